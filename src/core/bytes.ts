@@ -1,0 +1,20 @@
+/**
+ * Positions on the wire: unsigned 64 bits, big-endian, refused above 2^53 - 1 so that a JavaScript number holds them.
+ */
+
+/** The highest position a log can reach. */
+export const MAX_POSITION: number = Number.MAX_SAFE_INTEGER;
+/** What `readPosition` answers for a number above `MAX_POSITION`. */
+export const NOT_A_POSITION = -1;
+
+const TWO_TO_32 = 0x1_0000_0000;
+
+export function writePosition(into: Buffer, at: number, position: number): void {
+  into.writeUInt32BE(Math.floor(position / TWO_TO_32), at);
+  into.writeUInt32BE(position % TWO_TO_32, at + 4);
+}
+
+export function readPosition(from: Buffer, at: number): number {
+  const high = from.readUInt32BE(at);
+  return high > 0x1f_ffff ? NOT_A_POSITION : high * TWO_TO_32 + from.readUInt32BE(at + 4);
+}

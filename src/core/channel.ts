@@ -1,0 +1,61 @@
+/** One connection as the core sees it: a decoder, what is to be written besides the session's own frames, and its path. */
+import { encodeToken, FrameDecoder } from "./frames.ts";
+import { Flight, RoundTrip } from "./window.ts";
+
+export class Channel {
+  /** The driver's name for the connection, never used twice. */
+  readonly id: number;
+  readonly openedMs: number;
+  readonly decoder: FrameDecoder;
+  readonly roundTrip: RoundTrip = new RoundTrip();
+  readonly flight: Flight = new Flight(this.roundTrip);
+  closed = false;
+  /** Frames of the handshake and of endings: a handful in a connection's life. */
+  #frames: Buffer[] = [];
+  /** The newest PING that is to be answered; an older one is covered by it. */
+  #pongToken: number | undefined;
+  #pingToken: number | undefined;
+
+  constructor(id: number, expect: number, nowMs: number) {
+    this.id = id;
+    this.openedMs = nowMs;
+    this.decoder = new FrameDecoder(expect);
+  }
+
+  send(frame: Buffer): void {
+    this.#frames.push(frame);
+  }
+
+  owePong(token: number): void {
+    this.#pongToken = token;
+  }
+
+  owePing(token: number): void {
+    this.#pingToken = token;
+  }
+
+  /** Moves what is to be written into `out`. */
+  drainInto(out: Buffer[]): void {
+    if (this.#frames.length > 0) {
+      out.push(...this.#frames);
+      this.#frames = [];
+    }
+    if (this.#pongToken !== undefined) {
+      out.push(encodeToken("pong", this.#pongToken));
+      this.#pongToken = undefined;
+    }
+    if (this.#pingToken !== undefined) {
+      out.push(encodeToken("ping", this.#pingToken));
+      this.#pingToken = undefined;
+    }
+  }
+
+  get hasFrames(): boolean {
+    return this.#frames.length > 0 || this.#pongToken !== undefined || this.#pingToken !== undefined;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.decoder.stop();
+  }
+}

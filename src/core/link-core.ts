@@ -1,0 +1,423 @@
+/**
+ * What both ends of a link do with their session and the connection that speaks for it; how connections come to speak for
+ * it is the client's (`client.ts`) and the server's (`server.ts`).
+ *
+ * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
+ * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too.
+ */
+import type { Channel } from "./channel.ts";
+import { Evidence, type EvidenceOptions } from "./evidence.ts";
+import type { Fault } from "./faults.ts";
+import { encodePositionsFrame, encodeReset, type Frame, type ResetCode } from "./frames.ts";
+import type { Entropy } from "./handshake.ts";
+import type { UndeliveredEntry } from "./sender.ts";
+import { Session, type SessionLimits } from "./session.ts";
+import { nextPhase } from "./states.ts";
+import { TimerTable } from "./timers.ts";
+
+export interface LinkCoreOptions extends SessionLimits {
+  /** What may wait to be written for the first time. */
+  queue: { maxMessages: number; maxBytes: number };
+  keepalive: EvidenceOptions;
+}
+
+/** How a link, or its session, came to its end. */
+export type Outcome =
+  | "closed"
+  | "session-lost"
+  | "expired"
+  | "taken-over"
+  | "authentication-refused"
+  | "mismatch"
+  | "protocol-error"
+  | "peer-aborted"
+  | "peer-handler-failed"
+  | "peer-close-timeout"
+  /** Our own: abort(), a handler that threw, a drain that took too long. */
+  | "aborted"
+  | "handler-failed"
+  | "close-timeout"
+  | "gave-up";
+
+export type LinkCoreEvent =
+  | { type: "connected"; channel: number; session: "new" | "resumed"; reason: string }
+  | { type: "disconnected"; reason: string; fault: Fault | undefined }
+  | { type: "suspect"; reason: string }
+  | { type: "recovered" }
+  /** With `last`: it is written, then the connection ends. Without: at once. */
+  | { type: "close-connection"; channel: number; last: Buffer[]; reason: string; fault: Fault | undefined }
+  | { type: "attempt-failed"; channel: number; reason: string; retryAfterMs: number; fault: Fault | undefined }
+  | {
+      type: "replaced";
+      reason: "session-lost" | "too-large";
+      sessionId: string;
+      undelivered: UndeliveredEntry[];
+      /** For each message that was carried over, by where it ended in the old session: where it ends in the new one. */
+      carried: Map<number, number>;
+    }
+  /** The application is told: final. */
+  | { type: "ended"; outcome: Outcome; peerCode: string; undelivered: UndeliveredEntry[]; detail: string }
+  /** The session is not needed any more, by anybody. */
+  | { type: "gone" };
+
+const ACK_DELAY_MS = 25;
+/** A reset that is not echoed, or a connection that does not close, is not waited for longer. */
+export const LINGER_MS = 5_000;
+
+export abstract class LinkCore {
+  readonly events: LinkCoreEvent[] = [];
+  /** The consumer may find something: set by the core, cleared by who reads. */
+  readable = false;
+  /** The peer has accepted more, or the session changed: set by the core, cleared by who looks. */
+  progressed = false;
+  session: Session;
+  /** The connection that speaks for the session. */
+  adopted: Channel | undefined;
+  protected evidence: Evidence | undefined;
+  protected readonly timers: TimerTable<"evidence" | "ack" | "expiry" | "standby" | "linger"> = new TimerTable([
+    "evidence",
+    "ack",
+    "expiry",
+    "standby",
+    "linger",
+  ]);
+  protected readonly options: LinkCoreOptions;
+  protected readonly entropy: Entropy;
+  #resetFrame: Buffer | undefined;
+  #outcomeTold = false;
+
+  constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
+    this.options = options;
+    this.session = session;
+    this.entropy = entropy;
+  }
+
+  // ── the application ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The application has been told how it ended. */
+  get ended(): boolean {
+    return this.#outcomeTold;
+  }
+
+  get gone(): boolean {
+    return this.session.phase === "gone";
+  }
+
+  /** Room for a message of so many bytes, counting what was never written. */
+  hasRoom(payloadBytes: number): boolean {
+    const { sender } = this.session;
+    const { maxMessages, maxBytes } = this.options.queue;
+    return (
+      sender.queuedMessages < maxMessages && sender.queuedBytes + sender.log.encodedBytes(payloadBytes) <= maxBytes
+    );
+  }
+
+  /** Nothing can be sent any more: this direction has ended, or the peer reads no more. */
+  get sendingEnded(): boolean {
+    return this.#outcomeTold || this.session.sender.endKind !== "none" || this.session.peerStopped;
+  }
+
+  get maxMessageBytes(): number {
+    return this.options.maxMessageBytes;
+  }
+
+  /** The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom`. */
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    this.session.sender.take(payload, payloadBytes, given);
+  }
+
+  /** The next message for the consumer. A fault of the peer's ends the link, and there is none. */
+  next(): Buffer | undefined {
+    if (this.#outcomeTold) return undefined;
+    const message = this.session.receiver.next();
+    if (message === undefined || Buffer.isBuffer(message)) return message;
+    this.fail(message);
+    return undefined;
+  }
+
+  accept(position: number): void {
+    if (this.session.phase !== "live") return;
+    this.session.accept(position);
+    this.settle();
+  }
+
+  end(): void {
+    if (this.session.phase !== "live") return;
+    this.session.sender.end("final");
+    this.settle();
+  }
+
+  /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
+  stopReading(): void {
+    if (this.session.phase !== "live") return;
+    this.session.stopReading();
+    this.settle();
+  }
+
+  /** Ends both directions at both ends. `reason` is the application's code for the peer. */
+  reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
+    const { session } = this;
+    if (session.phase !== "live") return;
+    session.phase = nextPhase(session.phase, "reset");
+    this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
+    this.tellOutcome(outcome, "", "");
+    this.timers.clearAll();
+    this.timers.set("linger", nowMs + LINGER_MS);
+    if (this.adopted === undefined) this.onResetWithoutConnection();
+    else this.adopted.send(this.#resetFrame);
+  }
+
+  /** Where a reset leads when no connection can carry it. */
+  protected abstract onResetWithoutConnection(): void;
+
+  protected get resetFrame(): Buffer {
+    if (this.#resetFrame === undefined) throw new Error("no reset was made");
+    return this.#resetFrame;
+  }
+
+  /** Gives up telling the peer: a tombstone that nobody asks for any more. */
+  forget(): void {
+    if (this.gone) return;
+    if (!this.#outcomeTold) throw new Error("forgotten before the application was told");
+    this.becomeGone("forgotten", false);
+  }
+
+  // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** The channel speaks for the session from now on. The session's own adoption has been done. */
+  protected adopt(channel: Channel, nowMs: number): void {
+    this.adopted = channel;
+    this.timers.clear("expiry");
+    this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
+    this.timers.set("evidence", this.evidence.nextMs());
+    this.progressed = true;
+  }
+
+  /** Answers a fault, if the frame is not legal in this place. */
+  protected onAdoptedFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    switch (frame.type) {
+      case "ack":
+        return this.#onAck(channel, frame.positions, nowMs);
+      case "ping":
+        channel.owePong(frame.token);
+        return undefined;
+      case "pong":
+        if (this.evidence?.onPong(frame.token, nowMs) === true) this.#recovered(this.evidence);
+        return undefined;
+      case "reset":
+        this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
+        return undefined;
+      default:
+        return { code: "bad-frame", detail: `unexpected ${frame.type} frame` };
+    }
+  }
+
+  #onAck(channel: Channel, positions: Parameters<Session["onAck"]>[0], nowMs: number): Fault | undefined {
+    const { session } = this;
+    if (session.phase === "reset" || session.phase === "gone") return undefined;
+    const progress = session.onAck(positions);
+    if (typeof progress !== "boolean") return progress;
+    if (progress) {
+      channel.flight.onReceived(session.sender.peerReceived, nowMs);
+      const inFlight = session.sender.sentNow > session.sender.peerReceived;
+      if (this.evidence?.onProgress(inFlight, nowMs) === true) this.#recovered(this.evidence);
+    }
+    this.progressed = true;
+    this.settle();
+    return undefined;
+  }
+
+  protected onAdoptedData(offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    const { session } = this;
+    if (session.phase === "reset" || session.phase === "gone") return undefined;
+    const problem = session.onData(offset, bytes, flags);
+    if (problem !== undefined) return problem;
+    this.readable = true;
+    this.settle();
+    return undefined;
+  }
+
+  protected onReset(channel: Channel, code: ResetCode, accepted: number, reason: string, nowMs: number): void {
+    const { session } = this;
+    if (session.phase === "live") {
+      if (accepted <= session.sender.highestSent) session.sender.onAccepted(accepted);
+      channel.send(encodeReset(code, session.receiver.committed, ""));
+      if (code === "handler-failed" && this.onPeerHandlerFailed(channel, nowMs)) return;
+      const outcomes = {
+        aborted: "peer-aborted",
+        "handler-failed": "peer-handler-failed",
+        "close-timeout": "peer-close-timeout",
+        protocol: "protocol-error",
+      } as const;
+      this.tellOutcome(outcomes[code], reason, "");
+    }
+    this.becomeGone(`reset by the peer: ${code}`, true);
+  }
+
+  /** A client opens a new session instead of ending; answers whether it did. */
+  protected abstract onPeerHandlerFailed(channel: Channel, nowMs: number): boolean;
+
+  #recovered(evidence: Evidence): void {
+    this.timers.set("evidence", evidence.nextMs());
+    this.onRecovered();
+  }
+
+  /** Evidence is back before a replacement took over. */
+  protected onRecovered(): void {
+    this.events.push({ type: "recovered" });
+  }
+
+  protected abstract onSuspect(reason: string, nowMs: number): void;
+
+  /** The connection in use is gone, or must go. */
+  protected dropAdopted(reason: string, problem: Fault | undefined, nowMs: number): void {
+    const channel = this.adopted;
+    if (channel === undefined) return;
+    if (!channel.closed) this.closeChannel(channel, reason, problem);
+    this.adopted = undefined;
+    this.evidence = undefined;
+    this.timers.clear("evidence");
+    this.timers.clear("ack");
+    if (this.gone) return;
+    this.session.loseConnection();
+    this.onDisconnected(nowMs);
+    if (!this.#outcomeTold) this.events.push({ type: "disconnected", reason, fault: problem });
+  }
+
+  protected abstract onDisconnected(nowMs: number): void;
+
+  protected closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
+    if (channel.closed) return;
+    const last: Buffer[] = [];
+    if (flush) channel.drainInto(last);
+    channel.close();
+    this.events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
+  }
+
+  /** A fault that no new connection will mend ends the link; another closes the connection, and a resume puts it right. */
+  protected onFault(channel: Channel, problem: Fault, nowMs: number): void {
+    if (problem.code === "impossible-position" || problem.code === "mismatch") {
+      this.fail(problem);
+    } else {
+      this.dropAdopted(problem.code, problem, nowMs);
+    }
+    this.closeChannel(channel, problem.code, problem, true);
+  }
+
+  protected fail(problem: Fault): void {
+    if (this.session.phase === "live") {
+      this.adopted?.send(encodeReset("protocol", this.session.receiver.committed, ""));
+      this.tellOutcome("protocol-error", "", problem.detail);
+    }
+    this.becomeGone(problem.code, true);
+  }
+
+  // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Looks whether both directions are through, and whether the tombstone has served. */
+  protected settle(): void {
+    const { session } = this;
+    if (session.settle()) this.onThrough();
+    if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);
+  }
+
+  protected onThrough(): void {
+    this.tellOutcome("closed", "", "");
+  }
+
+  /** Once: later events do not change what the application was told. */
+  protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {
+    if (this.#outcomeTold) return;
+    this.#outcomeTold = true;
+    this.progressed = true;
+    const undelivered = this.session.sender.undelivered();
+    this.session.release();
+    this.events.push({ type: "ended", outcome, peerCode, undelivered, detail });
+  }
+
+  protected becomeGone(reason: string, flush: boolean): void {
+    const { session } = this;
+    if (session.phase === "gone") return;
+    session.phase = nextPhase(session.phase, "forgotten");
+    session.release();
+    this.timers.clearAll();
+    const channel = this.adopted;
+    this.adopted = undefined;
+    this.evidence = undefined;
+    if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+    this.onGone(reason);
+    this.events.push({ type: "gone" });
+  }
+
+  protected abstract onGone(reason: string): void;
+
+  // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** On the monotonic clock; Infinity if nothing is due. */
+  get nextTimeoutMs(): number {
+    return this.timers.nextMs;
+  }
+
+  tick(nowMs: number): void {
+    for (const { name, dueMs } of this.timers.takeDue(nowMs)) {
+      if (this.gone) return;
+      switch (name) {
+        case "evidence":
+          this.#checkEvidence(nowMs, dueMs);
+          break;
+        case "ack":
+          if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
+          break;
+        case "linger":
+          this.onLinger(nowMs);
+          break;
+        case "expiry":
+          this.onExpiry(nowMs);
+          break;
+        case "standby":
+          this.onStandbyTimer(nowMs);
+          break;
+      }
+    }
+  }
+
+  /** The peer has not echoed our reset. */
+  protected abstract onLinger(nowMs: number): void;
+  protected abstract onExpiry(nowMs: number): void;
+  protected abstract onStandbyTimer(nowMs: number): void;
+
+  #checkEvidence(nowMs: number, dueMs: number): void {
+    const { evidence, adopted } = this;
+    if (evidence === undefined || adopted === undefined) return;
+    const finding = evidence.check(nowMs, dueMs);
+    if (finding !== "nothing") adopted.owePing(evidence.pingToken);
+    if (finding === "suspect") this.onSuspect("no evidence", nowMs);
+    if (this.evidence === evidence) this.timers.set("evidence", evidence.nextMs());
+  }
+
+  /** What the connection in use should write now, at most about `roomBytes`. */
+  protected transmitAdopted(channel: Channel, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
+    const { session, evidence } = this;
+    const out: Buffer[] = [];
+    channel.drainInto(out);
+    if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
+    const writesData = mayWriteData && session.mayWrite(channel.flight);
+    if (session.ackOwed === "turn" || (session.ackOwed === "later" && writesData)) {
+      out.push(encodePositionsFrame("ack", session.positions()));
+      session.ackOwed = "nothing";
+      this.timers.clear("ack");
+      if (session.phase === "done") {
+        session.doneStated = true;
+        this.settle();
+        return out;
+      }
+    } else if (session.ackOwed === "later") {
+      this.timers.atLatest("ack", nowMs + ACK_DELAY_MS);
+    }
+    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0 && evidence !== undefined) {
+      evidence.onWaiting(nowMs);
+      this.timers.atLatest("evidence", evidence.nextMs());
+    }
+    return out;
+  }
+}

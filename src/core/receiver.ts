@@ -1,0 +1,252 @@
+/**
+ * The receiving half of a session: committed ≤ accepted ≤ handed ≤ received ≤ grant, and the end of the peer's direction,
+ * which takes one position. Holds what arrived and was not handed out, as the chunks in which it came.
+ */
+import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, type Mode } from "./frames.ts";
+import { type Fault, fault } from "./faults.ts";
+import { PREFIX_BYTES } from "./log.ts";
+import type { EndKind } from "./sender.ts";
+import type { Allowance } from "./window.ts";
+
+/** Without a store everything accepted is committed at once. */
+export class Receiver {
+  readonly mode: Mode;
+  /** Everything below has arrived; one more than the last byte once the end has. */
+  received = 0;
+  /** Where the message that was handed out last ends. */
+  handed = 0;
+  /** Everything below is accepted by our application, for good. */
+  accepted = 0;
+  /** Up to here credit was stated on the connection in use. */
+  grant = 0;
+  endKind: EndKind = "none";
+  /** The end's own position: the one after the last byte. */
+  endPosition = Infinity;
+  /** Nothing more is accepted, whatever arrives. */
+  stopped = false;
+  messagesHanded = 0;
+  readonly #maxMessageBytes: number;
+  readonly #allowance: Allowance;
+  /** What was received and not handed out: chunks from `#head`, the first from `#headAt`. */
+  #chunks: Buffer[] = [];
+  #head = 0;
+  #headAt = 0;
+  /** Up to here the application has accepted ahead of what was handed out: it is skipped as it arrives. */
+  #skipTo = 0;
+  #ackNowAt = -1;
+
+  constructor(mode: Mode, maxMessageBytes: number, allowance: Allowance) {
+    this.mode = mode;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#allowance = allowance;
+  }
+
+  get committed(): number {
+    return this.accepted;
+  }
+
+  /** Bytes that wait to be handed out. */
+  get readableBytes(): number {
+    return Math.min(this.received, this.endPosition) - this.handed;
+  }
+
+  /** Bytes that the consumer has not accepted, handed out or not. */
+  get unacceptedBytes(): number {
+    return Math.min(this.received, this.endPosition) - Math.min(this.accepted, this.endPosition);
+  }
+
+  /** The peer has ended and everything before was accepted. */
+  get endAccepted(): boolean {
+    return this.accepted > this.endPosition;
+  }
+
+  /** The peer has ended and everything before was handed out. */
+  get endReached(): boolean {
+    return this.handed === this.endPosition && this.received > this.endPosition;
+  }
+
+  get windowBytes(): number {
+    return this.#allowance.size;
+  }
+
+  /** Credit that may be stated now, counted from `accepted`. */
+  statedWindow(): number {
+    this.grant = Math.max(this.grant, this.committed + this.#allowance.size);
+    return this.#allowance.size;
+  }
+
+  /** Takes a piece of a DATA frame of the connection in use. */
+  onData(offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    const end = flags & (DATA_END_FINAL | DATA_END_MOVED);
+    const next = offset + bytes.length;
+    if (offset > this.received) return fault("gap", `DATA at ${offset}, received ${this.received}`);
+    if (next > this.endPosition) return fault("beyond-credit", "DATA beyond the end of its direction");
+    if (end !== 0 && (this.endKind === "none" ? next < this.received : next !== this.endPosition)) {
+      return fault("beyond-credit", "an end below what was received, or a second one");
+    }
+    if (next > this.grant && next > this.received) {
+      return fault("beyond-credit", `DATA up to ${next}, credit up to ${this.grant}`);
+    }
+    if ((flags & DATA_ACK_NOW) !== 0) this.#ackNowAt = next;
+    if (next > this.received) {
+      const news = bytes.subarray(this.received - offset);
+      this.received = next;
+      this.#keep(news);
+    }
+    if (end !== 0 && this.endKind === "none") {
+      this.endKind = end === DATA_END_FINAL ? "final" : "moved";
+      this.endPosition = next;
+      this.received = next + 1;
+      this.#acceptEnd();
+    }
+    if ((flags & DATA_BLOCKED) !== 0) this.#widen();
+    return undefined;
+  }
+
+  #keep(bytes: Buffer): void {
+    if (this.stopped) return;
+    this.#chunks.push(bytes);
+    if (this.#skipTo > this.handed) this.#skip();
+  }
+
+  /** The peer had more to send than its credit: a larger window helps if our consumer keeps up with this one. */
+  #widen(): void {
+    if (this.unacceptedBytes * 2 <= this.#allowance.size) this.#allowance.grow();
+  }
+
+  /** The next message, whole; a fault if the peer announced one that is too large; undefined if none is here. */
+  next(): Buffer | Fault | undefined {
+    const first = this.#chunks[this.#head];
+    if (first === undefined) return undefined;
+    if (this.mode === "bytes") {
+      const bytes = this.#headAt === 0 ? first : first.subarray(this.#headAt);
+      this.#drop(bytes.length);
+      this.handed += bytes.length;
+      this.messagesHanded++;
+      return bytes;
+    }
+    const here = first.length - this.#headAt;
+    const length = here >= PREFIX_BYTES ? first.readUInt32BE(this.#headAt) : this.#peekLength();
+    if (length === undefined) return undefined;
+    if (length > this.#maxMessageBytes) return fault("oversized", `a message of ${length} bytes`);
+    const encoded = PREFIX_BYTES + length;
+    if (this.readableBytes < encoded) return undefined;
+    let message: Buffer;
+    if (here >= encoded) {
+      message = first.subarray(this.#headAt + PREFIX_BYTES, this.#headAt + encoded);
+      this.#drop(encoded);
+    } else {
+      message = this.#gather(encoded).subarray(PREFIX_BYTES);
+    }
+    this.handed += encoded;
+    this.messagesHanded++;
+    return message;
+  }
+
+  #peekLength(): number | undefined {
+    if (this.readableBytes < PREFIX_BYTES) return undefined;
+    let length = 0;
+    let at = this.#headAt;
+    let chunk = this.#head;
+    for (let read = 0; read < PREFIX_BYTES; read++) {
+      while (at >= (this.#chunks[chunk] as Buffer).length) {
+        chunk++;
+        at = 0;
+      }
+      length = length * 256 + ((this.#chunks[chunk] as Buffer)[at++] as number);
+    }
+    return length;
+  }
+
+  #gather(bytes: number): Buffer {
+    const whole = Buffer.allocUnsafeSlow(bytes);
+    for (let gathered = 0; gathered < bytes; ) {
+      const chunk = this.#chunks[this.#head] as Buffer;
+      const copied = chunk.copy(whole, gathered, this.#headAt, Math.min(chunk.length, this.#headAt + bytes - gathered));
+      gathered += copied;
+      this.#drop(copied);
+    }
+    return whole;
+  }
+
+  /** Forgets `bytes` of the first chunk, at most all of it. */
+  #drop(bytes: number): void {
+    this.#headAt += bytes;
+    if (this.#headAt < (this.#chunks[this.#head] as Buffer).length) return;
+    this.#headAt = 0;
+    this.#head++;
+    if (this.#head === this.#chunks.length) {
+      this.#chunks = [];
+      this.#head = 0;
+    } else if (this.#head > 64 && this.#head * 2 > this.#chunks.length) {
+      this.#chunks = this.#chunks.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** Accepts everything up to `position`; what of it was not handed out is skipped, now or as it arrives. */
+  accept(position: number): "urgent" | "later" | "nothing" {
+    if (this.stopped) return "nothing";
+    if (position > this.handed) {
+      this.#skipTo = Math.max(this.#skipTo, position);
+      this.#skip();
+    }
+    const accepted = Math.min(position, this.handed);
+    if (accepted <= this.accepted) return "nothing";
+    this.accepted = accepted;
+    this.#acceptEnd();
+    const asked = this.#ackNowAt >= 0 && this.accepted >= this.#ackNowAt;
+    if (asked) this.#ackNowAt = -1;
+    const unstated = this.accepted + this.#allowance.size - this.grant;
+    return asked || this.endAccepted || unstated * 4 >= this.#allowance.size ? "urgent" : "later";
+  }
+
+  #skip(): void {
+    const bytes = Math.min(this.#skipTo, this.received, this.endPosition) - this.handed;
+    for (let left = bytes; left > 0; ) {
+      const here = Math.min(left, (this.#chunks[this.#head] as Buffer).length - this.#headAt);
+      this.#drop(here);
+      left -= here;
+    }
+    if (bytes <= 0) return;
+    this.handed += bytes;
+    this.accepted = Math.max(this.accepted, this.handed);
+    this.#acceptEnd();
+  }
+
+  /** The end is accepted by itself as soon as everything before it is. */
+  #acceptEnd(): void {
+    if (!this.stopped && this.accepted === this.endPosition) this.accepted = this.endPosition + 1;
+  }
+
+  /** What arrives from now on, and what waits to be handed out, is not accepted any more. */
+  stop(): void {
+    this.stopped = true;
+    this.#chunks = [];
+    this.#head = 0;
+    this.#headAt = 0;
+  }
+
+  /** The connection is gone, and the credit given on it with it. What is held stays accounted for. */
+  loseConnection(): void {
+    this.#allowance.shrinkTo(this.unacceptedBytes);
+    this.grant = Math.max(this.received, this.accepted + this.#allowance.floor);
+  }
+
+  /** A new connection: its credit is stated anew and replaces what was stated before. */
+  restart(): void {
+    this.grant = Math.max(Math.min(this.received, this.endPosition), this.committed + this.#allowance.size);
+  }
+
+  /** Drops what no consumer has been handed; the peer sends it again. Only without a connection. */
+  forget(): void {
+    if (this.stopped || this.readableBytes === 0) return;
+    this.#chunks = [];
+    this.#head = 0;
+    this.#headAt = 0;
+    this.received = this.handed;
+    this.endKind = "none";
+    this.endPosition = Infinity;
+    this.loseConnection();
+  }
+}

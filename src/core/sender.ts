@@ -1,0 +1,188 @@
+/**
+ * The sending half of a session: acked ≤ sent ≤ highest sent ≤ durable ≤ end, and the end of the direction, which takes
+ * the one position after the last byte.
+ */
+import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, encodeDataHeader, MAX_DATA_BYTES } from "./frames.ts";
+import type { Mode } from "./frames.ts";
+import { Log } from "./log.ts";
+import type { Allowance, Flight } from "./window.ts";
+
+export type EndKind = "none" | "final" | "moved";
+
+/** What an application hears of a message that will not be delivered. */
+export interface UndeliveredEntry {
+  message: Buffer;
+  delivery: "not-sent" | "maybe";
+  /** Where it ends in its session; undefined when it was never written. */
+  position: number | undefined;
+}
+
+export class Sender {
+  readonly log: Log;
+  /** Everything below is accepted by the peer, for good. May be one above `log.end`: the end of the direction. */
+  acked = 0;
+  /** The cursor on the connection in use. */
+  sentNow = 0;
+  /** The highest position ever written on any connection of this session. */
+  highestSent = 0;
+  /** Up to here the peer has given credit. */
+  limit = 0;
+  /** What the peer last said it had received; on a new connection, where that one began. */
+  peerReceived = 0;
+  endKind: EndKind = "none";
+  /** Messages below were written in an earlier session of the link, whatever this session's positions say. */
+  carriedWritten = 0;
+  /** Where each message that was never written begins, oldest first, from `#unwrittenHead`. */
+  #unwritten: number[] = [];
+  #unwrittenHead = 0;
+  #ackNowAt = -1;
+
+  constructor(mode: Mode) {
+    this.log = new Log(mode);
+  }
+
+  /** Only bytes below leave. A log on disk will hold it back; in memory everything is as durable as it gets. */
+  get durable(): number {
+    return this.log.end;
+  }
+
+  /** The position after everything, the end of the direction included. */
+  get finalPosition(): number {
+    return this.endKind === "none" ? this.log.end : this.log.end + 1;
+  }
+
+  /** Messages and bytes that were never written. */
+  get queuedMessages(): number {
+    return this.#unwritten.length - this.#unwrittenHead;
+  }
+
+  get queuedBytes(): number {
+    return Math.max(0, this.log.end - this.highestSent);
+  }
+
+  /** Bytes taken and not accepted by the peer. */
+  get unackedBytes(): number {
+    return this.log.end - this.log.start;
+  }
+
+  get endAcked(): boolean {
+    return this.endKind !== "none" && this.acked > this.log.end;
+  }
+
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    if (payloadBytes === 0 && this.log.mode === "bytes") return;
+    this.#unwritten.push(this.log.end);
+    this.log.append(payload, payloadBytes, given);
+  }
+
+  /** Asks the peer to acknowledge at once when it has accepted all that was taken until now. */
+  askForAck(): void {
+    this.#ackNowAt = this.log.end;
+  }
+
+  end(kind: "final" | "moved"): void {
+    if (this.endKind === "none") this.endKind = kind;
+  }
+
+  wasWritten(start: number): boolean {
+    return start < Math.max(this.highestSent, this.carriedWritten);
+  }
+
+  /** A new connection goes on from what the peer has; its credit replaces what was given before. */
+  restart(peerReceived: number, limit: number): void {
+    this.sentNow = Math.max(peerReceived, this.acked);
+    this.peerReceived = this.sentNow;
+    this.limit = limit;
+  }
+
+  /** Bytes or an end that could be written now if the connection had room. */
+  hasSomethingToWrite(allowance: Allowance, flight: Flight): boolean {
+    if (this.sentNow < this.#writableEnd(allowance, flight)) return true;
+    return this.endKind !== "none" && this.sentNow === this.log.end;
+  }
+
+  #writableEnd(allowance: Allowance, flight: Flight): number {
+    return Math.min(
+      this.durable,
+      this.limit,
+      this.log.start + allowance.size,
+      this.peerReceived + flight.limitBytes,
+    );
+  }
+
+  /** Appends DATA frames of at most `maxBytes` payload to `out`; answers how many payload bytes those are. */
+  write(out: Buffer[], maxBytes: number, allowance: Allowance, flight: Flight, nowMs: number): number {
+    let writableEnd = this.#writableEnd(allowance, flight);
+    while (writableEnd === this.log.start + allowance.size && writableEnd < Math.min(this.durable, this.limit)) {
+      if (!allowance.grow()) break;
+      writableEnd = this.#writableEnd(allowance, flight);
+    }
+    const before = this.sentNow;
+    const to = Math.min(writableEnd, this.sentNow + maxBytes);
+    while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.sentNow + MAX_DATA_BYTES));
+    if (this.endKind !== "none" && this.sentNow === this.log.end && this.durable === this.log.end) {
+      if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));
+      this.sentNow++;
+    }
+    if (this.sentNow === before) return 0;
+    if (this.sentNow > this.highestSent) this.#raiseHighestSent();
+    flight.onWritten(this.sentNow, this.peerReceived, nowMs);
+    return this.sentNow - before;
+  }
+
+  #writeFrame(out: Buffer[], to: number): void {
+    let flags = 0;
+    if (to === this.log.end) flags |= this.#endFlag();
+    if (this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to) flags |= DATA_ACK_NOW;
+    if (to === this.limit && to < this.durable) flags |= DATA_BLOCKED;
+    out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));
+    while (this.sentNow < to) {
+      const piece = this.log.read(this.sentNow, to - this.sentNow);
+      out.push(piece);
+      this.sentNow += piece.length;
+    }
+  }
+
+  #endFlag(): number {
+    if (this.endKind === "none") return 0;
+    return this.endKind === "final" ? DATA_END_FINAL : DATA_END_MOVED;
+  }
+
+  #raiseHighestSent(): void {
+    this.highestSent = this.sentNow;
+    const starts = this.#unwritten;
+    while (this.#unwrittenHead < starts.length && (starts[this.#unwrittenHead] as number) < this.highestSent) {
+      this.#unwrittenHead++;
+    }
+    if (this.#unwrittenHead === starts.length) {
+      if (starts.length > 0) this.#unwritten = [];
+      this.#unwrittenHead = 0;
+    } else if (this.#unwrittenHead > 1_024 && this.#unwrittenHead * 2 > starts.length) {
+      this.#unwritten = starts.slice(this.#unwrittenHead);
+      this.#unwrittenHead = 0;
+    }
+  }
+
+  /** `accepted` never goes back and was never above `highestSent`: the session has checked that. */
+  onAccepted(accepted: number): void {
+    if (accepted <= this.acked) return;
+    this.acked = accepted;
+    this.log.release(Math.min(accepted, this.log.end));
+    // Forgotten down to what is acked: the peer may have accepted what this connection has not carried yet.
+    this.sentNow = Math.max(this.sentNow, accepted);
+  }
+
+  /** What was taken and is not acked, oldest first. */
+  undelivered(): Array<UndeliveredEntry & { start: number; end: number }> {
+    return this.log.messages().map(({ payload, start, end }) => {
+      const written = this.wasWritten(start);
+      return {
+        message: payload,
+        delivery: written ? "maybe" : "not-sent",
+        position: start < this.highestSent ? end : undefined,
+        start,
+        end,
+      };
+    });
+  }
+}

@@ -1,0 +1,186 @@
+/** The server's end of a durable link: a session that waits for its client while it has no connection. */
+import type { Channel } from "./channel.ts";
+import { type Fault, fault } from "./faults.ts";
+import { encodePositionsFrame, encodeReset, type Frame, frameMask, type FrameSink, type Positions } from "./frames.ts";
+import type { Entropy, Owner, SessionKeys } from "./handshake.ts";
+import { LinkCore } from "./link-core.ts";
+import type { ServerCoreOptions } from "./server.ts";
+import { Session } from "./session.ts";
+import { nextPhase } from "./states.ts";
+
+export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
+/** A client's connection that brings no byte for so long is closed; the session stays. */
+const SILENT_MS = 120_000;
+
+export class ServerLink extends LinkCore {
+  protected declare readonly options: ServerCoreOptions;
+  readonly identity: string;
+  readonly openPayload: Buffer;
+  owner: Owner;
+  /** Takes the session out of the server's table. */
+  onForgotten: () => void = () => {};
+  #untilMs = Infinity;
+  #wasAttached = false;
+
+  constructor(
+    options: ServerCoreOptions,
+    keys: SessionKeys,
+    incarnation: string,
+    client: { identity: string; openPayload: Buffer; owner: Owner },
+    entropy: Entropy,
+  ) {
+    super(options, new Session(keys, options), entropy);
+    this.session.incarnation = incarnation;
+    this.session.phase = "provisional";
+    this.identity = client.identity;
+    this.openPayload = client.openPayload;
+    this.owner = client.owner;
+  }
+
+  confirm(): void {
+    this.session.phase = nextPhase(this.session.phase, "confirmed");
+  }
+
+  /** Nobody confirmed it: it never was, and no application is told. */
+  forgetProvisional(): void {
+    this.session.phase = nextPhase(this.session.phase, "forgotten");
+    this.session.release();
+    this.onForgotten();
+  }
+
+  /** The newest connection fences the older. */
+  takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
+    const old = this.adopted;
+    this.adopted = undefined;
+    if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);
+    const problem = this.session.adopt(positions, late);
+    if (problem !== undefined) return problem;
+    this.adopt(channel, nowMs);
+    const session = old === undefined && !this.#wasAttached ? "new" : "resumed";
+    this.#wasAttached = true;
+    this.events.push({ type: "connected", channel: channel.id, session, reason: late ? "standby" : session });
+    this.settle();
+    return undefined;
+  }
+
+  sendCommitted(channel: Channel): void {
+    channel.send(encodePositionsFrame("committed", this.session.positions(), false));
+  }
+
+  /** The client states what this session cannot have: both ends end it. */
+  onImpossibleResume(channel: Channel, problem: Fault, close: () => void): void {
+    channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
+    close();
+    this.fail(problem);
+  }
+
+  /** What a tombstone that was reset answers to every resume. */
+  resetAnswer(): Buffer {
+    return this.resetFrame;
+  }
+
+  /** A resume was refused for want of room: the client is there, and gets its time again. */
+  extend(nowMs: number): void {
+    if (this.adopted === undefined) this.#awaitClient(nowMs);
+  }
+
+  connectionClosed(id: number, reason: string, nowMs: number): void {
+    if (this.adopted?.id !== id) return;
+    this.adopted.close();
+    this.dropAdopted(reason, undefined, nowMs);
+  }
+
+  receive(id: number, chunk: Buffer, nowMs: number): void {
+    const channel = this.adopted;
+    if (channel?.id !== id || channel.closed) return;
+    let problem: Fault | undefined;
+    const sink: FrameSink = {
+      onFrame: (frame) => {
+        problem ??= this.onFrame(channel, frame, nowMs);
+        if (problem !== undefined) channel.decoder.stop();
+      },
+      onData: (offset, bytes, flags) => {
+        problem ??= this.onData(channel, offset, bytes, flags);
+        if (problem !== undefined) channel.decoder.stop();
+      },
+    };
+    this.evidence?.onHeard(nowMs);
+    problem = channel.decoder.push(chunk, sink) ?? problem;
+    if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
+  }
+
+  /** On the connection in use. */
+  onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    if (channel !== this.adopted) return fault("bad-frame", "a frame on a connection that is not in use");
+    // A CONFIRM that is repeated since the client cannot know that the first arrived.
+    return frame.type === "confirm" ? undefined : this.onAdoptedFrame(channel, frame, nowMs);
+  }
+
+  onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that is not in use");
+    return this.onAdoptedData(offset, bytes, flags);
+  }
+
+  onProblem(channel: Channel, problem: Fault, nowMs: number): void {
+    this.onFault(channel, problem, nowMs);
+  }
+
+  protected override onDisconnected(nowMs: number): void {
+    this.#awaitClient(nowMs);
+  }
+
+  #awaitClient(nowMs: number): void {
+    this.#untilMs = nowMs + this.options.resumeForMs;
+    this.timers.clear("linger");
+    this.timers.set("expiry", this.#untilMs);
+  }
+
+  protected override onExpiry(nowMs: number): void {
+    if (nowMs < this.#untilMs) return this.timers.set("expiry", this.#untilMs);
+    if (this.session.phase === "live") {
+      const { session } = this;
+      const nothingLost = session.inDone && session.sender.unackedBytes === 0;
+      this.tellOutcome(nothingLost ? "closed" : "expired", "", "its client did not come back in time");
+    }
+    this.becomeGone("expired", false);
+  }
+
+  /** The client has not echoed our reset: the tombstone tells it when it comes back. */
+  protected override onLinger(nowMs: number): void {
+    this.dropAdopted("reset was not answered", undefined, nowMs);
+  }
+
+  protected override onResetWithoutConnection(): void {
+    this.timers.clear("linger");
+    this.timers.set("expiry", this.#untilMs);
+  }
+
+  protected override onPeerHandlerFailed(): boolean {
+    return false;
+  }
+
+  /** Only clients stand by. A server asks, and closes what stays silent for good. */
+  protected override onSuspect(_reason: string, nowMs: number): void {
+    if (this.evidence === undefined) return;
+    const deadMs = this.evidence.heardMs + SILENT_MS;
+    if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);
+    else this.timers.set("standby", deadMs);
+  }
+
+  protected override onStandbyTimer(nowMs: number): void {
+    this.onSuspect("", nowMs);
+  }
+
+  protected override onRecovered(): void {
+    this.timers.clear("standby");
+  }
+
+  protected override onGone(): void {
+    this.onForgotten();
+  }
+
+  transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
+    const channel = this.adopted;
+    return channel?.id === id ? this.transmitAdopted(channel, roomBytes, true, nowMs) : [];
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * One end of a durable session: its two halves, its flags and its phase. It outlives connections; which of them may speak
+ * for it is decided by who holds it (`client.ts`, `server.ts`).
+ */
+import { type Fault, fault } from "./faults.ts";
+import type { Mode, Positions } from "./frames.ts";
+import { NO_INCARNATION, type SessionKeys } from "./handshake.ts";
+import { PREFIX_BYTES } from "./log.ts";
+import { Receiver } from "./receiver.ts";
+import { Sender } from "./sender.ts";
+import { nextPhase, type SessionPhase } from "./states.ts";
+import { Allowance, type Budget, type Flight } from "./window.ts";
+
+export interface SessionLimits {
+  mode: Mode;
+  /** The largest message in either direction, in bytes of payload. */
+  maxMessageBytes: number;
+  /** What manual acceptance may leave unaccepted, on top of one message. */
+  maxBatchBytes: number;
+  window: { minBytes: number; maxBytes: number };
+  windowBudget: Budget;
+  logBudget: Budget;
+}
+
+/** Byte streams need no room for a whole message: this much is always granted. */
+const BYTE_MODE_FLOOR_BYTES = 65_536;
+const FIRST_LOG_BYTES = 262_144;
+const MOST_LOG_BYTES = 8 * 1_048_576;
+
+/** The least window that lets every message of `maxMessageBytes` through. */
+export function windowFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
+  const least = limits.mode === "messages" ? PREFIX_BYTES + limits.maxMessageBytes : BYTE_MODE_FLOOR_BYTES;
+  return least + limits.maxBatchBytes;
+}
+
+export class Session {
+  readonly keys: SessionKeys;
+  /** The server's random choice, stated at every resume; zeros until it is known. */
+  incarnation: string = NO_INCARNATION;
+  phase: SessionPhase = "live";
+  sender: Sender;
+  readonly receiver: Receiver;
+  /** The peer reads nothing more: what it has accepted is final. */
+  peerStopped = false;
+  peerDone = false;
+  /** An ACK that says `done` was written. */
+  doneStated = false;
+  /** "turn": with what is written next, at the latest at the end of this turn. "later": within the delay. */
+  ackOwed: "nothing" | "later" | "turn" = "nothing";
+  readonly windowAllowance: Allowance;
+  readonly logAllowance: Allowance;
+
+  constructor(keys: SessionKeys, limits: SessionLimits) {
+    this.keys = keys;
+    const floor = windowFloorBytes(limits);
+    this.windowAllowance = new Allowance(floor, limits.window.minBytes, limits.window.maxBytes, limits.windowBudget);
+    this.logAllowance = new Allowance(
+      limits.mode === "messages" ? PREFIX_BYTES + limits.maxMessageBytes : BYTE_MODE_FLOOR_BYTES,
+      FIRST_LOG_BYTES,
+      MOST_LOG_BYTES,
+      limits.logBudget,
+    );
+    this.sender = new Sender(limits.mode);
+    this.receiver = new Receiver(limits.mode, limits.maxMessageBytes, this.windowAllowance);
+  }
+
+  /** Our direction is through: the peer has accepted its end, or reads no more. */
+  get outDone(): boolean {
+    return this.sender.endAcked || this.peerStopped;
+  }
+
+  /** The peer's direction is through: its end is accepted, or we read no more. */
+  get inDone(): boolean {
+    return this.receiver.stopped || this.receiver.endAccepted;
+  }
+
+  /** Both directions ended by moving: the link goes on elsewhere. */
+  get moved(): boolean {
+    return this.sender.endKind === "moved" && this.receiver.endKind === "moved";
+  }
+
+  /** What to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */
+  positions(): Positions {
+    return {
+      received: this.receiver.received,
+      accepted: this.receiver.committed,
+      window: this.receiver.statedWindow(),
+      stop: this.receiver.stopped,
+      done: this.phase === "done",
+    };
+  }
+
+  /**
+   * A new connection takes over, and the peer has stated `peer` on it. `late`: acks on the old connection may have
+   * overtaken the statement, as they do with COMMIT.
+   */
+  adopt(peer: Positions, late: boolean): Fault | undefined {
+    const { sender } = this;
+    if (peer.received > sender.highestSent) {
+      return fault("impossible-position", `the peer received ${peer.received} of ${sender.highestSent} sent`);
+    }
+    if (peer.received < sender.acked && !late) {
+      return fault("impossible-position", `the peer received ${peer.received}, but accepted ${sender.acked} before`);
+    }
+    this.receiver.restart();
+    sender.restart(peer.received, peer.accepted + peer.window);
+    this.#takeAcceptance(peer);
+    this.ackOwed = "turn";
+    return undefined;
+  }
+
+  /** An ACK on the connection in use. Answers whether the peer's `received` went up. */
+  onAck(peer: Positions): Fault | boolean {
+    const { sender } = this;
+    if (peer.received > sender.highestSent) {
+      return fault("impossible-position", `the peer acknowledges ${peer.received} of ${sender.highestSent} sent`);
+    }
+    const progress = peer.received > sender.peerReceived;
+    if (progress) sender.peerReceived = peer.received;
+    sender.limit = Math.max(sender.limit, peer.accepted + peer.window);
+    this.#takeAcceptance(peer);
+    return progress;
+  }
+
+  #takeAcceptance(peer: Positions): void {
+    this.sender.onAccepted(peer.accepted);
+    if (this.sender.unackedBytes === 0) this.logAllowance.shrinkTo(0);
+    if (peer.stop) this.peerStopped = true;
+    if (peer.done) this.peerDone = true;
+  }
+
+  onData(offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    const problem = this.receiver.onData(offset, bytes, flags);
+    if (problem === undefined) this.ackOwed = "turn";
+    return problem;
+  }
+
+  /** The application accepts everything up to `position`. */
+  accept(position: number): void {
+    const urgency = this.receiver.accept(position);
+    if (urgency === "urgent") this.ackOwed = "turn";
+    else if (urgency === "later" && this.ackOwed === "nothing") this.ackOwed = "later";
+  }
+
+  stopReading(): void {
+    if (this.receiver.stopped) return;
+    this.receiver.stop();
+    this.ackOwed = "turn";
+  }
+
+  loseConnection(): void {
+    this.receiver.loseConnection();
+    this.ackOwed = "nothing";
+  }
+
+  /** Bytes of DATA that may leave now. */
+  mayWrite(flight: Flight): boolean {
+    return this.phase === "live" && !this.peerStopped && this.sender.hasSomethingToWrite(this.logAllowance, flight);
+  }
+
+  write(out: Buffer[], maxBytes: number, flight: Flight, nowMs: number): number {
+    if (this.phase !== "live" || this.peerStopped) return 0;
+    return this.sender.write(out, maxBytes, this.logAllowance, flight, nowMs);
+  }
+
+  /** Both directions are through: the session becomes a tombstone. Answers true when that happens, once. */
+  settle(): boolean {
+    if (this.phase !== "live" || !this.outDone || !this.inDone) return false;
+    this.phase = nextPhase(this.phase, "through");
+    this.ackOwed = "turn";
+    return true;
+  }
+
+  /** The memory of a session whose application has been told its outcome. */
+  release(): void {
+    this.receiver.stop();
+    this.windowAllowance.shrinkTo(0);
+    this.logAllowance.shrinkTo(0);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Every state and every transition, as data. The tables do not know whose they are; the diagrams in ARCHITECTURE.md are
+ * generated from them (`npm run diagrams`).
+ */
+
+type Transitions<State extends string, Input extends string> = Readonly<
+  Record<State, Readonly<Partial<Record<Input, State>>>>
+>;
+
+/** A link, as its application sees it. */
+export type LinkState = "created" | "connecting" | "connected" | "suspect" | "reconnecting" | "draining" | "closed";
+export type LinkInput =
+  /** A first attempt begins. */
+  | "dial"
+  /** A connection is adopted: the session is new or resumed. */
+  | "adopted"
+  /** Evidence is lacking in one direction. */
+  | "suspected"
+  /** The connection that was suspect has answered. */
+  | "recovered"
+  /** There is no connection, and another attempt will be made (or, on a server, awaited). */
+  | "disconnected"
+  /** close(), or the server is going away. */
+  | "drain"
+  /** The move to another server is through, and the link goes on. */
+  | "moved"
+  | "end";
+
+export const LINK_TRANSITIONS: Transitions<LinkState, LinkInput> = {
+  created: { dial: "connecting", adopted: "connected", drain: "draining", end: "closed" },
+  connecting: { adopted: "connected", disconnected: "reconnecting", drain: "draining", end: "closed" },
+  connected: { suspected: "suspect", disconnected: "reconnecting", drain: "draining", end: "closed" },
+  suspect: { recovered: "connected", adopted: "connected", disconnected: "reconnecting", drain: "draining", end: "closed" },
+  reconnecting: { dial: "connecting", adopted: "connected", drain: "draining", end: "closed" },
+  draining: { moved: "connecting", end: "closed" },
+  closed: {},
+};
+
+/** A session at either end. Provisional ones exist on servers only. */
+export type SessionPhase = "provisional" | "live" | "done" | "reset" | "gone";
+export type SessionInput =
+  /** CONFIRM answered the nonce. */
+  | "confirmed"
+  /** Both directions are through. */
+  | "through"
+  /** We reset it, and the peer is still to be told. */
+  | "reset"
+  /** Both ends know the outcome, or nobody can be told any more. */
+  | "forgotten";
+
+export const SESSION_TRANSITIONS: Transitions<SessionPhase, SessionInput> = {
+  provisional: { confirmed: "live", forgotten: "gone" },
+  live: { through: "done", reset: "reset", forgotten: "gone" },
+  done: { forgotten: "gone" },
+  reset: { forgotten: "gone" },
+  gone: {},
+};
+
+/** A server's listener and all its links. */
+export type SupervisorState = "created" | "bound" | "listening" | "draining" | "closed";
+export type SupervisorInput = "bind" | "listen" | "listen-failed" | "drain" | "end";
+
+export const SUPERVISOR_TRANSITIONS: Transitions<SupervisorState, SupervisorInput> = {
+  created: { bind: "bound", "listen-failed": "closed", drain: "draining", end: "closed" },
+  bound: { listen: "listening", "listen-failed": "closed", drain: "draining", end: "closed" },
+  listening: { drain: "draining", end: "closed" },
+  draining: { end: "closed" },
+  closed: {},
+};
+
+/** The state after `input`; undefined where it changes nothing. */
+export function nextLinkState(state: LinkState, input: LinkInput): LinkState | undefined {
+  return LINK_TRANSITIONS[state][input];
+}
+
+/** Throws where the table has no such transition: that is a mistake of ours. */
+export function nextPhase(phase: SessionPhase, input: SessionInput): SessionPhase {
+  const next = SESSION_TRANSITIONS[phase][input];
+  if (next === undefined) throw new Error(`no transition from ${phase} on ${input}`);
+  return next;
+}
+
+export function nextSupervisorState(state: SupervisorState, input: SupervisorInput): SupervisorState | undefined {
+  return SUPERVISOR_TRANSITIONS[state][input];
+}

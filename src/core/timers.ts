@@ -1,0 +1,53 @@
+/**
+ * A named timer table with one next wake-up. Waking too early does no harm: who sets a timer looks at its own numbers
+ * again when it is due, so activity need not move a timer, only let it find that there is time left.
+ */
+export class TimerTable<Name extends string> {
+  readonly #names: readonly Name[];
+  readonly #dueMs: number[];
+
+  constructor(names: readonly Name[]) {
+    this.#names = names;
+    this.#dueMs = names.map(() => Infinity);
+  }
+
+  set(name: Name, dueMs: number): void {
+    this.#dueMs[this.#names.indexOf(name)] = dueMs;
+  }
+
+  /** Sets it unless it is due earlier already. */
+  atLatest(name: Name, dueMs: number): void {
+    const at = this.#names.indexOf(name);
+    this.#dueMs[at] = Math.min(dueMs, this.#dueMs[at] as number);
+  }
+
+  clear(name: Name): void {
+    this.set(name, Infinity);
+  }
+
+  clearAll(): void {
+    this.#dueMs.fill(Infinity);
+  }
+
+  isSet(name: Name): boolean {
+    return this.#dueMs[this.#names.indexOf(name)] !== Infinity;
+  }
+
+  /** When the next one is due; Infinity if none is set. */
+  get nextMs(): number {
+    let next = Infinity;
+    for (const due of this.#dueMs) if (due < next) next = due;
+    return next;
+  }
+
+  /** The timers that are due, cleared, in the order of their names, each with when it should have been. */
+  takeDue(nowMs: number): Array<{ name: Name; dueMs: number }> {
+    const due: Array<{ name: Name; dueMs: number }> = [];
+    for (const [at, dueMs] of this.#dueMs.entries()) {
+      if (dueMs > nowMs) continue;
+      due.push({ name: this.#names[at] as Name, dueMs });
+      this.#dueMs[at] = Infinity;
+    }
+    return due;
+  }
+}

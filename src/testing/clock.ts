@@ -1,0 +1,74 @@
+/** Time that passes only when told to: events in the order of their time, and of their making where that is the same. */
+
+interface Scheduled {
+  readonly dueMs: number;
+  readonly order: number;
+  run: (() => void) | undefined;
+}
+
+export class EventClock {
+  nowMs = 0;
+  #heap: Scheduled[] = [];
+  #order = 0;
+
+  /** Runs `event` after `delayMs`. Answers a function that takes it back. */
+  schedule(delayMs: number, event: () => void): () => void {
+    const scheduled: Scheduled = { dueMs: this.nowMs + Math.max(0, delayMs), order: this.#order++, run: event };
+    this.#push(scheduled);
+    return () => {
+      scheduled.run = undefined;
+    };
+  }
+
+  /** Runs the next event that is due at `untilMs` at the latest. Answers false when there is none. */
+  step(untilMs: number): boolean {
+    for (;;) {
+      const next = this.#heap[0];
+      if (next === undefined || next.dueMs > untilMs) return false;
+      this.#pop();
+      if (next.run === undefined) continue;
+      this.nowMs = Math.max(this.nowMs, next.dueMs);
+      next.run();
+      return true;
+    }
+  }
+
+  /** Runs everything that is due until then, and lets the time pass. */
+  runUntil(untilMs: number): void {
+    while (this.step(untilMs));
+    this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  #push(scheduled: Scheduled): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(scheduled);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!before(scheduled, heap[parent] as Scheduled)) break;
+      heap[at] = heap[parent] as Scheduled;
+      at = parent;
+    }
+    heap[at] = scheduled;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as Scheduled;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1] as Scheduled, heap[child] as Scheduled)) child++;
+      if (!before(heap[child] as Scheduled, last)) break;
+      heap[at] = heap[child] as Scheduled;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+function before(a: Scheduled, b: Scheduled): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
+}

@@ -1,0 +1,265 @@
+/**
+ * A simulated network: connections that deliver bytes in order, in pieces of their own choosing and with a delay, and that
+ * can be cut at any byte, stalled, made to swallow, refused or delayed. Everything happens on an `EventClock`, and every
+ * choice comes from one random source, so a run is repeated by its seed.
+ */
+import type { EventClock } from "./clock.ts";
+import type { Direction } from "./faults.ts";
+
+export interface SocketEvents {
+  onData(chunk: Buffer): void;
+  /** Once, and the last event. */
+  onClose(reason: string): void;
+  /** There is room again after `roomBytes` was 0. */
+  onDrain(): void;
+}
+
+/** The path to one address. Applies to open connections as well, but for `refuses` and `dialDelayMs`. */
+export interface Path {
+  latencyMs: number;
+  jitterMs: number;
+  stalled: { "to-server": boolean; "to-client": boolean };
+  refuses: boolean;
+  /** How long a dial takes at most. */
+  dialDelayMs: number;
+}
+
+export class SimNetwork {
+  readonly clock: EventClock;
+  readonly random: () => number;
+  /** What each direction of a connection holds before `roomBytes` is 0, as a kernel does. */
+  readonly kernelBytes: number;
+  readonly #listeners = new Map<string, (socket: SimSocket) => void>();
+  readonly #paths = new Map<string, Path>();
+  readonly #wires = new Set<Wire>();
+
+  constructor(clock: EventClock, random: () => number, kernelBytes: number) {
+    this.clock = clock;
+    this.random = random;
+    this.kernelBytes = kernelBytes;
+  }
+
+  path(address: string): Path {
+    let path = this.#paths.get(address);
+    if (path === undefined) {
+      const stalled = { "to-server": false, "to-client": false };
+      path = { latencyMs: 1, jitterMs: 0, stalled, refuses: false, dialDelayMs: 5 };
+      this.#paths.set(address, path);
+    }
+    return path;
+  }
+
+  listen(address: string, onConnection: (socket: SimSocket) => void): void {
+    this.#listeners.set(address, onConnection);
+  }
+
+  /** Nobody listens any more. Open connections stay. */
+  unlisten(address: string): void {
+    this.#listeners.delete(address);
+  }
+
+  /** Calls back once, unless the dial is taken back by calling what is answered. */
+  dial(address: string, onOpen: (socket: SimSocket) => void, onRefused: () => void): () => void {
+    const path = this.path(address);
+    return this.clock.schedule(path.latencyMs + path.dialDelayMs * this.random(), () => {
+      const listener = this.#listeners.get(address);
+      if (listener === undefined || path.refuses) return onRefused();
+      const wire = new Wire(this, address, () => this.#wires.delete(wire));
+      this.#wires.add(wire);
+      listener(wire.server);
+      onOpen(wire.client);
+    });
+  }
+
+  /** Open connections to the address. */
+  wires(address: string): Wire[] {
+    return [...this.#wires].filter((wire) => wire.address === address);
+  }
+
+  /** Lets everything go on that a fault on the path held back. */
+  resume(address: string): void {
+    for (const wire of this.wires(address)) wire.resume();
+  }
+}
+
+/** Both directions of one connection. */
+export class Wire {
+  readonly address: string;
+  readonly client: SimSocket;
+  readonly server: SimSocket;
+  readonly #network: SimNetwork;
+  readonly #onGone: () => void;
+  #bytesUntilCut = Infinity;
+
+  constructor(network: SimNetwork, address: string, onGone: () => void) {
+    this.#network = network;
+    this.address = address;
+    this.#onGone = onGone;
+    this.client = new SimSocket(network, this, "to-server");
+    this.server = new SimSocket(network, this, "to-client");
+  }
+
+  peer(socket: SimSocket): SimSocket {
+    return socket === this.client ? this.server : this.client;
+  }
+
+  /** Each end hears of it by itself, some time within `withinMs`; what was on its way to an end may still arrive. */
+  cut(withinMs: number): void {
+    for (const socket of [this.client, this.server]) {
+      this.#network.clock.schedule(withinMs * this.#network.random(), () => socket.kill("cut"));
+    }
+  }
+
+  /** Both ends at once after exactly so many more bytes were delivered, in both directions together. */
+  cutAfter(bytes: number): void {
+    this.#bytesUntilCut = bytes;
+  }
+
+  /** From now on what is written in this direction vanishes. */
+  swallow(direction: Direction): void {
+    (direction === "to-server" ? this.client : this.server).swallowed = true;
+  }
+
+  /** How many of `bytes` may be delivered before the cut. */
+  allow(bytes: number): number {
+    const allowed = Math.min(bytes, this.#bytesUntilCut);
+    this.#bytesUntilCut -= allowed;
+    return allowed;
+  }
+
+  get isCutDue(): boolean {
+    return this.#bytesUntilCut <= 0;
+  }
+
+  resume(): void {
+    this.client.pump();
+    this.server.pump();
+  }
+
+  ended(): void {
+    if (this.client.closed && this.server.closed) this.#onGone();
+  }
+}
+
+/** One end of a connection. Its `events` are set by who gets it, at once. */
+export class SimSocket {
+  events: SocketEvents = { onData: () => {}, onClose: () => {}, onDrain: () => {} };
+  closed = false;
+  /** What this end writes vanishes. */
+  swallowed = false;
+  readonly wire: Wire;
+  readonly #network: SimNetwork;
+  readonly #direction: Direction;
+  /** Written here and not delivered yet. */
+  #queue: Array<{ bytes: Buffer; dueMs: number } | "end"> = [];
+  #queuedBytes = 0;
+  #lastDueMs = 0;
+  #pumping = false;
+  #full = false;
+  #ended = false;
+
+  constructor(network: SimNetwork, wire: Wire, direction: Direction) {
+    this.#network = network;
+    this.wire = wire;
+    this.#direction = direction;
+  }
+
+  get #path(): Path {
+    return this.#network.path(this.wire.address);
+  }
+
+  /** How much can be written now; more is taken all the same. */
+  get roomBytes(): number {
+    const room = Math.max(0, this.#network.kernelBytes - this.#queuedBytes);
+    if (room === 0) this.#full = true;
+    return room;
+  }
+
+  write(bytes: Buffer): void {
+    if (this.closed || this.#ended || this.swallowed || bytes.length === 0) return;
+    // The bytes are on their way: who writes may not change them any more, and a copy would show if it did.
+    this.#queue.push({ bytes: Buffer.from(bytes), dueMs: this.#due() });
+    this.#queuedBytes += bytes.length;
+    this.pump();
+  }
+
+  #due(): number {
+    const { latencyMs, jitterMs } = this.#path;
+    this.#lastDueMs = Math.max(
+      this.#lastDueMs,
+      this.#network.clock.nowMs + latencyMs + jitterMs * this.#network.random(),
+    );
+    return this.#lastDueMs;
+  }
+
+  /** After what was written the peer hears of the close. This end hears nothing more. */
+  end(): void {
+    if (this.closed || this.#ended) return;
+    this.#ended = true;
+    if (!this.swallowed) this.#queue.push("end");
+    this.closed = true;
+    this.pump();
+    this.wire.ended();
+  }
+
+  /** At once, as a reset: what was written may still arrive, or not. */
+  destroy(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.#network.random() < 0.5) this.#queue = [];
+    if (!this.swallowed) this.#queue.push("end");
+    this.pump();
+    this.wire.ended();
+  }
+
+  /** The network ends it; its owner hears of that. */
+  kill(reason: string): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.events.onClose(reason);
+    this.wire.ended();
+  }
+
+  /** Delivers what is due. */
+  pump(): void {
+    if (this.#pumping) return;
+    const next = this.#queue[0];
+    if (next === undefined || this.#path.stalled[this.#direction]) return;
+    const dueMs = next === "end" ? this.#due() : next.dueMs;
+    this.#pumping = true;
+    this.#network.clock.schedule(dueMs - this.#network.clock.nowMs, () => {
+      this.#pumping = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    const next = this.#queue[0];
+    if (next === undefined || this.#path.stalled[this.#direction]) return;
+    const peer = this.wire.peer(this);
+    if (next === "end") {
+      this.#queue = [];
+      peer.kill("closed by the peer");
+      return;
+    }
+    // In pieces: a byte, all of it, or something in between.
+    const { random } = this.#network;
+    const dice = random();
+    const wanted = dice < 0.1 ? 1 : dice < 0.6 ? next.bytes.length : 1 + Math.floor(random() * next.bytes.length);
+    const piece = next.bytes.subarray(0, this.wire.allow(Math.min(wanted, next.bytes.length)));
+    this.#queuedBytes -= piece.length;
+    if (piece.length === next.bytes.length) this.#queue.shift();
+    else next.bytes = next.bytes.subarray(piece.length);
+    if (!this.swallowed && !peer.closed && piece.length > 0) peer.events.onData(piece);
+    if (this.wire.isCutDue) {
+      this.kill("cut");
+      peer.kill("cut");
+      return;
+    }
+    if (this.#full && this.roomBytes > 0 && !this.closed) {
+      this.#full = false;
+      this.events.onDrain();
+    }
+    this.pump();
+  }
+}

@@ -1,0 +1,228 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { Connection, type Condition, type Road } from "./relay-connection.ts";
+import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direction, type Faults } from "./faults.ts";
+
+/**
+ * A TCP relay in this process, between your client and any server. It listens on 127.0.0.1.
+ *
+ * - Without faults it is transparent: half-close, reset and backpressure are passed on, and a target that can't be reached
+ *   resets the client. (A reset that follows a FIN shows at the next write, as Node doesn't watch an ended socket.)
+ * - A cut with RST can discard bytes that a kernel has and the receiving application hasn't read yet. cutAfterBytes()
+ *   therefore stops all traffic until the last byte is in the kernel (for 1 s at most), and for 25 ms more where a
+ *   connection has carried more than 64 KiB; then it cuts. A receiver that reads as bytes come gets exactly so many.
+ * - A black-holed connection is kept, without buffers, until both ends have closed it and 60 s more (one that half-closed
+ *   and waits for an answer must go on waiting), or until close().
+ * - latency() keeps up to 4 MiB for each connection and direction, and reads no further than that.
+ * - After close() faults do nothing.
+ *
+ * @param target Where connections go: `host` is 127.0.0.1 by default. `listenPort` is the relay's own port, by default 0:
+ * any free one.
+ * @throws RangeError for a port that is none; the promise rejects with the system's error if `listenPort` can't be had.
+ */
+export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
+  checkPort("port", target.port, 1);
+  checkPort("listenPort", target.listenPort ?? 0, 0);
+  const relay = new Relay({ port: target.port, host: target.host ?? "127.0.0.1" });
+  await relay.start(target.listenPort ?? 0);
+  return relay;
+}
+
+export interface FaultRelay extends Faults, AsyncDisposable {
+  readonly port: number;
+  /** Connections made through the relay until now. */
+  readonly connections: number;
+  /** Destroys all connections; resolves when nothing listens any more. May be called again. */
+  close(): Promise<void>;
+}
+
+/** A cutAfterBytes() that has not fired. */
+interface Countdown {
+  bytesLeft: number;
+  readonly directions: readonly Direction[];
+}
+
+/** How long a receiver that doesn't read may hold up cutAfterBytes(). */
+const flushMsMax = 1_000;
+/**
+ * How long bytes in our own kernel get to reach the receiver's; few bytes are there at once and needn't wait. In ticks, as
+ * after a blocked event loop a timer runs before the receiver in this process has read.
+ */
+const settleTicks = 5;
+const settleTickMs = 5;
+const relistenEveryMs = 50;
+const relistenTriesMax = 100;
+
+class Relay implements FaultRelay, Road {
+  port = 0;
+  connections = 0;
+  conditions: Record<Direction, Condition> = { "to-server": fair(), "to-client": fair() };
+  frozen = false;
+  readonly #target: { port: number; host: string };
+  readonly #open = new Set<Connection>();
+  #countdowns: Countdown[] = [];
+  #flushTimer: NodeJS.Timeout | undefined;
+  /** Undefined while connections are refused, and when closed. */
+  #listener: Server | undefined;
+  #relistenTimer: NodeJS.Timeout | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(target: { port: number; host: string }) {
+    this.#target = target;
+  }
+
+  start(port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const listener = this.#listen(port, reject);
+      listener.once("listening", () => {
+        this.port = (listener.address() as { port: number }).port;
+        resolve();
+      });
+    });
+  }
+
+  cut(how: "fin" | "rst"): void {
+    checkHow(how);
+    for (const connection of this.#open) connection.cut(how);
+  }
+
+  blackHole(options?: { direction?: Direction }): void {
+    for (const direction of directionsOf(options)) {
+      this.conditions[direction] = { ...this.conditions[direction], blackHoled: true };
+      for (const connection of this.#open) connection.blackHole(direction);
+    }
+  }
+
+  stall(options?: { direction?: Direction }): void {
+    for (const direction of directionsOf(options)) {
+      this.conditions[direction] = { ...this.conditions[direction], stalled: true };
+    }
+    this.#pumpAll();
+  }
+
+  latency(delayMs: number, options?: { jitterMs?: number; direction?: Direction }): void {
+    const jitterMs = options?.jitterMs ?? 0;
+    checkMs("delayMs", delayMs);
+    checkMs("jitterMs", jitterMs);
+    for (const direction of directionsOf(options)) {
+      this.conditions[direction] = { ...this.conditions[direction], delayMs, jitterMs };
+    }
+    this.#pumpAll();
+  }
+
+  cutAfterBytes(bytes: number, options?: { direction?: Direction }): void {
+    checkBytes(bytes);
+    this.#countdowns.push({ bytesLeft: bytes, directions: directionsOf(options) });
+  }
+
+  refuse(): void {
+    clearTimeout(this.#relistenTimer);
+    // An accepted connection that is reset looks different from a refused one: nothing may listen. Closing is immediate,
+    // its "close" event is not, as open connections stay.
+    this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  heal(): void {
+    if (this.#closed !== undefined) return;
+    for (const direction of bothDirections) this.conditions[direction] = fair();
+    this.#countdowns = [];
+    this.#pumpAll();
+    clearTimeout(this.#relistenTimer);
+    if (this.#listener === undefined) this.#relisten(relistenTriesMax);
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#shutDown());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  admit(direction: Direction, bytes: number): number {
+    if (this.#countdowns.length === 0) return bytes;
+    const counting = this.#countdowns.filter((countdown) => countdown.directions.includes(direction));
+    const passing = Math.min(bytes, ...counting.map((countdown) => countdown.bytesLeft));
+    for (const countdown of counting) {
+      countdown.bytesLeft -= passing;
+      if (countdown.bytesLeft > 0) continue;
+      this.#countdowns.splice(this.#countdowns.indexOf(countdown), 1);
+      this.frozen = true;
+    }
+    return passing;
+  }
+
+  cutIfFlushed(): void {
+    const open = [...this.#open];
+    if (!open.every((connection) => connection.flushed)) {
+      this.#flushTimer ??= setTimeout(() => this.#cutNow(), flushMsMax);
+    } else if (open.some((connection) => connection.carriedMuch)) {
+      clearTimeout(this.#flushTimer);
+      this.#cutIn(settleTicks);
+    } else {
+      this.#cutNow();
+    }
+  }
+
+  #cutIn(ticks: number): void {
+    if (ticks === 0) this.#cutNow();
+    else this.#flushTimer = setTimeout(() => this.#cutIn(ticks - 1), settleTickMs);
+  }
+
+  #cutNow(): void {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    this.cut("rst");
+    this.frozen = false;
+  }
+
+  #pumpAll(): void {
+    for (const connection of this.#open) connection.pump();
+  }
+
+  #accept(client: Socket): void {
+    this.connections += 1;
+    const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
+    const connection = new Connection(client, server, this, () => this.#open.delete(connection));
+    this.#open.add(connection);
+  }
+
+  #listen(port: number, onError: (error: Error) => void): Server {
+    const listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
+    listener.on("error", onError);
+    listener.listen({ port, host: "127.0.0.1" });
+    this.#listener = listener;
+    return listener;
+  }
+
+  /** Someone may have taken the port meanwhile, if only as the local port of a connection. */
+  #relisten(triesLeft: number): void {
+    const listener = this.#listen(this.port, (error) => {
+      if (this.#listener !== listener) return;
+      this.#listener = undefined;
+      // Nobody to tell: heal() has returned. Uncaught is better than a test that hangs.
+      if (triesLeft === 0) throw error;
+      this.#relistenTimer = setTimeout(() => this.#relisten(triesLeft - 1), relistenEveryMs);
+    });
+  }
+
+  async #shutDown(): Promise<void> {
+    const listener = this.#listener;
+    this.refuse();
+    this.frozen = false;
+    clearTimeout(this.#flushTimer);
+    const closing = [...this.#open].map((connection) => connection.destroy());
+    if (listener !== undefined) closing.push(new Promise((resolve) => listener.close(() => resolve())));
+    await Promise.all(closing);
+  }
+}
+
+function fair(): Condition {
+  return { blackHoled: false, stalled: false, delayMs: 0, jitterMs: 0 };
+}
+
+function checkPort(name: string, port: number, min: number): void {
+  if (!Number.isInteger(port) || port < min || port > 65_535) {
+    throw new RangeError(`${name} must be a whole number from ${min} to 65535, got ${String(port)}`);
+  }
+}

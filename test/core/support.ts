@@ -1,0 +1,61 @@
+/** What several tests of the core share: budgets that count, and everything that a stream of bytes decodes to. */
+import type { Fault } from "../../src/core/faults.ts";
+import { type Frame, FrameDecoder, frameMask, type FrameName, type FrameSink, FrameType } from "../../src/core/frames.ts";
+import type { Budget } from "../../src/core/window.ts";
+
+/** Knows what was taken, and fails when more is given back. */
+export class CountingBudget implements Budget {
+  taken = 0;
+  readonly #most: number;
+
+  constructor(most: number = Infinity) {
+    this.#most = most;
+  }
+
+  take(bytes: number): boolean {
+    if (this.taken + bytes > this.#most) return false;
+    this.taken += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.taken -= bytes;
+    if (this.taken < 0) throw new Error("more was given back than was taken");
+  }
+}
+
+export const EVERY_FRAME: number = frameMask(...(Object.keys(FrameType) as FrameName[]));
+
+export interface Data {
+  type: "data";
+  offset: number;
+  bytes: Buffer;
+  flags: number;
+}
+
+/** Keeps what a decoder hands out, each piece of DATA by itself. */
+export class Collector implements FrameSink {
+  readonly seen: Array<Frame | Data> = [];
+
+  onFrame(frame: Frame): void {
+    this.seen.push(frame);
+  }
+
+  onData(offset: number, bytes: Buffer, flags: number): void {
+    this.seen.push({ type: "data", offset, bytes: Buffer.from(bytes), flags });
+  }
+}
+
+/** All frames of a stream that is meant to be sound. */
+export function decoded(bytes: Buffer | readonly Buffer[]): Array<Frame | Data> {
+  const sink = new Collector();
+  const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.concat(bytes);
+  const problem: Fault | undefined = new FrameDecoder(EVERY_FRAME).push(chunk, sink);
+  if (problem !== undefined) throw new Error(`${problem.code}: ${problem.detail}`);
+  return sink.seen;
+}
+
+/** The DATA frames among them. */
+export function decodedData(bytes: Buffer | readonly Buffer[]): Data[] {
+  return decoded(bytes).filter((frame): frame is Data => frame.type === "data");
+}

@@ -1,0 +1,183 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { CountingBudget } from "./support.ts";
+
+const KIB = 1_024;
+const FIRST_FLIGHT_BYTES = 64 * KIB;
+
+describe("allowance", () => {
+  test("many links share a budget: together never above it, each between its floor and its most, nothing leaks", () => {
+    const size = fc.nat({ max: 200 });
+    const link = fc.record({ floor: size, first: size, most: size });
+    const step = fc.record({ link: fc.nat(), to: fc.option(fc.nat({ max: 300 }), { nil: undefined }) });
+    fc.assert(
+      fc.property(
+        fc.nat({ max: 600 }),
+        fc.array(link, { minLength: 1, maxLength: 5 }),
+        fc.array(step, { maxLength: 40 }),
+        (budgetBytes, links, steps) => {
+          const budget = new CountingBudget(budgetBytes);
+          const allowances = links.map(({ floor, first, most }) => new Allowance(floor, first, most, budget));
+          const check = (): void => {
+            let above = 0;
+            for (const { floor, most, size: now } of allowances) {
+              expect(now).toBeGreaterThanOrEqual(floor);
+              expect(now).toBeLessThanOrEqual(Math.max(floor, most));
+              above += now - floor;
+            }
+            expect(budget.taken).toBe(above);
+            expect(above).toBeLessThanOrEqual(budgetBytes);
+          };
+          check();
+          for (const { link: at, to } of steps) {
+            const allowance = allowances[at % allowances.length] as Allowance;
+            const before = allowance.size;
+            if (to === undefined) {
+              const grew = allowance.grow();
+              expect(allowance.size).toBe(grew ? Math.min(2 * before, allowance.most) : before);
+              expect(grew).toBe(allowance.size > before);
+            } else {
+              allowance.shrinkTo(to);
+              expect(allowance.size).toBe(Math.min(before, Math.max(to, allowance.floor)));
+            }
+            check();
+          }
+          for (const allowance of allowances) allowance.shrinkTo(0);
+          expect(budget.taken).toBe(0);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a link begins with its first size where the budget has it, else with its floor", () => {
+    const budget = new CountingBudget(100);
+    expect(new Allowance(50, 120, 1_000, budget).size).toBe(120);
+    expect(new Allowance(50, 120, 1_000, budget).size).toBe(50);
+    expect(budget.taken).toBe(70);
+  });
+
+  test("a floor above the most and the first is given all the same: less than a message would be a deadlock", () => {
+    const budget = new CountingBudget(0);
+    const allowance = new Allowance(1_000, 64, 512, budget);
+    expect(allowance.size).toBe(1_000);
+    expect(allowance.most).toBe(1_000);
+    expect(allowance.grow()).toBe(false);
+  });
+
+  test("what one link gives back another can have", () => {
+    const budget = new CountingBudget(64);
+    const one = new Allowance(64, 128, 256, budget);
+    const other = new Allowance(64, 64, 256, budget);
+    expect(other.grow()).toBe(false);
+    one.shrinkTo(0);
+    expect(other.grow()).toBe(true);
+    expect([one.size, other.size]).toEqual([64, 128]);
+  });
+});
+
+describe("round trip", () => {
+  test("the first sample counts whole, each later one an eighth, and the least is kept", () => {
+    const roundTrip = new RoundTrip();
+    expect(roundTrip.smoothedMs).toBeUndefined();
+    roundTrip.sample(80);
+    expect(roundTrip.smoothedMs).toBe(80);
+    roundTrip.sample(160);
+    expect(roundTrip.smoothedMs).toBe(90);
+    roundTrip.sample(10);
+    expect(roundTrip.smoothedMs).toBe(80);
+    expect(roundTrip.leastMs).toBe(10);
+  });
+});
+
+describe("flight", () => {
+  test("doubles each time a full flight was received quickly, up to 16 MiB", () => {
+    const { flight, fly } = path(40);
+    for (let limit = FIRST_FLIGHT_BYTES; limit < 16_384 * KIB; limit *= 2) {
+      expect(flight.limitBytes).toBe(limit);
+      fly(limit, 40);
+    }
+    expect(flight.limitBytes).toBe(16_384 * KIB);
+    fly(flight.limitBytes, 40);
+    expect(flight.limitBytes).toBe(16_384 * KIB);
+  });
+
+  test("does not grow for a sender that did not fill it", () => {
+    const { flight, fly } = path(40);
+    for (let trip = 0; trip < 10; trip++) fly(FIRST_FLIGHT_BYTES - 1, 40);
+    expect(flight.limitBytes).toBe(FIRST_FLIGHT_BYTES);
+  });
+
+  test("is cut to what the path carries in a round trip and half a second, when it queued up for longer", () => {
+    const { flight, fly } = path(100);
+    for (let trip = 0; trip < 6; trip++) fly(flight.limitBytes, 100);
+    expect(flight.limitBytes).toBe(4_096 * KIB);
+    fly(4_096 * KIB, 2_400); // 4 MiB in 2.4 s: 1 MiB in 600 ms
+    expect(flight.limitBytes).toBe(1_024 * KIB);
+  });
+
+  test("may wait for a round trip and half a second without being cut", () => {
+    const { flight, fly } = path(100);
+    fly(FIRST_FLIGHT_BYTES, 100);
+    fly(2 * FIRST_FLIGHT_BYTES, 600);
+    expect(flight.limitBytes).toBe(4 * FIRST_FLIGHT_BYTES);
+    fly(4 * FIRST_FLIGHT_BYTES, 601);
+    expect(flight.limitBytes).toBeLessThan(4 * FIRST_FLIGHT_BYTES);
+  });
+
+  test("is never cut below its first size, however slow the path", () => {
+    const { flight, fly } = path(100);
+    fly(FIRST_FLIGHT_BYTES, 100);
+    fly(FIRST_FLIGHT_BYTES, 60_000);
+    expect(flight.limitBytes).toBe(FIRST_FLIGHT_BYTES);
+  });
+
+  test("is not raised by being slow", () => {
+    const { flight, fly } = path(100);
+    fly(1_000, 100);
+    fly(64 * FIRST_FLIGHT_BYTES, 700); // more than the limit, carried fast, yet it queued
+    expect(flight.limitBytes).toBe(FIRST_FLIGHT_BYTES);
+  });
+
+  test("what fills it after the timed stretch was written counts as filled too", () => {
+    const roundTrip = new RoundTrip();
+    const flight = new Flight(roundTrip);
+    flight.onWritten(10_000, 0, 0);
+    flight.onWritten(FIRST_FLIGHT_BYTES, 0, 5);
+    flight.onReceived(10_000, 40);
+    expect(flight.limitBytes).toBe(2 * FIRST_FLIGHT_BYTES);
+    expect(roundTrip.smoothedMs).toBe(40);
+  });
+
+  test("a report of a part ends no measurement, and one measurement runs at a time", () => {
+    const roundTrip = new RoundTrip();
+    const flight = new Flight(roundTrip);
+    flight.onReceived(5, 10);
+    expect(roundTrip.smoothedMs).toBeUndefined();
+    flight.onWritten(1_000, 0, 100);
+    flight.onWritten(2_000, 0, 150);
+    flight.onReceived(999, 160);
+    expect(roundTrip.smoothedMs).toBeUndefined();
+    flight.onReceived(1_500, 180);
+    expect(roundTrip.smoothedMs).toBe(80);
+    flight.onReceived(2_000, 999);
+    expect(roundTrip.smoothedMs).toBe(80);
+  });
+});
+
+/** A flight on a path whose quickest trip is known. `fly` writes so much and has it all received `tookMs` later. */
+function path(leastMs: number): { flight: Flight; fly: (bytes: number, tookMs: number) => void } {
+  const roundTrip = new RoundTrip();
+  roundTrip.sample(leastMs);
+  const flight = new Flight(roundTrip);
+  let received = 0;
+  let nowMs = 0;
+  const fly = (bytes: number, tookMs: number): void => {
+    flight.onWritten(received + bytes, received, nowMs);
+    received += bytes;
+    nowMs += tookMs;
+    flight.onReceived(received, nowMs);
+  };
+  return { flight, fly };
+}

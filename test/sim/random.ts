@@ -1,0 +1,26 @@
+import { createHmac } from "node:crypto";
+import type { Entropy } from "../../src/core/handshake.ts";
+
+/** mulberry32: small, fast, and the same on every machine. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export function seededEntropy(random: () => number): Entropy {
+  return {
+    random,
+    randomBytes: (bytes) => Buffer.from(Array.from({ length: bytes }, () => Math.floor(random() * 256))),
+    equal: (a, b) => a.equals(b),
+    hmac: (key, parts) => {
+      const mac = createHmac("sha256", key);
+      for (const part of parts) mac.update(part);
+      return mac.digest();
+    },
+  };
+}

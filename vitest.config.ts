@@ -1,0 +1,50 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+// No project sets `retry`: a test that passes on the second attempt has found something.
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^resplice$/, replacement: here("./src/index.ts") },
+      { find: /^resplice\/testing$/, replacement: here("./src/testing/index.ts") },
+    ],
+  },
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/sim/**", "test/chaos/**"],
+          testTimeout: 10_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "sim",
+          include: ["test/sim/**/*.test.ts"],
+          testTimeout: 300_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          globalSetup: ["test/chaos/support/setup.ts"],
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
