@@ -2,29 +2,80 @@
  * When to dial again: at first within a quarter of a second, then between half and all of a tenth of the outage so far.
  * Growing with the outage rather than with the attempt keeps a recovery within a tenth of what it recovers from, with
  * dials that thin out as 1/t (simulated against doubling: docs/reconnecting.md). Every delay is jittered.
+ *
+ * Quick first retries are a budget that only time spent connected refills, so that a path that is cut every second is
+ * back at once each time, while a server that accepts and closes is soon met with delays that grow.
  */
 export interface BackoffOptions {
   minDelayMs: number;
   maxDelayMs: number;
+  /** Connected so long, everything starts anew. */
+  resetAfterMs: number;
 }
 
-export const FIRST_RETRY_WITHIN_MS = 250;
+export const QUICK_RETRY_WITHIN_MS = 250;
+const QUICK_RETRIES = 10;
 
 /**
- * @param failures attempts that failed since the link was last stable; 1 for the first retry
- * @param outageMs how long the link has been without a stable connection
- * @param retryAfterMs what a server that refused asked for; goes before our own delay, with a tenth of jitter on top
+ * @param failures attempts that failed in this outage; 0 for the first retry
+ * @param outageMs how long the outage has lasted
  * @param random in [0, 1)
  */
-export function backoffDelayMs(
-  failures: number,
-  outageMs: number,
-  retryAfterMs: number,
-  options: BackoffOptions,
-  random: number,
-): number {
-  if (retryAfterMs > 0) return retryAfterMs * (1 + 0.1 * random);
-  if (failures <= 1) return Math.min(FIRST_RETRY_WITHIN_MS, options.minDelayMs) * random;
+export function backoffDelayMs(failures: number, outageMs: number, options: BackoffOptions, random: number): number {
+  if (failures === 0) return Math.min(QUICK_RETRY_WITHIN_MS, options.minDelayMs) * random;
   const upTo = Math.min(options.maxDelayMs, Math.max(options.minDelayMs, outageMs / 10));
   return upTo * (0.5 + 0.5 * random);
+}
+
+export class Backoff {
+  /** Attempts that failed in this outage. */
+  failures = 0;
+  readonly #options: BackoffOptions;
+  #quickRetries = QUICK_RETRIES;
+  #outageSinceMs: number;
+  #connectedMs = Infinity;
+
+  constructor(options: BackoffOptions, nowMs: number) {
+    this.#options = options;
+    this.#outageSinceMs = nowMs;
+  }
+
+  onConnected(nowMs: number): void {
+    this.#connectedMs = nowMs;
+  }
+
+  /** The connection is gone: a new outage, unless too many short connections have used up the quick retries. */
+  onLost(nowMs: number): void {
+    if (this.#connectedMs === Infinity) return;
+    const refill = (QUICK_RETRIES * (nowMs - this.#connectedMs)) / this.#options.resetAfterMs;
+    this.#connectedMs = Infinity;
+    this.#quickRetries = Math.min(QUICK_RETRIES, this.#quickRetries + refill);
+    if (this.#quickRetries >= 1) {
+      this.#quickRetries--;
+      this.failures = 0;
+      this.#outageSinceMs = nowMs;
+    } else {
+      this.failures++;
+    }
+  }
+
+  onFailed(): void {
+    this.failures++;
+  }
+
+  /** The network is known to be back: the next delays are those of a new outage. */
+  restart(nowMs: number): void {
+    this.failures = 0;
+    this.#outageSinceMs = nowMs;
+  }
+
+  outageMs(nowMs: number): number {
+    return nowMs - this.#outageSinceMs;
+  }
+
+  /** @param retryAfterMs what a server that refused asked for: goes before our own delay, with a tenth of jitter on top */
+  delayMs(retryAfterMs: number, nowMs: number, random: number): number {
+    if (retryAfterMs > 0) return retryAfterMs * (1 + 0.1 * random);
+    return backoffDelayMs(this.failures, this.outageMs(nowMs), this.#options, random);
+  }
 }

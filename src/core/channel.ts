@@ -1,6 +1,14 @@
 /** One connection as the core sees it: a decoder, what is to be written besides the session's own frames, and its path. */
-import { encodeToken, FrameDecoder } from "./frames.ts";
+import { FrameDecoder, type FrameSink } from "./decoder.ts";
+import type { Fault } from "./faults.ts";
+import { encodeToken, type Frame } from "./frames.ts";
 import { Flight, RoundTrip } from "./window.ts";
+
+/** Takes the frames of a connection. The first fault that it answers ends the connection's input. */
+export interface FrameTaker {
+  onFrame(frame: Frame): Fault | undefined;
+  onData(offset: number, bytes: Buffer, flags: number): Fault | undefined;
+}
 
 export class Channel {
   /** The driver's name for the connection, never used twice. */
@@ -20,6 +28,22 @@ export class Channel {
     this.id = id;
     this.openedMs = nowMs;
     this.decoder = new FrameDecoder(expect);
+  }
+
+  /** Answers the first fault, be it in the bytes or what `taker` thinks of a frame. */
+  receive(chunk: Buffer, taker: FrameTaker): Fault | undefined {
+    let problem: Fault | undefined;
+    const sink: FrameSink = {
+      onFrame: (frame) => {
+        problem = taker.onFrame(frame);
+        if (problem !== undefined) this.decoder.stop();
+      },
+      onData: (offset, bytes, flags) => {
+        problem = taker.onData(offset, bytes, flags);
+        if (problem !== undefined) this.decoder.stop();
+      },
+    };
+    return this.decoder.push(chunk, sink) ?? problem;
   }
 
   send(frame: Buffer): void {

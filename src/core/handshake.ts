@@ -2,7 +2,15 @@
  * Who may speak for a session: a proof over the whole HELLO or STANDBY with the session's secret, and the MAC of CONFIRM
  * over the nonce of WELCOME. Secrets travel once, in an open (or as a fallback's), and never again.
  */
-import { encodeHello, type Generation, type Hello, HELLO_PROOF_AT, ID_BYTES, PROOF_BYTES, SECRET_BYTES } from "./frames.ts";
+import {
+  encodeHello,
+  type Generation,
+  type Hello,
+  HELLO_PROOF_AT,
+  ID_BYTES,
+  PROOF_BYTES,
+  SECRET_BYTES,
+} from "./frames.ts";
 
 /** What the core needs of the outside that is not time or bytes; the simulation gives seeded ones. */
 export interface Entropy {
@@ -67,6 +75,11 @@ export function confirmMac(entropy: Entropy, keys: SessionKeys, incarnation: str
 /** The owner of a session: one process (epoch, instance) and the counter of its newest connection. */
 export interface Owner extends Generation {
   instance: string;
+}
+
+/** Whose HELLO it is. */
+export function ownerOf(hello: Hello): Owner {
+  return { ...hello.generation, instance: hello.instance };
 }
 
 /** May `candidate` take over from `owner`? A lower epoch, or another process of the same epoch, never may. */

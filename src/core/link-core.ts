@@ -6,63 +6,21 @@
  * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too.
  */
 import type { Channel } from "./channel.ts";
-import { Evidence, type EvidenceOptions } from "./evidence.ts";
+import { Evidence } from "./evidence.ts";
 import type { Fault } from "./faults.ts";
-import { encodePositionsFrame, encodeReset, type Frame, type ResetCode } from "./frames.ts";
+import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "./frames.ts";
 import type { Entropy } from "./handshake.ts";
-import type { UndeliveredEntry } from "./sender.ts";
-import { Session, type SessionLimits } from "./session.ts";
+import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
+import type { Session } from "./session.ts";
 import { nextPhase } from "./states.ts";
 import { TimerTable } from "./timers.ts";
-
-export interface LinkCoreOptions extends SessionLimits {
-  /** What may wait to be written for the first time. */
-  queue: { maxMessages: number; maxBytes: number };
-  keepalive: EvidenceOptions;
-}
-
-/** How a link, or its session, came to its end. */
-export type Outcome =
-  | "closed"
-  | "session-lost"
-  | "expired"
-  | "taken-over"
-  | "authentication-refused"
-  | "mismatch"
-  | "protocol-error"
-  | "peer-aborted"
-  | "peer-handler-failed"
-  | "peer-close-timeout"
-  /** Our own: abort(), a handler that threw, a drain that took too long. */
-  | "aborted"
-  | "handler-failed"
-  | "close-timeout"
-  | "gave-up";
-
-export type LinkCoreEvent =
-  | { type: "connected"; channel: number; session: "new" | "resumed"; reason: string }
-  | { type: "disconnected"; reason: string; fault: Fault | undefined }
-  | { type: "suspect"; reason: string }
-  | { type: "recovered" }
-  /** With `last`: it is written, then the connection ends. Without: at once. */
-  | { type: "close-connection"; channel: number; last: Buffer[]; reason: string; fault: Fault | undefined }
-  | { type: "attempt-failed"; channel: number; reason: string; retryAfterMs: number; fault: Fault | undefined }
-  | {
-      type: "replaced";
-      reason: "session-lost" | "too-large";
-      sessionId: string;
-      undelivered: UndeliveredEntry[];
-      /** For each message that was carried over, by where it ended in the old session: where it ends in the new one. */
-      carried: Map<number, number>;
-    }
-  /** The application is told: final. */
-  | { type: "ended"; outcome: Outcome; peerCode: string; undelivered: UndeliveredEntry[]; detail: string }
-  /** The session is not needed any more, by anybody. */
-  | { type: "gone" };
 
 const ACK_DELAY_MS = 25;
 /** A reset that is not echoed, or a connection that does not close, is not waited for longer. */
 export const LINGER_MS = 5_000;
+
+const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "linger"] as const;
+type TimerName = (typeof TIMERS)[number];
 
 export abstract class LinkCore {
   readonly events: LinkCoreEvent[] = [];
@@ -74,13 +32,7 @@ export abstract class LinkCore {
   /** The connection that speaks for the session. */
   adopted: Channel | undefined;
   protected evidence: Evidence | undefined;
-  protected readonly timers: TimerTable<"evidence" | "ack" | "expiry" | "standby" | "linger"> = new TimerTable([
-    "evidence",
-    "ack",
-    "expiry",
-    "standby",
-    "linger",
-  ]);
+  protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   protected readonly options: LinkCoreOptions;
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
@@ -188,6 +140,7 @@ export abstract class LinkCore {
   protected adopt(channel: Channel, nowMs: number): void {
     this.adopted = channel;
     this.timers.clear("expiry");
+    this.timers.clear("linger");
     this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
     this.timers.set("evidence", this.evidence.nextMs());
     this.progressed = true;
@@ -212,7 +165,7 @@ export abstract class LinkCore {
     }
   }
 
-  #onAck(channel: Channel, positions: Parameters<Session["onAck"]>[0], nowMs: number): Fault | undefined {
+  #onAck(channel: Channel, positions: Positions, nowMs: number): Fault | undefined {
     const { session } = this;
     if (session.phase === "reset" || session.phase === "gone") return undefined;
     const progress = session.onAck(positions);
@@ -288,8 +241,8 @@ export abstract class LinkCore {
 
   protected closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
     if (channel.closed) return;
-    const last: Buffer[] = [];
-    if (flush) channel.drainInto(last);
+    const last: Buffer[] | undefined = flush ? [] : undefined;
+    if (last !== undefined) channel.drainInto(last);
     channel.close();
     this.events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
   }
@@ -377,6 +330,9 @@ export abstract class LinkCore {
         case "standby":
           this.onStandbyTimer(nowMs);
           break;
+        case "silence":
+          this.onSilenceTimer(nowMs);
+          break;
       }
     }
   }
@@ -384,7 +340,10 @@ export abstract class LinkCore {
   /** The peer has not echoed our reset. */
   protected abstract onLinger(nowMs: number): void;
   protected abstract onExpiry(nowMs: number): void;
-  protected abstract onStandbyTimer(nowMs: number): void;
+  /** Only clients stand by. */
+  protected onStandbyTimer(_nowMs: number): void {}
+  /** Only servers close what stays silent. */
+  protected onSilenceTimer(_nowMs: number): void {}
 
   #checkEvidence(nowMs: number, dueMs: number): void {
     const { evidence, adopted } = this;

@@ -84,7 +84,7 @@ export class Log {
   }
 
   #appendCopy(payload: Uint8Array): void {
-    for (let copied = 0; copied < payload.length; ) {
+    for (let copied = 0; copied < payload.length;) {
       const block = this.#room(1);
       const bytes = Math.min(payload.length - copied, block.bytes.length - block.used);
       block.bytes.set(bytes === payload.length ? payload : payload.subarray(copied, copied + bytes), block.used);
@@ -139,7 +139,7 @@ export class Log {
   release(position: number): void {
     if (position <= this.start) return;
     let dropped = 0;
-    for (let block = this.#blocks[0]; block !== undefined && block.start + block.used <= position; ) {
+    for (let block = this.#blocks[0]; block !== undefined && block.start + block.used <= position;) {
       this.#released += block.messages;
       block = this.#blocks[++dropped];
     }
@@ -177,7 +177,7 @@ export class Log {
   messages(): LoggedMessage[] {
     const found: LoggedMessage[] = [];
     const first = this.mode === "messages" ? this.#walkToStart().position : this.start;
-    for (let start = first; start < this.end; ) {
+    for (let start = first; start < this.end;) {
       const piece = this.read(start, this.mode === "messages" ? PREFIX_BYTES : LAST_BLOCK_BYTES);
       if (this.mode === "bytes") {
         found.push({ payload: Buffer.from(piece), start, end: start + piece.length });
@@ -194,7 +194,7 @@ export class Log {
 
   #copy(position: number, bytes: number): Buffer {
     const copy = Buffer.allocUnsafeSlow(bytes);
-    for (let copied = 0; copied < bytes; ) {
+    for (let copied = 0; copied < bytes;) {
       copied += this.read(position + copied, bytes - copied).copy(copy, copied);
     }
     return copy;

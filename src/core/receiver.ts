@@ -21,7 +21,7 @@ export class Receiver {
   grant = 0;
   endKind: EndKind = "none";
   /** The end's own position: the one after the last byte. */
-  endPosition = Infinity;
+  endPosition: number = Infinity;
   /** Nothing more is accepted, whatever arrives. */
   stopped = false;
   messagesHanded = 0;
@@ -63,6 +63,11 @@ export class Receiver {
   /** The peer has ended and everything before was handed out. */
   get endReached(): boolean {
     return this.handed === this.endPosition && this.received > this.endPosition;
+  }
+
+  /** All the credit that was given is used, and our consumer has not accepted all of it. */
+  get isFull(): boolean {
+    return !this.stopped && this.received >= this.grant && this.unacceptedBytes > 0;
   }
 
   get windowBytes(): number {
@@ -160,7 +165,7 @@ export class Receiver {
 
   #gather(bytes: number): Buffer {
     const whole = Buffer.allocUnsafeSlow(bytes);
-    for (let gathered = 0; gathered < bytes; ) {
+    for (let gathered = 0; gathered < bytes;) {
       const chunk = this.#chunks[this.#head] as Buffer;
       const copied = chunk.copy(whole, gathered, this.#headAt, Math.min(chunk.length, this.#headAt + bytes - gathered));
       gathered += copied;
@@ -203,7 +208,7 @@ export class Receiver {
 
   #skip(): void {
     const bytes = Math.min(this.#skipTo, this.received, this.endPosition) - this.handed;
-    for (let left = bytes; left > 0; ) {
+    for (let left = bytes; left > 0;) {
       const here = Math.min(left, (this.#chunks[this.#head] as Buffer).length - this.#headAt);
       this.#drop(here);
       left -= here;

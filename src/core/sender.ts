@@ -2,7 +2,14 @@
  * The sending half of a session: acked ≤ sent ≤ highest sent ≤ durable ≤ end, and the end of the direction, which takes
  * the one position after the last byte.
  */
-import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, encodeDataHeader, MAX_DATA_BYTES } from "./frames.ts";
+import {
+  DATA_ACK_NOW,
+  DATA_BLOCKED,
+  DATA_END_FINAL,
+  DATA_END_MOVED,
+  encodeDataHeader,
+  MAX_DATA_BYTES,
+} from "./frames.ts";
 import type { Mode } from "./frames.ts";
 import { Log } from "./log.ts";
 import type { Allowance, Flight } from "./window.ts";
@@ -15,6 +22,8 @@ export interface UndeliveredEntry {
   delivery: "not-sent" | "maybe";
   /** Where it ends in its session; undefined when it was never written. */
   position: number | undefined;
+  /** Where it ends in the log. */
+  end: number;
 }
 
 export class Sender {
@@ -102,12 +111,7 @@ export class Sender {
   }
 
   #writableEnd(allowance: Allowance, flight: Flight): number {
-    return Math.min(
-      this.durable,
-      this.limit,
-      this.log.start + allowance.size,
-      this.peerReceived + flight.limitBytes,
-    );
+    return Math.min(this.durable, this.limit, this.log.start + allowance.size, this.peerReceived + flight.limitBytes);
   }
 
   /** Appends DATA frames of at most `maxBytes` payload to `out`; answers how many payload bytes those are. */
@@ -173,14 +177,13 @@ export class Sender {
   }
 
   /** What was taken and is not acked, oldest first. */
-  undelivered(): Array<UndeliveredEntry & { start: number; end: number }> {
+  undelivered(): UndeliveredEntry[] {
     return this.log.messages().map(({ payload, start, end }) => {
       const written = this.wasWritten(start);
       return {
         message: payload,
         delivery: written ? "maybe" : "not-sent",
         position: start < this.highestSent ? end : undefined,
-        start,
         end,
       };
     });

@@ -1,29 +1,37 @@
 /** The server's end of a durable link: a session that waits for its client while it has no connection. */
 import type { Channel } from "./channel.ts";
 import { type Fault, fault } from "./faults.ts";
-import { encodePositionsFrame, encodeReset, type Frame, frameMask, type FrameSink, type Positions } from "./frames.ts";
+import { frameMask } from "./decoder.ts";
+import { encodePositionsFrame, encodeReset, type Frame, type Positions } from "./frames.ts";
 import type { Entropy, Owner, SessionKeys } from "./handshake.ts";
 import { LinkCore } from "./link-core.ts";
-import type { ServerCoreOptions } from "./server.ts";
+import type { LinkCoreOptions } from "./link-events.ts";
 import { Session } from "./session.ts";
 import { nextPhase } from "./states.ts";
 
 export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
+export interface ServerLinkOptions extends LinkCoreOptions {
+  /** A session waits so long for its client. */
+  resumeForMs: number;
+}
+
 /** A client's connection that brings no byte for so long is closed; the session stays. */
 const SILENT_MS = 120_000;
 
 export class ServerLink extends LinkCore {
-  protected declare readonly options: ServerCoreOptions;
+  declare protected readonly options: ServerLinkOptions;
   readonly identity: string;
   readonly openPayload: Buffer;
   owner: Owner;
+  /** Of the newest WELCOME that is to be confirmed. */
+  nonce: Buffer | undefined;
   /** Takes the session out of the server's table. */
   onForgotten: () => void = () => {};
   #untilMs = Infinity;
   #wasAttached = false;
 
   constructor(
-    options: ServerCoreOptions,
+    options: ServerLinkOptions,
     keys: SessionKeys,
     incarnation: string,
     client: { identity: string; openPayload: Buffer; owner: Owner },
@@ -41,8 +49,9 @@ export class ServerLink extends LinkCore {
     this.session.phase = nextPhase(this.session.phase, "confirmed");
   }
 
-  /** Nobody confirmed it: it never was, and no application is told. */
+  /** If nobody confirmed it: it never was, and no application is told. */
   forgetProvisional(): void {
+    if (this.session.phase !== "provisional") return;
     this.session.phase = nextPhase(this.session.phase, "forgotten");
     this.session.release();
     this.onForgotten();
@@ -68,9 +77,8 @@ export class ServerLink extends LinkCore {
   }
 
   /** The client states what this session cannot have: both ends end it. */
-  onImpossibleResume(channel: Channel, problem: Fault, close: () => void): void {
+  onImpossibleResume(channel: Channel, problem: Fault): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
-    close();
     this.fail(problem);
   }
 
@@ -93,19 +101,11 @@ export class ServerLink extends LinkCore {
   receive(id: number, chunk: Buffer, nowMs: number): void {
     const channel = this.adopted;
     if (channel?.id !== id || channel.closed) return;
-    let problem: Fault | undefined;
-    const sink: FrameSink = {
-      onFrame: (frame) => {
-        problem ??= this.onFrame(channel, frame, nowMs);
-        if (problem !== undefined) channel.decoder.stop();
-      },
-      onData: (offset, bytes, flags) => {
-        problem ??= this.onData(channel, offset, bytes, flags);
-        if (problem !== undefined) channel.decoder.stop();
-      },
-    };
     this.evidence?.onHeard(nowMs);
-    problem = channel.decoder.push(chunk, sink) ?? problem;
+    const problem = channel.receive(chunk, {
+      onFrame: (frame) => this.onFrame(channel, frame, nowMs),
+      onData: (offset, bytes, flags) => this.onData(channel, offset, bytes, flags),
+    });
     if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
   }
 
@@ -138,9 +138,8 @@ export class ServerLink extends LinkCore {
   protected override onExpiry(nowMs: number): void {
     if (nowMs < this.#untilMs) return this.timers.set("expiry", this.#untilMs);
     if (this.session.phase === "live") {
-      const { session } = this;
-      const nothingLost = session.inDone && session.sender.unackedBytes === 0;
-      this.tellOutcome(nothingLost ? "closed" : "expired", "", "its client did not come back in time");
+      const outcome = this.session.nothingToLose ? "closed" : "expired";
+      this.tellOutcome(outcome, "", "its client did not come back in time");
     }
     this.becomeGone("expired", false);
   }
@@ -164,15 +163,15 @@ export class ServerLink extends LinkCore {
     if (this.evidence === undefined) return;
     const deadMs = this.evidence.heardMs + SILENT_MS;
     if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);
-    else this.timers.set("standby", deadMs);
+    else this.timers.set("silence", deadMs);
   }
 
-  protected override onStandbyTimer(nowMs: number): void {
+  protected override onSilenceTimer(nowMs: number): void {
     this.onSuspect("", nowMs);
   }
 
   protected override onRecovered(): void {
-    this.timers.clear("standby");
+    this.timers.clear("silence");
   }
 
   protected override onGone(): void {

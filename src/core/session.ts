@@ -74,6 +74,17 @@ export class Session {
     return this.receiver.stopped || this.receiver.endAccepted;
   }
 
+  /** Neither direction has ended, nor does either end refuse to read on. */
+  get isOpenBothWays(): boolean {
+    const { sender, receiver } = this;
+    return sender.endKind === "none" && receiver.endKind === "none" && !receiver.stopped && !this.peerStopped;
+  }
+
+  /** Should it vanish now, then nothing is missing: everything was accepted, though perhaps not the end. */
+  get nothingToLose(): boolean {
+    return this.inDone && this.sender.unackedBytes === 0;
+  }
+
   /** Both directions ended by moving: the link goes on elsewhere. */
   get moved(): boolean {
     return this.sender.endKind === "moved" && this.receiver.endKind === "moved";

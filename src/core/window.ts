@@ -50,7 +50,7 @@ export class Allowance {
 export class RoundTrip {
   /** Exponentially weighted, an eighth for each new sample; undefined before the first. */
   smoothedMs: number | undefined = undefined;
-  leastMs = Infinity;
+  leastMs: number = Infinity;
 
   sample(ms: number): void {
     this.smoothedMs = this.smoothedMs === undefined ? ms : this.smoothedMs + (ms - this.smoothedMs) / 8;

@@ -23,7 +23,7 @@ export interface Road {
 }
 
 /** For how long a connection that was cut with "fin" may take to close from its own end. */
-const finMsMax = 500;
+const finMsMax = 1_000;
 /** As long as Linux keeps a half-closed connection whose owner is gone (tcp_fin_timeout). */
 const lingerMs = 60_000;
 /** What a fresh connection takes at once, with the smaller of Linux's first windows. */

@@ -8,8 +8,9 @@ import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direc
  * - Without faults it is transparent: half-close, reset and backpressure are passed on, and a target that can't be reached
  *   resets the client. (A reset that follows a FIN shows at the next write, as Node doesn't watch an ended socket.)
  * - A cut with RST can discard bytes that a kernel has and the receiving application hasn't read yet. cutAfterBytes()
- *   therefore stops all traffic until the last byte is in the kernel (for 1 s at most), and for 25 ms more where a
+ *   therefore stops all traffic until the last byte is in the kernel (for 1 s at most), and for 2 ms more, or 25 ms where a
  *   connection has carried more than 64 KiB; then it cuts. A receiver that reads as bytes come gets exactly so many.
+ * - On Node 22 a reset that arrives together with bytes shows as a clean end, to the relay as to anyone else.
  * - A black-holed connection is kept, without buffers, until both ends have closed it and 60 s more (one that half-closed
  *   and waits for an answer must go on waiting), or until close().
  * - latency() keeps up to 4 MiB for each connection and direction, and reads no further than that.
@@ -44,11 +45,14 @@ interface Countdown {
 /** How long a receiver that doesn't read may hold up cutAfterBytes(). */
 const flushMsMax = 1_000;
 /**
- * How long bytes in our own kernel get to reach the receiver's; few bytes are there at once and needn't wait. In ticks, as
- * after a blocked event loop a timer runs before the receiver in this process has read.
+ * How long the receiver gets to read the last bytes before the reset comes. In ticks, as after a blocked event loop a timer
+ * runs before a receiver in this process has read.
+ *
+ * - few bytes are in its kernel at once, but before libuv 1.52 (Node 22) bytes and reset read in one go show as a clean end;
+ * - of many bytes some may wait in our kernel for room in the receiver's, and a reset would discard them.
  */
-const settleTicks = 5;
-const settleTickMs = 5;
+const settleFew = { ticks: 2, tickMs: 1 };
+const settleMany = { ticks: 5, tickMs: 5 };
 const relistenEveryMs = 50;
 const relistenTriesMax = 100;
 
@@ -156,17 +160,17 @@ class Relay implements FaultRelay, Road {
     const open = [...this.#open];
     if (!open.every((connection) => connection.flushed)) {
       this.#flushTimer ??= setTimeout(() => this.#cutNow(), flushMsMax);
-    } else if (open.some((connection) => connection.carriedMuch)) {
-      clearTimeout(this.#flushTimer);
-      this.#cutIn(settleTicks);
     } else {
-      this.#cutNow();
+      clearTimeout(this.#flushTimer);
+      this.#cutAfter(open.some((connection) => connection.carriedMuch) ? settleMany : settleFew);
     }
   }
 
-  #cutIn(ticks: number): void {
-    if (ticks === 0) this.#cutNow();
-    else this.#flushTimer = setTimeout(() => this.#cutIn(ticks - 1), settleTickMs);
+  #cutAfter({ ticks, tickMs }: { ticks: number; tickMs: number }): void {
+    this.#flushTimer = setTimeout(() => {
+      if (ticks === 1) this.#cutNow();
+      else this.#cutAfter({ ticks: ticks - 1, tickMs });
+    }, tickMs);
   }
 
   #cutNow(): void {

@@ -1,76 +1,168 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { backoffDelayMs, type BackoffOptions, FIRST_RETRY_WITHIN_MS } from "../../src/core/backoff.ts";
+import { describe, expect, test } from "vitest";
+import { Backoff, backoffDelayMs, type BackoffOptions, QUICK_RETRY_WITHIN_MS } from "../../src/core/backoff.ts";
 
-const OPTIONS: BackoffOptions = { minDelayMs: 500, maxDelayMs: 30_000 };
+const OPTIONS: BackoffOptions = { minDelayMs: 500, maxDelayMs: 30_000, resetAfterMs: 10_000 };
 
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const outageMs = fc.oneof(fc.nat({ max: 10_000 }), fc.nat({ max: 100_000_000 }));
 const failures = fc.integer({ min: 1, max: 1_000 });
 const options = fc
   .tuple(fc.integer({ min: 1, max: 60_000 }), fc.nat({ max: 600_000 }))
-  .map(([minDelayMs, above]) => ({ minDelayMs, maxDelayMs: minDelayMs + above }));
+  .map(([minDelayMs, above]) => ({ minDelayMs, maxDelayMs: minDelayMs + above, resetAfterMs: 10_000 }));
 
-test("a first retry comes within a quarter of a second, or sooner where the least delay is shorter", () => {
-  fc.assert(
-    fc.property(outageMs, options, random, (outage, given, drawn) => {
-      const delayMs = backoffDelayMs(1, outage, 0, given, drawn);
-      expect(delayMs).toBeGreaterThanOrEqual(0);
-      expect(delayMs).toBeLessThanOrEqual(FIRST_RETRY_WITHIN_MS);
-      expect(delayMs).toBeLessThanOrEqual(given.minDelayMs);
-    }),
-  );
+describe("a delay", () => {
+  test("before the first retry is within a quarter of a second, or less where the least delay is shorter", () => {
+    fc.assert(
+      fc.property(outageMs, options, random, (outage, given, drawn) => {
+        const delayMs = backoffDelayMs(0, outage, given, drawn);
+        expect(delayMs).toBeGreaterThanOrEqual(0);
+        expect(delayMs).toBeLessThanOrEqual(QUICK_RETRY_WITHIN_MS);
+        expect(delayMs).toBeLessThanOrEqual(given.minDelayMs);
+      }),
+    );
+  });
+
+  test("before a later retry is between half of the least and the most, and within a tenth of the outage", () => {
+    fc.assert(
+      fc.property(failures, outageMs, options, random, (failed, outage, given, drawn) => {
+        const delayMs = backoffDelayMs(failed, outage, given, drawn);
+        expect(delayMs).toBeGreaterThanOrEqual(given.minDelayMs / 2);
+        expect(delayMs).toBeLessThanOrEqual(given.maxDelayMs);
+        expect(delayMs).toBeLessThanOrEqual(Math.max(given.minDelayMs, outage / 10));
+      }),
+    );
+  });
+
+  test("grows with the outage", () => {
+    fc.assert(
+      fc.property(failures, outageMs, outageMs, options, random, (failed, one, other, given, drawn) => {
+        const delayMs = (outage: number): number => backoffDelayMs(failed, outage, given, drawn);
+        expect(delayMs(Math.max(one, other))).toBeGreaterThanOrEqual(delayMs(Math.min(one, other)));
+      }),
+    );
+  });
+
+  test.each([
+    [0, 0, 0, 0],
+    [0, 100_000, 1, 250],
+    [1, 0, 0, 250],
+    [1, 0, 1, 500],
+    [1, 100_000, 0, 5_000],
+    [1, 100_000, 1, 10_000],
+    [50, 100_000, 1, 10_000],
+    [1, 300_000, 1, 30_000],
+    [1, 10_000_000, 1, 30_000],
+  ])("after %d failures and %d ms of outage, drawn at %d, is %d ms", (failed, outage, drawn, delayMs) => {
+    expect(backoffDelayMs(failed, outage, OPTIONS, drawn)).toBeCloseTo(delayMs);
+  });
+
+  test("is another for each of the links that lost the same server", () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 20 }), outageMs, random, random, (failed, outage, one, other) => {
+        fc.pre(Math.abs(one - other) > 0.01);
+        expect(backoffDelayMs(failed, outage, OPTIONS, one)).not.toBe(backoffDelayMs(failed, outage, OPTIONS, other));
+      }),
+    );
+  });
+
+  test("that a server asks for is waited for, and at most a tenth more", () => {
+    fc.assert(
+      fc.property(failures, fc.integer({ min: 1, max: 600_000 }), random, (failed, askedMs, drawn) => {
+        const backoff = new Backoff(OPTIONS, 0);
+        for (let failure = 0; failure < failed; failure++) backoff.onFailed();
+        const delayMs = backoff.delayMs(askedMs, 1_000_000, drawn);
+        expect(delayMs).toBeGreaterThanOrEqual(askedMs);
+        expect(delayMs).toBeLessThanOrEqual(askedMs * 1.1);
+      }),
+    );
+    const backoff = new Backoff(OPTIONS, 0);
+    expect(backoff.delayMs(1_000, 0, 0.5)).not.toBe(backoff.delayMs(1_000, 0, 0.9));
+  });
 });
 
-test("a later retry comes between half of the least delay and the most, and within a tenth of the outage", () => {
-  fc.assert(
-    fc.property(failures, outageMs, options, random, (failed, outage, given, drawn) => {
-      const delayMs = backoffDelayMs(failed + 1, outage, 0, given, drawn);
-      expect(delayMs).toBeGreaterThanOrEqual(given.minDelayMs / 2);
-      expect(delayMs).toBeLessThanOrEqual(given.maxDelayMs);
-      expect(delayMs).toBeLessThanOrEqual(Math.max(given.minDelayMs, outage / 10));
-    }),
-  );
+describe("an outage", () => {
+  test("lasts from the beginning until there is a connection, and each failure counts", () => {
+    const backoff = new Backoff(OPTIONS, 1_000);
+    expect(backoff.delayMs(0, 1_000, 0.5)).toBe(125);
+    backoff.onFailed();
+    backoff.onFailed();
+    expect([backoff.failures, backoff.outageMs(201_000)]).toEqual([2, 200_000]);
+    expect(backoff.delayMs(0, 201_000, 0)).toBe(10_000);
+  });
+
+  test("after a connection that held is a new one: the first retry is quick", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    backoff.onFailed();
+    backoff.onConnected(60_000);
+    backoff.onLost(100_000);
+    expect([backoff.failures, backoff.outageMs(100_500)]).toEqual([0, 500]);
+    expect(backoff.delayMs(0, 100_000, 0.99)).toBeLessThan(250);
+  });
+
+  test("is over as soon as the network is known to be back", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    backoff.onFailed();
+    backoff.restart(90_000);
+    expect([backoff.failures, backoff.outageMs(90_000)]).toEqual([0, 0]);
+    backoff.onFailed();
+    expect(backoff.delayMs(0, 90_000, 1)).toBe(500);
+  });
+
+  test("begins once: a loss that is told twice, or without a connection, changes nothing", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    backoff.onFailed();
+    backoff.onLost(5_000);
+    expect([backoff.failures, backoff.outageMs(5_000)]).toEqual([1, 5_000]);
+    backoff.onConnected(6_000);
+    backoff.onLost(7_000);
+    backoff.onFailed();
+    backoff.onLost(8_000);
+    expect([backoff.failures, backoff.outageMs(8_000)]).toEqual([1, 1_000]);
+  });
 });
 
-test("the longer the outage, the longer the delay", () => {
-  fc.assert(
-    fc.property(failures, outageMs, outageMs, options, random, (failed, one, other, given, drawn) => {
-      const [shorter, longer] = [Math.min(one, other), Math.max(one, other)];
-      const delayMs = (outage: number): number => backoffDelayMs(failed + 1, outage, 0, given, drawn);
-      expect(delayMs(longer)).toBeGreaterThanOrEqual(delayMs(shorter));
-    }),
-  );
-});
+describe("short connections", () => {
+  test("a path that is cut every second is back at once each time", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    for (let nowMs = 0; nowMs < 100_000; nowMs += 1_000) {
+      backoff.onConnected(nowMs);
+      backoff.onLost(nowMs + 1_000);
+      expect(backoff.delayMs(0, nowMs + 1_000, 0.99)).toBeLessThan(250);
+    }
+  });
 
-test.each([
-  [2, 0, 0, 250],
-  [2, 0, 1, 500],
-  [2, 100_000, 0, 5_000],
-  [2, 100_000, 1, 10_000],
-  [50, 100_000, 1, 10_000],
-  [2, 300_000, 1, 30_000],
-  [2, 10_000_000, 1, 30_000],
-])("failure %d after %d ms of outage, drawn at %d: %d ms", (failed, outage, drawn, delayMs) => {
-  expect(backoffDelayMs(failed, outage, 0, OPTIONS, drawn)).toBeCloseTo(delayMs);
-});
+  test("a server that accepts and closes gets ten quick retries, then delays that grow", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    const delaysMs: number[] = [];
+    for (let nowMs = 0; nowMs < 1_000_000;) {
+      backoff.onConnected(nowMs);
+      backoff.onLost(nowMs + 1);
+      delaysMs.push(backoff.delayMs(0, nowMs + 1, 0.99));
+      nowMs += 1 + (delaysMs.at(-1) as number);
+    }
+    expect(delaysMs.findIndex((delayMs) => delayMs > 250)).toBe(10);
+    expect(Math.max(...delaysMs)).toBeGreaterThan(25_000);
+    expect(delaysMs.length).toBeLessThan(150);
+  });
 
-test("no two links that lost the same server dial again at the same moment", () => {
-  fc.assert(
-    fc.property(failures, outageMs, fc.nat({ max: 60_000 }), random, random, (failed, outage, askedMs, one, other) => {
-      fc.pre(Math.abs(one - other) > 0.01);
-      const delayMs = (drawn: number): number => backoffDelayMs(failed, outage, askedMs, OPTIONS, drawn);
-      expect(delayMs(one)).not.toBe(delayMs(other));
-    }),
-  );
-});
-
-test("a server that asks for patience gets what it asked for, and at most a tenth more", () => {
-  fc.assert(
-    fc.property(failures, outageMs, fc.integer({ min: 1, max: 600_000 }), random, (failed, outage, askedMs, drawn) => {
-      const delayMs = backoffDelayMs(failed, outage, askedMs, OPTIONS, drawn);
-      expect(delayMs).toBeGreaterThanOrEqual(askedMs);
-      expect(delayMs).toBeLessThanOrEqual(askedMs * 1.1);
-    }),
-  );
+  test("one that held for the whole time to reset gives all quick retries back, and no more than those", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    const quickRetries = (nowMs: number): number => {
+      for (let quick = 0; ; quick++) {
+        backoff.onConnected(nowMs);
+        backoff.onLost(nowMs);
+        if (backoff.failures > 0) return quick;
+      }
+    };
+    expect(quickRetries(0)).toBe(10);
+    expect(quickRetries(1_000)).toBe(0);
+    backoff.onConnected(2_000);
+    backoff.onLost(12_000);
+    expect(backoff.failures).toBe(0);
+    expect(quickRetries(12_000)).toBe(9);
+    backoff.onConnected(20_000);
+    backoff.onLost(120_000);
+    expect(quickRetries(120_000)).toBe(9);
+  });
 });

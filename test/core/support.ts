@@ -1,6 +1,7 @@
 /** What several tests of the core share: budgets that count, and everything that a stream of bytes decodes to. */
 import type { Fault } from "../../src/core/faults.ts";
-import { type Frame, FrameDecoder, frameMask, type FrameName, type FrameSink, FrameType } from "../../src/core/frames.ts";
+import { FrameDecoder, frameMask, type FrameSink } from "../../src/core/decoder.ts";
+import { type Frame, type FrameName, FrameType } from "../../src/core/frames.ts";
 import type { Budget } from "../../src/core/window.ts";
 
 /** Knows what was taken, and fails when more is given back. */

@@ -109,6 +109,13 @@ describe("flight", () => {
     expect(flight.limitBytes).toBe(FIRST_FLIGHT_BYTES);
   });
 
+  test("that was filled once does not grow again until it is filled again", () => {
+    const { flight, fly } = path(40);
+    fly(FIRST_FLIGHT_BYTES, 40);
+    fly(1_000, 40);
+    expect(flight.limitBytes).toBe(2 * FIRST_FLIGHT_BYTES);
+  });
+
   test("is cut to what the path carries in a round trip and half a second, when it queued up for longer", () => {
     const { flight, fly } = path(100);
     for (let trip = 0; trip < 6; trip++) fly(flight.limitBytes, 100);

@@ -17,7 +17,8 @@ if (one === undefined) {
     });
   }
   test("everything that can happen has happened", () => {
-    console.log(`${seeds} seeds\n${[...counts].sort().map(([what, times]) => `${String(times).padStart(9)} ${what}`).join("\n")}`);
+    const rows = [...counts].toSorted(([a], [b]) => a.localeCompare(b));
+    console.log(`${seeds} seeds\n${rows.map(([what, times]) => `${String(times).padStart(9)} ${what}`).join("\n")}`);
     const expected = [
       "client connected new opened",
       "client connected resumed resumed",

@@ -57,7 +57,7 @@ interface ChaosToxic<T extends ToxicType> {
   remove(): Promise<void>;
 }
 
-interface ProxyOptions {
+export interface ProxyOptions {
   /** Where it dials, on 127.0.0.1, once for each client, after having accepted it. */
   readonly upstreamPort: number;
   /** Default: none. Makes the name in Toxiproxy's own log telling. */

@@ -1,0 +1,190 @@
+/** What the command line says, checked. */
+import { randomInt } from "node:crypto";
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+
+/** Where to listen or to connect. */
+export interface Address {
+  /** Undefined: every address, or localhost. */
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+export interface PipeArguments {
+  readonly address: Address;
+  readonly progress: boolean;
+  readonly verbose: boolean;
+}
+
+export interface DemoArguments {
+  /** Undefined: as many as fit at the usual rate. */
+  readonly messages: number | undefined;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly toxiproxy: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+export type Command =
+  | { readonly name: "help" | "version" }
+  | { readonly name: "listen" | "connect"; readonly options: PipeArguments }
+  | { readonly name: "demo"; readonly options: DemoArguments }
+  /** The two processes of the demo, started by itself. */
+  | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean };
+
+/** The command line makes no sense; the message says what does. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+const COMMANDS = ["listen", "connect", "demo"] as const;
+const HELP: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
+const PIPE_OPTIONS: ParseArgsOptionsConfig = {
+  progress: { type: "boolean" },
+  verbose: { type: "boolean" },
+  ...HELP,
+};
+const DEMO_OPTIONS: ParseArgsOptionsConfig = {
+  messages: { type: "string" },
+  seconds: { type: "string" },
+  seed: { type: "string" },
+  toxiproxy: { type: "boolean" },
+  json: { type: "boolean" },
+  verbose: { type: "boolean" },
+  ...HELP,
+};
+const SEED_MAX = 2 ** 32 - 1;
+const SECONDS_MAX = 86_400;
+const MESSAGES_MAX = 100_000_000;
+/** As fast as the demo's sender promises to be. */
+const MESSAGES_PER_SECOND_MAX = 20_000;
+const DEFAULT_SECONDS = 10;
+
+/** @throws UsageError */
+export function parseCommandLine(args: readonly string[]): Command {
+  const [name, ...rest] = args;
+  switch (name) {
+    case undefined:
+      throw new UsageError(`no command: one of ${COMMANDS.join(", ")}`);
+    case "help":
+    case "--help":
+    case "-h":
+      return { name: "help" };
+    case "--version":
+    case "-V":
+      return { name: "version" };
+    case "listen":
+    case "connect":
+      return parsePipe(name, rest);
+    case "demo":
+      return parseDemo(rest);
+    case "demo-sender":
+    case "demo-receiver":
+      return { name, verbose: rest.includes("--verbose") };
+    default:
+      if (name.startsWith("-")) {
+        throw new UsageError(`${name}: first the command (${COMMANDS.join(", ")}), then its options`);
+      }
+      throw new UsageError(`unknown command ${JSON.stringify(name)}: one of ${COMMANDS.join(", ")}`);
+  }
+}
+
+function parsePipe(name: "listen" | "connect", args: string[]): Command {
+  const { values, positionals } = parse(name, args, PIPE_OPTIONS, 1);
+  if (values["help"] === true) return { name: "help" };
+  const [where] = positionals;
+  if (where === undefined) {
+    throw new UsageError(
+      name === "listen" ? "listen where? For example: listen 7000" : "connect where? For example: connect host:7000",
+    );
+  }
+  const address = parseAddress(where, name === "listen" ? 0 : 1);
+  return { name, options: { address, progress: values["progress"] === true, verbose: values["verbose"] === true } };
+}
+
+function parseDemo(args: string[]): Command {
+  const { values } = parse("demo", args, DEMO_OPTIONS, 0);
+  if (values["help"] === true) return { name: "help" };
+  const seconds = number("--seconds", values["seconds"], DEFAULT_SECONDS, 1, SECONDS_MAX);
+  const messages =
+    values["messages"] === undefined ? undefined : integer("--messages", values["messages"], 0, 1, MESSAGES_MAX);
+  if (messages !== undefined && messages / seconds > MESSAGES_PER_SECOND_MAX) {
+    const most = Math.floor(seconds * MESSAGES_PER_SECOND_MAX);
+    throw new UsageError(`--messages ${messages}: at most ${most} in ${seconds} s; --seconds gives them more time`);
+  }
+  const seed = integer("--seed", values["seed"], randomInt(SEED_MAX + 1), 0, SEED_MAX);
+  return {
+    name: "demo",
+    options: {
+      messages,
+      seconds,
+      seed,
+      toxiproxy: values["toxiproxy"] === true,
+      json: values["json"] === true,
+      verbose: values["verbose"] === true,
+    },
+  };
+}
+
+type Values = Record<string, string | boolean | undefined>;
+
+function parse(
+  command: string,
+  args: string[],
+  options: ParseArgsOptionsConfig,
+  positionalsMax: number,
+): { values: Values; positionals: string[] } {
+  let parsed: { values: object; positionals: string[] };
+  try {
+    parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
+  } catch (error) {
+    // Its first sentence says what is wrong, the others how to give an argument that begins with a dash.
+    const [what] = (error as Error).message.split(". ");
+    const names = Object.keys(options).map((name) => `--${name}`);
+    throw new UsageError(`${what}. ${command} takes ${names.join(", ")}`, { cause: error });
+  }
+  const extra = parsed.positionals[positionalsMax];
+  if (extra !== undefined) {
+    throw new UsageError(`${command} takes ${positionalsMax === 0 ? "no" : "one"} argument, and not ${extra} too`);
+  }
+  return { values: parsed.values as Values, positionals: parsed.positionals };
+}
+
+/** PORT, HOST:PORT, [IPv6]:PORT. */
+export function parseAddress(given: string, leastPort: 0 | 1): Address {
+  const { ipv6, host, port } = /^(?:(?:\[(?<ipv6>[^\]]*)\]|(?<host>[^:]*)):)?(?<port>\d+)$/.exec(given)?.groups ?? {};
+  if (port === undefined) {
+    const hint = given.split(":").length > 2 ? "; an IPv6 address goes in brackets, as in [::1]:7000" : "";
+    throw new UsageError(`${JSON.stringify(given)} is no PORT or HOST:PORT${hint}`);
+  }
+  if (ipv6 === "" || (ipv6 !== undefined && !/^[\da-f:.]+(%\w+)?$/i.test(ipv6))) {
+    throw new UsageError(`${JSON.stringify(given)}: ${JSON.stringify(ipv6)} is no IPv6 address`);
+  }
+  const checked = Number(port);
+  if (checked < leastPort || checked > 65_535) {
+    throw new UsageError(`port ${port}: from ${leastPort} to 65535${leastPort === 0 ? " (0: any free one)" : ""}`);
+  }
+  const name = ipv6 ?? host;
+  return { host: name === "" ? undefined : name, port: checked };
+}
+
+/** As it is written before a colon and a port. */
+export function formatAddress({ host, port }: { host?: string | undefined; port: number }): string {
+  const shown = host ?? "localhost";
+  return shown.includes(":") ? `[${shown}]:${port}` : `${shown}:${port}`;
+}
+
+function number(name: string, value: string | boolean | undefined, byDefault: number, least: number, most: number) {
+  if (value === undefined) return byDefault;
+  const given = typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  if (!(given >= least && given <= most)) {
+    throw new UsageError(`${name} ${String(value)}: a number from ${least} to ${most}`);
+  }
+  return given;
+}
+
+function integer(name: string, value: string | boolean | undefined, byDefault: number, least: number, most: number) {
+  const given = number(name, value, byDefault, least, most);
+  if (!Number.isInteger(given)) throw new UsageError(`${name} ${given}: a whole number`);
+  return given;
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// The entry point of the command `resplice`. It imports nothing before it knows the Node it runs on, and is written so
+// that an old one can read it: what it imports then is not.
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+
+if (major > 22 || (major === 22 && minor >= 12)) {
+  void import("./run.ts").then(({ run }) => run(process.argv.slice(2)));
+} else {
+  process.stderr.write(
+    `resplice: needs Node 22.12 or newer, and this is Node ${process.versions.node} (${process.execPath}).\n`,
+  );
+  process.exitCode = 69; // EX_UNAVAILABLE
+}

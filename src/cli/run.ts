@@ -1,0 +1,59 @@
+/** Runs one command, and sees to it that the process ends with its exit code and all its output written. */
+import { type Command, parseCommandLine, UsageError } from "./arguments.ts";
+import { demo } from "./demo.ts";
+import { runReceiver } from "./demo-receiver.ts";
+import { runSender } from "./demo-sender.ts";
+import { EXIT } from "./exit-codes.ts";
+import { HELP, version } from "./help.ts";
+import { connect, listen } from "./pipe.ts";
+
+export async function run(args: readonly string[]): Promise<void> {
+  // Without a listener a reader that has left would be an uncaught exception. Who writes finds out by the callback.
+  process.stdout.on("error", () => {});
+  process.stderr.on("error", () => {});
+  let code: number;
+  try {
+    code = await execute(parseCommandLine(args));
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`resplice: ${error.message}\n          (resplice --help says more)\n`);
+      code = EXIT.usage;
+    } else {
+      process.stderr.write(`resplice: ${error instanceof Error ? error.message : String(error)}\n`);
+      code = EXIT.failed;
+    }
+  }
+  await leave(code);
+}
+
+function execute(command: Command): Promise<number> | number {
+  switch (command.name) {
+    case "help":
+      process.stdout.write(HELP);
+      return EXIT.ok;
+    case "version":
+      process.stdout.write(`${version()}\n`);
+      return EXIT.ok;
+    case "listen":
+      return listen(command.options);
+    case "connect":
+      return connect(command.options);
+    case "demo":
+      return demo(command.options);
+    case "demo-sender":
+      return runSender(command.verbose);
+    case "demo-receiver":
+      return runReceiver(command.verbose);
+  }
+}
+
+/** What was written to a pipe may still be on its way; a terminal's stdin would keep the process alive for ever. */
+async function leave(code: number): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((resolve) => {
+      if (stream.destroyed || !stream.writable) resolve();
+      else stream.write("", () => resolve());
+    });
+  }
+  process.exit(code);
+}

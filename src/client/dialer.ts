@@ -1,0 +1,343 @@
+/** The dial loop of one link: p-retry around single attempts, with a delay of our own between them. */
+import pRetry from "p-retry";
+import type { Duplex } from "node:stream";
+import { Backoff } from "../core/backoff.ts";
+import type { ClientCore } from "../core/client.ts";
+import type { LinkCoreEvent } from "../core/link-events.ts";
+import { StreamConnection } from "../io/connection.ts";
+import { dial, DialError, type Endpoint } from "../io/dial.ts";
+import type { Driver } from "../link/driver.ts";
+import { attemptError, RespliceError } from "../link/errors.ts";
+import type { DurableLink } from "../link/link.ts";
+import type { Clock, Timer } from "../link/ports.ts";
+import type { DialGate } from "./gate.ts";
+import { checkCredentials, type ResolvedOpenOptions } from "./options.ts";
+import { checkEndpoints, EndpointChooser, type ForEachAttempt } from "./targets.ts";
+
+const ATTEMPT_MS = 20_000;
+const MOST_ATTEMPT_MS = 60_000;
+
+export class Dialer {
+  readonly #core: ClientCore;
+  readonly #driver: Driver;
+  readonly #options: ResolvedOpenOptions;
+  readonly #clock: Clock;
+  readonly #gate: DialGate;
+  readonly #random: () => number;
+  readonly #nextId: () => number;
+  readonly #backoff: Backoff;
+  readonly #chooser: EndpointChooser;
+  readonly #stop = new AbortController();
+  #link!: DurableLink;
+  #looping = false;
+  #standbyDialling = false;
+  /** Attempts since the link was last connected. */
+  #attempts = 0;
+  #everConnected = false;
+  #lostMs: number;
+  /** What timed out is given more time: doubled for each attempt in a row. */
+  #patience = 1;
+  #why = "opened";
+  #lastError: RespliceError | undefined;
+  #wake: (() => void) | undefined;
+  #pending: { id: number; adopted: () => void; failed: (error: RespliceError) => void } | undefined;
+
+  constructor(
+    core: ClientCore,
+    driver: Driver,
+    options: ResolvedOpenOptions,
+    shared: { clock: Clock; gate: DialGate; random: () => number; nextId: () => number },
+  ) {
+    this.#core = core;
+    this.#driver = driver;
+    this.#options = options;
+    this.#clock = shared.clock;
+    this.#gate = shared.gate;
+    this.#random = shared.random;
+    this.#nextId = shared.nextId;
+    this.#lostMs = this.#clock.now();
+    this.#backoff = new Backoff(options.reconnect, this.#lostMs);
+    this.#chooser = new EndpointChooser(options.target.kind === "endpoints" ? options.target.order : "in-order");
+  }
+
+  start(link: DurableLink): void {
+    this.#link = link;
+    this.check();
+  }
+
+  /** Looks whether a connection is wanted. */
+  check(): void {
+    if (this.#core.gone) return this.#stop.abort(new RespliceError("LINK_ENDED", "the link has ended"));
+    if (this.#core.wantsDial && !this.#looping) void this.#loop();
+    if (this.#core.wantsStandby && !this.#standbyDialling) void this.#standby();
+  }
+
+  retryNow(): void {
+    this.#backoff.restart(this.#clock.now());
+    this.#wake?.();
+  }
+
+  onEvent(event: LinkCoreEvent): void {
+    switch (event.type) {
+      case "connected":
+        this.#everConnected = true;
+        this.#attempts = 0;
+        this.#patience = 1;
+        this.#lastError = undefined;
+        this.#backoff.onConnected(this.#clock.now());
+        if (this.#pending?.id === event.channel) this.#pending.adopted();
+        break;
+      case "attempt-failed":
+        if (this.#pending?.id === event.channel) {
+          this.#pending.failed(attemptError(event.reason, event.retryAfterMs, event.fault));
+        }
+        break;
+      case "disconnected":
+        this.#lostMs = this.#clock.now();
+        this.#why = event.reason;
+        this.#backoff.onLost(this.#lostMs);
+        // A standby that is under way may still take over; a dial says by itself that it waits.
+        if (!this.#core.wantsDial) this.#link.waiting(1, 0, event.reason, undefined);
+        break;
+      case "gone":
+        this.#pending?.failed(new RespliceError("LINK_ENDED", "the link has ended"));
+        break;
+      default:
+        break;
+    }
+  }
+
+  // ── to speak for the session ────────────────────────────────────────────────────────────────────────────────────
+
+  async #loop(): Promise<void> {
+    this.#looping = true;
+    const { signal } = this.#stop;
+    try {
+      if (this.#everConnected) await this.#pause(undefined);
+      // The delay between attempts is slept in shouldRetry: p-retry's own has no jitter at its maximum.
+      await pRetry(() => this.#attempt(), {
+        retries: Infinity,
+        minTimeout: 0,
+        signal,
+        shouldRetry: async ({ error }) => {
+          await this.#pause(error);
+          return this.#core.wantsDial;
+        },
+      });
+    } catch (error) {
+      if (!signal.aborted && this.#core.wantsDial) this.#giveUp(error);
+    } finally {
+      this.#looping = false;
+      this.check();
+    }
+  }
+
+  /** Waits as long as the backoff says. Throws when there is to be no further attempt. */
+  async #pause(failure: unknown): Promise<void> {
+    const { maxAttempts, maxElapsedMs, shouldRetry } = this.#options.reconnect;
+    const nowMs = this.#clock.now();
+    const error = failure === undefined ? undefined : asError(failure);
+    if (error !== undefined) {
+      this.#lastError = error;
+      this.#backoff.onFailed();
+      if (error.code === "TIMED_OUT") this.#patience *= 2;
+      const retries = error.code === "INVALID_OPTION" ? false : (shouldRetry?.(error) ?? error.retryable);
+      if (!retries) throw error;
+    }
+    if (!this.#core.wantsDial) return;
+    const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, this.#random());
+    if (this.#attempts >= maxAttempts || nowMs + delayMs - this.#lostMs > maxElapsedMs) {
+      throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
+    }
+    this.#link.waiting(this.#attempts + 1, delayMs, error?.code ?? this.#why, error);
+    await this.#sleep(delayMs);
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    const { signal } = this.#stop;
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        timer.clear();
+        this.#wake = undefined;
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      };
+      const onAbort = (): void => {
+        timer.clear();
+        reject(signal.reason as Error);
+      };
+      const timer: Timer = this.#clock.timer(done);
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#wake = done;
+      timer.set(this.#clock.now() + delayMs);
+    });
+  }
+
+  async #attempt(): Promise<void> {
+    this.#attempts++;
+    this.#link.dialling(this.#attempts, this.#why);
+    const deadline = new AbortController();
+    const limitMs = Math.min(MOST_ATTEMPT_MS, ATTEMPT_MS * this.#patience);
+    const timer = this.#clock.timer(() => {
+      deadline.abort(new RespliceError("TIMED_OUT", `the attempt took more than ${limitMs} ms`));
+    });
+    const signal = AbortSignal.any([this.#stop.signal, deadline.signal]);
+    let leave: (() => void) | undefined;
+    try {
+      leave = await this.#gate.enter(this.#stop.signal);
+      timer.set(this.#clock.now() + limitMs);
+      const credentials = await this.#credentials(signal);
+      const { stream, endpoint } = await this.#connect(signal);
+      try {
+        await this.#handshake(stream, credentials, signal);
+        if (endpoint !== undefined) this.#chooser.connected(endpoint);
+      } catch (error) {
+        if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#clock.now());
+        throw error;
+      }
+    } catch (error) {
+      throw asError(error);
+    } finally {
+      timer.clear();
+      leave?.();
+    }
+  }
+
+  async #credentials(signal: AbortSignal): Promise<Buffer> {
+    const { credentials } = this.#options;
+    const given = typeof credentials === "function" ? await this.#ask(credentials, signal) : credentials;
+    return checkCredentials(Buffer.from(given));
+  }
+
+  /** A function of the application's that is asked for each attempt, and may hang. */
+  async #ask<T>(ask: ForEachAttempt<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    let onAbort: () => void = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+    try {
+      return await Promise.race([aborted, ask({ number: this.#attempts, signal })]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<{ stream: Duplex; endpoint: Endpoint | undefined }> {
+    const { target, tls, timeouts } = this.#options;
+    if (target.kind === "connect") return { stream: await this.#ask(target.connect, signal), endpoint: undefined };
+    const endpoints =
+      typeof target.endpoints === "function" ? await this.#ask(target.endpoints, signal) : target.endpoints;
+    checkEndpoints(endpoints);
+    const endpoint = this.#chooser.choose(endpoints, this.#clock.now(), this.#random());
+    try {
+      const stream = await dial(endpoint, {
+        connectMs: this.#patient(timeouts.connectMs),
+        tlsMs: this.#patient(timeouts.tlsMs),
+        tls: typeof tls === "function" ? await this.#ask(tls, signal) : tls,
+        signal,
+      });
+      return { stream, endpoint };
+    } catch (error) {
+      this.#chooser.failed(endpoint, this.#clock.now());
+      throw error;
+    }
+  }
+
+  #patient(ms: number): number {
+    return Math.max(ms, Math.min(MOST_ATTEMPT_MS, ms * this.#patience));
+  }
+
+  /** Resolves when the connection speaks for the session. */
+  async #handshake(stream: Duplex, credentials: Buffer, signal: AbortSignal): Promise<void> {
+    if (!this.#core.wantsDial) {
+      stream.destroy();
+      throw new RespliceError("CONNECTION_LOST", "no connection is wanted any more");
+    }
+    const id = this.#nextId();
+    const handshakeMs = this.#patient(this.#options.timeouts.handshakeMs);
+    let timedOut: RespliceError | undefined;
+    const giveUp = (error: RespliceError): void => {
+      timedOut = error;
+      this.#driver.drop(id, error.code);
+    };
+    const timer = this.#clock.timer(() => {
+      giveUp(new RespliceError("TIMED_OUT", `the handshake took more than ${handshakeMs} ms`));
+    });
+    const onAbort = (): void => giveUp(asError(signal.reason));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#pending = { id, adopted: resolve, failed: reject };
+        timer.set(this.#clock.now() + handshakeMs);
+        signal.addEventListener("abort", onAbort, { once: true });
+        this.#core.connectionOpened(id, "primary", credentials, this.#clock.now());
+        this.#driver.attach(id, new StreamConnection(stream));
+        this.#driver.run();
+      });
+    } catch (error) {
+      throw timedOut ?? error;
+    } finally {
+      this.#pending = undefined;
+      timer.clear();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #giveUp(failure: unknown): void {
+    this.#link.fail(asError(failure));
+    this.#core.endUnreachable();
+    this.#driver.run();
+  }
+
+  // ── to stand by ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #standby(): Promise<void> {
+    const leave = this.#gate.tryStandby();
+    if (leave === undefined) return this.#core.standbyDialFailed(false, this.#clock.now());
+    this.#standbyDialling = true;
+    const patience = new AbortController();
+    const patienceMs = this.#core.standbyPatienceMs;
+    const id = this.#nextId();
+    let opened = false;
+    const timer = this.#clock.timer(() => {
+      patience.abort(new RespliceError("TIMED_OUT", `the standby took more than ${patienceMs} ms`));
+      if (!opened) return;
+      this.#core.standbyTimedOut(id, this.#clock.now());
+      this.#driver.run();
+    });
+    timer.set(this.#clock.now() + patienceMs);
+    const signal = AbortSignal.any([this.#stop.signal, patience.signal]);
+    try {
+      const credentials = await this.#credentials(signal);
+      const { stream } = await this.#connect(signal);
+      opened = true;
+      this.#core.connectionOpened(id, "standby", credentials, this.#clock.now());
+      this.#driver.attach(id, new StreamConnection(stream));
+    } catch {
+      timer.clear();
+      this.#core.standbyDialFailed(patience.signal.aborted, this.#clock.now());
+    } finally {
+      leave();
+      this.#standbyDialling = false;
+      this.#driver.run();
+    }
+  }
+}
+
+/** Every failure of an attempt is one of ours: p-retry gives up at a TypeError, and knows nothing of what may be retried. */
+function asError(error: unknown): RespliceError {
+  if (error instanceof RespliceError) return error;
+  if (error instanceof DialError) {
+    const codes = {
+      failed: "CONNECT_FAILED",
+      "timed-out": "TIMED_OUT",
+      certificate: "CERTIFICATE_INVALID",
+      aborted: "TIMED_OUT",
+    } as const;
+    if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
+    return new RespliceError(codes[error.kind], error.message, { cause: error.cause });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new RespliceError("CONNECT_FAILED", message, { cause: error });
+}

@@ -1,0 +1,221 @@
+/** ConnectionManager: a service's client links, with what they share. */
+import { ClientCore } from "../core/client.ts";
+import { newId } from "../core/handshake.ts";
+import { SharedBudget } from "../io/budget.ts";
+import { SystemClock } from "../io/clock.ts";
+import { SYSTEM_ENTROPY } from "../io/entropy.ts";
+import { Driver } from "../link/driver.ts";
+import { RespliceError } from "../link/errors.ts";
+import { DurableLink } from "../link/link.ts";
+import { coreOptions, mergeOptions } from "../link/options.ts";
+import type { Timer } from "../link/ports.ts";
+import { LinkReporter } from "../link/report.ts";
+import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { MetricsLine } from "../telemetry/metrics.ts";
+import { Dialer } from "./dialer.ts";
+import { DialGate } from "./gate.ts";
+import {
+  type ConnectionManagerOptions,
+  type OpenOptions,
+  resolveManagerOptions,
+  resolveOpenOptions,
+} from "./options.ts";
+import type { Target } from "./targets.ts";
+
+export interface ManagerStats {
+  links: Record<LinkState, number>;
+  dialsInFlight: number;
+  /** What the windows and the logs have borrowed. */
+  bufferBytes: number;
+  taken: Traffic;
+  received: Traffic;
+}
+
+/** One for each process: two processes of the same session must not be taken for one. */
+const INSTANCE = newId(SYSTEM_ENTROPY);
+
+/** Holds a service's client links: shared dial limits, memory budget, timers, logger, shutdown. One for a process. */
+export class ConnectionManager implements AsyncDisposable {
+  readonly #options: ReturnType<typeof resolveManagerOptions>;
+  readonly #clock = new SystemClock();
+  readonly #gate: DialGate;
+  readonly #windowBudget: SharedBudget;
+  readonly #logBudget: SharedBudget;
+  readonly #links = new Set<DurableLink>();
+  /** Sendable ones. */
+  readonly #open = new Set<Link>();
+  /** Links, and tombstones whose peer has still to hear of the end. */
+  readonly #unforgotten = new Set<ClientCore>();
+  readonly #metrics: MetricsLine | undefined;
+  readonly #metricsTimer: NodeJS.Timeout | undefined;
+  #ids = 0;
+  #closing: Promise<CloseReport> | undefined;
+  #whenForgotten: (() => void) | undefined;
+
+  constructor(options: ConnectionManagerOptions = {}) {
+    this.#options = resolveManagerOptions(options);
+    const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes, metricsIntervalMs } = this.#options;
+    this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
+    this.#windowBudget = new SharedBudget(maxBufferBytes);
+    this.#logBudget = new SharedBudget(maxBufferBytes);
+    if (logger === undefined || metricsIntervalMs === 0) return;
+    const metrics = new MetricsLine(logger, "manager.metrics", () => this.#clock.now());
+    this.#metrics = metrics;
+    this.#metricsTimer = setInterval(() => {
+      metrics.write(Array.from(this.#links, (link) => link.stats()));
+    }, metricsIntervalMs).unref();
+  }
+
+  /** Links that can be sent on: one leaves when it ends or begins to drain. */
+  get links(): ReadonlySet<Link> {
+    return this.#open;
+  }
+
+  /** To a resplice server. Returns at once and dials; send() may be called right away. */
+  open(options: Target & OpenOptions): Link {
+    if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
+    const resolved = resolveOpenOptions(mergeOptions(this.#options.defaults as Target & OpenOptions, options));
+    const budgets = { windowBudget: this.#windowBudget, logBudget: this.#logBudget };
+    const core = new ClientCore(
+      {
+        ...coreOptions(resolved, budgets),
+        instance: INSTANCE,
+        epoch: 1,
+        openPayload: resolved.openPayload,
+        whenSessionLost: resolved.whenSessionLost,
+      },
+      SYSTEM_ENTROPY,
+    );
+    const driver = new Driver(core, core, this.#clock);
+    const dialer = new Dialer(core, driver, resolved, {
+      clock: this.#clock,
+      gate: this.#gate,
+      random: () => SYSTEM_ENTROPY.random(),
+      nextId: () => ++this.#ids,
+    });
+    const link = this.#link(core, driver, dialer, resolved, this.#options.logger);
+    this.#links.add(link);
+    this.#open.add(link);
+    this.#unforgotten.add(core);
+    dialer.start(link);
+    return link;
+  }
+
+  #link(
+    core: ClientCore,
+    driver: Driver,
+    dialer: Dialer,
+    resolved: ReturnType<typeof resolveOpenOptions>,
+    logger: Logger | undefined,
+  ): DurableLink {
+    const id = newId(SYSTEM_ENTROPY).slice(0, 12);
+    const report = new LinkReporter(logger, () => ({ link: id, session: core.session.keys.id }));
+    const link: DurableLink = new DurableLink(id, driver, resolved, {
+      identity: undefined,
+      openPayload: resolved.openPayload,
+      endUnopened: () => core.endUnopened(),
+      retryNow: () => dialer.retryNow(),
+      onSettled: () => {
+        dialer.check();
+        if (core.gone && this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
+      },
+      onEvent: (event) => {
+        dialer.onEvent(event);
+        if (event.type === "connected") this.#noteRecovery(link);
+      },
+      onState: (change) => {
+        if (change.to === "draining" || change.to === "closed") this.#open.delete(link);
+        report.onState(change);
+      },
+      onUndelivered: (event) => report.onUndelivered(event),
+      onEnded: (ended) => {
+        this.#metrics?.ended(link.stats());
+        this.#links.delete(link);
+        report.onEnded(ended);
+      },
+    });
+    return link;
+  }
+
+  #noteRecovery(link: DurableLink): void {
+    const metrics = this.#metrics;
+    if (metrics === undefined) return;
+    const before = link.stats().reconnects;
+    this.#clock.defer(() => {
+      const { reconnects, recoveryMs } = link.stats();
+      if (reconnects > before && recoveryMs !== undefined) metrics.recovered(recoveryMs);
+    });
+  }
+
+  /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */
+  async connected(options?: WaitOptions): Promise<void> {
+    await Promise.all(Array.from(this.#links, (link) => link.connected(options)));
+  }
+
+  /** For a readiness probe. 'degraded': some links are not connected; 'down': none is, or the manager is closing. */
+  health(): Health {
+    if (this.#closing !== undefined) return { status: "down", reasons: ["closing"] };
+    const away = Array.from(this.#links).filter(({ state }) => state !== "connected");
+    if (away.length === 0) return { status: "healthy", reasons: [] };
+    const status = away.length === this.#links.size ? "down" : "degraded";
+    return { status, reasons: away.map(({ id, state }) => `link ${id} is ${state}`) };
+  }
+
+  stats(): ManagerStats {
+    const links = { created: 0, connecting: 0, connected: 0, suspect: 0, reconnecting: 0, draining: 0, closed: 0 };
+    const taken = { messages: 0, bytes: 0 };
+    const received = { messages: 0, bytes: 0 };
+    for (const link of this.#links) {
+      const stats = link.stats();
+      links[stats.state]++;
+      taken.messages += stats.taken.messages;
+      taken.bytes += stats.taken.bytes;
+      received.messages += stats.received.messages;
+      received.bytes += stats.received.bytes;
+    }
+    const bufferBytes = this.#windowBudget.takenBytes + this.#logBudget.takenBytes;
+    return { links, dialsInFlight: this.#gate.inFlight, bufferBytes, taken, received };
+  }
+
+  /** Drains and closes all links; none can be opened any more. Never rejects. Called again: the same promise. */
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close(options: CloseOptions): Promise<CloseReport> {
+    clearInterval(this.#metricsTimer);
+    const links = [...this.#links];
+    const reports = await Promise.all(links.map((link) => link.close(options)));
+    const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
+    if (left === 0) await this.#forgotten();
+    const undelivered = reports.flatMap((report, at) =>
+      report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
+    );
+    return { left, undelivered };
+  }
+
+  /** Every peer has heard of the end, or it takes too long. */
+  async #forgotten(): Promise<void> {
+    if (this.#unforgotten.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer: Timer = this.#clock.timer(() => {
+        for (const core of this.#unforgotten) core.forget();
+        resolve();
+      });
+      timer.set(this.#clock.now() + FORGET_AFTER_MS);
+      this.#whenForgotten = () => {
+        timer.clear();
+        resolve();
+      };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** What a peer that is not there any more is waited for after everything was accepted. */
+const FORGET_AFTER_MS = 1_000;

@@ -1,0 +1,150 @@
+/** The options of a manager and of a client's links. */
+import type { ConnectionOptions } from "node:tls";
+import type { BackoffOptions } from "../core/backoff.ts";
+import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/frames.ts";
+import { invalidOption, type RespliceError } from "../link/errors.ts";
+import {
+  checkNames,
+  type DurableOptions,
+  GiB,
+  integer,
+  integerOrInfinity,
+  LINK_OPTION_NAMES,
+  type LinkOptions,
+  oneOf,
+  type ResolvedLinkOptions,
+  resolveLinkOptions,
+} from "../link/options.ts";
+import type { Payload } from "../link/types.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { type ForEachAttempt, resolveTarget, type Target } from "./targets.ts";
+
+export interface ConnectionManagerOptions {
+  /** pino, console, anything of that shape. Default none, which costs nothing. Secrets are never written. */
+  logger?: Logger;
+  /** For links that say nothing else. A group (`queue`, `keepalive`, ...) is merged key by key. */
+  defaults?: LinkOptions & ConnectOptions;
+  /** Default 64. Higher: many links recover sooner. Danger: a herd at the server. */
+  maxDialsInFlight?: number;
+  /** Default 200. */
+  maxDialsPerSecond?: number;
+  /** For the windows of all links, and as much for their logs. Default 1 GiB. Used up, they stop growing. */
+  maxBufferBytes?: number;
+  /** Metrics line to the logger. Default 60,000; 0: never. */
+  metricsIntervalMs?: number;
+}
+
+/** Of any client link. */
+export interface ConnectOptions {
+  /** Default false. true: Node's defaults, `host` as server name. A function reads renewed certificates. */
+  tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
+  reconnect?: ReconnectOptions;
+}
+
+/** Of a durable link. */
+export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions {
+  /** For the server's authenticate(), on resumes too. At most 16 KiB. A function gives a fresh token. */
+  credentials?: Payload | ForEachAttempt<Payload>;
+  /** For the server's handler, before any message (a tunnel's target, a tenant). At most 4 KiB. Default empty. */
+  openPayload?: Payload;
+  /**
+   * The server no longer knows the session (restarted without a store, expired, its handler failed), so nobody can say
+   * what of the messages in flight it has. Default "report": the link goes on in a new session, they come back in the
+   * 'undelivered' event. "resend": they are sent again before anything newer; danger: the peer may see them twice.
+   * "end": the link ends with SESSION_LOST, also when nothing was in flight. Mode "bytes" always ends.
+   */
+  whenSessionLost?: "report" | "resend" | "end";
+}
+
+/** First after 0 to 250 ms, then between half and all of a tenth of the outage so far, within these bounds. */
+export interface ReconnectOptions {
+  /** Default 500. */
+  minDelayMs?: number;
+  /** Default 30,000. A server's retryAfterMs goes first. */
+  maxDelayMs?: number;
+  /** Connected so long, it starts anew. Default 10,000. Danger if small: accept-then-close storms. */
+  resetAfterMs?: number;
+  /** In a row, then GAVE_UP. Default Infinity. 0: the first connection is the only one. */
+  maxAttempts?: number;
+  /** Without a connection, then GAVE_UP. Default Infinity. */
+  maxElapsedMs?: number;
+  /** Overrides `error.retryable`. */
+  shouldRetry?: (error: RespliceError) => boolean;
+}
+
+export interface ResolvedOpenOptions extends ResolvedLinkOptions {
+  target: ReturnType<typeof resolveTarget>;
+  tls: ConnectionOptions | ForEachAttempt<ConnectionOptions> | undefined;
+  reconnect: BackoffOptions & {
+    maxAttempts: number;
+    maxElapsedMs: number;
+    shouldRetry: ((error: RespliceError) => boolean) | undefined;
+  };
+  credentials: Payload | ForEachAttempt<Payload>;
+  openPayload: Buffer;
+  whenSessionLost: "report" | "resend" | "end";
+}
+
+const CONNECT_OPTION_NAMES = ["tls", "reconnect"] as const;
+const OPEN_OPTION_NAMES = ["credentials", "openPayload", "whenSessionLost"] as const;
+const TARGET_OPTION_NAMES = ["host", "port", "path", "endpoints", "endpointOrder", "connect"] as const;
+const MANAGER_OPTION_NAMES = [
+  "logger",
+  "defaults",
+  "maxDialsInFlight",
+  "maxDialsPerSecond",
+  "maxBufferBytes",
+  "metricsIntervalMs",
+] as const;
+const MOST_MS = 2_147_483_647;
+
+export function resolveManagerOptions(
+  options: ConnectionManagerOptions,
+): Required<Omit<ConnectionManagerOptions, "logger">> & { logger: Logger | undefined } {
+  checkNames(options, MANAGER_OPTION_NAMES);
+  const defaults = options.defaults ?? {};
+  checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");
+  return {
+    logger: options.logger,
+    defaults,
+    maxDialsInFlight: integer("maxDialsInFlight", options.maxDialsInFlight ?? 64, 1, 1_000_000),
+    maxDialsPerSecond: integer("maxDialsPerSecond", options.maxDialsPerSecond ?? 200, 1, 1_000_000),
+    maxBufferBytes: integer("maxBufferBytes", options.maxBufferBytes ?? GiB, 0, Number.MAX_SAFE_INTEGER),
+    metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
+  };
+}
+
+export function resolveOpenOptions(options: Target & OpenOptions): ResolvedOpenOptions {
+  checkNames(options, [...TARGET_OPTION_NAMES, ...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES, ...OPEN_OPTION_NAMES]);
+  const { reconnect = {} } = options;
+  const openPayload = Buffer.from(options.openPayload ?? "");
+  if (openPayload.length > MAX_OPEN_PAYLOAD_BYTES) {
+    throw invalidOption("openPayload", `${openPayload.length} bytes`, `at most ${MAX_OPEN_PAYLOAD_BYTES} bytes`);
+  }
+  const credentials = options.credentials ?? "";
+  if (typeof credentials !== "function") checkCredentials(Buffer.from(credentials));
+  const minDelayMs = integer("reconnect.minDelayMs", reconnect.minDelayMs ?? 500, 0, MOST_MS);
+  return {
+    ...resolveLinkOptions(options, "client"),
+    target: resolveTarget(options),
+    tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
+    reconnect: {
+      minDelayMs,
+      maxDelayMs: integer("reconnect.maxDelayMs", reconnect.maxDelayMs ?? 30_000, minDelayMs, MOST_MS),
+      resetAfterMs: integer("reconnect.resetAfterMs", reconnect.resetAfterMs ?? 10_000, 1, MOST_MS),
+      maxAttempts: integerOrInfinity("reconnect.maxAttempts", reconnect.maxAttempts ?? Infinity, 0),
+      maxElapsedMs: integerOrInfinity("reconnect.maxElapsedMs", reconnect.maxElapsedMs ?? Infinity, 0),
+      shouldRetry: reconnect.shouldRetry,
+    },
+    credentials,
+    openPayload,
+    whenSessionLost: oneOf("whenSessionLost", options.whenSessionLost ?? "report", ["report", "resend", "end"]),
+  };
+}
+
+export function checkCredentials(credentials: Buffer): Buffer {
+  if (credentials.length > MAX_CREDENTIALS_BYTES) {
+    throw invalidOption("credentials", `${credentials.length} bytes`, `at most ${MAX_CREDENTIALS_BYTES} bytes`);
+  }
+  return credentials;
+}

@@ -1,0 +1,100 @@
+/** Where to connect: which endpoint the next attempt takes. */
+import type { Duplex } from "node:stream";
+import type { Endpoint } from "../io/dial.ts";
+import { invalidOption } from "../link/errors.ts";
+import { integer, oneOf } from "../link/options.ts";
+
+export type { Endpoint };
+
+/** `signal` is the attempt's deadline. A throw fails the attempt and is retried, unless it is a terminal RespliceError. */
+export type ForEachAttempt<T> = (attempt: { number: number; signal: AbortSignal }) => T | Promise<T>;
+
+/** Where to connect. Names are resolved again for each attempt. */
+export type Target =
+  | Endpoint
+  /** A function is called for each attempt (SRV, a registry). An endpoint that failed rests. Default order: "in-order". */
+  | { endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; endpointOrder?: EndpointOrder }
+  /** Any transport (a proxy, an SSH stream): a new stream for each attempt. */
+  | { connect: ForEachAttempt<Duplex> };
+
+export type EndpointOrder = "in-order" | "round-robin" | "random";
+
+export type ResolvedTarget =
+  | { kind: "endpoints"; endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; order: EndpointOrder }
+  | { kind: "connect"; connect: ForEachAttempt<Duplex> };
+
+export function resolveTarget(target: Target): ResolvedTarget {
+  if ("connect" in target) {
+    if (typeof target.connect !== "function") throw invalidOption("connect", target.connect, "a function");
+    return { kind: "connect", connect: target.connect };
+  }
+  if ("endpoints" in target) {
+    const { endpoints } = target;
+    if (typeof endpoints !== "function") checkEndpoints(endpoints);
+    const order = oneOf("endpointOrder", target.endpointOrder ?? "in-order", ["in-order", "round-robin", "random"]);
+    return { kind: "endpoints", endpoints, order };
+  }
+  const endpoint: Endpoint = "path" in target ? { path: target.path } : withHost(target);
+  checkEndpoints([endpoint]);
+  return { kind: "endpoints", endpoints: [endpoint], order: "in-order" };
+}
+
+function withHost({ port, host }: { port: number; host?: string }): Endpoint {
+  return host === undefined ? { port } : { port, host };
+}
+
+export function checkEndpoints(endpoints: readonly Endpoint[]): void {
+  if (!Array.isArray(endpoints) || endpoints.length === 0)
+    throw invalidOption("endpoints", endpoints, "at least one endpoint");
+  for (const endpoint of endpoints) {
+    if ("path" in endpoint) {
+      if (typeof endpoint.path !== "string" || endpoint.path === "")
+        throw invalidOption("path", endpoint.path, "a socket's path");
+    } else {
+      integer("port", endpoint.port, 1, 65_535);
+    }
+  }
+}
+
+/** An endpoint that failed is passed over so long, as long as there is another. */
+const REST_MS = 30_000;
+
+export class EndpointChooser {
+  readonly #order: EndpointOrder;
+  readonly #failedMs = new Map<string, number>();
+  #turn = 0;
+
+  constructor(order: EndpointOrder) {
+    this.#order = order;
+  }
+
+  choose(endpoints: readonly Endpoint[], nowMs: number, random: number): Endpoint {
+    const rested = endpoints.filter((endpoint) => nowMs - this.#lastFailure(endpoint) >= REST_MS);
+    if (rested.length === 0) {
+      return endpoints.reduce((best, other) => (this.#lastFailure(other) < this.#lastFailure(best) ? other : best));
+    }
+    const at = {
+      "in-order": 0,
+      "round-robin": this.#turn++ % rested.length,
+      random: Math.floor(random * rested.length),
+    };
+    return rested[at[this.#order]] as Endpoint;
+  }
+
+  failed(endpoint: Endpoint, nowMs: number): void {
+    if (this.#failedMs.size >= 1_000) this.#failedMs.clear();
+    this.#failedMs.set(keyOf(endpoint), nowMs);
+  }
+
+  connected(endpoint: Endpoint): void {
+    this.#failedMs.delete(keyOf(endpoint));
+  }
+
+  #lastFailure(endpoint: Endpoint): number {
+    return this.#failedMs.get(keyOf(endpoint)) ?? -Infinity;
+  }
+}
+
+function keyOf(endpoint: Endpoint): string {
+  return "path" in endpoint ? endpoint.path : `${endpoint.host ?? "localhost"}:${endpoint.port}`;
+}

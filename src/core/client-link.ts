@@ -1,0 +1,141 @@
+/**
+ * The client's end of a durable link: a session, and what becomes of it when the server no longer knows it. Which
+ * connections are dialled for it is `client.ts`.
+ */
+import { carryOver } from "./carry.ts";
+import type { Channel } from "./channel.ts";
+import { ClientHandshake, type Introduction, TERMINAL_REFUSALS } from "./client-handshake.ts";
+import type { Fault } from "./faults.ts";
+import type { RefuseCode, Welcome } from "./frames.ts";
+import { type Entropy, newKeys, type SessionKeys } from "./handshake.ts";
+import { LinkCore } from "./link-core.ts";
+import type { LinkCoreOptions } from "./link-events.ts";
+import type { UndeliveredEntry } from "./sender.ts";
+import { Session } from "./session.ts";
+
+export interface ClientLinkOptions extends LinkCoreOptions, Introduction {
+  /** What was written and is not acked is reported, or sent again in a new session; or the link ends. */
+  whenSessionLost: "report" | "resend" | "end";
+}
+
+export abstract class ClientLink extends LinkCore {
+  declare protected readonly options: ClientLinkOptions;
+  protected readonly handshake: ClientHandshake;
+  #resumeForMs = Infinity;
+  /** What the server takes, once it has said so. */
+  #agreedMaxMessageBytes = Infinity;
+
+  constructor(options: ClientLinkOptions, entropy: Entropy) {
+    super(options, new Session(newKeys(entropy), options), entropy);
+    this.handshake = new ClientHandshake(options, entropy);
+  }
+
+  /** The server has made it: it is resumed from now on. */
+  get sessionKnown(): boolean {
+    return this.handshake.known;
+  }
+
+  protected get isLive(): boolean {
+    return this.session.phase === "live";
+  }
+
+  protected hello(type: "hello" | "standby", credentials: Buffer): Buffer {
+    return this.handshake.hello(type, this.session, credentials, this.#offersFallback);
+  }
+
+  /** A new session would open again a direction that has ended, and would tear a byte stream. */
+  get #offersFallback(): boolean {
+    const { whenSessionLost, mode } = this.options;
+    return this.isLive && whenSessionLost !== "end" && mode === "messages" && this.session.isOpenBothWays;
+  }
+
+  /** The session that is welcomed goes on, on the connection that brought the answer. */
+  protected welcomed(welcome: Welcome): Fault | undefined {
+    if (welcome.result === "lost") this.#replaceSession(this.handshake.takeFallback());
+    if (welcome.result !== "resumed") {
+      this.handshake.opened();
+      this.session.incarnation = welcome.incarnation;
+      if (this.options.mode === "messages") this.#dropTooLarge(welcome.maxMessageBytes);
+    }
+    this.#resumeForMs = welcome.resumeForMs;
+    return this.session.adopt(welcome.positions, false);
+  }
+
+  /** Without a connection the session is worth a resume for so long. */
+  protected awaitExpiry(nowMs: number): void {
+    if (this.isLive && this.#resumeForMs !== Infinity) this.timers.set("expiry", nowMs + this.#resumeForMs);
+  }
+
+  /** Without a fallback in place: the link ends, or opens a new session with its next attempt. */
+  protected sessionLost(nowMs: number): void {
+    if (!this.isLive) return this.becomeGone("session lost", false);
+    if (!this.#offersFallback) {
+      const outcome = this.session.nothingToLose ? "closed" : "session-lost";
+      this.tellOutcome(outcome, "", "the server no longer knows the session");
+      this.becomeGone("session lost", false);
+      return;
+    }
+    this.handshake.startAnew();
+    this.dropConnections("session lost", nowMs);
+    this.timers.clear("expiry");
+    this.#replaceSession(newKeys(this.entropy));
+  }
+
+  /** Those that speak, or were to speak, for the session; an attempt has failed already. */
+  protected abstract dropConnections(reason: string, nowMs: number): void;
+
+  protected override onPeerHandlerFailed(channel: Channel, nowMs: number): boolean {
+    if (!this.#offersFallback) return false;
+    this.closeChannel(channel, "the peer's handler failed", undefined, true);
+    this.sessionLost(nowMs);
+    return true;
+  }
+
+  /** Ends the link if the code is a terminal one. */
+  protected endRefused(code: RefuseCode): void {
+    const ending = TERMINAL_REFUSALS[code];
+    if (ending === undefined) return;
+    this.tellOutcome(ending.outcome, "", ending.detail);
+    this.becomeGone(ending.outcome, false);
+  }
+
+  /** Ends a link of which the server knows nothing: there is nobody to tell. Answers whether it did. */
+  endUnopened(): boolean {
+    if (this.handshake.known || this.session.sender.unackedBytes > 0 || !this.isLive) return false;
+    this.tellOutcome("closed", "", "");
+    this.becomeGone("closed", false);
+    return true;
+  }
+
+  /** The dial loop has given up, or met a failure that ends the link. */
+  endUnreachable(): void {
+    if (this.isLive) this.tellOutcome("gave-up", "", "");
+    this.becomeGone("gave up", false);
+  }
+
+  #replaceSession(keys: SessionKeys): void {
+    const old = this.session;
+    const keepsWritten = this.options.whenSessionLost === "resend";
+    this.session = new Session(keys, this.options);
+    this.#carry(old, "session-lost", (entry) => entry.delivery === "not-sent" || keepsWritten);
+    old.release();
+  }
+
+  /** What both ends take; our own limit until the server has stated its own. */
+  override get maxMessageBytes(): number {
+    return Math.min(this.options.maxMessageBytes, this.#agreedMaxMessageBytes);
+  }
+
+  #dropTooLarge(maxMessageBytes: number): void {
+    this.#agreedMaxMessageBytes = maxMessageBytes;
+    if (maxMessageBytes >= this.options.maxMessageBytes) return;
+    this.#carry(this.session, "too-large", (entry) => entry.message.length <= maxMessageBytes);
+  }
+
+  #carry(old: Session, reason: "session-lost" | "too-large", keeps: (entry: UndeliveredEntry) => boolean): void {
+    const { sender, undelivered, carried } = carryOver(old.sender, keeps);
+    this.session.sender = sender;
+    this.events.push({ type: "replaced", reason, sessionId: old.keys.id, undelivered, carried });
+    this.progressed = true;
+  }
+}

@@ -1,0 +1,333 @@
+/**
+ * Cuts what arrives into frames. A frame is checked as soon as its header is here, before anything is allocated for it.
+ * The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any other frame is
+ * small.
+ */
+import { NOT_A_POSITION, readPosition } from "./bytes.ts";
+import { type Fault, fault } from "./faults.ts";
+import {
+  DATA_ACK_NOW,
+  DATA_BLOCKED,
+  DATA_END_FINAL,
+  DATA_END_MOVED,
+  DATA_HEADER_BYTES,
+  FLAG_DONE,
+  FLAG_FALLBACK,
+  FLAG_GOAWAY,
+  FLAG_RESUME,
+  FLAG_STOP,
+  type Frame,
+  FRAME_HEADER_BYTES,
+  type FrameName,
+  FrameType,
+  type Hello,
+  HELLO_MAGIC,
+  MAX_ABORT_CODE_BYTES,
+  MAX_CREDENTIALS_BYTES,
+  MAX_DATA_BYTES,
+  MAX_OPEN_PAYLOAD_BYTES,
+  type Positions,
+  PROOF_BYTES,
+  REFUSE_CODES,
+  RESET_CODES,
+  type Welcome,
+  WELCOME_RESULTS,
+} from "./frames.ts";
+
+const FIRST_SKIPPABLE_TYPE = 0x80;
+const MAX_SKIPPED_BYTES = 65_536;
+
+/** For each frame: the flags it may have, and the least and most bytes of its body. */
+const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: number }> = {
+  hello: {
+    flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME | FLAG_FALLBACK,
+    minBytes: 180,
+    maxBytes: 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES,
+  },
+  welcome: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 64, maxBytes: 64 },
+  refuse: { flags: 0, minBytes: 8, maxBytes: 8 },
+  confirm: { flags: 0, minBytes: PROOF_BYTES, maxBytes: PROOF_BYTES },
+  data: {
+    flags: DATA_END_FINAL | DATA_END_MOVED | DATA_ACK_NOW | DATA_BLOCKED,
+    minBytes: 8,
+    maxBytes: 8 + MAX_DATA_BYTES,
+  },
+  ack: { flags: FLAG_STOP | FLAG_DONE, minBytes: 20, maxBytes: 20 },
+  ping: { flags: 0, minBytes: 8, maxBytes: 8 },
+  pong: { flags: 0, minBytes: 8, maxBytes: 8 },
+  standby: {
+    flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME,
+    minBytes: 180,
+    maxBytes: 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES,
+  },
+  ready: { flags: 0, minBytes: 0, maxBytes: 0 },
+  commit: { flags: FLAG_STOP | FLAG_DONE, minBytes: 20, maxBytes: 20 },
+  committed: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 20, maxBytes: 20 },
+  goaway: { flags: 0, minBytes: 4, maxBytes: 4 },
+  reset: { flags: 0, minBytes: 12, maxBytes: 12 + MAX_ABORT_CODE_BYTES },
+};
+const NAMES: readonly (FrameName | undefined)[] = (() => {
+  const names: (FrameName | undefined)[] = Array.from({ length: 256 });
+  for (const name of Object.keys(FrameType) as FrameName[]) names[FrameType[name]] = name;
+  return names;
+})();
+
+/** The set of frames that are legal now, as a mask for `FrameDecoder.expect`. */
+export function frameMask(...names: FrameName[]): number {
+  return names.reduce((mask, name) => mask | (1 << FrameType[name]), 0);
+}
+
+export interface FrameSink {
+  onFrame(frame: Frame): void;
+  /** A piece of a DATA frame. `flags` are the frame's with its last piece, else 0. */
+  onData(offset: number, bytes: Buffer, flags: number): void;
+}
+
+/** Cuts a stream of bytes into frames. After a fault, or `stop()`, it takes nothing more. */
+export class FrameDecoder {
+  /** The frames that are legal now (see `frameMask`): others are refused by their header alone. */
+  expect: number;
+  #stopped = false;
+  /** The beginning of a frame, or of a header, that has not arrived whole. */
+  #held: Buffer | undefined;
+  #heldBytes = 0;
+  #dataOffset = 0;
+  #dataLeft = 0;
+  #dataFlags = 0;
+  #skipLeft = 0;
+
+  constructor(expect: number) {
+    this.expect = expect;
+  }
+
+  /** The rest of the chunk, and everything later, is dropped: for a sink that has closed the connection. */
+  stop(): void {
+    this.#stopped = true;
+    this.#held = undefined;
+  }
+
+  push(chunk: Buffer, sink: FrameSink): Fault | undefined {
+    let at = 0;
+    while (at < chunk.length && !this.#stopped) {
+      if (this.#dataLeft > 0) {
+        at = this.#pushData(chunk, at, sink);
+      } else if (this.#skipLeft > 0) {
+        const skipped = Math.min(this.#skipLeft, chunk.length - at);
+        this.#skipLeft -= skipped;
+        at += skipped;
+      } else if (this.#held === undefined) {
+        const need = this.#bytesNeeded(chunk, at, chunk.length - at);
+        if (typeof need !== "number") return this.#fail(need);
+        if (chunk.length - at < need) {
+          this.#held = Buffer.allocUnsafeSlow(need);
+          this.#heldBytes = chunk.copy(this.#held, 0, at);
+          return undefined;
+        }
+        const problem = this.#frame(chunk, at, need, sink);
+        if (problem !== undefined) return this.#fail(problem);
+        at += need;
+      } else {
+        const copied = chunk.copy(this.#held, this.#heldBytes, at);
+        this.#heldBytes += copied;
+        at += copied;
+        if (this.#heldBytes < this.#held.length) return undefined;
+        const need = this.#bytesNeeded(this.#held, 0, this.#heldBytes);
+        if (typeof need !== "number") return this.#fail(need);
+        if (need > this.#held.length) {
+          const larger = Buffer.allocUnsafeSlow(need);
+          this.#held.copy(larger);
+          this.#held = larger;
+          continue;
+        }
+        const whole = this.#held;
+        this.#held = undefined;
+        const problem = this.#frame(whole, 0, need, sink);
+        if (problem !== undefined) return this.#fail(problem);
+      }
+    }
+    return undefined;
+  }
+
+  #fail(problem: Fault): Fault {
+    this.stop();
+    return problem;
+  }
+
+  #pushData(chunk: Buffer, at: number, sink: FrameSink): number {
+    const bytes = Math.min(this.#dataLeft, chunk.length - at);
+    const offset = this.#dataOffset;
+    this.#dataOffset += bytes;
+    this.#dataLeft -= bytes;
+    sink.onData(offset, chunk.subarray(at, at + bytes), this.#dataLeft === 0 ? this.#dataFlags : 0);
+    return at + bytes;
+  }
+
+  /** How many bytes must be here before the frame at `at` can be taken: all of it, or the header of DATA. */
+  #bytesNeeded(from: Buffer, at: number, available: number): number | Fault {
+    if (available < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+    const type = from[at] as number;
+    const flags = from[at + 1] as number;
+    const length = from.readUInt32BE(at + 4);
+    if (from.readUInt16BE(at + 2) !== 0) return fault("bad-frame", "the header's reserved bits are not zero");
+    const name = NAMES[type];
+    if (name === undefined) {
+      if (type < FIRST_SKIPPABLE_TYPE) return fault("bad-frame", `unknown frame type ${type}`);
+      return length > MAX_SKIPPED_BYTES ? fault("oversized", `extension frame of ${length} bytes`) : FRAME_HEADER_BYTES;
+    }
+    if ((this.expect & (1 << type)) === 0) return fault("bad-frame", `unexpected ${name} frame`);
+    const rule = RULES[name];
+    if (length > rule.maxBytes) return fault("oversized", `${name} frame of ${length} bytes`);
+    if (length < rule.minBytes) return fault("bad-frame", `${name} frame of ${length} bytes`);
+    if ((flags & ~rule.flags) !== 0) return fault("bad-frame", `${name} frame with flags ${flags}`);
+    return type === FrameType.data ? DATA_HEADER_BYTES : FRAME_HEADER_BYTES + length;
+  }
+
+  #frame(from: Buffer, at: number, bytes: number, sink: FrameSink): Fault | undefined {
+    const type = from[at] as number;
+    const flags = from[at + 1] as number;
+    const length = from.readUInt32BE(at + 4);
+    if (type === FrameType.data) return this.#dataHeader(from, at, flags, length, sink);
+    const name = NAMES[type];
+    if (name === undefined) {
+      this.#skipLeft = length;
+      return undefined;
+    }
+    const body = from.subarray(at + FRAME_HEADER_BYTES, at + bytes);
+    const frame = decodeBody(name as Exclude<FrameName, "data">, flags, body, from.subarray(at, at + bytes));
+    if ("detail" in frame) return frame;
+    sink.onFrame(frame);
+    return undefined;
+  }
+
+  #dataHeader(from: Buffer, at: number, flags: number, length: number, sink: FrameSink): Fault | undefined {
+    const offset = readPosition(from, at + FRAME_HEADER_BYTES);
+    const bytes = length - 8;
+    const end = flags & (DATA_END_FINAL | DATA_END_MOVED);
+    if (offset === NOT_A_POSITION) return fault("impossible-position", "DATA beyond 2^53");
+    if (end === (DATA_END_FINAL | DATA_END_MOVED)) return fault("bad-frame", "DATA with two kinds of end");
+    if (bytes === 0 && end === 0) return fault("bad-frame", "DATA without bytes");
+    this.#dataOffset = offset;
+    this.#dataLeft = bytes;
+    this.#dataFlags = flags;
+    if (bytes === 0) sink.onData(offset, from.subarray(at, at), flags);
+    return undefined;
+  }
+}
+
+function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffer, raw: Buffer): Frame | Fault {
+  switch (name) {
+    case "hello":
+    case "standby": {
+      const hello = decodeHello(flags, body);
+      return "detail" in hello ? hello : { type: name, hello, raw: Buffer.from(raw) };
+    }
+    case "welcome": {
+      const welcome = decodeWelcome(flags, body);
+      return "detail" in welcome ? welcome : { type: name, welcome };
+    }
+    case "refuse": {
+      const code = nameOf(REFUSE_CODES, body.readUInt32BE(0));
+      return code === undefined
+        ? fault("bad-frame", "unknown REFUSE code")
+        : { type: name, code, retryAfterMs: body.readUInt32BE(4) };
+    }
+    case "confirm":
+      return { type: name, mac: Buffer.from(body) };
+    case "ack":
+    case "commit": {
+      const positions = decodePositions(flags, body, 0);
+      return "detail" in positions ? positions : { type: name, positions };
+    }
+    case "committed": {
+      const positions = decodePositions(flags, body, 0);
+      return "detail" in positions ? positions : { type: name, positions, goaway: (flags & FLAG_GOAWAY) !== 0 };
+    }
+    case "ping":
+    case "pong": {
+      const token = readPosition(body, 0);
+      return token === NOT_A_POSITION ? fault("bad-frame", "token above 2^53") : { type: name, token };
+    }
+    case "ready":
+      return { type: name };
+    case "goaway":
+      return { type: name, deadlineMs: body.readUInt32BE(0) };
+    case "reset": {
+      const code = nameOf(RESET_CODES, body.readUInt32BE(0));
+      const accepted = readPosition(body, 4);
+      if (code === undefined) return fault("bad-frame", "unknown RESET code");
+      if (accepted === NOT_A_POSITION) return fault("impossible-position", "RESET beyond 2^53");
+      return { type: name, code, accepted, reason: body.toString("utf8", 12) };
+    }
+  }
+}
+
+function decodePositions(flags: number, body: Buffer, at: number): Positions | Fault {
+  const received = readPosition(body, at);
+  const accepted = readPosition(body, at + 8);
+  if (received === NOT_A_POSITION || accepted === NOT_A_POSITION || accepted > received) {
+    return fault("impossible-position", "positions out of order or beyond 2^53");
+  }
+  return {
+    received,
+    accepted,
+    window: body.readUInt32BE(at + 16),
+    stop: (flags & FLAG_STOP) !== 0,
+    done: (flags & FLAG_DONE) !== 0,
+  };
+}
+
+function decodeHello(flags: number, body: Buffer): Hello | Fault {
+  if (body.readUInt32BE(0) !== HELLO_MAGIC) return fault("bad-frame", "HELLO without its magic");
+  const mode = body[5] as number;
+  const positions = decodePositions(flags, body, 72);
+  const epoch = readPosition(body, 40);
+  const counter = readPosition(body, 48);
+  const credentialsBytes = body.readUInt16BE(176);
+  const openPayloadBytes = body.readUInt16BE(178);
+  const resume = (flags & FLAG_RESUME) !== 0;
+  if ("detail" in positions) return positions;
+  if (mode > 1 || body.readUInt16BE(6) !== 0) return fault("bad-frame", `HELLO with mode ${mode}`);
+  if (epoch === NOT_A_POSITION || counter === NOT_A_POSITION) return fault("bad-frame", "generation above 2^53");
+  if (credentialsBytes > MAX_CREDENTIALS_BYTES) return fault("oversized", `credentials of ${credentialsBytes} bytes`);
+  if (openPayloadBytes > MAX_OPEN_PAYLOAD_BYTES) return fault("oversized", `open payload of ${openPayloadBytes} bytes`);
+  if (body.length !== 180 + credentialsBytes + openPayloadBytes) return fault("bad-frame", "HELLO of a wrong length");
+  if ((flags & FLAG_FALLBACK) !== 0 && !resume) return fault("bad-frame", "a fallback in an open");
+  return {
+    version: body[4] as number,
+    mode: mode === 0 ? "messages" : "bytes",
+    resume,
+    sessionId: body.toString("hex", 8, 24),
+    incarnation: body.toString("hex", 24, 40),
+    generation: { epoch, counter },
+    instance: body.toString("hex", 56, 72),
+    positions,
+    maxMessageBytes: body.readUInt32BE(92),
+    secretOrProof: Buffer.from(body.subarray(96, 128)),
+    fallback:
+      (flags & FLAG_FALLBACK) === 0
+        ? undefined
+        : { id: body.toString("hex", 128, 144), secret: Buffer.from(body.subarray(144, 176)) },
+    credentials: Buffer.from(body.subarray(180, 180 + credentialsBytes)),
+    openPayload: Buffer.from(body.subarray(180 + credentialsBytes)),
+  };
+}
+
+function decodeWelcome(flags: number, body: Buffer): Welcome | Fault {
+  const result = WELCOME_RESULTS[body[0] as number];
+  const positions = decodePositions(flags, body, 36);
+  if (result === undefined) return fault("bad-frame", "unknown WELCOME result");
+  if ("detail" in positions) return positions;
+  return {
+    result,
+    incarnation: body.toString("hex", 4, 20),
+    nonce: Buffer.from(body.subarray(20, 36)),
+    positions,
+    goaway: (flags & FLAG_GOAWAY) !== 0,
+    maxMessageBytes: body.readUInt32BE(56),
+    resumeForMs: body.readUInt32BE(60),
+  };
+}
+
+function nameOf<T extends Record<string, number>>(codes: T, number: number): keyof T | undefined {
+  return Object.keys(codes).find((name) => codes[name] === number);
+}

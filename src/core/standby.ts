@@ -1,0 +1,82 @@
+/**
+ * The second connection, which a client opens when the one in use has gone silent, and which takes over unless that one
+ * answers before COMMIT is written. One at a time; this is when it is wanted, how long it is waited for, and when it is
+ * no use to ask for another.
+ */
+import type { Channel } from "./channel.ts";
+import type { RefuseCode } from "./frames.ts";
+
+const FIRST_PATIENCE_MS = 1_000;
+const PATIENT_ROUND_TRIPS = 8;
+const MOST_PATIENCE_MS = 60_000;
+/**
+ * Whom we reach does not know the session, so often and for so long: the old connection is given up, and a resume tells.
+ * Until then another node may be answering for a server that lives.
+ */
+const REFUSALS_UNTIL_RESUME = 3;
+const SUSPECT_UNTIL_RESUME_MS = 15_000;
+
+export class Standby {
+  /** One is wanted and may be dialled. */
+  due = false;
+  /** From HELLO to WELCOME, or from STANDBY to READY, when a connection was last opened. */
+  lastRoundTripMs = 0;
+  #channel: Channel | undefined;
+  #committing = false;
+  /** In a row. */
+  #timedOut = 0;
+  #refusals = 0;
+  #suspectSinceMs = 0;
+
+  get channel(): Channel | undefined {
+    return this.#channel;
+  }
+
+  /** COMMIT was written, and cannot be taken back. */
+  get committing(): boolean {
+    return this.#committing;
+  }
+
+  /** How long one may take from its dial to READY, and from COMMIT to COMMITTED. */
+  get patienceMs(): number {
+    const first = Math.max(FIRST_PATIENCE_MS, PATIENT_ROUND_TRIPS * this.lastRoundTripMs);
+    return Math.min(MOST_PATIENCE_MS, first * 1.5 ** this.#timedOut);
+  }
+
+  /** The connection in use has gone silent. */
+  suspect(nowMs: number): void {
+    this.#suspectSinceMs = nowMs;
+    this.#refusals = 0;
+    this.due = true;
+  }
+
+  opened(channel: Channel): void {
+    this.due = false;
+    this.#channel = channel;
+  }
+
+  commit(): void {
+    this.#committing = true;
+  }
+
+  /** It is gone, or speaks for the session now. */
+  clear(): void {
+    this.#channel = undefined;
+    this.#committing = false;
+  }
+
+  timedOut(): void {
+    this.#timedOut++;
+  }
+
+  /** Answers whether a resume is to tell what no standby can. */
+  refused(code: RefuseCode, nowMs: number): boolean {
+    if (code === "no-standby") this.#refusals++;
+    return this.#refusals >= REFUSALS_UNTIL_RESUME && nowMs - this.#suspectSinceMs >= SUSPECT_UNTIL_RESUME_MS;
+  }
+
+  /** A connection is in use, and answers. */
+  calm(): void {
+    this.#timedOut = 0;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * resplice: TCP links that outlive their sockets.
+ *
+ *     const supervisor = new ServerSupervisor({ port: 7000 });          const manager = new ConnectionManager();
+ *     supervisor.serve(async (link) => {                                const link = manager.open({ port: 7000 });
+ *       for await (const message of link) await link.send(message);     await link.send("pull the cable now");
+ *     });                                                               console.log(String(await link.receive()));
+ *     await supervisor.listen();                                        await link.close();
+ *
+ * Units are last in names. Options are checked when given, against each other: INVALID_OPTION. Every wait takes a signal.
+ * A call in a wrong state throws, or rejects where it returns a promise, and changes nothing. Events come after a transition
+ * is complete; on() throws for a name that is not listed. An open link keeps the process alive, also while offline.
+ */
+export { ConnectionManager, type ManagerStats } from "./client/manager.ts";
+export type { ConnectionManagerOptions, ConnectOptions, OpenOptions, ReconnectOptions } from "./client/options.ts";
+export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
+export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
+export {
+  type DurableOptions,
+  GiB,
+  type KeepaliveOptions,
+  KiB,
+  type LinkOptions,
+  MiB,
+  type QueueOptions,
+  type TimeoutOptions,
+} from "./link/options.ts";
+export type {
+  CloseOptions,
+  CloseReport,
+  Health,
+  Link,
+  LinkEvents,
+  LinkReport,
+  LinkState,
+  LinkStats,
+  Message,
+  Payload,
+  SendOptions,
+  StateChange,
+  Traffic,
+  TrySendOptions,
+  Undelivered,
+  UndeliveredMessage,
+  WaitOptions,
+} from "./link/types.ts";
+export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
+export {
+  ServerSupervisor,
+  type SupervisorEvents,
+  type SupervisorState,
+  type SupervisorStats,
+} from "./server/supervisor.ts";
+export type { Logger } from "./telemetry/logger.ts";

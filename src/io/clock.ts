@@ -1,0 +1,139 @@
+/**
+ * Monotonic time and one timer heap for many links: one Node timer for the earliest deadline of all. Deadlines are looked
+ * at after the poll phase: Node runs timers before I/O, and the answer that a deadline waits for may lie in the kernel.
+ */
+import type { Clock, Timer } from "../link/ports.ts";
+
+class HeapTimer implements Timer {
+  dueMs: number = Infinity;
+  /** Its place in the heap; -1 when it is not there. */
+  at = -1;
+  readonly run: () => void;
+  readonly #clock: SystemClock;
+
+  constructor(clock: SystemClock, run: () => void) {
+    this.#clock = clock;
+    this.run = run;
+  }
+
+  set(dueMs: number): void {
+    if (dueMs === this.dueMs) return;
+    this.#clock.move(this, dueMs);
+  }
+
+  clear(): void {
+    this.set(Infinity);
+  }
+}
+
+/** The longest delay that a Node timer takes. */
+const MOST_DELAY_MS = 2_147_483_647;
+
+export class SystemClock implements Clock {
+  readonly #heap: HeapTimer[] = [];
+  #wakeMs = Infinity;
+  #wake: NodeJS.Timeout | undefined;
+  #checking = false;
+
+  now(): number {
+    return performance.now();
+  }
+
+  /** After the current turn and all promises that are ready in it. */
+  defer(run: () => void): void {
+    process.nextTick(run);
+  }
+
+  timer(run: () => void): Timer {
+    return new HeapTimer(this, run);
+  }
+
+  move(timer: HeapTimer, dueMs: number): void {
+    timer.dueMs = dueMs;
+    if (dueMs === Infinity) {
+      if (timer.at >= 0) this.#remove(timer);
+    } else if (timer.at < 0) {
+      timer.at = this.#heap.length;
+      this.#heap.push(timer);
+      this.#up(timer.at);
+    } else {
+      this.#up(timer.at);
+      this.#down(timer.at);
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#checking) return;
+    const dueMs = this.#heap[0]?.dueMs ?? Infinity;
+    if (dueMs === this.#wakeMs) return;
+    // A wake-up that comes too early does no harm, and saves a Node timer for each deadline that only moves away.
+    if (this.#wake !== undefined && dueMs > this.#wakeMs && dueMs !== Infinity) return;
+    clearTimeout(this.#wake);
+    this.#wake = undefined;
+    this.#wakeMs = dueMs;
+    if (dueMs === Infinity) return;
+    const delayMs = Math.min(MOST_DELAY_MS, Math.max(0, Math.ceil(dueMs - this.now())));
+    this.#wake = setTimeout(() => {
+      this.#checking = true;
+      setImmediate(() => this.#check());
+    }, delayMs);
+  }
+
+  #check(): void {
+    this.#wakeMs = Infinity;
+    this.#wake = undefined;
+    const nowMs = this.now();
+    for (let first = this.#heap[0]; first !== undefined && first.dueMs <= nowMs; first = this.#heap[0]) {
+      first.dueMs = Infinity;
+      this.#remove(first);
+      first.run();
+    }
+    this.#checking = false;
+    this.#schedule();
+  }
+
+  #remove(timer: HeapTimer): void {
+    const last = this.#heap.pop() as HeapTimer;
+    const at = timer.at;
+    timer.at = -1;
+    if (last === timer) return;
+    this.#heap[at] = last;
+    last.at = at;
+    this.#up(at);
+    this.#down(last.at);
+  }
+
+  #up(from: number): void {
+    const heap = this.#heap;
+    const timer = heap[from] as HeapTimer;
+    let at = from;
+    while (at > 0) {
+      const above = heap[(at - 1) >> 1] as HeapTimer;
+      if (above.dueMs <= timer.dueMs) break;
+      heap[at] = above;
+      above.at = at;
+      at = (at - 1) >> 1;
+    }
+    heap[at] = timer;
+    timer.at = at;
+  }
+
+  #down(from: number): void {
+    const heap = this.#heap;
+    const timer = heap[from] as HeapTimer;
+    let at = from;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && (heap[child + 1] as HeapTimer).dueMs < (heap[child] as HeapTimer).dueMs) child++;
+      const below = heap[child] as HeapTimer;
+      if (timer.dueMs <= below.dueMs) break;
+      heap[at] = below;
+      below.at = at;
+      at = child;
+    }
+    heap[at] = timer;
+    timer.at = at;
+  }
+}

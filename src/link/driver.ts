@@ -1,0 +1,148 @@
+/**
+ * A core on its connections: bytes go in, and after every input the outputs are drained, in one place and in one order:
+ * events, what there is to write, the next wake-up.
+ */
+import type { LinkCore } from "../core/link-core.ts";
+import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { Clock, Connection, Timer } from "./ports.ts";
+
+/** Where a connection's input goes: a client's core itself, or the server's table of sessions. */
+export interface Wire {
+  receive(id: number, chunk: Buffer, nowMs: number): void;
+  connectionClosed(id: number, reason: string, nowMs: number): void;
+  transmit(id: number, roomBytes: number, nowMs: number): Buffer[];
+}
+
+/** Who hears of what the core says. Called within a step: a hook may call the core again, but never waits. */
+export interface DriverHooks {
+  onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void;
+  /** Something was received or accepted. */
+  onProgress(): void;
+  /** The step is complete. */
+  onSettled(): void;
+}
+
+/** So much that was never written is not left waiting for the end of the turn. */
+const WRITE_AT_ONCE_BYTES = 65_536;
+
+export class Driver {
+  readonly core: LinkCore;
+  readonly clock: Clock;
+  hooks: DriverHooks = { onEvent: () => {}, onProgress: () => {}, onSettled: () => {} };
+  readonly #wire: Wire;
+  readonly #connections = new Map<number, Connection>();
+  readonly #timer: Timer;
+  #running = false;
+  #again = false;
+  #deferred = false;
+
+  constructor(core: LinkCore, wire: Wire, clock: Clock) {
+    this.core = core;
+    this.#wire = wire;
+    this.clock = clock;
+    this.#timer = clock.timer(() => {
+      core.tick(clock.now());
+      this.run();
+    });
+  }
+
+  get remoteAddress(): string | undefined {
+    const id = this.core.adopted?.id;
+    return id === undefined ? undefined : this.#connections.get(id)?.remoteAddress;
+  }
+
+  attach(id: number, connection: Connection): void {
+    this.#connections.set(id, connection);
+    connection.handler = {
+      onData: (chunk) => {
+        this.#wire.receive(id, chunk, this.clock.now());
+        this.run();
+      },
+      onDrain: () => this.run(),
+      onClosed: (reason) => {
+        this.#connections.delete(id);
+        this.#wire.connectionClosed(id, reason, this.clock.now());
+        this.run();
+      },
+    };
+  }
+
+  /** The core is told as if the connection had failed by itself. */
+  drop(id: number, reason: string): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    this.#connections.delete(id);
+    connection.destroy();
+    this.#wire.connectionClosed(id, reason, this.clock.now());
+    this.run();
+  }
+
+  /** The application has changed something: it is looked after at the end of the turn, or at once if there is much. */
+  changed(): void {
+    if (this.core.session.sender.queuedBytes >= WRITE_AT_ONCE_BYTES && !this.#running) this.#transmit();
+    if (this.#running) {
+      this.#again = true;
+    } else if (!this.#deferred) {
+      this.#deferred = true;
+      this.clock.defer(() => {
+        this.#deferred = false;
+        this.run();
+      });
+    }
+  }
+
+  run(): void {
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = true;
+    do {
+      this.#again = false;
+      this.#drainEvents();
+      this.hooks.onProgress();
+      this.#drainEvents();
+      this.#transmit();
+      this.#drainEvents();
+    } while (this.#again);
+    this.#running = false;
+    this.#timer.set(this.core.nextTimeoutMs);
+    this.hooks.onSettled();
+  }
+
+  #drainEvents(): void {
+    const { events } = this.core;
+    while (events.length > 0) {
+      for (const event of events.splice(0)) {
+        if (event.type !== "close-connection") this.hooks.onEvent(event);
+        else this.#close(event.channel, event.last);
+      }
+    }
+  }
+
+  #close(id: number, last: readonly Buffer[] | undefined): void {
+    const connection = this.#connections.get(id);
+    this.#connections.delete(id);
+    if (last === undefined) connection?.destroy();
+    else connection?.end(last);
+  }
+
+  #transmit(): void {
+    if (this.#connections.size === 0) return;
+    const nowMs = this.clock.now();
+    for (const [id, connection] of this.#connections) {
+      for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
+        const out = this.#wire.transmit(id, room, nowMs);
+        if (out.length === 0) break;
+        connection.write(out);
+      }
+    }
+  }
+
+  /** For a link that will not be driven any more. */
+  stop(): void {
+    this.#timer.clear();
+    for (const connection of this.#connections.values()) connection.destroy();
+    this.#connections.clear();
+  }
+}

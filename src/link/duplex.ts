@@ -1,0 +1,103 @@
+/** A link in mode "bytes" as a stream.Duplex, for code that wants a net.Socket. */
+import { Duplex } from "node:stream";
+import type { Message } from "./types.ts";
+
+/** What the stream needs of its link. */
+export interface DuplexSource {
+  take(): Message | undefined;
+  accept(): void;
+  exhausted(): boolean;
+  trySend(chunk: Buffer): boolean;
+  send(chunk: Buffer): Promise<void>;
+  /** The largest chunk that fits into the queue. */
+  readonly maxChunkBytes: number;
+  end(): void;
+  abort(code: string): void;
+  /** Fulfils when our direction is through; rejects with what ended the link. */
+  sent(): Promise<void>;
+  error(): Error | undefined;
+}
+
+export class LinkDuplex extends Duplex {
+  readonly #source: DuplexSource;
+  #wanted = false;
+  #inputOver = false;
+  #settled = false;
+
+  constructor(source: DuplexSource, allowHalfOpen: boolean) {
+    super({ allowHalfOpen });
+    this.#source = source;
+  }
+
+  /** The link looks in whenever something has arrived or ended. */
+  progress(): void {
+    if (!this.#wanted || this.destroyed) return;
+    for (let chunk = this.#source.take(); chunk !== undefined; chunk = this.#source.take()) {
+      // What is in the stream's buffer has been read from the link; what is read from the stream is accepted.
+      if (!this.push(chunk)) {
+        this.#wanted = false;
+        return;
+      }
+      this.#source.accept();
+    }
+    if (this.#source.exhausted()) {
+      const error = this.#source.error();
+      if (error !== undefined) {
+        this.#settled = true;
+        this.destroy(error);
+      } else if (!this.#inputOver) {
+        this.#inputOver = true;
+        this.push(null);
+      }
+    }
+  }
+
+  override _read(): void {
+    this.#wanted = true;
+    this.#source.accept();
+    this.progress();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#send(chunk, callback);
+  }
+
+  #send(chunk: Buffer, callback: (error?: Error | null) => void): void {
+    try {
+      const { maxChunkBytes } = this.#source;
+      for (let at = 0; at < chunk.length; at += maxChunkBytes) {
+        const piece = chunk.subarray(at, at + maxChunkBytes);
+        if (this.#source.trySend(piece)) continue;
+        const rest = chunk.subarray(at + piece.length);
+        this.#source.send(piece).then(() => this.#send(rest, callback), callback);
+        return;
+      }
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    callback();
+  }
+
+  /** Finished means that the peer has accepted everything, so that `pipeline()` tells the truth. */
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#source.end();
+    void this.#finish(callback);
+  }
+
+  async #finish(callback: (error?: Error | null) => void): Promise<void> {
+    let problem: Error | null = null;
+    try {
+      await this.#source.sent();
+    } catch (error) {
+      problem = error as Error;
+    }
+    callback(problem);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const whole = this.#inputOver && this.writableFinished;
+    if (!whole && !this.#settled) this.#source.abort("stream-destroyed");
+    callback(error);
+  }
+}

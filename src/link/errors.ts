@@ -1,0 +1,159 @@
+/** The package's one error class, and how the core's outcomes and faults become errors. */
+import type { Fault } from "../core/faults.ts";
+import type { RefuseCode } from "../core/frames.ts";
+import type { Outcome } from "../core/link-events.ts";
+
+export type ErrorCode =
+  // the call was wrong, or came at the wrong moment
+  | "INVALID_OPTION"
+  | "INVALID_ARGUMENT"
+  | "INVALID_STATE"
+  | "NOT_SUPPORTED"
+  | "CONSUMER_BUSY"
+  | "MESSAGE_TOO_LARGE"
+  | "QUEUE_FULL"
+  | "LINK_ENDED"
+  | "ABORTED"
+  // a message or a link is lost
+  | "SESSION_LOST"
+  | "SESSION_EXPIRED"
+  | "CLOSE_TIMEOUT"
+  | "TAKEN_OVER"
+  | "PEER_ABORTED"
+  | "HANDLER_FAILED"
+  | "GAVE_UP"
+  // an attempt failed, and is retried
+  | "CONNECT_FAILED"
+  | "CONNECTION_LOST"
+  | "TIMED_OUT"
+  | "OVERLOADED"
+  | "AUTHENTICATION_UNAVAILABLE"
+  // an attempt failed for good
+  | "AUTHENTICATION_REFUSED"
+  | "CERTIFICATE_INVALID"
+  | "PROTOCOL_MISMATCH"
+  | "PROTOCOL_ERROR"
+  | "LISTEN_FAILED";
+
+export type Delivery = "not-sent" | "maybe" | "delivered";
+
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "QUEUE_FULL",
+  "CONNECT_FAILED",
+  "CONNECTION_LOST",
+  "TIMED_OUT",
+  "OVERLOADED",
+  "AUTHENTICATION_UNAVAILABLE",
+]);
+
+interface Details {
+  cause?: unknown;
+  retryable?: boolean;
+  retryAfterMs?: number;
+  delivery?: Delivery;
+  option?: { name: string; value: unknown; allowed: string };
+  peerCode?: string;
+}
+
+/** The only class the package throws. With ABORTED its `name` is "AbortError", as in Node. */
+export class RespliceError extends Error {
+  readonly code: ErrorCode;
+  /** The same may succeed later. Links retry by themselves: what ends one is not retryable. */
+  readonly retryable: boolean;
+  /** Of a message. "not-sent": never written on any connection. "delivered": accepted by the peer. */
+  readonly delivery: Delivery | undefined;
+  /** The wish of a server that refused, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  /** INVALID_OPTION: its path, what was given, and what is allowed. */
+  readonly option: { name: string; value: unknown; allowed: string } | undefined;
+  /** PEER_ABORTED: what the peer gave to abort(). */
+  readonly peerCode: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: Details = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = code === "ABORTED" ? "AbortError" : "RespliceError";
+    this.code = code;
+    this.retryable = details.retryable ?? RETRYABLE.has(code);
+    this.delivery = details.delivery;
+    this.retryAfterMs = details.retryAfterMs;
+    this.option = details.option;
+    this.peerCode = details.peerCode;
+  }
+}
+
+export function invalidOption(name: string, value: unknown, allowed: string): RespliceError {
+  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return new RespliceError("INVALID_OPTION", `option ${name} is ${shown}; allowed: ${allowed}`, {
+    option: { name, value, allowed },
+  });
+}
+
+export function aborted(signal: AbortSignal, delivery?: Delivery): RespliceError {
+  const details: Details = { cause: signal.reason };
+  if (delivery !== undefined) details.delivery = delivery;
+  return new RespliceError("ABORTED", "the wait was aborted", details);
+}
+
+/** Why a link ended; undefined when it closed in order. */
+export function outcomeError(outcome: Outcome, detail: string, peerCode: string): RespliceError | undefined {
+  switch (outcome) {
+    case "closed":
+    case "aborted":
+      return undefined;
+    case "session-lost":
+      return new RespliceError("SESSION_LOST", `the session is lost: ${detail}`);
+    case "expired":
+      return new RespliceError("SESSION_EXPIRED", `the session has expired: ${detail}`);
+    case "taken-over":
+      return new RespliceError("TAKEN_OVER", detail);
+    case "authentication-refused":
+      return new RespliceError("AUTHENTICATION_REFUSED", detail);
+    case "mismatch":
+      return new RespliceError("PROTOCOL_MISMATCH", detail);
+    case "protocol-error":
+      return new RespliceError("PROTOCOL_ERROR", `the peer broke the protocol, or says that we did: ${detail}`);
+    case "peer-aborted":
+      return new RespliceError("PEER_ABORTED", `the peer aborted the link${peerCode === "" ? "" : `: ${peerCode}`}`, {
+        peerCode,
+      });
+    case "peer-handler-failed":
+      return new RespliceError("SESSION_LOST", "the peer's handler failed", {
+        cause: new RespliceError("HANDLER_FAILED", "the peer's handler failed"),
+      });
+    case "peer-close-timeout":
+      return new RespliceError("PEER_ABORTED", "the peer closed the link before everything was accepted", {
+        peerCode: "close-timeout",
+      });
+    case "handler-failed":
+      return new RespliceError("HANDLER_FAILED", "the handler of this link failed");
+    case "close-timeout":
+      return new RespliceError("CLOSE_TIMEOUT", "close() ran out of time before the peer had accepted everything");
+    case "gave-up":
+      return new RespliceError("GAVE_UP", "no more attempts");
+  }
+}
+
+/** Of a message that the session it was in could not deliver. */
+export function replacedError(reason: "session-lost" | "too-large", delivery: Delivery): RespliceError {
+  return reason === "too-large"
+    ? new RespliceError("MESSAGE_TOO_LARGE", "larger than the peer takes", { delivery })
+    : new RespliceError("SESSION_LOST", "the session is lost", { delivery });
+}
+
+/** Why an attempt to connect failed. */
+export function attemptError(reason: string, retryAfterMs: number, fault: Fault | undefined): RespliceError {
+  if (fault !== undefined) {
+    return new RespliceError("CONNECT_FAILED", `the server does not speak the protocol: ${fault.detail}`);
+  }
+  const refusals: Partial<Record<RefuseCode, ErrorCode>> = {
+    "taken-over": "TAKEN_OVER",
+    authentication: "AUTHENTICATION_REFUSED",
+    mismatch: "PROTOCOL_MISMATCH",
+    "session-lost": "SESSION_LOST",
+    overloaded: "OVERLOADED",
+    draining: "OVERLOADED",
+    "authentication-unavailable": "AUTHENTICATION_UNAVAILABLE",
+  };
+  const code = refusals[reason as RefuseCode] ?? "CONNECTION_LOST";
+  return new RespliceError(code, `the attempt failed: ${reason}`, retryAfterMs > 0 ? { retryAfterMs } : {});
+}

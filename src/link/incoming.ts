@@ -1,0 +1,245 @@
+/** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
+import type { LinkCore } from "../core/link-core.ts";
+import { aborted, RespliceError } from "./errors.ts";
+import type { Message, WaitOptions } from "./types.ts";
+
+type Handler = (message: Message) => void | Promise<void>;
+
+/** Somebody who waits for the next message; `undefined`: there will be none. */
+interface Waiter {
+  readonly deliver: (message: Message | undefined) => void;
+  readonly fail: (error: RespliceError) => void;
+}
+
+export interface IncomingHooks {
+  /** Something was accepted. */
+  changed(): void;
+  /** The handler has thrown, or its promise was rejected. */
+  handlerFailed(error: unknown): void;
+  /** The error that ended the link, if one did. */
+  error(): RespliceError | undefined;
+}
+
+export class Incoming {
+  readonly #core: LinkCore;
+  readonly #hooks: IncomingHooks;
+  /** With manual acceptance nothing is accepted but by accept(). */
+  readonly #manual: boolean;
+  #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
+  #waiter: Waiter | undefined;
+  #handler: Handler | undefined;
+  /** The handler's promise is pending. */
+  #handling = false;
+  #over = false;
+  messages = 0;
+  bytes = 0;
+
+  constructor(core: LinkCore, manual: boolean, hooks: IncomingHooks) {
+    this.#core = core;
+    this.#manual = manual;
+    this.#hooks = hooks;
+  }
+
+  /** Somebody is reading, or will come back to read. */
+  get hasConsumer(): boolean {
+    return this.#consumer !== "none" && !this.#over;
+  }
+
+  get hasHandler(): boolean {
+    return this.#consumer === "handler";
+  }
+
+  #occupy(consumer: "receive" | "iterator" | "handler" | "duplex"): void {
+    if (this.#consumer !== "none") {
+      throw new RespliceError("CONSUMER_BUSY", `the link is being read already (${this.#consumer})`);
+    }
+    this.#consumer = consumer;
+  }
+
+  #take(): Message | undefined {
+    const message = this.#core.next();
+    if (message === undefined) return undefined;
+    this.messages++;
+    this.bytes += message.length;
+    return message as Message;
+  }
+
+  /** Manual acceptance: also of what was not handed out, which is then skipped. */
+  acceptUpTo(position: number): void {
+    if (!this.#manual) throw new RespliceError("NOT_SUPPORTED", "accept() needs the option manualAcceptance");
+    if (!Number.isSafeInteger(position) || position < 0) {
+      throw new RespliceError("INVALID_ARGUMENT", `a position is an integer of at least 0, not ${String(position)}`);
+    }
+    this.#core.accept(position);
+    this.#hooks.changed();
+  }
+
+  /** What was handed out is accepted. */
+  #accept(): void {
+    if (this.#manual) return;
+    const { receiver } = this.#core.session;
+    if (receiver.accepted >= receiver.handed) return;
+    this.#core.accept(receiver.handed);
+    this.#hooks.changed();
+  }
+
+  /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
+  get #exhausted(): boolean {
+    return this.#core.ended || this.#core.session.receiver.endReached || this.#core.session.receiver.stopped;
+  }
+
+  async receive(options: WaitOptions | undefined): Promise<Message | null> {
+    const signal = options?.signal;
+    this.#occupy("receive");
+    try {
+      if (signal?.aborted === true) throw aborted(signal);
+      const message = await this.#next(signal);
+      this.#accept();
+      return message ?? null;
+    } finally {
+      this.#consumer = "none";
+    }
+  }
+
+  #next(signal?: AbortSignal): Message | undefined | Promise<Message | undefined> {
+    const message = this.#take();
+    if (message !== undefined) return message;
+    if (this.#exhausted) {
+      const error = this.#hooks.error();
+      if (error !== undefined) throw error;
+      return undefined;
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiter = undefined;
+        reject(aborted(signal as AbortSignal));
+      };
+      const settle = (): void => signal?.removeEventListener("abort", onAbort);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiter = {
+        deliver: (next) => {
+          settle();
+          resolve(next);
+        },
+        fail: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+    });
+  }
+
+  /** A message is accepted when the loop comes back for the next one, or is left. */
+  iterate(): AsyncIterableIterator<Message> {
+    this.#occupy("iterator");
+    let over = false;
+    const leave = (): void => {
+      if (over) return;
+      over = true;
+      this.#accept();
+      this.#consumer = "none";
+      this.#waiter?.deliver(undefined);
+      this.#waiter = undefined;
+    };
+    const done = { done: true, value: undefined } as const;
+    const iterator: AsyncIterableIterator<Message> = {
+      next: async () => {
+        if (over) return done;
+        this.#accept();
+        try {
+          const value = await this.#next();
+          if (value !== undefined) return { done: false, value };
+        } catch (error) {
+          leave();
+          throw error;
+        }
+        leave();
+        return done;
+      },
+      return: async () => {
+        leave();
+        return done;
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  onMessage(handler: Handler): void {
+    if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "onMessage() needs a function");
+    this.#occupy("handler");
+    this.#handler = handler;
+    this.#hooks.changed();
+  }
+
+  /** For a Duplex: it takes chunks by `take` and has accepted them when it comes back for more. */
+  occupyForDuplex(): { take: () => Message | undefined; accept: () => void; exhausted: () => boolean } {
+    this.#occupy("duplex");
+    return { take: () => this.#take(), accept: () => this.#accept(), exhausted: () => this.#exhausted };
+  }
+
+  /** Hands out what there is, to whom waits for it. */
+  progress(): void {
+    if (this.#handler !== undefined) {
+      if (!this.#handling) this.#runHandler(this.#handler);
+      return;
+    }
+    const waiter = this.#waiter;
+    if (waiter === undefined) return;
+    const message = this.#take();
+    if (message === undefined && !this.#exhausted) return;
+    this.#waiter = undefined;
+    const error = message === undefined ? this.#hooks.error() : undefined;
+    if (error === undefined) waiter.deliver(message);
+    else waiter.fail(error);
+  }
+
+  #runHandler(handler: Handler): void {
+    let accepted = this.#core.session.receiver.handed;
+    try {
+      for (let message = this.#take(); message !== undefined; message = this.#take()) {
+        const result = handler(message);
+        if (result instanceof Promise || isThenable(result)) {
+          this.#await(handler, result, accepted);
+          return;
+        }
+        accepted = this.#core.session.receiver.handed;
+      }
+    } catch (error) {
+      this.#fail(error, accepted);
+      return;
+    }
+    this.#accept();
+  }
+
+  #await(handler: Handler, result: PromiseLike<void>, before: number): void {
+    // What its forerunners returned for is accepted; its own message when its promise fulfils.
+    if (!this.#manual) this.#core.accept(before);
+    this.#handling = true;
+    const { session } = this.#core;
+    result.then(
+      () => {
+        this.#handling = false;
+        if (this.#core.session === session) this.#accept();
+        this.#runHandler(handler);
+        this.#hooks.changed();
+      },
+      (error: unknown) => {
+        this.#handling = false;
+        this.#fail(error, before);
+        this.#hooks.changed();
+      },
+    );
+  }
+
+  #fail(error: unknown, accepted: number): void {
+    this.#handler = undefined;
+    this.#over = true;
+    if (!this.#manual) this.#core.accept(accepted);
+    this.#hooks.handlerFailed(error);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<void> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

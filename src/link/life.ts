@@ -1,0 +1,86 @@
+/** Where a link is in its life: its state, when it changed, and the events that tell of it when a step is complete. */
+import { type LinkInput, type LinkState, nextLinkState } from "../core/states.ts";
+import { RespliceError } from "./errors.ts";
+import type { Clock } from "./ports.ts";
+import type { StateChange } from "./types.ts";
+
+/** What a transition tells besides its states. */
+export type TransitionDetail = {
+  reason: string;
+  attempt?: number;
+  nextDelayMs?: number;
+  session?: "new" | "resumed";
+  error?: RespliceError;
+};
+
+export class Life {
+  state: LinkState = "created";
+  reconnects = 0;
+  /** From the loss of the connection to the next one in use, the last time. */
+  recoveryMs: number | undefined;
+  readonly #clock: Clock;
+  readonly #onChange: (change: StateChange) => void;
+  #sinceMs: number;
+  #lostMs: number | undefined;
+  #emissions: Array<() => void> = [];
+
+  constructor(clock: Clock, onChange: (change: StateChange) => void) {
+    this.#clock = clock;
+    this.#onChange = onChange;
+    this.#sinceMs = clock.now();
+  }
+
+  get stateForMs(): number {
+    return this.#clock.now() - this.#sinceMs;
+  }
+
+  /** Does nothing where the table has no such transition. */
+  to(input: LinkInput, detail: TransitionDetail): void {
+    const to = nextLinkState(this.state, input);
+    if (to === undefined) return;
+    const change = { from: this.state, to, ...detail } as StateChange;
+    this.state = to;
+    this.#sinceMs = this.#clock.now();
+    this.#onChange(change);
+  }
+
+  connectionLost(): void {
+    this.#lostMs ??= this.#clock.now();
+  }
+
+  connectionAdopted(): void {
+    if (this.#lostMs !== undefined) {
+      this.recoveryMs = this.#clock.now() - this.#lostMs;
+      this.reconnects++;
+    }
+    this.#lostMs = undefined;
+  }
+
+  /** Runs `emission` when nothing is half done. */
+  later(emission: () => void): void {
+    this.#emissions.push(emission);
+  }
+
+  /** A listener that throws stops neither the others nor us: the error is thrown where nobody is in the middle of anything. */
+  emitAll(): void {
+    while (this.#emissions.length > 0) {
+      for (const emission of this.#emissions.splice(0)) {
+        try {
+          emission();
+        } catch (error) {
+          this.#clock.defer(() => {
+            throw error;
+          });
+        }
+      }
+    }
+  }
+}
+
+const EVENT_NAMES: ReadonlySet<string> = new Set(["state", "undelivered", "stalled", "end", "error"]);
+
+/** Throws INVALID_ARGUMENT: a listener for an event that never comes would wait in silence. */
+export function checkEventName<Name extends string>(name: Name): Name {
+  if (EVENT_NAMES.has(name)) return name;
+  throw new RespliceError("INVALID_ARGUMENT", `a link has no event '${name}'; it has ${[...EVENT_NAMES].join(", ")}`);
+}

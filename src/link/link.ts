@@ -1,0 +1,396 @@
+/** The link that an application holds, the same on both ends: a core and its driver behind the public face. */
+import { EventEmitter } from "eventemitter3";
+import type { Duplex } from "node:stream";
+import type { LinkCore } from "../core/link-core.ts";
+import type { LinkCoreEvent, Outcome } from "../core/link-events.ts";
+import type { UndeliveredEntry } from "../core/sender.ts";
+import type { LinkState } from "../core/states.ts";
+import type { Driver } from "./driver.ts";
+import { LinkDuplex } from "./duplex.ts";
+import { outcomeError, replacedError, RespliceError } from "./errors.ts";
+import { Incoming } from "./incoming.ts";
+import { limitDrain } from "./drain.ts";
+import { checkEventName, Life } from "./life.ts";
+import { integer, type ResolvedLinkOptions } from "./options.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { LinkOwner } from "./owner.ts";
+import { StallWatch } from "./stall.ts";
+import { linkStats } from "./stats.ts";
+import type {
+  CloseOptions,
+  Link,
+  LinkEvents,
+  LinkReport,
+  LinkStats,
+  Message,
+  Payload,
+  SendOptions,
+  TrySendOptions,
+  Undelivered,
+  WaitOptions,
+} from "./types.ts";
+import { toMessage, UndeliveredBook } from "./undelivered.ts";
+import { Waits } from "./waits.ts";
+
+const DEFAULT_CLOSE_MS = 5_000;
+
+export class DurableLink extends EventEmitter<LinkEvents> implements Link {
+  readonly id: string;
+  readonly openPayload: Message;
+  readonly closed: Promise<LinkReport>;
+  readonly #core: LinkCore;
+  readonly #driver: Driver;
+  readonly #options: ResolvedLinkOptions;
+  readonly #owner: LinkOwner;
+  readonly #outgoing: Outgoing;
+  readonly #incoming: Incoming;
+  readonly #life: Life;
+  readonly #stall: StallWatch;
+  readonly #book = new UndeliveredBook();
+  readonly #waitsForConnected = new Waits();
+  readonly #waitsForSent = new Waits();
+  #error: RespliceError | undefined;
+  #handlerError: unknown;
+  #resolveClosed: (report: LinkReport) => void = () => {};
+  #closing: Promise<LinkReport> | undefined;
+  #duplex: LinkDuplex | undefined;
+  #stopsWhenSent = false;
+  #endEmitted = false;
+  #attempt = 0;
+
+  constructor(id: string, driver: Driver, options: ResolvedLinkOptions, owner: LinkOwner) {
+    super();
+    this.id = id;
+    this.#driver = driver;
+    this.#core = driver.core;
+    this.#options = options;
+    this.#owner = owner;
+    this.openPayload = owner.openPayload as Message;
+    this.#life = new Life(driver.clock, (change) => {
+      owner.onState(change);
+      this.#life.later(() => this.emit("state", change));
+    });
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    const changed = (): void => driver.changed();
+    this.#outgoing = new Outgoing(this.#core, options.queue, changed, () => this.#endedError());
+    this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, {
+      changed,
+      handlerFailed: (error) => this.failHandler(error),
+      error: () => this.#error,
+    });
+    this.#stall = new StallWatch(this.#core, driver.clock, (unacceptedBytes) => {
+      this.emit("stalled", { unacceptedBytes });
+    });
+    driver.hooks = {
+      onEvent: (event) => this.#onEvent(event),
+      onProgress: () => this.#onProgress(),
+      onSettled: () => {
+        this.#life.emitAll();
+        owner.onSettled();
+      },
+    };
+  }
+
+  // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get state(): LinkState {
+    return this.#life.state;
+  }
+
+  get sessionId(): string {
+    return this.#core.session.keys.id;
+  }
+
+  get identity(): string | undefined {
+    return this.#owner.identity;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#driver.remoteAddress;
+  }
+
+  get writableLength(): number {
+    return this.#core.session.sender.unackedBytes;
+  }
+
+  get readableLength(): number {
+    return this.#core.ended ? 0 : this.#core.session.receiver.readableBytes;
+  }
+
+  get position(): number {
+    return this.#core.session.receiver.handed;
+  }
+
+  override on<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
+    return super.on(checkEventName(name), listener);
+  }
+
+  override once<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
+    return super.once(checkEventName(name), listener);
+  }
+
+  // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(message: Payload, options?: SendOptions): Promise<void> {
+    return this.#outgoing.send(message, options);
+  }
+
+  trySend(message: Payload, options?: TrySendOptions): boolean {
+    return this.#outgoing.trySend(message, options);
+  }
+
+  ready(options?: WaitOptions): Promise<void> {
+    return this.#outgoing.ready(options);
+  }
+
+  flush(options?: WaitOptions): Promise<void> {
+    return this.#outgoing.flush(options);
+  }
+
+  // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  receive(options?: WaitOptions): Promise<Message | null> {
+    return this.#incoming.receive(options);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
+    return this.#incoming.iterate();
+  }
+
+  onMessage(handler: (message: Message) => void | Promise<void>): void {
+    this.#incoming.onMessage(handler);
+  }
+
+  accept(position: number): void {
+    this.#incoming.acceptUpTo(position);
+  }
+
+  duplex(): Duplex {
+    if (this.#options.mode !== "bytes") {
+      throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
+    }
+    if (this.#duplex !== undefined) return this.#duplex;
+    const input = this.#incoming.occupyForDuplex();
+    this.#duplex = new LinkDuplex(
+      {
+        ...input,
+        trySend: (chunk) => this.#outgoing.trySend(chunk, undefined),
+        send: (chunk) => this.#outgoing.send(chunk, undefined),
+        maxChunkBytes: Math.min(65_536, this.#options.queue.maxBytes),
+        end: () => this.end(),
+        abort: (code) => this.abort(code),
+        sent: () => this.#sent(),
+        error: () => this.#error,
+      },
+      this.#options.allowHalfOpen,
+    );
+    return this.#duplex;
+  }
+
+  // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  async connected(options?: WaitOptions): Promise<void> {
+    if (this.state === "closed") throw this.#endedError();
+    if (this.#core.adopted !== undefined) return;
+    await this.#waitsForConnected.wait(options?.signal);
+  }
+
+  retryNow(): void {
+    this.#owner.retryNow();
+  }
+
+  /** Our direction is through: the peer has accepted its end. */
+  async #sent(): Promise<void> {
+    if (this.#core.session.outDone) return;
+    if (this.state === "closed") throw this.#endedError();
+    await this.#waitsForSent.wait(undefined);
+  }
+
+  // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  end(): void {
+    this.#core.end();
+    this.#outgoing.sendingEnded();
+    this.#driver.changed();
+  }
+
+  close(options: CloseOptions = {}): Promise<LinkReport> {
+    if (this.#closing !== undefined) return this.#closing;
+    const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
+    if (deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, 2_147_483_647);
+    this.#closing = this.closed;
+    const { clock } = this.#driver;
+    if (this.state === "closed") return this.closed;
+    this.#life.to("drain", { reason: "close() was called" });
+    this.#core.end();
+    this.#outgoing.sendingEnded();
+    // Who reads goes on reading until our direction is through.
+    if (this.#incoming.hasConsumer) this.#stopsWhenSent = true;
+    else this.#core.stopReading();
+    limitDrain(clock, deadlineMs, options.signal, this.closed, () => {
+      this.#core.reset("close-timeout", "", "close-timeout", clock.now());
+      this.#driver.run();
+    });
+    if (!this.#owner.endUnopened()) this.#owner.retryNow();
+    this.#driver.run();
+    return this.closed;
+  }
+
+  abort(code = ""): void {
+    if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
+    this.#core.reset("aborted", code, "aborted", this.#driver.clock.now());
+    this.#driver.run();
+  }
+
+  /** The handler of this link threw: what it held is not accepted, and the peer is told. */
+  failHandler(error: unknown): void {
+    this.#handlerError = error;
+    this.#core.reset("handler-failed", "", "handler-failed", this.#driver.clock.now());
+    this.#driver.run();
+  }
+
+  /** Ends a link that cannot be connected, with the reason. */
+  fail(error: RespliceError): void {
+    this.#error ??= error;
+  }
+
+  get hasHandler(): boolean {
+    return this.#incoming.hasHandler;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #endedError(): RespliceError {
+    if (this.#error !== undefined) {
+      return new RespliceError("LINK_ENDED", `the link has ended: ${this.#error.message}`, {
+        cause: this.#error,
+        delivery: "not-sent",
+      });
+    }
+    const why = this.#core.session.peerStopped ? "the peer reads no more" : "this direction has ended";
+    return new RespliceError("LINK_ENDED", why, { delivery: "not-sent" });
+  }
+
+  // ── what the core says ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void {
+    this.#owner.onEvent(event);
+    switch (event.type) {
+      case "connected":
+        this.#onConnected(event.session, event.reason);
+        break;
+      case "disconnected":
+        this.#life.connectionLost();
+        break;
+      case "suspect":
+        this.#life.to("suspected", { reason: event.reason });
+        break;
+      case "recovered":
+        this.#life.to("recovered", { reason: "answered", attempt: this.#attempt, session: "resumed" });
+        break;
+      case "replaced":
+        this.#onReplaced(event);
+        break;
+      case "ended":
+        this.#onEnded(event.outcome, event.detail, event.peerCode, event.undelivered);
+        break;
+      case "attempt-failed":
+      case "gone":
+        break;
+    }
+  }
+
+  #onConnected(session: "new" | "resumed", reason: string): void {
+    this.#life.connectionAdopted();
+    this.#life.to("adopted", { reason, attempt: this.#attempt, session });
+    this.#waitsForConnected.resolve();
+  }
+
+  /** The client's dial loop begins an attempt. */
+  dialling(attempt: number, reason: string): void {
+    this.#attempt = attempt;
+    this.#life.to("dial", { reason, attempt });
+    this.#life.emitAll();
+  }
+
+  /** There is no connection; the next attempt comes after so long (undefined: it is the client's to dial). */
+  waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
+    const change = { reason, attempt, nextDelayMs };
+    this.#life.to("disconnected", error === undefined ? change : { ...change, error });
+    this.#life.emitAll();
+  }
+
+  #onReplaced(event: Extract<LinkCoreEvent, { type: "replaced" }>): void {
+    const { reason, sessionId } = event;
+    const reported = this.#outgoing.replaced(event.undelivered, event.carried, (delivery) =>
+      replacedError(reason, delivery),
+    );
+    this.#book.counts[reason] += event.undelivered.length;
+    if (reported.length === 0) return;
+    const report: Undelivered = { reason, sessionId, messages: reported.map(toMessage) };
+    this.#owner.onUndelivered(report);
+    this.#life.later(() => {
+      if (!this.emit("undelivered", report)) this.#book.keep(report.messages);
+    });
+  }
+
+  #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
+    this.#error ??= outcomeError(outcome, detail, peerCode);
+    if (outcome === "handler-failed") {
+      this.#error = new RespliceError("HANDLER_FAILED", "the handler of this link failed", {
+        cause: this.#handlerError,
+      });
+    }
+    const error = this.#error;
+    const because = error ?? this.#endedError();
+    const reported = this.#outgoing.ended(
+      undelivered,
+      this.#core.session.sender.acked,
+      (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
+    );
+    this.#life.to("end", error === undefined ? { reason: outcome } : { reason: outcome, error });
+    this.#life.later(() => {
+      const report: LinkReport = { undelivered: [...this.#book.takeKept(), ...reported.map(toMessage)] };
+      if (error !== undefined) report.error = error;
+      this.#waitsForConnected.reject(because);
+      this.#waitsForSent.reject(because);
+      this.#stall.stop();
+      this.#incoming.progress();
+      this.#duplex?.progress();
+      if (error !== undefined) this.emit("error", error);
+      this.#owner.onEnded(report);
+      this.#resolveClosed(report);
+    });
+  }
+
+  #onProgress(): void {
+    this.#outgoing.progress();
+    this.#incoming.progress();
+    this.#duplex?.progress();
+    const { session } = this.#core;
+    if (session.outDone) {
+      this.#waitsForSent.resolve();
+      if (session.peerStopped) this.#outgoing.sendingEnded();
+      if (this.#stopsWhenSent) this.#core.stopReading();
+    }
+    if (session.receiver.endReached && !this.#endEmitted) {
+      this.#endEmitted = true;
+      this.#life.later(() => this.emit("end"));
+    }
+    if (session.receiver.endAccepted && !this.#options.allowHalfOpen && session.sender.endKind === "none") {
+      this.#core.end();
+      this.#outgoing.sendingEnded();
+    }
+    this.#stall.look();
+  }
+
+  // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
+
+  stats(): LinkStats {
+    return linkStats(this.#core, this.#life, this.#outgoing, this.#incoming, this.#book);
+  }
+}

@@ -1,0 +1,253 @@
+/** The sending face of a link: who waits for room, and who waits for acceptance. */
+import type { LinkCore } from "../core/link-core.ts";
+import type { UndeliveredEntry } from "../core/sender.ts";
+import { aborted, type Delivery, RespliceError } from "./errors.ts";
+import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
+
+/** Waits for the acceptance of everything up to `position` of the current session's log. */
+interface Mark {
+  position: number;
+  /** A flush stands for all messages before it, a send for its own. */
+  readonly kind: "send" | "flush";
+  readonly resolve: () => void;
+  readonly reject: (error: RespliceError) => void;
+}
+
+/** A send that waits for room, or somebody who only wants to know of room. */
+interface Waiter {
+  readonly payload: Payload | undefined;
+  readonly bytes: number;
+  readonly given: boolean;
+  /** With the position after it, or that of the end of the log. */
+  readonly taken: (position: number) => void;
+  readonly reject: (error: RespliceError) => void;
+}
+
+export class Outgoing {
+  readonly #core: LinkCore;
+  readonly #changed: () => void;
+  readonly #maxWaiters: number;
+  /** Of a chunk in mode "bytes", where no message size is agreed. */
+  readonly #maxChunkBytes: number;
+  /** The error that calls get once the link has ended. */
+  readonly #endedError: () => RespliceError;
+  #waiters: Waiter[] = [];
+  #marks: Mark[] = [];
+  /** What trySend() last had no room for: ready() waits for as much. */
+  #refusedBytes = 0;
+  takenMessages = 0;
+  takenBytes = 0;
+
+  constructor(
+    core: LinkCore,
+    queue: { maxMessages: number; maxBytes: number },
+    changed: () => void,
+    endedError: () => RespliceError,
+  ) {
+    this.#core = core;
+    this.#maxWaiters = queue.maxMessages;
+    this.#maxChunkBytes = queue.maxBytes;
+    this.#changed = changed;
+    this.#endedError = endedError;
+  }
+
+  trySend(message: Payload, options: TrySendOptions | undefined): boolean {
+    const bytes = this.#check(message);
+    if (this.#waiters.length > 0 || !this.#core.hasRoom(bytes)) {
+      this.#refusedBytes = bytes;
+      return false;
+    }
+    this.#refusedBytes = 0;
+    this.#take(message, bytes, options?.transfer === true);
+    return true;
+  }
+
+  #check(message: Payload): number {
+    const bytes = payloadBytes(message);
+    if (this.#core.sendingEnded) throw this.#endedError();
+    const { maxMessageBytes, session } = this.#core;
+    const most = session.sender.log.mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
+    if (bytes > most) {
+      throw new RespliceError("MESSAGE_TOO_LARGE", `a message of ${bytes} bytes; at most ${most}`, {
+        delivery: "not-sent",
+      });
+    }
+    return bytes;
+  }
+
+  #take(message: Payload, bytes: number, given: boolean): void {
+    this.#core.take(message, bytes, given);
+    this.takenMessages++;
+    this.takenBytes += bytes;
+    this.#changed();
+  }
+
+  async send(message: Payload, options: SendOptions | undefined): Promise<void> {
+    const bytes = this.#check(message);
+    const signal = options?.signal;
+    if (signal?.aborted === true) throw aborted(signal, "not-sent");
+    const given = options?.transfer === true;
+    const untilAccepted = options?.until === "accepted";
+    let position: number;
+    if (this.#waiters.length === 0 && this.#core.hasRoom(bytes)) {
+      this.#take(message, bytes, given);
+      position = this.#core.session.sender.log.end;
+    } else {
+      // The caller may change the bytes as soon as we return, which is before they are taken.
+      const payload = given || typeof message === "string" ? message : Buffer.from(message);
+      position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
+    }
+    if (untilAccepted) await this.#waitForAcceptance("send", position, signal);
+  }
+
+  async ready(options: WaitOptions | undefined): Promise<void> {
+    if (this.#core.sendingEnded) throw this.#endedError();
+    if (options?.signal?.aborted === true) throw aborted(options.signal);
+    const bytes = this.#refusedBytes;
+    if (this.#waiters.length === 0 && this.#core.hasRoom(bytes)) return;
+    await this.#waitForRoom(undefined, bytes, false, options?.signal);
+  }
+
+  #waitForRoom(
+    payload: Payload | undefined,
+    bytes: number,
+    given: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    if (this.#waiters.length >= this.#maxWaiters) {
+      const full = new RespliceError("QUEUE_FULL", `${this.#waiters.length} sends wait already`, {
+        delivery: "not-sent",
+      });
+      return Promise.reject(full);
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiters = this.#waiters.filter((other) => other !== waiter);
+        reject(aborted(signal as AbortSignal, "not-sent"));
+        this.#changed();
+      };
+      const settle = (): void => signal?.removeEventListener("abort", onAbort);
+      const waiter: Waiter = {
+        payload,
+        bytes,
+        given,
+        taken: (position) => {
+          settle();
+          resolve(position);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiters.push(waiter);
+    });
+  }
+
+  async flush(options: WaitOptions | undefined): Promise<void> {
+    if (options?.signal?.aborted === true) throw aborted(options.signal);
+    if (this.#core.session.sender.unackedBytes === 0) return;
+    await this.#waitForAcceptance("flush", this.#core.session.sender.log.end, options?.signal);
+  }
+
+  /** Of everything up to `position`. */
+  #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
+    const { sender } = this.#core.session;
+    if (this.#core.ended) return Promise.reject(this.#endedError());
+    sender.askForAck();
+    this.#changed();
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#marks = this.#marks.filter((other) => other !== mark);
+        const { log, highestSent } = this.#core.session.sender;
+        const delivery: Delivery =
+          mark.position <= log.start ? "delivered" : mark.position > highestSent ? "not-sent" : "maybe";
+        reject(aborted(signal as AbortSignal, kind === "send" ? delivery : undefined));
+      };
+      const settle = (): void => signal?.removeEventListener("abort", onAbort);
+      const mark: Mark = {
+        position,
+        kind,
+        resolve: () => {
+          settle();
+          resolve();
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#marks.push(mark);
+    });
+  }
+
+  /** Looks whether there is room, and what has been accepted. */
+  progress(): void {
+    const { sender } = this.#core.session;
+    while (this.#marks.length > 0 && (this.#marks[0] as Mark).position <= sender.acked) {
+      (this.#marks.shift() as Mark).resolve();
+    }
+    while (this.#waiters.length > 0) {
+      const waiter = this.#waiters[0] as Waiter;
+      if (this.#core.sendingEnded || !this.#core.hasRoom(waiter.bytes)) return;
+      this.#waiters.shift();
+      if (waiter.payload !== undefined) this.#take(waiter.payload, waiter.bytes, waiter.given);
+      waiter.taken(sender.log.end);
+    }
+  }
+
+  /**
+   * The session was replaced: those who wait for messages that were carried over wait on, the others hear what is known.
+   * Answers the messages that nobody waits for: each is reported once.
+   */
+  replaced(
+    undelivered: readonly UndeliveredEntry[],
+    carried: ReadonlyMap<number, number>,
+    error: (delivery: Delivery) => RespliceError,
+  ): UndeliveredEntry[] {
+    const claimed = new Set<number>();
+    const marks = this.#marks;
+    this.#marks = [];
+    for (const mark of marks) {
+      const lost = undelivered.filter(({ end }) =>
+        mark.kind === "send" ? end === mark.position : end <= mark.position,
+      );
+      const [first] = lost;
+      if (first === undefined) {
+        this.#marks.push({ ...mark, position: carried.get(mark.position) ?? 0 });
+        continue;
+      }
+      if (mark.kind === "send") claimed.add(mark.position);
+      mark.reject(error(lost.some(({ delivery }) => delivery === "maybe") ? "maybe" : "not-sent"));
+    }
+    return undelivered.filter(({ end }) => !claimed.has(end));
+  }
+
+  /** Sends that wait for room on a direction that has ended. */
+  sendingEnded(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.reject(this.#endedError());
+  }
+
+  /** The link has ended. Answers the messages that nobody waited for. */
+  ended(
+    undelivered: readonly UndeliveredEntry[],
+    acked: number,
+    error: (delivery: Delivery) => RespliceError,
+  ): UndeliveredEntry[] {
+    this.sendingEnded();
+    const marks = this.#marks;
+    this.#marks = marks.filter(({ position }) => position > acked);
+    for (const mark of marks) if (mark.position <= acked) mark.resolve();
+    return this.replaced(undelivered, new Map(), error);
+  }
+}
+
+function payloadBytes(message: Payload): number {
+  if (typeof message === "string") return Buffer.byteLength(message);
+  if (message instanceof Uint8Array) return message.byteLength;
+  throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects");
+}

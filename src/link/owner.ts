@@ -1,0 +1,18 @@
+/** What a link asks of whom it belongs to: a client's manager or a server's supervisor. */
+import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { LinkReport, StateChange, Undelivered } from "./types.ts";
+
+export interface LinkOwner {
+  readonly identity: string | undefined;
+  readonly openPayload: Buffer;
+  /** Ends a link that was never opened: answers whether nobody has to be told. */
+  endUnopened(): boolean;
+  /** Dials at once. On a server there is nobody to dial. */
+  retryNow(): void;
+  /** After every step of the core. */
+  onSettled(): void;
+  onEvent(event: LinkCoreEvent): void;
+  onState(change: StateChange): void;
+  onUndelivered(event: Undelivered): void;
+  onEnded(report: LinkReport): void;
+}

@@ -1,0 +1,37 @@
+/** What a link needs of the outside; `io` implements it with sockets and timers, `testing` with a simulated network. */
+export type { Budget } from "../core/window.ts";
+
+/** Monotonic time, in milliseconds. */
+export interface Clock {
+  now(): number;
+  /** Runs `run` after the current turn, once for each call. */
+  defer(run: () => void): void;
+  /** A timer that is not set yet. */
+  timer(run: () => void): Timer;
+}
+
+export interface Timer {
+  /** Moves it; Infinity clears it. */
+  set(dueMs: number): void;
+  clear(): void;
+}
+
+/** One connection. What it hears goes to its handler, of which there is one at a time. */
+export interface Connection {
+  handler: ConnectionHandler;
+  readonly remoteAddress: string;
+  /** What can be written now without anything piling up; 0 until `onDrain`. */
+  readonly roomBytes: number;
+  write(buffers: readonly Buffer[]): void;
+  /** After `last` has been written. Nothing is heard any more. */
+  end(last: readonly Buffer[]): void;
+  /** At once. Nothing is heard any more. */
+  destroy(): void;
+}
+
+export interface ConnectionHandler {
+  onData(chunk: Buffer): void;
+  onDrain(): void;
+  /** Once, and the last. */
+  onClosed(reason: string): void;
+}

@@ -1,0 +1,43 @@
+/** Watches for a consumer that accepts nothing while its window is full. */
+import type { LinkCore } from "../core/link-core.ts";
+import type { Clock, Timer } from "./ports.ts";
+
+const STALLED_AFTER_MS = 10_000;
+
+export class StallWatch {
+  readonly #core: LinkCore;
+  readonly #clock: Clock;
+  readonly #timer: Timer;
+  #armed = false;
+  /** What was accepted when it was armed, or when the stall was told of. */
+  #accepted = -1;
+  #told = false;
+
+  constructor(core: LinkCore, clock: Clock, onStalled: (unacceptedBytes: number) => void) {
+    this.#core = core;
+    this.#clock = clock;
+    this.#timer = clock.timer(() => {
+      this.#armed = false;
+      const { receiver } = core.session;
+      if (core.ended || !receiver.isFull) return;
+      if (receiver.accepted !== this.#accepted) return this.look();
+      this.#told = true;
+      onStalled(receiver.unacceptedBytes);
+    });
+  }
+
+  /** After anything was received or accepted. */
+  look(): void {
+    const { receiver } = this.#core.session;
+    if (this.#armed || !receiver.isFull) return;
+    if (this.#told && receiver.accepted === this.#accepted) return;
+    this.#told = false;
+    this.#armed = true;
+    this.#accepted = receiver.accepted;
+    this.#timer.set(this.#clock.now() + STALLED_AFTER_MS);
+  }
+
+  stop(): void {
+    this.#timer.clear();
+  }
+}

@@ -1,0 +1,29 @@
+/** What a link could not deliver: told to who listens, kept for close() otherwise. */
+import type { UndeliveredEntry } from "../core/sender.ts";
+import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
+
+/** What is kept while nobody listens; of more, the oldest are only in the log and the counters. */
+const MAX_KEPT_BYTES = 64 * 1_048_576;
+
+export class UndeliveredBook {
+  readonly counts: Record<Undelivered["reason"], number> = { "session-lost": 0, "too-large": 0 };
+  #kept: UndeliveredMessage[] = [];
+  #keptBytes = 0;
+
+  keep(messages: readonly UndeliveredMessage[]): void {
+    this.#kept.push(...messages);
+    for (const { message } of messages) this.#keptBytes += message.length;
+    while (this.#keptBytes > MAX_KEPT_BYTES) this.#keptBytes -= this.#kept.shift()?.message.length ?? this.#keptBytes;
+  }
+
+  takeKept(): UndeliveredMessage[] {
+    const kept = this.#kept;
+    this.#kept = [];
+    this.#keptBytes = 0;
+    return kept;
+  }
+}
+
+export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {
+  return { message: message as Message, delivery, position };
+}

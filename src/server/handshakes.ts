@@ -1,0 +1,178 @@
+/** Connections that do not speak for a session yet, and the table of sessions that they ask for. */
+import type net from "node:net";
+import { TLSSocket } from "node:tls";
+import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server.ts";
+import type { ServerLink } from "../core/server-link.ts";
+import { StreamConnection } from "../io/connection.ts";
+import { RespliceError } from "../link/errors.ts";
+import type { Clock, Connection, Timer } from "../link/ports.ts";
+import type { Message } from "../link/types.ts";
+import { logRefusal, logRejected } from "../telemetry/events.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
+
+interface Handshake {
+  readonly connection: Connection;
+  readonly socket: net.Socket;
+  /** Ends an authenticate() that is under way. */
+  readonly gone: AbortController;
+}
+
+export interface HandshakeHooks {
+  authenticate: ServerSupervisorOptions["authenticate"];
+  logger: Logger | undefined;
+  /** A client has opened a link. */
+  onLink(link: ServerLink): void;
+  /** The connection speaks for the link from now on. */
+  onAttached(link: ServerLink, channel: number, connection: Connection): void;
+}
+
+export class Handshakes {
+  /** How often each REFUSE code was given. */
+  readonly refused: Record<string, number> = {};
+  readonly #core: ServerCore;
+  readonly #clock: Clock;
+  readonly #hooks: HandshakeHooks;
+  readonly #timer: Timer;
+  readonly #byChannel = new Map<number, Handshake>();
+  #channels = 0;
+  #running = false;
+  #again = false;
+
+  constructor(core: ServerCore, clock: Clock, hooks: HandshakeHooks) {
+    this.#core = core;
+    this.#clock = clock;
+    this.#hooks = hooks;
+    this.#timer = clock.timer(() => {
+      core.tick(clock.now());
+      this.#run();
+    });
+  }
+
+  accept(socket: net.Socket): void {
+    const id = ++this.#channels;
+    const connection = new StreamConnection(socket);
+    const gone = new AbortController();
+    this.#byChannel.set(id, { connection, socket, gone });
+    connection.handler = {
+      onData: (chunk) => {
+        this.#core.receive(id, chunk, this.#clock.now());
+        this.#run();
+      },
+      onDrain: () => this.#run(),
+      onClosed: (reason) => {
+        this.#byChannel.delete(id);
+        gone.abort(new RespliceError("CONNECTION_LOST", reason));
+        this.#core.connectionClosed(id, reason, this.#clock.now());
+        this.#run();
+      },
+    };
+    this.#core.connectionOpened(id, this.#clock.now());
+    this.#run();
+  }
+
+  #run(): void {
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = true;
+    do {
+      this.#again = false;
+      for (const event of this.#core.events.splice(0)) this.#onEvent(event);
+      this.#transmit();
+    } while (this.#again || this.#core.events.length > 0);
+    this.#running = false;
+    this.#timer.set(this.#core.nextTimeoutMs);
+  }
+
+  #transmit(): void {
+    const nowMs = this.#clock.now();
+    for (const [id, { connection }] of this.#byChannel) {
+      const out = this.#core.transmit(id, connection.roomBytes, nowMs);
+      if (out.length > 0) connection.write(out);
+    }
+  }
+
+  #onEvent(event: ServerCoreEvent): void {
+    switch (event.type) {
+      case "authenticate":
+        void this.#authenticate(event);
+        break;
+      case "link":
+        this.#hooks.onLink(event.link);
+        break;
+      case "attached": {
+        const handshake = this.#byChannel.get(event.channel);
+        this.#byChannel.delete(event.channel);
+        if (handshake !== undefined) this.#hooks.onAttached(event.link, event.channel, handshake.connection);
+        break;
+      }
+      case "refused":
+        this.#onRefused(event);
+        break;
+      case "close-connection":
+        this.#onClose(event);
+        break;
+    }
+  }
+
+  #onClose(event: Extract<ServerCoreEvent, { type: "close-connection" }>): void {
+    const handshake = this.#byChannel.get(event.channel);
+    this.#byChannel.delete(event.channel);
+    if (handshake === undefined) return;
+    const { connection, gone } = handshake;
+    if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
+    gone.abort(new RespliceError("CONNECTION_LOST", event.reason));
+    if (event.last === undefined) connection.destroy();
+    else connection.end(event.last);
+  }
+
+  #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
+    this.refused[code] = (this.refused[code] ?? 0) + 1;
+    const { logger } = this.#hooks;
+    if (logger === undefined) return;
+    const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
+    logRefusal(logger, { code, reason, sessionId, remoteAddress, retryAfterMs });
+  }
+
+  /** A connection that was closed for what it sent, or did not send. */
+  rejected(remoteAddress: string, reason: string, detail: string): void {
+    const { logger } = this.#hooks;
+    if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress });
+  }
+
+  async #authenticate(event: Extract<ServerCoreEvent, { type: "authenticate" }>): Promise<void> {
+    const handshake = this.#byChannel.get(event.channel);
+    const { authenticate } = this.#hooks;
+    if (handshake === undefined) return;
+    const verdict = authenticate === undefined ? { identity: "" } : await this.#ask(authenticate, event, handshake);
+    this.#core.authenticated(event.channel, verdict, this.#clock.now());
+    this.#run();
+  }
+
+  async #ask(
+    authenticate: NonNullable<ServerSupervisorOptions["authenticate"]>,
+    event: Extract<ServerCoreEvent, { type: "authenticate" }>,
+    { connection, socket, gone }: Handshake,
+  ): Promise<Verdict> {
+    const request: AuthenticateRequest = {
+      credentials: event.credentials as Message,
+      openPayload: event.openPayload as Message,
+      remoteAddress: connection.remoteAddress,
+      signal: gone.signal,
+      ...(socket instanceof TLSSocket ? { certificate: socket.getPeerCertificate() } : {}),
+    };
+    try {
+      return { identity: await authenticate(request) };
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.rejected(connection.remoteAddress, "authenticate() failed", detail);
+      return "unavailable";
+    }
+  }
+
+  stop(): void {
+    this.#timer.clear();
+  }
+}

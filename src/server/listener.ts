@@ -1,0 +1,110 @@
+/** The listening socket, TCP or TLS: what it accepts is ready to be spoken on, or was closed within its deadline. */
+import net from "node:net";
+import tls, { type SecureContextOptions, type TlsOptions } from "node:tls";
+import { RespliceError } from "../link/errors.ts";
+
+export interface ListenerOptions {
+  where: { port: number; host?: string } | { path: string };
+  tls: TlsOptions | undefined;
+  /** For the TLS handshake. */
+  tlsMs: number;
+  maxConnections: number;
+  onConnection(socket: net.Socket): void;
+  /** A connection that was closed before it came to anything. */
+  onRejected(remoteAddress: string, reason: string): void;
+}
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = options.tls === undefined ? this.#plain() : this.#secure(options.tls);
+  }
+
+  /** Accepted and not closed. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  #plain(): net.Server {
+    return net.createServer({ noDelay: true }, (socket) => {
+      if (this.#track(socket)) this.#options.onConnection(socket);
+    });
+  }
+
+  #secure(options: TlsOptions): tls.Server {
+    const server = tls.createServer({ ...options, handshakeTimeout: this.#options.tlsMs }, (socket) => {
+      this.#options.onConnection(socket);
+    });
+    server.on("connection", (socket: net.Socket) => {
+      socket.setNoDelay(true);
+      this.#track(socket);
+    });
+    server.on("tlsClientError", (error, socket) => {
+      this.#options.onRejected(socket.remoteAddress ?? "", `TLS: ${error.message}`);
+      socket.destroy();
+    });
+    return server;
+  }
+
+  /** Answers false if there are too many. */
+  #track(socket: net.Socket): boolean {
+    // A socket that fails before anyone listens to it must not end the process.
+    socket.on("error", () => {});
+    if (this.#sockets.size >= this.#options.maxConnections) {
+      this.#options.onRejected(socket.remoteAddress ?? "", "too many connections");
+      socket.destroy();
+      return false;
+    }
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    return true;
+  }
+
+  setSecureContext(options: SecureContextOptions): void {
+    if (!(this.#server instanceof tls.Server)) throw new RespliceError("INVALID_STATE", "the server does not use TLS");
+    this.#server.setSecureContext(options);
+  }
+
+  /** Rejects LISTEN_FAILED. */
+  listen(): Promise<{ host: string; port: number }> {
+    const { where } = this.#options;
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, where));
+      this.#server.once("error", onError);
+      this.#server.listen(where, () => {
+        this.#server.off("error", onError);
+        const address = this.#server.address();
+        if (typeof address === "object" && address !== null) resolve({ host: address.address, port: address.port });
+        else resolve({ host: address ?? "", port: 0 });
+      });
+    });
+  }
+
+  /** After it has begun to listen. */
+  onError(listener: (error: Error) => void): void {
+    this.#server.on("error", listener);
+  }
+
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+function listenError(error: NodeJS.ErrnoException, where: ListenerOptions["where"]): RespliceError {
+  const place = "path" in where ? where.path : `port ${where.port}`;
+  const advice: Record<string, string> = {
+    EADDRINUSE: "another process listens there: stop it, or choose another",
+    EACCES: "not permitted: choose a port above 1023, or a path that may be written",
+    EADDRNOTAVAIL: "this machine has no such address: check the option host",
+  };
+  const hint = advice[error.code ?? ""] ?? error.message;
+  return new RespliceError("LISTEN_FAILED", `cannot listen on ${place}: ${hint}`, { cause: error });
+}

@@ -1,0 +1,326 @@
+/** ServerSupervisor: a listener, the handshakes of its connections, and the links of its sessions. */
+import { EventEmitter } from "eventemitter3";
+import type { SecureContextOptions } from "node:tls";
+import { newId } from "../core/handshake.ts";
+import { ServerCore } from "../core/server.ts";
+import type { ServerLink } from "../core/server-link.ts";
+import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
+import { SharedBudget } from "../io/budget.ts";
+import { SystemClock } from "../io/clock.ts";
+import { SYSTEM_ENTROPY } from "../io/entropy.ts";
+import { Driver } from "../link/driver.ts";
+import { RespliceError } from "../link/errors.ts";
+import { DurableLink } from "../link/link.ts";
+import { coreOptions } from "../link/options.ts";
+import { LinkReporter } from "../link/report.ts";
+import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import { logServer } from "../telemetry/events.ts";
+import { MetricsLine } from "../telemetry/metrics.ts";
+import { Admission } from "./admission.ts";
+import { Handshakes } from "./handshakes.ts";
+import { Listener } from "./listener.ts";
+import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
+
+export type { SupervisorState };
+
+/** `error`: terminal, the listener can't be kept up. */
+export type SupervisorEvents = {
+  state: [change: { from: SupervisorState; to: SupervisorState; reason: string }];
+  error: [error: RespliceError];
+};
+
+export interface SupervisorStats {
+  state: SupervisorState;
+  connections: { open: number; handshaking: number };
+  /** How often each REFUSE code was given. */
+  refused: Record<string, number>;
+  links: Record<LinkState, number>;
+  sessions: { connected: number; waiting: number };
+  /** What the windows and the logs have borrowed. */
+  bufferBytes: number;
+  taken: Traffic;
+  received: Traffic;
+}
+
+/** Owns a listener and its links: admission, sessions, drain. */
+export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements AsyncDisposable {
+  readonly #options: ReturnType<typeof resolveServerOptions>;
+  readonly #clock = new SystemClock();
+  readonly #core: ServerCore;
+  readonly #listener: Listener;
+  readonly #windowBudget: SharedBudget;
+  readonly #logBudget: SharedBudget;
+  readonly #handshakes: Handshakes;
+  readonly #links = new Map<ServerLink, { link: DurableLink; driver: Driver }>();
+  readonly #open = new Set<Link>();
+  readonly #metrics: MetricsLine | undefined;
+  #metricsTimer: NodeJS.Timeout | undefined;
+  #state: SupervisorState = "created";
+  #handler: ((link: Link) => void | Promise<void>) | undefined;
+  #closing: Promise<CloseReport> | undefined;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(options: ServerSupervisorOptions) {
+    super();
+    this.#options = resolveServerOptions(options);
+    const { limits, logger, timeouts } = this.#options;
+    this.#windowBudget = new SharedBudget(limits.bufferBytes);
+    this.#logBudget = new SharedBudget(limits.bufferBytes);
+    const admission = new Admission({
+      open: limits.opensPerSecond,
+      resume: limits.resumesPerSecond,
+      standby: limits.standbysPerSecond,
+    });
+    this.#core = new ServerCore(
+      {
+        ...coreOptions(this.#options, { windowBudget: this.#windowBudget, logBudget: this.#logBudget }),
+        resumeForMs: this.#options.resumeForMs,
+        handshakeMs: timeouts.handshakeMs,
+        maxHandshakes: limits.handshakes,
+        maxSessions: limits.sessions,
+        maxSessionsPerIdentity: limits.sessionsPerIdentity,
+        admit: (kind, nowMs) => admission.admit(kind, nowMs),
+      },
+      SYSTEM_ENTROPY,
+    );
+    this.#handshakes = new Handshakes(this.#core, this.#clock, {
+      authenticate: this.#options.authenticate,
+      logger,
+      onLink: (link) => this.#created(link),
+      onAttached: (core, channel, connection) => {
+        const driver = this.#links.get(core)?.driver;
+        driver?.attach(channel, connection);
+        driver?.run();
+      },
+    });
+    this.#listener = new Listener({
+      where: this.#options.listen,
+      tls: this.#options.tls,
+      tlsMs: timeouts.tlsMs,
+      maxConnections: limits.connections,
+      onConnection: (socket) => this.#handshakes.accept(socket),
+      onRejected: (remoteAddress, reason) => this.#handshakes.rejected(remoteAddress, "not accepted", reason),
+    });
+    this.#metrics =
+      logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
+  }
+
+  get state(): SupervisorState {
+    return this.#state;
+  }
+
+  /** Links that can be sent on, for a broadcast: one leaves when it ends or begins to drain. */
+  get links(): ReadonlySet<Link> {
+    return this.#open;
+  }
+
+  /**
+   * Runs once for each link, not each connection. A throw or rejection ends that link with HANDLER_FAILED; its client sees
+   * a lost session. When an async handler is done its link is closed, unless it called onMessage(). Before listen().
+   */
+  serve(handler: (link: Link) => void | Promise<void>): void {
+    if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
+    if (this.#handler !== undefined) throw new RespliceError("INVALID_STATE", "serve() was called before");
+    if (this.#state !== "created") throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
+    this.#handler = handler;
+  }
+
+  /** Resolves when clients can connect. Rejects LISTEN_FAILED, its message says what to do; INVALID_STATE; ABORTED. */
+  async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
+    if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
+    if (this.#handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
+    const { signal } = options;
+    if (signal?.aborted === true) throw new RespliceError("ABORTED", "listen() was aborted", { cause: signal.reason });
+    this.#to("bind", "listen() was called");
+    try {
+      const address = await this.#listener.listen();
+      if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
+      this.#listener.onError((error) => this.#listenerFailed(error));
+      this.#to("listen", "listening");
+      this.#startMetrics();
+      this.#logLimits(address);
+      return address;
+    } catch (error) {
+      this.#to("listen-failed", "listen failed");
+      throw error;
+    }
+  }
+
+  #logLimits({ host, port }: { host: string; port: number }): void {
+    const { logger, limits, maxMessageBytes } = this.#options;
+    if (logger === undefined) return;
+    const leastBytes = limits.sessions * (maxMessageBytes + 4);
+    const fields = { host, port, ...limits, sessionsMayHoldBytes: leastBytes + 2 * limits.bufferBytes };
+    logServer(logger, "server.listening", fields, `listening on ${host}:${port}`);
+  }
+
+  #startMetrics(): void {
+    const { metricsIntervalMs } = this.#options;
+    const metrics = this.#metrics;
+    if (metrics === undefined || metricsIntervalMs === 0) return;
+    this.#metricsTimer = setInterval(() => {
+      metrics.write(Array.from(this.#links.values(), ({ link }) => link.stats()));
+    }, metricsIntervalMs).unref();
+  }
+
+  #listenerFailed(cause: Error): void {
+    const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
+    this.emit("error", error);
+  }
+
+  /** Renewed certificates, for new connections. As in tls.Server. */
+  setSecureContext(options: SecureContextOptions): void {
+    this.#listener.setSecureContext(options);
+  }
+
+  // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #created(core: ServerLink): void {
+    const driver = new Driver(core, this.#core, this.#clock);
+    const { logger } = this.#options;
+    const id = newId(SYSTEM_ENTROPY).slice(0, 12);
+    const report = new LinkReporter(logger, () => ({
+      link: id,
+      session: core.session.keys.id,
+      identity: core.identity,
+    }));
+    const link: DurableLink = new DurableLink(id, driver, this.#options, {
+      identity: this.#options.authenticate === undefined ? undefined : core.identity,
+      openPayload: core.openPayload,
+      endUnopened: () => false,
+      retryNow: () => {},
+      onSettled: () => {
+        if (!core.gone) return;
+        driver.stop();
+        this.#links.delete(core);
+        if (this.#links.size === 0) this.#whenEmpty?.();
+      },
+      onEvent: (event) => {
+        if (event.type === "disconnected") link.waiting(0, 0, event.reason, undefined);
+      },
+      onState: (change) => {
+        if (change.to === "draining" || change.to === "closed") this.#open.delete(link);
+        report.onState(change);
+      },
+      onUndelivered: (event) => report.onUndelivered(event),
+      onEnded: (ended) => {
+        this.#metrics?.ended(link.stats());
+        report.onEnded(ended);
+      },
+    });
+    this.#links.set(core, { link, driver });
+    this.#open.add(link);
+    // The handler runs when the handshake's step is complete, and the link is attached.
+    this.#clock.defer(() => this.#serve(link));
+  }
+
+  #serve(link: DurableLink): void {
+    if (link.state === "closed") return;
+    try {
+      const result = this.#handler?.(link);
+      if (!(result instanceof Promise)) return;
+      result.then(
+        () => {
+          if (!link.hasHandler) void link.close({ deadlineMs: this.#options.resumeForMs });
+        },
+        (error: unknown) => link.failHandler(error),
+      );
+    } catch (error) {
+      link.failHandler(error);
+    }
+  }
+
+  // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** 'down': not listening, or draining. */
+  health(): Health {
+    if (this.#state === "listening") return { status: "healthy", reasons: [] };
+    return { status: "down", reasons: [`the server is ${this.#state}`] };
+  }
+
+  stats(): SupervisorStats {
+    const links = { created: 0, connecting: 0, connected: 0, suspect: 0, reconnecting: 0, draining: 0, closed: 0 };
+    const taken = { messages: 0, bytes: 0 };
+    const received = { messages: 0, bytes: 0 };
+    let connected = 0;
+    for (const [core, { link }] of this.#links) {
+      const stats = link.stats();
+      links[stats.state]++;
+      if (core.adopted !== undefined) connected++;
+      taken.messages += stats.taken.messages;
+      taken.bytes += stats.taken.bytes;
+      received.messages += stats.received.messages;
+      received.bytes += stats.received.bytes;
+    }
+    return {
+      state: this.#state,
+      connections: { open: this.#listener.connections, handshaking: this.#core.handshakes },
+      refused: { ...this.#handshakes.refused },
+      links,
+      sessions: { connected, waiting: this.#core.sessions - connected },
+      bufferBytes: this.#windowBudget.takenBytes + this.#logBudget.takenBytes,
+      taken,
+      received,
+    };
+  }
+
+  #to(input: SupervisorInput, reason: string): void {
+    const to = nextSupervisorState(this.#state, input);
+    if (to === undefined) return;
+    const change = { from: this.#state, to, reason };
+    this.#state = to;
+    if (this.#options.logger !== undefined) logServer(this.#options.logger, "server.state", change, `server ${to}`);
+    this.emit("state", change);
+  }
+
+  // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Stops listening for new links and, unlike a net.Server, closes those there are: both sides drain. Never rejects. */
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close(options: CloseOptions): Promise<CloseReport> {
+    const listened = this.#state === "listening" || this.#state === "bound";
+    this.#to("drain", "close() was called");
+    // Clients without a connection can still come back to finish; nothing new is opened.
+    this.#core.drain();
+    const links = Array.from(this.#links.values(), ({ link }) => link);
+    const reports = await Promise.all(links.map((link) => link.close(options)));
+    await this.#forgotten();
+    clearInterval(this.#metricsTimer);
+    if (listened) this.#listener.stopListening();
+    this.#listener.destroyAll();
+    for (const { driver } of this.#links.values()) driver.stop();
+    this.#links.clear();
+    this.#handshakes.stop();
+    this.#to("end", "closed");
+    const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
+    const undelivered = reports.flatMap((report, at) =>
+      report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
+    );
+    return { left, undelivered };
+  }
+
+  /** Every client that is there has heard of the end. */
+  async #forgotten(): Promise<void> {
+    const waiting = (): boolean => [...this.#links.keys()].some((core) => core.adopted !== undefined);
+    if (!waiting()) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.timer(resolve);
+      timer.set(this.#clock.now() + FORGET_AFTER_MS);
+      this.#whenEmpty = () => {
+        timer.clear();
+        resolve();
+      };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** What a client that does not answer is waited for after everything was accepted. */
+const FORGET_AFTER_MS = 1_000;

@@ -1,0 +1,114 @@
+/** The periodic metrics line: what passed since the last one, and how things stand. */
+import type { Logger } from "./logger.ts";
+
+export interface LinkSample {
+  state: string;
+  rttMs: number | undefined;
+  reconnects: number;
+  recoveryMs: number | undefined;
+  taken: { messages: number; bytes: number };
+  received: { messages: number; bytes: number };
+  queue: { messages: number; bytes: number };
+  logBytes: number;
+  windowBytes: number;
+}
+
+interface Totals {
+  takenMessages: number;
+  takenBytes: number;
+  receivedMessages: number;
+  receivedBytes: number;
+  reconnects: number;
+}
+
+const NOTHING: Totals = { takenMessages: 0, takenBytes: 0, receivedMessages: 0, receivedBytes: 0, reconnects: 0 };
+
+export class MetricsLine {
+  readonly #logger: Logger;
+  readonly #event: string;
+  readonly #now: () => number;
+  #lastMs: number;
+  #last: Totals = NOTHING;
+  /** Of links that have ended. */
+  #ended: Totals = NOTHING;
+  #recoveriesMs: number[] = [];
+
+  constructor(logger: Logger, event: string, now: () => number) {
+    this.#logger = logger;
+    this.#event = event;
+    this.#now = now;
+    this.#lastMs = now();
+  }
+
+  /** A link came back after so long. */
+  recovered(ms: number): void {
+    if (this.#recoveriesMs.length < 10_000) this.#recoveriesMs.push(ms);
+  }
+
+  /** What a link did stays counted when it has ended. */
+  ended(sample: LinkSample): void {
+    this.#ended = add(this.#ended, sample);
+  }
+
+  write(samples: Iterable<LinkSample>): void {
+    const nowMs = this.#now();
+    const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1_000);
+    let totals = this.#ended;
+    const links: Record<string, number> = {};
+    const rtts: number[] = [];
+    let queuedMessages = 0;
+    let queuedBytes = 0;
+    let logBytes = 0;
+    let windowBytes = 0;
+    for (const sample of samples) {
+      totals = add(totals, sample);
+      links[sample.state] = (links[sample.state] ?? 0) + 1;
+      if (sample.rttMs !== undefined) rtts.push(sample.rttMs);
+      queuedMessages += sample.queue.messages;
+      queuedBytes += sample.queue.bytes;
+      logBytes += sample.logBytes;
+      windowBytes += sample.windowBytes;
+    }
+    const last = this.#last;
+    const perSecond = (now: number, before: number): number => Math.round(Math.max(0, now - before) / seconds);
+    this.#logger.info(
+      {
+        event: this.#event,
+        links,
+        sentPerSecond: perSecond(totals.takenMessages, last.takenMessages),
+        sentBytesPerSecond: perSecond(totals.takenBytes, last.takenBytes),
+        receivedPerSecond: perSecond(totals.receivedMessages, last.receivedMessages),
+        receivedBytesPerSecond: perSecond(totals.receivedBytes, last.receivedBytes),
+        queuedMessages,
+        queuedBytes,
+        logBytes,
+        windowBytes,
+        rttMsMedian: quantile(rtts, 0.5),
+        reconnects: Math.max(0, totals.reconnects - last.reconnects),
+        recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
+        recoveryMsMax: quantile(this.#recoveriesMs, 1),
+      },
+      "metrics",
+    );
+    this.#last = totals;
+    this.#lastMs = nowMs;
+    this.#recoveriesMs = [];
+  }
+}
+
+function add(totals: Totals, sample: LinkSample): Totals {
+  return {
+    takenMessages: totals.takenMessages + sample.taken.messages,
+    takenBytes: totals.takenBytes + sample.taken.bytes,
+    receivedMessages: totals.receivedMessages + sample.received.messages,
+    receivedBytes: totals.receivedBytes + sample.received.bytes,
+    reconnects: totals.reconnects + sample.reconnects,
+  };
+}
+
+/** Undefined without values; the nearest rank otherwise. */
+export function quantile(values: readonly number[], q: number): number | undefined {
+  if (values.length === 0) return undefined;
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))];
+}

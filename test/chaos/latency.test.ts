@@ -1,0 +1,34 @@
+// Latency below and above the keepalive's patience: a slow path is not a dead one.
+import { describe, expect, test } from "vitest";
+
+import { converse } from "./support/conversation.ts";
+
+describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
+  test("latency below the keepalive's patience: no suspicion, one connection", async () => {
+    await using talk = await converse({ client: { keepalive: { pingAfterMs: 1_000, suspectAfterMs: 1_000 } } });
+    await talk.exchange(50);
+    await talk.proxy.toxic("latency", { latency: 200, jitter: 50 }, { stream });
+    for (let round = 0; round < 5; round++) await talk.exchange(100);
+    expect(talk.states.map(({ to }) => to)).toEqual(["connected"]);
+    await talk.finish();
+  });
+
+  test("latency that jumps above the keepalive's patience: suspect perhaps, and nothing lost", async () => {
+    await using talk = await converse({ client: { keepalive: { pingAfterMs: 300, suspectAfterMs: 200 } } });
+    await talk.exchange(50);
+    await talk.proxy.toxic("latency", { latency: 1_500, jitter: 0 }, { stream });
+    for (let round = 0; round < 2; round++) await talk.exchange(100);
+    expect(talk.serverLinks()).toBe(1);
+    await talk.finish();
+  });
+});
+
+test("a path with a round trip of 12 s connects, and stays", { timeout: 180_000 }, async () => {
+  await using talk = await converse({ proxy: { latencyMs: 6_000 } });
+  await talk.link.connected();
+  await talk.exchange(10);
+  await talk.exchange(10);
+  expect(talk.states.filter(({ to }) => to === "connected")).toHaveLength(1);
+  expect(talk.states.some(({ to }) => to === "suspect")).toBe(false);
+  await talk.finish();
+});

@@ -1,0 +1,176 @@
+/**
+ * Two applications that talk through a proxy, in both directions at once, and know exactly what must arrive: numbered
+ * messages, each checked for its number, size and content.
+ */
+import { expect } from "vitest";
+
+import {
+  ConnectionManager,
+  type Link,
+  type OpenOptions,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+} from "resplice";
+
+import { type ChaosProxy, openProxy, type ProxyOptions } from "./proxy.ts";
+
+export interface ConversationOptions {
+  client?: OpenOptions;
+  server?: Partial<ServerSupervisorOptions>;
+  proxy?: Partial<ProxyOptions>;
+  /** Faults that are there before the first connection. */
+  prepare?: (proxy: ChaosProxy) => Promise<void>;
+  /** Payload bytes of message `number`. Default 100. */
+  sizeOf?: (number: number) => number;
+  /** Does not listen until `listen()` is called, on `port`. */
+  port?: number;
+}
+
+/** One direction: what was sent, and what the consumer was handed. */
+export class Flow {
+  sent = 0;
+  received = 0;
+  readonly #sizeOf: (number: number) => number;
+  #waiters: Array<{ count: number; resolve: () => void }> = [];
+
+  constructor(sizeOf: (number: number) => number) {
+    this.#sizeOf = sizeOf;
+  }
+
+  async send(link: Link, count: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const number = this.sent++;
+      await link.send(encode(number, this.#sizeOf(number)));
+    }
+  }
+
+  /** Sends until the signal is aborted, a message every few turns of the loop. */
+  async sendUntil(link: Link, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.send(link, 10);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  take(message: Buffer): void {
+    const number = this.received;
+    if (!message.equals(encode(number, this.#sizeOf(number)))) {
+      throw new Error(`expected message ${number}, got ${message.readUInt32BE(0)} of ${message.length} bytes`);
+    }
+    this.received++;
+    for (const { count, resolve } of this.#waiters) if (this.received >= count) resolve();
+  }
+
+  /** Resolves when so many messages have been handed out in all. */
+  reached(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.received >= count) resolve();
+      else this.#waiters.push({ count, resolve });
+    });
+  }
+
+  get whole(): Promise<void> {
+    return this.reached(this.sent);
+  }
+}
+
+function encode(number: number, bytes: number): Buffer {
+  const message = Buffer.alloc(Math.max(4, bytes), number & 0xff);
+  message.writeUInt32BE(number, 0);
+  return message;
+}
+
+export interface Conversation extends AsyncDisposable {
+  readonly supervisor: ServerSupervisor;
+  readonly manager: ConnectionManager;
+  readonly proxy: ChaosProxy;
+  readonly link: Link;
+  /** The server's end; rejects if the link ends first. */
+  readonly serverLink: Promise<Link>;
+  readonly toServer: Flow;
+  readonly toClient: Flow;
+  /** Every state that the client's link went through, with its reason. */
+  readonly states: Array<{ to: string; reason: string; session?: string }>;
+  /** How many links the server's handler was given. */
+  serverLinks(): number;
+  listen(): Promise<void>;
+  /** Sends so many messages each way and waits until they have arrived. */
+  exchange(count: number): Promise<void>;
+  /** Closes both ends, and checks that nothing was lost, doubled or reordered, in one session. */
+  finish(): Promise<void>;
+}
+
+export async function converse(options: ConversationOptions = {}): Promise<Conversation> {
+  const sizeOf = options.sizeOf ?? (() => 100);
+  const toServer = new Flow(sizeOf);
+  const toClient = new Flow(sizeOf);
+  const served = Promise.withResolvers<Link>();
+  const failures: unknown[] = [];
+  let links = 0;
+  const supervisor = new ServerSupervisor({ port: options.port ?? 0, host: "127.0.0.1", ...options.server });
+  supervisor.serve((link) => {
+    links++;
+    link.onMessage((message) => toServer.take(message));
+    link.on("error", (error) => failures.push(error));
+    served.resolve(link);
+  });
+  const port = options.port ?? (await supervisor.listen()).port;
+  const proxy = await openProxy({ upstreamPort: port, ...options.proxy });
+  await options.prepare?.(proxy);
+  const manager = new ConnectionManager();
+  const link = manager.open({ host: proxy.host, port: proxy.port, ...options.client });
+  link.onMessage((message) => toClient.take(message));
+  link.on("error", (error) => failures.push(error));
+  const states: Conversation["states"] = [];
+  link.on("state", (change) => {
+    states.push({ to: change.to, reason: change.reason, ...("session" in change ? { session: change.session } : {}) });
+  });
+
+  return {
+    supervisor,
+    manager,
+    proxy,
+    link,
+    serverLink: served.promise,
+    toServer,
+    toClient,
+    states,
+    serverLinks: () => links,
+    listen: async () => {
+      await supervisor.listen();
+    },
+    exchange: async (count) => {
+      const serverLink = await served.promise;
+      await Promise.all([toServer.send(link, count), toClient.send(serverLink, count)]);
+      await Promise.all([toServer.whole, toClient.whole]);
+    },
+    finish: async () => {
+      const serverLink = await served.promise;
+      await Promise.all([toServer.whole, toClient.whole, link.flush(), serverLink.flush()]);
+      const [client, server] = await Promise.all([link.close({ deadlineMs: 60_000 }), serverLink.closed]);
+      expect(failures).toEqual([]);
+      expect(client).toEqual({ undelivered: [] });
+      expect(server).toEqual({ undelivered: [] });
+      expect(links).toBe(1);
+      expect(toServer.received).toBe(toServer.sent);
+      expect(toClient.received).toBe(toClient.sent);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await manager.close({ deadlineMs: 0 });
+      await supervisor.close({ deadlineMs: 0 });
+      await proxy.close();
+    },
+  };
+}
+
+/** Resolves at the link's next state of that name. */
+export function nextState(link: Link, to: string): Promise<void> {
+  return new Promise((resolve) => {
+    const listener = (change: { to: string }): void => {
+      if (change.to !== to) return;
+      link.off("state", listener);
+      resolve();
+    };
+    link.on("state", listener);
+  });
+}

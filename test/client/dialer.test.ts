@@ -1,0 +1,469 @@
+import { once } from "node:events";
+import net from "node:net";
+import { PassThrough } from "node:stream";
+import { describe, expect, test } from "vitest";
+import { type Endpoint, type Link, RespliceError, ServerSupervisor, type StateChange } from "../../src/index.ts";
+import {
+  certificate,
+  echo,
+  eventually,
+  failure,
+  heard,
+  isPending,
+  manage,
+  openTo,
+  pair,
+  QUICK,
+  rawServer,
+  receiveText,
+  relayTo,
+  serve,
+  socketPath,
+  turned,
+  unusedPort,
+} from "../support.ts";
+
+/** Why the first attempt failed. */
+async function firstFailure(link: Link): Promise<RespliceError | undefined> {
+  return (await turned(link, "reconnecting")).error;
+}
+
+describe("a server that is not there yet", () => {
+  test("is dialled until it is", async () => {
+    const port = await unusedPort();
+    const link = openTo(port);
+    link.trySend("patient");
+    await turned(link, "reconnecting");
+    const { links } = await serve({ port });
+    expect(await receiveText(await links.next())).toBe("patient");
+  });
+
+  test("that accepts and closes at once is not connected, and is retried", async () => {
+    const port = await rawServer((socket) => socket.end());
+    const link = openTo(port);
+    expect(await firstFailure(link)).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+    expect(await isPending(link.connected())).toBe(true);
+  });
+
+  test("that resets", async () => {
+    const port = await rawServer((socket) => socket.resetAndDestroy());
+    expect(await firstFailure(openTo(port))).toMatchObject({ code: "CONNECTION_LOST" });
+  });
+
+  test("that says nothing: the handshake's deadline, doubled for what timed out", async () => {
+    let connections = 0;
+    const port = await rawServer(() => connections++);
+    const link = openTo(port, { timeouts: { handshakeMs: 60 } });
+    const startedMs = performance.now();
+    expect(await firstFailure(link)).toMatchObject({ code: "TIMED_OUT", retryable: true });
+    const firstMs = performance.now() - startedMs;
+    expect(firstMs).toBeGreaterThan(55);
+    const secondMs = performance.now();
+    await turned(link, "reconnecting");
+    expect(performance.now() - secondMs).toBeGreaterThan(115);
+    expect(connections).toBe(2);
+  });
+
+  test.each([
+    ["HTTP", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"],
+    ["a banner", "220 mail.example.com ESMTP\r\n"],
+    ["zeros", Buffer.alloc(100)],
+    ["an oversized frame", Buffer.from([2, 0, 0, 0, 255, 255, 255, 255])],
+  ])("that answers with %s", async (_, answer) => {
+    const port = await rawServer((socket) => void socket.write(answer));
+    const error = await firstFailure(openTo(port));
+    expect(error).toMatchObject({ code: "CONNECT_FAILED", retryable: true });
+    expect(error?.message).toContain("does not speak the protocol");
+  });
+});
+
+describe("giving up", () => {
+  test("after maxAttempts", async () => {
+    const link = openTo(await unusedPort(), { reconnect: { ...QUICK, maxAttempts: 3 } });
+    let attempts = 1;
+    link.on("state", ({ to }) => {
+      if (to === "connecting") attempts++;
+    });
+    const error = await heard(link, "error");
+    expect(error).toMatchObject({ code: "GAVE_UP", retryable: false, cause: { code: "CONNECT_FAILED" } });
+    // The first was before we could listen, or is counted twice.
+    expect(attempts).toBeGreaterThanOrEqual(3);
+    expect(attempts).toBeLessThanOrEqual(4);
+    expect((await link.closed).error).toBe(error);
+  });
+
+  test("after maxElapsedMs, with what is undelivered", async () => {
+    const link = openTo(await unusedPort(), { reconnect: { ...QUICK, maxElapsedMs: 100 } });
+    link.trySend("for nobody");
+    const startedMs = performance.now();
+    const { error, undelivered } = await link.closed;
+    expect(error?.code).toBe("GAVE_UP");
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(undelivered).toEqual([{ message: Buffer.from("for nobody"), delivery: "not-sent", position: undefined }]);
+  });
+
+  test("with maxAttempts 0 the first connection is the only one", async () => {
+    const { client, relay } = await pair({ reconnect: { maxAttempts: 0 } });
+    relay.cut("rst");
+    expect((await client.closed).error).toMatchObject({ code: "GAVE_UP" });
+  });
+
+  test("shouldRetry overrides what an error says", async () => {
+    const seen: string[] = [];
+    const once_ = openTo(await unusedPort(), {
+      reconnect: {
+        ...QUICK,
+        shouldRetry: (error) => {
+          seen.push(error.code);
+          return false;
+        },
+      },
+    });
+    expect((await once_.closed).error).toMatchObject({ code: "CONNECT_FAILED" });
+    expect(seen).toEqual(["CONNECT_FAILED"]);
+  });
+
+  test("a shouldRetry that throws ends the link, not the process", async () => {
+    const link = openTo(await unusedPort(), {
+      reconnect: {
+        shouldRetry: () => {
+          throw new Error("mine");
+        },
+      },
+    });
+    expect((await link.closed).error?.message).toContain("mine");
+  });
+});
+
+describe("retryNow()", () => {
+  test("dials at once instead of waiting", async () => {
+    const port = await unusedPort();
+    const link = openTo(port, { reconnect: { minDelayMs: 60_000, maxDelayMs: 60_000 } });
+    await turned(link, "reconnecting");
+    const { links } = await serve({ port });
+    link.retryNow();
+    await link.connected();
+    await links.next();
+  });
+
+  test("does nothing to a link that is connected, or closed", async () => {
+    const { client, server } = await pair();
+    client.retryNow();
+    server.retryNow();
+    expect(client.state).toBe("connected");
+    await client.close();
+    client.retryNow();
+    expect(client.state).toBe("closed");
+  });
+});
+
+describe("targets", () => {
+  test("a Unix socket", async () => {
+    const path = await socketPath();
+    await serve({ path }, echo);
+    const link = manage().open({ path });
+    await link.send("hello");
+    expect(await receiveText(link)).toBe("hello");
+  });
+
+  test("endpoints in order: one that fails is passed over", async () => {
+    const { port } = await serve({}, echo);
+    const dead = await unusedPort();
+    const host = "127.0.0.1";
+    const link = manage().open({ endpoints: [{ port: dead, host }, { port, host }], reconnect: QUICK });
+    const error = await firstFailure(link);
+    expect(error?.code).toBe("CONNECT_FAILED");
+    await link.send("hello");
+    expect(await receiveText(link)).toBe("hello");
+  });
+
+  test("failover: the link goes on at another server, where its session is not known", async () => {
+    const [one, two] = [await serve(), await serve()];
+    const relay = await relayTo(one.port);
+    const endpoints: Endpoint[] = [{ port: relay.port, host: "127.0.0.1" }];
+    const link = manage().open({ endpoints: () => endpoints, reconnect: QUICK });
+    await link.send("one");
+    expect(await receiveText(await one.links.next())).toBe("one");
+    endpoints[0] = { port: two.port, host: "127.0.0.1" };
+    relay.cut("rst");
+    expect(await turned(link, "connected")).toMatchObject({ session: "new", reason: "session-lost" });
+    await link.send("two");
+    expect(await receiveText(await two.links.next())).toBe("two");
+  });
+
+  test("a function of endpoints is asked for each attempt, and may fail", async () => {
+    const { port } = await serve();
+    const attempts: number[] = [];
+    const link = manage().open({
+      reconnect: QUICK,
+      endpoints: ({ number, signal }) => {
+        attempts.push(number);
+        expect(signal.aborted).toBe(false);
+        if (number === 1) throw new Error("no registry");
+        if (number === 2) return Promise.reject(new TypeError("still none"));
+        return [{ port, host: "127.0.0.1" }];
+      },
+    });
+    await link.connected();
+    expect(attempts).toEqual([1, 2, 3]);
+  });
+
+  test("one that answers nonsense ends the link with INVALID_OPTION", async () => {
+    for (const endpoints of [[], [{ port: 0 }], [{ path: "" }], "nowhere", undefined, [null]]) {
+      const link = manage().open({ endpoints: () => endpoints as never, reconnect: QUICK });
+      expect((await link.closed).error).toMatchObject({ code: "INVALID_OPTION" });
+    }
+  });
+
+  test("connect: any Duplex, a new one for each attempt", async () => {
+    const { port } = await serve({}, echo);
+    const streams: net.Socket[] = [];
+    const link = manage().open({
+      reconnect: QUICK,
+      connect: async ({ number }) => {
+        if (number === 1) throw new Error("not yet");
+        const stream = net.connect(port, "127.0.0.1");
+        streams.push(stream);
+        await once(stream, "connect");
+        return stream;
+      },
+    });
+    await link.send("one");
+    expect(await receiveText(link)).toBe("one");
+    streams[0]?.destroy();
+    await link.send("two");
+    expect(await receiveText(link)).toBe("two");
+    expect(streams).toHaveLength(2);
+  });
+
+  test("connect: a stream that comes when nobody wants it any more is destroyed", async () => {
+    let give = (_: PassThrough): void => {};
+    const link = manage().open({
+      connect: () =>
+        new Promise<PassThrough>((resolve) => {
+          give = resolve;
+        }),
+    });
+    await link.close();
+    const late = new PassThrough();
+    give(late);
+    await eventually(() => expect(late.destroyed).toBe(true), 1_000);
+  });
+
+  test("connect: what is no stream fails the attempt", async () => {
+    const link = manage().open({ connect: () => ({}) as never, reconnect: { maxAttempts: 1 } });
+    expect((await link.closed).error).toMatchObject({ code: "GAVE_UP" });
+  });
+
+  test("a terminal RespliceError from a function of the application's ends the link", async () => {
+    const link = manage().open({
+      connect: () => {
+        throw new RespliceError("AUTHENTICATION_REFUSED", "the proxy says no");
+      },
+    });
+    expect((await link.closed).error).toMatchObject({ code: "AUTHENTICATION_REFUSED", message: "the proxy says no" });
+  });
+});
+
+describe("credentials", () => {
+  test("a function is called for each attempt, resumes included", async () => {
+    const seen: string[] = [];
+    const { port } = await serve({
+      authenticate: ({ credentials }) => {
+        seen.push(String(credentials));
+        return "someone";
+      },
+    });
+    const relay = await relayTo(port);
+    const link = openTo(relay.port, { credentials: async ({ number }) => `token ${seen.length} of attempt ${number}` });
+    await link.connected();
+    relay.cut("rst");
+    await turned(link, "connected");
+    expect(seen).toEqual(["token 0 of attempt 1", "token 1 of attempt 1"]);
+  });
+
+  test("one that throws fails the attempt, one that gives too much ends the link", async () => {
+    const { port } = await serve();
+    let calls = 0;
+    const link = openTo(port, {
+      credentials: () => {
+        if (++calls < 3) throw new Error("the vault is shut");
+        return "token";
+      },
+    });
+    await link.connected();
+    expect(calls).toBe(3);
+
+    const greedy = openTo(port, { credentials: () => "x".repeat(20_000) });
+    expect((await greedy.closed).error).toMatchObject({ code: "INVALID_OPTION", option: { name: "credentials" } });
+  });
+
+  test("one that gives nonsense ends the link with INVALID_OPTION", async () => {
+    const { port } = await serve();
+    const link = openTo(port, { credentials: () => 5 as never, reconnect: { ...QUICK, maxAttempts: 3 } });
+    expect((await link.closed).error).toMatchObject({ code: "INVALID_OPTION", option: { name: "credentials" } });
+  });
+
+  test("one that hangs is ended with the link", async () => {
+    const { port } = await serve();
+    let signal: AbortSignal | undefined;
+    const link = openTo(port, {
+      credentials: (attempt) => {
+        signal = attempt.signal;
+        return new Promise<string>(() => {});
+      },
+    });
+    expect(await link.close()).toEqual({ undelivered: [] });
+    await eventually(() => expect(signal?.aborted).toBe(true));
+  });
+});
+
+describe("refusals", () => {
+  test("another mode is PROTOCOL_MISMATCH, for good", async () => {
+    const { port } = await serve({ mode: "bytes" });
+    const link = openTo(port);
+    link.trySend("one");
+    const { error, undelivered } = await link.closed;
+    expect(error).toMatchObject({ code: "PROTOCOL_MISMATCH", retryable: false });
+    expect(undelivered).toMatchObject([{ delivery: "not-sent" }]);
+  });
+
+  test("every call after that says what ended the link", async () => {
+    const { port } = await serve({ mode: "bytes" });
+    const link = openTo(port);
+    await link.closed;
+    expect(await failure(link.send("late"))).toMatchObject({
+      code: "LINK_ENDED",
+      cause: { code: "PROTOCOL_MISMATCH" },
+    });
+    expect(await failure(link.receive())).toMatchObject({ code: "PROTOCOL_MISMATCH" });
+  });
+});
+
+describe("TLS", () => {
+  test("a link, with the server's name checked", async () => {
+    const tls = await certificate();
+    const { port } = await serve({ tls }, echo);
+    const link = manage().open({ port, host: "localhost", tls: { ca: tls.cert } });
+    await link.send("secret");
+    expect(await receiveText(link)).toBe("secret");
+  });
+
+  test("an authority that is not trusted is CERTIFICATE_INVALID, for good", async () => {
+    const { port } = await serve({ tls: await certificate() });
+    for (const tls of [true, { ca: (await certificate()).cert }] as const) {
+      const link = manage().open({ port, host: "localhost", tls });
+      const { error } = await link.closed;
+      expect(error).toMatchObject({ code: "CERTIFICATE_INVALID", retryable: false });
+      expect(error?.cause).toBeInstanceOf(Error);
+    }
+  });
+
+  test("so is a certificate for another name", async () => {
+    const tls = await certificate("elsewhere.example");
+    const { port } = await serve({ tls });
+    const link = manage().open({ port, host: "localhost", tls: { ca: tls.cert } });
+    expect((await link.closed).error).toMatchObject({ code: "CERTIFICATE_INVALID" });
+    // By address it is the right one.
+    const other = manage().open({ port, host: "127.0.0.1", tls: { ca: tls.cert } });
+    await other.connected();
+  });
+
+  test("a function reads renewed options for each attempt", async () => {
+    const tls = await certificate();
+    const { port } = await serve({ tls }, echo);
+    let calls = 0;
+    const link = openTo(port, {
+      tls: async () => {
+        if (++calls === 1) throw new Error("the file is being written");
+        return { ca: tls.cert };
+      },
+    });
+    await link.connected();
+    expect(calls).toBe(2);
+  });
+
+  test("to a server without TLS: retried", async () => {
+    const { port } = await serve();
+    expect(await firstFailure(openTo(port, { tls: true }))).toMatchObject({ retryable: true });
+  });
+
+  test("without TLS to a server with TLS: retried", async () => {
+    const { port } = await serve({ tls: await certificate() });
+    expect(await firstFailure(openTo(port))).toMatchObject({ retryable: true });
+  });
+
+  test("to a server that says nothing: tlsMs", async () => {
+    const port = await rawServer(() => {});
+    const error = await firstFailure(openTo(port, { tls: true, timeouts: { tlsMs: 50 } }));
+    expect(error).toMatchObject({ code: "TIMED_OUT" });
+  });
+
+  test("options that node:tls refuses fail the attempt, and close its connection", async () => {
+    let open = 0;
+    const port = await rawServer((socket) => {
+      open++;
+      socket.on("close", () => open--);
+      socket.resume();
+    });
+    const link = openTo(port, { tls: () => ({ cert: "no certificate", key: "no key" }) });
+    expect(await firstFailure(link)).toMatchObject({ code: "CONNECT_FAILED" });
+    await link.close({ deadlineMs: 0 });
+    await eventually(() => expect(open).toBe(0), 1_000);
+  });
+
+  test("a client's certificate reaches authenticate()", async () => {
+    const [server, client] = [await certificate(), await certificate("client.example")];
+    const names: Array<string | undefined> = [];
+    const { port } = await serve({
+      tls: { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true },
+      authenticate: ({ certificate: presented }) => {
+        names.push(presented?.subject.CN as string | undefined);
+        return "someone";
+      },
+    });
+    await openTo(port, { tls: { ca: server.cert, ...client } }).connected();
+    expect(names).toEqual(["client.example"]);
+  });
+});
+
+test("dials made during an outage thin out, and each is announced", async () => {
+  const port = await unusedPort();
+  const link = openTo(port, { reconnect: { minDelayMs: 20, maxDelayMs: 40 } });
+  const changes: StateChange[] = [];
+  link.on("state", (change) => changes.push(change));
+  await eventually(() => expect(changes.filter(({ to }) => to === "reconnecting").length).toBeGreaterThan(8));
+  const delays = changes.flatMap((change) => (change.to === "reconnecting" ? [change.nextDelayMs] : []));
+  for (const delay of delays) {
+    expect(delay).toBeGreaterThanOrEqual(0);
+    expect(delay).toBeLessThanOrEqual(40);
+  }
+  expect(new Set(delays).size).toBeGreaterThan(4);
+});
+
+test("a server that restarts over and over: the link is back each time, with what was sent meanwhile", async () => {
+  let server = new ServerSupervisor({ port: 0, host: "127.0.0.1" });
+  const seen: string[] = [];
+  const serveOn = (supervisor: ServerSupervisor): void =>
+    supervisor.serve((link) => link.onMessage((message) => void seen.push(String(message))));
+  serveOn(server);
+  const { port } = await server.listen();
+  const relay = await relayTo(port);
+  const link = openTo(relay.port);
+  await link.connected();
+  for (let i = 0; i < 5; i++) {
+    await link.send(`message ${i}`, { until: "accepted" });
+    relay.refuse();
+    relay.cut("rst");
+    await turned(link, "reconnecting");
+    await server.close({ deadlineMs: 0 });
+    server = new ServerSupervisor({ port, host: "127.0.0.1" });
+    serveOn(server);
+    await server.listen();
+    relay.heal();
+    await turned(link, "connected");
+  }
+  expect(seen).toEqual([0, 1, 2, 3, 4].map((i) => `message ${i}`));
+  expect((await link.close()).undelivered).toEqual([]);
+  await server.close();
+});

@@ -1,0 +1,250 @@
+import { describe, expect, test } from "vitest";
+import { ConnectionManager, MiB } from "../../src/index.ts";
+import {
+  echo,
+  eventually,
+  failure,
+  isPending,
+  logKeeper,
+  manage,
+  QUICK,
+  receiveText,
+  relayTo,
+  runToExit,
+  serve,
+  turned,
+  unusedPort,
+} from "../support.ts";
+
+const host = "127.0.0.1";
+
+test("links: those that can be sent on", async () => {
+  const { port } = await serve();
+  const manager = manage();
+  const one = manager.open({ port, host });
+  const two = manager.open({ port, host });
+  expect([...manager.links]).toEqual([one, two]);
+  await manager.connected();
+  void one.close();
+  expect([...manager.links]).toEqual([two]);
+  two.abort();
+  expect([...manager.links]).toEqual([]);
+});
+
+test("defaults are for links that say nothing else, group by group", async () => {
+  const { port, links } = await serve();
+  const manager = manage({ defaults: { queue: { maxMessages: 2 }, maxMessageBytes: 10, reconnect: QUICK } });
+  const link = manager.open({ port, host, queue: { maxBytes: 1_000 } });
+  const other = manager.open({ port, host, maxMessageBytes: 20 });
+  expect(await failure(link.send("x".repeat(11)))).toMatchObject({ code: "MESSAGE_TOO_LARGE" });
+  expect([0, 1, 2].map(() => link.trySend("x"))).toEqual([true, true, false]);
+  expect(other.trySend("x".repeat(11))).toBe(true);
+  await links.next();
+});
+
+describe("connected()", () => {
+  test("resolves when all are; at once without links", async () => {
+    const { port } = await serve();
+    const manager = manage();
+    await manager.connected();
+    const relay = await relayTo(port);
+    relay.refuse();
+    manager.open({ port, host });
+    manager.open({ port: relay.port, host, reconnect: QUICK });
+    const connected = manager.connected();
+    expect(await isPending(connected, 50)).toBe(true);
+    relay.heal();
+    await connected;
+  });
+
+  test("rejects with the error of the first that ends instead, or ABORTED", async () => {
+    const manager = manage();
+    manager.open({ port: await unusedPort(), host, reconnect: QUICK });
+    const controller = new AbortController();
+    const waiting = failure(manager.connected({ signal: controller.signal }));
+    controller.abort();
+    expect(await waiting).toMatchObject({ code: "ABORTED" });
+    manager.open({ port: await unusedPort(), host, reconnect: { maxAttempts: 1 } });
+    expect(await failure(manager.connected())).toMatchObject({ code: "GAVE_UP" });
+  });
+});
+
+test("health: healthy, degraded, down", async () => {
+  const { port } = await serve();
+  const relay = await relayTo(port);
+  const manager = manage();
+  expect(manager.health()).toEqual({ status: "healthy", reasons: [] });
+  const one = manager.open({ port, host });
+  const two = manager.open({ port: relay.port, host, reconnect: QUICK });
+  expect(manager.health().status).toBe("down");
+  await manager.connected();
+  expect(manager.health()).toEqual({ status: "healthy", reasons: [] });
+  relay.refuse();
+  relay.cut("rst");
+  await turned(two, "reconnecting");
+  expect(manager.health().status).toBe("degraded");
+  expect(manager.health().reasons).toEqual([expect.stringContaining(two.id)]);
+  one.abort();
+  expect(manager.health().status).toBe("down");
+  void manager.close({ deadlineMs: 0 });
+  expect(manager.health().status).toBe("down");
+});
+
+test("stats add up over the links", async () => {
+  const { port } = await serve({}, echo);
+  const manager = manage();
+  for (const text of ["one", "three"]) {
+    const link = manager.open({ port, host });
+    await link.send(text);
+    await receiveText(link);
+  }
+  expect(manager.stats()).toMatchObject({
+    links: { connected: 2, closed: 0 },
+    dialsInFlight: 0,
+    taken: { messages: 2, bytes: 8 },
+    received: { messages: 2, bytes: 8 },
+  });
+  expect(manager.stats().bufferBytes).toBeGreaterThanOrEqual(0);
+});
+
+test("maxDialsInFlight holds for all links together", async () => {
+  const manager = manage({ maxDialsInFlight: 2 });
+  let inFlight = 0;
+  let most = 0;
+  for (let i = 0; i < 6; i++) {
+    manager.open({
+      reconnect: { minDelayMs: 1, maxDelayMs: 1, maxAttempts: 2 },
+      connect: async () => {
+        most = Math.max(most, ++inFlight);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        inFlight--;
+        throw new Error("nothing there");
+      },
+    });
+  }
+  expect(manager.stats().dialsInFlight).toBeLessThanOrEqual(2);
+  await eventually(() => expect(manager.stats().links.connecting + manager.stats().links.reconnecting).toBe(0));
+  expect(most).toBe(2);
+});
+
+test("a budget of nothing leaves each link its least window, and everything arrives", async () => {
+  const { port } = await serve({ limits: { bufferBytes: 0 } }, echo);
+  const manager = manage({ maxBufferBytes: 0 });
+  const link = manager.open({ port, host });
+  const message = Buffer.alloc(1 * MiB, 5);
+  for (let i = 0; i < 5; i++) await link.send(message);
+  for (let i = 0; i < 5; i++) expect((await link.receive())?.equals(message)).toBe(true);
+  expect(manager.stats().bufferBytes).toBe(0);
+});
+
+describe("close()", () => {
+  test("drains all links, and none can be opened any more", async () => {
+    const seen: string[] = [];
+    const { port } = await serve({}, (link) => link.onMessage((message) => void seen.push(String(message))));
+    const manager = manage();
+    const links = [0, 1, 2].map((i) => {
+      const link = manager.open({ port, host });
+      link.trySend(`message ${i}`);
+      return link;
+    });
+    const closing = manager.close();
+    expect(manager.close()).toBe(closing);
+    expect(await failure(() => manager.open({ port, host }))).toMatchObject({ code: "INVALID_STATE" });
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+    expect(seen.toSorted()).toEqual(["message 0", "message 1", "message 2"]);
+    expect(links.map(({ state }) => state)).toEqual(["closed", "closed", "closed"]);
+  });
+
+  test("says which link could not deliver what", async () => {
+    const manager = manage();
+    const link = manager.open({ port: await unusedPort(), host, reconnect: QUICK });
+    link.trySend("for nobody");
+    expect(await manager.close({ deadlineMs: 50 })).toEqual({
+      left: 1,
+      undelivered: [{ link, message: Buffer.from("for nobody"), delivery: "not-sent", position: undefined }],
+    });
+  });
+
+  test("without links, and by await using", async () => {
+    expect(await manage().close()).toEqual({ left: 0, undelivered: [] });
+    const { port, links } = await serve();
+    {
+      await using manager = new ConnectionManager();
+      const link = manager.open({ port, host });
+      await link.send("one");
+      await (await links.next()).receive();
+    }
+    expect(links.size).toBe(0);
+  });
+
+  test("a deadline that makes no sense is refused", async () => {
+    const { port } = await serve();
+    const manager = manage();
+    manager.open({ port, host });
+    expect(await failure(() => manager.close({ deadlineMs: -1 }))).toMatchObject({ code: "INVALID_OPTION" });
+    // And changes nothing.
+    manager.open({ port, host });
+  });
+});
+
+describe("the process", () => {
+  test("exits by itself after close()", { timeout: 20_000 }, async () => {
+    const { port } = await serve({}, echo);
+    const printed = await runToExit(`
+      const manager = new resplice.ConnectionManager({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
+      const link = manager.open({ port: ${port}, host: "127.0.0.1" });
+      await link.send("hello");
+      console.log(String(await link.receive()));
+      await manager.close();
+      console.log("closed");
+    `);
+    expect(printed).toBe("hello\nclosed");
+  });
+
+  test("exits by itself soon after close() has run out of time, offline", { timeout: 20_000 }, async () => {
+    const printed = await runToExit(`
+      const manager = new resplice.ConnectionManager();
+      const link = manager.open({ port: ${await unusedPort()}, host: "127.0.0.1" });
+      link.trySend("for nobody");
+      await new Promise((resolve) => link.once("state", resolve));
+      await manager.close({ deadlineMs: 50 });
+      const closedMs = performance.now();
+      process.on("exit", () => console.log(performance.now() - closedMs < 1_000 ? "soon" : "late"));
+    `);
+    expect(printed).toBe("soon");
+  });
+
+  test("stays alive for an open link, also while offline", { timeout: 20_000 }, async () => {
+    const port = await unusedPort();
+    const running = runToExit(`
+      const manager = new resplice.ConnectionManager();
+      const link = manager.open({ port: ${port}, host: "127.0.0.1" });
+      await link.connected();
+      console.log(link.state);
+      process.exit();
+    `);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    await serve({ port });
+    expect(await running).toBe("connected");
+  });
+});
+
+test("what the logger is told holds no secret and no credential", async () => {
+  const { lines, logger } = logKeeper();
+  const { port } = await serve({ authenticate: () => "someone", logger }, echo);
+  const relay = await relayTo(port);
+  const manager = manage({ logger, metricsIntervalMs: 20 });
+  const link = manager.open({ port: relay.port, host, reconnect: QUICK, credentials: "hunter2", openPayload: "pay10ad" });
+  await link.send("b0dy");
+  await receiveText(link);
+  relay.cut("rst");
+  await turned(link, "connected");
+  await eventually(() => expect(lines.some(({ event }) => event === "manager.metrics")).toBe(true));
+  link.trySend("l0st");
+  await link.close({ deadlineMs: 0 });
+  expect(lines.length).toBeGreaterThan(5);
+  for (const line of lines) {
+    const text = JSON.stringify(line);
+    for (const secret of ["hunter2", "pay10ad", "b0dy", "l0st"]) expect(text).not.toContain(secret);
+  }
+});

@@ -1,0 +1,119 @@
+import { describe, expect, test } from "vitest";
+import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
+import { ConnectionManager, GiB, type RespliceError } from "../../src/index.ts";
+
+function refusal(act: () => unknown): RespliceError {
+  try {
+    act();
+  } catch (error) {
+    return error as RespliceError;
+  }
+  throw new Error("nothing was thrown");
+}
+
+const open = (options: object) => resolveOpenOptions({ port: 1, ...options });
+
+test("the defaults", () => {
+  expect(open({})).toMatchObject({
+    tls: undefined,
+    reconnect: {
+      minDelayMs: 500,
+      maxDelayMs: 30_000,
+      resetAfterMs: 10_000,
+      maxAttempts: Infinity,
+      maxElapsedMs: Infinity,
+      shouldRetry: undefined,
+    },
+    credentials: "",
+    openPayload: Buffer.alloc(0),
+    whenSessionLost: "report",
+  });
+  expect(resolveManagerOptions({})).toEqual({
+    logger: undefined,
+    defaults: {},
+    maxDialsInFlight: 64,
+    maxDialsPerSecond: 200,
+    maxBufferBytes: GiB,
+    metricsIntervalMs: 60_000,
+  });
+});
+
+describe("open()", () => {
+  test.each<[string, object]>([
+    ["reconnect.minDelayMs", { reconnect: { minDelayMs: -1 } }],
+    ["reconnect.maxDelayMs", { reconnect: { maxDelayMs: 499 } }],
+    ["reconnect.maxDelayMs", { reconnect: { minDelayMs: 10, maxDelayMs: 9 } }],
+    ["reconnect.resetAfterMs", { reconnect: { resetAfterMs: 0 } }],
+    ["reconnect.maxAttempts", { reconnect: { maxAttempts: -1 } }],
+    ["reconnect.maxAttempts", { reconnect: { maxAttempts: 1.5 } }],
+    ["reconnect.maxElapsedMs", { reconnect: { maxElapsedMs: "1" } }],
+    ["reconnect.shouldRetry", { reconnect: { shouldRetry: true } }],
+    ["reconnect.maxRetries", { reconnect: { maxRetries: 1 } }],
+    ["whenSessionLost", { whenSessionLost: "retry" }],
+    ["openPayload", { openPayload: "x".repeat(4_097) }],
+    ["openPayload", { openPayload: 5 }],
+    ["openPayload", { openPayload: { a: 1 } }],
+    ["credentials", { credentials: "x".repeat(16_385) }],
+    ["credentials", { credentials: 5 }],
+    ["credentials", { credentials: { token: 1 } }],
+    ["tls", { tls: "yes" }],
+    ["tls", { tls: 1 }],
+    ["host", { host: 5 }],
+    ["retry", { retry: {} }],
+    ["Port", { Port: 7 }],
+    ["maxMessageBytes", { maxMessageBytes: 0 }],
+    ["queue.maxMessages", { queue: { maxMessages: 0 } }],
+  ])("%s of %j is refused", (name, options) => {
+    const error = refusal(() => open(options));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name } });
+    expect(error.option?.allowed).toEqual(expect.any(String));
+    expect(error.option).toHaveProperty("value");
+  });
+
+  test("tls with connect: the stream is the application's, so tls would silently not be used", () => {
+    const error = refusal(() => resolveOpenOptions({ connect: () => new Promise(() => {}), tls: true }));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+  });
+
+  test("no secret shows in a refusal", () => {
+    const secret = "s3cr3t".repeat(3_000);
+    const error = refusal(() => open({ credentials: secret }));
+    expect(JSON.stringify([error.message, error.option, error.stack])).not.toContain("s3cr3t");
+  });
+
+  test("tls: true means Node's defaults, false none", () => {
+    expect(open({ tls: true }).tls).toEqual({});
+    expect(open({ tls: false }).tls).toBeUndefined();
+    expect(open({ tls: { servername: "x" } }).tls).toEqual({ servername: "x" });
+  });
+
+  test("the largest that fit", () => {
+    expect(open({ openPayload: Buffer.alloc(4_096) }).openPayload).toHaveLength(4_096);
+    expect(open({ credentials: "é".repeat(8_192) }).credentials).toHaveLength(8_192);
+  });
+});
+
+describe("new ConnectionManager()", () => {
+  test.each<[string, object]>([
+    ["maxDialsInFlight", { maxDialsInFlight: 0 }],
+    ["maxDialsPerSecond", { maxDialsPerSecond: 0 }],
+    ["maxBufferBytes", { maxBufferBytes: -1 }],
+    ["metricsIntervalMs", { metricsIntervalMs: 2 ** 31 }],
+    ["logger", { logger: {} }],
+    ["logger", { logger: "pino" }],
+    ["defaults.port", { defaults: { port: 5 } }],
+    ["defaults.credentials", { defaults: { credentials: "x" } }],
+    ["loger", { loger: console }],
+  ])("%s of %j is refused", (name, options) => {
+    expect(refusal(() => new ConnectionManager(options))).toMatchObject({
+      code: "INVALID_OPTION",
+      option: { name },
+    });
+  });
+
+  test("defaults are checked when they are given", () => {
+    expect(refusal(() => new ConnectionManager({ defaults: { queue: { maxMessages: 0 } } }))).toMatchObject({
+      code: "INVALID_OPTION",
+    });
+  });
+});

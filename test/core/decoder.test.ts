@@ -1,0 +1,535 @@
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { MAX_POSITION, writePosition } from "../../src/core/bytes.ts";
+import { FrameDecoder, frameMask } from "../../src/core/decoder.ts";
+import {
+  DATA_ACK_NOW,
+  DATA_BLOCKED,
+  DATA_END_FINAL,
+  DATA_END_MOVED,
+  DATA_HEADER_BYTES,
+  encodeConfirm,
+  encodeDataHeader,
+  encodeGoaway,
+  encodeHello,
+  encodePositionsFrame,
+  encodeReady,
+  encodeRefuse,
+  encodeReset,
+  encodeToken,
+  encodeWelcome,
+  type Frame,
+  FRAME_HEADER_BYTES,
+  type FrameName,
+  FrameType,
+  type Hello,
+  MAX_ABORT_CODE_BYTES,
+  MAX_CREDENTIALS_BYTES,
+  MAX_DATA_BYTES,
+  MAX_OPEN_PAYLOAD_BYTES,
+  type Positions,
+  REFUSE_CODES,
+  type RefuseCode,
+  RESET_CODES,
+  type ResetCode,
+  type Welcome,
+} from "../../src/core/frames.ts";
+import { Collector, type Data, decoded, EVERY_FRAME } from "./support.ts";
+
+/** The largest frame that is gathered whole. */
+const MOST_HELD_BYTES = FRAME_HEADER_BYTES + 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES;
+
+const refuseCode = fc.constantFrom(...(Object.keys(REFUSE_CODES) as RefuseCode[]));
+const resetCode = fc.constantFrom(...(Object.keys(RESET_CODES) as ResetCode[]));
+
+// ── any frame there is ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A frame and its bytes. */
+interface Sample {
+  bytes: Buffer;
+  frame: Frame | Data;
+}
+
+const buffer = (least: number, most: number = least): fc.Arbitrary<Buffer> =>
+  fc.uint8Array({ minLength: least, maxLength: most }).map((bytes) => Buffer.from(bytes));
+const filled = (bytes: number): fc.Arbitrary<Buffer> => fc.nat({ max: 255 }).map((fill) => Buffer.alloc(bytes, fill));
+const id = buffer(16).map((bytes) => bytes.toString("hex"));
+const position = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32, MAX_POSITION));
+const uint32 = fc.oneof(fc.nat({ max: 0xffff_ffff }), fc.constantFrom(0, 0xffff_ffff));
+
+const positions: fc.Arbitrary<Positions> = fc
+  .record({ one: position, other: position, window: uint32, stop: fc.boolean(), done: fc.boolean() })
+  .map(({ one, other, window, stop, done }) => {
+    return { received: Math.max(one, other), accepted: Math.min(one, other), window, stop, done };
+  });
+
+const hello: fc.Arbitrary<Hello> = fc
+  .record({
+    version: fc.nat({ max: 255 }),
+    mode: fc.constantFrom("messages" as const, "bytes" as const),
+    resume: fc.boolean(),
+    sessionId: id,
+    incarnation: id,
+    generation: fc.record({ epoch: position, counter: position }),
+    instance: id,
+    positions,
+    maxMessageBytes: uint32,
+    secretOrProof: buffer(32),
+    fallback: fc.option(fc.record({ id, secret: buffer(32) }), { nil: undefined }),
+    credentials: fc.oneof(
+      { weight: 9, arbitrary: buffer(0, 40) },
+      { weight: 1, arbitrary: filled(MAX_CREDENTIALS_BYTES) },
+    ),
+    openPayload: fc.oneof(
+      { weight: 9, arbitrary: buffer(0, 40) },
+      { weight: 1, arbitrary: filled(MAX_OPEN_PAYLOAD_BYTES) },
+    ),
+  })
+  .map((given) => Object.assign(given, { fallback: given.resume ? given.fallback : undefined }));
+
+const welcome: fc.Arbitrary<Welcome> = fc.record({
+  result: fc.constantFrom("new" as const, "resumed" as const, "lost" as const),
+  incarnation: id,
+  nonce: buffer(16),
+  positions,
+  goaway: fc.boolean(),
+  maxMessageBytes: uint32,
+  resumeForMs: uint32,
+});
+
+const data = fc
+  .record({
+    offset: position.map((offset) => Math.min(offset, MAX_POSITION - MAX_DATA_BYTES - 1)),
+    bytes: fc.oneof({ weight: 9, arbitrary: buffer(0, 60) }, { weight: 1, arbitrary: filled(MAX_DATA_BYTES) }),
+    end: fc.constantFrom(0, DATA_END_FINAL, DATA_END_MOVED),
+    hints: fc.constantFrom(0, DATA_ACK_NOW, DATA_BLOCKED, DATA_ACK_NOW | DATA_BLOCKED),
+  })
+  .map(({ offset, bytes, end, hints }): Sample => {
+    const flags = bytes.length === 0 && end === 0 ? DATA_END_FINAL : end | hints;
+    const begin = encodeDataHeader(offset, bytes.length, flags);
+    return { bytes: Buffer.concat([begin, bytes]), frame: { type: "data", offset, bytes, flags } };
+  });
+
+/** At most 64 bytes of UTF-8. */
+const reason = fc
+  .string({ unit: "grapheme", maxLength: 12 })
+  .filter((text) => Buffer.byteLength(text) <= MAX_ABORT_CODE_BYTES);
+
+const sample: fc.Arbitrary<Sample> = fc.oneof(
+  { weight: 4, arbitrary: data },
+  hello.map((given) => {
+    const bytes = encodeHello("hello", given);
+    return { bytes, frame: { type: "hello" as const, hello: given, raw: bytes } };
+  }),
+  hello.map((given) => {
+    const standby = { ...given, resume: true, fallback: undefined };
+    const bytes = encodeHello("standby", standby);
+    return { bytes, frame: { type: "standby" as const, hello: standby, raw: bytes } };
+  }),
+  welcome.map((given) => ({ bytes: encodeWelcome(given), frame: { type: "welcome" as const, welcome: given } })),
+  fc.tuple(refuseCode, uint32).map(([code, retryAfterMs]) => ({
+    bytes: encodeRefuse(code, retryAfterMs),
+    frame: { type: "refuse" as const, code, retryAfterMs },
+  })),
+  buffer(32).map((mac) => ({ bytes: encodeConfirm(mac), frame: { type: "confirm" as const, mac } })),
+  fc.tuple(fc.constantFrom("ack" as const, "commit" as const), positions).map(([type, given]) => ({
+    bytes: encodePositionsFrame(type, given),
+    frame: { type, positions: given },
+  })),
+  fc.tuple(positions, fc.boolean()).map(([given, goaway]) => ({
+    bytes: encodePositionsFrame("committed", given, goaway),
+    frame: { type: "committed" as const, positions: given, goaway },
+  })),
+  fc.tuple(fc.constantFrom("ping" as const, "pong" as const), position).map(([type, token]) => ({
+    bytes: encodeToken(type, token),
+    frame: { type, token },
+  })),
+  fc.constant({ bytes: encodeReady(), frame: { type: "ready" as const } }),
+  uint32.map((deadlineMs) => ({ bytes: encodeGoaway(deadlineMs), frame: { type: "goaway" as const, deadlineMs } })),
+  fc.tuple(resetCode, position, reason).map(([code, accepted, text]) => ({
+    bytes: encodeReset(code, accepted, text),
+    frame: { type: "reset" as const, code, accepted, reason: text },
+  })),
+);
+
+/** Pieces of DATA that belong together as one: how they were cut is no business of the reader's. */
+function joined(seen: ReadonlyArray<Frame | Data>): Array<Frame | Data> {
+  const found: Array<Frame | Data> = [];
+  for (const event of seen) {
+    const last = found.at(-1);
+    const goesOn = event.type === "data" && last?.type === "data" && last.flags === 0;
+    if (goesOn && last.offset + last.bytes.length === event.offset) {
+      found[found.length - 1] = { ...event, offset: last.offset, bytes: Buffer.concat([last.bytes, event.bytes]) };
+    } else {
+      found.push(event);
+    }
+  }
+  return found;
+}
+
+/** Cuts `bytes` at the places that `cuts` names. */
+function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+  const at = [0, ...cuts.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
+  return at.slice(1).map((to, piece) => bytes.subarray(at[piece], to));
+}
+
+const cuts = fc.array(fc.nat(), { maxLength: 12 });
+
+let held: MockInstance<typeof Buffer.allocUnsafeSlow>;
+beforeEach(() => {
+  held = vi.spyOn(Buffer, "allocUnsafeSlow");
+});
+afterEach(() => {
+  held.mockRestore();
+});
+const mostHeld = (): number => Math.max(0, ...held.mock.calls.map(([bytes]) => bytes));
+
+// ── round trips ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test("every frame comes back as it was encoded", () => {
+  fc.assert(
+    fc.property(sample, ({ bytes, frame }) => {
+      expect(decoded(bytes)).toEqual([frame]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("however the stream is cut, the same frames come out, and what is held is bounded", () => {
+  fc.assert(
+    fc.property(fc.array(sample, { minLength: 1, maxLength: 6 }), cuts, (samples, places) => {
+      const decoder = new FrameDecoder(EVERY_FRAME);
+      const sink = new Collector();
+      for (const chunk of cut(Buffer.concat(samples.map(({ bytes }) => bytes)), places)) {
+        expect(decoder.push(chunk, sink)).toBeUndefined();
+      }
+      expect(joined(sink.seen)).toEqual(joined(samples.map(({ frame }) => frame)));
+    }),
+    { numRuns: 300 },
+  );
+  expect(mostHeld()).toBeGreaterThan(0);
+  expect(mostHeld()).toBeLessThanOrEqual(MOST_HELD_BYTES);
+});
+
+test("a stream that comes byte by byte gives the same frames", () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        sample.filter(({ bytes }) => bytes.length < 400),
+        { minLength: 1, maxLength: 6 },
+      ),
+      (samples) => {
+        const decoder = new FrameDecoder(EVERY_FRAME);
+        const sink = new Collector();
+        for (const byte of Buffer.concat(samples.map(({ bytes }) => bytes))) {
+          expect(decoder.push(Buffer.of(byte), sink)).toBeUndefined();
+        }
+        expect(joined(sink.seen)).toEqual(joined(samples.map(({ frame }) => frame)));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("a frame outlives the chunk it came in", () => {
+  fc.assert(
+    fc.property(sample, ({ bytes, frame }) => {
+      const chunk = Buffer.from(bytes);
+      const sink = new Collector();
+      new FrameDecoder(EVERY_FRAME).push(chunk, sink);
+      chunk.fill(0x55);
+      expect(sink.seen).toEqual([frame]);
+    }),
+  );
+});
+
+// ── DATA in pieces ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+describe("the body of DATA", () => {
+  test("is handed on piece by piece as it arrives, uncopied, with the flags at the last", () => {
+    const payload = Buffer.alloc(MAX_DATA_BYTES, "abcdefg");
+    const decoder = new FrameDecoder(frameMask("data"));
+    const pieces: Array<[number, Buffer, number]> = [];
+    const sink = { onFrame: () => {}, onData: (...piece: [number, Buffer, number]) => void pieces.push(piece) };
+    decoder.push(encodeDataHeader(1_000, payload.length, DATA_END_FINAL), sink);
+    expect(pieces).toEqual([]);
+    for (let at = 0; at < payload.length; at += 1_024) {
+      const chunk = payload.subarray(at, at + 1_024);
+      expect(decoder.push(chunk, sink)).toBeUndefined();
+      const [offset, bytes, flags] = pieces.at(-1) as [number, Buffer, number];
+      expect([offset, bytes.length, flags]).toEqual([
+        1_000 + at,
+        1_024,
+        at + 1_024 < payload.length ? 0 : DATA_END_FINAL,
+      ]);
+      expect([bytes.buffer, bytes.byteOffset]).toEqual([chunk.buffer, chunk.byteOffset]);
+    }
+    expect(pieces).toHaveLength(64);
+    expect(mostHeld()).toBe(0);
+  });
+
+  test("needs no more than its header to be here, and no more is held for it", () => {
+    const decoder = new FrameDecoder(frameMask("data"));
+    const sink = new Collector();
+    const bytes = Buffer.concat([encodeDataHeader(0, MAX_DATA_BYTES, 0), Buffer.of(1, 2)]);
+    for (const byte of bytes) decoder.push(Buffer.of(byte), sink);
+    expect(sink.seen).toHaveLength(2);
+    expect(mostHeld()).toBe(DATA_HEADER_BYTES);
+  });
+
+  test("may be missing where the frame is only an end", () => {
+    expect(decoded(encodeDataHeader(17, 0, DATA_END_MOVED))).toEqual([
+      { type: "data", offset: 17, bytes: Buffer.alloc(0), flags: DATA_END_MOVED },
+    ]);
+  });
+});
+
+// ── what is not a frame ───────────────────────────────────────────────────────────────────────────────────────────────
+
+test("arbitrary bytes give frames or a typed fault, never a throw, and hold a bounded amount", () => {
+  const change = fc.record({ at: fc.nat(), to: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 0x80, 0xff)) });
+  const damaged = fc
+    .tuple(fc.array(sample, { minLength: 1, maxLength: 3 }), fc.array(change, { maxLength: 4 }))
+    .map(([samples, changes]) => {
+      const bytes = Buffer.concat(samples.map((each) => each.bytes));
+      // Most of the damage is done where the lengths, flags and positions stand.
+      for (const { at, to } of changes) bytes[at % Math.min(bytes.length, at % 3 === 0 ? bytes.length : 48)] = to;
+      return bytes;
+    });
+  const headed = fc
+    .tuple(fc.nat({ max: 20 }), fc.nat({ max: 63 }), fc.nat({ max: 250 }), buffer(300))
+    .map(([type, flags, length, body]) => Buffer.concat([Buffer.of(type, flags, 0, 0, 0, 0, 0, length), body]));
+  const codes = new Set<string>();
+  fc.assert(
+    fc.property(fc.oneof(buffer(0, 100), damaged, headed), cuts, (bytes, places) => {
+      const decoder = new FrameDecoder(EVERY_FRAME);
+      const sink = new Collector();
+      let problem;
+      let seenAtFault = 0;
+      for (const chunk of cut(bytes, places)) {
+        const answer = decoder.push(chunk, sink);
+        if (problem === undefined) [problem, seenAtFault] = [answer, sink.seen.length];
+        else expect(answer).toBeUndefined();
+      }
+      if (problem === undefined) return;
+      codes.add(problem.code);
+      expect(["bad-frame", "oversized", "impossible-position"]).toContain(problem.code);
+      expect(problem.detail).not.toBe("");
+      expect(sink.seen).toHaveLength(seenAtFault);
+    }),
+    { numRuns: 1_000 },
+  );
+  expect([...codes].toSorted()).toEqual(["bad-frame", "impossible-position", "oversized"]);
+  expect(mostHeld()).toBeLessThanOrEqual(MOST_HELD_BYTES);
+});
+
+const A_HELLO: Hello = {
+  version: 1,
+  mode: "messages",
+  resume: true,
+  sessionId: "11".repeat(16),
+  incarnation: "22".repeat(16),
+  generation: { epoch: 1, counter: 2 },
+  instance: "33".repeat(16),
+  positions: { received: 5, accepted: 5, window: 100, stop: false, done: false },
+  maxMessageBytes: 1_000,
+  secretOrProof: Buffer.alloc(32, 4),
+  fallback: undefined,
+  credentials: Buffer.from("token"),
+  openPayload: Buffer.from("target"),
+};
+const A_WELCOME: Welcome = {
+  result: "resumed",
+  incarnation: "22".repeat(16),
+  nonce: Buffer.alloc(16, 5),
+  positions: A_HELLO.positions,
+  goaway: false,
+  maxMessageBytes: 1_000,
+  resumeForMs: 300_000,
+};
+const NOTHING_RECEIVED: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
+
+/** `frame` with the bytes at `at` replaced. */
+function patched(frame: Buffer, at: number, ...bytes: number[]): Buffer {
+  frame.set(bytes, at);
+  return frame;
+}
+
+function beyondLastPosition(frame: Buffer, at: number): Buffer {
+  return patched(frame, FRAME_HEADER_BYTES + at, 0, 0x20, 0, 0, 0, 0, 0, 0);
+}
+
+function withEnd(offset: number, flags: number): Buffer {
+  return encodeDataHeader(offset, 0, flags);
+}
+
+function header(type: number, flags: number, bytes: number): Buffer {
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES);
+  frame.set([type, flags]);
+  frame.writeUInt32BE(bytes, 4);
+  return frame;
+}
+
+describe("a frame is refused by its header alone", () => {
+  test.each<[string, Buffer, string]>([
+    ["reserved bits that are set", patched(encodeReady(), 2, 1), "bad-frame"],
+    ["reserved bits that are set in an extension", patched(header(0x80, 0, 0), 3, 1), "bad-frame"],
+    ["type 0", header(0, 0, 0), "bad-frame"],
+    ["an unknown type that may not be skipped", header(0x7f, 0, 0), "bad-frame"],
+    ["an extension too large to skip", header(0x80, 0, 65_537), "oversized"],
+    ["DATA of 4 GiB", header(FrameType.data, 0, 0xffff_ffff), "oversized"],
+    ["DATA one byte too large", header(FrameType.data, 0, 8 + MAX_DATA_BYTES + 1), "oversized"],
+    ["DATA too short for its offset", header(FrameType.data, 0, 7), "bad-frame"],
+    ["HELLO of 4 GiB", header(FrameType.hello, 0, 0xffff_ffff), "oversized"],
+    ["HELLO one byte too large", header(FrameType.hello, 0, MOST_HELD_BYTES - FRAME_HEADER_BYTES + 1), "oversized"],
+    ["HELLO too short", header(FrameType.hello, 0, 179), "bad-frame"],
+    ["WELCOME too short", header(FrameType.welcome, 0, 63), "bad-frame"],
+    ["CONFIRM with half a MAC", header(FrameType.confirm, 0, 16), "bad-frame"],
+    ["ACK too large", header(FrameType.ack, 0, 21), "oversized"],
+    ["READY with a body", header(FrameType.ready, 0, 1), "oversized"],
+    ["RESET with a reason above 64 bytes", header(FrameType.reset, 0, 12 + 65), "oversized"],
+    ["ACK with flags it has not", header(FrameType.ack, 4, 20), "bad-frame"],
+    ["DATA with flags it has not", header(FrameType.data, 16, 9), "bad-frame"],
+    ["STANDBY with a fallback", header(FrameType.standby, 16 | 32, 180), "bad-frame"],
+    ["PING with flags", header(FrameType.ping, 1, 8), "bad-frame"],
+  ])("%s", (_, bytes, code) => {
+    const sink = new Collector();
+    expect(new FrameDecoder(EVERY_FRAME).push(bytes.subarray(0, FRAME_HEADER_BYTES), sink)).toMatchObject({ code });
+    expect(sink.seen).toEqual([]);
+    expect(held).not.toHaveBeenCalled();
+  });
+
+  test("each frame that is not expected now, even if its header comes in two parts", () => {
+    for (const name of Object.keys(FrameType) as FrameName[]) {
+      const decoder = new FrameDecoder(EVERY_FRAME & ~frameMask(name));
+      const bytes = header(FrameType[name], 0, name === "data" ? 9 : 8);
+      expect(decoder.push(bytes.subarray(0, 3), new Collector())).toBeUndefined();
+      expect(decoder.push(bytes.subarray(3), new Collector())).toEqual({
+        code: "bad-frame",
+        detail: `unexpected ${name} frame`,
+      });
+    }
+    expect(mostHeld()).toBe(FRAME_HEADER_BYTES);
+  });
+});
+
+describe("a frame is refused by its body", () => {
+  test.each<[string, Buffer, string]>([
+    ["DATA that begins beyond 2^53", beyondLastPosition(withEnd(0, DATA_END_FINAL), 0), "impossible-position"],
+    ["DATA with two kinds of end", withEnd(0, DATA_END_FINAL | DATA_END_MOVED), "bad-frame"],
+    ["DATA with neither bytes nor an end", withEnd(0, DATA_ACK_NOW), "bad-frame"],
+    ["HELLO without its magic", patched(encodeHello("hello", A_HELLO), FRAME_HEADER_BYTES, 0x47), "bad-frame"],
+    ["HELLO of an unknown mode", patched(encodeHello("hello", A_HELLO), FRAME_HEADER_BYTES + 5, 2), "bad-frame"],
+    ["HELLO with reserved bits", patched(encodeHello("hello", A_HELLO), FRAME_HEADER_BYTES + 7, 1), "bad-frame"],
+    ["an epoch beyond 2^53", beyondLastPosition(encodeHello("hello", A_HELLO), 40), "bad-frame"],
+    ["a counter beyond 2^53", beyondLastPosition(encodeHello("hello", A_HELLO), 48), "bad-frame"],
+    ["HELLO that received beyond 2^53", beyondLastPosition(encodeHello("hello", A_HELLO), 72), "impossible-position"],
+    ["credentials that are announced too large", patched(encodeHello("hello", A_HELLO), 184, 0x40, 1), "oversized"],
+    ["an open payload that is announced too large", patched(encodeHello("hello", A_HELLO), 186, 0x10, 1), "oversized"],
+    ["credentials longer than the frame", patched(encodeHello("hello", A_HELLO), 185, 6), "bad-frame"],
+    ["credentials shorter than the frame", patched(encodeHello("hello", A_HELLO), 185, 4), "bad-frame"],
+    ["a fallback in an open", patched(encodeHello("hello", { ...A_HELLO, resume: false }), 1, 32), "bad-frame"],
+    ["WELCOME with an unknown result", patched(encodeWelcome(A_WELCOME), FRAME_HEADER_BYTES, 3), "bad-frame"],
+    ["WELCOME that accepted beyond 2^53", beyondLastPosition(encodeWelcome(A_WELCOME), 44), "impossible-position"],
+    [
+      "ACK that accepted more than it received",
+      patched(encodePositionsFrame("ack", NOTHING_RECEIVED), 23, 1),
+      "impossible-position",
+    ],
+    [
+      "COMMITTED that received beyond 2^53",
+      beyondLastPosition(encodePositionsFrame("committed", NOTHING_RECEIVED), 0),
+      "impossible-position",
+    ],
+    ["REFUSE without a reason that we know", patched(encodeRefuse("stale", 0), 11, 0), "bad-frame"],
+    ["RESET without a reason that we know", patched(encodeReset("aborted", 0, ""), 11, 5), "bad-frame"],
+    ["RESET that accepted beyond 2^53", beyondLastPosition(encodeReset("aborted", 0, ""), 4), "impossible-position"],
+    ["a token beyond 2^53", beyondLastPosition(encodeToken("ping", 0), 0), "bad-frame"],
+  ])("%s", (_, bytes, code) => {
+    const sink = new Collector();
+    const decoder = new FrameDecoder(EVERY_FRAME);
+    expect(decoder.push(bytes, sink)).toMatchObject({ code });
+    expect(decoder.push(encodeReady(), sink)).toBeUndefined();
+    expect(sink.seen).toEqual([]);
+  });
+});
+
+test("no fault repeats what the peer sent: secrets stay out of the logs", () => {
+  const secret = "53".repeat(32);
+  const bytes = encodeHello("hello", { ...A_HELLO, secretOrProof: Buffer.from(secret, "hex") });
+  for (const at of [0, 5, 7, 40, 48, 72, 80, 176, 178]) {
+    const damaged = Buffer.from(bytes);
+    writePosition(damaged, FRAME_HEADER_BYTES + at, MAX_POSITION);
+    const problem = new FrameDecoder(EVERY_FRAME).push(damaged, new Collector());
+    expect(problem?.detail ?? "").not.toMatch(/53{3}|SSS/u);
+  }
+});
+
+// ── the decoder as a whole ────────────────────────────────────────────────────────────────────────────────────────────
+
+test("an extension frame that we do not know is skipped, whatever its flags, and however it is cut", () => {
+  const extension = fc.tuple(fc.integer({ min: 0x80, max: 0xff }), fc.nat({ max: 255 }), buffer(0, 300));
+  fc.assert(
+    fc.property(fc.array(extension, { maxLength: 4 }), cuts, (extensions, places) => {
+      const bytes = extensions.flatMap(([type, flags, body]) => [header(type, flags, body.length), body]);
+      const decoder = new FrameDecoder(EVERY_FRAME);
+      const sink = new Collector();
+      for (const chunk of cut(Buffer.concat([encodeReady(), ...bytes, encodeToken("ping", 1)]), places)) {
+        expect(decoder.push(chunk, sink)).toBeUndefined();
+      }
+      expect(sink.seen).toEqual([{ type: "ready" }, { type: "ping", token: 1 }]);
+    }),
+  );
+  expect(mostHeld()).toBeLessThanOrEqual(FRAME_HEADER_BYTES + 8);
+});
+
+test("an extension as large as may be skipped is skipped", () => {
+  const bytes = Buffer.concat([header(0x90, 0, 65_536), Buffer.alloc(65_536, 0xff), encodeReady()]);
+  expect(decoded(bytes)).toEqual([{ type: "ready" }]);
+});
+
+test("what is expected may change between two frames of one chunk", () => {
+  const decoder = new FrameDecoder(frameMask("ready"));
+  const sink = new Collector();
+  const onFrame = (frame: Frame): void => {
+    sink.onFrame(frame);
+    decoder.expect = frameMask("ping");
+  };
+  const bytes = Buffer.concat([encodeReady(), encodeToken("ping", 3), encodeReady()]);
+  const problem = decoder.push(bytes, { onFrame, onData: () => {} });
+  expect(sink.seen).toEqual([{ type: "ready" }, { type: "ping", token: 3 }]);
+  expect(problem).toEqual({ code: "bad-frame", detail: "unexpected ready frame" });
+});
+
+test.each<["frame" | "piece", Buffer]>([
+  ["frame", encodeToken("ping", 1)],
+  ["piece", Buffer.concat([encodeDataHeader(0, 4, 0), Buffer.from("data")])],
+])("a reader that stops at a %s is given nothing more, neither of this chunk nor of a later one", (_, first) => {
+  const decoder = new FrameDecoder(EVERY_FRAME);
+  const sink = new Collector();
+  const stopping = {
+    onFrame: (frame: Frame) => {
+      sink.onFrame(frame);
+      decoder.stop();
+    },
+    onData: (...piece: [number, Buffer, number]) => {
+      sink.onData(...piece);
+      decoder.stop();
+    },
+  };
+  expect(decoder.push(Buffer.concat([first, encodeReady(), Buffer.alloc(50, 0xff)]), stopping)).toBeUndefined();
+  expect(decoder.push(encodeReady(), stopping)).toBeUndefined();
+  expect(sink.seen).toHaveLength(1);
+});
+
+test("frames before a bad one are handed out", () => {
+  const sink = new Collector();
+  const bytes = Buffer.concat([encodeReady(), encodeToken("pong", 9), header(0x33, 0, 0), encodeReady()]);
+  expect(new FrameDecoder(EVERY_FRAME).push(bytes, sink)).toMatchObject({ code: "bad-frame" });
+  expect(sink.seen).toEqual([{ type: "ready" }, { type: "pong", token: 9 }]);
+});
+
+test("a STANDBY says that we read no more, as a resume does", () => {
+  const closing = { ...A_HELLO, positions: { ...A_HELLO.positions, stop: true } };
+  expect(decoded(encodeHello("standby", closing))).toMatchObject([{ type: "standby", hello: closing }]);
+});

@@ -1,0 +1,276 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Mode } from "../../src/core/frames.ts";
+import { Log, PREFIX_BYTES } from "../../src/core/log.ts";
+
+/** What a log should be: all its bytes, and where each message stands. */
+class Model {
+  readonly mode: Mode;
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  readonly messages: Array<{ payload: Buffer; start: number; end: number }> = [];
+
+  constructor(mode: Mode) {
+    this.mode = mode;
+  }
+
+  get end(): number {
+    return this.bytes.length;
+  }
+
+  append(payload: Buffer): void {
+    const start = this.end;
+    const prefix = Buffer.alloc(this.mode === "messages" ? PREFIX_BYTES : 0);
+    if (this.mode === "messages") prefix.writeUInt32BE(payload.length);
+    this.bytes = Buffer.concat([this.bytes, prefix, payload]);
+    this.messages.push({ payload, start, end: this.end });
+  }
+}
+
+type Operation =
+  | { do: "append"; as: "copy" | "given" | "string"; payloadBytes: number; seed: number }
+  | { do: "read"; at: number; maxBytes: number }
+  | { do: "release"; at: number; where: "message" | "anywhere" };
+
+/** Around everything that the log treats apart: nothing, its blocks of 2 KiB to 64 KiB, and payloads kept by reference. */
+const payloadBytes = fc.oneof(
+  { weight: 4, arbitrary: fc.nat({ max: 100 }) },
+  { weight: 3, arbitrary: fc.integer({ min: 2_030, max: 2_060 }) },
+  { weight: 2, arbitrary: fc.integer({ min: 8_180, max: 8_200 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 60_000, max: 70_000 }) },
+);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("append" as const),
+      as: fc.constantFrom("copy" as const, "given" as const, "string" as const),
+      payloadBytes,
+      seed: fc.nat({ max: 255 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("read" as const),
+      at: fc.nat(),
+      maxBytes: fc.integer({ min: 1, max: 80_000 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("release" as const),
+      at: fc.nat(),
+      where: fc.constantFrom("message" as const, "anywhere" as const),
+    }),
+  },
+);
+
+/** Text of exactly so many bytes, some of its characters of two and four of them. */
+function text(bytes: number, seed: number): string {
+  const wide = seed % 2 === 0 && bytes >= 6 ? "é🔌" : "";
+  return wide + String.fromCodePoint(97 + (seed % 26)).repeat(bytes - Buffer.byteLength(wide));
+}
+
+function append(log: Log, model: Model, step: Extract<Operation, { do: "append" }>): void {
+  if (step.as === "string") {
+    const payload = text(step.payloadBytes, step.seed);
+    log.append(payload, step.payloadBytes, false);
+    model.append(Buffer.from(payload));
+    return;
+  }
+  // A view into the middle of a larger buffer, as a caller may well hand over.
+  const whole = Buffer.alloc(step.payloadBytes + 16, step.seed);
+  const payload = new Uint8Array(whole.buffer, whole.byteOffset + 8, step.payloadBytes);
+  for (let at = 0; at < payload.length; at += 97) payload[at] = at;
+  model.append(Buffer.from(payload));
+  log.append(payload, step.payloadBytes, step.as === "given");
+  if (step.as === "copy") whole.fill(0xdd);
+}
+
+function readAll(log: Log): Buffer {
+  const pieces: Buffer[] = [];
+  for (let at = log.start; at < log.end; at += pieces.at(-1)?.length ?? 0) pieces.push(log.read(at, Infinity));
+  return Buffer.concat(pieces);
+}
+
+test.each<Mode>(["messages", "bytes"])(
+  "whatever is appended, read and released, a log of %s is as it should be",
+  (mode) => {
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 1, maxLength: 25 }), (operations) => {
+        const log = new Log(mode);
+        const model = new Model(mode);
+        const views: Array<{ view: Buffer; at: number }> = [];
+        for (const step of operations) {
+          switch (step.do) {
+            case "append":
+              append(log, model, step);
+              break;
+            case "read": {
+              if (log.end === log.start) break;
+              const at = log.start + (step.at % (log.end - log.start));
+              const view = log.read(at, step.maxBytes);
+              expect(view.length).toBeGreaterThan(0);
+              expect(view.length).toBeLessThanOrEqual(step.maxBytes);
+              views.push({ view, at });
+              break;
+            }
+            case "release": {
+              const ends = [model.start, ...model.messages.map(({ end }) => end).filter((end) => end > model.start)];
+              const to =
+                step.where === "anywhere" ? step.at % (model.end + 1) : (ends[step.at % ends.length] as number);
+              log.release(to);
+              model.start = Math.max(model.start, to);
+              break;
+            }
+          }
+          expect([log.start, log.end]).toEqual([model.start, model.end]);
+          check(log, model);
+        }
+        // What sockets were handed stays what it was: blocks are not reused, nor written again below their end.
+        for (const { view, at } of views) expect(view.equals(model.bytes.subarray(at, at + view.length))).toBe(true);
+      }),
+      { numRuns: 80 },
+    );
+  },
+);
+
+/** Compares without `toEqual` where there may be much. */
+function check(log: Log, model: Model): void {
+  expect(readAll(log).equals(model.bytes.subarray(model.start))).toBe(true);
+  const messages = log.messages();
+  if (model.mode === "bytes") {
+    expect(Buffer.concat(messages.map(({ payload }) => payload)).equals(model.bytes.subarray(model.start))).toBe(true);
+    let at = model.start;
+    for (const { payload, start, end } of messages) {
+      expect([start, end]).toEqual([at, at + payload.length]);
+      at = end;
+    }
+    return;
+  }
+  const kept = model.messages.filter(({ start }) => start >= model.start);
+  expect(messages.map(({ start, end }) => [start, end])).toEqual(kept.map(({ start, end }) => [start, end]));
+  for (const [at, { payload }] of messages.entries()) {
+    expect(payload.equals(kept[at]?.payload as Buffer)).toBe(true);
+  }
+  expect(log.releasedMessages()).toBe(model.messages.length - kept.length);
+}
+
+describe("an acknowledgement in the middle of a message", () => {
+  test.each([1, 4, 5, 2_047, 2_048, 2_049, 10_003, 10_004])(
+    "at %d throws nothing, and what follows it is kept",
+    (at) => {
+      const log = new Log("messages");
+      log.append(Buffer.alloc(10_000, 1), 10_000, false);
+      log.append("next", 4, false);
+      log.release(at);
+      expect(log.messages()).toEqual([{ payload: Buffer.from("next"), start: 10_004, end: 10_012 }]);
+      expect(log.releasedMessages()).toBe(1);
+      expect(readAll(log)).toHaveLength(10_012 - at);
+    },
+  );
+
+  test("whose payload is kept by reference, and is the last, leaves no message", () => {
+    const log = new Log("messages");
+    log.append(Buffer.alloc(20_000, 1), 20_000, true);
+    log.release(10_000);
+    expect(log.messages()).toEqual([]);
+    expect(log.releasedMessages()).toBe(1);
+    log.append("next", 4, false);
+    expect(log.messages()).toMatchObject([{ start: 20_004, end: 20_012 }]);
+  });
+});
+
+describe("memory", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test("a large payload that is given away is not copied", () => {
+    const log = new Log("messages");
+    const payload = Buffer.alloc(8_192, "x");
+    log.append(payload, payload.length, true);
+    const read = log.read(PREFIX_BYTES, Infinity);
+    expect([read.buffer, read.byteOffset, read.length]).toEqual([payload.buffer, payload.byteOffset, 8_192]);
+  });
+
+  test.each<[string, number, boolean]>([
+    ["not given away", 8_192, false],
+    ["small, though given away", 8_191, true],
+  ])("a payload that is %s is copied: its owner may use the buffer again", (_, bytes, given) => {
+    const log = new Log("messages");
+    const payload = Buffer.alloc(bytes, "x");
+    log.append(payload, bytes, given);
+    payload.fill("y");
+    expect(log.messages()).toEqual([{ payload: Buffer.alloc(bytes, "x"), start: 0, end: PREFIX_BYTES + bytes }]);
+  });
+
+  test("what is reported is the application's own: it shares no memory with the log", () => {
+    for (const mode of ["messages", "bytes"] as const) {
+      const log = new Log(mode);
+      log.append(Buffer.alloc(9_000, "x"), 9_000, true);
+      log.append("short", 5, false);
+      for (const { payload } of log.messages()) payload.fill(0);
+      expect(log.messages().map(({ payload }) => payload[0])).toEqual([120, 115]);
+    }
+  });
+
+  test("an idle link holds nothing, and begins small again however much it has sent", () => {
+    const allocated = vi.spyOn(Buffer, "allocUnsafeSlow");
+    const log = new Log("bytes");
+    log.append(Buffer.alloc(200_000), 200_000, false);
+    expect(allocated.mock.calls.map(([bytes]) => bytes)).toEqual([
+      2_048, 4_096, 8_192, 16_384, 32_768, 65_536, 65_536, 65_536,
+    ]);
+    log.release(log.end);
+    allocated.mockClear();
+    expect(log.messages()).toEqual([]);
+    log.append("again", 5, false);
+    expect(allocated.mock.calls).toEqual([[2_048]]);
+  });
+
+  test("messages that follow each other share a block", () => {
+    const allocated = vi.spyOn(Buffer, "allocUnsafeSlow");
+    const log = new Log("messages");
+    for (let message = 0; message < 100; message++) log.append("0123456789", 10, false);
+    expect(allocated).toHaveBeenCalledTimes(1);
+    expect(log.read(0, Infinity)).toHaveLength(1_400);
+  });
+});
+
+test("what is not in the log cannot be read: that is a mistake of ours, and throws", () => {
+  const log = new Log("bytes");
+  expect(() => log.read(0, 1)).toThrow(RangeError);
+  log.append("0123456789", 10, false);
+  expect(() => log.read(10, 1)).toThrow("position 10 is not in the log [0, 10)");
+  log.release(10);
+  expect(() => log.read(9, 1)).toThrow(RangeError);
+});
+
+test("releasing what was released before changes nothing", () => {
+  const log = new Log("messages");
+  log.append("first", 5, false);
+  log.append("second", 6, false);
+  log.release(9);
+  log.release(0);
+  log.release(9);
+  expect(log.messages()).toEqual([{ payload: Buffer.from("second"), start: 9, end: 19 }]);
+  expect(log.releasedMessages()).toBe(1);
+});
+
+test("a message takes its length and its bytes, a byte stream only the bytes", () => {
+  expect(new Log("messages").encodedBytes(10)).toBe(14);
+  expect(new Log("bytes").encodedBytes(10)).toBe(10);
+});
+
+test("an empty message is a message", () => {
+  const log = new Log("messages");
+  log.append("", 0, false);
+  log.append(Buffer.alloc(0), 0, true);
+  expect(log.messages()).toEqual([
+    { payload: Buffer.alloc(0), start: 0, end: 4 },
+    { payload: Buffer.alloc(0), start: 4, end: 8 },
+  ]);
+});

@@ -1,0 +1,388 @@
+import { describe, expect, test } from "vitest";
+import {
+  DATA_ACK_NOW,
+  DATA_BLOCKED,
+  DATA_END_FINAL,
+  DATA_END_MOVED,
+  DATA_HEADER_BYTES,
+  MAX_DATA_BYTES,
+  type Mode,
+} from "../../src/core/frames.ts";
+import { Sender } from "../../src/core/sender.ts";
+import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { CountingBudget, decodedData } from "./support.ts";
+
+describe("what is written", () => {
+  test("goes from where the connection began, in frames of at most 64 KiB", () => {
+    const { sender, write, take } = sending("bytes");
+    take(200_000);
+    const frames = write();
+    expect(frames.map(({ offset, bytes }) => [offset, bytes.length])).toEqual([
+      [0, MAX_DATA_BYTES],
+      [MAX_DATA_BYTES, MAX_DATA_BYTES],
+      [2 * MAX_DATA_BYTES, MAX_DATA_BYTES],
+      [3 * MAX_DATA_BYTES, 200_000 - 3 * MAX_DATA_BYTES],
+    ]);
+    expect([sender.sentNow, sender.highestSent]).toEqual([200_000, 200_000]);
+  });
+
+  test("is at most what the connection has room for, and the answer says how much it was", () => {
+    const { sender, allowance, flight, take } = sending("bytes");
+    take(1_000);
+    const out: Buffer[] = [];
+    expect(sender.write(out, 300, allowance, flight, 0)).toBe(300);
+    expect(Buffer.concat(out)).toHaveLength(DATA_HEADER_BYTES + 300);
+    expect(sender.write(out, 5_000, allowance, flight, 0)).toBe(700);
+    expect(sender.write(out, 5_000, allowance, flight, 0)).toBe(0);
+    expect(decodedData(out).map(({ offset }) => offset)).toEqual([0, 300]);
+  });
+
+  test("is nothing before a connection has brought credit, not even what was taken first", () => {
+    const sender = new Sender("messages");
+    sender.take("early", 5, false);
+    const { acked, sentNow, highestSent, limit, peerReceived } = sender;
+    expect([acked, sentNow, highestSent, limit, peerReceived]).toEqual([0, 0, 0, 0, 0]);
+    const { allowance, flight } = sending("messages");
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(sender.undelivered()).toMatchObject([{ delivery: "not-sent" }]);
+  });
+
+  test("is nothing when there is nothing", () => {
+    const { sender, allowance, flight, write } = sending("messages");
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(write()).toEqual([]);
+  });
+
+  test("holds messages with their lengths, an empty one too; an empty piece of a byte stream is nothing", () => {
+    const messages = sending("messages");
+    messages.sender.take("", 0, false);
+    messages.sender.take("two", 3, false);
+    expect(messages.write().map(({ bytes }) => bytes.toString("hex"))).toEqual(["000000000000000374776f"]);
+    const bytes = sending("bytes");
+    bytes.sender.take("", 0, false);
+    expect(bytes.sender.queuedMessages).toBe(0);
+    expect(bytes.write()).toEqual([]);
+  });
+});
+
+describe("credit", () => {
+  test("is never exceeded, and the frame that uses it up says that more is waiting", () => {
+    const { sender, allowance, flight, write, take } = sending("bytes", { limit: 250 });
+    take(1_000);
+    expect(write(100).map(({ flags }) => flags)).toEqual([0]);
+    expect(write().map(({ offset, bytes, flags }) => [offset, bytes.length, flags])).toEqual([
+      [100, 150, DATA_BLOCKED],
+    ]);
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(write()).toEqual([]);
+    sender.limit = 251;
+    expect(write()).toHaveLength(1);
+  });
+
+  test("that is just enough asks for nothing", () => {
+    const { write, take } = sending("bytes", { limit: 250 });
+    take(250);
+    expect(write().map(({ flags }) => flags)).toEqual([0]);
+  });
+
+  test("given anew by a resume replaces what was given before, and below what was received it means to wait", () => {
+    const { sender, allowance, flight, write, take } = sending("bytes", { limit: 500 });
+    take(1_000);
+    write();
+    sender.restart(500, 300);
+    expect(sender.limit).toBe(300);
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(write()).toEqual([]);
+    expect(sender.sentNow).toBe(500);
+  });
+});
+
+describe("what is in flight", () => {
+  test("is bounded by what the peer has reported received", () => {
+    const { sender, flight, write, take } = sending("bytes", { flightBytes: 100 });
+    take(1_000);
+    expect(write()[0]?.bytes).toHaveLength(100);
+    expect(write()).toEqual([]);
+    sender.peerReceived = 40;
+    expect(write()[0]?.bytes).toHaveLength(40);
+    expect(flight.limitBytes).toBe(100);
+  });
+
+  test("counts anew on a new connection", () => {
+    const { sender, write, take } = sending("bytes", { flightBytes: 100 });
+    take(1_000);
+    write();
+    sender.restart(30, Infinity);
+    expect(write().map(({ offset, bytes }) => [offset, bytes.length])).toEqual([[30, 100]]);
+  });
+});
+
+describe("the log's allowance", () => {
+  test("grows when it alone is in the way, and bounds what is written and not acked when it cannot", () => {
+    const budget = new CountingBudget(300);
+    const { sender, allowance, write, take } = sending("bytes", { allowance: new Allowance(100, 100, 1_000, budget) });
+    take(1_000);
+    expect(write()[0]?.bytes).toHaveLength(400);
+    expect([allowance.size, budget.taken]).toEqual([400, 300]);
+    sender.onAccepted(150);
+    expect(write()[0]?.bytes).toHaveLength(150);
+  });
+
+  test("does not grow for a peer that has given no credit for it", () => {
+    const { allowance, write, take } = sending("bytes", {
+      allowance: new Allowance(100, 100, 1_000, new CountingBudget()),
+      limit: 100,
+    });
+    take(1_000);
+    write();
+    expect(allowance.size).toBe(100);
+  });
+
+  test.fails("that was used up to its last byte grows as well when more is taken", () => {
+    const { sender, allowance, flight, write, take } = sending("bytes", {
+      allowance: new Allowance(100, 100, 1_000, new CountingBudget()),
+    });
+    take(100);
+    write();
+    take(50);
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(true);
+    expect(write()[0]?.bytes).toHaveLength(50);
+  });
+});
+
+describe("the end of the direction", () => {
+  test.each<["final" | "moved", number]>([
+    ["final", DATA_END_FINAL],
+    ["moved", DATA_END_MOVED],
+  ])("that is %s goes with the last bytes and takes one position", (kind, flag) => {
+    const { sender, allowance, flight, write, take } = sending("bytes");
+    take(100_000);
+    sender.end(kind);
+    expect(write().map(({ bytes, flags }) => [bytes.length, flags])).toEqual([
+      [MAX_DATA_BYTES, 0],
+      [100_000 - MAX_DATA_BYTES, flag],
+    ]);
+    expect([sender.sentNow, sender.highestSent, sender.finalPosition]).toEqual([100_001, 100_001, 100_001]);
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(write()).toEqual([]);
+  });
+
+  test("goes by itself when everything was written before, and needs no credit", () => {
+    const { sender, allowance, flight, write, take } = sending("bytes", { limit: 10 });
+    take(10);
+    write();
+    sender.end("final");
+    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(true);
+    expect(write()).toEqual([{ type: "data", offset: 10, bytes: Buffer.alloc(0), flags: DATA_END_FINAL }]);
+    expect(sender.sentNow).toBe(11);
+  });
+
+  test("waits for the bytes before it", () => {
+    const { sender, write, take } = sending("bytes", { limit: 10 });
+    take(11);
+    sender.end("final");
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_BLOCKED]);
+    expect(write()).toEqual([]);
+    sender.limit = 11;
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_END_FINAL]);
+  });
+
+  test("is resent like a byte where the peer has all bytes but not it", () => {
+    const { sender, write, take } = sending("bytes");
+    take(10);
+    sender.end("moved");
+    write();
+    sender.restart(10, Infinity);
+    expect(write()).toEqual([{ type: "data", offset: 10, bytes: Buffer.alloc(0), flags: DATA_END_MOVED }]);
+    sender.restart(11, Infinity);
+    expect(write()).toEqual([]);
+  });
+
+  test("is acked only by the position after it", () => {
+    const { sender, write, take } = sending("bytes");
+    take(10);
+    sender.end("final");
+    write();
+    sender.onAccepted(10);
+    expect([sender.endAcked, sender.unackedBytes]).toEqual([false, 0]);
+    sender.onAccepted(11);
+    expect([sender.endAcked, sender.acked]).toEqual([true, 11]);
+  });
+
+  test("keeps its first kind", () => {
+    const { sender } = sending("bytes");
+    sender.end("moved");
+    sender.end("final");
+    expect(sender.endKind).toBe("moved");
+  });
+});
+
+describe("asking for an ACK now", () => {
+  test("marks the frame that holds the last byte taken until then, again if it is sent again", () => {
+    const { sender, write, take } = sending("bytes");
+    take(MAX_DATA_BYTES + 10);
+    sender.askForAck();
+    take(MAX_DATA_BYTES);
+    expect(write().map(({ flags }) => flags)).toEqual([0, DATA_ACK_NOW, 0]);
+    sender.restart(MAX_DATA_BYTES, Infinity);
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW, 0]);
+  });
+
+  test("is not done unless asked for", () => {
+    const { write, take } = sending("bytes");
+    take(10);
+    expect(write().map(({ flags }) => flags)).toEqual([0]);
+  });
+});
+
+describe("a new connection", () => {
+  test("goes on from what the peer has, and the highest position ever written stays", () => {
+    const { sender, write, take } = sending("bytes");
+    take(100);
+    write();
+    sender.onAccepted(20);
+    sender.restart(60, Infinity);
+    expect([sender.acked, sender.sentNow, sender.peerReceived, sender.highestSent]).toEqual([20, 60, 60, 100]);
+    expect(write(10).map(({ offset, bytes }) => [offset, bytes.length])).toEqual([[60, 10]]);
+    expect(sender.highestSent).toBe(100);
+  });
+
+  test("whose late statement is below what was acked goes on from what was acked", () => {
+    const { sender, write, take } = sending("bytes");
+    take(100);
+    write();
+    sender.onAccepted(80);
+    sender.restart(50, Infinity);
+    expect(write().map(({ offset, bytes }) => [offset, bytes.length])).toEqual([[80, 20]]);
+  });
+
+  test("need not carry what turns out to be accepted", () => {
+    const { sender, write, take } = sending("bytes");
+    take(100);
+    write();
+    sender.restart(10, Infinity);
+    sender.onAccepted(70);
+    expect(write().map(({ offset }) => offset)).toEqual([70]);
+  });
+
+  test("sends the same bytes at the same positions", () => {
+    const { sender, write } = sending("messages");
+    for (let n = 0; n < 50; n++) sender.take(`message ${n}`, Buffer.byteLength(`message ${n}`), false);
+    const once = Buffer.concat(write().map(({ bytes }) => bytes));
+    sender.onAccepted(13);
+    sender.restart(201, Infinity);
+    expect(Buffer.concat(write().map(({ bytes }) => bytes))).toEqual(once.subarray(201));
+  });
+});
+
+describe("an acknowledgement", () => {
+  test("lets go of what it covers, and never goes back", () => {
+    const { sender, write, take } = sending("bytes");
+    take(100);
+    write();
+    sender.onAccepted(60);
+    sender.onAccepted(30);
+    expect([sender.acked, sender.log.start, sender.unackedBytes]).toEqual([60, 60, 40]);
+  });
+});
+
+describe("the queue", () => {
+  test("is what was never written on any connection", () => {
+    const { sender, write } = sending("messages");
+    for (let n = 0; n < 5; n++) sender.take("0123456789", 10, false);
+    expect([sender.queuedMessages, sender.queuedBytes]).toEqual([5, 70]);
+    write(15);
+    expect([sender.queuedMessages, sender.queuedBytes]).toEqual([3, 55]);
+    sender.restart(0, Infinity);
+    expect([sender.queuedMessages, sender.queuedBytes]).toEqual([3, 55]);
+    write();
+    expect([sender.queuedMessages, sender.queuedBytes]).toEqual([0, 0]);
+    sender.end("final");
+    write();
+    expect([sender.queuedMessages, sender.queuedBytes]).toEqual([0, 0]);
+  });
+
+  test("counts right through many thousand messages, taken and written in turn", () => {
+    const { sender, write } = sending("messages");
+    let taken = 0;
+    for (let round = 0; round < 60; round++) {
+      for (let n = 0; n < 100; n++, taken++) sender.take("0123456789", 10, false);
+      write(14 * 70);
+      expect(sender.queuedMessages).toBe(taken - 70 * (round + 1));
+    }
+    write();
+    expect(sender.queuedMessages).toBe(0);
+  });
+});
+
+describe("a report", () => {
+  test("a message of which a piece was written may have arrived, one that was never written has not been sent", () => {
+    const { sender, write } = sending("messages");
+    for (const text of ["one", "two", "three"]) sender.take(text, text.length, false);
+    write(10);
+    sender.onAccepted(7);
+    expect(sender.undelivered()).toEqual([
+      { message: Buffer.from("two"), delivery: "maybe", position: 14, end: 14 },
+      { message: Buffer.from("three"), delivery: "not-sent", position: undefined, end: 23 },
+    ]);
+  });
+
+  test("a message that was written up to its first byte, exclusively, has not been sent", () => {
+    const { sender, write } = sending("messages");
+    for (const text of ["one", "two"]) sender.take(text, text.length, false);
+    write(7);
+    expect(sender.undelivered().map(({ delivery }) => delivery)).toEqual(["maybe", "not-sent"]);
+  });
+
+  test("a message carried from a session in which it was written may have arrived, wherever this session stands", () => {
+    const { sender } = sending("messages");
+    sender.take("carried", 7, true);
+    sender.carriedWritten = sender.log.end;
+    sender.take("fresh", 5, false);
+    expect(sender.undelivered()).toMatchObject([
+      { delivery: "maybe", position: undefined },
+      { delivery: "not-sent", position: undefined },
+    ]);
+  });
+
+  test("stays when a new connection begins below what was written", () => {
+    const { sender, write } = sending("messages");
+    sender.take("one", 3, false);
+    write();
+    sender.restart(0, 0);
+    expect(sender.undelivered()).toMatchObject([{ delivery: "maybe" }]);
+  });
+
+  test("a byte stream reports what is left of its pieces: one that was written in part may have arrived", () => {
+    const { sender, write, take } = sending("bytes");
+    take(10);
+    write(4);
+    sender.onAccepted(2);
+    expect(sender.undelivered()).toEqual([{ message: Buffer.alloc(8, "b"), delivery: "maybe", position: 10, end: 10 }]);
+  });
+});
+
+/** A sender on a connection with plenty of everything, except what is named. */
+function sending(
+  mode: Mode,
+  options: { limit?: number; flightBytes?: number; allowance?: Allowance } = {},
+): {
+  sender: Sender;
+  allowance: Allowance;
+  flight: Flight;
+  write: (maxBytes?: number) => ReturnType<typeof decodedData>;
+  take: (bytes: number) => void;
+} {
+  const sender = new Sender(mode);
+  const plenty = 16 * 1_048_576;
+  const allowance = options.allowance ?? new Allowance(plenty, plenty, plenty, new CountingBudget());
+  const flight = new Flight(new RoundTrip());
+  flight.limitBytes = options.flightBytes ?? plenty;
+  sender.restart(0, options.limit ?? plenty);
+  const write = (maxBytes = plenty): ReturnType<typeof decodedData> => {
+    const out: Buffer[] = [];
+    sender.write(out, maxBytes, allowance, flight, 0);
+    return decodedData(out);
+  };
+  return { sender, allowance, flight, write, take: (bytes) => sender.take(Buffer.alloc(bytes, "b"), bytes, false) };
+}

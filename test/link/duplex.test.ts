@@ -1,0 +1,260 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import net from "node:net";
+import { Duplex, PassThrough, Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { describe, expect, test } from "vitest";
+import { KiB, type LinkOptions, MiB, type OpenOptions } from "../../src/index.ts";
+import { eventually, failure, isPending, pair, type Pair, rawServer, turned } from "../support.ts";
+
+interface Streams extends Pair {
+  near: Duplex;
+  far: Duplex;
+}
+
+async function streams(options: OpenOptions & LinkOptions = {}): Promise<Streams> {
+  const both = await pair({ ...options, mode: "bytes" }, { ...options, mode: "bytes" } as LinkOptions);
+  const [near, far] = [both.client.duplex(), both.server.duplex()];
+  for (const stream of [near, far]) stream.on("error", () => {});
+  return { ...both, near, far };
+}
+
+/** Everything that is read. (An async iterator, as in node:stream/consumers, would destroy the stream at its end.) */
+async function buffer(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  await once(stream, "end");
+  return Buffer.concat(chunks);
+}
+
+const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
+test("8 MiB both ways at once through pipeline(), with cuts", { timeout: 20_000 }, async () => {
+  const { near, far, relay, client, server } = await streams({ allowHalfOpen: true });
+  const up = randomBytes(8 * MiB);
+  const down = randomBytes(8 * MiB);
+  const timer = setInterval(() => relay.cut("rst"), 50);
+  const [gotUp, gotDown] = await Promise.all([
+    buffer(far),
+    buffer(near),
+    pipeline(Readable.from(chunksOf(up)), near, { end: true }),
+    pipeline(Readable.from(chunksOf(down)), far, { end: true }),
+  ]).finally(() => clearInterval(timer));
+  expect(digest(gotUp)).toBe(digest(up));
+  expect(digest(gotDown)).toBe(digest(down));
+  expect(await client.closed).toEqual({ undelivered: [] });
+  expect(await server.closed).toEqual({ undelivered: [] });
+});
+
+test("pipeline() resolves only when the peer has read everything", async () => {
+  const { near, far } = await streams();
+  const done = pipeline(Readable.from([Buffer.alloc(100_000, 1)]), near);
+  expect(await isPending(done, 50)).toBe(true);
+  expect(await buffer(far)).toHaveLength(100_000);
+  await done;
+});
+
+test("strings, empty chunks, and chunks larger than the queue", async () => {
+  const { near, far } = await streams({ queue: { maxBytes: 1_000 } });
+  const read = buffer(far);
+  near.write("é");
+  near.write("");
+  near.write(Buffer.alloc(0));
+  near.end(Buffer.alloc(10_000, 7));
+  const bytes = await read;
+  expect(bytes).toHaveLength(10_002);
+  expect(bytes.subarray(0, 2).toString()).toBe("é");
+});
+
+describe("backpressure", () => {
+  test("a reader that does not read stops the writer", async () => {
+    const { near, far } = await streams({
+      queue: { maxBytes: 64 * KiB },
+      window: { minBytes: 64 * KiB, maxBytes: 64 * KiB },
+    });
+    let written = 0;
+    const source = new Readable({
+      read() {
+        written += 16 * KiB;
+        this.push(written > 8 * MiB ? null : Buffer.alloc(16 * KiB));
+      },
+    });
+    const done = pipeline(source, near);
+    await turnsUntilSteady(() => written);
+    expect(written).toBeLessThan(1 * MiB);
+    expect((await buffer(far)).length).toBe(8 * MiB);
+    await done;
+  });
+
+  test("write() says false, and 'drain' comes", async () => {
+    const { near, far } = await streams({
+      queue: { maxBytes: 64 * KiB },
+      window: { minBytes: 64 * KiB, maxBytes: 64 * KiB },
+    });
+    let writes = 0;
+    while (near.write(Buffer.alloc(16 * KiB)) && writes < 100) {
+      writes++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(writes).toBeLessThan(100);
+    const drained = once(near, "drain");
+    far.resume();
+    await drained;
+  });
+
+  test("what was read from the stream is accepted, what is in it is not yet", async () => {
+    const { client, near, far } = await streams();
+    near.write("abc");
+    const flushed = client.flush();
+    expect(await isPending(flushed, 30)).toBe(true);
+    await once(far, "readable");
+    expect(String(far.read())).toBe("abc");
+    far.read();
+    await flushed;
+  });
+});
+
+describe("ending", () => {
+  test("end() ends the peer's readable side; its own goes on with allowHalfOpen", async () => {
+    const { near, far, client, server } = await streams({ allowHalfOpen: true });
+    near.end("question");
+    expect(String(await buffer(far))).toBe("question");
+    expect(far.writableEnded).toBe(false);
+    far.write("answer, ");
+    far.end("in two");
+    expect(String(await buffer(near))).toBe("answer, in two");
+    expect(await client.closed).toEqual({ undelivered: [] });
+    expect(await server.closed).toEqual({ undelivered: [] });
+  });
+
+  test("without allowHalfOpen the peer's end ends this direction too", async () => {
+    const { near, far, client, server } = await streams();
+    near.end("bye");
+    expect(String(await buffer(far))).toBe("bye");
+    near.resume();
+    await Promise.all([once(near, "close"), client.closed, server.closed]);
+    expect(far.writableEnded).toBe(true);
+    expect((await client.closed).error).toBeUndefined();
+    expect((await server.closed).error).toBeUndefined();
+  });
+
+  test("destroy() aborts: the peer's stream fails", async () => {
+    const { near, far, client, server } = await streams();
+    near.write("on its way");
+    const failed = once(far, "error") as Promise<[Error & { code: string }]>;
+    far.resume();
+    near.destroy();
+    const [error] = await failed;
+    expect(error.code).toBe("PEER_ABORTED");
+    expect((await server.closed).error).toMatchObject({ code: "PEER_ABORTED", peerCode: "stream-destroyed" });
+    expect((await client.closed).error).toBeUndefined();
+    expect(near.destroyed).toBe(true);
+  });
+
+  test("a pipeline() that fails destroys both", async () => {
+    const { near, server } = await streams();
+    const broken = new Readable({
+      read() {
+        this.destroy(new Error("mine"));
+      },
+    });
+    await expect(pipeline(broken, near)).rejects.toThrow("mine");
+    expect((await server.closed).error).toMatchObject({ code: "PEER_ABORTED" });
+  });
+
+  test("the link's abort() and its lost session destroy the stream, with the error", async () => {
+    const one = await streams();
+    one.near.resume();
+    one.client.abort();
+    await eventually(() => expect(one.near.destroyed || one.near.readableEnded).toBe(true));
+
+    const two = await streams();
+    const written = failure(
+      new Promise((_, reject) => {
+        two.near.on("error", reject);
+      }),
+    );
+    two.near.resume();
+    two.server.abort("why");
+    expect(await written).toMatchObject({ code: "PEER_ABORTED", peerCode: "why" });
+  });
+
+  test("what was written and not accepted fails with its callback when the link ends", async () => {
+    const { near, server, relay, client } = await streams({ queue: { maxBytes: 1_000 } });
+    relay.refuse();
+    relay.cut("rst");
+    await turned(client, "reconnecting");
+    const written = new Promise((resolve) => {
+      near.write(Buffer.alloc(5_000), resolve);
+    });
+    void server.closed;
+    client.abort();
+    expect(await written).toMatchObject({ code: "LINK_ENDED" });
+  });
+});
+
+test("it is one stream for each link, and its only consumer", async () => {
+  const { client, near } = await streams();
+  expect(client.duplex()).toBe(near);
+  expect(await failure(client.receive())).toMatchObject({ code: "CONSUMER_BUSY" });
+  const other = await pair({ mode: "bytes" }, { mode: "bytes" });
+  other.client.onMessage(() => {});
+  expect(await failure(() => other.client.duplex())).toMatchObject({ code: "CONSUMER_BUSY" });
+});
+
+test('needs mode "bytes"', async () => {
+  const { client } = await pair();
+  expect(await failure(() => client.duplex())).toMatchObject({ code: "NOT_SUPPORTED" });
+});
+
+test('mode "bytes" without a Duplex: chunks are joined and split at will, the bytes in order', async () => {
+  const { client, server } = await pair({ mode: "bytes" }, { mode: "bytes" });
+  const sent = randomBytes(300_000);
+  for (let at = 0; at < sent.length; at += 7_777) await client.send(sent.subarray(at, at + 7_777));
+  client.end();
+  const chunks: Buffer[] = [];
+  for await (const chunk of server) chunks.push(chunk);
+  expect(Buffer.concat(chunks).equals(sent)).toBe(true);
+});
+
+test("a tunnel: net.Socket to net.Socket through a link", async () => {
+  const target = await rawServer((socket) => void pipeline(socket, socket).catch(() => {}));
+  const { near, far } = await streams({ allowHalfOpen: true });
+  const out = net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true });
+  const tunnel = pipeline(far, out, far);
+  const payload = randomBytes(1 * MiB);
+  const got = buffer(near);
+  near.end(payload);
+  expect(digest(await got)).toBe(digest(payload));
+  await tunnel;
+});
+
+test("it is a Duplex that node:stream takes for one", async () => {
+  const { near, far } = await streams();
+  expect(near).toBeInstanceOf(Duplex);
+  const upper = new PassThrough({ encoding: "utf8" });
+  const collected: string[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _, callback) {
+      collected.push(String(chunk));
+      callback();
+    },
+  });
+  const done = pipeline(far, upper, sink);
+  near.end("abc");
+  await done;
+  expect(collected.join("")).toBe("abc");
+});
+
+function* chunksOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 50_000) yield bytes.subarray(at, at + 50_000);
+}
+
+async function turnsUntilSteady(read: () => number): Promise<void> {
+  for (let before = -1, same = 0; same < 50;) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const now = read();
+    same = now === before ? same + 1 : 0;
+    before = now;
+  }
+}

@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { RespliceError } from "../../src/index.ts";
+import type { Outcome } from "../../src/core/link-events.ts";
+import { attemptError, invalidOption, outcomeError, replacedError } from "../../src/link/errors.ts";
+
+test("an error says its code, and what may be tried again", () => {
+  const cause = new Error("inner");
+  const error = new RespliceError("OVERLOADED", "too many", { cause, retryAfterMs: 5 });
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({ name: "RespliceError", code: "OVERLOADED", message: "too many", cause });
+  expect(error).toMatchObject({ retryable: true, retryAfterMs: 5 });
+  expect(new RespliceError("GAVE_UP", "").retryable).toBe(false);
+  expect(new RespliceError("GAVE_UP", "", { retryable: true }).retryable).toBe(true);
+  expect(new RespliceError("ABORTED", "").name).toBe("AbortError");
+  expect("cause" in new RespliceError("GAVE_UP", "")).toBe(false);
+});
+
+test("an option that is not valid", () => {
+  const error = invalidOption("queue.maxBytes", "a lot", "an integer");
+  expect(error).toMatchObject({
+    code: "INVALID_OPTION",
+    message: 'option queue.maxBytes is "a lot"; allowed: an integer',
+    option: { name: "queue.maxBytes", value: "a lot", allowed: "an integer" },
+  });
+});
+
+test.each([Object.create(null), Symbol("x"), { toString: () => 5n }, () => {}, [1, [2]], null, undefined, 5n])(
+  "an option that is not valid can be anything at all",
+  (value: unknown) => {
+    expect(invalidOption("host", value, "a name")).toMatchObject({ code: "INVALID_OPTION", option: { value } });
+  },
+);
+
+test("how a link ended", () => {
+  const codes: Record<Outcome, string | undefined> = {
+    closed: undefined,
+    aborted: undefined,
+    "session-lost": "SESSION_LOST",
+    expired: "SESSION_EXPIRED",
+    "taken-over": "TAKEN_OVER",
+    "authentication-refused": "AUTHENTICATION_REFUSED",
+    mismatch: "PROTOCOL_MISMATCH",
+    "protocol-error": "PROTOCOL_ERROR",
+    "peer-aborted": "PEER_ABORTED",
+    "peer-handler-failed": "SESSION_LOST",
+    "peer-close-timeout": "PEER_ABORTED",
+    "handler-failed": "HANDLER_FAILED",
+    "close-timeout": "CLOSE_TIMEOUT",
+    "gave-up": "GAVE_UP",
+  };
+  for (const [outcome, code] of Object.entries(codes)) {
+    const error = outcomeError(outcome as Outcome, "detail", "quota");
+    expect(error?.code, outcome).toBe(code);
+    expect(error?.retryable ?? false, outcome).toBe(false);
+  }
+  expect(outcomeError("peer-aborted", "", "quota")).toMatchObject({ peerCode: "quota" });
+  expect(outcomeError("peer-handler-failed", "", "")?.cause).toMatchObject({ code: "HANDLER_FAILED" });
+});
+
+test("why an attempt failed", () => {
+  expect(attemptError("overloaded", 500, undefined)).toMatchObject({
+    code: "OVERLOADED",
+    retryable: true,
+    retryAfterMs: 500,
+  });
+  expect(attemptError("authentication-unavailable", 0, undefined)).toMatchObject({ retryAfterMs: undefined });
+  expect(attemptError("authentication", 0, undefined)).toMatchObject({ retryable: false });
+  expect(attemptError("ECONNRESET", 0, undefined)).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+  expect(attemptError("bad-frame", 0, { code: "bad-frame", detail: "what?" })).toMatchObject({
+    code: "CONNECT_FAILED",
+    message: expect.stringContaining("what?"),
+  });
+});
+
+test("what became of a message", () => {
+  expect(replacedError("session-lost", "maybe")).toMatchObject({ code: "SESSION_LOST", delivery: "maybe" });
+  expect(replacedError("too-large", "not-sent")).toMatchObject({ code: "MESSAGE_TOO_LARGE", delivery: "not-sent" });
+});

@@ -1,0 +1,225 @@
+/** An application at one end of a link: it sends numbered messages at its own pace, and checks what it gets. */
+import type { LinkCore } from "../../src/core/link-core.ts";
+import type { Outcome } from "../../src/core/link-events.ts";
+import type { UndeliveredEntry } from "../../src/core/sender.ts";
+import { type Session, windowFloorBytes } from "../../src/core/session.ts";
+import type { SimProcess } from "./process.ts";
+import { check, type Stage } from "./stage.ts";
+
+export class End {
+  readonly name: string;
+  readonly core: LinkCore;
+  /** How much of what this end wants to say was taken; a message that is too large counts, and is never heard of. */
+  taken = 0;
+  readonly tooLarge = new Set<number>();
+  /** The next number of the peer that may arrive; lower ones were handed out or reported. */
+  expected = 0;
+  readonly handed: number[] = [];
+  readonly reported: Array<{ number: number; delivery: string }> = [];
+  outcome: Outcome | undefined;
+  paused = false;
+  /** Bytes mode: how much was taken and handed. */
+  bytesTaken = 0;
+  bytesHanded = 0;
+  readonly #process: SimProcess;
+  readonly #stage: Stage;
+  readonly #wants: number;
+  readonly #ends: boolean;
+  #thinksUntilMs = 0;
+  #consumesFromMs = 0;
+  /** By session: where the message that was handed out last ended. */
+  readonly #positions = new Map<string, number>();
+  /** Handed out and not accepted, with manual acceptance. */
+  #held: Array<{ session: Session; position: number }> = [];
+
+  constructor(process: SimProcess, core: LinkCore, wants: number, ends: boolean) {
+    this.name = process.name;
+    this.core = core;
+    this.#process = process;
+    this.#stage = process.stage;
+    this.#wants = wants;
+    this.#ends = ends;
+  }
+
+  get allTaken(): boolean {
+    return this.taken >= this.#wants;
+  }
+
+  /** Sends and reads what it can. */
+  run(): void {
+    this.#send();
+    this.#read();
+    this.#acceptHeld();
+  }
+
+  // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #send(): void {
+    const { core } = this;
+    const { clock, options, random, healed } = this.#stage;
+    while (!this.allTaken && !core.sendingEnded && clock.nowMs >= this.#thinksUntilMs) {
+      if (!this.#take()) return;
+      if (options.thinkMs > 0 && !healed) {
+        const thoughtMs = 2 * options.thinkMs * random();
+        this.#thinksUntilMs = clock.nowMs + thoughtMs;
+        this.#process.later(thoughtMs, () => {});
+      }
+    }
+    if (options.staysOpen && !healed) return;
+    // Who is told of the end ends too, when it has said what it wants to.
+    const { inDone, peerStopped } = core.session;
+    const ends = peerStopped || (this.allTaken && (this.#ends || inDone));
+    if (ends && core.session.sender.endKind === "none") core.end();
+  }
+
+  #take(): boolean {
+    const { core, taken } = this;
+    const { mode, payloadBytes } = this.#stage.options;
+    const size = payloadSize(taken, payloadBytes);
+    if (mode === "messages" && size > core.maxMessageBytes) {
+      this.tooLarge.add(taken);
+    } else {
+      if (!core.hasRoom(size)) return false;
+      const payload = mode === "bytes" ? streamPiece(this.bytesTaken, size) : encodeMessage(taken, size);
+      if (taken % 7 === 0) core.session.sender.askForAck();
+      core.take(payload, size, taken % 5 === 0);
+      // Whoever gives a payload to be copied may change it at once.
+      if (taken % 5 !== 0) payload.fill(0xee);
+      this.bytesTaken += size;
+    }
+    this.taken++;
+    return true;
+  }
+
+  // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #read(): void {
+    const { core } = this;
+    const { clock, options, random } = this.#stage;
+    while (!this.paused && clock.nowMs >= this.#consumesFromMs) {
+      const { session } = core;
+      const message = core.next();
+      if (message === undefined) return;
+      if (options.mode === "bytes") this.#checkBytes(message);
+      else this.#checkMessage(message);
+      const position = session.receiver.handed;
+      const before = this.#positions.get(session.keys.id) ?? 0;
+      check(position > before, () => `${this.name}: position ${position} after ${before}`);
+      this.#positions.set(session.keys.id, position);
+      if (options.lag > 0) {
+        this.#held.push({ session, position });
+      } else if (options.consumerMs === 0) {
+        core.accept(position);
+        continue;
+      }
+      const pauseMs = 2 * options.consumerMs * random();
+      this.#consumesFromMs = clock.nowMs + pauseMs;
+      if (pauseMs === 0) continue;
+      this.#process.later(pauseMs, () => {
+        // The consumer comes back: it has accepted what it held, and reads on.
+        if (core.session === session && options.lag === 0) core.accept(position);
+      });
+    }
+  }
+
+  /** By hand, and late: the last ones when the peer has ended, or when the faults are over. */
+  #acceptHeld(): void {
+    const { core } = this;
+    const { lag } = this.#stage.options;
+    while (this.#held.length > (this.#stage.healed || core.session.receiver.endReached ? 0 : lag)) {
+      const { session, position } = this.#held.shift() as { session: Session; position: number };
+      if (core.session === session) core.accept(position);
+    }
+  }
+
+  #checkMessage(message: Buffer): void {
+    const { options } = this.#stage;
+    const number = message.readUInt32BE(0);
+    const sent = encodeMessage(number, payloadSize(number, options.payloadBytes));
+    check(message.equals(sent), () => `${this.name}: message ${number} is corrupt`);
+    const repeats = options.whenSessionLost === "resend" && number < this.expected;
+    check(number >= this.expected || repeats, () => `${this.name}: message ${number} again, expected ${this.expected}`);
+    this.handed.push(number);
+    this.expected = Math.max(this.expected, number + 1);
+    this.#stage.count("handed");
+  }
+
+  #checkBytes(bytes: Buffer): void {
+    const sent = streamPiece(this.bytesHanded, bytes.length);
+    check(bytes.equals(sent), () => `${this.name}: bytes from ${this.bytesHanded} are wrong`);
+    this.bytesHanded += bytes.length;
+  }
+
+  report(entries: UndeliveredEntry[]): void {
+    const { mode, payloadBytes } = this.#stage.options;
+    if (mode === "bytes") return;
+    for (const { message, delivery } of entries) {
+      const number = message.readUInt32BE(0);
+      const sent = encodeMessage(number, payloadSize(number, payloadBytes));
+      check(message.equals(sent), () => `${this.name}: reported message ${number} is corrupt`);
+      this.reported.push({ number, delivery });
+      this.#stage.count(`reported ${delivery}`);
+    }
+  }
+
+  // ── what must hold after every step ─────────────────────────────────────────────────────────────────────────────
+
+  checkBounds(): void {
+    const { options } = this.#stage;
+    const { queue, window, maxMessageBytes } = options;
+    const { sender, receiver, logAllowance } = this.core.session;
+    check(
+      sender.log.start <= sender.acked && sender.acked <= sender.highestSent && sender.sentNow <= sender.highestSent,
+      () => `${this.name}: acked ${sender.acked}, sent ${sender.sentNow}, highest ${sender.highestSent}`,
+    );
+    check(
+      receiver.accepted <= receiver.received && receiver.readableBytes >= 0,
+      () => `${this.name}: accepted ${receiver.accepted}, handed ${receiver.handed}, received ${receiver.received}`,
+    );
+    const written = Math.min(sender.highestSent, sender.log.end) - sender.log.start;
+    check(written <= logAllowance.most, () => `${this.name}: ${written} bytes in the log`);
+    // What is sent again in a new session was in the log of the old one, and waits beside the queue.
+    if (sender.carriedWritten === 0) {
+      check(sender.queuedBytes <= queue.maxBytes, () => `${this.name}: ${sender.queuedBytes} bytes queued`);
+      check(sender.queuedMessages <= queue.maxMessages, () => `${this.name}: ${sender.queuedMessages} messages queued`);
+    }
+    const floor = windowFloorBytes({
+      mode: options.mode,
+      maxMessageBytes: Math.max(maxMessageBytes.client, maxMessageBytes.server),
+      maxBatchBytes: options.lag * (options.payloadBytes + 4),
+    });
+    check(
+      receiver.stopped || receiver.unacceptedBytes <= Math.max(floor, window.maxBytes),
+      () => `${this.name}: ${receiver.unacceptedBytes} bytes unaccepted`,
+    );
+  }
+
+  describe(): string {
+    const { sender, receiver, phase } = this.core.session;
+    return (
+      `${this.name}: ${phase} ${this.core.adopted === undefined ? "offline" : "online"} taken ${this.taken}/${this.#wants} ` +
+      `acked ${sender.acked} sent ${sender.sentNow} high ${sender.highestSent} limit ${sender.limit} end ${sender.log.end} ` +
+      `${sender.endKind} | received ${receiver.received} handed ${receiver.handed} accepted ${receiver.accepted} ` +
+      `grant ${receiver.grant} ${receiver.endKind} outcome ${this.outcome}`
+    );
+  }
+}
+
+function payloadSize(number: number, payloadBytes: number): number {
+  return 4 + ((number * 7_919) % Math.max(1, payloadBytes - 3));
+}
+
+function encodeMessage(number: number, bytes: number): Buffer {
+  const message = Buffer.alloc(bytes, number & 0xff);
+  message.writeUInt32BE(number, 0);
+  return message;
+}
+
+/** A byte stream that repeats itself only after 64 KiB. */
+const STREAM_PERIOD = 65_536;
+const STREAM = Buffer.from(Array.from({ length: 2 * STREAM_PERIOD }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
+
+function streamPiece(position: number, bytes: number): Buffer {
+  const from = position % STREAM_PERIOD;
+  return Buffer.from(STREAM.subarray(from, from + bytes));
+}

@@ -1,0 +1,159 @@
+/**
+ * A process with its connections and one event loop. While the loop is blocked nothing in it runs; what happens to it
+ * meanwhile waits, and is found after the timers, which Node runs first.
+ */
+import type { SimSocket } from "../../src/testing/network.ts";
+import type { Stage } from "./stage.ts";
+
+export abstract class SimProcess {
+  readonly stage: Stage;
+  readonly name: string;
+  protected readonly sockets = new Map<number, SimSocket>();
+  #blocked = false;
+  #waiting: Array<() => void> = [];
+  /** Which life of the process this is: what was begun in an earlier one is dropped. */
+  #life = 0;
+  #pumping = false;
+  #again = false;
+  #wake: () => void = () => {};
+  #wakeMs = Infinity;
+
+  constructor(stage: Stage, name: string) {
+    this.stage = stage;
+    this.name = name;
+  }
+
+  /** Does everything that can be done now, the core's outputs included. */
+  protected abstract step(): void;
+  protected abstract get nextTimeoutMs(): number;
+  protected abstract tick(): void;
+  protected abstract receive(channel: number, chunk: Buffer): void;
+  protected abstract connectionClosed(channel: number, reason: string): void;
+  protected abstract transmit(channel: number, roomBytes: number): Buffer[];
+
+  // ── the event loop ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Something happens to this process. */
+  input(what: () => void): void {
+    if (this.#blocked) {
+      this.#waiting.push(what);
+      return;
+    }
+    what();
+    this.pump();
+  }
+
+  later(ms: number, what: () => void): void {
+    const life = this.#life;
+    this.stage.clock.schedule(ms, () => {
+      if (this.#life === life) this.input(what);
+    });
+  }
+
+  block(ms: number): void {
+    if (this.#blocked) return;
+    this.#blocked = true;
+    const life = this.#life;
+    this.stage.clock.schedule(ms, () => {
+      if (this.#life === life) this.unblock();
+    });
+  }
+
+  unblock(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (this.stage.clock.nowMs >= this.#wakeMs) this.#onWake();
+    for (const what of this.#waiting.splice(0)) this.input(what);
+  }
+
+  pump(): void {
+    if (this.#blocked) return;
+    if (this.#pumping) {
+      this.#again = true;
+      return;
+    }
+    this.#pumping = true;
+    do {
+      this.#again = false;
+      this.step();
+    } while (this.#again);
+    this.#pumping = false;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const dueMs = this.nextTimeoutMs;
+    if (dueMs === this.#wakeMs) return;
+    this.#wake();
+    this.#wakeMs = dueMs;
+    if (dueMs === Infinity) return;
+    const { clock } = this.stage;
+    this.#wake = clock.schedule(dueMs - clock.nowMs, () => {
+      if (!this.#blocked) this.#onWake();
+    });
+  }
+
+  #onWake(): void {
+    this.#wakeMs = Infinity;
+    this.tick();
+    this.pump();
+  }
+
+  /** Dies and forgets everything. */
+  protected die(): void {
+    this.#life++;
+    this.#waiting = [];
+    this.#blocked = false;
+    this.#wake();
+    this.#wakeMs = Infinity;
+    for (const socket of this.sockets.values()) socket.destroy();
+    this.sockets.clear();
+  }
+
+  // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Answers the channel that the core is to know it by. */
+  protected addSocket(socket: SimSocket): number {
+    const channel = this.stage.newChannel(socket.wire);
+    this.sockets.set(channel, socket);
+    const input = (what: () => void): void => {
+      if (this.sockets.has(channel)) this.input(() => this.sockets.has(channel) && what());
+    };
+    socket.events = {
+      onData: (chunk) => input(() => this.receive(channel, chunk)),
+      onClose: (reason) =>
+        input(() => {
+          this.sockets.delete(channel);
+          this.connectionClosed(channel, reason);
+        }),
+      onDrain: () => input(() => {}),
+    };
+    return channel;
+  }
+
+  /** The core has said so, and hears no more of it. */
+  protected closeSocket(channel: number, last: readonly Buffer[] | undefined): void {
+    const socket = this.sockets.get(channel);
+    this.sockets.delete(channel);
+    if (last === undefined) {
+      socket?.destroy();
+      return;
+    }
+    for (const bytes of last) socket?.write(bytes);
+    socket?.end();
+  }
+
+  protected transmitAll(): void {
+    for (const [channel, socket] of this.sockets) {
+      for (let room = socket.roomBytes; room > 0; room = socket.roomBytes) {
+        const out = this.transmit(channel, room);
+        if (out.length === 0) break;
+        this.write(channel, socket, Buffer.concat(out));
+      }
+    }
+  }
+
+  protected write(_channel: number, socket: SimSocket, bytes: Buffer): void {
+    socket.write(bytes);
+  }
+}

@@ -1,0 +1,106 @@
+/** Who is no part of the link, and what they write to a server, or answer to a client. */
+import {
+  encodeConfirm,
+  encodeHello,
+  encodePositionsFrame,
+  encodeRefuse,
+  encodeToken,
+  type Hello,
+} from "../../src/core/frames.ts";
+import type { SimSocket } from "../../src/testing/network.ts";
+import type { Flight } from "./stage.ts";
+import type { World } from "./world.ts";
+
+type Random = () => number;
+
+/** Says again, on a connection of its own, what a client once wrote: as a frame that is late, or as somebody who listened. */
+export function replay(world: World, address: string): void {
+  const { overheard, random } = world;
+  const flight = overheard[Math.floor(random() * overheard.length)];
+  if (flight !== undefined) visit(world, address, takeSome(flight, random));
+}
+
+function takeSome({ bytes }: Flight, random: Random): Buffer[] {
+  return random() < 0.5 ? [...bytes] : bytes.slice(0, 1 + Math.floor(random() * bytes.length));
+}
+
+/** Writes what no client would. */
+export function pester(world: World, address: string): void {
+  const { random } = world;
+  const bytes = nonsense(world);
+  visit(world, address, random() < 0.3 ? [bytes, noise(random)] : [bytes]);
+}
+
+/** Speaks first, or what it hears, or nothing: a server of another kind that listens where ours did. */
+export function answerOddly(socket: SimSocket, random: Random): void {
+  const dice = random();
+  if (dice < 0.2) socket.end();
+  else if (dice < 0.4) socket.write(noise(random));
+  else if (dice < 0.5) socket.write(encodeToken("ping", 7));
+  else if (dice < 0.6) socket.write(encodePositionsFrame("committed", NOTHING));
+  else if (dice < 0.7) socket.write(encodeRefuse("overloaded", 10));
+  else if (dice < 0.9) socket.events.onData = (chunk) => socket.write(chunk);
+}
+
+function visit(world: World, address: string, bytes: readonly Buffer[]): void {
+  const { network, random, clock } = world;
+  network.dial(
+    address,
+    (socket) => {
+      world.beware(socket.wire);
+      const pauseMs = random() < 0.5 ? 0 : 200;
+      for (const [n, piece] of bytes.entries()) clock.schedule(n * pauseMs * random(), () => socket.write(piece));
+      clock.schedule(20_000 * random() ** 2, () => socket.destroy());
+    },
+    () => {},
+  );
+}
+
+const NOTHING = { received: 0, accepted: 0, window: 0, stop: false, done: false };
+
+function noise(random: Random): Buffer {
+  return Buffer.from(Array.from({ length: 1 + Math.floor(200 * random()) }, () => Math.floor(256 * random())));
+}
+
+function nonsense(world: World): Buffer {
+  const { random } = world;
+  const { session, sessionKnown: isKnown } = world.client.core;
+  const hello: Hello = {
+    version: 1,
+    mode: world.options.mode,
+    resume: true,
+    sessionId: session.keys.id,
+    incarnation: session.incarnation,
+    generation: { epoch: 1 + Math.floor(2 * random()), counter: Math.floor(100 * random()) },
+    instance: "22".repeat(16),
+    positions: NOTHING,
+    maxMessageBytes: 1_000,
+    secretOrProof: Buffer.alloc(32, Math.floor(256 * random())),
+    fallback: undefined,
+    credentials: Buffer.from(["let me in", "I am Mallory", "you know me"][Math.floor(3 * random())] as string),
+    openPayload: Buffer.from("hello"),
+  };
+  const kinds: Array<() => Buffer> = [
+    () => noise(random),
+    () => encodeToken("ping", 1),
+    () => encodePositionsFrame("ack", NOTHING),
+    () => encodePositionsFrame("commit", NOTHING),
+    () => encodeConfirm(Buffer.alloc(32)),
+    // Somebody else's session, without its secret.
+    () => encodeHello("hello", hello),
+    () => encodeHello("standby", hello),
+    () => encodeHello("hello", { ...hello, resume: false, sessionId: isKnown ? session.keys.id : "55".repeat(16) }),
+    // A session of its own that it cannot or will not confirm.
+    () => encodeHello("hello", { ...hello, resume: false, sessionId: "33".repeat(16) }),
+    () =>
+      Buffer.concat([
+        encodeHello("hello", { ...hello, resume: false, sessionId: "44".repeat(16) }),
+        encodeConfirm(Buffer.alloc(32)),
+      ]),
+    () => encodeHello("hello", { ...hello, version: 9 }),
+    () => encodeHello("hello", { ...hello, mode: hello.mode === "bytes" ? "messages" : "bytes" }),
+    // A beginning.
+    () => encodeHello("hello", hello).subarray(0, 1 + Math.floor(100 * random())),
+  ];
+  return (kinds[Math.floor(random() * kinds.length)] as () => Buffer)();
+}

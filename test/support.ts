@@ -1,0 +1,369 @@
+/** What the tests of the shell share: links over real sockets on loopback, closed when the test is over. */
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, onTestFinished } from "vitest";
+import {
+  ConnectionManager,
+  type ConnectionManagerOptions,
+  type Link,
+  type LinkEvents,
+  type LinkState,
+  type Logger,
+  type OpenOptions,
+  RespliceError,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+  type StateChange,
+} from "../src/index.ts";
+import type { Clock, Timer } from "../src/link/ports.ts";
+import { faultRelay, type FaultRelay } from "../src/testing/index.ts";
+
+/** Fast enough for a test, and still jittered. */
+export const QUICK = { minDelayMs: 5, maxDelayMs: 20 };
+/** Notices a black hole within a third of a second. */
+export const WATCHFUL = { pingAfterMs: 100, suspectAfterMs: 200 };
+
+/** Things that arrive one after the other, for whoever waits for the next. */
+export class Arrivals<T> {
+  readonly #here: T[] = [];
+  readonly #waiting: Array<(value: T) => void> = [];
+
+  put(value: T): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#here.push(value);
+    else waiting(value);
+  }
+
+  next(): Promise<T> {
+    const value = this.#here.shift();
+    if (value !== undefined) return Promise.resolve(value);
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  get size(): number {
+    return this.#here.length;
+  }
+}
+
+export interface Served {
+  supervisor: ServerSupervisor;
+  port: number;
+  /** Links in the order in which they were opened. */
+  links: Arrivals<Link>;
+}
+
+/** A server whose links wait in `links`, or are served by `handler`. */
+export async function serve(
+  options: Partial<ServerSupervisorOptions> = {},
+  handler?: (link: Link) => void | Promise<void>,
+): Promise<Served> {
+  const where = options.path === undefined ? { port: 0, host: "127.0.0.1" } : {};
+  const supervisor = new ServerSupervisor({ ...where, ...options });
+  const links = new Arrivals<Link>();
+  supervisor.serve((link) => {
+    links.put(link);
+    return handler?.(link);
+  });
+  const { port } = await supervisor.listen();
+  // Not awaited: it waits a second for a client that has just gone without a word.
+  onTestFinished(() => void supervisor.close({ deadlineMs: 0 }));
+  return { supervisor, port, links };
+}
+
+export function manage(options: ConnectionManagerOptions = {}): ConnectionManager {
+  const manager = new ConnectionManager(options);
+  onTestFinished(() => void manager.close({ deadlineMs: 0 }));
+  return manager;
+}
+
+/** A client link to `port` on loopback. */
+export function openTo(port: number, options: OpenOptions = {}): Link {
+  return manage().open({ port, host: "127.0.0.1", reconnect: QUICK, ...options });
+}
+
+export async function relayTo(port: number): Promise<FaultRelay> {
+  const relay = await faultRelay({ port });
+  onTestFinished(() => relay.close());
+  return relay;
+}
+
+export interface Pair extends Served {
+  client: Link;
+  server: Link;
+  relay: FaultRelay;
+  manager: ConnectionManager;
+}
+
+/** A link with both its ends, through a relay that can do harm. */
+export async function pair(
+  clientOptions: OpenOptions = {},
+  serverOptions: Partial<ServerSupervisorOptions> = {},
+): Promise<Pair> {
+  const served = await serve(serverOptions);
+  const relay = await relayTo(served.port);
+  const manager = manage();
+  const client = manager.open({ port: relay.port, host: "127.0.0.1", reconnect: QUICK, ...clientOptions });
+  await client.connected();
+  return { ...served, relay, manager, client, server: await served.links.next() };
+}
+
+/** Both ends have heard of each other: until then a client that suspects its connection drops it, and resumes. */
+export async function acquaint({ client, server }: Pair): Promise<void> {
+  const accepted = client.send("hello", { until: "accepted" });
+  await server.receive();
+  await accepted;
+}
+
+/** An echo server's handler. */
+export async function echo(link: Link): Promise<void> {
+  for await (const message of link) await link.send(message);
+}
+
+/** The next event of this name. */
+export function heard<E extends keyof LinkEvents>(link: Link, name: E): Promise<LinkEvents[E][0]> {
+  return new Promise((resolve) => {
+    link.once(name, (...args) => resolve(args[0]));
+  });
+}
+
+/** The next change to this state. */
+export function turned<S extends LinkState>(link: Link, to: S): Promise<Extract<StateChange, { to: S }>> {
+  return new Promise((resolve) => {
+    const onState = (change: StateChange): void => {
+      if (change.to !== to) return;
+      link.off("state", onState);
+      resolve(change as Extract<StateChange, { to: S }>);
+    };
+    link.on("state", onState);
+  });
+}
+
+export async function receiveText(link: Link): Promise<string | null> {
+  const message = await link.receive();
+  return message === null ? null : String(message);
+}
+
+/** Everything that a link receives, as text, until its peer ends. */
+export async function receiveAll(link: Link): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const message of link) texts.push(String(message));
+  return texts;
+}
+
+/** The RespliceError that `act` throws or rejects with. */
+export async function failure(act: (() => unknown) | Promise<unknown>): Promise<RespliceError> {
+  try {
+    await (typeof act === "function" ? act() : act);
+  } catch (error) {
+    expect(error).toBeInstanceOf(RespliceError);
+    return error as RespliceError;
+  }
+  throw new Error("nothing was thrown");
+}
+
+/** What did not settle within a turn of the event loop, or a few. */
+export async function isPending(promise: Promise<unknown>, turns = 5): Promise<boolean> {
+  let pending = true;
+  const settle = (): void => {
+    pending = false;
+  };
+  promise.then(settle, settle);
+  for (let turn = 0; turn < turns && pending; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return pending;
+}
+
+export interface LogLine {
+  level: keyof Logger;
+  message: string;
+  event?: string;
+  reason?: string;
+  [field: string]: unknown;
+}
+
+/** A logger that keeps its lines. */
+export function logKeeper(): { logger: Logger; lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const at =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      lines.push({ ...fields, level, message });
+    };
+  return { lines, logger: { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") } };
+}
+
+/** Waits until `check` stops throwing. For what has no event. */
+export async function eventually(check: () => void | Promise<void>, withinMs = 5_000): Promise<void> {
+  const untilMs = performance.now() + withinMs;
+  for (;;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (performance.now() > untilMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A port that nobody listens on. */
+export async function unusedPort(): Promise<number> {
+  const server = net.createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** A raw client's connection, and everything that it is told. */
+export interface RawClient {
+  socket: net.Socket;
+  readonly bytes: Buffer;
+  /** Resolves when the connection is closed. */
+  closed: Promise<void>;
+}
+
+export async function rawClient(port: number): Promise<RawClient> {
+  const socket = net.connect(port, "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.on("error", () => {});
+  const closed = new Promise<void>((resolve) => {
+    socket.on("close", () => resolve());
+  });
+  await once(socket, "connect");
+  return {
+    socket,
+    closed,
+    get bytes() {
+      return Buffer.concat(chunks);
+    },
+  };
+}
+
+/** A raw server; `onConnection` gets each socket, errors are nobody's. */
+export async function rawServer(onConnection: (socket: net.Socket) => void): Promise<number> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    onConnection(socket);
+  });
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as net.AddressInfo).port;
+}
+
+/** A proxy that keeps what passes. */
+export async function tapTo(
+  port: number,
+): Promise<{ port: number; connections: Array<{ toServer: Buffer[]; toClient: Buffer[]; client: net.Socket }> }> {
+  const connections: Array<{ toServer: Buffer[]; toClient: Buffer[]; client: net.Socket }> = [];
+  const listening = await rawServer((client) => {
+    const server = net.connect(port, "127.0.0.1");
+    const kept = { toServer: [] as Buffer[], toClient: [] as Buffer[], client };
+    connections.push(kept);
+    client.on("data", (chunk: Buffer) => {
+      kept.toServer.push(chunk);
+      server.write(chunk);
+    });
+    server.on("data", (chunk: Buffer) => {
+      kept.toClient.push(chunk);
+      client.write(chunk);
+    });
+    server.on("error", () => {});
+    client.on("close", () => server.destroy());
+    server.on("close", () => client.destroy());
+  });
+  return { port: listening, connections };
+}
+
+export const INDEX_URL: string = new URL("../src/index.ts", import.meta.url).href;
+
+/** Runs a module in a process of its own, which has to exit by itself. Answers what it printed. */
+export async function runToExit(code: string, withinMs = 8_000): Promise<string> {
+  const program = `import * as resplice from ${JSON.stringify(INDEX_URL)};\n${code}`;
+  const args = ["--no-warnings", "--input-type=module", "--eval", program];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: withinMs });
+  return stdout.trim();
+}
+
+export interface Certificate {
+  key: string;
+  cert: string;
+}
+
+/** A certificate that is its own authority, for localhost and 127.0.0.1. Made anew each time: no key is kept. */
+export async function certificate(commonName = "localhost"): Promise<Certificate> {
+  const directory = await mkdtemp(join(tmpdir(), "resplice-"));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
+  const subject = ["-subj", `/CN=${commonName}`, "-addext", `subjectAltName=DNS:${commonName},IP:127.0.0.1`];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  await promisify(execFile)("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", cert]);
+  return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
+}
+
+/** A path for a Unix socket. */
+export async function socketPath(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "resplice-"));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return join(directory, "link.sock");
+}
+
+/** Time that passes when it is told to. */
+export class ManualClock implements Clock {
+  #nowMs: number;
+  readonly #timers = new Set<{ dueMs: number; run: () => void }>();
+
+  constructor(nowMs: number) {
+    this.#nowMs = nowMs;
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  defer(run: () => void): void {
+    process.nextTick(run);
+  }
+
+  timer(run: () => void): Timer {
+    const timer = { dueMs: Infinity, run };
+    this.#timers.add(timer);
+    return {
+      set: (dueMs) => {
+        timer.dueMs = dueMs;
+      },
+      clear: () => {
+        timer.dueMs = Infinity;
+      },
+    };
+  }
+
+  /** Runs what is due on the way, earliest first. */
+  pass(ms: number): void {
+    const untilMs = this.#nowMs + ms;
+    for (;;) {
+      const [first] = [...this.#timers].toSorted((a, b) => a.dueMs - b.dueMs);
+      if (first === undefined || first.dueMs > untilMs) break;
+      this.#nowMs = Math.max(this.#nowMs, first.dueMs);
+      first.dueMs = Infinity;
+      first.run();
+    }
+    this.#nowMs = untilMs;
+  }
+}

@@ -1,0 +1,61 @@
+// What the types refuse. Each line is a mistake that somebody coming from ws, net, ioredis or Socket.IO will make.
+import { ConnectionManager, type Link, type RespliceError, ServerSupervisor, type StateChange } from "resplice";
+
+const manager = new ConnectionManager();
+const link: Link = manager.open({ port: 7000 });
+// @ts-expect-error onMessage()
+link.on("message", () => {});
+// @ts-expect-error 'state'
+link.on("connect", () => {});
+// @ts-expect-error `closed` is a promise
+link.on("close", () => {});
+// @ts-expect-error durable links have no request(): correlation is absent on purpose
+link.request("x");
+// @ts-expect-error onMessage() takes one message: there is no callback to acknowledge it
+link.onMessage((message, acknowledge: () => void) => acknowledge());
+// @ts-expect-error objects are not sent: JSON.stringify()
+link.trySend({ type: "hello" });
+// @ts-expect-error
+void link.send("x", { until: "delivered" });
+// @ts-expect-error trySend() does not wait
+link.trySend("x", { until: "accepted" });
+// @ts-expect-error aborting is a reason of at most 64 bytes, not an error
+link.abort(new Error("too slow"));
+// @ts-expect-error read only
+link.state = "closed";
+// @ts-expect-error nowhere to connect to
+manager.open({ host: "localhost" });
+// @ts-expect-error a port is a number
+manager.open({ port: "7000" });
+// @ts-expect-error a misspelled option
+manager.open({ port: 7000, keepAlive: { pingAfterMs: 1 } });
+// @ts-expect-error units are in names
+manager.open({ port: 7000, timeouts: { connect: 5 } });
+// @ts-expect-error there is no such way to live with it
+manager.open({ port: 7000, whenSessionLost: "retry" });
+// @ts-expect-error the server's option: a client has credentials
+manager.open({ port: 7000, authenticate: () => "me" });
+// @ts-expect-error the port is the constructor's
+await new ServerSupervisor({ port: 7000 }).listen(7000);
+// @ts-expect-error serve()
+new ServerSupervisor({ port: 7000 }).on("connection", () => {});
+// @ts-expect-error an identity, or null: true would be everybody's
+new ServerSupervisor({ port: 7000, authenticate: () => true });
+// @ts-expect-error `limits.connections`
+new ServerSupervisor({ port: 7000, maxConnections: 10 });
+// @ts-expect-error how long a link drains is given to close()
+new ServerSupervisor({ port: 7000, closeTimeoutMs: 10 });
+// @ts-expect-error a promise is not a boolean
+if (link.closed) await manager.close(); // oxlint-disable-line typescript/no-misused-promises
+
+export function state(change: StateChange): void {
+  // @ts-expect-error only where there is a next attempt
+  if (change.to === "connected") console.log(change.nextDelayMs);
+  // @ts-expect-error there is no such state
+  if (change.to === "disconnected") console.log(change.reason);
+}
+
+export function failure(error: RespliceError): void {
+  // @ts-expect-error the system's code is the cause's
+  if (error.code === "ECONNREFUSED") console.log(error.cause);
+}
