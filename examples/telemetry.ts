@@ -29,8 +29,8 @@ async function sense(to: number): Promise<void> {
   const link = manager.open({ port: to, queue: { maxMessages: 1_000_000, maxBytes: 64 * MiB } });
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
+  link.on("state", ({ to: state, reason }) => console.error(`${state}: ${reason}`));
   await link.connected();
-  console.log("sensing");
   const sample = Buffer.alloc(16); // used again and again: payloads are copied
   let sent = 0;
   let skipped = 0;

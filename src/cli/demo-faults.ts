@@ -20,7 +20,7 @@ const CUTS = ["fin", "rst", "cut-after-bytes"] as const;
 const QUICK_KINDS = [...CUTS, "stall", "latency"] as const;
 /** A black hole takes as long as it takes to be noticed: some seconds. */
 const SLOW_KINDS = ["black-hole", "one-way-black-hole"] as const;
-export const FAULT_KINDS = [...CUTS, ...SLOW_KINDS, "stall", "latency"] as const satisfies readonly FaultKind[];
+export const FAULT_KINDS: readonly FaultKind[] = [...CUTS, ...SLOW_KINDS, "stall", "latency"];
 
 const BYTES_MAX = 20_000;
 const HOLD_MS = [300, 1_000] as const;

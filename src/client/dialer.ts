@@ -1,17 +1,17 @@
 /** The dial loop of one link: p-retry around single attempts, with a delay of our own between them. */
 import pRetry from "p-retry";
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import { Backoff } from "../core/backoff.ts";
 import type { ClientCore } from "../core/client.ts";
 import type { LinkCoreEvent } from "../core/link-events.ts";
 import { StreamConnection } from "../io/connection.ts";
 import { dial, DialError, type Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
-import { attemptError, RespliceError } from "../link/errors.ts";
+import { attemptError, invalidOption, RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import type { DialGate } from "./gate.ts";
-import { checkCredentials, type ResolvedOpenOptions } from "./options.ts";
+import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
 import { checkEndpoints, EndpointChooser, type ForEachAttempt } from "./targets.ts";
 
 const ATTEMPT_MS = 20_000;
@@ -62,7 +62,8 @@ export class Dialer {
 
   start(link: DurableLink): void {
     this.#link = link;
-    this.check();
+    // Who has just opened the link can still say that he listens.
+    this.#clock.defer(() => this.check());
   }
 
   /** Looks whether a connection is wanted. */
@@ -206,7 +207,7 @@ export class Dialer {
   async #credentials(signal: AbortSignal): Promise<Buffer> {
     const { credentials } = this.#options;
     const given = typeof credentials === "function" ? await this.#ask(credentials, signal) : credentials;
-    return checkCredentials(Buffer.from(given));
+    return toCredentials(given);
   }
 
   /** A function of the application's that is asked for each attempt, and may hang. */
@@ -226,7 +227,7 @@ export class Dialer {
 
   async #connect(signal: AbortSignal): Promise<{ stream: Duplex; endpoint: Endpoint | undefined }> {
     const { target, tls, timeouts } = this.#options;
-    if (target.kind === "connect") return { stream: await this.#ask(target.connect, signal), endpoint: undefined };
+    if (target.kind === "connect") return { stream: await this.#stream(target.connect, signal), endpoint: undefined };
     const endpoints =
       typeof target.endpoints === "function" ? await this.#ask(target.endpoints, signal) : target.endpoints;
     checkEndpoints(endpoints);
@@ -243,6 +244,17 @@ export class Dialer {
       this.#chooser.failed(endpoint, this.#clock.now());
       throw error;
     }
+  }
+
+  /** The application's own transport. What comes when nobody waits for it any more is destroyed. */
+  async #stream(connect: ForEachAttempt<Duplex>, signal: AbortSignal): Promise<Duplex> {
+    const given = await this.#ask(async (attempt) => {
+      const stream: unknown = await connect(attempt);
+      if (!(stream instanceof Duplex)) throw invalidOption("connect", stream, "a function that gives a stream.Duplex");
+      if (signal.aborted) stream.destroy();
+      return stream;
+    }, signal);
+    return given;
   }
 
   #patient(ms: number): number {

@@ -7,7 +7,7 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import { DurableLink } from "../link/link.ts";
-import { coreOptions, mergeOptions } from "../link/options.ts";
+import { checkCloseOptions, coreOptions, mergeOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
 import { LinkReporter } from "../link/report.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
@@ -180,6 +180,7 @@ export class ConnectionManager implements AsyncDisposable {
 
   /** Drains and closes all links; none can be opened any more. Never rejects. Called again: the same promise. */
   close(options: CloseOptions = {}): Promise<CloseReport> {
+    checkCloseOptions(options);
     this.#closing ??= this.#close(options);
     return this.#closing;
   }

@@ -7,11 +7,14 @@ import {
   checkNames,
   type DurableOptions,
   GiB,
+  group,
   integer,
   integerOrInfinity,
   LINK_OPTION_NAMES,
   type LinkOptions,
+  logger,
   oneOf,
+  payload,
   type ResolvedLinkOptions,
   resolveLinkOptions,
 } from "../link/options.ts";
@@ -88,6 +91,14 @@ export interface ResolvedOpenOptions extends ResolvedLinkOptions {
 const CONNECT_OPTION_NAMES = ["tls", "reconnect"] as const;
 const OPEN_OPTION_NAMES = ["credentials", "openPayload", "whenSessionLost"] as const;
 const TARGET_OPTION_NAMES = ["host", "port", "path", "endpoints", "endpointOrder", "connect"] as const;
+const RECONNECT_OPTION_NAMES = [
+  "minDelayMs",
+  "maxDelayMs",
+  "resetAfterMs",
+  "maxAttempts",
+  "maxElapsedMs",
+  "shouldRetry",
+] as const;
 const MANAGER_OPTION_NAMES = [
   "logger",
   "defaults",
@@ -104,8 +115,10 @@ export function resolveManagerOptions(
   checkNames(options, MANAGER_OPTION_NAMES);
   const defaults = options.defaults ?? {};
   checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");
+  resolveLinkOptions(defaults, "client");
+  resolveReconnect(defaults.reconnect);
   return {
-    logger: options.logger,
+    logger: logger(options.logger),
     defaults,
     maxDialsInFlight: integer("maxDialsInFlight", options.maxDialsInFlight ?? 64, 1, 1_000_000),
     maxDialsPerSecond: integer("maxDialsPerSecond", options.maxDialsPerSecond ?? 200, 1, 1_000_000),
@@ -116,35 +129,56 @@ export function resolveManagerOptions(
 
 export function resolveOpenOptions(options: Target & OpenOptions): ResolvedOpenOptions {
   checkNames(options, [...TARGET_OPTION_NAMES, ...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES, ...OPEN_OPTION_NAMES]);
-  const { reconnect = {} } = options;
-  const openPayload = Buffer.from(options.openPayload ?? "");
-  if (openPayload.length > MAX_OPEN_PAYLOAD_BYTES) {
-    throw invalidOption("openPayload", `${openPayload.length} bytes`, `at most ${MAX_OPEN_PAYLOAD_BYTES} bytes`);
-  }
   const credentials = options.credentials ?? "";
-  if (typeof credentials !== "function") checkCredentials(Buffer.from(credentials));
-  const minDelayMs = integer("reconnect.minDelayMs", reconnect.minDelayMs ?? 500, 0, MOST_MS);
+  if (typeof credentials !== "function") toCredentials(credentials);
   return {
     ...resolveLinkOptions(options, "client"),
     target: resolveTarget(options),
-    tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
-    reconnect: {
-      minDelayMs,
-      maxDelayMs: integer("reconnect.maxDelayMs", reconnect.maxDelayMs ?? 30_000, minDelayMs, MOST_MS),
-      resetAfterMs: integer("reconnect.resetAfterMs", reconnect.resetAfterMs ?? 10_000, 1, MOST_MS),
-      maxAttempts: integerOrInfinity("reconnect.maxAttempts", reconnect.maxAttempts ?? Infinity, 0),
-      maxElapsedMs: integerOrInfinity("reconnect.maxElapsedMs", reconnect.maxElapsedMs ?? Infinity, 0),
-      shouldRetry: reconnect.shouldRetry,
-    },
+    tls: resolveTls(options),
+    reconnect: resolveReconnect(options.reconnect),
     credentials,
-    openPayload,
+    openPayload: payload("openPayload", options.openPayload ?? "", MAX_OPEN_PAYLOAD_BYTES),
     whenSessionLost: oneOf("whenSessionLost", options.whenSessionLost ?? "report", ["report", "resend", "end"]),
   };
 }
 
-export function checkCredentials(credentials: Buffer): Buffer {
-  if (credentials.length > MAX_CREDENTIALS_BYTES) {
-    throw invalidOption("credentials", `${credentials.length} bytes`, `at most ${MAX_CREDENTIALS_BYTES} bytes`);
+function resolveReconnect(given: ReconnectOptions | undefined): ResolvedOpenOptions["reconnect"] {
+  const reconnect = group("reconnect", given, RECONNECT_OPTION_NAMES);
+  const minDelayMs = integer("reconnect.minDelayMs", reconnect.minDelayMs ?? 500, 0, MOST_MS);
+  const { shouldRetry } = reconnect;
+  if (shouldRetry !== undefined && typeof shouldRetry !== "function") {
+    throw invalidOption("reconnect.shouldRetry", shouldRetry, "a function");
   }
-  return credentials;
+  return {
+    minDelayMs,
+    maxDelayMs: integer(
+      "reconnect.maxDelayMs",
+      reconnect.maxDelayMs ?? Math.max(30_000, minDelayMs),
+      minDelayMs,
+      MOST_MS,
+    ),
+    resetAfterMs: integer("reconnect.resetAfterMs", reconnect.resetAfterMs ?? 10_000, 1, MOST_MS),
+    maxAttempts: integerOrInfinity("reconnect.maxAttempts", reconnect.maxAttempts ?? Infinity, 0),
+    maxElapsedMs: integerOrInfinity("reconnect.maxElapsedMs", reconnect.maxElapsedMs ?? Infinity, 0),
+    shouldRetry,
+  };
+}
+
+function resolveTls(options: Target & OpenOptions): ResolvedOpenOptions["tls"] {
+  const { tls = false } = options;
+  if (tls === false) return undefined;
+  if (tls !== true && typeof tls !== "function" && (typeof tls !== "object" || tls === null)) {
+    throw invalidOption("tls", tls, "true, false, options of tls.connect(), or a function that gives them");
+  }
+  if ("connect" in options) throw invalidOption("tls", "set", "not with connect: the stream comes as it is");
+  return tls === true ? {} : tls;
+}
+
+/** Throws INVALID_OPTION, which never shows the credentials. */
+export function toCredentials(given: unknown): Buffer {
+  return payload(
+    "credentials",
+    typeof given === "string" || given instanceof Uint8Array ? given : undefined,
+    MAX_CREDENTIALS_BYTES,
+  );
 }

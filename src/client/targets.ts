@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../io/dial.ts";
 import { invalidOption } from "../link/errors.ts";
-import { integer, oneOf } from "../link/options.ts";
+import { integer, oneOf, text } from "../link/options.ts";
 
 export type { Endpoint };
 
@@ -23,7 +23,24 @@ export type ResolvedTarget =
   | { kind: "endpoints"; endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; order: EndpointOrder }
   | { kind: "connect"; connect: ForEachAttempt<Duplex> };
 
+/** Of what is given, the names that say where to connect; together they make one of the three targets. */
+const KINDS: ReadonlyArray<readonly string[]> = [
+  ["port", "host"],
+  ["path"],
+  ["endpoints", "endpointOrder"],
+  ["connect"],
+];
+
 export function resolveTarget(target: Target): ResolvedTarget {
+  const given = KINDS.filter((names) => names.some((name) => (target as Record<string, unknown>)[name] !== undefined));
+  if (given.length > 1) {
+    const name = given[1]?.find((other) => (target as Record<string, unknown>)[other] !== undefined) ?? "";
+    throw invalidOption(
+      name,
+      (target as Record<string, unknown>)[name],
+      "one target: port and host, path, endpoints, or connect",
+    );
+  }
   if ("connect" in target) {
     if (typeof target.connect !== "function") throw invalidOption("connect", target.connect, "a function");
     return { kind: "connect", connect: target.connect };
@@ -46,12 +63,15 @@ function withHost({ port, host }: { port: number; host?: string }): Endpoint {
 export function checkEndpoints(endpoints: readonly Endpoint[]): void {
   if (!Array.isArray(endpoints) || endpoints.length === 0)
     throw invalidOption("endpoints", endpoints, "at least one endpoint");
-  for (const endpoint of endpoints) {
+  for (const endpoint of endpoints as readonly unknown[]) {
+    if (typeof endpoint !== "object" || endpoint === null) {
+      throw invalidOption("endpoints", endpoint, "objects with port and host, or with path");
+    }
     if ("path" in endpoint) {
-      if (typeof endpoint.path !== "string" || endpoint.path === "")
-        throw invalidOption("path", endpoint.path, "a socket's path");
+      text("path", endpoint.path);
     } else {
-      integer("port", endpoint.port, 1, 65_535);
+      integer("port", "port" in endpoint ? endpoint.port : undefined, 1, 65_535);
+      if ("host" in endpoint && endpoint.host !== undefined) text("host", endpoint.host);
     }
   }
 }

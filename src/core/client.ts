@@ -41,12 +41,18 @@ export class ClientCore extends ClientLink {
   /** A second connection is to be dialled, since the first has gone silent. */
   get wantsStandby(): boolean {
     const { due, channel } = this.#standby;
-    return due && channel === undefined && this.adopted !== undefined && this.isLive;
+    return due && channel === undefined && this.adopted !== undefined && this.#isResumable;
   }
 
   /** How long a standby may take, from its dial to READY. */
   get standbyPatienceMs(): number {
     return this.#standby.patienceMs;
+  }
+
+  /** A tombstone may have become suspect while it was alive. */
+  get #isResumable(): boolean {
+    const { phase } = this.session;
+    return phase === "live" || phase === "done";
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,12 +62,16 @@ export class ClientCore extends ClientLink {
     const channel = new Channel(id, role === "standby" ? STANDBY_FRAMES : WELCOME_FRAMES, nowMs);
     if (this.gone) return this.closeChannel(channel, "gone", undefined);
     if (role === "standby") {
-      if (!this.isLive || this.#standby.channel !== undefined || !this.#standby.due) {
+      if (!this.#isResumable || this.#standby.channel !== undefined || !this.#standby.due) {
         return this.closeChannel(channel, "not needed", undefined);
       }
       this.#standby.opened(channel);
       channel.send(this.hello("standby", credentials));
       return;
+    }
+    // A dial that was given up has connected after all: HELLO now would state what ACKs overtake.
+    if (this.adopted !== undefined || this.#standby.channel !== undefined) {
+      return this.closeChannel(channel, "not needed", undefined);
     }
     if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced", undefined);
     this.#attempt = channel;
@@ -72,15 +82,14 @@ export class ClientCore extends ClientLink {
     }
   }
 
-  /** A connection is gone, for whatever reason, or a dial for a standby came to nothing (`id` undefined). */
+  /** A connection is gone, for whatever reason. */
   connectionClosed(id: number, reason: string, nowMs: number): void {
     if (this.adopted?.id === id) {
       this.adopted.close();
       this.dropAdopted(reason, undefined, nowMs);
     } else if (this.#attempt?.id === id) {
-      const channel = this.#attempt;
-      channel.close();
-      this.#attemptFailed(channel, reason, 0, undefined);
+      this.#attempt.close();
+      this.#attemptFailed(this.#attempt, reason, 0, undefined);
     } else if (this.#standby.channel?.id === id) {
       this.#standby.channel.close();
       this.#standbyFailed(reason, false, 0, nowMs);
@@ -103,7 +112,8 @@ export class ClientCore extends ClientLink {
     this.#dropStandby(reason);
     if (committing) {
       // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can tell.
-      this.dropAdopted("takeover interrupted", undefined, nowMs);
+      if (this.adopted === undefined) this.session.loseConnection();
+      else this.dropAdopted("takeover interrupted", undefined, nowMs);
       return;
     }
     if (timedOut) this.#standby.timedOut();
@@ -120,8 +130,12 @@ export class ClientCore extends ClientLink {
   }
 
   protected override onDisconnected(nowMs: number): void {
-    this.timers.clear("standby");
     this.#standby.due = false;
+    // The credit that COMMIT has stated is in force, and COMMITTED is waited for.
+    if (!this.#standby.committing) {
+      this.session.loseConnection();
+      this.timers.clear("standby");
+    }
     this.awaitExpiry(nowMs);
     // Everything is accepted: the server is told that we know, if it can be reached within a while.
     if (this.session.phase === "done") this.timers.set("linger", nowMs + LINGER_MS);
@@ -194,17 +208,11 @@ export class ClientCore extends ClientLink {
   }
 
   #onFrameInUse(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
-    switch (frame.type) {
-      case "refuse":
-        if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
-        this.endRefused(frame.code);
-        return undefined;
-      case "ack":
-        this.handshake.confirmed = true;
-        return this.onAdoptedFrame(channel, frame, nowMs);
-      default:
-        return this.onAdoptedFrame(channel, frame, nowMs);
-    }
+    if (frame.type === "ack") this.handshake.confirmed = true;
+    if (frame.type !== "refuse") return this.onAdoptedFrame(channel, frame, nowMs);
+    if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
+    this.endRefused(frame.code);
+    return undefined;
   }
 
   #onAnswer(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
@@ -346,10 +354,7 @@ export class ClientCore extends ClientLink {
 
   protected override onExpiry(nowMs: number): void {
     if (!this.isLive) return;
-    if (this.#attempt !== undefined) {
-      const channel = this.#attempt;
-      this.#attemptFailed(channel, "session expired", 0, undefined);
-    }
+    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);
     this.sessionLost(nowMs);
   }
 
@@ -384,9 +389,7 @@ export class ClientCore extends ClientLink {
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
     const channel = this.#channel(id);
     if (channel === undefined) return [];
-    if (channel === this.adopted) {
-      return this.transmitAdopted(channel, roomBytes, !this.#standby.committing, nowMs);
-    }
+    if (channel === this.adopted) return this.transmitAdopted(channel, roomBytes, !this.#standby.committing, nowMs);
     const out: Buffer[] = [];
     channel.drainInto(out);
     return out;

@@ -106,8 +106,14 @@ export const REFUSE_CODES = {
 export type ResetCode = keyof typeof RESET_CODES;
 export const RESET_CODES = { aborted: 1, "handler-failed": 2, "close-timeout": 3, protocol: 4 } as const;
 
+export type HelloFrame = {
+  type: "hello" | "standby";
+  hello: Hello;
+  /** The whole frame, for its proof. */ raw: Buffer;
+};
+
 export type Frame =
-  | { type: "hello" | "standby"; hello: Hello; /** The whole frame, for its proof. */ raw: Buffer }
+  | HelloFrame
   | { type: "welcome"; welcome: Welcome }
   | { type: "refuse"; code: RefuseCode; retryAfterMs: number }
   | { type: "confirm"; mac: Buffer }

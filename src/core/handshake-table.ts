@@ -2,11 +2,10 @@
 import { Channel } from "./channel.ts";
 import { frameMask } from "./decoder.ts";
 import type { Fault } from "./faults.ts";
-import { encodeRefuse, type Frame, type Positions, type RefuseCode } from "./frames.ts";
+import { encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
 import type { Owner } from "./handshake.ts";
 import type { ServerLink } from "./server-link.ts";
 
-export type HelloFrame = Extract<Frame, { type: "hello" | "standby" }>;
 type ResetFrame = Extract<Frame, { type: "reset" }>;
 
 const HELLO_FRAMES = frameMask("hello", "standby");

@@ -232,11 +232,11 @@ export abstract class LinkCore {
     this.timers.clear("evidence");
     this.timers.clear("ack");
     if (this.gone) return;
-    this.session.loseConnection();
     this.onDisconnected(nowMs);
     if (!this.#outcomeTold) this.events.push({ type: "disconnected", reason, fault: problem });
   }
 
+  /** The session has lost its connection, and with it the credit that was given on it. */
   protected abstract onDisconnected(nowMs: number): void;
 
   protected closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
@@ -268,7 +268,7 @@ export abstract class LinkCore {
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Looks whether both directions are through, and whether the tombstone has served. */
-  protected settle(): void {
+  settle(): void {
     const { session } = this;
     if (session.settle()) this.onThrough();
     if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);

@@ -2,8 +2,16 @@
 import type { Channel } from "./channel.ts";
 import { type Fault, fault } from "./faults.ts";
 import { frameMask } from "./decoder.ts";
-import { encodePositionsFrame, encodeReset, type Frame, type Positions } from "./frames.ts";
-import type { Entropy, Owner, SessionKeys } from "./handshake.ts";
+import {
+  encodePositionsFrame,
+  encodeReset,
+  encodeWelcome,
+  type Frame,
+  type HelloFrame,
+  type Positions,
+  type Welcome,
+} from "./frames.ts";
+import { confirmMac, type Entropy, isProven, type Owner, type SessionKeys } from "./handshake.ts";
 import { LinkCore } from "./link-core.ts";
 import type { LinkCoreOptions } from "./link-events.ts";
 import { Session } from "./session.ts";
@@ -27,6 +35,8 @@ export class ServerLink extends LinkCore {
   nonce: Buffer | undefined;
   /** Takes the session out of the server's table. */
   onForgotten: () => void = () => {};
+  /** A connection does not speak for it any more. */
+  onDetached: (channel: number) => void = () => {};
   #untilMs = Infinity;
   #wasAttached = false;
 
@@ -45,6 +55,27 @@ export class ServerLink extends LinkCore {
     this.owner = client.owner;
   }
 
+  isProven({ raw, hello }: HelloFrame, identity: string): boolean {
+    return this.identity === identity && isProven(this.entropy, raw, hello, this.session.keys.secret);
+  }
+
+  isConfirmed(mac: Buffer, nonce: Buffer): boolean {
+    const { keys, incarnation } = this.session;
+    return this.entropy.equal(mac, confirmMac(this.entropy, keys, incarnation, nonce));
+  }
+
+  welcome(result: Welcome["result"], nonce: Buffer): Buffer {
+    return encodeWelcome({
+      result,
+      incarnation: this.session.incarnation,
+      nonce,
+      positions: this.session.positions(),
+      goaway: false,
+      maxMessageBytes: this.maxMessageBytes,
+      resumeForMs: this.options.resumeForMs,
+    });
+  }
+
   confirm(): void {
     this.session.phase = nextPhase(this.session.phase, "confirmed");
   }
@@ -57,7 +88,7 @@ export class ServerLink extends LinkCore {
     this.onForgotten();
   }
 
-  /** The newest connection fences the older. */
+  /** The newest connection fences the older. It is to be answered before `settle()`, which may end the session. */
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
     this.adopted = undefined;
@@ -68,8 +99,12 @@ export class ServerLink extends LinkCore {
     const session = old === undefined && !this.#wasAttached ? "new" : "resumed";
     this.#wasAttached = true;
     this.events.push({ type: "connected", channel: channel.id, session, reason: late ? "standby" : session });
-    this.settle();
     return undefined;
+  }
+
+  protected override closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
+    super.closeChannel(channel, reason, problem, flush);
+    this.onDetached(channel.id);
   }
 
   sendCommitted(channel: Channel): void {
@@ -126,6 +161,7 @@ export class ServerLink extends LinkCore {
   }
 
   protected override onDisconnected(nowMs: number): void {
+    this.session.loseConnection();
     this.#awaitClient(nowMs);
   }
 

@@ -6,22 +6,16 @@ import { type Fault, fault } from "./faults.ts";
 import {
   encodeReady,
   encodeRefuse,
-  encodeWelcome,
   type Frame,
   type Hello,
+  type HelloFrame,
   NONCE_BYTES,
   type Positions,
   PROTOCOL_VERSION,
   type Welcome,
 } from "./frames.ts";
-import { compareOwners, confirmMac, type Entropy, isProven, type Owner, ownerOf, secretBytes } from "./handshake.ts";
-import {
-  type Handshake,
-  type HandshakeEvent,
-  HandshakeTable,
-  type HandshakeTableOptions,
-  type HelloFrame,
-} from "./handshake-table.ts";
+import { compareOwners, type Entropy, type Owner, ownerOf, secretBytes } from "./handshake.ts";
+import { type Handshake, type HandshakeEvent, HandshakeTable, type HandshakeTableOptions } from "./handshake-table.ts";
 import { ADOPTED_FRAMES, type ServerLink } from "./server-link.ts";
 import { SessionTable, type SessionTableOptions } from "./session-table.ts";
 
@@ -88,6 +82,8 @@ export class ServerCore {
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {
+    const state = this.#handshakes.get(id)?.state;
+    if (state?.name === "confirming") this.#sessions.keep(state.link, nowMs);
     if (this.#handshakes.lost(id)) return;
     const link = this.#attached.get(id);
     this.#attached.delete(id);
@@ -199,7 +195,7 @@ export class ServerCore {
         // It was confirmed, so its client has read a WELCOME and would resume it.
         this.#handshakes.refuse(handshake, "stale", "opened before", 0);
       } else if (this.#mayOwn(handshake, known, ownerOf(hello))) {
-        this.#welcomeProvisional(handshake, hello, known, result);
+        this.#welcomeProvisional(handshake, hello, known, result, nowMs);
       }
       return;
     }
@@ -207,7 +203,7 @@ export class ServerCore {
     const retryAfterMs = this.#sessions.hasRoomFor(identity) ? this.#options.admit("open", nowMs) : RETRY_FULL_MS;
     if (retryAfterMs > 0) return this.#handshakes.refuse(handshake, "overloaded", "no room for an open", retryAfterMs);
     const link = this.#sessions.open({ id, secret: secret.toString("latin1") }, hello, identity, nowMs);
-    this.#welcomeProvisional(handshake, hello, link, result);
+    this.#welcomeProvisional(handshake, hello, link, result, nowMs);
   }
 
   #mayOwn(handshake: Handshake, link: ServerLink, owner: Owner): boolean {
@@ -217,26 +213,21 @@ export class ServerCore {
     return false;
   }
 
-  #welcomeProvisional(handshake: Handshake, hello: Hello, link: ServerLink, result: Welcome["result"]): void {
+  #welcomeProvisional(
+    handshake: Handshake,
+    hello: Hello,
+    link: ServerLink,
+    result: Welcome["result"],
+    nowMs: number,
+  ): void {
     const nonce = this.#entropy.randomBytes(NONCE_BYTES);
     link.owner = ownerOf(hello);
+    this.#sessions.keep(link, nowMs);
     // Only the newest connection may confirm.
     link.nonce = nonce;
     // A resume that is answered with its fallback speaks of the session that is lost.
     handshake.confirming(link, nonce, result === "lost" ? NO_POSITIONS : hello.positions);
-    handshake.channel.send(this.#welcome(link, result, nonce));
-  }
-
-  #welcome(link: ServerLink, result: Welcome["result"], nonce: Buffer): Buffer {
-    return encodeWelcome({
-      result,
-      incarnation: link.session.incarnation,
-      nonce,
-      positions: link.session.positions(),
-      goaway: false,
-      maxMessageBytes: link.maxMessageBytes,
-      resumeForMs: this.#options.resumeForMs,
-    });
+    handshake.channel.send(link.welcome(result, nonce));
   }
 
   #onConfirm(handshake: Handshake, mac: Buffer, nowMs: number): Fault | undefined {
@@ -244,17 +235,24 @@ export class ServerCore {
     if (state.name !== "confirming") throw new Error(`CONFIRM on a connection that is ${state.name}`);
     const { link, nonce, positions } = state;
     if (link.nonce !== nonce || link.session.phase !== "provisional") {
-      return fault("bad-frame", "CONFIRM for a session that is not waiting for it");
+      // Its client has dialled again meanwhile, or was too slow.
+      this.#handshakes.close(handshake, "confirmed too late", undefined);
+      return undefined;
     }
-    const { keys, incarnation } = link.session;
-    if (!this.#entropy.equal(mac, confirmMac(this.#entropy, keys, incarnation, nonce))) {
+    if (positions.received > 0) {
+      link.forgetProvisional();
+      return fault("impossible-position", "something received in a session that has sent nothing");
+    }
+    if (!link.isConfirmed(mac, nonce)) {
       link.forgetProvisional();
       return fault("wrong-proof", "wrong MAC in CONFIRM");
     }
     this.#sessions.confirmed(link);
     link.confirm();
     this.events.push({ type: "link", channel: channel.id, link });
-    return this.#attach(handshake, link, positions, false, nowMs);
+    const problem = this.#attach(handshake, link, positions, false, nowMs);
+    link.settle();
+    return problem;
   }
 
   // ── a session that is known ─────────────────────────────────────────────────────────────────────────────────────
@@ -264,14 +262,14 @@ export class ServerCore {
     const known = this.#sessions.get(hello.sessionId);
     const link = known?.session.incarnation === hello.incarnation ? known : undefined;
     if (link === undefined) return this.#onUnknown(handshake, hello, identity, nowMs);
-    if (!this.#isProven(said, link, identity)) {
+    if (!link.isProven(said, identity)) {
       return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
     }
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     switch (link.session.phase) {
       case "provisional":
-        return this.#welcomeProvisional(handshake, hello, link, "resumed");
+        return this.#welcomeProvisional(handshake, hello, link, "resumed", nowMs);
       case "reset":
         handshake.channel.send(link.resetAnswer());
         return this.#handshakes.close(handshake, "reset", undefined);
@@ -281,10 +279,6 @@ export class ServerCore {
       case "gone":
         throw new Error("a session that is gone is still in the table");
     }
-  }
-
-  #isProven(said: HelloFrame, link: ServerLink, identity: string): boolean {
-    return link.identity === identity && isProven(this.#entropy, said.raw, said.hello, link.session.keys.secret);
   }
 
   #onUnknown(handshake: Handshake, hello: Hello, identity: string, nowMs: number): void {
@@ -301,7 +295,8 @@ export class ServerCore {
       return this.#handshakes.refuse(handshake, "overloaded", "too many resumes", retryAfterMs);
     }
     if (!this.#takeOver(handshake, link, owner, hello.positions, false, nowMs)) return;
-    handshake.channel.send(this.#welcome(link, "resumed", this.#entropy.randomBytes(NONCE_BYTES)));
+    handshake.channel.send(link.welcome("resumed", this.#entropy.randomBytes(NONCE_BYTES)));
+    link.settle();
   }
 
   #onStandby(handshake: Handshake, said: HelloFrame, identity: string, nowMs: number): void {
@@ -311,7 +306,7 @@ export class ServerCore {
     if (link?.session.incarnation !== hello.incarnation || (phase !== "live" && phase !== "done")) {
       return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
     }
-    if (!this.#isProven(said, link, identity)) {
+    if (!link.isProven(said, identity)) {
       return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
     }
     const owner = ownerOf(hello);
@@ -332,7 +327,9 @@ export class ServerCore {
       channel.send(link.resetAnswer());
       return this.#handshakes.close(handshake, "reset", undefined);
     }
-    if (this.#takeOver(handshake, link, owner, positions, true, nowMs)) link.sendCommitted(channel);
+    if (!this.#takeOver(handshake, link, owner, positions, true, nowMs)) return;
+    link.sendCommitted(channel);
+    link.settle();
   }
 
   /** Answers whether it did: an impossible statement ends the session at both ends. */
@@ -362,12 +359,11 @@ export class ServerCore {
     nowMs: number,
   ): Fault | undefined {
     const { channel } = handshake;
-    const old = link.adopted;
     const problem = link.takeOver(channel, positions, late, nowMs);
-    if (old !== undefined) this.#attached.delete(old.id);
     if (problem !== undefined) return problem;
     this.#handshakes.attached(handshake, link);
     this.#attached.set(channel.id, link);
+    link.onDetached = (id) => this.#attached.delete(id);
     channel.decoder.expect = ADOPTED_FRAMES;
     this.events.push({ type: "attached", channel: channel.id, link });
     return undefined;

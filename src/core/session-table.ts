@@ -58,6 +58,11 @@ export class SessionTable {
     return link;
   }
 
+  /** Its client was there just now: if nobody has confirmed it yet, it is kept so long again. */
+  keep(link: ServerLink, nowMs: number): void {
+    if (this.#provisional.delete(link)) this.#provisional.set(link, nowMs + this.#options.handshakeMs);
+  }
+
   confirmed(link: ServerLink): void {
     this.#provisional.delete(link);
   }

@@ -87,7 +87,14 @@ export class SystemClock implements Clock {
     for (let first = this.#heap[0]; first !== undefined && first.dueMs <= nowMs; first = this.#heap[0]) {
       first.dueMs = Infinity;
       this.#remove(first);
-      first.run();
+      try {
+        first.run();
+      } catch (error) {
+        // One that fails must not keep the others from their turn.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
     }
     this.#checking = false;
     this.#schedule();

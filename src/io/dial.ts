@@ -38,7 +38,7 @@ function connect(endpoint: Endpoint, { connectMs, signal }: DialOptions): Promis
   return settle(socket, "connect", connectMs, `connecting to ${where}`, signal, () => socket);
 }
 
-function secure(
+async function secure(
   socket: net.Socket,
   endpoint: Endpoint,
   tlsOptions: ConnectionOptions,
@@ -46,7 +46,13 @@ function secure(
 ): Promise<tls.TLSSocket> {
   const host = "path" in endpoint ? undefined : (endpoint.host ?? "localhost");
   const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
-  const secured = tls.connect({ ...servername, ...(host === undefined ? {} : { host }), ...tlsOptions, socket });
+  let secured: tls.TLSSocket;
+  try {
+    secured = tls.connect({ ...servername, ...(host === undefined ? {} : { host }), ...tlsOptions, socket });
+  } catch (error) {
+    socket.destroy();
+    throw new DialError("failed", `tls.connect() refuses its options: ${(error as Error).message}`, error);
+  }
   return settle(secured, "secureConnect", tlsMs, "the TLS handshake", signal, () => secured);
 }
 
@@ -59,10 +65,10 @@ function settle<T extends net.Socket>(
   result: () => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
+    // Never taken away: an error at a moment when nobody else listens must not end the process.
+    socket.on("error", () => {});
     const fail = (error: DialError): void => {
       cleanUp();
-      // An error after we have given up is nobody's.
-      socket.on("error", () => {});
       socket.destroy();
       reject(error);
     };

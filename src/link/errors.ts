@@ -1,4 +1,5 @@
 /** The package's one error class, and how the core's outcomes and faults become errors. */
+import { inspect } from "node:util";
 import type { Fault } from "../core/faults.ts";
 import type { RefuseCode } from "../core/frames.ts";
 import type { Outcome } from "../core/link-events.ts";
@@ -82,8 +83,8 @@ export class RespliceError extends Error {
 }
 
 export function invalidOption(name: string, value: unknown, allowed: string): RespliceError {
-  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return new RespliceError("INVALID_OPTION", `option ${name} is ${shown}; allowed: ${allowed}`, {
+  const shown = typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 0, breakLength: Infinity });
+  return new RespliceError("INVALID_OPTION", `option ${name} is ${shown.slice(0, 100)}; allowed: ${allowed}`, {
     option: { name, value, allowed },
   });
 }

@@ -145,6 +145,9 @@ export class Incoming {
     const iterator: AsyncIterableIterator<Message> = {
       next: async () => {
         if (over) return done;
+        if (this.#waiter !== undefined) {
+          throw new RespliceError("CONSUMER_BUSY", "the last next() has not been answered yet");
+        }
         this.#accept();
         try {
           const value = await this.#next();

@@ -23,6 +23,7 @@ export class Life {
   #sinceMs: number;
   #lostMs: number | undefined;
   #emissions: Array<() => void> = [];
+  #emitting = false;
 
   constructor(clock: Clock, onChange: (change: StateChange) => void) {
     this.#clock = clock;
@@ -63,24 +64,26 @@ export class Life {
 
   /** A listener that throws stops neither the others nor us: the error is thrown where nobody is in the middle of anything. */
   emitAll(): void {
-    while (this.#emissions.length > 0) {
-      for (const emission of this.#emissions.splice(0)) {
-        try {
-          emission();
-        } catch (error) {
-          this.#clock.defer(() => {
-            throw error;
-          });
-        }
+    // What a listener sets off is told after what was there before it.
+    if (this.#emitting) return;
+    this.#emitting = true;
+    for (let emission = this.#emissions.shift(); emission !== undefined; emission = this.#emissions.shift()) {
+      try {
+        emission();
+      } catch (error) {
+        this.#clock.defer(() => {
+          throw error;
+        });
       }
     }
+    this.#emitting = false;
   }
 }
 
 const EVENT_NAMES: ReadonlySet<string> = new Set(["state", "undelivered", "stalled", "end", "error"]);
 
 /** Throws INVALID_ARGUMENT: a listener for an event that never comes would wait in silence. */
-export function checkEventName<Name extends string>(name: Name): Name {
-  if (EVENT_NAMES.has(name)) return name;
-  throw new RespliceError("INVALID_ARGUMENT", `a link has no event '${name}'; it has ${[...EVENT_NAMES].join(", ")}`);
+export function checkEventName<Name extends string>(name: Name, known: ReadonlySet<string> = EVENT_NAMES): Name {
+  if (known.has(name)) return name;
+  throw new RespliceError("INVALID_ARGUMENT", `there is no event '${name}', only ${[...known].join(", ")}`);
 }

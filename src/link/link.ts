@@ -11,7 +11,7 @@ import { outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { limitDrain } from "./drain.ts";
 import { checkEventName, Life } from "./life.ts";
-import { integer, type ResolvedLinkOptions } from "./options.ts";
+import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
 import { StallWatch } from "./stall.ts";
@@ -127,6 +127,10 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     return super.on(checkEventName(name), listener);
   }
 
+  override addListener<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
+    return this.on(name, listener);
+  }
+
   override once<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
     return super.once(checkEventName(name), listener);
   }
@@ -192,7 +196,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
   async connected(options?: WaitOptions): Promise<void> {
-    if (this.state === "closed") throw this.#endedError();
+    if (this.state === "closed") throw this.#error ?? this.#endedError();
     if (this.#core.adopted !== undefined) return;
     await this.#waitsForConnected.wait(options?.signal);
   }
@@ -219,7 +223,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   close(options: CloseOptions = {}): Promise<LinkReport> {
     if (this.#closing !== undefined) return this.#closing;
     const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
-    if (deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, 2_147_483_647);
+    checkCloseOptions({ deadlineMs });
     this.#closing = this.closed;
     const { clock } = this.#driver;
     if (this.state === "closed") return this.closed;

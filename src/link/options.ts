@@ -4,6 +4,7 @@ import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
 import { windowFloorBytes } from "../core/session.ts";
 import type { Budget } from "../core/window.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import { invalidOption } from "./errors.ts";
 
 export const KiB = 1_024;
@@ -84,7 +85,11 @@ export function resolveLinkOptions(
   options: LinkOptions & DurableOptions,
   side: "client" | "server",
 ): ResolvedLinkOptions {
-  const { queue = {}, keepalive = {}, timeouts = {}, window = {}, manualAcceptance } = options;
+  const queue = group("queue", options.queue, ["maxMessages", "maxBytes"]);
+  const keepalive = group("keepalive", options.keepalive, ["pingAfterMs", "suspectAfterMs"]);
+  const timeouts = group("timeouts", options.timeouts, ["connectMs", "tlsMs", "handshakeMs"]);
+  const window = group("window", options.window, ["minBytes", "maxBytes"]);
+  const { manualAcceptance } = options;
   const resolved: ResolvedLinkOptions = {
     mode: oneOf("mode", options.mode ?? "messages", ["messages", "bytes"]),
     queue: {
@@ -109,6 +114,7 @@ export function resolveLinkOptions(
     manualAcceptance,
   };
   if (manualAcceptance !== undefined) {
+    group("manualAcceptance", manualAcceptance, ["maxBatchBytes"]);
     integer("manualAcceptance.maxBatchBytes", manualAcceptance.maxBatchBytes, 1, MOST_WINDOW_BYTES);
   }
   checkTogether(resolved, options);
@@ -161,7 +167,7 @@ export function mergeOptions<T extends object>(defaults: T, options: T): T {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
     const before = merged[name];
-    merged[name] = isGroup(before) && isGroup(value) ? { ...before, ...value } : value;
+    merged[name] = isGroup(before) && isGroup(value) ? mergeOptions(before, value) : value;
   }
   return merged as T;
 }
@@ -184,7 +190,48 @@ export function integerOrInfinity(name: string, value: unknown, least: number): 
   return value === Infinity ? value : integer(name, value, least, Number.MAX_SAFE_INTEGER);
 }
 
-export function boolean(name: string, value: unknown): boolean {
+/** A group of options: an object with these names and no others. */
+export function group<T extends object>(
+  name: string,
+  given: T | undefined,
+  known: ReadonlyArray<keyof T & string>,
+): Partial<T> {
+  if (given === undefined) return {};
+  if (typeof given !== "object" || given === null)
+    throw invalidOption(name, given, `an object with ${known.join(", ")}`);
+  checkNames(given, known, `${name}.`);
+  return given;
+}
+
+/** Bytes that the application gives; what is neither a string nor bytes is refused. */
+export function payload(name: string, given: unknown, mostBytes: number): Buffer {
+  if (typeof given !== "string" && !(given instanceof Uint8Array))
+    throw invalidOption(name, given, "a string or bytes");
+  const bytes = Buffer.from(given as string);
+  // The value itself may be a secret.
+  if (bytes.length > mostBytes) throw invalidOption(name, `${bytes.length} bytes`, `at most ${mostBytes} bytes`);
+  return bytes;
+}
+
+export function text(name: string, given: unknown): string {
+  if (typeof given !== "string" || given === "") throw invalidOption(name, given, "a string");
+  return given;
+}
+
+export function logger(given: Logger | undefined): Logger | undefined {
+  if (given === undefined) return undefined;
+  const methods = ["debug", "info", "warn", "error"] as const;
+  if (typeof given === "object" && given !== null && methods.every((name) => typeof given[name] === "function"))
+    return given;
+  throw invalidOption("logger", given, `an object with the methods ${methods.join(", ")}, as pino and console have`);
+}
+
+/** The options of a close(). Throws before anything has changed. */
+export function checkCloseOptions({ deadlineMs }: { deadlineMs?: number }): void {
+  if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
+}
+
+function boolean(name: string, value: unknown): boolean {
   if (typeof value !== "boolean") throw invalidOption(name, value, "true or false");
   return value;
 }

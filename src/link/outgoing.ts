@@ -65,14 +65,17 @@ export class Outgoing {
   #check(message: Payload): number {
     const bytes = payloadBytes(message);
     if (this.#core.sendingEnded) throw this.#endedError();
+    this.#checkSize(bytes);
+    return bytes;
+  }
+
+  #checkSize(bytes: number): void {
     const { maxMessageBytes, session } = this.#core;
     const most = session.sender.log.mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
-    if (bytes > most) {
-      throw new RespliceError("MESSAGE_TOO_LARGE", `a message of ${bytes} bytes; at most ${most}`, {
-        delivery: "not-sent",
-      });
-    }
-    return bytes;
+    if (bytes <= most) return;
+    throw new RespliceError("MESSAGE_TOO_LARGE", `a message of ${bytes} bytes; at most ${most}`, {
+      delivery: "not-sent",
+    });
   }
 
   #take(message: Payload, bytes: number, given: boolean): void {
@@ -193,9 +196,21 @@ export class Outgoing {
       const waiter = this.#waiters[0] as Waiter;
       if (this.#core.sendingEnded || !this.#core.hasRoom(waiter.bytes)) return;
       this.#waiters.shift();
-      if (waiter.payload !== undefined) this.#take(waiter.payload, waiter.bytes, waiter.given);
+      if (waiter.payload !== undefined && !this.#takeWaiting(waiter, waiter.payload)) continue;
       waiter.taken(sender.log.end);
     }
+  }
+
+  /** What the ends have agreed on since it began to wait may be less than it needs. */
+  #takeWaiting(waiter: Waiter, payload: Payload): boolean {
+    try {
+      this.#checkSize(waiter.bytes);
+    } catch (error) {
+      waiter.reject(error as RespliceError);
+      return false;
+    }
+    this.#take(payload, waiter.bytes, waiter.given);
+    return true;
   }
 
   /**

@@ -35,6 +35,9 @@ export class Handshakes {
   readonly #hooks: HandshakeHooks;
   readonly #timer: Timer;
   readonly #byChannel = new Map<number, Handshake>();
+  /** Refused, and about to be closed for it. */
+  readonly #answered = new Set<number>();
+  #stopped = false;
   #channels = 0;
   #running = false;
   #again = false;
@@ -83,7 +86,7 @@ export class Handshakes {
       this.#transmit();
     } while (this.#again || this.#core.events.length > 0);
     this.#running = false;
-    this.#timer.set(this.#core.nextTimeoutMs);
+    if (!this.#stopped) this.#timer.set(this.#core.nextTimeoutMs);
   }
 
   #transmit(): void {
@@ -122,7 +125,9 @@ export class Handshakes {
     this.#byChannel.delete(event.channel);
     if (handshake === undefined) return;
     const { connection, gone } = handshake;
+    // What was refused has been told of.
     if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
+    else if (!this.#answered.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
     gone.abort(new RespliceError("CONNECTION_LOST", event.reason));
     if (event.last === undefined) connection.destroy();
     else connection.end(event.last);
@@ -130,6 +135,7 @@ export class Handshakes {
 
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
     this.refused[code] = (this.refused[code] ?? 0) + 1;
+    this.#answered.add(channel);
     const { logger } = this.#hooks;
     if (logger === undefined) return;
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
@@ -164,7 +170,9 @@ export class Handshakes {
       ...(socket instanceof TLSSocket ? { certificate: socket.getPeerCertificate() } : {}),
     };
     try {
-      return { identity: await authenticate(request) };
+      const identity: unknown = await authenticate(request);
+      // Whatever a hook without types answers: only a string is an identity.
+      return { identity: typeof identity === "string" ? identity : null };
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       this.rejected(connection.remoteAddress, "authenticate() failed", detail);
@@ -173,6 +181,7 @@ export class Handshakes {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#timer.clear();
   }
 }

@@ -9,6 +9,8 @@ export interface ListenerOptions {
   /** For the TLS handshake. */
   tlsMs: number;
   maxConnections: number;
+  /** Not finished with TLS. */
+  maxHandshakes: number;
   onConnection(socket: net.Socket): void;
   /** A connection that was closed before it came to anything. */
   onRejected(remoteAddress: string, reason: string): void;
@@ -18,6 +20,8 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
+  /** In their TLS handshake, oldest first, by where they come from: TLS has a socket of its own on each. */
+  readonly #shaking = new Map<string, net.Socket>();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -41,13 +45,29 @@ export class Listener {
     });
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
-      this.#track(socket);
+      if (this.#track(socket)) this.#shakeHands(socket);
     });
+    server.on("secureConnection", (socket) => this.#shaking.delete(addressOf(socket)));
     server.on("tlsClientError", (error, socket) => {
+      // A connection that we have closed ourselves has been told of.
+      if (!this.#shaking.delete(addressOf(socket))) return;
       this.#options.onRejected(socket.remoteAddress ?? "", `TLS: ${error.message}`);
       socket.destroy();
     });
     return server;
+  }
+
+  /** A TLS handshake is under way; of too many the oldest is given up. */
+  #shakeHands(socket: net.Socket): void {
+    const address = addressOf(socket);
+    this.#shaking.set(address, socket);
+    socket.once("close", () => this.#shaking.delete(address));
+    if (this.#shaking.size <= this.#options.maxHandshakes) return;
+    const [oldest] = this.#shaking;
+    if (oldest === undefined) return;
+    this.#shaking.delete(oldest[0]);
+    this.#options.onRejected(oldest[1].remoteAddress ?? "", "too many TLS handshakes");
+    oldest[1].destroy();
   }
 
   /** Answers false if there are too many. */
@@ -75,6 +95,7 @@ export class Listener {
     return new Promise((resolve, reject) => {
       const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, where));
       this.#server.once("error", onError);
+      this.#server.once("close", () => reject(new RespliceError("INVALID_STATE", "closed before it listened")));
       this.#server.listen(where, () => {
         this.#server.off("error", onError);
         const address = this.#server.address();
@@ -96,6 +117,10 @@ export class Listener {
   destroyAll(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+function addressOf(socket: net.Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 function listenError(error: NodeJS.ErrnoException, where: ListenerOptions["where"]): RespliceError {

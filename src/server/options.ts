@@ -1,5 +1,5 @@
 /** The options of a ServerSupervisor. */
-import type { PeerCertificate, TlsOptions } from "node:tls";
+import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
 import { invalidOption } from "../link/errors.ts";
 import {
   checkNames,
@@ -9,8 +9,10 @@ import {
   integerOrInfinity,
   LINK_OPTION_NAMES,
   type LinkOptions,
+  logger,
   type ResolvedLinkOptions,
   resolveLinkOptions,
+  text,
 } from "../link/options.ts";
 import type { Message } from "../link/types.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -100,22 +102,35 @@ export function resolveServerOptions(options: ServerSupervisorOptions): Resolved
   return {
     ...resolveLinkOptions(options, "server"),
     listen: whereToListen(options),
-    tls: options.tls,
+    tls: checkTls(options.tls),
     authenticate,
     resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
-    logger: options.logger,
+    logger: logger(options.logger),
     limits: resolveLimits(options.limits ?? {}),
     metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
   };
 }
 
+function checkTls(tls: TlsOptions | undefined): TlsOptions | undefined {
+  if (tls === undefined) return undefined;
+  if (typeof tls !== "object" || tls === null) throw invalidOption("tls", tls, "options of tls.createServer()");
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    // The options hold the key: only what Node says of them is shown.
+    throw invalidOption("tls", "set", `what tls.createServer() takes: ${(error as Error).message}`);
+  }
+  return tls;
+}
+
 function whereToListen({ port, host, path }: ServerSupervisorOptions): ResolvedServerOptions["listen"] {
   if (path !== undefined) {
-    if (port !== undefined) throw invalidOption("path", path, "either port or path");
-    return { path };
+    if (port !== undefined) throw invalidOption("path", path, "either path or port");
+    if (host !== undefined) throw invalidOption("host", host, "nothing: a path has no host");
+    return { path: text("path", path) };
   }
   const checked = integer("port", port, 0, 65_535);
-  return host === undefined ? { port: checked } : { port: checked, host };
+  return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
 }
 
 function resolveLimits(limits: Limits): Required<Limits> {

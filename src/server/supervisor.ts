@@ -10,8 +10,9 @@ import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
+import { checkEventName } from "../link/life.ts";
 import { DurableLink } from "../link/link.ts";
-import { coreOptions } from "../link/options.ts";
+import { checkCloseOptions, coreOptions } from "../link/options.ts";
 import { LinkReporter } from "../link/report.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { logServer } from "../telemetry/events.ts";
@@ -41,6 +42,8 @@ export interface SupervisorStats {
   taken: Traffic;
   received: Traffic;
 }
+
+const EVENT_NAMES: ReadonlySet<string> = new Set(["state", "error"]);
 
 /** Owns a listener and its links: admission, sessions, drain. */
 export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements AsyncDisposable {
@@ -98,11 +101,20 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
       tls: this.#options.tls,
       tlsMs: timeouts.tlsMs,
       maxConnections: limits.connections,
+      maxHandshakes: limits.handshakes,
       onConnection: (socket) => this.#handshakes.accept(socket),
       onRejected: (remoteAddress, reason) => this.#handshakes.rejected(remoteAddress, "not accepted", reason),
     });
     this.#metrics =
       logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
+  }
+
+  override on<E extends keyof SupervisorEvents>(name: E, listener: (...args: SupervisorEvents[E]) => void): this {
+    return super.on(checkEventName(name, EVENT_NAMES), listener);
+  }
+
+  override once<E extends keyof SupervisorEvents>(name: E, listener: (...args: SupervisorEvents[E]) => void): this {
+    return super.once(checkEventName(name, EVENT_NAMES), listener);
   }
 
   get state(): SupervisorState {
@@ -277,6 +289,7 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
 
   /** Stops listening for new links and, unlike a net.Server, closes those there are: both sides drain. Never rejects. */
   close(options: CloseOptions = {}): Promise<CloseReport> {
+    checkCloseOptions(options);
     this.#closing ??= this.#close(options);
     return this.#closing;
   }

@@ -13,8 +13,16 @@ export interface TransitionRecord {
 
 /** Lines about one link; `ids` are its link and session ids. */
 export function logTransition(logger: Logger, ids: object, change: TransitionRecord): void {
-  const { error, ...rest } = change;
-  const fields = { event: "link.state", ...ids, ...rest, ...(error === undefined ? {} : { code: error.code }) };
+  // `session` is the session's id in every line; whether it is a new one stands in `resumed`.
+  const { error, session, ...rest } = change;
+  const resumed = session === undefined ? {} : { resumed: session === "resumed" };
+  const fields = {
+    event: "link.state",
+    ...ids,
+    ...rest,
+    ...resumed,
+    ...(error === undefined ? {} : { code: error.code }),
+  };
   const trouble = change.to === "reconnecting" || change.to === "suspect";
   const level = change.to === "closed" && error !== undefined ? "error" : trouble ? "warn" : "info";
   logger[level](fields, error === undefined ? `link ${change.to}` : `link ${change.to}: ${error.message}`);

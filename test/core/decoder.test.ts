@@ -399,6 +399,43 @@ describe("a frame is refused by its header alone", () => {
     expect(held).not.toHaveBeenCalled();
   });
 
+  const openBytes = 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES;
+  test.each<[FrameName, flags: number, least: number, most: number]>([
+    ["hello", 1 | 2 | 16 | 32, 180, openBytes],
+    ["welcome", 1 | 2 | 4, 64, 64],
+    ["refuse", 0, 8, 8],
+    ["confirm", 0, 32, 32],
+    ["data", 1 | 2 | 4 | 8, 8, 8 + MAX_DATA_BYTES],
+    ["ack", 1 | 2, 20, 20],
+    ["ping", 0, 8, 8],
+    ["pong", 0, 8, 8],
+    ["standby", 1 | 2 | 16, 180, openBytes],
+    ["ready", 0, 0, 0],
+    ["commit", 1 | 2, 20, 20],
+    ["committed", 1 | 2 | 4, 20, 20],
+    ["goaway", 0, 4, 4],
+    ["reset", 0, 12, 12 + MAX_ABORT_CODE_BYTES],
+  ])(
+    "a %s frame with other flags than %d, or a body of fewer bytes than %d or more than %d",
+    (name, flags, least, most) => {
+      const verdict = (given: number, bytes: number): string => {
+        // One byte less than the frame, so that nothing but its header is judged.
+        const short = Buffer.concat([header(FrameType[name], given, bytes), Buffer.alloc(Math.max(0, bytes - 1))]);
+        return new FrameDecoder(EVERY_FRAME).push(short, new Collector())?.code ?? "goes on";
+      };
+      const ends = name === "data" ? 1 : 0;
+      if (least > 0) expect(verdict(ends, least - 1)).toBe("bad-frame");
+      expect(verdict(ends, most + 1)).toBe("oversized");
+      for (const bytes of [least, most]) {
+        for (let bit = 1; bit < 256; bit *= 2) {
+          // An end of two kinds is judged by the body.
+          const given = name === "data" && bit > 2 ? bit | 1 : bit;
+          expect([bit, verdict(given, bytes)]).toEqual([bit, (flags & bit) === 0 ? "bad-frame" : "goes on"]);
+        }
+      }
+    },
+  );
+
   test("each frame that is not expected now, even if its header comes in two parts", () => {
     for (const name of Object.keys(FrameType) as FrameName[]) {
       const decoder = new FrameDecoder(EVERY_FRAME & ~frameMask(name));

@@ -17,12 +17,17 @@ import {
   FrameType,
   type Hello,
   HELLO_PROOF_AT,
+  ID_BYTES,
   MAX_ABORT_CODE_BYTES,
   MAX_CREDENTIALS_BYTES,
   MAX_DATA_BYTES,
   MAX_OPEN_PAYLOAD_BYTES,
+  NONCE_BYTES,
+  PROOF_BYTES,
+  PROTOCOL_VERSION,
   REFUSE_CODES,
   RESET_CODES,
+  SECRET_BYTES,
   WELCOME_RESULTS,
 } from "../../src/core/frames.ts";
 import { decoded } from "./support.ts";
@@ -111,6 +116,8 @@ test.each<[string, Buffer, string]>([
 });
 
 test("what was given a number keeps it", () => {
+  expect(PROTOCOL_VERSION).toBe(1);
+  expect([ID_BYTES, SECRET_BYTES, PROOF_BYTES, NONCE_BYTES]).toEqual([16, 32, 32, 16]);
   expect(FrameType).toEqual({
     hello: 1,
     welcome: 2,

@@ -108,6 +108,17 @@ describe("what is in flight", () => {
     expect(flight.limitBytes).toBe(100);
   });
 
+  test("is timed from when it was written until it was received; writing nothing times nothing", () => {
+    const { sender, allowance, take } = sending("bytes");
+    const roundTrip = new RoundTrip();
+    const flight = new Flight(roundTrip);
+    sender.write([], 100, allowance, flight, 0);
+    take(10);
+    sender.write([], 100, allowance, flight, 1_000);
+    flight.onReceived(10, 1_040);
+    expect(roundTrip.smoothedMs).toBe(40);
+  });
+
   test("counts anew on a new connection", () => {
     const { sender, write, take } = sending("bytes", { flightBytes: 100 });
     take(1_000);
@@ -226,6 +237,16 @@ describe("asking for an ACK now", () => {
     expect(write().map(({ flags }) => flags)).toEqual([0, DATA_ACK_NOW, 0]);
     sender.restart(MAX_DATA_BYTES, Infinity);
     expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW, 0]);
+  });
+
+  test("marks the last frame when nothing was taken after, together with what else it says", () => {
+    const { sender, write, take } = sending("bytes");
+    take(10);
+    sender.askForAck();
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW]);
+    sender.end("final");
+    sender.restart(0, 10_000);
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW | DATA_END_FINAL]);
   });
 
   test("is not done unless asked for", () => {

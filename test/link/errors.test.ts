@@ -50,8 +50,8 @@ test("how a link ended", () => {
   };
   for (const [outcome, code] of Object.entries(codes)) {
     const error = outcomeError(outcome as Outcome, "detail", "quota");
-    expect(error?.code, outcome).toBe(code);
-    expect(error?.retryable ?? false, outcome).toBe(false);
+    expect([outcome, error?.code]).toEqual([outcome, code]);
+    expect(error?.retryable ?? false).toBe(false);
   }
   expect(outcomeError("peer-aborted", "", "quota")).toMatchObject({ peerCode: "quota" });
   expect(outcomeError("peer-handler-failed", "", "")?.cause).toMatchObject({ code: "HANDLER_FAILED" });

@@ -123,15 +123,19 @@ describe("for await", () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
   });
 
-  test("several next() at a time are answered in turn, or refused, but never forgotten", { timeout: 1_000 }, async () => {
-    const { client, server } = await pair();
-    const iterator = server[Symbol.asyncIterator]();
-    const settled = Promise.allSettled([iterator.next(), iterator.next()]);
-    client.trySend("one");
-    client.trySend("two");
-    client.end();
-    await settled;
-  });
+  test(
+    "several next() at a time are answered in turn, or refused, but never forgotten",
+    { timeout: 1_000 },
+    async () => {
+      const { client, server } = await pair();
+      const iterator = server[Symbol.asyncIterator]();
+      const settled = Promise.allSettled([iterator.next(), iterator.next()]);
+      client.trySend("one");
+      client.trySend("two");
+      client.end();
+      await settled;
+    },
+  );
 
   test("throws the error that ended the link", async () => {
     const { client, server } = await pair();
@@ -468,7 +472,8 @@ test("two consumers in the two directions at once, each sends what the other get
     })();
     let next = 0;
     for await (const message of link) {
-      if (String(message) !== String(next)) throw new RespliceError("INVALID_STATE", `${message} is not ${next}`);
+      if (String(message) !== String(next))
+        throw new RespliceError("INVALID_STATE", `${String(message)} is not ${next}`);
       next++;
     }
     await sending;

@@ -15,7 +15,7 @@ const HEALED_WITHIN_MS = 120_000;
 /** A connection that brings nothing is closed by the server after two minutes. */
 const AT_REST_WITHIN_MS = 200_000;
 /** A session that waits so long outlasts any fault here. */
-const PATIENT_MS = 600_000;
+const PATIENT_MS = 3_600_000;
 /** And a session that nobody has confirmed, one that lasts so long. */
 const PATIENT_HANDSHAKE_MS = 60_000;
 
@@ -25,8 +25,9 @@ export function runSeed(seed: number): SeedResult {
   try {
     disturb(world, kinds, faults, pauseMs);
     world.heal();
-    const { consumerMs, messages, resumeForMs, handshakeMs } = world.options;
-    const ownMs = 2 * consumerMs * (messages.client + messages.server);
+    const { consumerMs, latencyMs, messages, resumeForMs, handshakeMs } = world.options;
+    // With the smallest windows each message takes a round trip or two.
+    const ownMs = (2 * consumerMs + 8 * latencyMs) * (messages.client + messages.server);
     world.runUntil(() => world.client.end.outcome !== undefined, ownMs + HEALED_WITHIN_MS, "ended after the faults");
     const rest = (): boolean =>
       world.client.core.gone &&
@@ -55,6 +56,7 @@ function draw(seed: number): { options: Partial<WorldOptions>; kinds: FaultKind[
   if (losing) kinds.push(...LOSING.filter(() => random() < 0.7));
   if (random() < 0.1) kinds.push(...ENDING);
   const payloadBytes = pick([4, 40, 200, 1_000, 1_500]);
+  const kernelBytes = pick([64, 1_000, 100_000]);
   const options: Partial<WorldOptions> = {
     seed,
     mode,
@@ -68,8 +70,9 @@ function draw(seed: number): { options: Partial<WorldOptions>; kinds: FaultKind[
       { maxMessages: 1_000, maxBytes: 1_000_000 },
     ]),
     budgetBytes: pick([0, 10_000, 1_000_000]),
-    kernelBytes: pick([64, 1_000, 100_000]),
-    latencyMs: pick([1, 1, 30, 300]),
+    kernelBytes,
+    // What the kernel takes is all that is under way: on a long path a small one would be a very slow one.
+    latencyMs: kernelBytes === 64 ? 1 : pick([1, 30, 300]),
     pingAfterMs: pick([100, 1_000, 5_000]),
     suspectAfterMs: pick([50, 500, 2_000]),
     resumeForMs: pick([4_000, PATIENT_MS]),

@@ -160,32 +160,27 @@ export class SimClient extends SimProcess {
         this.#diallingStandby = undefined;
         return true;
       };
-      const patienceMs = core.standbyPatienceMs;
-      const channel = this.#dialNow("standby", over, () => core.standbyDialFailed(false, stage.clock.nowMs));
-      this.later(patienceMs, () => {
-        const opened = channel();
+      this.#dialNow("standby", over, () => core.standbyDialFailed(false, stage.clock.nowMs));
+      this.later(core.standbyPatienceMs, () => {
         if (over()) core.standbyDialFailed(true, stage.clock.nowMs);
-        else if (opened !== undefined) core.standbyTimedOut(opened, stage.clock.nowMs);
       });
     }
   }
 
-  /** A dial that was given up may succeed all the same: the core is told, or not. Answers the channel, if any. */
-  #dialNow(role: DialRole, over: () => boolean, onRefused: () => void): () => number | undefined {
+  /** A dial that was given up may succeed all the same: the core is told, or not. */
+  #dialNow(role: DialRole, over: () => boolean, onRefused: () => void): void {
     const { stage } = this;
     stage.count(`dial ${role}`);
-    let channel: number | undefined;
     stage.network.dial(
       addressOf(this.route),
       (socket) => {
-        channel = this.addSocket(socket);
-        const opened = channel;
+        const channel = this.addSocket(socket);
         this.input(() => {
           const late = !over();
           if (late) stage.count(`dial ${role} late`);
-          if (!this.sockets.has(opened)) return;
-          if (late && stage.random() < 0.5) this.closeSocket(opened, undefined);
-          else this.#opened(opened, role);
+          if (!this.sockets.has(channel)) return;
+          if (late && stage.random() < 0.5) this.closeSocket(channel, undefined);
+          else this.#opened(channel, role);
         });
       },
       () =>
@@ -193,7 +188,6 @@ export class SimClient extends SimProcess {
           if (over()) onRefused();
         }),
     );
-    return () => channel;
   }
 
   #opened(channel: number, role: DialRole): void {
@@ -203,8 +197,9 @@ export class SimClient extends SimProcess {
     stage.overheard.push(flight);
     if (stage.overheard.length > OVERHEARD) stage.overheard.shift();
     core.connectionOpened(channel, role, Buffer.from("let me in"), stage.clock.nowMs);
-    if (role === "standby") return;
-    this.later(HANDSHAKE_MS, () => {
+    const patienceMs = role === "standby" ? core.standbyPatienceMs : HANDSHAKE_MS;
+    this.later(patienceMs, () => {
+      if (role === "standby") return core.standbyTimedOut(channel, stage.clock.nowMs);
       if (!this.sockets.has(channel) || core.adopted?.id === channel) return;
       this.closeSocket(channel, undefined);
       core.connectionClosed(channel, "handshake timed out", stage.clock.nowMs);

@@ -1,0 +1,144 @@
+import fc from "fast-check";
+import { afterEach, expect, test, vi } from "vitest";
+import { SystemClock } from "../../src/io/clock.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function fakeTime(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+}
+
+async function pass(ms: number): Promise<void> {
+  vi.advanceTimersByTime(ms);
+  await turn();
+  await turn();
+}
+
+test("a timer runs once, when it is due, after the poll phase", async () => {
+  fakeTime();
+  const clock = new SystemClock();
+  let runs = 0;
+  const timer = clock.timer(() => runs++);
+  timer.set(clock.now() + 10);
+  await pass(9);
+  expect(runs).toBe(0);
+  vi.advanceTimersByTime(1);
+  expect(runs).toBe(0);
+  await turn();
+  expect(runs).toBe(1);
+  await pass(100);
+  expect(runs).toBe(1);
+});
+
+test("it can be moved both ways, cleared, and set again from within", async () => {
+  fakeTime();
+  const clock = new SystemClock();
+  const start = clock.now();
+  const ran: Array<[string, number]> = [];
+  const note = (name: string) => () => void ran.push([name, Math.round(clock.now() - start)]);
+  const [earlier, later, cleared] = [clock.timer(note("earlier")), clock.timer(note("later")), clock.timer(note("no"))];
+  earlier.set(start + 50);
+  earlier.set(start + 10);
+  later.set(start + 10);
+  later.set(start + 30);
+  cleared.set(start + 20);
+  cleared.clear();
+  let again = 0;
+  const repeats = clock.timer(() => {
+    note("again")();
+    if (++again < 3) repeats.set(clock.now() + 20);
+  });
+  repeats.set(start + 5);
+  for (let ms = 0; ms < 100; ms++) await pass(1);
+  expect(ran).toEqual([
+    ["again", 5],
+    ["earlier", 10],
+    ["again", 25],
+    ["later", 30],
+    ["again", 45],
+  ]);
+});
+
+test("many timers, set and moved and cleared in any order, run in the order in which they are due", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(20), fc.nat(200), fc.boolean()), { minLength: 1, maxLength: 80 }),
+      async (steps) => {
+        fakeTime();
+        const clock = new SystemClock();
+        const start = clock.now();
+        const ran: number[] = [];
+        const due = new Map<number, number>();
+        const timers = Array.from({ length: 21 }, (_, i) => clock.timer(() => void ran.push(i)));
+        for (const [i, ms, clears] of steps) {
+          if (clears) {
+            timers[i]?.clear();
+            due.delete(i);
+          } else {
+            timers[i]?.set(start + ms);
+            due.set(i, ms);
+          }
+        }
+        for (let ms = 0; ms <= 200; ms += 20) await pass(20);
+        const times = ran.map((i) => due.get(i) as number);
+        expect(times).toEqual(times.toSorted((a, b) => a - b));
+        expect(ran.toSorted((a, b) => a - b)).toEqual([...due.keys()].toSorted((a, b) => a - b));
+        vi.useRealTimers();
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("one that throws does not stop the others", async () => {
+  const clock = new SystemClock();
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  const uncaught: unknown[] = [];
+  const keep = (error: unknown): void => void uncaught.push(error);
+  process.on("uncaughtException", keep);
+  try {
+    clock
+      .timer(() => {
+        throw new Error("mine");
+      })
+      .set(clock.now());
+    const ran = new Promise<string>((resolve) => clock.timer(() => resolve("ran")).set(clock.now() + 5));
+    const tooLate = new Promise<string>((resolve) => setTimeout(() => resolve("too late"), 1_000));
+    expect(await Promise.race([ran, tooLate])).toBe("ran");
+    expect(uncaught).toMatchObject([{ message: "mine" }]);
+  } finally {
+    process.off("uncaughtException", keep);
+    for (const other of others) process.on("uncaughtException", other);
+  }
+});
+
+test("a deadline further away than a Node timer reaches", async () => {
+  fakeTime();
+  const clock = new SystemClock();
+  let ran = false;
+  clock
+    .timer(() => {
+      ran = true;
+    })
+    .set(clock.now() + 3_000_000_000);
+  await pass(2_147_483_647);
+  expect(ran).toBe(false);
+  await pass(1_000_000_000);
+  expect(ran).toBe(true);
+});
+
+test("defer runs after this turn, and now() never goes back", async () => {
+  const clock = new SystemClock();
+  const order: string[] = [];
+  clock.defer(() => order.push("deferred"));
+  order.push("now");
+  await turn();
+  expect(order).toEqual(["now", "deferred"]);
+  const before = clock.now();
+  expect(clock.now()).toBeGreaterThanOrEqual(before);
+});

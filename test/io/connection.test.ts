@@ -1,0 +1,113 @@
+import { once } from "node:events";
+import net from "node:net";
+import { Duplex } from "node:stream";
+import { expect, onTestFinished, test } from "vitest";
+import { StreamConnection } from "../../src/io/connection.ts";
+import { Arrivals, eventually, rawServer } from "../support.ts";
+
+async function setUp() {
+  const sockets = new Arrivals<net.Socket>();
+  const port = await rawServer((socket) => sockets.put(socket));
+  const near = net.connect(port, "127.0.0.1");
+  onTestFinished(() => void near.destroy());
+  await once(near, "connect");
+  const far = await sockets.next();
+  const connection = new StreamConnection(near);
+  const heard: string[] = [];
+  connection.handler = {
+    onData: (chunk) => void heard.push(`data ${String(chunk)}`),
+    onDrain: () => void heard.push("drain"),
+    onClosed: (reason) => void heard.push(`closed ${reason}`),
+  };
+  return { connection, near, far, heard };
+}
+
+async function everything(socket: net.Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  await once(socket, "end");
+  return String(Buffer.concat(chunks));
+}
+
+test("bytes come and go, small buffers as one", async () => {
+  const { connection, far, heard } = await setUp();
+  expect(connection.remoteAddress).toBe("127.0.0.1");
+  connection.write([Buffer.from("a"), Buffer.from("b")]);
+  connection.write([Buffer.from("c")]);
+  connection.write([Buffer.alloc(3_000, "d"), Buffer.alloc(3_000, "e")]);
+  const read = everything(far);
+  far.write("back");
+  await eventually(() => expect(heard).toEqual(["data back"]));
+  connection.end([Buffer.from("last")]);
+  expect(await read).toBe(`abc${"d".repeat(3_000)}${"e".repeat(3_000)}last`);
+  expect(heard).toEqual(["data back"]);
+});
+
+test("the peer's end, and its reset, close it, once", async () => {
+  const one = await setUp();
+  one.far.end();
+  await eventually(() => expect(one.heard).toEqual(["closed closed by the peer"]));
+  const two = await setUp();
+  two.far.resetAndDestroy();
+  await eventually(() => expect(two.near.closed).toBe(true));
+  expect(two.heard).toEqual([expect.stringMatching(/^closed (ECONNRESET|closed by the peer)$/)]);
+});
+
+test("roomBytes shrinks as writes pile up, and drain says when it is back", async () => {
+  const { connection, far, heard } = await setUp();
+  expect(connection.roomBytes).toBeGreaterThan(0);
+  far.pause();
+  while (connection.roomBytes > 0) {
+    connection.write([Buffer.alloc(connection.roomBytes)]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const before = heard.length;
+  far.resume();
+  await eventually(() => expect(heard.length).toBeGreaterThan(before));
+  expect(heard.at(-1)).toBe("drain");
+  expect(connection.roomBytes).toBeGreaterThan(0);
+});
+
+test("after destroy() or end() nothing is heard, and writing does nothing", async () => {
+  const { connection, near, far, heard } = await setUp();
+  connection.destroy();
+  connection.write([Buffer.from("late")]);
+  connection.end([Buffer.from("late")]);
+  far.write("late");
+  await once(near, "close");
+  expect(heard).toEqual([]);
+  expect(connection.roomBytes).toBe(0);
+});
+
+test("a peer that does not close after us is not waited for", async () => {
+  const { connection, near, far } = await setUp();
+  far.pause();
+  connection.end([]);
+  await once(near, "close");
+  expect(near.destroyed).toBe(true);
+});
+
+test("any Duplex will do", async () => {
+  const written: string[] = [];
+  const stream = new Duplex({
+    read() {},
+    write(chunk: Buffer, _, callback) {
+      written.push(String(chunk));
+      callback();
+    },
+  });
+  const connection = new StreamConnection(stream);
+  const heard: string[] = [];
+  connection.handler = {
+    onData: (chunk) => void heard.push(String(chunk)),
+    onDrain: () => {},
+    onClosed: (reason) => void heard.push(reason),
+  };
+  expect(connection.remoteAddress).toBe("");
+  connection.write([Buffer.from("out")]);
+  stream.push("in");
+  await eventually(() => expect(heard).toEqual(["in"]));
+  expect(written).toEqual(["out"]);
+  stream.destroy(Object.assign(new Error("broken"), { code: "EBROKEN" }));
+  await eventually(() => expect(heard).toEqual(["in", "EBROKEN"]));
+});

@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { GiB, type RespliceError, ServerSupervisor } from "../../src/index.ts";
+import { resolveServerOptions } from "../../src/server/options.ts";
+
+function refusal(act: () => unknown): RespliceError {
+  try {
+    act();
+  } catch (error) {
+    return error as RespliceError;
+  }
+  throw new Error("nothing was thrown");
+}
+
+test("the defaults", () => {
+  expect(resolveServerOptions({ port: 0 })).toMatchObject({
+    listen: { port: 0 },
+    tls: undefined,
+    authenticate: undefined,
+    resumeForMs: 300_000,
+    logger: undefined,
+    metricsIntervalMs: 60_000,
+    limits: {
+      connections: 10_000,
+      handshakes: 1_000,
+      sessions: 20_000,
+      sessionsPerIdentity: Infinity,
+      opensPerSecond: 500,
+      resumesPerSecond: 1_000,
+      standbysPerSecond: 100,
+      bufferBytes: GiB,
+    },
+  });
+  expect(resolveServerOptions({ port: 0, limits: { connections: 7 } }).limits.sessions).toBe(14);
+  expect(resolveServerOptions({ port: 1, host: "h" }).listen).toEqual({ port: 1, host: "h" });
+  expect(resolveServerOptions({ path: "/x" }).listen).toEqual({ path: "/x" });
+});
+
+test.each<[string, object]>([
+  ["port", { port: undefined }],
+  ["port", { port: -1 }],
+  ["port", { port: 65_536 }],
+  ["port", { port: "7000" }],
+  ["host", { host: 5 }],
+  ["path", { path: "/x" }],
+  ["path", { port: undefined, path: "" }],
+  ["path", { port: undefined, path: 5 }],
+  ["host", { port: undefined, path: "/x", host: "h" }],
+  ["tls", { tls: true }],
+  ["tls", { tls: "yes" }],
+  ["authenticate", { authenticate: "everyone" }],
+  ["resumeForMs", { resumeForMs: 0 }],
+  ["resumeForMs", { resumeForMs: 2 ** 31 }],
+  ["metricsIntervalMs", { metricsIntervalMs: -1 }],
+  ["logger", { logger: {} }],
+  ["limits.connections", { limits: { connections: 0 } }],
+  ["limits.handshakes", { limits: { handshakes: 0 } }],
+  ["limits.sessions", { limits: { sessions: 1.5 } }],
+  ["limits.sessionsPerIdentity", { limits: { sessionsPerIdentity: 0 } }],
+  ["limits.opensPerSecond", { limits: { opensPerSecond: 0 } }],
+  ["limits.resumesPerSecond", { limits: { resumesPerSecond: Infinity } }],
+  ["limits.standbysPerSecond", { limits: { standbysPerSecond: "1" } }],
+  ["limits.bufferBytes", { limits: { bufferBytes: -1 } }],
+  ["limits.sesions", { limits: { sesions: 1 } }],
+  ["resumeForS", { resumeForS: 1 }],
+  ["reconnect", { reconnect: {} }],
+  ["maxMessageBytes", { maxMessageBytes: 0 }],
+  ["keepalive.pingAfterMs", { keepalive: { pingAfterMs: -1 } }],
+])("%s of %j is refused", (name, options) => {
+  const error = refusal(() => new ServerSupervisor({ port: 0, ...options }));
+  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name } });
+  expect(error.option?.allowed).toEqual(expect.any(String));
+  expect(error.option).toHaveProperty("value");
+});
+
+test("TLS options that node:tls refuses are INVALID_OPTION", () => {
+  const error = refusal(() => new ServerSupervisor({ port: 0, tls: { cert: "no certificate", key: "no key" } }));
+  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+  expect(JSON.stringify([error.message, error.option])).not.toContain("no key");
+});

@@ -1,0 +1,427 @@
+import net from "node:net";
+import tls from "node:tls";
+import { describe, expect, test } from "vitest";
+import { ServerSupervisor, type SupervisorEvents } from "../../src/index.ts";
+import {
+  certificate,
+  echo,
+  eventually,
+  failure,
+  isPending,
+  logKeeper,
+  manage,
+  openTo,
+  pair,
+  QUICK,
+  receiveAll,
+  receiveText,
+  relayTo,
+  runToExit,
+  serve,
+  socketPath,
+  turned,
+  unusedPort,
+} from "../support.ts";
+
+const host = "127.0.0.1";
+
+describe("states", () => {
+  test("created, bound, listening, draining, closed, each told of once", async () => {
+    const supervisor = new ServerSupervisor({ port: 0, host });
+    const seen: Array<SupervisorEvents["state"][0]> = [];
+    supervisor.on("state", (change) => {
+      seen.push(change);
+      expect(supervisor.state).toBe(change.to);
+    });
+    expect(supervisor.state).toBe("created");
+    expect(supervisor.health().status).toBe("down");
+    supervisor.serve(() => {});
+    const { host: boundHost, port } = await supervisor.listen();
+    expect(boundHost).toBe(host);
+    expect(port).toBeGreaterThan(0);
+    expect(supervisor.state).toBe("listening");
+    expect(supervisor.health()).toEqual({ status: "healthy", reasons: [] });
+    const closing = supervisor.close();
+    expect(supervisor.state).toBe("draining");
+    expect(supervisor.health().status).toBe("down");
+    expect(supervisor.close()).toBe(closing);
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+    expect(seen.map(({ from, to }) => `${from}>${to}`)).toEqual([
+      "created>bound",
+      "bound>listening",
+      "listening>draining",
+      "draining>closed",
+    ]);
+    for (const { reason } of seen) expect(reason).not.toBe("");
+  });
+
+  test("one that never listened can be closed", async () => {
+    const supervisor = new ServerSupervisor({ port: 0 });
+    expect(await supervisor.close()).toEqual({ left: 0, undelivered: [] });
+    expect(supervisor.state).toBe("closed");
+  });
+
+  test("on() throws for a name that is not listed", async () => {
+    const supervisor = new ServerSupervisor({ port: 0 });
+    for (const name of ["connection", "link", "close"]) {
+      expect(await failure(() => supervisor.on(name as "state", () => {}))).toMatchObject({ code: "INVALID_ARGUMENT" });
+      expect(await failure(() => supervisor.once(name as "state", () => {}))).toMatchObject({
+        code: "INVALID_ARGUMENT",
+      });
+    }
+  });
+
+  test.each(["localhost", host])(
+    "closed while it begins to listen on %s: it does not listen after all",
+    async (where) => {
+      const port = await unusedPort();
+      const supervisor = new ServerSupervisor({ port, host: where });
+      supervisor.serve(() => {});
+      const listening = failure(supervisor.listen());
+      await supervisor.close();
+      const outcome = await Promise.race([
+        listening,
+        new Promise((resolve) => setTimeout(resolve, 500, "never settled")),
+      ]);
+      expect(supervisor.state).toBe("closed");
+      expect(await connects(port)).toBe(false);
+      expect(outcome).toMatchObject({ code: "INVALID_STATE" });
+    },
+  );
+});
+
+describe("misuse", () => {
+  test("serve() once, before listen(), with a function", async () => {
+    const supervisor = new ServerSupervisor({ port: 0, host });
+    expect(await failure(supervisor.listen())).toMatchObject({ code: "INVALID_STATE" });
+    expect(supervisor.state).toBe("created");
+    expect(await failure(() => supervisor.serve(5 as never))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    supervisor.serve(() => {});
+    expect(await failure(() => supervisor.serve(() => {}))).toMatchObject({ code: "INVALID_STATE" });
+    await supervisor.listen();
+    expect(await failure(() => supervisor.serve(() => {}))).toMatchObject({ code: "INVALID_STATE" });
+    expect(await failure(supervisor.listen())).toMatchObject({ code: "INVALID_STATE" });
+    await supervisor.close();
+    expect(await failure(supervisor.listen())).toMatchObject({ code: "INVALID_STATE" });
+  });
+
+  test("a listen() that is aborted before it began changes nothing", async () => {
+    const supervisor = new ServerSupervisor({ port: 0, host });
+    supervisor.serve(() => {});
+    const signal = AbortSignal.abort(new Error("mine"));
+    expect(await failure(supervisor.listen({ signal }))).toMatchObject({ code: "ABORTED", cause: signal.reason });
+    await supervisor.listen();
+    await supervisor.close();
+  });
+
+  test("a deadline that makes no sense is refused, and changes nothing", async () => {
+    const { supervisor } = await pair();
+    expect(await failure(() => supervisor.close({ deadlineMs: -1 }))).toMatchObject({ code: "INVALID_OPTION" });
+    expect(supervisor.state).toBe("listening");
+  });
+});
+
+describe("LISTEN_FAILED", () => {
+  test("says what to do about a port that is taken", async () => {
+    const { port } = await serve();
+    const supervisor = new ServerSupervisor({ port, host });
+    supervisor.serve(() => {});
+    const error = await failure(supervisor.listen());
+    expect(error).toMatchObject({ code: "LISTEN_FAILED", cause: { code: "EADDRINUSE" } });
+    expect(error.message).toContain(String(port));
+    expect(error.message).toContain("another process");
+    expect(supervisor.state).toBe("closed");
+    expect(await supervisor.close()).toEqual({ left: 0, undelivered: [] });
+  });
+
+  test("and about an address that is not ours, and a path that cannot be", async () => {
+    const away = new ServerSupervisor({ port: 0, host: "192.0.2.1" });
+    away.serve(() => {});
+    expect(await failure(away.listen())).toMatchObject({ code: "LISTEN_FAILED", cause: { code: "EADDRNOTAVAIL" } });
+    const nowhere = new ServerSupervisor({ path: "/nonexistent/directory/link.sock" });
+    nowhere.serve(() => {});
+    expect(await failure(nowhere.listen())).toMatchObject({ code: "LISTEN_FAILED" });
+  });
+});
+
+test("a Unix socket: listen() says its path", async () => {
+  const path = await socketPath();
+  const supervisor = new ServerSupervisor({ path });
+  supervisor.serve(echo);
+  expect(await supervisor.listen()).toEqual({ host: path, port: 0 });
+  const link = manage().open({ path });
+  await link.send("hello");
+  expect(await receiveText(link)).toBe("hello");
+  await supervisor.close();
+});
+
+test("links: those that can be sent on", async () => {
+  const { client, server, supervisor } = await pair();
+  expect([...supervisor.links]).toEqual([server]);
+  for (const link of supervisor.links) await link.send("to all");
+  expect(await receiveText(client)).toBe("to all");
+  client.abort();
+  await server.closed;
+  expect([...supervisor.links]).toEqual([]);
+});
+
+test("stats", async () => {
+  const { client, server, supervisor, relay } = await pair();
+  await client.send("four");
+  await server.receive();
+  server.trySend("five!");
+  await client.receive();
+  await eventually(() => expect(supervisor.stats().connections).toEqual({ open: 1, handshaking: 0 }));
+  expect(supervisor.stats()).toMatchObject({
+    state: "listening",
+    refused: {},
+    links: { connected: 1 },
+    sessions: { connected: 1, waiting: 0 },
+    taken: { messages: 1, bytes: 5 },
+    received: { messages: 1, bytes: 4 },
+  });
+  relay.refuse();
+  relay.cut("rst");
+  await turned(server, "reconnecting");
+  expect(supervisor.stats()).toMatchObject({
+    links: { connected: 0, reconnecting: 1 },
+    sessions: { connected: 0, waiting: 1 },
+  });
+  relay.heal();
+  await client.close();
+  await server.closed;
+  await eventually(() => {
+    expect(supervisor.stats()).toMatchObject({ sessions: { connected: 0, waiting: 0 }, connections: { open: 0 } });
+  });
+});
+
+describe("close()", () => {
+  test("drains: what both sides sent is accepted, then clients are closed in order", async () => {
+    const seen: string[] = [];
+    const { supervisor, port } = await serve({}, async (link) => {
+      for await (const message of link) {
+        seen.push(String(message));
+        await link.send(message);
+      }
+    });
+    const clients = [0, 1, 2].map(() => openTo(port));
+    await Promise.all(clients.map((client) => client.connected()));
+    await Promise.all(clients.map((client) => client.send("hello", { until: "accepted" })));
+    const received = clients.map((client) => receiveAll(client));
+    expect(await supervisor.close()).toEqual({ left: 0, undelivered: [] });
+    expect(seen).toEqual(["hello", "hello", "hello"]);
+    expect(await Promise.all(received)).toEqual([["hello"], ["hello"], ["hello"]]);
+    for (const client of clients) expect(await client.closed).toEqual({ undelivered: [] });
+    expect(await connects(port)).toBe(false);
+  });
+
+  test("refuses new links meanwhile, and lets those resume that are here", async () => {
+    const { client, server, supervisor, relay, port } = await pair();
+    server.trySend("must arrive");
+    await eventually(() => expect(client.readableLength).toBeGreaterThan(0));
+    const closing = supervisor.close();
+    relay.cut("rst");
+    await turned(client, "connected");
+    const late = openTo(port);
+    expect((await turned(late, "reconnecting")).error).toMatchObject({ code: "OVERLOADED", retryable: true });
+    expect(supervisor.stats().refused).toMatchObject({ draining: 1 });
+    expect(await isPending(closing, 20)).toBe(true);
+    expect(await receiveText(client)).toBe("must arrive");
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+  });
+
+  test("after the deadline it says what it could not deliver, and to whom", async () => {
+    const { client, server, supervisor } = await pair();
+    server.trySend("nobody reads");
+    const { left, undelivered } = await supervisor.close({ deadlineMs: 50 });
+    expect(left).toBe(1);
+    expect(undelivered).toMatchObject([{ delivery: "maybe", link: server }]);
+    expect((await client.closed).error).toMatchObject({ code: "PEER_ABORTED", peerCode: "close-timeout" });
+    expect(supervisor.state).toBe("closed");
+  });
+
+  test("of a server whose clients are away: the deadline", async () => {
+    const { server, supervisor, relay, client } = await pair();
+    relay.refuse();
+    relay.cut("rst");
+    await Promise.all([turned(server, "reconnecting"), turned(client, "reconnecting")]);
+    server.trySend("for nobody");
+    const { left, undelivered } = await supervisor.close({ deadlineMs: 50 });
+    expect([left, undelivered.length]).toEqual([1, 1]);
+    expect((await server.closed).error).toMatchObject({ code: "CLOSE_TIMEOUT" });
+  });
+
+  test("destroys connections that never said anything", async () => {
+    const { supervisor, port } = await serve();
+    const socket = net.connect(port, host);
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    await eventually(() => expect(supervisor.stats().connections.open).toBe(1));
+    await supervisor.close();
+    await closed;
+  });
+
+  test("await using closes", async () => {
+    let supervisor: ServerSupervisor;
+    {
+      await using inner = new ServerSupervisor({ port: 0, host });
+      supervisor = inner;
+      inner.serve(() => {});
+      await inner.listen();
+    }
+    expect(supervisor.state).toBe("closed");
+  });
+
+  test("the same port at once again", async () => {
+    const { supervisor, port } = await serve({}, echo);
+    const relay = await relayTo(port);
+    const link = openTo(relay.port);
+    await link.connected();
+    await supervisor.close();
+    await serve({ port }, echo);
+    const other = openTo(port);
+    await other.send("hello");
+    expect(await receiveText(other)).toBe("hello");
+  });
+});
+
+describe("the process", () => {
+  test("exits by itself after close(), with a client that is away and a handshake that is not over", async () => {
+    const printed = await runToExit(`
+      import net from "node:net";
+      const supervisor = new resplice.ServerSupervisor({ port: 0, host: "127.0.0.1" });
+      supervisor.serve((link) => {});
+      const { port } = await supervisor.listen();
+      const manager = new resplice.ConnectionManager();
+      const link = manager.open({ port, host: "127.0.0.1" });
+      await link.connected();
+      const silent = net.connect(port, "127.0.0.1");
+      silent.on("error", () => {});
+      await new Promise((resolve) => silent.on("connect", resolve));
+      await supervisor.close();
+      await manager.close();
+      const closedMs = performance.now();
+      process.on("exit", () => console.log(performance.now() - closedMs < 1_500 ? "soon" : "late"));
+    `);
+    expect(printed).toBe("soon");
+  });
+
+  test("exits by itself after close() with a session that nobody has confirmed", { timeout: 15_000 }, async () => {
+    const printed = await runToExit(`
+      import net from "node:net";
+      const supervisor = new resplice.ServerSupervisor({ port: 0, host: "127.0.0.1" });
+      supervisor.serve((link) => {});
+      const { port } = await supervisor.listen();
+      // A client whose CONFIRM gets lost: what it says after its HELLO is swallowed.
+      const welcomed = new Promise((resolve) => {
+        const proxy = net.createServer((client) => {
+          const server = net.connect(port, "127.0.0.1");
+          client.once("data", (hello) => server.write(hello));
+          server.once("data", resolve);
+          for (const socket of [client, server]) socket.on("error", () => {});
+          server.on("close", () => { client.destroy(); proxy.close(); });
+        }).listen(0, "127.0.0.1", () => {
+          const manager = new resplice.ConnectionManager();
+          const link = manager.open({ port: proxy.address().port, host: "127.0.0.1", reconnect: { maxAttempts: 1 } });
+        });
+      });
+      await welcomed;
+      await supervisor.close();
+      const closedMs = performance.now();
+      process.on("exit", () => console.log(performance.now() - closedMs < 4_000 ? "soon" : "late"));
+      setTimeout(() => process.exit(), 6_000).unref();
+    `);
+    expect(printed).toBe("soon");
+  });
+
+  test("a server stays alive by listening", async () => {
+    const printed = await runToExit(`
+      const supervisor = new resplice.ServerSupervisor({ port: 0 });
+      supervisor.serve((link) => {});
+      await supervisor.listen();
+      setTimeout(() => { console.log("alive"); void supervisor.close(); }, 300).unref();
+    `);
+    expect(printed).toBe("alive");
+  });
+});
+
+describe("TLS", () => {
+  test("setSecureContext() is for new connections", async () => {
+    const [old, renewed] = [await certificate(), await certificate()];
+    const { supervisor, port } = await serve({ tls: old }, echo);
+    const first = manage().open({ port, host: "localhost", tls: { ca: old.cert } });
+    await first.connected();
+    supervisor.setSecureContext(renewed);
+    const second = manage().open({ port, host: "localhost", tls: { ca: renewed.cert } });
+    await second.send("hello");
+    expect(await receiveText(second)).toBe("hello");
+    await first.send("still here");
+    expect(await receiveText(first)).toBe("still here");
+    const late = manage().open({ port, host: "localhost", tls: { ca: old.cert } });
+    expect((await late.closed).error).toMatchObject({ code: "CERTIFICATE_INVALID" });
+  });
+
+  test("without TLS there is none to set", async () => {
+    const { supervisor } = await serve();
+    expect(await failure(() => supervisor.setSecureContext({}))).toMatchObject({ code: "INVALID_STATE" });
+  });
+
+  test("a TLS client with nothing to say is closed in its time", async () => {
+    const own = await certificate();
+    const { port, supervisor } = await serve({ tls: own, timeouts: { handshakeMs: 100 } });
+    const socket = tls.connect({ port, host, ca: own.cert });
+    socket.on("error", () => {});
+    await new Promise((resolve) => socket.on("close", resolve));
+    await eventually(() => expect(supervisor.stats().connections.open).toBe(0));
+  });
+});
+
+test("the logger: listening, each state, and how many bytes the limits allow", async () => {
+  const { lines, logger } = logKeeper();
+  const { supervisor, port } = await serve({ logger, limits: { sessions: 10 } });
+  const link = openTo(port, { reconnect: QUICK });
+  await link.connected();
+  link.abort("enough");
+  await eventually(() => expect(lines.some(({ to }) => to === "closed")).toBe(true));
+  await supervisor.close();
+  const events = lines.map(({ event, to }) => (to === undefined ? event : `${event} ${to as string}`));
+  expect(events).toEqual(
+    expect.arrayContaining([
+      "server.state bound",
+      "server.state listening",
+      "server.listening",
+      "link.state connected",
+      "link.state closed",
+      "server.state draining",
+      "server.state closed",
+    ]),
+  );
+  expect(lines.find(({ event }) => event === "server.listening")).toMatchObject({
+    port,
+    sessions: 10,
+    sessionsMayHoldBytes: 10 * (1_048_576 + 4) + 2 * 1_073_741_824,
+  });
+  for (const { level, event } of lines) expect([level, event]).not.toContain(undefined);
+});
+
+test("a metrics line at its interval", async () => {
+  const { lines, logger } = logKeeper();
+  const { port } = await serve({ logger, metricsIntervalMs: 20 }, echo);
+  const link = openTo(port);
+  await link.send("one");
+  await receiveText(link);
+  await eventually(() => {
+    const metrics = lines.filter(({ event }) => event === "server.metrics");
+    expect(metrics.some(({ links }) => (links as { connected?: number }).connected === 1)).toBe(true);
+  });
+});
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, host);
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}

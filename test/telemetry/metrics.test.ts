@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { type LinkSample, MetricsLine, quantile } from "../../src/telemetry/metrics.ts";
+import { logKeeper } from "../support.ts";
+
+const sample = (given: Partial<LinkSample> = {}): LinkSample => ({
+  state: "connected",
+  rttMs: 1,
+  reconnects: 0,
+  recoveryMs: undefined,
+  taken: { messages: 0, bytes: 0 },
+  received: { messages: 0, bytes: 0 },
+  queue: { messages: 0, bytes: 0 },
+  logBytes: 0,
+  windowBytes: 0,
+  ...given,
+});
+
+function setUp() {
+  const { lines, logger } = logKeeper();
+  const time = { ms: 0 };
+  return { lines, time, metrics: new MetricsLine(logger, "server.metrics", () => time.ms) };
+}
+
+test("rates since the last line, and how things stand", () => {
+  const { lines, time, metrics } = setUp();
+  time.ms = 2_000;
+  metrics.write([
+    sample({ taken: { messages: 100, bytes: 1_000 }, queue: { messages: 1, bytes: 5 }, logBytes: 7, windowBytes: 9 }),
+    sample({ state: "reconnecting", rttMs: undefined, received: { messages: 50, bytes: 500 }, windowBytes: 1 }),
+  ]);
+  expect(lines[0]).toMatchObject({
+    level: "info",
+    event: "server.metrics",
+    links: { connected: 1, reconnecting: 1 },
+    sentPerSecond: 50,
+    sentBytesPerSecond: 500,
+    receivedPerSecond: 25,
+    receivedBytesPerSecond: 250,
+    queuedMessages: 1,
+    queuedBytes: 5,
+    logBytes: 7,
+    windowBytes: 10,
+    rttMsMedian: 1,
+    reconnects: 0,
+  });
+  time.ms = 3_000;
+  metrics.write([sample({ taken: { messages: 110, bytes: 1_000 }, reconnects: 2 })]);
+  expect(lines[1]).toMatchObject({ sentPerSecond: 10, sentBytesPerSecond: 0, reconnects: 2 });
+});
+
+test("what a link did stays counted when it has ended", () => {
+  const { lines, time, metrics } = setUp();
+  time.ms = 1_000;
+  metrics.write([sample({ taken: { messages: 10, bytes: 10 } })]);
+  metrics.ended(sample({ taken: { messages: 15, bytes: 15 } }));
+  time.ms = 2_000;
+  metrics.write([]);
+  time.ms = 3_000;
+  metrics.write([]);
+  expect(lines.map(({ sentPerSecond }) => sentPerSecond)).toEqual([10, 5, 0]);
+});
+
+test("recoveries of the interval", () => {
+  const { lines, time, metrics } = setUp();
+  for (const ms of [5, 1, 9]) metrics.recovered(ms);
+  time.ms = 1_000;
+  metrics.write([]);
+  metrics.write([]);
+  expect(lines[0]).toMatchObject({ recoveryMsMedian: 5, recoveryMsMax: 9 });
+  expect(lines[1]).toMatchObject({ recoveryMsMedian: undefined, recoveryMsMax: undefined });
+});
+
+test("two lines in the same moment do not divide by zero", () => {
+  const { lines, metrics } = setUp();
+  metrics.write([sample({ taken: { messages: 1, bytes: 1 } })]);
+  expect(Number.isFinite(lines[0]?.["sentPerSecond"])).toBe(true);
+});
+
+test("quantiles by the nearest rank", () => {
+  expect(quantile([], 0.5)).toBeUndefined();
+  expect(quantile([3], 0.5)).toBe(3);
+  expect(quantile([4, 1, 3, 2], 0.5)).toBe(2);
+  expect(quantile([4, 1, 3, 2], 1)).toBe(4);
+  expect(quantile([4, 1, 3, 2], 0)).toBe(1);
+});
