@@ -280,6 +280,8 @@ export class ClientCore extends ClientLink {
       this.#attempt = undefined;
       this.sessionLost(nowMs);
     }
+    // The server keeps it longer, too.
+    if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
     this.#attemptFailed(channel, code, retryAfterMs, undefined);
   }
 

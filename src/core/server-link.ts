@@ -55,8 +55,10 @@ export class ServerLink extends LinkCore {
     this.owner = client.owner;
   }
 
-  isProven({ raw, hello }: HelloFrame, identity: string): boolean {
-    return this.identity === identity && isProven(this.entropy, raw, hello, this.session.keys.secret);
+  /** Does the client know the session's secret? */
+  isProven({ raw, hello }: HelloFrame): boolean {
+    const { keys, incarnation } = this.session;
+    return hello.resume && hello.incarnation === incarnation && isProven(this.entropy, raw, hello, keys.secret);
   }
 
   isConfirmed(mac: Buffer, nonce: Buffer): boolean {
@@ -122,9 +124,11 @@ export class ServerLink extends LinkCore {
     return this.resetFrame;
   }
 
-  /** A resume was refused for want of room: the client is there, and gets its time again. */
-  extend(nowMs: number): void {
-    if (this.adopted === undefined) this.#awaitClient(nowMs);
+  /** Its client could not be let in now: it is there, and gets its time again. */
+  extend(said: HelloFrame, nowMs: number): void {
+    if (this.adopted === undefined && this.session.phase !== "provisional" && this.isProven(said)) {
+      this.#awaitClient(nowMs);
+    }
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {

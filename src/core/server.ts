@@ -161,6 +161,7 @@ export class ServerCore {
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset } = handshake.state;
     if (verdict === "unavailable") {
+      this.#sessions.get(said.hello.sessionId)?.extend(said, nowMs);
       this.#handshakes.refuse(handshake, "authentication-unavailable", "no verdict", RETRY_FULL_MS);
     } else if (verdict.identity === null) {
       this.#handshakes.refuse(handshake, "authentication", "refused", 0);
@@ -262,7 +263,7 @@ export class ServerCore {
     const known = this.#sessions.get(hello.sessionId);
     const link = known?.session.incarnation === hello.incarnation ? known : undefined;
     if (link === undefined) return this.#onUnknown(handshake, hello, identity, nowMs);
-    if (!link.isProven(said, identity)) {
+    if (link.identity !== identity || !link.isProven(said)) {
       return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
     }
     const owner = ownerOf(hello);
@@ -275,7 +276,7 @@ export class ServerCore {
         return this.#handshakes.close(handshake, "reset", undefined);
       case "live":
       case "done":
-        return this.#resume(handshake, hello, link, owner, nowMs);
+        return this.#resume(handshake, said, link, owner, nowMs);
       case "gone":
         throw new Error("a session that is gone is still in the table");
     }
@@ -288,13 +289,13 @@ export class ServerCore {
     this.#onOpen(handshake, hello, hello.fallback.id, identity, "lost", nowMs);
   }
 
-  #resume(handshake: Handshake, hello: Hello, link: ServerLink, owner: Owner, nowMs: number): void {
+  #resume(handshake: Handshake, said: HelloFrame, link: ServerLink, owner: Owner, nowMs: number): void {
     const retryAfterMs = this.#options.admit("resume", nowMs);
     if (retryAfterMs > 0) {
-      link.extend(nowMs);
+      link.extend(said, nowMs);
       return this.#handshakes.refuse(handshake, "overloaded", "too many resumes", retryAfterMs);
     }
-    if (!this.#takeOver(handshake, link, owner, hello.positions, false, nowMs)) return;
+    if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
     handshake.channel.send(link.welcome("resumed", this.#entropy.randomBytes(NONCE_BYTES)));
     link.settle();
   }
@@ -306,7 +307,7 @@ export class ServerCore {
     if (link?.session.incarnation !== hello.incarnation || (phase !== "live" && phase !== "done")) {
       return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
     }
-    if (!link.isProven(said, identity)) {
+    if (link.identity !== identity || !link.isProven(said)) {
       return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
     }
     const owner = ownerOf(hello);

@@ -21,6 +21,7 @@ test("a transition: one line, louder the worse it is", () => {
     to: "connected",
     reason: "opened",
     attempt: 1,
+    session: "s",
     resumed: false,
   });
   expect(lines[4]).toMatchObject({ code: "GAVE_UP", message: "link closed: gave up after 3 attempts" });

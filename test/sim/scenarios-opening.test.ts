@@ -1,0 +1,277 @@
+/**
+ * Counterexamples of opening and resuming, each as it broke the obvious design, and what the rule makes of it. The other
+ * rows are in scenarios-takeover, scenarios-data and scenarios-ending. Not here, since the core alone cannot show them:
+ *
+ * | rows | why |
+ * |---|---|
+ * | 1, 2 | no outbox and no store yet: everything taken is durable, everything accepted is committed |
+ * | 20, 21 | `serve()` and the iterator are the link's: what the core sees of them is a reset or an acceptance |
+ * | 22 | queue policies stand before the log, and are not there yet |
+ * | 32 | that a reopened outbox counts its end as sent; here is what its rule leads to, the terminal position |
+ * | 33, 34 | no store yet: no conditional writes, no tokens |
+ * | 40, 41, 42 | GOAWAY and the move are not there yet |
+ */
+import { expect, test } from "vitest";
+import { encodeHello } from "../../src/core/frames.ts";
+import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
+import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+import { seeded, seededEntropy } from "./random.ts";
+
+const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
+
+/** The HELLO of another process that has the client's session, as from a copied outbox. */
+function helloOfAnotherProcess(client: ReturnType<ByHand["client"]>, epoch: number, counter: number): Buffer {
+  const { keys, incarnation } = client.core.session;
+  return encodeProvenHello(
+    seededEntropy(seeded(1)),
+    "hello",
+    {
+      version: 1,
+      mode: "messages",
+      resume: true,
+      sessionId: keys.id,
+      incarnation,
+      generation: { epoch, counter },
+      instance: "bb".repeat(16),
+      positions: NOTHING,
+      maxMessageBytes: 1_000,
+      secretOrProof: Buffer.alloc(0),
+      fallback: undefined,
+      credentials: Buffer.from("alice"),
+      openPayload: Buffer.alloc(0),
+    },
+    keys.secret,
+  );
+}
+
+test("counterexample 4: a server that knows an older incarnation of the session resumes it at its own positions", () => {
+  const world = new ByHand();
+  const [first, a, b] = [world.server(), world.server(), world.server()];
+  const client = world.client();
+  client.connect(first).cut();
+  // `first` has died. A makes the fallback, but its WELCOME is lost; B makes it too, and a message goes through there.
+  const lost = client.dial(a);
+  lost.up();
+  lost.cut();
+  const line = client.dial(b);
+  line.settle();
+  say(client.core, "one");
+  line.settle();
+  expect(hear(b.link)).toEqual(["one"]);
+  line.settle();
+  line.cut();
+  const { id } = client.core.session.keys;
+  const atA = client.dial(a);
+  atA.up();
+  const { welcome } = only(atA.down(), "welcome");
+  expect(welcome.result).toBe("lost");
+  expect(outcomeOf(client.events)).toBeUndefined();
+  expect(client.core.session.keys.id).not.toBe(id);
+});
+
+test("counterexample 5: a lost WELCOME and a retry make a second session", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const first = client.dial(server);
+  first.up();
+  const lost = first.takeDown();
+  first.cut();
+  const retry = client.dial(server);
+  retry.up();
+  expect(server.core.sessions).toBe(1);
+  const { welcome } = only(retry.down(), "welcome");
+  // The same session, in its place in the answer that was lost.
+  expect(lost.includes(Buffer.from(welcome.incarnation, "hex"))).toBe(true);
+  retry.settle();
+  expect(server.links).toHaveLength(1);
+});
+
+test("counterexample 6: the first HELLO is late, the retry goes to another node, and both announce a link", () => {
+  const world = new ByHand();
+  const [a, b] = [world.server(), world.server()];
+  const client = world.client();
+  const stalled = client.dial(a);
+  const late = stalled.takeUp();
+  stalled.cut();
+  const line = client.connect(b);
+  expect(b.links).toHaveLength(1);
+  const arrives = new Line(world, a);
+  arrives.give(late);
+  expect([a.core.sessions, a.links.length]).toEqual([1, 0]);
+  world.pass(60_000);
+  expect([a.core.sessions, a.links.length]).toEqual([0, 0]);
+  expect(line.isOpen).toBe(true);
+});
+
+test("counterexample 6: a stalled HELLO arrives after the close, and makes a link that nobody holds", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const stalled = client.dial(server);
+  const late = stalled.takeUp();
+  stalled.cut();
+  const line = client.connect(server);
+  client.core.end();
+  server.link.end();
+  line.settle();
+  expect(server.core.sessions).toBe(0);
+  new Line(world, server).give(late);
+  world.pass(60_000);
+  expect([server.core.sessions, server.links.length]).toEqual([0, 1]);
+});
+
+test("counterexample 9: authentication ends with the owner at an abandoned generation", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  client.connect(server).cut();
+  server.authentication = "by hand";
+  const abandoned = client.dial(server);
+  abandoned.up();
+  const newest = client.dial(server);
+  newest.up();
+  server.verdict(newest);
+  newest.down();
+  expect(server.link.adopted?.id).toBe(newest.id);
+  server.verdict(abandoned);
+  expect(server.refusals).toEqual(["stale"]);
+  expect(server.link.adopted?.id).toBe(newest.id);
+});
+
+test("counterexample 19: resumes that are refused for want of room expire while they wait", () => {
+  const world = new ByHand();
+  const asked: string[] = [];
+  let room = true;
+  const admit = (kind: string): number => {
+    asked.push(kind);
+    return room ? 0 : 5_000;
+  };
+  const server = world.server({ resumeForMs: 10_000, admit });
+  const client = world.client();
+  client.connect(server).cut();
+  room = false;
+  for (let n = 0; n < 3; n++) {
+    world.pass(5_000);
+    const refused = client.dial(server);
+    refused.up();
+    const { code, retryAfterMs } = only(refused.down(), "refuse");
+    expect([code, retryAfterMs]).toEqual(["overloaded", 5_000]);
+  }
+  // Resumes have a budget of their own.
+  expect(asked).toEqual(["open", "resume", "resume", "resume"]);
+  room = true;
+  world.pass(5_000);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
+
+test("counterexample 19: and so do those that nobody could authenticate", () => {
+  const world = new ByHand();
+  const server = world.server({ resumeForMs: 10_000 });
+  const client = world.client();
+  client.connect(server).cut();
+  server.authentication = "by hand";
+  for (let n = 0; n < 3; n++) {
+    world.pass(5_000);
+    const refused = client.dial(server);
+    refused.up();
+    server.core.authenticated(refused.id, "unavailable", world.nowMs);
+    refused.down();
+  }
+  server.authentication = "at once";
+  world.pass(5_000);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
+
+test("counterexample 24: two processes with one outbox fence each other for ever", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.connect(server);
+  const other = new Line(world, server);
+  other.give(helloOfAnotherProcess(client, 2, 1));
+  expect(server.link.adopted?.id).toBe(other.id);
+  line.settle();
+  expect(outcomeOf(client.events)?.outcome).toBe("taken-over");
+  expect(client.core.wantsDial).toBe(false);
+});
+
+test("counterexample 24: the first process was offline, and hears of it at its next dial", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  client.connect(server).cut();
+  new Line(world, server).give(helloOfAnotherProcess(client, 2, 1));
+  client.connect(server);
+  expect(server.refusals).toEqual(["taken-over"]);
+  expect(outcomeOf(client.events)?.outcome).toBe("taken-over");
+});
+
+test("counterexample 31: a late HELLO of an earlier process takes back what the newer one resumed", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  client.connect(server);
+  const late = helloOfAnotherProcess(client, 1, 99);
+  const newer = new Line(world, server);
+  newer.give(helloOfAnotherProcess(client, 2, 1));
+  new Line(world, server).give(late);
+  expect(server.refusals).toEqual(["taken-over"]);
+  expect(server.link.adopted?.id).toBe(newer.id);
+});
+
+test("counterexample 38: abort() while HELLO is unanswered, and the session lives on at the server", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  line.up();
+  client.core.reset("aborted", "enough", "aborted", world.nowMs);
+  line.down();
+  expect(namesOf(line.up())).toEqual(["reset"]);
+  expect([server.core.sessions, server.links.length]).toEqual([0, 0]);
+  expect(client.core.gone).toBe(true);
+});
+
+test("counterexample 38: abort() while the HELLO of a resume is unanswered", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  client.connect(server).cut();
+  const line = client.dial(server);
+  line.up();
+  client.core.reset("aborted", "enough", "aborted", world.nowMs);
+  line.settle();
+  expect(outcomeOf(server.linkEvents)).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
+  expect(server.core.sessions).toBe(0);
+});
+
+test("a HELLO with another's secret neither takes a session over nor ends it", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  client.connect(server);
+  const { keys } = client.core.session;
+  const stranger = new Line(world, server);
+  stranger.give(
+    encodeHello("hello", {
+      version: 1,
+      mode: "messages",
+      resume: false,
+      sessionId: keys.id,
+      incarnation: "00".repeat(16),
+      generation: { epoch: 9, counter: 9 },
+      instance: "bb".repeat(16),
+      positions: NOTHING,
+      maxMessageBytes: 1_000,
+      secretOrProof: Buffer.alloc(secretBytes(keys.secret).length),
+      fallback: undefined,
+      credentials: Buffer.from("alice"),
+      openPayload: Buffer.alloc(0),
+    }),
+  );
+  expect(server.refusals).toEqual(["authentication"]);
+  expect(server.link.session.phase).toBe("live");
+});
