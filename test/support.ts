@@ -291,7 +291,7 @@ export async function tapTo(
   return { port: listening, connections };
 }
 
-export const INDEX_URL: string = new URL("../src/index.ts", import.meta.url).href;
+const INDEX_URL: string = new URL("../src/index.ts", import.meta.url).href;
 
 /** Runs a module in a process of its own, which has to exit by itself. Answers what it printed. */
 export async function runToExit(code: string, withinMs = 8_000): Promise<string> {

@@ -129,7 +129,7 @@ type Ending =
   | { readonly what: "stopped" | "broken-pipe" | "failed"; readonly why: string };
 
 /** A link, what is read into it and what is written from it. */
-export class Joint {
+class Joint {
   readonly #link: Link;
   readonly #input: Readable;
   readonly #output: Writable;

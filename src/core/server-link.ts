@@ -11,7 +11,15 @@ import {
   type Positions,
   type Welcome,
 } from "./frames.ts";
-import { confirmMac, type Entropy, isProven, type Owner, type SessionKeys } from "./handshake.ts";
+import {
+  compareOwners,
+  confirmMac,
+  type Entropy,
+  isProven,
+  type Owner,
+  ownerOf,
+  type SessionKeys,
+} from "./handshake.ts";
 import { LinkCore } from "./link-core.ts";
 import type { LinkCoreOptions } from "./link-events.ts";
 import { Session } from "./session.ts";
@@ -126,9 +134,8 @@ export class ServerLink extends LinkCore {
 
   /** Its client could not be let in now: it is there, and gets its time again. */
   extend(said: HelloFrame, nowMs: number): void {
-    if (this.adopted === undefined && this.session.phase !== "provisional" && this.isProven(said)) {
-      this.#awaitClient(nowMs);
-    }
+    if (this.adopted !== undefined || this.session.phase === "provisional" || !this.isProven(said)) return;
+    if (compareOwners(ownerOf(said.hello), this.owner) === "newer") this.#awaitClient(nowMs);
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {

@@ -198,7 +198,8 @@ export class Incoming {
   }
 
   #runHandler(handler: Handler): void {
-    let accepted = this.#core.session.receiver.handed;
+    const { session } = this.#core;
+    let accepted = session.receiver.handed;
     try {
       for (let message = this.#take(); message !== undefined; message = this.#take()) {
         const result = handler(message);
@@ -209,7 +210,7 @@ export class Incoming {
         accepted = this.#core.session.receiver.handed;
       }
     } catch (error) {
-      this.#fail(error, accepted);
+      this.#fail(error, this.#core.session === session ? accepted : 0);
       return;
     }
     this.#accept();
@@ -229,7 +230,8 @@ export class Incoming {
       },
       (error: unknown) => {
         this.#handling = false;
-        this.#fail(error, before);
+        // A position of a session that was replaced means nothing in the new one.
+        this.#fail(error, this.#core.session === session ? before : 0);
         this.#hooks.changed();
       },
     );
@@ -243,6 +245,6 @@ export class Incoming {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<void> {
+export function isThenable(value: unknown): value is PromiseLike<void> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

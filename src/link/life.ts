@@ -62,6 +62,12 @@ export class Life {
     this.#emissions.push(emission);
   }
 
+  /** For what happens outside any step. */
+  emitNow(emission: () => void): void {
+    this.later(emission);
+    this.emitAll();
+  }
+
   /** A listener that throws stops neither the others nor us: the error is thrown where nobody is in the middle of anything. */
   emitAll(): void {
     // What a listener sets off is told after what was there before it.

@@ -81,7 +81,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
       error: () => this.#error,
     });
     this.#stall = new StallWatch(this.#core, driver.clock, (unacceptedBytes) => {
-      this.emit("stalled", { unacceptedBytes });
+      this.#life.emitNow(() => this.emit("stalled", { unacceptedBytes }));
     });
     driver.hooks = {
       onEvent: (event) => this.#onEvent(event),

@@ -10,6 +10,7 @@ import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
+import { isThenable } from "../link/incoming.ts";
 import { checkEventName } from "../link/life.ts";
 import { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions } from "../link/options.ts";
@@ -62,6 +63,8 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
   #handler: ((link: Link) => void | Promise<void>) | undefined;
   #closing: Promise<CloseReport> | undefined;
   #whenEmpty: (() => void) | undefined;
+  /** The links that were there when close() was called are through. */
+  readonly #drained = new AbortController();
 
   constructor(options: ServerSupervisorOptions) {
     super();
@@ -223,14 +226,18 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     this.#links.set(core, { link, driver });
     this.#open.add(link);
     // The handler runs when the handshake's step is complete, and the link is attached.
-    this.#clock.defer(() => this.#serve(link));
+    this.#clock.defer(() => {
+      this.#serve(link);
+      // It was under way when close() was called.
+      if (this.#closing !== undefined) void link.close({ deadlineMs: Infinity, signal: this.#drained.signal });
+    });
   }
 
   #serve(link: DurableLink): void {
     if (link.state === "closed") return;
     try {
       const result = this.#handler?.(link);
-      if (!(result instanceof Promise)) return;
+      if (!isThenable(result)) return;
       result.then(
         () => {
           if (!link.hasHandler) void link.close({ deadlineMs: this.#options.resumeForMs });
@@ -301,6 +308,11 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     this.#core.drain();
     const links = Array.from(this.#links.values(), ({ link }) => link);
     const reports = await Promise.all(links.map((link) => link.close(options)));
+    // Those that were confirmed meanwhile have had what was left of the time.
+    this.#drained.abort();
+    const late = Array.from(this.#links.values(), ({ link }) => link).filter((link) => !links.includes(link));
+    reports.push(...(await Promise.all(late.map(({ closed }) => closed))));
+    links.push(...late);
     await this.#forgotten();
     clearInterval(this.#metricsTimer);
     if (listened) this.#listener.stopListening();

@@ -514,3 +514,33 @@ test("a handler whose promise is pending while its session is replaced stays the
   await sent;
   expect(seen).toEqual(["old", "new"]);
 });
+
+test("a handler that rejects after its session was replaced has accepted nothing of the new one", async () => {
+  const { port, links } = await serve();
+  const client = openTo(port);
+  await client.connected();
+  const first = await links.next();
+  const pending = new Arrivals<(error: Error) => void>();
+  client.onMessage((message) => {
+    if (String(message) !== "pending") return undefined;
+    return new Promise<void>((_, reject) => {
+      pending.put(reject);
+    });
+  });
+  first.trySend("x".repeat(100));
+  first.trySend("pending");
+  const fail = await pending.next();
+  const replaced = turned(client, "connected");
+  first.onMessage(() => {
+    throw new Error("the server's own");
+  });
+  client.trySend("poison");
+  expect(await replaced).toMatchObject({ session: "new" });
+  const second = await links.next();
+  second.trySend("never seen");
+  await expect.poll(() => client.readableLength).toBe(14);
+  fail(new Error("mine"));
+  const { error, undelivered } = await second.closed;
+  expect(error).toMatchObject({ code: "SESSION_LOST", cause: { code: "HANDLER_FAILED" } });
+  expect(undelivered).toMatchObject([{ message: Buffer.from("never seen"), delivery: "maybe" }]);
+});

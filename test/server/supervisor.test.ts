@@ -13,6 +13,7 @@ import {
   openTo,
   pair,
   QUICK,
+  rawServer,
   receiveAll,
   receiveText,
   relayTo,
@@ -230,6 +231,21 @@ describe("close()", () => {
     expect(await closing).toEqual({ left: 0, undelivered: [] });
   });
 
+  test("a link that is confirmed meanwhile is closed as well", async () => {
+    const { client, server, supervisor, port, links } = await pair();
+    server.trySend("keeps the drain going");
+    const gate = await holdingAfterHello(port);
+    openTo(gate.port);
+    await gate.welcomed;
+    const closing = supervisor.close({ deadlineMs: 400 });
+    gate.open();
+    const late = await links.next();
+    await closing;
+    expect(supervisor.stats().links).toMatchObject({ connected: 0, reconnecting: 0 });
+    expect(late.state).toBe("closed");
+    await Promise.all([late.closed, server.closed, client.closed]);
+  });
+
   test("after the deadline it says what it could not deliver, and to whom", async () => {
     const { client, server, supervisor } = await pair();
     server.trySend("nobody reads");
@@ -414,6 +430,28 @@ test("a metrics line at its interval", async () => {
     expect(metrics.some(({ links }) => (links as { connected?: number }).connected === 1)).toBe(true);
   });
 });
+
+/** A proxy that holds back what a client says after its HELLO, until it is opened. */
+async function holdingAfterHello(port: number): Promise<{ port: number; welcomed: Promise<void>; open: () => void }> {
+  const welcome = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const proxy = await rawServer((client) => {
+    const server = net.connect(port, host);
+    let said = 0;
+    client.on(
+      "data",
+      (chunk) => void (said++ === 0 ? server.write(chunk) : gate.promise.then(() => server.write(chunk))),
+    );
+    server.on("data", (chunk) => {
+      client.write(chunk);
+      welcome.resolve();
+    });
+    server.on("error", () => {});
+    server.on("close", () => client.destroy());
+    client.on("close", () => server.destroy());
+  });
+  return { port: proxy, welcomed: welcome.promise, open: gate.resolve };
+}
 
 function connects(port: number): Promise<boolean> {
   return new Promise((resolve) => {

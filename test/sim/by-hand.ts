@@ -255,7 +255,7 @@ export class Line {
   up(): Moved[] {
     const bytes = this.takeUp();
     if (bytes.length > 0) this.give(bytes);
-    if (this.#up.ended) this.#lose("server", "closed by the peer");
+    if (this.#up.ended) this.lose("server", "closed by the peer");
     return decoded(bytes);
   }
 
@@ -263,7 +263,7 @@ export class Line {
   down(): Moved[] {
     const bytes = this.takeDown();
     if (bytes.length > 0) this.giveDown(bytes);
-    if (this.#down.ended) this.#lose("client", "closed by the peer");
+    if (this.#down.ended) this.lose("client", "closed by the peer");
     return decoded(bytes);
   }
 
@@ -282,11 +282,12 @@ export class Line {
   cut(): void {
     this.#up.bytes = [];
     this.#down.bytes = [];
-    this.#lose("client", "cut");
-    this.#lose("server", "cut");
+    this.lose("client", "cut");
+    this.lose("server", "cut");
   }
 
-  #lose(end: "client" | "server", reason: string): void {
+  /** Only that end hears of it, for now. */
+  lose(end: "client" | "server", reason: string = "cut"): void {
     if (this.#gone[end]) return;
     this.#gone[end] = true;
     const core = end === "client" ? this.#client : this.#server.core;
@@ -319,13 +320,13 @@ export function namesOf(frames: readonly Moved[]): string[] {
   return frames.map(({ type }) => type);
 }
 
+type FrameOf<Type, Any = Moved> = Any extends { type: string } ? (Type extends Any["type"] ? Any : never) : never;
+
 /** The only frame of that type among them. */
-export function only<Type extends Moved["type"]>(frames: readonly Moved[], type: Type): Extract<Moved, { type: Type }> {
-  const found = frames.filter((frame): frame is Extract<Moved, { type: Type }> => frame.type === type);
-  const [first] = found;
-  if (first === undefined || found.length > 1)
-    throw new Error(`${found.length} ${type} among ${namesOf(frames).join(" ")}`);
-  return first;
+export function only<Type extends Moved["type"]>(frames: readonly Moved[], type: Type): FrameOf<Type> {
+  const found = frames.filter((frame) => frame.type === type);
+  if (found.length !== 1) throw new Error(`${found.length} ${type} among ${namesOf(frames).join(" ")}`);
+  return found[0] as FrameOf<Type>;
 }
 
 export function outcomeOf(events: readonly LinkCoreEvent[]): Extract<LinkCoreEvent, { type: "ended" }> | undefined {

@@ -1,0 +1,179 @@
+/** Counterexamples of ends, tombstones and reports. Which rows are where: scenarios-opening. */
+import { expect, test } from "vitest";
+import { encodePositionsFrame } from "../../src/core/frames.ts";
+import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+
+function openLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  return { world, server, client, line: client.connect(server) };
+}
+
+test("counterexample 23: the END is cut, and the resume hears of an unknown session", () => {
+  const { server, client, line } = openLink();
+  say(client.core, "one");
+  client.core.end();
+  line.takeUp();
+  line.cut();
+  const again = client.connect(server);
+  expect(hear(server.link)).toEqual(["one"]);
+  // It is received and accepted as a position of its own, the one after the last byte.
+  expect(server.link.session.receiver).toMatchObject({ endPosition: 7, received: 8, accepted: 8 });
+  server.link.end();
+  again.settle();
+  expect([outcomeOf(client.events)?.outcome, outcomeOf(server.linkEvents)?.outcome]).toEqual(["closed", "closed"]);
+});
+
+test("counterexample 23: the END has arrived, its ACK was cut, and it is sent and taken only once more", () => {
+  const { server, client, line } = openLink();
+  client.core.end();
+  line.up();
+  line.cut();
+  const again = client.dial(server);
+  const moved = again.settle();
+  expect(namesOf(moved)).not.toContain("data");
+  expect(client.core.session.outDone).toBe(true);
+});
+
+test("counterexample 32: a position above everything that was sent is taken for progress", () => {
+  const { server, client, line } = openLink();
+  say(client.core, "one");
+  line.takeUp();
+  const positions = { received: 100, accepted: 100, window: 1_000, stop: false, done: false };
+  line.giveDown(encodePositionsFrame("ack", positions));
+  const ended = outcomeOf(client.events);
+  expect(ended?.outcome).toBe("protocol-error");
+  expect(ended?.undelivered).toMatchObject([{ delivery: "maybe" }]);
+  line.settle();
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
+});
+
+test("counterexample 35: close() ignores inbound data, and the peer hears delivered", () => {
+  const { server, client, line } = openLink();
+  say(client.core, "one", "two");
+  line.settle();
+  expect(server.link.next()?.toString()).toBe("one");
+  server.link.accept(server.link.session.receiver.handed);
+  server.link.end();
+  server.link.stopReading();
+  say(client.core, "three");
+  line.settle();
+  client.core.end();
+  line.settle();
+  const ended = outcomeOf(client.events);
+  expect(ended?.outcome).toBe("closed");
+  expect(ended?.undelivered.map(({ message }) => message.toString())).toEqual(["two", "three"]);
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("closed");
+});
+
+test("counterexample 36: the last ACK is cut, the closer has left, and a closed session expires as lost", () => {
+  const { world, server, client, line } = openLink();
+  server.link.end();
+  line.settle();
+  client.core.end();
+  line.up();
+  // The server is through. Its ACK is lost.
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("closed");
+  line.takeDown();
+  line.cut();
+  world.pass(3_000);
+  expect(server.core.sessions).toBe(1);
+  const again = client.dial(server);
+  again.up();
+  expect(only(again.down(), "welcome").welcome.positions.done).toBe(true);
+  again.settle();
+  expect(outcomeOf(client.events)?.outcome).toBe("closed");
+  expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
+});
+
+test("counterexample 36: the client is through, and tells a server that does not know", () => {
+  const { server, client, line } = openLink();
+  client.core.end();
+  line.settle();
+  server.link.end();
+  line.down();
+  expect(outcomeOf(client.events)?.outcome).toBe("closed");
+  line.takeUp();
+  line.cut();
+  expect(outcomeOf(server.linkEvents)).toBeUndefined();
+  expect(client.core.wantsDial).toBe(true);
+  client.connect(server);
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("closed");
+  expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
+});
+
+test("counterexample 37: tombstones are evicted early, and a graceful close is reported as a loss", () => {
+  const world = new ByHand();
+  const server = world.server({ maxSessions: 1, resumeForMs: 60_000 });
+  const client = world.client();
+  const line = client.connect(server);
+  server.link.end();
+  line.settle();
+  client.core.end();
+  line.up();
+  line.takeDown();
+  line.cut();
+  world.pass(50_000);
+  // It counts in the caps: nobody else takes its place.
+  const other = world.client();
+  const refused = other.dial(server);
+  refused.up();
+  expect(only(refused.down(), "refuse").code).toBe("overloaded");
+  client.connect(server);
+  expect(outcomeOf(client.events)?.outcome).toBe("closed");
+  expect(server.core.sessions).toBe(0);
+  other.connect(server);
+  expect(other.connections).toEqual(["new: opened"]);
+});
+
+test("counterexample 43: written in the first session, carried to the second, and judged by the second's positions", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client({ whenSessionLost: "resend" });
+  const line = client.connect(server);
+  say(client.core, "written");
+  line.takeUp();
+  line.cut();
+  say(client.core, "not written");
+  // The server has died: the next one makes the fallback. It says nothing of credit, so nothing is written to it.
+  const restarted = world.server();
+  const again = client.dial(restarted);
+  again.up();
+  again.down();
+  expect(client.connections).toEqual(["new: opened", "new: session-lost"]);
+  client.core.reset("aborted", "", "aborted", world.nowMs);
+  world.drain();
+  const ended = outcomeOf(client.events);
+  expect(ended?.undelivered.map(({ message, delivery }) => [message.toString(), delivery])).toEqual([
+    ["written", "maybe"],
+    ["not written", "not-sent"],
+  ]);
+});
+
+test("counterexample 44: flush() waits for a position that comes up again in the next session", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client({ whenSessionLost: "resend" });
+  const line = client.connect(server);
+  say(client.core, "accepted");
+  line.settle();
+  hear(server.link);
+  line.settle();
+  world.pass(100);
+  line.settle();
+  say(client.core, "two", "three");
+  const end = client.core.session.sender.log.end;
+  line.takeUp();
+  line.cut();
+  const restarted = world.server();
+  const again = client.dial(restarted);
+  again.up();
+  again.down();
+  // Who waits for a message learns where it ends now. What was accepted does not come along.
+  const replaced = client.events.find((event) => event.type === "replaced");
+  expect(replaced?.carried.get(end)).toBe(client.core.session.sender.log.end);
+  expect(replaced?.carried.get(end)).not.toBe(end);
+  again.settle();
+  expect(hear(restarted.link)).toEqual(["two", "three"]);
+});
