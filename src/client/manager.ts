@@ -4,6 +4,7 @@ import { newId } from "../core/handshake.ts";
 import { SharedBudget } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
+import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import { DurableLink } from "../link/link.ts";
@@ -188,7 +189,7 @@ export class ConnectionManager implements AsyncDisposable {
   async #close(options: CloseOptions): Promise<CloseReport> {
     clearInterval(this.#metricsTimer);
     const links = [...this.#links];
-    const reports = await Promise.all(links.map((link) => link.close(options)));
+    const reports = await Promise.all(links.map((link) => link.close({ deadlineMs: DEFAULT_CLOSE_MS, ...options })));
     const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
     if (left === 0) await this.#forgotten();
     const undelivered = reports.flatMap((report, at) =>

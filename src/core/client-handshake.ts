@@ -60,7 +60,7 @@ export class ClientHandshake {
       secretOrProof: resume ? Buffer.alloc(0) : secretBytes(session.keys.secret),
       fallback: undefined,
       credentials,
-      openPayload: type === "standby" ? Buffer.alloc(0) : openPayload,
+      openPayload,
     };
     if (!resume) return encodeHello(type, hello);
     if (type === "hello" && offersFallback) {

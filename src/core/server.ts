@@ -62,6 +62,11 @@ export class ServerCore {
     return this.#handshakes.size;
   }
 
+  /** Connections that speak for a session. */
+  get attached(): number {
+    return this.#attached.size;
+  }
+
   get sessions(): number {
     return this.#sessions.size;
   }
@@ -251,9 +256,7 @@ export class ServerCore {
     this.#sessions.confirmed(link);
     link.confirm();
     this.events.push({ type: "link", channel: channel.id, link });
-    const problem = this.#attach(handshake, link, positions, false, nowMs);
-    link.settle();
-    return problem;
+    return this.#attach(handshake, link, positions, false, nowMs);
   }
 
   // ── a session that is known ─────────────────────────────────────────────────────────────────────────────────────
@@ -297,7 +300,6 @@ export class ServerCore {
     }
     if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
     handshake.channel.send(link.welcome("resumed", this.#entropy.randomBytes(NONCE_BYTES)));
-    link.settle();
   }
 
   #onStandby(handshake: Handshake, said: HelloFrame, identity: string, nowMs: number): void {
@@ -328,9 +330,7 @@ export class ServerCore {
       channel.send(link.resetAnswer());
       return this.#handshakes.close(handshake, "reset", undefined);
     }
-    if (!this.#takeOver(handshake, link, owner, positions, true, nowMs)) return;
-    link.sendCommitted(channel);
-    link.settle();
+    if (this.#takeOver(handshake, link, owner, positions, true, nowMs)) link.sendCommitted(channel);
   }
 
   /** Answers whether it did: an impossible statement ends the session at both ends. */

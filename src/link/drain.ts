@@ -1,6 +1,8 @@
 /** The deadline of a close(). */
 import type { Clock } from "./ports.ts";
 
+export const DEFAULT_CLOSE_MS = 5_000;
+
 /** Calls `expire` when the deadline has passed or the signal is aborted, unless `closed` comes first. */
 export function limitDrain(
   clock: Clock,

@@ -95,8 +95,13 @@ export function aborted(signal: AbortSignal, delivery?: Delivery): RespliceError
   return new RespliceError("ABORTED", "the wait was aborted", details);
 }
 
-/** Why a link ended; undefined when it closed in order. */
-export function outcomeError(outcome: Outcome, detail: string, peerCode: string): RespliceError | undefined {
+/** Why a link ended; undefined when it closed in order. `handlerError` is what its own handler threw. */
+export function outcomeError(
+  outcome: Outcome,
+  detail: string,
+  peerCode: string,
+  handlerError?: unknown,
+): RespliceError | undefined {
   switch (outcome) {
     case "closed":
     case "aborted":
@@ -126,7 +131,7 @@ export function outcomeError(outcome: Outcome, detail: string, peerCode: string)
         peerCode: "close-timeout",
       });
     case "handler-failed":
-      return new RespliceError("HANDLER_FAILED", "the handler of this link failed");
+      return new RespliceError("HANDLER_FAILED", "the handler of this link failed", { cause: handlerError });
     case "close-timeout":
       return new RespliceError("CLOSE_TIMEOUT", "close() ran out of time before the peer had accepted everything");
     case "gave-up":

@@ -78,9 +78,11 @@ export class Incoming {
   #accept(): void {
     if (this.#manual) return;
     const { receiver } = this.#core.session;
-    if (receiver.accepted >= receiver.handed) return;
+    const before = receiver.accepted;
+    if (before >= receiver.handed) return;
     this.#core.accept(receiver.handed);
-    this.#hooks.changed();
+    // Nothing is accepted any more once the link has ended.
+    if (receiver.accepted > before) this.#hooks.changed();
   }
 
   /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */

@@ -9,7 +9,7 @@ import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
-import { limitDrain } from "./drain.ts";
+import { DEFAULT_CLOSE_MS, limitDrain } from "./drain.ts";
 import { checkEventName, Life } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -31,8 +31,6 @@ import type {
 } from "./types.ts";
 import { toMessage, UndeliveredBook } from "./undelivered.ts";
 import { Waits } from "./waits.ts";
-
-const DEFAULT_CLOSE_MS = 5_000;
 
 export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   readonly id: string;
@@ -176,10 +174,9 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
     }
     if (this.#duplex !== undefined) return this.#duplex;
-    const input = this.#incoming.occupyForDuplex();
     this.#duplex = new LinkDuplex(
       {
-        ...input,
+        ...this.#incoming.occupyForDuplex(),
         trySend: (chunk) => this.#outgoing.trySend(chunk, undefined),
         send: (chunk) => this.#outgoing.send(chunk, undefined),
         maxChunkBytes: Math.min(65_536, this.#options.queue.maxBytes),
@@ -221,11 +218,14 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
-    if (this.#closing !== undefined) return this.#closing;
-    const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
-    checkCloseOptions({ deadlineMs });
+    checkCloseOptions(options);
+    const { deadlineMs = DEFAULT_CLOSE_MS, signal } = options;
+    // Called again it may only shorten the drain, and only when it says so.
+    if (this.#closing !== undefined) {
+      if (options.deadlineMs !== undefined || signal !== undefined) this.#limitDrain(deadlineMs, signal);
+      return this.#closing;
+    }
     this.#closing = this.closed;
-    const { clock } = this.#driver;
     if (this.state === "closed") return this.closed;
     this.#life.to("drain", { reason: "close() was called" });
     this.#core.end();
@@ -233,13 +233,18 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     // Who reads goes on reading until our direction is through.
     if (this.#incoming.hasConsumer) this.#stopsWhenSent = true;
     else this.#core.stopReading();
-    limitDrain(clock, deadlineMs, options.signal, this.closed, () => {
-      this.#core.reset("close-timeout", "", "close-timeout", clock.now());
-      this.#driver.run();
-    });
+    this.#limitDrain(deadlineMs, signal);
     if (!this.#owner.endUnopened()) this.#owner.retryNow();
     this.#driver.run();
     return this.closed;
+  }
+
+  #limitDrain(deadlineMs: number, signal: AbortSignal | undefined): void {
+    const { clock } = this.#driver;
+    limitDrain(clock, deadlineMs, signal, this.closed, () => {
+      this.#core.reset("close-timeout", "", "close-timeout", clock.now());
+      this.#driver.run();
+    });
   }
 
   abort(code = ""): void {
@@ -343,12 +348,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   }
 
   #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
-    this.#error ??= outcomeError(outcome, detail, peerCode);
-    if (outcome === "handler-failed") {
-      this.#error = new RespliceError("HANDLER_FAILED", "the handler of this link failed", {
-        cause: this.#handlerError,
-      });
-    }
+    this.#error ??= outcomeError(outcome, detail, peerCode, this.#handlerError);
     const error = this.#error;
     const because = error ?? this.#endedError();
     const reported = this.#outgoing.ended(

@@ -167,7 +167,7 @@ export class Handshakes {
       openPayload: event.openPayload as Message,
       remoteAddress: connection.remoteAddress,
       signal: gone.signal,
-      ...(socket instanceof TLSSocket ? { certificate: socket.getPeerCertificate() } : {}),
+      ...certificateOf(socket),
     };
     try {
       const identity: unknown = await authenticate(request);
@@ -184,4 +184,11 @@ export class Handshakes {
     this.#stopped = true;
     this.#timer.clear();
   }
+}
+
+/** Node answers an empty object where the client has shown no certificate. */
+function certificateOf(socket: net.Socket): Pick<AuthenticateRequest, "certificate"> {
+  if (!(socket instanceof TLSSocket)) return {};
+  const certificate = socket.getPeerCertificate();
+  return Object.keys(certificate).length === 0 ? {} : { certificate };
 }

@@ -11,6 +11,7 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
+import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { checkEventName } from "../link/life.ts";
 import { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions } from "../link/options.ts";
@@ -174,12 +175,16 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     const metrics = this.#metrics;
     if (metrics === undefined || metricsIntervalMs === 0) return;
     this.#metricsTimer = setInterval(() => {
-      metrics.write(Array.from(this.#links.values(), ({ link }) => link.stats()));
+      // A link that has ended is counted already, though its tombstone stays a while.
+      metrics.write(
+        Array.from(this.#links.values(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed"),
+      );
     }, metricsIntervalMs).unref();
   }
 
   #listenerFailed(cause: Error): void {
     const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
+    this.#options.logger?.error({ event: "server.listener-failed", code: error.code }, error.message);
     this.emit("error", error);
   }
 
@@ -307,7 +312,7 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     // Clients without a connection can still come back to finish; nothing new is opened.
     this.#core.drain();
     const links = Array.from(this.#links.values(), ({ link }) => link);
-    const reports = await Promise.all(links.map((link) => link.close(options)));
+    const reports = await Promise.all(links.map((link) => link.close({ deadlineMs: DEFAULT_CLOSE_MS, ...options })));
     // Those that were confirmed meanwhile have had what was left of the time.
     this.#drained.abort();
     const late = Array.from(this.#links.values(), ({ link }) => link).filter((link) => !links.includes(link));

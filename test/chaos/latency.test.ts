@@ -9,7 +9,7 @@ describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
     await talk.exchange(50);
     await talk.proxy.toxic("latency", { latency: 200, jitter: 50 }, { stream });
     for (let round = 0; round < 5; round++) await talk.exchange(100);
-    expect(talk.states.map(({ to }) => to)).toEqual(["connected"]);
+    expect(talk.states.map(({ to }) => to)).toEqual(["connecting", "connected"]);
     await talk.finish();
   });
 

@@ -31,7 +31,7 @@ export function runSeed(seed: number): SeedResult {
     world.runUntil(() => world.client.end.outcome !== undefined, ownMs + HEALED_WITHIN_MS, "ended after the faults");
     const rest = (): boolean =>
       world.client.core.gone &&
-      world.servers.every(({ core, ends }) => ends.size === 0 && core.sessions === 0 && core.handshakes === 0);
+      world.servers.every(({ core }) => core.sessions + core.handshakes + core.attached === 0);
     world.runUntil(rest, 2 * resumeForMs + handshakeMs + ownMs + AT_REST_WITHIN_MS, "at rest after the faults");
     checkAccounts(world, kinds);
   } catch (error) {

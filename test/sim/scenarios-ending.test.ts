@@ -1,6 +1,6 @@
 /** Counterexamples of ends, tombstones and reports. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
-import { encodePositionsFrame } from "../../src/core/frames.ts";
+import { encodeDataHeader, encodePositionsFrame } from "../../src/core/frames.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 
 function openLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {
@@ -125,6 +125,20 @@ test("counterexample 37: tombstones are evicted early, and a graceful close is r
   expect(server.core.sessions).toBe(0);
   other.connect(server);
   expect(other.connections).toEqual(["new: opened"]);
+});
+
+test("a server keeps no trace of a connection that its link has closed, or that has closed with it", () => {
+  const { server, client, line } = openLink();
+  // A gap closes it.
+  line.give(Buffer.concat([encodeDataHeader(99, 1, 0), Buffer.alloc(1)]));
+  expect(server.core.attached).toBe(0);
+  line.settle();
+  const again = client.connect(server);
+  expect(server.core.attached).toBe(1);
+  client.core.end();
+  server.link.end();
+  again.settle();
+  expect([server.core.attached, server.core.sessions, server.core.handshakes]).toEqual([0, 0, 0]);
 });
 
 test("counterexample 43: written in the first session, carried to the second, and judged by the second's positions", () => {

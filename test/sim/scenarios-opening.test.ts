@@ -12,12 +12,31 @@
  * | 40, 41, 42 | GOAWAY and the move are not there yet |
  */
 import { expect, test } from "vitest";
-import { encodeHello } from "../../src/core/frames.ts";
+import { encodeHello, type Hello } from "../../src/core/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { seeded, seededEntropy } from "./random.ts";
 
 const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
+
+/** A HELLO that opens, but for its secret. */
+function open(sessionId: string): Hello {
+  return {
+    version: 1,
+    mode: "messages",
+    resume: false,
+    sessionId,
+    incarnation: "00".repeat(16),
+    generation: { epoch: 9, counter: 9 },
+    instance: "bb".repeat(16),
+    positions: NOTHING,
+    maxMessageBytes: 1_000,
+    secretOrProof: Buffer.alloc(32),
+    fallback: undefined,
+    credentials: Buffer.from("alice"),
+    openPayload: Buffer.alloc(0),
+  };
+}
 
 /** The HELLO of another process that has the client's session, as from a copied outbox. */
 function helloOfAnotherProcess(client: ReturnType<ByHand["client"]>, epoch: number, counter: number): Buffer {
@@ -25,21 +44,7 @@ function helloOfAnotherProcess(client: ReturnType<ByHand["client"]>, epoch: numb
   return encodeProvenHello(
     seededEntropy(seeded(1)),
     "hello",
-    {
-      version: 1,
-      mode: "messages",
-      resume: true,
-      sessionId: keys.id,
-      incarnation,
-      generation: { epoch, counter },
-      instance: "bb".repeat(16),
-      positions: NOTHING,
-      maxMessageBytes: 1_000,
-      secretOrProof: Buffer.alloc(0),
-      fallback: undefined,
-      credentials: Buffer.from("alice"),
-      openPayload: Buffer.alloc(0),
-    },
+    { ...open(keys.id), resume: true, incarnation, generation: { epoch, counter }, secretOrProof: Buffer.alloc(0) },
     keys.secret,
   );
 }
@@ -248,6 +253,73 @@ test("counterexample 38: abort() while the HELLO of a resume is unanswered", () 
   expect(server.core.sessions).toBe(0);
 });
 
+test("a dial that was given up connects after all: nothing is said on it while another connection is in use", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.connect(server);
+  // HELLO would state positions that ACKs on the connection in use overtake.
+  const late = client.dial(server);
+  expect(late.settle()).toEqual([]);
+  expect(late.isOpen).toBe(false);
+  expect([server.link.adopted?.id, client.core.adopted?.id]).toEqual([line.id, line.id]);
+});
+
+test("a session that nobody has confirmed is kept for the handshake time after its newest connection", () => {
+  const world = new ByHand();
+  const server = world.server({ handshakeMs: 10_000 });
+  const client = world.client();
+  const first = client.dial(server);
+  first.up();
+  first.down();
+  // The client knows the session now, but its CONFIRM is lost.
+  first.takeUp();
+  world.pass(9_000);
+  first.cut();
+  world.pass(9_000);
+  const second = client.dial(server);
+  second.up();
+  // The server does not hear of the end of this one.
+  second.lose("client");
+  world.pass(9_000);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+  expect(server.links).toHaveLength(1);
+});
+
+test("a CONFIRM that a newer connection has overtaken is no fault, and takes nothing", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const first = client.dial(server);
+  first.up();
+  first.down();
+  const late = first.takeUp();
+  first.lose("client");
+  const second = client.dial(server);
+  second.up();
+  first.give(late);
+  expect(server.links).toHaveLength(0);
+  second.settle();
+  expect(server.link.adopted?.id).toBe(second.id);
+  expect(server.events.filter((event) => event.type === "close-connection" && event.fault !== undefined)).toEqual([]);
+});
+
+test("an open that claims to have received something makes no link", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const { keys } = client.core.session;
+  const line = client.dial(server);
+  line.takeUp();
+  const secretOrProof = secretBytes(keys.secret);
+  line.give(
+    encodeHello("hello", { ...open(keys.id), secretOrProof, positions: { ...NOTHING, received: 5, accepted: 5 } }),
+  );
+  line.settle();
+  expect([server.core.sessions, server.links.length]).toEqual([0, 0]);
+});
+
 test("a HELLO with another's secret neither takes a session over nor ends it", () => {
   const world = new ByHand();
   const server = world.server();
@@ -256,21 +328,7 @@ test("a HELLO with another's secret neither takes a session over nor ends it", (
   const { keys } = client.core.session;
   const stranger = new Line(world, server);
   stranger.give(
-    encodeHello("hello", {
-      version: 1,
-      mode: "messages",
-      resume: false,
-      sessionId: keys.id,
-      incarnation: "00".repeat(16),
-      generation: { epoch: 9, counter: 9 },
-      instance: "bb".repeat(16),
-      positions: NOTHING,
-      maxMessageBytes: 1_000,
-      secretOrProof: Buffer.alloc(secretBytes(keys.secret).length),
-      fallback: undefined,
-      credentials: Buffer.from("alice"),
-      openPayload: Buffer.alloc(0),
-    }),
+    encodeHello("hello", { ...open(keys.id), secretOrProof: Buffer.alloc(secretBytes(keys.secret).length) }),
   );
   expect(server.refusals).toEqual(["authentication"]);
   expect(server.link.session.phase).toBe("live");

@@ -229,6 +229,22 @@ test("counterexample 39: COMMIT to a session that has closed meanwhile is heard 
   expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
 });
 
+test("a link that is through while its connection is suspect still finds another to say so", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.connect(server);
+  client.core.end();
+  line.settle();
+  world.pass(21_000);
+  client.core.stopReading();
+  expect(client.core.session.phase).toBe("done");
+  const standby = readyStandby(client, server);
+  standby.settle();
+  expect(client.connections).toEqual(["new: opened", "resumed: standby"]);
+  expect(server.link.session.peerDone).toBe(true);
+});
+
 test("credit that COMMIT has stated stays in force when the old connection ends before COMMITTED", () => {
   const world = new ByHand();
   const server = world.server();
