@@ -268,7 +268,7 @@ export abstract class LinkCore {
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Looks whether both directions are through, and whether the tombstone has served. */
-  protected settle(): void {
+  settle(): void {
     const { session } = this;
     if (session.settle()) this.onThrough();
     if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);

@@ -132,10 +132,10 @@ export class Receiver {
     }
     const here = first.length - this.#headAt;
     const length = here >= PREFIX_BYTES ? first.readUInt32BE(this.#headAt) : this.#peekLength();
-    if (length === undefined) return undefined;
+    if (length === undefined) return this.#incomplete();
     if (length > this.#maxMessageBytes) return fault("oversized", `a message of ${length} bytes`);
     const encoded = PREFIX_BYTES + length;
-    if (this.readableBytes < encoded) return undefined;
+    if (this.readableBytes < encoded) return this.#incomplete();
     let message: Buffer;
     if (here >= encoded) {
       message = first.subarray(this.#headAt + PREFIX_BYTES, this.#headAt + encoded);
@@ -146,6 +146,11 @@ export class Receiver {
     this.handed += encoded;
     this.messagesHanded++;
     return message;
+  }
+
+  /** The rest of the message is still to come, unless the peer has ended its direction in the middle of it. */
+  #incomplete(): Fault | undefined {
+    return this.endKind === "none" ? undefined : fault("bad-frame", "the direction ends in the middle of a message");
   }
 
   #peekLength(): number | undefined {
@@ -192,14 +197,14 @@ export class Receiver {
   /** Accepts everything up to `position`; what of it was not handed out is skipped, now or as it arrives. */
   accept(position: number): "urgent" | "later" | "nothing" {
     if (this.stopped) return "nothing";
+    const before = this.accepted;
     if (position > this.handed) {
       this.#skipTo = Math.max(this.#skipTo, position);
       this.#skip();
     }
-    const accepted = Math.min(position, this.handed);
-    if (accepted <= this.accepted) return "nothing";
-    this.accepted = accepted;
+    this.accepted = Math.max(this.accepted, Math.min(position, this.handed));
     this.#acceptEnd();
+    if (this.accepted === before) return "nothing";
     const asked = this.#ackNowAt >= 0 && this.accepted >= this.#ackNowAt;
     if (asked) this.#ackNowAt = -1;
     const unstated = this.accepted + this.#allowance.size - this.grant;

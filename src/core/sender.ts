@@ -106,23 +106,21 @@ export class Sender {
 
   /** Bytes or an end that could be written now if the connection had room. */
   hasSomethingToWrite(allowance: Allowance, flight: Flight): boolean {
-    if (this.sentNow < this.#writableEnd(allowance, flight)) return true;
+    if (this.sentNow < this.#writableTo(allowance, flight)) return true;
     return this.endKind !== "none" && this.sentNow === this.log.end;
   }
 
-  #writableEnd(allowance: Allowance, flight: Flight): number {
-    return Math.min(this.durable, this.limit, this.log.start + allowance.size, this.peerReceived + flight.limitBytes);
+  /** The log's allowance grows if it is all that is in the way. */
+  #writableTo(allowance: Allowance, flight: Flight): number {
+    const to = Math.min(this.durable, this.limit, this.peerReceived + flight.limitBytes);
+    while (this.log.start + allowance.size < to && allowance.grow());
+    return Math.min(to, this.log.start + allowance.size);
   }
 
   /** Appends DATA frames of at most `maxBytes` payload to `out`; answers how many payload bytes those are. */
   write(out: Buffer[], maxBytes: number, allowance: Allowance, flight: Flight, nowMs: number): number {
-    let writableEnd = this.#writableEnd(allowance, flight);
-    while (writableEnd === this.log.start + allowance.size && writableEnd < Math.min(this.durable, this.limit)) {
-      if (!allowance.grow()) break;
-      writableEnd = this.#writableEnd(allowance, flight);
-    }
     const before = this.sentNow;
-    const to = Math.min(writableEnd, this.sentNow + maxBytes);
+    const to = Math.min(this.#writableTo(allowance, flight), this.sentNow + maxBytes);
     while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.sentNow + MAX_DATA_BYTES));
     if (this.endKind !== "none" && this.sentNow === this.log.end && this.durable === this.log.end) {
       if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));

@@ -98,7 +98,7 @@ export class ServerLink extends LinkCore {
     this.onForgotten();
   }
 
-  /** The newest connection fences the older. */
+  /** The newest connection fences the older. It is to be answered before `settle()`, which may end a tombstone. */
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
     this.adopted = undefined;
@@ -109,7 +109,6 @@ export class ServerLink extends LinkCore {
     const session = old === undefined && !this.#wasAttached ? "new" : "resumed";
     this.#wasAttached = true;
     this.events.push({ type: "connected", channel: channel.id, session, reason: late ? "standby" : session });
-    this.settle();
     return undefined;
   }
 

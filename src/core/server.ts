@@ -256,7 +256,9 @@ export class ServerCore {
     this.#sessions.confirmed(link);
     link.confirm();
     this.events.push({ type: "link", channel: channel.id, link });
-    return this.#attach(handshake, link, positions, false, nowMs);
+    const problem = this.#attach(handshake, link, positions, false, nowMs);
+    link.settle();
+    return problem;
   }
 
   // ── a session that is known ─────────────────────────────────────────────────────────────────────────────────────
@@ -300,6 +302,7 @@ export class ServerCore {
     }
     if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
     handshake.channel.send(link.welcome("resumed", this.#entropy.randomBytes(NONCE_BYTES)));
+    link.settle();
   }
 
   #onStandby(handshake: Handshake, said: HelloFrame, identity: string, nowMs: number): void {
@@ -330,7 +333,9 @@ export class ServerCore {
       channel.send(link.resetAnswer());
       return this.#handshakes.close(handshake, "reset", undefined);
     }
-    if (this.#takeOver(handshake, link, owner, positions, true, nowMs)) link.sendCommitted(channel);
+    if (!this.#takeOver(handshake, link, owner, positions, true, nowMs)) return;
+    link.sendCommitted(channel);
+    link.settle();
   }
 
   /** Answers whether it did: an impossible statement ends the session at both ends. */

@@ -377,7 +377,7 @@ def main():
     arguments.add_argument("port", type=int)
     arguments.add_argument("--vectors", required=True)
     arguments.add_argument("--mode", choices=("messages", "bytes"), default="messages")
-    arguments.add_argument("--sizes", type=int, nargs="+", help="of the messages, in bytes")
+    arguments.add_argument("--sizes", type=int, nargs="*", help="of the messages, in bytes")
     arguments.add_argument("--cut", nargs="*", default=[], help="see Wire")
     arguments.add_argument("--pings", type=int, default=0, help="end only when so many PINGs were answered")
     arguments.add_argument("--largest", type=int, default=100_000, help="message that we take")

@@ -141,6 +141,28 @@ test("a server keeps no trace of a connection that its link has closed, or that 
   expect([server.core.attached, server.core.sessions, server.core.handshakes]).toEqual([0, 0, 0]);
 });
 
+test("a tombstone that learns from the HELLO of a resume that it has served answers before it goes", () => {
+  const { server, client, line } = openLink();
+  // Both close at once, and what each says of that crosses.
+  for (const core of [client.core, server.link]) {
+    core.end();
+    core.stopReading();
+  }
+  const [up, down] = [line.takeUp(), line.takeDown()];
+  line.give(up);
+  line.giveDown(down);
+  expect([client.core.session.phase, server.link.session.phase]).toEqual(["done", "done"]);
+  // Both say `done`, and neither hears it.
+  line.takeUp();
+  line.takeDown();
+  line.cut();
+  const again = client.dial(server);
+  again.up();
+  expect(only(again.down(), "welcome").welcome.positions.done).toBe(true);
+  again.settle();
+  expect([client.core.gone, server.core.sessions, server.core.attached]).toEqual([true, 0, 0]);
+});
+
 test("counterexample 43: written in the first session, carried to the second, and judged by the second's positions", () => {
   const world = new ByHand();
   const server = world.server();
