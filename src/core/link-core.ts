@@ -155,7 +155,10 @@ export abstract class LinkCore {
         channel.owePong(frame.token);
         return undefined;
       case "pong":
-        if (this.evidence?.onPong(frame.token, nowMs) === true) this.#recovered(this.evidence);
+        if (this.evidence === undefined) return undefined;
+        if (this.evidence.onPong(frame.token, nowMs)) this.onRecovered();
+        // The timer was set for an answer that did not come: the next thing to look for is silence.
+        this.timers.set("evidence", this.evidence.nextMs());
         return undefined;
       case "reset":
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);

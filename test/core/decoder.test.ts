@@ -487,6 +487,11 @@ describe("a frame is refused by its body", () => {
     const decoder = new FrameDecoder(EVERY_FRAME);
     expect(decoder.push(bytes, sink)).toMatchObject({ code });
     expect(decoder.push(encodeReady(), sink)).toBeUndefined();
+    // Gathered from two chunks, the second of which goes on with a sound frame, it is refused all the same.
+    const gathering = new FrameDecoder(EVERY_FRAME);
+    expect(gathering.push(bytes.subarray(0, -1), sink)).toBeUndefined();
+    const rest = Buffer.concat([bytes.subarray(-1), encodeReady()]);
+    expect(gathering.push(rest, sink)).toMatchObject({ code });
     expect(sink.seen).toEqual([]);
   });
 });

@@ -54,7 +54,7 @@ function draw(seed: number): { options: Partial<WorldOptions>; kinds: FaultKind[
   // A few kinds at a time: where all are on, they hide each other's consequences.
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, (): FaultKind => pick(LOSSLESS));
   if (losing) kinds.push(...LOSING.filter(() => random() < 0.7));
-  if (random() < 0.1) kinds.push(...ENDING);
+  if (random() < 0.15) kinds.push(...ENDING);
   const payloadBytes = pick([4, 40, 200, 1_000, 1_500]);
   const kernelBytes = pick([64, 1_000, 100_000]);
   const options: Partial<WorldOptions> = {
