@@ -220,4 +220,4 @@ export class ConnectionManager implements AsyncDisposable {
 }
 
 /** What a peer that is not there any more is waited for after everything was accepted. */
-const FORGET_AFTER_MS = 1_000;
+const FORGET_AFTER_MS = 6_000;

@@ -23,6 +23,6 @@ export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boole
     // The new session's positions know nothing of it: what was written once stays `maybe`.
     if (entry.delivery === "maybe") sender.carriedWritten = sender.log.end;
   }
-  if (old.endKind !== "none") sender.end("final");
+  if (old.endKind === "final") sender.end("final");
   return { sender, undelivered, carried };
 }

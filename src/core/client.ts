@@ -269,6 +269,7 @@ export class ClientCore extends ClientLink {
   #use(channel: Channel, session: "new" | "resumed", reason: string, nowMs: number): void {
     channel.decoder.expect = ADOPTED_FRAMES;
     this.adopt(channel, nowMs);
+    if (this.session.phase === "reset") channel.send(this.resetFrame);
     this.#standby.calm();
     this.events.push({ type: "connected", channel: channel.id, session, reason });
     this.settle();

@@ -3,7 +3,7 @@
  * The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any other frame is
  * small.
  */
-import { NOT_A_POSITION, readPosition } from "./bytes.ts";
+import { MAX_POSITION, NOT_A_POSITION, readPosition } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
 import {
   DATA_ACK_NOW,
@@ -204,6 +204,7 @@ export class FrameDecoder {
     const bytes = length - 8;
     const end = flags & (DATA_END_FINAL | DATA_END_MOVED);
     if (offset === NOT_A_POSITION) return fault("impossible-position", "DATA beyond 2^53");
+    if (offset + bytes >= MAX_POSITION) return fault("impossible-position", "DATA beyond 2^53");
     if (end === (DATA_END_FINAL | DATA_END_MOVED)) return fault("bad-frame", "DATA with two kinds of end");
     if (bytes === 0 && end === 0) return fault("bad-frame", "DATA without bytes");
     this.#dataOffset = offset;

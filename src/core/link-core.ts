@@ -140,7 +140,7 @@ export abstract class LinkCore {
   protected adopt(channel: Channel, nowMs: number): void {
     this.adopted = channel;
     this.timers.clear("expiry");
-    this.timers.clear("linger");
+    if (this.session.phase !== "reset") this.timers.clear("linger");
     this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
     this.timers.set("evidence", this.evidence.nextMs());
     this.progressed = true;
@@ -359,7 +359,7 @@ export abstract class LinkCore {
 
   /** What the connection in use should write now, at most about `roomBytes`. */
   protected transmitAdopted(channel: Channel, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
-    const { session, evidence } = this;
+    const { session } = this;
     const out: Buffer[] = [];
     channel.drainInto(out);
     if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
@@ -371,15 +371,20 @@ export abstract class LinkCore {
       if (session.phase === "done") {
         session.doneStated = true;
         this.settle();
+        // The peer's own `done` is the answer: where it does not come, the path is as dead as with data in flight.
+        if (!this.gone) this.#awaitProgress(nowMs);
         return out;
       }
     } else if (session.ackOwed === "later") {
       this.timers.atLatest("ack", nowMs + ACK_DELAY_MS);
     }
-    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0 && evidence !== undefined) {
-      evidence.onWaiting(nowMs);
-      this.timers.atLatest("evidence", evidence.nextMs());
-    }
+    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) this.#awaitProgress(nowMs);
     return out;
+  }
+
+  #awaitProgress(nowMs: number): void {
+    if (this.evidence === undefined) return;
+    this.evidence.onWaiting(nowMs);
+    this.timers.atLatest("evidence", this.evidence.nextMs());
   }
 }

@@ -8,6 +8,11 @@ import { PREFIX_BYTES } from "./log.ts";
 import type { EndKind } from "./sender.ts";
 import type { Allowance } from "./window.ts";
 
+/** A piece of fewer bytes is not worth a Buffer of its own while it waits. */
+const SMALL_BYTES = 512;
+const TAIL_BYTES = 8_192;
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /** Without a store everything accepted is committed at once. */
 export class Receiver {
   readonly mode: Mode;
@@ -31,6 +36,11 @@ export class Receiver {
   #chunks: Buffer[] = [];
   #head = 0;
   #headAt = 0;
+  /** Where small pieces are put together: the block, what of it is used, and its part that is the last chunk. */
+  #tail: Buffer | undefined;
+  #tailUsed = 0;
+  #tailFrom = 0;
+  #tailChunk: Buffer | undefined;
   /** Up to here the application has accepted ahead of what was handed out: it is skipped as it arrives. */
   #skipTo = 0;
   #ackNowAt = -1;
@@ -109,9 +119,32 @@ export class Receiver {
   }
 
   #keep(bytes: Buffer): void {
-    if (this.stopped) return;
-    this.#chunks.push(bytes);
+    if (this.stopped || bytes.length === 0) return;
+    // Small pieces that wait are put together: a Buffer takes more than a hundred bytes besides what it shows.
+    if (bytes.length < SMALL_BYTES && this.#chunks.length > this.#head) this.#gatherSmall(bytes);
+    else this.#chunks.push(bytes);
     if (this.#skipTo > this.handed) this.#skip();
+  }
+
+  #gatherSmall(bytes: Buffer): void {
+    const last = this.#chunks.length - 1;
+    const from = this.#tailUsed;
+    if (this.#tail === undefined || this.#tail.length - from < bytes.length) {
+      this.#tail = Buffer.allocUnsafeSlow(TAIL_BYTES);
+      this.#tailUsed = bytes.copy(this.#tail, 0);
+      this.#tailFrom = 0;
+      this.#chunks.push(this.#tail.subarray(0, this.#tailUsed));
+      this.#tailChunk = this.#chunks.at(-1);
+      return;
+    }
+    this.#tailUsed += bytes.copy(this.#tail, from);
+    if (this.#chunks[last] === this.#tailChunk) {
+      this.#chunks[last] = this.#tail.subarray(this.#tailFrom, this.#tailUsed);
+    } else {
+      this.#tailFrom = from;
+      this.#chunks.push(this.#tail.subarray(from, this.#tailUsed));
+    }
+    this.#tailChunk = this.#chunks.at(-1);
   }
 
   /** The peer had more to send than its credit: a larger window helps if our consumer keeps up with this one. */
@@ -184,10 +217,9 @@ export class Receiver {
     this.#headAt += bytes;
     if (this.#headAt < (this.#chunks[this.#head] as Buffer).length) return;
     this.#headAt = 0;
-    this.#head++;
+    this.#chunks[this.#head++] = NOTHING;
     if (this.#head === this.#chunks.length) {
-      this.#chunks = [];
-      this.#head = 0;
+      this.#clear();
     } else if (this.#head > 64 && this.#head * 2 > this.#chunks.length) {
       this.#chunks = this.#chunks.slice(this.#head);
       this.#head = 0;
@@ -229,12 +261,19 @@ export class Receiver {
     if (!this.stopped && this.accepted === this.endPosition) this.accepted = this.endPosition + 1;
   }
 
-  /** What arrives from now on, and what waits to be handed out, is not accepted any more. */
-  stop(): void {
-    this.stopped = true;
+  #clear(): void {
     this.#chunks = [];
     this.#head = 0;
     this.#headAt = 0;
+    this.#tail = undefined;
+    this.#tailUsed = 0;
+    this.#tailChunk = undefined;
+  }
+
+  /** What arrives from now on, and what waits to be handed out, is not accepted any more. */
+  stop(): void {
+    this.stopped = true;
+    this.#clear();
   }
 
   /** The connection is gone, and the credit given on it with it. What is held stays accounted for. */
@@ -251,9 +290,7 @@ export class Receiver {
   /** Drops what no consumer has been handed; the peer sends it again. Only without a connection. */
   forget(): void {
     if (this.stopped || this.readableBytes === 0) return;
-    this.#chunks = [];
-    this.#head = 0;
-    this.#headAt = 0;
+    this.#clear();
     this.received = this.handed;
     this.endKind = "none";
     this.endPosition = Infinity;

@@ -353,4 +353,4 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
 }
 
 /** What a client that does not answer is waited for after everything was accepted. */
-const FORGET_AFTER_MS = 1_000;
+const FORGET_AFTER_MS = 6_000;

@@ -245,6 +245,16 @@ test("a link that is through while its connection is suspect still finds another
   expect(server.link.session.peerDone).toBe(true);
 });
 
+test("abort() while a standby takes over: the server hears of it on the connection that it has adopted", () => {
+  const { world, server, client, line } = suspectLink();
+  const standby = readyStandby(client, server);
+  client.core.reset("aborted", "enough", "aborted", world.nowMs);
+  line.takeUp();
+  standby.settle();
+  expect(outcomeOf(server.linkEvents)).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
+  expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
+});
+
 test("credit that COMMIT has stated stays in force when the old connection ends before COMMITTED", () => {
   const world = new ByHand();
   const server = world.server();
