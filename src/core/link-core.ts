@@ -140,7 +140,9 @@ export abstract class LinkCore {
   protected adopt(channel: Channel, nowMs: number): void {
     this.adopted = channel;
     this.timers.clear("expiry");
-    if (this.session.phase !== "reset") this.timers.clear("linger");
+    // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
+    if (this.session.phase === "reset") channel.send(this.resetFrame);
+    else this.timers.clear("linger");
     this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
     this.timers.set("evidence", this.evidence.nextMs());
     this.progressed = true;

@@ -252,8 +252,6 @@ class Session:
 
     def speak(self, wire):
         self.adopted = self.owed = False
-        if self.report["connections"] % 3 == 0 and self.received > self.accepted:
-            del self.inbound[self.accepted :]  # what has arrived and is not accepted may be forgotten in between
         self.hello(wire)
         wire.put("PING", token=self.counter)
         wire.out.append((set(), EXTENSION))
@@ -281,6 +279,8 @@ class Session:
         self.said_done = self.done
         flags = [*(["resume"] if resume else []), *(["done"] if self.done else [])]
         fields = dict(magic=b"RSPL", version=1, mode=int(self.options.mode == "bytes"), zero=0, **self.state())
+        if self.report["connections"] % 2 == 1:
+            fields["received"] = self.accepted  # what is not accepted may be forgotten: it comes again, and is dropped
         fields.update(session_id=self.id, incarnation=self.incarnation or bytes(16), secret=self.secret)
         fields.update(process_epoch=1, counter=self.counter, instance=self.instance)
         fields.update(largest_message=self.options.largest, fallback_id=bytes(16), fallback_secret=bytes(32))
@@ -350,12 +350,12 @@ class Session:
         while self.options.mode == "messages" and arrived - self.accepted >= 4:
             to = self.accepted + 4 + int.from_bytes(self.inbound[self.accepted : self.accepted + 4], "big")
             check(to - self.accepted - 4 <= self.report["largest"], "a message above the agreed size")
-            if to > arrived:
-                break
+            if to > arrived or to == arrived and not self.ended:
+                break  # a message is accepted when something behind it has come: there is always one to lose
             self.messages.append(bytes(self.inbound[self.accepted + 4 : to]))
             self.accepted = to
         if self.options.mode == "bytes":
-            self.accepted = max(self.accepted, arrived)
+            self.accepted = max(self.accepted, arrived if self.ended else arrived - 1)
         if self.ended and self.accepted == arrived:
             self.accepted += 1
 
@@ -377,12 +377,12 @@ def main():
     arguments.add_argument("port", type=int)
     arguments.add_argument("--vectors", required=True)
     arguments.add_argument("--mode", choices=("messages", "bytes"), default="messages")
-    arguments.add_argument("--sizes", type=int, nargs="*", help="of the messages, in bytes")
+    arguments.add_argument("--sizes", type=int, nargs="*", default=[], help="of the messages, in bytes")
     arguments.add_argument("--cut", nargs="*", default=[], help="see Wire")
     arguments.add_argument("--pings", type=int, default=0, help="end only when so many PINGs were answered")
     arguments.add_argument("--largest", type=int, default=100_000, help="message that we take")
     options = arguments.parse_args()
-    options.window = max(65_536, 4 + options.largest)
+    options.window = 2 * (4 + options.largest)
     vectors = check_vectors(options.vectors)
 
     messages = [(b"%d, " % number * size)[:size] for number, size in enumerate(options.sizes)]

@@ -123,6 +123,7 @@ test.each(["messages", "bytes"] as const)("mode %s: all is echoed once and in or
   // One open after two connections without a WELCOME, then nothing but resumes: of a provisional session at first.
   expect(report.welcomes).toEqual([0, ...Array.from({ length: CUTS.length - 2 }, () => 1)]);
   expect(report.resent).toBeGreaterThan(0);
+  expect(report.duplicates).toBeGreaterThan(0);
   expect(report.pongs).toBeGreaterThan(0);
 
   expect(served.links).toHaveLength(1);

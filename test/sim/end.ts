@@ -176,6 +176,10 @@ export class End {
       receiver.accepted <= receiver.received && receiver.readableBytes >= 0,
       () => `${this.name}: accepted ${receiver.accepted}, handed ${receiver.handed}, received ${receiver.received}`,
     );
+    check(
+      Math.min(receiver.received, receiver.endPosition) <= receiver.grant,
+      () => `${this.name}: received ${receiver.received}, granted ${receiver.grant}`,
+    );
     const written = Math.min(sender.highestSent, sender.log.end) - sender.log.start;
     check(written <= logAllowance.most, () => `${this.name}: ${written} bytes in the log`);
     // What is sent again in a new session was in the log of the old one, and waits beside the queue.
