@@ -1,7 +1,7 @@
 /** What the tests of the shell share: links over real sockets on loopback, closed when the test is over. */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -301,21 +301,7 @@ export async function runToExit(code: string, withinMs = 8_000): Promise<string>
   return stdout.trim();
 }
 
-export interface Certificate {
-  key: string;
-  cert: string;
-}
-
-/** A certificate that is its own authority, for localhost and 127.0.0.1. Made anew each time: no key is kept. */
-export async function certificate(commonName = "localhost"): Promise<Certificate> {
-  const directory = await mkdtemp(join(tmpdir(), "resplice-"));
-  onTestFinished(() => rm(directory, { recursive: true, force: true }));
-  const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
-  const subject = ["-subj", `/CN=${commonName}`, "-addext", `subjectAltName=DNS:${commonName},IP:127.0.0.1`];
-  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  await promisify(execFile)("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", cert]);
-  return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
-}
+export { certificate } from "./certificate.ts";
 
 /** A path for a Unix socket. */
 export async function socketPath(): Promise<string> {

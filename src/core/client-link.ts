@@ -61,9 +61,10 @@ export abstract class ClientLink extends LinkCore {
     return this.session.adopt(welcome.positions, false);
   }
 
-  /** Without a connection the session is worth a resume for so long. */
+  /** Without a connection the session, or its tombstone, is worth a resume for so long: no server keeps it longer. */
   protected awaitExpiry(nowMs: number): void {
-    if (this.isLive && this.#resumeForMs !== Infinity) this.timers.set("expiry", nowMs + this.#resumeForMs);
+    if (this.session.phase === "reset" || this.#resumeForMs === Infinity) return;
+    this.timers.set("expiry", nowMs + this.#resumeForMs);
   }
 
   /** Without a fallback in place: the link ends, or opens a new session with its next attempt. */

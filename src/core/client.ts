@@ -137,8 +137,6 @@ export class ClientCore extends ClientLink {
       this.timers.clear("standby");
     }
     this.awaitExpiry(nowMs);
-    // Everything is accepted: the server is told that we know, if it can be reached within a while.
-    if (this.session.phase === "done") this.timers.set("linger", nowMs + LINGER_MS);
   }
 
   #attemptFailed(channel: Channel, reason: string, retryAfterMs: number, problem: Fault | undefined): void {
@@ -269,7 +267,6 @@ export class ClientCore extends ClientLink {
   #use(channel: Channel, session: "new" | "resumed", reason: string, nowMs: number): void {
     channel.decoder.expect = ADOPTED_FRAMES;
     this.adopt(channel, nowMs);
-    if (this.session.phase === "reset") channel.send(this.resetFrame);
     this.#standby.calm();
     this.events.push({ type: "connected", channel: channel.id, session, reason });
     this.settle();
@@ -356,7 +353,6 @@ export class ClientCore extends ClientLink {
   // ── endings, time and output ────────────────────────────────────────────────────────────────────────────────────
 
   protected override onExpiry(nowMs: number): void {
-    if (!this.isLive) return;
     if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);
     this.sessionLost(nowMs);
   }

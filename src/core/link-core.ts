@@ -142,7 +142,6 @@ export abstract class LinkCore {
     this.timers.clear("expiry");
     // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
     if (this.session.phase === "reset") channel.send(this.resetFrame);
-    else this.timers.clear("linger");
     this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
     this.timers.set("evidence", this.evidence.nextMs());
     this.progressed = true;

@@ -122,11 +122,11 @@ export class End {
     }
   }
 
-  /** By hand, and late: the last ones when the peer has ended, or when the faults are over. */
+  /** By hand, and late: the last ones only when the peer has ended. */
   #acceptHeld(): void {
     const { core } = this;
     const { lag } = this.#stage.options;
-    while (this.#held.length > (this.#stage.healed || core.session.receiver.endReached ? 0 : lag)) {
+    while (this.#held.length > (core.session.receiver.endReached ? 0 : lag)) {
       const { session, position } = this.#held.shift() as { session: Session; position: number };
       if (core.session === session) core.accept(position);
     }

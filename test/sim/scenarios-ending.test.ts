@@ -88,7 +88,7 @@ test("counterexample 36: the last ACK is cut, the closer has left, and a closed 
 });
 
 test("counterexample 36: the client is through, and tells a server that does not know", () => {
-  const { server, client, line } = openLink();
+  const { world, server, client, line } = openLink();
   client.core.end();
   line.settle();
   server.link.end();
@@ -97,10 +97,24 @@ test("counterexample 36: the client is through, and tells a server that does not
   line.takeUp();
   line.cut();
   expect(outcomeOf(server.linkEvents)).toBeUndefined();
+  // For as long as the server waits, if need be.
+  world.pass(290_000);
   expect(client.core.wantsDial).toBe(true);
   client.connect(server);
   expect(outcomeOf(server.linkEvents)?.outcome).toBe("closed");
   expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
+});
+
+test("a client's tombstone that the server can have forgotten is forgotten", () => {
+  const { world, server, client, line } = openLink();
+  client.core.end();
+  line.settle();
+  server.link.end();
+  line.down();
+  line.cut();
+  expect(client.core.session.phase).toBe("done");
+  world.pass(300_000);
+  expect([client.core.gone, client.core.wantsDial]).toEqual([true, false]);
 });
 
 test("counterexample 37: tombstones are evicted early, and a graceful close is reported as a loss", () => {
