@@ -10,8 +10,10 @@ import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
   DATA_END_FINAL,
+  DATA_END_MOVED,
   encodeConfirm,
   encodeDataHeader,
+  encodeGoaway,
   encodeHello,
   encodePositionsFrame,
   encodeReady,
@@ -208,6 +210,7 @@ export function vectors(): Vector[] {
     vector("ready", "The server agrees to standby.", encodeReady(), []),
     positions("commit", "commit", "The standby takes over, with fresh positions.", SOMEWHERE),
     positions("committed", "committed", "The server has adopted it, with fresh positions of its own.", SOMEWHERE),
+    vector("goaway", "The server will be gone in 30 seconds.", encodeGoaway(30_000), [["deadline", 4]]),
     vector("reset-aborted", 'abort("too-slow")', encodeReset("aborted", 1_024, "too-slow"), [
       ["code", 4],
       ["accepted", 8],
@@ -264,6 +267,7 @@ function data(): Vector[] {
       ],
     ),
     vector("data-end-only", "The same end, by itself.", frame(16, 16, DATA_END_FINAL), [["offset", 8]]),
+    vector("data-moved", "An end there, to go on elsewhere.", frame(16, 16, DATA_END_MOVED), [["offset", 8]]),
   ];
 }
 

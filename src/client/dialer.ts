@@ -39,6 +39,8 @@ export class Dialer {
   #patience = 1;
   #why = "opened";
   #lastError: RespliceError | undefined;
+  /** Where the link was connected last. */
+  #endpoint: Endpoint | undefined;
   #wake: (() => void) | undefined;
   #pending: { id: number; adopted: () => void; failed: (error: RespliceError) => void } | undefined;
 
@@ -94,11 +96,15 @@ export class Dialer {
         }
         break;
       case "disconnected":
-        this.#lostMs = this.#clock.now();
-        this.#why = event.reason;
-        this.#backoff.onLost(this.#lostMs);
+        this.#lost(event.reason);
         // A standby that is under way may still take over; a dial says by itself that it waits.
         if (!this.#core.wantsDial) this.#link.waiting(1, 0, event.reason, undefined);
+        break;
+      case "leaving":
+        if (this.#endpoint !== undefined) this.#chooser.failed(this.#endpoint, this.#clock.now());
+        break;
+      case "replaced":
+        if (event.reason === "moved") this.#lost(event.reason);
         break;
       case "gone":
         this.#pending?.failed(new RespliceError("LINK_ENDED", "the link has ended"));
@@ -106,6 +112,12 @@ export class Dialer {
       default:
         break;
     }
+  }
+
+  #lost(reason: string): void {
+    this.#lostMs = this.#clock.now();
+    this.#why = reason;
+    this.#backoff.onLost(this.#lostMs);
   }
 
   // ── to speak for the session ────────────────────────────────────────────────────────────────────────────────────
@@ -191,6 +203,7 @@ export class Dialer {
       const { stream, endpoint } = await this.#connect(signal);
       try {
         await this.#handshake(stream, credentials, signal);
+        this.#endpoint = endpoint;
         if (endpoint !== undefined) this.#chooser.connected(endpoint);
       } catch (error) {
         if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#clock.now());

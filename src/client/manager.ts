@@ -115,6 +115,7 @@ export class ConnectionManager implements AsyncDisposable {
     const link: DurableLink = new DurableLink(id, driver, resolved, {
       identity: undefined,
       openPayload: resolved.openPayload,
+      isServing: false,
       endUnopened: () => core.endUnopened(),
       retryNow: () => dialer.retryNow(),
       onSettled: () => {
@@ -127,6 +128,7 @@ export class ConnectionManager implements AsyncDisposable {
       },
       onState: (change) => {
         if (change.to === "draining" || change.to === "closed") this.#open.delete(link);
+        else if (change.from === "draining") this.#open.add(link);
         report.onState(change);
       },
       onUndelivered: (event) => report.onUndelivered(event),
@@ -203,7 +205,7 @@ export class ConnectionManager implements AsyncDisposable {
     if (this.#unforgotten.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer: Timer = this.#clock.timer(() => {
-        for (const core of this.#unforgotten) core.forget();
+        for (const core of this.#unforgotten) core.abandon("closed");
         resolve();
       });
       timer.set(this.#clock.now() + FORGET_AFTER_MS);

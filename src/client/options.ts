@@ -59,7 +59,7 @@ export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions
   whenSessionLost?: "report" | "resend" | "end";
 }
 
-/** First after 0 to 250 ms, then between half and all of a tenth of the outage so far, within these bounds. */
+/** First after 0 to 200 ms, then between half and all of a tenth of the outage so far, within these bounds. */
 export interface ReconnectOptions {
   /** Default 500. */
   minDelayMs?: number;

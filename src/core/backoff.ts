@@ -1,5 +1,5 @@
 /**
- * When to dial again: at first within a quarter of a second, then between half and all of a tenth of the outage so far.
+ * When to dial again: at first within a fifth of a second, then between half and all of a tenth of the outage so far.
  * Growing with the outage rather than with the attempt keeps a recovery within a tenth of what it recovers from, with
  * dials that thin out as 1/t (simulated against doubling: docs/reconnecting.md). Every delay is jittered.
  *
@@ -13,7 +13,7 @@ export interface BackoffOptions {
   resetAfterMs: number;
 }
 
-export const QUICK_RETRY_WITHIN_MS = 250;
+export const QUICK_RETRY_WITHIN_MS = 200;
 const QUICK_RETRIES = 10;
 
 /**

@@ -8,7 +8,7 @@ export interface Carried {
   carried: Map<number, number>;
 }
 
-/** Of a direction that has ended only the end that the application gave it comes along: a move is the old session's. */
+/** The end that the application gave its direction comes along; that of a move is the old session's. */
 export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boolean): Carried {
   const sender = new Sender(old.log.mode);
   const undelivered: UndeliveredEntry[] = [];
@@ -23,6 +23,6 @@ export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boole
     // The new session's positions know nothing of it: what was written once stays `maybe`.
     if (entry.delivery === "maybe") sender.carriedWritten = sender.log.end;
   }
-  if (old.endKind === "final") sender.end("final");
+  if (old.ended) sender.end("final");
   return { sender, undelivered, carried };
 }

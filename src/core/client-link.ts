@@ -1,15 +1,15 @@
 /**
- * The client's end of a durable link: a session, and what becomes of it when the server no longer knows it. Which
- * connections are dialled for it is `client.ts`.
+ * The client's end of a durable link: a session, and what takes its place when the server no longer knows it or goes away.
+ * Which connections are dialled for it is `client.ts`.
  */
 import { carryOver } from "./carry.ts";
 import type { Channel } from "./channel.ts";
 import { ClientHandshake, type Introduction, TERMINAL_REFUSALS } from "./client-handshake.ts";
 import type { Fault } from "./faults.ts";
-import type { RefuseCode, Welcome } from "./frames.ts";
+import type { RefuseCode, ResetCode, Welcome } from "./frames.ts";
 import { type Entropy, newKeys, type SessionKeys } from "./handshake.ts";
 import { LinkCore } from "./link-core.ts";
-import type { LinkCoreOptions } from "./link-events.ts";
+import type { LinkCoreOptions, Outcome } from "./link-events.ts";
 import type { UndeliveredEntry } from "./sender.ts";
 import { Session } from "./session.ts";
 
@@ -18,9 +18,14 @@ export interface ClientLinkOptions extends LinkCoreOptions, Introduction {
   whenSessionLost: "report" | "resend" | "end";
 }
 
+type Replacement = "session-lost" | "too-large" | "moved";
+
 export abstract class ClientLink extends LinkCore {
   declare protected readonly options: ClientLinkOptions;
   protected readonly handshake: ClientHandshake;
+  /** Why the session that is opened next, or was opened last, is a new one. */
+  protected newSessionReason: "opened" | "session-lost" | "moved" = "opened";
+  #stopsInNextSession = false;
   #resumeForMs = Infinity;
   /** What the server takes, once it has said so. */
   #agreedMaxMessageBytes = Infinity;
@@ -43,11 +48,73 @@ export abstract class ClientLink extends LinkCore {
     return this.handshake.hello(type, this.session, credentials, this.#offersFallback);
   }
 
-  /** A new session would open again a direction that has ended, and would tear a byte stream. */
-  get #offersFallback(): boolean {
-    const { whenSessionLost, mode } = this.options;
-    return this.isLive && whenSessionLost !== "end" && mode === "messages" && this.session.isOpenBothWays;
+  /** A new session would tear a byte stream. */
+  get #takesNewSessions(): boolean {
+    return this.options.whenSessionLost !== "end" && this.options.mode === "messages";
   }
+
+  get #offersFallback(): boolean {
+    return (this.isLive || this.isMoving) && this.#takesNewSessions && this.session.isReplaceable;
+  }
+
+  // ── the move to another server ──────────────────────────────────────────────────────────────────────────────────
+
+  /** The session is through and the link is not: it goes on in a new one as soon as the server has heard so. */
+  protected get isMoving(): boolean {
+    return this.session.phase === "done" && !this.ended;
+  }
+
+  /** GOAWAY: we end first, so that the server's application can answer what it has accepted. */
+  protected leave(): void {
+    const { session } = this;
+    if (!this.isLive || session.sender.endKind !== "none") return;
+    if (this.#takesNewSessions && session.isReplaceable) session.sender.moveOn();
+    else session.sender.end("final");
+    this.events.push({ type: "leaving" });
+    this.settle();
+  }
+
+  protected override onThrough(): void {
+    if (!this.session.moved) super.onThrough();
+  }
+
+  protected override becomeGone(reason: string, flush: boolean): void {
+    if (!this.isMoving) return super.becomeGone(reason, flush);
+    this.leaveConnections(reason, flush);
+    this.handshake.startAnew();
+    this.#replaceSession(newKeys(this.entropy));
+  }
+
+  /** The end of a move is not shown: more comes in the next session. */
+  override get inputEnded(): boolean {
+    return super.inputEnded && !this.session.moved;
+  }
+
+  override end(): void {
+    if (this.isMoving) this.session.sender.end("final");
+    else super.end();
+  }
+
+  override stopReading(): void {
+    const { session } = this;
+    if (session.sender.endKind === "moved" && session.sender.queuedBytes > 0) {
+      this.#stopsInNextSession = true;
+    } else if (this.isMoving) {
+      // There is nothing to go on for.
+      this.tellOutcome("closed", "", "");
+      this.settle();
+    } else {
+      super.stopReading();
+    }
+  }
+
+  override reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
+    if (!this.isMoving) return super.reset(code, reason, outcome, nowMs);
+    this.tellOutcome(outcome, "", "");
+    this.settle();
+  }
+
+  // ── sessions that are lost ──────────────────────────────────────────────────────────────────────────────────────
 
   /** The session that is welcomed goes on, on the connection that brought the answer. */
   protected welcomed(welcome: Welcome): Fault | undefined {
@@ -110,15 +177,19 @@ export abstract class ClientLink extends LinkCore {
 
   /** The dial loop has given up, or met a failure that ends the link. */
   endUnreachable(): void {
-    if (this.isLive) this.tellOutcome("gave-up", "", "");
+    if (!this.ended) this.tellOutcome("gave-up", "", "");
     this.becomeGone("gave up", false);
   }
 
   #replaceSession(keys: SessionKeys): void {
     const old = this.session;
     const keepsWritten = this.options.whenSessionLost === "resend";
+    const reason = old.sender.endKind === "moved" && old.nothingToLose ? "moved" : "session-lost";
+    this.newSessionReason = reason;
     this.session = new Session(keys, this.options);
-    this.#carry(old, "session-lost", (entry) => entry.delivery === "not-sent" || keepsWritten);
+    this.#carry(old, reason, (entry) => entry.delivery === "not-sent" || keepsWritten);
+    if (old.receiver.stopped || this.#stopsInNextSession) this.session.stopReading();
+    this.#stopsInNextSession = false;
     old.release();
   }
 
@@ -133,7 +204,7 @@ export abstract class ClientLink extends LinkCore {
     this.#carry(this.session, "too-large", (entry) => entry.message.length <= maxMessageBytes);
   }
 
-  #carry(old: Session, reason: "session-lost" | "too-large", keeps: (entry: UndeliveredEntry) => boolean): void {
+  #carry(old: Session, reason: Replacement, keeps: (entry: UndeliveredEntry) => boolean): void {
     const { sender, undelivered, carried } = carryOver(old.sender, keeps);
     this.session.sender = sender;
     this.events.push({ type: "replaced", reason, sessionId: old.keys.id, undelivered, carried });

@@ -22,7 +22,7 @@ export type DialRole = "primary" | "standby";
 
 const WELCOME_FRAMES = frameMask("welcome", "refuse", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
-const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse");
+const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
 
 export class ClientCore extends ClientLink {
   /** The newest connection that has said HELLO and was not answered. */
@@ -207,9 +207,10 @@ export class ClientCore extends ClientLink {
 
   #onFrameInUse(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     if (frame.type === "ack") this.handshake.confirmed = true;
-    if (frame.type !== "refuse") return this.onAdoptedFrame(channel, frame, nowMs);
-    if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
-    this.endRefused(frame.code);
+    if (frame.type === "goaway") this.leave();
+    else if (frame.type !== "refuse") return this.onAdoptedFrame(channel, frame, nowMs);
+    else if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
+    else this.endRefused(frame.code);
     return undefined;
   }
 
@@ -236,7 +237,7 @@ export class ClientCore extends ClientLink {
     if (problem !== undefined) return problem;
     channel.roundTrip.sample(nowMs - channel.openedMs);
     this.#standby.lastRoundTripMs = nowMs - channel.openedMs;
-    if (session.phase !== "live" && welcome.result === "lost") {
+    if (!this.isLive && !this.isMoving && welcome.result === "lost") {
       this.#attempt = undefined;
       this.closeChannel(channel, "session lost", undefined);
       this.becomeGone("session lost", false);
@@ -258,17 +259,18 @@ export class ClientCore extends ClientLink {
     if (impossible !== undefined) return impossible;
     this.#attempt = undefined;
     if (!this.handshake.confirmed) channel.send(this.handshake.confirm(this.session, welcome.nonce));
-    const reasons = { new: "opened", resumed: "resumed", lost: "session-lost" };
-    this.#use(channel, welcome.result === "resumed" ? "resumed" : "new", reasons[welcome.result], nowMs);
+    if (welcome.result === "resumed") this.#use(channel, "resumed", "resumed", welcome.goaway, nowMs);
+    else this.#use(channel, "new", this.newSessionReason, welcome.goaway, nowMs);
     return undefined;
   }
 
   /** The session has adopted the channel. */
-  #use(channel: Channel, session: "new" | "resumed", reason: string, nowMs: number): void {
+  #use(channel: Channel, session: "new" | "resumed", reason: string, goaway: boolean, nowMs: number): void {
     channel.decoder.expect = ADOPTED_FRAMES;
     this.adopt(channel, nowMs);
     this.#standby.calm();
     this.events.push({ type: "connected", channel: channel.id, session, reason });
+    if (goaway) this.leave();
     this.settle();
   }
 
@@ -321,7 +323,7 @@ export class ClientCore extends ClientLink {
         return undefined;
       case "committed":
         if (!this.#standby.committing) return fault("bad-frame", "COMMITTED without COMMIT");
-        this.#onCommitted(channel, frame.positions, nowMs);
+        this.#onCommitted(channel, frame.positions, frame.goaway, nowMs);
         return undefined;
       case "refuse":
         this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);
@@ -339,7 +341,7 @@ export class ClientCore extends ClientLink {
     }
   }
 
-  #onCommitted(channel: Channel, positions: Positions, nowMs: number): void {
+  #onCommitted(channel: Channel, positions: Positions, goaway: boolean, nowMs: number): void {
     const old = this.adopted;
     this.#standby.clear();
     this.adopted = undefined;
@@ -347,7 +349,7 @@ export class ClientCore extends ClientLink {
     const impossible = this.session.adopt(positions, false);
     if (impossible !== undefined) return this.#failOn(channel, impossible);
     this.#standby.lastRoundTripMs = channel.roundTrip.leastMs;
-    this.#use(channel, "resumed", "standby", nowMs);
+    this.#use(channel, "resumed", "standby", goaway, nowMs);
   }
 
   // ── endings, time and output ────────────────────────────────────────────────────────────────────────────────────
@@ -376,7 +378,8 @@ export class ClientCore extends ClientLink {
     this.timers.set("linger", nowMs + LINGER_MS);
   }
 
-  protected override onGone(reason: string): void {
+  protected override leaveConnections(reason: string, flush: boolean): void {
+    super.leaveConnections(reason, flush);
     for (const channel of [this.#attempt, this.#standby.channel]) {
       if (channel !== undefined) this.closeChannel(channel, reason, undefined, true);
     }

@@ -8,7 +8,7 @@ import type { RoundTrip } from "./window.ts";
 export interface EvidenceOptions {
   /** Silence in either direction after which a PING is sent. 0: never. */
   pingAfterMs: number;
-  /** No answer to a PING. */
+  /** No answer to a PING, at the latest. */
   suspectAfterMs: number;
   /** Data in flight without progress: between these two, drawn anew each time; `suspectAfterMs` if that is less. */
   stalledAfterMs: readonly [number, number];
@@ -16,6 +16,8 @@ export interface EvidenceOptions {
 
 /** A tick that is later than this was held up by ourselves: nobody could have heard an answer meanwhile. */
 const ASLEEP_MS = 1_000;
+/** Those who were asked at the same moment suspect at different ones: of the time, this part is drawn at random. */
+const JITTER = 0.2;
 /** A slow path is given so many round trips. */
 const PATIENT_ROUND_TRIPS = 4;
 
@@ -31,6 +33,7 @@ export class Evidence {
   /** Since when data has been in flight without progress; Infinity if there is none. */
   #waitingMs = Infinity;
   #stallMs: number;
+  #unansweredForMs: number;
   readonly #options: EvidenceOptions;
   readonly #roundTrip: RoundTrip;
   readonly #random: () => number;
@@ -42,6 +45,7 @@ export class Evidence {
     this.heardMs = nowMs;
     this.provenMs = nowMs;
     this.#stallMs = this.#drawStall();
+    this.#unansweredForMs = options.suspectAfterMs;
   }
 
   get pingToken(): number {
@@ -95,7 +99,7 @@ export class Evidence {
   }
 
   #unansweredMs(): number {
-    return this.#pingedMs + Math.max(this.#options.suspectAfterMs, this.#patience());
+    return this.#pingedMs + Math.max(this.#unansweredForMs, this.#patience());
   }
 
   #stalledMs(): number {
@@ -108,7 +112,12 @@ export class Evidence {
 
   #drawStall(): number {
     const [least, most] = this.#options.stalledAfterMs;
-    return Math.min(least + (most - least) * this.#random(), this.#options.suspectAfterMs);
+    const drawn = this.#random();
+    return Math.min(least + (most - least) * drawn, this.#jittered(drawn));
+  }
+
+  #jittered(drawn: number): number {
+    return this.#options.suspectAfterMs * (1 - JITTER * drawn);
   }
 
   /** `dueMs` is when it was meant to be called. "suspect" is answered once for each suspicion, and asks for a PING too. */
@@ -130,6 +139,7 @@ export class Evidence {
 
   #ping(nowMs: number): "ping" {
     this.#pingedMs = nowMs;
+    this.#unansweredForMs = this.#jittered(this.#random());
     this.#pingToken++;
     return "ping";
   }

@@ -5,7 +5,7 @@
 
 /** Stable names; docs/protocol.md says for each what it means and what is done about it. */
 export type FaultCode =
-  /** Not a frame of this protocol, or not one that is legal now. Closes the connection. */
+  /** Not a frame of this protocol, or not one that is legal now. Closes the connection; three times at one place, the link. */
   | "bad-frame"
   /** A length above what its frame or message may have. Closes the connection. */
   | "oversized"
@@ -16,9 +16,7 @@ export type FaultCode =
   /** A position that the session we know cannot have. Ends the link. */
   | "impossible-position"
   /** A wrong proof, secret or MAC. Closes the connection. */
-  | "wrong-proof"
-  /** Another version or mode than ours. Ends the link. */
-  | "mismatch";
+  | "wrong-proof";
 
 export interface Fault {
   readonly code: FaultCode;
@@ -28,4 +26,25 @@ export interface Fault {
 
 export function fault(code: FaultCode, detail: string): Fault {
   return { code, detail };
+}
+
+/** At the same place, on so many connections in a row. */
+const MISTAKES_TO_END = 3;
+
+/** Tells a mistake that a resume puts right from one that it brings again. */
+export class Mistakes {
+  #sessionId = "";
+  #received = -1;
+  #inARow = 0;
+
+  /** So would the next resume. A gap is no sign of that: bytes that are swallowed leave one each time. */
+  recurs({ code }: Fault, session: { keys: { id: string }; receiver: { received: number } }): boolean {
+    const { id } = session.keys;
+    const { received } = session.receiver;
+    const isAtSamePlace = id === this.#sessionId && received === this.#received;
+    this.#inARow = isAtSamePlace ? this.#inARow + 1 : 1;
+    this.#sessionId = id;
+    this.#received = received;
+    return code !== "gap" && this.#inARow >= MISTAKES_TO_END;
+  }
 }

@@ -208,9 +208,10 @@ export function encodeReady(): Buffer {
   return writeHeader(Buffer.alloc(FRAME_HEADER_BYTES), "ready", 0);
 }
 
+/** A deadline that does not fit is stated as the longest that does. */
 export function encodeGoaway(deadlineMs: number): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + 4);
-  frame.writeUInt32BE(deadlineMs, FRAME_HEADER_BYTES);
+  frame.writeUInt32BE(Math.min(0xffff_ffff, Math.max(0, Math.ceil(deadlineMs))), FRAME_HEADER_BYTES);
   return writeHeader(frame, "goaway", 0);
 }
 

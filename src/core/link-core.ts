@@ -7,16 +7,16 @@
  */
 import type { Channel } from "./channel.ts";
 import { Evidence } from "./evidence.ts";
-import type { Fault } from "./faults.ts";
+import { type Fault, Mistakes } from "./faults.ts";
 import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "./frames.ts";
 import type { Entropy } from "./handshake.ts";
-import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
+import { type LinkCoreEvent, type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
 import type { Session } from "./session.ts";
 import { nextPhase } from "./states.ts";
 import { TimerTable } from "./timers.ts";
 
 const ACK_DELAY_MS = 25;
-/** A reset that is not echoed, or a connection that does not close, is not waited for longer. */
+/** What is not answered is not waited for longer. */
 export const LINGER_MS = 5_000;
 
 const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "linger"] as const;
@@ -37,6 +37,7 @@ export abstract class LinkCore {
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
   #outcomeTold = false;
+  #mistakes: Mistakes | undefined;
 
   constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
     this.options = options;
@@ -57,16 +58,17 @@ export abstract class LinkCore {
 
   /** Room for a message of so many bytes, counting what was never written. */
   hasRoom(payloadBytes: number): boolean {
-    const { sender } = this.session;
-    const { maxMessages, maxBytes } = this.options.queue;
-    return (
-      sender.queuedMessages < maxMessages && sender.queuedBytes + sender.log.encodedBytes(payloadBytes) <= maxBytes
-    );
+    return this.session.sender.hasRoom(payloadBytes, this.options.queue);
   }
 
-  /** Nothing can be sent any more: this direction has ended, or the peer reads no more. */
+  /** Nothing is taken any more. */
   get sendingEnded(): boolean {
-    return this.#outcomeTold || this.session.sender.endKind !== "none" || this.session.peerStopped;
+    return this.#outcomeTold || this.session.sender.ended || this.session.peerStopped;
+  }
+
+  /** The peer has ended, and the consumer has been handed everything. */
+  get inputEnded(): boolean {
+    return this.session.receiver.endReached;
   }
 
   get maxMessageBytes(): number {
@@ -95,8 +97,13 @@ export abstract class LinkCore {
 
   end(): void {
     if (this.session.phase !== "live") return;
-    this.session.sender.end("final");
+    this.session.sender.end(this.endKind);
     this.settle();
+  }
+
+  /** What end() tells the peer. */
+  protected get endKind(): "final" | "moved" {
+    return "final";
   }
 
   /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
@@ -127,11 +134,10 @@ export abstract class LinkCore {
     return this.#resetFrame;
   }
 
-  /** Gives up telling the peer: a tombstone that nobody asks for any more. */
-  forget(): void {
-    if (this.gone) return;
-    if (!this.#outcomeTold) throw new Error("forgotten before the application was told");
-    this.becomeGone("forgotten", false);
+  /** The peer is told nothing, or not any more: it goes on as if we had died. */
+  abandon(outcome: Outcome): void {
+    this.tellOutcome(outcome, "", "");
+    this.becomeGone("abandoned", false);
   }
 
   // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
@@ -200,13 +206,7 @@ export abstract class LinkCore {
       if (accepted <= session.sender.highestSent) session.sender.onAccepted(accepted);
       channel.send(encodeReset(code, session.receiver.committed, ""));
       if (code === "handler-failed" && this.onPeerHandlerFailed(channel, nowMs)) return;
-      const outcomes = {
-        aborted: "peer-aborted",
-        "handler-failed": "peer-handler-failed",
-        "close-timeout": "peer-close-timeout",
-        protocol: "protocol-error",
-      } as const;
-      this.tellOutcome(outcomes[code], reason, "");
+      this.tellOutcome(RESET_OUTCOMES[code], reason, "");
     }
     this.becomeGone(`reset by the peer: ${code}`, true);
   }
@@ -253,12 +253,16 @@ export abstract class LinkCore {
 
   /** A fault that no new connection will mend ends the link; another closes the connection, and a resume puts it right. */
   protected onFault(channel: Channel, problem: Fault, nowMs: number): void {
-    if (problem.code === "impossible-position" || problem.code === "mismatch") {
+    if (problem.code === "impossible-position" || this.#recurs(problem)) {
       this.fail(problem);
     } else {
       this.dropAdopted(problem.code, problem, nowMs);
     }
     this.closeChannel(channel, problem.code, problem, true);
+  }
+
+  #recurs(problem: Fault): boolean {
+    return (this.#mistakes ??= new Mistakes()).recurs(problem, this.session);
   }
 
   protected fail(problem: Fault): void {
@@ -297,16 +301,21 @@ export abstract class LinkCore {
     if (session.phase === "gone") return;
     session.phase = nextPhase(session.phase, "forgotten");
     session.release();
+    this.leaveConnections(reason, flush);
+    this.onGone();
+    this.events.push({ type: "gone" });
+  }
+
+  protected onGone(): void {}
+
+  /** The session needs its connections no more. */
+  protected leaveConnections(reason: string, flush: boolean): void {
     this.timers.clearAll();
     const channel = this.adopted;
     this.adopted = undefined;
     this.evidence = undefined;
     if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
-    this.onGone(reason);
-    this.events.push({ type: "gone" });
   }
-
-  protected abstract onGone(reason: string): void;
 
   // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
 

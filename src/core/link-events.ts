@@ -1,6 +1,7 @@
 /** What both ends of a link are told before they start, and what they tell. */
 import type { EvidenceOptions } from "./evidence.ts";
 import type { Fault } from "./faults.ts";
+import type { ResetCode } from "./frames.ts";
 import type { UndeliveredEntry } from "./sender.ts";
 import type { SessionLimits } from "./session.ts";
 
@@ -28,17 +29,27 @@ export type Outcome =
   | "close-timeout"
   | "gave-up";
 
+/** How a link ends whose peer has reset it. */
+export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
+  aborted: "peer-aborted",
+  "handler-failed": "peer-handler-failed",
+  "close-timeout": "peer-close-timeout",
+  protocol: "protocol-error",
+};
+
 export type LinkCoreEvent =
   | { type: "connected"; channel: number; session: "new" | "resumed"; reason: string }
   | { type: "disconnected"; reason: string; fault: Fault | undefined }
   | { type: "suspect"; reason: string }
   | { type: "recovered" }
+  /** The server goes away: the client ends the session, and goes on in another if it can. */
+  | { type: "leaving" }
   /** With `last`, though it be empty: what is under way is written, then that, then the connection ends. Without: at once. */
   | { type: "close-connection"; channel: number; last: Buffer[] | undefined; reason: string; fault: Fault | undefined }
   | { type: "attempt-failed"; channel: number; reason: string; retryAfterMs: number; fault: Fault | undefined }
   | {
       type: "replaced";
-      reason: "session-lost" | "too-large";
+      reason: "session-lost" | "too-large" | "moved";
       sessionId: string;
       undelivered: UndeliveredEntry[];
       /** For each message that was carried over, by where it ended in the old session: where it ends in the new one. */

@@ -39,6 +39,10 @@ export class Sender {
   /** What the peer last said it had received; on a new connection, where that one began. */
   peerReceived = 0;
   endKind: EndKind = "none";
+  /** Where the direction ends in this session: what was taken beyond is for the next one. */
+  endAt: number = Infinity;
+  /** The application sends nothing more, in this session or another. */
+  ended = false;
   /** Messages below were written in an earlier session of the link, whatever this session's positions say. */
   carriedWritten = 0;
   /** Where each message that was never written begins, oldest first, from `#unwrittenHead`. */
@@ -57,7 +61,12 @@ export class Sender {
 
   /** The position after everything, the end of the direction included. */
   get finalPosition(): number {
-    return this.endKind === "none" ? this.log.end : this.log.end + 1;
+    return this.endKind === "none" ? this.log.end : this.endAt + 1;
+  }
+
+  /** Up to here messages were written; the end of the direction is none. */
+  get #written(): number {
+    return Math.min(this.highestSent, this.endAt);
   }
 
   /** Messages and bytes that were never written. */
@@ -66,7 +75,7 @@ export class Sender {
   }
 
   get queuedBytes(): number {
-    return Math.max(0, this.log.end - this.highestSent);
+    return this.log.end - this.#written;
   }
 
   /** Bytes taken and not accepted by the peer. */
@@ -74,8 +83,19 @@ export class Sender {
     return this.log.end - this.log.start;
   }
 
+  /** Those of them that this session is to deliver. */
+  get owedBytes(): number {
+    return Math.min(this.log.end, this.endAt) - this.log.start;
+  }
+
   get endAcked(): boolean {
-    return this.endKind !== "none" && this.acked > this.log.end;
+    return this.acked > this.endAt;
+  }
+
+  hasRoom(payloadBytes: number, most: { maxMessages: number; maxBytes: number }): boolean {
+    return (
+      this.queuedMessages < most.maxMessages && this.queuedBytes + this.log.encodedBytes(payloadBytes) <= most.maxBytes
+    );
   }
 
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
@@ -89,12 +109,23 @@ export class Sender {
     this.#ackNowAt = this.log.end;
   }
 
+  /** Nothing more is taken. */
   end(kind: "final" | "moved"): void {
-    if (this.endKind === "none") this.endKind = kind;
+    this.ended = true;
+    if (this.endKind !== "none") return;
+    this.endKind = kind;
+    this.endAt = this.log.end;
+  }
+
+  /** The direction ends with what was begun to be written. What is taken from now on waits for the next session. */
+  moveOn(): void {
+    if (this.endKind !== "none") return;
+    this.endKind = "moved";
+    this.endAt = this.#unwritten[this.#unwrittenHead] ?? this.log.end;
   }
 
   wasWritten(start: number): boolean {
-    return start < Math.max(this.highestSent, this.carriedWritten);
+    return start < Math.max(this.#written, this.carriedWritten);
   }
 
   /** A new connection goes on from what the peer has; its credit replaces what was given before. */
@@ -106,13 +137,12 @@ export class Sender {
 
   /** Bytes or an end that could be written now if the connection had room. */
   hasSomethingToWrite(allowance: Allowance, flight: Flight): boolean {
-    if (this.sentNow < this.#writableTo(allowance, flight)) return true;
-    return this.endKind !== "none" && this.sentNow === this.log.end;
+    return this.sentNow < this.#writableTo(allowance, flight) || this.sentNow === this.endAt;
   }
 
   /** The log's allowance grows if it is all that is in the way. */
   #writableTo(allowance: Allowance, flight: Flight): number {
-    const to = Math.min(this.durable, this.limit, this.peerReceived + flight.limitBytes);
+    const to = Math.min(this.durable, this.endAt, this.limit, this.peerReceived + flight.limitBytes);
     while (this.log.start + allowance.size < to && allowance.grow());
     return Math.min(to, this.log.start + allowance.size);
   }
@@ -122,7 +152,7 @@ export class Sender {
     const before = this.sentNow;
     const to = Math.min(this.#writableTo(allowance, flight), this.sentNow + maxBytes);
     while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.sentNow + MAX_DATA_BYTES));
-    if (this.endKind !== "none" && this.sentNow === this.log.end && this.durable === this.log.end) {
+    if (this.sentNow === this.endAt && this.durable >= this.endAt) {
       if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));
       this.sentNow++;
     }
@@ -134,9 +164,9 @@ export class Sender {
 
   #writeFrame(out: Buffer[], to: number): void {
     let flags = 0;
-    if (to === this.log.end) flags |= this.#endFlag();
+    if (to === this.endAt) flags |= this.#endFlag();
     if (this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to) flags |= DATA_ACK_NOW;
-    if (to === this.limit && to < this.durable) flags |= DATA_BLOCKED;
+    if (to === this.limit && to < Math.min(this.durable, this.endAt)) flags |= DATA_BLOCKED;
     out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));
     while (this.sentNow < to) {
       const piece = this.log.read(this.sentNow, to - this.sentNow);
@@ -146,14 +176,14 @@ export class Sender {
   }
 
   #endFlag(): number {
-    if (this.endKind === "none") return 0;
     return this.endKind === "final" ? DATA_END_FINAL : DATA_END_MOVED;
   }
 
   #raiseHighestSent(): void {
     this.highestSent = this.sentNow;
     const starts = this.#unwritten;
-    while (this.#unwrittenHead < starts.length && (starts[this.#unwrittenHead] as number) < this.highestSent) {
+    const written = this.#written;
+    while (this.#unwrittenHead < starts.length && (starts[this.#unwrittenHead] as number) < written) {
       this.#unwrittenHead++;
     }
     if (this.#unwrittenHead === starts.length) {
@@ -169,7 +199,7 @@ export class Sender {
   onAccepted(accepted: number): void {
     if (accepted <= this.acked) return;
     this.acked = accepted;
-    this.log.release(Math.min(accepted, this.log.end));
+    this.log.release(Math.min(accepted, this.endAt));
     // Forgotten down to what is acked: the peer may have accepted what this connection has not carried yet.
     this.sentNow = Math.max(this.sentNow, accepted);
   }
@@ -181,7 +211,7 @@ export class Sender {
       return {
         message: payload,
         delivery: written ? "maybe" : "not-sent",
-        position: start < this.highestSent ? end : undefined,
+        position: start < this.#written ? end : undefined,
         end,
       };
     });

@@ -3,6 +3,7 @@ import type { Channel } from "./channel.ts";
 import { type Fault, fault } from "./faults.ts";
 import { frameMask } from "./decoder.ts";
 import {
+  encodeGoaway,
   encodePositionsFrame,
   encodeReset,
   encodeWelcome,
@@ -45,6 +46,7 @@ export class ServerLink extends LinkCore {
   onForgotten: () => void = () => {};
   /** A connection does not speak for it any more. */
   onDetached: (channel: number) => void = () => {};
+  #goesAway = false;
   #untilMs = Infinity;
   #wasAttached = false;
 
@@ -80,7 +82,7 @@ export class ServerLink extends LinkCore {
       incarnation: this.session.incarnation,
       nonce,
       positions: this.session.positions(),
-      goaway: false,
+      goaway: this.#goesAway,
       maxMessageBytes: this.maxMessageBytes,
       resumeForMs: this.options.resumeForMs,
     });
@@ -118,7 +120,24 @@ export class ServerLink extends LinkCore {
   }
 
   sendCommitted(channel: Channel): void {
-    channel.send(encodePositionsFrame("committed", this.session.positions(), false));
+    channel.send(encodePositionsFrame("committed", this.session.positions(), this.#goesAway));
+  }
+
+  /**
+   * The server will be gone in so many milliseconds. That stays so, and is said again on each new connection. A byte stream
+   * cannot go on in another session: its application ends it.
+   */
+  goAway(deadlineMs: number): void {
+    if (this.session.phase !== "live" || this.#goesAway || this.options.mode === "bytes") return;
+    this.#goesAway = true;
+    this.adopted?.send(encodeGoaway(deadlineMs));
+    this.events.push({ type: "leaving" });
+  }
+
+  /** A client that has ended to go on elsewhere is answered in kind, once the application has come to that end. */
+  protected override get endKind(): "final" | "moved" {
+    const { receiver } = this.session;
+    return receiver.endKind === "moved" && receiver.endAccepted ? "moved" : "final";
   }
 
   /** The client states what this session cannot have: both ends end it. */

@@ -49,7 +49,8 @@ export class ServerCore {
   readonly #attached = new Map<number, ServerLink>();
   readonly #options: ServerCoreOptions;
   readonly #entropy: Entropy;
-  #draining = false;
+  /** When a server that goes away is gone; undefined: it does not. */
+  #goneMs: number | undefined;
 
   constructor(options: ServerCoreOptions, entropy: Entropy) {
     this.#options = options;
@@ -75,9 +76,10 @@ export class ServerCore {
     return this.#sessions.links();
   }
 
-  /** Opens are refused from now on; sessions that are here go on until they end. */
-  drain(): void {
-    this.#draining = true;
+  /** Opens are refused from now on, and clients asked to go on elsewhere: there are so many milliseconds left for that. */
+  drain(deadlineMs: number, nowMs: number): void {
+    this.#goneMs = nowMs + deadlineMs;
+    for (const link of this.#sessions.links()) link.goAway(deadlineMs);
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +207,7 @@ export class ServerCore {
       }
       return;
     }
-    if (this.#draining) return this.#handshakes.refuse(handshake, "draining", "draining", RETRY_FULL_MS);
+    if (this.#goneMs !== undefined) return this.#handshakes.refuse(handshake, "draining", "draining", RETRY_FULL_MS);
     const retryAfterMs = this.#sessions.hasRoomFor(identity) ? this.#options.admit("open", nowMs) : RETRY_FULL_MS;
     if (retryAfterMs > 0) return this.#handshakes.refuse(handshake, "overloaded", "no room for an open", retryAfterMs);
     const link = this.#sessions.open({ id, secret: secret.toString("latin1") }, hello, identity, nowMs);
@@ -257,6 +259,7 @@ export class ServerCore {
     link.confirm();
     this.events.push({ type: "link", channel: channel.id, link });
     const problem = this.#attach(handshake, link, positions, false, nowMs);
+    if (this.#goneMs !== undefined) link.goAway(this.#goneMs - nowMs);
     link.settle();
     return problem;
   }

@@ -24,7 +24,6 @@ export interface SessionLimits {
 
 /** Byte streams need no room for a whole message: this much is always granted. */
 const BYTE_MODE_FLOOR_BYTES = 65_536;
-const FIRST_LOG_BYTES = 262_144;
 const MOST_LOG_BYTES = 8 * 1_048_576;
 
 /** The least window that lets every message of `maxMessageBytes` through. */
@@ -56,7 +55,7 @@ export class Session {
     this.windowAllowance = new Allowance(floor, limits.window.minBytes, limits.window.maxBytes, limits.windowBudget);
     this.logAllowance = new Allowance(
       limits.mode === "messages" ? PREFIX_BYTES + limits.maxMessageBytes : BYTE_MODE_FLOOR_BYTES,
-      FIRST_LOG_BYTES,
+      0,
       MOST_LOG_BYTES,
       limits.logBudget,
     );
@@ -74,20 +73,24 @@ export class Session {
     return this.receiver.stopped || this.receiver.endAccepted;
   }
 
-  /** Neither direction has ended, nor does either end refuse to read on. */
-  get isOpenBothWays(): boolean {
+  /** Another session may take its place: that would open no direction again which the peer or the reader has closed. */
+  get isReplaceable(): boolean {
     const { sender, receiver } = this;
-    return sender.endKind === "none" && receiver.endKind === "none" && !receiver.stopped && !this.peerStopped;
+    if (this.moved) return true;
+    // Whoever is closing has no use for a new session, but for what was never sent.
+    const isNeeded = !sender.ended || sender.queuedMessages > 0;
+    return isNeeded && receiver.endKind === "none" && !this.peerStopped;
   }
 
   /** Should it vanish now, then nothing is missing: everything was accepted, though perhaps not the end. */
   get nothingToLose(): boolean {
-    return this.inDone && this.sender.unackedBytes === 0;
+    return this.inDone && this.sender.owedBytes === 0;
   }
 
   /** Both directions ended by moving: the link goes on elsewhere. */
   get moved(): boolean {
-    return this.sender.endKind === "moved" && this.receiver.endKind === "moved";
+    const { sender, receiver } = this;
+    return sender.endKind === "moved" && receiver.endKind === "moved" && !receiver.stopped;
   }
 
   /** What to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */
@@ -135,7 +138,7 @@ export class Session {
 
   #takeAcceptance(peer: Positions): void {
     this.sender.onAccepted(peer.accepted);
-    if (this.sender.unackedBytes === 0) this.logAllowance.shrinkTo(0);
+    if (this.sender.owedBytes === 0) this.logAllowance.shrinkTo(0);
     if (peer.stop) this.peerStopped = true;
     if (peer.done) this.peerDone = true;
   }
@@ -154,7 +157,8 @@ export class Session {
   }
 
   stopReading(): void {
-    if (this.receiver.stopped) return;
+    // After the end there is nothing that could be refused.
+    if (this.receiver.stopped || this.receiver.endAccepted) return;
     this.receiver.stop();
     this.ackOwed = "turn";
   }

@@ -1,23 +1,73 @@
-/** The deadline of a close(). */
-import type { Clock } from "./ports.ts";
+/** How a link is brought to its end, within its time: both directions drain, or its client is sent elsewhere. */
+import type { Driver } from "./driver.ts";
+import type { CloseOptions } from "./types.ts";
 
 export const DEFAULT_CLOSE_MS = 5_000;
+/** Of the time that a server has for going away: what its handlers have to return. */
+const HANDLER_SHARE = 0.8;
 
-/** Calls `expire` when the deadline has passed or the signal is aborted, unless `closed` comes first. */
-export function limitDrain(
-  clock: Clock,
-  deadlineMs: number,
-  signal: AbortSignal | undefined,
-  closed: Promise<unknown>,
-  expire: () => void,
-): void {
-  const timer = clock.timer(expire);
-  const early = (): void => clock.defer(expire);
-  timer.set(clock.now() + deadlineMs);
-  if (signal?.aborted === true) early();
-  else signal?.addEventListener("abort", early, { once: true });
-  void closed.then(() => {
-    timer.clear();
-    signal?.removeEventListener("abort", early);
-  });
+export class Drain {
+  isClosing = false;
+  #stopsWhenSent = false;
+  readonly #driver: Driver;
+  readonly #closed: Promise<unknown>;
+
+  /** Once `closed` is settled no deadline matters. */
+  constructor(driver: Driver, closed: Promise<unknown>) {
+    this.#driver = driver;
+    this.#closed = closed;
+  }
+
+  /** Called again it may only shorten the drain, and only when it says so. */
+  close(options: CloseOptions, hasConsumer: boolean): void {
+    const { core, clock } = this.#driver;
+    const isFirst = !this.isClosing;
+    if (isFirst || options.deadlineMs !== undefined || options.signal !== undefined) {
+      this.#limit(options, () => core.reset("close-timeout", "", "close-timeout", clock.now()));
+    }
+    if (!isFirst) return;
+    this.isClosing = true;
+    core.end();
+    // Who reads goes on reading until our direction is through.
+    if (hasConsumer) this.#stopsWhenSent = true;
+    else core.stopReading();
+  }
+
+  /** Something was accepted. */
+  progress(): void {
+    const { sender, outDone, peerStopped } = this.#driver.core.session;
+    const isSent = outDone && (peerStopped || sender.queuedMessages === 0);
+    if (this.#stopsWhenSent && isSent) this.#driver.core.stopReading();
+  }
+
+  /** The client is asked to go on elsewhere, and ends first. What is not through by the deadline is cut off. */
+  leave(options: CloseOptions): void {
+    const { core } = this.#driver;
+    const handlerMs = HANDLER_SHARE * (options.deadlineMs ?? DEFAULT_CLOSE_MS);
+    // A handler that goes on and on is told that sending is over in time for the client to hear of it. Not before the
+    // client's end is accepted: it would take ours for one that the application wanted.
+    this.#limit({ ...options, deadlineMs: handlerMs }, () => {
+      if (core.session.receiver.endAccepted) core.end();
+    });
+    this.#limit(options, () => core.abandon("close-timeout"));
+  }
+
+  /** Lets `expire` change the core when the deadline has passed or the signal is aborted. */
+  #limit({ deadlineMs = DEFAULT_CLOSE_MS, signal }: CloseOptions, expire: () => void): void {
+    const driver = this.#driver;
+    const { clock } = driver;
+    const expireAndRun = (): void => {
+      expire();
+      driver.run();
+    };
+    const timer = clock.timer(expireAndRun);
+    const early = (): void => clock.defer(expireAndRun);
+    timer.set(clock.now() + deadlineMs);
+    if (signal?.aborted === true) early();
+    else signal?.addEventListener("abort", early, { once: true });
+    void this.#closed.then(() => {
+      timer.clear();
+      signal?.removeEventListener("abort", early);
+    });
+  }
 }

@@ -140,7 +140,7 @@ export function outcomeError(
 }
 
 /** Of a message that the session it was in could not deliver. */
-export function replacedError(reason: "session-lost" | "too-large", delivery: Delivery): RespliceError {
+export function replacedError(reason: "session-lost" | "too-large" | "moved", delivery: Delivery): RespliceError {
   return reason === "too-large"
     ? new RespliceError("MESSAGE_TOO_LARGE", "larger than the peer takes", { delivery })
     : new RespliceError("SESSION_LOST", "the session is lost", { delivery });

@@ -87,7 +87,7 @@ export class Incoming {
 
   /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
   get #exhausted(): boolean {
-    return this.#core.ended || this.#core.session.receiver.endReached || this.#core.session.receiver.stopped;
+    return this.#core.ended || this.#core.inputEnded || this.#core.session.receiver.stopped;
   }
 
   async receive(options: WaitOptions | undefined): Promise<Message | null> {

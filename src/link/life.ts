@@ -1,6 +1,6 @@
 /** Where a link is in its life: its state, when it changed, and the events that tell of it when a step is complete. */
 import { type LinkInput, type LinkState, nextLinkState } from "../core/states.ts";
-import { RespliceError } from "./errors.ts";
+import type { RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 import type { StateChange } from "./types.ts";
 
@@ -84,12 +84,4 @@ export class Life {
     }
     this.#emitting = false;
   }
-}
-
-const EVENT_NAMES: ReadonlySet<string> = new Set(["state", "undelivered", "stalled", "end", "error"]);
-
-/** Throws INVALID_ARGUMENT: a listener for an event that never comes would wait in silence. */
-export function checkEventName<Name extends string>(name: Name, known: ReadonlySet<string> = EVENT_NAMES): Name {
-  if (known.has(name)) return name;
-  throw new RespliceError("INVALID_ARGUMENT", `there is no event '${name}', only ${[...known].join(", ")}`);
 }

@@ -1,5 +1,4 @@
 /** The link that an application holds, the same on both ends: a core and its driver behind the public face. */
-import { EventEmitter } from "eventemitter3";
 import type { Duplex } from "node:stream";
 import type { LinkCore } from "../core/link-core.ts";
 import type { LinkCoreEvent, Outcome } from "../core/link-events.ts";
@@ -9,8 +8,9 @@ import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
-import { DEFAULT_CLOSE_MS, limitDrain } from "./drain.ts";
-import { checkEventName, Life } from "./life.ts";
+import { Drain } from "./drain.ts";
+import { CheckedEmitter } from "./emitter.ts";
+import { Life } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
@@ -32,7 +32,9 @@ import type {
 import { toMessage, UndeliveredBook } from "./undelivered.ts";
 import { Waits } from "./waits.ts";
 
-export class DurableLink extends EventEmitter<LinkEvents> implements Link {
+const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
+
+export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
   readonly openPayload: Message;
   readonly closed: Promise<LinkReport>;
@@ -43,6 +45,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
   readonly #life: Life;
+  readonly #drain: Drain;
   readonly #stall: StallWatch;
   readonly #book = new UndeliveredBook();
   readonly #waitsForConnected = new Waits();
@@ -50,9 +53,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   #error: RespliceError | undefined;
   #handlerError: unknown;
   #resolveClosed: (report: LinkReport) => void = () => {};
-  #closing: Promise<LinkReport> | undefined;
   #duplex: LinkDuplex | undefined;
-  #stopsWhenSent = false;
   #endEmitted = false;
   #attempt = 0;
 
@@ -71,6 +72,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+    this.#drain = new Drain(driver, this.closed);
     const changed = (): void => driver.changed();
     this.#outgoing = new Outgoing(this.#core, options.queue, changed, () => this.#endedError());
     this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, {
@@ -121,16 +123,8 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     return this.#core.session.receiver.handed;
   }
 
-  override on<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
-    return super.on(checkEventName(name), listener);
-  }
-
-  override addListener<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
-    return this.on(name, listener);
-  }
-
-  override once<E extends keyof LinkEvents>(name: E, listener: (...args: LinkEvents[E]) => void): this {
-    return super.once(checkEventName(name), listener);
+  protected override get knownEvents(): ReadonlySet<string> {
+    return EVENT_NAMES;
   }
 
   // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -219,32 +213,26 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
     checkCloseOptions(options);
-    const { deadlineMs = DEFAULT_CLOSE_MS, signal } = options;
-    // Called again it may only shorten the drain, and only when it says so.
-    if (this.#closing !== undefined) {
-      if (options.deadlineMs !== undefined || signal !== undefined) this.#limitDrain(deadlineMs, signal);
-      return this.#closing;
-    }
-    this.#closing = this.closed;
-    if (this.state === "closed") return this.closed;
+    const isFirst = !this.#drain.isClosing;
+    this.#drain.close(options, this.#incoming.hasConsumer);
+    if (!isFirst || this.state === "closed") return this.closed;
     this.#life.to("drain", { reason: "close() was called" });
-    this.#core.end();
     this.#outgoing.sendingEnded();
-    // Who reads goes on reading until our direction is through.
-    if (this.#incoming.hasConsumer) this.#stopsWhenSent = true;
-    else this.#core.stopReading();
-    this.#limitDrain(deadlineMs, signal);
     if (!this.#owner.endUnopened()) this.#owner.retryNow();
     this.#driver.run();
     return this.closed;
   }
 
-  #limitDrain(deadlineMs: number, signal: AbortSignal | undefined): void {
-    const { clock } = this.#driver;
-    limitDrain(clock, deadlineMs, signal, this.closed, () => {
-      this.#core.reset("close-timeout", "", "close-timeout", clock.now());
-      this.#driver.run();
-    });
+  /** The server goes away, and has told the client so. */
+  leave(options: CloseOptions): Promise<LinkReport> {
+    this.#drain.leave(options);
+    this.#driver.run();
+    return this.closed;
+  }
+
+  /** The handler has returned, and the link is read by onMessage(): it may have ended already. */
+  handlerReturned(): void {
+    this.#driver.run();
   }
 
   abort(code = ""): void {
@@ -301,6 +289,10 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
       case "recovered":
         this.#life.to("recovered", { reason: "answered", attempt: this.#attempt, session: "resumed" });
         break;
+      case "leaving":
+        this.#life.to("drain", { reason: "going-away" });
+        if (this.#core.sendingEnded) this.#outgoing.sendingEnded();
+        break;
       case "replaced":
         this.#onReplaced(event);
         break;
@@ -338,6 +330,9 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     const reported = this.#outgoing.replaced(event.undelivered, event.carried, (delivery) =>
       replacedError(reason, delivery),
     );
+    // Whoever has called close() sees the link drain until it is closed.
+    if (!this.#drain.isClosing) this.#life.to("moved", { reason, attempt: 1 });
+    if (reason === "moved") return;
     this.#book.counts[reason] += event.undelivered.length;
     if (reported.length === 0) return;
     const report: Undelivered = { reason, sessionId, messages: reported.map(toMessage) };
@@ -353,7 +348,6 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     const because = error ?? this.#endedError();
     const reported = this.#outgoing.ended(
       undelivered,
-      this.#core.session.sender.acked,
       (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
     );
     this.#life.to("end", error === undefined ? { reason: outcome } : { reason: outcome, error });
@@ -372,6 +366,7 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
   }
 
   #onProgress(): void {
+    this.#stall.look();
     this.#outgoing.progress();
     this.#incoming.progress();
     this.#duplex?.progress();
@@ -379,17 +374,18 @@ export class DurableLink extends EventEmitter<LinkEvents> implements Link {
     if (session.outDone) {
       this.#waitsForSent.resolve();
       if (session.peerStopped) this.#outgoing.sendingEnded();
-      if (this.#stopsWhenSent) this.#core.stopReading();
+      this.#drain.progress();
     }
-    if (session.receiver.endReached && !this.#endEmitted) {
+    if (this.#core.inputEnded && !this.#endEmitted) {
       this.#endEmitted = true;
       this.#life.later(() => this.emit("end"));
     }
-    if (session.receiver.endAccepted && !this.#options.allowHalfOpen && session.sender.endKind === "none") {
-      this.#core.end();
-      this.#outgoing.sendingEnded();
-    }
-    this.#stall.look();
+    const { sender, receiver } = session;
+    if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended || this.#options.allowHalfOpen) return;
+    // A client that goes on elsewhere waits for the handler to have answered.
+    if (receiver.endKind === "moved" && this.#owner.isServing) return;
+    this.#core.end();
+    this.#outgoing.sendingEnded();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

@@ -189,7 +189,7 @@ export class Outgoing {
   /** Looks whether there is room, and what has been accepted. */
   progress(): void {
     const { sender } = this.#core.session;
-    while (this.#marks.length > 0 && (this.#marks[0] as Mark).position <= sender.acked) {
+    while (this.#marks.length > 0 && (this.#marks[0] as Mark).position <= sender.log.start) {
       (this.#marks.shift() as Mark).resolve();
     }
     while (this.#waiters.length > 0) {
@@ -248,15 +248,12 @@ export class Outgoing {
   }
 
   /** The link has ended. Answers the messages that nobody waited for. */
-  ended(
-    undelivered: readonly UndeliveredEntry[],
-    acked: number,
-    error: (delivery: Delivery) => RespliceError,
-  ): UndeliveredEntry[] {
+  ended(undelivered: readonly UndeliveredEntry[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.sendingEnded();
+    const acceptedTo = this.#core.session.sender.log.start;
     const marks = this.#marks;
-    this.#marks = marks.filter(({ position }) => position > acked);
-    for (const mark of marks) if (mark.position <= acked) mark.resolve();
+    this.#marks = marks.filter(({ position }) => position > acceptedTo);
+    for (const mark of marks) if (mark.position <= acceptedTo) mark.resolve();
     return this.replaced(undelivered, new Map(), error);
   }
 }

@@ -5,6 +5,8 @@ import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 export interface LinkOwner {
   readonly identity: string | undefined;
   readonly openPayload: Buffer;
+  /** Something is at work that wants to go on sending when the peer has ended to go on elsewhere. */
+  readonly isServing: boolean;
   /** Ends a link that was never opened: answers whether nobody has to be told. */
   endUnopened(): boolean;
   /** Dials at once. On a server there is nobody to dial. */

@@ -119,7 +119,7 @@ export interface LinkEvents {
 /** Faults that are being dealt with show in `error`. `reason` is stable: docs/metrics.md lists them. */
 export type StateChange = { from: LinkState; reason: string } & (
   | { to: "connecting"; attempt: number }
-  /** "new": the peer's application does not know this link yet (first, lost). Subscribe again. */
+  /** "new": the peer's application does not know this link yet (first, lost, moved). Subscribe again. */
   | { to: "connected"; attempt: number; session: "new" | "resumed" }
   | { to: "reconnecting"; attempt: number; nextDelayMs: number; error?: RespliceError }
   | { to: "suspect" | "draining" }

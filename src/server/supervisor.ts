@@ -1,5 +1,4 @@
 /** ServerSupervisor: a listener, the handshakes of its connections, and the links of its sessions. */
-import { EventEmitter } from "eventemitter3";
 import type { SecureContextOptions } from "node:tls";
 import { newId } from "../core/handshake.ts";
 import { ServerCore } from "../core/server.ts";
@@ -12,11 +11,20 @@ import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
-import { checkEventName } from "../link/life.ts";
+import { CheckedEmitter } from "../link/emitter.ts";
 import { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions } from "../link/options.ts";
 import { LinkReporter } from "../link/report.ts";
-import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import type {
+  CloseOptions,
+  CloseReport,
+  Health,
+  Link,
+  LinkReport,
+  LinkState,
+  Traffic,
+  WaitOptions,
+} from "../link/types.ts";
 import { logServer } from "../telemetry/events.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
 import { Admission } from "./admission.ts";
@@ -45,10 +53,10 @@ export interface SupervisorStats {
   received: Traffic;
 }
 
-const EVENT_NAMES: ReadonlySet<string> = new Set(["state", "error"]);
+const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "error"]);
 
 /** Owns a listener and its links: admission, sessions, drain. */
-export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements AsyncDisposable {
+export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveServerOptions>;
   readonly #clock = new SystemClock();
   readonly #core: ServerCore;
@@ -58,6 +66,8 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
   readonly #handshakes: Handshakes;
   readonly #links = new Map<ServerLink, { link: DurableLink; driver: Driver }>();
   readonly #open = new Set<Link>();
+  /** Links whose handler has not returned. */
+  readonly #serving = new Set<Link>();
   readonly #metrics: MetricsLine | undefined;
   #metricsTimer: NodeJS.Timeout | undefined;
   #state: SupervisorState = "created";
@@ -113,12 +123,8 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
       logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
   }
 
-  override on<E extends keyof SupervisorEvents>(name: E, listener: (...args: SupervisorEvents[E]) => void): this {
-    return super.on(checkEventName(name, EVENT_NAMES), listener);
-  }
-
-  override once<E extends keyof SupervisorEvents>(name: E, listener: (...args: SupervisorEvents[E]) => void): this {
-    return super.once(checkEventName(name, EVENT_NAMES), listener);
+  protected override get knownEvents(): ReadonlySet<string> {
+    return EVENT_NAMES;
   }
 
   get state(): SupervisorState {
@@ -198,6 +204,7 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
   #created(core: ServerLink): void {
     const driver = new Driver(core, this.#core, this.#clock);
     const { logger } = this.#options;
+    const serving = this.#serving;
     const id = newId(SYSTEM_ENTROPY).slice(0, 12);
     const report = new LinkReporter(logger, () => ({
       link: id,
@@ -207,6 +214,9 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     const link: DurableLink = new DurableLink(id, driver, this.#options, {
       identity: this.#options.authenticate === undefined ? undefined : core.identity,
       openPayload: core.openPayload,
+      get isServing() {
+        return serving.has(link);
+      },
       endUnopened: () => false,
       retryNow: () => {},
       onSettled: () => {
@@ -234,7 +244,8 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     this.#clock.defer(() => {
       this.#serve(link);
       // It was under way when close() was called.
-      if (this.#closing !== undefined) void link.close({ deadlineMs: Infinity, signal: this.#drained.signal });
+      if (this.#closing !== undefined)
+        void this.#sendAway(link, { deadlineMs: Infinity, signal: this.#drained.signal });
     });
   }
 
@@ -243,15 +254,28 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     try {
       const result = this.#handler?.(link);
       if (!isThenable(result)) return;
+      this.#serving.add(link);
       result.then(
-        () => {
-          if (!link.hasHandler) void link.close({ deadlineMs: this.#options.resumeForMs });
-        },
-        (error: unknown) => link.failHandler(error),
+        () => this.#served(link),
+        (error: unknown) => this.#handlerFailed(link, error),
       );
     } catch (error) {
-      link.failHandler(error);
+      this.#handlerFailed(link, error);
     }
+  }
+
+  #served(link: DurableLink): void {
+    this.#serving.delete(link);
+    if (link.hasHandler) link.handlerReturned();
+    else void link.close({ deadlineMs: this.#options.resumeForMs });
+  }
+
+  /** To be told that sending is over, since the server goes away, is no failure. */
+  #handlerFailed(link: DurableLink, error: unknown): void {
+    const isTold = this.#closing !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
+    if (isTold) return this.#served(link);
+    this.#serving.delete(link);
+    link.failHandler(error);
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
@@ -299,7 +323,11 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Stops listening for new links and, unlike a net.Server, closes those there are: both sides drain. Never rejects. */
+  /**
+   * Opens no links any more and, unlike a net.Server, ends those there are: clients are asked to go on elsewhere, and do so
+   * when the handler has answered what it was handed and everything is accepted, with nothing in doubt. A link in mode
+   * "bytes" cannot, and is closed. At the deadline what is left is cut off: for its client a lost session. Never rejects.
+   */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
     this.#closing ??= this.#close(options);
@@ -310,9 +338,9 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
     const listened = this.#state === "listening" || this.#state === "bound";
     this.#to("drain", "close() was called");
     // Clients without a connection can still come back to finish; nothing new is opened.
-    this.#core.drain();
+    this.#core.drain(options.deadlineMs ?? DEFAULT_CLOSE_MS, this.#clock.now());
     const links = Array.from(this.#links.values(), ({ link }) => link);
-    const reports = await Promise.all(links.map((link) => link.close({ deadlineMs: DEFAULT_CLOSE_MS, ...options })));
+    const reports = await Promise.all(links.map((link) => this.#sendAway(link, options)));
     // Those that were confirmed meanwhile have had what was left of the time.
     this.#drained.abort();
     const late = Array.from(this.#links.values(), ({ link }) => link).filter((link) => !links.includes(link));
@@ -331,6 +359,10 @@ export class ServerSupervisor extends EventEmitter<SupervisorEvents> implements 
       report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
     );
     return { left, undelivered };
+  }
+
+  #sendAway(link: DurableLink, options: CloseOptions): Promise<LinkReport> {
+    return this.#options.mode === "bytes" ? link.close(options) : link.leave(options);
   }
 
   /** Every client that is there has heard of the end. */

@@ -320,13 +320,28 @@ describe("a session is through", () => {
   test.each<[string, (session: Session) => void]>([
     ["we have ended", (session) => session.sender.end("final")],
     ["the peer has ended", (session) => session.onData(0, Buffer.alloc(0), DATA_END_MOVED)],
-    ["we read no more", (session) => session.stopReading()],
     ["the peer reads no more", (session) => session.onAck(stated(0, 0, { stop: true }))],
-  ])("in one way as soon as %s", (_, close) => {
+  ])("and no other session can take its place, as soon as %s", (_, close) => {
     const session = sending(0);
-    expect(session.isOpenBothWays).toBe(true);
+    expect(session.isReplaceable).toBe(true);
     close(session);
-    expect(session.isOpenBothWays).toBe(false);
+    expect(session.isReplaceable).toBe(false);
+  });
+
+  test("whoever has ended and sent everything takes no other session", () => {
+    const session = sending(100);
+    session.sender.end("final");
+    expect(session.isReplaceable).toBe(false);
+  });
+
+  test("whoever has ended and reads no more still takes another session for what was never sent", () => {
+    const session = sending(0);
+    session.sender.take("waits", 5, false);
+    session.sender.end("final");
+    session.stopReading();
+    expect(session.isReplaceable).toBe(true);
+    write(session);
+    expect(session.isReplaceable).toBe(false);
   });
 
   test("as far as anything can be lost when both ends have accepted everything, though not yet our end", () => {
@@ -359,6 +374,13 @@ describe("a session is through", () => {
         expect(session.moved).toBe(ours === "moved" && theirs === DATA_END_MOVED);
       }
     }
+  });
+
+  test("after the peer's end there is nothing left to refuse: reading no more is not said", () => {
+    const session = sending(0);
+    session.onData(0, Buffer.alloc(0), DATA_END_FINAL);
+    session.stopReading();
+    expect([session.receiver.stopped, session.positions().stop, session.inDone]).toEqual([false, false, true]);
   });
 });
 

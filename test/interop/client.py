@@ -39,6 +39,7 @@ KINDS = {  # name: type, flags, longest body, the fields of the body in front of
     "READY": (10, "", 0, ""),
     "COMMIT": (11, "stop done", 20, STATED),
     "COMMITTED": (12, "stop done goaway", 20, STATED),
+    "GOAWAY": (13, "", 4, "deadline I"),
     "RESET": (14, "", 76, "code I accepted Q"),
 }
 TYPES = {kind[0]: name for name, kind in KINDS.items()}
@@ -308,7 +309,7 @@ class Session:
         elif frame.name == "DATA" and self.adopted:
             self.heard = self.owed = True
             self.take_data(fields["offset"], frame.rest, bool(frame.flags & {"end", "moved"}))
-        elif frame.name != "EXTENSION":
+        elif frame.name not in ("EXTENSION", "GOAWAY"):
             raise ProtocolError(f"the end of the link, or not legal now: {frame}")
         if self.ended and self.accepted == self.received and (self.acked == self.end + 1 or self.peer_stop):
             self.owed = self.owed or not self.done

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkEventName, Life } from "../../src/link/life.ts";
+import { Life } from "../../src/link/life.ts";
 import type { Clock } from "../../src/link/ports.ts";
 import type { StateChange } from "../../src/index.ts";
 
@@ -72,9 +72,4 @@ test("an emission that throws stops no other, and its error is thrown later", ()
   expect(seen).toEqual([1]);
   expect(deferred).toHaveLength(1);
   expect(deferred[0]).toThrow("mine");
-});
-
-test("event names", () => {
-  for (const name of ["state", "undelivered", "stalled", "end", "error"]) expect(checkEventName(name)).toBe(name);
-  expect(() => checkEventName("close")).toThrow("state, undelivered, stalled, end, error");
 });

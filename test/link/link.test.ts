@@ -294,7 +294,7 @@ describe("close()", () => {
     relay.refuse();
     relay.cut("rst");
     const { nextDelayMs } = await turned(client, "reconnecting");
-    expect(nextDelayMs).toBeLessThanOrEqual(250);
+    expect(nextDelayMs).toBeLessThanOrEqual(200);
     expect((await turned(client, "reconnecting")).nextDelayMs).toBeGreaterThanOrEqual(30_000);
     client.trySend("one");
     relay.heal();

@@ -1,7 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { describe, expect, test } from "vitest";
-import { ServerSupervisor, type SupervisorEvents } from "../../src/index.ts";
+import { ServerSupervisor, type StateChange, type SupervisorEvents } from "../../src/index.ts";
 import {
   certificate,
   echo,
@@ -14,7 +14,6 @@ import {
   pair,
   QUICK,
   rawServer,
-  receiveAll,
   receiveText,
   relayTo,
   runToExit,
@@ -197,23 +196,73 @@ test("stats", async () => {
 });
 
 describe("close()", () => {
-  test("drains: what both sides sent is accepted, then clients are closed in order", async () => {
-    const seen: string[] = [];
+  test("drains: what both sides sent is accepted, and clients go on at the next server with nothing in doubt", async () => {
+    const { supervisor, port } = await serve({}, echo);
+    const clients = [0, 1, 2].map(() => openTo(port));
+    const undelivered: unknown[] = [];
+    for (const client of clients) {
+      client.on("undelivered", (event) => undelivered.push(event));
+      await client.send("before", { until: "accepted" });
+    }
+    const states = clients.map(() => [] as StateChange[]);
+    clients.forEach((client, at) => client.on("state", (change) => states[at]?.push(change)));
+    const received = clients.map(() => [] as string[]);
+    clients.forEach((client, at) => client.onMessage((message) => void received[at]?.push(String(message))));
+    expect(await supervisor.close()).toEqual({ left: 0, undelivered: [] });
+    expect(await connects(port)).toBe(false);
+    for (const client of clients) client.trySend("after");
+    await serve({ port }, echo);
+    await eventually(() => expect(received).toEqual(clients.map(() => ["before", "after"])));
+    expect(undelivered).toEqual([]);
+    for (const seen of states) {
+      expect(seen.map(({ to }) => to).slice(0, 2)).toEqual(["draining", "connecting"]);
+      expect(seen.at(-1)).toMatchObject({ to: "connected", session: "new", reason: "moved" });
+    }
+  });
+
+  test("the handler of a link whose client goes on elsewhere can still answer what it was handed", async () => {
+    let answer = (): void => {};
+    const handed = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
     const { supervisor, port } = await serve({}, async (link) => {
-      for await (const message of link) {
-        seen.push(String(message));
-        await link.send(message);
+      const question = await link.receive();
+      // Now its input has ended, and it is at work for a while.
+      while ((await link.receive()) !== null);
+      await handed;
+      await link.send(`answer to ${String(question)}`);
+    });
+    const client = openTo(port);
+    await client.send("question", { until: "accepted" });
+    const closing = supervisor.close();
+    expect(await isPending(closing, 20)).toBe(true);
+    answer();
+    expect(await receiveText(client)).toBe("answer to question");
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+  });
+
+  test("a handler that goes on and on is told that sending is over, and that is no failure of its own", async () => {
+    const { supervisor, port } = await serve({}, async (link) => {
+      for (;;) {
+        await link.send("tick");
+        await new Promise((resolve) => setImmediate(resolve));
       }
     });
-    const clients = [0, 1, 2].map(() => openTo(port));
-    await Promise.all(clients.map((client) => client.connected()));
-    await Promise.all(clients.map((client) => client.send("hello", { until: "accepted" })));
-    const received = clients.map((client) => receiveAll(client));
-    expect(await supervisor.close()).toEqual({ left: 0, undelivered: [] });
-    expect(seen).toEqual(["hello", "hello", "hello"]);
-    expect(await Promise.all(received)).toEqual([["hello"], ["hello"], ["hello"]]);
-    for (const client of clients) expect(await client.closed).toEqual({ undelivered: [] });
-    expect(await connects(port)).toBe(false);
+    const client = openTo(port);
+    client.onMessage(() => {});
+    await client.connected();
+    expect(await supervisor.close({ deadlineMs: 500 })).toEqual({ left: 0, undelivered: [] });
+    expect(client.state).not.toBe("closed");
+  });
+
+  test("links in mode bytes are closed in order", async () => {
+    const { client, server, supervisor } = await pair({ mode: "bytes" }, { mode: "bytes" });
+    server.trySend("the rest");
+    const closing = supervisor.close();
+    expect(await receiveText(client)).toBe("the rest");
+    expect(await client.receive()).toBeNull();
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+    expect(await client.closed).toEqual({ undelivered: [] });
   });
 
   test("refuses new links meanwhile, and lets those resume that are here", async () => {
@@ -243,17 +292,30 @@ describe("close()", () => {
     await closing;
     expect(supervisor.stats().links).toMatchObject({ connected: 0, reconnecting: 0 });
     expect(late.state).toBe("closed");
-    await Promise.all([late.closed, server.closed, client.closed]);
+    await Promise.all([late.closed, server.closed]);
+    expect(client.state).not.toBe("closed");
   });
 
   test("after the deadline it says what it could not deliver, and to whom", async () => {
-    const { client, server, supervisor } = await pair();
+    const { server, supervisor } = await pair();
     server.trySend("nobody reads");
     const { left, undelivered } = await supervisor.close({ deadlineMs: 50 });
     expect(left).toBe(1);
     expect(undelivered).toMatchObject([{ delivery: "maybe", link: server }]);
-    expect((await client.closed).error).toMatchObject({ code: "PEER_ABORTED", peerCode: "close-timeout" });
+    expect((await server.closed).error).toMatchObject({ code: "CLOSE_TIMEOUT" });
     expect(supervisor.state).toBe("closed");
+  });
+
+  test("what is cut off at the deadline is for its client a lost session", async () => {
+    const { client, server, supervisor, relay, port } = await pair();
+    client.trySend("accepted by nobody");
+    await eventually(() => expect(server.readableLength).toBeGreaterThan(0));
+    const report = new Promise((resolve) => client.once("undelivered", resolve));
+    expect((await supervisor.close({ deadlineMs: 50 })).left).toBe(1);
+    await serve({ port });
+    expect(await report).toMatchObject({ reason: "session-lost", messages: [{ delivery: "maybe" }] });
+    await client.connected();
+    expect(relay.connections).toBeGreaterThan(1);
   });
 
   test("of a server whose clients are away: the deadline", async () => {

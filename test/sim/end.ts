@@ -65,11 +65,13 @@ export class End {
         this.#process.later(thoughtMs, () => {});
       }
     }
+    const { receiver, sender, peerStopped } = core.session;
+    // Whose client goes on elsewhere ends when it has read everything. It has answered that; the rest is for the next.
+    if (receiver.endKind === "moved" && receiver.endAccepted && sender.endKind === "none") core.end();
     if (options.staysOpen && !healed) return;
     // Who is told of the end ends too, when it has said what it wants to.
-    const { inDone, peerStopped } = core.session;
-    const ends = peerStopped || (this.allTaken && (this.#ends || inDone));
-    if (ends && core.session.sender.endKind === "none") core.end();
+    const ends = peerStopped || (this.allTaken && (this.#ends || core.inputEnded));
+    if (ends && !sender.ended) core.end();
   }
 
   #take(): boolean {

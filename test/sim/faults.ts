@@ -120,7 +120,7 @@ function apply(world: World, server: SimServer, kind: FaultKind): void {
     case "restart":
     case "drain":
       if (!server.isUp) break;
-      if (kind === "drain") server.core.drain();
+      if (kind === "drain") server.drain(forMs);
       else server.kill();
       clock.schedule(forMs, () => {
         if (kind === "drain" && server.isUp) server.kill();

@@ -227,3 +227,18 @@ test("counterexample 44: flush() waits for a position that comes up again in the
   again.settle();
   expect(hear(restarted.link)).toEqual(["two", "three"]);
 });
+
+test("a bad frame that comes again at the same place with every resume ends the link", () => {
+  const { server, client, line } = openLink();
+  const garbage = Buffer.alloc(8, 0x7f);
+  line.give(garbage);
+  line.settle();
+  client.connect(server).give(garbage);
+  client.lines.forEach((each) => each.settle());
+  expect(outcomeOf(server.linkEvents)).toBeUndefined();
+  const third = client.connect(server);
+  third.give(garbage);
+  third.settle();
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
+  expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
+});

@@ -1,6 +1,6 @@
 /**
  * Counterexamples of opening and resuming, each as it broke the obvious design, and what the rule makes of it. The other
- * rows are in scenarios-takeover, scenarios-data and scenarios-ending. Not here, since the core alone cannot show them:
+ * rows are in scenarios-takeover, scenarios-data, scenarios-ending and scenarios-moving. Not here, since the core alone cannot show them:
  *
  * | rows | why |
  * |---|---|
@@ -9,7 +9,6 @@
  * | 22 | queue policies stand before the log, and are not there yet |
  * | 32 | that a reopened outbox counts its end as sent; here is what its rule leads to, the terminal position |
  * | 33, 34 | no store yet: no conditional writes, no tokens |
- * | 40, 41, 42 | GOAWAY and the move are not there yet |
  */
 import { expect, test } from "vitest";
 import { encodeHello, type Hello } from "../../src/core/frames.ts";

@@ -14,6 +14,7 @@ const EXPECTED: readonly string[] = [
   "dial standby late",
   "client connected new opened",
   "client connected new session-lost",
+  "client connected new moved",
   "client connected resumed resumed",
   "client connected resumed standby",
   "client disconnected without a fault",
@@ -21,6 +22,9 @@ const EXPECTED: readonly string[] = [
   "client recovered",
   "client replaced session-lost",
   "client replaced too-large",
+  "client replaced moved",
+  "client leaving",
+  "link leaving",
   ...["bad-frame", "cut", "handshake timed out", "session expired"].map((why) => `client attempt-failed ${why}`),
   ...["authentication-unavailable", "draining", "overloaded", "session-lost", "stale"].map(
     (code) => `client attempt-failed ${code}`,

@@ -123,6 +123,7 @@ export class SimClient extends SimProcess {
         this.end.report(event.undelivered);
         break;
       case "suspect":
+      case "leaving":
       case "recovered":
       case "gone":
         stage.note(`client: ${event.type}`);

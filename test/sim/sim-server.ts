@@ -51,6 +51,12 @@ export class SimServer extends SimProcess {
     this.stage.note(`${this.name}: killed`);
   }
 
+  /** It goes away: its clients are asked to go on elsewhere. */
+  drain(forMs: number): void {
+    this.core.drain(forMs, this.stage.clock.nowMs);
+    this.pump();
+  }
+
   #accepted(socket: SimSocket): void {
     const channel = this.addSocket(socket);
     this.input(() => {
@@ -200,6 +206,9 @@ export class SimServer extends SimProcess {
       case "gone":
         stage.note(`${name}: gone`);
         this.ends.delete(link);
+        break;
+      case "leaving":
+        stage.note(`${name}: sends its client away`);
         break;
       case "attempt-failed":
       case "replaced":

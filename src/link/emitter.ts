@@ -1,0 +1,35 @@
+/** A typed emitter that refuses listeners for events that never come: they would wait in silence. */
+import { EventEmitter } from "eventemitter3";
+import { RespliceError } from "./errors.ts";
+
+export abstract class CheckedEmitter<Events extends object> extends EventEmitter<Events> {
+  /** Every event that it emits. */
+  protected abstract get knownEvents(): ReadonlySet<unknown>;
+
+  override on<E extends EventEmitter.EventNames<Events>>(
+    name: E,
+    listener: EventEmitter.EventListener<Events, E>,
+  ): this {
+    return super.on(this.#check(name), listener);
+  }
+
+  override addListener<E extends EventEmitter.EventNames<Events>>(
+    name: E,
+    listener: EventEmitter.EventListener<Events, E>,
+  ): this {
+    return this.on(name, listener);
+  }
+
+  override once<E extends EventEmitter.EventNames<Events>>(
+    name: E,
+    listener: EventEmitter.EventListener<Events, E>,
+  ): this {
+    return super.once(this.#check(name), listener);
+  }
+
+  #check<E>(name: E): E {
+    if (this.knownEvents.has(name)) return name;
+    const known = [...this.knownEvents].join(", ");
+    throw new RespliceError("INVALID_ARGUMENT", `there is no event '${String(name)}', only ${known}`);
+  }
+}
