@@ -1,107 +1,80 @@
-/**
- * `npm run bench`: one way over loopback, sender and receiver as processes of their own, in interleaved rounds, so that
- * what the machine does meanwhile is shared. Every message is checked by the receiver for its order and size.
- *
- *   --seconds N   a measurement's length, default 1.5      --rounds N   default 5
- *   --only NAME   a case whose name contains NAME          --json       one object as the last line
- */
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+/** `npm run bench`: what a link costs beside a raw socket. docs/performance.md tells how it is measured. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-import { CONTENDERS, type Contender, type Result } from "./contenders.ts";
+import { killAll, writeProfilesTo } from "./crew.ts";
+import { machine } from "./machine.ts";
+import { HELP, OptionError, type Options, readOptions } from "./options.ts";
+import { topLists } from "./profile.ts";
+import { toRows, toTable } from "./report.ts";
+import { type Results, runRounds } from "./rounds.ts";
+import type { RowName } from "./rows.ts";
+import type { Scenario } from "./scenario.ts";
+import { throughput } from "./throughput.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "1.5" },
-    rounds: { type: "string", default: "5" },
-    only: { type: "string", default: "" },
-    json: { type: "boolean", default: false },
-  },
-});
-const seconds = Number(options.seconds);
-const rounds = Number(options.rounds);
-const SIZES = [64, 1_024, 65_536];
-const REFERENCE: Contender = "raw gathered";
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 64;
+const SCENARIOS: readonly Scenario[] = [...throughput];
 
-interface Row {
-  name: string;
-  messagesPerSecond: { median: number; min: number; max: number };
-  megabytesPerSecond: number;
-  /** Of the gathered raw socket at the same size, in the same run. */
-  ratio: number;
-}
-
-const rates = new Map<string, number[]>();
-for (let round = 0; round < rounds; round++) {
-  for (const size of SIZES) {
-    for (const contender of CONTENDERS) {
-      const name = `${contender}, ${size} B`;
-      if (!name.includes(options.only) && contender !== REFERENCE) continue;
-      const { messages, ms } = await measure(contender, size);
-      const rate = (1_000 * messages) / ms;
-      rates.set(name, [...(rates.get(name) ?? []), rate]);
-      if (process.stderr.isTTY)
-        process.stderr.write(`round ${round + 1}/${rounds}  ${name}: ${format(rate)}/s\x1b[K\r`);
-    }
-  }
-}
-if (process.stderr.isTTY) process.stderr.write("\x1b[K");
-
-const rows = SIZES.flatMap((size) => {
-  const reference = median(rates.get(`${REFERENCE}, ${size} B`) ?? []);
-  return CONTENDERS.flatMap((contender): Row[] => {
-    const name = `${contender}, ${size} B`;
-    const measured = rates.get(name);
-    if (measured === undefined) return [];
-    const middle = median(measured);
-    return [
-      {
-        name,
-        messagesPerSecond: { median: middle, min: Math.min(...measured), max: Math.max(...measured) },
-        megabytesPerSecond: (middle * size) / 1e6,
-        ratio: middle / reference,
-      },
-    ];
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => {
+    killAll();
+    process.exit(code);
   });
-});
-for (const { name, messagesPerSecond, megabytesPerSecond, ratio } of rows) {
-  const { median: middle, min, max } = messagesPerSecond;
-  const spread = `(${format(min)} to ${format(max)})`;
+}
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options === "help") console.log(HELP);
+  else process.exitCode = await run(options);
+} catch (error) {
+  if (!(error instanceof OptionError)) throw error;
+  console.error(`bench: ${error.message}\nbench: --help lists the options`);
+  process.exitCode = EXIT_USAGE;
+}
+
+async function run(options: Options): Promise<number> {
+  const selects = (name: RowName): boolean => name.includes(options.only);
+  const scenarios = SCENARIOS.filter(({ rows }) => rows.some(selects));
+  if (scenarios.length === 0) throw new OptionError(`--only: no row's name contains "${options.only}"`);
+  const about = { ...machine(), seconds: options.seconds, rounds: options.rounds };
   console.log(
-    `${name.padEnd(28)} ${format(middle).padStart(9)} messages/s ${spread.padEnd(24)} ${megabytesPerSecond.toFixed(0).padStart(5)} MB/s   ${ratio.toFixed(2)} of ${REFERENCE}`,
+    `${about.node} on ${about.cores} cores of ${about.cpu}, ${about.system}, load ${about.load.toFixed(2)}\n`,
   );
-}
-if (options.json) console.log(JSON.stringify({ seconds, rounds, node: process.version, rows }));
 
-async function measure(contender: Contender, size: number): Promise<Result> {
-  const receiver = start("receive", contender, size);
-  const [port] = (await once(receiver, "message")) as [number];
-  const sender = start("send", contender, size, port);
-  const [result] = (await once(receiver, "message")) as [Result];
-  const ended = [receiver, sender].map((child) => once(child, "exit"));
-  sender.send("stop");
-  receiver.send("stop");
-  await Promise.all(ended);
-  return result;
-}
-
-function start(role: "send" | "receive", contender: Contender, size: number, port = 0): ChildProcess {
-  const worker = fileURLToPath(new URL("contenders.ts", import.meta.url));
-  const child = fork(worker, [role, contender, String(size), String(seconds), String(port)]);
-  child.once("exit", (code) => {
-    if (code !== 0) throw new Error(`${role} of ${contender} at ${size} B failed with ${code}`);
-  });
-  return child;
+  if (options.profile) {
+    await profile(scenarios, options);
+    return 0;
+  }
+  const results = await runRounds(scenarios, options.rounds, options, { profile: false, onProgress: progress });
+  progress("");
+  const rows = toRows(results, selects);
+  console.log(toTable(rows));
+  const failed = printFailures(results);
+  if (options.json) console.log(JSON.stringify({ ...about, rows }));
+  return failed ? EXIT_FAILED : 0;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+/** One round of the rows chosen. A process that is profiled is slower: there is no table. */
+async function profile(scenarios: readonly Scenario[], options: Options): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "resplice-profiles-"));
+  writeProfilesTo(folder);
+  const results = await runRounds(scenarios, 1, options, { profile: true, onProgress: progress });
+  progress("");
+  console.log(topLists(folder));
+  console.log(`The profiles, for a browser's developer tools: ${folder}`);
+  printFailures(results);
 }
 
-function format(rate: number): string {
-  if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M`;
-  return rate >= 1e3 ? `${(rate / 1e3).toFixed(0)} k` : rate.toFixed(0);
+function printFailures({ failures }: Results): boolean {
+  for (const [{ name }, reason] of failures) console.error(`${name}: no result: ${reason}`);
+  return failures.size > 0;
+}
+
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`${line}\x1b[K\r`);
 }

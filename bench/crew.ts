@@ -1,0 +1,132 @@
+/** The processes of one measurement, seen from the parent: started together, asked, and ended together, come what may. */
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { type Answer, type Call, type Commands, EXIT } from "./worker.ts";
+
+/** A call that is not answered within this is a failure: a measurement ends by itself. */
+const CALL_MS = 60_000;
+/** Long enough to write a profile. */
+const EXIT_MS = 10_000;
+
+export interface Crew {
+  /** Starts a file of this folder as a process; `role` names it in errors and profiles. */
+  start<C extends Commands>(file: string, role: string, argument: unknown, options?: { exposeGc?: boolean }): Worker<C>;
+}
+
+/** Runs a measurement with its processes. When it is over, failed or not, none of them is left. */
+export async function withCrew<T>(profileAs: string | undefined, run: (crew: Crew) => Promise<T>): Promise<T> {
+  const workers: Worker<Commands>[] = [];
+  const crew: Crew = {
+    start(file, role, argument, { exposeGc = false } = {}) {
+      const execArgv = exposeGc ? ["--expose-gc"] : [];
+      if (profileAs !== undefined) execArgv.push(...profileArguments(`${profileAs}, ${role}`));
+      const worker = new Worker(file, role, JSON.stringify(argument), execArgv);
+      workers.push(worker);
+      return worker;
+    },
+  };
+  try {
+    return await run(crew);
+  } finally {
+    await Promise.all(workers.map((worker) => worker.stop()));
+  }
+}
+
+let profileFolder: string | undefined;
+
+export function writeProfilesTo(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  profileFolder = folder;
+}
+
+function profileArguments(name: string): string[] {
+  if (profileFolder === undefined) return [];
+  return ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${name}.cpuprofile`];
+}
+
+const running = new Set<ChildProcess>();
+
+/** For a parent that is told to end: its children have nothing to finish. */
+export function killAll(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
+export class Worker<C extends Commands> {
+  readonly pid: number;
+  readonly #role: string;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
+  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  #ids = 0;
+  #stopping = false;
+
+  constructor(file: string, role: string, argument: string, execArgv: string[]) {
+    const path = fileURLToPath(new URL(file, import.meta.url));
+    // A worker's stdout would end up before the object that --json promises as the last line: it has none.
+    const child = fork(path, [argument], { execArgv, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    this.#role = role;
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    running.add(child);
+    this.#exited = new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        running.delete(child);
+        this.#failAll(new Error(`${role} ended with ${signal ?? code}`));
+        resolve();
+      });
+    });
+    child.on("error", (error) => this.#failAll(error));
+    child.on("message", (answer: Answer) => {
+      this.#pending.get(answer.id)?.resolve(answer.value);
+      this.#pending.delete(answer.id);
+    });
+  }
+
+  call<K extends keyof C & string>(command: K, ...argument: Parameters<C[K]>): Promise<Awaited<ReturnType<C[K]>>> {
+    return this.callWithin(CALL_MS, command, ...argument);
+  }
+
+  callWithin<K extends keyof C & string>(
+    ms: number,
+    command: K,
+    ...[argument]: Parameters<C[K]>
+  ): Promise<Awaited<ReturnType<C[K]>>> {
+    const id = ++this.#ids;
+    return new Promise((resolve, reject) => {
+      if (!this.#child.connected) {
+        reject(new Error(`${this.#role} has ended`));
+        return;
+      }
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new Error(`${this.#role} did not answer "${command}" within ${ms / 1_000} s`));
+      }, ms);
+      this.#pending.set(id, {
+        resolve: (value) => {
+          clearTimeout(timer);
+          resolve(value as Awaited<ReturnType<C[K]>>);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      });
+      this.#child.send({ id, command, argument } satisfies Call);
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#stopping && this.#child.connected) this.#child.send(EXIT);
+    this.#stopping = true;
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), EXIT_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #failAll(error: Error): void {
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,64 @@
+/** The options of `npm run bench`. */
+import { parseArgs } from "node:util";
+
+import type { Settings } from "./scenario.ts";
+
+export const HELP = `npm run bench -- [options]
+
+  --only TEXT           rows whose name contains TEXT
+  --rounds N            how often each row is measured, default 5
+  --seconds N           how long a measurement at full speed takes, default 1
+  --memory-seconds N    how long memory is watched under load, default 20
+  --json                one object as the last line of stdout
+  --profile             one round, and the functions that took the most time in each process
+  --help                this`;
+
+export class OptionError extends Error {}
+
+export interface Options extends Settings {
+  only: string;
+  rounds: number;
+  json: boolean;
+  profile: boolean;
+}
+
+/** Throws OptionError. */
+export function readOptions(args: readonly string[]): Options | "help" {
+  const values = parse(args);
+  if (values.help) return "help";
+  return {
+    only: values.only,
+    rounds: positive("--rounds", values.rounds, Number.isInteger),
+    seconds: positive("--seconds", values.seconds),
+    memorySeconds: positive("--memory-seconds", values["memory-seconds"]),
+    json: values.json,
+    profile: values.profile,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        only: { type: "string", default: "" },
+        rounds: { type: "string", default: "5" },
+        seconds: { type: "string", default: "1" },
+        "memory-seconds": { type: "string", default: "20" },
+        json: { type: "boolean", default: false },
+        profile: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new OptionError((error as Error).message);
+  }
+}
+
+function positive(name: string, text: string, also: (value: number) => boolean = Number.isFinite): number {
+  const value = Number(text);
+  if (!(value > 0) || !also(value)) {
+    throw new OptionError(`${name}: "${text}" is not a ${also === Number.isInteger ? "whole " : ""}number above 0`);
+  }
+  return value;
+}

@@ -1,0 +1,155 @@
+/**
+ * The reference: `net.Socket` as one would write it by hand for speed, with a length before each message and nothing kept.
+ * What is sent is gathered into blocks of 64 KiB, what arrives is parsed in place and handed on as one view a message.
+ */
+import net from "node:net";
+
+export const BLOCK_BYTES = 65_536;
+const PREFIX_BYTES = 4;
+
+/** With the methods of a `Link`, as far as the measurements need them. */
+export class RawConversation {
+  readonly socket: net.Socket;
+  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #used = 0;
+  #full = false;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    socket.on("error", () => {}); // the other process was ended
+  }
+
+  /** Gathers. false: the socket is full, and the message was not taken. */
+  trySend(payload: Buffer): boolean {
+    if (this.#full) return false;
+    const bytes = PREFIX_BYTES + payload.length;
+    if (this.#used + bytes > this.#block.length) {
+      this.#write();
+      if (bytes > this.#block.length) this.#block = Buffer.allocUnsafeSlow(bytes);
+      if (this.#full) return false;
+    }
+    this.#block.writeUInt32BE(payload.length, this.#used);
+    this.#block.set(payload, this.#used + PREFIX_BYTES);
+    this.#used += bytes;
+    return true;
+  }
+
+  ready(): Promise<void> {
+    return new Promise((resolve) => {
+      this.socket.once("drain", () => {
+        this.#full = false;
+        resolve();
+      });
+    });
+  }
+
+  /** One message in one write, for whoever has no other to gather it with. */
+  sendNow(payload: Buffer): void {
+    const frame = Buffer.allocUnsafe(PREFIX_BYTES + payload.length);
+    frame.writeUInt32BE(payload.length, 0);
+    frame.set(payload, PREFIX_BYTES);
+    this.socket.write(frame);
+  }
+
+  /** By reference, prefix and payload in one writev. false: full, but taken, as a stream's write() says it. */
+  sendUncopied(payload: Buffer): boolean {
+    const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
+    prefix.writeUInt32BE(payload.length, 0);
+    this.socket.cork();
+    this.socket.write(prefix);
+    const room = this.socket.write(payload);
+    this.socket.uncork();
+    return room;
+  }
+
+  /** Resolves when the kernel has everything. */
+  flush(): Promise<void> {
+    return new Promise((resolve) => {
+      this.socket.write(this.#block.subarray(0, this.#used), () => resolve());
+      this.#used = 0;
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    });
+  }
+
+  #write(): void {
+    if (this.#used === 0) return;
+    this.#full = !this.socket.write(this.#block.subarray(0, this.#used));
+    this.#block = Buffer.allocUnsafeSlow(this.#block.length);
+    this.#used = 0;
+  }
+
+  onMessage(handler: (message: Buffer) => void): void {
+    const parser = new Parser(handler);
+    this.socket.on("data", (chunk: Buffer) => parser.take(chunk));
+  }
+}
+
+/** Only a message that spans two chunks is put together by copying. */
+class Parser {
+  readonly #handler: (message: Buffer) => void;
+  /** The message that spans chunks, once its length is known, and how much of it is here. */
+  #partial: Buffer | undefined;
+  #partialBytes = 0;
+  /** A prefix that spans chunks. */
+  #prefix = 0;
+  #prefixBytes = 0;
+
+  constructor(handler: (message: Buffer) => void) {
+    this.#handler = handler;
+  }
+
+  take(chunk: Buffer): void {
+    let at = this.#prefixBytes > 0 || this.#partial !== undefined ? this.#finish(chunk) : 0;
+    const end = chunk.length;
+    while (end - at >= PREFIX_BYTES) {
+      const bytes = chunk.readUInt32BE(at);
+      const next = at + PREFIX_BYTES + bytes;
+      if (next > end) {
+        this.#partial = Buffer.allocUnsafeSlow(bytes);
+        this.#partialBytes = chunk.copy(this.#partial, 0, at + PREFIX_BYTES);
+        return;
+      }
+      this.#handler(chunk.subarray(at + PREFIX_BYTES, next));
+      at = next;
+    }
+    for (; at < end; at++) this.#addToPrefix(chunk[at] as number);
+  }
+
+  /** Goes on with what the chunk before has left; answers where the rest begins. */
+  #finish(chunk: Buffer): number {
+    let at = 0;
+    while (this.#partial === undefined) {
+      if (at === chunk.length) return at;
+      this.#addToPrefix(chunk[at++] as number);
+      if (this.#prefixBytes < PREFIX_BYTES) continue;
+      this.#partial = Buffer.allocUnsafeSlow(this.#prefix);
+      this.#partialBytes = 0;
+      this.#prefix = 0;
+      this.#prefixBytes = 0;
+    }
+    const partial = this.#partial;
+    const copied = chunk.copy(partial, this.#partialBytes, at);
+    this.#partialBytes += copied;
+    if (this.#partialBytes === partial.length) {
+      this.#partial = undefined;
+      this.#handler(partial);
+    }
+    return at + copied;
+  }
+
+  #addToPrefix(byte: number): void {
+    this.#prefix = this.#prefix * 256 + byte;
+    this.#prefixBytes += 1;
+  }
+}
+
+/** A listener on loopback. */
+export async function listenRaw(onConversation: (conversation: RawConversation) => void): Promise<number> {
+  const server = net.createServer({ noDelay: true }, (socket) => onConversation(new RawConversation(socket)));
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 }, resolve));
+  return (server.address() as net.AddressInfo).port;
+}
+
+export function connectRaw(port: number): RawConversation {
+  return new RawConversation(net.connect({ port, host: "127.0.0.1", noDelay: true }));
+}

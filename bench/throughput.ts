@@ -1,0 +1,80 @@
+/** Rates: one way, both ways, and each way of sending and receiving. */
+import type { Crew, Worker } from "./crew.ts";
+import type { RowName } from "./rows.ts";
+import type { Scenario } from "./scenario.ts";
+import { sleep } from "./statistics.ts";
+import type { Sample, ThroughputCommands, Traffic } from "./throughput-worker.ts";
+
+/** Before it is measured, so that the code is compiled and the windows have grown. */
+const WARM_UP_MS = 500;
+
+type RateName = { [K in RowName]: `${K}, CPU` extends RowName ? K : never }[RowName];
+
+export const throughput: readonly Scenario[] = [
+  atFullSpeed("one way, 64 B", { bytes: 64 }),
+  atFullSpeed("one way, 1 KiB", { bytes: 1_024 }),
+  atFullSpeed("one way, 64 KiB copied", { bytes: 65_536 }),
+  atFullSpeed("one way, 64 KiB transferred", { bytes: 65_536, send: "transfer" }),
+  atFullSpeed("one way, 64 KiB transferred, raw uncopied too", { bytes: 65_536, send: "transfer" }, "uncopied"),
+  atFullSpeed("both directions busy, 64 B", { bytes: 64, bothWays: true }),
+  atFullSpeed("received by for await, 64 B", { bytes: 64, receive: "loop" }),
+  atFullSpeed("await send(), 64 B", { bytes: 64, send: "send" }),
+  atFullSpeed("until accepted, 1,000 in flight, 64 B", { bytes: 64, send: "accepted" }),
+];
+
+function atFullSpeed(
+  name: RateName,
+  given: Partial<Traffic> & { bytes: number },
+  referenceSend: Traffic["send"] = given.send ?? "copy",
+): Scenario {
+  return {
+    name,
+    rows: [name, `${name}, CPU`],
+    sides: ["ours", "reference"],
+    async measure(side, crew, { seconds }) {
+      const traffic: Traffic = { side, send: "copy", receive: "handler", bothWays: false, ...given };
+      if (side === "reference") traffic.send = referenceSend;
+      const { rate, cpuNs } = await run(crew, traffic, seconds);
+      return { [name]: rate, [`${name}, CPU`]: cpuNs };
+    },
+  };
+}
+
+async function run(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
+  const receiver = crew.start<ThroughputCommands>("throughput-worker.ts", "receiver", traffic);
+  const sender = crew.start<ThroughputCommands>("throughput-worker.ts", "sender", traffic);
+  await sender.call("connect", await receiver.call("listen"));
+  await sleep(WARM_UP_MS);
+  const rates = await measureRates(receiver, sender, seconds);
+  const [forth, back] = await Promise.all([sender.call("stop"), receiver.call("stop")]);
+  await Promise.all([receiver.call("received", forth), sender.call("received", back)]);
+  return rates;
+}
+
+export interface Rates {
+  /** Messages a second that both ends together have received. */
+  rate: number;
+  /** CPU time of both processes for each of them. */
+  cpuNs: number;
+}
+
+/** From two looks at each end. Each end reads its own clock as it counts: when it comes to answer does not matter. */
+export async function measureRates(
+  receiver: Worker<{ sample(): Sample }>,
+  sender: Worker<{ sample(): Sample }>,
+  seconds: number,
+): Promise<Rates> {
+  const look = (): Promise<[Sample, Sample]> => Promise.all([receiver.call("sample"), sender.call("sample")]);
+  const before = await look();
+  await sleep(1_000 * seconds);
+  const after = await look();
+  let rate = 0;
+  let cpuNsPerSecond = 0;
+  for (const [at, end] of after.entries()) {
+    const start = before[at] as Sample;
+    const s = (end.atMs - start.atMs) / 1_000;
+    rate += (end.messages - start.messages) / s;
+    cpuNsPerSecond += (1_000 * (end.cpuUs - start.cpuUs)) / s;
+  }
+  return { rate, cpuNs: cpuNsPerSecond / rate };
+}
