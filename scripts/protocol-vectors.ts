@@ -6,6 +6,7 @@
  */
 import { createHmac } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { BlockPool } from "../src/core/blocks.ts";
 import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
@@ -229,7 +230,7 @@ export function vectors(): Vector[] {
 
 /** Two messages, "hello" and "you", in the log; the frames that carry it. */
 function data(): Vector[] {
-  const log = new Log("messages");
+  const log = new Log("messages", new BlockPool());
   for (const text of ["hello", "you"]) log.append(text, text.length, false);
   const bytes = log.read(0, log.end);
   const frame = (from: number, to: number, flags: number): Buffer =>

@@ -327,6 +327,10 @@ export class ManualClock implements Clock {
     process.nextTick(run);
   }
 
+  afterPoll(run: () => void): void {
+    setImmediate(run);
+  }
+
   timer(run: () => void): Timer {
     const timer = { dueMs: Infinity, run };
     this.#timers.add(timer);

@@ -1,4 +1,5 @@
 /** ConnectionManager: a service's client links, with what they share. */
+import { BlockPool } from "../core/blocks.ts";
 import { ClientCore } from "../core/client.ts";
 import { newId } from "../core/handshake.ts";
 import { SharedBudget } from "../io/budget.ts";
@@ -41,8 +42,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
-  readonly #windowBudget: SharedBudget;
-  readonly #logBudget: SharedBudget;
+  readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
   readonly #links = new Set<DurableLink>();
   /** Sendable ones. */
   readonly #open = new Set<Link>();
@@ -58,8 +58,11 @@ export class ConnectionManager implements AsyncDisposable {
     this.#options = resolveManagerOptions(options);
     const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes, metricsIntervalMs } = this.#options;
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
-    this.#windowBudget = new SharedBudget(maxBufferBytes);
-    this.#logBudget = new SharedBudget(maxBufferBytes);
+    this.#memory = {
+      windowBudget: new SharedBudget(maxBufferBytes),
+      logBudget: new SharedBudget(maxBufferBytes),
+      blocks: new BlockPool(),
+    };
     if (logger === undefined || metricsIntervalMs === 0) return;
     const metrics = new MetricsLine(logger, "manager.metrics", () => this.#clock.now());
     this.#metrics = metrics;
@@ -77,10 +80,9 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(mergeOptions(this.#options.defaults as Target & OpenOptions, options));
-    const budgets = { windowBudget: this.#windowBudget, logBudget: this.#logBudget };
     const core = new ClientCore(
       {
-        ...coreOptions(resolved, budgets),
+        ...coreOptions(resolved, this.#memory),
         instance: INSTANCE,
         epoch: 1,
         openPayload: resolved.openPayload,
@@ -177,7 +179,7 @@ export class ConnectionManager implements AsyncDisposable {
       received.messages += stats.received.messages;
       received.bytes += stats.received.bytes;
     }
-    const bufferBytes = this.#windowBudget.takenBytes + this.#logBudget.takenBytes;
+    const bufferBytes = this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes;
     return { links, dialsInFlight: this.#gate.inFlight, bufferBytes, taken, received };
   }
 

@@ -10,7 +10,7 @@ export interface Carried {
 
 /** The end that the application gave its direction comes along; that of a move is the old session's. */
 export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boolean): Carried {
-  const sender = new Sender(old.log.mode);
+  const sender = new Sender(old.log.mode, old.log.pool);
   const undelivered: UndeliveredEntry[] = [];
   const carried = new Map<number, number>();
   for (const entry of old.undelivered()) {

@@ -208,6 +208,5 @@ export abstract class ClientLink extends LinkCore {
     const { sender, undelivered, carried } = carryOver(old.sender, keeps);
     this.session.sender = sender;
     this.events.push({ type: "replaced", reason, sessionId: old.keys.id, undelivered, carried });
-    this.progressed = true;
   }
 }

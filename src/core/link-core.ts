@@ -3,7 +3,8 @@
  * it is the client's (`client.ts`) and the server's (`server.ts`).
  *
  * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
- * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too.
+ * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too. At the end of the turn,
+ * while `session.ackOwed` is "turn": `endTurn()`, and what that lets `transmit()` answer.
  */
 import type { Channel } from "./channel.ts";
 import { Evidence } from "./evidence.ts";
@@ -24,10 +25,6 @@ type TimerName = (typeof TIMERS)[number];
 
 export abstract class LinkCore {
   readonly events: LinkCoreEvent[] = [];
-  /** The consumer may find something: set by the core, cleared by who reads. */
-  readable = false;
-  /** The peer has accepted more, or the session changed: set by the core, cleared by who looks. */
-  progressed = false;
   session: Session;
   /** The connection that speaks for the session. */
   adopted: Channel | undefined;
@@ -37,6 +34,7 @@ export abstract class LinkCore {
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
   #outcomeTold = false;
+  #turnEnded = false;
   #mistakes: Mistakes | undefined;
 
   constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
@@ -58,7 +56,15 @@ export abstract class LinkCore {
 
   /** Room for a message of so many bytes, counting what was never written. */
   hasRoom(payloadBytes: number): boolean {
-    return this.session.sender.hasRoom(payloadBytes, this.options.queue);
+    return this.roomMessages > 0 && this.session.sender.log.encodedBytes(payloadBytes) <= this.roomBytes;
+  }
+
+  get roomMessages(): number {
+    return this.options.queue.maxMessages - this.session.sender.queuedMessages;
+  }
+
+  get roomBytes(): number {
+    return this.options.queue.maxBytes - this.session.sender.queuedBytes;
   }
 
   /** Nothing is taken any more. */
@@ -83,10 +89,10 @@ export abstract class LinkCore {
   /** The next message for the consumer. A fault of the peer's ends the link, and there is none. */
   next(): Buffer | undefined {
     if (this.#outcomeTold) return undefined;
-    const message = this.session.receiver.next();
-    if (message === undefined || Buffer.isBuffer(message)) return message;
-    this.fail(message);
-    return undefined;
+    const { receiver } = this.session;
+    const message = receiver.next();
+    if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
+    return message;
   }
 
   accept(position: number): void {
@@ -150,7 +156,6 @@ export abstract class LinkCore {
     if (this.session.phase === "reset") channel.send(this.resetFrame);
     this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
     this.timers.set("evidence", this.evidence.nextMs());
-    this.progressed = true;
   }
 
   /** Answers a fault, if the frame is not legal in this place. */
@@ -185,7 +190,6 @@ export abstract class LinkCore {
       const inFlight = session.sender.sentNow > session.sender.peerReceived;
       if (this.evidence?.onProgress(inFlight, nowMs) === true) this.#recovered(this.evidence);
     }
-    this.progressed = true;
     this.settle();
     return undefined;
   }
@@ -195,7 +199,6 @@ export abstract class LinkCore {
     if (session.phase === "reset" || session.phase === "gone") return undefined;
     const problem = session.onData(offset, bytes, flags);
     if (problem !== undefined) return problem;
-    this.readable = true;
     this.settle();
     return undefined;
   }
@@ -290,7 +293,6 @@ export abstract class LinkCore {
   protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {
     if (this.#outcomeTold) return;
     this.#outcomeTold = true;
-    this.progressed = true;
     const undelivered = this.session.sender.undelivered();
     this.session.release();
     this.events.push({ type: "ended", outcome, peerCode, undelivered, detail });
@@ -367,6 +369,11 @@ export abstract class LinkCore {
     if (this.evidence === evidence) this.timers.set("evidence", evidence.nextMs());
   }
 
+  /** Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. */
+  endTurn(): void {
+    this.#turnEnded = this.session.ackOwed === "turn";
+  }
+
   /** What the connection in use should write now, at most about `roomBytes`. */
   protected transmitAdopted(channel: Channel, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
     const { session } = this;
@@ -374,9 +381,11 @@ export abstract class LinkCore {
     channel.drainInto(out);
     if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
     const writesData = mayWriteData && session.mayWrite(channel.flight);
-    if (session.ackOwed === "turn" || (session.ackOwed === "later" && writesData)) {
+    const isDue = session.ackOwed === "turn" && this.#turnEnded;
+    if (isDue || (session.ackOwed !== "nothing" && writesData)) {
       out.push(encodePositionsFrame("ack", session.positions()));
       session.ackOwed = "nothing";
+      this.#turnEnded = false;
       this.timers.clear("ack");
       if (session.phase === "done") {
         session.doneStated = true;

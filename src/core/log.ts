@@ -1,14 +1,19 @@
 /**
  * What a direction sends, as one byte log: positions are offsets in it. A message is its length (32 bits, big-endian, the
  * top bit zero) and its bytes; in mode "bytes" there are no lengths. The log's blocks are the write buffer and the replay
- * buffer at once: sockets are handed views of them, so a block is never written to again below its end, nor reused.
+ * buffer at once: sockets are handed views of them, so a block is never written to again below its end. It is used again
+ * when the peer has accepted all of it, unless an earlier connection may still have it to write.
  */
+import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
 import type { Mode } from "./frames.ts";
 
 export const PREFIX_BYTES = 4;
-/** Blocks double from here while the log is not empty, so that a link with little to say holds little. */
+/** Blocks double from here while the log is not empty, and begin at half of the last when it was, so that a link with little to say holds little. */
 const FIRST_BLOCK_BYTES = 2_048;
-const LAST_BLOCK_BYTES = 65_536;
+/** Less of a block does not get a frame of its own. */
+const LEAST_FRAME_BYTES = 16_384;
+/** What does not fit into the rest of a block is split if it and that rest are larger than this, else begun in a new one. */
+const SPLIT_BYTES = 4_096;
 /** A payload given away of at least so many bytes becomes a block of its own instead of being copied. */
 const REFERENCE_BYTES = 8_192;
 
@@ -18,9 +23,21 @@ interface Block {
   used: number;
   /** The position of `bytes[0]`. */
   readonly start: number;
+  /** Nobody else will have it: it was made by us, and handed to no connection but the one in use. */
+  isOurs: boolean;
   /** Messages that begin here, and the position of the first. */
   messages: number;
   firstMessage: number;
+}
+
+/** How far messages were counted. */
+interface MessageCount {
+  /** Those that begin below the position that was asked for last. */
+  messages: number;
+  /** The block that was reached, how many in it, and where the next after those begins. */
+  block: number;
+  inBlock: number;
+  next: number;
 }
 
 export interface LoggedMessage {
@@ -36,58 +53,62 @@ export class Log {
   start = 0;
   /** The position after the last byte. */
   end = 0;
+  readonly pool: BlockPool;
+  readonly #prefixBytes: number;
   #blocks: Block[] = [];
+  #last: Block | undefined;
   /** Where in `#blocks` the reader was last: reading is sequential. */
   #cursor = 0;
   #nextBlockBytes = FIRST_BLOCK_BYTES;
   /** Messages released, all of their bytes. */
   #released = 0;
+  readonly #count: MessageCount = { messages: 0, block: 0, inBlock: 0, next: 0 };
 
-  constructor(mode: Mode) {
+  constructor(mode: Mode, pool: BlockPool) {
     this.mode = mode;
+    this.pool = pool;
+    this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
   }
 
   /** What a payload of so many bytes takes in the log. */
   encodedBytes(payloadBytes: number): number {
-    return this.mode === "messages" ? payloadBytes + PREFIX_BYTES : payloadBytes;
+    return payloadBytes + this.#prefixBytes;
   }
 
   /** `payload` is copied, unless it is `given` away and large. A string is encoded as UTF-8 right into the block. */
   append(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    if (this.mode === "messages") {
-      const block = this.#room(PREFIX_BYTES);
-      if (block.messages === 0) block.firstMessage = this.end;
-      block.messages++;
-      block.bytes.writeUInt32BE(payloadBytes, block.used);
-      block.used += PREFIX_BYTES;
-      this.end += PREFIX_BYTES;
-    }
-    if (typeof payload === "string") {
-      this.#appendString(payload, payloadBytes);
-    } else if (given && payloadBytes >= REFERENCE_BYTES) {
+    const isReferred = given && payloadBytes >= REFERENCE_BYTES;
+    const block = this.#room(isReferred ? this.#prefixBytes : this.encodedBytes(payloadBytes));
+    if (this.#prefixBytes > 0) this.#appendPrefix(block, payloadBytes);
+    if (isReferred && typeof payload !== "string") {
       this.#appendBlock(Buffer.from(payload.buffer as ArrayBuffer, payload.byteOffset, payloadBytes));
+    } else if (block.bytes.length - block.used < payloadBytes) {
+      this.#appendSplit(typeof payload === "string" ? Buffer.from(payload) : payload);
     } else {
-      this.#appendCopy(payload);
+      if (typeof payload === "string") block.bytes.write(payload, block.used);
+      else block.bytes.set(payload, block.used);
+      block.used += payloadBytes;
+      this.end += payloadBytes;
     }
   }
 
-  #appendString(text: string, textBytes: number): void {
-    if (textBytes === 0) return;
-    const block = this.#blocks.at(-1);
-    if (block !== undefined && block.bytes.length - block.used >= textBytes) {
-      block.bytes.write(text, block.used);
-      block.used += textBytes;
-      this.end += textBytes;
-    } else {
-      this.#appendCopy(Buffer.from(text));
-    }
+  #appendPrefix(block: Block, payloadBytes: number): void {
+    const { bytes, used } = block;
+    if (block.messages++ === 0) block.firstMessage = this.end;
+    bytes[used] = payloadBytes >>> 24;
+    bytes[used + 1] = payloadBytes >>> 16;
+    bytes[used + 2] = payloadBytes >>> 8;
+    bytes[used + 3] = payloadBytes;
+    block.used = used + PREFIX_BYTES;
+    this.end += PREFIX_BYTES;
   }
 
-  #appendCopy(payload: Uint8Array): void {
+  /** Over as many blocks as it takes. */
+  #appendSplit(payload: Uint8Array): void {
     for (let copied = 0; copied < payload.length;) {
       const block = this.#room(1);
       const bytes = Math.min(payload.length - copied, block.bytes.length - block.used);
-      block.bytes.set(bytes === payload.length ? payload : payload.subarray(copied, copied + bytes), block.used);
+      block.bytes.set(payload.subarray(copied, copied + bytes), block.used);
       block.used += bytes;
       this.end += bytes;
       copied += bytes;
@@ -95,23 +116,33 @@ export class Log {
   }
 
   #appendBlock(bytes: Buffer): void {
-    this.#blocks.push({ bytes, used: bytes.length, start: this.end, messages: 0, firstMessage: 0 });
+    this.#push({ bytes, used: bytes.length, start: this.end, isOurs: false, messages: 0, firstMessage: 0 });
     this.end += bytes.length;
   }
 
-  /** The last block if it has room for `bytes`, else a new one. */
+  /** The last block if it has room for `bytes`, or for as much of them as is worth splitting them for; else a new one. */
   #room(bytes: number): Block {
-    const last = this.#blocks.at(-1);
-    if (last !== undefined && last.bytes.length - last.used >= bytes) return last;
-    const block = {
-      bytes: Buffer.allocUnsafeSlow(this.#nextBlockBytes),
+    const last = this.#last;
+    if (last !== undefined) {
+      const room = last.bytes.length - last.used;
+      if (room >= bytes || (bytes > SPLIT_BYTES && room >= SPLIT_BYTES)) return last;
+    }
+    while (this.#nextBlockBytes < Math.min(bytes, BLOCK_BYTES)) this.#nextBlockBytes *= 2;
+    const size = this.#nextBlockBytes;
+    this.#nextBlockBytes = Math.min(BLOCK_BYTES, 2 * size);
+    return this.#push({
+      bytes: size === BLOCK_BYTES ? this.pool.take() : Buffer.allocUnsafe(size),
       used: 0,
       start: this.end,
+      isOurs: true,
       messages: 0,
       firstMessage: 0,
-    };
-    this.#nextBlockBytes = Math.min(LAST_BLOCK_BYTES, 2 * this.#nextBlockBytes);
+    });
+  }
+
+  #push(block: Block): Block {
     this.#blocks.push(block);
+    this.#last = block;
     return block;
   }
 
@@ -120,6 +151,13 @@ export class Log {
     const block = this.#find(position);
     const from = position - block.start;
     return block.bytes.subarray(from, Math.min(block.used, from + maxBytes));
+  }
+
+  /** Where a frame that begins at `position` best ends: with a block, unless there would be little in it. */
+  frameEnd(position: number, maxBytes: number): number {
+    const block = this.#find(position);
+    const end = block.start + block.used;
+    return end - position < LEAST_FRAME_BYTES ? position + maxBytes : Math.min(end, position + maxBytes);
   }
 
   #find(position: number): Block {
@@ -144,16 +182,80 @@ export class Log {
       block = this.#blocks[++dropped];
     }
     if (dropped > 0) {
-      this.#blocks.splice(0, dropped);
+      this.#forgetCount(dropped);
+      for (const { bytes, isOurs } of this.#blocks.splice(0, dropped)) {
+        if (isOurs && bytes.length === BLOCK_BYTES) this.pool.give(bytes);
+      }
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }
     this.start = position;
     if (position === this.end) {
       // The rest of the last block is used up only by links that talk all the time: the others hold nothing.
-      this.#blocks = [];
+      this.#last = undefined;
       this.#cursor = 0;
-      this.#nextBlockBytes = FIRST_BLOCK_BYTES;
+      this.#nextBlockBytes = Math.max(FIRST_BLOCK_BYTES, this.#nextBlockBytes / 4);
     }
+  }
+
+  /** Another connection goes on: whatever the one before has not written by now, it may still have to. */
+  share(): void {
+    for (const block of this.#blocks) block.isOurs = false;
+  }
+
+  /** How many messages have begun below `position`, which never goes back. Costs a look at each, and nothing for blocks. */
+  countTo(position: number): number {
+    const count = this.#count;
+    for (let block = this.#blocks[count.block]; block !== undefined; block = this.#blocks[count.block]) {
+      const isLast = block === this.#last;
+      if (position < block.start + block.used || isLast) {
+        this.#countWithin(block, position);
+        break;
+      }
+      count.messages += block.messages - count.inBlock;
+      count.inBlock = 0;
+      count.block++;
+    }
+    return count.messages;
+  }
+
+  #countWithin(block: Block, position: number): void {
+    const count = this.#count;
+    let { inBlock } = count;
+    if (position >= this.end) {
+      inBlock = block.messages;
+      count.next = this.end;
+    } else {
+      if (inBlock === 0) count.next = block.firstMessage;
+      while (inBlock < block.messages && count.next < position) {
+        count.next += PREFIX_BYTES + block.bytes.readUInt32BE(count.next - block.start);
+        inBlock++;
+      }
+    }
+    count.messages += inBlock - count.inBlock;
+    count.inBlock = inBlock;
+  }
+
+  /** The first blocks are about to go; everything in them was counted, or will be by whoever has released it. */
+  #forgetCount(dropped: number): void {
+    const count = this.#count;
+    for (; count.block < dropped; count.block++) {
+      count.messages += (this.#blocks[count.block] as Block).messages - count.inBlock;
+      count.inBlock = 0;
+    }
+    count.block -= dropped;
+  }
+
+  /** Where the first message begins that begins at `position` or above; the end if none does. */
+  messageFrom(position: number): number {
+    for (const block of this.#blocks) {
+      if (block.messages === 0 || block.start + block.used <= position) continue;
+      let at = block.firstMessage;
+      for (let passed = 0; passed < block.messages; passed++) {
+        if (at >= position) return at;
+        at += PREFIX_BYTES + block.bytes.readUInt32BE(at - block.start);
+      }
+    }
+    return this.end;
   }
 
   /** Messages released so far. Counted when asked for, so that an ACK costs nothing for each message. */
@@ -178,7 +280,7 @@ export class Log {
     const found: LoggedMessage[] = [];
     const first = this.mode === "messages" ? this.#walkToStart().position : this.start;
     for (let start = first; start < this.end;) {
-      const piece = this.read(start, this.mode === "messages" ? PREFIX_BYTES : LAST_BLOCK_BYTES);
+      const piece = this.read(start, this.mode === "messages" ? PREFIX_BYTES : BLOCK_BYTES);
       if (this.mode === "bytes") {
         found.push({ payload: Buffer.from(piece), start, end: start + piece.length });
         start += piece.length;

@@ -29,7 +29,8 @@ export class Receiver {
   endPosition: number = Infinity;
   /** Nothing more is accepted, whatever arrives. */
   stopped = false;
-  messagesHanded = 0;
+  /** What keeps any further message from being handed out: it is the peer's mistake, and a resume would bring it again. */
+  problem: Fault | undefined;
   readonly #maxMessageBytes: number;
   readonly #allowance: Allowance;
   /** What was received and not handed out: chunks from `#head`, the first from `#headAt`. */
@@ -152,38 +153,48 @@ export class Receiver {
     if (this.unacceptedBytes * 2 <= this.#allowance.size) this.#allowance.grow();
   }
 
-  /** The next message, whole; a fault if the peer announced one that is too large; undefined if none is here. */
-  next(): Buffer | Fault | undefined {
-    const first = this.#chunks[this.#head];
-    if (first === undefined) return undefined;
-    if (this.mode === "bytes") {
-      const bytes = this.#headAt === 0 ? first : first.subarray(this.#headAt);
-      this.#drop(bytes.length);
-      this.handed += bytes.length;
-      this.messagesHanded++;
-      return bytes;
-    }
-    const here = first.length - this.#headAt;
-    const length = here >= PREFIX_BYTES ? first.readUInt32BE(this.#headAt) : this.#peekLength();
+  /** The next message, whole; undefined if none is here, or if `problem` says that none can come. */
+  next(): Buffer | undefined {
+    const chunk = this.#chunks[this.#head];
+    if (chunk === undefined) return undefined;
+    const at = this.#headAt;
+    if (this.mode === "bytes") return this.#nextBytes(chunk, at);
+    const from = at + PREFIX_BYTES;
+    if (from > chunk.length) return this.#nextAcross();
+    const length = chunk.readUInt32BE(at);
+    const end = from + length;
+    if (end > chunk.length || length > this.#maxMessageBytes) return this.#nextAcross();
+    this.handed += PREFIX_BYTES + length;
+    if (end < chunk.length) this.#headAt = end;
+    else this.#drop(end - at);
+    return chunk.subarray(from, end);
+  }
+
+  #nextBytes(chunk: Buffer, at: number): Buffer {
+    const bytes = at === 0 ? chunk : chunk.subarray(at);
+    this.#drop(bytes.length);
+    this.handed += bytes.length;
+    return bytes;
+  }
+
+  /** One that lies in several chunks, or is not all here, or never will be. */
+  #nextAcross(): Buffer | undefined {
+    const length = this.#peekLength();
     if (length === undefined) return this.#incomplete();
-    if (length > this.#maxMessageBytes) return fault("oversized", `a message of ${length} bytes`);
+    if (length > this.#maxMessageBytes) {
+      this.problem = fault("oversized", `a message of ${length} bytes`);
+      return undefined;
+    }
     const encoded = PREFIX_BYTES + length;
     if (this.readableBytes < encoded) return this.#incomplete();
-    let message: Buffer;
-    if (here >= encoded) {
-      message = first.subarray(this.#headAt + PREFIX_BYTES, this.#headAt + encoded);
-      this.#drop(encoded);
-    } else {
-      message = this.#gather(encoded).subarray(PREFIX_BYTES);
-    }
     this.handed += encoded;
-    this.messagesHanded++;
-    return message;
+    return this.#gather(encoded).subarray(PREFIX_BYTES);
   }
 
   /** The rest of the message is still to come, unless the peer has ended its direction in the middle of it. */
-  #incomplete(): Fault | undefined {
-    return this.endKind === "none" ? undefined : fault("bad-frame", "the direction ends in the middle of a message");
+  #incomplete(): undefined {
+    if (this.endKind !== "none") this.problem = fault("bad-frame", "the direction ends in the middle of a message");
+    return undefined;
   }
 
   #peekLength(): number | undefined {

@@ -2,6 +2,7 @@
  * The sending half of a session: acked ≤ sent ≤ highest sent ≤ durable ≤ end, and the end of the direction, which takes
  * the one position after the last byte.
  */
+import type { BlockPool } from "./blocks.ts";
 import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
@@ -45,13 +46,13 @@ export class Sender {
   ended = false;
   /** Messages below were written in an earlier session of the link, whatever this session's positions say. */
   carriedWritten = 0;
-  /** Where each message that was never written begins, oldest first, from `#unwrittenHead`. */
-  #unwritten: number[] = [];
-  #unwrittenHead = 0;
+  /** Messages taken, and those of them that were begun to be written. In mode "bytes" nothing is a message. */
+  #takenMessages = 0;
+  #writtenMessages = 0;
   #ackNowAt = -1;
 
-  constructor(mode: Mode) {
-    this.log = new Log(mode);
+  constructor(mode: Mode, pool: BlockPool) {
+    this.log = new Log(mode, pool);
   }
 
   /** Only bytes below leave. A log on disk will hold it back; in memory everything is as durable as it gets. */
@@ -71,7 +72,7 @@ export class Sender {
 
   /** Messages and bytes that were never written. */
   get queuedMessages(): number {
-    return this.#unwritten.length - this.#unwrittenHead;
+    return this.#takenMessages - this.#writtenMessages;
   }
 
   get queuedBytes(): number {
@@ -92,15 +93,9 @@ export class Sender {
     return this.acked > this.endAt;
   }
 
-  hasRoom(payloadBytes: number, most: { maxMessages: number; maxBytes: number }): boolean {
-    return (
-      this.queuedMessages < most.maxMessages && this.queuedBytes + this.log.encodedBytes(payloadBytes) <= most.maxBytes
-    );
-  }
-
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    if (payloadBytes === 0 && this.log.mode === "bytes") return;
-    this.#unwritten.push(this.log.end);
+    if (this.log.mode === "messages") this.#takenMessages++;
+    else if (payloadBytes === 0) return;
     this.log.append(payload, payloadBytes, given);
   }
 
@@ -121,7 +116,7 @@ export class Sender {
   moveOn(): void {
     if (this.endKind !== "none") return;
     this.endKind = "moved";
-    this.endAt = this.#unwritten[this.#unwrittenHead] ?? this.log.end;
+    this.endAt = this.log.messageFrom(this.highestSent);
   }
 
   wasWritten(start: number): boolean {
@@ -130,6 +125,7 @@ export class Sender {
 
   /** A new connection goes on from what the peer has; its credit replaces what was given before. */
   restart(peerReceived: number, limit: number): void {
+    this.log.share();
     this.sentNow = Math.max(peerReceived, this.acked);
     this.peerReceived = this.sentNow;
     this.limit = limit;
@@ -151,7 +147,7 @@ export class Sender {
   write(out: Buffer[], maxBytes: number, allowance: Allowance, flight: Flight, nowMs: number): number {
     const before = this.sentNow;
     const to = Math.min(this.#writableTo(allowance, flight), this.sentNow + maxBytes);
-    while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.sentNow + MAX_DATA_BYTES));
+    while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.log.frameEnd(this.sentNow, MAX_DATA_BYTES)));
     if (this.sentNow === this.endAt && this.durable >= this.endAt) {
       if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));
       this.sentNow++;
@@ -181,18 +177,7 @@ export class Sender {
 
   #raiseHighestSent(): void {
     this.highestSent = this.sentNow;
-    const starts = this.#unwritten;
-    const written = this.#written;
-    while (this.#unwrittenHead < starts.length && (starts[this.#unwrittenHead] as number) < written) {
-      this.#unwrittenHead++;
-    }
-    if (this.#unwrittenHead === starts.length) {
-      if (starts.length > 0) this.#unwritten = [];
-      this.#unwrittenHead = 0;
-    } else if (this.#unwrittenHead > 1_024 && this.#unwrittenHead * 2 > starts.length) {
-      this.#unwritten = starts.slice(this.#unwrittenHead);
-      this.#unwrittenHead = 0;
-    }
+    if (this.log.mode === "messages") this.#writtenMessages = this.log.countTo(this.#written);
   }
 
   /** `accepted` never goes back and was never above `highestSent`: the session has checked that. */

@@ -2,6 +2,7 @@
  * One end of a durable session: its two halves, its flags and its phase. It outlives connections; which of them may speak
  * for it is decided by who holds it (`client.ts`, `server.ts`).
  */
+import type { BlockPool } from "./blocks.ts";
 import { type Fault, fault } from "./faults.ts";
 import type { Mode, Positions } from "./frames.ts";
 import { NO_INCARNATION, type SessionKeys } from "./handshake.ts";
@@ -11,15 +12,20 @@ import { Sender } from "./sender.ts";
 import { nextPhase, type SessionPhase } from "./states.ts";
 import { Allowance, type Budget, type Flight } from "./window.ts";
 
-export interface SessionLimits {
+/** What all links of a manager or supervisor share. */
+export interface SharedMemory {
+  windowBudget: Budget;
+  logBudget: Budget;
+  blocks: BlockPool;
+}
+
+export interface SessionLimits extends SharedMemory {
   mode: Mode;
   /** The largest message in either direction, in bytes of payload. */
   maxMessageBytes: number;
   /** What manual acceptance may leave unaccepted, on top of one message. */
   maxBatchBytes: number;
   window: { minBytes: number; maxBytes: number };
-  windowBudget: Budget;
-  logBudget: Budget;
 }
 
 /** Byte streams need no room for a whole message: this much is always granted. */
@@ -59,7 +65,7 @@ export class Session {
       MOST_LOG_BYTES,
       limits.logBudget,
     );
-    this.sender = new Sender(limits.mode);
+    this.sender = new Sender(limits.mode, limits.blocks);
     this.receiver = new Receiver(limits.mode, limits.maxMessageBytes, this.windowAllowance);
   }
 

@@ -34,6 +34,7 @@ export class SystemClock implements Clock {
   #wakeMs = Infinity;
   #wake: NodeJS.Timeout | undefined;
   #checking = false;
+  #afterPoll: Array<() => void> = [];
 
   now(): number {
     return performance.now();
@@ -42,6 +43,16 @@ export class SystemClock implements Clock {
   /** After the current turn and all promises that are ready in it. */
   defer(run: () => void): void {
     process.nextTick(run);
+  }
+
+  /** One of Node's immediates for all that is to run. */
+  afterPoll(run: () => void): void {
+    if (this.#afterPoll.push(run) > 1) return;
+    setImmediate(() => {
+      const due = this.#afterPoll;
+      this.#afterPoll = [];
+      for (const each of due) this.#run(each);
+    });
   }
 
   timer(run: () => void): Timer {
@@ -87,17 +98,21 @@ export class SystemClock implements Clock {
     for (let first = this.#heap[0]; first !== undefined && first.dueMs <= nowMs; first = this.#heap[0]) {
       first.dueMs = Infinity;
       this.#remove(first);
-      try {
-        first.run();
-      } catch (error) {
-        // One that fails must not keep the others from their turn.
-        process.nextTick(() => {
-          throw error;
-        });
-      }
+      this.#run(first.run);
     }
     this.#checking = false;
     this.#schedule();
+  }
+
+  /** One that fails must not keep the others from their turn. */
+  #run(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   #remove(timer: HeapTimer): void {

@@ -16,11 +16,14 @@ export class StreamConnection implements Connection {
   handler: ConnectionHandler = DEAF;
   readonly remoteAddress: string;
   readonly #stream: Duplex;
+  /** What is written is used again once the peer has accepted it. A socket is done with it by then; who knows of others. */
+  readonly #copies: boolean;
   #closed = false;
 
   /** The stream is connected. It is read from, and closed, by nobody else from now on. */
   constructor(stream: Duplex) {
     this.#stream = stream;
+    this.#copies = !(stream instanceof Socket);
     this.remoteAddress = stream instanceof Socket ? (stream.remoteAddress ?? "") : "";
     if (stream instanceof Socket) stream.setNoDelay(true);
     stream.on("data", (chunk: Buffer) => this.handler.onData(chunk));
@@ -47,8 +50,8 @@ export class StreamConnection implements Connection {
     if (this.#closed) return;
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
-    if (bytes <= GATHERED_BYTES) {
-      this.#stream.write(buffers.length === 1 ? buffers[0] : Buffer.concat(buffers, bytes));
+    if (bytes <= GATHERED_BYTES || this.#copies) {
+      this.#stream.write(buffers.length === 1 && !this.#copies ? buffers[0] : Buffer.concat(buffers, bytes));
       return;
     }
     this.#stream.cork();

@@ -1,6 +1,7 @@
 /**
  * A core on its connections: bytes go in, and after every input the outputs are drained, in one place and in one order:
- * events, what there is to write, the next wake-up.
+ * events, what there is to write, the next wake-up. What is only an acknowledgement is written at the end of the turn, for
+ * everything that has arrived in it.
  */
 import type { LinkCore } from "../core/link-core.ts";
 import type { LinkCoreEvent } from "../core/link-events.ts";
@@ -18,23 +19,36 @@ export interface DriverHooks {
   onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void;
   /** Something was received or accepted. */
   onProgress(): void;
+  isRoomAwaited(): boolean;
   /** The step is complete. */
   onSettled(): void;
 }
 
-/** So much that was never written is not left waiting for the end of the turn. */
+/** So much that was taken since is not left waiting for the end of the turn. */
 const WRITE_AT_ONCE_BYTES = 65_536;
 
 export class Driver {
   readonly core: LinkCore;
   readonly clock: Clock;
-  hooks: DriverHooks = { onEvent: () => {}, onProgress: () => {}, onSettled: () => {} };
+  hooks: DriverHooks = { onEvent: () => {}, onProgress: () => {}, isRoomAwaited: () => false, onSettled: () => {} };
   readonly #wire: Wire;
   readonly #connections = new Map<number, Connection>();
   readonly #timer: Timer;
   #running = false;
   #again = false;
   #deferred = false;
+  readonly #runDeferred = (): void => {
+    this.#deferred = false;
+    this.run();
+  };
+  #turnEnds = false;
+  readonly #endTurn = (): void => {
+    this.#turnEnds = false;
+    this.core.endTurn();
+    this.run();
+  };
+  /** Where the log ended when `changed()` last looked for what to write. */
+  #seenEnd = 0;
 
   constructor(core: LinkCore, wire: Wire, clock: Clock) {
     this.core = core;
@@ -79,16 +93,18 @@ export class Driver {
 
   /** The application has changed something: it is looked after at the end of the turn, or at once if there is much. */
   changed(): void {
-    if (this.core.session.sender.queuedBytes >= WRITE_AT_ONCE_BYTES && !this.#running) this.#transmit();
     if (this.#running) {
       this.#again = true;
-    } else if (!this.#deferred) {
-      this.#deferred = true;
-      this.clock.defer(() => {
-        this.#deferred = false;
-        this.run();
-      });
+      return;
     }
+    if (!this.#deferred) {
+      this.#deferred = true;
+      this.clock.defer(this.#runDeferred);
+    }
+    const { end } = this.core.session.sender.log;
+    if (end - this.#seenEnd < WRITE_AT_ONCE_BYTES && end >= this.#seenEnd) return;
+    this.#seenEnd = end;
+    this.#transmit();
   }
 
   run(): void {
@@ -102,10 +118,15 @@ export class Driver {
       this.#drainEvents();
       this.hooks.onProgress();
       this.#drainEvents();
-      this.#transmit();
+      // What was written makes room for what waits to be taken.
+      if (this.#transmit() && this.hooks.isRoomAwaited()) this.#again = true;
       this.#drainEvents();
     } while (this.#again);
     this.#running = false;
+    if (this.core.session.ackOwed === "turn" && !this.#turnEnds) {
+      this.#turnEnds = true;
+      this.clock.afterPoll(this.#endTurn);
+    }
     this.#timer.set(this.core.nextTimeoutMs);
     this.hooks.onSettled();
   }
@@ -127,16 +148,20 @@ export class Driver {
     else connection?.end(last);
   }
 
-  #transmit(): void {
-    if (this.#connections.size === 0) return;
+  /** Answers whether anything was written. */
+  #transmit(): boolean {
+    if (this.#connections.size === 0) return false;
     const nowMs = this.clock.now();
+    let wrote = false;
     for (const [id, connection] of this.#connections) {
       for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
         const out = this.#wire.transmit(id, room, nowMs);
         if (out.length === 0) break;
         connection.write(out);
+        wrote = true;
       }
     }
+    return wrote;
   }
 
   /** For a link that will not be driven any more. */

@@ -201,15 +201,16 @@ export class Incoming {
 
   #runHandler(handler: Handler): void {
     const { session } = this.#core;
-    let accepted = session.receiver.handed;
+    const { receiver } = session;
+    let accepted = receiver.handed;
     try {
       for (let message = this.#take(); message !== undefined; message = this.#take()) {
         const result = handler(message);
-        if (result instanceof Promise || isThenable(result)) {
+        if (result !== undefined && isThenable(result)) {
           this.#await(handler, result, accepted);
           return;
         }
-        accepted = this.#core.session.receiver.handed;
+        accepted = receiver.handed;
       }
     } catch (error) {
       this.#fail(error, this.#core.session === session ? accepted : 0);

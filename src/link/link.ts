@@ -86,6 +86,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     driver.hooks = {
       onEvent: (event) => this.#onEvent(event),
       onProgress: () => this.#onProgress(),
+      isRoomAwaited: () => this.#outgoing.isAwaited,
       onSettled: () => {
         this.#life.emitAll();
         owner.onSettled();

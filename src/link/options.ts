@@ -2,8 +2,7 @@
 import type { EvidenceOptions } from "../core/evidence.ts";
 import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
-import { windowFloorBytes } from "../core/session.ts";
-import type { Budget } from "../core/window.ts";
+import { type SharedMemory, windowFloorBytes } from "../core/session.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { invalidOption } from "./errors.ts";
 
@@ -145,10 +144,7 @@ function checkTogether(resolved: ResolvedLinkOptions, given: LinkOptions & Durab
 }
 
 /** What the core is told. */
-export function coreOptions(
-  options: ResolvedLinkOptions,
-  budgets: { windowBudget: Budget; logBudget: Budget },
-): LinkCoreOptions {
+export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory): LinkCoreOptions {
   const keepalive: EvidenceOptions = { ...options.keepalive, stalledAfterMs: STALLED_AFTER_MS };
   return {
     mode: options.mode,
@@ -157,7 +153,7 @@ export function coreOptions(
     window: options.window,
     queue: options.queue,
     keepalive,
-    ...budgets,
+    ...memory,
   };
 }
 

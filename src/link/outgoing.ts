@@ -2,6 +2,7 @@
 import type { LinkCore } from "../core/link-core.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
+import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
 
 /** Waits for the acceptance of everything up to `position` of the current session's log. */
@@ -35,6 +36,7 @@ export class Outgoing {
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
   #refusedBytes = 0;
+  readonly #room: Room;
   takenMessages = 0;
   takenBytes = 0;
 
@@ -45,6 +47,7 @@ export class Outgoing {
     endedError: () => RespliceError,
   ) {
     this.#core = core;
+    this.#room = new Room(core);
     this.#maxWaiters = queue.maxMessages;
     this.#maxChunkBytes = queue.maxBytes;
     this.#changed = changed;
@@ -52,26 +55,29 @@ export class Outgoing {
   }
 
   trySend(message: Payload, options: TrySendOptions | undefined): boolean {
-    const bytes = this.#check(message);
-    if (this.#waiters.length > 0 || !this.#core.hasRoom(bytes)) {
+    const bytes = payloadBytes(message);
+    if (!this.#room.isLeft(bytes) && !(this.#hasRoom(bytes) && this.#room.mayGoOn(this.#mostBytes))) {
       this.#refusedBytes = bytes;
       return false;
     }
-    this.#refusedBytes = 0;
-    this.#take(message, bytes, options?.transfer === true);
+    this.#take(message, bytes, options !== undefined && options.transfer === true);
     return true;
   }
 
-  #check(message: Payload): number {
-    const bytes = payloadBytes(message);
+  /** Throws when no message of so many bytes will ever be taken. */
+  #hasRoom(bytes: number): boolean {
     if (this.#core.sendingEnded) throw this.#endedError();
     this.#checkSize(bytes);
-    return bytes;
+    return this.#waiters.length === 0 && this.#core.hasRoom(bytes);
+  }
+
+  get #mostBytes(): number {
+    const { maxMessageBytes, session } = this.#core;
+    return session.sender.log.mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
   }
 
   #checkSize(bytes: number): void {
-    const { maxMessageBytes, session } = this.#core;
-    const most = session.sender.log.mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
+    const most = this.#mostBytes;
     if (bytes <= most) return;
     throw new RespliceError("MESSAGE_TOO_LARGE", `a message of ${bytes} bytes; at most ${most}`, {
       delivery: "not-sent",
@@ -80,19 +86,22 @@ export class Outgoing {
 
   #take(message: Payload, bytes: number, given: boolean): void {
     this.#core.take(message, bytes, given);
+    this.#room.use(bytes);
     this.takenMessages++;
     this.takenBytes += bytes;
+    this.#refusedBytes = 0;
     this.#changed();
   }
 
   async send(message: Payload, options: SendOptions | undefined): Promise<void> {
-    const bytes = this.#check(message);
+    const bytes = payloadBytes(message);
+    const hasRoom = this.#room.isLeft(bytes) || this.#hasRoom(bytes);
     const signal = options?.signal;
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
     const given = options?.transfer === true;
     const untilAccepted = options?.until === "accepted";
     let position: number;
-    if (this.#waiters.length === 0 && this.#core.hasRoom(bytes)) {
+    if (hasRoom) {
       this.#take(message, bytes, given);
       position = this.#core.session.sender.log.end;
     } else {
@@ -107,7 +116,8 @@ export class Outgoing {
     if (this.#core.sendingEnded) throw this.#endedError();
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     const bytes = this.#refusedBytes;
-    if (this.#waiters.length === 0 && this.#core.hasRoom(bytes)) return;
+    const isAhead = this.#room.pace();
+    if (!isAhead && this.#waiters.length === 0 && this.#core.hasRoom(bytes)) return;
     await this.#waitForRoom(undefined, bytes, false, options?.signal);
   }
 
@@ -145,6 +155,7 @@ export class Outgoing {
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiters.push(waiter);
+      this.#room.askAgain();
     });
   }
 
@@ -186,6 +197,11 @@ export class Outgoing {
     });
   }
 
+  /** Somebody waits for room. */
+  get isAwaited(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   /** Looks whether there is room, and what has been accepted. */
   progress(): void {
     const { sender } = this.#core.session;
@@ -195,6 +211,7 @@ export class Outgoing {
     while (this.#waiters.length > 0) {
       const waiter = this.#waiters[0] as Waiter;
       if (this.#core.sendingEnded || !this.#core.hasRoom(waiter.bytes)) return;
+      if (waiter.payload === undefined && this.#room.isFarAhead) return;
       this.#waiters.shift();
       if (waiter.payload !== undefined && !this.#takeWaiting(waiter, waiter.payload)) continue;
       waiter.taken(sender.log.end);
@@ -222,6 +239,7 @@ export class Outgoing {
     carried: ReadonlyMap<number, number>,
     error: (delivery: Delivery) => RespliceError,
   ): UndeliveredEntry[] {
+    this.#room.askAgain();
     const claimed = new Set<number>();
     const marks = this.#marks;
     this.#marks = [];
@@ -242,6 +260,7 @@ export class Outgoing {
 
   /** Sends that wait for room on a direction that has ended. */
   sendingEnded(): void {
+    this.#room.askAgain();
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(this.#endedError());

@@ -6,6 +6,8 @@ export interface Clock {
   now(): number;
   /** Runs `run` after the current turn, once for each call. */
   defer(run: () => void): void;
+  /** Runs `run` when everything that has arrived by now was handed out, once for each call. */
+  afterPoll(run: () => void): void;
   /** A timer that is not set yet. */
   timer(run: () => void): Timer;
 }

@@ -1,5 +1,6 @@
 /** ServerSupervisor: a listener, the handshakes of its connections, and the links of its sessions. */
 import type { SecureContextOptions } from "node:tls";
+import { BlockPool } from "../core/blocks.ts";
 import { newId } from "../core/handshake.ts";
 import { ServerCore } from "../core/server.ts";
 import type { ServerLink } from "../core/server-link.ts";
@@ -61,8 +62,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   readonly #clock = new SystemClock();
   readonly #core: ServerCore;
   readonly #listener: Listener;
-  readonly #windowBudget: SharedBudget;
-  readonly #logBudget: SharedBudget;
+  readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
   readonly #handshakes: Handshakes;
   readonly #links = new Map<ServerLink, { link: DurableLink; driver: Driver }>();
   readonly #open = new Set<Link>();
@@ -81,8 +81,11 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     super();
     this.#options = resolveServerOptions(options);
     const { limits, logger, timeouts } = this.#options;
-    this.#windowBudget = new SharedBudget(limits.bufferBytes);
-    this.#logBudget = new SharedBudget(limits.bufferBytes);
+    this.#memory = {
+      windowBudget: new SharedBudget(limits.bufferBytes),
+      logBudget: new SharedBudget(limits.bufferBytes),
+      blocks: new BlockPool(),
+    };
     const admission = new Admission({
       open: limits.opensPerSecond,
       resume: limits.resumesPerSecond,
@@ -90,7 +93,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     });
     this.#core = new ServerCore(
       {
-        ...coreOptions(this.#options, { windowBudget: this.#windowBudget, logBudget: this.#logBudget }),
+        ...coreOptions(this.#options, this.#memory),
         resumeForMs: this.#options.resumeForMs,
         handshakeMs: timeouts.handshakeMs,
         maxHandshakes: limits.handshakes,
@@ -306,7 +309,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
       refused: { ...this.#handshakes.refused },
       links,
       sessions: { connected, waiting: this.#core.sessions - connected },
-      bufferBytes: this.#windowBudget.takenBytes + this.#logBudget.takenBytes,
+      bufferBytes: this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes,
       taken,
       received,
     };

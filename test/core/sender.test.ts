@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { BlockPool } from "../../src/core/blocks.ts";
 import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
@@ -38,7 +39,7 @@ describe("what is written", () => {
   });
 
   test("is nothing before a connection has brought credit, not even what was taken first", () => {
-    const sender = new Sender("messages");
+    const sender = new Sender("messages", new BlockPool());
     sender.take("early", 5, false);
     const { acked, sentNow, highestSent, limit, peerReceived } = sender;
     expect([acked, sentNow, highestSent, limit, peerReceived]).toEqual([0, 0, 0, 0, 0]);
@@ -394,7 +395,7 @@ function sending(
   write: (maxBytes?: number) => ReturnType<typeof decodedData>;
   take: (bytes: number) => void;
 } {
-  const sender = new Sender(mode);
+  const sender = new Sender(mode, new BlockPool());
   const plenty = 16 * 1_048_576;
   const allowance = options.allowance ?? new Allowance(plenty, plenty, plenty, new CountingBudget());
   const flight = new Flight(new RoundTrip());

@@ -9,6 +9,7 @@ function setUp() {
   const clock: Clock = {
     now: () => time.ms,
     defer: (run) => void deferred.push(run),
+    afterPoll: (run) => void deferred.push(run),
     timer: () => ({ set: () => {}, clear: () => {} }),
   };
   const changes: StateChange[] = [];

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { BlockPool } from "../../src/core/blocks.ts";
 import { type DurableOptions, GiB, KiB, type LinkOptions, MiB, type RespliceError } from "../../src/index.ts";
 import { coreOptions, mergeOptions, resolveLinkOptions } from "../../src/link/options.ts";
 
@@ -142,7 +143,7 @@ test("undefined within a group leaves the default of the manager alone", () => {
 test("what the core is told", () => {
   const budget = { take: () => true, give: () => {} };
   const resolved = resolveLinkOptions({ manualAcceptance: { maxBatchBytes: 7 } }, "server");
-  expect(coreOptions(resolved, { windowBudget: budget, logBudget: budget })).toMatchObject({
+  expect(coreOptions(resolved, { windowBudget: budget, logBudget: budget, blocks: new BlockPool() })).toMatchObject({
     mode: "messages",
     maxBatchBytes: 7,
     keepalive: { pingAfterMs: 45_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000] },

@@ -2,6 +2,7 @@
  * Real cores connected by hand: what an end writes stands on the line until a scenario moves it, takes it off to deliver
  * it late, or cuts. Time passes only in `pass()`.
  */
+import { BlockPool } from "../../src/core/blocks.ts";
 import { ClientCore, type ClientCoreOptions, type DialRole } from "../../src/core/client.ts";
 import type { Frame } from "../../src/core/frames.ts";
 import type { LinkCore } from "../../src/core/link-core.ts";
@@ -18,6 +19,7 @@ const LINK_OPTIONS: LinkCoreOptions = {
   window: { minBytes: 4_096, maxBytes: 65_536 },
   windowBudget: new CountingBudget(),
   logBudget: new CountingBudget(),
+  blocks: new BlockPool(),
   queue: { maxMessages: 1_000, maxBytes: 1_000_000 },
   keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000] },
 };
@@ -220,6 +222,7 @@ export class Line {
     if (this.#gone[end]) return;
     const core = end === "client" ? this.#client : this.#server.core;
     const way = end === "client" ? this.#up : this.#down;
+    for (const link of end === "client" ? [this.#client] : this.#server.core.links()) link?.endTurn();
     for (let left = roomBytes; left > 0;) {
       const out = core?.transmit(this.id, left, nowMs) ?? [];
       if (out.length === 0) break;

@@ -42,6 +42,7 @@ export class SimClient extends SimProcess {
   protected override step(): void {
     this.end.run();
     this.#drainEvents();
+    this.core.endTurn();
     this.transmitAll();
     this.#drainEvents();
     this.#dial();

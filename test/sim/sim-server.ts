@@ -69,6 +69,7 @@ export class SimServer extends SimProcess {
     this.#drainEvents();
     for (const end of this.ends.values()) end.run();
     this.#drainEvents();
+    for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
   }

@@ -1,4 +1,5 @@
 /** What everything in a simulated run shares: its options, its time, its network and its record of what happened. */
+import { BlockPool } from "../../src/core/blocks.ts";
 import type { ClientCoreOptions } from "../../src/core/client.ts";
 import type { Mode } from "../../src/core/frames.ts";
 import { EventClock } from "../../src/testing/clock.ts";
@@ -84,6 +85,7 @@ export class Stage {
   readonly network: SimNetwork;
   readonly windowBudget: CountingBudget;
   readonly logBudget: CountingBudget;
+  readonly blocks: BlockPool = new BlockPool();
   /** The faults are over. */
   healed = false;
   /** What happened, for a failing seed; kept short. */
@@ -149,6 +151,7 @@ export class Stage {
       window: options.window,
       windowBudget: this.windowBudget,
       logBudget: this.logBudget,
+      blocks: this.blocks,
       queue: options.queue,
       keepalive: {
         pingAfterMs: side === "client" ? options.pingAfterMs : 3 * options.pingAfterMs,

@@ -1,0 +1,20 @@
+/**
+ * Blocks of the largest size that logs are made of, kept for whoever needs one next: to make one costs more than to fill it.
+ * One pool serves all links of a manager or supervisor.
+ */
+export const BLOCK_BYTES = 65_536;
+/** 4 MiB: what one link has under way at full speed. */
+const MOST_KEPT = 64;
+
+export class BlockPool {
+  readonly #kept: Buffer[] = [];
+
+  take(): Buffer {
+    return this.#kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  }
+
+  /** Nobody reads it any more. */
+  give(block: Buffer): void {
+    if (this.#kept.length < MOST_KEPT) this.#kept.push(block);
+  }
+}
