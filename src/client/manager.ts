@@ -12,6 +12,7 @@ import { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions, mergeOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
 import { LinkReporter } from "../link/report.ts";
+import { sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
@@ -31,6 +32,7 @@ export interface ManagerStats {
   /** What the windows and the logs have borrowed. */
   bufferBytes: number;
   taken: Traffic;
+  accepted: Traffic;
   received: Traffic;
 }
 
@@ -168,19 +170,8 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   stats(): ManagerStats {
-    const links = { created: 0, connecting: 0, connected: 0, suspect: 0, reconnecting: 0, draining: 0, closed: 0 };
-    const taken = { messages: 0, bytes: 0 };
-    const received = { messages: 0, bytes: 0 };
-    for (const link of this.#links) {
-      const stats = link.stats();
-      links[stats.state]++;
-      taken.messages += stats.taken.messages;
-      taken.bytes += stats.taken.bytes;
-      received.messages += stats.received.messages;
-      received.bytes += stats.received.bytes;
-    }
     const bufferBytes = this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes;
-    return { links, dialsInFlight: this.#gate.inFlight, bufferBytes, taken, received };
+    return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes };
   }
 
   /** Drains and closes all links; none can be opened any more. Never rejects. Called again: the same promise. */

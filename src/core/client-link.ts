@@ -186,6 +186,7 @@ export abstract class ClientLink extends LinkCore {
     const keepsWritten = this.options.whenSessionLost === "resend";
     const reason = old.sender.endKind === "moved" && old.nothingToLose ? "moved" : "session-lost";
     this.newSessionReason = reason;
+    this.keepAccepted();
     this.session = new Session(keys, this.options);
     this.#carry(old, reason, (entry) => entry.delivery === "not-sent" || keepsWritten);
     if (old.receiver.stopped || this.#stopsInNextSession) this.session.stopReading();

@@ -11,7 +11,8 @@ import { Evidence } from "./evidence.ts";
 import { type Fault, Mistakes } from "./faults.ts";
 import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "./frames.ts";
 import type { Entropy } from "./handshake.ts";
-import { type LinkCoreEvent, type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
+import { type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
+import { LinkSession } from "./link-session.ts";
 import type { Session } from "./session.ts";
 import { nextPhase } from "./states.ts";
 import { TimerTable } from "./timers.ts";
@@ -23,101 +24,22 @@ export const LINGER_MS = 5_000;
 const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "linger"] as const;
 type TimerName = (typeof TIMERS)[number];
 
-export abstract class LinkCore {
-  readonly events: LinkCoreEvent[] = [];
-  session: Session;
+export abstract class LinkCore extends LinkSession {
   /** The connection that speaks for the session. */
   adopted: Channel | undefined;
   protected evidence: Evidence | undefined;
   protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
-  protected readonly options: LinkCoreOptions;
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
-  #outcomeTold = false;
   #turnEnded = false;
   #mistakes: Mistakes | undefined;
 
   constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
-    this.options = options;
-    this.session = session;
+    super(options, session);
     this.entropy = entropy;
   }
 
-  // ── the application ─────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** The application has been told how it ended. */
-  get ended(): boolean {
-    return this.#outcomeTold;
-  }
-
-  get gone(): boolean {
-    return this.session.phase === "gone";
-  }
-
-  /** Room for a message of so many bytes, counting what was never written. */
-  hasRoom(payloadBytes: number): boolean {
-    return this.roomMessages > 0 && this.session.sender.log.encodedBytes(payloadBytes) <= this.roomBytes;
-  }
-
-  get roomMessages(): number {
-    return this.options.queue.maxMessages - this.session.sender.queuedMessages;
-  }
-
-  get roomBytes(): number {
-    return this.options.queue.maxBytes - this.session.sender.queuedBytes;
-  }
-
-  /** Nothing is taken any more. */
-  get sendingEnded(): boolean {
-    return this.#outcomeTold || this.session.sender.ended || this.session.peerStopped;
-  }
-
-  /** The peer has ended, and the consumer has been handed everything. */
-  get inputEnded(): boolean {
-    return this.session.receiver.endReached;
-  }
-
-  get maxMessageBytes(): number {
-    return this.options.maxMessageBytes;
-  }
-
-  /** The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom`. */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    this.session.sender.take(payload, payloadBytes, given);
-  }
-
-  /** The next message for the consumer. A fault of the peer's ends the link, and there is none. */
-  next(): Buffer | undefined {
-    if (this.#outcomeTold) return undefined;
-    const { receiver } = this.session;
-    const message = receiver.next();
-    if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
-    return message;
-  }
-
-  accept(position: number): void {
-    if (this.session.phase !== "live") return;
-    this.session.accept(position);
-    this.settle();
-  }
-
-  end(): void {
-    if (this.session.phase !== "live") return;
-    this.session.sender.end(this.endKind);
-    this.settle();
-  }
-
-  /** What end() tells the peer. */
-  protected get endKind(): "final" | "moved" {
-    return "final";
-  }
-
-  /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
-  stopReading(): void {
-    if (this.session.phase !== "live") return;
-    this.session.stopReading();
-    this.settle();
-  }
+  // ── endings by the application ──────────────────────────────────────────────────────────────────────────────────
 
   /** Ends both directions at both ends. `reason` is the application's code for the peer. */
   reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
@@ -240,7 +162,7 @@ export abstract class LinkCore {
     this.timers.clear("ack");
     if (this.gone) return;
     this.onDisconnected(nowMs);
-    if (!this.#outcomeTold) this.events.push({ type: "disconnected", reason, fault: problem });
+    if (!this.ended) this.events.push({ type: "disconnected", reason, fault: problem });
   }
 
   /** The session has lost its connection, and with it the credit that was given on it. */
@@ -268,7 +190,7 @@ export abstract class LinkCore {
     return (this.#mistakes ??= new Mistakes()).recurs(problem, this.session);
   }
 
-  protected fail(problem: Fault): void {
+  protected override fail(problem: Fault): void {
     if (this.session.phase === "live") {
       this.adopted?.send(encodeReset("protocol", this.session.receiver.committed, ""));
       this.tellOutcome("protocol-error", "", problem.detail);
@@ -278,8 +200,7 @@ export abstract class LinkCore {
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Looks whether both directions are through, and whether the tombstone has served. */
-  settle(): void {
+  override settle(): void {
     const { session } = this;
     if (session.settle()) this.onThrough();
     if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);
@@ -287,15 +208,6 @@ export abstract class LinkCore {
 
   protected onThrough(): void {
     this.tellOutcome("closed", "", "");
-  }
-
-  /** Once: later events do not change what the application was told. */
-  protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {
-    if (this.#outcomeTold) return;
-    this.#outcomeTold = true;
-    const undelivered = this.session.sender.undelivered();
-    this.session.release();
-    this.events.push({ type: "ended", outcome, peerCode, undelivered, detail });
   }
 
   protected becomeGone(reason: string, flush: boolean): void {

@@ -3,7 +3,7 @@ import type { LinkCore } from "../core/link-core.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";
-import type { LinkStats } from "./types.ts";
+import type { LinkState, LinkStats, Traffic } from "./types.ts";
 import type { UndeliveredBook } from "./undelivered.ts";
 
 export function linkStats(
@@ -21,6 +21,7 @@ export function linkStats(
     reconnects: life.reconnects,
     recoveryMs: life.recoveryMs,
     taken: { messages: outgoing.takenMessages, bytes: outgoing.takenBytes },
+    accepted: core.accepted(),
     received: { messages: incoming.messages, bytes: incoming.bytes },
     undelivered: { ...book.counts },
     queue: { messages: sender.queuedMessages, bytes: sender.queuedBytes },
@@ -28,4 +29,28 @@ export function linkStats(
     windowBytes: receiver.windowBytes,
     unacceptedBytes: receiver.unacceptedBytes,
   };
+}
+
+/** Of all links of a manager or supervisor. */
+export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
+  links: Record<LinkState, number>;
+  taken: Traffic;
+  accepted: Traffic;
+  received: Traffic;
+} {
+  const byState = { created: 0, connecting: 0, connected: 0, suspect: 0, reconnecting: 0, draining: 0, closed: 0 };
+  const sums = {
+    taken: { messages: 0, bytes: 0 },
+    accepted: { messages: 0, bytes: 0 },
+    received: { messages: 0, bytes: 0 },
+  };
+  for (const link of links) {
+    const stats = link.stats();
+    byState[stats.state]++;
+    for (const name of ["taken", "accepted", "received"] as const) {
+      sums[name].messages += stats[name].messages;
+      sums[name].bytes += stats[name].bytes;
+    }
+  }
+  return { links: byState, ...sums };
 }

@@ -143,7 +143,10 @@ export type CloseReport = { left: number; undelivered: Array<UndeliveredMessage 
 
 export type Health = { status: "healthy" | "degraded" | "down"; reasons: string[] };
 export type Traffic = { messages: number; bytes: number };
-/** Counters are since the start. `unacceptedBytes`: by our consumer. `recoveryMs`: the last one. `queue`: never written. */
+/**
+ * Counters are since the start. `accepted`: by the peer's consumer; of a byte stream only the bytes. `unacceptedBytes`: by our
+ * consumer. `recoveryMs`: the last one. `queue`: never written.
+ */
 export interface LinkStats {
   state: LinkState;
   stateForMs: number;
@@ -153,6 +156,7 @@ export interface LinkStats {
   /** From the loss of the connection to the next one in use. */
   recoveryMs: number | undefined;
   taken: Traffic;
+  accepted: Traffic;
   received: Traffic;
   undelivered: Record<Undelivered["reason"], number>;
   queue: Traffic;

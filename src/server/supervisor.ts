@@ -16,6 +16,7 @@ import { CheckedEmitter } from "../link/emitter.ts";
 import { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions } from "../link/options.ts";
 import { LinkReporter } from "../link/report.ts";
+import { sumStats } from "../link/stats.ts";
 import type {
   CloseOptions,
   CloseReport,
@@ -51,6 +52,7 @@ export interface SupervisorStats {
   /** What the windows and the logs have borrowed. */
   bufferBytes: number;
   taken: Traffic;
+  accepted: Traffic;
   received: Traffic;
 }
 
@@ -290,28 +292,15 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   stats(): SupervisorStats {
-    const links = { created: 0, connecting: 0, connected: 0, suspect: 0, reconnecting: 0, draining: 0, closed: 0 };
-    const taken = { messages: 0, bytes: 0 };
-    const received = { messages: 0, bytes: 0 };
     let connected = 0;
-    for (const [core, { link }] of this.#links) {
-      const stats = link.stats();
-      links[stats.state]++;
-      if (core.adopted !== undefined) connected++;
-      taken.messages += stats.taken.messages;
-      taken.bytes += stats.taken.bytes;
-      received.messages += stats.received.messages;
-      received.bytes += stats.received.bytes;
-    }
+    for (const core of this.#links.keys()) if (core.adopted !== undefined) connected++;
     return {
       state: this.#state,
+      ...sumStats(Array.from(this.#links.values(), ({ link }) => link)),
       connections: { open: this.#listener.connections, handshaking: this.#core.handshakes },
       refused: { ...this.#handshakes.refused },
-      links,
       sessions: { connected, waiting: this.#core.sessions - connected },
       bufferBytes: this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes,
-      taken,
-      received,
     };
   }
 

@@ -65,6 +65,7 @@ describe("what it is", () => {
       reconnects: 0,
       recoveryMs: undefined,
       taken: { messages: 1, bytes: 4 },
+      accepted: { messages: 1, bytes: 4 },
       received: { messages: 0, bytes: 0 },
       undelivered: { "session-lost": 0, "too-large": 0 },
       queue: { messages: 0, bytes: 0 },
@@ -82,6 +83,7 @@ describe("what it is", () => {
     client.trySend("unread");
     await eventually(() => expect(server.stats().unacceptedBytes).toBe(10));
     expect(client.stats().logBytes).toBe(10);
+    expect(client.stats().accepted).toEqual({ messages: 1, bytes: 4 });
   });
 });
 

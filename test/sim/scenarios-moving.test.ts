@@ -51,6 +51,7 @@ test("the client ends first, the server when its application has, and nothing is
   client.connect(next);
   expect(client.connections).toEqual(["new: opened", "new: moved"]);
   say(client.core, "two");
+  expect(client.core.accepted()).toEqual({ messages: 1, bytes: 3 });
   expect(outcomeOf(client.events)).toBeUndefined();
 });
 

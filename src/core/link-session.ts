@@ -1,0 +1,120 @@
+/** What a link's application does with its session, whichever connection carries it. */
+import type { Fault } from "./faults.ts";
+import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
+import type { Session } from "./session.ts";
+
+export abstract class LinkSession {
+  readonly events: LinkCoreEvent[] = [];
+  session: Session;
+  protected readonly options: LinkCoreOptions;
+  #outcomeTold = false;
+  /** Accepted by the peer in the sessions before. */
+  #acceptedBefore: { messages: number; bytes: number } | undefined;
+
+  constructor(options: LinkCoreOptions, session: Session) {
+    this.options = options;
+    this.session = session;
+  }
+
+  /** The application has been told how it ended. */
+  get ended(): boolean {
+    return this.#outcomeTold;
+  }
+
+  get gone(): boolean {
+    return this.session.phase === "gone";
+  }
+
+  /** Room for a message of so many bytes, counting what was never written. */
+  hasRoom(payloadBytes: number): boolean {
+    return this.roomMessages > 0 && this.session.sender.log.encodedBytes(payloadBytes) <= this.roomBytes;
+  }
+
+  get roomMessages(): number {
+    return this.options.queue.maxMessages - this.session.sender.queuedMessages;
+  }
+
+  get roomBytes(): number {
+    return this.options.queue.maxBytes - this.session.sender.queuedBytes;
+  }
+
+  /** Nothing is taken any more. */
+  get sendingEnded(): boolean {
+    return this.#outcomeTold || this.session.sender.ended || this.session.peerStopped;
+  }
+
+  /** The peer has ended, and the consumer has been handed everything. */
+  get inputEnded(): boolean {
+    return this.session.receiver.endReached;
+  }
+
+  get maxMessageBytes(): number {
+    return this.options.maxMessageBytes;
+  }
+
+  /** The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom`. */
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    this.session.sender.take(payload, payloadBytes, given);
+  }
+
+  /** The next message for the consumer. A fault of the peer's ends the link, and there is none. */
+  next(): Buffer | undefined {
+    if (this.#outcomeTold) return undefined;
+    const { receiver } = this.session;
+    const message = receiver.next();
+    if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
+    return message;
+  }
+
+  accept(position: number): void {
+    if (this.session.phase !== "live") return;
+    this.session.accept(position);
+    this.settle();
+  }
+
+  end(): void {
+    if (this.session.phase !== "live") return;
+    this.session.sender.end(this.endKind);
+    this.settle();
+  }
+
+  /** What end() tells the peer. */
+  protected get endKind(): "final" | "moved" {
+    return "final";
+  }
+
+  /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
+  stopReading(): void {
+    if (this.session.phase !== "live") return;
+    this.session.stopReading();
+    this.settle();
+  }
+
+  /** What the peer has accepted, over all sessions: payloads. A byte stream has no messages. */
+  accepted(): { messages: number; bytes: number } {
+    const { messages = 0, bytes = 0 } = this.#acceptedBefore ?? {};
+    const { log } = this.session.sender;
+    const released = log.releasedMessages();
+    return { messages: messages + released, bytes: bytes + log.start - released * log.encodedBytes(0) };
+  }
+
+  /** The session is about to be replaced. */
+  protected keepAccepted(): void {
+    this.#acceptedBefore = this.accepted();
+  }
+
+  /** Looks whether both directions are through, and whether the tombstone has served. */
+  abstract settle(): void;
+
+  /** The peer has made a mistake that no new connection will mend. */
+  protected abstract fail(problem: Fault): void;
+
+  /** Once: later events do not change what the application was told. */
+  protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {
+    if (this.#outcomeTold) return;
+    this.#outcomeTold = true;
+    const undelivered = this.session.sender.undelivered();
+    this.session.release();
+    this.events.push({ type: "ended", outcome, peerCode, undelivered, detail });
+  }
+}
