@@ -4,7 +4,7 @@
  *
  * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
  * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too. At the end of the turn,
- * while `session.ackOwed` is "turn": `endTurn()`, and what that lets `transmit()` answer.
+ * if it `awaitsEndOfTurn`: `endTurn()`, and what that lets `transmit()` answer.
  */
 import type { Channel } from "./channel.ts";
 import { Evidence } from "./evidence.ts";
@@ -73,6 +73,7 @@ export abstract class LinkCore extends LinkSession {
   /** The channel speaks for the session from now on. The session's own adoption has been done. */
   protected adopt(channel: Channel, nowMs: number): void {
     this.adopted = channel;
+    this.#turnEnded = false;
     this.timers.clear("expiry");
     // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
     if (this.session.phase === "reset") channel.send(this.resetFrame);
@@ -283,7 +284,12 @@ export abstract class LinkCore extends LinkSession {
 
   /** Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. */
   endTurn(): void {
-    this.#turnEnded = this.session.ackOwed === "turn";
+    this.#turnEnded = this.awaitsEndOfTurn;
+  }
+
+  /** `endTurn()` will let something be written. */
+  get awaitsEndOfTurn(): boolean {
+    return this.session.ackOwed === "turn" && !this.#turnEnded && this.adopted !== undefined;
   }
 
   /** What the connection in use should write now, at most about `roomBytes`. */

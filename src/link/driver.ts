@@ -123,7 +123,7 @@ export class Driver {
       this.#drainEvents();
     } while (this.#again);
     this.#running = false;
-    if (this.core.session.ackOwed === "turn" && !this.#turnEnds) {
+    if (this.core.awaitsEndOfTurn && !this.#turnEnds) {
       this.#turnEnds = true;
       this.clock.afterPoll(this.#endTurn);
     }
