@@ -66,6 +66,14 @@ export abstract class LinkSession {
     return message;
   }
 
+  /** Hands out everything that is here, until `hand` answers false. */
+  handOut(hand: (message: Buffer) => boolean): void {
+    if (this.#outcomeTold) return;
+    const { receiver } = this.session;
+    receiver.handOut(hand);
+    if (receiver.problem !== undefined && !this.#outcomeTold) this.fail(receiver.problem);
+  }
+
   accept(position: number): void {
     if (this.session.phase !== "live") return;
     this.session.accept(position);

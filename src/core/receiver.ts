@@ -160,14 +160,39 @@ export class Receiver {
     const at = this.#headAt;
     if (this.mode === "bytes") return this.#nextBytes(chunk, at);
     const from = at + PREFIX_BYTES;
-    if (from > chunk.length) return this.#nextAcross();
-    const length = chunk.readUInt32BE(at);
-    const end = from + length;
-    if (end > chunk.length || length > this.#maxMessageBytes) return this.#nextAcross();
-    this.handed += PREFIX_BYTES + length;
+    const end = from <= chunk.length ? from + chunk.readUInt32BE(at) : Infinity;
+    if (end > chunk.length || end - from > this.#maxMessageBytes) return this.#nextAcross();
+    this.handed += end - at;
     if (end < chunk.length) this.#headAt = end;
     else this.#drop(end - at);
     return chunk.subarray(from, end);
+  }
+
+  /** Hands out what is here, one message after the other, until `hand` answers false. The same as `next()`, in one go. */
+  handOut(hand: (message: Buffer) => boolean): void {
+    for (let message = this.next(); message !== undefined; message = this.next()) {
+      if (!hand(message)) return;
+      if (this.mode === "messages" && !this.#handOutOfChunk(hand)) return;
+    }
+  }
+
+  /** Those that lie whole in the first chunk, but for its last: what comes after that is `next()`'s. */
+  #handOutOfChunk(hand: (message: Buffer) => boolean): boolean {
+    const chunk = this.#chunks[this.#head];
+    if (chunk === undefined) return true;
+    const most = this.#maxMessageBytes;
+    for (let at = this.#headAt; at + PREFIX_BYTES <= chunk.length;) {
+      const from = at + PREFIX_BYTES;
+      const end = from + chunk.readUInt32BE(at);
+      if (end >= chunk.length || end - from > most) break;
+      this.handed += end - at;
+      this.#headAt = end;
+      at = end;
+      if (!hand(chunk.subarray(from, end))) return false;
+      // Whoever is handed a message may end the link.
+      if (this.stopped) return false;
+    }
+    return true;
   }
 
   #nextBytes(chunk: Buffer, at: number): Buffer {

@@ -1,5 +1,6 @@
 /** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
 import type { LinkCore } from "../core/link-core.ts";
+import type { Session } from "../core/session.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import type { Message, WaitOptions } from "./types.ts";
 
@@ -31,6 +32,9 @@ export class Incoming {
   /** The handler's promise is pending. */
   #handling = false;
   #over = false;
+  /** Where a loop has come back for more, and in which session. */
+  #cameBackIn: Session | undefined;
+  #cameBackAt = 0;
   messages = 0;
   bytes = 0;
 
@@ -83,6 +87,24 @@ export class Incoming {
     this.#core.accept(receiver.handed);
     // Nothing is accepted any more once the link has ended.
     if (receiver.accepted > before) this.#hooks.changed();
+  }
+
+  /** At the latest when the turn is over: a loop that has messages to go on with comes back many times in one. */
+  #acceptSoon(): void {
+    const { session } = this.#core;
+    const { handed } = session.receiver;
+    if (handed === 0 || this.#manual) return;
+    if (this.#cameBackIn === undefined) this.#hooks.changed();
+    this.#cameBackIn = session;
+    this.#cameBackAt = handed;
+  }
+
+  /** Takes note of what a loop has come back from. */
+  settle(): void {
+    const session = this.#cameBackIn;
+    this.#cameBackIn = undefined;
+    // A position of a session that was replaced means nothing in the new one.
+    if (session !== undefined && session === this.#core.session) this.#core.accept(this.#cameBackAt);
   }
 
   /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
@@ -144,26 +166,35 @@ export class Incoming {
       this.#waiter = undefined;
     };
     const done = { done: true, value: undefined } as const;
+    const answer = (value: Message | undefined): IteratorResult<Message, undefined> => {
+      if (value !== undefined) return { done: false, value };
+      leave();
+      return done;
+    };
+    const fail = (error: unknown): never => {
+      leave();
+      throw error;
+    };
     const iterator: AsyncIterableIterator<Message> = {
-      next: async () => {
-        if (over) return done;
+      // Not an async function: a promise for each message is what a loop costs, and one is enough.
+      next: () => {
+        if (over) return Promise.resolve(done);
         if (this.#waiter !== undefined) {
-          throw new RespliceError("CONSUMER_BUSY", "the last next() has not been answered yet");
+          const busy = new RespliceError("CONSUMER_BUSY", "the last next() has not been answered yet");
+          return Promise.reject(busy);
         }
-        this.#accept();
+        this.#acceptSoon();
         try {
-          const value = await this.#next();
-          if (value !== undefined) return { done: false, value };
+          const value = this.#next();
+          return value instanceof Promise ? value.then(answer, fail) : Promise.resolve(answer(value));
         } catch (error) {
           leave();
-          throw error;
+          return Promise.reject(error as RespliceError);
         }
-        leave();
-        return done;
       },
-      return: async () => {
+      return: () => {
         leave();
-        return done;
+        return Promise.resolve(done);
       },
       [Symbol.asyncIterator]: () => iterator,
     };
@@ -185,6 +216,7 @@ export class Incoming {
 
   /** Hands out what there is, to whom waits for it. */
   progress(): void {
+    this.settle();
     if (this.#handler !== undefined) {
       if (!this.#handling) this.#runHandler(this.#handler);
       return;
@@ -203,20 +235,25 @@ export class Incoming {
     const { session } = this.#core;
     const { receiver } = session;
     let accepted = receiver.handed;
+    let pending: PromiseLike<void> | undefined;
     try {
-      for (let message = this.#take(); message !== undefined; message = this.#take()) {
-        const result = handler(message);
+      this.#core.handOut((message) => {
+        this.messages++;
+        this.bytes += message.length;
+        const result = handler(message as Message);
         if (result !== undefined && isThenable(result)) {
-          this.#await(handler, result, accepted);
-          return;
+          pending = result;
+          return false;
         }
         accepted = receiver.handed;
-      }
+        return true;
+      });
     } catch (error) {
       this.#fail(error, this.#core.session === session ? accepted : 0);
       return;
     }
-    this.#accept();
+    if (pending === undefined) this.#accept();
+    else this.#await(handler, pending, accepted);
   }
 
   #await(handler: Handler, result: PromiseLike<void>, before: number): void {

@@ -215,6 +215,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   close(options: CloseOptions = {}): Promise<LinkReport> {
     checkCloseOptions(options);
     const isFirst = !this.#drain.isClosing;
+    this.#incoming.settle();
     this.#drain.close(options, this.#incoming.hasConsumer);
     if (!isFirst || this.state === "closed") return this.closed;
     this.#life.to("drain", { reason: "close() was called" });
@@ -238,6 +239,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   abort(code = ""): void {
     if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
+    this.#incoming.settle();
     this.#core.reset("aborted", code, "aborted", this.#driver.clock.now());
     this.#driver.run();
   }
