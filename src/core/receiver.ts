@@ -45,6 +45,7 @@ export class Receiver {
   /** Up to here the application has accepted ahead of what was handed out: it is skipped as it arrives. */
   #skipTo = 0;
   #ackNowAt = -1;
+  #peerIsBlocked = false;
 
   constructor(mode: Mode, maxMessageBytes: number, allowance: Allowance) {
     this.mode = mode;
@@ -76,9 +77,9 @@ export class Receiver {
     return this.handed === this.endPosition && this.received > this.endPosition;
   }
 
-  /** All the credit that was given is used, and our consumer has not accepted all of it. */
+  /** The peer can send no more until our consumer accepts: its credit is used up, or all that it can keep is unaccepted. */
   get isFull(): boolean {
-    return !this.stopped && this.received >= this.grant && this.unacceptedBytes > 0;
+    return !this.stopped && (this.received >= this.grant || this.#peerIsBlocked) && this.unacceptedBytes > 0;
   }
 
   get windowBytes(): number {
@@ -115,7 +116,8 @@ export class Receiver {
       this.received = next + 1;
       this.#acceptEnd();
     }
-    if ((flags & DATA_BLOCKED) !== 0) this.#widen();
+    this.#peerIsBlocked = (flags & DATA_BLOCKED) !== 0;
+    if (this.#peerIsBlocked) this.#widen();
     return undefined;
   }
 

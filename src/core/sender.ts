@@ -50,6 +50,8 @@ export class Sender {
   #takenMessages = 0;
   #writtenMessages = 0;
   #ackNowAt = -1;
+  /** Up to here the log can keep what is written. */
+  #keepTo = 0;
 
   constructor(mode: Mode, pool: BlockPool) {
     this.log = new Log(mode, pool);
@@ -140,7 +142,8 @@ export class Sender {
   #writableTo(allowance: Allowance, flight: Flight): number {
     const to = Math.min(this.durable, this.endAt, this.limit, this.peerReceived + flight.limitBytes);
     while (this.log.start + allowance.size < to && allowance.grow());
-    return Math.min(to, this.log.start + allowance.size);
+    this.#keepTo = this.log.start + allowance.size;
+    return Math.min(to, this.#keepTo);
   }
 
   /** Appends DATA frames of at most `maxBytes` payload to `out`; answers how many payload bytes those are. */
@@ -162,7 +165,8 @@ export class Sender {
     let flags = 0;
     if (to === this.endAt) flags |= this.#endFlag();
     if (this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to) flags |= DATA_ACK_NOW;
-    if (to === this.limit && to < Math.min(this.durable, this.endAt)) flags |= DATA_BLOCKED;
+    const isBlocked = to === this.limit || to === this.#keepTo;
+    if (isBlocked && to < Math.min(this.durable, this.endAt)) flags |= DATA_BLOCKED;
     out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));
     while (this.sentNow < to) {
       const piece = this.log.read(this.sentNow, to - this.sentNow);

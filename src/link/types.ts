@@ -109,7 +109,7 @@ export interface LinkEvents {
   state: [change: StateChange];
   /** Messages this link will not deliver. Without a listener those of a lost session or connection wait for close(). */
   undelivered: [event: Undelivered];
-  /** The consumer has accepted nothing for 10 s while the window was full. Once a stall. */
+  /** The consumer has accepted nothing for 10 s while the peer could send no more until it does. Once a stall. */
   stalled: [event: { unacceptedBytes: number }];
   /** The peer has ended and all before was handed out. For `allowHalfOpen`. */ end: [];
   /** Terminal, and only that; `closed` has it too. Unlike Node's, it is silent when nobody listens. */

@@ -492,6 +492,14 @@ describe("the window", () => {
     expect(receiver.isFull).toBe(false);
   });
 
+  test("is as good as full when the peer can keep no more until our consumer accepts", () => {
+    const { receiver } = receiving("bytes", 100);
+    receiver.onData(0, Buffer.alloc(50), DATA_BLOCKED);
+    expect(receiver.isFull).toBe(true);
+    receiver.onData(50, Buffer.alloc(10), 0);
+    expect(receiver.isFull).toBe(false);
+  });
+
   test("falls on a cut to what is held, or to the floor, and gives back the rest", () => {
     const { receiver, window, budget } = receiving("bytes", 100, 800);
     window.grow();

@@ -80,6 +80,13 @@ describe("credit", () => {
     expect(write()).toHaveLength(1);
   });
 
+  test("is not all that can be in the way: a log that can keep no more says the same", () => {
+    const allowance = new Allowance(250, 250, 250, new CountingBudget());
+    const { write, take } = sending("bytes", { allowance });
+    take(1_000);
+    expect(write().map(({ offset, bytes, flags }) => [offset, bytes.length, flags])).toEqual([[0, 250, DATA_BLOCKED]]);
+  });
+
   test("that is just enough asks for nothing", () => {
     const { write, take } = sending("bytes", { limit: 250 });
     take(250);
