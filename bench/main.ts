@@ -9,13 +9,30 @@ import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { topLists } from "./profile.ts";
 import { toRows, toTable } from "./report.ts";
 import { type Results, runRounds } from "./rounds.ts";
-import type { RowName } from "./rows.ts";
 import type { Scenario } from "./scenario.ts";
+import { goodput } from "./goodput.ts";
+import { idle } from "./idle.ts";
+import { many } from "./many.ts";
+import { mass } from "./mass.ts";
+import { memory } from "./memory.ts";
+import { piped } from "./piped.ts";
+import { recovery } from "./recovery.ts";
+import { roundTrip } from "./round-trip.ts";
 import { throughput } from "./throughput.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
-const SCENARIOS: readonly Scenario[] = [...throughput];
+const SCENARIOS: readonly Scenario[] = [
+  ...throughput,
+  piped,
+  ...roundTrip,
+  idle,
+  many,
+  ...mass,
+  recovery,
+  goodput,
+  memory,
+];
 
 for (const [signal, code] of [
   ["SIGINT", 130],
@@ -38,8 +55,7 @@ try {
 }
 
 async function run(options: Options): Promise<number> {
-  const selects = (name: RowName): boolean => name.includes(options.only);
-  const scenarios = SCENARIOS.filter(({ rows }) => rows.some(selects));
+  const scenarios = SCENARIOS.filter(({ rows }) => rows.some(options.wants));
   if (scenarios.length === 0) throw new OptionError(`--only: no row's name contains "${options.only}"`);
   const about = { ...machine(), seconds: options.seconds, rounds: options.rounds };
   console.log(
@@ -52,7 +68,7 @@ async function run(options: Options): Promise<number> {
   }
   const results = await runRounds(scenarios, options.rounds, options, { profile: false, onProgress: progress });
   progress("");
-  const rows = toRows(results, selects);
+  const rows = toRows(results, options.wants);
   console.log(toTable(rows));
   const failed = printFailures(results);
   if (options.json) console.log(JSON.stringify({ ...about, rows }));

@@ -16,6 +16,7 @@ export const HELP = `npm run bench -- [options]
 export class OptionError extends Error {}
 
 export interface Options extends Settings {
+  /** Of `wants`, for messages. */
   only: string;
   rounds: number;
   json: boolean;
@@ -28,6 +29,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
   if (values.help) return "help";
   return {
     only: values.only,
+    wants: (row) => row.includes(values.only),
     rounds: positive("--rounds", values.rounds, Number.isInteger),
     seconds: positive("--seconds", values.seconds),
     memorySeconds: positive("--memory-seconds", values["memory-seconds"]),

@@ -95,7 +95,7 @@ function inWords(goal: Goal): string {
 }
 
 /** With three digits that count, or all that are before the point. */
-export function short(value: number): string {
+function short(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
   if (size >= 1e4) return `${(value / 1e3).toFixed(0)} k`;

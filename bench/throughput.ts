@@ -3,10 +3,11 @@ import type { Crew, Worker } from "./crew.ts";
 import type { RowName } from "./rows.ts";
 import type { Scenario } from "./scenario.ts";
 import { sleep } from "./statistics.ts";
-import type { Sample, ThroughputCommands, Traffic } from "./throughput-worker.ts";
+import type { ThroughputCommands, Traffic } from "./throughput-worker.ts";
+import type { Sample } from "./worker.ts";
 
 /** Before it is measured, so that the code is compiled and the windows have grown. */
-const WARM_UP_MS = 500;
+export const WARM_UP_MS = 500;
 
 type RateName = { [K in RowName]: `${K}, CPU` extends RowName ? K : never }[RowName];
 
