@@ -48,9 +48,9 @@ function profileArguments(name: string): string[] {
 
 const running = new Set<ChildProcess>();
 
-/** For a parent that is told to end: its children have nothing to finish. */
+/** For a parent that is told to end. A child that has children of its own hears the signal and takes them along. */
 export function killAll(): void {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) child.kill("SIGTERM");
 }
 
 export class Worker<C extends Commands> {

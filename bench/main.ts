@@ -8,13 +8,14 @@ import { machine } from "./machine.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { topLists } from "./profile.ts";
 import { toRows, toTable } from "./report.ts";
-import { type Results, runRounds } from "./rounds.ts";
+import { runRounds } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
 import { goodput } from "./goodput.ts";
 import { idle } from "./idle.ts";
 import { many } from "./many.ts";
 import { mass } from "./mass.ts";
 import { memory } from "./memory.ts";
+import { measurePeers, toPeerTable } from "./peers.ts";
 import { piped } from "./piped.ts";
 import { recovery } from "./recovery.ts";
 import { roundTrip } from "./round-trip.ts";
@@ -22,6 +23,7 @@ import { throughput } from "./throughput.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
+const ONLY_PEERS = "peers";
 const SCENARIOS: readonly Scenario[] = [
   ...throughput,
   piped,
@@ -56,7 +58,8 @@ try {
 
 async function run(options: Options): Promise<number> {
   const scenarios = SCENARIOS.filter(({ rows }) => rows.some(options.wants));
-  if (scenarios.length === 0) throw new OptionError(`--only: no row's name contains "${options.only}"`);
+  if (scenarios.length === 0 && !(options.peers && options.only === ONLY_PEERS))
+    throw new OptionError(`--only: no row's name contains "${options.only}"`);
   const about = { ...machine(), seconds: options.seconds, rounds: options.rounds };
   console.log(
     `${about.node} on ${about.cores} cores of ${about.cpu}, ${about.system}, load ${about.load.toFixed(2)}\n`,
@@ -69,10 +72,11 @@ async function run(options: Options): Promise<number> {
   const results = await runRounds(scenarios, options.rounds, options, { profile: false, onProgress: progress });
   progress("");
   const rows = toRows(results, options.wants);
-  console.log(toTable(rows));
-  const failed = printFailures(results);
-  if (options.json) console.log(JSON.stringify({ ...about, rows }));
-  return failed ? EXIT_FAILED : 0;
+  if (rows.length > 0) console.log(toTable(rows));
+  printFailures(results.failures);
+  const peers = options.peers ? await peersOf(options) : undefined;
+  if (options.json) console.log(JSON.stringify({ ...about, rows, peers: peers?.rows }));
+  return results.failures.size > 0 || (peers?.failures.size ?? 0) > 0 ? EXIT_FAILED : 0;
 }
 
 /** One round of the rows chosen. A process that is profiled is slower: there is no table. */
@@ -83,12 +87,19 @@ async function profile(scenarios: readonly Scenario[], options: Options): Promis
   progress("");
   console.log(topLists(folder));
   console.log(`The profiles, for a browser's developer tools: ${folder}`);
-  printFailures(results);
+  printFailures(results.failures);
 }
 
-function printFailures({ failures }: Results): boolean {
-  for (const [{ name }, reason] of failures) console.error(`${name}: no result: ${reason}`);
-  return failures.size > 0;
+async function peersOf(options: Options): ReturnType<typeof measurePeers> {
+  const peers = await measurePeers(options, progress);
+  progress("");
+  console.log(`\n${toPeerTable(peers.rows)}`);
+  printFailures(peers.failures);
+  return peers;
+}
+
+function printFailures(failures: ReadonlyMap<string, string>): void {
+  for (const [name, reason] of failures) console.error(`${name}: no result: ${reason}`);
 }
 
 function progress(line: string): void {

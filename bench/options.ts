@@ -9,6 +9,8 @@ export const HELP = `npm run bench -- [options]
   --rounds N            how often each row is measured, default 5
   --seconds N           how long a measurement at full speed takes, default 1
   --memory-seconds N    how long memory is watched under load, default 20
+  --peers               beside it what users would pick instead: installs packages and a NATS server the first time.
+                        With --only peers, nothing else
   --json                one object as the last line of stdout
   --profile             one round, and the functions that took the most time in each process
   --help                this`;
@@ -21,6 +23,7 @@ export interface Options extends Settings {
   rounds: number;
   json: boolean;
   profile: boolean;
+  peers: boolean;
 }
 
 /** Throws OptionError. */
@@ -35,6 +38,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
     memorySeconds: positive("--memory-seconds", values["memory-seconds"]),
     json: values.json,
     profile: values.profile,
+    peers: values.peers,
   };
 }
 
@@ -49,6 +53,7 @@ function parse(args: readonly string[]) {
         "memory-seconds": { type: "string", default: "20" },
         json: { type: "boolean", default: false },
         profile: { type: "boolean", default: false },
+        peers: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     }).values;

@@ -62,16 +62,18 @@ function isMet({ ours, reference, ratio }: Omit<Row, "met">, goal: Goal): boolea
 const HEAD = ["", "resplice", "min to max", "raw", "min to max", "ratio", "min to max", "goal", ""];
 
 export function toTable(rows: readonly Row[]): string {
-  const lines = [HEAD, ...rows.map(cells)];
-  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => (line[column] as string).length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return toColumns([HEAD, ...rows.map(cells)]);
+}
+
+/** The first and the last to the left, figures to the right. */
+export function toColumns(lines: readonly string[][]): string {
+  const columns = lines[0]?.length ?? 0;
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
+  );
+  const align = (cell: string, column: number): string =>
+    column === 0 || column === columns - 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return lines.map((line) => line.map(align).join("  ").trimEnd()).join("\n");
 }
 
 function cells(row: Row): string[] {
@@ -95,7 +97,7 @@ function inWords(goal: Goal): string {
 }
 
 /** With three digits that count, or all that are before the point. */
-function short(value: number): string {
+export function short(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
   if (size >= 1e4) return `${(value / 1e3).toFixed(0)} k`;

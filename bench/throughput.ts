@@ -35,13 +35,13 @@ function atFullSpeed(
     async measure(side, crew, { seconds }) {
       const traffic: Traffic = { side, send: "copy", receive: "handler", bothWays: false, ...given };
       if (side === "reference") traffic.send = referenceSend;
-      const { rate, cpuNs } = await run(crew, traffic, seconds);
+      const { rate, cpuNs } = await converse(crew, traffic, seconds);
       return { [name]: rate, [`${name}, CPU`]: cpuNs };
     },
   };
 }
 
-async function run(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
+export async function converse(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
   const receiver = crew.start<ThroughputCommands>("throughput-worker.ts", "receiver", traffic);
   const sender = crew.start<ThroughputCommands>("throughput-worker.ts", "sender", traffic);
   await sender.call("connect", await receiver.call("listen"));
