@@ -94,7 +94,7 @@ export class Worker<C extends Commands> {
     ...[argument]: Parameters<C[K]>
   ): Promise<Awaited<ReturnType<C[K]>>> {
     const id = ++this.#ids;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<Awaited<ReturnType<C[K]>>>((resolve, reject) => {
       if (!this.#child.connected) {
         reject(new Error(`${this.#role} has ended`));
         return;
@@ -115,6 +115,9 @@ export class Worker<C extends Commands> {
       });
       this.#child.send({ id, command, argument } satisfies Call);
     });
+    // Who called may be busy with another process when this one fails: it finds out when it comes to wait.
+    answer.catch(() => {});
+    return answer;
   }
 
   async stop(): Promise<void> {

@@ -75,8 +75,9 @@ async function run(options: Options): Promise<number> {
   if (rows.length > 0) console.log(toTable(rows));
   printFailures(results.failures);
   const peers = options.peers ? await peersOf(options) : undefined;
-  if (options.json) console.log(JSON.stringify({ ...about, rows, peers: peers?.rows }));
-  return results.failures.size > 0 || (peers?.failures.size ?? 0) > 0 ? EXIT_FAILED : 0;
+  const failures = [...results.failures, ...(peers?.failures ?? [])].map(([name, reason]) => ({ name, reason }));
+  if (options.json) console.log(JSON.stringify({ ...about, rows, peers: peers?.rows, failures }));
+  return failures.length > 0 ? EXIT_FAILED : 0;
 }
 
 /** One round of the rows chosen. A process that is profiled is slower: there is no table. */

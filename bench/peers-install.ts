@@ -8,6 +8,11 @@ import { fileURLToPath } from "node:url";
 export const NATS_SERVER_VERSION = "2.15.2";
 
 const FOLDER = fileURLToPath(new URL("peers/", import.meta.url));
+const NATS_FOLDER = join(
+  process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+  "resplice",
+  `nats-server-${NATS_SERVER_VERSION}`,
+);
 const INSTALL_MS = 300_000;
 
 /** From the lock file. Their install scripts are not run: the one that has a binary brings it along. */
@@ -24,18 +29,18 @@ export function installedVersion(name: string): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-/** Where the binary is. Built with Go the first time. */
-export function natsServer(onProgress: (line: string) => void): string {
-  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const folder = join(cache, "resplice", `nats-server-${NATS_SERVER_VERSION}`);
-  const binary = join(folder, "nats-server");
-  if (existsSync(binary)) return binary;
+/** Built with Go the first time. */
+export function installNatsServer(onProgress: (line: string) => void): void {
+  if (existsSync(natsServer())) return;
   onProgress(`go install nats-server ${NATS_SERVER_VERSION}`);
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(NATS_FOLDER, { recursive: true });
   const PATH = [process.env["PATH"], "/usr/local/go/bin"].join(delimiter);
   const from = `github.com/nats-io/nats-server/v2@v${NATS_SERVER_VERSION}`;
-  run("go", ["install", from], { ...process.env, PATH, GOBIN: folder });
-  return binary;
+  run("go", ["install", from], { ...process.env, PATH, GOBIN: NATS_FOLDER });
+}
+
+export function natsServer(): string {
+  return join(NATS_FOLDER, "nats-server");
 }
 
 function run(command: string, args: string[], env: NodeJS.ProcessEnv): void {

@@ -1,7 +1,6 @@
 /** `--peers`: what users would pick instead, in the same rounds as a raw socket and a link. */
-import type { Crew } from "./crew.ts";
-import { withCrew } from "./crew.ts";
-import { installedVersion, installPeers, NATS_SERVER_VERSION, natsServer } from "./peers-install.ts";
+import { type Crew, withCrew } from "./crew.ts";
+import { installedVersion, installNatsServer, installPeers, NATS_SERVER_VERSION, natsServer } from "./peers-install.ts";
 import type { BrokerCommands } from "./peers/broker-worker.ts";
 import type { PeerCommands, PeerName } from "./peers/worker.ts";
 import { short, toColumns } from "./report.ts";
@@ -70,16 +69,14 @@ export async function measurePeers(
   { rounds, seconds }: { rounds: number; seconds: number },
   onProgress: (line: string) => void,
 ): Promise<{ rows: PeerRow[]; failures: Map<string, string> }> {
-  installPeers(onProgress);
-  const nats = natsServer(onProgress);
+  const failures = install(onProgress);
   const rates = new Map<Subject, number[]>(SUBJECTS.map((subject) => [subject, []]));
-  const failures = new Map<string, string>();
   for (let round = 0; round < rounds; round++) {
     for (const subject of SUBJECTS) {
       if (failures.has(subject.name)) continue;
       onProgress(`round ${round + 1}/${rounds}  ${subject.name}`);
       try {
-        rates.get(subject)?.push(await withCrew(undefined, (crew) => measure(subject, crew, seconds, nats)));
+        rates.get(subject)?.push(await withCrew(undefined, (crew) => measure(subject, crew, seconds)));
       } catch (error) {
         failures.set(subject.name, (error as Error).message);
       }
@@ -96,7 +93,28 @@ export async function measurePeers(
   return { rows, failures };
 }
 
-async function measure({ name, peer, broker }: Subject, crew: Crew, seconds: number, nats: string): Promise<number> {
+/** What cannot be had is left out, with the reason: the others are measured. */
+function install(onProgress: (line: string) => void): Map<string, string> {
+  const failures = new Map<string, string>();
+  const attempt = (run: () => void, concerns: (subject: Subject) => boolean): void => {
+    try {
+      run();
+    } catch (error) {
+      for (const subject of SUBJECTS.filter(concerns)) failures.set(subject.name, (error as Error).message);
+    }
+  };
+  attempt(
+    () => installPeers(onProgress),
+    ({ peer }) => peer !== undefined,
+  );
+  attempt(
+    () => installNatsServer(onProgress),
+    ({ broker }) => broker !== undefined,
+  );
+  return failures;
+}
+
+async function measure({ name, peer, broker }: Subject, crew: Crew, seconds: number): Promise<number> {
   if (peer === undefined) {
     const side = name === "resplice" ? "ours" : "reference";
     const { rate } = await converse(
@@ -109,7 +127,7 @@ async function measure({ name, peer, broker }: Subject, crew: Crew, seconds: num
   const brokerPort =
     broker === undefined
       ? 0
-      : await crew.start<BrokerCommands>("peers/broker-worker.ts", "broker", nats).call("listen");
+      : await crew.start<BrokerCommands>("peers/broker-worker.ts", "broker", natsServer()).call("listen");
   const receiver = crew.start<PeerCommands>("peers/worker.ts", `${name}, receiver`, peer);
   const sender = crew.start<PeerCommands>("peers/worker.ts", `${name}, sender`, peer);
   await sender.call("connect", await receiver.call("listen", brokerPort));

@@ -16,7 +16,7 @@ export type RecoveryCommands = {
 };
 
 const BYTES = 64;
-const EVERY_MS = 25;
+const EVERY_MS = 40;
 
 interface Probe {
   link: Link;

@@ -7,7 +7,7 @@ import type { Crew } from "./crew.ts";
 import type { RecoveryCommands } from "./recovery-worker.ts";
 import type { BreakPlan, RelayCommands } from "./relay-worker.ts";
 import type { Figures, Scenario } from "./scenario.ts";
-import { percentile } from "./statistics.ts";
+import { percentile, sleep } from "./statistics.ts";
 
 const CUT_P50 = "recovery, cut and the path accepts at once, p50";
 const CUT_P99 = "recovery, cut and the path accepts at once, p99";
@@ -23,6 +23,8 @@ interface Case {
 }
 
 const LINKS = 50;
+/** Until all processes of all cases have started and had their code compiled. */
+const WARM_UP_MS = 3_000;
 
 const cases: readonly Case[] = [
   {
@@ -71,6 +73,7 @@ async function measure({ plan, keepalive, figures }: Case, crew: Crew): Promise<
   const relay = crew.start<RelayCommands>("relay-worker.ts", `${role}, relay`, null);
   const ports = await relay.call("open", { port: await server.call("listen"), paths: LINKS });
   await client.call("open", { ports, keepalive });
+  await sleep(WARM_UP_MS);
   const breaks = await relay.call("break", plan);
   await client.call("stop");
   const through = await client.call("through", breaks);

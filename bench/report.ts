@@ -1,5 +1,5 @@
 /** What a run has found: rows with their goals, for people and as one object. */
-import { type Measured, type Results } from "./rounds.ts";
+import type { Measured, Results } from "./rounds.ts";
 import { type Goal, type RowDefinition, type RowName, ROWS } from "./rows.ts";
 import { type Spread, spread } from "./statistics.ts";
 
@@ -54,8 +54,8 @@ function summary(
   };
 }
 
-function isMet({ ours, reference, ratio }: Omit<Row, "met">, goal: Goal): boolean {
-  const figure = { ours, ratio: ratio ?? Number.NaN, difference: ours - (reference ?? Number.NaN) }[goal.of];
+function isMet({ ours, ratio }: Omit<Row, "met">, goal: Goal): boolean {
+  const figure = goal.of === "ours" ? ours : (ratio ?? Number.NaN);
   return "atLeast" in goal ? figure >= goal.atLeast : figure <= goal.atMost;
 }
 
@@ -93,7 +93,7 @@ function cells(row: Row): string[] {
 
 function inWords(goal: Goal): string {
   const bound = "atLeast" in goal ? `>= ${short(goal.atLeast)}` : `<= ${short(goal.atMost)}`;
-  return { ratio: `${bound} of raw`, ours: bound, difference: `${bound} more` }[goal.of];
+  return goal.of === "ours" ? bound : `${bound} of raw`;
 }
 
 /** With three digits that count, or all that are before the point. */

@@ -1,7 +1,7 @@
 /** What is measured, in which unit, and what is to be reached. The figures of a run are put beside it by `report.ts`. */
 
-/** What a goal is about: our figure, our figure through the reference's, or what ours has beyond the reference's. */
-export type Goal = { of: "ratio" | "ours" | "difference" } & ({ atLeast: number } | { atMost: number });
+/** What a goal is about: our figure, or our figure through the reference's. */
+export type Goal = { of: "ratio" | "ours" } & ({ atLeast: number } | { atMost: number });
 
 export interface RowDefinition {
   unit: string;
