@@ -60,6 +60,7 @@ export class Worker<C extends Commands> {
   readonly #exited: Promise<void>;
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #ids = 0;
+  #end: Error | undefined;
   #stopping = false;
 
   constructor(file: string, role: string, argument: string, execArgv: string[]) {
@@ -96,7 +97,7 @@ export class Worker<C extends Commands> {
     const id = ++this.#ids;
     const answer = new Promise<Awaited<ReturnType<C[K]>>>((resolve, reject) => {
       if (!this.#child.connected) {
-        reject(new Error(`${this.#role} has ended`));
+        reject(this.#end ?? new Error(`${this.#role} has ended`));
         return;
       }
       const timer = setTimeout(() => {
@@ -129,6 +130,7 @@ export class Worker<C extends Commands> {
   }
 
   #failAll(error: Error): void {
+    this.#end ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }

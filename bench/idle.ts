@@ -33,6 +33,6 @@ export const idle: Scenario = {
     await sleep(WATCHED_MS);
     const end = await server.call("sample");
     const cpu = (end.cpuUs - start.cpuUs) / (1_000 * (end.atMs - start.atMs));
-    return { [RSS]: rss, [CPU]: 100 * cpu };
+    return { [RSS]: rss, [CPU]: (100 * cpu * LINKS) / (links + BEFORE) };
   },
 };

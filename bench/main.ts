@@ -7,7 +7,7 @@ import { killAll, writeProfilesTo } from "./crew.ts";
 import { machine } from "./machine.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { topLists } from "./profile.ts";
-import { toRows, toTable } from "./report.ts";
+import { toCells, toColumns, toMarkdown, toRows } from "./report.ts";
 import { runRounds } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
 import { goodput } from "./goodput.ts";
@@ -15,7 +15,7 @@ import { idle } from "./idle.ts";
 import { many } from "./many.ts";
 import { mass } from "./mass.ts";
 import { memory } from "./memory.ts";
-import { measurePeers, toPeerTable } from "./peers.ts";
+import { measurePeers, toPeerCells } from "./peers.ts";
 import { piped } from "./piped.ts";
 import { recovery } from "./recovery.ts";
 import { roundTrip } from "./round-trip.ts";
@@ -72,9 +72,10 @@ async function run(options: Options): Promise<number> {
   const results = await runRounds(scenarios, options.rounds, options, { profile: false, onProgress: progress });
   progress("");
   const rows = toRows(results, options.wants);
-  if (rows.length > 0) console.log(toTable(rows));
+  const toText = options.markdown ? toMarkdown : toColumns;
+  if (rows.length > 0) console.log(toText(toCells(rows)));
   printFailures(results.failures);
-  const peers = options.peers ? await peersOf(options) : undefined;
+  const peers = options.peers ? await peersOf(options, toText) : undefined;
   const failures = [...results.failures, ...(peers?.failures ?? [])].map(([name, reason]) => ({ name, reason }));
   if (options.json) console.log(JSON.stringify({ ...about, rows, peers: peers?.rows, failures }));
   return failures.length > 0 ? EXIT_FAILED : 0;
@@ -91,10 +92,10 @@ async function profile(scenarios: readonly Scenario[], options: Options): Promis
   printFailures(results.failures);
 }
 
-async function peersOf(options: Options): ReturnType<typeof measurePeers> {
+async function peersOf(options: Options, toText: typeof toColumns): ReturnType<typeof measurePeers> {
   const peers = await measurePeers(options, progress);
   progress("");
-  console.log(`\n${toPeerTable(peers.rows)}`);
+  console.log(`\n${toText(toPeerCells(peers.rows))}`);
   printFailures(peers.failures);
   return peers;
 }

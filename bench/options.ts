@@ -12,6 +12,7 @@ export const HELP = `npm run bench -- [options]
   --peers               beside it what users would pick instead: installs packages and a NATS server the first time.
                         With --only peers, nothing else
   --json                one object as the last line of stdout
+  --markdown            tables as docs/performance.md has them
   --profile             one round, and the functions that took the most time in each process
   --help                this`;
 
@@ -22,6 +23,7 @@ export interface Options extends Settings {
   only: string;
   rounds: number;
   json: boolean;
+  markdown: boolean;
   profile: boolean;
   peers: boolean;
 }
@@ -37,6 +39,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
     seconds: positive("--seconds", values.seconds),
     memorySeconds: positive("--memory-seconds", values["memory-seconds"]),
     json: values.json,
+    markdown: values.markdown,
     profile: values.profile,
     peers: values.peers,
   };
@@ -51,6 +54,7 @@ function parse(args: readonly string[]) {
         rounds: { type: "string", default: "5" },
         seconds: { type: "string", default: "1" },
         "memory-seconds": { type: "string", default: "20" },
+        markdown: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         profile: { type: "boolean", default: false },
         peers: { type: "boolean", default: false },

@@ -3,7 +3,7 @@ import { type Crew, withCrew } from "./crew.ts";
 import { installedVersion, installNatsServer, installPeers, NATS_SERVER_VERSION, natsServer } from "./peers-install.ts";
 import type { BrokerCommands } from "./peers/broker-worker.ts";
 import type { PeerCommands, PeerName } from "./peers/worker.ts";
-import { short, toColumns } from "./report.ts";
+import { short } from "./report.ts";
 import { median, type Spread, sleep, spread } from "./statistics.ts";
 import { measureRates, converse, WARM_UP_MS } from "./throughput.ts";
 
@@ -143,16 +143,16 @@ function versionOf({ name, package: packageName, broker }: Subject): string {
   return broker === undefined ? version : `${version}, server ${NATS_SERVER_VERSION}`;
 }
 
-export function toPeerTable(rows: readonly PeerRow[]): string {
-  return toColumns([
-    ["64 B, one way", "version", "messages/s", "min to max", "of raw", "  guarantee"],
+export function toPeerCells(rows: readonly PeerRow[]): string[][] {
+  return [
+    ["64 B, one way", "version", "messages/s", "min to max", "of raw", "guarantee"],
     ...rows.map(({ name, version, guarantee, messagesPerSecond: { median: middle, min, max }, ofRaw }) => [
       name,
       version,
       short(middle),
       `${short(min)} to ${short(max)}`,
       ofRaw.toFixed(ofRaw < 0.1 ? 4 : 2),
-      `  ${guarantee}`,
+      guarantee,
     ]),
-  ]);
+  ];
 }

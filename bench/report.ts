@@ -59,10 +59,11 @@ function isMet({ ours, ratio }: Omit<Row, "met">, goal: Goal): boolean {
   return "atLeast" in goal ? figure >= goal.atLeast : figure <= goal.atMost;
 }
 
-const HEAD = ["", "resplice", "min to max", "raw", "min to max", "ratio", "min to max", "goal", ""];
+const HEAD = ["", "resplice", "min to max", "reference", "min to max", "ratio", "min to max", "goal", ""];
 
-export function toTable(rows: readonly Row[]): string {
-  return toColumns([HEAD, ...rows.map(cells)]);
+/** Lines of cells, the head first. */
+export function toCells(rows: readonly Row[]): string[][] {
+  return [HEAD, ...rows.map(cells)];
 }
 
 /** The first and the last to the left, figures to the right. */
@@ -74,6 +75,11 @@ export function toColumns(lines: readonly string[][]): string {
   const align = (cell: string, column: number): string =>
     column === 0 || column === columns - 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
   return lines.map((line) => line.map(align).join("  ").trimEnd()).join("\n");
+}
+
+export function toMarkdown([head = [], ...lines]: readonly string[][]): string {
+  const rule = head.map(() => "---");
+  return [head, rule, ...lines].map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 
 function cells(row: Row): string[] {
