@@ -1,18 +1,28 @@
 /** Who is compared: a link, and a raw socket that has the same few methods. */
-import { ConnectionManager, type Link, type OpenOptions, ServerSupervisor } from "../src/index.ts";
+import type { Socket } from "node:net";
+
+import {
+  ConnectionManager,
+  type ConnectionManagerOptions,
+  type Link,
+  type OpenOptions,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+} from "../src/index.ts";
 import { connectRaw, listenRaw, type RawConversation } from "./raw.ts";
 
-/** "ours" is resplice with default options, "reference" a raw socket. */
+/** Of resplice, with default options where nothing else is said; and of a raw socket. */
 export type Side = "ours" | "reference";
 export type Conversation = Link | RawConversation;
 
-const HOST = "127.0.0.1";
+/** Nothing is measured but loopback. */
+export const HOST = "127.0.0.1";
 
 /** Serves on loopback; answers the port. */
 export async function listen(
   side: Side,
   onConversation: (conversation: Conversation) => void,
-  options: Pick<OpenOptions, "mode"> = {},
+  options: ServerSupervisorOptions = {},
 ): Promise<number> {
   if (side === "reference") return listenRaw(onConversation);
   const supervisor = new ServerSupervisor({ port: 0, host: HOST, ...options });
@@ -20,6 +30,23 @@ export async function listen(
   return (await supervisor.listen()).port;
 }
 
-export function connect(side: Side, port: number, options: OpenOptions = {}): Conversation {
-  return side === "reference" ? connectRaw(port) : new ConnectionManager().open({ port, host: HOST, ...options });
+/** What opens the conversations of a process. */
+export function connector(
+  side: Side,
+  options: ConnectionManagerOptions = {},
+): (port: number, options?: OpenOptions) => Conversation {
+  if (side === "reference") return (port) => connectRaw(port);
+  const manager = new ConnectionManager(options);
+  return (port, openOptions = {}) => manager.open({ port, host: HOST, ...openOptions });
+}
+
+/** A message that no other follows soon: a link writes it at the end of the turn, a raw socket now. */
+export function sendAlone(conversation: Conversation, payload: Buffer): void {
+  if ("sendNow" in conversation) conversation.sendNow(payload);
+  else if (!conversation.trySend(payload)) throw new Error("the link is full");
+}
+
+/** As a stream of bytes. */
+export function toStream(conversation: Conversation): Socket | ReturnType<Link["duplex"]> {
+  return "socket" in conversation ? conversation.socket : conversation.duplex();
 }

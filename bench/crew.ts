@@ -48,9 +48,9 @@ function profileArguments(name: string): string[] {
 
 const running = new Set<ChildProcess>();
 
-/** For a parent that is told to end: its children have nothing to finish. */
+/** For a parent that is told to end. A child that has children of its own hears the signal and takes them along. */
 export function killAll(): void {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) child.kill("SIGTERM");
 }
 
 export class Worker<C extends Commands> {
@@ -60,6 +60,7 @@ export class Worker<C extends Commands> {
   readonly #exited: Promise<void>;
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #ids = 0;
+  #end: Error | undefined;
   #stopping = false;
 
   constructor(file: string, role: string, argument: string, execArgv: string[]) {
@@ -94,9 +95,9 @@ export class Worker<C extends Commands> {
     ...[argument]: Parameters<C[K]>
   ): Promise<Awaited<ReturnType<C[K]>>> {
     const id = ++this.#ids;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<Awaited<ReturnType<C[K]>>>((resolve, reject) => {
       if (!this.#child.connected) {
-        reject(new Error(`${this.#role} has ended`));
+        reject(this.#end ?? new Error(`${this.#role} has ended`));
         return;
       }
       const timer = setTimeout(() => {
@@ -115,6 +116,9 @@ export class Worker<C extends Commands> {
       });
       this.#child.send({ id, command, argument } satisfies Call);
     });
+    // Who called may be busy with another process when this one fails: it finds out when it comes to wait.
+    answer.catch(() => {});
+    return answer;
   }
 
   async stop(): Promise<void> {
@@ -126,6 +130,7 @@ export class Worker<C extends Commands> {
   }
 
   #failAll(error: Error): void {
+    this.#end ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }

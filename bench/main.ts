@@ -7,15 +7,34 @@ import { killAll, writeProfilesTo } from "./crew.ts";
 import { machine } from "./machine.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { topLists } from "./profile.ts";
-import { toRows, toTable } from "./report.ts";
-import { type Results, runRounds } from "./rounds.ts";
-import type { RowName } from "./rows.ts";
+import { toCells, toColumns, toMarkdown, toRows } from "./report.ts";
+import { runRounds } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
+import { goodput } from "./goodput.ts";
+import { idle } from "./idle.ts";
+import { many } from "./many.ts";
+import { mass } from "./mass.ts";
+import { memory } from "./memory.ts";
+import { measurePeers, toPeerCells } from "./peers.ts";
+import { piped } from "./piped.ts";
+import { recovery } from "./recovery.ts";
+import { roundTrip } from "./round-trip.ts";
 import { throughput } from "./throughput.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
-const SCENARIOS: readonly Scenario[] = [...throughput];
+const ONLY_PEERS = "peers";
+const SCENARIOS: readonly Scenario[] = [
+  ...throughput,
+  piped,
+  ...roundTrip,
+  idle,
+  many,
+  ...mass,
+  recovery,
+  goodput,
+  memory,
+];
 
 for (const [signal, code] of [
   ["SIGINT", 130],
@@ -38,9 +57,9 @@ try {
 }
 
 async function run(options: Options): Promise<number> {
-  const selects = (name: RowName): boolean => name.includes(options.only);
-  const scenarios = SCENARIOS.filter(({ rows }) => rows.some(selects));
-  if (scenarios.length === 0) throw new OptionError(`--only: no row's name contains "${options.only}"`);
+  const scenarios = SCENARIOS.filter(({ rows }) => rows.some(options.wants));
+  if (scenarios.length === 0 && !(options.peers && options.only === ONLY_PEERS))
+    throw new OptionError(`--only: no row's name contains "${options.only}"`);
   const about = { ...machine(), seconds: options.seconds, rounds: options.rounds };
   console.log(
     `${about.node} on ${about.cores} cores of ${about.cpu}, ${about.system}, load ${about.load.toFixed(2)}\n`,
@@ -52,11 +71,14 @@ async function run(options: Options): Promise<number> {
   }
   const results = await runRounds(scenarios, options.rounds, options, { profile: false, onProgress: progress });
   progress("");
-  const rows = toRows(results, selects);
-  console.log(toTable(rows));
-  const failed = printFailures(results);
-  if (options.json) console.log(JSON.stringify({ ...about, rows }));
-  return failed ? EXIT_FAILED : 0;
+  const rows = toRows(results, options.wants);
+  const toText = options.markdown ? toMarkdown : toColumns;
+  if (rows.length > 0) console.log(toText(toCells(rows)));
+  printFailures(results.failures);
+  const peers = options.peers ? await peersOf(options, toText) : undefined;
+  const failures = [...results.failures, ...(peers?.failures ?? [])].map(([name, reason]) => ({ name, reason }));
+  if (options.json) console.log(JSON.stringify({ ...about, rows, peers: peers?.rows, failures }));
+  return failures.length > 0 ? EXIT_FAILED : 0;
 }
 
 /** One round of the rows chosen. A process that is profiled is slower: there is no table. */
@@ -67,12 +89,19 @@ async function profile(scenarios: readonly Scenario[], options: Options): Promis
   progress("");
   console.log(topLists(folder));
   console.log(`The profiles, for a browser's developer tools: ${folder}`);
-  printFailures(results);
+  printFailures(results.failures);
 }
 
-function printFailures({ failures }: Results): boolean {
-  for (const [{ name }, reason] of failures) console.error(`${name}: no result: ${reason}`);
-  return failures.size > 0;
+async function peersOf(options: Options, toText: typeof toColumns): ReturnType<typeof measurePeers> {
+  const peers = await measurePeers(options, progress);
+  progress("");
+  console.log(`\n${toText(toPeerCells(peers.rows))}`);
+  printFailures(peers.failures);
+  return peers;
+}
+
+function printFailures(failures: ReadonlyMap<string, string>): void {
+  for (const [name, reason] of failures) console.error(`${name}: no result: ${reason}`);
 }
 
 function progress(line: string): void {

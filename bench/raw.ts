@@ -4,7 +4,7 @@
  */
 import net from "node:net";
 
-export const BLOCK_BYTES = 65_536;
+const BLOCK_BYTES = 65_536;
 const PREFIX_BYTES = 4;
 
 /** With the methods of a `Link`, as far as the measurements need them. */
@@ -41,6 +41,11 @@ export class RawConversation {
         resolve();
       });
     });
+  }
+
+  connected(): Promise<void> {
+    if (!this.socket.connecting) return Promise.resolve();
+    return new Promise((resolve) => this.socket.once("connect", resolve));
   }
 
   /** One message in one write, for whoever has no other to gather it with. */

@@ -1,5 +1,5 @@
 /** What a run has found: rows with their goals, for people and as one object. */
-import { type Measured, type Results } from "./rounds.ts";
+import type { Measured, Results } from "./rounds.ts";
 import { type Goal, type RowDefinition, type RowName, ROWS } from "./rows.ts";
 import { type Spread, spread } from "./statistics.ts";
 
@@ -54,24 +54,32 @@ function summary(
   };
 }
 
-function isMet({ ours, reference, ratio }: Omit<Row, "met">, goal: Goal): boolean {
-  const figure = { ours, ratio: ratio ?? Number.NaN, difference: ours - (reference ?? Number.NaN) }[goal.of];
+function isMet({ ours, ratio }: Omit<Row, "met">, goal: Goal): boolean {
+  const figure = goal.of === "ours" ? ours : (ratio ?? Number.NaN);
   return "atLeast" in goal ? figure >= goal.atLeast : figure <= goal.atMost;
 }
 
-const HEAD = ["", "resplice", "min to max", "raw", "min to max", "ratio", "min to max", "goal", ""];
+const HEAD = ["", "resplice", "min to max", "reference", "min to max", "ratio", "min to max", "goal", ""];
 
-export function toTable(rows: readonly Row[]): string {
-  const lines = [HEAD, ...rows.map(cells)];
-  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => (line[column] as string).length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+/** Lines of cells, the head first. */
+export function toCells(rows: readonly Row[]): string[][] {
+  return [HEAD, ...rows.map(cells)];
+}
+
+/** The first and the last to the left, figures to the right. */
+export function toColumns(lines: readonly string[][]): string {
+  const columns = lines[0]?.length ?? 0;
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
+  );
+  const align = (cell: string, column: number): string =>
+    column === 0 || column === columns - 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return lines.map((line) => line.map(align).join("  ").trimEnd()).join("\n");
+}
+
+export function toMarkdown([head = [], ...lines]: readonly string[][]): string {
+  const rule = head.map(() => "---");
+  return [head, rule, ...lines].map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 
 function cells(row: Row): string[] {
@@ -91,7 +99,7 @@ function cells(row: Row): string[] {
 
 function inWords(goal: Goal): string {
   const bound = "atLeast" in goal ? `>= ${short(goal.atLeast)}` : `<= ${short(goal.atMost)}`;
-  return { ratio: `${bound} of raw`, ours: bound, difference: `${bound} more` }[goal.of];
+  return goal.of === "ours" ? bound : `${bound} of raw`;
 }
 
 /** With three digits that count, or all that are before the point. */

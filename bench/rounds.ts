@@ -9,8 +9,8 @@ export type Measured = Record<Side, number[]>;
 
 export interface Results {
   measured: Map<RowName, Measured>;
-  /** A scenario that failed has no result, whatever its other rounds have brought. */
-  failures: Map<Scenario, string>;
+  /** By name and with a reason. A scenario that failed has no result, whatever its other rounds have brought. */
+  failures: Map<string, string>;
 }
 
 export async function runRounds(
@@ -23,7 +23,7 @@ export async function runRounds(
   for (let round = 0; round < rounds; round++) {
     for (const scenario of scenarios) {
       const roundsOfIt = Math.min(rounds, scenario.roundsMax ?? rounds);
-      if (round >= roundsOfIt || results.failures.has(scenario)) continue;
+      if (round >= roundsOfIt || results.failures.has(scenario.name)) continue;
       // Who comes first takes turns too: a machine that slows down does not always hit the same side.
       const sides = round % 2 === 0 ? scenario.sides : scenario.sides.toReversed();
       try {
@@ -34,7 +34,7 @@ export async function runRounds(
           note(results.measured, side, figures);
         }
       } catch (error) {
-        results.failures.set(scenario, (error as Error).message);
+        results.failures.set(scenario.name, (error as Error).message);
         for (const row of scenario.rows) results.measured.delete(row);
       }
     }

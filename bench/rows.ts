@@ -1,7 +1,7 @@
 /** What is measured, in which unit, and what is to be reached. The figures of a run are put beside it by `report.ts`. */
 
-/** What a goal is about: our figure, our figure through the reference's, or what ours has beyond the reference's. */
-export type Goal = { of: "ratio" | "ours" | "difference" } & ({ atLeast: number } | { atMost: number });
+/** What a goal is about: our figure, or our figure through the reference's. */
+export type Goal = { of: "ratio" | "ours" } & ({ atLeast: number } | { atMost: number });
 
 export interface RowDefinition {
   unit: string;
@@ -11,6 +11,14 @@ export interface RowDefinition {
 
 const RATE = "messages/s";
 const CPU = "ns/message, both ends";
+
+/** A queue of 16 MiB (`queue.maxBytes`) and a log of what is in flight, at most the peer's window of 8 MiB. */
+const SENDER_HOLDS = { of: "ours", atMost: 24 } as const;
+/** A window of 8 MiB (`window.maxBytes`), and as much again for chunks that views of it keep whole. */
+const RECEIVER_HOLDS = { of: "ours", atMost: 16 } as const;
+const NO_GROWTH = { of: "ours", atMost: 1.1 } as const;
+/** A raw socket takes one round trip, a link one more; a tenth of one for the work. */
+const FIRST_MESSAGE = { of: "ratio", atMost: 2.1 } as const;
 
 export const ROWS = {
   "one way, 64 B": { unit: RATE, goal: { of: "ratio", atLeast: 0.75 } },
@@ -31,6 +39,39 @@ export const ROWS = {
   "await send(), 64 B, CPU": { unit: CPU, goal: null },
   "until accepted, 1,000 in flight, 64 B": { unit: RATE, goal: { of: "ours", atLeast: 500_000 } },
   "until accepted, 1,000 in flight, 64 B, CPU": { unit: CPU, goal: null },
+  "duplex() piped, 64 KiB chunks": { unit: "chunks/s", goal: { of: "ratio", atLeast: 0.9 } },
+  "duplex() piped, 64 KiB chunks, CPU": { unit: CPU, goal: null },
+  "round trip, 64 B, one in flight, p50": { unit: "us", goal: { of: "ratio", atMost: 1.15 } },
+  "round trip, 64 B, one in flight, p99": { unit: "us", goal: { of: "ratio", atMost: 1.3 } },
+  "first message on a new link, 100 ms away, answered after": { unit: "ms", goal: FIRST_MESSAGE },
+  "5,000 idle links, RSS a link on the server": { unit: "bytes", goal: { of: "ours", atMost: 6_000 } },
+  "5,000 idle links, CPU of the server": { unit: "%", goal: { of: "ours", atMost: 1 } },
+  "1,000 links with 20 messages/s each, server's loop delay, p99": { unit: "ms", goal: { of: "ratio", atMost: 1.5 } },
+  "1,000 links with 20 messages/s each, slowest link through the mean": {
+    unit: "",
+    goal: { of: "ours", atLeast: 0.5 },
+  },
+  "10,000 links cut at once, dial limits lifted, all resumed after": { unit: "s", goal: null },
+  "10,000 links cut at once, dial limits lifted, server's loop delay, p99": {
+    unit: "ms",
+    goal: { of: "ours", atMost: 100 },
+  },
+  "10,000 links cut at once, default limits, all resumed after": { unit: "s", goal: null },
+  "10,000 links cut at once, default limits, server's loop delay, p99": { unit: "ms", goal: null },
+  "recovery, cut and the path accepts at once, p50": { unit: "ms", goal: { of: "ours", atMost: 150 } },
+  "recovery, cut and the path accepts at once, p99": { unit: "ms", goal: { of: "ours", atMost: 500 } },
+  "recovery, outage of 20 s, p99 from the path's return": { unit: "ms", goal: { of: "ours", atMost: 2_000 } },
+  "recovery, black hole of 1 s, p99 from its start": { unit: "ms", goal: { of: "ours", atMost: 5_000 } },
+  "recovery, black hole of 300 ms, suspectAfterMs 250, p99 from its start": {
+    unit: "ms",
+    goal: { of: "ours", atMost: 1_000 },
+  },
+  "goodput with a cut every second, 1 KiB, beside none": { unit: RATE, goal: { of: "ratio", atLeast: 0.8 } },
+  "memory at full speed, 1 KiB, held by the sender": { unit: "MiB", goal: SENDER_HOLDS },
+  "memory at full speed, 1 KiB, held by the receiver": { unit: "MiB", goal: RECEIVER_HOLDS },
+  "memory at full speed, 1 KiB, RSS of the sender": { unit: "MiB", goal: null },
+  "memory at full speed, 1 KiB, RSS of the receiver": { unit: "MiB", goal: null },
+  "memory at full speed, 1 KiB, RSS of both, last quarter through the second": { unit: "", goal: NO_GROWTH },
 } as const satisfies Record<string, RowDefinition>;
 
 export type RowName = keyof typeof ROWS;

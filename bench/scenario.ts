@@ -8,6 +8,8 @@ export interface Settings {
   seconds: number;
   /** How long memory is watched. */
   memorySeconds: number;
+  /** Whether a row is asked for: for what has parts that take long. */
+  wants: (row: RowName) => boolean;
 }
 
 export interface Scenario {

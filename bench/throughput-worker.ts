@@ -1,9 +1,9 @@
 /** One end of a conversation at full speed: it sends, receives, or both. */
 import type { Link } from "../src/index.ts";
-import { connect, type Conversation, listen, type Side } from "./contenders.ts";
+import { connector, type Conversation, listen, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { RawConversation } from "./raw.ts";
-import { given, serve } from "./worker.ts";
+import { given, heldBytes, type Sample, sample, serve } from "./worker.ts";
 
 export interface Traffic {
   side: Side;
@@ -17,17 +17,12 @@ export interface Traffic {
   bothWays: boolean;
 }
 
-export interface Sample {
-  /** Received until now. */
-  messages: number;
-  atMs: number;
-  cpuUs: number;
-}
-
 export type ThroughputCommands = {
   listen(): Promise<number>;
   connect(port: number): void;
   sample(): Sample;
+  /** Bytes that are left when the garbage is gone: for a process that was started with exposeGc. */
+  heldBytes(): number;
   /** Stops sending; answers how many were sent when all have left. */
   stop(): Promise<number>;
   /** Resolves when so many have been received. */
@@ -51,14 +46,12 @@ serve({
       if (traffic.bothWays) sending = send(accepted);
     }),
   connect: (port) => {
-    const opened = connect(traffic.side, port);
+    const opened = connector(traffic.side)(port);
     if (traffic.bothWays) receive(opened);
     sending = send(opened);
   },
-  sample: () => {
-    const { user, system } = process.cpuUsage();
-    return { messages: check.messages, atMs: performance.now(), cpuUs: user + system };
-  },
+  sample: () => sample(check.messages),
+  heldBytes,
   stop: async () => {
     stopping = true;
     await sending;

@@ -3,10 +3,11 @@ import type { Crew, Worker } from "./crew.ts";
 import type { RowName } from "./rows.ts";
 import type { Scenario } from "./scenario.ts";
 import { sleep } from "./statistics.ts";
-import type { Sample, ThroughputCommands, Traffic } from "./throughput-worker.ts";
+import type { ThroughputCommands, Traffic } from "./throughput-worker.ts";
+import type { Sample } from "./worker.ts";
 
 /** Before it is measured, so that the code is compiled and the windows have grown. */
-const WARM_UP_MS = 500;
+export const WARM_UP_MS = 500;
 
 type RateName = { [K in RowName]: `${K}, CPU` extends RowName ? K : never }[RowName];
 
@@ -34,13 +35,13 @@ function atFullSpeed(
     async measure(side, crew, { seconds }) {
       const traffic: Traffic = { side, send: "copy", receive: "handler", bothWays: false, ...given };
       if (side === "reference") traffic.send = referenceSend;
-      const { rate, cpuNs } = await run(crew, traffic, seconds);
+      const { rate, cpuNs } = await converse(crew, traffic, seconds);
       return { [name]: rate, [`${name}, CPU`]: cpuNs };
     },
   };
 }
 
-async function run(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
+export async function converse(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
   const receiver = crew.start<ThroughputCommands>("throughput-worker.ts", "receiver", traffic);
   const sender = crew.start<ThroughputCommands>("throughput-worker.ts", "sender", traffic);
   await sender.call("connect", await receiver.call("listen"));
