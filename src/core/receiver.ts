@@ -45,6 +45,7 @@ export class Receiver {
   /** Up to here the application has accepted ahead of what was handed out: it is skipped as it arrives. */
   #skipTo = 0;
   #ackNowAt = -1;
+  #stated = 0;
   #peerIsBlocked = false;
 
   constructor(mode: Mode, maxMessageBytes: number, allowance: Allowance) {
@@ -86,8 +87,14 @@ export class Receiver {
     return this.#allowance.size;
   }
 
+  /** What has arrived since `received` was stated last. */
+  get unstatedBytes(): number {
+    return this.received - this.#stated;
+  }
+
   /** Credit that may be stated now, counted from `accepted`. */
   statedWindow(): number {
+    this.#stated = this.received;
     this.grant = Math.max(this.grant, this.committed + this.#allowance.size);
     return this.#allowance.size;
   }

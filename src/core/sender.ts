@@ -50,6 +50,8 @@ export class Sender {
   #takenMessages = 0;
   #writtenMessages = 0;
   #ackNowAt = -1;
+  /** Up to here bytes may be under way. */
+  #flightTo = 0;
   /** Up to here the log can keep what is written. */
   #keepTo = 0;
 
@@ -140,7 +142,8 @@ export class Sender {
 
   /** The log's allowance grows if it is all that is in the way. */
   #writableTo(allowance: Allowance, flight: Flight): number {
-    const to = Math.min(this.durable, this.endAt, this.limit, this.peerReceived + flight.limitBytes);
+    this.#flightTo = this.peerReceived + flight.limitBytes;
+    const to = Math.min(this.durable, this.endAt, this.limit, this.#flightTo);
     while (this.log.start + allowance.size < to && allowance.grow());
     this.#keepTo = this.log.start + allowance.size;
     return Math.min(to, this.#keepTo);
@@ -164,7 +167,8 @@ export class Sender {
   #writeFrame(out: Buffer[], to: number): void {
     let flags = 0;
     if (to === this.endAt) flags |= this.#endFlag();
-    if (this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to) flags |= DATA_ACK_NOW;
+    const isAwaited = this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to;
+    if (isAwaited || (to === this.#flightTo && to < this.durable)) flags |= DATA_ACK_NOW;
     const isBlocked = to === this.limit || to === this.#keepTo;
     if (isBlocked && to < Math.min(this.durable, this.endAt)) flags |= DATA_BLOCKED;
     out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));

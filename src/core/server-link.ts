@@ -40,7 +40,7 @@ export class ServerLink extends LinkCore {
   readonly identity: string;
   readonly openPayload: Buffer;
   owner: Owner;
-  /** Of the newest WELCOME that is to be confirmed. */
+  /** Of the newest WELCOME, until its client has said something else than CONFIRM. */
   nonce: Buffer | undefined;
   /** Takes the session out of the server's table. */
   onForgotten: () => void = () => {};
@@ -177,12 +177,18 @@ export class ServerLink extends LinkCore {
   /** On the connection in use. */
   onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "a frame on a connection that is not in use");
-    // A CONFIRM that is repeated since the client cannot know that the first arrived.
-    return frame.type === "confirm" ? undefined : this.onAdoptedFrame(channel, frame, nowMs);
+    const { nonce } = this;
+    this.nonce = undefined;
+    if (frame.type !== "confirm") return this.onAdoptedFrame(channel, frame, nowMs);
+    // It is repeated since the client cannot know that the first arrived. What was meant for another session, and reaches
+    // us since somebody plays back what a client has said elsewhere, is told by its MAC, before its DATA.
+    if (nonce === undefined) return fault("bad-frame", "CONFIRM to no WELCOME");
+    return this.isConfirmed(frame.mac, nonce) ? undefined : fault("wrong-proof", "wrong MAC in CONFIRM");
   }
 
   onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that is not in use");
+    this.nonce = undefined;
     return this.onAdoptedData(offset, bytes, flags);
   }
 

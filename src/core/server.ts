@@ -256,6 +256,7 @@ export class ServerCore {
       return fault("wrong-proof", "wrong MAC in CONFIRM");
     }
     this.#sessions.confirmed(link);
+    link.nonce = undefined;
     link.confirm();
     this.events.push({ type: "link", channel: channel.id, link });
     const problem = this.#attach(handshake, link, positions, false, nowMs);
@@ -304,7 +305,8 @@ export class ServerCore {
       return this.#handshakes.refuse(handshake, "overloaded", "too many resumes", retryAfterMs);
     }
     if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
-    handshake.channel.send(link.welcome("resumed", this.#entropy.randomBytes(NONCE_BYTES)));
+    link.nonce = this.#entropy.randomBytes(NONCE_BYTES);
+    handshake.channel.send(link.welcome("resumed", link.nonce));
     link.settle();
   }
 
@@ -337,6 +339,7 @@ export class ServerCore {
       return this.#handshakes.close(handshake, "reset", undefined);
     }
     if (!this.#takeOver(handshake, link, owner, positions, true, nowMs)) return;
+    link.nonce = undefined;
     link.sendCommitted(channel);
     link.settle();
   }

@@ -32,6 +32,9 @@ export interface SessionLimits extends SharedMemory {
 const BYTE_MODE_FLOOR_BYTES = 65_536;
 const MOST_LOG_BYTES = 8 * 1_048_576;
 
+/** So much arrives between two acknowledgements at the most: each is a system call at both ends. */
+const MOST_UNSTATED_BYTES = 262_144;
+
 /** The least window that lets every message of `maxMessageBytes` through. */
 export function windowFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
   const least = limits.mode === "messages" ? PREFIX_BYTES + limits.maxMessageBytes : BYTE_MODE_FLOOR_BYTES;
@@ -150,9 +153,14 @@ export class Session {
   }
 
   onData(offset: number, bytes: Buffer, flags: number): Fault | undefined {
-    const problem = this.receiver.onData(offset, bytes, flags);
-    if (problem === undefined) this.ackOwed = "turn";
-    return problem;
+    const { receiver } = this;
+    const isNew = offset + bytes.length > receiver.received;
+    const problem = receiver.onData(offset, bytes, flags);
+    if (problem !== undefined) return problem;
+    // Who sends what is here already, or waits, is to hear of it now.
+    if (!isNew || flags !== 0 || receiver.unstatedBytes >= MOST_UNSTATED_BYTES) this.ackOwed = "turn";
+    else if (this.ackOwed === "nothing") this.ackOwed = "later";
+    return undefined;
   }
 
   /** The application accepts everything up to `position`. */

@@ -221,19 +221,39 @@ describe("an ACK", () => {
     expect(logBudget.taken).toBe(0);
   });
 
-  test("is owed for data that was taken or dropped, not for a fault", () => {
+  test("is owed for data: later, or at once if the peer waits, or does not know that it was here; not for a fault", () => {
     const session = new Session(KEYS, limits());
     session.adopt(stated(0), false);
     session.positions();
-    for (const [offset, owed] of [
-      [0, "turn"],
-      [0, "turn"],
-      [11, "nothing"],
+    for (const [offset, flags, owed] of [
+      [0, 0, "later"],
+      [0, 0, "turn"],
+      [10, DATA_ACK_NOW, "turn"],
+      [20, DATA_BLOCKED, "turn"],
+      [31, 0, "nothing"],
     ] as const) {
       session.ackOwed = "nothing";
-      session.onData(offset, Buffer.alloc(10), 0);
+      session.onData(offset, Buffer.alloc(10), flags);
       expect(session.ackOwed).toBe(owed);
     }
+  });
+
+  test("is owed at once when 256 KiB have arrived since the last", () => {
+    const window = { minBytes: 1_048_576, maxBytes: 1_048_576 };
+    const session = new Session(KEYS, limits({ mode: "bytes", window }));
+    session.adopt(stated(0), false);
+    const piece = Buffer.alloc(65_536);
+    const owed = (): string[] =>
+      [1, 2, 3, 4].map(() => {
+        session.onData(session.receiver.received, piece, 0);
+        return session.ackOwed;
+      });
+    session.positions();
+    session.ackOwed = "nothing";
+    expect(owed()).toEqual(["later", "later", "later", "turn"]);
+    session.positions();
+    session.ackOwed = "nothing";
+    expect(owed()).toEqual(["later", "later", "later", "turn"]);
   });
 
   test("is owed for acceptance: later, unless it is urgent or owed sooner already", () => {

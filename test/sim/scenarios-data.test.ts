@@ -155,9 +155,31 @@ test("counterexample 26: a block is written to again while the old socket still 
   line.give(copy);
   expect(hear(server.link)).toEqual(["first"]);
   line.down();
+  world.pass(25);
+  line.down();
   expect(client.core.session.sender.unackedBytes).toBe(0);
   for (let n = 0; n < 100; n++) say(client.core, "other bytes");
   client.core.transmit(line.id, 65_536, world.nowMs);
+  expect(Buffer.concat(pending).equals(copy)).toBe(true);
+});
+
+test("counterexample 26: nor is one of the largest size, which goes back to the pool, while another connection may have it", () => {
+  const world = new ByHand();
+  const large = { maxMessageBytes: 60_000, window: { minBytes: 65_536, maxBytes: 1_000_000 } };
+  const server = world.server(large);
+  const client = world.client(large);
+  const line = client.connect(server);
+  say(client.core, "a".repeat(60_000));
+  const pending = client.core.transmit(line.id, 100_000, world.nowMs);
+  const copy = Buffer.concat(pending);
+  // The socket has it still to write when the connection is lost, and another one delivers it.
+  line.lose("client");
+  const again = client.connect(server);
+  expect(hear(server.link)).toEqual(["a".repeat(60_000)]);
+  again.settle();
+  expect(client.core.session.sender.unackedBytes).toBe(0);
+  for (let n = 0; n < 4; n++) say(client.core, "b".repeat(60_000));
+  again.settle();
   expect(Buffer.concat(pending).equals(copy)).toBe(true);
 });
 

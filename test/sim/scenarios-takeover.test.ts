@@ -198,6 +198,7 @@ test("counterexample 30: an ACK on the old connection overtakes COMMIT, and a le
   const standby = readyStandby(client, server);
   const commit = standby.takeUp();
   say(server.link, "a");
+  server.link.session.sender.askForAck();
   line.down();
   expect(hear(client.core)).toEqual(["a"]);
   line.up();
