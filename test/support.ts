@@ -323,12 +323,12 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
-  defer(run: () => void): void {
-    process.nextTick(run);
+  defer<T>(run: (of: T) => void, of: T): void {
+    process.nextTick(run, of);
   }
 
-  afterPoll(run: () => void): void {
-    setImmediate(run);
+  afterPoll<T>(run: (of: T) => void, of: T): void {
+    setImmediate(() => run(of));
   }
 
   timer(run: () => void): Timer {

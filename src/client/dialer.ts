@@ -65,7 +65,7 @@ export class Dialer {
   start(link: DurableLink): void {
     this.#link = link;
     // Who has just opened the link can still say that he listens.
-    this.#clock.defer(() => this.check());
+    this.#clock.defer((dialer) => dialer.check(), this);
   }
 
   /** Looks whether a connection is wanted. */

@@ -11,7 +11,7 @@ import { RespliceError } from "../link/errors.ts";
 import { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions, mergeOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
-import { LinkReporter } from "../link/report.ts";
+import { reportEnded, reportState, reportUndelivered } from "../link/report.ts";
 import { sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -115,7 +115,11 @@ export class ConnectionManager implements AsyncDisposable {
     logger: Logger | undefined,
   ): DurableLink {
     const id = newId(SYSTEM_ENTROPY).slice(0, 12);
-    const report = new LinkReporter(logger, () => ({ link: id, session: core.session.keys.id }));
+    const named = {
+      get ids() {
+        return { link: id, session: core.session.keys.id };
+      },
+    };
     const link: DurableLink = new DurableLink(id, driver, resolved, {
       identity: undefined,
       openPayload: resolved.openPayload,
@@ -133,13 +137,13 @@ export class ConnectionManager implements AsyncDisposable {
       onState: (change) => {
         if (change.to === "draining" || change.to === "closed") this.#open.delete(link);
         else if (change.from === "draining") this.#open.add(link);
-        report.onState(change);
+        reportState(logger, named, change);
       },
-      onUndelivered: (event) => report.onUndelivered(event),
+      onUndelivered: (event) => reportUndelivered(logger, named, event),
       onEnded: (ended) => {
         this.#metrics?.ended(link.stats());
         this.#links.delete(link);
-        report.onEnded(ended);
+        reportEnded(logger, named, ended);
       },
     });
     return link;
@@ -152,7 +156,7 @@ export class ConnectionManager implements AsyncDisposable {
     this.#clock.defer(() => {
       const { reconnects, recoveryMs } = link.stats();
       if (reconnects > before && recoveryMs !== undefined) metrics.recovered(recoveryMs);
-    });
+    }, undefined);
   }
 
   /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */

@@ -34,6 +34,7 @@ import {
   WELCOME_RESULTS,
 } from "./frames.ts";
 
+const NOTHING = Buffer.alloc(0);
 const FIRST_SKIPPABLE_TYPE = 0x80;
 const MAX_SKIPPED_BYTES = 65_536;
 
@@ -309,7 +310,7 @@ function decodeHello(flags: number, body: Buffer): Hello | Fault {
         ? undefined
         : { id: body.toString("hex", 128, 144), secret: Buffer.from(body.subarray(144, 176)) },
     credentials: Buffer.from(body.subarray(180, 180 + credentialsBytes)),
-    openPayload: Buffer.from(body.subarray(180 + credentialsBytes)),
+    openPayload: openPayloadBytes === 0 ? NOTHING : Buffer.from(body.subarray(180 + credentialsBytes)),
   };
 }
 

@@ -36,12 +36,12 @@ export class Evidence {
   #unansweredForMs: number;
   readonly #options: EvidenceOptions;
   readonly #roundTrip: RoundTrip;
-  readonly #random: () => number;
+  readonly #entropy: { random(): number };
 
-  constructor(options: EvidenceOptions, roundTrip: RoundTrip, random: () => number, nowMs: number) {
+  constructor(options: EvidenceOptions, roundTrip: RoundTrip, entropy: { random(): number }, nowMs: number) {
     this.#options = options;
     this.#roundTrip = roundTrip;
-    this.#random = random;
+    this.#entropy = entropy;
     this.heardMs = nowMs;
     this.provenMs = nowMs;
     this.#stallMs = this.#drawStall();
@@ -112,7 +112,7 @@ export class Evidence {
 
   #drawStall(): number {
     const [least, most] = this.#options.stalledAfterMs;
-    const drawn = this.#random();
+    const drawn = this.#entropy.random();
     return Math.min(least + (most - least) * drawn, this.#jittered(drawn));
   }
 
@@ -139,7 +139,7 @@ export class Evidence {
 
   #ping(nowMs: number): "ping" {
     this.#pingedMs = nowMs;
-    this.#unansweredForMs = this.#jittered(this.#random());
+    this.#unansweredForMs = this.#jittered(this.#entropy.random());
     this.#pingToken++;
     return "ping";
   }

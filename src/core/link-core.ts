@@ -77,7 +77,7 @@ export abstract class LinkCore extends LinkSession {
     this.timers.clear("expiry");
     // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
     if (this.session.phase === "reset") channel.send(this.resetFrame);
-    this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, () => this.entropy.random(), nowMs);
+    this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, this.entropy, nowMs);
     this.timers.set("evidence", this.evidence.nextMs());
   }
 

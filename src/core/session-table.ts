@@ -13,6 +13,7 @@ export interface SessionTableOptions extends ServerLinkOptions {
 export class SessionTable {
   readonly #options: SessionTableOptions;
   readonly #entropy: Entropy;
+  #lastOptions: ServerLinkOptions;
   readonly #links = new Map<string, ServerLink>();
   readonly #perIdentity = new Map<string, number>();
   /** Sessions that nobody has confirmed, and until when they are kept; oldest first. */
@@ -20,6 +21,7 @@ export class SessionTable {
 
   constructor(options: SessionTableOptions, entropy: Entropy) {
     this.#options = options;
+    this.#lastOptions = options;
     this.#entropy = entropy;
   }
 
@@ -43,9 +45,8 @@ export class SessionTable {
 
   /** A new session, which is to be confirmed. It takes itself out when it is gone. */
   open(keys: SessionKeys, hello: Hello, identity: string, nowMs: number): ServerLink {
-    const maxMessageBytes = Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes);
     const link = new ServerLink(
-      { ...this.#options, maxMessageBytes },
+      this.#optionsFor(Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes)),
       keys,
       newId(this.#entropy),
       { identity, openPayload: hello.openPayload, owner: ownerOf(hello) },
@@ -56,6 +57,14 @@ export class SessionTable {
     this.#provisional.set(link, nowMs + this.#options.handshakeMs);
     link.onForgotten = () => this.#forget(link);
     return link;
+  }
+
+  /** Most clients want the same, and share them. */
+  #optionsFor(maxMessageBytes: number): ServerLinkOptions {
+    if (this.#lastOptions.maxMessageBytes !== maxMessageBytes) {
+      this.#lastOptions = { ...this.#options, maxMessageBytes };
+    }
+    return this.#lastOptions;
   }
 
   /** Its client was there just now: if nobody has confirmed it yet, it is kept so long again. */

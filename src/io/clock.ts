@@ -34,24 +34,26 @@ export class SystemClock implements Clock {
   #wakeMs = Infinity;
   #wake: NodeJS.Timeout | undefined;
   #checking = false;
-  #afterPoll: Array<() => void> = [];
+  #afterPoll: Array<{ run: (of: unknown) => void; of: unknown }> = [];
 
   now(): number {
     return performance.now();
   }
 
   /** After the current turn and all promises that are ready in it. */
-  defer(run: () => void): void {
-    process.nextTick(run);
+  defer<T>(run: (of: T) => void, of: T): void {
+    process.nextTick(run, of);
   }
 
   /** One of Node's immediates for all that is to run. */
-  afterPoll(run: () => void): void {
-    if (this.#afterPoll.push(run) > 1) return;
+  afterPoll<T>(run: (of: T) => void, of: T): void {
+    const first = this.#afterPoll.length === 0;
+    this.#afterPoll.push({ run: run as (of: unknown) => void, of });
+    if (!first) return;
     setImmediate(() => {
       const due = this.#afterPoll;
       this.#afterPoll = [];
-      for (const each of due) this.#run(each);
+      for (const each of due) this.#run(each.run, each.of);
     });
   }
 
@@ -98,16 +100,16 @@ export class SystemClock implements Clock {
     for (let first = this.#heap[0]; first !== undefined && first.dueMs <= nowMs; first = this.#heap[0]) {
       first.dueMs = Infinity;
       this.#remove(first);
-      this.#run(first.run);
+      this.#run(first.run, undefined);
     }
     this.#checking = false;
     this.#schedule();
   }
 
   /** One that fails must not keep the others from their turn. */
-  #run(run: () => void): void {
+  #run(run: (of: unknown) => void, of: unknown): void {
     try {
-      run();
+      run(of);
     } catch (error) {
       process.nextTick(() => {
         throw error;

@@ -12,29 +12,32 @@ const LINGER_MS = 2_000;
 
 const DEAF: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
 
+/** Where a stream keeps its connection, so that all streams share their listeners. */
+const CONNECTION = Symbol("connection");
+type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
+
 export class StreamConnection implements Connection {
   handler: ConnectionHandler = DEAF;
-  readonly remoteAddress: string;
-  readonly #stream: Duplex;
-  /** What is written is used again once the peer has accepted it. A socket is done with it by then; who knows of others. */
-  readonly #copies: boolean;
+  readonly #stream: ConnectedStream;
   #closed = false;
 
   /** The stream is connected. It is read from, and closed, by nobody else from now on. */
   constructor(stream: Duplex) {
-    this.#stream = stream;
-    this.#copies = !(stream instanceof Socket);
-    this.remoteAddress = stream instanceof Socket ? (stream.remoteAddress ?? "") : "";
+    this.#stream = Object.assign(stream, { [CONNECTION]: this });
     if (stream instanceof Socket) stream.setNoDelay(true);
-    stream.on("data", (chunk: Buffer) => this.handler.onData(chunk));
-    stream.on("drain", () => this.handler.onDrain());
-    // The peer says no more: a connection serves both directions, or none.
-    stream.on("end", () => this.#close("closed by the peer"));
-    stream.on("error", (error: Error) => this.#close(describe(error)));
-    stream.on("close", () => this.#close("closed"));
+    stream.on("data", onData);
+    stream.on("drain", onDrain);
+    stream.on("end", onEnd);
+    stream.on("error", onError);
+    stream.on("close", onClose);
   }
 
-  #close(reason: string): void {
+  get remoteAddress(): string {
+    return this.#stream instanceof Socket ? (this.#stream.remoteAddress ?? "") : "";
+  }
+
+  /** The connection is gone, by itself. */
+  lost(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#stream.destroy();
@@ -50,8 +53,10 @@ export class StreamConnection implements Connection {
     if (this.#closed) return;
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
-    if (bytes <= GATHERED_BYTES || this.#copies) {
-      this.#stream.write(buffers.length === 1 && !this.#copies ? buffers[0] : Buffer.concat(buffers, bytes));
+    if (bytes <= GATHERED_BYTES || !(this.#stream instanceof Socket)) {
+      this.#stream.write(
+        buffers.length === 1 && this.#stream instanceof Socket ? buffers[0] : Buffer.concat(buffers, bytes),
+      );
       return;
     }
     this.#stream.cork();
@@ -74,6 +79,27 @@ export class StreamConnection implements Connection {
     this.handler = DEAF;
     this.#stream.destroy();
   }
+}
+
+function onData(this: ConnectedStream, chunk: Buffer): void {
+  this[CONNECTION].handler.onData(chunk);
+}
+
+function onDrain(this: ConnectedStream): void {
+  this[CONNECTION].handler.onDrain();
+}
+
+/** The peer says no more: a connection serves both directions, or none. */
+function onEnd(this: ConnectedStream): void {
+  this[CONNECTION].lost("closed by the peer");
+}
+
+function onError(this: ConnectedStream, error: Error): void {
+  this[CONNECTION].lost(describe(error));
+}
+
+function onClose(this: ConnectedStream): void {
+  this[CONNECTION].lost("closed");
 }
 
 function describe(error: Error): string {

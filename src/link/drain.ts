@@ -10,12 +10,12 @@ export class Drain {
   isClosing = false;
   #stopsWhenSent = false;
   readonly #driver: Driver;
-  readonly #closed: Promise<unknown>;
+  readonly #link: { readonly closed: Promise<unknown> };
 
-  /** Once `closed` is settled no deadline matters. */
-  constructor(driver: Driver, closed: Promise<unknown>) {
+  /** Once the link is closed no deadline matters. */
+  constructor(driver: Driver, link: { readonly closed: Promise<unknown> }) {
     this.#driver = driver;
-    this.#closed = closed;
+    this.#link = link;
   }
 
   /** Called again it may only shorten the drain, and only when it says so. */
@@ -61,11 +61,11 @@ export class Drain {
       driver.run();
     };
     const timer = clock.timer(expireAndRun);
-    const early = (): void => clock.defer(expireAndRun);
+    const early = (): void => clock.defer(expireAndRun, undefined);
     timer.set(clock.now() + deadlineMs);
     if (signal?.aborted === true) early();
     else signal?.addEventListener("abort", early, { once: true });
-    void this.#closed.then(() => {
+    void this.#link.closed.then(() => {
       timer.clear();
       signal?.removeEventListener("abort", early);
     });

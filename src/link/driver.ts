@@ -5,7 +5,7 @@
  */
 import type { LinkCore } from "../core/link-core.ts";
 import type { LinkCoreEvent } from "../core/link-events.ts";
-import type { Clock, Connection, Timer } from "./ports.ts";
+import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 
 /** Where a connection's input goes: a client's core itself, or the server's table of sessions. */
 export interface Wire {
@@ -19,7 +19,7 @@ export interface DriverHooks {
   onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void;
   /** Something was received or accepted. */
   onProgress(): void;
-  isRoomAwaited(): boolean;
+  readonly isRoomAwaited: boolean;
   /** The step is complete. */
   onSettled(): void;
 }
@@ -30,29 +30,21 @@ const WRITE_AT_ONCE_BYTES = 65_536;
 export class Driver {
   readonly core: LinkCore;
   readonly clock: Clock;
-  hooks: DriverHooks = { onEvent: () => {}, onProgress: () => {}, isRoomAwaited: () => false, onSettled: () => {} };
-  readonly #wire: Wire;
-  readonly #connections = new Map<number, Connection>();
+  hooks: DriverHooks | undefined;
+  readonly wire: Wire;
+  /** One, or two while a second stands by. */
+  #attached: readonly Attached[] = [];
   readonly #timer: Timer;
   #running = false;
   #again = false;
   #deferred = false;
-  readonly #runDeferred = (): void => {
-    this.#deferred = false;
-    this.run();
-  };
   #turnEnds = false;
-  readonly #endTurn = (): void => {
-    this.#turnEnds = false;
-    this.core.endTurn();
-    this.run();
-  };
   /** Where the log ended when `changed()` last looked for what to write. */
   #seenEnd = 0;
 
   constructor(core: LinkCore, wire: Wire, clock: Clock) {
     this.core = core;
-    this.#wire = wire;
+    this.wire = wire;
     this.clock = clock;
     this.#timer = clock.timer(() => {
       core.tick(clock.now());
@@ -62,32 +54,25 @@ export class Driver {
 
   get remoteAddress(): string | undefined {
     const id = this.core.adopted?.id;
-    return id === undefined ? undefined : this.#connections.get(id)?.remoteAddress;
+    return this.#attached.find((attached) => attached.id === id)?.connection.remoteAddress;
   }
 
   attach(id: number, connection: Connection): void {
-    this.#connections.set(id, connection);
-    connection.handler = {
-      onData: (chunk) => {
-        this.#wire.receive(id, chunk, this.clock.now());
-        this.run();
-      },
-      onDrain: () => this.run(),
-      onClosed: (reason) => {
-        this.#connections.delete(id);
-        this.#wire.connectionClosed(id, reason, this.clock.now());
-        this.run();
-      },
-    };
+    this.#attached = [...this.#attached, new Attached(this, id, connection)];
+  }
+
+  detach(id: number): Connection | undefined {
+    const found = this.#attached.find((attached) => attached.id === id);
+    if (found !== undefined) this.#attached = this.#attached.filter((attached) => attached !== found);
+    return found?.connection;
   }
 
   /** The core is told as if the connection had failed by itself. */
   drop(id: number, reason: string): void {
-    const connection = this.#connections.get(id);
+    const connection = this.detach(id);
     if (connection === undefined) return;
-    this.#connections.delete(id);
     connection.destroy();
-    this.#wire.connectionClosed(id, reason, this.clock.now());
+    this.wire.connectionClosed(id, reason, this.clock.now());
     this.run();
   }
 
@@ -99,12 +84,23 @@ export class Driver {
     }
     if (!this.#deferred) {
       this.#deferred = true;
-      this.clock.defer(this.#runDeferred);
+      this.clock.defer(Driver.#runDeferred, this);
     }
     const { end } = this.core.session.sender.log;
     if (end - this.#seenEnd < WRITE_AT_ONCE_BYTES && end >= this.#seenEnd) return;
     this.#seenEnd = end;
     this.#transmit();
+  }
+
+  static #runDeferred(this: void, driver: Driver): void {
+    driver.#deferred = false;
+    driver.run();
+  }
+
+  static #endTurn(this: void, driver: Driver): void {
+    driver.#turnEnds = false;
+    driver.core.endTurn();
+    driver.run();
   }
 
   run(): void {
@@ -116,46 +112,45 @@ export class Driver {
     do {
       this.#again = false;
       this.#drainEvents();
-      this.hooks.onProgress();
+      this.hooks?.onProgress();
       this.#drainEvents();
       // What was written makes room for what waits to be taken.
-      if (this.#transmit() && this.hooks.isRoomAwaited()) this.#again = true;
+      if (this.#transmit() && this.hooks?.isRoomAwaited === true) this.#again = true;
       this.#drainEvents();
     } while (this.#again);
     this.#running = false;
     if (this.core.awaitsEndOfTurn && !this.#turnEnds) {
       this.#turnEnds = true;
-      this.clock.afterPoll(this.#endTurn);
+      this.clock.afterPoll(Driver.#endTurn, this);
     }
     this.#timer.set(this.core.nextTimeoutMs);
-    this.hooks.onSettled();
+    this.hooks?.onSettled();
   }
 
   #drainEvents(): void {
     const { events } = this.core;
     while (events.length > 0) {
       for (const event of events.splice(0)) {
-        if (event.type !== "close-connection") this.hooks.onEvent(event);
+        if (event.type !== "close-connection") this.hooks?.onEvent(event);
         else this.#close(event.channel, event.last);
       }
     }
   }
 
   #close(id: number, last: readonly Buffer[] | undefined): void {
-    const connection = this.#connections.get(id);
-    this.#connections.delete(id);
+    const connection = this.detach(id);
     if (last === undefined) connection?.destroy();
     else connection?.end(last);
   }
 
   /** Answers whether anything was written. */
   #transmit(): boolean {
-    if (this.#connections.size === 0) return false;
+    if (this.#attached.length === 0) return false;
     const nowMs = this.clock.now();
     let wrote = false;
-    for (const [id, connection] of this.#connections) {
+    for (const { id, connection } of this.#attached) {
       for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
-        const out = this.#wire.transmit(id, room, nowMs);
+        const out = this.wire.transmit(id, room, nowMs);
         if (out.length === 0) break;
         connection.write(out);
         wrote = true;
@@ -167,7 +162,38 @@ export class Driver {
   /** For a link that will not be driven any more. */
   stop(): void {
     this.#timer.clear();
-    for (const connection of this.#connections.values()) connection.destroy();
-    this.#connections.clear();
+    for (const { connection } of this.#attached) connection.destroy();
+    this.#attached = [];
+  }
+}
+
+/** A connection, and what becomes of its input. */
+class Attached implements ConnectionHandler {
+  readonly id: number;
+  readonly connection: Connection;
+  readonly #driver: Driver;
+
+  constructor(driver: Driver, id: number, connection: Connection) {
+    this.#driver = driver;
+    this.id = id;
+    this.connection = connection;
+    connection.handler = this;
+  }
+
+  onData(chunk: Buffer): void {
+    const { wire, clock } = this.#driver;
+    wire.receive(this.id, chunk, clock.now());
+    this.#driver.run();
+  }
+
+  onDrain(): void {
+    this.#driver.run();
+  }
+
+  onClosed(reason: string): void {
+    const { wire, clock } = this.#driver;
+    this.#driver.detach(this.id);
+    wire.connectionClosed(this.id, reason, clock.now());
+    this.#driver.run();
   }
 }

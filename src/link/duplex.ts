@@ -2,46 +2,52 @@
 import { Duplex } from "node:stream";
 import type { Message } from "./types.ts";
 
-/** What the stream needs of its link. */
-export interface DuplexSource {
+/** What the stream needs of its link: its input, and the rest. */
+export interface DuplexInput {
   take(): Message | undefined;
   accept(): void;
   exhausted(): boolean;
+}
+
+export interface DuplexLink {
   trySend(chunk: Buffer): boolean;
   send(chunk: Buffer): Promise<void>;
-  /** The largest chunk that fits into the queue. */
-  readonly maxChunkBytes: number;
   end(): void;
   abort(code: string): void;
   /** Fulfils when our direction is through; rejects with what ended the link. */
   sent(): Promise<void>;
-  error(): Error | undefined;
+  readonly failure: Error | undefined;
 }
 
 export class LinkDuplex extends Duplex {
-  readonly #source: DuplexSource;
+  readonly #link: DuplexLink;
+  readonly #input: DuplexInput;
+  readonly #maxChunkBytes: number;
   #wanted = false;
   #inputOver = false;
   #settled = false;
 
-  constructor(source: DuplexSource, allowHalfOpen: boolean) {
+  /** `maxChunkBytes`: what fits into the queue. */
+  constructor(link: DuplexLink, input: DuplexInput, maxChunkBytes: number, allowHalfOpen: boolean) {
     super({ allowHalfOpen });
-    this.#source = source;
+    this.#link = link;
+    this.#input = input;
+    this.#maxChunkBytes = maxChunkBytes;
   }
 
   /** The link looks in whenever something has arrived or ended. */
   progress(): void {
     if (!this.#wanted || this.destroyed) return;
-    for (let chunk = this.#source.take(); chunk !== undefined; chunk = this.#source.take()) {
+    for (let chunk = this.#input.take(); chunk !== undefined; chunk = this.#input.take()) {
       // What is in the stream's buffer has been read from the link; what is read from the stream is accepted.
       if (!this.push(chunk)) {
         this.#wanted = false;
         return;
       }
-      this.#source.accept();
+      this.#input.accept();
     }
-    if (this.#source.exhausted()) {
-      const error = this.#source.error();
+    if (this.#input.exhausted()) {
+      const error = this.#link.failure;
       if (error !== undefined) {
         this.#settled = true;
         this.destroy(error);
@@ -54,7 +60,7 @@ export class LinkDuplex extends Duplex {
 
   override _read(): void {
     this.#wanted = true;
-    this.#source.accept();
+    this.#input.accept();
     this.progress();
   }
 
@@ -64,12 +70,12 @@ export class LinkDuplex extends Duplex {
 
   #send(chunk: Buffer, callback: (error?: Error | null) => void): void {
     try {
-      const { maxChunkBytes } = this.#source;
+      const maxChunkBytes = this.#maxChunkBytes;
       for (let at = 0; at < chunk.length; at += maxChunkBytes) {
         const piece = chunk.subarray(at, at + maxChunkBytes);
-        if (this.#source.trySend(piece)) continue;
+        if (this.#link.trySend(piece)) continue;
         const rest = chunk.subarray(at + piece.length);
-        this.#source.send(piece).then(() => this.#send(rest, callback), callback);
+        this.#link.send(piece).then(() => this.#send(rest, callback), callback);
         return;
       }
     } catch (error) {
@@ -81,14 +87,14 @@ export class LinkDuplex extends Duplex {
 
   /** Finished means that the peer has accepted everything, so that `pipeline()` tells the truth. */
   override _final(callback: (error?: Error | null) => void): void {
-    this.#source.end();
+    this.#link.end();
     void this.#finish(callback);
   }
 
   async #finish(callback: (error?: Error | null) => void): Promise<void> {
     let problem: Error | null = null;
     try {
-      await this.#source.sent();
+      await this.#link.sent();
     } catch (error) {
       problem = error as Error;
     }
@@ -97,7 +103,7 @@ export class LinkDuplex extends Duplex {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const whole = this.#inputOver && this.writableFinished;
-    if (!whole && !this.#settled) this.#source.abort("stream-destroyed");
+    if (!whole && !this.#settled) this.#link.abort("stream-destroyed");
     callback(error);
   }
 }

@@ -12,18 +12,18 @@ interface Waiter {
   readonly fail: (error: RespliceError) => void;
 }
 
-export interface IncomingHooks {
+export interface IncomingHost {
   /** Something was accepted. */
   changed(): void;
   /** The handler has thrown, or its promise was rejected. */
-  handlerFailed(error: unknown): void;
+  failHandler(error: unknown): void;
   /** The error that ended the link, if one did. */
-  error(): RespliceError | undefined;
+  readonly failure: RespliceError | undefined;
 }
 
 export class Incoming {
   readonly #core: LinkCore;
-  readonly #hooks: IncomingHooks;
+  readonly #host: IncomingHost;
   /** With manual acceptance nothing is accepted but by accept(). */
   readonly #manual: boolean;
   #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
@@ -38,10 +38,10 @@ export class Incoming {
   messages = 0;
   bytes = 0;
 
-  constructor(core: LinkCore, manual: boolean, hooks: IncomingHooks) {
+  constructor(core: LinkCore, manual: boolean, host: IncomingHost) {
     this.#core = core;
     this.#manual = manual;
-    this.#hooks = hooks;
+    this.#host = host;
   }
 
   /** Somebody is reading, or will come back to read. */
@@ -75,7 +75,7 @@ export class Incoming {
       throw new RespliceError("INVALID_ARGUMENT", `a position is an integer of at least 0, not ${String(position)}`);
     }
     this.#core.accept(position);
-    this.#hooks.changed();
+    this.#host.changed();
   }
 
   /** What was handed out is accepted. */
@@ -86,7 +86,7 @@ export class Incoming {
     if (before >= receiver.handed) return;
     this.#core.accept(receiver.handed);
     // Nothing is accepted any more once the link has ended.
-    if (receiver.accepted > before) this.#hooks.changed();
+    if (receiver.accepted > before) this.#host.changed();
   }
 
   /** At the latest when the turn is over: a loop that has messages to go on with comes back many times in one. */
@@ -94,7 +94,7 @@ export class Incoming {
     const { session } = this.#core;
     const { handed } = session.receiver;
     if (handed === 0 || this.#manual) return;
-    if (this.#cameBackIn === undefined) this.#hooks.changed();
+    if (this.#cameBackIn === undefined) this.#host.changed();
     this.#cameBackIn = session;
     this.#cameBackAt = handed;
   }
@@ -129,7 +129,7 @@ export class Incoming {
     const message = this.#take();
     if (message !== undefined) return message;
     if (this.#exhausted) {
-      const error = this.#hooks.error();
+      const error = this.#host.failure;
       if (error !== undefined) throw error;
       return undefined;
     }
@@ -205,7 +205,7 @@ export class Incoming {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "onMessage() needs a function");
     this.#occupy("handler");
     this.#handler = handler;
-    this.#hooks.changed();
+    this.#host.changed();
   }
 
   /** For a Duplex: it takes chunks by `take` and has accepted them when it comes back for more. */
@@ -226,7 +226,7 @@ export class Incoming {
     const message = this.#take();
     if (message === undefined && !this.#exhausted) return;
     this.#waiter = undefined;
-    const error = message === undefined ? this.#hooks.error() : undefined;
+    const error = message === undefined ? this.#host.failure : undefined;
     if (error === undefined) waiter.deliver(message);
     else waiter.fail(error);
   }
@@ -266,13 +266,13 @@ export class Incoming {
         this.#handling = false;
         if (this.#core.session === session) this.#accept();
         this.#runHandler(handler);
-        this.#hooks.changed();
+        this.#host.changed();
       },
       (error: unknown) => {
         this.#handling = false;
         // A position of a session that was replaced means nothing in the new one.
         this.#fail(error, this.#core.session === session ? before : 0);
-        this.#hooks.changed();
+        this.#host.changed();
       },
     );
   }
@@ -281,7 +281,7 @@ export class Incoming {
     this.#handler = undefined;
     this.#over = true;
     if (!this.#manual) this.#core.accept(accepted);
-    this.#hooks.handlerFailed(error);
+    this.#host.failHandler(error);
   }
 }
 

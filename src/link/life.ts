@@ -19,15 +19,15 @@ export class Life {
   /** From the loss of the connection to the next one in use, the last time. */
   recoveryMs: number | undefined;
   readonly #clock: Clock;
-  readonly #onChange: (change: StateChange) => void;
+  readonly #host: { onChange(change: StateChange): void };
   #sinceMs: number;
   #lostMs: number | undefined;
   #emissions: Array<() => void> = [];
   #emitting = false;
 
-  constructor(clock: Clock, onChange: (change: StateChange) => void) {
+  constructor(clock: Clock, host: { onChange(change: StateChange): void }) {
     this.#clock = clock;
-    this.#onChange = onChange;
+    this.#host = host;
     this.#sinceMs = clock.now();
   }
 
@@ -42,7 +42,7 @@ export class Life {
     const change = { from: this.state, to, ...detail } as StateChange;
     this.state = to;
     this.#sinceMs = this.#clock.now();
-    this.#onChange(change);
+    this.#host.onChange(change);
   }
 
   connectionLost(): void {
@@ -77,11 +77,13 @@ export class Life {
       try {
         emission();
       } catch (error) {
-        this.#clock.defer(() => {
-          throw error;
-        });
+        this.#clock.defer(rethrow, error);
       }
     }
     this.#emitting = false;
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

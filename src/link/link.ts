@@ -25,6 +25,7 @@ import type {
   Message,
   Payload,
   SendOptions,
+  StateChange,
   TrySendOptions,
   Undelivered,
   WaitOptions,
@@ -36,8 +37,6 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "un
 
 export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
-  readonly openPayload: Message;
-  readonly closed: Promise<LinkReport>;
   readonly #core: LinkCore;
   readonly #driver: Driver;
   readonly #options: ResolvedLinkOptions;
@@ -47,13 +46,15 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly #life: Life;
   readonly #drain: Drain;
   readonly #stall: StallWatch;
-  readonly #book = new UndeliveredBook();
-  readonly #waitsForConnected = new Waits();
-  readonly #waitsForSent = new Waits();
+  // What follows is made when it is first needed: most links never need it.
+  #book: UndeliveredBook | undefined;
+  #waitsForConnected: Waits | undefined;
+  #waitsForSent: Waits | undefined;
+  #closed: PromiseWithResolvers<LinkReport> | undefined;
+  #duplex: LinkDuplex | undefined;
+  #report: LinkReport | undefined;
   #error: RespliceError | undefined;
   #handlerError: unknown;
-  #resolveClosed: (report: LinkReport) => void = () => {};
-  #duplex: LinkDuplex | undefined;
   #endEmitted = false;
   #attempt = 0;
 
@@ -64,37 +65,25 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#core = driver.core;
     this.#options = options;
     this.#owner = owner;
-    this.openPayload = owner.openPayload as Message;
-    this.#life = new Life(driver.clock, (change) => {
-      owner.onState(change);
-      this.#life.later(() => this.emit("state", change));
-    });
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
-    this.#drain = new Drain(driver, this.closed);
-    const changed = (): void => driver.changed();
-    this.#outgoing = new Outgoing(this.#core, options.queue, changed, () => this.#endedError());
-    this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, {
-      changed,
-      handlerFailed: (error) => this.failHandler(error),
-      error: () => this.#error,
-    });
-    this.#stall = new StallWatch(this.#core, driver.clock, (unacceptedBytes) => {
-      this.#life.emitNow(() => this.emit("stalled", { unacceptedBytes }));
-    });
-    driver.hooks = {
-      onEvent: (event) => this.#onEvent(event),
-      onProgress: () => this.#onProgress(),
-      isRoomAwaited: () => this.#outgoing.isAwaited,
-      onSettled: () => {
-        this.#life.emitAll();
-        owner.onSettled();
-      },
-    };
+    this.#life = new Life(driver.clock, this);
+    this.#drain = new Drain(driver, this);
+    this.#outgoing = new Outgoing(this.#core, options.queue, this);
+    this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, this);
+    this.#stall = new StallWatch(this.#core, driver.clock, this);
+    driver.hooks = this;
   }
 
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get openPayload(): Message {
+    return this.#owner.openPayload as Message;
+  }
+
+  get closed(): Promise<LinkReport> {
+    this.#closed ??= Promise.withResolvers();
+    if (this.#report !== undefined) this.#closed.resolve(this.#report);
+    return this.#closed.promise;
+  }
 
   get state(): LinkState {
     return this.#life.state;
@@ -169,17 +158,11 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
     }
     if (this.#duplex !== undefined) return this.#duplex;
+    const input = this.#incoming.occupyForDuplex();
     this.#duplex = new LinkDuplex(
-      {
-        ...this.#incoming.occupyForDuplex(),
-        trySend: (chunk) => this.#outgoing.trySend(chunk, undefined),
-        send: (chunk) => this.#outgoing.send(chunk, undefined),
-        maxChunkBytes: Math.min(65_536, this.#options.queue.maxBytes),
-        end: () => this.end(),
-        abort: (code) => this.abort(code),
-        sent: () => this.#sent(),
-        error: () => this.#error,
-      },
+      this,
+      input,
+      Math.min(65_536, this.#options.queue.maxBytes),
       this.#options.allowHalfOpen,
     );
     return this.#duplex;
@@ -188,9 +171,9 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
   async connected(options?: WaitOptions): Promise<void> {
-    if (this.state === "closed") throw this.#error ?? this.#endedError();
+    if (this.state === "closed") throw this.#error ?? this.endedError();
     if (this.#core.adopted !== undefined) return;
-    await this.#waitsForConnected.wait(options?.signal);
+    await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
   }
 
   retryNow(): void {
@@ -198,10 +181,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   /** Our direction is through: the peer has accepted its end. */
-  async #sent(): Promise<void> {
+  async sent(): Promise<void> {
     if (this.#core.session.outDone) return;
-    if (this.state === "closed") throw this.#endedError();
-    await this.#waitsForSent.wait(undefined);
+    if (this.state === "closed") throw this.endedError();
+    await (this.#waitsForSent ??= new Waits()).wait(undefined);
   }
 
   // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -232,11 +215,6 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.closed;
   }
 
-  /** The handler has returned, and the link is read by onMessage(): it may have ended already. */
-  handlerReturned(): void {
-    this.#driver.run();
-  }
-
   abort(code = ""): void {
     if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
     this.#incoming.settle();
@@ -264,7 +242,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     await this.close();
   }
 
-  #endedError(): RespliceError {
+  /** What calls get that come too late. */
+  endedError(): RespliceError {
     if (this.#error !== undefined) {
       return new RespliceError("LINK_ENDED", `the link has ended: ${this.#error.message}`, {
         cause: this.#error,
@@ -275,9 +254,38 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return new RespliceError("LINK_ENDED", why, { delivery: "not-sent" });
   }
 
+  // ── what its parts say and ask ──────────────────────────────────────────────────────────────────────────────────
+
+  changed(): void {
+    this.#driver.changed();
+  }
+
+  get isRoomAwaited(): boolean {
+    return this.#outgoing.isAwaited;
+  }
+
+  onSettled(): void {
+    this.#life.emitAll();
+    this.#owner.onSettled();
+  }
+
+  onChange(change: StateChange): void {
+    this.#owner.onState(change);
+    this.#life.later(() => this.emit("state", change));
+  }
+
+  onStalled(unacceptedBytes: number): void {
+    this.#life.emitNow(() => this.emit("stalled", { unacceptedBytes }));
+  }
+
+  /** What ended it, if that was not in order. */
+  get failure(): RespliceError | undefined {
+    return this.#error;
+  }
+
   // ── what the core says ──────────────────────────────────────────────────────────────────────────────────────────
 
-  #onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void {
+  onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void {
     this.#owner.onEvent(event);
     switch (event.type) {
       case "connected":
@@ -311,7 +319,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   #onConnected(session: "new" | "resumed", reason: string): void {
     this.#life.connectionAdopted();
     this.#life.to("adopted", { reason, attempt: this.#attempt, session });
-    this.#waitsForConnected.resolve();
+    this.#waitsForConnected?.resolve();
   }
 
   /** The client's dial loop begins an attempt. */
@@ -336,46 +344,48 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     // Whoever has called close() sees the link drain until it is closed.
     if (!this.#drain.isClosing) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
+    this.#book ??= new UndeliveredBook();
     this.#book.counts[reason] += event.undelivered.length;
     if (reported.length === 0) return;
     const report: Undelivered = { reason, sessionId, messages: reported.map(toMessage) };
     this.#owner.onUndelivered(report);
     this.#life.later(() => {
-      if (!this.emit("undelivered", report)) this.#book.keep(report.messages);
+      if (!this.emit("undelivered", report)) this.#book?.keep(report.messages);
     });
   }
 
   #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
     this.#error ??= outcomeError(outcome, detail, peerCode, this.#handlerError);
     const error = this.#error;
-    const because = error ?? this.#endedError();
+    const because = error ?? this.endedError();
     const reported = this.#outgoing.ended(
       undelivered,
       (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
     );
     this.#life.to("end", error === undefined ? { reason: outcome } : { reason: outcome, error });
     this.#life.later(() => {
-      const report: LinkReport = { undelivered: [...this.#book.takeKept(), ...reported.map(toMessage)] };
+      const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported.map(toMessage)] };
       if (error !== undefined) report.error = error;
-      this.#waitsForConnected.reject(because);
-      this.#waitsForSent.reject(because);
+      this.#waitsForConnected?.reject(because);
+      this.#waitsForSent?.reject(because);
       this.#stall.stop();
       this.#incoming.progress();
       this.#duplex?.progress();
       if (error !== undefined) this.emit("error", error);
       this.#owner.onEnded(report);
-      this.#resolveClosed(report);
+      this.#report = report;
+      this.#closed?.resolve(report);
     });
   }
 
-  #onProgress(): void {
+  onProgress(): void {
     this.#stall.look();
     this.#outgoing.progress();
     this.#incoming.progress();
     this.#duplex?.progress();
     const { session } = this.#core;
     if (session.outDone) {
-      this.#waitsForSent.resolve();
+      this.#waitsForSent?.resolve();
       if (session.peerStopped) this.#outgoing.sendingEnded();
       this.#drain.progress();
     }

@@ -24,14 +24,19 @@ interface Waiter {
   readonly reject: (error: RespliceError) => void;
 }
 
+export interface OutgoingHost {
+  /** Something was taken. */
+  changed(): void;
+  /** The error that calls get once nothing can be sent any more. */
+  endedError(): RespliceError;
+}
+
 export class Outgoing {
   readonly #core: LinkCore;
-  readonly #changed: () => void;
   readonly #maxWaiters: number;
   /** Of a chunk in mode "bytes", where no message size is agreed. */
   readonly #maxChunkBytes: number;
-  /** The error that calls get once the link has ended. */
-  readonly #endedError: () => RespliceError;
+  readonly #host: OutgoingHost;
   #waiters: Waiter[] = [];
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
@@ -40,18 +45,12 @@ export class Outgoing {
   takenMessages = 0;
   takenBytes = 0;
 
-  constructor(
-    core: LinkCore,
-    queue: { maxMessages: number; maxBytes: number },
-    changed: () => void,
-    endedError: () => RespliceError,
-  ) {
+  constructor(core: LinkCore, queue: { maxMessages: number; maxBytes: number }, host: OutgoingHost) {
     this.#core = core;
     this.#room = new Room(core);
     this.#maxWaiters = queue.maxMessages;
     this.#maxChunkBytes = queue.maxBytes;
-    this.#changed = changed;
-    this.#endedError = endedError;
+    this.#host = host;
   }
 
   trySend(message: Payload, options: TrySendOptions | undefined): boolean {
@@ -66,7 +65,7 @@ export class Outgoing {
 
   /** Throws when no message of so many bytes will ever be taken. */
   #hasRoom(bytes: number): boolean {
-    if (this.#core.sendingEnded) throw this.#endedError();
+    if (this.#core.sendingEnded) throw this.#host.endedError();
     this.#checkSize(bytes);
     return this.#waiters.length === 0 && this.#core.hasRoom(bytes);
   }
@@ -90,7 +89,7 @@ export class Outgoing {
     this.takenMessages++;
     this.takenBytes += bytes;
     this.#refusedBytes = 0;
-    this.#changed();
+    this.#host.changed();
   }
 
   async send(message: Payload, options: SendOptions | undefined): Promise<void> {
@@ -113,7 +112,7 @@ export class Outgoing {
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
-    if (this.#core.sendingEnded) throw this.#endedError();
+    if (this.#core.sendingEnded) throw this.#host.endedError();
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     const bytes = this.#refusedBytes;
     const isAhead = this.#room.pace();
@@ -137,7 +136,7 @@ export class Outgoing {
       const onAbort = (): void => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
         reject(aborted(signal as AbortSignal, "not-sent"));
-        this.#changed();
+        this.#host.changed();
       };
       const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const waiter: Waiter = {
@@ -168,9 +167,9 @@ export class Outgoing {
   /** Of everything up to `position`. */
   #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
     const { sender } = this.#core.session;
-    if (this.#core.ended) return Promise.reject(this.#endedError());
+    if (this.#core.ended) return Promise.reject(this.#host.endedError());
     sender.askForAck();
-    this.#changed();
+    this.#host.changed();
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         this.#marks = this.#marks.filter((other) => other !== mark);
@@ -263,7 +262,7 @@ export class Outgoing {
     this.#room.askAgain();
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(this.#endedError());
+    for (const waiter of waiters) waiter.reject(this.#host.endedError());
   }
 
   /** The link has ended. Answers the messages that nobody waited for. */

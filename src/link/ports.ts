@@ -4,10 +4,10 @@ export type { Budget } from "../core/window.ts";
 /** Monotonic time, in milliseconds. */
 export interface Clock {
   now(): number;
-  /** Runs `run` after the current turn, once for each call. */
-  defer(run: () => void): void;
-  /** Runs `run` when everything that has arrived by now was handed out, once for each call. */
-  afterPoll(run: () => void): void;
+  /** Runs `run` with `of` after the current turn, once for each call. */
+  defer<T>(run: (of: T) => void, of: T): void;
+  /** Runs `run` with `of` when everything that has arrived by now was handed out, once for each call. */
+  afterPoll<T>(run: (of: T) => void, of: T): void;
   /** A timer that is not set yet. */
   timer(run: () => void): Timer;
 }

@@ -3,30 +3,30 @@ import { logTransition, logUndelivered } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
-export class LinkReporter {
-  readonly #logger: Logger | undefined;
-  readonly #ids: () => object;
+/** What log lines call the link by. */
+interface Named {
+  readonly ids: object;
+}
 
-  constructor(logger: Logger | undefined, ids: () => object) {
-    this.#logger = logger;
-    this.#ids = ids;
-  }
+export function reportState(logger: Logger | undefined, link: Named, change: StateChange): void {
+  if (logger !== undefined) logTransition(logger, link.ids, change);
+}
 
-  onState(change: StateChange): void {
-    if (this.#logger !== undefined) logTransition(this.#logger, this.#ids(), change);
-  }
+export function reportUndelivered(logger: Logger | undefined, link: Named, event: Undelivered): void {
+  report(logger, link, event.reason, event.messages);
+}
 
-  onUndelivered({ reason, messages }: Undelivered): void {
-    this.#report(reason, messages);
-  }
+export function reportEnded(logger: Logger | undefined, link: Named, { undelivered }: LinkReport): void {
+  if (undelivered.length > 0) report(logger, link, "ended", undelivered);
+}
 
-  onEnded({ undelivered }: LinkReport): void {
-    if (undelivered.length > 0) this.#report("ended", undelivered);
-  }
-
-  #report(reason: string, messages: ReadonlyArray<{ delivery: "not-sent" | "maybe" }>): void {
-    if (this.#logger === undefined) return;
-    const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
-    logUndelivered(this.#logger, this.#ids(), reason, { maybe, notSent: messages.length - maybe });
-  }
+function report(
+  logger: Logger | undefined,
+  link: Named,
+  reason: string,
+  messages: ReadonlyArray<{ delivery: "not-sent" | "maybe" }>,
+): void {
+  if (logger === undefined) return;
+  const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
+  logUndelivered(logger, link.ids, reason, { maybe, notSent: messages.length - maybe });
 }

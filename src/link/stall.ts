@@ -7,23 +7,26 @@ const STALLED_AFTER_MS = 10_000;
 export class StallWatch {
   readonly #core: LinkCore;
   readonly #clock: Clock;
-  readonly #timer: Timer;
+  readonly #host: { onStalled(unacceptedBytes: number): void };
+  #timer: Timer | undefined;
   #armed = false;
   /** What was accepted when it was armed, or when the stall was told of. */
   #accepted = -1;
   #told = false;
 
-  constructor(core: LinkCore, clock: Clock, onStalled: (unacceptedBytes: number) => void) {
+  constructor(core: LinkCore, clock: Clock, host: { onStalled(unacceptedBytes: number): void }) {
     this.#core = core;
     this.#clock = clock;
-    this.#timer = clock.timer(() => {
-      this.#armed = false;
-      const { receiver } = core.session;
-      if (core.ended || !receiver.isFull) return;
-      if (receiver.accepted !== this.#accepted) return this.look();
-      this.#told = true;
-      onStalled(receiver.unacceptedBytes);
-    });
+    this.#host = host;
+  }
+
+  #onTimer(): void {
+    this.#armed = false;
+    const { receiver } = this.#core.session;
+    if (this.#core.ended || !receiver.isFull) return;
+    if (receiver.accepted !== this.#accepted) return this.look();
+    this.#told = true;
+    this.#host.onStalled(receiver.unacceptedBytes);
   }
 
   /** After anything was received or accepted. */
@@ -34,10 +37,11 @@ export class StallWatch {
     this.#told = false;
     this.#armed = true;
     this.#accepted = receiver.accepted;
+    this.#timer ??= this.#clock.timer(() => this.#onTimer());
     this.#timer.set(this.#clock.now() + STALLED_AFTER_MS);
   }
 
   stop(): void {
-    this.#timer.clear();
+    this.#timer?.clear();
   }
 }

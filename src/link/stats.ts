@@ -4,14 +4,14 @@ import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { LinkState, LinkStats, Traffic } from "./types.ts";
-import type { UndeliveredBook } from "./undelivered.ts";
+import { NONE_UNDELIVERED, type UndeliveredBook } from "./undelivered.ts";
 
 export function linkStats(
   core: LinkCore,
   life: Life,
   outgoing: Outgoing,
   incoming: Incoming,
-  book: UndeliveredBook,
+  book: UndeliveredBook | undefined,
 ): LinkStats {
   const { sender, receiver } = core.session;
   return {
@@ -23,7 +23,7 @@ export function linkStats(
     taken: { messages: outgoing.takenMessages, bytes: outgoing.takenBytes },
     accepted: core.accepted(),
     received: { messages: incoming.messages, bytes: incoming.bytes },
-    undelivered: { ...book.counts },
+    undelivered: { ...(book?.counts ?? NONE_UNDELIVERED) },
     queue: { messages: sender.queuedMessages, bytes: sender.queuedBytes },
     logBytes: sender.unackedBytes - sender.queuedBytes,
     windowBytes: receiver.windowBytes,

@@ -5,8 +5,10 @@ import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
 /** What is kept while nobody listens; of more, the oldest are only in the log and the counters. */
 const MAX_KEPT_BYTES = 64 * 1_048_576;
 
+export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> = { "session-lost": 0, "too-large": 0 };
+
 export class UndeliveredBook {
-  readonly counts: Record<Undelivered["reason"], number> = { "session-lost": 0, "too-large": 0 };
+  readonly counts: Record<Undelivered["reason"], number> = { ...NONE_UNDELIVERED };
   #kept: UndeliveredMessage[] = [];
   #keptBytes = 0;
 

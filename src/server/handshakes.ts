@@ -36,7 +36,8 @@ export class Handshakes {
   readonly #timer: Timer;
   readonly #byChannel = new Map<number, Handshake>();
   /** Refused, and about to be closed for it. */
-  readonly #answered = new Set<number>();
+  readonly #refusing = new Set<number>();
+  readonly #answered: number[] = [];
   #stopped = false;
   #channels = 0;
   #running = false;
@@ -48,7 +49,7 @@ export class Handshakes {
     this.#hooks = hooks;
     this.#timer = clock.timer(() => {
       core.tick(clock.now());
-      this.#run();
+      this.#run(undefined);
     });
   }
 
@@ -60,21 +61,23 @@ export class Handshakes {
     connection.handler = {
       onData: (chunk) => {
         this.#core.receive(id, chunk, this.#clock.now());
-        this.#run();
+        this.#run(id);
       },
-      onDrain: () => this.#run(),
+      onDrain: () => this.#run(id),
       onClosed: (reason) => {
         this.#byChannel.delete(id);
         gone.abort(new RespliceError("CONNECTION_LOST", reason));
         this.#core.connectionClosed(id, reason, this.#clock.now());
-        this.#run();
+        this.#run(undefined);
       },
     };
     this.#core.connectionOpened(id, this.#clock.now());
-    this.#run();
+    this.#run(undefined);
   }
 
-  #run(): void {
+  /** `answered`: the connection that there may be something to write on. No other can have got anything. */
+  #run(answered: number | undefined): void {
+    if (answered !== undefined) this.#answered.push(answered);
     if (this.#running) {
       this.#again = true;
       return;
@@ -83,18 +86,17 @@ export class Handshakes {
     do {
       this.#again = false;
       for (const event of this.#core.events.splice(0)) this.#onEvent(event);
-      this.#transmit();
+      for (const id of this.#answered.splice(0)) this.#transmit(id);
     } while (this.#again || this.#core.events.length > 0);
     this.#running = false;
     if (!this.#stopped) this.#timer.set(this.#core.nextTimeoutMs);
   }
 
-  #transmit(): void {
-    const nowMs = this.#clock.now();
-    for (const [id, { connection }] of this.#byChannel) {
-      const out = this.#core.transmit(id, connection.roomBytes, nowMs);
-      if (out.length > 0) connection.write(out);
-    }
+  #transmit(id: number): void {
+    const connection = this.#byChannel.get(id)?.connection;
+    if (connection === undefined) return;
+    const out = this.#core.transmit(id, connection.roomBytes, this.#clock.now());
+    if (out.length > 0) connection.write(out);
   }
 
   #onEvent(event: ServerCoreEvent): void {
@@ -127,7 +129,7 @@ export class Handshakes {
     const { connection, gone } = handshake;
     // What was refused has been told of.
     if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
-    else if (!this.#answered.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
+    else if (!this.#refusing.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
     gone.abort(new RespliceError("CONNECTION_LOST", event.reason));
     if (event.last === undefined) connection.destroy();
     else connection.end(event.last);
@@ -135,7 +137,7 @@ export class Handshakes {
 
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
     this.refused[code] = (this.refused[code] ?? 0) + 1;
-    this.#answered.add(channel);
+    this.#refusing.add(channel);
     const { logger } = this.#hooks;
     if (logger === undefined) return;
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
@@ -154,7 +156,7 @@ export class Handshakes {
     if (handshake === undefined) return;
     const verdict = authenticate === undefined ? { identity: "" } : await this.#ask(authenticate, event, handshake);
     this.#core.authenticated(event.channel, verdict, this.#clock.now());
-    this.#run();
+    this.#run(event.channel);
   }
 
   async #ask(

@@ -8,14 +8,12 @@ import { nextSupervisorState, type SupervisorInput, type SupervisorState } from 
 import { SharedBudget } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
-import { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
-import { DurableLink } from "../link/link.ts";
+import type { DurableLink } from "../link/link.ts";
 import { checkCloseOptions, coreOptions } from "../link/options.ts";
-import { LinkReporter } from "../link/report.ts";
 import { sumStats } from "../link/stats.ts";
 import type {
   CloseOptions,
@@ -33,6 +31,7 @@ import { Admission } from "./admission.ts";
 import { Handshakes } from "./handshakes.ts";
 import { Listener } from "./listener.ts";
 import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
+import { type Host, ServedLink } from "./served-link.ts";
 
 export type { SupervisorState };
 
@@ -66,10 +65,9 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   readonly #listener: Listener;
   readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
   readonly #handshakes: Handshakes;
-  readonly #links = new Map<ServerLink, { link: DurableLink; driver: Driver }>();
+  readonly #links = new Map<ServerLink, ServedLink>();
+  readonly #host: Host;
   readonly #open = new Set<Link>();
-  /** Links whose handler has not returned. */
-  readonly #serving = new Set<Link>();
   readonly #metrics: MetricsLine | undefined;
   #metricsTimer: NodeJS.Timeout | undefined;
   #state: SupervisorState = "created";
@@ -105,6 +103,17 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
       },
       SYSTEM_ENTROPY,
     );
+    this.#host = {
+      options: this.#options,
+      clock: this.#clock,
+      wire: this.#core,
+      onLeft: ({ link }) => this.#open.delete(link),
+      onEnded: ({ link }) => this.#metrics?.ended(link.stats()),
+      onGone: ({ core }) => {
+        this.#links.delete(core);
+        if (this.#links.size === 0) this.#whenEmpty?.();
+      },
+    };
     this.#handshakes = new Handshakes(this.#core, this.#clock, {
       authenticate: this.#options.authenticate,
       logger,
@@ -207,80 +216,47 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #created(core: ServerLink): void {
-    const driver = new Driver(core, this.#core, this.#clock);
-    const { logger } = this.#options;
-    const serving = this.#serving;
-    const id = newId(SYSTEM_ENTROPY).slice(0, 12);
-    const report = new LinkReporter(logger, () => ({
-      link: id,
-      session: core.session.keys.id,
-      identity: core.identity,
-    }));
-    const link: DurableLink = new DurableLink(id, driver, this.#options, {
-      identity: this.#options.authenticate === undefined ? undefined : core.identity,
-      openPayload: core.openPayload,
-      get isServing() {
-        return serving.has(link);
-      },
-      endUnopened: () => false,
-      retryNow: () => {},
-      onSettled: () => {
-        if (!core.gone) return;
-        driver.stop();
-        this.#links.delete(core);
-        if (this.#links.size === 0) this.#whenEmpty?.();
-      },
-      onEvent: (event) => {
-        if (event.type === "disconnected") link.waiting(0, 0, event.reason, undefined);
-      },
-      onState: (change) => {
-        if (change.to === "draining" || change.to === "closed") this.#open.delete(link);
-        report.onState(change);
-      },
-      onUndelivered: (event) => report.onUndelivered(event),
-      onEnded: (ended) => {
-        this.#metrics?.ended(link.stats());
-        report.onEnded(ended);
-      },
-    });
-    this.#links.set(core, { link, driver });
-    this.#open.add(link);
+    const served = new ServedLink(core, newId(SYSTEM_ENTROPY).slice(0, 12), this.#host);
+    this.#links.set(core, served);
+    this.#open.add(served.link);
     // The handler runs when the handshake's step is complete, and the link is attached.
     this.#clock.defer(() => {
-      this.#serve(link);
+      this.#serve(served);
       // It was under way when close() was called.
-      if (this.#closing !== undefined)
-        void this.#sendAway(link, { deadlineMs: Infinity, signal: this.#drained.signal });
-    });
+      if (this.#closing === undefined) return;
+      void this.#sendAway(served.link, { deadlineMs: Infinity, signal: this.#drained.signal });
+    }, undefined);
   }
 
-  #serve(link: DurableLink): void {
-    if (link.state === "closed") return;
+  #serve(served: ServedLink): void {
+    if (served.link.state === "closed") return;
     try {
-      const result = this.#handler?.(link);
+      const result = this.#handler?.(served.link);
       if (!isThenable(result)) return;
-      this.#serving.add(link);
+      served.isServing = true;
       result.then(
-        () => this.#served(link),
-        (error: unknown) => this.#handlerFailed(link, error),
+        () => this.#handlerReturned(served),
+        (error: unknown) => this.#handlerFailed(served, error),
       );
     } catch (error) {
-      this.#handlerFailed(link, error);
+      this.#handlerFailed(served, error);
     }
   }
 
-  #served(link: DurableLink): void {
-    this.#serving.delete(link);
-    if (link.hasHandler) link.handlerReturned();
+  #handlerReturned(served: ServedLink): void {
+    served.isServing = false;
+    const { link } = served;
+    // Read by onMessage(), it may have ended already.
+    if (link.hasHandler) served.driver.run();
     else void link.close({ deadlineMs: this.#options.resumeForMs });
   }
 
   /** To be told that sending is over, since the server goes away, is no failure. */
-  #handlerFailed(link: DurableLink, error: unknown): void {
+  #handlerFailed(served: ServedLink, error: unknown): void {
     const isTold = this.#closing !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
-    if (isTold) return this.#served(link);
-    this.#serving.delete(link);
-    link.failHandler(error);
+    if (isTold) return this.#handlerReturned(served);
+    served.isServing = false;
+    served.link.failHandler(error);
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

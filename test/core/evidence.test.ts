@@ -247,7 +247,7 @@ function watch(
   random: () => number = () => 0.5,
 ): { evidence: Evidence; roundTrip: RoundTrip; run: (untilMs: number) => Array<[ms: number, finding: string]> } {
   const roundTrip = new RoundTrip();
-  const evidence = new Evidence({ ...OPTIONS, ...options }, roundTrip, random, 0);
+  const evidence = new Evidence({ ...OPTIONS, ...options }, roundTrip, { random }, 0);
   const run = (untilMs: number): Array<[number, string]> => {
     const findings: Array<[number, string]> = [];
     for (let wakeUps = 0; evidence.nextMs() <= untilMs; wakeUps++) {

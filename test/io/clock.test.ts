@@ -135,7 +135,7 @@ test("a deadline further away than a Node timer reaches", async () => {
 test("defer runs after this turn, and now() never goes back", async () => {
   const clock = new SystemClock();
   const order: string[] = [];
-  clock.defer(() => order.push("deferred"));
+  clock.defer(() => order.push("deferred"), undefined);
   order.push("now");
   await turn();
   expect(order).toEqual(["now", "deferred"]);

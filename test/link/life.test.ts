@@ -8,12 +8,12 @@ function setUp() {
   const time = { ms: 0 };
   const clock: Clock = {
     now: () => time.ms,
-    defer: (run) => void deferred.push(run),
-    afterPoll: (run) => void deferred.push(run),
+    defer: (run, of) => void deferred.push(() => run(of)),
+    afterPoll: (run, of) => void deferred.push(() => run(of)),
     timer: () => ({ set: () => {}, clear: () => {} }),
   };
   const changes: StateChange[] = [];
-  const life = new Life(clock, (change) => changes.push(change));
+  const life = new Life(clock, { onChange: (change) => void changes.push(change) });
   return { life, changes, deferred, time };
 }
 

@@ -1,0 +1,82 @@
+/** A server's link with what belongs to it: one object each, since there may be very many. */
+import type { ServerLink } from "../core/server-link.ts";
+import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { Wire } from "../link/driver.ts";
+import { Driver } from "../link/driver.ts";
+import { DurableLink } from "../link/link.ts";
+import type { ResolvedLinkOptions } from "../link/options.ts";
+import type { LinkOwner } from "../link/owner.ts";
+import type { Clock } from "../link/ports.ts";
+import { reportEnded, reportState, reportUndelivered } from "../link/report.ts";
+import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** The server, the same for all its links. */
+export interface Host {
+  readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: Logger | undefined };
+  readonly clock: Clock;
+  readonly wire: Wire;
+  /** It can be sent on no more. */
+  onLeft(served: ServedLink): void;
+  onEnded(served: ServedLink): void;
+  /** The session is not needed any more, by anybody. */
+  onGone(served: ServedLink): void;
+}
+
+export class ServedLink implements LinkOwner {
+  readonly core: ServerLink;
+  readonly driver: Driver;
+  readonly link: DurableLink;
+  isServing = false;
+  readonly #host: Host;
+
+  constructor(core: ServerLink, id: string, host: Host) {
+    this.core = core;
+    this.#host = host;
+    this.driver = new Driver(core, host.wire, host.clock);
+    this.link = new DurableLink(id, this.driver, host.options, this);
+  }
+
+  get identity(): string | undefined {
+    return this.#host.options.authenticate === undefined ? undefined : this.core.identity;
+  }
+
+  get openPayload(): Buffer {
+    return this.core.openPayload;
+  }
+
+  /** A client is always there to be told, or comes back to be. */
+  endUnopened(): boolean {
+    return false;
+  }
+
+  retryNow(): void {}
+
+  onSettled(): void {
+    if (!this.core.gone) return;
+    this.driver.stop();
+    this.#host.onGone(this);
+  }
+
+  onEvent(event: LinkCoreEvent): void {
+    if (event.type === "disconnected") this.link.waiting(0, 0, event.reason, undefined);
+  }
+
+  get ids(): object {
+    return { link: this.link.id, session: this.core.session.keys.id, identity: this.core.identity };
+  }
+
+  onState(change: StateChange): void {
+    if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
+    reportState(this.#host.options.logger, this, change);
+  }
+
+  onUndelivered(event: Undelivered): void {
+    reportUndelivered(this.#host.options.logger, this, event);
+  }
+
+  onEnded(ended: LinkReport): void {
+    this.#host.onEnded(this);
+    reportEnded(this.#host.options.logger, this, ended);
+  }
+}
