@@ -85,7 +85,7 @@ export function toMarkdown([head = [], ...lines]: readonly string[][]): string {
 function cells(row: Row): string[] {
   const range = (of: Spread | null): string => (of === null ? "" : `${short(of.min)} to ${short(of.max)}`);
   return [
-    `${row.name}, ${row.unit}`,
+    row.unit === "" ? row.name : `${row.name}, ${row.unit}`,
     short(row.ours),
     range(row.spread.ours),
     row.reference === null ? "" : short(row.reference),
@@ -99,7 +99,7 @@ function cells(row: Row): string[] {
 
 function inWords(goal: Goal): string {
   const bound = "atLeast" in goal ? `>= ${short(goal.atLeast)}` : `<= ${short(goal.atMost)}`;
-  return goal.of === "ours" ? bound : `${bound} of raw`;
+  return goal.of === "ours" ? bound : `ratio ${bound}`;
 }
 
 /** With three digits that count, or all that are before the point. */
