@@ -18,6 +18,10 @@ export class End {
   readonly reported: Array<{ number: number; delivery: string }> = [];
   outcome: Outcome | undefined;
   paused = false;
+  /** Its application has closed the link, and no consumer is at work. */
+  reads = true;
+  /** When the link was made, among all. */
+  readonly ordinal: number;
   /** Bytes mode: how much was taken and handed. */
   bytesTaken = 0;
   bytesHanded = 0;
@@ -26,6 +30,8 @@ export class End {
   readonly #wants: number;
   readonly #ends: boolean;
   #thinksUntilMs = 0;
+  /** Until when it answers what it was handed, though its client is about to go on elsewhere. */
+  #answersUntilMs: number | undefined;
   #consumesFromMs = 0;
   /** By session: where the message that was handed out last ended. */
   readonly #positions = new Map<string, number>();
@@ -39,6 +45,7 @@ export class End {
     this.#stage = process.stage;
     this.#wants = wants;
     this.#ends = ends;
+    this.ordinal = process.stage.newOrdinal();
   }
 
   get allTaken(): boolean {
@@ -67,11 +74,24 @@ export class End {
     }
     const { receiver, sender, peerStopped } = core.session;
     // Whose client goes on elsewhere ends when it has read everything. It has answered that; the rest is for the next.
-    if (receiver.endKind === "moved" && receiver.endAccepted && sender.endKind === "none") core.end();
+    // Or when it is shown the end, with what it was handed last still in its hands.
+    const isThere = this.ordinal % 2 === 0 ? receiver.endAccepted : receiver.endReached;
+    if (receiver.endKind === "moved" && isThere && !sender.ended && this.#hasAnswered()) core.end();
     if (options.staysOpen && !healed) return;
     // Who is told of the end ends too, when it has said what it wants to.
     const ends = peerStopped || (this.allTaken && (this.#ends || core.inputEnded));
     if (ends && !sender.ended) core.end();
+  }
+
+  /** That takes a while. */
+  #hasAnswered(): boolean {
+    const { clock, random, healed } = this.#stage;
+    if (this.#answersUntilMs === undefined) {
+      const forMs = healed ? 0 : 300 * random() ** 2;
+      this.#answersUntilMs = clock.nowMs + forMs;
+      this.#process.later(forMs, () => {});
+    }
+    return clock.nowMs >= this.#answersUntilMs;
   }
 
   #take(): boolean {
@@ -98,7 +118,7 @@ export class End {
   #read(): void {
     const { core } = this;
     const { clock, options, random } = this.#stage;
-    while (!this.paused && clock.nowMs >= this.#consumesFromMs) {
+    while (this.reads && !this.paused && clock.nowMs >= this.#consumesFromMs) {
       const { session } = core;
       const message = core.next();
       if (message === undefined) return;
@@ -211,7 +231,7 @@ export class End {
   }
 }
 
-function payloadSize(number: number, payloadBytes: number): number {
+export function payloadSize(number: number, payloadBytes: number): number {
   return 4 + ((number * 7_919) % Math.max(1, payloadBytes - 3));
 }
 

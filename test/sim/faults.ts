@@ -23,9 +23,11 @@ export const LOSSLESS = [
   "stranger",
   "impostor",
 ] as const;
+/** A server goes away, has all the time that it needs, and is back when its sessions are through: nothing may be in doubt. */
+export const MOVING = ["move"] as const;
 export const LOSING = ["restart", "drain", "route"] as const;
 export const ENDING = ["reset", "close"] as const;
-export const FAULT_KINDS = [...LOSSLESS, ...LOSING, ...ENDING] as const;
+export const FAULT_KINDS = [...LOSSLESS, ...MOVING, ...LOSING, ...ENDING] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 const DIRECTIONS: readonly Direction[] = ["to-server", "to-client"];
@@ -117,6 +119,10 @@ function apply(world: World, server: SimServer, kind: FaultKind): void {
       for (const wire of wires) if (random() < 0.5) wire.cut(0);
       clock.schedule(forMs, () => server.listen());
       break;
+    case "move":
+      // Byte streams do not move: their application would end them.
+      if (world.options.mode === "messages") server.leave();
+      break;
     case "restart":
     case "drain":
       if (!server.isUp) break;
@@ -129,6 +135,7 @@ function apply(world: World, server: SimServer, kind: FaultKind): void {
       break;
     case "route":
       client.route = Math.floor(random() * world.servers.length);
+      client.rerouted = true;
       for (const wire of wires) wire.cut(100);
       break;
     case "reset":
@@ -142,6 +149,7 @@ function apply(world: World, server: SimServer, kind: FaultKind): void {
       } else {
         core.end();
         core.stopReading();
+        for (const end of [client.end, ...server.ends.values()]) if (end.core === core) end.reads = false;
       }
       client.pump();
       server.pump();

@@ -1,6 +1,6 @@
 /** One seed: options and faults are drawn from it, the world runs, heals, and must come to rest with nothing wrong. */
-import type { End } from "./end.ts";
-import { disturb, ENDING, type FaultKind, LOSING, LOSSLESS } from "./faults.ts";
+import { type End, payloadSize } from "./end.ts";
+import { disturb, ENDING, type FaultKind, LOSING, LOSSLESS, MOVING } from "./faults.ts";
 import { seeded } from "./random.ts";
 import { Violation, type WorldOptions } from "./stage.ts";
 import { World } from "./world.ts";
@@ -53,14 +53,17 @@ function draw(seed: number): { options: Partial<WorldOptions>; kinds: FaultKind[
   const losing = random() < 0.3;
   // A few kinds at a time: where all are on, they hide each other's consequences.
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, (): FaultKind => pick(LOSSLESS));
+  const moving = random() < 0.5;
+  // Several a run: each has its phases, and the other faults fall into them.
+  if (moving) kinds.push(...MOVING, ...MOVING, ...MOVING);
   if (losing) kinds.push(...LOSING.filter(() => random() < 0.7));
-  if (random() < 0.15) kinds.push(...ENDING);
+  if (random() < (moving ? 0.5 : 0.15)) kinds.push(...ENDING);
   const payloadBytes = pick([4, 40, 200, 1_000, 1_500]);
   const kernelBytes = pick([64, 1_000, 100_000]);
   const options: Partial<WorldOptions> = {
     seed,
     mode,
-    servers: losing ? 2 : 1,
+    servers: losing || moving ? 2 : 1,
     whenSessionLost: pick(["report", "report", "resend", "end"] as const),
     maxMessageBytes: { client: pick([1_000, 2_000]), server: pick([1_000, 2_000]) },
     window: { minBytes: pick([payloadBytes + 4, 1_100, 4_096]), maxBytes: pick([4_096, 65_536]) },
@@ -89,7 +92,7 @@ function draw(seed: number): { options: Partial<WorldOptions>; kinds: FaultKind[
       { client: true, server: false },
       { client: false, server: true },
     ]),
-    staysOpen: random() < 0.8,
+    staysOpen: random() < (moving ? 0.95 : 0.8),
   };
   return { options, kinds, faults: 2 + Math.floor(random() * 20), pauseMs: pick([20, 300, 1_000, 3_000]) };
 }
@@ -106,8 +109,11 @@ function checkAccounts(world: World, kinds: readonly FaultKind[]): void {
     violation(`the budgets leak: ${world.windowBudget.taken} and ${world.logBudget.taken} bytes`);
   }
   const [only] = links;
+  const isPatient = world.options.resumeForMs === PATIENT_MS && world.options.handshakeMs === PATIENT_HANDSHAKE_MS;
   const lossless = kinds.every((kind) => LOSSLESS.some((one) => one === kind));
-  if (lossless && world.options.resumeForMs === PATIENT_MS && world.options.handshakeMs === PATIENT_HANDSHAKE_MS) {
+  const moved = !lossless && kinds.every((kind) => [...LOSSLESS, ...MOVING].some((one) => one === kind));
+  if (moved && isPatient && world.options.mode === "messages") checkMoved(client.end, links, world);
+  if (lossless && isPatient) {
     if (links.length !== 1) violation(`${links.length} links where one would do`);
     if (client.end.outcome !== "closed") violation(`the client ended ${client.end.outcome}`);
     checkExactly(client.end, only as End, world);
@@ -129,6 +135,33 @@ function checkAccounts(world: World, kinds: readonly FaultKind[]): void {
       violation(`message ${number} vanished; ${world.describe()}`);
     }
   }
+}
+
+/** Over all the sessions that it moved through: exactly once and in order, and nothing in doubt, either way. */
+function checkMoved(client: End, links: readonly End[], world: World): void {
+  const { maxMessageBytes, payloadBytes } = world.options;
+  const limit = Math.min(maxMessageBytes.client, maxMessageBytes.server);
+  if (client.outcome !== "closed") violation(`the client ended ${client.outcome}`);
+  // The server's application ended by itself while the client was about to go on elsewhere: what waited for that stays.
+  const endedMeanwhile = client.core.session.sender.endKind === "moved";
+  const inOrder = links.toSorted((a, b) => a.ordinal - b.ordinal);
+  for (const link of inOrder) if (link.outcome !== "closed") violation(`${link.name} ended ${link.outcome}`);
+  for (const end of [client, ...inOrder]) {
+    const doubtful = end.reported.filter(
+      ({ number, delivery }) =>
+        payloadSize(number, payloadBytes) <= limit && !(endedMeanwhile && delivery === "not-sent"),
+    );
+    if (doubtful.length > 0) violation(`${end.name} reported ${JSON.stringify(doubtful)} of a link that moved`);
+  }
+  const sentBy = (end: End): number[] => {
+    const reported = new Set(end.reported.map(({ number }) => number));
+    const taken = Array.from({ length: end.taken }, (_, number) => number);
+    return taken.filter((number) => payloadSize(number, payloadBytes) <= limit && !reported.has(number));
+  };
+  const up = inOrder.flatMap(({ handed }) => handed);
+  if (up.join() !== sentBy(client).join()) violation(`the servers got ${up.join()} of ${client.taken}`);
+  const down = inOrder.flatMap(sentBy);
+  if (client.handed.join() !== down.join()) violation(`the client got ${client.handed.join()}, not ${down.join()}`);
 }
 
 /** Exactly once and in order: `End` has checked the order. */

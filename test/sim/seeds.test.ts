@@ -46,6 +46,7 @@ const EXPECTED: readonly string[] = [
     (why) => `server closed ${why}`,
   ),
   "server attached a late connection",
+  "server left",
   "forgot",
   "handed",
   "reported maybe",

@@ -17,12 +17,16 @@ export class SimClient extends SimProcess {
   readonly end: End;
   /** Which server is dialled. */
   route = 0;
+  /** A fault has sent it elsewhere. */
+  rerouted = false;
   readonly #backoff: Backoff = new Backoff({ minDelayMs: 100, maxDelayMs: 2_000, resetAfterMs: 10_000 }, 0);
   readonly #flights = new Map<number, Flight>();
   /** The attempts under way, from the decision to dial to a connection. */
   #dialling: object | undefined;
   #diallingStandby: object | undefined;
   #retryAfterMs = 0;
+  /** The connection that the product's dial loop would wait for, from its HELLO until it hears of it. */
+  #awaited: number | undefined;
 
   constructor(stage: Stage) {
     super(stage, "client");
@@ -45,6 +49,8 @@ export class SimClient extends SimProcess {
     this.core.endTurn();
     this.transmitAll();
     this.#drainEvents();
+    const isHeardOf = this.#awaited === undefined || this.sockets.has(this.#awaited);
+    check(isHeardOf, () => "client: an attempt is over, and nobody was told");
     this.#dial();
   }
 
@@ -85,6 +91,9 @@ export class SimClient extends SimProcess {
   #onEvent(event: LinkCoreEvent): void {
     const { stage } = this;
     const { nowMs } = stage.clock;
+    if (event.type === "gone" || ("channel" in event && event.type !== "close-connection")) {
+      if (event.type === "gone" || event.channel === this.#awaited) this.#awaited = undefined;
+    }
     switch (event.type) {
       case "connected":
         stage.note(`client: connected ${event.session} ${event.reason}`);
@@ -92,6 +101,7 @@ export class SimClient extends SimProcess {
         check(this.sockets.has(event.channel), () => "client: adopted a connection that it has closed");
         if (event.session === "new") this.end.expected = 0;
         this.#backoff.onConnected(nowMs);
+        if (!this.rerouted) this.route = Number(this.#flights.get(event.channel)?.address.split("-")[1]);
         break;
       case "disconnected":
         stage.note(`client: disconnected ${event.reason} ${event.fault?.detail ?? ""}`);
@@ -116,6 +126,8 @@ export class SimClient extends SimProcess {
         stage.note(`client: session replaced, ${event.reason}, ${event.undelivered.length} reported`);
         stage.count(`client replaced ${event.reason}`);
         this.end.report(event.undelivered);
+        // A server that goes away opens no session: the next one does.
+        if (event.reason === "moved" && !this.rerouted) this.route = (this.route + 1) % stage.options.servers;
         break;
       case "ended":
         stage.note(`client: ended ${event.outcome} ${event.detail}`);
@@ -198,6 +210,8 @@ export class SimClient extends SimProcess {
     this.#flights.set(channel, flight);
     stage.overheard.push(flight);
     if (stage.overheard.length > OVERHEARD) stage.overheard.shift();
+    // One that comes late replaces another, which the product's loop would not have dialled.
+    if (role === "primary") this.#awaited = core.wantsDial ? channel : undefined;
     core.connectionOpened(channel, role, Buffer.from("let me in"), stage.clock.nowMs);
     const patienceMs = role === "standby" ? core.standbyPatienceMs : HANDSHAKE_MS;
     this.later(patienceMs, () => {

@@ -8,12 +8,16 @@ import { SimProcess } from "./process.ts";
 import { seededEntropy } from "./random.ts";
 import { check, type Stage } from "./stage.ts";
 
+const FOR_EVER_MS = 3_600_000;
+
 export class SimServer extends SimProcess {
   isUp = false;
   core!: ServerCore;
   readonly ends = new Map<ServerLink, End>();
   /** The ends of this and every earlier life of the server. */
   readonly allEnds: End[] = [];
+  /** It goes away as soon as its sessions are through. */
+  leaves = false;
   /** The counter of the connection that each link adopted last. */
   readonly #counters = new Map<ServerLink, number>();
 
@@ -35,6 +39,7 @@ export class SimServer extends SimProcess {
     };
     this.core = new ServerCore(coreOptions, seededEntropy(random));
     this.isUp = true;
+    this.leaves = false;
     this.listen();
   }
 
@@ -55,6 +60,25 @@ export class SimServer extends SimProcess {
   drain(forMs: number): void {
     this.core.drain(forMs, this.stage.clock.nowMs);
     this.pump();
+  }
+
+  /** It goes away as `drain()` says, has all the time it needs, and another is started in its place. */
+  leave(): void {
+    if (!this.isUp || this.leaves) return;
+    this.leaves = true;
+    this.drain(FOR_EVER_MS);
+    this.#lookIfThrough();
+  }
+
+  #lookIfThrough(): void {
+    const life = this.core;
+    this.stage.clock.schedule(200, () => {
+      if (this.core !== life || !this.isUp) return;
+      if (this.core.sessions > 0) return this.#lookIfThrough();
+      this.stage.count("server left");
+      this.kill();
+      this.start();
+    });
   }
 
   #accepted(socket: SimSocket): void {

@@ -100,6 +100,7 @@ export class Stage {
   readonly #foreign = new Set<Wire>();
   readonly #wires = new Map<number, Wire>();
   #channels = 0;
+  #ordinals = 0;
 
   constructor(options: Partial<WorldOptions> = {}) {
     this.options = { ...DEFAULTS, ...options };
@@ -117,6 +118,10 @@ export class Stage {
 
   count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  newOrdinal(): number {
+    return ++this.#ordinals;
   }
 
   newChannel(wire: Wire): number {

@@ -64,8 +64,10 @@ export class World extends Stage {
   heal(): void {
     this.healed = true;
     this.note("healed");
-    this.client.route = 0;
+    if (this.client.rerouted) this.client.route = 0;
     for (const server of this.servers) {
+      // The client was sent elsewhere, so the session it had there may wait for it in vain.
+      if (server.leaves && this.client.rerouted) server.kill();
       if (!server.isUp) server.start();
       server.listen();
       this.restorePath(server.name);
