@@ -41,6 +41,8 @@ export class Dialer {
   #lastError: RespliceError | undefined;
   /** Where the link was connected last. */
   #endpoint: Endpoint | undefined;
+  /** Where the connections go that may speak for the session next. */
+  readonly #endpoints = new Map<number, Endpoint>();
   #wake: (() => void) | undefined;
   #pending: { id: number; adopted: () => void; failed: (error: RespliceError) => void } | undefined;
 
@@ -88,6 +90,9 @@ export class Dialer {
         this.#patience = 1;
         this.#lastError = undefined;
         this.#backoff.onConnected(this.#clock.now());
+        this.#endpoint = this.#endpoints.get(event.channel);
+        this.#endpoints.clear();
+        if (this.#endpoint !== undefined) this.#chooser.connected(this.#endpoint);
         if (this.#pending?.id === event.channel) this.#pending.adopted();
         break;
       case "attempt-failed":
@@ -100,11 +105,11 @@ export class Dialer {
         // A standby that is under way may still take over; a dial says by itself that it waits.
         if (!this.#core.wantsDial) this.#link.waiting(1, 0, event.reason, undefined);
         break;
-      case "leaving":
-        if (this.#endpoint !== undefined) this.#chooser.failed(this.#endpoint, this.#clock.now());
-        break;
       case "replaced":
-        if (event.reason === "moved") this.#lost(event.reason);
+        if (event.reason !== "moved") break;
+        this.#lost(event.reason);
+        // Not before: until then only that server can bring the session to its end.
+        if (this.#endpoint !== undefined) this.#chooser.failed(this.#endpoint, this.#clock.now());
         break;
       case "gone":
         this.#pending?.failed(new RespliceError("LINK_ENDED", "the link has ended"));
@@ -202,9 +207,7 @@ export class Dialer {
       const credentials = await this.#credentials(signal);
       const { stream, endpoint } = await this.#connect(signal);
       try {
-        await this.#handshake(stream, credentials, signal);
-        this.#endpoint = endpoint;
-        if (endpoint !== undefined) this.#chooser.connected(endpoint);
+        await this.#handshake(stream, endpoint, credentials, signal);
       } catch (error) {
         if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#clock.now());
         throw error;
@@ -244,7 +247,9 @@ export class Dialer {
     const endpoints =
       typeof target.endpoints === "function" ? await this.#ask(target.endpoints, signal) : target.endpoints;
     checkEndpoints(endpoints);
-    const endpoint = this.#chooser.choose(endpoints, this.#clock.now(), this.#random());
+    // Only where it was connected last is the session known.
+    const before = this.#core.sessionKnown ? this.#endpoint : undefined;
+    const endpoint = this.#chooser.choose(endpoints, this.#clock.now(), this.#random(), before);
     try {
       const stream = await dial(endpoint, {
         connectMs: this.#patient(timeouts.connectMs),
@@ -275,12 +280,18 @@ export class Dialer {
   }
 
   /** Resolves when the connection speaks for the session. */
-  async #handshake(stream: Duplex, credentials: Buffer, signal: AbortSignal): Promise<void> {
+  async #handshake(
+    stream: Duplex,
+    endpoint: Endpoint | undefined,
+    credentials: Buffer,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (!this.#core.wantsDial) {
       stream.destroy();
       throw new RespliceError("CONNECTION_LOST", "no connection is wanted any more");
     }
     const id = this.#nextId();
+    if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
     const handshakeMs = this.#patient(this.#options.timeouts.handshakeMs);
     let timedOut: RespliceError | undefined;
     const giveUp = (error: RespliceError): void => {
@@ -335,7 +346,8 @@ export class Dialer {
     const signal = AbortSignal.any([this.#stop.signal, patience.signal]);
     try {
       const credentials = await this.#credentials(signal);
-      const { stream } = await this.#connect(signal);
+      const { stream, endpoint } = await this.#connect(signal);
+      if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
       opened = true;
       this.#core.connectionOpened(id, "standby", credentials, this.#clock.now());
       this.#driver.attach(id, new StreamConnection(stream));

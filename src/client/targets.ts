@@ -88,8 +88,11 @@ export class EndpointChooser {
     this.#order = order;
   }
 
-  choose(endpoints: readonly Endpoint[], nowMs: number, random: number): Endpoint {
+  /** `before` goes before the order, as long as it has not failed. */
+  choose(endpoints: readonly Endpoint[], nowMs: number, random: number, before?: Endpoint): Endpoint {
     const rested = endpoints.filter((endpoint) => nowMs - this.#lastFailure(endpoint) >= REST_MS);
+    const same = before && rested.find((endpoint) => keyOf(endpoint) === keyOf(before));
+    if (same !== undefined) return same;
     if (rested.length === 0) {
       return endpoints.reduce((best, other) => (this.#lastFailure(other) < this.#lastFailure(best) ? other : best));
     }

@@ -25,7 +25,6 @@ export abstract class ClientLink extends LinkCore {
   protected readonly handshake: ClientHandshake;
   /** Why the session that is opened next, or was opened last, is a new one. */
   protected newSessionReason: "opened" | "session-lost" | "moved" = "opened";
-  #stopsInNextSession = false;
   #resumeForMs = Infinity;
   /** What the server takes, once it has said so. */
   #agreedMaxMessageBytes = Infinity;
@@ -97,15 +96,12 @@ export abstract class ClientLink extends LinkCore {
 
   override stopReading(): void {
     const { session } = this;
-    if (session.sender.endKind === "moved" && session.sender.queuedBytes > 0) {
-      this.#stopsInNextSession = true;
-    } else if (this.isMoving) {
-      // There is nothing to go on for.
-      this.tellOutcome("closed", "", "");
-      this.settle();
-    } else {
-      super.stopReading();
-    }
+    // Nothing is refused then, but it says whether there is anything to go on for.
+    if (session.receiver.endAccepted) session.receiver.stop();
+    if (!this.isMoving) return super.stopReading();
+    if (session.moved) return;
+    this.tellOutcome("closed", "", "");
+    this.settle();
   }
 
   override reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
@@ -187,11 +183,11 @@ export abstract class ClientLink extends LinkCore {
     const reason = old.sender.endKind === "moved" && old.nothingToLose ? "moved" : "session-lost";
     this.newSessionReason = reason;
     this.keepAccepted();
+    const { stopped } = old.receiver;
+    old.release();
     this.session = new Session(keys, this.options);
     this.#carry(old, reason, (entry) => entry.delivery === "not-sent" || keepsWritten);
-    if (old.receiver.stopped || this.#stopsInNextSession) this.session.stopReading();
-    this.#stopsInNextSession = false;
-    old.release();
+    if (stopped) this.session.stopReading();
   }
 
   /** What both ends take; our own limit until the server has stated its own. */

@@ -172,9 +172,8 @@ export class ClientCore extends ClientLink {
       if (problem.code === "impossible-position") {
         this.#attempt = undefined;
         this.#failOn(channel, problem);
-      } else {
-        this.#attemptFailed(channel, problem.code, 0, problem);
       }
+      this.#attemptFailed(channel, problem.code, 0, problem);
     } else {
       this.#standbyFailed(problem.code, false, 0, nowMs);
     }
@@ -222,9 +221,9 @@ export class ClientCore extends ClientLink {
         this.#onRefuse(channel, frame.code, frame.retryAfterMs, nowMs);
         return undefined;
       case "reset":
-        this.#attempt = undefined;
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
-        this.closeChannel(channel, "reset", undefined, true);
+        // The link may go on in another session: who waits for this connection dials again.
+        this.#attemptFailed(channel, "reset", 0, undefined);
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);

@@ -31,20 +31,28 @@ export function fault(code: FaultCode, detail: string): Fault {
 /** At the same place, on so many connections in a row. */
 const MISTAKES_TO_END = 3;
 
+/** Of a session: how far each direction has come. */
+interface Place {
+  keys: { id: string };
+  receiver: { received: number };
+  sender: { acked: number };
+}
+
 /** Tells a mistake that a resume puts right from one that it brings again. */
 export class Mistakes {
   #sessionId = "";
   #received = -1;
+  #acked = -1;
   #inARow = 0;
 
   /** So would the next resume. A gap is no sign of that: bytes that are swallowed leave one each time. */
-  recurs({ code }: Fault, session: { keys: { id: string }; receiver: { received: number } }): boolean {
-    const { id } = session.keys;
-    const { received } = session.receiver;
-    const isAtSamePlace = id === this.#sessionId && received === this.#received;
+  recurs({ code }: Fault, { keys, receiver, sender }: Place): boolean {
+    const isAtSamePlace =
+      keys.id === this.#sessionId && receiver.received === this.#received && sender.acked === this.#acked;
     this.#inARow = isAtSamePlace ? this.#inARow + 1 : 1;
-    this.#sessionId = id;
-    this.#received = received;
+    this.#sessionId = keys.id;
+    this.#received = receiver.received;
+    this.#acked = sender.acked;
     return code !== "gap" && this.#inARow >= MISTAKES_TO_END;
   }
 }

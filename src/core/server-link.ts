@@ -134,10 +134,10 @@ export class ServerLink extends LinkCore {
     this.events.push({ type: "leaving" });
   }
 
-  /** A client that has ended to go on elsewhere is answered in kind, once the application has come to that end. */
+  /** A client that has ended to go on elsewhere is answered in kind, once the application was shown that end. */
   protected override get endKind(): "final" | "moved" {
     const { receiver } = this.session;
-    return receiver.endKind === "moved" && receiver.endAccepted ? "moved" : "final";
+    return receiver.endKind === "moved" && receiver.endReached ? "moved" : "final";
   }
 
   /** The client states what this session cannot have: both ends end it. */

@@ -96,10 +96,11 @@ export class Session {
     return this.inDone && this.sender.owedBytes === 0;
   }
 
-  /** Both directions ended by moving: the link goes on elsewhere. */
+  /** Both directions ended by moving: the link goes on elsewhere. Who reads no more does so only to say what is left. */
   get moved(): boolean {
-    const { sender, receiver } = this;
-    return sender.endKind === "moved" && receiver.endKind === "moved" && !receiver.stopped;
+    const { sender, receiver, peerStopped } = this;
+    if (sender.endKind !== "moved" || receiver.endKind === "final" || (peerStopped && !sender.endAcked)) return false;
+    return receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind === "moved";
   }
 
   /** What to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */

@@ -8,6 +8,8 @@ const HANDLER_SHARE = 0.8;
 
 export class Drain {
   isClosing = false;
+  /** This direction ends with the peer's, whoever would like to go on. */
+  endsWithInput = false;
   #stopsWhenSent = false;
   readonly #driver: Driver;
   readonly #link: { readonly closed: Promise<unknown> };
@@ -47,7 +49,7 @@ export class Drain {
     // A handler that goes on and on is told that sending is over in time for the client to hear of it. Not before the
     // client's end is accepted: it would take ours for one that the application wanted.
     this.#limit({ ...options, deadlineMs: handlerMs }, () => {
-      if (core.session.receiver.endAccepted) core.end();
+      this.endsWithInput = true;
     });
     this.#limit(options, () => core.abandon("close-timeout"));
   }

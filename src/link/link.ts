@@ -209,10 +209,15 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   /** The server goes away, and has told the client so. */
-  leave(options: CloseOptions): Promise<LinkReport> {
+  leave(options: CloseOptions): void {
     this.#drain.leave(options);
     this.#driver.run();
-    return this.closed;
+  }
+
+  /** The handler has returned. The link goes on, read by onMessage(), or only to hear that its client goes on elsewhere. */
+  handlerReturned(): void {
+    if (!this.hasHandler) this.#drain.endsWithInput = true;
+    this.#driver.run();
   }
 
   abort(code = ""): void {
@@ -394,9 +399,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       this.#life.later(() => this.emit("end"));
     }
     const { sender, receiver } = session;
-    if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended || this.#options.allowHalfOpen) return;
+    if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended) return;
     // A client that goes on elsewhere waits for the handler to have answered.
-    if (receiver.endKind === "moved" && this.#owner.isServing) return;
+    const goesOn = this.#options.allowHalfOpen || (receiver.endKind === "moved" && this.#owner.isServing);
+    if (goesOn && !this.#drain.endsWithInput) return;
     this.#core.end();
     this.#outgoing.sendingEnded();
   }

@@ -8,6 +8,8 @@ import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.
 /** Waits for the acceptance of everything up to `position` of the current session's log. */
 interface Mark {
   position: number;
+  /** What the message takes in the log. */
+  readonly bytes: number;
   /** A flush stands for all messages before it, a send for its own. */
   readonly kind: "send" | "flush";
   readonly resolve: () => void;
@@ -108,7 +110,8 @@ export class Outgoing {
       const payload = given || typeof message === "string" ? message : Buffer.from(message);
       position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
     }
-    if (untilAccepted) await this.#waitForAcceptance("send", position, signal);
+    if (!untilAccepted) return;
+    await this.#waitForAcceptance("send", position, this.#core.session.sender.log.encodedBytes(bytes), signal);
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
@@ -161,11 +164,16 @@ export class Outgoing {
   async flush(options: WaitOptions | undefined): Promise<void> {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     if (this.#core.session.sender.unackedBytes === 0) return;
-    await this.#waitForAcceptance("flush", this.#core.session.sender.log.end, options?.signal);
+    await this.#waitForAcceptance("flush", this.#core.session.sender.log.end, 0, options?.signal);
   }
 
   /** Of everything up to `position`. */
-  #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
+  #waitForAcceptance(
+    kind: Mark["kind"],
+    position: number,
+    bytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { sender } = this.#core.session;
     if (this.#core.ended) return Promise.reject(this.#host.endedError());
     sender.askForAck();
@@ -173,14 +181,15 @@ export class Outgoing {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         this.#marks = this.#marks.filter((other) => other !== mark);
-        const { log, highestSent } = this.#core.session.sender;
-        const delivery: Delivery =
-          mark.position <= log.start ? "delivered" : mark.position > highestSent ? "not-sent" : "maybe";
+        const { sender: now } = this.#core.session;
+        const written: Delivery = now.wasWritten(mark.position - mark.bytes) ? "maybe" : "not-sent";
+        const delivery = mark.position <= now.log.start ? "delivered" : written;
         reject(aborted(signal as AbortSignal, kind === "send" ? delivery : undefined));
       };
       const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const mark: Mark = {
         position,
+        bytes,
         kind,
         resolve: () => {
           settle();
@@ -248,7 +257,8 @@ export class Outgoing {
       );
       const [first] = lost;
       if (first === undefined) {
-        this.#marks.push({ ...mark, position: carried.get(mark.position) ?? 0 });
+        mark.position = carried.get(mark.position) ?? 0;
+        this.#marks.push(mark);
         continue;
       }
       if (mark.kind === "send") claimed.add(mark.position);

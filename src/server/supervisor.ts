@@ -74,8 +74,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #handler: ((link: Link) => void | Promise<void>) | undefined;
   #closing: Promise<CloseReport> | undefined;
   #whenEmpty: (() => void) | undefined;
-  /** The links that were there when close() was called are through. */
-  readonly #drained = new AbortController();
+  /** What close() was told, and when its time is over. */
+  #farewell: { options: CloseOptions; untilMs: number } = { options: {}, untilMs: Infinity };
 
   constructor(options: ServerSupervisorOptions) {
     super();
@@ -223,8 +223,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#clock.defer(() => {
       this.#serve(served);
       // It was under way when close() was called.
-      if (this.#closing === undefined) return;
-      void this.#sendAway(served.link, { deadlineMs: Infinity, signal: this.#drained.signal });
+      if (this.#closing !== undefined) this.#sendAway(served.link);
     }, undefined);
   }
 
@@ -246,8 +245,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #handlerReturned(served: ServedLink): void {
     served.isServing = false;
     const { link } = served;
-    // Read by onMessage(), it may have ended already.
-    if (link.hasHandler) served.driver.run();
+    if (link.hasHandler || this.#closing !== undefined) link.handlerReturned();
     else void link.close({ deadlineMs: this.#options.resumeForMs });
   }
 
@@ -306,14 +304,15 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const listened = this.#state === "listening" || this.#state === "bound";
     this.#to("drain", "close() was called");
     // Clients without a connection can still come back to finish; nothing new is opened.
-    this.#core.drain(options.deadlineMs ?? DEFAULT_CLOSE_MS, this.#clock.now());
-    const links = Array.from(this.#links.values(), ({ link }) => link);
-    const reports = await Promise.all(links.map((link) => this.#sendAway(link, options)));
-    // Those that were confirmed meanwhile have had what was left of the time.
-    this.#drained.abort();
-    const late = Array.from(this.#links.values(), ({ link }) => link).filter((link) => !links.includes(link));
-    reports.push(...(await Promise.all(late.map(({ closed }) => closed))));
-    links.push(...late);
+    const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
+    this.#farewell = { options, untilMs: this.#clock.now() + deadlineMs };
+    this.#core.drain(deadlineMs, this.#clock.now());
+    for (const { link } of this.#links.values()) this.#sendAway(link);
+    const reports = new Map<DurableLink, LinkReport>();
+    // Those that are confirmed meanwhile have what is left of the time.
+    for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
+      await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
+    }
     await this.#forgotten();
     clearInterval(this.#metricsTimer);
     if (listened) this.#listener.stopListening();
@@ -322,15 +321,23 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#links.clear();
     this.#handshakes.stop();
     this.#to("end", "closed");
-    const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
-    const undelivered = reports.flatMap((report, at) =>
-      report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
+    const left = [...reports.values()].filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
+    const undelivered = [...reports].flatMap(([link, report]) =>
+      report.undelivered.map((message) => ({ ...message, link })),
     );
     return { left, undelivered };
   }
 
-  #sendAway(link: DurableLink, options: CloseOptions): Promise<LinkReport> {
-    return this.#options.mode === "bytes" ? link.close(options) : link.leave(options);
+  #sendAway(link: DurableLink): void {
+    const { options, untilMs } = this.#farewell;
+    const left = { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.#clock.now())) };
+    if (this.#options.mode === "bytes") void link.close(left);
+    else link.leave(left);
+  }
+
+  /** Links that are not among these. */
+  #without(reports: ReadonlyMap<DurableLink, unknown>): DurableLink[] {
+    return Array.from(this.#links.values(), ({ link }) => link).filter((link) => !reports.has(link));
   }
 
   /** Every client that is there has heard of the end. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { fault, Mistakes } from "../../src/core/faults.ts";
 
 const BAD = fault("bad-frame", "an unknown type");
-const at = (id: string, received: number) => ({ keys: { id }, receiver: { received } });
+const at = (id: string, received: number, acked = 0) => ({ keys: { id }, receiver: { received }, sender: { acked } });
 
 test("the third mistake in a row at one place recurs", () => {
   const mistakes = new Mistakes();
@@ -11,7 +11,7 @@ test("the third mistake in a row at one place recurs", () => {
 
 test("one that lets data through in between, or is made in another session, begins anew", () => {
   const mistakes = new Mistakes();
-  const places = [at("a", 10), at("a", 10), at("a", 11), at("a", 11), at("b", 11), at("b", 11)];
+  const places = [at("a", 10), at("a", 10), at("a", 11), at("a", 11), at("b", 11), at("b", 11), at("b", 11, 5)];
   expect(places.map((place) => mistakes.recurs(BAD, place))).toEqual(places.map(() => false));
 });
 
