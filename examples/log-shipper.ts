@@ -12,11 +12,18 @@ await (role === "collect" ? collect(Number(port)) : ship(Number(port)));
 async function collect(at: number): Promise<void> {
   const supervisor = new ServerSupervisor({ port: at });
   supervisor.serve(async (link) => {
-    for await (const line of link) process.stdout.write(`${String(line)}\n`); // written, then accepted
+    for await (const line of link) await print(`${String(line)}\n`); // written, then accepted
   });
   const { port: listening } = await supervisor.listen();
   console.error(`listening on ${listening}`);
   process.once("SIGTERM", () => void supervisor.close());
+}
+
+/** When the pipe is full, Node keeps what is written in memory: only the callback tells that it has left the process. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 async function ship(to: number): Promise<void> {

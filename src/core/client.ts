@@ -27,7 +27,7 @@ const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse
 export class ClientCore extends ClientLink {
   /** The newest connection that has said HELLO and was not answered. */
   #attempt: Channel | undefined;
-  readonly #standby: Standby = new Standby();
+  readonly #standby: Standby = new Standby(this.options.keepalive.suspectAfterMs);
   /** Dials that are left to tell the server of a reset. */
   #resetsLeft = 1;
 

@@ -59,11 +59,11 @@ export class ServerCore {
     this.#handshakes = new HandshakeTable(options, this.events);
   }
 
+  /** How many connections there are in each of the two states, and how many sessions. */
   get handshakes(): number {
     return this.#handshakes.size;
   }
 
-  /** Connections that speak for a session. */
   get attached(): number {
     return this.#attached.size;
   }
@@ -99,10 +99,7 @@ export class ServerCore {
 
   receive(id: number, chunk: Buffer, nowMs: number): void {
     const attached = this.#attached.get(id);
-    if (attached !== undefined) {
-      attached.receive(id, chunk, nowMs);
-      return;
-    }
+    if (attached !== undefined) return attached.receive(id, chunk, nowMs);
     const handshake = this.#handshakes.get(id);
     if (handshake === undefined || handshake.channel.closed) return;
     const { channel } = handshake;
@@ -322,8 +319,8 @@ export class ServerCore {
     }
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
-    const retryAfterMs = this.#options.admit("standby", nowMs);
-    if (retryAfterMs > 0) return this.#handshakes.refuse(handshake, "overloaded", "too many standbys", retryAfterMs);
+    const waitMs = this.#options.admit("standby", nowMs);
+    if (waitMs > 0) return this.#handshakes.refuse(handshake, "overloaded", "too many standbys", waitMs);
     handshake.standingBy(link, owner);
     handshake.channel.send(encodeReady());
   }
@@ -383,7 +380,7 @@ export class ServerCore {
 
   // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Of handshakes and sessions that are to be confirmed; each link has its own. */
+  /** Each link has its own. */
   get nextTimeoutMs(): number {
     return Math.min(this.#handshakes.nextTimeoutMs, this.#sessions.nextTimeoutMs);
   }

@@ -6,7 +6,7 @@
 import type { Channel } from "./channel.ts";
 import type { RefuseCode } from "./frames.ts";
 
-const FIRST_PATIENCE_MS = 1_000;
+const MOST_FIRST_PATIENCE_MS = 1_000;
 const PATIENT_ROUND_TRIPS = 8;
 const MOST_PATIENCE_MS = 60_000;
 /**
@@ -27,6 +27,12 @@ export class Standby {
   #timedOut = 0;
   #refusals = 0;
   #suspectSinceMs = 0;
+  readonly #firstPatienceMs: number;
+
+  /** Whoever suspects sooner than by default tries again sooner, too: a hole may have closed meanwhile. */
+  constructor(suspectAfterMs: number) {
+    this.#firstPatienceMs = Math.min(MOST_FIRST_PATIENCE_MS, 2 * suspectAfterMs);
+  }
 
   get channel(): Channel | undefined {
     return this.#channel;
@@ -39,7 +45,7 @@ export class Standby {
 
   /** How long one may take from its dial to READY, and from COMMIT to COMMITTED. */
   get patienceMs(): number {
-    const first = Math.max(FIRST_PATIENCE_MS, PATIENT_ROUND_TRIPS * this.lastRoundTripMs);
+    const first = Math.max(this.#firstPatienceMs, PATIENT_ROUND_TRIPS * this.lastRoundTripMs);
     return Math.min(MOST_PATIENCE_MS, first * 1.5 ** this.#timedOut);
   }
 

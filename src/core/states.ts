@@ -22,7 +22,7 @@ export type LinkInput =
   | "disconnected"
   /** close(), or the server is going away. */
   | "drain"
-  /** The move to another server is through, and the link goes on. */
+  /** The session that was draining is replaced by another, and the link goes on. */
   | "moved"
   | "end";
 

@@ -35,10 +35,10 @@ export class Drain {
     else core.stopReading();
   }
 
-  /** Something was accepted. */
-  progress(): void {
-    const { sender, outDone, peerStopped } = this.#driver.core.session;
-    const isSent = outDone && (peerStopped || sender.queuedMessages === 0);
+  /** Our direction of the session is through. */
+  sessionSent(): void {
+    const { sender, peerStopped } = this.#driver.core.session;
+    const isSent = peerStopped || sender.queuedMessages === 0;
     if (this.#stopsWhenSent && isSent) this.#driver.core.stopReading();
   }
 

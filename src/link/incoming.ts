@@ -189,7 +189,7 @@ export class Incoming {
           return value instanceof Promise ? value.then(answer, fail) : Promise.resolve(answer(value));
         } catch (error) {
           leave();
-          return Promise.reject(error as RespliceError);
+          return Promise.reject(error);
         }
       },
       return: () => {

@@ -10,6 +10,7 @@ import { outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { Drain } from "./drain.ts";
 import { CheckedEmitter } from "./emitter.ts";
+import { Ending } from "./ending.ts";
 import { Life } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -45,16 +46,13 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly #incoming: Incoming;
   readonly #life: Life;
   readonly #drain: Drain;
+  readonly #ending = new Ending();
   readonly #stall: StallWatch;
   // What follows is made when it is first needed: most links never need it.
   #book: UndeliveredBook | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
-  #closed: PromiseWithResolvers<LinkReport> | undefined;
   #duplex: LinkDuplex | undefined;
-  #report: LinkReport | undefined;
-  #error: RespliceError | undefined;
-  #handlerError: unknown;
   #endEmitted = false;
   #attempt = 0;
 
@@ -80,9 +78,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   get closed(): Promise<LinkReport> {
-    this.#closed ??= Promise.withResolvers();
-    if (this.#report !== undefined) this.#closed.resolve(this.#report);
-    return this.#closed.promise;
+    return this.#ending.closed;
   }
 
   get state(): LinkState {
@@ -171,7 +167,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
   async connected(options?: WaitOptions): Promise<void> {
-    if (this.state === "closed") throw this.#error ?? this.endedError();
+    if (this.state === "closed") throw this.failure ?? this.endedError();
     if (this.#core.adopted !== undefined) return;
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
   }
@@ -229,14 +225,14 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   /** The handler of this link threw: what it held is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
-    this.#handlerError = error;
+    this.#ending.handlerError = error;
     this.#core.reset("handler-failed", "", "handler-failed", this.#driver.clock.now());
     this.#driver.run();
   }
 
   /** Ends a link that cannot be connected, with the reason. */
   fail(error: RespliceError): void {
-    this.#error ??= error;
+    this.#ending.failure ??= error;
   }
 
   get hasHandler(): boolean {
@@ -249,14 +245,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   /** What calls get that come too late. */
   endedError(): RespliceError {
-    if (this.#error !== undefined) {
-      return new RespliceError("LINK_ENDED", `the link has ended: ${this.#error.message}`, {
-        cause: this.#error,
-        delivery: "not-sent",
-      });
-    }
-    const why = this.#core.session.peerStopped ? "the peer reads no more" : "this direction has ended";
-    return new RespliceError("LINK_ENDED", why, { delivery: "not-sent" });
+    return this.#ending.endedError(this.#core);
   }
 
   // ── what its parts say and ask ──────────────────────────────────────────────────────────────────────────────────
@@ -283,9 +272,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#life.emitNow(() => this.emit("stalled", { unacceptedBytes }));
   }
 
-  /** What ended it, if that was not in order. */
   get failure(): RespliceError | undefined {
-    return this.#error;
+    return this.#ending.failure;
   }
 
   // ── what the core says ──────────────────────────────────────────────────────────────────────────────────────────
@@ -294,7 +282,9 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#owner.onEvent(event);
     switch (event.type) {
       case "connected":
-        this.#onConnected(event.session, event.reason);
+        this.#life.connectionAdopted();
+        this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
+        this.#waitsForConnected?.resolve();
         break;
       case "disconnected":
         this.#life.connectionLost();
@@ -319,12 +309,6 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       case "gone":
         break;
     }
-  }
-
-  #onConnected(session: "new" | "resumed", reason: string): void {
-    this.#life.connectionAdopted();
-    this.#life.to("adopted", { reason, attempt: this.#attempt, session });
-    this.#waitsForConnected?.resolve();
   }
 
   /** The client's dial loop begins an attempt. */
@@ -360,8 +344,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
-    this.#error ??= outcomeError(outcome, detail, peerCode, this.#handlerError);
-    const error = this.#error;
+    this.#ending.failure ??= outcomeError(outcome, detail, peerCode, this.#ending.handlerError);
+    const error = this.failure;
     const because = error ?? this.endedError();
     const reported = this.#outgoing.ended(
       undelivered,
@@ -378,8 +362,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       this.#duplex?.progress();
       if (error !== undefined) this.emit("error", error);
       this.#owner.onEnded(report);
-      this.#report = report;
-      this.#closed?.resolve(report);
+      this.#ending.close(report);
     });
   }
 
@@ -392,7 +375,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (session.outDone) {
       this.#waitsForSent?.resolve();
       if (session.peerStopped) this.#outgoing.sendingEnded();
-      this.#drain.progress();
+      this.#drain.sessionSent();
     }
     if (this.#core.inputEnded && !this.#endEmitted) {
       this.#endEmitted = true;

@@ -1,4 +1,4 @@
-/** Review of GOAWAY and the move: what it does not get right yet. */
+/** The end of a session that moves, where it crosses with something else that ends. */
 import { expect, test } from "vitest";
 import type { LinkCore } from "../../src/core/link-core.ts";
 import { CountingBudget } from "../core/support.ts";

@@ -1,4 +1,4 @@
-/** Review of GOAWAY and the move, with real sockets: what it does not get right yet. */
+/** A server that goes away and its clients, over real sockets; and what each of them may be doing meanwhile. */
 import net from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Link } from "../../src/index.ts";

@@ -1,0 +1,37 @@
+/** How a link came to its end, for whoever asks then or later. */
+import type { LinkCore } from "../core/link-core.ts";
+import { RespliceError } from "./errors.ts";
+import type { LinkReport } from "./types.ts";
+
+export class Ending {
+  /** What ended it, if that was not in order. */
+  failure: RespliceError | undefined;
+  /** What its own handler threw. */
+  handlerError: unknown;
+  #report: LinkReport | undefined;
+  /** Made when somebody asks. */
+  #closed: PromiseWithResolvers<LinkReport> | undefined;
+
+  get closed(): Promise<LinkReport> {
+    this.#closed ??= Promise.withResolvers();
+    if (this.#report !== undefined) this.#closed.resolve(this.#report);
+    return this.#closed.promise;
+  }
+
+  close(report: LinkReport): void {
+    this.#report = report;
+    this.#closed?.resolve(report);
+  }
+
+  /** What calls get that come too late. */
+  endedError(core: LinkCore): RespliceError {
+    if (this.failure !== undefined) {
+      return new RespliceError("LINK_ENDED", `the link has ended: ${this.failure.message}`, {
+        cause: this.failure,
+        delivery: "not-sent",
+      });
+    }
+    const why = core.session.peerStopped ? "the peer reads no more" : "this direction has ended";
+    return new RespliceError("LINK_ENDED", why, { delivery: "not-sent" });
+  }
+}
