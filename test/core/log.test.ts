@@ -130,8 +130,10 @@ test.each<Mode>(["messages", "bytes"])(
           expect([log.start, log.end]).toEqual([model.start, model.end]);
           check(log, model);
         }
-        // What sockets were handed stays what it was: blocks are not reused, nor written again below their end.
-        for (const { view, at } of views) expect(view.equals(model.bytes.subarray(at, at + view.length))).toBe(true);
+        // What sockets were handed stays what it was until it is released: only then are blocks used again.
+        for (const { view, at } of views.filter(({ view, at }) => at + view.length > model.start)) {
+          expect(view.equals(model.bytes.subarray(at, at + view.length))).toBe(true);
+        }
       }),
       { numRuns: 80 },
     );
