@@ -6,11 +6,11 @@ import { Flight, RoundTrip } from "./window.ts";
 
 /** Takes the frames of a connection. The first fault that it answers ends the connection's input. */
 export interface FrameTaker {
-  onFrame(frame: Frame): Fault | undefined;
-  onData(offset: number, bytes: Buffer, flags: number): Fault | undefined;
+  onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined;
+  onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined;
 }
 
-export class Channel {
+export class Channel implements FrameSink {
   /** The driver's name for the connection, never used twice. */
   readonly id: number;
   readonly openedMs: number;
@@ -23,6 +23,10 @@ export class Channel {
   /** The newest PING that is to be answered; an older one is covered by it. */
   #pongToken: number | undefined;
   #pingToken: number | undefined;
+  // For as long as a chunk is being taken.
+  #taker: FrameTaker | undefined;
+  #nowMs = 0;
+  #problem: Fault | undefined;
 
   constructor(id: number, expect: number, nowMs: number) {
     this.id = id;
@@ -31,19 +35,23 @@ export class Channel {
   }
 
   /** Answers the first fault, be it in the bytes or what `taker` thinks of a frame. */
-  receive(chunk: Buffer, taker: FrameTaker): Fault | undefined {
-    let problem: Fault | undefined;
-    const sink: FrameSink = {
-      onFrame: (frame) => {
-        problem = taker.onFrame(frame);
-        if (problem !== undefined) this.decoder.stop();
-      },
-      onData: (offset, bytes, flags) => {
-        problem = taker.onData(offset, bytes, flags);
-        if (problem !== undefined) this.decoder.stop();
-      },
-    };
-    return this.decoder.push(chunk, sink) ?? problem;
+  receive(chunk: Buffer, taker: FrameTaker, nowMs: number): Fault | undefined {
+    this.#taker = taker;
+    this.#nowMs = nowMs;
+    this.#problem = undefined;
+    const problem = this.decoder.push(chunk, this) ?? this.#problem;
+    this.#taker = undefined;
+    return problem;
+  }
+
+  onFrame(frame: Frame): void {
+    this.#problem = this.#taker?.onFrame(this, frame, this.#nowMs);
+    if (this.#problem !== undefined) this.decoder.stop();
+  }
+
+  onData(offset: number, bytes: Buffer, flags: number): void {
+    this.#problem = this.#taker?.onData(this, offset, bytes, flags);
+    if (this.#problem !== undefined) this.decoder.stop();
   }
 
   send(frame: Buffer): void {

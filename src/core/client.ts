@@ -2,7 +2,7 @@
  * The client's connections: which one is dialled for what, which of them speaks for the session, and how another takes
  * over from it. What becomes of the session itself is `client-link.ts`.
  */
-import { Channel } from "./channel.ts";
+import { Channel, type FrameTaker } from "./channel.ts";
 import { ClientLink, type ClientLinkOptions } from "./client-link.ts";
 import { frameMask } from "./decoder.ts";
 import { type Fault, fault } from "./faults.ts";
@@ -24,7 +24,7 @@ const WELCOME_FRAMES = frameMask("welcome", "refuse", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
 
-export class ClientCore extends ClientLink {
+export class ClientCore extends ClientLink implements FrameTaker {
   /** The newest connection that has said HELLO and was not answered. */
   #attempt: Channel | undefined;
   readonly #standby: Standby = new Standby(this.options.keepalive.suspectAfterMs);
@@ -152,10 +152,7 @@ export class ClientCore extends ClientLink {
     const channel = this.#channel(id);
     if (channel === undefined || channel.closed) return;
     if (channel === this.adopted) this.evidence?.onHeard(nowMs);
-    const problem = channel.receive(chunk, {
-      onFrame: (frame) => this.#onFrame(channel, frame, nowMs),
-      onData: (offset, bytes, flags) => this.#onData(channel, offset, bytes, flags),
-    });
+    const problem = channel.receive(chunk, this, nowMs);
     if (problem !== undefined && !channel.closed) this.#onProblem(channel, problem, nowMs);
   }
 
@@ -186,13 +183,13 @@ export class ClientCore extends ClientLink {
     this.closeChannel(channel, problem.code, problem, true);
   }
 
-  #onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
+  onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that does not speak for the session");
     this.handshake.confirmed = true;
     return this.onAdoptedData(offset, bytes, flags);
   }
 
-  #onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+  onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     if (frame.type === "ping") {
       channel.owePong(frame.token);
       return undefined;

@@ -1,5 +1,5 @@
 /** The server's end of a durable link: a session that waits for its client while it has no connection. */
-import type { Channel } from "./channel.ts";
+import type { Channel, FrameTaker } from "./channel.ts";
 import { type Fault, fault } from "./faults.ts";
 import { frameMask } from "./decoder.ts";
 import {
@@ -35,7 +35,7 @@ export interface ServerLinkOptions extends LinkCoreOptions {
 /** A client's connection that brings no byte for so long is closed; the session stays. */
 const SILENT_MS = 120_000;
 
-export class ServerLink extends LinkCore {
+export class ServerLink extends LinkCore implements FrameTaker {
   declare protected readonly options: ServerLinkOptions;
   readonly identity: string;
   readonly openPayload: Buffer;
@@ -167,10 +167,7 @@ export class ServerLink extends LinkCore {
     const channel = this.adopted;
     if (channel?.id !== id || channel.closed) return;
     this.evidence?.onHeard(nowMs);
-    const problem = channel.receive(chunk, {
-      onFrame: (frame) => this.onFrame(channel, frame, nowMs),
-      onData: (offset, bytes, flags) => this.onData(channel, offset, bytes, flags),
-    });
+    const problem = channel.receive(chunk, this, nowMs);
     if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
   }
 

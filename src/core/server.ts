@@ -2,6 +2,7 @@
  * The server's end: which session a connection may speak for, and what it is answered until it does. What a session does
  * once it has a connection is `server-link.ts`.
  */
+import type { FrameTaker } from "./channel.ts";
 import { type Fault, fault } from "./faults.ts";
 import {
   encodeReady,
@@ -103,13 +104,14 @@ export class ServerCore {
     const handshake = this.#handshakes.get(id);
     if (handshake === undefined || handshake.channel.closed) return;
     const { channel } = handshake;
-    const problem = channel.receive(chunk, {
-      onFrame: (frame) => this.#onFrame(handshake, frame, nowMs),
-      onData: (offset, bytes, flags) =>
+    const taker: FrameTaker = {
+      onFrame: (_, frame) => this.#onFrame(handshake, frame, nowMs),
+      onData: (_, offset, bytes, flags) =>
         handshake.link === undefined
           ? fault("bad-frame", "DATA before the handshake was over")
           : handshake.link.onData(channel, offset, bytes, flags),
-    });
+    };
+    const problem = channel.receive(chunk, taker, nowMs);
     if (problem === undefined || channel.closed) return;
     if (handshake.link === undefined) this.#handshakes.close(handshake, problem.code, problem);
     else handshake.link.onProblem(channel, problem, nowMs);
