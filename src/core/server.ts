@@ -37,7 +37,7 @@ export type ServerCoreEvent =
 /** `identity` null: refused for good. "unavailable": nobody could say. */
 export type Verdict = { identity: string | null } | "unavailable";
 
-/** Of a new session whose client's window is not known yet: its first ACK states it. */
+/** A new session's client states its window with its first ACK. */
 const NO_POSITIONS: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
 
 const RETRY_FULL_MS = 1_000;
@@ -46,7 +46,6 @@ export class ServerCore {
   readonly events: ServerCoreEvent[] = [];
   readonly #sessions: SessionTable;
   readonly #handshakes: HandshakeTable;
-  /** Connections that speak for a session. */
   readonly #attached = new Map<number, ServerLink>();
   readonly #options: ServerCoreOptions;
   readonly #entropy: Entropy;
@@ -215,9 +214,8 @@ export class ServerCore {
 
   #mayOwn(handshake: Handshake, link: ServerLink, owner: Owner): boolean {
     const verdict = compareOwners(owner, link.owner);
-    if (verdict === "newer") return true;
-    this.#handshakes.refuse(handshake, verdict, "not newer than the session's owner", 0);
-    return false;
+    if (verdict !== "newer") this.#handshakes.refuse(handshake, verdict, "not newer than the session's owner", 0);
+    return verdict === "newer";
   }
 
   #welcomeProvisional(

@@ -22,7 +22,7 @@ export class Life {
   readonly #host: { onChange(change: StateChange): void };
   #sinceMs: number;
   #lostMs: number | undefined;
-  #emissions: Array<() => void> = [];
+  #emissions: Array<() => void> | undefined;
   #emitting = false;
 
   constructor(clock: Clock, host: { onChange(change: StateChange): void }) {
@@ -59,7 +59,7 @@ export class Life {
 
   /** Runs `emission` when nothing is half done. */
   later(emission: () => void): void {
-    this.#emissions.push(emission);
+    (this.#emissions ??= []).push(emission);
   }
 
   /** For what happens outside any step. */
@@ -71,15 +71,17 @@ export class Life {
   /** A listener that throws stops neither the others nor us: the error is thrown where nobody is in the middle of anything. */
   emitAll(): void {
     // What a listener sets off is told after what was there before it.
-    if (this.#emitting) return;
+    const emissions = this.#emissions;
+    if (this.#emitting || emissions === undefined) return;
     this.#emitting = true;
-    for (let emission = this.#emissions.shift(); emission !== undefined; emission = this.#emissions.shift()) {
+    for (let emission = emissions.shift(); emission !== undefined; emission = emissions.shift()) {
       try {
         emission();
       } catch (error) {
         this.#clock.defer(rethrow, error);
       }
     }
+    this.#emissions = undefined;
     this.#emitting = false;
   }
 }

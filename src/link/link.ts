@@ -45,14 +45,14 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
   readonly #life: Life;
-  readonly #drain: Drain;
   readonly #ending = new Ending();
-  readonly #stall: StallWatch;
   // What follows is made when it is first needed: most links never need it.
   #book: UndeliveredBook | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
   #duplex: LinkDuplex | undefined;
+  #drain: Drain | undefined;
+  #stall: StallWatch | undefined;
   #endEmitted = false;
   #attempt = 0;
 
@@ -64,10 +64,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#options = options;
     this.#owner = owner;
     this.#life = new Life(driver.clock, this);
-    this.#drain = new Drain(driver, this);
     this.#outgoing = new Outgoing(this.#core, options.queue, this);
     this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, this);
-    this.#stall = new StallWatch(this.#core, driver.clock, this);
     driver.hooks = this;
   }
 
@@ -154,13 +152,9 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
     }
     if (this.#duplex !== undefined) return this.#duplex;
+    const { queue, allowHalfOpen } = this.#options;
     const input = this.#incoming.occupyForDuplex();
-    this.#duplex = new LinkDuplex(
-      this,
-      input,
-      Math.min(65_536, this.#options.queue.maxBytes),
-      this.#options.allowHalfOpen,
-    );
+    this.#duplex = new LinkDuplex(this, input, Math.min(65_536, queue.maxBytes), allowHalfOpen);
     return this.#duplex;
   }
 
@@ -193,9 +187,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
     checkCloseOptions(options);
-    const isFirst = !this.#drain.isClosing;
+    const drain = this.#drains();
+    const isFirst = !drain.isClosing;
     this.#incoming.settle();
-    this.#drain.close(options, this.#incoming.hasConsumer);
+    drain.close(options, this.#incoming.hasConsumer);
     if (!isFirst || this.state === "closed") return this.closed;
     this.#life.to("drain", { reason: "close() was called" });
     this.#outgoing.sendingEnded();
@@ -206,14 +201,18 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   /** The server goes away, and has told the client so. */
   leave(options: CloseOptions): void {
-    this.#drain.leave(options);
+    this.#drains().leave(options);
     this.#driver.run();
   }
 
   /** The handler has returned. The link goes on, read by onMessage(), or only to hear that its client goes on elsewhere. */
   handlerReturned(): void {
-    if (!this.hasHandler) this.#drain.endsWithInput = true;
+    if (!this.hasHandler) this.#drains().endsWithInput = true;
     this.#driver.run();
+  }
+
+  #drains(): Drain {
+    return (this.#drain ??= new Drain(this.#driver, this));
   }
 
   abort(code = ""): void {
@@ -331,7 +330,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       replacedError(reason, delivery),
     );
     // Whoever has called close() sees the link drain until it is closed.
-    if (!this.#drain.isClosing) this.#life.to("moved", { reason, attempt: 1 });
+    if (this.#drain?.isClosing !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
     this.#book ??= new UndeliveredBook();
     this.#book.counts[reason] += event.undelivered.length;
@@ -357,7 +356,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       if (error !== undefined) report.error = error;
       this.#waitsForConnected?.reject(because);
       this.#waitsForSent?.reject(because);
-      this.#stall.stop();
+      this.#stall?.stop();
       this.#incoming.progress();
       this.#duplex?.progress();
       if (error !== undefined) this.emit("error", error);
@@ -367,16 +366,16 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   onProgress(): void {
-    this.#stall.look();
+    const { session } = this.#core;
     this.#outgoing.progress();
     this.#incoming.progress();
     this.#duplex?.progress();
-    const { session } = this.#core;
     if (session.outDone) {
       this.#waitsForSent?.resolve();
       if (session.peerStopped) this.#outgoing.sendingEnded();
-      this.#drain.sessionSent();
+      this.#drain?.sessionSent();
     }
+    if (session.receiver.isFull) (this.#stall ??= new StallWatch(this.#driver, this)).look();
     if (this.#core.inputEnded && !this.#endEmitted) {
       this.#endEmitted = true;
       this.#life.later(() => this.emit("end"));
@@ -385,7 +384,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended) return;
     // A client that goes on elsewhere waits for the handler to have answered.
     const goesOn = this.#options.allowHalfOpen || (receiver.endKind === "moved" && this.#owner.isServing);
-    if (goesOn && !this.#drain.endsWithInput) return;
+    if (goesOn && this.#drain?.endsWithInput !== true) return;
     this.#core.end();
     this.#outgoing.sendingEnded();
   }

@@ -1,5 +1,6 @@
 /** Watches for a consumer that accepts nothing while its window is full. */
 import type { LinkCore } from "../core/link-core.ts";
+import type { Driver } from "./driver.ts";
 import type { Clock, Timer } from "./ports.ts";
 
 const STALLED_AFTER_MS = 10_000;
@@ -8,16 +9,17 @@ export class StallWatch {
   readonly #core: LinkCore;
   readonly #clock: Clock;
   readonly #host: { onStalled(unacceptedBytes: number): void };
-  #timer: Timer | undefined;
+  readonly #timer: Timer;
   #armed = false;
   /** What was accepted when it was armed, or when the stall was told of. */
   #accepted = -1;
   #told = false;
 
-  constructor(core: LinkCore, clock: Clock, host: { onStalled(unacceptedBytes: number): void }) {
+  constructor({ core, clock }: Driver, host: { onStalled(unacceptedBytes: number): void }) {
     this.#core = core;
     this.#clock = clock;
     this.#host = host;
+    this.#timer = clock.timer(() => this.#onTimer());
   }
 
   #onTimer(): void {
@@ -37,11 +39,10 @@ export class StallWatch {
     this.#told = false;
     this.#armed = true;
     this.#accepted = receiver.accepted;
-    this.#timer ??= this.#clock.timer(() => this.#onTimer());
     this.#timer.set(this.#clock.now() + STALLED_AFTER_MS);
   }
 
   stop(): void {
-    this.#timer?.clear();
+    this.#timer.clear();
   }
 }

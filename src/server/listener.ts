@@ -20,11 +20,17 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
+  /** One for all sockets. */
+  readonly #onClosed: (this: net.Socket) => void;
   /** In their TLS handshake, oldest first, by where they come from: TLS has a socket of its own on each. */
   readonly #shaking = new Map<string, net.Socket>();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
+    const sockets = this.#sockets;
+    this.#onClosed = function onClosed() {
+      sockets.delete(this);
+    };
     this.#server = options.tls === undefined ? this.#plain() : this.#secure(options.tls);
   }
 
@@ -72,15 +78,14 @@ export class Listener {
 
   /** Answers false if there are too many. */
   #track(socket: net.Socket): boolean {
-    // A socket that fails before anyone listens to it must not end the process.
-    socket.on("error", () => {});
+    socket.on("error", ignoreError);
     if (this.#sockets.size >= this.#options.maxConnections) {
       this.#options.onRejected(socket.remoteAddress ?? "", "too many connections");
       socket.destroy();
       return false;
     }
     this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.on("close", this.#onClosed);
     return true;
   }
 
@@ -118,6 +123,9 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 }
+
+/** A socket that fails before anyone listens to it must not end the process. */
+function ignoreError(): void {}
 
 function addressOf(socket: net.Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`;
