@@ -357,3 +357,20 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 }
+
+/** Collects what would have ended the process while `act` runs. */
+export async function withUncaught(act: () => Promise<void>): Promise<unknown[]> {
+  const uncaught: unknown[] = [];
+  const others = process.listeners("uncaughtException");
+  const keep = (error: unknown): void => void uncaught.push(error);
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", keep);
+  try {
+    await act();
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off("uncaughtException", keep);
+    for (const other of others) process.on("uncaughtException", other);
+  }
+  return uncaught;
+}

@@ -31,6 +31,8 @@ export class Dialer {
   #link!: DurableLink;
   #looping = false;
   #standbyDialling = false;
+  /** The connection that stands by, and how long it may take. */
+  #standby: { id: number; patience: Timer } | undefined;
   /** Attempts since the link was last connected. */
   #attempts = 0;
   #everConnected = false;
@@ -74,7 +76,7 @@ export class Dialer {
   check(): void {
     if (this.#core.gone) return this.#stop.abort(new RespliceError("LINK_ENDED", "the link has ended"));
     if (this.#core.wantsDial && !this.#looping) void this.#loop();
-    if (this.#core.wantsStandby && !this.#standbyDialling) void this.#standby();
+    if (this.#core.wantsStandby && !this.#standbyDialling) void this.#standBy();
   }
 
   retryNow(): void {
@@ -90,6 +92,7 @@ export class Dialer {
         this.#patience = 1;
         this.#lastError = undefined;
         this.#backoff.onConnected(this.#clock.now());
+        if (this.#standby?.id === event.channel) this.#standby.patience.clear();
         this.#endpoint = this.#endpoints.get(event.channel);
         this.#endpoints.clear();
         if (this.#endpoint !== undefined) this.#chooser.connected(this.#endpoint);
@@ -112,6 +115,7 @@ export class Dialer {
         if (this.#endpoint !== undefined) this.#chooser.failed(this.#endpoint, this.#clock.now());
         break;
       case "gone":
+        this.#standby?.patience.clear();
         this.#pending?.failed(new RespliceError("LINK_ENDED", "the link has ended"));
         break;
       default:
@@ -328,9 +332,14 @@ export class Dialer {
 
   // ── to stand by ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #standby(): Promise<void> {
+  async #standBy(): Promise<void> {
     const leave = this.#gate.tryStandby();
-    if (leave === undefined) return this.#core.standbyDialFailed(false, this.#clock.now());
+    if (leave === undefined) {
+      this.#core.standbyDialFailed(false, this.#clock.now());
+      // It is tried again when the core's timer says so, which only a step of the driver sets.
+      this.#driver.changed();
+      return;
+    }
     this.#standbyDialling = true;
     const patience = new AbortController();
     const patienceMs = this.#core.standbyPatienceMs;
@@ -349,6 +358,7 @@ export class Dialer {
       const { stream, endpoint } = await this.#connect(signal);
       if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
       opened = true;
+      this.#standby = { id, patience: timer };
       this.#core.connectionOpened(id, "standby", credentials, this.#clock.now());
       this.#driver.attach(id, new StreamConnection(stream));
     } catch {

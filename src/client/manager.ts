@@ -49,7 +49,7 @@ export class ConnectionManager implements AsyncDisposable {
   /** Sendable ones. */
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer has still to hear of the end. */
-  readonly #unforgotten = new Set<ClientCore>();
+  readonly #unforgotten = new Map<ClientCore, Driver>();
   readonly #metrics: MetricsLine | undefined;
   readonly #metricsTimer: NodeJS.Timeout | undefined;
   #ids = 0;
@@ -102,7 +102,7 @@ export class ConnectionManager implements AsyncDisposable {
     const link = this.#link(core, driver, dialer, resolved, this.#options.logger);
     this.#links.add(link);
     this.#open.add(link);
-    this.#unforgotten.add(core);
+    this.#unforgotten.set(core, driver);
     dialer.start(link);
     return link;
   }
@@ -190,7 +190,9 @@ export class ConnectionManager implements AsyncDisposable {
     const links = [...this.#links];
     const reports = await Promise.all(links.map((link) => link.close({ deadlineMs: DEFAULT_CLOSE_MS, ...options })));
     const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
-    if (left === 0) await this.#forgotten();
+    const forgotten = this.#forgotten();
+    // What was cut off at the deadline was to take no longer.
+    if (left === 0) await forgotten;
     const undelivered = reports.flatMap((report, at) =>
       report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
     );
@@ -202,7 +204,10 @@ export class ConnectionManager implements AsyncDisposable {
     if (this.#unforgotten.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer: Timer = this.#clock.timer(() => {
-        for (const core of this.#unforgotten) core.abandon("closed");
+        for (const [core, driver] of this.#unforgotten) {
+          core.abandon("closed");
+          driver.run();
+        }
         resolve();
       });
       timer.set(this.#clock.now() + FORGET_AFTER_MS);

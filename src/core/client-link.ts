@@ -2,7 +2,7 @@
  * The client's end of a durable link: a session, and what takes its place when the server no longer knows it or goes away.
  * Which connections are dialled for it is `client.ts`.
  */
-import { carryOver } from "./carry.ts";
+import { type Carried, carryOver } from "./carry.ts";
 import type { Channel } from "./channel.ts";
 import { ClientHandshake, type Introduction, TERMINAL_REFUSALS } from "./client-handshake.ts";
 import type { Fault } from "./faults.ts";
@@ -10,7 +10,6 @@ import type { RefuseCode, ResetCode, Welcome } from "./frames.ts";
 import { type Entropy, newKeys, type SessionKeys } from "./handshake.ts";
 import { LinkCore } from "./link-core.ts";
 import type { LinkCoreOptions, Outcome } from "./link-events.ts";
-import type { UndeliveredEntry } from "./sender.ts";
 import { Session } from "./session.ts";
 
 export interface ClientLinkOptions extends LinkCoreOptions, Introduction {
@@ -184,9 +183,11 @@ export abstract class ClientLink extends LinkCore {
     this.newSessionReason = reason;
     this.keepAccepted();
     const { stopped } = old.receiver;
+    const carried = carryOver(old.sender, (entry) => entry.delivery === "not-sent" || keepsWritten);
+    // What it had of the budgets may be all that the new one gets.
     old.release();
     this.session = new Session(keys, this.options);
-    this.#carry(old, reason, (entry) => entry.delivery === "not-sent" || keepsWritten);
+    this.#replaced(reason, old.keys.id, carried);
     if (stopped) this.session.stopReading();
   }
 
@@ -198,12 +199,16 @@ export abstract class ClientLink extends LinkCore {
   #dropTooLarge(maxMessageBytes: number): void {
     this.#agreedMaxMessageBytes = maxMessageBytes;
     if (maxMessageBytes >= this.options.maxMessageBytes) return;
-    this.#carry(this.session, "too-large", (entry) => entry.message.length <= maxMessageBytes);
+    const { sender, keys } = this.session;
+    this.#replaced(
+      "too-large",
+      keys.id,
+      carryOver(sender, ({ message }) => message.length <= maxMessageBytes),
+    );
   }
 
-  #carry(old: Session, reason: Replacement, keeps: (entry: UndeliveredEntry) => boolean): void {
-    const { sender, undelivered, carried } = carryOver(old.sender, keeps);
+  #replaced(reason: Replacement, sessionId: string, { sender, undelivered, carried }: Carried): void {
     this.session.sender = sender;
-    this.events.push({ type: "replaced", reason, sessionId: old.keys.id, undelivered, carried });
+    this.events.push({ type: "replaced", reason, sessionId, undelivered, carried });
   }
 }

@@ -377,7 +377,7 @@ export class ClientCore extends ClientLink implements FrameTaker {
   protected override leaveConnections(reason: string, flush: boolean): void {
     super.leaveConnections(reason, flush);
     for (const channel of [this.#attempt, this.#standby.channel]) {
-      if (channel !== undefined) this.closeChannel(channel, reason, undefined, true);
+      if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
     }
     this.#attempt = undefined;
     this.#standby.clear();

@@ -90,6 +90,12 @@ export class HandshakeTable {
     return this.#handshakes.get(id);
   }
 
+  transmit(id: number): Buffer[] {
+    const out: Buffer[] = [];
+    this.#handshakes.get(id)?.channel.drainInto(out);
+    return out;
+  }
+
   open(id: number, nowMs: number): void {
     if (this.#handshakes.size >= this.#options.maxHandshakes) {
       const [oldest] = this.#handshakes.values();

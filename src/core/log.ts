@@ -8,7 +8,7 @@ import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
 import type { Mode } from "./frames.ts";
 
 export const PREFIX_BYTES = 4;
-/** Blocks double from here while the log is not empty, and begin at half of the last when it was, so that a link with little to say holds little. */
+/** Blocks double from here while the log is not empty, and begin at a quarter of the last when it was, so that a link with little to say holds little. */
 const FIRST_BLOCK_BYTES = 2_048;
 /** Less of a block does not get a frame of its own. */
 const LEAST_FRAME_BYTES = 16_384;
@@ -56,6 +56,8 @@ export class Log {
   readonly pool: BlockPool;
   readonly #prefixBytes: number;
   #blocks: Block[] = [];
+  /** Let go of, and perhaps still to be written by the connection in use. */
+  #retired: Block[] = [];
   #last: Block | undefined;
   /** Where in `#blocks` the reader was last: reading is sequential. */
   #cursor = 0;
@@ -183,8 +185,8 @@ export class Log {
     }
     if (dropped > 0) {
       this.#forgetCount(dropped);
-      for (const { bytes, isOurs } of this.#blocks.splice(0, dropped)) {
-        if (isOurs && bytes.length === BLOCK_BYTES) this.pool.give(bytes);
+      for (const block of this.#blocks.splice(0, dropped)) {
+        if (block.isOurs && block.bytes.length === BLOCK_BYTES) this.#retired.push(block);
       }
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }
@@ -197,9 +199,31 @@ export class Log {
     }
   }
 
+  /**
+   * The connection in use has written everything below `written`: blocks there that were let go of can be used again. A peer
+   * that acknowledges what it has not read must not see another link's messages in their place.
+   */
+  recycle(written: number): void {
+    if (this.#retired.length === 0) return;
+    for (const { bytes, start, used } of this.#retired) if (start + used <= written) this.pool.give(bytes);
+    this.#retired = [];
+  }
+
   /** Another connection goes on: whatever the one before has not written by now, it may still have to. */
   share(): void {
     for (const block of this.#blocks) block.isOurs = false;
+    this.#retired = [];
+  }
+
+  /** Nothing of it will be read again. Positions and counts stay. */
+  clear(): void {
+    this.#released = this.releasedMessages();
+    this.#blocks = [];
+    this.#retired = [];
+    this.#last = undefined;
+    this.#cursor = 0;
+    this.#count.block = 0;
+    this.#count.inBlock = 0;
   }
 
   /** How many messages have begun below `position`, which never goes back. Costs a look at each, and nothing for blocks. */

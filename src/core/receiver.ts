@@ -198,8 +198,9 @@ export class Receiver {
       this.#headAt = end;
       at = end;
       if (!hand(chunk.subarray(from, end))) return false;
-      // Whoever is handed a message may end the link.
+      // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.
       if (this.stopped) return false;
+      if (this.#headAt !== at || this.#chunks[this.#head] !== chunk) return true;
     }
     return true;
   }
@@ -332,7 +333,10 @@ export class Receiver {
     this.grant = Math.max(Math.min(this.received, this.endPosition), this.committed + this.#allowance.size);
   }
 
-  /** Drops what no consumer has been handed; the peer sends it again. Only without a connection. */
+  /**
+   * Drops what no consumer has been handed; the peer sends it again. Only without a connection. The protocol lets an end do
+   * that to save memory; ours has no need to yet, and the simulation sees to it that every sender bears it.
+   */
   forget(): void {
     if (this.stopped || this.readableBytes === 0) return;
     this.#clear();

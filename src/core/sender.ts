@@ -188,6 +188,11 @@ export class Sender {
     if (this.log.mode === "messages") this.#writtenMessages = this.log.countTo(this.#written);
   }
 
+  /** `pendingBytes`: what the connection in use has been given and has not written. Its headers make it the safer. */
+  recycle(pendingBytes: number): void {
+    this.log.recycle(this.sentNow - pendingBytes);
+  }
+
   /** `accepted` never goes back and was never above `highestSent`: the session has checked that. */
   onAccepted(accepted: number): void {
     if (accepted <= this.acked) return;

@@ -32,6 +32,8 @@ export type ServerCoreEvent =
   | { type: "link"; channel: number; link: ServerLink }
   /** A connection speaks for this link from now on: its input and output are the link's. */
   | { type: "attached"; channel: number; link: ServerLink }
+  /** Something has become of the link without a connection of its own having said so. */
+  | { type: "changed"; link: ServerLink }
   | HandshakeEvent;
 
 /** `identity` null: refused for good. "unavailable": nobody could say. */
@@ -356,6 +358,7 @@ export class ServerCore {
     const problem = this.#attach(handshake, link, positions, late, nowMs);
     if (problem === undefined) return true;
     link.onImpossibleResume(handshake.channel, problem);
+    this.events.push({ type: "changed", link });
     this.#handshakes.close(handshake, problem.code, problem);
     return false;
   }
@@ -392,9 +395,6 @@ export class ServerCore {
 
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
     const attached = this.#attached.get(id);
-    if (attached !== undefined) return attached.transmit(id, roomBytes, nowMs);
-    const out: Buffer[] = [];
-    this.#handshakes.get(id)?.channel.drainInto(out);
-    return out;
+    return attached === undefined ? this.#handshakes.transmit(id) : attached.transmit(id, roomBytes, nowMs);
   }
 }

@@ -204,6 +204,7 @@ export class Session {
   /** The memory of a session whose application has been told its outcome. */
   release(): void {
     this.receiver.stop();
+    this.sender.log.clear();
     this.windowAllowance.shrinkTo(0);
     this.logAllowance.shrinkTo(0);
   }

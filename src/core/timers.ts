@@ -29,10 +29,6 @@ export class TimerTable<Name extends string> {
     this.#dueMs.fill(Infinity);
   }
 
-  isSet(name: Name): boolean {
-    return this.#dueMs[this.#names.indexOf(name)] !== Infinity;
-  }
-
   /** When the next one is due; Infinity if none is set. */
   get nextMs(): number {
     let next = Infinity;

@@ -49,6 +49,10 @@ export class StreamConnection implements Connection {
     return Math.max(0, SHALLOW_BYTES - this.#stream.writableLength);
   }
 
+  get pendingBytes(): number {
+    return this.#stream.writableLength;
+  }
+
   write(buffers: readonly Buffer[]): void {
     if (this.#closed) return;
     let bytes = 0;

@@ -24,8 +24,9 @@ export class Drain {
   close(options: CloseOptions, hasConsumer: boolean): void {
     const { core, clock } = this.#driver;
     const isFirst = !this.isClosing;
-    if (isFirst || options.deadlineMs !== undefined || options.signal !== undefined) {
-      this.#limit(options, () => core.reset("close-timeout", "", "close-timeout", clock.now()));
+    const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
+    if (deadlineMs < Infinity || options.signal !== undefined) {
+      this.#limit({ ...options, deadlineMs }, () => core.reset("close-timeout", "", "close-timeout", clock.now()));
     }
     if (!isFirst) return;
     this.isClosing = true;
@@ -45,17 +46,18 @@ export class Drain {
   /** The client is asked to go on elsewhere, and ends first. What is not through by the deadline is cut off. */
   leave(options: CloseOptions): void {
     const { core } = this.#driver;
-    const handlerMs = HANDLER_SHARE * (options.deadlineMs ?? DEFAULT_CLOSE_MS);
+    const { deadlineMs = DEFAULT_CLOSE_MS } = options;
+    const handlerMs = HANDLER_SHARE * deadlineMs;
     // A handler that goes on and on is told that sending is over in time for the client to hear of it. Not before the
     // client's end is accepted: it would take ours for one that the application wanted.
     this.#limit({ ...options, deadlineMs: handlerMs }, () => {
       this.endsWithInput = true;
     });
-    this.#limit(options, () => core.abandon("close-timeout"));
+    this.#limit({ ...options, deadlineMs }, () => core.abandon("close-timeout"));
   }
 
   /** Lets `expire` change the core when the deadline has passed or the signal is aborted. */
-  #limit({ deadlineMs = DEFAULT_CLOSE_MS, signal }: CloseOptions, expire: () => void): void {
+  #limit({ deadlineMs, signal }: CloseOptions & { deadlineMs: number }, expire: () => void): void {
     const driver = this.#driver;
     const { clock } = driver;
     const expireAndRun = (): void => {

@@ -109,22 +109,28 @@ export class Driver {
       return;
     }
     this.#running = true;
-    do {
-      this.#again = false;
-      this.#drainEvents();
-      this.hooks?.onProgress();
-      this.#drainEvents();
-      // What was written makes room for what waits to be taken.
-      if (this.#transmit() && this.hooks?.isRoomAwaited === true) this.#again = true;
-      this.#drainEvents();
-    } while (this.#again);
-    this.#running = false;
+    try {
+      do this.#step();
+      while (this.#again);
+    } finally {
+      this.#running = false;
+    }
     if (this.core.awaitsEndOfTurn && !this.#turnEnds) {
       this.#turnEnds = true;
       this.clock.afterPoll(Driver.#endTurn, this);
     }
     this.#timer.set(this.core.nextTimeoutMs);
     this.hooks?.onSettled();
+  }
+
+  #step(): void {
+    this.#again = false;
+    this.#drainEvents();
+    this.hooks?.onProgress();
+    this.#drainEvents();
+    // What was written makes room for what waits to be taken.
+    if (this.#transmit() && this.hooks?.isRoomAwaited === true) this.#again = true;
+    this.#drainEvents();
   }
 
   #drainEvents(): void {
@@ -147,8 +153,10 @@ export class Driver {
   #transmit(): boolean {
     if (this.#attached.length === 0) return false;
     const nowMs = this.clock.now();
+    const { adopted, session } = this.core;
     let wrote = false;
     for (const { id, connection } of this.#attached) {
+      if (id === adopted?.id) session.sender.recycle(connection.pendingBytes);
       for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
         const out = this.wire.transmit(id, room, nowMs);
         if (out.length === 0) break;

@@ -29,7 +29,8 @@ export class LinkDuplex extends Duplex {
 
   /** `maxChunkBytes`: what fits into the queue. */
   constructor(link: DuplexLink, input: DuplexInput, maxChunkBytes: number, allowHalfOpen: boolean) {
-    super({ allowHalfOpen });
+    // With more the stream would take in what its application may never read.
+    super({ allowHalfOpen, readableHighWaterMark: 1 });
     this.#link = link;
     this.#input = input;
     this.#maxChunkBytes = maxChunkBytes;
@@ -39,7 +40,7 @@ export class LinkDuplex extends Duplex {
   progress(): void {
     if (!this.#wanted || this.destroyed) return;
     for (let chunk = this.#input.take(); chunk !== undefined; chunk = this.#input.take()) {
-      // What is in the stream's buffer has been read from the link; what is read from the stream is accepted.
+      // True if it went right to the application. What is in the stream's buffer is accepted when that is read.
       if (!this.push(chunk)) {
         this.#wanted = false;
         return;

@@ -68,7 +68,7 @@ export class Life {
     this.emitAll();
   }
 
-  /** A listener that throws stops neither the others nor us: the error is thrown where nobody is in the middle of anything. */
+  /** A listener that throws stops no other event, and not us: the error is thrown where nobody is in the middle of anything. */
   emitAll(): void {
     // What a listener sets off is told after what was there before it.
     const emissions = this.#emissions;
@@ -86,6 +86,7 @@ export class Life {
   }
 }
 
-function rethrow(error: unknown): never {
+/** For `defer()`. */
+export function rethrow(error: unknown): never {
   throw error;
 }

@@ -218,14 +218,18 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   abort(code = ""): void {
     if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
     this.#incoming.settle();
-    this.#core.reset("aborted", code, "aborted", this.#driver.clock.now());
-    this.#driver.run();
+    this.#reset("aborted", code);
   }
 
   /** The handler of this link threw: what it held is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
     this.#ending.handlerError = error;
-    this.#core.reset("handler-failed", "", "handler-failed", this.#driver.clock.now());
+    this.#reset("handler-failed", "");
+  }
+
+  #reset(code: "aborted" | "handler-failed", reason: string): void {
+    this.#core.reset(code, reason, code, this.#driver.clock.now());
+    this.#outgoing.sendingEnded(); // also for who sends before this step is complete
     this.#driver.run();
   }
 
@@ -304,8 +308,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       case "ended":
         this.#onEnded(event.outcome, event.detail, event.peerCode, event.undelivered);
         break;
-      case "attempt-failed":
-      case "gone":
+      default:
         break;
     }
   }
@@ -350,7 +353,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       undelivered,
       (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
     );
-    this.#life.to("end", error === undefined ? { reason: outcome } : { reason: outcome, error });
+    this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
       const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported.map(toMessage)] };
       if (error !== undefined) report.error = error;
@@ -359,10 +362,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       this.#stall?.stop();
       this.#incoming.progress();
       this.#duplex?.progress();
-      if (error !== undefined) this.emit("error", error);
       this.#owner.onEnded(report);
       this.#ending.close(report);
     });
+    if (error !== undefined) this.#life.later(() => this.emit("error", error));
   }
 
   onProgress(): void {

@@ -3,7 +3,7 @@ import type { EvidenceOptions } from "../core/evidence.ts";
 import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
 import { type SharedMemory, windowFloorBytes } from "../core/session.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import { containedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
 import { invalidOption } from "./errors.ts";
 
 export const KiB = 1_024;
@@ -216,10 +216,9 @@ export function text(name: string, given: unknown): string {
 
 export function logger(given: Logger | undefined): Logger | undefined {
   if (given === undefined) return undefined;
-  const methods = ["debug", "info", "warn", "error"] as const;
-  if (typeof given === "object" && given !== null && methods.every((name) => typeof given[name] === "function"))
-    return given;
-  throw invalidOption("logger", given, `an object with the methods ${methods.join(", ")}, as pino and console have`);
+  if (typeof given === "object" && given !== null && LEVELS.every((name) => typeof given[name] === "function"))
+    return containedLogger(given);
+  throw invalidOption("logger", given, `an object with the methods ${LEVELS.join(", ")}, as pino and console have`);
 }
 
 /** The options of a close(). Throws before anything has changed. */

@@ -35,11 +35,14 @@ export interface OutgoingHost {
 
 export class Outgoing {
   readonly #core: LinkCore;
-  readonly #maxWaiters: number;
+  readonly #queue: { maxMessages: number; maxBytes: number };
   /** Of a chunk in mode "bytes", where no message size is agreed. */
   readonly #maxChunkBytes: number;
   readonly #host: OutgoingHost;
   #waiters: Waiter[] = [];
+  /** Sends among them, and what they hold: as much may wait as the queue holds. */
+  #waitingSends = 0;
+  #waitingBytes = 0;
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
   #refusedBytes = 0;
@@ -50,7 +53,7 @@ export class Outgoing {
   constructor(core: LinkCore, queue: { maxMessages: number; maxBytes: number }, host: OutgoingHost) {
     this.#core = core;
     this.#room = new Room(core);
-    this.#maxWaiters = queue.maxMessages;
+    this.#queue = queue;
     this.#maxChunkBytes = queue.maxBytes;
     this.#host = host;
   }
@@ -129,8 +132,8 @@ export class Outgoing {
     given: boolean,
     signal: AbortSignal | undefined,
   ): Promise<number> {
-    if (this.#waiters.length >= this.#maxWaiters) {
-      const full = new RespliceError("QUEUE_FULL", `${this.#waiters.length} sends wait already`, {
+    if (payload !== undefined && this.#mayNotWait(bytes)) {
+      const full = new RespliceError("QUEUE_FULL", `${this.#waitingSends} sends wait already`, {
         delivery: "not-sent",
       });
       return Promise.reject(full);
@@ -138,6 +141,7 @@ export class Outgoing {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
+        this.#count(waiter, -1);
         reject(aborted(signal as AbortSignal, "not-sent"));
         this.#host.changed();
       };
@@ -157,8 +161,20 @@ export class Outgoing {
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiters.push(waiter);
+      this.#count(waiter, 1);
       this.#room.askAgain();
     });
+  }
+
+  #mayNotWait(bytes: number): boolean {
+    const { maxMessages, maxBytes } = this.#queue;
+    return this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && this.#waitingBytes + bytes > maxBytes);
+  }
+
+  #count({ payload, bytes }: Waiter, by: 1 | -1): void {
+    if (payload === undefined) return;
+    this.#waitingSends += by;
+    this.#waitingBytes += by * bytes;
   }
 
   async flush(options: WaitOptions | undefined): Promise<void> {
@@ -213,17 +229,27 @@ export class Outgoing {
   /** Looks whether there is room, and what has been accepted. */
   progress(): void {
     const { sender } = this.#core.session;
-    while (this.#marks.length > 0 && (this.#marks[0] as Mark).position <= sender.log.start) {
-      (this.#marks.shift() as Mark).resolve();
+    const marks = this.#marks;
+    let accepted = 0;
+    while (accepted < marks.length && (marks[accepted] as Mark).position <= sender.log.start) accepted++;
+    if (accepted > 0) this.#marks = marks.slice(accepted);
+    for (let at = 0; at < accepted; at++) (marks[at] as Mark).resolve();
+    const waiters = this.#waiters;
+    let served = 0;
+    while (served < waiters.length && this.#serve(waiters[served] as Waiter)) served++;
+    if (served > 0) this.#waiters = waiters.slice(served);
+  }
+
+  /** Answers false if it has to wait on. */
+  #serve(waiter: Waiter): boolean {
+    const { payload, bytes } = waiter;
+    if (this.#core.sendingEnded || !this.#core.hasRoom(bytes)) return false;
+    if (payload === undefined && this.#room.isFarAhead) return false;
+    this.#count(waiter, -1);
+    if (payload === undefined || this.#takeWaiting(waiter, payload)) {
+      waiter.taken(this.#core.session.sender.log.end);
     }
-    while (this.#waiters.length > 0) {
-      const waiter = this.#waiters[0] as Waiter;
-      if (this.#core.sendingEnded || !this.#core.hasRoom(waiter.bytes)) return;
-      if (waiter.payload === undefined && this.#room.isFarAhead) return;
-      this.#waiters.shift();
-      if (waiter.payload !== undefined && !this.#takeWaiting(waiter, waiter.payload)) continue;
-      waiter.taken(sender.log.end);
-    }
+    return true;
   }
 
   /** What the ends have agreed on since it began to wait may be less than it needs. */
@@ -248,23 +274,26 @@ export class Outgoing {
     error: (delivery: Delivery) => RespliceError,
   ): UndeliveredEntry[] {
     this.#room.askAgain();
-    const claimed = new Set<number>();
+    const known = new Map(undelivered.map(({ end, delivery }) => [end, delivery]));
+    const firstEnd = undelivered[0]?.end ?? Infinity;
+    const firstInDoubt = undelivered.find(({ delivery }) => delivery === "maybe")?.end ?? Infinity;
     const marks = this.#marks;
     this.#marks = [];
     for (const mark of marks) {
-      const lost = undelivered.filter(({ end }) =>
-        mark.kind === "send" ? end === mark.position : end <= mark.position,
-      );
-      const [first] = lost;
-      if (first === undefined) {
-        mark.position = carried.get(mark.position) ?? 0;
+      const { kind, position } = mark;
+      // A flush hears of everything before it, which comes in order.
+      const upTo: Delivery | undefined =
+        position >= firstInDoubt ? "maybe" : position >= firstEnd ? "not-sent" : undefined;
+      const lost = kind === "send" ? known.get(position) : upTo;
+      if (lost === undefined) {
+        mark.position = carried.get(position) ?? 0;
         this.#marks.push(mark);
         continue;
       }
-      if (mark.kind === "send") claimed.add(mark.position);
-      mark.reject(error(lost.some(({ delivery }) => delivery === "maybe") ? "maybe" : "not-sent"));
+      if (kind === "send") known.delete(position);
+      mark.reject(error(lost));
     }
-    return undelivered.filter(({ end }) => !claimed.has(end));
+    return undelivered.filter(({ end }) => known.has(end));
   }
 
   /** Sends that wait for room on a direction that has ended. */
@@ -272,6 +301,8 @@ export class Outgoing {
     this.#room.askAgain();
     const waiters = this.#waiters;
     this.#waiters = [];
+    this.#waitingSends = 0;
+    this.#waitingBytes = 0;
     for (const waiter of waiters) waiter.reject(this.#host.endedError());
   }
 

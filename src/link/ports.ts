@@ -24,6 +24,8 @@ export interface Connection {
   readonly remoteAddress: string;
   /** What can be written now without anything piling up; 0 until `onDrain`. */
   readonly roomBytes: number;
+  /** What was written and may not be changed yet: views of it are still to be read. */
+  readonly pendingBytes: number;
   write(buffers: readonly Buffer[]): void;
   /** After `last` has been written. Nothing is heard any more. */
   end(last: readonly Buffer[]): void;

@@ -13,9 +13,11 @@ export class UndeliveredBook {
   #keptBytes = 0;
 
   keep(messages: readonly UndeliveredMessage[]): void {
-    this.#kept.push(...messages);
+    const kept = [...this.#kept, ...messages];
     for (const { message } of messages) this.#keptBytes += message.length;
-    while (this.#keptBytes > MAX_KEPT_BYTES) this.#keptBytes -= this.#kept.shift()?.message.length ?? this.#keptBytes;
+    let dropped = 0;
+    for (; this.#keptBytes > MAX_KEPT_BYTES; dropped++) this.#keptBytes -= kept[dropped]?.message.length ?? Infinity;
+    this.#kept = dropped === 0 ? kept : kept.slice(dropped);
   }
 
   takeKept(): UndeliveredMessage[] {

@@ -25,6 +25,8 @@ export interface HandshakeHooks {
   onLink(link: ServerLink): void;
   /** The connection speaks for the link from now on. */
   onAttached(link: ServerLink, channel: number, connection: Connection): void;
+  /** Its core has something to tell. */
+  onChanged(link: ServerLink): void;
 }
 
 export class Handshakes {
@@ -83,12 +85,15 @@ export class Handshakes {
       return;
     }
     this.#running = true;
-    do {
-      this.#again = false;
-      for (const event of this.#core.events.splice(0)) this.#onEvent(event);
-      for (const id of this.#answered.splice(0)) this.#transmit(id);
-    } while (this.#again || this.#core.events.length > 0);
-    this.#running = false;
+    try {
+      do {
+        this.#again = false;
+        for (const event of this.#core.events.splice(0)) this.#onEvent(event);
+        for (const id of this.#answered.splice(0)) this.#transmit(id);
+      } while (this.#again || this.#core.events.length > 0);
+    } finally {
+      this.#running = false;
+    }
     if (!this.#stopped) this.#timer.set(this.#core.nextTimeoutMs);
   }
 
@@ -113,6 +118,9 @@ export class Handshakes {
         if (handshake !== undefined) this.#hooks.onAttached(event.link, event.channel, handshake.connection);
         break;
       }
+      case "changed":
+        this.#hooks.onChanged(event.link);
+        break;
       case "refused":
         this.#onRefused(event);
         break;

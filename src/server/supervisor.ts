@@ -13,6 +13,7 @@ import { isThenable } from "../link/incoming.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import type { DurableLink } from "../link/link.ts";
+import { rethrow } from "../link/life.ts";
 import { checkCloseOptions, coreOptions } from "../link/options.ts";
 import { sumStats } from "../link/stats.ts";
 import type {
@@ -123,6 +124,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
         driver?.attach(channel, connection);
         driver?.run();
       },
+      onChanged: (core) => this.#links.get(core)?.driver.run(),
     });
     this.#listener = new Listener({
       where: this.#options.listen,
@@ -205,7 +207,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #listenerFailed(cause: Error): void {
     const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
     this.#options.logger?.error({ event: "server.listener-failed", code: error.code }, error.message);
-    this.emit("error", error);
+    this.#tell(() => this.emit("error", error));
   }
 
   /** Renewed certificates, for new connections. As in tls.Server. */
@@ -284,7 +286,16 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const change = { from: this.#state, to, reason };
     this.#state = to;
     if (this.#options.logger !== undefined) logServer(this.#options.logger, "server.state", change, `server ${to}`);
-    this.emit("state", change);
+    this.#tell(() => this.emit("state", change));
+  }
+
+  /** What a listener throws is thrown where nobody is in the middle of anything. */
+  #tell(emission: () => void): void {
+    try {
+      emission();
+    } catch (error) {
+      this.#clock.defer(rethrow, error);
+    }
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────

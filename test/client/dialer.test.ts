@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import net from "node:net";
-import { PassThrough } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { type Endpoint, type Link, RespliceError, ServerSupervisor, type StateChange } from "../../src/index.ts";
 import {
@@ -22,6 +22,7 @@ import {
   socketPath,
   turned,
   unusedPort,
+  WATCHFUL,
 } from "../support.ts";
 
 /** Why the first attempt failed. */
@@ -451,6 +452,39 @@ describe("TLS", () => {
     await openTo(port, { tls: { ca: server.cert, ...client } }).connected();
     expect(names).toEqual(["client.example"]);
   });
+});
+
+test("of very many suspect links each stands by in its turn", { timeout: 30_000 }, async () => {
+  const { port } = await serve({}, echo);
+  const relay = await relayTo(port);
+  let isDown = false;
+  const manager = manage({ defaults: { keepalive: WATCHFUL, reconnect: QUICK } });
+  const links = Array.from({ length: 40 }, () => {
+    // While it is down nobody answers a SYN.
+    const connect = ({ signal }: { signal: AbortSignal }): Promise<Duplex> =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+        if (isDown) return;
+        const socket = net.connect(relay.port, "127.0.0.1", () => resolve(socket));
+        socket.on("error", reject);
+      });
+    return manager.open({ connect });
+  });
+  await Promise.all(
+    links.map(async (link) => {
+      await link.send("hello");
+      expect(await receiveText(link)).toBe("hello");
+      await link.flush();
+    }),
+  );
+  isDown = true;
+  const suspected = Promise.all(links.map((link) => turned(link, "suspect")));
+  relay.blackHole();
+  await suspected;
+  const back = Promise.all(links.map((link) => turned(link, "connected")));
+  isDown = false;
+  relay.heal();
+  await back;
 });
 
 test("dials made during an outage thin out, and each is announced", async () => {

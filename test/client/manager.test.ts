@@ -1,3 +1,4 @@
+import net from "node:net";
 import { describe, expect, test } from "vitest";
 import { ConnectionManager, MiB } from "../../src/index.ts";
 import {
@@ -153,6 +154,28 @@ describe("close()", () => {
     expect(await closing).toEqual({ left: 0, undelivered: [] });
     expect(seen.toSorted()).toEqual(["message 0", "message 1", "message 2"]);
     expect(links.map(({ state }) => state)).toEqual(["closed", "closed", "closed"]);
+  });
+
+  test("leaves no connection behind where a peer has not heard of the end", { timeout: 20_000 }, async () => {
+    const { port } = await serve({}, (link) => link.onMessage(() => {}));
+    const relay = await relayTo(port);
+    const manager = manage();
+    const sockets: net.Socket[] = [];
+    const link = manager.open({
+      connect: () => {
+        const socket = net.connect(relay.port, host);
+        sockets.push(socket);
+        return new Promise((resolve) => socket.once("connect", () => resolve(socket)));
+      },
+    });
+    link.onMessage(() => {});
+    await link.send("accepted");
+    await link.flush();
+    link.on("state", ({ to }) => {
+      if (to === "closed") relay.blackHole();
+    });
+    await manager.close();
+    expect(sockets.map(({ destroyed }) => destroyed)).not.toContain(false);
   });
 
   test("says which link could not deliver what", async () => {

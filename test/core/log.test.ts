@@ -249,15 +249,40 @@ describe("memory", () => {
 describe("the pool", () => {
   const payload = Buffer.alloc(60_000, "x");
 
-  test("gets a block back when all of it is released, and gives it to the next", () => {
+  test("gets a block back when all of it is released and written, and gives it to the next", () => {
     const pool = new BlockPool();
     const log = new Log("bytes", pool);
     log.append(payload, payload.length, false);
     const { buffer } = log.read(0, 1);
     log.release(59_999);
+    log.recycle(60_000);
     expect(pool.take().buffer).not.toBe(buffer);
     log.release(60_000);
+    expect(pool.take().buffer).not.toBe(buffer);
+    log.recycle(60_000);
     expect(pool.take().buffer).toBe(buffer);
+  });
+
+  test("does not get what the connection in use has still to write, whatever its peer acknowledges", () => {
+    const pool = new BlockPool();
+    const log = new Log("bytes", pool);
+    log.append(payload, payload.length, false);
+    const { buffer } = log.read(0, 1);
+    log.release(60_000);
+    log.recycle(59_999);
+    log.recycle(60_000);
+    expect(pool.take().buffer).not.toBe(buffer);
+  });
+
+  test("does not get what another connection took over before it was written", () => {
+    const pool = new BlockPool();
+    const log = new Log("bytes", pool);
+    log.append(payload, payload.length, false);
+    const { buffer } = log.read(0, 1);
+    log.release(60_000);
+    log.share();
+    log.recycle(60_000);
+    expect(pool.take().buffer).not.toBe(buffer);
   });
 
   test("does not get what an earlier connection may still have to write", () => {
@@ -267,6 +292,7 @@ describe("the pool", () => {
     const { buffer } = log.read(0, 1);
     log.share();
     log.release(log.end);
+    log.recycle(log.end);
     expect(pool.take().buffer).not.toBe(buffer);
   });
 
@@ -276,6 +302,7 @@ describe("the pool", () => {
     const given = Buffer.alloc(BLOCK_BYTES);
     log.append(given, given.length, true);
     log.release(log.end);
+    log.recycle(log.end);
     expect(pool.take().buffer).not.toBe(given.buffer);
   });
 
@@ -286,6 +313,17 @@ describe("the pool", () => {
     const again = new Set(Array.from({ length: 65 }, () => pool.take()));
     expect(blocks.filter((block) => again.has(block))).toHaveLength(64);
   });
+});
+
+test("cleared, it holds nothing, and still counts what was released", () => {
+  const log = new Log("messages", new BlockPool());
+  for (let i = 0; i < 3; i++) log.append(Buffer.alloc(96), 96, false);
+  log.release(100);
+  log.clear();
+  expect([log.start, log.end, log.releasedMessages()]).toEqual([100, 300, 1]);
+  expect(log.messages()).toEqual([]);
+  log.release(300);
+  expect([log.start, log.countTo(300)]).toEqual([300, 0]);
 });
 
 test("messages are counted as far as they have begun, whatever was released meanwhile", () => {

@@ -410,6 +410,31 @@ describe("acceptance", () => {
 });
 
 describe("acceptance ahead of what was handed out", () => {
+  test("by whoever is being handed a message skips what comes after it, and no more", () => {
+    for (const [skipsAt, skips] of [
+      [0, 2],
+      [1, 2],
+      [3, 1],
+      [5, 4],
+      [1, 9],
+    ] as const) {
+      const { receiver } = receiving("messages", 1_000);
+      const messages = Array.from({ length: 10 }, (_, i) => Buffer.from(`m${i}`));
+      receiver.onData(0, encoded(...messages.slice(0, 8)), 0);
+      const got: string[] = [];
+      const hand = (message: Buffer): boolean => {
+        if (String(message) === `m${skipsAt}`) receiver.accept(receiver.handed + skips * 6);
+        return got.push(String(message)) > 0;
+      };
+      receiver.handOut(hand);
+      receiver.onData(48, encoded(...messages.slice(8)), 0);
+      receiver.handOut(hand);
+      const expected = messages.map(String).filter((_, i) => i <= skipsAt || i > skipsAt + skips);
+      expect(got).toEqual(expected);
+      expect([receiver.handed, receiver.readableBytes, receiver.problem]).toEqual([60, 0, undefined]);
+    }
+  });
+
   test("skips what is here, and what follows as it arrives, and hands out what comes after", () => {
     const { receiver } = receiving("messages", 100);
     const bytes = encoded(Buffer.from("known"), Buffer.from("known too"), Buffer.from("new"));

@@ -114,6 +114,17 @@ describe("backpressure", () => {
   });
 });
 
+test("nothing is accepted that nobody reads, however small", async () => {
+  const { client, near, far } = await streams();
+  near.write("a");
+  await once(far, "readable");
+  near.write("b");
+  const flushed = client.flush();
+  expect(await isPending(flushed, 30)).toBe(true);
+  far.resume();
+  await flushed;
+});
+
 describe("ending", () => {
   test("end() ends the peer's readable side; its own goes on with allowHalfOpen", async () => {
     const { near, far, client, server } = await streams({ allowHalfOpen: true });

@@ -19,6 +19,7 @@ import {
   turned,
   unusedPort,
   WATCHFUL,
+  withUncaught,
 } from "../support.ts";
 
 const HASTY = { minDelayMs: 0, maxDelayMs: 0, resetAfterMs: 1 };
@@ -174,6 +175,36 @@ describe("state events", () => {
     });
     expect(uncaught.length).toBeGreaterThanOrEqual(4);
     for (const error of uncaught) expect(error).toMatchObject({ message: "mine" });
+  });
+
+  test("an 'error' listener that throws keeps nobody from hearing of the end", async () => {
+    const { client, server, manager } = await pair();
+    const uncaught = await withUncaught(async () => {
+      client.on("error", () => {
+        throw new Error("mine");
+      });
+      server.abort("enough");
+      expect((await client.closed).error).toMatchObject({ code: "PEER_ABORTED" });
+      await manager.close();
+    });
+    expect(uncaught).toMatchObject([{ message: "mine" }]);
+  });
+
+  test("a logger that throws harms no link", async () => {
+    const fail = (): never => {
+      throw new Error("disk full");
+    };
+    const uncaught = await withUncaught(async () => {
+      const { port } = await serve({}, echo);
+      const manager = manage({ logger: { debug: fail, info: fail, warn: fail, error: fail } });
+      const link = manager.open({ port, host: "127.0.0.1" });
+      await link.send("hello");
+      expect(await receiveText(link)).toBe("hello");
+      await link.flush();
+      await link.close();
+    });
+    expect(uncaught.length).toBeGreaterThan(0);
+    for (const error of uncaught) expect(error).toMatchObject({ message: "disk full" });
   });
 
   test("on() and once() throw for a name that is not listed", async () => {
@@ -339,6 +370,18 @@ describe("close()", () => {
     expect(texts((await third.client.close({ signal: AbortSignal.abort() })).undelivered)).toHaveLength(1);
   });
 
+  test("called again with a signal it does not end sooner than it was to", async () => {
+    const { client } = await pair();
+    client.trySend("unread");
+    const closing = client.close({ deadlineMs: 60_000 });
+    const controller = new AbortController();
+    void client.close({ signal: controller.signal });
+    // Longer than the default.
+    expect(await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 5_300, "open"))])).toBe("open");
+    controller.abort();
+    expect((await closing).error?.code).toBe("CLOSE_TIMEOUT");
+  });
+
   test("a reader at work gets what still arrives until this direction is through", async () => {
     const { client, server } = await pair();
     const received = receiveAll(client);
@@ -429,6 +472,20 @@ describe("abort()", () => {
     const { client, server } = await pair();
     server.abort();
     expect((await client.closed).error).toMatchObject({ code: "PEER_ABORTED", peerCode: "" });
+  });
+
+  test("within a handler: nothing is taken after it", async () => {
+    const { client, server } = await pair();
+    const late = new Promise((resolve) => {
+      server.onMessage(() => {
+        server.trySend("before");
+        server.abort();
+        resolve(failure(() => server.trySend("after")));
+      });
+    });
+    await client.send("now");
+    expect(await late).toMatchObject({ code: "LINK_ENDED" });
+    expect(texts((await server.closed).undelivered)).toEqual(["before not-sent"]);
   });
 
   test("a code of 64 bytes at most", async () => {
@@ -731,20 +788,3 @@ test("the logger is told of a life: one line for each transition, and of what is
     { level: "warn", link: link.id, reason: "ended", notSent: 1, maybe: 0 },
   ]);
 });
-
-/** Collects what would have ended the process while `act` runs. */
-async function withUncaught(act: () => Promise<void>): Promise<unknown[]> {
-  const uncaught: unknown[] = [];
-  const others = process.listeners("uncaughtException");
-  const keep = (error: unknown): void => void uncaught.push(error);
-  process.removeAllListeners("uncaughtException");
-  process.on("uncaughtException", keep);
-  try {
-    await act();
-    await new Promise((resolve) => setImmediate(resolve));
-  } finally {
-    process.off("uncaughtException", keep);
-    for (const other of others) process.on("uncaughtException", other);
-  }
-  return uncaught;
-}

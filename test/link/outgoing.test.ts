@@ -222,7 +222,7 @@ describe("a full queue", () => {
     const link = openTo(relay.port, { maxMessageBytes: 600, queue: { maxBytes: 1_000 } });
     await link.send(Buffer.alloc(600, "a"));
     const order: string[] = [];
-    const sends = ["b".repeat(600), "c", "d".repeat(600), "e"].map(async (text) => {
+    const sends = ["b".repeat(600), "c", "d".repeat(390), "e"].map(async (text) => {
       await link.send(text);
       order.push(text.charAt(0));
     });
@@ -243,6 +243,17 @@ describe("a full queue", () => {
     expect(error).toMatchObject({ code: "QUEUE_FULL", delivery: "not-sent", retryable: true });
     void link.close({ deadlineMs: 0 });
     for (const wait of waiting) expect(await wait).toMatchObject({ code: "LINK_ENDED", delivery: "not-sent" });
+  });
+
+  test("QUEUE_FULL when they would hold more bytes than the queue; ready() holds none, and waits all the same", async () => {
+    const link = openTo(await unusedPort(), { maxMessageBytes: 600, queue: { maxMessages: 3, maxBytes: 1_000 } });
+    await link.send(Buffer.alloc(600));
+    const waiting = [600, 400].map((bytes) => failure(link.send(Buffer.alloc(bytes))));
+    expect(await failure(link.send("x"))).toMatchObject({ code: "QUEUE_FULL", delivery: "not-sent" });
+    expect(link.trySend(Buffer.alloc(600))).toBe(false);
+    const readies = Array.from({ length: 10 }, () => failure(link.ready()));
+    void link.close({ deadlineMs: 0 });
+    for (const wait of [...waiting, ...readies]) expect(await wait).toMatchObject({ code: "LINK_ENDED" });
   });
 
   test("a queue of 16 messages of 64 KiB passes 8 MiB to a slow reader without loss", async () => {

@@ -21,6 +21,7 @@ import {
   socketPath,
   turned,
   unusedPort,
+  withUncaught,
 } from "../support.ts";
 
 const host = "127.0.0.1";
@@ -53,6 +54,20 @@ describe("states", () => {
       "draining>closed",
     ]);
     for (const { reason } of seen) expect(reason).not.toBe("");
+  });
+
+  test("a listener that throws keeps it neither from listening nor from closing", async () => {
+    const uncaught = await withUncaught(async () => {
+      const supervisor = new ServerSupervisor({ port: 0, host });
+      supervisor.on("state", ({ to }) => {
+        throw new Error(to);
+      });
+      supervisor.serve(() => {});
+      await supervisor.listen();
+      await supervisor.close();
+      expect(supervisor.state).toBe("closed");
+    });
+    expect(uncaught).toMatchObject(["bound", "listening", "draining", "closed"].map((message) => ({ message })));
   });
 
   test("one that never listened can be closed", async () => {

@@ -156,6 +156,9 @@ export class SimServer extends SimProcess {
         if (stage.isForeign(event.channel)) stage.count("server attached a late connection");
         break;
       }
+      case "changed":
+        // All links are looked after in every step.
+        break;
       case "refused":
         stage.note(`${name}: refused ${event.code} ${event.reason}`);
         stage.count(`server refused ${event.code}`);
