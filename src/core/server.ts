@@ -74,6 +74,10 @@ export class ServerCore {
     return this.#sessions.size;
   }
 
+  get unconfirmed(): number {
+    return this.#sessions.unconfirmed;
+  }
+
   links(): IterableIterator<ServerLink> {
     return this.#sessions.links();
   }
@@ -94,9 +98,8 @@ export class ServerCore {
     const state = this.#handshakes.get(id)?.state;
     if (state?.name === "confirming") this.#sessions.keep(state.link, nowMs);
     if (this.#handshakes.lost(id)) return;
-    const link = this.#attached.get(id);
+    this.#attached.get(id)?.connectionClosed(id, reason, nowMs);
     this.#attached.delete(id);
-    link?.connectionClosed(id, reason, nowMs);
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {
@@ -270,7 +273,11 @@ export class ServerCore {
     const { hello } = said;
     const known = this.#sessions.get(hello.sessionId);
     const link = known?.session.incarnation === hello.incarnation ? known : undefined;
-    if (link === undefined) return this.#onUnknown(handshake, hello, identity, nowMs);
+    if (link === undefined) {
+      const { fallback } = hello;
+      if (fallback !== undefined) return this.#onOpen(handshake, hello, fallback.id, identity, "lost", nowMs);
+      return this.#handshakes.refuse(handshake, "session-lost", "unknown session", 0);
+    }
     if (link.identity !== identity || !link.isProven(said)) {
       return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
     }
@@ -288,13 +295,6 @@ export class ServerCore {
       case "gone":
         throw new Error("a session that is gone is still in the table");
     }
-  }
-
-  #onUnknown(handshake: Handshake, hello: Hello, identity: string, nowMs: number): void {
-    if (hello.fallback === undefined) {
-      return this.#handshakes.refuse(handshake, "session-lost", "unknown session", 0);
-    }
-    this.#onOpen(handshake, hello, hello.fallback.id, identity, "lost", nowMs);
   }
 
   #resume(handshake: Handshake, said: HelloFrame, link: ServerLink, owner: Owner, nowMs: number): void {

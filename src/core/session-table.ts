@@ -29,6 +29,10 @@ export class SessionTable {
     return this.#links.size;
   }
 
+  get unconfirmed(): number {
+    return this.#provisional.size;
+  }
+
   get(id: string): ServerLink | undefined {
     return this.#links.get(id);
   }

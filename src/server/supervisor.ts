@@ -75,6 +75,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #handler: ((link: Link) => void | Promise<void>) | undefined;
   #closing: Promise<CloseReport> | undefined;
   #whenEmpty: (() => void) | undefined;
+  #whenCreated: (() => void) | undefined;
   /** What close() was told, and when its time is over. */
   #farewell: { options: CloseOptions; untilMs: number } = { options: {}, untilMs: Infinity };
 
@@ -220,6 +221,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #created(core: ServerLink): void {
     const served = new ServedLink(core, newId(SYSTEM_ENTROPY).slice(0, 12), this.#host);
     this.#links.set(core, served);
+    this.#whenCreated?.();
     this.#open.add(served.link);
     // The handler runs when the handshake's step is complete, and the link is attached.
     this.#clock.defer(() => {
@@ -321,10 +323,12 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     for (const { link } of this.#links.values()) this.#sendAway(link);
     const reports = new Map<DurableLink, LinkReport>();
     // Those that are confirmed meanwhile have what is left of the time.
-    for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
-      await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
-    }
-    await this.#forgotten();
+    do {
+      for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
+        await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
+      }
+      if (!(await this.#confirmed())) await this.#forgotten();
+    } while (this.#without(reports).length > 0);
     clearInterval(this.#metricsTimer);
     if (listened) this.#listener.stopListening();
     this.#listener.destroyAll();
@@ -344,6 +348,23 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const left = { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.#clock.now())) };
     if (this.#options.mode === "bytes") void link.close(left);
     else link.leave(left);
+  }
+
+  /** A client may have sent along with its CONFIRM, which is on its way. Resolves with whether one has come. */
+  #confirmed(): Promise<boolean> {
+    const nowMs = this.#clock.now();
+    if (this.#core.unconfirmed === 0) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const timer = this.#clock.timer(() => {
+        this.#whenCreated = undefined;
+        resolve(false);
+      });
+      timer.set(Math.min(this.#farewell.untilMs, nowMs + CONFIRMED_WITHIN_MS));
+      this.#whenCreated = () => {
+        timer.clear();
+        resolve(true);
+      };
+    });
   }
 
   /** Links that are not among these. */
@@ -370,5 +391,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 }
 
+/** What a client whose session is not confirmed is waited for: a round trip, or a reconnect. */
+const CONFIRMED_WITHIN_MS = 1_000;
 /** What a client that does not answer is waited for after everything was accepted. */
 const FORGET_AFTER_MS = 6_000;

@@ -311,6 +311,19 @@ describe("close()", () => {
     expect(client.state).not.toBe("closed");
   });
 
+  test("what a client sent along with its CONFIRM is waited for", async () => {
+    const { supervisor, port, links } = await serve({}, (link) => link.onMessage(() => {}));
+    const gate = await holdingAfterHello(port);
+    const client = openTo(gate.port);
+    const accepted = client.send("on its way", { until: "accepted" });
+    await gate.welcomed;
+    const closing = supervisor.close();
+    gate.open();
+    await accepted;
+    expect((await links.next()).stats().received.messages).toBe(1);
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+  });
+
   test("after the deadline it says what it could not deliver, and to whom", async () => {
     const { server, supervisor } = await pair();
     server.trySend("nobody reads");
