@@ -331,6 +331,10 @@ export class ManualClock implements Clock {
     setImmediate(() => run(of));
   }
 
+  spread<T>(run: (of: T) => void, of: T): void {
+    setImmediate(() => run(of));
+  }
+
   timer(run: () => void): Timer {
     const timer = { dueMs: Infinity, run };
     this.#timers.add(timer);

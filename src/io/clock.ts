@@ -4,6 +4,11 @@
  */
 import type { Clock, Timer } from "../link/ports.ts";
 
+interface Due {
+  run: (of: unknown) => void;
+  of: unknown;
+}
+
 class HeapTimer implements Timer {
   dueMs: number = Infinity;
   /** Its place in the heap; -1 when it is not there. */
@@ -26,6 +31,8 @@ class HeapTimer implements Timer {
   }
 }
 
+/** What `spread()` may take of a turn: long enough to be worth one, and short beside what a link's keepalive waits for. */
+const SPREAD_MS = 5;
 /** The longest delay that a Node timer takes. */
 const MOST_DELAY_MS = 2_147_483_647;
 
@@ -34,7 +41,8 @@ export class SystemClock implements Clock {
   #wakeMs = Infinity;
   #wake: NodeJS.Timeout | undefined;
   #checking = false;
-  #afterPoll: Array<{ run: (of: unknown) => void; of: unknown }> = [];
+  #afterPoll: Due[] = [];
+  #spread: Due[] = [];
 
   now(): number {
     return performance.now();
@@ -55,6 +63,24 @@ export class SystemClock implements Clock {
       this.#afterPoll = [];
       for (const each of due) this.#run(each.run, each.of);
     });
+  }
+
+  spread<T>(run: (of: T) => void, of: T): void {
+    this.#spread.push({ run: run as (of: unknown) => void, of });
+    if (this.#spread.length === 1) setImmediate(() => this.#runSpread());
+  }
+
+  #runSpread(): void {
+    // What is added meanwhile comes behind the rest.
+    const due = this.#spread;
+    const untilMs = this.now() + SPREAD_MS;
+    let at = 0;
+    while (at < due.length && (at === 0 || this.now() < untilMs)) {
+      const { run, of } = due[at++] as Due;
+      this.#run(run, of);
+    }
+    this.#spread = due.slice(at);
+    if (this.#spread.length > 0) setImmediate(() => this.#runSpread());
   }
 
   timer(run: () => void): Timer {

@@ -198,9 +198,15 @@ class Attached implements ConnectionHandler {
     this.#driver.run();
   }
 
+  /** A relay or a switch that fails closes very many at once. */
   onClosed(reason: string): void {
+    this.#driver.clock.spread((attached) => attached.#lost(reason), this);
+  }
+
+  #lost(reason: string): void {
     const { wire, clock } = this.#driver;
-    this.#driver.detach(this.id);
+    // Given up meanwhile, and told of already.
+    if (this.#driver.detach(this.id) === undefined) return;
     wire.connectionClosed(this.id, reason, clock.now());
     this.#driver.run();
   }

@@ -8,6 +8,11 @@ export interface Clock {
   defer<T>(run: (of: T) => void, of: T): void;
   /** Runs `run` with `of` when everything that has arrived by now was handed out, once for each call. */
   afterPoll<T>(run: (of: T) => void, of: T): void;
+  /**
+   * Runs `run` with `of` soon, once for each call and in the order of the calls, with everything else in between when there
+   * are many: for what very many connections may want at the same moment.
+   */
+  spread<T>(run: (of: T) => void, of: T): void;
   /** A timer that is not set yet. */
   timer(run: () => void): Timer;
 }

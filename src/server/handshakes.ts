@@ -5,18 +5,14 @@ import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server.ts";
 import type { ServerLink } from "../core/server-link.ts";
 import { StreamConnection } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
-import type { Clock, Connection, Timer } from "../link/ports.ts";
+import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 
-interface Handshake {
-  readonly connection: Connection;
-  readonly socket: net.Socket;
-  /** Ends an authenticate() that is under way. */
-  readonly gone: AbortController;
-}
+/** So much of a connection may wait to be looked at. */
+const MOST_WAITING_BYTES = 65_536;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
@@ -29,7 +25,7 @@ export interface HandshakeHooks {
   onChanged(link: ServerLink): void;
 }
 
-export class Handshakes {
+export class Handshakes implements HandshakeOwner {
   /** How often each REFUSE code was given. */
   readonly refused: Record<string, number> = {};
   readonly #core: ServerCore;
@@ -57,23 +53,24 @@ export class Handshakes {
 
   accept(socket: net.Socket): void {
     const id = ++this.#channels;
-    const connection = new StreamConnection(socket);
-    const gone = new AbortController();
-    this.#byChannel.set(id, { connection, socket, gone });
-    connection.handler = {
-      onData: (chunk) => {
-        this.#core.receive(id, chunk, this.#clock.now());
-        this.#run(id);
-      },
-      onDrain: () => this.#run(id),
-      onClosed: (reason) => {
-        this.#byChannel.delete(id);
-        gone.abort(new RespliceError("CONNECTION_LOST", reason));
-        this.#core.connectionClosed(id, reason, this.#clock.now());
-        this.#run(undefined);
-      },
-    };
+    this.#byChannel.set(id, new Handshake(id, socket, this.#clock, this));
     this.#core.connectionOpened(id, this.#clock.now());
+    this.#run(undefined);
+  }
+
+  received({ id }: Handshake, chunk: Buffer): void {
+    this.#core.receive(id, chunk, this.#clock.now());
+    this.#run(id);
+  }
+
+  drained({ id }: Handshake): void {
+    this.#run(id);
+  }
+
+  closed({ id, gone }: Handshake, reason: string): void {
+    this.#byChannel.delete(id);
+    gone?.abort(new RespliceError("CONNECTION_LOST", reason));
+    this.#core.connectionClosed(id, reason, this.#clock.now());
     this.#run(undefined);
   }
 
@@ -115,7 +112,9 @@ export class Handshakes {
       case "attached": {
         const handshake = this.#byChannel.get(event.channel);
         this.#byChannel.delete(event.channel);
-        if (handshake !== undefined) this.#hooks.onAttached(event.link, event.channel, handshake.connection);
+        if (handshake === undefined) break;
+        this.#hooks.onAttached(event.link, event.channel, handshake.connection);
+        handshake.look();
         break;
       }
       case "changed":
@@ -138,7 +137,7 @@ export class Handshakes {
     // What was refused has been told of.
     if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
     else if (!this.#refusing.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
-    gone.abort(new RespliceError("CONNECTION_LOST", event.reason));
+    gone?.abort(new RespliceError("CONNECTION_LOST", event.reason));
     if (event.last === undefined) connection.destroy();
     else connection.end(event.last);
   }
@@ -170,13 +169,15 @@ export class Handshakes {
   async #ask(
     authenticate: NonNullable<ServerSupervisorOptions["authenticate"]>,
     event: Extract<ServerCoreEvent, { type: "authenticate" }>,
-    { connection, socket, gone }: Handshake,
+    handshake: Handshake,
   ): Promise<Verdict> {
+    const { connection, socket } = handshake;
+    handshake.gone ??= new AbortController();
     const request: AuthenticateRequest = {
       credentials: event.credentials as Message,
       openPayload: event.openPayload as Message,
       remoteAddress: connection.remoteAddress,
-      signal: gone.signal,
+      signal: handshake.gone.signal,
       ...certificateOf(socket),
     };
     try {
@@ -193,6 +194,72 @@ export class Handshakes {
   stop(): void {
     this.#stopped = true;
     this.#timer.clear();
+  }
+}
+
+interface HandshakeOwner {
+  received(handshake: Handshake, chunk: Buffer): void;
+  drained(handshake: Handshake): void;
+  closed(handshake: Handshake, reason: string): void;
+}
+
+/**
+ * A connection that does not speak for a session yet. After a network has failed there may be very many at once: what they
+ * say is looked at a little at a time, so that the links that are there already do not wait for all of them.
+ */
+class Handshake implements ConnectionHandler {
+  readonly id: number;
+  readonly socket: net.Socket;
+  readonly connection: Connection;
+  /** Ends an authenticate() that is under way. */
+  gone: AbortController | undefined;
+  readonly #clock: Clock;
+  readonly #owner: HandshakeOwner;
+  /** Heard, and not looked at yet. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+
+  constructor(id: number, socket: net.Socket, clock: Clock, owner: HandshakeOwner) {
+    this.id = id;
+    this.socket = socket;
+    this.#clock = clock;
+    this.#owner = owner;
+    this.connection = new StreamConnection(socket);
+    this.connection.handler = this;
+  }
+
+  onData(chunk: Buffer): void {
+    this.#waiting.push(chunk);
+    this.#waitingBytes += chunk.length;
+    if (this.#waitingBytes > MOST_WAITING_BYTES) this.look();
+    else if (this.#waiting.length === 1) this.#clock.spread((handshake) => handshake.look(), this);
+  }
+
+  /** What waits goes to whoever the connection's handler is now. */
+  look(): void {
+    const chunks = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const chunk of chunks) {
+      const { handler } = this.connection;
+      // By the one before it has come to speak for a session, or was closed.
+      if (handler === this) this.#owner.received(this, chunk);
+      else handler.onData(chunk);
+    }
+  }
+
+  onDrain(): void {
+    this.#owner.drained(this);
+  }
+
+  onClosed(reason: string): void {
+    this.#clock.spread((handshake) => handshake.#close(reason), this);
+  }
+
+  #close(reason: string): void {
+    const { handler } = this.connection;
+    if (handler === this) this.#owner.closed(this, reason);
+    else handler.onClosed(reason);
   }
 }
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { SystemClock } from "../../src/io/clock.ts";
+import { withUncaught } from "../support.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -141,4 +142,57 @@ test("defer runs after this turn, and now() never goes back", async () => {
   expect(order).toEqual(["now", "deferred"]);
   const before = clock.now();
   expect(clock.now()).toBeGreaterThanOrEqual(before);
+});
+
+describe("spread()", () => {
+  function busyFor(ms: number): void {
+    const untilMs = performance.now() + ms;
+    while (performance.now() < untilMs);
+  }
+
+  test("runs all in the order of the calls, those that come meanwhile at the end", async () => {
+    const clock = new SystemClock();
+    const seen: number[] = [];
+    await new Promise<void>((resolve) => {
+      const run = (n: number): void => {
+        seen.push(n);
+        if (n < 3) clock.spread(run, n + 10);
+        if (n === 12) resolve();
+      };
+      for (let n = 0; n < 10; n++) clock.spread(run, n);
+    });
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  test("lets others have their turn in between", async () => {
+    const clock = new SystemClock();
+    const seen: string[] = [];
+    setTimeout(() => seen.push("timer"), 1);
+    await new Promise<void>((resolve) => {
+      for (let n = 0; n < 10; n++) {
+        clock.spread(() => {
+          busyFor(4);
+          seen.push("run");
+          if (n === 9) resolve();
+        }, undefined);
+      }
+    });
+    const at = seen.indexOf("timer");
+    expect(at).toBeGreaterThan(0);
+    expect(at).toBeLessThan(5);
+  });
+
+  test("one that throws keeps no other from its turn", async () => {
+    const clock = new SystemClock();
+    const uncaught = await withUncaught(
+      () =>
+        new Promise<void>((resolve) => {
+          clock.spread(() => {
+            throw new Error("mine");
+          }, undefined);
+          clock.spread(resolve, undefined);
+        }),
+    );
+    expect(uncaught).toMatchObject([{ message: "mine" }]);
+  });
 });

@@ -10,6 +10,7 @@ function setUp() {
     now: () => time.ms,
     defer: (run, of) => void deferred.push(() => run(of)),
     afterPoll: (run, of) => void deferred.push(() => run(of)),
+    spread: (run, of) => void deferred.push(() => run(of)),
     timer: () => ({ set: () => {}, clear: () => {} }),
   };
   const changes: StateChange[] = [];
