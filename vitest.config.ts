@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/sim/**", "test/chaos/**"],
+          exclude: ["test/sim/**", "test/chaos/**", "test/cable/**"],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
         },

@@ -1,0 +1,29 @@
+// As users have it who set nothing.
+import { setTimeout as lasts } from "node:timers/promises";
+import { describe, expect, inject, test } from "vitest";
+
+import { BACK, connect, converse } from "./support/conversation.ts";
+
+describe.skipIf(inject("noCable") !== undefined)("with the defaults", () => {
+  test.for([
+    // Within 2 to 4 s without progress, or within 4 to 5 s of a PING that is sent after 15 s of silence.
+    ["both talk", converse, 1_900, 4_500],
+    ["nobody says anything", connect, 18_000, 20_500],
+  ] as const)("%s, and the plug is pulled: suspect in time, and back", async ([, begin, leastMs, mostMs]) => {
+    const talk = await begin();
+    const suspect = talk.client.becomes("suspect");
+    const pulledMs = talk.did("pulled");
+    await talk.cable.server.pull();
+    const noticedMs = (await suspect).atMs - pulledMs;
+    await lasts(3_000);
+    const back = talk.client.becomes("connected");
+    talk.did("plugged in");
+    await talk.cable.server.plug();
+    await back;
+    await talk.talk();
+    await talk.isHeard();
+    expect(noticedMs).toBeGreaterThan(leastMs);
+    expect(noticedMs).toBeLessThan(mostMs);
+    expect(await talk.finish()).toEqual({ client: ["suspect (no evidence)", BACK], server: [] });
+  });
+});
