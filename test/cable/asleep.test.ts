@@ -1,10 +1,10 @@
 // A laptop's lid is closed for longer than a server waits with the defaults: two minutes.
 import { setTimeout as lasts } from "node:timers/promises";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { converse } from "./support/conversation.ts";
+import { converse, UNAVAILABLE } from "./support/conversation.ts";
 
-describe.skipIf(inject("noCable") !== undefined)("asleep for more than two minutes", () => {
+describe.skipIf(UNAVAILABLE)("asleep for more than two minutes", () => {
   test("the server gives up the connection and keeps the session: it is resumed", { timeout: 180_000 }, async () => {
     const talk = await converse();
     const givenUp = talk.server.becomes("reconnecting");

@@ -1,10 +1,10 @@
 // As users have it who set nothing.
 import { setTimeout as lasts } from "node:timers/promises";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { BACK, connect, converse } from "./support/conversation.ts";
+import { BACK, connect, converse, UNAVAILABLE } from "./support/conversation.ts";
 
-describe.skipIf(inject("noCable") !== undefined)("with the defaults", () => {
+describe.skipIf(UNAVAILABLE)("with the defaults", () => {
   test.for([
     // Within 2 to 4 s without progress, or within 4 to 5 s of a PING that is sent after 15 s of silence.
     ["both talk", converse, 1_900, 4_500],

@@ -1,13 +1,13 @@
 // A process stands still, and its kernel goes on: connections are accepted and bytes taken, and nobody answers.
 import { setTimeout as lasts } from "node:timers/promises";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { BACK, converse, WATCHFUL } from "./support/conversation.ts";
+import { BACK, converse, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 
 /** Within its patience; beyond it, yet not so long that a link knows that it slept; and so long. */
 const LENGTHS_MS = [1_500, 2_500, 4_500];
 
-describe.skipIf(inject("noCable") !== undefined)("longer than the keepalive", () => {
+describe.skipIf(UNAVAILABLE)("longer than the keepalive", () => {
   test("the server is stopped: suspect, and back when it goes on", async () => {
     const talk = await converse({ keepalive: WATCHFUL });
     const suspect = talk.client.becomes("suspect");

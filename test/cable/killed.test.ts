@@ -1,11 +1,11 @@
 // The server dies and another one takes its place while nobody can tell the client: it has to find out by itself, and
 // nothing that the first one may have accepted goes to the second one.
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { converse, KNOWS_NOBODY, serve, told, WATCHFUL } from "./support/conversation.ts";
+import { converse, KNOWS_NOBODY, serve, told, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 import type { PeerProcess } from "./support/peer-process.ts";
 
-describe.skipIf(inject("noCable") !== undefined)("killed and started again while the cable is out", () => {
+describe.skipIf(UNAVAILABLE)("killed and started again while the cable is out", () => {
   test.for([
     ["its kernel tells, once it can be reached", false, /^reconnecting \((ECONNRESET|closed by the peer)\)$/u],
     ["nobody ever tells", true, /^reconnecting \(silent, and unknown to whom answers\)$/u],

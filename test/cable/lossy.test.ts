@@ -1,12 +1,12 @@
 // Packets are lost now and then. TCP repeats them, later and later; nobody must lose patience for that.
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { converse } from "./support/conversation.ts";
+import { converse, UNAVAILABLE } from "./support/conversation.ts";
 
 const MESSAGES = 1_000;
 const LOSES_A_FIFTH = "meta l4proto tcp numgen random mod 100 < 20 counter drop";
 
-describe.skipIf(inject("noCable") !== undefined)("a fifth of all packets is lost", () => {
+describe.skipIf(UNAVAILABLE)("a fifth of all packets is lost", () => {
   test.for([
     ["both ways", ["client", "server"]],
     ["on the way to the client", ["client"]],

@@ -1,10 +1,10 @@
 // The path is there, but not for this connection any more: the client has another address, or what stands between has
 // forgotten it. Nobody says so, and only a new connection can help.
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { connect, converse, KNOWS_NOBODY, WATCHFUL } from "./support/conversation.ts";
+import { connect, converse, KNOWS_NOBODY, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 
-describe.skipIf(inject("noCable") !== undefined)("only new connections get through", () => {
+describe.skipIf(UNAVAILABLE)("only new connections get through", () => {
   test("the client's address is another one: it comes back from there", async () => {
     const talk = await converse({ keepalive: WATCHFUL });
     const back = talk.client.becomes("connected");

@@ -1,10 +1,10 @@
 // One direction is dead and the other one works. Nobody can connect, but who hears something may believe that all is well.
 import { setTimeout as lasts } from "node:timers/promises";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { BACK, converse, WATCHFUL } from "./support/conversation.ts";
+import { BACK, converse, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 
-describe.skipIf(inject("noCable") !== undefined).for(["client", "server"] as const)("nothing reaches the %s", (end) => {
+describe.skipIf(UNAVAILABLE).for(["client", "server"] as const)("nothing reaches the %s", (end) => {
   test("noticed, and back when the way is open again", async () => {
     const talk = await converse({ keepalive: WATCHFUL });
     const suspect = talk.client.becomes("suspect");

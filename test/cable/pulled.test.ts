@@ -1,11 +1,11 @@
 // A plug is pulled and put back. At the end where it was pulled the system knows, and refuses new connections at once; the
 // other end only hears nothing any more.
 import { setTimeout as lasts } from "node:timers/promises";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { BACK, converse, WATCHFUL } from "./support/conversation.ts";
+import { BACK, converse, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 
-describe.skipIf(inject("noCable") !== undefined).for(["client", "server"] as const)("at the %s's end", (end) => {
+describe.skipIf(UNAVAILABLE).for(["client", "server"] as const)("at the %s's end", (end) => {
   test("for less than the keepalive: the same connection goes on", async () => {
     const talk = await converse({ keepalive: { ...WATCHFUL, suspectAfterMs: 5_000 } });
     const pulledMs = talk.did("pulled for 500 ms");

@@ -1,12 +1,12 @@
 // The connection is cut, and nobody answers those who want a new one: no refusal, no word.
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { connect } from "./support/conversation.ts";
+import { connect, UNAVAILABLE } from "./support/conversation.ts";
 import type { Transition } from "./support/peer-process.ts";
 
 const CONNECT_MS = 400;
 
-describe.skipIf(inject("noCable") !== undefined)("SYNs vanish", () => {
+describe.skipIf(UNAVAILABLE)("SYNs vanish", () => {
   test("each dial hangs for twice as long as the one before, until one is answered", async () => {
     const talk = await connect({ timeouts: { connectMs: CONNECT_MS } });
     const from = talk.client.now;

@@ -2,7 +2,7 @@
  * Two applications in two processes on two hosts that talk to each other all the time, and exactly what must arrive.
  * What their links went through is printed, as an operator would read it.
  */
-import { expect, onTestFinished } from "vitest";
+import { expect, inject, onTestFinished } from "vitest";
 
 import type { OpenOptions } from "../../../src/index.ts";
 import { type Cable, type Host, layCable } from "./hosts.ts";
@@ -10,6 +10,9 @@ import { PeerProcess, type Transition } from "./peer-process.ts";
 
 const PORT = 7_000;
 const TALK_EVERY_MS = 10;
+
+/** No cable can be had here, and that is expected: nothing is tested. */
+export const UNAVAILABLE: boolean = inject("noCable")?.isExpected === true;
 
 /** A filter: what a NAT or a firewall lets through that was started anew: connections that begin now. */
 export const KNOWS_NOBODY =
@@ -106,6 +109,8 @@ export class Conversation {
 
 /** Both are connected. */
 export async function connect(options: OpenOptions = {}): Promise<Conversation> {
+  const noCable = inject("noCable");
+  if (noCable !== undefined) throw new Error(noCable.reason);
   const cable = await layCable();
   onTestFinished(() => cable[Symbol.asyncDispose]());
   const server = await serve(cable.server, "server");
