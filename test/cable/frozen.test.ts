@@ -2,7 +2,7 @@
 import { setTimeout as lasts } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 
-import { BACK, converse, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
+import { BACK, connect, converse, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 
 /** Within its patience; beyond it, yet not so long that a link knows that it slept; and so long. */
 const LENGTHS_MS = [1_500, 2_500, 4_500];
@@ -37,6 +37,21 @@ describe.skipIf(UNAVAILABLE)("longer than the keepalive", () => {
     expect(await talk.finish()).toEqual({ client: [], server: [] });
   });
 
+  test("both are stopped, as a host stops its machines: each was asleep, and suspects nobody", async () => {
+    const talk = await converse({ keepalive: WATCHFUL });
+    const stoppedMs = talk.did("both stopped for 4.5 s");
+    // The client has something under way that the server does not answer any more.
+    talk.server.stop();
+    await lasts(100);
+    talk.client.stop();
+    await lasts(4_500);
+    talk.client.go();
+    talk.server.go();
+    await talk.isHeard();
+    expect(talk.silenceMs(stoppedMs)).toBeGreaterThan(4_000);
+    expect(await talk.finish()).toEqual({ client: [], server: [] });
+  });
+
   test("the server's event loop is busy: suspect, and back when it is not", async () => {
     const talk = await converse({ keepalive: WATCHFUL });
     const suspect = talk.client.becomes("suspect");
@@ -58,6 +73,15 @@ describe.skipIf(UNAVAILABLE)("longer than the keepalive", () => {
       await talk.isHeard();
       expect(talk.silenceMs(busyMs)).toBeGreaterThan(0.9 * ms);
     }
+    expect(await talk.finish()).toEqual({ client: [], server: [] });
+  });
+
+  test("the client's event loop is busy for too short to tell: the answer that came meanwhile counts", async () => {
+    const talk = await connect({ keepalive: { pingAfterMs: 60_000, suspectAfterMs: 1_000 } });
+    talk.did("client busy for 1500 ms, and the only message under way");
+    await talk.client.order({ order: "block", ms: 1_500 });
+    await talk.talk();
+    await talk.isHeard();
     expect(await talk.finish()).toEqual({ client: [], server: [] });
   });
 });

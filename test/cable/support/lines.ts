@@ -15,7 +15,7 @@ export type Order =
   | { order: "send"; count: number }
   /** Until the other application has accepted all that was taken. */
   | { order: "flush" }
-  /** Keeps the event loop busy for so long. */
+  /** Keeps the event loop busy for so long, with a message under way whose answer cannot be read meanwhile. */
   | { order: "block"; ms: number }
   /** A client closes its link, a server waits for that; answers how the link ended. */
   | { order: "finish" };

@@ -101,6 +101,9 @@ async function obey(order: Order): Promise<Ended | undefined> {
       await link.flush();
       return undefined;
     case "block":
+      if (link.trySend(encode(sent))) sent++;
+      // It is written when the turn ends, and the answer is not read before the next.
+      await new Promise((resolve) => setImmediate(resolve));
       for (const untilMs = performance.now() + order.ms; performance.now() < untilMs;);
       return undefined;
     case "finish": {
