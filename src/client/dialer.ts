@@ -2,14 +2,16 @@
 import pRetry from "p-retry";
 import { Duplex } from "node:stream";
 import { Backoff } from "../core/backoff.ts";
-import type { ClientCore } from "../core/client.ts";
+import type { ClientCore, DialRole } from "../core/client.ts";
+import type { Entropy } from "../core/handshake.ts";
 import type { LinkCoreEvent } from "../core/link-events.ts";
 import { StreamConnection } from "../io/connection.ts";
-import { dial, DialError, type Endpoint } from "../io/dial.ts";
+import type { DialOptions, Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
 import { attemptError, invalidOption, RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
-import type { Clock, Timer } from "../link/ports.ts";
+import type { Clock, Connection, Timer } from "../link/ports.ts";
+import { asError } from "./failure.ts";
 import type { DialGate } from "./gate.ts";
 import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
 import { checkEndpoints, EndpointChooser, type ForEachAttempt } from "./targets.ts";
@@ -17,14 +19,25 @@ import { checkEndpoints, EndpointChooser, type ForEachAttempt } from "./targets.
 const ATTEMPT_MS = 20_000;
 const MOST_ATTEMPT_MS = 60_000;
 
+/** Connects, or rejects with a DialError. */
+export type Dial = (endpoint: Endpoint, options: DialOptions) => Promise<Connection>;
+
+/** What the dial loops of all links of a manager share. */
+export interface DialHost {
+  readonly clock: Clock;
+  readonly gate: DialGate;
+  readonly dial: Dial;
+  readonly entropy: Entropy;
+  /** A name for the next connection. */
+  nextId(): number;
+}
+
 export class Dialer {
   readonly #core: ClientCore;
   readonly #driver: Driver;
   readonly #options: ResolvedOpenOptions;
+  readonly #host: DialHost;
   readonly #clock: Clock;
-  readonly #gate: DialGate;
-  readonly #random: () => number;
-  readonly #nextId: () => number;
   readonly #backoff: Backoff;
   readonly #chooser: EndpointChooser;
   readonly #stop = new AbortController();
@@ -48,19 +61,12 @@ export class Dialer {
   #wake: (() => void) | undefined;
   #pending: { id: number; adopted: () => void; failed: (error: RespliceError) => void } | undefined;
 
-  constructor(
-    core: ClientCore,
-    driver: Driver,
-    options: ResolvedOpenOptions,
-    shared: { clock: Clock; gate: DialGate; random: () => number; nextId: () => number },
-  ) {
+  constructor(core: ClientCore, driver: Driver, options: ResolvedOpenOptions, host: DialHost) {
     this.#core = core;
     this.#driver = driver;
     this.#options = options;
-    this.#clock = shared.clock;
-    this.#gate = shared.gate;
-    this.#random = shared.random;
-    this.#nextId = shared.nextId;
+    this.#host = host;
+    this.#clock = host.clock;
     this.#lostMs = this.#clock.now();
     this.#backoff = new Backoff(options.reconnect, this.#lostMs);
     this.#chooser = new EndpointChooser(options.target.kind === "endpoints" ? options.target.order : "in-order");
@@ -70,6 +76,15 @@ export class Dialer {
     this.#link = link;
     // Who has just opened the link can still say that he listens.
     this.#clock.defer((dialer) => dialer.check(), this);
+  }
+
+  /** As `start()`, but the first attempt has its connection already. */
+  startOn(link: DurableLink, connection: Connection): void {
+    this.#link = link;
+    this.#attempts = 1;
+    link.dialling(this.#attempts, this.#why);
+    this.#introduce(this.#host.nextId(), "primary", connection, Buffer.alloc(0));
+    this.#driver.run();
   }
 
   /** Looks whether a connection is wanted. */
@@ -167,7 +182,7 @@ export class Dialer {
       if (!retries) throw error;
     }
     if (!this.#core.wantsDial) return;
-    const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, this.#random());
+    const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, this.#host.entropy.random());
     if (this.#attempts >= maxAttempts || nowMs + delayMs - this.#lostMs > maxElapsedMs) {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
@@ -206,12 +221,12 @@ export class Dialer {
     const signal = AbortSignal.any([this.#stop.signal, deadline.signal]);
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#gate.enter(this.#stop.signal);
+      leave = await this.#host.gate.enter(this.#stop.signal);
       timer.set(this.#clock.now() + limitMs);
       const credentials = await this.#credentials(signal);
-      const { stream, endpoint } = await this.#connect(signal);
+      const { connection, endpoint } = await this.#connect(signal);
       try {
-        await this.#handshake(stream, endpoint, credentials, signal);
+        await this.#handshake(connection, endpoint, credentials, signal);
       } catch (error) {
         if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#clock.now());
         throw error;
@@ -245,23 +260,26 @@ export class Dialer {
     }
   }
 
-  async #connect(signal: AbortSignal): Promise<{ stream: Duplex; endpoint: Endpoint | undefined }> {
+  async #connect(signal: AbortSignal): Promise<{ connection: Connection; endpoint: Endpoint | undefined }> {
     const { target, tls, timeouts } = this.#options;
-    if (target.kind === "connect") return { stream: await this.#stream(target.connect, signal), endpoint: undefined };
+    if (target.kind === "connect") {
+      const stream = await this.#stream(target.connect, signal);
+      return { connection: new StreamConnection(stream), endpoint: undefined };
+    }
     const endpoints =
       typeof target.endpoints === "function" ? await this.#ask(target.endpoints, signal) : target.endpoints;
     checkEndpoints(endpoints);
     // Only where it was connected last is the session known.
     const before = this.#core.sessionKnown ? this.#endpoint : undefined;
-    const endpoint = this.#chooser.choose(endpoints, this.#clock.now(), this.#random(), before);
+    const endpoint = this.#chooser.choose(endpoints, this.#clock.now(), this.#host.entropy.random(), before);
     try {
-      const stream = await dial(endpoint, {
+      const connection = await this.#host.dial(endpoint, {
         connectMs: this.#patient(timeouts.connectMs),
         tlsMs: this.#patient(timeouts.tlsMs),
         tls: typeof tls === "function" ? await this.#ask(tls, signal) : tls,
         signal,
       });
-      return { stream, endpoint };
+      return { connection, endpoint };
     } catch (error) {
       this.#chooser.failed(endpoint, this.#clock.now());
       throw error;
@@ -285,16 +303,16 @@ export class Dialer {
 
   /** Resolves when the connection speaks for the session. */
   async #handshake(
-    stream: Duplex,
+    connection: Connection,
     endpoint: Endpoint | undefined,
     credentials: Buffer,
     signal: AbortSignal,
   ): Promise<void> {
     if (!this.#core.wantsDial) {
-      stream.destroy();
+      connection.destroy();
       throw new RespliceError("CONNECTION_LOST", "no connection is wanted any more");
     }
-    const id = this.#nextId();
+    const id = this.#host.nextId();
     if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
     const handshakeMs = this.#patient(this.#options.timeouts.handshakeMs);
     let timedOut: RespliceError | undefined;
@@ -311,8 +329,7 @@ export class Dialer {
         this.#pending = { id, adopted: resolve, failed: reject };
         timer.set(this.#clock.now() + handshakeMs);
         signal.addEventListener("abort", onAbort, { once: true });
-        this.#core.connectionOpened(id, "primary", credentials, this.#clock.now());
-        this.#driver.attach(id, new StreamConnection(stream));
+        this.#introduce(id, "primary", connection, credentials);
         this.#driver.run();
       });
     } catch (error) {
@@ -324,6 +341,11 @@ export class Dialer {
     }
   }
 
+  #introduce(id: number, role: DialRole, connection: Connection, credentials: Buffer): void {
+    this.#core.connectionOpened(id, role, credentials, this.#clock.now());
+    this.#driver.attach(id, connection);
+  }
+
   #giveUp(failure: unknown): void {
     this.#link.fail(asError(failure));
     this.#core.endUnreachable();
@@ -333,7 +355,7 @@ export class Dialer {
   // ── to stand by ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #standBy(): Promise<void> {
-    const leave = this.#gate.tryStandby();
+    const leave = this.#host.gate.tryStandby();
     if (leave === undefined) {
       this.#core.standbyDialFailed(false, this.#clock.now());
       // It is tried again when the core's timer says so, which only a step of the driver sets.
@@ -343,7 +365,7 @@ export class Dialer {
     this.#standbyDialling = true;
     const patience = new AbortController();
     const patienceMs = this.#core.standbyPatienceMs;
-    const id = this.#nextId();
+    const id = this.#host.nextId();
     let opened = false;
     const timer = this.#clock.timer(() => {
       patience.abort(new RespliceError("TIMED_OUT", `the standby took more than ${patienceMs} ms`));
@@ -355,12 +377,11 @@ export class Dialer {
     const signal = AbortSignal.any([this.#stop.signal, patience.signal]);
     try {
       const credentials = await this.#credentials(signal);
-      const { stream, endpoint } = await this.#connect(signal);
+      const { connection, endpoint } = await this.#connect(signal);
       if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
       opened = true;
       this.#standby = { id, patience: timer };
-      this.#core.connectionOpened(id, "standby", credentials, this.#clock.now());
-      this.#driver.attach(id, new StreamConnection(stream));
+      this.#introduce(id, "standby", connection, credentials);
     } catch {
       timer.clear();
       this.#core.standbyDialFailed(patience.signal.aborted, this.#clock.now());
@@ -370,21 +391,4 @@ export class Dialer {
       this.#driver.run();
     }
   }
-}
-
-/** Every failure of an attempt is one of ours: p-retry gives up at a TypeError, and knows nothing of what may be retried. */
-function asError(error: unknown): RespliceError {
-  if (error instanceof RespliceError) return error;
-  if (error instanceof DialError) {
-    const codes = {
-      failed: "CONNECT_FAILED",
-      "timed-out": "TIMED_OUT",
-      certificate: "CERTIFICATE_INVALID",
-      aborted: "TIMED_OUT",
-    } as const;
-    if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
-    return new RespliceError(codes[error.kind], error.message, { cause: error.cause });
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return new RespliceError("CONNECT_FAILED", message, { cause: error });
 }

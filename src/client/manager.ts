@@ -1,22 +1,21 @@
 /** ConnectionManager: a service's client links, with what they share. */
 import { BlockPool } from "../core/blocks.ts";
-import { ClientCore } from "../core/client.ts";
+import type { ClientCore } from "../core/client.ts";
 import { newId } from "../core/handshake.ts";
 import { SharedBudget } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
+import { StreamConnection } from "../io/connection.ts";
+import { dial } from "../io/dial.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
-import { Driver } from "../link/driver.ts";
+import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
-import { DurableLink } from "../link/link.ts";
-import { checkCloseOptions, coreOptions, mergeOptions } from "../link/options.ts";
+import type { DurableLink } from "../link/link.ts";
+import { checkCloseOptions, mergeOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
-import { reportEnded, reportState, reportUndelivered } from "../link/report.ts";
 import { sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
-import type { Logger } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
-import { Dialer } from "./dialer.ts";
 import { DialGate } from "./gate.ts";
 import {
   type ConnectionManagerOptions,
@@ -24,6 +23,7 @@ import {
   resolveManagerOptions,
   resolveOpenOptions,
 } from "./options.ts";
+import { type ClientHost, OpenedLink } from "./opened-link.ts";
 import type { Target } from "./targets.ts";
 
 export interface ManagerStats {
@@ -36,7 +36,7 @@ export interface ManagerStats {
   received: Traffic;
 }
 
-/** One for each process: two processes of the same session must not be taken for one. */
+/** This process. */
 const INSTANCE = newId(SYSTEM_ENTROPY);
 
 /** Holds a service's client links: shared dial limits, memory budget, timers, logger, shutdown. One for a process. */
@@ -45,6 +45,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
   readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
+  readonly #host: ClientHost;
   readonly #links = new Set<DurableLink>();
   /** Sendable ones. */
   readonly #open = new Set<Link>();
@@ -65,6 +66,26 @@ export class ConnectionManager implements AsyncDisposable {
       logBudget: new SharedBudget(maxBufferBytes),
       blocks: new BlockPool(),
     };
+    this.#host = {
+      clock: this.#clock,
+      gate: this.#gate,
+      dial: async (endpoint, dialOptions) => new StreamConnection(await dial(endpoint, dialOptions)),
+      entropy: SYSTEM_ENTROPY,
+      nextId: () => ++this.#ids,
+      memory: this.#memory,
+      instance: INSTANCE,
+      logger,
+      onConnected: ({ link }) => this.#noteRecovery(link),
+      onLeft: ({ link }) => this.#open.delete(link),
+      onBack: ({ link }) => this.#open.add(link),
+      onEnded: ({ link }) => {
+        this.#metrics?.ended(link.stats());
+        this.#links.delete(link);
+      },
+      onGone: ({ core }) => {
+        if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
+      },
+    };
     if (logger === undefined || metricsIntervalMs === 0) return;
     const metrics = new MetricsLine(logger, "manager.metrics", () => this.#clock.now());
     this.#metrics = metrics;
@@ -82,70 +103,11 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(mergeOptions(this.#options.defaults as Target & OpenOptions, options));
-    const core = new ClientCore(
-      {
-        ...coreOptions(resolved, this.#memory),
-        instance: INSTANCE,
-        epoch: 1,
-        openPayload: resolved.openPayload,
-        whenSessionLost: resolved.whenSessionLost,
-      },
-      SYSTEM_ENTROPY,
-    );
-    const driver = new Driver(core, core, this.#clock);
-    const dialer = new Dialer(core, driver, resolved, {
-      clock: this.#clock,
-      gate: this.#gate,
-      random: () => SYSTEM_ENTROPY.random(),
-      nextId: () => ++this.#ids,
-    });
-    const link = this.#link(core, driver, dialer, resolved, this.#options.logger);
+    const { core, driver, dialer, link } = new OpenedLink(resolved, this.#host);
     this.#links.add(link);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);
     dialer.start(link);
-    return link;
-  }
-
-  #link(
-    core: ClientCore,
-    driver: Driver,
-    dialer: Dialer,
-    resolved: ReturnType<typeof resolveOpenOptions>,
-    logger: Logger | undefined,
-  ): DurableLink {
-    const id = newId(SYSTEM_ENTROPY).slice(0, 12);
-    const named = {
-      get ids() {
-        return { link: id, session: core.session.keys.id };
-      },
-    };
-    const link: DurableLink = new DurableLink(id, driver, resolved, {
-      identity: undefined,
-      openPayload: resolved.openPayload,
-      isServing: false,
-      endUnopened: () => core.endUnopened(),
-      retryNow: () => dialer.retryNow(),
-      onSettled: () => {
-        dialer.check();
-        if (core.gone && this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
-      },
-      onEvent: (event) => {
-        dialer.onEvent(event);
-        if (event.type === "connected") this.#noteRecovery(link);
-      },
-      onState: (change) => {
-        if (change.to === "draining" || change.to === "closed") this.#open.delete(link);
-        else if (change.from === "draining") this.#open.add(link);
-        reportState(logger, named, change);
-      },
-      onUndelivered: (event) => reportUndelivered(logger, named, event),
-      onEnded: (ended) => {
-        this.#metrics?.ended(link.stats());
-        this.#links.delete(link);
-        reportEnded(logger, named, ended);
-      },
-    });
     return link;
   }
 

@@ -1,10 +1,9 @@
 /** Connections that do not speak for a session yet, and the table of sessions that they ask for. */
-import type net from "node:net";
-import { TLSSocket } from "node:tls";
+import type { PeerCertificate } from "node:tls";
 import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server.ts";
 import type { ServerLink } from "../core/server-link.ts";
-import { StreamConnection } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
+import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
@@ -51,9 +50,10 @@ export class Handshakes implements HandshakeOwner {
     });
   }
 
-  accept(socket: net.Socket): void {
+  /** `certificate`: what the client has shown. */
+  accept(connection: Connection, certificate: () => PeerCertificate | undefined): void {
     const id = ++this.#channels;
-    this.#byChannel.set(id, new Handshake(id, socket, this.#clock, this));
+    this.#byChannel.set(id, new Handshake(id, connection, certificate, this.#clock, this));
     this.#core.connectionOpened(id, this.#clock.now());
     this.#run(undefined);
   }
@@ -104,7 +104,7 @@ export class Handshakes implements HandshakeOwner {
   #onEvent(event: ServerCoreEvent): void {
     switch (event.type) {
       case "authenticate":
-        void this.#authenticate(event);
+        this.#authenticate(event);
         break;
       case "link":
         this.#hooks.onLink(event.link);
@@ -157,37 +157,43 @@ export class Handshakes implements HandshakeOwner {
     if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress });
   }
 
-  async #authenticate(event: Extract<ServerCoreEvent, { type: "authenticate" }>): Promise<void> {
+  #authenticate(event: Extract<ServerCoreEvent, { type: "authenticate" }>): void {
     const handshake = this.#byChannel.get(event.channel);
-    const { authenticate } = this.#hooks;
     if (handshake === undefined) return;
-    const verdict = authenticate === undefined ? { identity: "" } : await this.#ask(authenticate, event, handshake);
-    this.#core.authenticated(event.channel, verdict, this.#clock.now());
-    this.#run(event.channel);
+    const verdict = this.#ask(event, handshake);
+    if (verdict instanceof Promise) void verdict.then((later) => this.#answer(event.channel, later));
+    else this.#answer(event.channel, verdict);
   }
 
-  async #ask(
-    authenticate: NonNullable<ServerSupervisorOptions["authenticate"]>,
-    event: Extract<ServerCoreEvent, { type: "authenticate" }>,
-    handshake: Handshake,
-  ): Promise<Verdict> {
-    const { connection, socket } = handshake;
+  #answer(channel: number, verdict: Verdict): void {
+    this.#core.authenticated(channel, verdict, this.#clock.now());
+    this.#run(channel);
+  }
+
+  /** At once, where the application can say at once. */
+  #ask(event: Extract<ServerCoreEvent, { type: "authenticate" }>, handshake: Handshake): Verdict | Promise<Verdict> {
+    const { authenticate } = this.#hooks;
+    if (authenticate === undefined) return { identity: "" };
+    const { remoteAddress } = handshake.connection;
+    const failed = (error: unknown): Verdict => {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.rejected(remoteAddress, "authenticate() failed", detail);
+      return "unavailable";
+    };
+    const certificate = handshake.certificate();
     handshake.gone ??= new AbortController();
     const request: AuthenticateRequest = {
       credentials: event.credentials as Message,
       openPayload: event.openPayload as Message,
-      remoteAddress: connection.remoteAddress,
+      remoteAddress,
       signal: handshake.gone.signal,
-      ...certificateOf(socket),
+      ...(certificate === undefined ? {} : { certificate }),
     };
     try {
-      const identity: unknown = await authenticate(request);
-      // Whatever a hook without types answers: only a string is an identity.
-      return { identity: typeof identity === "string" ? identity : null };
+      const identity = authenticate(request);
+      return isThenable(identity) ? Promise.resolve(identity).then(toVerdict, failed) : toVerdict(identity);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.rejected(connection.remoteAddress, "authenticate() failed", detail);
-      return "unavailable";
+      return failed(error);
     }
   }
 
@@ -209,8 +215,8 @@ interface HandshakeOwner {
  */
 class Handshake implements ConnectionHandler {
   readonly id: number;
-  readonly socket: net.Socket;
   readonly connection: Connection;
+  readonly certificate: () => PeerCertificate | undefined;
   /** Ends an authenticate() that is under way. */
   gone: AbortController | undefined;
   readonly #clock: Clock;
@@ -219,13 +225,19 @@ class Handshake implements ConnectionHandler {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
 
-  constructor(id: number, socket: net.Socket, clock: Clock, owner: HandshakeOwner) {
+  constructor(
+    id: number,
+    connection: Connection,
+    certificate: () => PeerCertificate | undefined,
+    clock: Clock,
+    owner: HandshakeOwner,
+  ) {
     this.id = id;
-    this.socket = socket;
+    this.connection = connection;
+    this.certificate = certificate;
     this.#clock = clock;
     this.#owner = owner;
-    this.connection = new StreamConnection(socket);
-    this.connection.handler = this;
+    connection.handler = this;
   }
 
   onData(chunk: Buffer): void {
@@ -263,9 +275,7 @@ class Handshake implements ConnectionHandler {
   }
 }
 
-/** Node answers an empty object where the client has shown no certificate. */
-function certificateOf(socket: net.Socket): Pick<AuthenticateRequest, "certificate"> {
-  if (!(socket instanceof TLSSocket)) return {};
-  const certificate = socket.getPeerCertificate();
-  return Object.keys(certificate).length === 0 ? {} : { certificate };
+/** Whatever a hook without types answers: only a string is an identity. */
+function toVerdict(identity: unknown): Verdict {
+  return { identity: typeof identity === "string" ? identity : null };
 }

@@ -1,6 +1,6 @@
 /** The listening socket, TCP or TLS: what it accepts is ready to be spoken on, or was closed within its deadline. */
 import net from "node:net";
-import tls, { type SecureContextOptions, type TlsOptions } from "node:tls";
+import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { RespliceError } from "../link/errors.ts";
 
 export interface ListenerOptions {
@@ -122,6 +122,13 @@ export class Listener {
   destroyAll(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+/** What the client has shown. Node answers an empty object where that is nothing. */
+export function certificateOf(socket: net.Socket): PeerCertificate | undefined {
+  if (!(socket instanceof tls.TLSSocket)) return undefined;
+  const certificate = socket.getPeerCertificate();
+  return Object.keys(certificate).length === 0 ? undefined : certificate;
 }
 
 /** A socket that fails before anyone listens to it must not end the process. */

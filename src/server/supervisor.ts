@@ -1,38 +1,19 @@
-/** ServerSupervisor: a listener, the handshakes of its connections, and the links of its sessions. */
+/** ServerSupervisor: a listener, and the sessions whose connections it accepts. */
 import type { SecureContextOptions } from "node:tls";
-import { BlockPool } from "../core/blocks.ts";
-import { newId } from "../core/handshake.ts";
-import { ServerCore } from "../core/server.ts";
-import type { ServerLink } from "../core/server-link.ts";
 import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
-import { SharedBudget } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
+import { StreamConnection } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
-import { RespliceError } from "../link/errors.ts";
-import { isThenable } from "../link/incoming.ts";
-import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
-import type { DurableLink } from "../link/link.ts";
+import { RespliceError } from "../link/errors.ts";
 import { rethrow } from "../link/life.ts";
-import { checkCloseOptions, coreOptions } from "../link/options.ts";
-import { sumStats } from "../link/stats.ts";
-import type {
-  CloseOptions,
-  CloseReport,
-  Health,
-  Link,
-  LinkReport,
-  LinkState,
-  Traffic,
-  WaitOptions,
-} from "../link/types.ts";
+import { checkCloseOptions } from "../link/options.ts";
+import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { logServer } from "../telemetry/events.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
-import { Admission } from "./admission.ts";
-import { Handshakes } from "./handshakes.ts";
-import { Listener } from "./listener.ts";
+import { certificateOf, Listener } from "./listener.ts";
 import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
-import { type Host, ServedLink } from "./served-link.ts";
+import { Sessions } from "./sessions.ts";
 
 export type { SupervisorState };
 
@@ -62,79 +43,31 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state
 export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveServerOptions>;
   readonly #clock = new SystemClock();
-  readonly #core: ServerCore;
+  readonly #sessions: Sessions;
   readonly #listener: Listener;
-  readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
-  readonly #handshakes: Handshakes;
-  readonly #links = new Map<ServerLink, ServedLink>();
-  readonly #host: Host;
-  readonly #open = new Set<Link>();
   readonly #metrics: MetricsLine | undefined;
   #metricsTimer: NodeJS.Timeout | undefined;
   #state: SupervisorState = "created";
-  #handler: ((link: Link) => void | Promise<void>) | undefined;
   #closing: Promise<CloseReport> | undefined;
-  #whenEmpty: (() => void) | undefined;
-  #whenCreated: (() => void) | undefined;
-  /** What close() was told, and when its time is over. */
-  #farewell: { options: CloseOptions; untilMs: number } = { options: {}, untilMs: Infinity };
 
   constructor(options: ServerSupervisorOptions) {
     super();
     this.#options = resolveServerOptions(options);
     const { limits, logger, timeouts } = this.#options;
-    this.#memory = {
-      windowBudget: new SharedBudget(limits.bufferBytes),
-      logBudget: new SharedBudget(limits.bufferBytes),
-      blocks: new BlockPool(),
-    };
-    const admission = new Admission({
-      open: limits.opensPerSecond,
-      resume: limits.resumesPerSecond,
-      standby: limits.standbysPerSecond,
-    });
-    this.#core = new ServerCore(
-      {
-        ...coreOptions(this.#options, this.#memory),
-        resumeForMs: this.#options.resumeForMs,
-        handshakeMs: timeouts.handshakeMs,
-        maxHandshakes: limits.handshakes,
-        maxSessions: limits.sessions,
-        maxSessionsPerIdentity: limits.sessionsPerIdentity,
-        admit: (kind, nowMs) => admission.admit(kind, nowMs),
-      },
-      SYSTEM_ENTROPY,
-    );
-    this.#host = {
-      options: this.#options,
+    this.#sessions = new Sessions(this.#options, {
       clock: this.#clock,
-      wire: this.#core,
-      onLeft: ({ link }) => this.#open.delete(link),
-      onEnded: ({ link }) => this.#metrics?.ended(link.stats()),
-      onGone: ({ core }) => {
-        this.#links.delete(core);
-        if (this.#links.size === 0) this.#whenEmpty?.();
-      },
-    };
-    this.#handshakes = new Handshakes(this.#core, this.#clock, {
-      authenticate: this.#options.authenticate,
-      logger,
-      onLink: (link) => this.#created(link),
-      onAttached: (core, channel, connection) => {
-        const driver = this.#links.get(core)?.driver;
-        driver?.attach(channel, connection);
-        driver?.run();
-      },
-      onChanged: (core) => this.#links.get(core)?.driver.run(),
+      entropy: SYSTEM_ENTROPY,
+      onEnded: (link) => this.#metrics?.ended(link.stats()),
     });
+    const { handshakes } = this.#sessions;
     this.#listener = new Listener({
       where: this.#options.listen,
       tls: this.#options.tls,
       tlsMs: timeouts.tlsMs,
       maxConnections: limits.connections,
       maxHandshakes: limits.handshakes,
-      onConnection: (socket) => this.#handshakes.accept(socket),
-      onRejected: (remoteAddress, reason) => this.#handshakes.rejected(remoteAddress, "not accepted", reason),
+      onConnection: (socket) => handshakes.accept(new StreamConnection(socket), () => certificateOf(socket)),
+      onRejected: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "not accepted", reason),
     });
     this.#metrics =
       logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
@@ -150,7 +83,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   /** Links that can be sent on, for a broadcast: one leaves when it ends or begins to drain. */
   get links(): ReadonlySet<Link> {
-    return this.#open;
+    return this.#sessions.open;
   }
 
   /**
@@ -159,15 +92,15 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
    */
   serve(handler: (link: Link) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
-    if (this.#handler !== undefined) throw new RespliceError("INVALID_STATE", "serve() was called before");
+    if (this.#sessions.handler !== undefined) throw new RespliceError("INVALID_STATE", "serve() was called before");
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
-    this.#handler = handler;
+    this.#sessions.handler = handler;
   }
 
   /** Resolves when clients can connect. Rejects LISTEN_FAILED, its message says what to do; INVALID_STATE; ABORTED. */
   async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
-    if (this.#handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
+    if (this.#sessions.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
     const { signal } = options;
     if (signal?.aborted === true) throw new RespliceError("ABORTED", "listen() was aborted", { cause: signal.reason });
     this.#to("bind", "listen() was called");
@@ -198,10 +131,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const metrics = this.#metrics;
     if (metrics === undefined || metricsIntervalMs === 0) return;
     this.#metricsTimer = setInterval(() => {
-      // A link that has ended is counted already, though its tombstone stays a while.
-      metrics.write(
-        Array.from(this.#links.values(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed"),
-      );
+      metrics.write(this.#sessions.linkStats());
     }, metricsIntervalMs).unref();
   }
 
@@ -216,51 +146,6 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#listener.setSecureContext(options);
   }
 
-  // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #created(core: ServerLink): void {
-    const served = new ServedLink(core, newId(SYSTEM_ENTROPY).slice(0, 12), this.#host);
-    this.#links.set(core, served);
-    this.#whenCreated?.();
-    this.#open.add(served.link);
-    // The handler runs when the handshake's step is complete, and the link is attached.
-    this.#clock.defer(() => {
-      this.#serve(served);
-      // It was under way when close() was called.
-      if (this.#closing !== undefined) this.#sendAway(served.link);
-    }, undefined);
-  }
-
-  #serve(served: ServedLink): void {
-    if (served.link.state === "closed") return;
-    try {
-      const result = this.#handler?.(served.link);
-      if (!isThenable(result)) return;
-      served.isServing = true;
-      result.then(
-        () => this.#handlerReturned(served),
-        (error: unknown) => this.#handlerFailed(served, error),
-      );
-    } catch (error) {
-      this.#handlerFailed(served, error);
-    }
-  }
-
-  #handlerReturned(served: ServedLink): void {
-    served.isServing = false;
-    const { link } = served;
-    if (link.hasHandler || this.#closing !== undefined) link.handlerReturned();
-    else void link.close({ deadlineMs: this.#options.resumeForMs });
-  }
-
-  /** To be told that sending is over, since the server goes away, is no failure. */
-  #handlerFailed(served: ServedLink, error: unknown): void {
-    const isTold = this.#closing !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
-    if (isTold) return this.#handlerReturned(served);
-    served.isServing = false;
-    served.link.failHandler(error);
-  }
-
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /** 'down': not listening, or draining. */
@@ -270,16 +155,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   stats(): SupervisorStats {
-    let connected = 0;
-    for (const core of this.#links.keys()) if (core.adopted !== undefined) connected++;
-    return {
-      state: this.#state,
-      ...sumStats(Array.from(this.#links.values(), ({ link }) => link)),
-      connections: { open: this.#listener.connections, handshaking: this.#core.handshakes },
-      refused: { ...this.#handshakes.refused },
-      sessions: { connected, waiting: this.#core.sessions - connected },
-      bufferBytes: this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes,
-    };
+    const { handshaking, ...stats } = this.#sessions.stats();
+    return { state: this.#state, ...stats, connections: { open: this.#listener.connections, handshaking } };
   }
 
   #to(input: SupervisorInput, reason: string): void {
@@ -316,25 +193,11 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   async #close(options: CloseOptions): Promise<CloseReport> {
     const listened = this.#state === "listening" || this.#state === "bound";
     this.#to("drain", "close() was called");
-    // Clients without a connection can still come back to finish; nothing new is opened.
-    const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
-    this.#farewell = { options, untilMs: this.#clock.now() + deadlineMs };
-    this.#core.drain(deadlineMs, this.#clock.now());
-    for (const { link } of this.#links.values()) this.#sendAway(link);
-    const reports = new Map<DurableLink, LinkReport>();
-    // Those that are confirmed meanwhile have what is left of the time.
-    do {
-      for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
-        await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
-      }
-      if (!(await this.#confirmed())) await this.#forgotten();
-    } while (this.#without(reports).length > 0);
+    const reports = await this.#sessions.drain(options);
     clearInterval(this.#metricsTimer);
     if (listened) this.#listener.stopListening();
     this.#listener.destroyAll();
-    for (const { driver } of this.#links.values()) driver.stop();
-    this.#links.clear();
-    this.#handshakes.stop();
+    this.#sessions.stop();
     this.#to("end", "closed");
     const left = [...reports.values()].filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
     const undelivered = [...reports].flatMap(([link, report]) =>
@@ -343,55 +206,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     return { left, undelivered };
   }
 
-  #sendAway(link: DurableLink): void {
-    const { options, untilMs } = this.#farewell;
-    const left = { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.#clock.now())) };
-    if (this.#options.mode === "bytes") void link.close(left);
-    else link.leave(left);
-  }
-
-  /** A client may have sent along with its CONFIRM, which is on its way. Resolves with whether one has come. */
-  #confirmed(): Promise<boolean> {
-    const nowMs = this.#clock.now();
-    if (this.#core.unconfirmed === 0) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const timer = this.#clock.timer(() => {
-        this.#whenCreated = undefined;
-        resolve(false);
-      });
-      timer.set(Math.min(this.#farewell.untilMs, nowMs + CONFIRMED_WITHIN_MS));
-      this.#whenCreated = () => {
-        timer.clear();
-        resolve(true);
-      };
-    });
-  }
-
-  /** Links that are not among these. */
-  #without(reports: ReadonlyMap<DurableLink, unknown>): DurableLink[] {
-    return Array.from(this.#links.values(), ({ link }) => link).filter((link) => !reports.has(link));
-  }
-
-  /** Every client that is there has heard of the end. */
-  async #forgotten(): Promise<void> {
-    const waiting = (): boolean => [...this.#links.keys()].some((core) => core.adopted !== undefined);
-    if (!waiting()) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.timer(resolve);
-      timer.set(this.#clock.now() + FORGET_AFTER_MS);
-      this.#whenEmpty = () => {
-        timer.clear();
-        resolve();
-      };
-    });
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }
-
-/** What a client whose session is not confirmed is waited for: a round trip, or a reconnect. */
-const CONFIRMED_WITHIN_MS = 1_000;
-/** What a client that does not answer is waited for after everything was accepted. */
-const FORGET_AFTER_MS = 6_000;

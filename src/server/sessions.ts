@@ -1,0 +1,256 @@
+/**
+ * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
+ * that serves them. Connections are handed to `handshakes`.
+ */
+import { BlockPool } from "../core/blocks.ts";
+import { type Entropy, newId } from "../core/handshake.ts";
+import { ServerCore } from "../core/server.ts";
+import type { ServerLink } from "../core/server-link.ts";
+import { SharedBudget } from "../io/budget.ts";
+import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
+import { RespliceError } from "../link/errors.ts";
+import { isThenable } from "../link/incoming.ts";
+import type { DurableLink } from "../link/link.ts";
+import { coreOptions } from "../link/options.ts";
+import type { Clock } from "../link/ports.ts";
+import { sumStats } from "../link/stats.ts";
+import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
+import { Admission } from "./admission.ts";
+import { Handshakes } from "./handshakes.ts";
+import type { ResolvedServerOptions } from "./options.ts";
+import { type Host, ServedLink } from "./served-link.ts";
+
+/** What a client whose session is not confirmed is waited for: a round trip, or a reconnect. */
+const CONFIRMED_WITHIN_MS = 1_000;
+/** What a client that does not answer is waited for after everything was accepted. */
+const FORGET_AFTER_MS = 6_000;
+
+/** What the sessions of a server need of the outside. */
+export interface SessionsHost {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  onEnded(link: DurableLink): void;
+}
+
+export class Sessions {
+  readonly handshakes: Handshakes;
+  /** Runs for each link. Set before the first connection is handed over. */
+  handler: ((link: Link) => void | Promise<void>) | undefined;
+  readonly #options: ResolvedServerOptions;
+  readonly #outside: SessionsHost;
+  readonly #core: ServerCore;
+  readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
+  readonly #links = new Map<ServerLink, ServedLink>();
+  readonly #host: Host;
+  readonly #open = new Set<Link>();
+  #whenEmpty: (() => void) | undefined;
+  #whenCreated: (() => void) | undefined;
+  /** What drain() was told, and when its time is over. */
+  #farewell: { options: CloseOptions; untilMs: number } | undefined;
+
+  constructor(options: ResolvedServerOptions, outside: SessionsHost) {
+    this.#options = options;
+    this.#outside = outside;
+    const { limits, timeouts, logger } = options;
+    this.#memory = {
+      windowBudget: new SharedBudget(limits.bufferBytes),
+      logBudget: new SharedBudget(limits.bufferBytes),
+      blocks: new BlockPool(),
+    };
+    const admission = new Admission({
+      open: limits.opensPerSecond,
+      resume: limits.resumesPerSecond,
+      standby: limits.standbysPerSecond,
+    });
+    this.#core = new ServerCore(
+      {
+        ...coreOptions(options, this.#memory),
+        resumeForMs: options.resumeForMs,
+        handshakeMs: timeouts.handshakeMs,
+        maxHandshakes: limits.handshakes,
+        maxSessions: limits.sessions,
+        maxSessionsPerIdentity: limits.sessionsPerIdentity,
+        admit: (kind, nowMs) => admission.admit(kind, nowMs),
+      },
+      outside.entropy,
+    );
+    this.#host = {
+      options,
+      clock: outside.clock,
+      wire: this.#core,
+      onLeft: ({ link }) => this.#open.delete(link),
+      onEnded: ({ link }) => outside.onEnded(link),
+      onGone: ({ core }) => {
+        this.#links.delete(core);
+        if (this.#links.size === 0) this.#whenEmpty?.();
+      },
+    };
+    this.handshakes = new Handshakes(this.#core, outside.clock, {
+      authenticate: options.authenticate,
+      logger,
+      onLink: (core) => this.#created(core),
+      onAttached: (core, channel, connection) => {
+        const driver = this.#links.get(core)?.driver;
+        driver?.attach(channel, connection);
+        driver?.run();
+      },
+      onChanged: (core) => this.#links.get(core)?.driver.run(),
+    });
+  }
+
+  /** Links that can be sent on. */
+  get open(): ReadonlySet<Link> {
+    return this.#open;
+  }
+
+  // ── links and their handler ─────────────────────────────────────────────────────────────────────────────────────
+
+  #created(core: ServerLink): void {
+    const { clock, entropy } = this.#outside;
+    const served = new ServedLink(core, newId(entropy).slice(0, 12), this.#host);
+    this.#links.set(core, served);
+    this.#whenCreated?.();
+    this.#open.add(served.link);
+    // The handler runs when the handshake's step is complete, and the link is attached.
+    clock.defer(() => {
+      this.#serve(served);
+      // It was under way when the server began to go away.
+      this.#sendAway(served.link);
+    }, undefined);
+  }
+
+  #serve(served: ServedLink): void {
+    if (served.link.state === "closed") return;
+    try {
+      const result = this.handler?.(served.link);
+      if (!isThenable(result)) return;
+      served.isServing = true;
+      result.then(
+        () => this.#handlerReturned(served),
+        (error: unknown) => this.#handlerFailed(served, error),
+      );
+    } catch (error) {
+      this.#handlerFailed(served, error);
+    }
+  }
+
+  #handlerReturned(served: ServedLink): void {
+    served.isServing = false;
+    const { link } = served;
+    if (link.hasHandler || this.#farewell !== undefined) link.handlerReturned();
+    else void link.close({ deadlineMs: this.#options.resumeForMs });
+  }
+
+  /** To be told that sending is over, since the server goes away, is no failure. */
+  #handlerFailed(served: ServedLink, error: unknown): void {
+    const isTold = this.#farewell !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
+    if (isTold) return this.#handlerReturned(served);
+    served.isServing = false;
+    served.link.failHandler(error);
+  }
+
+  // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Clients are asked to go on elsewhere; those without a connection can still come back to finish, and nothing new is
+   * opened. Resolves, with what became of each link, when every client that is there has heard of its end.
+   */
+  async drain(options: CloseOptions): Promise<Map<DurableLink, LinkReport>> {
+    const nowMs = this.#outside.clock.now();
+    const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
+    const untilMs = nowMs + deadlineMs;
+    this.#farewell = { options, untilMs };
+    this.#core.drain(deadlineMs, nowMs);
+    for (const { link } of this.#links.values()) this.#sendAway(link);
+    const reports = new Map<DurableLink, LinkReport>();
+    // Those that are confirmed meanwhile have what is left of the time.
+    do {
+      for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
+        await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
+      }
+      if (!(await this.#confirmed(untilMs))) await this.#forgotten();
+    } while (this.#without(reports).length > 0);
+    return reports;
+  }
+
+  #sendAway(link: DurableLink): void {
+    if (this.#farewell === undefined) return;
+    const { options, untilMs } = this.#farewell;
+    const left = { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.#outside.clock.now())) };
+    if (this.#options.mode === "bytes") void link.close(left);
+    else link.leave(left);
+  }
+
+  /** A client may have sent along with its CONFIRM, which is on its way. Resolves with whether one has come. */
+  #confirmed(untilMs: number): Promise<boolean> {
+    const { clock } = this.#outside;
+    const nowMs = clock.now();
+    if (this.#core.unconfirmed === 0) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const timer = clock.timer(() => {
+        this.#whenCreated = undefined;
+        resolve(false);
+      });
+      timer.set(Math.min(untilMs, nowMs + CONFIRMED_WITHIN_MS));
+      this.#whenCreated = () => {
+        timer.clear();
+        resolve(true);
+      };
+    });
+  }
+
+  /** Links that are not among these. */
+  #without(reports: ReadonlyMap<DurableLink, unknown>): DurableLink[] {
+    return Array.from(this.#links.values(), ({ link }) => link).filter((link) => !reports.has(link));
+  }
+
+  /** Every client that is there has heard of the end. */
+  async #forgotten(): Promise<void> {
+    const { clock } = this.#outside;
+    const waiting = (): boolean => [...this.#links.keys()].some((core) => core.adopted !== undefined);
+    if (!waiting()) return;
+    await new Promise<void>((resolve) => {
+      const timer = clock.timer(resolve);
+      timer.set(clock.now() + FORGET_AFTER_MS);
+      this.#whenEmpty = () => {
+        timer.clear();
+        resolve();
+      };
+    });
+  }
+
+  /** Nothing happens any more. */
+  stop(): void {
+    for (const { driver } of this.#links.values()) driver.stop();
+    this.#links.clear();
+    this.handshakes.stop();
+  }
+
+  // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Of links that have not ended: one that has is counted already, though its tombstone stays a while. */
+  linkStats(): LinkStats[] {
+    return Array.from(this.#links.values(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed");
+  }
+
+  stats(): {
+    handshaking: number;
+    refused: Record<string, number>;
+    links: Record<LinkState, number>;
+    sessions: { connected: number; waiting: number };
+    bufferBytes: number;
+    taken: Traffic;
+    accepted: Traffic;
+    received: Traffic;
+  } {
+    let connected = 0;
+    for (const core of this.#links.keys()) if (core.adopted !== undefined) connected++;
+    return {
+      ...sumStats(Array.from(this.#links.values(), ({ link }) => link)),
+      handshaking: this.#core.handshakes,
+      refused: { ...this.handshakes.refused },
+      sessions: { connected, waiting: this.#core.sessions - connected },
+      bufferBytes: this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes,
+    };
+  }
+}
