@@ -17,7 +17,6 @@ import type { Session } from "./session.ts";
 import { nextPhase } from "./states.ts";
 import { TimerTable } from "./timers.ts";
 
-const ACK_DELAY_MS = 25;
 /** What is not answered is not waited for longer. */
 export const LINGER_MS = 5_000;
 
@@ -313,7 +312,7 @@ export abstract class LinkCore extends LinkSession {
         return out;
       }
     } else if (session.ackOwed === "later") {
-      this.timers.atLatest("ack", nowMs + ACK_DELAY_MS);
+      this.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
     }
     if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) this.#awaitProgress(nowMs);
     return out;

@@ -8,6 +8,8 @@ import type { SessionLimits } from "./session.ts";
 export interface LinkCoreOptions extends SessionLimits {
   /** What may wait to be written for the first time. */
   queue: { maxMessages: number; maxBytes: number };
+  /** What is accepted after the turn in which it came is acknowledged within this. */
+  ackDelayMs: number;
   keepalive: EvidenceOptions;
 }
 

@@ -68,6 +68,7 @@ export interface ResolvedLinkOptions {
   allowHalfOpen: boolean;
   window: { minBytes: number; maxBytes: number };
   manualAcceptance: { maxBatchBytes: number } | undefined;
+  ackDelayMs: number;
 }
 
 const DEFAULTS = {
@@ -76,6 +77,8 @@ const DEFAULTS = {
 } as const;
 /** Data in flight without progress: between these two. */
 const STALLED_AFTER_MS = [2_000, 4_000] as const;
+/** Not the application's to set. */
+const ACK_DELAY_MS = 25;
 const MOST_WINDOW_BYTES = GiB;
 const MOST_MESSAGE_BYTES = 256 * MiB;
 const MOST_MS = 2_147_483_647;
@@ -111,6 +114,7 @@ export function resolveLinkOptions(
       maxBytes: integer("window.maxBytes", window.maxBytes ?? 8 * MiB, 1, MOST_WINDOW_BYTES),
     },
     manualAcceptance,
+    ackDelayMs: ACK_DELAY_MS,
   };
   if (manualAcceptance !== undefined) {
     group("manualAcceptance", manualAcceptance, ["maxBatchBytes"]);
@@ -152,6 +156,7 @@ export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory):
     maxBatchBytes: options.manualAcceptance?.maxBatchBytes ?? 0,
     window: options.window,
     queue: options.queue,
+    ackDelayMs: options.ackDelayMs,
     keepalive,
     ...memory,
   };

@@ -20,17 +20,25 @@ export class EventClock {
     };
   }
 
-  /** Runs the next event that is due at `untilMs` at the latest. Answers false when there is none. */
-  step(untilMs: number): boolean {
+  /** When the next event is due; Infinity if there is none. */
+  get nextMs(): number {
     for (;;) {
       const next = this.#heap[0];
-      if (next === undefined || next.dueMs > untilMs) return false;
+      if (next === undefined) return Infinity;
+      if (next.run !== undefined) return next.dueMs;
       this.#pop();
-      if (next.run === undefined) continue;
-      this.nowMs = Math.max(this.nowMs, next.dueMs);
-      next.run();
-      return true;
     }
+  }
+
+  /** Runs the next event that is due at `untilMs` at the latest. Answers false when there is none. */
+  step(untilMs: number): boolean {
+    const dueMs = this.nextMs;
+    if (dueMs === Infinity || dueMs > untilMs) return false;
+    const next = this.#heap[0] as Scheduled;
+    this.#pop();
+    this.nowMs = Math.max(this.nowMs, dueMs);
+    next.run?.();
+    return true;
   }
 
   /** Runs everything that is due until then, and lets the time pass. */

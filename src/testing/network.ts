@@ -4,6 +4,7 @@
  * choice comes from one random source, so a run is repeated by its seed.
  */
 import type { EventClock } from "./clock.ts";
+import { Countdowns } from "./countdowns.ts";
 import type { Direction } from "./faults.ts";
 
 export interface SocketEvents {
@@ -22,6 +23,10 @@ export interface Path {
   refuses: boolean;
   /** How long a dial takes at most. */
   dialDelayMs: number;
+  /** What comes on top of `latencyMs` and `jitterMs` in one direction. */
+  added: Record<Direction, { delayMs: number; jitterMs: number }>;
+  /** Of all connections together. */
+  readonly countdowns: Countdowns;
 }
 
 export class SimNetwork {
@@ -43,7 +48,9 @@ export class SimNetwork {
     let path = this.#paths.get(address);
     if (path === undefined) {
       const stalled = { "to-server": false, "to-client": false };
-      path = { latencyMs: 1, jitterMs: 0, stalled, refuses: false, dialDelayMs: 5 };
+      const added = { "to-server": { delayMs: 0, jitterMs: 0 }, "to-client": { delayMs: 0, jitterMs: 0 } };
+      const countdowns = new Countdowns();
+      path = { latencyMs: 1, jitterMs: 0, stalled, refuses: false, dialDelayMs: 5, added, countdowns };
       this.#paths.set(address, path);
     }
     return path;
@@ -80,6 +87,16 @@ export class SimNetwork {
   resume(address: string): void {
     for (const wire of this.wires(address)) wire.resume();
   }
+
+  /** What is on its way to or from the address arrives now. */
+  hurry(address: string): void {
+    for (const wire of this.wires(address)) wire.hurry();
+  }
+
+  /** Every connection to the address, at once. */
+  cutAll(address: string, reason: string): void {
+    for (const wire of this.wires(address)) wire.cutNow(reason);
+  }
 }
 
 /** Both directions of one connection. */
@@ -110,6 +127,11 @@ export class Wire {
     }
   }
 
+  cutNow(reason: string): void {
+    this.client.kill(reason);
+    this.server.kill(reason);
+  }
+
   /** Both ends at once after exactly so many more bytes were delivered, in both directions together. */
   cutAfter(bytes: number): void {
     this.#bytesUntilCut = bytes;
@@ -136,6 +158,11 @@ export class Wire {
     this.server.pump();
   }
 
+  hurry(): void {
+    this.client.hurry();
+    this.server.hurry();
+  }
+
   ended(): void {
     if (this.client.closed && this.server.closed) this.#onGone();
   }
@@ -154,7 +181,8 @@ export class SimSocket {
   #queue: Array<{ bytes: Buffer; dueMs: number } | "end"> = [];
   #queuedBytes = 0;
   #lastDueMs = 0;
-  #pumping = false;
+  /** Takes back the next delivery; undefined when none is planned. */
+  #planned: (() => void) | undefined;
   #full = false;
   #ended = false;
 
@@ -184,11 +212,10 @@ export class SimSocket {
   }
 
   #due(): number {
-    const { latencyMs, jitterMs } = this.#path;
-    this.#lastDueMs = Math.max(
-      this.#lastDueMs,
-      this.#network.clock.nowMs + latencyMs + jitterMs * this.#network.random(),
-    );
+    const { latencyMs, jitterMs, added } = this.#path;
+    const more = added[this.#direction];
+    const delayMs = latencyMs + more.delayMs + (jitterMs + more.jitterMs) * this.#network.random();
+    this.#lastDueMs = Math.max(this.#lastDueMs, this.#network.clock.nowMs + delayMs);
     return this.#lastDueMs;
   }
 
@@ -222,15 +249,23 @@ export class SimSocket {
 
   /** Delivers what is due. */
   pump(): void {
-    if (this.#pumping) return;
+    if (this.#planned !== undefined) return;
     const next = this.#queue[0];
     if (next === undefined || this.#path.stalled[this.#direction]) return;
     const dueMs = next === "end" ? this.#due() : next.dueMs;
-    this.#pumping = true;
-    this.#network.clock.schedule(dueMs - this.#network.clock.nowMs, () => {
-      this.#pumping = false;
+    this.#planned = this.#network.clock.schedule(dueMs - this.#network.clock.nowMs, () => {
+      this.#planned = undefined;
       this.#deliver();
     });
+  }
+
+  /** Delivers what was written by now as if it were due. */
+  hurry(): void {
+    this.#lastDueMs = this.#network.clock.nowMs;
+    for (const each of this.#queue) if (each !== "end") each.dueMs = this.#lastDueMs;
+    this.#planned?.();
+    this.#planned = undefined;
+    this.pump();
   }
 
   #deliver(): void {
@@ -239,23 +274,24 @@ export class SimSocket {
     const peer = this.wire.peer(this);
     if (next === "end") {
       this.#queue = [];
-      peer.kill("closed by the peer");
+      if (!this.swallowed) peer.kill("closed by the peer");
       return;
     }
     // In pieces: a byte, all of it, or something in between.
     const { random } = this.#network;
     const dice = random();
     const wanted = dice < 0.1 ? 1 : dice < 0.6 ? next.bytes.length : 1 + Math.floor(random() * next.bytes.length);
-    const piece = next.bytes.subarray(0, this.wire.allow(Math.min(wanted, next.bytes.length)));
+    const allowed = this.wire.allow(Math.min(wanted, next.bytes.length));
+    const { passing, isDue } = this.swallowed
+      ? { passing: allowed, isDue: false }
+      : this.#path.countdowns.admit(this.#direction, allowed);
+    const piece = next.bytes.subarray(0, passing);
     this.#queuedBytes -= piece.length;
     if (piece.length === next.bytes.length) this.#queue.shift();
     else next.bytes = next.bytes.subarray(piece.length);
     if (!this.swallowed && !peer.closed && piece.length > 0) peer.events.onData(piece);
-    if (this.wire.isCutDue) {
-      this.kill("cut");
-      peer.kill("cut");
-      return;
-    }
+    if (isDue) return this.#network.cutAll(this.wire.address, "ECONNRESET");
+    if (this.wire.isCutDue) return this.wire.cutNow("cut");
     if (this.#full && this.roomBytes > 0 && !this.closed) {
       this.#full = false;
       this.events.onDrain();

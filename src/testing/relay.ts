@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Connection, type Condition, type Road } from "./relay-connection.ts";
+import { Countdowns } from "./countdowns.ts";
 import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direction, type Faults } from "./faults.ts";
 
 /**
@@ -36,12 +37,6 @@ export interface FaultRelay extends Faults, AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** A cutAfterBytes() that has not fired. */
-interface Countdown {
-  bytesLeft: number;
-  readonly directions: readonly Direction[];
-}
-
 /** How long a receiver that doesn't read may hold up cutAfterBytes(). */
 const flushMsMax = 1_000;
 /**
@@ -63,7 +58,7 @@ class Relay implements FaultRelay, Road {
   frozen = false;
   readonly #target: { port: number; host: string };
   readonly #open = new Set<Connection>();
-  #countdowns: Countdown[] = [];
+  readonly #countdowns = new Countdowns();
   #flushTimer: NodeJS.Timeout | undefined;
   /** Undefined while connections are refused, and when closed. */
   #listener: Server | undefined;
@@ -115,7 +110,7 @@ class Relay implements FaultRelay, Road {
 
   cutAfterBytes(bytes: number, options?: { direction?: Direction }): void {
     checkBytes(bytes);
-    this.#countdowns.push({ bytesLeft: bytes, directions: directionsOf(options) });
+    this.#countdowns.add(bytes, directionsOf(options));
   }
 
   refuse(): void {
@@ -129,7 +124,7 @@ class Relay implements FaultRelay, Road {
   heal(): void {
     if (this.#closed !== undefined) return;
     for (const direction of bothDirections) this.conditions[direction] = fair();
-    this.#countdowns = [];
+    this.#countdowns.clear();
     this.#pumpAll();
     clearTimeout(this.#relistenTimer);
     if (this.#listener === undefined) this.#relisten(relistenTriesMax);
@@ -144,15 +139,8 @@ class Relay implements FaultRelay, Road {
   }
 
   admit(direction: Direction, bytes: number): number {
-    if (this.#countdowns.length === 0) return bytes;
-    const counting = this.#countdowns.filter((countdown) => countdown.directions.includes(direction));
-    const passing = Math.min(bytes, ...counting.map((countdown) => countdown.bytesLeft));
-    for (const countdown of counting) {
-      countdown.bytesLeft -= passing;
-      if (countdown.bytesLeft > 0) continue;
-      this.#countdowns.splice(this.#countdowns.indexOf(countdown), 1);
-      this.frozen = true;
-    }
+    const { passing, isDue } = this.#countdowns.admit(direction, bytes);
+    if (isDue) this.frozen = true;
     return passing;
   }
 

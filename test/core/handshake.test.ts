@@ -13,7 +13,7 @@ import {
   type Owner,
   secretBytes,
 } from "../../src/core/handshake.ts";
-import { seeded, seededEntropy } from "../sim/random.ts";
+import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { Collector, decoded, EVERY_FRAME } from "./support.ts";
 
 const entropy = seededEntropy(seeded(7));

@@ -18,6 +18,7 @@ test("the defaults of a client", () => {
   expect(resolveLinkOptions({}, "client")).toEqual({
     mode: "messages",
     queue: { maxMessages: 10_000, maxBytes: 16 * MiB },
+    ackDelayMs: 25,
     keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000 },
     timeouts: { connectMs: 10_000, tlsMs: 10_000, handshakeMs: 5_000 },
     maxMessageBytes: 1 * MiB,

@@ -10,7 +10,7 @@ import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/link-events.
 import { ServerCore, type ServerCoreEvent, type ServerCoreOptions } from "../../src/core/server.ts";
 import type { ServerLink } from "../../src/core/server-link.ts";
 import { CountingBudget, type Data, decoded } from "../core/support.ts";
-import { seeded, seededEntropy } from "./random.ts";
+import { seeded, seededEntropy } from "../../src/testing/random.ts";
 
 const LINK_OPTIONS: LinkCoreOptions = {
   mode: "messages",
@@ -21,6 +21,7 @@ const LINK_OPTIONS: LinkCoreOptions = {
   logBudget: new CountingBudget(),
   blocks: new BlockPool(),
   queue: { maxMessages: 1_000, maxBytes: 1_000_000 },
+  ackDelayMs: 25,
   keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000] },
 };
 

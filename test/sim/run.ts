@@ -1,7 +1,7 @@
 /** One seed: options and faults are drawn from it, the world runs, heals, and must come to rest with nothing wrong. */
 import { type End, payloadSize } from "./end.ts";
 import { disturb, ENDING, type FaultKind, LOSING, LOSSLESS, MOVING } from "./faults.ts";
-import { seeded } from "./random.ts";
+import { seeded } from "../../src/testing/random.ts";
 import { Violation, type WorldOptions } from "./stage.ts";
 import { World } from "./world.ts";
 

@@ -14,7 +14,7 @@ import { expect, test } from "vitest";
 import { encodeHello, type Hello } from "../../src/core/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
-import { seeded, seededEntropy } from "./random.ts";
+import { seeded, seededEntropy } from "../../src/testing/random.ts";
 
 const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
 

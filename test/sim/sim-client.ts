@@ -5,7 +5,7 @@ import type { LinkCoreEvent } from "../../src/core/link-events.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { SimProcess } from "./process.ts";
-import { seededEntropy } from "./random.ts";
+import { seededEntropy } from "../../src/testing/random.ts";
 import { addressOf, check, type Flight, type Stage } from "./stage.ts";
 
 const DIAL_MS = 3_000;

@@ -5,7 +5,7 @@ import type { ServerLink } from "../../src/core/server-link.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { SimProcess } from "./process.ts";
-import { seededEntropy } from "./random.ts";
+import { seededEntropy } from "../../src/testing/random.ts";
 import { check, type Stage } from "./stage.ts";
 
 const FOR_EVER_MS = 3_600_000;

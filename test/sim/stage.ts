@@ -5,7 +5,7 @@ import type { Mode } from "../../src/core/frames.ts";
 import { EventClock } from "../../src/testing/clock.ts";
 import { SimNetwork, type Wire } from "../../src/testing/network.ts";
 import { CountingBudget } from "../core/support.ts";
-import { seeded } from "./random.ts";
+import { seeded } from "../../src/testing/random.ts";
 
 export interface WorldOptions {
   seed: number;
@@ -158,6 +158,7 @@ export class Stage {
       logBudget: this.logBudget,
       blocks: this.blocks,
       queue: options.queue,
+      ackDelayMs: 25,
       keepalive: {
         pingAfterMs: side === "client" ? options.pingAfterMs : 3 * options.pingAfterMs,
         suspectAfterMs: options.suspectAfterMs,

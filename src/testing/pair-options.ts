@@ -1,0 +1,87 @@
+/** The options of linkPair(), checked as a manager and a supervisor check theirs. */
+import { type OpenOptions, resolveOpenOptions, type ResolvedOpenOptions } from "../client/options.ts";
+import { MAX_OPEN_PAYLOAD_BYTES } from "../core/frames.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
+import {
+  checkNames,
+  type DurableOptions,
+  group,
+  integer,
+  LINK_OPTION_NAMES,
+  type LinkOptions,
+  payload,
+  text,
+} from "../link/options.ts";
+import type { Link, Payload } from "../link/types.ts";
+import { type ResolvedServerOptions, resolveServerOptions, type ServerSupervisorOptions } from "../server/options.ts";
+
+export interface LinkPairOptions {
+  /** Jitter, ids, and into which pieces bytes are split come from it. From 0 to 2^32 - 1, default 1. */
+  seed?: number;
+  /** As for ConnectionManager.open(). */
+  client?: LinkOptions & DurableOptions & Pick<OpenOptions, "reconnect" | "whenSessionLost">;
+  /** As for ServerSupervisor. */
+  server?: LinkOptions & DurableOptions & Pick<ServerSupervisorOptions, "resumeForMs">;
+  /** What authenticate() would have returned. */
+  identity?: string;
+  /** For the server's handler, before any message. At most 4 KiB. Default empty. */
+  openPayload?: Payload;
+  /**
+   * What you give to ServerSupervisor.serve(), and treated as there: it is called for `server`, and for each session that
+   * follows a lost one; when it fails its link ends with HANDLER_FAILED, and when it is done its link is closed. Without
+   * it `server` is yours.
+   */
+  serve?: (link: Link) => void | Promise<void>;
+}
+
+export interface ResolvedPairOptions {
+  seed: number;
+  client: ResolvedOpenOptions;
+  server: ResolvedServerOptions;
+  serve: (link: Link) => void | Promise<void>;
+}
+
+const PAIR_OPTION_NAMES = ["seed", "client", "server", "identity", "openPayload", "serve"] as const;
+const CLIENT_OPTION_NAMES = [...LINK_OPTION_NAMES, "reconnect", "whenSessionLost"] as const;
+const SERVER_OPTION_NAMES = [...LINK_OPTION_NAMES, "resumeForMs"] as const;
+
+/** Throws INVALID_OPTION, and PROTOCOL_MISMATCH for two modes. */
+export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOptions {
+  checkNames(options, PAIR_OPTION_NAMES);
+  const { identity, serve = () => {} } = options;
+  if (typeof serve !== "function") throw invalidOption("serve", serve, "a function");
+  if (identity !== undefined) text("identity", identity);
+  const openPayload = payload("openPayload", options.openPayload ?? "", MAX_OPEN_PAYLOAD_BYTES);
+  const clientOptions = group("client", options.client, CLIENT_OPTION_NAMES);
+  const serverOptions = group("server", options.server, SERVER_OPTION_NAMES);
+  // Where the two are is nobody's business.
+  const client = of("client", () => resolveOpenOptions({ ...clientOptions, port: 1, openPayload }));
+  const server = of("server", () =>
+    resolveServerOptions({
+      ...serverOptions,
+      port: 1,
+      ...(identity === undefined ? {} : { authenticate: () => identity }),
+    }),
+  );
+  if (client.mode !== server.mode) {
+    throw new RespliceError("PROTOCOL_MISMATCH", `the client has mode "${client.mode}", the server "${server.mode}"`);
+  }
+  // What was accepted is told at once: flush() is not to need time.
+  return {
+    seed: integer("seed", options.seed ?? 1, 0, 2 ** 32 - 1),
+    client: { ...client, ackDelayMs: 0 },
+    server: { ...server, ackDelayMs: 0 },
+    serve,
+  };
+}
+
+/** Says of a wrong option at which end it is. */
+function of<T>(end: "client" | "server", resolve: () => T): T {
+  try {
+    return resolve();
+  } catch (error) {
+    if (!(error instanceof RespliceError) || error.option === undefined) throw error;
+    const { name, value, allowed } = error.option;
+    throw invalidOption(`${end}.${name}`, value, allowed);
+  }
+}

@@ -1,0 +1,101 @@
+/** The path between the two ends of a pair, and what can be done to it. What is done shows in the next turns. */
+import { DialError } from "../io/dial.ts";
+import type { Connection } from "../link/ports.ts";
+import { bothDirections, checkBytes, checkHow, checkMs, type Direction, directionsOf, type Faults } from "./faults.ts";
+import { SimNetwork, type SimSocket } from "./network.ts";
+import { SimConnection } from "./sim-connection.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+const SERVER = "server";
+/** What a connection holds in each direction before its writer has to wait. */
+const KERNEL_BYTES = 131_072;
+
+export class PairPath implements Faults {
+  readonly #time: VirtualTime;
+  readonly #network: SimNetwork;
+  readonly #swallowing = new Set<Direction>();
+
+  constructor(time: VirtualTime, random: () => number, onConnection: (connection: Connection) => void) {
+    this.#time = time;
+    this.#network = new SimNetwork(time, random, KERNEL_BYTES);
+    Object.assign(this.#network.path(SERVER), { latencyMs: 0, dialDelayMs: 0 });
+    this.#network.listen(SERVER, (socket) => onConnection(new SimConnection(socket)));
+  }
+
+  /** Calls back once, unless the dial is taken back by calling what is answered. */
+  open(onOpen: (connection: Connection) => void, onRefused: () => void): () => void {
+    const opened = (socket: SimSocket): void => {
+      for (const direction of this.#swallowing) socket.wire.swallow(direction);
+      onOpen(new SimConnection(socket));
+    };
+    return this.#network.dial(SERVER, opened, onRefused);
+  }
+
+  /** Rejects with a DialError. */
+  dial(signal: AbortSignal): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => signal.removeEventListener("abort", onAbort);
+      const takeBack = this.open(
+        (connection) => {
+          settle();
+          resolve(connection);
+        },
+        () => {
+          settle();
+          reject(new DialError("failed", "connect ECONNREFUSED"));
+        },
+      );
+      const onAbort = (): void => {
+        takeBack();
+        reject(new DialError("aborted", "aborted", signal.reason));
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  cut(how: "fin" | "rst"): void {
+    checkHow(how);
+    const reason = how === "fin" ? "closed by the peer" : "ECONNRESET";
+    // Never within a step of a link that is about to write on what is cut.
+    this.#time.schedule(0, () => this.#network.cutAll(SERVER, reason));
+  }
+
+  blackHole(options?: { direction?: Direction }): void {
+    for (const direction of directionsOf(options)) {
+      this.#swallowing.add(direction);
+      for (const wire of this.#network.wires(SERVER)) wire.swallow(direction);
+    }
+  }
+
+  stall(options?: { direction?: Direction }): void {
+    for (const direction of directionsOf(options)) this.#network.path(SERVER).stalled[direction] = true;
+  }
+
+  latency(delayMs: number, options?: { jitterMs?: number; direction?: Direction }): void {
+    const jitterMs = options?.jitterMs ?? 0;
+    checkMs("delayMs", delayMs);
+    checkMs("jitterMs", jitterMs);
+    for (const direction of directionsOf(options)) this.#network.path(SERVER).added[direction] = { delayMs, jitterMs };
+  }
+
+  cutAfterBytes(bytes: number, options?: { direction?: Direction }): void {
+    checkBytes(bytes);
+    this.#network.path(SERVER).countdowns.add(bytes, directionsOf(options));
+  }
+
+  refuse(): void {
+    this.#network.path(SERVER).refuses = true;
+  }
+
+  heal(): void {
+    const path = this.#network.path(SERVER);
+    path.refuses = false;
+    path.countdowns.clear();
+    this.#swallowing.clear();
+    for (const direction of bothDirections) {
+      path.stalled[direction] = false;
+      path.added[direction] = { delayMs: 0, jitterMs: 0 };
+    }
+    this.#network.hurry(SERVER);
+  }
+}

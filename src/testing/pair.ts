@@ -1,0 +1,125 @@
+/** Both ends of a durable link in one process, on a simulated network under virtual time. */
+import { DialGate } from "../client/gate.ts";
+import { resolveManagerOptions } from "../client/options.ts";
+import { OpenedLink } from "../client/opened-link.ts";
+import { BlockPool } from "../core/blocks.ts";
+import { newId } from "../core/handshake.ts";
+import { SharedBudget } from "../io/budget.ts";
+import type { Link } from "../link/types.ts";
+import { Sessions } from "../server/sessions.ts";
+import type { Faults } from "./faults.ts";
+import { type LinkPairOptions, type ResolvedPairOptions, resolvePairOptions } from "./pair-options.ts";
+import { PairPath } from "./pair-path.ts";
+import { seeded, seededEntropy } from "./random.ts";
+import { VirtualTime, type VirtualClock } from "./virtual-time.ts";
+
+export type { LinkPairOptions, VirtualClock };
+
+/**
+ * The two ends of a durable link in memory, connected, under a virtual clock: no socket, no waiting, the same run each time.
+ * Give the function that you give to serve() as `serve`, or call it with `server`, and talk to it with `client`.
+ *
+ * Both are what a ConnectionManager and a ServerSupervisor make, so all of the product is there: backoff, keepalive,
+ * standbys, resumes, lost sessions. What differs:
+ *
+ * - On a path without faults bytes take no time: what is sent arrives, and is acknowledged, while your test awaits
+ *   anything. All that waits for time (latency, backoff, keepalive, deadlines) waits for `clock.advance()`.
+ * - A fault shows in the next turns of the event loop: `await clock.advance(0)` lets it.
+ * - Nothing keeps the process alive: what waits for time that nobody lets pass is waited for in vain.
+ * - Runs are alike if your code waits for promises alone. What waits for real timers, files or sockets comes when it comes.
+ *
+ * @throws RespliceError INVALID_OPTION, and PROTOCOL_MISMATCH where the ends have different modes.
+ */
+export function linkPair(options: LinkPairOptions = {}): LinkPair {
+  return new Pair(resolvePairOptions(options));
+}
+
+/** Disposed of, both ends are closed as by close(), at the same moment, and the clock stops; that takes no real time. */
+export interface LinkPair extends AsyncDisposable {
+  readonly client: Link;
+  /** The server's end. When its session was lost, or has expired, and the client has another: the link of that one. */
+  readonly server: Link;
+  readonly path: Faults;
+  readonly clock: VirtualClock;
+}
+
+/** What close() drains for by default, and what the peer is waited for after that. */
+const CLOSE_MS = 5_000;
+
+class Pair implements LinkPair {
+  readonly client: Link;
+  server!: Link;
+  readonly path: PairPath;
+  readonly clock: VirtualTime = new VirtualTime();
+  readonly #opened: OpenedLink;
+  readonly #sessions: Sessions;
+  #closing: Promise<void> | undefined;
+
+  constructor({ seed, client, server, serve }: ResolvedPairOptions) {
+    const random = seeded(seed);
+    const entropy = seededEntropy(random);
+    const { clock } = this;
+    this.#sessions = new Sessions(server, { clock, entropy, onEnded: () => {} });
+    this.#sessions.handler = (link) => {
+      this.server = link;
+      return serve(link);
+    };
+    const { handshakes } = this.#sessions;
+    this.path = new PairPath(clock, random, (connection) => handshakes.accept(connection, () => undefined));
+    const { maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = resolveManagerOptions({});
+    let ids = 0;
+    this.#opened = new OpenedLink(client, {
+      clock,
+      entropy,
+      gate: new DialGate(clock, maxDialsInFlight, maxDialsPerSecond),
+      dial: (_, { signal }) => this.path.dial(signal),
+      nextId: () => ++ids,
+      memory: {
+        windowBudget: new SharedBudget(maxBufferBytes),
+        logBudget: new SharedBudget(maxBufferBytes),
+        blocks: new BlockPool(),
+      },
+      instance: newId(entropy),
+      logger: undefined,
+      onConnected: () => {},
+      onLeft: () => {},
+      onBack: () => {},
+      onEnded: () => {},
+      onGone: () => {},
+    });
+    this.client = this.#opened.link;
+    this.#connect();
+  }
+
+  /** The first attempt of the client's dial loop, stepped through here and now. */
+  #connect(): void {
+    const { dialer, link } = this.#opened;
+    this.path.open(
+      (connection) => dialer.startOn(link, connection),
+      () => {},
+    );
+    while (this.clock.step(0));
+    const [server] = this.#sessions.open;
+    if (server === undefined || link.state !== "connected") throw new Error("the two ends did not connect");
+    this.server = server;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const links = new Set([this.client, this.server, ...this.#sessions.open]);
+    let open = links.size;
+    for (const link of links) void link.close({ deadlineMs: CLOSE_MS }).then(() => open--);
+    try {
+      await this.clock.advanceUntil(() => open === 0);
+    } finally {
+      const { core, driver } = this.#opened;
+      core.abandon("closed");
+      driver.run();
+      this.#sessions.stop();
+      this.clock.stop();
+    }
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Time for links that are tested in memory. What is due now runs by itself, one thing in a turn of the event loop, with
+ * nothing waited for, so the application's promises come in between, as with sockets. Only `advance()` lets time pass.
+ */
+import { RespliceError } from "../link/errors.ts";
+import type { Clock, Timer } from "../link/ports.ts";
+import { EventClock } from "./clock.ts";
+
+export interface VirtualClock {
+  /** Milliseconds since the pair was made. */
+  readonly nowMs: number;
+  /**
+   * Runs everything due within `ms`, in order, with the promises in between. It waits for nothing real: not for a timer of
+   * Node's, a file or a socket that your code uses. Called again before it resolves, it goes on from where it will have
+   * been. Rejects a RangeError for what is no time, and INVALID_STATE where the two ends talk at one moment without end:
+   * then give the path a latency().
+   */
+  advance(ms: number): Promise<void>;
+}
+
+/** A test runner's fake timers replace the global one, and would stop everything. */
+const nextTurn = setImmediate;
+/** So many turns in which nothing happened: the application may have used a few for itself. */
+const QUIET_TURNS = 3;
+/** Two echoes would hold time up for ever. Gigabytes take fewer. */
+const MOST_TURNS_AT_ONCE = 500_000;
+
+export class VirtualTime extends EventClock implements Clock, VirtualClock {
+  #turnPlanned = false;
+  #stopped = false;
+  /** The last one that was asked for. */
+  #passing: Promise<void> = Promise.resolve();
+
+  // ── as a link sees it ───────────────────────────────────────────────────────────────────────────────────────────
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  defer<T>(run: (of: T) => void, of: T): void {
+    process.nextTick(run, of);
+  }
+
+  /** After everything that is due now. */
+  afterPoll<T>(run: (of: T) => void, of: T): void {
+    this.schedule(0, () => run(of));
+  }
+
+  /** One thing in a turn is spread enough. */
+  spread<T>(run: (of: T) => void, of: T): void {
+    this.schedule(0, () => run(of));
+  }
+
+  timer(run: () => void): Timer {
+    return new VirtualTimer(this, run);
+  }
+
+  override schedule(delayMs: number, event: () => void): () => void {
+    const takeBack = super.schedule(delayMs, event);
+    if (this.nextMs <= this.nowMs) this.#planTurn();
+    return takeBack;
+  }
+
+  // ── as a test sees it ───────────────────────────────────────────────────────────────────────────────────────────
+
+  async advance(ms: number): Promise<void> {
+    if (typeof ms !== "number" || !(ms >= 0 && ms < Infinity)) {
+      throw new RangeError(`ms must be a number of milliseconds, 0 or more, got ${String(ms)}`);
+    }
+    await this.#pass(
+      () => this.nowMs + ms,
+      () => false,
+    );
+  }
+
+  /** Lets as much time pass as it takes. */
+  advanceUntil(done: () => boolean): Promise<void> {
+    return this.#pass(() => Infinity, done);
+  }
+
+  /** Nothing happens any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  // ── turns ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #pass(until: () => number, done: () => boolean): Promise<void> {
+    const passed = this.#passing.then(() => this.#passNow(until(), done));
+    this.#passing = passed.catch(() => {});
+    return passed;
+  }
+
+  async #passNow(untilMs: number, done: () => boolean): Promise<void> {
+    await this.#quiet();
+    while (!this.#stopped && !done()) {
+      const dueMs = this.nextMs;
+      if (dueMs > untilMs || dueMs === Infinity) break;
+      this.nowMs = Math.max(this.nowMs, dueMs);
+      this.#planTurn();
+      await this.#quiet();
+    }
+    if (untilMs !== Infinity) this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  /** Resolves when nothing is due now, and nobody makes it so. */
+  async #quiet(): Promise<void> {
+    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS; turns++) {
+      if (turns === MOST_TURNS_AT_ONCE) {
+        throw new RespliceError("INVALID_STATE", `no end of traffic at ${this.nowMs} ms: give the path a latency()`);
+      }
+      await new Promise<void>((resolve) => {
+        nextTurn(resolve);
+      });
+      quiet = this.nextMs <= this.nowMs ? 0 : quiet + 1;
+    }
+  }
+
+  #planTurn(): void {
+    if (this.#turnPlanned || this.#stopped) return;
+    this.#turnPlanned = true;
+    nextTurn(() => {
+      this.#turnPlanned = false;
+      if (this.#stopped) return;
+      try {
+        this.step(this.nowMs);
+      } finally {
+        if (this.nextMs <= this.nowMs) this.#planTurn();
+      }
+    });
+  }
+}
+
+/** Moves without leaving anything behind on the clock: one that was planned too early looks again when it comes. */
+class VirtualTimer implements Timer {
+  readonly #time: VirtualTime;
+  readonly #run: () => void;
+  #dueMs = Infinity;
+  #plannedMs = Infinity;
+  #takeBack: () => void = () => {};
+
+  constructor(time: VirtualTime, run: () => void) {
+    this.#time = time;
+    this.#run = run;
+  }
+
+  set(dueMs: number): void {
+    this.#dueMs = dueMs;
+    if (dueMs >= this.#plannedMs) return;
+    this.#takeBack();
+    this.#plannedMs = dueMs;
+    this.#takeBack = this.#time.schedule(dueMs - this.#time.nowMs, () => {
+      this.#plannedMs = Infinity;
+      const due = this.#dueMs;
+      this.#dueMs = Infinity;
+      if (due <= this.#time.nowMs) this.#run();
+      else if (due !== Infinity) this.set(due);
+    });
+  }
+
+  clear(): void {
+    this.#dueMs = Infinity;
+  }
+}
