@@ -34,14 +34,17 @@ export class SimNetwork {
   readonly random: () => number;
   /** What each direction of a connection holds before `roomBytes` is 0, as a kernel does. */
   readonly kernelBytes: number;
+  /** With less room than this there is none: a kernel does not wake a writer for every byte. */
+  readonly leastRoomBytes: number;
   readonly #listeners = new Map<string, (socket: SimSocket) => void>();
   readonly #paths = new Map<string, Path>();
   readonly #wires = new Set<Wire>();
 
-  constructor(clock: EventClock, random: () => number, kernelBytes: number) {
+  constructor(clock: EventClock, random: () => number, kernelBytes: number, leastRoomBytes = 1) {
     this.clock = clock;
     this.random = random;
     this.kernelBytes = kernelBytes;
+    this.leastRoomBytes = leastRoomBytes;
   }
 
   path(address: string): Path {
@@ -198,9 +201,10 @@ export class SimSocket {
 
   /** How much can be written now; more is taken all the same. */
   get roomBytes(): number {
-    const room = Math.max(0, this.#network.kernelBytes - this.#queuedBytes);
-    if (room === 0) this.#full = true;
-    return room;
+    const room = this.#network.kernelBytes - this.#queuedBytes;
+    if (room >= this.#network.leastRoomBytes) return room;
+    this.#full = true;
+    return 0;
   }
 
   write(bytes: Buffer): void {

@@ -17,7 +17,7 @@ export class PairPath implements Faults {
 
   constructor(time: VirtualTime, random: () => number, onConnection: (connection: Connection) => void) {
     this.#time = time;
-    this.#network = new SimNetwork(time, random, KERNEL_BYTES);
+    this.#network = new SimNetwork(time, random, KERNEL_BYTES, KERNEL_BYTES / 2);
     Object.assign(this.#network.path(SERVER), { latencyMs: 0, dialDelayMs: 0 });
     this.#network.listen(SERVER, (socket) => onConnection(new SimConnection(socket)));
   }

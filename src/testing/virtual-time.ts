@@ -22,8 +22,8 @@ export interface VirtualClock {
 const nextTurn = setImmediate;
 /** So many turns in which nothing happened: the application may have used a few for itself. */
 const QUIET_TURNS = 3;
-/** Two echoes would hold time up for ever. Gigabytes take fewer. */
-const MOST_TURNS_AT_ONCE = 500_000;
+/** Two echoes would hold time up for ever. Hundreds of megabytes take fewer. */
+const MOST_TURNS_AT_ONCE = 100_000;
 
 export class VirtualTime extends EventClock implements Clock, VirtualClock {
   #turnPlanned = false;
