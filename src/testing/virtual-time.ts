@@ -56,6 +56,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
   }
 
   override schedule(delayMs: number, event: () => void): () => void {
+    if (this.#stopped) return () => {};
     const takeBack = super.schedule(delayMs, event);
     if (this.nextMs <= this.nowMs) this.#planTurn();
     return takeBack;
@@ -78,7 +79,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
     return this.#pass(() => Infinity, done);
   }
 
-  /** Nothing happens any more. */
+  /** Nothing happens any more, and no time passes. */
   stop(): void {
     this.#stopped = true;
   }
@@ -100,12 +101,12 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
       this.#planTurn();
       await this.#quiet();
     }
-    if (untilMs !== Infinity) this.nowMs = Math.max(this.nowMs, untilMs);
+    if (!this.#stopped && untilMs !== Infinity) this.nowMs = Math.max(this.nowMs, untilMs);
   }
 
   /** Resolves when nothing is due now, and nobody makes it so. */
   async #quiet(): Promise<void> {
-    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS; turns++) {
+    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS && !this.#stopped; turns++) {
       if (turns === MOST_TURNS_AT_ONCE) {
         throw new RespliceError("INVALID_STATE", `no end of traffic at ${this.nowMs} ms: give the path a latency()`);
       }
