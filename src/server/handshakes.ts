@@ -11,7 +11,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 
 /** So much of a connection may wait to be looked at. */
-const MOST_WAITING_BYTES = 65_536;
+const MOST_WAITING_BYTES = 8_192;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
