@@ -20,6 +20,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/sim/**", "test/chaos/**", "test/cable/**"],
+          setupFiles: ["test/properties.ts"],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
         },

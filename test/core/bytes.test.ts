@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MAX_POSITION, NOT_A_POSITION, readPosition, writePosition } from "../../src/core/bytes.ts";
+import { runs } from "../properties.ts";
 
 const position = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, MAX_POSITION));
 
@@ -13,7 +14,7 @@ test("a position comes back as it was written, and its neighbours are left alone
       expect(bytes.subarray(0, at).every((byte) => byte === 0xaa)).toBe(true);
       expect(bytes.subarray(at + 8).every((byte) => byte === 0xaa)).toBe(true);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 

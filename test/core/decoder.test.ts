@@ -4,13 +4,10 @@ import { MAX_POSITION, writePosition } from "../../src/core/bytes.ts";
 import { FrameDecoder, frameMask } from "../../src/core/decoder.ts";
 import {
   DATA_ACK_NOW,
-  DATA_BLOCKED,
   DATA_END_FINAL,
   DATA_END_MOVED,
   DATA_HEADER_BYTES,
-  encodeConfirm,
   encodeDataHeader,
-  encodeGoaway,
   encodeHello,
   encodePositionsFrame,
   encodeReady,
@@ -28,152 +25,13 @@ import {
   MAX_DATA_BYTES,
   MAX_OPEN_PAYLOAD_BYTES,
   type Positions,
-  REFUSE_CODES,
-  type RefuseCode,
-  RESET_CODES,
-  type ResetCode,
   type Welcome,
 } from "../../src/core/frames.ts";
-import { Collector, type Data, decoded, EVERY_FRAME } from "./support.ts";
+import { buffer, cut, cuts } from "./arbitraries.ts";
+import { Collector, decoded, EVERY_FRAME } from "./support.ts";
 
 /** The largest frame that is gathered whole. */
 const MOST_HELD_BYTES = FRAME_HEADER_BYTES + 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES;
-
-const refuseCode = fc.constantFrom(...(Object.keys(REFUSE_CODES) as RefuseCode[]));
-const resetCode = fc.constantFrom(...(Object.keys(RESET_CODES) as ResetCode[]));
-
-// ── any frame there is ────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** A frame and its bytes. */
-interface Sample {
-  bytes: Buffer;
-  frame: Frame | Data;
-}
-
-const buffer = (least: number, most: number = least): fc.Arbitrary<Buffer> =>
-  fc.uint8Array({ minLength: least, maxLength: most }).map((bytes) => Buffer.from(bytes));
-const filled = (bytes: number): fc.Arbitrary<Buffer> => fc.nat({ max: 255 }).map((fill) => Buffer.alloc(bytes, fill));
-const id = buffer(16).map((bytes) => bytes.toString("hex"));
-const position = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32, MAX_POSITION));
-const uint32 = fc.oneof(fc.nat({ max: 0xffff_ffff }), fc.constantFrom(0, 0xffff_ffff));
-
-const positions: fc.Arbitrary<Positions> = fc
-  .record({ one: position, other: position, window: uint32, stop: fc.boolean(), done: fc.boolean() })
-  .map(({ one, other, window, stop, done }) => {
-    return { received: Math.max(one, other), accepted: Math.min(one, other), window, stop, done };
-  });
-
-const hello: fc.Arbitrary<Hello> = fc
-  .record({
-    version: fc.nat({ max: 255 }),
-    mode: fc.constantFrom("messages" as const, "bytes" as const),
-    resume: fc.boolean(),
-    sessionId: id,
-    incarnation: id,
-    generation: fc.record({ epoch: position, counter: position }),
-    instance: id,
-    positions,
-    maxMessageBytes: uint32,
-    secretOrProof: buffer(32),
-    fallback: fc.option(fc.record({ id, secret: buffer(32) }), { nil: undefined }),
-    credentials: fc.oneof(
-      { weight: 9, arbitrary: buffer(0, 40) },
-      { weight: 1, arbitrary: filled(MAX_CREDENTIALS_BYTES) },
-    ),
-    openPayload: fc.oneof(
-      { weight: 9, arbitrary: buffer(0, 40) },
-      { weight: 1, arbitrary: filled(MAX_OPEN_PAYLOAD_BYTES) },
-    ),
-  })
-  .map((given) => Object.assign(given, { fallback: given.resume ? given.fallback : undefined }));
-
-const welcome: fc.Arbitrary<Welcome> = fc.record({
-  result: fc.constantFrom("new" as const, "resumed" as const, "lost" as const),
-  incarnation: id,
-  nonce: buffer(16),
-  positions,
-  goaway: fc.boolean(),
-  maxMessageBytes: uint32,
-  resumeForMs: uint32,
-});
-
-const data = fc
-  .record({
-    offset: position.map((offset) => Math.min(offset, MAX_POSITION - MAX_DATA_BYTES - 1)),
-    bytes: fc.oneof({ weight: 9, arbitrary: buffer(0, 60) }, { weight: 1, arbitrary: filled(MAX_DATA_BYTES) }),
-    end: fc.constantFrom(0, DATA_END_FINAL, DATA_END_MOVED),
-    hints: fc.constantFrom(0, DATA_ACK_NOW, DATA_BLOCKED, DATA_ACK_NOW | DATA_BLOCKED),
-  })
-  .map(({ offset, bytes, end, hints }): Sample => {
-    const flags = bytes.length === 0 && end === 0 ? DATA_END_FINAL : end | hints;
-    const begin = encodeDataHeader(offset, bytes.length, flags);
-    return { bytes: Buffer.concat([begin, bytes]), frame: { type: "data", offset, bytes, flags } };
-  });
-
-/** At most 64 bytes of UTF-8. */
-const reason = fc
-  .string({ unit: "grapheme", maxLength: 12 })
-  .filter((text) => Buffer.byteLength(text) <= MAX_ABORT_CODE_BYTES);
-
-const sample: fc.Arbitrary<Sample> = fc.oneof(
-  { weight: 4, arbitrary: data },
-  hello.map((given) => {
-    const bytes = encodeHello("hello", given);
-    return { bytes, frame: { type: "hello" as const, hello: given, raw: bytes } };
-  }),
-  hello.map((given) => {
-    const standby = { ...given, resume: true, fallback: undefined };
-    const bytes = encodeHello("standby", standby);
-    return { bytes, frame: { type: "standby" as const, hello: standby, raw: bytes } };
-  }),
-  welcome.map((given) => ({ bytes: encodeWelcome(given), frame: { type: "welcome" as const, welcome: given } })),
-  fc.tuple(refuseCode, uint32).map(([code, retryAfterMs]) => ({
-    bytes: encodeRefuse(code, retryAfterMs),
-    frame: { type: "refuse" as const, code, retryAfterMs },
-  })),
-  buffer(32).map((mac) => ({ bytes: encodeConfirm(mac), frame: { type: "confirm" as const, mac } })),
-  fc.tuple(fc.constantFrom("ack" as const, "commit" as const), positions).map(([type, given]) => ({
-    bytes: encodePositionsFrame(type, given),
-    frame: { type, positions: given },
-  })),
-  fc.tuple(positions, fc.boolean()).map(([given, goaway]) => ({
-    bytes: encodePositionsFrame("committed", given, goaway),
-    frame: { type: "committed" as const, positions: given, goaway },
-  })),
-  fc.tuple(fc.constantFrom("ping" as const, "pong" as const), position).map(([type, token]) => ({
-    bytes: encodeToken(type, token),
-    frame: { type, token },
-  })),
-  fc.constant({ bytes: encodeReady(), frame: { type: "ready" as const } }),
-  uint32.map((deadlineMs) => ({ bytes: encodeGoaway(deadlineMs), frame: { type: "goaway" as const, deadlineMs } })),
-  fc.tuple(resetCode, position, reason).map(([code, accepted, text]) => ({
-    bytes: encodeReset(code, accepted, text),
-    frame: { type: "reset" as const, code, accepted, reason: text },
-  })),
-);
-
-/** Pieces of DATA that belong together as one: how they were cut is no business of the reader's. */
-function joined(seen: ReadonlyArray<Frame | Data>): Array<Frame | Data> {
-  const found: Array<Frame | Data> = [];
-  for (const event of seen) {
-    const last = found.at(-1);
-    const goesOn = event.type === "data" && last?.type === "data" && last.flags === 0;
-    if (goesOn && last.offset + last.bytes.length === event.offset) {
-      found[found.length - 1] = { ...event, offset: last.offset, bytes: Buffer.concat([last.bytes, event.bytes]) };
-    } else {
-      found.push(event);
-    }
-  }
-  return found;
-}
-
-/** Cuts `bytes` at the places that `cuts` names. */
-function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
-  const at = [0, ...cuts.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
-  return at.slice(1).map((to, piece) => bytes.subarray(at[piece], to));
-}
-
-const cuts = fc.array(fc.nat(), { maxLength: 12 });
 
 let held: MockInstance<typeof Buffer.allocUnsafeSlow>;
 beforeEach(() => {
@@ -183,65 +41,6 @@ afterEach(() => {
   held.mockRestore();
 });
 const mostHeld = (): number => Math.max(0, ...held.mock.calls.map(([bytes]) => bytes));
-
-// ── round trips ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-test("every frame comes back as it was encoded", () => {
-  fc.assert(
-    fc.property(sample, ({ bytes, frame }) => {
-      expect(decoded(bytes)).toEqual([frame]);
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test("however the stream is cut, the same frames come out, and what is held is bounded", () => {
-  fc.assert(
-    fc.property(fc.array(sample, { minLength: 1, maxLength: 6 }), cuts, (samples, places) => {
-      const decoder = new FrameDecoder(EVERY_FRAME);
-      const sink = new Collector();
-      for (const chunk of cut(Buffer.concat(samples.map(({ bytes }) => bytes)), places)) {
-        expect(decoder.push(chunk, sink)).toBeUndefined();
-      }
-      expect(joined(sink.seen)).toEqual(joined(samples.map(({ frame }) => frame)));
-    }),
-    { numRuns: 300 },
-  );
-  expect(mostHeld()).toBeGreaterThan(0);
-  expect(mostHeld()).toBeLessThanOrEqual(MOST_HELD_BYTES);
-});
-
-test("a stream that comes byte by byte gives the same frames", () => {
-  fc.assert(
-    fc.property(
-      fc.array(
-        sample.filter(({ bytes }) => bytes.length < 400),
-        { minLength: 1, maxLength: 6 },
-      ),
-      (samples) => {
-        const decoder = new FrameDecoder(EVERY_FRAME);
-        const sink = new Collector();
-        for (const byte of Buffer.concat(samples.map(({ bytes }) => bytes))) {
-          expect(decoder.push(Buffer.of(byte), sink)).toBeUndefined();
-        }
-        expect(joined(sink.seen)).toEqual(joined(samples.map(({ frame }) => frame)));
-      },
-    ),
-    { numRuns: 60 },
-  );
-});
-
-test("a frame outlives the chunk it came in", () => {
-  fc.assert(
-    fc.property(sample, ({ bytes, frame }) => {
-      const chunk = Buffer.from(bytes);
-      const sink = new Collector();
-      new FrameDecoder(EVERY_FRAME).push(chunk, sink);
-      chunk.fill(0x55);
-      expect(sink.seen).toEqual([frame]);
-    }),
-  );
-});
 
 // ── DATA in pieces ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,43 +84,6 @@ describe("the body of DATA", () => {
 });
 
 // ── what is not a frame ───────────────────────────────────────────────────────────────────────────────────────────────
-
-test("arbitrary bytes give frames or a typed fault, never a throw, and hold a bounded amount", () => {
-  const change = fc.record({ at: fc.nat(), to: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 0x80, 0xff)) });
-  const damaged = fc
-    .tuple(fc.array(sample, { minLength: 1, maxLength: 3 }), fc.array(change, { maxLength: 4 }))
-    .map(([samples, changes]) => {
-      const bytes = Buffer.concat(samples.map((each) => each.bytes));
-      // Most of the damage is done where the lengths, flags and positions stand.
-      for (const { at, to } of changes) bytes[at % Math.min(bytes.length, at % 3 === 0 ? bytes.length : 48)] = to;
-      return bytes;
-    });
-  const headed = fc
-    .tuple(fc.nat({ max: 20 }), fc.nat({ max: 63 }), fc.nat({ max: 250 }), buffer(300))
-    .map(([type, flags, length, body]) => Buffer.concat([Buffer.of(type, flags, 0, 0, 0, 0, 0, length), body]));
-  const codes = new Set<string>();
-  fc.assert(
-    fc.property(fc.oneof(buffer(0, 100), damaged, headed), cuts, (bytes, places) => {
-      const decoder = new FrameDecoder(EVERY_FRAME);
-      const sink = new Collector();
-      let problem;
-      let seenAtFault = 0;
-      for (const chunk of cut(bytes, places)) {
-        const answer = decoder.push(chunk, sink);
-        if (problem === undefined) [problem, seenAtFault] = [answer, sink.seen.length];
-        else expect(answer).toBeUndefined();
-      }
-      if (problem === undefined) return;
-      codes.add(problem.code);
-      expect(["bad-frame", "oversized", "impossible-position"]).toContain(problem.code);
-      expect(problem.detail).not.toBe("");
-      expect(sink.seen).toHaveLength(seenAtFault);
-    }),
-    { numRuns: 1_000 },
-  );
-  expect([...codes].toSorted()).toEqual(["bad-frame", "impossible-position", "oversized"]);
-  expect(mostHeld()).toBeLessThanOrEqual(MOST_HELD_BYTES);
-});
 
 const A_HELLO: Hello = {
   version: 1,

@@ -14,6 +14,7 @@ import {
   secretBytes,
 } from "../../src/core/handshake.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
+import { runs } from "../properties.ts";
 import { Collector, decoded, EVERY_FRAME } from "./support.ts";
 
 const entropy = seededEntropy(seeded(7));
@@ -188,7 +189,7 @@ describe("ownership", () => {
           expect(verdicts).not.toContain("taken-over");
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -200,7 +201,7 @@ describe("ownership", () => {
         fc.pre(compareOwners(second, first) === "newer" && compareOwners(third, second) === "newer");
         expect(compareOwners(third, first)).toBe("newer");
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

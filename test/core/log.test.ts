@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { BLOCK_BYTES, BlockPool } from "../../src/core/blocks.ts";
 import type { Mode } from "../../src/core/frames.ts";
 import { Log, PREFIX_BYTES } from "../../src/core/log.ts";
+import { runs } from "../properties.ts";
 
 /** What a log should be: all its bytes, and where each message stands. */
 class Model {
@@ -136,7 +137,7 @@ test.each<Mode>(["messages", "bytes"])(
           expect(view.equals(model.bytes.subarray(at, at + view.length))).toBe(true);
         }
       }),
-      { numRuns: 80 },
+      { numRuns: runs(80) },
     );
   },
 );
@@ -353,7 +354,7 @@ test("messages are counted as far as they have begun, whatever was released mean
         }
       },
     ),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });
 

@@ -6,6 +6,7 @@ import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, type Mode }
 import { Receiver } from "../../src/core/receiver.ts";
 import { Sender } from "../../src/core/sender.ts";
 import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { runs } from "../properties.ts";
 import { CountingBudget } from "./support.ts";
 
 const MAX_MESSAGE_BYTES = 100;
@@ -220,7 +221,7 @@ test.each<Mode>(["messages", "bytes"])(
         expect([receiver.accepted, sender.acked]).toEqual([sender.finalPosition, sender.finalPosition]);
         expect([receiver.readableBytes, receiver.unacceptedBytes, sender.unackedBytes]).toEqual([0, 0, 0]);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
     expect(restarts).toBeGreaterThan(20);
   },

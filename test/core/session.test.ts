@@ -14,6 +14,7 @@ import {
 import { NO_INCARNATION } from "../../src/core/handshake.ts";
 import { Session, type SessionLimits, windowFloorBytes } from "../../src/core/session.ts";
 import { Flight, RoundTrip } from "../../src/core/window.ts";
+import { runs } from "../properties.ts";
 import { CountingBudget, decodedData } from "./support.ts";
 
 const KEYS = { id: "11".repeat(16), secret: "secret" };
@@ -695,7 +696,7 @@ test.each<Mode>(["messages", "bytes"])(
           expect(pair.sessions[at].sender.undelivered()).toEqual([]);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
     expect(takeovers).toBeGreaterThan(20);
   },

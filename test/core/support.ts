@@ -1,7 +1,20 @@
 /** What several tests of the core share: budgets that count, and everything that a stream of bytes decodes to. */
 import type { Fault } from "../../src/core/faults.ts";
 import { FrameDecoder, frameMask, type FrameSink } from "../../src/core/decoder.ts";
-import { type Frame, type FrameName, FrameType } from "../../src/core/frames.ts";
+import {
+  encodeConfirm,
+  encodeGoaway,
+  encodeHello,
+  encodePositionsFrame,
+  encodeReady,
+  encodeRefuse,
+  encodeReset,
+  encodeToken,
+  encodeWelcome,
+  type Frame,
+  type FrameName,
+  FrameType,
+} from "../../src/core/frames.ts";
 import type { Budget } from "../../src/core/window.ts";
 
 /** Knows what was taken, and fails when more is given back. */
@@ -59,4 +72,32 @@ export function decoded(bytes: Buffer | readonly Buffer[]): Array<Frame | Data> 
 /** The DATA frames among them. */
 export function decodedData(bytes: Buffer | readonly Buffer[]): Data[] {
   return decoded(bytes).filter((frame): frame is Data => frame.type === "data");
+}
+
+export function encodeAgain(frame: Frame): Buffer {
+  switch (frame.type) {
+    case "hello":
+    case "standby":
+      return encodeHello(frame.type, frame.hello);
+    case "welcome":
+      return encodeWelcome(frame.welcome);
+    case "refuse":
+      return encodeRefuse(frame.code, frame.retryAfterMs);
+    case "confirm":
+      return encodeConfirm(frame.mac);
+    case "ack":
+    case "commit":
+      return encodePositionsFrame(frame.type, frame.positions);
+    case "committed":
+      return encodePositionsFrame(frame.type, frame.positions, frame.goaway);
+    case "ping":
+    case "pong":
+      return encodeToken(frame.type, frame.token);
+    case "ready":
+      return encodeReady();
+    case "goaway":
+      return encodeGoaway(frame.deadlineMs);
+    case "reset":
+      return encodeReset(frame.code, frame.accepted, frame.reason);
+  }
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TimerTable } from "../../src/core/timers.ts";
+import { runs } from "../properties.ts";
 
 const NAMES = ["ping", "ack", "expiry", "linger"] as const;
 type Name = (typeof NAMES)[number];
@@ -53,7 +54,7 @@ test("whatever is set, moved, cleared and taken, the table agrees with a map", (
         expect(table.nextMs).toBe(Math.min(Infinity, ...model.values()));
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { runs } from "../properties.ts";
 import { CountingBudget } from "./support.ts";
 
 const KIB = 1_024;
@@ -47,7 +48,7 @@ describe("allowance", () => {
           expect(budget.taken).toBe(0);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

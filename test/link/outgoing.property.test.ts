@@ -1,0 +1,277 @@
+/**
+ * The queue as its senders see it: some wait, some only try, some give up, while a connection takes what it likes and goes
+ * away. Never above its bounds, never a message twice, out of turn or forgotten, and nobody waits while there is room.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { BlockPool } from "../../src/core/blocks.ts";
+import type { LinkCore } from "../../src/core/link-core.ts";
+import { Sender } from "../../src/core/sender.ts";
+import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { RespliceError } from "../../src/link/errors.ts";
+import { Outgoing } from "../../src/link/outgoing.ts";
+import { runs } from "../properties.ts";
+
+/** Two writes' worth: as far as a sender that waits is let ahead of its connection. */
+const AHEAD_BYTES = 131_072;
+const QUEUE = { maxMessages: 12, maxBytes: 400_000 };
+const MAX_MESSAGE_BYTES = 100_000;
+const PLENTY = 1_000_000_000;
+const NO_BUDGET = { take: () => true, give: () => {} };
+
+/** What the queue asks of a link's core, with the real sender behind it and a peer that takes and accepts everything. */
+class Core {
+  readonly options = { queue: QUEUE };
+  readonly maxMessageBytes = MAX_MESSAGE_BYTES;
+  readonly session = { sender: new Sender("messages", new BlockPool()) };
+  adopted: object | undefined;
+  ended = false;
+  readonly #allowance = new Allowance(PLENTY, PLENTY, PLENTY, NO_BUDGET);
+  readonly #flight = new Flight(new RoundTrip());
+
+  get sendingEnded(): boolean {
+    return this.session.sender.ended;
+  }
+
+  get roomMessages(): number {
+    return QUEUE.maxMessages - this.session.sender.queuedMessages;
+  }
+
+  get roomBytes(): number {
+    return QUEUE.maxBytes - this.session.sender.queuedBytes;
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.roomMessages > 0 && bytes + 4 <= this.roomBytes;
+  }
+
+  take(payload: Uint8Array | string, bytes: number, given: boolean): void {
+    this.session.sender.take(payload, bytes, given);
+  }
+
+  connect(): void {
+    this.adopted = {};
+    this.session.sender.restart(this.session.sender.acked, PLENTY);
+  }
+
+  write(bytes: number): void {
+    if (this.adopted === undefined) return;
+    this.#flight.limitBytes = PLENTY;
+    this.session.sender.write([], bytes, this.#allowance, this.#flight, 0);
+  }
+
+  /** All messages that were written whole. */
+  accept(): void {
+    const { sender } = this.session;
+    const last = sender.log.messages().findLast((message) => message.end <= sender.highestSent);
+    if (sender.endKind !== "none" && sender.highestSent > sender.endAt) sender.onAccepted(sender.highestSent);
+    else if (last !== undefined) sender.onAccepted(last.end);
+  }
+}
+
+/** One who asked for something. */
+interface Asked {
+  kind: "send" | "accepted" | "ready" | "flush";
+  /** Of the message; for a flush, of the last one that was taken. */
+  number: number;
+  /** Of the message; for ready(), what trySend() had no room for. */
+  bytes: number;
+  settled: number;
+  error: RespliceError | undefined;
+  abort: AbortController;
+}
+
+class World {
+  readonly core = new Core();
+  readonly asked: Asked[] = [];
+  /** Numbers in the order in which they were taken. */
+  readonly taken: number[] = [];
+  /** There was a ready() by now: from then on a false may be about pace. */
+  paced = false;
+  /** What trySend() last had no room for. */
+  refusedBytes = 0;
+  #numbers = 0;
+  readonly outgoing = new Outgoing(this.core as unknown as LinkCore, QUEUE, {
+    changed: () => {},
+    endedError: () => new RespliceError("LINK_ENDED", "the link has ended", { delivery: "not-sent" }),
+  });
+
+  payload(bytes: number): Buffer {
+    const payload = Buffer.alloc(bytes);
+    payload.writeUInt32BE(++this.#numbers, 0);
+    return payload;
+  }
+
+  ask(
+    kind: Asked["kind"],
+    bytes: number,
+    begin: (signal: AbortSignal) => Promise<void>,
+    number: number = this.#numbers,
+  ): void {
+    const abort = new AbortController();
+    const asked: Asked = { kind, number, bytes, settled: 0, error: undefined, abort };
+    this.asked.push(asked);
+    begin(abort.signal).then(
+      () => asked.settled++,
+      (error: unknown) => {
+        asked.settled++;
+        asked.error = error as RespliceError;
+      },
+    );
+  }
+
+  /** Those who wait for room, first come first served. */
+  get waiters(): Asked[] {
+    return this.asked.filter(
+      ({ kind, number, settled }) =>
+        settled === 0 && kind !== "flush" && (kind !== "accepted" || !this.taken.includes(number)),
+    );
+  }
+
+  get aheadBytes(): number {
+    return this.core.adopted === undefined ? 0 : this.core.session.sender.queuedBytes;
+  }
+
+  /** As the driver does after each step; then everything that can settle has settled. */
+  async settle(): Promise<void> {
+    this.outgoing.progress();
+    for (let hop = 0; hop < 8; hop++) await Promise.resolve();
+    const { core } = this;
+    const kept = core.session.sender.log.messages().map(({ payload }) => payload.readUInt32BE(0));
+    const fresh = kept.filter((number) => !this.taken.includes(number));
+    this.taken.push(...fresh);
+    if (fresh.length > 0) this.refusedBytes = 0;
+    expect(this.taken).toEqual(this.taken.toSorted((a, b) => a - b));
+    expect(Math.min(core.roomMessages, core.roomBytes)).toBeGreaterThanOrEqual(0);
+    for (const asked of this.asked) this.#check(asked, kept);
+    const [first] = this.waiters;
+    if (first === undefined) return;
+    expect(!core.hasRoom(first.bytes) || (first.kind === "ready" && this.aheadBytes > AHEAD_BYTES / 2)).toBe(true);
+  }
+
+  #check({ kind, number, settled, error }: Asked, kept: readonly number[]): void {
+    expect(settled).toBeLessThanOrEqual(1);
+    const isTaken = this.taken.includes(number);
+    const isAccepted = isTaken && !kept.includes(number);
+    const isDone = settled === 1 && error === undefined;
+    if (kind === "send") expect(isTaken).toBe(isDone);
+    if (kind === "accepted" && error === undefined) expect(isAccepted).toBe(isDone);
+    if (kind === "flush" && isDone) expect(kept.filter((other) => other <= number)).toEqual([]);
+  }
+}
+
+class Do implements fc.AsyncCommand<World, World> {
+  readonly #text: string;
+  readonly #run: (world: World) => void;
+
+  constructor(text: string, run: (world: World) => void) {
+    this.#text = text;
+    this.#run = run;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(_: World, world: World): Promise<void> {
+    this.#run(world);
+    await world.settle();
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+}
+
+const payloadBytes = fc.oneof(
+  { weight: 2, arbitrary: fc.integer({ min: 4, max: 200 }) },
+  { weight: 3, arbitrary: fc.integer({ min: 10_000, max: MAX_MESSAGE_BYTES }) },
+  // Eight of the first fill the queue to the last byte.
+  { weight: 2, arbitrary: fc.constantFrom(49_996, 49_998, 50_000) },
+);
+const trySend = payloadBytes.map(
+  (bytes) =>
+    new Do(`trySend ${bytes} bytes`, (world) => {
+      const { core, outgoing, aheadBytes } = world;
+      if (core.sendingEnded) return;
+      const hadRoom = core.hasRoom(bytes) && world.waiters.length === 0;
+      const took = outgoing.trySend(world.payload(bytes), undefined);
+      if (!took) world.refusedBytes = bytes;
+      if (took) expect(hadRoom).toBe(true);
+      else if (hadRoom) expect([world.paced, aheadBytes >= AHEAD_BYTES]).toEqual([true, true]);
+    }),
+);
+const send = fc.tuple(payloadBytes, fc.boolean()).map(
+  ([bytes, untilAccepted]) =>
+    new Do(`send ${bytes} bytes${untilAccepted ? " until accepted" : ""}`, (world) => {
+      if (world.core.sendingEnded) return;
+      const payload = world.payload(bytes);
+      const until = untilAccepted ? "accepted" : "taken";
+      world.ask(untilAccepted ? "accepted" : "send", bytes, (signal) =>
+        world.outgoing.send(payload, { signal, until }),
+      );
+      // It is the caller's again, taken or not.
+      payload.fill(0xee);
+    }),
+);
+const ready = fc.constant(
+  new Do("ready", (world) => {
+    if (world.core.sendingEnded) return;
+    world.paced = true;
+    world.ask("ready", world.refusedBytes, (signal) => world.outgoing.ready({ signal }));
+  }),
+);
+const flush = fc.constant(
+  new Do("flush", (world) => {
+    world.ask("flush", 0, (signal) => world.outgoing.flush({ signal }), world.taken.at(-1) ?? 0);
+  }),
+);
+const abort = fc.nat().map(
+  (at) =>
+    new Do("one who waits gives up", ({ asked }) => {
+      const waiting = asked.filter(({ settled }) => settled === 0);
+      waiting[at % Math.max(1, waiting.length)]?.abort.abort();
+    }),
+);
+const write = fc
+  .integer({ min: 1, max: 200_000 })
+  .map((bytes) => new Do(`the connection takes ${bytes} bytes`, ({ core }) => core.write(bytes)));
+const accept = fc.constant(new Do("the peer accepts", ({ core }) => core.accept()));
+const connect = fc.constant(new Do("connected", ({ core }) => core.connect()));
+const disconnect = fc.constant(
+  new Do("disconnected", ({ core }) => {
+    core.adopted = undefined;
+  }),
+);
+const end = fc.constant(
+  new Do("the direction ends", ({ core, outgoing }) => {
+    core.session.sender.end("final");
+    outgoing.sendingEnded();
+  }),
+);
+// A command is drawn from each alike: what is to come often stands here often.
+const often = [trySend, trySend, trySend, send, send, write, write, accept];
+const steps = [...often, ...often, ready, flush, abort, connect, connect, disconnect, end];
+
+test("nothing is above its bound, out of turn or twice, and nobody waits while there is room", async () => {
+  const counts = { taken: 0, waited: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.commands(steps, { maxCommands: 80, size: "max" }), async (commands) => {
+      const world = new World();
+      await fc.asyncModelRun(() => ({ model: world, real: world }), commands);
+      counts.waited += world.waiters.length;
+      // In the end the connection is there and the peer takes everything: nobody is left who waits.
+      world.core.connect();
+      for (let turn = 0; turn < 100 && world.asked.some(({ settled }) => settled === 0); turn++) {
+        world.core.write(PLENTY);
+        world.core.accept();
+        await world.settle();
+      }
+      for (const { settled } of world.asked) expect(settled).toBe(1);
+      counts.taken += world.taken.length;
+    }),
+    { numRuns: runs(80) },
+  );
+  expect(counts.taken).toBeGreaterThan(300);
+  expect(counts.waited).toBeGreaterThan(20);
+});
