@@ -9,14 +9,14 @@ export interface Footprint {
   rssBytes: number;
   /** Open files, sockets included. */
   descriptors: number;
-  /** By Node's own names: "Timeout", "TCPSocketWrap", ... */
+  /** By Node's own names: "Timeout", "TCPSocketWrap", ...; and whatever else was counted. */
   resources: Record<string, number>;
-  /** Of `process` and of whatever else was named. */
+  /** Of `process`. */
   listeners: number;
 }
 
-/** After the garbage is gone. `listeners`: how many there are beside those of `process`. */
-export async function footprint(listeners = 0): Promise<Footprint> {
+/** After the garbage is gone. `counts` is asked then for what else there is. */
+export async function footprint(counts: () => Record<string, number> = () => ({})): Promise<Footprint> {
   await collectGarbage();
   const { heapUsed, external, rss } = process.memoryUsage();
   const resources: Record<string, number> = {};
@@ -24,15 +24,15 @@ export async function footprint(listeners = 0): Promise<Footprint> {
     // The immediate that has brought us here.
     if (name !== "Immediate") resources[name] = (resources[name] ?? 0) + 1;
   }
-  const ofProcess = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
+  const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
   return {
     heapBytes: heapUsed,
     externalBytes: external,
     rssBytes: rss,
     // One of them is the listing's own.
     descriptors: readdirSync("/proc/self/fd").length - 1,
-    resources,
-    listeners: ofProcess + listeners,
+    resources: { ...resources, ...counts() },
+    listeners,
   };
 }
 

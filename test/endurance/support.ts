@@ -12,11 +12,10 @@ export interface Ended {
 }
 
 /** `path` is seen from this file. What takes too long is ended, and has no code. */
-export function command(path: string): (args: readonly string[], withinMs: number, env?: object) => Promise<Ended> {
+export function command(path: string): (args: readonly string[], withinMs: number) => Promise<Ended> {
   const file = fileURLToPath(new URL(path, import.meta.url));
-  return async (args, withinMs, env = {}) => {
+  return async (args, withinMs) => {
     const child = spawn(process.execPath, ["--expose-gc", file, ...args], {
-      env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
       timeout: withinMs,
     });
