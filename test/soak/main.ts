@@ -1,6 +1,5 @@
 /** `npm run soak`: many links through a path that breaks all the time, exact accounting, and nothing left in the end. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { startToxiproxy } from "../../src/cli/toxiproxy.ts";
 import {
   EXIT_USAGE,
   type NumberOption,
@@ -11,6 +10,7 @@ import {
 } from "../endurance/command-line.ts";
 import { table } from "../endurance/footprint.ts";
 import { Soak } from "./soak.ts";
+import { ToxiproxyHost } from "./toxiproxy-host.ts";
 
 const OPTIONS = {
   minutes: { least: 1, most: 10_000, byDefault: undefined, help: "how long it goes on, after a warm-up" },
@@ -40,8 +40,8 @@ await runCommand("soak", HELP, async () => {
     process.once("SIGINT", () => process.exit(130));
   });
   console.log(`seed ${seed}: ${links} links for ${minutes} minutes`);
-  const toxiproxy = await startToxiproxy({ onProgress: (line) => console.log(line) });
-  const soak = new Soak({ url: toxiproxy.url, links, seed, say: (line) => (trace ? console.log(line) : undefined) });
+  const host = await ToxiproxyHost.start((line) => console.log(line));
+  const soak = new Soak({ host, links, seed, say: (line) => (trace ? console.log(line) : undefined) });
   const progress = new Progress();
   const beganMs = performance.now();
   const seconds = (): number => (performance.now() - beganMs) / 1_000;
@@ -80,6 +80,6 @@ await runCommand("soak", HELP, async () => {
     return interrupted.signal.aborted ? 130 : 0;
   } finally {
     await soak.stop();
-    await toxiproxy.stop();
+    await host.stop();
   }
 });

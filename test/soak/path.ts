@@ -1,8 +1,11 @@
 /** One way from the clients to a server, through Toxiproxy, and its faults one after the other. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ChaosProxy, openProxyAt, type ProxyOptions } from "../chaos/support/toxiproxy-proxy.ts";
+import type { ToxiproxyHost } from "./toxiproxy-host.ts";
 import { type Break, describe, Schedule, type Shape, type Step, type Way } from "./schedule.ts";
 
+/** Locked up, or gone. */
+const NO_ANSWER = /no answer within|fetch failed/u;
 /** Counted beside the faults that were meant. */
 export const REPLACED = "proxy replaced";
 
@@ -11,11 +14,21 @@ type Heal = () => Promise<void>;
 /** What is slow is written in pieces, every 100 ms: the next shows that the connection is gone. */
 const GONE_AFTER_MS = 300;
 
+/** Toxics that are there all the time, and do nothing yet. */
+const SHAPELESS = {
+  latency: { latency: 0, jitter: 0 },
+  bandwidth: { rate: 10_000_000 },
+  slicer: { average_size: 65_536, size_variation: 0, delay: 0 },
+};
+
+interface Shaper {
+  update(attributes: (typeof SHAPELESS)[keyof typeof SHAPELESS]): Promise<void>;
+}
+
 const nothing: Heal = async () => {};
 
 export interface PathOptions {
-  /** Of Toxiproxy's HTTP interface. */
-  url: string;
+  host: ToxiproxyHost;
   name: string;
   seed: number;
   upstreamPort: number;
@@ -27,6 +40,8 @@ export class Path {
   readonly #options: PathOptions;
   readonly #schedule: Schedule;
   #proxy: ChaosProxy;
+  readonly #shapers = new Map<string, Shaper>();
+  #generation: number;
   /** How often each kind was made, since the path was opened. */
   readonly counts = new Map<string, number>();
 
@@ -34,10 +49,22 @@ export class Path {
     this.#options = options;
     this.#schedule = new Schedule(options.seed);
     this.#proxy = proxy;
+    this.#generation = options.host.generation;
   }
 
   static async open(options: PathOptions): Promise<Path> {
-    return new Path(options, await openProxyAt(options.url, proxyOptions(options)));
+    const path = new Path(options, await openProxyAt(options.host.url, proxyOptions(options)));
+    await path.#prepare();
+    return path;
+  }
+
+  async #prepare(): Promise<void> {
+    for (const [type, attributes] of Object.entries(SHAPELESS)) {
+      for (const stream of streamsOf("both")) {
+        const toxic = await this.#proxy.toxic(type as keyof typeof SHAPELESS, attributes, { stream });
+        this.#shapers.set(`${type} ${stream}`, toxic);
+      }
+    }
   }
 
   get port(): number {
@@ -60,7 +87,9 @@ export class Path {
       try {
         await this.#make(step, pause);
       } catch (error) {
-        say(`${name}: ${error instanceof Error ? error.message : String(error)}: a new proxy`);
+        if (!(error instanceof Error) || !NO_ANSWER.test(error.message)) throw error;
+        say(`${name}: ${error.message}: a new proxy`);
+        await this.#options.host.renew(this.#generation);
         await this.#replace();
       }
     }
@@ -73,34 +102,53 @@ export class Path {
     else await this.#break(step.break, heals, pause);
   }
 
-  /**
-   * Toxiproxy can lock itself up when it changes the toxics of a connection that is closed by its peer at that moment. A new
-   * proxy on the same port does not; to the links it is one more fault.
-   */
-  async #replace(): Promise<void> {
-    const { port } = this.#proxy;
-    this.#count(REPLACED);
-    await this.#proxy.close();
-    this.#proxy = await openProxyAt(this.#options.url, { ...proxyOptions(this.#options), port });
+  /** Another path may have had Toxiproxy replaced. */
+  async renew(): Promise<void> {
+    if (this.#generation !== this.#options.host.generation) await this.#replace();
   }
 
+  /** On the same port. */
+  async #replace(): Promise<void> {
+    const { host } = this.#options;
+    const { port } = this.#proxy;
+    this.#count(REPLACED);
+    // One that we have not started ourselves is still there, and has the port.
+    if (this.#generation === host.generation) await this.#proxy.close();
+    this.#generation = host.generation;
+    this.#proxy = await openProxyAt(host.url, { ...proxyOptions(this.#options), port });
+    await this.#prepare();
+  }
+
+  /** A toxic that only has to be changed locks Toxiproxy up less often than one that comes and goes. */
   async #shape(shape: Shape | undefined): Promise<Heal> {
     if (shape === undefined) return nothing;
     this.#count(shape.kind);
     switch (shape.kind) {
       case "stall":
-        return this.#toxics("bandwidth", shape.way, { rate: 0 });
+        return this.#reshape("bandwidth", shape.way, { rate: 0 });
       case "slow":
-        return this.#toxics("bandwidth", shape.way, { rate: shape.kilobytesPerSecond });
+        return this.#reshape("bandwidth", shape.way, { rate: shape.kilobytesPerSecond });
       case "latency":
-        return this.#toxics("latency", "both", { latency: shape.delayMs, jitter: shape.jitterMs });
+        return this.#reshape("latency", "both", { latency: shape.delayMs, jitter: shape.jitterMs });
       case "slicer":
-        return this.#toxics("slicer", shape.way, {
+        return this.#reshape("slicer", shape.way, {
           average_size: shape.bytes,
           size_variation: Math.floor(shape.bytes / 2),
           delay: 50,
         });
     }
+  }
+
+  async #reshape<T extends keyof typeof SHAPELESS>(
+    type: T,
+    way: Way,
+    attributes: (typeof SHAPELESS)[T],
+  ): Promise<Heal> {
+    const toxics = streamsOf(way).map((stream) => this.#shapers.get(`${type} ${stream}`));
+    for (const toxic of toxics) await toxic?.update(attributes);
+    return async () => {
+      for (const toxic of toxics) await toxic?.update(SHAPELESS[type]);
+    };
   }
 
   /**
@@ -143,9 +191,8 @@ export class Path {
     way: Way,
     attributes: Parameters<ChaosProxy["toxic"]>[1],
   ): Promise<Heal> {
-    const streams = way === "both" ? (["upstream", "downstream"] as const) : ([way] as const);
     const made: Array<{ remove(): Promise<void> }> = [];
-    for (const stream of streams) made.push(await this.#proxy.toxic(type, attributes, { stream }));
+    for (const stream of streamsOf(way)) made.push(await this.#proxy.toxic(type, attributes, { stream }));
     return async () => {
       for (const toxic of made) await toxic.remove();
     };
@@ -158,6 +205,10 @@ export class Path {
   close(): Promise<void> {
     return this.#proxy.close();
   }
+}
+
+function streamsOf(way: Way): ReadonlyArray<"upstream" | "downstream"> {
+  return way === "both" ? ["upstream", "downstream"] : [way];
 }
 
 function proxyOptions({ name, upstreamPort, resettable }: PathOptions): ProxyOptions {

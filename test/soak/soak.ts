@@ -9,10 +9,10 @@ import { Ledger } from "./ledger.ts";
 import { Path, REPLACED } from "./path.ts";
 import { BREAKS, SHAPES } from "./schedule.ts";
 import type { ServerCommands } from "./server.ts";
+import type { ToxiproxyHost } from "./toxiproxy-host.ts";
 
 export interface SoakOptions {
-  /** Of Toxiproxy's HTTP interface. */
-  url: string;
+  host: ToxiproxyHost;
   links: number;
   seed: number;
   /** Told of each fault. */
@@ -66,7 +66,7 @@ export class Soak {
     for (const server of SERVERS) {
       for (const resettable of [false, true]) {
         const path = await Path.open({
-          url: this.#options.url,
+          host: this.#options.host,
           name: `${server}-${resettable ? "rst" : "fin"}`,
           seed: this.#options.seed + this.#paths.length,
           upstreamPort: ports[server],
@@ -93,6 +93,7 @@ export class Soak {
     await Promise.race([sleep(forMs, undefined, { signal: interrupted }).catch(() => {}), Promise.all(broken)]);
     over.abort();
     await Promise.all(broken);
+    for (const { path } of this.#paths) await path.renew();
     await this.#client.call("finish");
     await this.#end();
   }
