@@ -14,11 +14,14 @@ type Heal = () => Promise<void>;
 /** What is slow is written in pieces, every 100 ms: the next shows that the connection is gone. */
 const GONE_AFTER_MS = 300;
 
-/** Toxics that are there all the time, and do nothing yet. */
+/**
+ * Toxics that are there all the time, and do nothing yet: one that only has to be changed locks Toxiproxy up less often than
+ * one that comes and goes. (A bandwidth must come and go: raising it crashes Toxiproxy when a chunk is under way.)
+ */
 const SHAPELESS = {
   latency: { latency: 0, jitter: 0 },
-  bandwidth: { rate: 10_000_000 },
-  slicer: { average_size: 65_536, size_variation: 0, delay: 0 },
+  // A variation of 0 crashes Toxiproxy when the size is changed below a chunk that is being cut.
+  slicer: { average_size: 65_536, size_variation: 1, delay: 0 },
 };
 
 interface Shaper {
@@ -119,15 +122,14 @@ export class Path {
     await this.#prepare();
   }
 
-  /** A toxic that only has to be changed locks Toxiproxy up less often than one that comes and goes. */
   async #shape(shape: Shape | undefined): Promise<Heal> {
     if (shape === undefined) return nothing;
     this.#count(shape.kind);
     switch (shape.kind) {
       case "stall":
-        return this.#reshape("bandwidth", shape.way, { rate: 0 });
+        return this.#toxics("bandwidth", shape.way, { rate: 0 });
       case "slow":
-        return this.#reshape("bandwidth", shape.way, { rate: shape.kilobytesPerSecond });
+        return this.#toxics("bandwidth", shape.way, { rate: shape.kilobytesPerSecond });
       case "latency":
         return this.#reshape("latency", "both", { latency: shape.delayMs, jitter: shape.jitterMs });
       case "slicer":
