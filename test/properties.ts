@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 
-const SEED = 20_261;
+const SEED = 1;
 
 fc.configureGlobal({ seed: wholeNumber("FC_SEED", SEED), numRuns: runs(100) });
 
