@@ -8,8 +8,6 @@ import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.
 /** Waits for the acceptance of everything up to `position` of the current session's log. */
 interface Mark {
   position: number;
-  /** What the message takes in the log. */
-  readonly bytes: number;
   /** A flush stands for all messages before it, a send for its own. */
   readonly kind: "send" | "flush";
   readonly resolve: () => void;
@@ -114,7 +112,7 @@ export class Outgoing {
       position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
     }
     if (!untilAccepted) return;
-    await this.#waitForAcceptance("send", position, this.#core.session.sender.log.encodedBytes(bytes), signal);
+    await this.#waitForAcceptance("send", position, signal);
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
@@ -180,16 +178,11 @@ export class Outgoing {
   async flush(options: WaitOptions | undefined): Promise<void> {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     if (this.#core.session.sender.unackedBytes === 0) return;
-    await this.#waitForAcceptance("flush", this.#core.session.sender.log.end, 0, options?.signal);
+    await this.#waitForAcceptance("flush", this.#core.session.sender.log.end, options?.signal);
   }
 
   /** Of everything up to `position`. */
-  #waitForAcceptance(
-    kind: Mark["kind"],
-    position: number,
-    bytes: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
     const { sender } = this.#core.session;
     if (this.#core.ended) return Promise.reject(this.#host.endedError());
     sender.askForAck();
@@ -197,15 +190,13 @@ export class Outgoing {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         this.#marks = this.#marks.filter((other) => other !== mark);
-        const { sender: now } = this.#core.session;
-        const written: Delivery = now.wasWritten(mark.position - mark.bytes) ? "maybe" : "not-sent";
-        const delivery = mark.position <= now.log.start ? "delivered" : written;
+        // It was taken: whoever sent it again would send it twice.
+        const delivery: Delivery = mark.position <= this.#core.session.sender.log.start ? "delivered" : "maybe";
         reject(aborted(signal as AbortSignal, kind === "send" ? delivery : undefined));
       };
       const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const mark: Mark = {
         position,
-        bytes,
         kind,
         resolve: () => {
           settle();

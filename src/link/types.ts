@@ -100,7 +100,9 @@ export interface TrySendOptions {
   /** Not copied. Danger: the bytes must never change again. May go to many links. */ transfer?: boolean;
 }
 export interface SendOptions extends TrySendOptions, WaitOptions {
-  /** Default "taken". Aborting does not take back what has left: see `error.delivery`. */ until?: "taken" | "accepted";
+  /** Default "taken". Aborting takes back nothing that was taken: see `error.delivery`. */ until?:
+    | "taken"
+    | "accepted";
 }
 export interface CloseOptions {
   /** How long to drain. Default 5,000. 0: not at all. */ deadlineMs?: number;
