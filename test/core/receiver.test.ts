@@ -360,6 +360,16 @@ describe("the end", () => {
     expect([receiver.endAccepted, receiver.accepted, receiver.handed]).toEqual([true, 9, 8]);
   });
 
+  test("that comes while the last message is held is not accepted before that is", () => {
+    const { receiver } = receiving("messages", 100);
+    receiver.onData(0, encoded(Buffer.from("last")), 0);
+    receiver.next();
+    receiver.onData(8, Buffer.alloc(0), DATA_END_FINAL);
+    expect([receiver.endReached, receiver.endAccepted, receiver.accepted]).toEqual([true, false, 0]);
+    receiver.accept(8);
+    expect([receiver.endAccepted, receiver.accepted]).toEqual([true, 9]);
+  });
+
   test("that comes after everything was accepted is accepted at once, an end of nothing too", () => {
     for (const bytes of [0, 10]) {
       const { receiver } = receiving("bytes", 100);

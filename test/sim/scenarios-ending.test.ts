@@ -242,3 +242,57 @@ test("a bad frame that comes again at the same place with every resume ends the 
   expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
   expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
 });
+
+test("a session that was resumed in time does not expire while it is connected", () => {
+  const { world, server, client, line } = openLink();
+  world.pass(200_000);
+  line.settle();
+  line.cut();
+  const again = client.connect(server);
+  for (let second = 0; second < 400; second++) {
+    world.pass(1_000);
+    again.settle();
+  }
+  expect([outcomeOf(client.events), outcomeOf(server.linkEvents)]).toEqual([undefined, undefined]);
+  expect(server.link.adopted?.id).toBe(again.id);
+});
+
+test("the peer hears of a reset on the connection in use, and what was accepted until then is not in doubt", () => {
+  const { world, server, client, line } = openLink();
+  say(client.core, "accepted", "held");
+  line.give(line.takeUp());
+  expect(server.link.next()?.toString()).toBe("accepted");
+  server.link.accept(server.link.session.receiver.handed);
+  server.link.reset("aborted", "enough", "aborted", world.nowMs);
+  const reset = line.takeDown();
+  line.giveDown(reset);
+  const ended = outcomeOf(client.events);
+  expect(ended).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
+  expect(ended?.undelivered.map(({ message }) => message.toString())).toEqual(["held"]);
+});
+
+test("abort() of a link that is through changes nothing", () => {
+  const { world, server, client, line } = openLink();
+  server.link.end();
+  line.settle();
+  client.core.end();
+  line.up();
+  server.link.reset("aborted", "too late", "aborted", world.nowMs);
+  expect(server.link.session.phase).toBe("done");
+  expect(namesOf(line.down())).not.toContain("reset");
+  line.settle();
+  expect([outcomeOf(client.events)?.outcome, outcomeOf(server.linkEvents)?.outcome]).toEqual(["closed", "closed"]);
+});
+
+test("an application is told of one end, whatever its dials meet afterwards", () => {
+  const { world, server, client, line } = openLink();
+  line.cut();
+  client.core.reset("aborted", "enough", "aborted", world.nowMs);
+  server.authentication = "by hand";
+  const refused = client.dial(server);
+  refused.up();
+  server.verdict(refused, null);
+  refused.down();
+  expect(server.refusals).toEqual(["authentication"]);
+  expect(client.events.filter(({ type }) => type === "ended")).toMatchObject([{ outcome: "aborted" }]);
+});

@@ -1,0 +1,225 @@
+/** What only a stranger says, or a frame that is late: nobody who follows the protocol, and in time, shows these rules. */
+import { expect, test } from "vitest";
+import {
+  encodeConfirm,
+  encodeHello,
+  encodePositionsFrame,
+  encodeWelcome,
+  type Hello,
+  type HelloFrame,
+} from "../../src/core/frames.ts";
+import { decoded } from "../core/support.ts";
+import { ByHand, type HandClient, type HandServer, Line, namesOf, only, outcomeOf } from "./by-hand.ts";
+
+const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
+
+function openLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  return { world, server, client, line: client.connect(server) };
+}
+
+/** Its connection is silent since more than 20 s. */
+function suspectLink(): ReturnType<typeof openLink> {
+  const link = openLink();
+  link.world.pass(21_000);
+  expect(link.client.core.wantsStandby).toBe(true);
+  return link;
+}
+
+/** The HELLO that the client writes next, for others to change. */
+function nextHello(client: HandClient, server: HandServer): Hello {
+  const line = client.dial(server);
+  const [frame] = decoded(line.takeUp());
+  line.cut();
+  return (frame as HelloFrame).hello;
+}
+
+// ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test("a client of another version, or another mode, is refused for good", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const hello = nextHello(world.client(), server);
+  new Line(world, server).give(encodeHello("hello", { ...hello, version: 2 }));
+  new Line(world, server).give(encodeHello("hello", { ...hello, mode: "bytes" }));
+  expect(server.refusals).toEqual(["mismatch", "mismatch"]);
+  expect(server.core.sessions).toBe(0);
+});
+
+test("an open that is late does not take a session that nobody has confirmed from the open after it", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const first = client.dial(server);
+  const late = first.takeUp();
+  first.lose("client");
+  const second = client.dial(server);
+  second.up();
+  new Line(world, server).give(late);
+  expect(server.refusals).toEqual(["stale"]);
+  second.settle();
+  expect(server.link.adopted?.id).toBe(second.id);
+});
+
+test("a server that answers for another incarnation of the session is not believed", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  const again = client.dial(server);
+  again.takeUp();
+  again.giveDown(
+    encodeWelcome({
+      result: "resumed",
+      incarnation: "ee".repeat(16),
+      nonce: Buffer.alloc(16),
+      positions: NOTHING,
+      goaway: false,
+      maxMessageBytes: 1_000,
+      resumeForMs: 300_000,
+    }),
+  );
+  expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
+  expect(client.core.adopted).toBeUndefined();
+});
+
+test("a CONFIRM that answers another WELCOME is found out on a session that is live, too", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  const again = client.dial(server);
+  again.up();
+  again.give(encodeConfirm(Buffer.alloc(32)));
+  expect(server.linkEvents).toContainEqual(
+    expect.objectContaining({ type: "close-connection", fault: expect.objectContaining({ code: "wrong-proof" }) }),
+  );
+  expect(server.link.adopted).toBeUndefined();
+});
+
+test("generations rise over all sessions of a link: the first resume of the next one is not stale", () => {
+  const { world, client, line } = openLink();
+  line.cut();
+  const next = world.server();
+  client.connect(next).cut();
+  client.connect(next);
+  expect(next.refusals).toEqual([]);
+  expect(client.connections).toEqual(["new: opened", "new: session-lost", "resumed: resumed"]);
+});
+
+test("abort() offline: the RESET behind the HELLO is kept until it is known whose it is", () => {
+  const { world, server, client, line } = openLink();
+  line.cut();
+  client.core.reset("aborted", "enough", "aborted", world.nowMs);
+  server.authentication = "by hand";
+  const again = client.dial(server);
+  again.up();
+  expect(outcomeOf(server.linkEvents)).toBeUndefined();
+  server.verdict(again);
+  expect(outcomeOf(server.linkEvents)).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
+});
+
+// ── taking over ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test("a STANDBY without the session's secret is refused, and nothing else comes of it", () => {
+  const { world, server, client, line } = openLink();
+  line.cut();
+  const hello = nextHello(client, server);
+  const stranger = new Line(world, server);
+  stranger.give(encodeHello("standby", { ...hello, fallback: undefined, secretOrProof: Buffer.alloc(32) }));
+  expect(namesOf(decoded(stranger.takeDown()))).not.toContain("ready");
+  expect(server.refusals).toEqual(["authentication"]);
+});
+
+test("a resume with the session's secret and another identity is refused", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  server.authentication = "by hand";
+  const again = client.dial(server);
+  again.up();
+  server.verdict(again, "mallory");
+  expect(server.refusals).toEqual(["authentication"]);
+  expect([server.link.adopted, server.link.session.phase]).toEqual([undefined, "live"]);
+});
+
+test("COMMITTED that answers no COMMIT takes nothing over", () => {
+  const { server, client, line } = suspectLink();
+  const standby = client.dial(server, "standby");
+  standby.giveDown(encodePositionsFrame("committed", NOTHING));
+  expect(client.core.adopted?.id).toBe(line.id);
+  expect(standby.isOpen).toBe(false);
+});
+
+test("one standby at a time: another that connects after all is closed", () => {
+  const { server, client } = suspectLink();
+  const standby = client.dial(server, "standby");
+  const other = client.dial(server, "standby");
+  expect([standby.isOpen, other.isOpen]).toEqual([true, false]);
+  standby.settle();
+  expect(client.connections).toEqual(["new: opened", "resumed: standby"]);
+});
+
+test("the client closes the connection that was taken over, though its server's own end of it is never heard", () => {
+  const { server, client, line } = suspectLink();
+  client.dial(server, "standby").settle();
+  expect(client.events).toContainEqual(
+    expect.objectContaining({ type: "close-connection", channel: line.id, reason: "taken over by a standby" }),
+  );
+});
+
+test("COMMIT was written and its connection is lost: the server may have fenced the old one, so both are given up", () => {
+  const { server, client, line } = suspectLink();
+  const standby = client.dial(server, "standby");
+  standby.up();
+  standby.down();
+  standby.takeUp();
+  standby.lose("client");
+  expect(client.core.wantsDial).toBe(true);
+  expect(line.isOpen).toBe(false);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
+
+test("nobody can stand by for a session whose CONFIRM was swallowed: a resume confirms it", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  line.up();
+  line.down();
+  line.takeUp();
+  world.pass(21_000);
+  expect([client.core.wantsStandby, client.core.wantsDial]).toEqual([false, true]);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+  expect(server.links).toHaveLength(1);
+});
+
+test("the peer is through and its last ACK was swallowed: its tombstone stands by, and says so", () => {
+  const { world, server, client, line } = openLink();
+  server.link.end();
+  line.settle();
+  client.core.end();
+  line.up();
+  expect(server.link.session.phase).toBe("done");
+  line.takeDown();
+  world.pass(21_000);
+  expect(client.core.wantsStandby).toBe(true);
+  const standby = client.dial(server, "standby");
+  standby.up();
+  only(standby.down(), "ready");
+  standby.settle();
+  expect(outcomeOf(client.events)?.outcome).toBe("closed");
+});
+
+test("whoever answers does not know the session, over and over: the silent connection is given up, and a resume tells", () => {
+  const { world, client } = suspectLink();
+  const restarted = world.server();
+  for (let refusals = 1; refusals <= 3; refusals++) {
+    const standby = client.dial(restarted, "standby");
+    standby.settle();
+    expect(client.core.wantsDial).toBe(refusals === 3);
+    world.pass(8_000);
+  }
+  expect(restarted.refusals).toEqual(["no-standby", "no-standby", "no-standby"]);
+  client.connect(restarted);
+  expect(client.connections).toEqual(["new: opened", "new: session-lost"]);
+});
