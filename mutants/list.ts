@@ -1,0 +1,11 @@
+/** All mutants: each takes one rule out. By theme, in the folder `list`. */
+import { DATA } from "./list/data.ts";
+import { ENDING } from "./list/ending.ts";
+import { MOVING } from "./list/moving.ts";
+import { OPENING } from "./list/opening.ts";
+import { PACE } from "./list/pace.ts";
+import { SHELL } from "./list/shell.ts";
+import { TAKEOVER } from "./list/takeover.ts";
+import type { Mutant } from "./mutant.ts";
+
+export const MUTANTS: readonly Mutant[] = [...OPENING, ...TAKEOVER, ...DATA, ...ENDING, ...MOVING, ...PACE, ...SHELL];
