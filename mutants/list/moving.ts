@@ -23,6 +23,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client-link.ts",
     find: 'this.options.whenSessionLost !== "end" && this.options.mode === "messages"',
     replace: 'this.options.mode === "messages"',
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "torn byte stream",
@@ -37,6 +38,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/session.ts",
     find: 'return isNeeded && receiver.endKind === "none" && !this.peerStopped;',
     replace: "return isNeeded;",
+    tests: ["test/core/session.test.ts"],
   },
   {
     name: "new session for who is closing",
@@ -44,6 +46,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/session.ts",
     find: "const isNeeded = !sender.ended || sender.queuedMessages > 0;",
     replace: "const isNeeded = true;",
+    tests: ["test/core/session.test.ts"],
   },
   {
     name: "not-sent from positions",
@@ -68,6 +71,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/carry.ts",
     find: 'if (old.ended) sender.end("final");',
     replace: "",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "reader not carried over",
@@ -75,6 +79,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client-link.ts",
     find: "if (stopped) this.session.stopReading();",
     replace: "",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "old session not released",
@@ -90,6 +95,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/server-link.ts",
     find: "goaway: this.#goesAway,",
     replace: "goaway: false,",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "GOAWAY not repeated by a takeover",
@@ -98,6 +104,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/server-link.ts",
     find: 'encodePositionsFrame("committed", this.session.positions(), this.#goesAway)',
     replace: 'encodePositionsFrame("committed", this.session.positions(), false)',
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "server ends at GOAWAY",
@@ -106,14 +113,26 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/server-link.ts",
     find: 'this.events.push({ type: "leaving" });',
     replace: 'this.events.push({ type: "leaving" });\n    this.session.sender.end("moved");',
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "every end is a move",
     row: 42,
     rule: "a move needs two ends that move",
     file: "src/core/session.ts",
-    find: 'if (sender.endKind !== "moved" || receiver.endKind === "final" || (peerStopped',
-    replace: 'if (sender.endKind !== "moved" || (peerStopped',
+    find: 'receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind === "moved";',
+    replace: 'receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind !== "none";',
+    and: { find: 'receiver.endKind === "final" || (peerStopped', replace: "(peerStopped" },
+    tests: ["test/core/session.test.ts"],
+  },
+  {
+    name: "move though the peer has ended for good",
+    row: 42,
+    rule: "an end that is final ends the link, whatever is left to say",
+    file: "src/core/session.ts",
+    find: 'receiver.endKind === "final" || (peerStopped',
+    replace: "(peerStopped",
+    tests: ["test/core/session.test.ts"],
   },
   {
     name: "move answered as a close",
@@ -122,14 +141,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/server-link.ts",
     find: 'return receiver.endKind === "moved" && receiver.endReached ? "moved" : "final";',
     replace: 'return "final";',
-  },
-  {
-    name: "move after close()",
-    row: 42,
-    rule: "a client whose application has ended does not move",
-    file: "src/core/client-link.ts",
-    find: 'if (!this.isLive || session.sender.endKind !== "none") return;',
-    replace: "if (!this.isLive) return;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "move squeezes the queue in",
@@ -137,6 +149,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/sender.ts",
     find: "this.endAt = this.log.messageFrom(this.highestSent);",
     replace: "this.endAt = this.log.end;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "move cuts a message",
@@ -144,6 +157,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/sender.ts",
     find: "this.endAt = this.log.messageFrom(this.highestSent);",
     replace: "this.endAt = this.highestSent;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "end of a move shown",
@@ -151,6 +165,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client-link.ts",
     find: "return super.inputEnded && !this.session.moved;",
     replace: "return super.inputEnded;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "lost session called moved",
@@ -158,6 +173,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client-link.ts",
     find: 'old.sender.endKind === "moved" && old.nothingToLose ? "moved" : "session-lost"',
     replace: 'old.sender.endKind === "moved" ? "moved" : "session-lost"',
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "draining server opens",
@@ -165,6 +181,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/server.ts",
     find: 'if (this.#goneMs !== undefined) return this.#handshakes.refuse(handshake, "draining", "draining", RETRY_FULL_MS);\n',
     replace: "",
+    tests: ["test/sim/scenarios-farewell.test.ts"],
   },
   {
     name: "late link not sent away",
@@ -172,6 +189,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/server.ts",
     find: "if (this.#goneMs !== undefined) link.goAway(this.#goneMs - nowMs);",
     replace: "",
+    tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
     name: "expired session not replaced",
@@ -179,6 +197,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client.ts",
     find: 'if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);\n    this.sessionLost(nowMs);',
     replace: 'if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);',
+    tests: ["test/sim/scenarios-ending.test.ts"],
   },
   {
     name: "fallback not forgotten",
@@ -186,5 +205,6 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client-handshake.ts",
     find: "this.#fallback = undefined;\n    return keys;",
     replace: "return keys;",
+    tests: ["test/sim/scenarios-opening.test.ts"],
   },
 ];

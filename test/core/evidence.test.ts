@@ -212,6 +212,14 @@ describe("asleep", () => {
     expect(evidence.check(2_999, 2_999)).toBe("nothing");
     expect(evidence.nextMs()).toBe(3_000);
   });
+
+  test("a tick that is early while a PING is unanswered does not ask again, and leaves the answer no more time", () => {
+    const { evidence } = watch();
+    expect(evidence.check(15_000, 15_000)).toBe("ping");
+    const dueMs = evidence.nextMs();
+    expect(evidence.check(20_000, 20_000)).toBe("nothing");
+    expect([evidence.nextMs(), evidence.pingToken]).toEqual([dueMs, 1]);
+  });
 });
 
 describe("a slow path", () => {

@@ -233,6 +233,31 @@ describe("the end of the direction", () => {
     sender.end("moved");
     sender.end("final");
     expect(sender.endKind).toBe("moved");
+    const final = sending("bytes").sender;
+    final.end("final");
+    final.moveOn();
+    expect(final.endKind).toBe("final");
+  });
+
+  test("is the application's: until then it may send, and everything that it has sent comes before", () => {
+    const { sender, take } = sending("bytes");
+    take(10);
+    expect([sender.ended, sender.finalPosition]).toEqual([false, 10]);
+    sender.end("final");
+    expect([sender.ended, sender.finalPosition]).toEqual([true, 11]);
+  });
+
+  test("of a session that moves comes after the message that was begun; what was taken beyond is for the next", () => {
+    const { sender, write } = sending("messages");
+    for (const text of ["one", "two", "three"]) sender.take(text, text.length, false);
+    write(8);
+    sender.moveOn();
+    expect([sender.endKind, sender.endAt, sender.ended]).toEqual(["moved", 14, false]);
+    expect([sender.owedBytes, sender.unackedBytes]).toEqual([14, 23]);
+    expect(write().at(-1)).toMatchObject({ flags: DATA_END_MOVED });
+    expect(sender.sentNow).toBe(15);
+    sender.onAccepted(15);
+    expect([sender.owedBytes, sender.unackedBytes, sender.endAcked]).toEqual([0, 9, true]);
   });
 });
 
@@ -255,6 +280,25 @@ describe("asking for an ACK now", () => {
     sender.end("final");
     sender.restart(0, 10_000);
     expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW | DATA_END_FINAL]);
+  });
+
+  test("goes on with what follows, where a connection begins with the byte that is awaited received", () => {
+    const { sender, write, take } = sending("bytes");
+    take(10);
+    sender.askForAck();
+    write();
+    sender.restart(10, Infinity);
+    take(5);
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW]);
+  });
+
+  test("is done where no more may be under way before the peer has reported, and only if there is more", () => {
+    const { sender, write, take } = sending("bytes", { flightBytes: 100 });
+    take(100);
+    expect(write().map(({ flags }) => flags)).toEqual([0]);
+    sender.peerReceived = 100;
+    take(101);
+    expect(write().map(({ flags }) => flags)).toEqual([DATA_ACK_NOW]);
   });
 
   test("is not done unless asked for", () => {
@@ -292,6 +336,20 @@ describe("a new connection", () => {
     sender.restart(10, Infinity);
     sender.onAccepted(70);
     expect(write().map(({ offset }) => offset)).toEqual([70]);
+  });
+
+  test("does not share its blocks with the pool: the one before may still have them to write", () => {
+    const pool = new BlockPool();
+    const sender = new Sender("bytes", pool);
+    const { allowance, flight } = sending("bytes");
+    sender.restart(0, Infinity);
+    for (let n = 0; n < 8; n++) sender.take(Buffer.alloc(32_768, "b"), 32_768, false);
+    const out: Buffer[] = [];
+    sender.write(out, Infinity, allowance, flight, 0);
+    sender.restart(0, Infinity);
+    sender.onAccepted(8 * 32_768);
+    const memory = new Set(out.map(({ buffer }) => buffer));
+    for (let n = 0; n < 8; n++) expect(memory.has(pool.take().buffer)).toBe(false);
   });
 
   test("sends the same bytes at the same positions", () => {

@@ -399,6 +399,19 @@ describe("a session is through", () => {
     }
   });
 
+  test("or, where we read no more, if there is something left to say, and the peer has not ended for good", () => {
+    for (const theirs of [DATA_END_FINAL, DATA_END_MOVED]) {
+      for (const waits of [0, 1]) {
+        const session = sending(0);
+        session.sender.end("moved");
+        session.receiver.stop();
+        session.onData(0, Buffer.alloc(0), theirs);
+        for (let n = 0; n < waits; n++) session.sender.take("waits", 5, false);
+        expect(session.moved).toBe(theirs === DATA_END_MOVED && waits > 0);
+      }
+    }
+  });
+
   test("after the peer's end there is nothing left to refuse: reading no more is not said", () => {
     const session = sending(0);
     session.onData(0, Buffer.alloc(0), DATA_END_FINAL);

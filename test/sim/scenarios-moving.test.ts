@@ -85,6 +85,20 @@ test("counterexample 40: a takeover says it as well", () => {
   expect(server.link.session.receiver.endKind).toBe("moved");
 });
 
+test("a link that is confirmed when its server goes away already is sent on at once", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  line.up();
+  line.down();
+  goAway({ world, server });
+  line.up();
+  expect(namesOf(line.down())).toContain("goaway");
+  line.settle();
+  expect(server.link.session.receiver.endKind).toBe("moved");
+});
+
 test("counterexample 41: both sides end at GOAWAY, and what the handler accepts in the drain is never answered", () => {
   const { world, server, client, line } = beforeTheMove();
   say(client.core, "asked in the drain");

@@ -117,6 +117,37 @@ test("abort() offline: the RESET behind the HELLO is kept until it is known whos
   expect(outcomeOf(server.linkEvents)).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
 });
 
+test("who cannot prove that it knows a session does not keep it from expiring", () => {
+  const { world, server, client, line } = openLink();
+  line.cut();
+  const hello = nextHello(client, server);
+  world.pass(200_000);
+  server.authentication = "by hand";
+  const stranger = new Line(world, server);
+  stranger.give(
+    encodeHello("hello", { ...hello, generation: { epoch: 1, counter: 99 }, secretOrProof: Buffer.alloc(32) }),
+  );
+  server.core.authenticated(stranger.id, "unavailable", world.nowMs);
+  world.drain();
+  expect(server.refusals.at(-1)).toBe("authentication-unavailable");
+  world.pass(100_000);
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("expired");
+});
+
+test("a session that is over counts no longer for whose it was", () => {
+  const world = new ByHand();
+  const server = world.server({ maxSessionsPerIdentity: 1 });
+  for (let n = 0; n < 3; n++) {
+    const client = world.client();
+    const line = client.connect(server);
+    client.core.end();
+    server.links.at(-1)?.end();
+    line.settle();
+    expect(outcomeOf(client.events)?.outcome).toBe("closed");
+  }
+  expect(server.refusals).toEqual([]);
+});
+
 // ── taking over ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a STANDBY without the session's secret is refused, and nothing else comes of it", () => {

@@ -1,0 +1,6 @@
+/** The tests of the modules that Stryker mutates. They need to be fast: each mutant runs those that reach it. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: { include: ["test/core/{backoff,bytes,evidence,faults,handshake,sender,states,timers,window}.test.ts"] },
+});
