@@ -245,5 +245,6 @@ export const PACE: readonly Mutant[] = [
     file: "src/core/server-link.ts",
     find: 'if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);\n    else ',
     replace: "if (nowMs < deadMs) ",
+    tests: ["test/sim/scenarios-strangers.test.ts"],
   },
 ];

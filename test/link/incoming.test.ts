@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { Incoming } from "../../src/link/incoming.ts";
+import { ByHand, say } from "../sim/by-hand.ts";
 import { type Link, type Message, RespliceError } from "../../src/index.ts";
 import {
   Arrivals,
@@ -543,4 +545,24 @@ test("a handler that rejects after its session was replaced has accepted nothing
   const { error, undelivered } = await second.closed;
   expect(error).toMatchObject({ code: "SESSION_LOST", cause: { code: "HANDLER_FAILED" } });
   expect(undelivered).toMatchObject([{ message: Buffer.from("never seen"), delivery: "maybe" }]);
+});
+
+test("where a loop came back in a session that was replaced accepts nothing of the next", async () => {
+  const world = new ByHand();
+  const [lost, next] = [world.server(), world.server()];
+  const client = world.client();
+  const line = client.connect(lost);
+  const incoming = new Incoming(client.core, false, { changed: () => {}, failHandler: () => {}, failure: undefined });
+  const loop = incoming.iterate();
+  say(lost.link, "one");
+  line.settle();
+  expect(await loop.next()).toMatchObject({ value: Buffer.from("one") });
+  const second = loop.next();
+  line.cut();
+  const again = client.connect(next);
+  say(next.link, "two");
+  again.settle();
+  incoming.progress();
+  expect(client.core.session.receiver.accepted).toBe(0);
+  expect(await second).toMatchObject({ value: Buffer.from("two") });
 });

@@ -254,3 +254,16 @@ test("whoever answers does not know the session, over and over: the silent conne
   client.connect(restarted);
   expect(client.connections).toEqual(["new: opened", "new: session-lost"]);
 });
+
+test("a server asks a client that is silent, closes its connection after two minutes, and keeps the session", () => {
+  const { world, server, client, line } = openLink();
+  line.settle();
+  line.lose("client");
+  world.pass(119_000);
+  expect(server.link.adopted?.id).toBe(line.id);
+  expect(namesOf(decoded(line.takeDown()))).toContain("ping");
+  world.pass(2_000);
+  expect([server.link.adopted, server.link.session.phase]).toEqual([undefined, "live"]);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
