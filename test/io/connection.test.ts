@@ -77,6 +77,15 @@ test("after destroy() or end() nothing is heard, and writing does nothing", asyn
   await once(near, "close");
   expect(heard).toEqual([]);
   expect(connection.roomBytes).toBe(0);
+  const ended = await setUp();
+  ended.connection.end([Buffer.from("last")]);
+  expect(ended.connection.roomBytes).toBe(0);
+  ended.connection.write([Buffer.from("late")]);
+  const read = everything(ended.far);
+  ended.far.write("late");
+  expect(await read).toBe("last");
+  await once(ended.near, "close");
+  expect(ended.heard).toEqual([]);
 });
 
 test("a peer that does not close after us is not waited for", async () => {
