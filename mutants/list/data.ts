@@ -265,8 +265,8 @@ export const DATA: readonly Mutant[] = [
     name: "logs leak",
     rule: "a session that is over gives its log back",
     file: "src/core/session.ts",
-    find: "this.receiver.stop();\n    this.windowAllowance.shrinkTo(0);\n    this.logAllowance.shrinkTo(0);",
-    replace: "this.receiver.stop();\n    this.windowAllowance.shrinkTo(0);",
+    find: "this.windowAllowance.shrinkTo(0);\n    this.logAllowance.shrinkTo(0);\n  }\n}",
+    replace: "this.windowAllowance.shrinkTo(0);\n  }\n}",
   },
   {
     name: "queue of messages unbounded",
