@@ -183,6 +183,15 @@ export const DATA: readonly Mutant[] = [
     tests: ["test/sim/scenarios-data.test.ts"],
   },
   {
+    name: "block used again before it was written",
+    row: 26,
+    rule: "a block goes back to the pool when it is acked and no write of it is pending",
+    file: "src/core/log.ts",
+    find: "if (start + used <= written) this.pool.give(bytes);",
+    replace: "if (start + used <= Infinity + written) this.pool.give(bytes);",
+    tests: ["test/core/log.test.ts"],
+  },
+  {
     name: "foreign memory in the pool",
     rule: "memory that the application has given away is not used for others",
     file: "src/core/log.ts",
@@ -235,8 +244,8 @@ export const DATA: readonly Mutant[] = [
     name: "delayed ACK never sent",
     rule: "an ACK that may wait is sent within its delay",
     file: "src/core/link-core.ts",
-    find: 'this.timers.atLatest("ack", nowMs + ACK_DELAY_MS);',
-    replace: "",
+    find: '} else if (session.ackOwed === "later") {',
+    replace: '} else if (session.ackOwed === "later" && nowMs < 0) {',
   },
   {
     name: "overlap not acknowledged",

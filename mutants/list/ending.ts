@@ -91,6 +91,7 @@ export const ENDING: readonly Mutant[] = [
     find: "if (this.stopped || bytes.length === 0) return;",
     replace:
       "if (this.stopped) {\n      this.accepted = this.handed = this.received;\n      return;\n    }\n    if (bytes.length === 0) return;",
+    tests: ["test/core/receiver.test.ts"],
   },
   {
     name: "tombstone without the peer's done",

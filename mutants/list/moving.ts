@@ -55,6 +55,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/carry.ts",
     find: 'if (entry.delivery === "maybe") sender.carriedWritten = sender.log.end;',
     replace: "",
+    tests: ["test/sim/scenarios-ending.test.ts"],
   },
   {
     name: "flush waits for a position",

@@ -50,6 +50,7 @@ export const TAKEOVER: readonly Mutant[] = [
     file: "src/core/handshake.ts",
     find: "candidate.counter > owner.counter",
     replace: "candidate.counter >= owner.counter",
+    tests: ["test/core/handshake.test.ts"],
   },
   {
     name: "epoch ignored",
@@ -240,6 +241,7 @@ export const TAKEOVER: readonly Mutant[] = [
       return this.closeChannel(channel, "not needed", undefined);
     }`,
     replace: "",
+    tests: ["test/sim/scenarios-opening.test.ts"],
   },
   {
     name: "what is silent is dead",

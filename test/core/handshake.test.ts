@@ -11,6 +11,7 @@ import {
   newKeys,
   NO_INCARNATION,
   type Owner,
+  ownerOf,
   secretBytes,
 } from "../../src/core/handshake.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
@@ -175,6 +176,11 @@ describe("ownership", () => {
     ["a copied outbox: the same epoch in another process", { epoch: 2, counter: 99, instance: "22" }, "taken-over"],
   ])("%s", (_, candidate, verdict) => {
     expect(compareOwners(candidate, owner)).toBe(verdict);
+  });
+
+  test("is that of whoever says HELLO: process, opening of its outbox, attempt", () => {
+    const hello = resume({ generation: { epoch: 2, counter: 5 }, instance: "11".repeat(16) });
+    expect(ownerOf(hello)).toEqual({ epoch: 2, counter: 5, instance: "11".repeat(16) });
   });
 
   test("of two owners at most one is newer, and none takes over from itself", () => {

@@ -348,6 +348,7 @@ describe("a new connection", () => {
     sender.write(out, Infinity, allowance, flight, 0);
     sender.restart(0, Infinity);
     sender.onAccepted(8 * 32_768);
+    sender.recycle(0);
     const memory = new Set(out.map(({ buffer }) => buffer));
     for (let n = 0; n < 8; n++) expect(memory.has(pool.take().buffer)).toBe(false);
   });
