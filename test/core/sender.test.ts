@@ -339,18 +339,21 @@ describe("a new connection", () => {
   });
 
   test("does not share its blocks with the pool: the one before may still have them to write", () => {
-    const pool = new BlockPool();
-    const sender = new Sender("bytes", pool);
-    const { allowance, flight } = sending("bytes");
+    const { pool, sender, memory } = written();
+    expect(poolHas(pool, memory)).toBe(false);
     sender.restart(0, Infinity);
-    for (let n = 0; n < 8; n++) sender.take(Buffer.alloc(32_768, "b"), 32_768, false);
-    const out: Buffer[] = [];
-    sender.write(out, Infinity, allowance, flight, 0);
-    sender.restart(0, Infinity);
-    sender.onAccepted(8 * 32_768);
+    sender.onAccepted(262_144);
     sender.recycle(0);
-    const memory = new Set(out.map(({ buffer }) => buffer));
-    for (let n = 0; n < 8; n++) expect(memory.has(pool.take().buffer)).toBe(false);
+    expect(poolHas(pool, memory)).toBe(false);
+  });
+
+  test("gives the pool what is accepted and written, and nothing that it has still to write", () => {
+    for (const pendingBytes of [0, 262_144]) {
+      const { pool, sender, memory } = written();
+      sender.onAccepted(262_144);
+      sender.recycle(pendingBytes);
+      expect(poolHas(pool, memory)).toBe(pendingBytes === 0);
+    }
   });
 
   test("sends the same bytes at the same positions", () => {
@@ -451,6 +454,22 @@ describe("a report", () => {
 });
 
 /** A sender on a connection with plenty of everything, except what is named. */
+/** 256 KiB are written, and the memory that they were written from. */
+function written(): { pool: BlockPool; sender: Sender; memory: Set<ArrayBufferLike> } {
+  const pool = new BlockPool();
+  const sender = new Sender("bytes", pool);
+  const { allowance, flight } = sending("bytes");
+  sender.restart(0, Infinity);
+  for (let n = 0; n < 8; n++) sender.take(Buffer.alloc(32_768, "b"), 32_768, false);
+  const out: Buffer[] = [];
+  sender.write(out, Infinity, allowance, flight, 0);
+  return { pool, sender, memory: new Set(out.map(({ buffer }) => buffer)) };
+}
+
+function poolHas(pool: BlockPool, memory: ReadonlySet<ArrayBufferLike>): boolean {
+  return Array.from({ length: 8 }, () => pool.take().buffer).some((buffer) => memory.has(buffer));
+}
+
 function sending(
   mode: Mode,
   options: { limit?: number; flightBytes?: number; allowance?: Allowance } = {},
