@@ -1,6 +1,6 @@
 /*
  * Ends: docs/protocol.md, "Endings"; session.ts, link-core.ts, client.ts and server.ts of src/core. One session that is
- * live on one connection, with a message in each direction. Each application ends its direction, at any moment, and may
+ * live on one connection. The client sends a message, or with -D SERVER_SENDS the server does. Each application ends its direction, at any moment, and may
  * stop reading at any moment (a half-close and a close()), or abort. Tombstones, resumes of tombstones, expiry.
  *
  * Shown: unless somebody aborts, or the session expires while its client is away, both applications hear `closed`,
@@ -11,7 +11,9 @@
  * Left out: ends that move (moved.pml), standby, handler-failed and close-timeout (an abort under another name), that a
  * tombstone of a reset waits for its echo for 5 s only.
  */
+#ifndef FAULTS
 #define FAULTS 2
+#endif
 #define ROOM 5
 #define FIELDS byte, byte, byte, byte
 #define ANY _, _, _, _, _
@@ -26,7 +28,6 @@ mtype = { HELLO, WELCOME, STALE, SESSION_LOST, DATA, END, ACK, RESET };
 #define UPWARD 1
 #define DOWNWARD 0
 #endif
-
 
 /* HELLO {received, accepted, flags, counter}, WELCOME and ACK {received, accepted, flags}. DATA and END {offset}. RESET
  * {accepted}. STALE and SESSION_LOST: REFUSE. */

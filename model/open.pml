@@ -11,7 +11,9 @@
  * Left out: what follows a lost session (lost.pml; here the link ends, as with `whenSessionLost: "end"`), positions but
  * for that one message, expiry of a session that is live, admission.
  */
+#ifndef FAULTS
 #define FAULTS 3
+#endif
 #define ROOM 4
 #define FIELDS byte, byte, byte
 #define ANY _, _, _, _

@@ -10,7 +10,9 @@
  * Left out: when to suspect, and the pauses between standbys; that a client gives up asking after three refusals (if the
  * connection is dead it will notice here); a session that is not live or not confirmed, for which nobody stands by.
  */
+#ifndef FAULTS
 #define FAULTS 3
+#endif
 #define ROOM 3
 #define FIELDS byte, byte, byte
 #define ANY _, _, _, _
