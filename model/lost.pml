@@ -28,8 +28,8 @@ mtype = { OPEN, RESUME, NEW, RESUMED, LOST, CONFIRM, STALE, DATA, ACK };
 
 /* HELLO: OPEN {counter}, RESUME {counter, session, incarnation}, which names the next session as its fallback. WELCOME:
  * NEW, RESUMED, LOST {incarnation, nonce, received}. CONFIRM {session, incarnation, nonce}. STALE: REFUSE. DATA {offset,
- * message}. ACK {accepted}. No HELLO is answered twice here: its counter, which is never used again, stands for the nonce, and
- * with the server for the incarnation. */
+ * message}. ACK {accepted}. No HELLO is answered twice here: its counter, which is never used again, stands for the nonce,
+ * and with the server for the incarnation. */
 
 /* The client. Its session is one after the other; `base` is the number of the first message in the current one's log. */
 End client;

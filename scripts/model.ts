@@ -176,9 +176,9 @@ async function check(run: Run, compiler: string): Promise<Outcome> {
   try {
     const source = join(MODELS_AT, `${run.model}.pml`);
     await execute("spin", [...run.flags.map((flag) => `-D${flag}`), "-a", source], { cwd: folder, timeout });
-    // States are stored whole or compressed without loss (COLLAPSE), never as bits of a hash.
+    // States are stored whole, never as bits of a hash.
     const mode = isForCircles ? "-DNP" : "-DSAFETY";
-    const limits = ["-DVECTORSZ=1024", `-DMEMLIM=${MEMORY_MIB}`, "-DCOLLAPSE"];
+    const limits = ["-DVECTORSZ=1024", `-DMEMLIM=${MEMORY_MIB}`];
     await execute(compiler, ["-O2", "-w", mode, ...limits, "-o", "pan", "pan.c"], { cwd: folder, timeout });
     const began = performance.now();
     const { stdout } = await execute("./pan", [`-m${MOST_DEPTH}`, ...(isForCircles ? ["-l"] : [])], {
