@@ -185,8 +185,10 @@ export class ClientCore extends ClientLink implements FrameTaker {
 
   onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that does not speak for the session");
-    this.handshake.confirmed = true;
-    return this.onAdoptedData(offset, bytes, flags);
+    const problem = this.onAdoptedData(offset, bytes, flags);
+    // What this session cannot have been sent says nothing of our CONFIRM.
+    if (problem === undefined && channel === this.adopted) this.handshake.confirmed = true;
+    return problem;
   }
 
   onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {

@@ -11,7 +11,7 @@
  * | 33, 34 | no store yet: no conditional writes, no tokens |
  */
 import { expect, test } from "vitest";
-import { encodeHello, type Hello } from "../../src/core/frames.ts";
+import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
@@ -331,4 +331,22 @@ test("a HELLO with another's secret neither takes a session over nor ends it", (
   );
   expect(server.refusals).toEqual(["authentication"]);
   expect(server.link.session.phase).toBe("live");
+});
+
+test("DATA that the session cannot have been sent does not prove that CONFIRM arrived", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  line.up();
+  line.down();
+  line.takeUp();
+  // Somebody on the path writes it; the client's CONFIRM is lost with the connection.
+  line.giveDown(Buffer.concat([encodeDataHeader(1_000_000, 1, 0), Buffer.from("x")]));
+  line.cut();
+  const next = client.dial(server);
+  next.up();
+  next.down();
+  expect(namesOf(next.up())[0]).toBe("confirm");
+  expect(server.links).toHaveLength(1);
 });
