@@ -7,10 +7,16 @@ export const BLOCK_BYTES = 65_536;
 const MOST_KEPT = 64;
 
 export class BlockPool {
+  /** Of the largest blocks. The simulation makes them small, so that everything lies across several. */
+  readonly blockBytes: number;
   readonly #kept: Buffer[] = [];
 
+  constructor(blockBytes: number = BLOCK_BYTES) {
+    this.blockBytes = blockBytes;
+  }
+
   take(): Buffer {
-    return this.#kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    return this.#kept.pop() ?? Buffer.allocUnsafeSlow(this.blockBytes);
   }
 
   /** Nobody reads it any more. */

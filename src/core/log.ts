@@ -61,7 +61,7 @@ export class Log {
   #last: Block | undefined;
   /** Where in `#blocks` the reader was last: reading is sequential. */
   #cursor = 0;
-  #nextBlockBytes = FIRST_BLOCK_BYTES;
+  #nextBlockBytes: number;
   /** Messages released, all of their bytes. */
   #released = 0;
   readonly #count: MessageCount = { messages: 0, block: 0, inBlock: 0, next: 0 };
@@ -69,7 +69,12 @@ export class Log {
   constructor(mode: Mode, pool: BlockPool) {
     this.mode = mode;
     this.pool = pool;
+    this.#nextBlockBytes = this.#firstBlockBytes;
     this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
+  }
+
+  get #firstBlockBytes(): number {
+    return Math.min(FIRST_BLOCK_BYTES, this.pool.blockBytes);
   }
 
   /** What a payload of so many bytes takes in the log. */
@@ -129,11 +134,12 @@ export class Log {
       const room = last.bytes.length - last.used;
       if (room >= bytes || (bytes > SPLIT_BYTES && room >= SPLIT_BYTES)) return last;
     }
-    while (this.#nextBlockBytes < Math.min(bytes, BLOCK_BYTES)) this.#nextBlockBytes *= 2;
+    const { pool } = this;
+    while (this.#nextBlockBytes < Math.min(bytes, pool.blockBytes)) this.#nextBlockBytes *= 2;
     const size = this.#nextBlockBytes;
-    this.#nextBlockBytes = Math.min(BLOCK_BYTES, 2 * size);
+    this.#nextBlockBytes = Math.min(pool.blockBytes, 2 * size);
     return this.#push({
-      bytes: size === BLOCK_BYTES ? this.pool.take() : Buffer.allocUnsafe(size),
+      bytes: size === pool.blockBytes ? pool.take() : Buffer.allocUnsafe(size),
       used: 0,
       start: this.end,
       isOurs: true,
@@ -186,7 +192,7 @@ export class Log {
     if (dropped > 0) {
       this.#forgetCount(dropped);
       for (const block of this.#blocks.splice(0, dropped)) {
-        if (block.isOurs && block.bytes.length === BLOCK_BYTES) this.#retired.push(block);
+        if (block.isOurs && block.bytes.length === this.pool.blockBytes) this.#retired.push(block);
       }
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }
@@ -195,7 +201,7 @@ export class Log {
       // The rest of the last block is used up only by links that talk all the time: the others hold nothing.
       this.#last = undefined;
       this.#cursor = 0;
-      this.#nextBlockBytes = Math.max(FIRST_BLOCK_BYTES, this.#nextBlockBytes / 4);
+      this.#nextBlockBytes = Math.max(this.#firstBlockBytes, this.#nextBlockBytes / 4);
     }
   }
 

@@ -68,22 +68,22 @@ export class SimNetwork {
     this.#listeners.delete(address);
   }
 
-  /** Calls back once, unless the dial is taken back by calling what is answered. */
-  dial(address: string, onOpen: (socket: SimSocket) => void, onRefused: () => void): () => void {
+  /** Calls back once, unless the dial is taken back by calling what is answered. `from`: whose it is, if that matters. */
+  dial(address: string, onOpen: (socket: SimSocket) => void, onRefused: () => void, from = ""): () => void {
     const path = this.path(address);
     return this.clock.schedule(path.latencyMs + path.dialDelayMs * this.random(), () => {
       const listener = this.#listeners.get(address);
       if (listener === undefined || path.refuses) return onRefused();
-      const wire = new Wire(this, address, () => this.#wires.delete(wire));
+      const wire = new Wire(this, address, from, () => this.#wires.delete(wire));
       this.#wires.add(wire);
       listener(wire.server);
       onOpen(wire.client);
     });
   }
 
-  /** Open connections to the address. */
-  wires(address: string): Wire[] {
-    return [...this.#wires].filter((wire) => wire.address === address);
+  /** Open connections to the address, all of them or only those of one who dialled. */
+  wires(address: string, from?: string): Wire[] {
+    return [...this.#wires].filter((wire) => wire.address === address && (from === undefined || wire.from === from));
   }
 
   /** Lets everything go on that a fault on the path held back. */
@@ -105,15 +105,17 @@ export class SimNetwork {
 /** Both directions of one connection. */
 export class Wire {
   readonly address: string;
+  readonly from: string;
   readonly client: SimSocket;
   readonly server: SimSocket;
   readonly #network: SimNetwork;
   readonly #onGone: () => void;
   #bytesUntilCut = Infinity;
 
-  constructor(network: SimNetwork, address: string, onGone: () => void) {
+  constructor(network: SimNetwork, address: string, from: string, onGone: () => void) {
     this.#network = network;
     this.address = address;
+    this.from = from;
     this.#onGone = onGone;
     this.client = new SimSocket(network, this, "to-server");
     this.server = new SimSocket(network, this, "to-client");
@@ -138,6 +140,19 @@ export class Wire {
   /** Both ends at once after exactly so many more bytes were delivered, in both directions together. */
   cutAfter(bytes: number): void {
     this.#bytesUntilCut = bytes;
+  }
+
+  /** That end hears of it at once, and the other never does: from now on nothing passes. */
+  cutAt(end: "client" | "server"): void {
+    this.swallow("to-server");
+    this.swallow("to-client");
+    this[end].kill("cut");
+  }
+
+  /** What is on its way in this direction, or written from now on, arrives after so long at the earliest. */
+  hold(direction: Direction, forMs: number): void {
+    const socket = direction === "to-server" ? this.client : this.server;
+    socket.heldUntilMs = Math.max(socket.heldUntilMs, this.#network.clock.nowMs + forMs);
   }
 
   /** From now on what is written in this direction vanishes. */
@@ -177,6 +192,8 @@ export class SimSocket {
   closed = false;
   /** What this end writes vanishes. */
   swallowed = false;
+  /** Nothing that this end has written arrives before. */
+  heldUntilMs = 0;
   readonly wire: Wire;
   readonly #network: SimNetwork;
   readonly #direction: Direction;
@@ -256,7 +273,7 @@ export class SimSocket {
     if (this.#planned !== undefined) return;
     const next = this.#queue[0];
     if (next === undefined || this.#path.stalled[this.#direction]) return;
-    const dueMs = next === "end" ? this.#due() : next.dueMs;
+    const dueMs = Math.max(this.heldUntilMs, next === "end" ? this.#due() : next.dueMs);
     this.#planned = this.#network.clock.schedule(dueMs - this.#network.clock.nowMs, () => {
       this.#planned = undefined;
       this.#deliver();
@@ -275,6 +292,7 @@ export class SimSocket {
   #deliver(): void {
     const next = this.#queue[0];
     if (next === undefined || this.#path.stalled[this.#direction]) return;
+    if (this.heldUntilMs > this.#network.clock.nowMs) return this.pump();
     const peer = this.wire.peer(this);
     if (next === "end") {
       this.#queue = [];

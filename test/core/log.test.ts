@@ -383,6 +383,22 @@ test("a message takes its length and its bytes, a byte stream only the bytes", (
   expect(new Log("bytes", new BlockPool()).encodedBytes(10)).toBe(10);
 });
 
+test("the pool says how large blocks get, and what does not fit into one lies in several", () => {
+  const pool = new BlockPool(64);
+  const log = new Log("messages", pool);
+  const payloads = [10, 200, 0, 64, 60, 61].map((bytes) => Buffer.alloc(bytes, bytes));
+  for (const payload of payloads) log.append(payload, payload.length, false);
+  expect(log.messages().map(({ payload }) => payload)).toEqual(payloads);
+  for (let at = 0; at < log.end; at += log.read(at, Infinity).length) {
+    expect(log.read(at, Infinity).length).toBeLessThanOrEqual(64);
+  }
+  const kept = log.read(0, 4).buffer;
+  log.release(log.end);
+  log.append("again", 5, false);
+  expect([pool.take().length, log.read(log.start, 4).length]).toEqual([64, 4]);
+  expect(kept.byteLength).toBe(64);
+});
+
 test("an empty message is a message", () => {
   const log = new Log("messages", new BlockPool());
   log.append("", 0, false);
