@@ -4,11 +4,17 @@ import type { Outcome } from "../../src/core/link-events.ts";
 import type { UndeliveredEntry } from "../../src/core/sender.ts";
 import { type Session, windowFloorBytes } from "../../src/core/session.ts";
 import type { SimProcess } from "./process.ts";
+import { LinkLife } from "./life.ts";
+import type { Side } from "./parameters.ts";
+import type { Random } from "./random.ts";
 import { check, type Stage } from "./stage.ts";
 
 export class End {
   readonly name: string;
   readonly core: LinkCore;
+  /** Of which client's link. */
+  readonly client: number;
+  readonly life: LinkLife;
   /** How much of what this end wants to say was taken; a message that is too large counts, and is never heard of. */
   taken = 0;
   readonly tooLarge = new Set<number>();
@@ -18,6 +24,8 @@ export class End {
   readonly reported: Array<{ number: number; delivery: string }> = [];
   outcome: Outcome | undefined;
   paused = false;
+  /** Its consumer throws at the next message. */
+  throwsNext = false;
   /** Its application has closed the link, and no consumer is at work. */
   reads = true;
   /** When the link was made, among all. */
@@ -27,8 +35,11 @@ export class End {
   bytesHanded = 0;
   readonly #process: SimProcess;
   readonly #stage: Stage;
-  readonly #wants: number;
-  readonly #ends: boolean;
+  readonly #random: Random;
+  #wants: number;
+  #ends: boolean;
+  /** In the first byte of what this end says, and of what it hears. */
+  readonly #tags: { out: number; in: number };
   #thinksUntilMs = 0;
   /** Until when it answers what it was handed, though its client is about to go on elsewhere. */
   #answersUntilMs: number | undefined;
@@ -38,14 +49,24 @@ export class End {
   /** Handed out and not accepted, with manual acceptance. */
   #held: Array<{ session: Session; position: number }> = [];
 
-  constructor(process: SimProcess, core: LinkCore, wants: number, ends: boolean) {
-    this.name = process.name;
+  constructor(process: SimProcess, core: LinkCore, client: number, side: Side) {
+    const { stage } = process;
+    this.name = side === "client" ? process.name : `${process.name} for client-${client}`;
     this.core = core;
+    this.client = client;
+    this.life = new LinkLife(stage);
     this.#process = process;
-    this.#stage = process.stage;
-    this.#wants = wants;
-    this.#ends = ends;
-    this.ordinal = process.stage.newOrdinal();
+    this.#stage = stage;
+    this.#wants = stage.options.messages[side];
+    this.#ends = stage.options.ends[side];
+    this.ordinal = stage.newOrdinal();
+    this.#random = stage.stream(`end ${this.ordinal}`);
+    const [up, down] = [2 * client, 2 * client + 1];
+    this.#tags = side === "client" ? { out: up, in: down } : { out: down, in: up };
+  }
+
+  get nowMs(): number {
+    return this.#process.nowMs;
   }
 
   get allTaken(): boolean {
@@ -59,15 +80,21 @@ export class End {
     this.#acceptHeld();
   }
 
+  /** It says no more, and goes on listening. */
+  halfClose(): void {
+    this.#wants = this.taken;
+    this.#ends = true;
+  }
+
   // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #send(): void {
     const { core } = this;
-    const { clock, options, random, healed } = this.#stage;
+    const { clock, options, healed } = this.#stage;
     while (!this.allTaken && !core.sendingEnded && clock.nowMs >= this.#thinksUntilMs) {
       if (!this.#take()) return;
-      if (options.thinkMs > 0 && !healed) {
-        const thoughtMs = 2 * options.thinkMs * random();
+      if (options.thinkMs > 0 && this.taken % options.burst === 0 && !healed) {
+        const thoughtMs = 2 * options.thinkMs * this.#random();
         this.#thinksUntilMs = clock.nowMs + thoughtMs;
         this.#process.later(thoughtMs, () => {});
       }
@@ -85,9 +112,9 @@ export class End {
 
   /** That takes a while. */
   #hasAnswered(): boolean {
-    const { clock, random, healed } = this.#stage;
+    const { clock, healed } = this.#stage;
     if (this.#answersUntilMs === undefined) {
-      const forMs = healed ? 0 : 300 * random() ** 2;
+      const forMs = healed ? 0 : 300 * this.#random() ** 2;
       this.#answersUntilMs = clock.nowMs + forMs;
       this.#process.later(forMs, () => {});
     }
@@ -102,7 +129,10 @@ export class End {
       this.tooLarge.add(taken);
     } else {
       if (!core.hasRoom(size)) return false;
-      const payload = mode === "bytes" ? streamPiece(this.bytesTaken, size) : encodeMessage(taken, size);
+      const payload =
+        mode === "bytes"
+          ? streamPiece(this.#tags.out, this.bytesTaken, size)
+          : encodeMessage(this.#tags.out, taken, size);
       if (taken % 7 === 0) core.session.sender.askForAck();
       core.take(payload, size, taken % 5 === 0);
       // Whoever gives a payload to be copied may change it at once.
@@ -117,11 +147,12 @@ export class End {
 
   #read(): void {
     const { core } = this;
-    const { clock, options, random } = this.#stage;
+    const { clock, options } = this.#stage;
     while (this.reads && !this.paused && clock.nowMs >= this.#consumesFromMs) {
       const { session } = core;
       const message = core.next();
       if (message === undefined) return;
+      if (this.throwsNext) return this.#throw();
       if (options.mode === "bytes") this.#checkBytes(message);
       else this.#checkMessage(message);
       const position = session.receiver.handed;
@@ -134,7 +165,7 @@ export class End {
         core.accept(position);
         continue;
       }
-      const pauseMs = 2 * options.consumerMs * random();
+      const pauseMs = 2 * options.consumerMs * this.#random();
       this.#consumesFromMs = clock.nowMs + pauseMs;
       if (pauseMs === 0) continue;
       this.#process.later(pauseMs, () => {
@@ -142,6 +173,12 @@ export class End {
         if (core.session === session && options.lag === 0) core.accept(position);
       });
     }
+  }
+
+  /** What it was handed last is not accepted, and the link ends. */
+  #throw(): void {
+    this.throwsNext = false;
+    this.core.reset("handler-failed", "", "handler-failed", this.#process.nowMs);
   }
 
   /** By hand, and late: the last ones only when the peer has ended. */
@@ -156,8 +193,8 @@ export class End {
 
   #checkMessage(message: Buffer): void {
     const { options } = this.#stage;
-    const number = message.readUInt32BE(0);
-    const sent = encodeMessage(number, payloadSize(number, options.payloadBytes));
+    const number = message.readUIntBE(1, 3);
+    const sent = encodeMessage(this.#tags.in, number, payloadSize(number, options.payloadBytes));
     check(message.equals(sent), () => `${this.name}: message ${number} is corrupt`);
     const repeats = options.whenSessionLost === "resend" && number < this.expected;
     check(number >= this.expected || repeats, () => `${this.name}: message ${number} again, expected ${this.expected}`);
@@ -167,7 +204,7 @@ export class End {
   }
 
   #checkBytes(bytes: Buffer): void {
-    const sent = streamPiece(this.bytesHanded, bytes.length);
+    const sent = streamPiece(this.#tags.in, this.bytesHanded, bytes.length);
     check(bytes.equals(sent), () => `${this.name}: bytes from ${this.bytesHanded} are wrong`);
     this.bytesHanded += bytes.length;
   }
@@ -176,8 +213,8 @@ export class End {
     const { mode, payloadBytes } = this.#stage.options;
     if (mode === "bytes") return;
     for (const { message, delivery } of entries) {
-      const number = message.readUInt32BE(0);
-      const sent = encodeMessage(number, payloadSize(number, payloadBytes));
+      const number = message.readUIntBE(1, 3);
+      const sent = encodeMessage(this.#tags.out, number, payloadSize(number, payloadBytes));
       check(message.equals(sent), () => `${this.name}: reported message ${number} is corrupt`);
       this.reported.push({ number, delivery });
       this.#stage.count(`reported ${delivery}`);
@@ -235,9 +272,10 @@ export function payloadSize(number: number, payloadBytes: number): number {
   return 4 + ((number * 7_919) % Math.max(1, payloadBytes - 3));
 }
 
-function encodeMessage(number: number, bytes: number): Buffer {
-  const message = Buffer.alloc(bytes, number & 0xff);
-  message.writeUInt32BE(number, 0);
+function encodeMessage(tag: number, number: number, bytes: number): Buffer {
+  const message = Buffer.alloc(bytes, (number + 37 * tag) & 0xff);
+  message.writeUIntBE(tag, 0, 1);
+  message.writeUIntBE(number, 1, 3);
   return message;
 }
 
@@ -245,7 +283,7 @@ function encodeMessage(number: number, bytes: number): Buffer {
 const STREAM_PERIOD = 65_536;
 const STREAM = Buffer.from(Array.from({ length: 2 * STREAM_PERIOD }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
 
-function streamPiece(position: number, bytes: number): Buffer {
-  const from = position % STREAM_PERIOD;
+function streamPiece(tag: number, position: number, bytes: number): Buffer {
+  const from = (position + 1_237 * tag) % STREAM_PERIOD;
   return Buffer.from(STREAM.subarray(from, from + bytes));
 }

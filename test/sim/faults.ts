@@ -1,159 +1,243 @@
-/** Faults, drawn from a world's own random source: which kinds are on in a run is drawn first, then when and how. */
-import type { Direction } from "../../src/testing/faults.ts";
+/** What each kind of fault does. Answers whether there was anything for it to do. */
+import type { Wire } from "../../src/testing/network.ts";
+import type { End } from "./end.ts";
+import type { Fault } from "./fault-kinds.ts";
+import { forge, usurp } from "./forgers.ts";
+import { DIRECTIONS, type Whose } from "./parameters.ts";
+import { seeded } from "../../src/testing/random.ts";
+import type { Random } from "./random.ts";
+import type { SimClient } from "./sim-client.ts";
 import type { SimServer } from "./sim-server.ts";
-import { answerOddly, pester, replay } from "./strangers.ts";
+import { answerOddly, pester, refuseFalsely, replay } from "./strangers.ts";
 import type { World } from "./world.ts";
 
-/** Those after which nothing may be lost, unless they last longer than a session waits. */
-export const LOSSLESS = [
-  "cut",
-  "cut after bytes",
-  "swallow",
-  "swallow one way",
-  "stall",
-  "stall one way",
-  "latency",
-  "hanging dials",
-  "refuse",
-  "slow consumer",
-  "stopped consumer",
-  "blocked client",
-  "blocked server",
-  "replay",
-  "stranger",
-  "impostor",
-] as const;
-/** A server goes away, has all the time that it needs, and is back when its sessions are through: nothing may be in doubt. */
-export const MOVING = ["move"] as const;
-export const LOSING = ["restart", "drain", "route"] as const;
-export const ENDING = ["reset", "close"] as const;
-export const FAULT_KINDS = [...LOSSLESS, ...MOVING, ...LOSING, ...ENDING] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
-
-const DIRECTIONS: readonly Direction[] = ["to-server", "to-client"];
-
-/** Disturbs the world for a while. */
-export function disturb(world: World, kinds: readonly FaultKind[], faults: number, meanPauseMs: number): void {
-  for (let n = 0; n < faults; n++) {
-    world.runFor(2 * meanPauseMs * world.random());
-    const kind = kinds[Math.floor(world.random() * kinds.length)] as FaultKind;
-    const server = world.servers[Math.floor(world.random() * world.servers.length)] as SimServer;
-    world.note(`fault: ${kind} at ${server.name}`);
-    world.count(`fault ${kind}`);
-    apply(world, server, kind);
+/** Lets the world run, and each fault happen when it is due. */
+export function disturb(world: World, faults: readonly Fault[]): void {
+  for (const fault of faults.toSorted((a, b) => a.atMs - b.atMs)) {
+    world.runTo(Math.max(world.clock.nowMs, fault.atMs));
+    world.note(`fault: ${JSON.stringify(fault)}`);
+    if (apply(world, fault)) world.count(`fault ${fault.kind}`);
+    world.checkAll();
   }
 }
 
-function apply(world: World, server: SimServer, kind: FaultKind): void {
-  const { random, network, clock, client } = world;
+function apply(world: World, fault: Fault): boolean {
+  const random = seeded(fault.seed);
+  if ("server" in fault) return applyToServer(world, fault, pickServer(world, fault.server), random);
+  if (fault.kind === "clock jump") {
+    const process = fault.who === "client" ? pickClient(world, fault.which) : pickServer(world, fault.which);
+    process.jump(fault.byMs);
+    return true;
+  }
+  if (fault.kind === "no verdicts") {
+    const clients = fault.client === "everybody" ? world.clients : [pickClient(world, fault.client)];
+    for (const client of clients) judge(world, client, "unavailable", fault.forMs);
+    return true;
+  }
+  return applyToLink(world, fault, pickClient(world, fault.client), random);
+}
+
+function pickClient({ clients }: World, number: number): SimClient {
+  return clients[number % clients.length] as SimClient;
+}
+
+function pickServer({ servers }: World, number: number): SimServer {
+  return servers[number % servers.length] as SimServer;
+}
+
+function wiresOf(world: World, server: SimServer, whose: Whose): Wire[] {
+  return world.network.wires(server.name, whose === "everybody" ? undefined : pickClient(world, whose).name);
+}
+
+function judge(world: World, client: SimClient, verdict: "refused" | "another" | "unavailable", forMs: number): void {
+  world.verdicts.set(client.number, verdict);
+  world.clock.schedule(forMs, () => {
+    if (world.verdicts.get(client.number) === verdict) world.verdicts.delete(client.number);
+  });
+}
+
+// ── a path, or the server at its end ────────────────────────────────────────────────────────────────────────────────
+
+function applyToServer(
+  world: World,
+  fault: Extract<Fault, { server: number }>,
+  server: SimServer,
+  random: Random,
+): boolean {
+  const { network, clock } = world;
   const path = network.path(server.name);
-  const wires = network.wires(server.name);
-  const direction = DIRECTIONS[Math.floor(random() * 2)] as Direction;
-  const forMs = 50 + 4_000 * random() ** 3;
-  switch (kind) {
+  const wires = wiresOf(world, server, "whose" in fault ? fault.whose : "everybody");
+  if ("cuts" in fault && fault.cuts) for (const wire of wires) wire.cut(0);
+  switch (fault.kind) {
     case "cut":
-      for (const wire of wires) wire.cut(random() < 0.5 ? 0 : 200);
-      break;
+      for (const wire of wires) wire.cut(fault.withinMs);
+      return wires.length > 0;
     case "cut after bytes":
-      for (const wire of wires) wire.cutAfter(Math.floor(600 * random()));
-      break;
+      for (const wire of wires) wire.cutAfter(Math.floor(fault.bytes));
+      return wires.length > 0;
+    case "cut at one end":
+      for (const wire of wires) wire.cutAt(fault.end);
+      return wires.length > 0;
     case "swallow":
-      for (const wire of wires) for (const each of DIRECTIONS) wire.swallow(each);
-      break;
     case "swallow one way":
-      for (const wire of wires) wire.swallow(direction);
-      break;
+      for (const each of fault.kind === "swallow" ? DIRECTIONS : [fault.direction]) {
+        for (const wire of wires) wire.swallow(each);
+      }
+      return wires.length > 0;
     case "stall":
     case "stall one way":
-      for (const each of kind === "stall" ? DIRECTIONS : [direction]) path.stalled[each] = true;
-      clock.schedule(forMs, () => {
+      for (const each of fault.kind === "stall" ? DIRECTIONS : [fault.direction]) path.stalled[each] = true;
+      clock.schedule(fault.forMs, () => {
         path.stalled = { "to-server": false, "to-client": false };
         network.resume(server.name);
       });
-      break;
-    case "latency":
-      Object.assign(path, { latencyMs: 500 * random(), jitterMs: 100 * random(), dialDelayMs: 2_000 * random() });
-      clock.schedule(forMs, () => world.restorePath(server.name));
-      break;
+      return true;
+    case "hold":
+      for (const wire of wires) wire.hold(fault.direction, fault.forMs);
+      return wires.length > 0;
+    case "latency": {
+      const { latencyMs, jitterMs, dialDelayMs } = fault;
+      Object.assign(path, { latencyMs, jitterMs, dialDelayMs });
+      clock.schedule(fault.forMs, () => world.restorePath(server.name));
+      return true;
+    }
     case "hanging dials":
       path.dialDelayMs = 20_000;
-      if (random() < 0.5) for (const wire of wires) wire.cut(0);
-      clock.schedule(forMs, () => {
+      clock.schedule(fault.forMs, () => {
         path.dialDelayMs = 5;
       });
-      break;
+      return true;
     case "refuse":
+    case "absence":
       path.refuses = true;
-      for (const wire of wires) if (random() < 0.5) wire.cut(0);
-      clock.schedule(forMs, () => {
+      if (fault.kind === "absence") for (const wire of wires) wire.cut(0);
+      clock.schedule(fault.forMs, () => {
         path.refuses = false;
       });
-      break;
-    case "slow consumer":
-    case "stopped consumer": {
-      const ends = [client.end, ...server.ends.values()];
-      const end = ends[Math.floor(random() * ends.length)];
-      if (end === undefined) break;
-      end.paused = true;
-      // One that has stopped goes on when the faults are over.
-      if (kind === "slow consumer") clock.schedule(forMs, () => world.wake(end));
-      break;
-    }
-    case "blocked client":
-      client.block(100 + 15_000 * random() ** 3);
-      break;
+      return true;
     case "blocked server":
-      server.block(100 + 15_000 * random() ** 3);
-      break;
+      server.block(fault.forMs);
+      return true;
+    case "overload":
+      server.overload(fault.forMs, fault.retryAfterMs);
+      return true;
     case "replay":
-      for (let n = 0; n < 3; n++) clock.schedule(2_000 * random() ** 2, () => replay(world, server.name));
-      break;
     case "stranger":
-      for (let n = 0; n < 3; n++) clock.schedule(2_000 * random() ** 2, () => pester(world, server.name));
-      break;
+      for (let n = 0; n < fault.times; n++) {
+        const visit = fault.kind === "replay" ? replay : pester;
+        clock.schedule(fault.withinMs * random(), () => visit(world, server.name, random));
+      }
+      return true;
     case "impostor":
+    case "false refusal":
       network.listen(server.name, (socket) => {
         world.beware(socket.wire);
-        answerOddly(socket, random);
+        if (fault.kind === "impostor") answerOddly(socket, random);
+        else refuseFalsely(socket, fault.code);
       });
-      for (const wire of wires) if (random() < 0.5) wire.cut(0);
-      clock.schedule(forMs, () => server.listen());
-      break;
+      clock.schedule(fault.forMs, () => server.listen());
+      return true;
     case "move":
       // Byte streams do not move: their application would end them.
-      if (world.options.mode === "messages") server.leave();
-      break;
+      return world.options.mode === "messages" && server.leave();
     case "restart":
     case "drain":
-      if (!server.isUp) break;
-      if (kind === "drain") server.drain(forMs);
+      if (!server.isUp) return false;
+      if (fault.kind === "drain") server.drain(fault.forMs);
       else server.kill();
-      clock.schedule(forMs, () => {
-        if (kind === "drain" && server.isUp) server.kill();
+      clock.schedule(fault.forMs, () => {
+        if (fault.kind === "drain" && server.isUp) server.kill();
         if (!server.isUp) server.start();
       });
-      break;
+      return true;
+  }
+}
+
+// ── a client, or its link ───────────────────────────────────────────────────────────────────────────────────────────
+
+type LinkFault = Exclude<Extract<Fault, { client: unknown }>, { kind: "no verdicts" }>;
+
+function applyToLink(world: World, fault: LinkFault, client: SimClient, random: Random): boolean {
+  switch (fault.kind) {
+    case "blocked client":
+      client.block(fault.forMs);
+      return true;
+    case "extra dial":
+      client.dialAlso(fault.role, fault.afterMs);
+      return true;
     case "route":
-      client.route = Math.floor(random() * world.servers.length);
+      client.route = fault.to % world.servers.length;
       client.rerouted = true;
-      for (const wire of wires) wire.cut(100);
-      break;
-    case "reset":
-    case "close": {
-      const [link] = server.ends.keys();
-      const core = random() < 0.5 || link === undefined ? client.core : link;
-      const codes = ["aborted", "handler-failed", "close-timeout"] as const;
-      const code = codes[Math.floor(random() * 3)] as (typeof codes)[number];
-      if (kind === "reset") {
-        core.reset(code, "enough", code, clock.nowMs);
-      } else {
-        core.end();
-        core.stopReading();
-        for (const end of [client.end, ...server.ends.values()]) if (end.core === core) end.reads = false;
-      }
+      for (const { name } of world.servers) for (const wire of world.network.wires(name, client.name)) wire.cut(100);
+      return true;
+    case "credentials":
+      judge(world, client, fault.verdict, fault.forMs);
+      // They are looked at with each connection.
+      for (const { name } of world.servers) for (const wire of world.network.wires(name, client.name)) wire.cut(50);
+      return true;
+    case "usurper":
+      return usurp(world, client, fault.later, random);
+    case "forgery":
+      forge(world, client, fault, random);
+      return true;
+    case "give up":
+      client.core.endUnreachable();
       client.pump();
-      server.pump();
-      break;
+      return true;
+    case "slow consumer":
+    case "stopped consumer":
+    case "half-close":
+    case "reset":
+    case "close":
+    case "abandon":
+    case "throwing consumer": {
+      const end = world.endOf(client, fault.end);
+      if (end === undefined || end.outcome !== undefined) return false;
+      if (!("when" in fault) || fault.when === "now") return applyToEnd(world, fault, client, end);
+      end.life.on(fault.when, () => {
+        if (end.outcome === undefined && !world.healed) applyToEnd(world, fault, client, end);
+      });
+      return true;
     }
   }
+}
+
+function applyToEnd(world: World, fault: Extract<LinkFault, { end: unknown }>, client: SimClient, end: End): boolean {
+  const { core } = end;
+  switch (fault.kind) {
+    case "slow consumer":
+    case "stopped consumer":
+      end.paused = true;
+      if (fault.kind === "slow consumer") {
+        world.clock.schedule(fault.forMs, () => {
+          end.paused = false;
+          world.pump();
+        });
+      }
+      break;
+    case "half-close":
+      end.halfClose();
+      break;
+    case "throwing consumer":
+      end.throwsNext = true;
+      break;
+    case "reset":
+      core.reset(fault.code, "enough", fault.code, end.nowMs);
+      break;
+    case "abandon":
+      core.abandon("close-timeout");
+      break;
+    case "close":
+      if (fault.end === "client") {
+        client.close();
+      } else {
+        end.life.to("drain");
+        core.end();
+        core.stopReading();
+        end.reads = false;
+      }
+      break;
+  }
+  world.pump();
+  return true;
 }

@@ -3,12 +3,18 @@
  * meanwhile waits, and is found after the timers, which Node runs first.
  */
 import type { SimSocket } from "../../src/testing/network.ts";
+import type { Random } from "./random.ts";
+import { Spy } from "./spy.ts";
 import type { Stage } from "./stage.ts";
 
 export abstract class SimProcess {
   readonly stage: Stage;
   readonly name: string;
+  readonly random: Random;
   protected readonly sockets = new Map<number, SimSocket>();
+  readonly #spy: Spy | undefined;
+  /** Its clock goes before that of the others. */
+  #aheadMs = 0;
   #blocked = false;
   #waiting: Array<() => void> = [];
   /** Which life of the process this is: what was begun in an earlier one is dropped. */
@@ -21,8 +27,17 @@ export abstract class SimProcess {
   constructor(stage: Stage, name: string) {
     this.stage = stage;
     this.name = name;
+    this.random = stage.stream(name);
+    if (stage.verbose) this.#spy = new Spy(stage, name);
   }
 
+  /** On its own clock. */
+  get nowMs(): number {
+    return this.stage.clock.nowMs + this.#aheadMs;
+  }
+
+  /** What must hold after every step. */
+  abstract checkBounds(): void;
   /** Does everything that can be done now, the core's outputs included. */
   protected abstract step(): void;
   protected abstract get nextTimeoutMs(): number;
@@ -39,6 +54,7 @@ export abstract class SimProcess {
       this.#waiting.push(what);
       return;
     }
+    this.stage.touched.add(this);
     what();
     this.pump();
   }
@@ -62,12 +78,22 @@ export abstract class SimProcess {
   unblock(): void {
     if (!this.#blocked) return;
     this.#blocked = false;
-    if (this.stage.clock.nowMs >= this.#wakeMs) this.#onWake();
+    if (this.nowMs >= this.#wakeMs) this.#onWake();
     for (const what of this.#waiting.splice(0)) this.input(what);
+    this.#schedule(true);
+  }
+
+  /** It was asleep, or its clock was set: so much time has passed for it alone. */
+  jump(ms: number): void {
+    this.#aheadMs += ms;
+    if (this.#blocked) return;
+    if (this.nowMs >= this.#wakeMs) this.#onWake();
+    else this.#schedule(true);
   }
 
   pump(): void {
     if (this.#blocked) return;
+    this.stage.touched.add(this);
     if (this.#pumping) {
       this.#again = true;
       return;
@@ -81,20 +107,21 @@ export abstract class SimProcess {
     this.#schedule();
   }
 
-  #schedule(): void {
+  #schedule(anew = false): void {
     const dueMs = this.nextTimeoutMs;
-    if (dueMs === this.#wakeMs) return;
+    if (dueMs === this.#wakeMs && !anew) return;
     this.#wake();
     this.#wakeMs = dueMs;
     if (dueMs === Infinity) return;
-    const { clock } = this.stage;
-    this.#wake = clock.schedule(dueMs - clock.nowMs, () => {
+    this.#wake = this.stage.clock.schedule(dueMs - this.nowMs, () => {
       if (!this.#blocked) this.#onWake();
     });
   }
 
   #onWake(): void {
+    this.#wake();
     this.#wakeMs = Infinity;
+    this.stage.touched.add(this);
     this.tick();
     this.pump();
   }
@@ -120,7 +147,11 @@ export abstract class SimProcess {
       if (this.sockets.has(channel)) this.input(() => this.sockets.has(channel) && what());
     };
     socket.events = {
-      onData: (chunk) => input(() => this.receive(channel, chunk)),
+      onData: (chunk) =>
+        input(() => {
+          this.#spy?.sees("received", channel, chunk);
+          this.receive(channel, chunk);
+        }),
       onClose: (reason) =>
         input(() => {
           this.sockets.delete(channel);
@@ -153,7 +184,8 @@ export abstract class SimProcess {
     }
   }
 
-  protected write(_channel: number, socket: SimSocket, bytes: Buffer): void {
+  protected write(channel: number, socket: SimSocket, bytes: Buffer): void {
+    this.#spy?.sees("wrote", channel, bytes);
     socket.write(bytes);
   }
 }

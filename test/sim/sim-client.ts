@@ -4,19 +4,26 @@ import { ClientCore, type DialRole } from "../../src/core/client.ts";
 import type { LinkCoreEvent } from "../../src/core/link-events.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
+import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { addressOf, check, type Flight, type Stage } from "./stage.ts";
+
+/** What a client says of itself to be let in. */
+export function credentialsOf(client: number): string {
+  return `I am client-${client}`;
+}
 
 const DIAL_MS = 3_000;
 const HANDSHAKE_MS = 3_000;
 const OVERHEARD = 30;
 
 export class SimClient extends SimProcess {
+  readonly number: number;
   readonly core: ClientCore;
   readonly end: End;
   /** Which server is dialled. */
-  route = 0;
+  route: number;
   /** A fault has sent it elsewhere. */
   rerouted = false;
   readonly #backoff: Backoff = new Backoff({ minDelayMs: 100, maxDelayMs: 2_000, resetAfterMs: 10_000 }, 0);
@@ -28,29 +35,61 @@ export class SimClient extends SimProcess {
   /** The connection that the product's dial loop would wait for, from its HELLO until it hears of it. */
   #awaited: number | undefined;
 
-  constructor(stage: Stage) {
-    super(stage, "client");
-    this.core = new ClientCore(stage.coreOptions("client"), seededEntropy(stage.random));
-    const { messages, ends } = stage.options;
-    this.end = new End(this, this.core, messages.client, ends.client);
+  constructor(stage: Stage, number: number) {
+    super(stage, `client-${number}`);
+    this.number = number;
+    this.route = this.homeRoute;
+    this.core = new ClientCore(stage.coreOptions(number), seededEntropy(this.random));
+    this.end = new End(this, this.core, number, "client");
     this.later(0, () => {});
+  }
+
+  override checkBounds(): void {
+    this.end.checkBounds();
+  }
+
+  get homeRoute(): number {
+    return this.number % this.stage.options.servers;
   }
 
   /** As retryNow(): the network is known to be back. */
   retryNow(): void {
     this.#dialling = undefined;
-    this.#backoff.restart(this.stage.clock.nowMs);
+    this.#backoff.restart(this.nowMs);
     this.pump();
   }
 
+  /** As close() of a link: without anybody at the other end it is over at once, else everything is sent first. */
+  close(): void {
+    this.end.life.to("drain");
+    if (this.core.endUnopened()) return;
+    this.core.end();
+    this.core.stopReading();
+    this.end.reads = false;
+    this.retryNow();
+  }
+
+  /** Somebody dials once more, whatever is under way. */
+  dialAlso(role: DialRole, afterMs: number): void {
+    this.later(afterMs, () => {
+      if (!this.core.gone)
+        this.#dialNow(
+          role,
+          () => false,
+          () => {},
+        );
+    });
+  }
+
   protected override step(): void {
+    watchPhase(this.stage, this.core.session);
     this.end.run();
     this.#drainEvents();
     this.core.endTurn();
     this.transmitAll();
     this.#drainEvents();
     const isHeardOf = this.#awaited === undefined || this.sockets.has(this.#awaited);
-    check(isHeardOf, () => "client: an attempt is over, and nobody was told");
+    check(isHeardOf, () => `${this.name}: an attempt is over, and nobody was told`);
     this.#dial();
   }
 
@@ -59,19 +98,19 @@ export class SimClient extends SimProcess {
   }
 
   protected override tick(): void {
-    this.core.tick(this.stage.clock.nowMs);
+    this.core.tick(this.nowMs);
   }
 
   protected override receive(channel: number, chunk: Buffer): void {
-    this.core.receive(channel, chunk, this.stage.clock.nowMs);
+    this.core.receive(channel, chunk, this.nowMs);
   }
 
   protected override connectionClosed(channel: number, reason: string): void {
-    this.core.connectionClosed(channel, reason, this.stage.clock.nowMs);
+    this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
   protected override transmit(channel: number, roomBytes: number): Buffer[] {
-    return this.core.transmit(channel, roomBytes, this.stage.clock.nowMs);
+    return this.core.transmit(channel, roomBytes, this.nowMs);
   }
 
   protected override write(channel: number, socket: SimSocket, bytes: Buffer): void {
@@ -89,69 +128,88 @@ export class SimClient extends SimProcess {
   }
 
   #onEvent(event: LinkCoreEvent): void {
-    const { stage } = this;
-    const { nowMs } = stage.clock;
+    const { stage, name, nowMs, end } = this;
     if (event.type === "gone" || ("channel" in event && event.type !== "close-connection")) {
       if (event.type === "gone" || event.channel === this.#awaited) this.#awaited = undefined;
     }
     switch (event.type) {
       case "connected":
-        stage.note(`client: connected ${event.session} ${event.reason}`);
+        stage.note(`${name}: connected ${event.session} ${event.reason}`);
         stage.count(`client connected ${event.session} ${event.reason}`);
-        check(this.sockets.has(event.channel), () => "client: adopted a connection that it has closed");
-        if (event.session === "new") this.end.expected = 0;
+        check(this.sockets.has(event.channel), () => `${name}: adopted a connection that it has closed`);
+        if (event.session === "new") end.expected = 0;
+        end.life.to("adopted");
         this.#backoff.onConnected(nowMs);
         if (!this.rerouted) this.route = Number(this.#flights.get(event.channel)?.address.split("-")[1]);
         break;
       case "disconnected":
-        stage.note(`client: disconnected ${event.reason} ${event.fault?.detail ?? ""}`);
+        stage.note(`${name}: disconnected ${event.reason} ${event.fault?.detail ?? ""}`);
         stage.count(`client disconnected ${event.fault?.code ?? "without a fault"}`);
         this.#backoff.onLost(nowMs);
+        end.life.to("disconnected");
         break;
       case "attempt-failed":
-        stage.note(`client: attempt failed ${event.reason} ${event.fault?.detail ?? ""}`);
+        stage.note(`${name}: attempt failed ${event.reason} ${event.fault?.detail ?? ""}`);
         stage.count(`client attempt-failed ${event.reason}`);
         this.#backoff.onFailed();
         this.#retryAfterMs = event.retryAfterMs;
+        if (event.reason === "draining" && !this.core.sessionKnown) this.#goOn();
+        end.life.to("disconnected");
         break;
       case "close-connection":
+        stage.countClosed("client", event.reason);
         if (event.fault !== undefined) {
           // Between two honest ends no fault of the protocol ever occurs, but for a gap after bytes were swallowed.
-          const honest = event.fault.code !== "gap" && !stage.isForeign(event.channel);
-          check(!honest, () => `client: an honest server made a fault: ${event.fault?.detail}`);
+          const honest = event.fault.code !== "gap" && stage.isHonest(event.channel);
+          check(!honest, () => `${name}: an honest server made a fault: ${event.fault?.detail}`);
         }
         this.closeSocket(event.channel, event.last);
         break;
       case "replaced":
-        stage.note(`client: session replaced, ${event.reason}, ${event.undelivered.length} reported`);
+        stage.note(`${name}: session replaced, ${event.reason}, ${event.undelivered.length} reported`);
         stage.count(`client replaced ${event.reason}`);
-        this.end.report(event.undelivered);
-        // A server that goes away opens no session: the next one does.
-        if (event.reason === "moved" && !this.rerouted) this.route = (this.route + 1) % stage.options.servers;
+        end.report(event.undelivered);
+        if (end.reads) end.life.to("moved");
+        if (event.reason === "moved") this.#goOn();
         break;
       case "ended":
-        stage.note(`client: ended ${event.outcome} ${event.detail}`);
+        stage.note(`${name}: ended ${event.outcome} ${event.detail}`);
         stage.count(`client ended ${event.outcome}`);
-        this.end.outcome = event.outcome;
-        this.end.report(event.undelivered);
+        end.outcome = event.outcome;
+        end.report(event.undelivered);
+        end.life.to("end");
         break;
       case "suspect":
-      case "leaving":
+        stage.note(`${name}: suspect`);
+        end.life.to("suspected");
+        break;
       case "recovered":
+        stage.note(`${name}: recovered`);
+        end.life.to("recovered");
+        break;
+      case "leaving":
+        stage.note(`${name}: leaving`);
+        end.life.to("drain");
+        break;
       case "gone":
-        stage.note(`client: ${event.type}`);
+        stage.note(`${name}: gone`);
         break;
     }
+  }
+
+  /** A server that goes away opens no session: the next one does. */
+  #goOn(): void {
+    if (!this.rerouted) this.route = (this.route + 1) % this.stage.options.servers;
   }
 
   // ── dialling ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #dial(): void {
-    const { core, stage } = this;
+    const { core } = this;
     if (core.wantsDial && this.#dialling === undefined) {
       const attempt = {};
       this.#dialling = attempt;
-      const delayMs = this.#backoff.delayMs(this.#retryAfterMs, stage.clock.nowMs, stage.random());
+      const delayMs = this.#backoff.delayMs(this.#retryAfterMs, this.nowMs, this.random());
       this.#retryAfterMs = 0;
       this.later(delayMs, () => {
         if (this.#dialling !== attempt) return;
@@ -174,9 +232,9 @@ export class SimClient extends SimProcess {
         this.#diallingStandby = undefined;
         return true;
       };
-      this.#dialNow("standby", over, () => core.standbyDialFailed(false, stage.clock.nowMs));
+      this.#dialNow("standby", over, () => core.standbyDialFailed(false, this.nowMs));
       this.later(core.standbyPatienceMs, () => {
-        if (over()) core.standbyDialFailed(true, stage.clock.nowMs);
+        if (over()) core.standbyDialFailed(true, this.nowMs);
       });
     }
   }
@@ -184,41 +242,44 @@ export class SimClient extends SimProcess {
   /** A dial that was given up may succeed all the same: the core is told, or not. */
   #dialNow(role: DialRole, over: () => boolean, onRefused: () => void): void {
     const { stage } = this;
+    const address = addressOf(this.route);
     stage.count(`dial ${role}`);
+    this.end.life.to("dial");
     stage.network.dial(
-      addressOf(this.route),
+      address,
       (socket) => {
         const channel = this.addSocket(socket);
         this.input(() => {
           const late = !over();
           if (late) stage.count(`dial ${role} late`);
           if (!this.sockets.has(channel)) return;
-          if (late && stage.random() < 0.5) this.closeSocket(channel, undefined);
-          else this.#opened(channel, role);
+          if (late && this.random() < 0.5) this.closeSocket(channel, undefined);
+          else this.#opened(channel, role, address);
         });
       },
       () =>
         this.input(() => {
           if (over()) onRefused();
         }),
+      this.name,
     );
   }
 
-  #opened(channel: number, role: DialRole): void {
+  #opened(channel: number, role: DialRole, address: string): void {
     const { stage, core } = this;
-    const flight: Flight = { address: addressOf(this.route), bytes: [] };
+    const flight: Flight = { address, bytes: [] };
     this.#flights.set(channel, flight);
     stage.overheard.push(flight);
     if (stage.overheard.length > OVERHEARD) stage.overheard.shift();
     // One that comes late replaces another, which the product's loop would not have dialled.
     if (role === "primary") this.#awaited = core.wantsDial ? channel : undefined;
-    core.connectionOpened(channel, role, Buffer.from("let me in"), stage.clock.nowMs);
+    core.connectionOpened(channel, role, Buffer.from(credentialsOf(this.number)), this.nowMs);
     const patienceMs = role === "standby" ? core.standbyPatienceMs : HANDSHAKE_MS;
     this.later(patienceMs, () => {
-      if (role === "standby") return core.standbyTimedOut(channel, stage.clock.nowMs);
+      if (role === "standby") return core.standbyTimedOut(channel, this.nowMs);
       if (!this.sockets.has(channel) || core.adopted?.id === channel) return;
       this.closeSocket(channel, undefined);
-      core.connectionClosed(channel, "handshake timed out", stage.clock.nowMs);
+      core.connectionClosed(channel, "handshake timed out", this.nowMs);
     });
   }
 }

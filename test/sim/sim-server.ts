@@ -1,9 +1,11 @@
 /** A server process: its core, its connections, and an application for each link. */
 import type { LinkCoreEvent } from "../../src/core/link-events.ts";
+import { compareOwners, type Owner } from "../../src/core/handshake.ts";
 import { ServerCore, type ServerCoreEvent, type ServerCoreOptions, type Verdict } from "../../src/core/server.ts";
 import type { ServerLink } from "../../src/core/server-link.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
+import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, type Stage } from "./stage.ts";
@@ -18,8 +20,9 @@ export class SimServer extends SimProcess {
   readonly allEnds: End[] = [];
   /** It goes away as soon as its sessions are through. */
   leaves = false;
-  /** The counter of the connection that each link adopted last. */
-  readonly #counters = new Map<ServerLink, number>();
+  /** Whose connection each link adopted last. */
+  readonly #owners = new Map<ServerLink, Owner>();
+  #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
 
   constructor(stage: Stage, address: string) {
     super(stage, address);
@@ -27,17 +30,17 @@ export class SimServer extends SimProcess {
   }
 
   start(): void {
-    const { options, random } = this.stage;
+    const { options } = this.stage;
     const coreOptions: ServerCoreOptions = {
-      ...this.stage.coreOptions("server"),
+      ...this.stage.coreOptions(),
       resumeForMs: options.resumeForMs,
       handshakeMs: options.handshakeMs,
       maxHandshakes: 20,
       maxSessions: 50,
       maxSessionsPerIdentity: 20,
-      admit: () => (random() < 0.02 ? 50 : 0),
+      admit: () => this.#admit(),
     };
-    this.core = new ServerCore(coreOptions, seededEntropy(random));
+    this.core = new ServerCore(coreOptions, seededEntropy(this.random));
     this.isUp = true;
     this.leaves = false;
     this.listen();
@@ -47,33 +50,51 @@ export class SimServer extends SimProcess {
     if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket));
   }
 
+  #admit(): number {
+    const { untilMs, retryAfterMs } = this.#overloaded;
+    if (this.stage.clock.nowMs < untilMs) return retryAfterMs;
+    return this.random() < this.stage.options.shares.overloaded ? 50 : 0;
+  }
+
+  overload(forMs: number, retryAfterMs: number): void {
+    this.#overloaded = { untilMs: this.stage.clock.nowMs + forMs, retryAfterMs };
+  }
+
   kill(): void {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
     this.die();
+    // What it held is given back; what its application was doing nobody hears of.
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
+    this.#overloaded = { untilMs: 0, retryAfterMs: 0 };
     this.stage.note(`${this.name}: killed`);
   }
 
   /** It goes away: its clients are asked to go on elsewhere. */
   drain(forMs: number): void {
-    this.core.drain(forMs, this.stage.clock.nowMs);
+    this.core.drain(forMs, this.nowMs);
     this.pump();
   }
 
   /** It goes away as `drain()` says, has all the time it needs, and another is started in its place. */
-  leave(): void {
-    if (!this.isUp || this.leaves) return;
+  leave(): boolean {
+    if (!this.isUp || this.leaves) return false;
     this.leaves = true;
     this.drain(FOR_EVER_MS);
     this.#lookIfThrough();
+    return true;
+  }
+
+  override checkBounds(): void {
+    for (const end of this.ends.values()) end.checkBounds();
   }
 
   #lookIfThrough(): void {
     const life = this.core;
     this.stage.clock.schedule(200, () => {
       if (this.core !== life || !this.isUp) return;
+      if (this.stage.healed) this.#forgetOrphans();
       if (this.core.sessions > 0) return this.#lookIfThrough();
       this.stage.count("server left");
       this.kill();
@@ -81,15 +102,24 @@ export class SimServer extends SimProcess {
     });
   }
 
+  /** Their clients have given up, or were sent elsewhere: they would wait until their time is over. */
+  #forgetOrphans(): void {
+    for (const link of this.ends.keys()) {
+      if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
+    }
+    this.pump();
+  }
+
   #accepted(socket: SimSocket): void {
     const channel = this.addSocket(socket);
     this.input(() => {
-      if (this.sockets.has(channel)) this.core.connectionOpened(channel, this.stage.clock.nowMs);
+      if (this.sockets.has(channel)) this.core.connectionOpened(channel, this.nowMs);
     });
   }
 
   protected override step(): void {
     if (!this.isUp) return;
+    for (const { session } of this.core.links()) watchPhase(this.stage, session);
     this.#drainEvents();
     for (const end of this.ends.values()) end.run();
     this.#drainEvents();
@@ -105,21 +135,21 @@ export class SimServer extends SimProcess {
   }
 
   protected override tick(): void {
-    const { nowMs } = this.stage.clock;
+    const { nowMs } = this;
     this.core.tick(nowMs);
     for (const link of this.ends.keys()) link.tick(nowMs);
   }
 
   protected override receive(channel: number, chunk: Buffer): void {
-    this.core.receive(channel, chunk, this.stage.clock.nowMs);
+    this.core.receive(channel, chunk, this.nowMs);
   }
 
   protected override connectionClosed(channel: number, reason: string): void {
-    this.core.connectionClosed(channel, reason, this.stage.clock.nowMs);
+    this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
   protected override transmit(channel: number, roomBytes: number): Buffer[] {
-    return this.core.transmit(channel, roomBytes, this.stage.clock.nowMs);
+    return this.core.transmit(channel, roomBytes, this.nowMs);
   }
 
   // ── what the core says ──────────────────────────────────────────────────────────────────────────────────────────
@@ -149,10 +179,11 @@ export class SimServer extends SimProcess {
         this.#welcome(event.link);
         break;
       case "attached": {
-        const before = this.#counters.get(event.link) ?? 0;
-        const { counter } = event.link.owner;
-        check(counter > before, () => `${name}: connection ${counter} took over from ${before}`);
-        this.#counters.set(event.link, counter);
+        const before = this.#owners.get(event.link);
+        const { owner } = event.link;
+        const isNewer = before === undefined || compareOwners(owner, before) === "newer";
+        check(isNewer, () => `${name}: connection ${owner.counter} took over from ${before?.counter}`);
+        this.#owners.set(event.link, owner);
         if (stage.isForeign(event.channel)) stage.count("server attached a late connection");
         break;
       }
@@ -166,10 +197,10 @@ export class SimServer extends SimProcess {
       case "close-connection":
         if (event.fault !== undefined) {
           stage.note(`${name}: ${event.reason} ${event.fault.detail}`);
-          const honest = !stage.isForeign(event.channel);
+          const honest = stage.isHonest(event.channel);
           check(!honest, () => `${name}: an honest client made a fault: ${event.reason} ${event.fault?.detail}`);
         }
-        stage.count(`server closed ${event.reason}`);
+        stage.countClosed("server", event.reason);
         this.closeSocket(event.channel, event.last);
         break;
     }
@@ -177,16 +208,19 @@ export class SimServer extends SimProcess {
 
   #authenticate(channel: number, credentials: string): void {
     const { stage, core } = this;
-    const identities = new Map([
-      ["let me in", "alice"],
-      ["I am Mallory", "mallory"],
-    ]);
-    const verdict: Verdict = stage.random() < 0.02 ? "unavailable" : { identity: identities.get(credentials) ?? null };
-    const { authenticateMs } = stage.options;
-    if (authenticateMs === 0) core.authenticated(channel, verdict, stage.clock.nowMs);
-    else {
-      this.later(authenticateMs * stage.random(), () => core.authenticated(channel, verdict, stage.clock.nowMs));
-    }
+    const { authenticateMs, shares } = stage.options;
+    const isHard = this.random() < shares.unavailable;
+    const verdict = isHard ? "unavailable" : this.#verdictOn(credentials);
+    if (authenticateMs === 0) core.authenticated(channel, verdict, this.nowMs);
+    else this.later(authenticateMs * this.random(), () => core.authenticated(channel, verdict, this.nowMs));
+  }
+
+  #verdictOn(credentials: string): Verdict {
+    const [, name, number] = /^I am (client-(\d+)|mallory)$/.exec(credentials) ?? [];
+    const special = number === undefined ? undefined : this.stage.verdicts.get(Number(number));
+    if (special === "unavailable") return "unavailable";
+    if (special === "another") return { identity: `once ${name}` };
+    return { identity: special === "refused" ? null : (name ?? null) };
   }
 
   #welcome(link: ServerLink): void {
@@ -195,8 +229,9 @@ export class SimServer extends SimProcess {
     stage.note(`${this.name}: link ${id.slice(0, 4)}`);
     check(!stage.owners.has(id), () => `session ${id} was given to an application twice`);
     stage.owners.set(id, this.name);
-    check(link.openPayload.toString() === "hello", () => "the open payload is wrong");
-    const end = new End(this, link, stage.options.messages.server, stage.options.ends.server);
+    const [, client] = /^for client-(\d)$/.exec(link.openPayload.toString()) ?? [];
+    check(client !== undefined, () => "the open payload is wrong");
+    const end = new End(this, link, Number(client), "server");
     this.ends.set(link, end);
     this.allEnds.push(end);
   }
@@ -207,11 +242,13 @@ export class SimServer extends SimProcess {
       case "connected":
         stage.note(`${name}: connected ${event.reason}`);
         stage.count(`link connected ${event.reason}`);
+        end.life.to("adopted");
         break;
       case "disconnected":
         stage.note(`${name}: disconnected ${event.reason} ${event.fault?.detail ?? ""}`);
         // Memory is short, now and then: what no consumer has been handed is forgotten, and comes again.
-        if (stage.random() < 0.3) {
+        end.life.to("disconnected");
+        if (this.random() < stage.options.shares.forgetful) {
           if (link.session.receiver.readableBytes > 0) stage.count("forgot");
           link.session.receiver.forget();
         }
@@ -219,10 +256,10 @@ export class SimServer extends SimProcess {
       case "close-connection":
         if (event.fault !== undefined) {
           stage.note(`${name}: ${event.reason} ${event.fault.detail}`);
-          const honest = event.fault.code !== "gap" && !stage.isForeign(event.channel);
+          const honest = event.fault.code !== "gap" && stage.isHonest(event.channel);
           check(!honest, () => `${name}: an honest client made a fault: ${event.fault?.detail}`);
         }
-        stage.count(`link closed ${event.reason}`);
+        stage.countClosed("link", event.reason);
         this.closeSocket(event.channel, event.last);
         break;
       case "ended":
@@ -230,6 +267,7 @@ export class SimServer extends SimProcess {
         stage.count(`link ended ${event.outcome}`);
         end.outcome = event.outcome;
         end.report(event.undelivered);
+        end.life.to("end");
         break;
       case "gone":
         stage.note(`${name}: gone`);
@@ -237,6 +275,7 @@ export class SimServer extends SimProcess {
         break;
       case "leaving":
         stage.note(`${name}: sends its client away`);
+        end.life.to("drain");
         break;
       case "attempt-failed":
       case "replaced":

@@ -1,69 +1,12 @@
 /** What everything in a simulated run shares: its options, its time, its network and its record of what happened. */
 import { BlockPool } from "../../src/core/blocks.ts";
 import type { ClientCoreOptions } from "../../src/core/client.ts";
-import type { Mode } from "../../src/core/frames.ts";
 import { EventClock } from "../../src/testing/clock.ts";
 import { SimNetwork, type Wire } from "../../src/testing/network.ts";
 import { CountingBudget } from "../core/support.ts";
-import { seeded } from "../../src/testing/random.ts";
-
-export interface WorldOptions {
-  seed: number;
-  mode: Mode;
-  servers: number;
-  whenSessionLost: "report" | "resend" | "end";
-  maxMessageBytes: { client: number; server: number };
-  window: { minBytes: number; maxBytes: number };
-  queue: { maxMessages: number; maxBytes: number };
-  budgetBytes: number;
-  kernelBytes: number;
-  /** One way, when no fault makes it longer. */
-  latencyMs: number;
-  pingAfterMs: number;
-  suspectAfterMs: number;
-  resumeForMs: number;
-  handshakeMs: number;
-  /** How long the authentication of a connection takes at most; 0: it is answered at once. */
-  authenticateMs: number;
-  /** How many messages each side wants to send. */
-  messages: { client: number; server: number };
-  payloadBytes: number;
-  /** A sender thinks so long between two messages on average; 0: it sends what it can. */
-  thinkMs: number;
-  /** A consumer takes a message every so many milliseconds on average; 0: as they come. */
-  consumerMs: number;
-  /** A consumer accepts by hand, so many messages behind what it was handed. */
-  lag: number;
-  /** Who ends its direction when all is sent. Both: the link closes by itself. */
-  ends: { client: boolean; server: boolean };
-  /** Nobody ends before the faults are over. */
-  staysOpen: boolean;
-}
-
-const DEFAULTS: WorldOptions = {
-  seed: 1,
-  mode: "messages",
-  servers: 1,
-  whenSessionLost: "report",
-  maxMessageBytes: { client: 1_000, server: 1_000 },
-  window: { minBytes: 4_096, maxBytes: 65_536 },
-  queue: { maxMessages: 100, maxBytes: 65_536 },
-  budgetBytes: 1_000_000,
-  kernelBytes: 16_384,
-  latencyMs: 1,
-  pingAfterMs: 1_000,
-  suspectAfterMs: 500,
-  resumeForMs: 300_000,
-  handshakeMs: 10_000,
-  authenticateMs: 0,
-  messages: { client: 50, server: 50 },
-  payloadBytes: 100,
-  thinkMs: 0,
-  consumerMs: 0,
-  lag: 0,
-  ends: { client: true, server: true },
-  staysOpen: false,
-};
+import { isFaultCode } from "./coverage.ts";
+import { SIMPLE, type WorldOptions } from "./options.ts";
+import { mix, type Random, streamOf } from "./random.ts";
 
 /** Thrown when something that must hold does not. */
 export class Violation extends Error {}
@@ -78,42 +21,88 @@ export interface Flight {
   bytes: Buffer[];
 }
 
-export class Stage {
+const MOST_NOTES = 4_000;
+
+export abstract class Stage {
+  readonly seed: number;
   readonly options: WorldOptions;
   readonly clock: EventClock = new EventClock();
-  readonly random: () => number;
   readonly network: SimNetwork;
   readonly windowBudget: CountingBudget;
   readonly logBudget: CountingBudget;
-  readonly blocks: BlockPool = new BlockPool();
+  readonly blocks: BlockPool;
   /** The faults are over. */
   healed = false;
   /** What happened, for a failing seed; kept short. */
   readonly trace: string[] = [];
+  /** Frames are noted as well. */
+  readonly verbose: boolean;
   /** How often each thing occurred: what never does is not tested. */
   readonly counts = new Map<string, number>();
   /** Every session that an application was given, and where: one owner each. */
   readonly owners = new Map<string, string>();
   /** For strangers who listen and say it again. */
   readonly overheard: Flight[] = [];
+  /** What is said of a client's credentials while a fault lasts. */
+  readonly verdicts = new Map<number, "refused" | "another" | "unavailable">();
+  /** What has happened to them since `checkAll()` looked. */
+  readonly touched = new Set<{ checkBounds(): void }>();
+  /** Who was told what its peer never said, and may believe it on the next connection too. */
+  readonly misled = new Set<string>();
   /** Connections with somebody at one end who is no part of this. */
   readonly #foreign = new Set<Wire>();
   readonly #wires = new Map<number, Wire>();
   #channels = 0;
   #ordinals = 0;
+  #hash = 0;
 
-  constructor(options: Partial<WorldOptions> = {}) {
-    this.options = { ...DEFAULTS, ...options };
-    this.random = seeded(this.options.seed);
-    this.network = new SimNetwork(this.clock, this.random, this.options.kernelBytes);
-    this.windowBudget = new CountingBudget(this.options.budgetBytes);
+  constructor(seed: number, options: Partial<WorldOptions>, verbose = false) {
+    this.seed = seed;
+    this.options = { ...SIMPLE, ...options };
+    this.verbose = verbose;
+    const { kernelBytes, budgetBytes, blockBytes, lag } = this.options;
+    this.network = new SimNetwork(this.clock, this.stream("network"), kernelBytes);
+    this.windowBudget = new CountingBudget(budgetBytes);
     // A sender keeps what is not accepted: for a peer that accepts by hand, and late, one message is not enough.
-    this.logBudget = new CountingBudget(this.options.lag > 0 ? 1_000_000 : this.options.budgetBytes);
+    this.logBudget = new CountingBudget(lag > 0 ? Math.max(1_000_000, budgetBytes) : budgetBytes);
+    this.blocks = new BlockPool(blockBytes);
   }
 
+  /** Each who draws has a stream of its own. */
+  stream(name: string): Random {
+    return streamOf(this.seed, name);
+  }
+
+  /** A client is going to resume that session. */
+  abstract isAwaited(sessionId: string): boolean;
+
   note(what: string): void {
-    if (this.trace.length > 4_000) this.trace.splice(0, 1_000);
-    this.trace.push(`${this.clock.nowMs.toFixed(1)} ${what}`);
+    const line = `${this.clock.nowMs.toFixed(1)} ${what}`;
+    this.#hash = mix(this.#hash, line);
+    this.#keep(line);
+  }
+
+  /** For who reads the trace; no part of its hash. */
+  whisper(what: string): void {
+    if (this.verbose) this.#keep(`${this.clock.nowMs.toFixed(1)}   ${what}`);
+  }
+
+  #keep(line: string): void {
+    if (this.trace.length > MOST_NOTES && !this.verbose) this.trace.splice(0, MOST_NOTES / 4);
+    this.trace.push(line);
+  }
+
+  /** Of everything noted and counted: the same for two runs of the same schedule. */
+  get hash(): string {
+    let hash = mix(this.#hash, `${this.clock.nowMs} ${this.#channels}`);
+    for (const [what, times] of this.counts) hash = mix(hash, `${what} ${times}`);
+    return hash.toString(16).padStart(8, "0");
+  }
+
+  /** A connection was closed by the core. */
+  countClosed(who: "client" | "server" | "link", reason: string): void {
+    this.count(`${who} closed ${reason}`);
+    if (isFaultCode(reason)) this.count(`${reason} seen by the ${who === "client" ? "client" : "server"}`);
   }
 
   count(what: string): void {
@@ -139,6 +128,12 @@ export class Stage {
     return wire !== undefined && this.#foreign.has(wire);
   }
 
+  /** What comes in on it was written by the core at its other end. */
+  isHonest(channel: number): boolean {
+    const wire = this.#wires.get(channel);
+    return wire === undefined || !(this.#foreign.has(wire) || this.misled.has(wire.from));
+  }
+
   /** The path to a server as it is without faults. */
   restorePath(address: string): void {
     const { latencyMs } = this.options;
@@ -147,8 +142,10 @@ export class Stage {
     this.network.resume(address);
   }
 
-  coreOptions(side: "client" | "server"): ClientCoreOptions {
+  /** `client`: its number; a server has none. */
+  coreOptions(client?: number): ClientCoreOptions {
     const { options } = this;
+    const side = client === undefined ? "server" : "client";
     return {
       mode: options.mode,
       maxMessageBytes: options.maxMessageBytes[side],
@@ -158,15 +155,15 @@ export class Stage {
       logBudget: this.logBudget,
       blocks: this.blocks,
       queue: options.queue,
-      ackDelayMs: 25,
+      ackDelayMs: options.ackDelayMs,
       keepalive: {
         pingAfterMs: side === "client" ? options.pingAfterMs : 3 * options.pingAfterMs,
         suspectAfterMs: options.suspectAfterMs,
         stalledAfterMs: [200, 400],
       },
-      instance: "11".repeat(16),
+      instance: `${11 + (client ?? 0)}`.repeat(16),
       epoch: 1,
-      openPayload: Buffer.from("hello"),
+      openPayload: Buffer.from(`for client-${client}`),
       whenSessionLost: options.whenSessionLost,
     };
   }

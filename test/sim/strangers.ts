@@ -6,19 +6,20 @@ import {
   encodeRefuse,
   encodeToken,
   type Hello,
+  type RefuseCode,
 } from "../../src/core/frames.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
+import { pick, type Random } from "./random.ts";
+import { credentialsOf } from "./sim-client.ts";
 import type { Flight } from "./stage.ts";
 import type { World } from "./world.ts";
 
-type Random = () => number;
-
 /** Says again, on a connection of its own, what a client once wrote: as a frame that is late, or as somebody who listened. */
-export function replay(world: World, address: string): void {
-  const { overheard, random } = world;
+export function replay(world: World, address: string, random: Random): void {
+  const { overheard } = world;
   // Mostly the newest: it may have been lost on its way, and come before the client dials again.
   const flight = random() < 0.6 ? overheard.at(-1) : overheard[Math.floor(random() * overheard.length)];
-  if (flight !== undefined) visit(world, address, takeSome(flight, random));
+  if (flight !== undefined) visit(world, address, takeSome(flight, random), random);
 }
 
 function takeSome({ bytes }: Flight, random: Random): Buffer[] {
@@ -26,10 +27,9 @@ function takeSome({ bytes }: Flight, random: Random): Buffer[] {
 }
 
 /** Writes what no client would. */
-export function pester(world: World, address: string): void {
-  const { random } = world;
-  const bytes = nonsense(world);
-  visit(world, address, random() < 0.3 ? [bytes, noise(random)] : [bytes]);
+export function pester(world: World, address: string, random: Random): void {
+  const bytes = nonsense(world, random);
+  visit(world, address, random() < 0.3 ? [bytes, noise(random)] : [bytes], random);
 }
 
 /** Speaks first, or what it hears, or nothing: a server of another kind that listens where ours did. */
@@ -43,8 +43,16 @@ export function answerOddly(socket: SimSocket, random: Random): void {
   else if (dice < 0.9) socket.events.onData = (chunk) => socket.write(chunk);
 }
 
-function visit(world: World, address: string, bytes: readonly Buffer[]): void {
-  const { network, random, clock } = world;
+/** Refuses whoever says HELLO, for a reason of its own. */
+export function refuseFalsely(socket: SimSocket, code: RefuseCode): void {
+  socket.events.onData = () => {
+    socket.write(encodeRefuse(code, 10));
+    socket.end();
+  };
+}
+
+function visit(world: World, address: string, bytes: readonly Buffer[], random: Random): void {
+  const { network, clock } = world;
   network.dial(
     address,
     (socket) => {
@@ -63,9 +71,9 @@ function noise(random: Random): Buffer {
   return Buffer.from(Array.from({ length: 1 + Math.floor(200 * random()) }, () => Math.floor(256 * random())));
 }
 
-function nonsense(world: World): Buffer {
-  const { random } = world;
-  const { session, sessionKnown: isKnown } = world.client.core;
+function nonsense(world: World, random: Random): Buffer {
+  const client = pick(random, world.clients);
+  const { session, sessionKnown: isKnown } = client.core;
   const hello: Hello = {
     version: 1,
     mode: world.options.mode,
@@ -78,7 +86,7 @@ function nonsense(world: World): Buffer {
     maxMessageBytes: 1_000,
     secretOrProof: Buffer.alloc(32, Math.floor(256 * random())),
     fallback: undefined,
-    credentials: Buffer.from(["let me in", "I am Mallory", "you know me"][Math.floor(3 * random())] as string),
+    credentials: Buffer.from(pick(random, [credentialsOf(client.number), "I am mallory", "you know me"])),
     openPayload: Buffer.from("hello"),
   };
   const kinds: Array<() => Buffer> = [
@@ -103,5 +111,5 @@ function nonsense(world: World): Buffer {
     // A beginning.
     () => encodeHello("hello", hello).subarray(0, 1 + Math.floor(100 * random())),
   ];
-  return (kinds[Math.floor(random() * kinds.length)] as () => Buffer)();
+  return pick(random, kinds)();
 }

@@ -3,81 +3,105 @@
  * check after every step of what must hold whatever happens.
  */
 import type { End } from "./end.ts";
+import type { WorldOptions } from "./options.ts";
+import type { Side } from "./parameters.ts";
 import { SimClient } from "./sim-client.ts";
 import { SimServer } from "./sim-server.ts";
-import { addressOf, check, Stage, type WorldOptions } from "./stage.ts";
+import { addressOf, check, Stage } from "./stage.ts";
+
+/** Some runs take 200,000. */
+const MOST_STEPS = 5_000_000;
 
 export class World extends Stage {
   readonly servers: SimServer[] = [];
-  readonly client: SimClient;
+  readonly clients: SimClient[] = [];
+  #steps = 0;
 
-  constructor(options: Partial<WorldOptions> = {}) {
-    super(options);
+  constructor(seed: number, options: Partial<WorldOptions> = {}, verbose = false) {
+    super(seed, options, verbose);
     for (let n = 0; n < this.options.servers; n++) this.servers.push(new SimServer(this, addressOf(n)));
     for (const { name } of this.servers) this.restorePath(name);
-    this.client = new SimClient(this);
+    for (let n = 0; n < this.options.clients; n++) this.clients.push(new SimClient(this, n));
   }
 
   /** Runs until `done`, checking after every step; fails when the simulated time is over. */
   runUntil(done: () => boolean, withinMs: number, what: string): void {
     const untilMs = this.clock.nowMs + withinMs;
-    while (!done()) {
-      check(this.clock.step(untilMs), () => `not within ${withinMs} ms: ${what}; ${this.describe()}`);
-      this.checkAll();
-    }
+    while (!done()) check(this.#step(untilMs), () => `not within ${withinMs} ms: ${what}; ${this.describe()}`);
   }
 
-  runFor(ms: number): void {
-    const untilMs = this.clock.nowMs + ms;
-    while (this.clock.step(untilMs)) this.checkAll();
+  runTo(untilMs: number): void {
+    while (this.#step(untilMs));
     this.clock.runUntil(untilMs);
   }
 
+  #step(untilMs: number): boolean {
+    if (!this.clock.step(untilMs)) return false;
+    check(++this.#steps < MOST_STEPS, () => `no end after ${MOST_STEPS} steps; ${this.describe()}`);
+    this.checkAll();
+    return true;
+  }
+
   describe(): string {
-    const everyone = [this.client.end, ...this.servers.flatMap(({ ends }) => [...ends.values()])];
-    return everyone.map((end) => end.describe()).join("; ");
+    return this.#ends()
+      .map((end) => end.describe())
+      .join("; ");
+  }
+
+  #ends(): End[] {
+    return [...this.clients.map(({ end }) => end), ...this.servers.flatMap(({ ends }) => [...ends.values()])];
   }
 
   checkAll(): void {
-    this.client.end.checkBounds();
+    if (this.touched.size === 0) return;
+    for (const process of this.touched) process.checkBounds();
+    this.touched.clear();
     // One owner for each session, over all servers.
+    if (this.servers.length === 1) return;
     const owned = new Set<string>();
     for (const server of this.servers) {
-      for (const [link, end] of server.ends) {
-        end.checkBounds();
-        if (link.session.phase !== "live") continue;
-        const { id } = link.session.keys;
+      for (const { session } of server.ends.keys()) {
+        if (session.phase !== "live") continue;
+        const { id } = session.keys;
         check(!owned.has(id), () => `two servers own session ${id}`);
         owned.add(id);
       }
     }
   }
 
-  /** A consumer goes on. */
-  wake(end: End): void {
-    end.paused = false;
-    this.client.pump();
-    for (const server of this.servers) server.pump();
+  /** One end of a client's link; at a server, the newest. */
+  endOf(client: SimClient, side: Side): End | undefined {
+    if (side === "client") return client.end;
+    return this.#ends()
+      .filter((end) => end.client === client.number && end !== client.end)
+      .toSorted((a, b) => b.ordinal - a.ordinal)[0];
+  }
+
+  override isAwaited(sessionId: string): boolean {
+    return this.clients.some(({ core }) => !core.gone && core.session.keys.id === sessionId);
+  }
+
+  /** Who does something without having been called. */
+  pump(): void {
+    for (const process of [...this.clients, ...this.servers]) process.pump();
   }
 
   /** No fault is on any more, and none comes. */
   heal(): void {
     this.healed = true;
     this.note("healed");
-    if (this.client.rerouted) this.client.route = 0;
+    this.verdicts.clear();
     for (const server of this.servers) {
-      // The client was sent elsewhere, so the session it had there may wait for it in vain.
-      if (server.leaves && this.client.rerouted) server.kill();
       if (!server.isUp) server.start();
+      server.overload(0, 0);
       server.listen();
       this.restorePath(server.name);
     }
-    for (const server of this.servers) {
-      server.unblock();
-      for (const end of server.ends.values()) this.wake(end);
-    }
-    this.client.unblock();
-    this.client.retryNow();
-    this.wake(this.client.end);
+    for (const client of this.clients) if (client.rerouted) client.route = client.homeRoute;
+    for (const server of this.servers) server.unblock();
+    for (const client of this.clients) client.unblock();
+    for (const end of this.#ends()) end.paused = false;
+    for (const client of this.clients) client.retryNow();
+    this.pump();
   }
 }

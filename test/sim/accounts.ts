@@ -1,0 +1,109 @@
+/** When a world is at rest: every message that was taken is accounted for, and where nothing may be lost, nothing was. */
+import { isPatient } from "./draw.ts";
+import { type End, payloadSize } from "./end.ts";
+import { type Cost, type Fault, FAULTS } from "./fault-kinds.ts";
+import type { SimClient } from "./sim-client.ts";
+import { Violation } from "./stage.ts";
+import type { World } from "./world.ts";
+
+export function checkAccounts(world: World, faults: readonly Fault[]): void {
+  if (world.windowBudget.taken !== 0 || world.logBudget.taken !== 0) {
+    violation(`the budgets leak: ${world.windowBudget.taken} and ${world.logBudget.taken} bytes`);
+  }
+  for (const client of world.clients) checkLink(world, client, costOf(world, client, faults));
+}
+
+/** Of the faults that touch this client's link: of what happens to another's it is to feel nothing. */
+function costOf(world: World, client: SimClient, faults: readonly Fault[]): Cost {
+  const costs = new Set<Cost>();
+  for (const fault of faults) {
+    const whose = "client" in fault ? fault.client : "everybody";
+    if (whose === "everybody" || whose % world.clients.length === client.number) costs.add(FAULTS[fault.kind].cost);
+  }
+  return (["ending", "losing", "moving"] as const).find((cost) => costs.has(cost)) ?? "lossless";
+}
+
+function violation(what: string): never {
+  throw new Violation(what);
+}
+
+function checkLink(world: World, { end, number: client }: SimClient, cost: Cost): void {
+  const { options } = world;
+  const links = world.servers.flatMap(({ allEnds }) => allEnds.filter((each) => each.client === client));
+  if (isPatient(options)) {
+    if (cost === "lossless") checkLossless(end, links, world);
+    if (cost === "moving" && options.mode === "messages") checkMoved(end, links, world);
+  }
+  if (options.mode === "messages") checkAllAccounted(end, links, options.whenSessionLost === "resend");
+}
+
+/** The client's messages, over all sessions it had. */
+function checkAllAccounted(client: End, links: readonly End[], resends: boolean): void {
+  const { name } = client;
+  const handed = new Map<number, number>();
+  for (const link of links) for (const number of link.handed) handed.set(number, (handed.get(number) ?? 0) + 1);
+  const reported = new Map(client.reported.map(({ number, delivery }) => [number, delivery]));
+  if (reported.size !== client.reported.length) violation(`${name}: a message was reported twice`);
+  for (let number = 0; number < client.taken; number++) {
+    const times = handed.get(number) ?? 0;
+    const report = reported.get(number);
+    if (times > 1 && !resends) violation(`${name}: message ${number} was handed out ${times} times`);
+    if (times > 0 && report === "not-sent") violation(`${name}: message ${number} was handed out, but is "not sent"`);
+    if (times === 0 && report === undefined && !client.tooLarge.has(number)) {
+      violation(`${name}: message ${number} vanished; ${client.describe()}`);
+    }
+  }
+}
+
+function checkLossless(client: End, links: readonly End[], world: World): void {
+  const [only] = links;
+  if (links.length !== 1 || only === undefined) violation(`${client.name}: ${links.length} links where one would do`);
+  checkExactly(client, only, world);
+  checkExactly(only, client, world);
+}
+
+/** Over all the sessions that it moved through: exactly once and in order, and nothing in doubt, either way. */
+function checkMoved(client: End, links: readonly End[], world: World): void {
+  const { maxMessageBytes, payloadBytes } = world.options;
+  const limit = Math.min(maxMessageBytes.client, maxMessageBytes.server);
+  const { name } = client;
+  if (client.outcome !== "closed") violation(`${name} ended ${client.outcome}`);
+  // The server's application ended by itself while the client was about to go on elsewhere: what waited for that stays.
+  const endedMeanwhile = client.core.session.sender.endKind === "moved";
+  const inOrder = links.toSorted((a, b) => a.ordinal - b.ordinal);
+  for (const link of inOrder) if (link.outcome !== "closed") violation(`${link.name} ended ${link.outcome}`);
+  for (const end of [client, ...inOrder]) {
+    const doubtful = end.reported.filter(
+      ({ number, delivery }) =>
+        payloadSize(number, payloadBytes) <= limit && !(endedMeanwhile && delivery === "not-sent"),
+    );
+    if (doubtful.length > 0) violation(`${end.name} reported ${JSON.stringify(doubtful)} of a link that moved`);
+  }
+  const sentBy = (end: End): number[] => {
+    const reported = new Set(end.reported.map(({ number }) => number));
+    const taken = Array.from({ length: end.taken }, (_, number) => number);
+    return taken.filter((number) => payloadSize(number, payloadBytes) <= limit && !reported.has(number));
+  };
+  const up = inOrder.flatMap(({ handed }) => handed);
+  const sent = sentBy(client);
+  if (up.join() !== sent.join()) violation(`the servers got ${up.join()} of ${sent.join()} that ${name} sent`);
+  const down = inOrder.flatMap(sentBy);
+  if (client.handed.join() !== down.join()) violation(`${name} got ${client.handed.join()}, not ${down.join()}`);
+}
+
+/** Exactly once and in order: `End` has checked the order. */
+function checkExactly(from: End, to: End, world: World): void {
+  if (from.outcome !== "closed") violation(`${from.name} ended ${from.outcome}`);
+  if (!from.allTaken) violation(`${from.name} could send only ${from.taken}`);
+  if (world.options.mode === "bytes") {
+    if (to.bytesHanded !== from.bytesTaken) violation(`${to.name} got ${to.bytesHanded} of ${from.bytesTaken} bytes`);
+    return;
+  }
+  // The server's limit was not known when these were taken.
+  const limit = Math.min(world.options.maxMessageBytes.client, world.options.maxMessageBytes.server);
+  if (world.options.payloadBytes <= limit && from.reported.length > 0) {
+    violation(`${from.name} reported ${from.reported.length} messages of a link that closed`);
+  }
+  const sent = from.taken - from.tooLarge.size - from.reported.length;
+  if (to.handed.length !== sent) violation(`${to.name} got ${to.handed.length} of ${sent} messages`);
+}

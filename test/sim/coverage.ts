@@ -1,0 +1,103 @@
+/** What must have occurred, if all of it is to be tested. Lists that the core has as data or types are taken from there. */
+import type { FaultCode } from "../../src/core/faults.ts";
+import { REFUSE_CODES } from "../../src/core/frames.ts";
+import type { Outcome } from "../../src/core/link-events.ts";
+import { LINK_TRANSITIONS, SESSION_TRANSITIONS } from "../../src/core/states.ts";
+import { FAULT_KINDS } from "./fault-kinds.ts";
+import type { Side } from "./parameters.ts";
+
+export type Counts = Map<string, number>;
+
+export function addCounts(to: Counts, counts: Iterable<readonly [string, number]>): void {
+  for (const [what, times] of counts) to.set(what, (to.get(what) ?? 0) + times);
+}
+
+/** Which end can find the other at fault so. A code that is new does not compile before it is here. */
+const FAULT_CODES: Record<FaultCode, readonly Side[]> = {
+  "bad-frame": ["client", "server"],
+  oversized: ["client", "server"],
+  gap: ["client", "server"],
+  "beyond-credit": ["client", "server"],
+  "impossible-position": ["client", "server"],
+  "wrong-proof": ["server"],
+};
+
+export function isFaultCode(text: string): boolean {
+  return Object.hasOwn(FAULT_CODES, text);
+}
+
+/** Which end's application can hear of it. */
+const OUTCOMES: Record<Outcome, readonly Side[]> = {
+  closed: ["client", "server"],
+  "session-lost": ["client"],
+  expired: ["server"],
+  "taken-over": ["client"],
+  "authentication-refused": ["client"],
+  mismatch: ["client"],
+  "protocol-error": ["client", "server"],
+  "peer-aborted": ["client", "server"],
+  "peer-handler-failed": ["client", "server"],
+  "peer-close-timeout": ["client", "server"],
+  aborted: ["client", "server"],
+  "handler-failed": ["client", "server"],
+  "close-timeout": ["client", "server"],
+  "gave-up": ["client"],
+};
+
+/** What is no state, and yet a way of its own through the protocol. */
+const WAYS: readonly string[] = [
+  "dial primary late",
+  "dial standby late",
+  ...["new opened", "new session-lost", "new moved", "resumed resumed", "resumed standby"].map(
+    (how) => `client connected ${how}`,
+  ),
+  "client disconnected without a fault",
+  ...["session-lost", "too-large", "moved"].map((why) => `client replaced ${why}`),
+  ...["cut", "handshake timed out", "session expired"].map((why) => `client attempt-failed ${why}`),
+  ...["new", "resumed", "standby"].map((why) => `link connected ${why}`),
+  "link closed fenced by a newer connection",
+  "server closed handshake timed out",
+  "server closed reset before it was confirmed",
+  "server closed too many handshakes",
+  "server attached a late connection",
+  "server left",
+  "forgot",
+  "handed",
+  "reported maybe",
+  "reported not-sent",
+];
+
+function transitions(what: string, table: Readonly<Record<string, Readonly<Record<string, string>>>>): string[] {
+  return Object.entries(table).flatMap(([from, inputs]) =>
+    Object.entries(inputs).map(([input, to]) => `${what} ${from}, ${input}: ${to}`),
+  );
+}
+
+const GROUPS: ReadonlyArray<readonly [string, readonly string[]]> = [
+  ["faults", FAULT_KINDS.map((kind) => `fault ${kind}`)],
+  ["transitions of a link", transitions("link", LINK_TRANSITIONS)],
+  ["transitions of a session", transitions("session", SESSION_TRANSITIONS)],
+  [
+    "protocol errors",
+    Object.entries(FAULT_CODES).flatMap(([code, sides]) => sides.map((side) => `${code} seen by the ${side}`)),
+  ],
+  ["refusals", Object.keys(REFUSE_CODES).map((code) => `server refused ${code}`)],
+  [
+    "outcomes",
+    Object.entries(OUTCOMES).flatMap(([outcome, sides]) =>
+      sides.map((side) => `${side === "client" ? "client" : "link"} ended ${outcome}`),
+    ),
+  ],
+  ["ways", WAYS],
+];
+
+/** What never occurred. */
+export function missing(counts: Counts): string[] {
+  return GROUPS.flatMap(([, expected]) => expected.filter((what) => !counts.has(what)));
+}
+
+/** How often each occurred. */
+export function coverageTable(counts: Counts): string {
+  const row = (what: string): string => `${(counts.get(what) ?? 0).toLocaleString("en").padStart(14)}  ${what}`;
+  return GROUPS.map(([title, expected]) => `${title}:\n${expected.map(row).join("\n")}`).join("\n");
+}

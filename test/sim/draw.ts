@@ -1,0 +1,128 @@
+/** What a seed stands for. Each draws which kinds of faults are on, and its options down to the smallest legal ones. */
+import { type Fault, FAULT_KINDS, type FaultKind, kindsOf, parametersOf } from "./fault-kinds.ts";
+import type { WorldOptions } from "./options.ts";
+import { round } from "./parameters.ts";
+import { pick, type Random, streamOf } from "./random.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** A session that waits so long outlasts any fault here. */
+const PATIENT_MS = 3_600_000;
+/** And a session that nobody has confirmed, one that lasts so long. */
+const PATIENT_HANDSHAKE_MS = 60_000;
+
+/** Nothing is lost because somebody waited too short a time. */
+export function isPatient({ resumeForMs, handshakeMs }: WorldOptions): boolean {
+  return resumeForMs >= PATIENT_MS && handshakeMs >= PATIENT_HANDSHAKE_MS;
+}
+
+export function draw(seed: number): Schedule {
+  const random = streamOf(seed, "draw");
+  const { kinds, isMoving, isLosing } = drawKinds(random);
+  const pauseMs = pick(random, [5, 20, 100, 300, 300, 1_000]);
+  const faults = drawFaults(random, kinds, pauseMs);
+  return { seed, options: drawOptions(random, isMoving, isLosing, pauseMs * faults.length), faults };
+}
+
+interface Kinds {
+  kinds: FaultKind[];
+  isMoving: boolean;
+  isLosing: boolean;
+}
+
+/** A few at a time: where all are on, they hide each other's consequences. */
+function drawKinds(random: Random): Kinds {
+  if (random() < 0.03) return { kinds: [...FAULT_KINDS], isMoving: true, isLosing: true };
+  const lossless = kindsOf("lossless");
+  const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, () => pick(random, lossless));
+  const isMoving = random() < 0.4;
+  // Several a run: each has its phases, and the other faults fall into them.
+  if (isMoving) kinds.push("move", "move", "move");
+  const isLosing = random() < 0.4;
+  if (isLosing) kinds.push(...some(random, kindsOf("losing")));
+  if (random() < (isMoving ? 0.5 : 0.3)) kinds.push(...some(random, [...kindsOf("ending"), "reset", "close"] as const));
+  return { kinds, isMoving, isLosing };
+}
+
+function some<T>(random: Random, choices: readonly T[]): T[] {
+  const share = random();
+  return choices.filter(() => random() < share);
+}
+
+/** `forMs`: so long there are faults. What would only take long to simulate is left out: much in small pieces, say. */
+function drawOptions(random: Random, isMoving: boolean, isLosing: boolean, forMs: number): WorldOptions {
+  const mode = pick(random, ["messages", "messages", "messages", "bytes"] as const);
+  const clients = pick(random, [1, 1, 1, 1, 2, 3, 4]);
+  const kernelBytes = pick(random, [64, 1_000, 100_000]);
+  const payloadBytes = pick(random, kernelBytes === 64 ? [4, 40, 200] : [4, 40, 200, 1_000, 1_500]);
+  const least = payloadBytes;
+  const maxMessageBytes = {
+    client: pick(random, [least, 1_000, 2_000]),
+    server: pick(random, [least, 1_000, 2_000]),
+  };
+  const largest = Math.max(maxMessageBytes.client, maxMessageBytes.server) + 4;
+  const lag = mode === "bytes" ? 0 : pick(random, [0, 0, 1, 20]);
+  const floor = largest + lag * (payloadBytes + 4);
+  const burst = pick(random, [1, 5, 20]);
+  const most = clients > 2 ? [0, 1, 10] : payloadBytes > 200 ? [0, 1, 40] : [0, 1, 20, 100];
+  const messages = { client: pick(random, most), server: pick(random, most) };
+  const perBurst = Math.max(messages.client, messages.server, 1) / burst;
+  return {
+    mode,
+    clients,
+    servers: isLosing || isMoving ? pick(random, [2, 2, 3]) : pick(random, [1, 1, 1, 2]),
+    whenSessionLost: pick(random, ["report", "report", "resend", "end"] as const),
+    maxMessageBytes,
+    window: pick(random, [
+      { minBytes: floor, maxBytes: floor },
+      { minBytes: 1_100, maxBytes: Math.max(4_096, floor) },
+      { minBytes: 4_096, maxBytes: 65_536 },
+    ]),
+    queue: pick(random, [
+      { maxMessages: 1, maxBytes: Math.max(largest, payloadBytes + 4) },
+      { maxMessages: 10, maxBytes: 4_096 },
+      { maxMessages: 1_000, maxBytes: 1_000_000 },
+    ]),
+    budgetBytes: pick(random, [0, 10_000, 1_000_000]),
+    blockBytes: pick(random, [64, 1_024, 65_536]),
+    ackDelayMs: pick(random, [0, 1, 25, 200]),
+    kernelBytes,
+    // What the kernel takes is all that is under way: on a long path a small one would be a very slow one.
+    latencyMs: kernelBytes === 64 ? 1 : pick(random, [1, 30, 300]),
+    pingAfterMs: pick(random, [forMs > 3_000 ? 50 : 5, 100, 1_000, 5_000]),
+    suspectAfterMs: pick(random, [10, 50, 500, 2_000]),
+    resumeForMs: pick(random, [4_000, PATIENT_MS]),
+    handshakeMs: pick(random, [10_000, PATIENT_HANDSHAKE_MS]),
+    authenticateMs: pick(random, [0, 0, 500]),
+    shares: {
+      unavailable: pick(random, [0, 0.02, 0.2]),
+      overloaded: pick(random, [0, 0.02, 0.2]),
+      forgetful: pick(random, [0, 0.3, 1]),
+    },
+    messages,
+    payloadBytes,
+    // There is to be something under way when a fault comes.
+    thinkMs: pick(random, [0, 10, round(forMs / perBurst), round(forMs / perBurst)]),
+    burst,
+    // A byte stream comes in many small chunks.
+    consumerMs: mode === "bytes" ? pick(random, [0, 0.1]) : pick(random, [0, 0, 1, 20]),
+    lag,
+    ends: pick(random, [
+      { client: true, server: true },
+      { client: true, server: false },
+      { client: false, server: true },
+    ]),
+    staysOpen: random() < (isMoving ? 0.95 : 0.8),
+  };
+}
+
+function drawFaults(random: Random, kinds: readonly FaultKind[], pauseMs: number): Fault[] {
+  const number = 2 + Math.floor(random() * 20);
+  let atMs = random() < 0.2 ? 0 : 2 * pauseMs * random();
+  return Array.from({ length: number }, () => {
+    const kind = pick(random, kinds);
+    const given = Object.fromEntries(parametersOf(kind).map(([name, parameter]) => [name, parameter.draw(random)]));
+    const fault = { atMs: round(atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
+    atMs += 2 * pauseMs * random();
+    return fault;
+  });
+}

@@ -1,0 +1,128 @@
+/** Every kind of fault, as data: what it may cost, and its parameters. What it does is `faults.ts`. */
+import type { RefuseCode } from "../../src/core/frames.ts";
+import { amount, choice, count, direction, type Parameter, side, which, whose, yesOrNo } from "./parameters.ts";
+
+/**
+ * - lossless: nothing is lost, unless it lasts longer than a session waits
+ * - moving: the link goes on elsewhere, and nothing is in doubt
+ * - losing: a session may be lost
+ * - ending: the application, or what poses as the other end, ends a link
+ */
+export type Cost = "lossless" | "moving" | "losing" | "ending";
+
+/** Mostly short. */
+const forMs = amount(50, 4_050, 3);
+/** Longer than some sessions wait. */
+const longMs = amount(100, 15_100, 3);
+
+/** At once, or as soon as the link is next in that state. */
+const when = choice("now", "connecting", "suspect", "reconnecting");
+
+/** Those that end the link, and some that do not. */
+const REFUSALS: readonly RefuseCode[] = [
+  "stale",
+  "session-lost",
+  "draining",
+  "taken-over",
+  "authentication",
+  "mismatch",
+];
+
+export const FAULTS = {
+  // ── the path ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  cut: { cost: "lossless", parameters: { server: which, whose, withinMs: amount(0, 200) } },
+  "cut after bytes": { cost: "lossless", parameters: { server: which, whose, bytes: amount(0, 600) } },
+  /** Only one end hears of it. */
+  "cut at one end": { cost: "lossless", parameters: { server: which, whose, end: side } },
+  swallow: { cost: "lossless", parameters: { server: which, whose } },
+  "swallow one way": { cost: "lossless", parameters: { server: which, whose, direction } },
+  stall: { cost: "lossless", parameters: { server: which, forMs } },
+  "stall one way": { cost: "lossless", parameters: { server: which, direction, forMs } },
+  /** One connection's bytes come late, after those of newer connections. */
+  hold: { cost: "lossless", parameters: { server: which, whose, direction, forMs } },
+  latency: {
+    cost: "lossless",
+    parameters: {
+      server: which,
+      latencyMs: amount(0, 500),
+      jitterMs: amount(0, 100),
+      dialDelayMs: amount(0, 2_000),
+      forMs,
+    },
+  },
+  "hanging dials": { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
+  refuse: { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
+  // ── processes and applications ────────────────────────────────────────────────────────────────────────────────────
+  "slow consumer": { cost: "lossless", parameters: { client: which, end: side, forMs } },
+  /** Goes on when the faults are over. */
+  "stopped consumer": { cost: "lossless", parameters: { client: which, end: side } },
+  "blocked client": { cost: "lossless", parameters: { client: which, forMs: longMs } },
+  "blocked server": { cost: "lossless", parameters: { server: which, forMs: longMs } },
+  "clock jump": { cost: "lossless", parameters: { who: side, which, byMs: longMs } },
+  /** Another dial at once, whatever is under way: it connects when it does. */
+  "extra dial": { cost: "lossless", parameters: { client: which, role: choice("primary", "standby"), afterMs: forMs } },
+  "half-close": { cost: "lossless", parameters: { client: which, end: side } },
+  "no verdicts": { cost: "lossless", parameters: { client: whose, forMs } },
+  overload: { cost: "lossless", parameters: { server: which, forMs, retryAfterMs: amount(1, 1_000) } },
+  // ── who is no part of it ──────────────────────────────────────────────────────────────────────────────────────────
+  replay: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
+  stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
+  impostor: { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
+  // ── what a session does not survive, or not here ──────────────────────────────────────────────────────────────────
+  /** The server goes away, has all the time that it needs, and is back when its sessions are through. */
+  move: { cost: "moving", parameters: { server: which } },
+  restart: { cost: "losing", parameters: { server: which, forMs } },
+  drain: { cost: "losing", parameters: { server: which, forMs } },
+  route: { cost: "losing", parameters: { client: which, to: which } },
+  /** Longer than the shorter sessions wait. */
+  absence: { cost: "losing", parameters: { server: which, forMs: amount(4_500, 9_000) } },
+  credentials: { cost: "losing", parameters: { client: which, verdict: choice("refused", "another"), forMs } },
+  "false refusal": {
+    cost: "losing",
+    parameters: { server: which, code: choice(...REFUSALS), cuts: yesOrNo, forMs },
+  },
+  /** Another process with the session's secret: of a later epoch, or a copy of the same one. */
+  usurper: { cost: "losing", parameters: { client: which, later: yesOrNo } },
+  /** Somebody on the path writes a frame that no peer would. */
+  forgery: {
+    cost: "losing",
+    parameters: {
+      client: which,
+      direction,
+      what: choice("bad-frame", "oversized", "gap", "beyond-credit", "impossible-position", "wrong-proof"),
+      times: count(4),
+      everyMs: amount(0, 400),
+    },
+  },
+  // ── endings ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  reset: {
+    cost: "ending",
+    parameters: { client: which, end: side, when, code: choice("aborted", "handler-failed", "close-timeout") },
+  },
+  close: { cost: "ending", parameters: { client: which, end: side, when } },
+  /** The end says nothing to its peer. */
+  abandon: { cost: "ending", parameters: { client: which, end: side, when } },
+  "throwing consumer": { cost: "ending", parameters: { client: which, end: side } },
+  "give up": { cost: "ending", parameters: { client: which } },
+} as const satisfies Record<string, { cost: Cost; parameters: Record<string, object> }>;
+
+export type FaultKind = keyof typeof FAULTS;
+export const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[];
+
+type Values<Parameters> = {
+  -readonly [Name in keyof Parameters]: Parameters[Name] extends Parameter<infer T> ? T : never;
+};
+
+/** What happens, when. What it draws by itself comes from `seed` alone: to take another fault away changes nothing in it. */
+export type FaultOf<Kind extends FaultKind> = { atMs: number; kind: Kind; seed: number } & Values<
+  (typeof FAULTS)[Kind]["parameters"]
+>;
+export type Fault = { [Kind in FaultKind]: FaultOf<Kind> }[FaultKind];
+
+export function kindsOf(cost: Cost): FaultKind[] {
+  return FAULT_KINDS.filter((kind) => FAULTS[kind].cost === cost);
+}
+
+export function parametersOf(kind: FaultKind): Array<[string, Parameter<unknown>]> {
+  return Object.entries<Parameter<unknown>>(FAULTS[kind].parameters);
+}

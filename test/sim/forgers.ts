@@ -1,0 +1,111 @@
+/** Who knows more than a stranger can: frames written into a connection, and a process with a session's secret. */
+import { type FaultCode } from "../../src/core/faults.ts";
+import {
+  DATA_END_FINAL,
+  encodeConfirm,
+  encodeDataHeader,
+  encodePositionsFrame,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  type Hello,
+} from "../../src/core/frames.ts";
+import { encodeProvenHello } from "../../src/core/handshake.ts";
+import type { FaultOf } from "./fault-kinds.ts";
+import { seededEntropy } from "../../src/testing/random.ts";
+import type { Random } from "./random.ts";
+import { credentialsOf, type SimClient } from "./sim-client.ts";
+import type { SimServer } from "./sim-server.ts";
+import type { World } from "./world.ts";
+
+/** Beyond everything that is ever sent here. */
+const NOWHERE = 1_000_000_000;
+
+/** Between the frames of whatever connections the client has then. */
+export function forge(world: World, client: SimClient, fault: FaultOf<"forgery">, random: Random): void {
+  const { direction, what, times, everyMs } = fault;
+  for (let n = 0; n < times; n++) {
+    world.clock.schedule(n * everyMs * (0.5 + random()), () => {
+      for (const { name } of world.servers) {
+        for (const wire of world.network.wires(name, client.name)) {
+          const writer = direction === "to-server" ? wire.client : wire.server;
+          if (what === "beyond-credit" && !hasSent(world, client, direction)) continue;
+          world.misled.add(client.name);
+          writer.write(forged(what));
+          world.count(`forged ${what} ${direction}`);
+        }
+      }
+    });
+  }
+}
+
+/** An end at 0 contradicts what was received; before that it would be believed. */
+function hasSent(world: World, client: SimClient, direction: "to-server" | "to-client"): boolean {
+  const receiver = direction === "to-client" ? client.end : world.endOf(client, "server");
+  return receiver !== undefined && receiver.core.session.receiver.handed > 0;
+}
+
+function forged(what: FaultCode): Buffer {
+  const nothing = { received: 0, accepted: 0, window: 0, stop: false, done: false };
+  switch (what) {
+    case "bad-frame":
+      return header(0x7f, 0);
+    case "oversized":
+      return header(FrameType.reset, 0x7fff_ffff);
+    case "gap":
+      return Buffer.concat([encodeDataHeader(NOWHERE, 1, 0), Buffer.from("x")]);
+    case "beyond-credit":
+      return encodeDataHeader(0, 0, DATA_END_FINAL);
+    case "impossible-position":
+      return encodePositionsFrame("ack", { ...nothing, received: NOWHERE });
+    case "wrong-proof":
+      return encodeConfirm(Buffer.alloc(32));
+  }
+}
+
+function header(type: number, bytes: number): Buffer {
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES);
+  frame[0] = type;
+  frame.writeUInt32BE(bytes, 4);
+  return frame;
+}
+
+/** Resumes the client's session, as a process with a copy of what it knows. Without one to resume there is nothing to do. */
+export function usurp(world: World, client: SimClient, later: boolean, random: Random): boolean {
+  const { core, name } = client;
+  const server = world.servers.find(({ ends }) => [...ends.values()].some((end) => end.client === client.number));
+  if (server === undefined || !core.sessionKnown) return false;
+  world.network.dial(
+    server.name,
+    (socket) => {
+      world.beware(socket.wire);
+      const hello = helloOf(world, client, server, later);
+      const { keys } = core.session;
+      socket.write(encodeProvenHello(seededEntropy(random), "hello", hello, keys.secret));
+      world.note(`another process resumes the session of ${name}`);
+      world.clock.schedule(10_000 * random(), () => socket.destroy());
+    },
+    () => {},
+  );
+  return true;
+}
+
+function helloOf(world: World, client: SimClient, server: SimServer, later: boolean): Hello {
+  const { session } = client.core;
+  const link = [...server.ends.keys()].find(({ session: { keys } }) => keys.id === session.keys.id);
+  const acked = link?.session.sender.acked ?? 0;
+  return {
+    version: 1,
+    mode: world.options.mode,
+    resume: true,
+    sessionId: session.keys.id,
+    incarnation: session.incarnation,
+    generation: { epoch: later ? 2 : 1, counter: 1_000 },
+    instance: "99".repeat(16),
+    positions: { received: acked, accepted: acked, window: 65_536, stop: false, done: false },
+    maxMessageBytes: world.options.maxMessageBytes.client,
+    secretOrProof: Buffer.alloc(0),
+    fallback: undefined,
+    credentials: Buffer.from(credentialsOf(client.number)),
+    openPayload: Buffer.alloc(0),
+  };
+}
