@@ -10,9 +10,10 @@ const MOST_FIRST_PATIENCE_MS = 1_000;
 const PATIENT_ROUND_TRIPS = 8;
 const MOST_PATIENCE_MS = 60_000;
 /**
- * Whom we reach does not know the session, so often and for so long: the old connection is given up, and a resume tells.
- * Until then another node may be answering for a server that lives.
+ * Whom we reach does not know the session, or us, so often and for so long: the old connection is given up, and a resume
+ * tells. Until then another node may be answering for a server that lives.
  */
+const TOLD_BY_RESUME: ReadonlySet<RefuseCode> = new Set(["no-standby", "authentication", "taken-over", "mismatch"]);
 const REFUSALS_UNTIL_RESUME = 3;
 const SUSPECT_UNTIL_RESUME_MS = 15_000;
 
@@ -77,7 +78,7 @@ export class Standby {
 
   /** Answers whether a resume is to tell what no standby can. */
   refused(code: RefuseCode, nowMs: number): boolean {
-    if (code === "no-standby") this.#refusals++;
+    if (TOLD_BY_RESUME.has(code)) this.#refusals++;
     return this.#refusals >= REFUSALS_UNTIL_RESUME && nowMs - this.#suspectSinceMs >= SUSPECT_UNTIL_RESUME_MS;
   }
 

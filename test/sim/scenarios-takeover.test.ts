@@ -108,6 +108,26 @@ test("counterexample 11: a standby reaches a node without the session, and a liv
   expect(outcomeOf(client.events)).toBeUndefined();
 });
 
+test("a client that is not let in any more hears so, though the connection that it has only stays silent", () => {
+  const { world, server, client } = suspectLink();
+  server.authentication = "by hand";
+  for (let second = 0; second < 20 && !client.core.wantsDial; second++) {
+    if (client.core.wantsStandby) {
+      const standby = client.dial(server, "standby");
+      standby.up();
+      server.verdict(standby, "bob");
+      expect(only(standby.down(), "refuse").code).toBe("authentication");
+    }
+    world.pass(1_000);
+  }
+  expect(client.core.wantsDial).toBe(true);
+  const resume = client.dial(server);
+  resume.up();
+  server.verdict(resume, "bob");
+  resume.down();
+  expect(outcomeOf(client.events)?.outcome).toBe("authentication-refused");
+});
+
 test("counterexample 15: the peer sends, our bytes go nowhere, and nobody suspects anything", () => {
   const world = new ByHand();
   const server = world.server();
