@@ -34,12 +34,14 @@ function drawKinds(random: Random): Kinds {
   if (random() < 0.03) return { kinds: [...FAULT_KINDS], isMoving: true, isLosing: true };
   const lossless = kindsOf("lossless");
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, () => pick(random, lossless));
-  const isMoving = random() < 0.4;
+  if (random() < 0.5) kinds.push("trap", "trap");
+  const isMoving = random() < 0.3;
   // Several a run: each has its phases, and the other faults fall into them.
   if (isMoving) kinds.push("move", "move", "move");
-  const isLosing = random() < 0.4;
-  if (isLosing) kinds.push(...some(random, kindsOf("losing")));
-  if (random() < (isMoving ? 0.5 : 0.3)) kinds.push(...some(random, [...kindsOf("ending"), "reset", "close"] as const));
+  const isLosing = random() < 0.35;
+  if (isLosing) kinds.push(...some(random, [...kindsOf("losing"), "forgery", "forgery"] as const));
+  if (random() < (isMoving || isLosing ? 0.5 : 0.15))
+    kinds.push(...some(random, [...kindsOf("ending"), "reset", "reset", "close"] as const));
   return { kinds, isMoving, isLosing };
 }
 
@@ -90,8 +92,8 @@ function drawOptions(random: Random, isMoving: boolean, isLosing: boolean, forMs
     latencyMs: kernelBytes === 64 ? 1 : pick(random, [1, 30, 300]),
     pingAfterMs: pick(random, [forMs > 3_000 ? 50 : 5, 100, 1_000, 5_000]),
     suspectAfterMs: pick(random, [10, 50, 500, 2_000]),
-    resumeForMs: pick(random, [4_000, PATIENT_MS]),
-    handshakeMs: pick(random, [10_000, PATIENT_HANDSHAKE_MS]),
+    resumeForMs: pick(random, [4_000, PATIENT_MS, PATIENT_MS]),
+    handshakeMs: pick(random, [10_000, PATIENT_HANDSHAKE_MS, PATIENT_HANDSHAKE_MS]),
     authenticateMs: pick(random, [0, 0, 500]),
     shares: {
       unavailable: pick(random, [0, 0.02, 0.2]),
@@ -118,11 +120,14 @@ function drawOptions(random: Random, isMoving: boolean, isLosing: boolean, forMs
 function drawFaults(random: Random, kinds: readonly FaultKind[], pauseMs: number): Fault[] {
   const number = 2 + Math.floor(random() * 20);
   let atMs = random() < 0.2 ? 0 : 2 * pauseMs * random();
-  return Array.from({ length: number }, () => {
+  const faults = Array.from({ length: number }, () => {
     const kind = pick(random, kinds);
     const given = Object.fromEntries(parametersOf(kind).map(([name, parameter]) => [name, parameter.draw(random)]));
-    const fault = { atMs: round(atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
+    // A trap is laid before what it waits for, most of which happens early.
+    const early = kind === "trap" ? random() ** 2 : 1;
+    const fault = { atMs: round(early * atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
     atMs += 2 * pauseMs * random();
     return fault;
   });
+  return faults.toSorted((a, b) => a.atMs - b.atMs);
 }

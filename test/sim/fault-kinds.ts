@@ -28,6 +28,13 @@ const REFUSALS: readonly RefuseCode[] = [
   "mismatch",
 ];
 
+/** Frames whose loss matters; "end" is DATA that ends its direction, "done" an ACK that says so. */
+const TRAPPED = [
+  ...(["hello", "welcome", "confirm", "data", "ack", "end", "done", "reset"] as const),
+  ...(["standby", "ready", "commit", "committed", "goaway"] as const),
+] as const;
+export type TrappedFrame = (typeof TRAPPED)[number];
+
 export const FAULTS = {
   // ── the path ──────────────────────────────────────────────────────────────────────────────────────────────────────
   cut: { cost: "lossless", parameters: { server: which, whose, withinMs: amount(0, 200) } },
@@ -52,6 +59,17 @@ export const FAULTS = {
   },
   "hanging dials": { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
   refuse: { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
+  /** When one of the client's connections carries that frame for so many times, either way. */
+  trap: {
+    cost: "lossless",
+    parameters: {
+      client: which,
+      frame: choice(...TRAPPED),
+      nth: count(2),
+      how: choice("cut", "swallow", "swallow the answer", "hold"),
+      forMs: amount(0, 500, 2),
+    },
+  },
   // ── processes and applications ────────────────────────────────────────────────────────────────────────────────────
   "slow consumer": { cost: "lossless", parameters: { client: which, end: side, forMs } },
   /** Goes on when the faults are over. */
@@ -62,8 +80,8 @@ export const FAULTS = {
   /** Another dial at once, whatever is under way: it connects when it does. */
   "extra dial": { cost: "lossless", parameters: { client: which, role: choice("primary", "standby"), afterMs: forMs } },
   "half-close": { cost: "lossless", parameters: { client: which, end: side } },
-  "no verdicts": { cost: "lossless", parameters: { client: whose, forMs } },
-  overload: { cost: "lossless", parameters: { server: which, forMs, retryAfterMs: amount(1, 1_000) } },
+  "no verdicts": { cost: "lossless", parameters: { client: whose, forMs: longMs } },
+  overload: { cost: "lossless", parameters: { server: which, forMs: longMs, retryAfterMs: amount(1, 1_000) } },
   // ── who is no part of it ──────────────────────────────────────────────────────────────────────────────────────────
   replay: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
   stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },

@@ -9,6 +9,7 @@ import type { Random } from "./random.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { SimServer } from "./sim-server.ts";
 import { answerOddly, pester, refuseFalsely, replay } from "./strangers.ts";
+import { layTrap } from "./traps.ts";
 import type { World } from "./world.ts";
 
 /** Lets the world run, and each fault happen when it is due. */
@@ -174,6 +175,9 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
       judge(world, client, fault.verdict, fault.forMs);
       // They are looked at with each connection.
       for (const { name } of world.servers) for (const wire of world.network.wires(name, client.name)) wire.cut(50);
+      return true;
+    case "trap":
+      layTrap(world, client, fault);
       return true;
     case "usurper":
       return usurp(world, client, fault.later, random);

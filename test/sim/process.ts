@@ -6,6 +6,7 @@ import type { SimSocket } from "../../src/testing/network.ts";
 import type { Random } from "./random.ts";
 import { Spy } from "./spy.ts";
 import type { Stage } from "./stage.ts";
+import { springTraps } from "./traps.ts";
 
 export abstract class SimProcess {
   readonly stage: Stage;
@@ -170,7 +171,7 @@ export abstract class SimProcess {
       socket?.destroy();
       return;
     }
-    for (const bytes of last) socket?.write(bytes);
+    for (const bytes of last) if (socket !== undefined) this.write(channel, socket, bytes);
     socket?.end();
   }
 
@@ -186,6 +187,10 @@ export abstract class SimProcess {
 
   protected write(channel: number, socket: SimSocket, bytes: Buffer): void {
     this.#spy?.sees("wrote", channel, bytes);
+    if (this.stage.traps.size === 0) return socket.write(bytes);
+    const sprung = springTraps(this.stage.traps, socket, bytes);
+    for (const trap of sprung) trap.before(socket);
     socket.write(bytes);
+    for (const trap of sprung) trap.after(socket);
   }
 }

@@ -7,6 +7,7 @@ import { CountingBudget } from "../core/support.ts";
 import { isFaultCode } from "./coverage.ts";
 import { SIMPLE, type WorldOptions } from "./options.ts";
 import { mix, type Random, streamOf } from "./random.ts";
+import type { Trap } from "./traps.ts";
 
 /** Thrown when something that must hold does not. */
 export class Violation extends Error {}
@@ -47,6 +48,8 @@ export abstract class Stage {
   readonly verdicts = new Map<number, "refused" | "another" | "unavailable">();
   /** What has happened to them since `checkAll()` looked. */
   readonly touched = new Set<{ checkBounds(): void }>();
+  /** What waits for a frame to come by. */
+  readonly traps = new Set<Trap>();
   /** Who was told what its peer never said, and may believe it on the next connection too. */
   readonly misled = new Set<string>();
   /** Connections with somebody at one end who is no part of this. */
@@ -161,12 +164,17 @@ export abstract class Stage {
         suspectAfterMs: options.suspectAfterMs,
         stalledAfterMs: [200, 400],
       },
-      instance: `${11 + (client ?? 0)}`.repeat(16),
+      instance: instanceOf(client ?? 0),
       epoch: 1,
       openPayload: Buffer.from(`for client-${client}`),
       whenSessionLost: options.whenSessionLost,
     };
   }
+}
+
+/** Of a client's process. */
+export function instanceOf(client: number): string {
+  return `${11 + client}`.repeat(16);
 }
 
 /** Where the servers of a run listen. */

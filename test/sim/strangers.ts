@@ -11,7 +11,7 @@ import {
 import type { SimSocket } from "../../src/testing/network.ts";
 import { pick, type Random } from "./random.ts";
 import { credentialsOf } from "./sim-client.ts";
-import type { Flight } from "./stage.ts";
+import { type Flight, instanceOf } from "./stage.ts";
 import type { World } from "./world.ts";
 
 /** Says again, on a connection of its own, what a client once wrote: as a frame that is late, or as somebody who listened. */
@@ -86,7 +86,9 @@ function nonsense(world: World, random: Random): Buffer {
     maxMessageBytes: 1_000,
     secretOrProof: Buffer.alloc(32, Math.floor(256 * random())),
     fallback: undefined,
-    credentials: Buffer.from(pick(random, [credentialsOf(client.number), "I am mallory", "you know me"])),
+    credentials: Buffer.from(
+      pick(random, [credentialsOf(client.number), credentialsOf(client.number), "I am mallory", "you know me"]),
+    ),
     openPayload: Buffer.from("hello"),
   };
   const kinds: Array<() => Buffer> = [
@@ -97,6 +99,8 @@ function nonsense(world: World, random: Random): Buffer {
     () => encodeConfirm(Buffer.alloc(32)),
     // Somebody else's session, without its secret.
     () => encodeHello("hello", hello),
+    () =>
+      encodeHello("hello", { ...hello, generation: { epoch: 1, counter: 1_000 }, instance: instanceOf(client.number) }),
     () => encodeHello("standby", hello),
     () => encodeHello("hello", { ...hello, resume: false, sessionId: isKnown ? session.keys.id : "55".repeat(16) }),
     // A session of its own that it cannot or will not confirm.

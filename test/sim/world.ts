@@ -91,6 +91,7 @@ export class World extends Stage {
     this.healed = true;
     this.note("healed");
     this.verdicts.clear();
+    this.traps.clear();
     for (const server of this.servers) {
       if (!server.isUp) server.start();
       server.overload(0, 0);
