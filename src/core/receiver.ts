@@ -68,9 +68,9 @@ export class Receiver {
     return Math.min(this.received, this.endPosition) - Math.min(this.accepted, this.endPosition);
   }
 
-  /** The peer has ended and everything before was accepted. */
+  /** The peer has ended and everything before was accepted, for good: only then is the direction through. */
   get endAccepted(): boolean {
-    return this.accepted > this.endPosition;
+    return this.committed > this.endPosition;
   }
 
   /** The peer has ended and everything before was handed out. */

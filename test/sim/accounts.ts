@@ -18,9 +18,17 @@ function costOf(world: World, client: SimClient, faults: readonly Fault[]): Cost
   const costs = new Set<Cost>();
   for (const fault of faults) {
     const whose = "client" in fault ? fault.client : "everybody";
-    if (whose === "everybody" || whose % world.clients.length === client.number) costs.add(FAULTS[fault.kind].cost);
+    if (whose === "everybody" || whose % world.clients.length === client.number)
+      costs.add(costIn(world, client, fault));
   }
   return (["ending", "losing", "moving"] as const).find((cost) => costs.has(cost)) ?? "lossless";
+}
+
+/** With a store a restart costs nothing but what the store had not heard of. */
+function costIn({ options, unstored }: World, { number }: SimClient, { kind }: Fault): Cost {
+  const isStored = options.commitMs > 0 && !unstored.has(number);
+  if (isStored && (kind === "restart" || (kind === "route" && options.sharesStore))) return "lossless";
+  return isStored && kind === "drain" ? "moving" : FAULTS[kind].cost;
 }
 
 function violation(what: string): never {

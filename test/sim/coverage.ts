@@ -29,7 +29,7 @@ export function isFaultCode(text: string): boolean {
 /** Which end's application can hear of it. */
 const OUTCOMES: Record<Outcome, readonly Side[]> = {
   closed: ["client", "server"],
-  "session-lost": ["client"],
+  "session-lost": ["client", "server"],
   expired: ["server"],
   "taken-over": ["client"],
   "authentication-refused": ["client"],
@@ -61,6 +61,11 @@ const WAYS: readonly string[] = [
   "server closed too many handshakes",
   "server attached a late connection",
   "server left",
+  "restored a session that was live",
+  "restored a session that was done",
+  "handed out again after a restart",
+  "commit refused",
+  "fenced",
   "forgot",
   "handed",
   "reported maybe",

@@ -17,13 +17,15 @@ export function isPatient({ resumeForMs, handshakeMs }: WorldOptions): boolean {
 
 export function draw(seed: number): Schedule {
   const random = streamOf(seed, "draw");
-  const { kinds, isMoving, isLosing } = drawKinds(random);
+  const { kinds, ...what } = drawKinds(random);
   const pauseMs = pick(random, [5, 20, 100, 300, 300, 1_000]);
   const faults = drawFaults(random, kinds, pauseMs);
-  return { seed, options: drawOptions(random, isMoving, isLosing, pauseMs * faults.length), faults };
+  return { seed, options: drawOptions(random, what, pauseMs * faults.length), faults };
 }
 
 interface Kinds {
+  /** Servers come and go, and have a store. */
+  isStored: boolean;
   kinds: FaultKind[];
   isMoving: boolean;
   isLosing: boolean;
@@ -31,18 +33,20 @@ interface Kinds {
 
 /** A few at a time: where all are on, they hide each other's consequences. */
 function drawKinds(random: Random): Kinds {
-  if (random() < 0.03) return { kinds: [...FAULT_KINDS], isMoving: true, isLosing: true };
+  if (random() < 0.03) return { kinds: [...FAULT_KINDS], isStored: random() < 0.5, isMoving: true, isLosing: true };
   const lossless = kindsOf("lossless");
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, () => pick(random, lossless));
   if (random() < 0.5) kinds.push("trap", "trap");
   const isMoving = random() < 0.3;
   // Several a run: each has its phases, and the other faults fall into them.
   if (isMoving) kinds.push("move", "move", "move");
+  const isStored = random() < 0.25;
+  if (isStored) kinds.push("restart", "route", pick(random, ["restart", "route"]));
   const isLosing = random() < 0.35;
   if (isLosing) kinds.push(...some(random, [...kindsOf("losing"), "forgery", "forgery"] as const));
   if (random() < (isMoving || isLosing ? 0.5 : 0.15))
     kinds.push(...some(random, [...kindsOf("ending"), "reset", "reset", "close"] as const));
-  return { kinds, isMoving, isLosing };
+  return { kinds, isStored, isMoving, isLosing };
 }
 
 function some<T>(random: Random, choices: readonly T[]): T[] {
@@ -51,7 +55,11 @@ function some<T>(random: Random, choices: readonly T[]): T[] {
 }
 
 /** `forMs`: so long there are faults. What would only take long to simulate is left out: much in small pieces, say. */
-function drawOptions(random: Random, isMoving: boolean, isLosing: boolean, forMs: number): WorldOptions {
+function drawOptions(
+  random: Random,
+  { isStored, isMoving, isLosing }: Omit<Kinds, "kinds">,
+  forMs: number,
+): WorldOptions {
   const mode = pick(random, ["messages", "messages", "messages", "bytes"] as const);
   const clients = pick(random, [1, 1, 1, 1, 2, 3, 4]);
   const kernelBytes = pick(random, [64, 1_000, 100_000]);
@@ -71,7 +79,7 @@ function drawOptions(random: Random, isMoving: boolean, isLosing: boolean, forMs
   return {
     mode,
     clients,
-    servers: isLosing || isMoving ? pick(random, [2, 2, 3]) : pick(random, [1, 1, 1, 2]),
+    servers: isStored || isLosing || isMoving ? pick(random, [2, 2, 3]) : pick(random, [1, 1, 1, 2]),
     whenSessionLost: pick(random, ["report", "report", "resend", "end"] as const),
     maxMessageBytes,
     window: pick(random, [
@@ -100,6 +108,8 @@ function drawOptions(random: Random, isMoving: boolean, isLosing: boolean, forMs
       overloaded: pick(random, [0, 0.02, 0.2]),
       forgetful: pick(random, [0, 0.3, 1]),
     },
+    commitMs: isStored ? pick(random, [1, 20, 200]) : pick(random, [0, 0, 0, 20]),
+    sharesStore: isStored && random() < 0.7,
     messages,
     payloadBytes,
     // There is to be something under way when a fault comes.

@@ -9,6 +9,14 @@ import type { Side } from "./parameters.ts";
 import type { Random } from "./random.ts";
 import { check, type Stage } from "./stage.ts";
 
+/** What is left of an end whose process has died. */
+export interface StoredEnd {
+  end: End;
+  committed: number;
+  durable: number;
+  durableTaken: number;
+}
+
 export class End {
   readonly name: string;
   readonly core: LinkCore;
@@ -46,10 +54,13 @@ export class End {
   #consumesFromMs = 0;
   /** By session: where the message that was handed out last ended. */
   readonly #positions = new Map<string, number>();
+  /** Where each message that was handed out ends. */
+  readonly #handedAt: number[] = [];
   /** Handed out and not accepted, with manual acceptance. */
   #held: Array<{ session: Session; position: number }> = [];
 
-  constructor(process: SimProcess, core: LinkCore, client: number, side: Side) {
+  /** `before`: this end in an earlier life of its process, and what was stored of it. */
+  constructor(process: SimProcess, core: LinkCore, client: number, side: Side, before?: StoredEnd) {
     const { stage } = process;
     this.name = side === "client" ? process.name : `${process.name} for client-${client}`;
     this.core = core;
@@ -59,10 +70,27 @@ export class End {
     this.#stage = stage;
     this.#wants = stage.options.messages[side];
     this.#ends = stage.options.ends[side];
-    this.ordinal = stage.newOrdinal();
+    this.ordinal = before?.end.ordinal ?? stage.newOrdinal();
     this.#random = stage.stream(`end ${this.ordinal}`);
     const [up, down] = [2 * client, 2 * client + 1];
     this.#tags = side === "client" ? { out: up, in: down } : { out: down, in: up };
+    if (before !== undefined) this.#goOn(before);
+  }
+
+  /** The process was restarted: what was not stored has not happened. */
+  #goOn({ end, committed, durable, durableTaken }: StoredEnd): void {
+    this.handed.push(...end.handed.filter((_, n) => (end.#handedAt[n] as number) <= committed));
+    this.#handedAt.push(...end.#handedAt.slice(0, this.handed.length));
+    this.expected = (this.handed.at(-1) ?? -1) + 1;
+    this.taken = durableTaken;
+    for (const number of end.tooLarge) if (number < durableTaken) this.tooLarge.add(number);
+    this.bytesTaken = durable;
+    this.bytesHanded = Math.min(committed, this.core.session.receiver.endPosition);
+    if (this.core.session.phase === "done") this.outcome = end.outcome;
+    this.#wants = end.#wants;
+    this.#ends = end.#ends;
+    this.life.state = "reconnecting";
+    if (end.handed.length > this.handed.length) this.#stage.count("handed out again after a restart");
   }
 
   get nowMs(): number {
@@ -156,6 +184,7 @@ export class End {
       if (options.mode === "bytes") this.#checkBytes(message);
       else this.#checkMessage(message);
       const position = session.receiver.handed;
+      this.#handedAt.push(position);
       const before = this.#positions.get(session.keys.id) ?? 0;
       check(position > before, () => `${this.name}: position ${position} after ${before}`);
       this.#positions.set(session.keys.id, position);

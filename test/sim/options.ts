@@ -26,6 +26,10 @@ export interface WorldOptions {
   authenticateMs: number;
   /** How often, of all times, a verdict can't be had, a server has no room, and it forgets what no consumer was handed. */
   shares: { unavailable: number; overloaded: number; forgetful: number };
+  /** Servers keep their sessions in a store, which takes up to so long, there and back; 0: they have none. */
+  commitMs: number;
+  /** All of them the same one: a session may go on at any of them. */
+  sharesStore: boolean;
   /** How many messages each side of a link wants to send. */
   messages: { client: number; server: number };
   payloadBytes: number;
@@ -63,6 +67,8 @@ export const SIMPLE: WorldOptions = {
   handshakeMs: 60_000,
   authenticateMs: 0,
   shares: { unavailable: 0, overloaded: 0, forgetful: 0 },
+  commitMs: 0,
+  sharesStore: false,
   messages: { client: 0, server: 0 },
   payloadBytes: 4,
   thinkMs: 0,

@@ -2,6 +2,7 @@
  * A process with its connections and one event loop. While the loop is blocked nothing in it runs; what happens to it
  * meanwhile waits, and is found after the timers, which Node runs first.
  */
+import type { LinkCore } from "../../src/core/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import type { Random } from "./random.ts";
 import { Spy } from "./spy.ts";
@@ -45,6 +46,8 @@ export abstract class SimProcess {
   protected abstract tick(): void;
   protected abstract receive(channel: number, chunk: Buffer): void;
   protected abstract connectionClosed(channel: number, reason: string): void;
+  /** The link that the connection speaks for. */
+  protected abstract coreOf(channel: number): LinkCore | undefined;
   protected abstract transmit(channel: number, roomBytes: number): Buffer[];
 
   // ── the event loop ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,6 +180,8 @@ export abstract class SimProcess {
 
   protected transmitAll(): void {
     for (const [channel, socket] of this.sockets) {
+      // A socket here copies what it is given, at once.
+      this.coreOf(channel)?.session.sender.recycle(0);
       for (let room = socket.roomBytes; room > 0; room = socket.roomBytes) {
         const out = this.transmit(channel, room);
         if (out.length === 0) break;

@@ -68,9 +68,9 @@ function run(world: World, { faults }: Schedule): void {
   disturb(world, faults);
   world.heal();
   const { clients, servers, options } = world;
-  const { consumerMs, latencyMs, messages, resumeForMs, handshakeMs } = options;
+  const { consumerMs, latencyMs, commitMs, messages, resumeForMs, handshakeMs } = options;
   // With the smallest windows each message takes a round trip or two.
-  const ownMs = (2 * consumerMs + 8 * latencyMs) * (messages.client + messages.server);
+  const ownMs = (2 * consumerMs + 8 * latencyMs + 4 * commitMs) * (messages.client + messages.server);
   const hasEnded = (): boolean => clients.every(({ end }) => end.outcome !== undefined);
   world.runUntil(hasEnded, ownMs + HEALED_WITHIN_MS, "ended after the faults");
   const isAtRest = (): boolean =>

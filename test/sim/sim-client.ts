@@ -109,6 +109,10 @@ export class SimClient extends SimProcess {
     this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
+  protected override coreOf(channel: number): ClientCore | undefined {
+    return this.core.adopted?.id === channel ? this.core : undefined;
+  }
+
   protected override transmit(channel: number, roomBytes: number): Buffer[] {
     return this.core.transmit(channel, roomBytes, this.nowMs);
   }

@@ -4,11 +4,13 @@ import { compareOwners, type Owner } from "../../src/core/handshake.ts";
 import { ServerCore, type ServerCoreEvent, type ServerCoreOptions, type Verdict } from "../../src/core/server.ts";
 import type { ServerLink } from "../../src/core/server-link.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
+import { Door } from "./door.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { check, type Stage } from "./stage.ts";
+import { check, clientOf, type Stage } from "./stage.ts";
+import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
 
 const FOR_EVER_MS = 3_600_000;
 
@@ -20,12 +22,21 @@ export class SimServer extends SimProcess {
   readonly allEnds: End[] = [];
   /** It goes away as soon as its sessions are through. */
   leaves = false;
+  drains = false;
   /** Whose connection each link adopted last. */
   readonly #owners = new Map<ServerLink, Owner>();
+  /** Outlives the process. */
+  readonly #store: SimStore;
+  readonly #marks = new Map<ServerLink, StoredMarks>();
+  readonly #door: Door | undefined;
+  #isRestoring = false;
   #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
 
-  constructor(stage: Stage, address: string) {
+  /** `shared`: with other servers. */
+  constructor(stage: Stage, address: string, shared: SimStore | undefined) {
     super(stage, address);
+    this.#store = shared ?? new SimStore();
+    if (shared !== undefined) this.#door = new Door(this, shared);
     this.start();
   }
 
@@ -43,14 +54,71 @@ export class SimServer extends SimProcess {
     this.core = new ServerCore(coreOptions, seededEntropy(this.random));
     this.isUp = true;
     this.leaves = false;
+    this.drains = false;
+    // From a store that others have too, only what a client comes for.
+    if (this.#door === undefined) for (const stored of this.#store.sessions) this.restore(stored, stored.link.owner);
     this.listen();
+    // There are sessions to be waited for.
+    this.pump();
   }
 
   listen(): void {
     if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket));
   }
 
+  /** As it was stored, whatever the process has known beyond that. */
+  restore(stored: StoredSession, owner: Owner): void {
+    const { end: dead, link: deadLink } = stored;
+    const { phase, keys } = deadLink.session;
+    // Whoever closes or aborts knows that something is in doubt.
+    if (!mayGoOn(stored)) return this.#store.forget(keys.id, stored.token);
+    this.#isRestoring = true;
+    const link = restore(this.core, stored, owner, seededEntropy(this.random), this.nowMs);
+    this.#isRestoring = false;
+    const end = new End(this, link, dead.client, "server", stored);
+    this.ends.set(link, end);
+    // It is the same application that goes on, here.
+    stored.ends.splice(stored.ends.indexOf(dead), 1);
+    this.allEnds.push(end);
+    this.#keep(link, end, stored);
+    this.#owners.set(link, link.owner);
+    this.stage.count(`restored a session that was ${phase}`);
+    this.stage.note(`${end.name}: restored at ${stored.committed}, with what was said up to ${stored.durable}`);
+  }
+
+  #keep(link: ServerLink, end: End, { committed, durable }: { committed: number; durable: number }): void {
+    const stored = { link, end, ends: this.allEnds, committed, durable };
+    this.#marks.set(link, new StoredMarks(this, this.#store, stored, () => this.fence(link)));
+  }
+
+  /** Another process has the session now. What this one has not stored it has never done. */
+  fence(link: ServerLink): void {
+    const stored = this.#store.get(link.session.keys.id);
+    if (stored?.link === link) save(stored);
+    this.stage.count("fenced");
+    this.#marks.delete(link);
+    link.abandon("session-lost");
+  }
+
+  /** A session that is in memory here, and by which token. */
+  held(sessionId: string): { link: ServerLink; token: number } | undefined {
+    for (const [link, { token }] of this.#marks) if (link.session.keys.id === sessionId) return { link, token };
+    return undefined;
+  }
+
+  /** Nobody has taken it away. */
+  owns(link: ServerLink): boolean {
+    return this.#door === undefined || this.#store.get(link.session.keys.id)?.token === this.#marks.get(link)?.token;
+  }
+
+  /** As if the connection had failed. */
+  hangUp(channel: number): void {
+    this.closeSocket(channel, undefined);
+    this.core.connectionClosed(channel, "not let in", this.nowMs);
+  }
+
   #admit(): number {
+    if (this.#isRestoring) return 0;
     const { untilMs, retryAfterMs } = this.#overloaded;
     if (this.stage.clock.nowMs < untilMs) return retryAfterMs;
     return this.random() < this.stage.options.shares.overloaded ? 50 : 0;
@@ -64,6 +132,15 @@ export class SimServer extends SimProcess {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
     this.die();
+    for (const link of this.#marks.keys()) {
+      const stored = this.#store.get(link.session.keys.id);
+      if (stored?.link === link) save(stored);
+    }
+    this.#door?.clear();
+    for (const { session, openPayload } of this.core.links()) {
+      if (session.phase === "provisional") this.stage.unstored.add(clientOf(openPayload));
+    }
+    this.#marks.clear();
     // What it held is given back; what its application was doing nobody hears of.
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
@@ -73,6 +150,7 @@ export class SimServer extends SimProcess {
 
   /** It goes away: its clients are asked to go on elsewhere. */
   drain(forMs: number): void {
+    this.drains = true;
     this.core.drain(forMs, this.nowMs);
     this.pump();
   }
@@ -102,10 +180,11 @@ export class SimServer extends SimProcess {
     });
   }
 
-  /** Their clients have given up, or were sent elsewhere: they would wait until their time is over. */
+  /** Their clients have given up, or are elsewhere: they would wait until their time is over. */
   #forgetOrphans(): void {
     for (const link of this.ends.keys()) {
-      if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
+      if (!this.owns(link)) this.fence(link);
+      else if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
     }
     this.pump();
   }
@@ -123,6 +202,7 @@ export class SimServer extends SimProcess {
     this.#drainEvents();
     for (const end of this.ends.values()) end.run();
     this.#drainEvents();
+    for (const marks of this.#marks.values()) marks.look();
     for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
@@ -141,11 +221,17 @@ export class SimServer extends SimProcess {
   }
 
   protected override receive(channel: number, chunk: Buffer): void {
-    this.core.receive(channel, chunk, this.nowMs);
+    if (this.#door === undefined) this.core.receive(channel, chunk, this.nowMs);
+    else this.#door.receive(channel, chunk);
   }
 
   protected override connectionClosed(channel: number, reason: string): void {
     this.core.connectionClosed(channel, reason, this.nowMs);
+  }
+
+  protected override coreOf(channel: number): ServerLink | undefined {
+    for (const link of this.ends.keys()) if (link.adopted?.id === channel) return link;
+    return undefined;
   }
 
   protected override transmit(channel: number, roomBytes: number): Buffer[] {
@@ -211,8 +297,12 @@ export class SimServer extends SimProcess {
     const { authenticateMs, shares } = stage.options;
     const isHard = this.random() < shares.unavailable;
     const verdict = isHard ? "unavailable" : this.#verdictOn(credentials);
-    if (authenticateMs === 0) core.authenticated(channel, verdict, this.nowMs);
-    else this.later(authenticateMs * this.random(), () => core.authenticated(channel, verdict, this.nowMs));
+    const answer = (): void => {
+      if (this.#door === undefined) core.authenticated(channel, verdict, this.nowMs);
+      else this.#door.authenticated(channel, verdict);
+    };
+    if (authenticateMs === 0) answer();
+    else this.later(authenticateMs * this.random(), answer);
   }
 
   #verdictOn(credentials: string): Verdict {
@@ -229,11 +319,12 @@ export class SimServer extends SimProcess {
     stage.note(`${this.name}: link ${id.slice(0, 4)}`);
     check(!stage.owners.has(id), () => `session ${id} was given to an application twice`);
     stage.owners.set(id, this.name);
-    const [, client] = /^for client-(\d)$/.exec(link.openPayload.toString()) ?? [];
-    check(client !== undefined, () => "the open payload is wrong");
-    const end = new End(this, link, Number(client), "server");
+    const client = clientOf(link.openPayload);
+    check(client >= 0, () => "the open payload is wrong");
+    const end = new End(this, link, client, "server");
     this.ends.set(link, end);
     this.allEnds.push(end);
+    if (stage.options.commitMs > 0) this.#keep(link, end, { committed: 0, durable: 0 });
   }
 
   #onLinkEvent(link: ServerLink, end: End, event: LinkCoreEvent): void {
@@ -265,6 +356,8 @@ export class SimServer extends SimProcess {
       case "ended":
         stage.note(`${name}: ended ${event.outcome} ${event.detail}`);
         stage.count(`link ended ${event.outcome}`);
+        // A tombstone that was restored has told its application in an earlier life.
+        if (end.outcome !== undefined) break;
         end.outcome = event.outcome;
         end.report(event.undelivered);
         end.life.to("end");
@@ -272,6 +365,8 @@ export class SimServer extends SimProcess {
       case "gone":
         stage.note(`${name}: gone`);
         this.ends.delete(link);
+        this.#store.forget(link.session.keys.id, this.#marks.get(link)?.token ?? 0);
+        this.#marks.delete(link);
         break;
       case "leaving":
         stage.note(`${name}: sends its client away`);

@@ -44,6 +44,8 @@ export abstract class Stage {
   readonly owners = new Map<string, string>();
   /** For strangers who listen and say it again. */
   readonly overheard: Flight[] = [];
+  /** Clients that a server has not stored when it died: their sessions may be lost. */
+  readonly unstored = new Set<number>();
   /** What is said of a client's credentials while a fault lasts. */
   readonly verdicts = new Map<number, "refused" | "another" | "unavailable">();
   /** What has happened to them since `checkAll()` looked. */
@@ -175,6 +177,12 @@ export abstract class Stage {
 /** Of a client's process. */
 export function instanceOf(client: number): string {
   return `${11 + client}`.repeat(16);
+}
+
+/** Whose link it is; -1 if that isn't said. */
+export function clientOf(openPayload: Buffer): number {
+  const [, client] = /^for client-(\d)$/.exec(openPayload.toString()) ?? [];
+  return Number(client ?? -1);
 }
 
 /** Where the servers of a run listen. */

@@ -8,6 +8,7 @@ import type { Side } from "./parameters.ts";
 import { SimClient } from "./sim-client.ts";
 import { SimServer } from "./sim-server.ts";
 import { addressOf, check, Stage } from "./stage.ts";
+import { SimStore } from "./store.ts";
 
 /** Some runs take 200,000. */
 const MOST_STEPS = 5_000_000;
@@ -19,7 +20,9 @@ export class World extends Stage {
 
   constructor(seed: number, options: Partial<WorldOptions> = {}, verbose = false) {
     super(seed, options, verbose);
-    for (let n = 0; n < this.options.servers; n++) this.servers.push(new SimServer(this, addressOf(n)));
+    const { commitMs, sharesStore } = this.options;
+    const shared = commitMs > 0 && sharesStore ? new SimStore() : undefined;
+    for (let n = 0; n < this.options.servers; n++) this.servers.push(new SimServer(this, addressOf(n), shared));
     for (const { name } of this.servers) this.restorePath(name);
     for (let n = 0; n < this.options.clients; n++) this.clients.push(new SimClient(this, n));
   }
@@ -60,9 +63,9 @@ export class World extends Stage {
     if (this.servers.length === 1) return;
     const owned = new Set<string>();
     for (const server of this.servers) {
-      for (const { session } of server.ends.keys()) {
-        if (session.phase !== "live") continue;
-        const { id } = session.keys;
+      for (const link of server.ends.keys()) {
+        if (link.session.phase !== "live" || !server.owns(link)) continue;
+        const { id } = link.session.keys;
         check(!owned.has(id), () => `two servers own session ${id}`);
         owned.add(id);
       }
