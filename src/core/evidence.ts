@@ -20,6 +20,11 @@ const ASLEEP_MS = 1_000;
 const JITTER = 0.2;
 /** A slow path is given so many round trips. */
 const PATIENT_ROUND_TRIPS = 4;
+/**
+ * But no longer than this: whoever sleeps while an answer is under way measures the sleep. A session that is not confirmed
+ * is kept for a minute, and has to be resumed by then. A path that is slower is suspect, and carries on.
+ */
+const MOST_PATIENCE_MS = 50_000;
 
 export class Evidence {
   suspect = false;
@@ -107,7 +112,7 @@ export class Evidence {
   }
 
   #patience(): number {
-    return PATIENT_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0);
+    return Math.min(MOST_PATIENCE_MS, PATIENT_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));
   }
 
   #drawStall(): number {

@@ -239,6 +239,13 @@ describe("a slow path", () => {
     expect(run(10_000)).toEqual([[6_000, "suspect"]]);
   });
 
+  test("has 50 s at the most: what was measured may have been our own sleep", () => {
+    const { evidence, roundTrip, run } = watch();
+    roundTrip.sample(600_000);
+    evidence.onWaiting(0);
+    expect(run(600_000).find(([, finding]) => finding === "suspect")).toEqual([50_000, "suspect"]);
+  });
+
   test("is measured by the answers to its PINGs", () => {
     const { evidence, roundTrip, run } = watch();
     expect(run(15_000)).toEqual([[15_000, "ping"]]);
