@@ -9,12 +9,21 @@ import { Spy } from "./spy.ts";
 import type { Stage } from "./stage.ts";
 import { springTraps } from "./traps.ts";
 
+interface Timer {
+  /** On the process's own clock. */
+  readonly dueMs: number;
+  readonly run: () => void;
+  takeBack: () => void;
+}
+
 export abstract class SimProcess {
   readonly stage: Stage;
   readonly name: string;
   readonly random: Random;
   protected readonly sockets = new Map<number, SimSocket>();
   readonly #spy: Spy | undefined;
+  /** Those of an earlier life are gone. */
+  readonly #timers = new Set<Timer>();
   /** Its clock goes before that of the others. */
   #aheadMs = 0;
   #blocked = false;
@@ -64,10 +73,22 @@ export abstract class SimProcess {
   }
 
   later(ms: number, what: () => void): void {
+    const timer: Timer = { dueMs: this.nowMs + ms, run: what, takeBack: () => {} };
+    timer.takeBack = this.stage.clock.schedule(ms, () => this.#fire(timer));
+    this.#timers.add(timer);
+  }
+
+  /** Something that others do comes here after so long, if the process still lives: no clock of its own is asked. */
+  hear(ms: number, what: () => void): void {
     const life = this.#life;
     this.stage.clock.schedule(ms, () => {
       if (this.#life === life) this.input(what);
     });
+  }
+
+  #fire(timer: Timer): void {
+    timer.takeBack();
+    if (this.#timers.delete(timer)) this.input(timer.run);
   }
 
   block(ms: number): void {
@@ -90,6 +111,8 @@ export abstract class SimProcess {
   /** It was asleep, or its clock was set: so much time has passed for it alone. */
   jump(ms: number): void {
     this.#aheadMs += ms;
+    const due = [...this.#timers].filter(({ dueMs }) => dueMs <= this.nowMs);
+    for (const timer of due.toSorted((a, b) => a.dueMs - b.dueMs)) this.#fire(timer);
     if (this.#blocked) return;
     if (this.nowMs >= this.#wakeMs) this.#onWake();
     else this.#schedule(true);
@@ -133,6 +156,8 @@ export abstract class SimProcess {
   /** Dies and forgets everything. */
   protected die(): void {
     this.#life++;
+    for (const { takeBack } of this.#timers) takeBack();
+    this.#timers.clear();
     this.#waiting = [];
     this.#blocked = false;
     this.#wake();

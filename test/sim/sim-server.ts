@@ -183,7 +183,9 @@ export class SimServer extends SimProcess {
   /** Their clients have given up, or are elsewhere: they would wait until their time is over. */
   #forgetOrphans(): void {
     for (const link of this.ends.keys()) {
-      if (!this.owns(link)) this.fence(link);
+      // Where others can go on with it, it is let go: they may be waiting for us to take theirs.
+      const isFree = this.#door !== undefined && link.adopted === undefined;
+      if (!this.owns(link) || isFree) this.fence(link);
       else if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
     }
     this.pump();

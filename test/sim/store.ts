@@ -45,7 +45,11 @@ export interface StoredSession {
 /** The process is about to let go of the session. */
 export function save(stored: StoredSession): void {
   const { link } = stored;
-  stored.saved = isRestorable(link) ? link.session.sender.log.messages() : undefined;
+  stored.saved = isRestorable(link) ? outboxOf(link) : undefined;
+}
+
+function outboxOf({ session }: ServerLink): LoggedMessage[] {
+  return session.phase === "done" ? [] : session.sender.log.messages();
 }
 
 /** There is something to go on with. */
@@ -242,7 +246,7 @@ export function askStore(process: SimProcess, arrives: () => void, returns: () =
   const { stage, random } = process;
   const thereMs = stage.options.commitMs * random();
   stage.clock.schedule(thereMs, arrives);
-  process.later(thereMs + stage.options.commitMs * random(), returns);
+  process.hear(thereMs + stage.options.commitMs * random(), returns);
 }
 
 /**
@@ -261,7 +265,7 @@ export function restore(
   link.owner = owner;
   link.session.incarnation = dead.session.incarnation;
   restoreReceiver(link.session, dead.session, stored.committed);
-  restoreSender(link.session, dead.session, saved ?? dead.session.sender.log.messages(), stored);
+  restoreSender(link.session, dead.session, saved ?? outboxOf(dead), stored);
   if (dead.session.phase === "done") link.session.phase = "done";
   core.events.length = 0;
   link.events.length = 0;
@@ -324,6 +328,7 @@ function restoreSender(
 ): void {
   const { sender } = session;
   const { acked, log } = dead.sender;
+  if (dead.phase === "done") return restoreTombstone(sender, dead.sender);
   sender.log.start = log.start;
   sender.log.end = log.start;
   sender.acked = acked;
@@ -340,6 +345,14 @@ function restoreSender(
   sender.write([], Infinity, new Allowance(Number.MAX_SAFE_INTEGER, 0, 0, NO_BUDGET), flight, 0);
   sender.highestSent = Math.max(sender.highestSent, acked);
   sender.limit = 0;
+}
+
+/** It sends nothing more: its positions are all there is. */
+function restoreTombstone(sender: Sender, dead: Sender): void {
+  const { acked, log, highestSent, endKind, endAt } = dead;
+  sender.log.start = log.start;
+  sender.log.end = log.end;
+  Object.assign(sender, { acked, highestSent, endKind, endAt, sentNow: acked, ended: true });
 }
 
 const NO_BUDGET = { take: () => false, give: () => {} };
