@@ -17,6 +17,9 @@ const SPLIT_BYTES = 4_096;
 /** A payload given away of at least so many bytes becomes a block of its own instead of being copied. */
 const REFERENCE_BYTES = 8_192;
 
+/** What most logs have to give back, at most times. */
+const NOTHING: Block[] = [];
+
 interface Block {
   /** Its part of `bytes` is [0, used). */
   readonly bytes: Buffer;
@@ -57,7 +60,7 @@ export class Log {
   readonly #prefixBytes: number;
   #blocks: Block[] = [];
   /** Let go of, and perhaps still to be written by the connection in use. */
-  #retired: Block[] = [];
+  #retired: Block[] = NOTHING;
   #last: Block | undefined;
   /** Where in `#blocks` the reader was last: reading is sequential. */
   #cursor = 0;
@@ -192,7 +195,7 @@ export class Log {
     if (dropped > 0) {
       this.#forgetCount(dropped);
       for (const block of this.#blocks.splice(0, dropped)) {
-        if (block.isOurs && block.bytes.length === this.pool.blockBytes) this.#retired.push(block);
+        if (block.isOurs && block.bytes.length === this.pool.blockBytes) this.#retire(block);
       }
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }
@@ -205,6 +208,11 @@ export class Log {
     }
   }
 
+  #retire(block: Block): void {
+    if (this.#retired === NOTHING) this.#retired = [block];
+    else this.#retired.push(block);
+  }
+
   /**
    * The connection in use has written everything below `written`: blocks there that were let go of can be used again. A peer
    * that acknowledges what it has not read must not see another link's messages in their place.
@@ -212,20 +220,20 @@ export class Log {
   recycle(written: number): void {
     if (this.#retired.length === 0) return;
     for (const { bytes, start, used } of this.#retired) if (start + used <= written) this.pool.give(bytes);
-    this.#retired = [];
+    this.#retired = NOTHING;
   }
 
   /** Another connection goes on: whatever the one before has not written by now, it may still have to. */
   share(): void {
     for (const block of this.#blocks) block.isOurs = false;
-    this.#retired = [];
+    this.#retired = NOTHING;
   }
 
   /** Nothing of it will be read again. Positions and counts stay. */
   clear(): void {
     this.#released = this.releasedMessages();
     this.#blocks = [];
-    this.#retired = [];
+    this.#retired = NOTHING;
     this.#last = undefined;
     this.#cursor = 0;
     this.#count.block = 0;
