@@ -5,7 +5,8 @@ import type { Message } from "./types.ts";
 /** What the stream needs of its link: its input, and the rest. */
 export interface DuplexInput {
   take(): Message | undefined;
-  accept(): void;
+  /** Everything that was taken is accepted, but for its last bytes. */
+  accept(unreadBytes: number): void;
   exhausted(): boolean;
 }
 
@@ -29,8 +30,7 @@ export class LinkDuplex extends Duplex {
 
   /** `maxChunkBytes`: what fits into the queue. */
   constructor(link: DuplexLink, input: DuplexInput, maxChunkBytes: number, allowHalfOpen: boolean) {
-    // With more the stream would take in what its application may never read.
-    super({ allowHalfOpen, readableHighWaterMark: 1 });
+    super({ allowHalfOpen });
     this.#link = link;
     this.#input = input;
     this.#maxChunkBytes = maxChunkBytes;
@@ -40,12 +40,12 @@ export class LinkDuplex extends Duplex {
   progress(): void {
     if (!this.#wanted || this.destroyed) return;
     for (let chunk = this.#input.take(); chunk !== undefined; chunk = this.#input.take()) {
-      // True if it went right to the application. What is in the stream's buffer is accepted when that is read.
-      if (!this.push(chunk)) {
+      const wantsMore = this.push(chunk);
+      this.#accept();
+      if (!wantsMore) {
         this.#wanted = false;
         return;
       }
-      this.#input.accept();
     }
     if (this.#input.exhausted()) {
       const error = this.#link.failure;
@@ -59,10 +59,23 @@ export class LinkDuplex extends Duplex {
     }
   }
 
+  /** What is in the stream's buffer is not accepted: its application may never read it. */
+  #accept(): void {
+    const unread = this.readableLength;
+    // With an encoding these are characters, and nobody knows how many bytes.
+    if (unread === 0 || this.readableEncoding === null) this.#input.accept(unread);
+  }
+
   override _read(): void {
     this.#wanted = true;
-    this.#input.accept();
     this.progress();
+  }
+
+  /** Everybody reads by this, a pipe and a loop too. */
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    this.#accept();
+    return chunk;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {

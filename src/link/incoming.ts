@@ -1,6 +1,7 @@
 /** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
 import type { LinkCore } from "../core/link-core.ts";
 import type { Session } from "../core/session.ts";
+import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import type { Message, WaitOptions } from "./types.ts";
 
@@ -78,13 +79,14 @@ export class Incoming {
     this.#host.changed();
   }
 
-  /** What was handed out is accepted. */
-  #accept(): void {
+  /** What was handed out is accepted, but for its last bytes. */
+  #accept(unreadBytes = 0): void {
     if (this.#manual) return;
     const { receiver } = this.#core.session;
     const before = receiver.accepted;
-    if (before >= receiver.handed) return;
-    this.#core.accept(receiver.handed);
+    const position = receiver.handed - unreadBytes;
+    if (before >= position) return;
+    this.#core.accept(position);
     // Nothing is accepted any more once the link has ended.
     if (receiver.accepted > before) this.#host.changed();
   }
@@ -209,9 +211,13 @@ export class Incoming {
   }
 
   /** For a Duplex: it takes chunks by `take` and has accepted them when it comes back for more. */
-  occupyForDuplex(): { take: () => Message | undefined; accept: () => void; exhausted: () => boolean } {
+  occupyForDuplex(): DuplexInput {
     this.#occupy("duplex");
-    return { take: () => this.#take(), accept: () => this.#accept(), exhausted: () => this.#exhausted };
+    return {
+      take: () => this.#take(),
+      accept: (unreadBytes) => this.#accept(unreadBytes),
+      exhausted: () => this.#exhausted,
+    };
   }
 
   /** Hands out what there is, to whom waits for it. */

@@ -125,6 +125,30 @@ test("nothing is accepted that nobody reads, however small", async () => {
   await flushed;
 });
 
+test("what is read in part is accepted in part", async () => {
+  const { client, near, far } = await streams();
+  near.write("abcdef");
+  await once(far, "readable");
+  expect(String(far.read(2))).toBe("ab");
+  await eventually(() => expect(client.writableLength).toBe(4));
+  expect(String(far.read(4))).toBe("cdef");
+  await client.flush();
+});
+
+test("a loop and a stream with an encoding accept what they have read, too", async () => {
+  const { client, near, far } = await streams({ allowHalfOpen: true });
+  far.setEncoding("utf8");
+  near.write("größer");
+  const [chunk] = (await once(far, "data")) as [string];
+  expect(chunk).toBe("größer");
+  await client.flush();
+  far.write("back");
+  for await (const bytes of near) {
+    expect(String(bytes)).toBe("back");
+    break;
+  }
+});
+
 describe("ending", () => {
   test("end() ends the peer's readable side; its own goes on with allowHalfOpen", async () => {
     const { near, far, client, server } = await streams({ allowHalfOpen: true });
