@@ -1,8 +1,7 @@
 /** ConnectionManager: a service's client links, with what they share. */
-import { BlockPool } from "../core/blocks.ts";
 import type { ClientCore } from "../core/client.ts";
 import { newId } from "../core/handshake.ts";
-import { SharedBudget } from "../io/budget.ts";
+import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";
 import { dial } from "../io/dial.ts";
@@ -44,7 +43,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
-  readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
+  readonly #memory: LinkMemory;
   readonly #host: ClientHost;
   readonly #links = new Set<DurableLink>();
   /** Sendable ones. */
@@ -61,11 +60,7 @@ export class ConnectionManager implements AsyncDisposable {
     this.#options = resolveManagerOptions(options);
     const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes, metricsIntervalMs } = this.#options;
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
-    this.#memory = {
-      windowBudget: new SharedBudget(maxBufferBytes),
-      logBudget: new SharedBudget(maxBufferBytes),
-      blocks: new BlockPool(),
-    };
+    this.#memory = new LinkMemory(maxBufferBytes);
     this.#host = {
       clock: this.#clock,
       gate: this.#gate,
@@ -136,7 +131,7 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   stats(): ManagerStats {
-    const bufferBytes = this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes;
+    const bufferBytes = this.#memory.takenBytes;
     return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes };
   }
 

@@ -210,7 +210,7 @@ export class Incoming {
     this.#host.changed();
   }
 
-  /** For a Duplex: it takes chunks by `take` and has accepted them when it comes back for more. */
+  /** For a Duplex: it takes chunks by `take`, and says by `accept` how much of that its application has not read yet. */
   occupyForDuplex(): DuplexInput {
     this.#occupy("duplex");
     return {

@@ -68,25 +68,29 @@ export class Life {
     this.emitAll();
   }
 
-  /** A listener that throws stops no other event, and not us: the error is thrown where nobody is in the middle of anything. */
+  /** A listener that throws stops no other event, and not us. */
   emitAll(): void {
     // What a listener sets off is told after what was there before it.
     const emissions = this.#emissions;
     if (this.#emitting || emissions === undefined) return;
     this.#emitting = true;
     for (let emission = emissions.shift(); emission !== undefined; emission = emissions.shift()) {
-      try {
-        emission();
-      } catch (error) {
-        this.#clock.defer(rethrow, error);
-      }
+      runContained(this.#clock, emission);
     }
     this.#emissions = undefined;
     this.#emitting = false;
   }
 }
 
-/** For `defer()`. */
-export function rethrow(error: unknown): never {
+/** What `emission` throws is thrown where nobody is in the middle of anything. */
+export function runContained(clock: Clock, emission: () => void): void {
+  try {
+    emission();
+  } catch (error) {
+    clock.defer(rethrow, error);
+  }
+}
+
+function rethrow(error: unknown): never {
   throw error;
 }

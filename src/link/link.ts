@@ -308,8 +308,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       case "ended":
         this.#onEnded(event.outcome, event.detail, event.peerCode, event.undelivered);
         break;
-      default:
-        break;
+      case "attempt-failed":
+      case "gone":
     }
   }
 

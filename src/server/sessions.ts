@@ -2,11 +2,10 @@
  * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
  * that serves them. Connections are handed to `handshakes`.
  */
-import { BlockPool } from "../core/blocks.ts";
 import { type Entropy, newId } from "../core/handshake.ts";
 import { ServerCore } from "../core/server.ts";
 import type { ServerLink } from "../core/server-link.ts";
-import { SharedBudget } from "../io/budget.ts";
+import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
@@ -39,7 +38,7 @@ export class Sessions {
   readonly #options: ResolvedServerOptions;
   readonly #outside: SessionsHost;
   readonly #core: ServerCore;
-  readonly #memory: { windowBudget: SharedBudget; logBudget: SharedBudget; blocks: BlockPool };
+  readonly #memory: LinkMemory;
   readonly #links = new Map<ServerLink, ServedLink>();
   readonly #host: Host;
   readonly #open = new Set<Link>();
@@ -52,11 +51,7 @@ export class Sessions {
     this.#options = options;
     this.#outside = outside;
     const { limits, timeouts, logger } = options;
-    this.#memory = {
-      windowBudget: new SharedBudget(limits.bufferBytes),
-      logBudget: new SharedBudget(limits.bufferBytes),
-      blocks: new BlockPool(),
-    };
+    this.#memory = new LinkMemory(limits.bufferBytes);
     const admission = new Admission({
       open: limits.opensPerSecond,
       resume: limits.resumesPerSecond,
@@ -250,7 +245,7 @@ export class Sessions {
       handshaking: this.#core.handshakes,
       refused: { ...this.handshakes.refused },
       sessions: { connected, waiting: this.#core.sessions - connected },
-      bufferBytes: this.#memory.windowBudget.takenBytes + this.#memory.logBudget.takenBytes,
+      bufferBytes: this.#memory.takenBytes,
     };
   }
 }

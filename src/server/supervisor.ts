@@ -6,7 +6,7 @@ import { StreamConnection } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
-import { rethrow } from "../link/life.ts";
+import { runContained } from "../link/life.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { logServer } from "../telemetry/events.ts";
@@ -138,7 +138,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #listenerFailed(cause: Error): void {
     const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
     this.#options.logger?.error({ event: "server.listener-failed", code: error.code }, error.message);
-    this.#tell(() => this.emit("error", error));
+    runContained(this.#clock, () => this.emit("error", error));
   }
 
   /** Renewed certificates, for new connections. As in tls.Server. */
@@ -165,16 +165,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const change = { from: this.#state, to, reason };
     this.#state = to;
     if (this.#options.logger !== undefined) logServer(this.#options.logger, "server.state", change, `server ${to}`);
-    this.#tell(() => this.emit("state", change));
-  }
-
-  /** What a listener throws is thrown where nobody is in the middle of anything. */
-  #tell(emission: () => void): void {
-    try {
-      emission();
-    } catch (error) {
-      this.#clock.defer(rethrow, error);
-    }
+    runContained(this.#clock, () => this.emit("state", change));
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────

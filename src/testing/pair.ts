@@ -2,9 +2,8 @@
 import { DialGate } from "../client/gate.ts";
 import { resolveManagerOptions } from "../client/options.ts";
 import { OpenedLink } from "../client/opened-link.ts";
-import { BlockPool } from "../core/blocks.ts";
 import { newId } from "../core/handshake.ts";
-import { SharedBudget } from "../io/budget.ts";
+import { LinkMemory } from "../io/budget.ts";
 import type { Link } from "../link/types.ts";
 import { Sessions } from "../server/sessions.ts";
 import type { Faults } from "./faults.ts";
@@ -74,11 +73,7 @@ class Pair implements LinkPair {
       gate: new DialGate(clock, maxDialsInFlight, maxDialsPerSecond),
       dial: (_, { signal }) => this.path.dial(signal),
       nextId: () => ++ids,
-      memory: {
-        windowBudget: new SharedBudget(maxBufferBytes),
-        logBudget: new SharedBudget(maxBufferBytes),
-        blocks: new BlockPool(),
-      },
+      memory: new LinkMemory(maxBufferBytes),
       instance: newId(entropy),
       logger: undefined,
       onConnected: () => {},
