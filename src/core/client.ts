@@ -46,7 +46,7 @@ export class ClientCore extends ClientLink implements FrameTaker {
 
   /** How long a standby may take, from its dial to READY. */
   get standbyPatienceMs(): number {
-    return this.#standby.patienceMs;
+    return this.#standby.patienceMs(this.adopted?.roundTrip.smoothedMs);
   }
 
   /** A tombstone may have become suspect while it was alive. */

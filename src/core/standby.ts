@@ -8,6 +8,8 @@ import type { RefuseCode } from "./frames.ts";
 
 const MOST_FIRST_PATIENCE_MS = 1_000;
 const PATIENT_ROUND_TRIPS = 8;
+/** Of what the server's word took beyond a round trip: to authenticate, or to get round to us at all. */
+const PATIENT_ANSWERS = 2;
 const MOST_PATIENCE_MS = 60_000;
 /**
  * Whom we reach does not know the session, or us, so often and for so long: the old connection is given up, and a resume
@@ -44,9 +46,14 @@ export class Standby {
     return this.#committing;
   }
 
-  /** How long one may take from its dial to READY, and from COMMIT to COMMITTED. */
-  get patienceMs(): number {
-    const first = Math.max(this.#firstPatienceMs, PATIENT_ROUND_TRIPS * this.lastRoundTripMs);
+  /**
+   * How long one may take from its dial to READY, and from COMMIT to COMMITTED. The path's round trip, where known, is what
+   * the connection in use has measured: opened among thousands, or by a process just started, it has waited for more.
+   */
+  patienceMs(smoothedMs: number | undefined): number {
+    const roundTripMs = Math.min(smoothedMs ?? Infinity, this.lastRoundTripMs);
+    const answerMs = this.lastRoundTripMs - roundTripMs;
+    const first = Math.max(this.#firstPatienceMs, PATIENT_ROUND_TRIPS * roundTripMs + PATIENT_ANSWERS * answerMs);
     return Math.min(MOST_PATIENCE_MS, first * 1.5 ** this.#timedOut);
   }
 

@@ -180,6 +180,23 @@ test("counterexample 17: a connection that is silent for an hour, and whose stan
   expect(typesOf(client)).not.toContain("disconnected");
 });
 
+test("a link that was opened in a crowd waits for its standby as its path has turned out to be", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  world.pass(1_000);
+  line.settle();
+  expect(client.core.standbyPatienceMs).toBe(8_000);
+  for (let n = 0; n < 100; n++) {
+    say(client.core, `${n}`);
+    line.settle();
+    world.pass(10);
+  }
+  expect(hear(server.link)).toHaveLength(100);
+  expect(client.core.standbyPatienceMs).toBeLessThan(2_500);
+});
+
 test("counterexample 18: the server's loop blocks for 11 s, and all clients dial at the same moment", () => {
   const world = new ByHand();
   const server = world.server({ admit: (kind) => (kind === "standby" ? 1_000 : 0) });
