@@ -15,6 +15,7 @@ import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direc
  * - A black-holed connection is kept, without buffers, until both ends have closed it and 60 s more (one that half-closed
  *   and waits for an answer must go on waiting), or until close().
  * - latency() keeps up to 4 MiB for each connection and direction, and reads no further than that.
+ * - While it refuses connections its port stays its own: nobody else is given it.
  * - After close() faults do nothing.
  *
  * @param target Where connections go: `host` is 127.0.0.1 by default. `listenPort` is the relay's own port, by default 0:
@@ -24,7 +25,7 @@ import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direc
 export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
   checkPort("port", target.port, 1);
   checkPort("listenPort", target.listenPort ?? 0, 0);
-  const relay = new Relay({ port: target.port, host: target.host ?? "127.0.0.1" });
+  const relay = new Relay({ port: target.port, host: target.host ?? HOST });
   await relay.start(target.listenPort ?? 0);
   return relay;
 }
@@ -37,6 +38,7 @@ export interface FaultRelay extends Faults, AsyncDisposable {
   close(): Promise<void>;
 }
 
+const HOST = "127.0.0.1";
 /** How long a receiver that doesn't read may hold up cutAfterBytes(). */
 const flushMsMax = 1_000;
 /**
@@ -62,6 +64,8 @@ class Relay implements FaultRelay, Road {
   #flushTimer: NodeJS.Timeout | undefined;
   /** Undefined while connections are refused, and when closed. */
   #listener: Server | undefined;
+  /** Keeps the port while connections are refused. */
+  #placeholder: Socket | undefined;
   #relistenTimer: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
@@ -114,11 +118,8 @@ class Relay implements FaultRelay, Road {
   }
 
   refuse(): void {
-    clearTimeout(this.#relistenTimer);
-    // An accepted connection that is reset looks different from a refused one: nothing may listen. Closing is immediate,
-    // its "close" event is not, as open connections stay.
-    this.#listener?.close();
-    this.#listener = undefined;
+    this.#stopListening();
+    this.#keepPort();
   }
 
   heal(): void {
@@ -127,6 +128,8 @@ class Relay implements FaultRelay, Road {
     this.#countdowns.clear();
     this.#pumpAll();
     clearTimeout(this.#relistenTimer);
+    // It would be our first client.
+    if (this.#placeholder?.connecting === true) this.#leavePort();
     if (this.#listener === undefined) this.#relisten(relistenTriesMax);
   }
 
@@ -182,9 +185,43 @@ class Relay implements FaultRelay, Road {
   #listen(port: number, onError: (error: Error) => void): Server {
     const listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
     listener.on("error", onError);
-    listener.listen({ port, host: "127.0.0.1" });
+    listener.once("listening", () => {
+      if (this.#listener === listener) this.#leavePort();
+    });
+    listener.listen({ port, host: HOST });
     this.#listener = listener;
     return listener;
+  }
+
+  /**
+   * An accepted connection that is reset looks different from a refused one: nothing may listen. Closing is immediate, its
+   * "close" event is not, as open connections stay.
+   */
+  #stopListening(): void {
+    clearTimeout(this.#relistenTimer);
+    this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  /**
+   * A free port is given to the next who asks for one, and clients of this relay would find a stranger there. A socket that is
+   * connected to itself keeps it: nothing listens, and a listener may come beside it. Where the system can't do that, the
+   * port is free.
+   */
+  #keepPort(): void {
+    if (this.#closed !== undefined || this.#placeholder !== undefined) return;
+    const { port } = this;
+    const placeholder = connect({ port, host: HOST, localPort: port, localAddress: HOST });
+    placeholder.on("error", () => {});
+    placeholder.unref();
+    this.#placeholder = placeholder;
+  }
+
+  #leavePort(): void {
+    if (this.#placeholder?.connecting === true) this.#placeholder.destroy();
+    // A close in order would keep the port for a minute more.
+    else this.#placeholder?.resetAndDestroy();
+    this.#placeholder = undefined;
   }
 
   /** Someone may have taken the port meanwhile, if only as the local port of a connection. */
@@ -200,7 +237,8 @@ class Relay implements FaultRelay, Road {
 
   async #shutDown(): Promise<void> {
     const listener = this.#listener;
-    this.refuse();
+    this.#stopListening();
+    this.#leavePort();
     this.frozen = false;
     clearTimeout(this.#flushTimer);
     const closing = [...this.#open].map((connection) => connection.destroy());

@@ -395,6 +395,33 @@ test("refuse() refuses new connections and leaves open ones, heal() listens on t
   expect(relay.connections).toBe(2);
 });
 
+test("the port is kept while connections are refused, and left when they no longer are", async () => {
+  const { relay, open } = await setUp();
+  const { port } = relay;
+  const host = "127.0.0.1";
+  // One socket can be connected to itself there. The system gives such a port to nobody who asks for any.
+  const onItself = async (): Promise<unknown> => {
+    const socket = connect({ port, host, localPort: port, localAddress: host });
+    const outcome = await once(socket, "connect").then(
+      () => "free",
+      (error: NodeJS.ErrnoException) => error.code,
+    );
+    socket.resetAndDestroy();
+    return outcome;
+  };
+  relay.refuse();
+  expect(await onItself()).toBe("EADDRNOTAVAIL");
+  relay.heal();
+  await expectWorks(await open());
+  relay.refuse();
+  relay.heal();
+  await expectWorks(await open());
+  expect(relay.connections).toBe(2);
+  relay.refuse();
+  await relay.close();
+  expect(await onItself()).toBe("free");
+});
+
 test("refuse() right after heal() refuses", async () => {
   const { relay } = await setUp();
   relay.refuse();
