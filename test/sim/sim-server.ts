@@ -349,7 +349,7 @@ export class SimServer extends SimProcess {
       case "close-connection":
         if (event.fault !== undefined) {
           stage.note(`${name}: ${event.reason} ${event.fault.detail}`);
-          const honest = event.fault.code !== "gap" && stage.isHonest(event.channel);
+          const honest = stage.isHonest(event.channel);
           check(!honest, () => `${name}: an honest client made a fault: ${event.fault?.detail}`);
         }
         stage.countClosed("link", event.reason);
