@@ -46,6 +46,9 @@ export function parseArguments(args: readonly string[]): Arguments | undefined {
   const many = MANY.find((name) => values[name] !== undefined);
   if (another !== undefined) throw new UsageError(`--${one} and --${another} don't go together`);
   if (one !== undefined && many !== undefined) throw new UsageError(`--${one} and --${many} don't go together`);
+  if (one === "schedule" && values.out !== undefined) {
+    throw new UsageError("--out is for what is shrunk, and a --schedule is run as it is");
+  }
   if (one === undefined && values.trace === true) throw new UsageError("--trace is for one --seed or --schedule");
   return {
     seeds: whole("seeds", values.seeds, 1),
