@@ -123,7 +123,16 @@ function drawOptions(
       { client: true, server: false },
       { client: false, server: true },
     ]),
-    staysOpen: random() < (isMoving ? 0.95 : 0.8),
+    staysOpen: random() < (isMoving ? 0.95 : isStored ? 0.5 : 0.8),
+    room: drawRoom(random, clients),
+  };
+}
+
+function drawRoom(random: Random, clients: number): WorldOptions["room"] {
+  return {
+    handshakes: pick(random, [1, 2, 5, 20]),
+    sessions: pick(random, [1, clients, clients + 1, 50, 50, 50]),
+    perIdentity: pick(random, [1, 2, 20, 20, 20]),
   };
 }
 
