@@ -28,12 +28,20 @@ const REFUSALS: readonly RefuseCode[] = [
   "mismatch",
 ];
 
+/** Frames that are written when the connection in use has gone silent. */
+const OF_STANDBYS = ["standby", "ready", "commit", "committed"] as const;
+
 /** Frames whose loss matters; "end" is DATA that ends its direction, "done" an ACK that says so. */
-const TRAPPED = [
+export const TRAPPED = [
   ...(["hello", "welcome", "confirm", "data", "ack", "end", "done", "reset"] as const),
-  ...(["standby", "ready", "commit", "committed", "goaway"] as const),
+  ...OF_STANDBYS,
+  "goaway",
 ] as const;
 export type TrappedFrame = (typeof TRAPPED)[number];
+
+export function isOfStandbys(frame: TrappedFrame): boolean {
+  return OF_STANDBYS.some((each) => each === frame);
+}
 
 export const FAULTS = {
   // ── the path ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,7 +72,8 @@ export const FAULTS = {
     cost: "lossless",
     parameters: {
       client: which,
-      frame: choice(...TRAPPED),
+      // The rarer ones more often.
+      frame: choice(...TRAPPED, ...OF_STANDBYS, "committed", "committed", "reset"),
       nth: count(2),
       how: choice("cut", "swallow", "swallow the answer", "hold"),
       forMs: amount(0, 500, 2),
