@@ -16,7 +16,7 @@ const forMs = amount(50, 4_050, 3);
 const longMs = amount(100, 15_100, 3);
 
 /** At once, or as soon as the link is next in that state. */
-const when = choice("now", "connecting", "suspect", "suspect", "reconnecting");
+const when = choice("now", "connecting", "connecting", "suspect", "suspect", "reconnecting");
 
 /** Those that end the link, and some that do not. */
 const REFUSALS: readonly RefuseCode[] = [
@@ -73,7 +73,7 @@ export const FAULTS = {
     parameters: {
       client: which,
       // The rarer ones more often.
-      frame: choice(...TRAPPED, ...OF_STANDBYS, "committed", "committed", "reset"),
+      frame: choice(...TRAPPED, ...OF_STANDBYS, "committed", "committed", "reset", "reset", "goaway"),
       nth: count(2),
       how: choice("cut", "swallow", "swallow the answer", "hold"),
       forMs: amount(0, 500, 2),
@@ -98,7 +98,11 @@ export const FAULTS = {
   // ── what a session does not survive, or not here ──────────────────────────────────────────────────────────────────
   /** The server goes away, has all the time that it needs, and is back when its sessions are through. */
   move: { cost: "moving", parameters: { server: which } },
-  restart: { cost: "losing", parameters: { server: which, forMs: amount(0, 4_000, 3) } },
+  /** At once, or as soon as a session there is through and waits for its client to hear so. */
+  restart: {
+    cost: "losing",
+    parameters: { server: which, forMs: amount(0, 4_000, 3), when: choice("now", "done") },
+  },
   drain: { cost: "losing", parameters: { server: which, forMs } },
   route: { cost: "losing", parameters: { client: which, to: which } },
   /** Longer than the shorter sessions wait. */

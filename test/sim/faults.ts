@@ -142,16 +142,29 @@ function applyToServer(
       // Byte streams do not move: their application would end them.
       return world.options.mode === "messages" && server.leave();
     case "restart":
+      if (fault.when === "now") return restart(server, fault.forMs);
+      server.onceDone(() => {
+        if (!world.healed && restart(server, fault.forMs)) world.count("fault restart");
+      });
+      return false;
     case "drain":
       if (!server.isUp) return false;
-      if (fault.kind === "drain") server.drain(fault.forMs);
-      else server.kill();
+      server.drain(fault.forMs);
       clock.schedule(fault.forMs, () => {
-        if (fault.kind === "drain" && server.isUp) server.kill();
-        if (!server.isUp) server.start();
+        if (server.isUp) server.kill();
+        server.start();
       });
       return true;
   }
+}
+
+function restart(server: SimServer, forMs: number): boolean {
+  if (!server.isUp) return false;
+  server.kill();
+  server.stage.clock.schedule(forMs, () => {
+    if (!server.isUp) server.start();
+  });
+  return true;
 }
 
 // ── a client, or its link ───────────────────────────────────────────────────────────────────────────────────────────

@@ -36,6 +36,7 @@ export class SimServer extends SimProcess {
   readonly #door: Door | undefined;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
+  #onceDone: Array<() => void> = [];
   #isRestoring = false;
   #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
 
@@ -136,6 +137,12 @@ export class SimServer extends SimProcess {
 
   overload(forMs: number, retryAfterMs: number): void {
     this.#overloaded = { untilMs: this.stage.clock.nowMs + forMs, retryAfterMs };
+  }
+
+  /** As soon as it has a session that is through. */
+  onceDone(then: () => void): void {
+    this.#onceDone.push(then);
+    this.pump();
   }
 
   kill(): void {
@@ -239,6 +246,15 @@ export class SimServer extends SimProcess {
     for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
+    if (this.#onceDone.length > 0 && this.#hasOneDone()) {
+      for (const then of this.#onceDone.splice(0)) this.stage.clock.schedule(0, then);
+    }
+  }
+
+  #hasOneDone(): boolean {
+    for (const { session } of this.core.links())
+      if (session.phase === "done" && session.receiver.endAccepted) return true;
+    return false;
   }
 
   protected override get nextTimeoutMs(): number {
