@@ -250,4 +250,12 @@ export const ENDING: readonly Mutant[] = [
     replace: "return true;",
     tests: ["test/core/sender.test.ts"],
   },
+  {
+    name: "what a lost client was owed is dropped",
+    rule: "a server whose client does not come back reports what it had taken",
+    file: "src/core/server-link.ts",
+    find: 'const outcome = this.session.nothingToLose ? "closed" : "expired";',
+    replace:
+      'const { nothingToLose, sender } = this.session;\n      sender.log.release(sender.log.end);\n      const outcome = nothingToLose ? "closed" : "expired";',
+  },
 ];

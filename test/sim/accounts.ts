@@ -35,14 +35,56 @@ function violation(what: string): never {
   throw new Violation(what);
 }
 
-function checkLink(world: World, { end, number: client }: SimClient, cost: Cost): void {
+function checkLink(world: World, { end, name, number: client }: SimClient, cost: Cost): void {
   const { options } = world;
   const links = world.servers.flatMap(({ allEnds }) => allEnds.filter((each) => each.client === client));
   if (isPatient(options)) {
     if (cost === "lossless") checkLossless(end, links, world);
     if (cost === "moving" && options.mode === "messages") checkMoved(end, links, world);
   }
-  if (options.mode === "messages") checkAllAccounted(end, links, options.whenSessionLost === "resend");
+  if (options.mode === "bytes") return;
+  checkAllAccounted(end, links, options.whenSessionLost === "resend");
+  // Who believed what its peer never said believes as well that it has what it never got.
+  if (world.misled.has(name)) return;
+  const { payloadBytes } = options;
+  const limit = limitOf(world);
+  const fits = (number: number): boolean => payloadSize(number, payloadBytes) <= limit;
+  for (const link of links) {
+    const heard = end.handedIn.get(link.core.session.keys.id) ?? [];
+    checkNoGap(link.name, link.handed, link.handed[0] ?? 0, fits);
+    checkNoGap(name, heard, 0, fits);
+    checkSaid(link, new Set(heard));
+  }
+}
+
+function limitOf({ options: { maxMessageBytes } }: World): number {
+  return Math.min(maxMessageBytes.client, maxMessageBytes.server);
+}
+
+/** In one session only what is too large for it is left out, whatever becomes of the rest. `End` has checked the order. */
+function checkNoGap(name: string, handed: readonly number[], first: number, fits: (number: number) => boolean): void {
+  const got = new Set(handed);
+  for (let number = first; number < (handed.at(-1) ?? 0); number++) {
+    if (fits(number) && !got.has(number)) violation(`${name}: message ${number} was left out of ${handed.join()}`);
+  }
+}
+
+/** The server's messages in one session, however that ended. Of an end whose process has died nothing is known. */
+function checkSaid(link: End, heard: ReadonlySet<number>): void {
+  const { name, outcome, taken, tooLarge } = link;
+  for (const number of heard)
+    if (number >= taken) violation(`${name}: message ${number} was handed out, and never said`);
+  if (outcome === undefined) return;
+  const reported = new Map(link.reported.map(({ number, delivery }) => [number, delivery]));
+  if (reported.size !== link.reported.length) violation(`${name}: a message was reported twice`);
+  for (let number = 0; number < taken; number++) {
+    const report = reported.get(number);
+    const isHeard = heard.has(number);
+    if (isHeard && report === "not-sent") violation(`${name}: message ${number} was handed out, but is "not sent"`);
+    if (!isHeard && report === undefined && !tooLarge.has(number)) {
+      violation(`${name}: message ${number} vanished; ${link.describe()}`);
+    }
+  }
 }
 
 /** The client's messages, over all sessions it had. */
@@ -72,8 +114,8 @@ function checkLossless(client: End, links: readonly End[], world: World): void {
 
 /** Over all the sessions that it moved through: exactly once and in order, and nothing in doubt, either way. */
 function checkMoved(client: End, links: readonly End[], world: World): void {
-  const { maxMessageBytes, payloadBytes } = world.options;
-  const limit = Math.min(maxMessageBytes.client, maxMessageBytes.server);
+  const { payloadBytes } = world.options;
+  const limit = limitOf(world);
   const { name } = client;
   if (client.outcome !== "closed") violation(`${name} ended ${client.outcome}`);
   // The server's application ended by itself while the client was about to go on elsewhere: what waited for that stays.
@@ -108,7 +150,7 @@ function checkExactly(from: End, to: End, world: World): void {
     return;
   }
   // The server's limit was not known when these were taken.
-  const limit = Math.min(world.options.maxMessageBytes.client, world.options.maxMessageBytes.server);
+  const limit = limitOf(world);
   if (world.options.payloadBytes <= limit && from.reported.length > 0) {
     violation(`${from.name} reported ${from.reported.length} messages of a link that closed`);
   }

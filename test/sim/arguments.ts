@@ -19,7 +19,7 @@ export interface Arguments {
 
 export const USAGE = `usage: npm run sim -- [options]
 
-  --seeds N         so many seeds (2000)
+  --seeds N         so many seeds (5000)
   --from S          beginning with this one (1)
   --seed S          only this one
   --schedule FILE   only the schedule in the file, as a failing seed leaves it
@@ -30,7 +30,7 @@ export const USAGE = `usage: npm run sim -- [options]
   --out DIR         where failing schedules are written, shrunk (.cache/sim)
   --help
 
-Exits 0 if all passed, and with 2,000 seeds or more if all occurred that is to be tested; 1 if not; 64 if it was called
+Exits 0 if all passed, and with 5,000 seeds or more if all occurred that is to be tested; 1 if not; 64 if it was called
 wrongly; 130 if it was interrupted, in which case --resume goes on.`;
 
 export class UsageError extends Error {}
@@ -46,6 +46,9 @@ export function parseArguments(args: readonly string[]): Arguments | undefined {
   const many = MANY.find((name) => values[name] !== undefined);
   if (another !== undefined) throw new UsageError(`--${one} and --${another} don't go together`);
   if (one !== undefined && many !== undefined) throw new UsageError(`--${one} and --${many} don't go together`);
+  if (one === "schedule" && values.out !== undefined) {
+    throw new UsageError("--out is for what is shrunk, and a --schedule is run as it is");
+  }
   if (one === undefined && values.trace === true) throw new UsageError("--trace is for one --seed or --schedule");
   return {
     seeds: whole("seeds", values.seeds, 1),

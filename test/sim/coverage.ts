@@ -3,7 +3,7 @@ import type { FaultCode } from "../../src/core/faults.ts";
 import { REFUSE_CODES } from "../../src/core/frames.ts";
 import type { Outcome } from "../../src/core/link-events.ts";
 import { LINK_TRANSITIONS, SESSION_TRANSITIONS } from "../../src/core/states.ts";
-import { FAULT_KINDS } from "./fault-kinds.ts";
+import { FAULT_KINDS, TRAPPED } from "./fault-kinds.ts";
 import type { Side } from "./parameters.ts";
 
 export type Counts = Map<string, number>;
@@ -80,6 +80,7 @@ function transitions(what: string, table: Readonly<Record<string, Readonly<Recor
 
 const GROUPS: ReadonlyArray<readonly [string, readonly string[]]> = [
   ["faults", FAULT_KINDS.map((kind) => `fault ${kind}`)],
+  ["traps that were sprung", TRAPPED.map((frame) => `trapped ${frame}`)],
   ["transitions of a link", transitions("link", LINK_TRANSITIONS)],
   ["transitions of a session", transitions("session", SESSION_TRANSITIONS)],
   [

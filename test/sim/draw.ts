@@ -39,13 +39,15 @@ function drawKinds(random: Random): Kinds {
   if (random() < 0.5) kinds.push("trap", "trap");
   const isMoving = random() < 0.3;
   // Several a run: each has its phases, and the other faults fall into them.
-  if (isMoving) kinds.push("move", "move", "move");
-  const isStored = random() < 0.25;
-  if (isStored) kinds.push("restart", "route", pick(random, ["restart", "route"]));
+  if (isMoving) kinds.push("move", "move", "move", "trap");
+  const isStored = random() < 0.3;
+  if (isStored) kinds.push("restart", "route", pick(random, ["restart", "route"]), "half-close");
   const isLosing = random() < 0.35;
   if (isLosing) kinds.push(...some(random, [...kindsOf("losing"), "forgery", "forgery"] as const));
   if (random() < (isMoving || isLosing ? 0.5 : 0.15))
     kinds.push(...some(random, [...kindsOf("ending"), "reset", "reset", "close"] as const));
+  // What one end tells the other so is rare, else.
+  if (random() < 0.1) kinds.push("reset", "reset", "reset", "close", "close", "trap", "swallow");
   return { kinds, isStored, isMoving, isLosing };
 }
 
@@ -100,7 +102,7 @@ function drawOptions(
     latencyMs: kernelBytes === 64 ? 1 : pick(random, [1, 30, 300]),
     pingAfterMs: pick(random, [forMs > 3_000 ? 50 : 5, 100, 1_000, 5_000]),
     suspectAfterMs: pick(random, [10, 50, 500, 2_000]),
-    resumeForMs: pick(random, [4_000, PATIENT_MS, PATIENT_MS]),
+    resumeForMs: pick(random, [4_000, 4_000, PATIENT_MS, PATIENT_MS, PATIENT_MS]),
     handshakeMs: pick(random, [10_000, PATIENT_HANDSHAKE_MS, PATIENT_HANDSHAKE_MS]),
     authenticateMs: pick(random, [0, 0, 500]),
     shares: {
@@ -109,7 +111,7 @@ function drawOptions(
       forgetful: pick(random, [0, 0.3, 1]),
     },
     commitMs: isStored ? pick(random, [1, 20, 200]) : pick(random, [0, 0, 0, 20]),
-    sharesStore: isStored && random() < 0.7,
+    sharesStore: isStored && random() < 0.6,
     messages,
     payloadBytes,
     // There is to be something under way when a fault comes.
@@ -123,18 +125,28 @@ function drawOptions(
       { client: true, server: false },
       { client: false, server: true },
     ]),
-    staysOpen: random() < (isMoving ? 0.95 : 0.8),
+    staysOpen: random() < (isMoving ? 0.95 : isStored ? 0.4 : 0.8),
+    room: drawRoom(random, clients),
+  };
+}
+
+function drawRoom(random: Random, clients: number): WorldOptions["room"] {
+  return {
+    handshakes: pick(random, [1, 2, 5, 20]),
+    sessions: pick(random, [1, clients, clients + 1, 50, 50, 50]),
+    perIdentity: pick(random, [1, 2, 20, 20, 20]),
   };
 }
 
 function drawFaults(random: Random, kinds: readonly FaultKind[], pauseMs: number): Fault[] {
   const number = 2 + Math.floor(random() * 20);
-  let atMs = random() < 0.2 ? 0 : 2 * pauseMs * random();
+  let atMs = random() < 0.3 ? 0 : 2 * pauseMs * random();
   const faults = Array.from({ length: number }, () => {
     const kind = pick(random, kinds);
     const given = Object.fromEntries(parametersOf(kind).map(([name, parameter]) => [name, parameter.draw(random)]));
-    // A trap is laid before what it waits for, most of which happens early.
-    const early = kind === "trap" ? random() ** 2 : 1;
+    // What waits is laid before what it waits for, most of which happens early.
+    const waits = kind === "trap" || ("when" in given && given["when"] !== "now");
+    const early = waits ? random() ** 2 : 1;
     const fault = { atMs: round(early * atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
     atMs += 2 * pauseMs * random();
     return fault;

@@ -29,6 +29,8 @@ export class End {
   /** The next number of the peer that may arrive; lower ones were handed out or reported. */
   expected = 0;
   readonly handed: number[] = [];
+  /** The same by session: a client has several, one after the other. */
+  readonly handedIn = new Map<string, number[]>();
   readonly reported: Array<{ number: number; delivery: string }> = [];
   outcome: Outcome | undefined;
   paused = false;
@@ -80,13 +82,17 @@ export class End {
   /** The process was restarted: what was not stored has not happened. */
   #goOn({ end, committed, durable, durableTaken }: StoredEnd): void {
     this.handed.push(...end.handed.filter((_, n) => (end.#handedAt[n] as number) <= committed));
+    this.handedIn.set(end.core.session.keys.id, [...this.handed]);
     this.#handedAt.push(...end.#handedAt.slice(0, this.handed.length));
     this.expected = (this.handed.at(-1) ?? -1) + 1;
     this.taken = durableTaken;
     for (const number of end.tooLarge) if (number < durableTaken) this.tooLarge.add(number);
     this.bytesTaken = durable;
     this.bytesHanded = Math.min(committed, this.core.session.receiver.endPosition);
-    if (this.core.session.phase === "done") this.outcome = end.outcome;
+    if (this.core.session.phase === "done") {
+      this.outcome = end.outcome;
+      this.reported.push(...end.reported);
+    }
     this.#wants = end.#wants;
     this.#ends = end.#ends;
     this.life.state = "reconnecting";
@@ -221,14 +227,17 @@ export class End {
   }
 
   #checkMessage(message: Buffer): void {
-    const { options } = this.#stage;
+    const { id } = this.core.session.keys;
     const number = message.readUIntBE(1, 3);
-    const sent = encodeMessage(this.#tags.in, number, payloadSize(number, options.payloadBytes));
+    const sent = encodeMessage(this.#tags.in, number, payloadSize(number, this.#stage.options.payloadBytes));
     check(message.equals(sent), () => `${this.name}: message ${number} is corrupt`);
-    const repeats = options.whenSessionLost === "resend" && number < this.expected;
-    check(number >= this.expected || repeats, () => `${this.name}: message ${number} again, expected ${this.expected}`);
+    // In one session, also where messages are sent again in the next one.
+    check(number >= this.expected, () => `${this.name}: message ${number} again, expected ${this.expected}`);
     this.handed.push(number);
-    this.expected = Math.max(this.expected, number + 1);
+    const inSession = this.handedIn.get(id);
+    if (inSession === undefined) this.handedIn.set(id, [number]);
+    else inSession.push(number);
+    this.expected = number + 1;
     this.#stage.count("handed");
   }
 

@@ -16,7 +16,7 @@ const forMs = amount(50, 4_050, 3);
 const longMs = amount(100, 15_100, 3);
 
 /** At once, or as soon as the link is next in that state. */
-const when = choice("now", "connecting", "suspect", "suspect", "reconnecting");
+const when = choice("now", "connecting", "connecting", "suspect", "suspect", "reconnecting");
 
 /** Those that end the link, and some that do not. */
 const REFUSALS: readonly RefuseCode[] = [
@@ -28,12 +28,20 @@ const REFUSALS: readonly RefuseCode[] = [
   "mismatch",
 ];
 
+/** Frames that are written when the connection in use has gone silent. */
+const OF_STANDBYS = ["standby", "ready", "commit", "committed"] as const;
+
 /** Frames whose loss matters; "end" is DATA that ends its direction, "done" an ACK that says so. */
-const TRAPPED = [
+export const TRAPPED = [
   ...(["hello", "welcome", "confirm", "data", "ack", "end", "done", "reset"] as const),
-  ...(["standby", "ready", "commit", "committed", "goaway"] as const),
+  ...OF_STANDBYS,
+  "goaway",
 ] as const;
 export type TrappedFrame = (typeof TRAPPED)[number];
+
+export function isOfStandbys(frame: TrappedFrame): boolean {
+  return OF_STANDBYS.some((each) => each === frame);
+}
 
 export const FAULTS = {
   // ── the path ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,7 +72,8 @@ export const FAULTS = {
     cost: "lossless",
     parameters: {
       client: which,
-      frame: choice(...TRAPPED),
+      // The rarer ones more often.
+      frame: choice(...TRAPPED, ...OF_STANDBYS, "committed", "committed", "reset", "reset", "goaway"),
       nth: count(2),
       how: choice("cut", "swallow", "swallow the answer", "hold"),
       forMs: amount(0, 500, 2),
@@ -89,7 +98,11 @@ export const FAULTS = {
   // ── what a session does not survive, or not here ──────────────────────────────────────────────────────────────────
   /** The server goes away, has all the time that it needs, and is back when its sessions are through. */
   move: { cost: "moving", parameters: { server: which } },
-  restart: { cost: "losing", parameters: { server: which, forMs: amount(0, 4_000, 3) } },
+  /** At once, or as soon as a session there is through and waits for its client to hear so. */
+  restart: {
+    cost: "losing",
+    parameters: { server: which, forMs: amount(0, 4_000, 3), when: choice("now", "done") },
+  },
   drain: { cost: "losing", parameters: { server: which, forMs } },
   route: { cost: "losing", parameters: { client: which, to: which } },
   /** Longer than the shorter sessions wait. */

@@ -1,7 +1,7 @@
-/** What each kind of fault does. Answers whether there was anything for it to do. */
+/** What each kind of fault does. Answers whether it did it: what waits counts when it comes. */
 import type { Wire } from "../../src/testing/network.ts";
 import type { End } from "./end.ts";
-import type { Fault } from "./fault-kinds.ts";
+import { type Fault, isOfStandbys } from "./fault-kinds.ts";
 import { forge, usurp } from "./forgers.ts";
 import { DIRECTIONS, type Whose } from "./parameters.ts";
 import { seeded } from "../../src/testing/random.ts";
@@ -142,16 +142,29 @@ function applyToServer(
       // Byte streams do not move: their application would end them.
       return world.options.mode === "messages" && server.leave();
     case "restart":
+      if (fault.when === "now") return restart(server, fault.forMs);
+      server.onceDone(() => {
+        if (!world.healed && restart(server, fault.forMs)) world.count("fault restart");
+      });
+      return false;
     case "drain":
       if (!server.isUp) return false;
-      if (fault.kind === "drain") server.drain(fault.forMs);
-      else server.kill();
+      server.drain(fault.forMs);
       clock.schedule(fault.forMs, () => {
-        if (fault.kind === "drain" && server.isUp) server.kill();
-        if (!server.isUp) server.start();
+        if (server.isUp) server.kill();
+        server.start();
       });
       return true;
   }
+}
+
+function restart(server: SimServer, forMs: number): boolean {
+  if (!server.isUp) return false;
+  server.kill();
+  server.stage.clock.schedule(forMs, () => {
+    if (!server.isUp) server.start();
+  });
+  return true;
 }
 
 // ── a client, or its link ───────────────────────────────────────────────────────────────────────────────────────────
@@ -178,7 +191,9 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
       return true;
     case "trap":
       layTrap(world, client, fault);
-      return true;
+      if (isOfStandbys(fault.frame)) goSilent(world, client);
+      // It counts when it is sprung.
+      return false;
     case "usurper":
       return usurp(world, client, fault.later, random);
     case "forgery":
@@ -199,10 +214,19 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
       if (end === undefined || end.outcome !== undefined) return false;
       if (!("when" in fault) || fault.when === "now") return applyToEnd(world, fault, client, end);
       end.life.on(fault.when, () => {
-        if (end.outcome === undefined && !world.healed) applyToEnd(world, fault, client, end);
+        if (end.outcome !== undefined || world.healed) return;
+        world.count(`fault ${fault.kind}`);
+        applyToEnd(world, fault, client, end);
       });
-      return true;
+      return false;
     }
+  }
+}
+
+/** Its connections bring it nothing any more. */
+function goSilent(world: World, client: SimClient): void {
+  for (const { name } of world.servers) {
+    for (const wire of world.network.wires(name, client.name)) wire.swallow("to-client");
   }
 }
 

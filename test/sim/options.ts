@@ -30,6 +30,8 @@ export interface WorldOptions {
   commitMs: number;
   /** All of them the same one: a session may go on at any of them. */
   sharesStore: boolean;
+  /** What a server has room for until the faults are over. */
+  room: { handshakes: number; sessions: number; perIdentity: number };
   /** How many messages each side of a link wants to send. */
   messages: { client: number; server: number };
   payloadBytes: number;
@@ -69,6 +71,7 @@ export const SIMPLE: WorldOptions = {
   shares: { unavailable: 0, overloaded: 0, forgetful: 0 },
   commitMs: 0,
   sharesStore: false,
+  room: { handshakes: 100, sessions: 100, perIdentity: 100 },
   messages: { client: 0, server: 0 },
   payloadBytes: 4,
   thinkMs: 0,
@@ -119,6 +122,7 @@ export function isLegal(options: WorldOptions): boolean {
     blockBytes >= 64 &&
     kernelBytes >= 1 &&
     options.burst >= 1 &&
+    Math.min(...Object.values(options.room)) >= 1 &&
     payloadBytes >= 4 &&
     Math.min(maxMessageBytes.client, maxMessageBytes.server) >= 4 &&
     window.minBytes <= window.maxBytes &&

@@ -56,8 +56,8 @@ export function runSchedule(schedule: Schedule, verbose = false): RunResult {
 }
 
 /** Twice the same schedule must take the same course. */
-export function runTwice(schedule: Schedule): RunResult {
-  const [first, second] = [runSchedule(schedule), runSchedule(schedule)];
+export function runTwice(schedule: Schedule, verbose = false): RunResult {
+  const [first, second] = [runSchedule(schedule, verbose), runSchedule(schedule, verbose)];
   if (first.hash === second.hash) return second;
   const at = first.trace.findIndex((line, n) => line !== second.trace[n]);
   const courses = `${first.trace[at] ?? "the end"} | ${second.trace[at] ?? "the end"}`;

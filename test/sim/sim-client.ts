@@ -163,8 +163,8 @@ export class SimClient extends SimProcess {
       case "close-connection":
         stage.countClosed("client", event.reason);
         if (event.fault !== undefined) {
-          // Between two honest ends no fault of the protocol ever occurs, but for a gap after bytes were swallowed.
-          const honest = event.fault.code !== "gap" && stage.isHonest(event.channel);
+          // Between two honest ends no fault of the protocol ever occurs.
+          const honest = stage.isHonest(event.channel);
           check(!honest, () => `${name}: an honest server made a fault: ${event.fault?.detail}`);
         }
         this.closeSocket(event.channel, event.last);

@@ -14,6 +14,11 @@ import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } fro
 
 const FOR_EVER_MS = 3_600_000;
 
+type Room = Pick<ServerCoreOptions, "maxHandshakes" | "maxSessions" | "maxSessionsPerIdentity">;
+
+/** Whoever waits for it is to come to rest in the end. */
+const ENOUGH: Room = { maxHandshakes: 100, maxSessions: 100, maxSessionsPerIdentity: 100 };
+
 export class SimServer extends SimProcess {
   isUp = false;
   core!: ServerCore;
@@ -29,6 +34,9 @@ export class SimServer extends SimProcess {
   readonly #store: SimStore;
   readonly #marks = new Map<ServerLink, StoredMarks>();
   readonly #door: Door | undefined;
+  /** Of its core, which heeds what is changed in them. */
+  #options!: ServerCoreOptions;
+  #onceDone: Array<() => void> = [];
   #isRestoring = false;
   #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
 
@@ -46,11 +54,10 @@ export class SimServer extends SimProcess {
       ...this.stage.coreOptions(),
       resumeForMs: options.resumeForMs,
       handshakeMs: options.handshakeMs,
-      maxHandshakes: 20,
-      maxSessions: 50,
-      maxSessionsPerIdentity: 20,
+      ...(this.stage.healed ? ENOUGH : this.#room),
       admit: () => this.#admit(),
     };
+    this.#options = coreOptions;
     this.core = new ServerCore(coreOptions, seededEntropy(this.random));
     this.isUp = true;
     this.leaves = false;
@@ -72,8 +79,12 @@ export class SimServer extends SimProcess {
     const { phase, keys } = deadLink.session;
     // Whoever closes or aborts knows that something is in doubt.
     if (!mayGoOn(stored)) return this.#store.forget(keys.id, stored.token);
+    // Through the front door, where nobody is turned away for it.
+    const { maxHandshakes, maxSessions, maxSessionsPerIdentity } = this.#options;
     this.#isRestoring = true;
+    this.enlarge();
     const link = restore(this.core, stored, owner, seededEntropy(this.random), this.nowMs);
+    Object.assign(this.#options, { maxHandshakes, maxSessions, maxSessionsPerIdentity });
     this.#isRestoring = false;
     const end = new End(this, link, dead.client, "server", stored);
     this.ends.set(link, end);
@@ -128,6 +139,12 @@ export class SimServer extends SimProcess {
     this.#overloaded = { untilMs: this.stage.clock.nowMs + forMs, retryAfterMs };
   }
 
+  /** As soon as it has a session that is through. */
+  onceDone(then: () => void): void {
+    this.#onceDone.push(then);
+    this.pump();
+  }
+
   kill(): void {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
@@ -164,8 +181,29 @@ export class SimServer extends SimProcess {
     return true;
   }
 
+  get #room(): Room {
+    const { room, sharesStore } = this.stage.options;
+    // What is in the store of all comes here when its client does, whether there is room or not.
+    const most = sharesStore ? ENOUGH : { maxSessions: room.sessions, maxSessionsPerIdentity: room.perIdentity };
+    return { ...ENOUGH, ...most, maxHandshakes: room.handshakes };
+  }
+
+  /** There is room for everybody. */
+  enlarge(): void {
+    Object.assign(this.#options, ENOUGH);
+  }
+
   override checkBounds(): void {
     for (const end of this.ends.values()) end.checkBounds();
+    const { core, name } = this;
+    const { maxHandshakes, maxSessions, maxSessionsPerIdentity } = this.#options;
+    check(core.handshakes <= maxHandshakes, () => `${name}: ${core.handshakes} handshakes`);
+    check(core.sessions <= maxSessions, () => `${name}: ${core.sessions} sessions`);
+    const perIdentity = new Map<string, number>();
+    for (const { identity } of core.links()) perIdentity.set(identity, (perIdentity.get(identity) ?? 0) + 1);
+    for (const [identity, sessions] of perIdentity) {
+      check(sessions <= maxSessionsPerIdentity, () => `${name}: ${sessions} sessions of ${identity}`);
+    }
   }
 
   #lookIfThrough(): void {
@@ -208,6 +246,15 @@ export class SimServer extends SimProcess {
     for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
+    if (this.#onceDone.length > 0 && this.#hasOneDone()) {
+      for (const then of this.#onceDone.splice(0)) this.stage.clock.schedule(0, then);
+    }
+  }
+
+  #hasOneDone(): boolean {
+    for (const { session } of this.core.links())
+      if (session.phase === "done" && session.receiver.endAccepted) return true;
+    return false;
   }
 
   protected override get nextTimeoutMs(): number {
@@ -349,7 +396,7 @@ export class SimServer extends SimProcess {
       case "close-connection":
         if (event.fault !== undefined) {
           stage.note(`${name}: ${event.reason} ${event.fault.detail}`);
-          const honest = event.fault.code !== "gap" && stage.isHonest(event.channel);
+          const honest = stage.isHonest(event.channel);
           check(!honest, () => `${name}: an honest client made a fault: ${event.fault?.detail}`);
         }
         stage.countClosed("link", event.reason);

@@ -141,6 +141,8 @@ test("the command runs seeds on several threads, shrinks what fails, and leaves 
   expect(failed.output.trimEnd().split("\n").at(-1)).toMatch(/^\d+ seeds passed, [1-9]\d* failed$/);
   const replayed = await sim(["--schedule", file, "--trace"], { planted: true });
   expect([replayed.code, replayed.output]).toEqual([1, expect.stringMatching(/wrote on \d+: hello open/)]);
+  const twice = await sim(["--schedule", file, "--trace", "--twice"], { planted: true });
+  expect(twice).toEqual(replayed);
   const mended = await sim(["--schedule", file]);
   expect([mended.code, mended.output]).toEqual([0, expect.stringMatching(/^hash \w+\n1 seeds passed, 0 failed\n$/)]);
 });
@@ -165,6 +167,8 @@ test("an interrupted run goes on where it was, and counts the same", async () =>
 test("what makes no sense on the command line is refused", async () => {
   const bad = join(folder, "bad.json");
   writeFileSync(bad, "{}");
+  const file = join(folder, "good.json");
+  writeFileSync(file, JSON.stringify(draw(1)));
   const calls = [
     ["--seeds", "0"],
     ["--seeds", "many"],
@@ -173,6 +177,7 @@ test("what makes no sense on the command line is refused", async () => {
     ["--seed", "1", "--seeds", "2"],
     ["--seed", "1", "--schedule", bad],
     ["--trace"],
+    ["--schedule", file, "--out", folder],
     ["--schedule", bad],
     ["--schedule", join(folder, "none.json")],
   ];

@@ -25,6 +25,7 @@ export function layTrap(ground: Ground, { name }: { name: string }, fault: Fault
     frame,
     left: nth,
     before: (socket) => {
+      ground.count("fault trap");
       ground.count(`trapped ${frame}`);
       if (how === "swallow") socket.wire.swallow(directionOf(socket));
     },

@@ -98,6 +98,7 @@ export class World extends Stage {
     for (const server of this.servers) {
       if (!server.isUp) server.start();
       server.overload(0, 0);
+      server.enlarge();
       server.listen();
       this.restorePath(server.name);
     }
