@@ -173,6 +173,21 @@ export const DATA: readonly Mutant[] = [
     tests: ["test/core/sender.test.ts", "test/sim/scenarios-data.test.ts"],
   },
   {
+    name: "not yet durable",
+    rule: "only durable bytes leave",
+    file: "src/core/sender.ts",
+    find: "Math.min(this.durable, this.endAt, this.limit, this.#flightTo)",
+    replace: "Math.min(this.log.end, this.endAt, this.limit, this.#flightTo)",
+  },
+  {
+    name: "end not yet durable",
+    rule: "an end that is not durable does not leave, though all bytes before it have",
+    file: "src/core/sender.ts",
+    find: "if (this.sentNow === this.endAt && this.durable >= this.endAt) {",
+    replace: "if (this.sentNow === this.endAt) {",
+    tests: ["test/core/sender.test.ts"],
+  },
+  {
     name: "window ignored",
     rule: "nothing is sent beyond the peer's credit",
     file: "src/core/sender.ts",
