@@ -3,6 +3,7 @@ import { fork, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { brokenIn } from "./broken.ts";
 import { absolute } from "./mutant.ts";
 import type { Progress } from "./simulate.ts";
 
@@ -53,13 +54,13 @@ export function simulate(name: string | undefined, seeds: number): Promise<Outco
   });
 }
 
-interface Report {
+export interface Report {
   numTotalTests: number;
   testResults: Array<{
     name: string;
     message: string;
     status: string;
-    assertionResults: Array<{ status: string; fullName: string }>;
+    assertionResults: Array<{ status: string; fullName: string; failureMessages: string[] }>;
   }>;
 }
 
@@ -88,10 +89,14 @@ export async function runTests(name: string | undefined, files: readonly string[
   }
 }
 
-function judge({ numTotalTests, testResults }: Report): Outcome {
+/** Throws where nothing was tested, or what was tested is broken. */
+export function judge({ numTotalTests, testResults }: Report): Outcome {
   for (const { name, assertionResults } of testResults) {
     const failed = assertionResults.find(({ status }) => status === "failed");
-    if (failed !== undefined) return { by: name.slice(absolute("").length), detail: failed.fullName };
+    if (failed === undefined) continue;
+    const broken = brokenIn(failed.failureMessages.join("\n"));
+    if (broken !== undefined) throw new Error(`${failed.fullName}: ${broken}`);
+    return { by: name.slice(absolute("").length), detail: failed.fullName };
   }
   const broken = testResults.find(({ status }) => status === "failed");
   if (broken !== undefined) throw new Error(`${broken.name} could not be run: ${broken.message}`);

@@ -4,6 +4,7 @@
  */
 import { registerHooks } from "node:module";
 import { pathToFileURL } from "node:url";
+import { brokenBy } from "./broken.ts";
 import { MUTANTS } from "./list.ts";
 import { absolute, mutated } from "./mutant.ts";
 
@@ -40,6 +41,8 @@ function violationOf(seed: number): string | undefined {
     runSeed(seed);
     return undefined;
   } catch (error) {
+    const broken = brokenBy(error);
+    if (broken !== undefined) throw broken;
     return error instanceof Error ? error.message : String(error);
   }
 }

@@ -20,6 +20,7 @@ export default defineConfig({
   plugins: name === undefined ? [] : [substitute()],
   test: {
     include: ["test/**/*.test.ts"],
+    setupFiles: ["test/properties.ts"],
     maxWorkers: 1,
     // One process, so that whoever gives up on it ends all of it.
     pool: "threads",

@@ -6,7 +6,12 @@ import fc from "fast-check";
 
 const SEED = 1;
 
-fc.configureGlobal({ seed: wholeNumber("FC_SEED", SEED), numRuns: runs(100) });
+fc.configureGlobal({
+  seed: wholeNumber("FC_SEED", SEED),
+  numRuns: runs(100),
+  // Beside being the cause: reports have room for messages only, and `npm run mutants` wants to know what was thrown.
+  includeErrorInReport: true,
+});
 
 /** How often a property is tried that wants `times` of them. */
 export function runs(times: number): number {

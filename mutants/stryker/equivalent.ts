@@ -47,13 +47,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: "src/core/sender.ts",
-    line: "if (this.sentNow === this.endAt && this.durable >= this.endAt) {",
-    original: "this.durable >= this.endAt",
-    replacement: "true",
-    why: "in memory everything is durable; with a log on disk the end will have to wait for what is before it",
-  },
-  {
-    file: "src/core/sender.ts",
     line: "if (this.sentNow > this.highestSent) this.#raiseHighestSent();",
     original: "this.sentNow > this.highestSent",
     replacement: "this.sentNow >= this.highestSent",

@@ -197,8 +197,8 @@ export class SimSocket {
   readonly wire: Wire;
   readonly #network: SimNetwork;
   readonly #direction: Direction;
-  /** Written here and not delivered yet. */
-  #queue: Array<{ bytes: Buffer; dueMs: number } | "end"> = [];
+  /** Written here and not delivered yet; the close comes last. */
+  #queue: Array<{ bytes: Buffer | "end"; dueMs: number }> = [];
   #queuedBytes = 0;
   #lastDueMs = 0;
   /** Takes back the next delivery; undefined when none is planned. */
@@ -244,7 +244,7 @@ export class SimSocket {
   end(): void {
     if (this.closed || this.#ended) return;
     this.#ended = true;
-    if (!this.swallowed) this.#queue.push("end");
+    if (!this.swallowed) this.#queue.push({ bytes: "end", dueMs: this.#due() });
     this.closed = true;
     this.pump();
     this.wire.ended();
@@ -254,8 +254,11 @@ export class SimSocket {
   destroy(): void {
     if (this.closed) return;
     this.closed = true;
-    if (this.#network.random() < 0.5) this.#queue = [];
-    if (!this.swallowed) this.#queue.push("end");
+    if (this.#network.random() < 0.5) {
+      this.#queue = [];
+      this.#unplan();
+    }
+    if (!this.swallowed) this.#queue.push({ bytes: "end", dueMs: this.#due() });
     this.pump();
     this.wire.ended();
   }
@@ -273,7 +276,7 @@ export class SimSocket {
     if (this.#planned !== undefined) return;
     const next = this.#queue[0];
     if (next === undefined || this.#path.stalled[this.#direction]) return;
-    const dueMs = Math.max(this.heldUntilMs, next === "end" ? this.#due() : next.dueMs);
+    const dueMs = Math.max(this.heldUntilMs, next.dueMs);
     this.#planned = this.#network.clock.schedule(dueMs - this.#network.clock.nowMs, () => {
       this.#planned = undefined;
       this.#deliver();
@@ -283,10 +286,14 @@ export class SimSocket {
   /** Delivers what was written by now as if it were due. */
   hurry(): void {
     this.#lastDueMs = this.#network.clock.nowMs;
-    for (const each of this.#queue) if (each !== "end") each.dueMs = this.#lastDueMs;
+    for (const each of this.#queue) each.dueMs = this.#lastDueMs;
+    this.#unplan();
+    this.pump();
+  }
+
+  #unplan(): void {
     this.#planned?.();
     this.#planned = undefined;
-    this.pump();
   }
 
   #deliver(): void {
@@ -294,7 +301,8 @@ export class SimSocket {
     if (next === undefined || this.#path.stalled[this.#direction]) return;
     if (this.heldUntilMs > this.#network.clock.nowMs) return this.pump();
     const peer = this.wire.peer(this);
-    if (next === "end") {
+    const { bytes } = next;
+    if (bytes === "end") {
       this.#queue = [];
       if (!this.swallowed) peer.kill("closed by the peer");
       return;
@@ -302,15 +310,15 @@ export class SimSocket {
     // In pieces: a byte, all of it, or something in between.
     const { random } = this.#network;
     const dice = random();
-    const wanted = dice < 0.1 ? 1 : dice < 0.6 ? next.bytes.length : 1 + Math.floor(random() * next.bytes.length);
-    const allowed = this.wire.allow(Math.min(wanted, next.bytes.length));
+    const wanted = dice < 0.1 ? 1 : dice < 0.6 ? bytes.length : 1 + Math.floor(random() * bytes.length);
+    const allowed = this.wire.allow(Math.min(wanted, bytes.length));
     const { passing, isDue } = this.swallowed
       ? { passing: allowed, isDue: false }
       : this.#path.countdowns.admit(this.#direction, allowed);
-    const piece = next.bytes.subarray(0, passing);
+    const piece = bytes.subarray(0, passing);
     this.#queuedBytes -= piece.length;
-    if (piece.length === next.bytes.length) this.#queue.shift();
-    else next.bytes = next.bytes.subarray(piece.length);
+    if (piece.length === bytes.length) this.#queue.shift();
+    else next.bytes = bytes.subarray(piece.length);
     if (!this.swallowed && !peer.closed && piece.length > 0) peer.events.onData(piece);
     if (isDue) return this.#network.cutAll(this.wire.address, "ECONNRESET");
     if (this.wire.isCutDue) return this.wire.cutNow("cut");

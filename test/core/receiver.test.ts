@@ -562,6 +562,43 @@ describe("the window", () => {
 
 // ── forgetting and stopping ───────────────────────────────────────────────────────────────────────────────────────────
 
+describe("what is accepted and not committed yet", () => {
+  /** 60 bytes are accepted, 20 of them committed. */
+  function committing(): ReturnType<typeof receiving> {
+    const made = receiving("bytes", 100);
+    Object.defineProperty(made.receiver, "committed", { get: () => 20, configurable: true });
+    made.receiver.onData(0, Buffer.alloc(60), 0);
+    made.receiver.next();
+    made.receiver.accept(60);
+    expect(made.receiver.accepted).toBe(60);
+    return made;
+  }
+
+  test("brings no credit: what the peer reads out of what is stated is what it may send", () => {
+    const { receiver } = committing();
+    expect(receiver.committed + receiver.statedWindow()).toBe(120);
+    expect(receiver.grant).toBe(120);
+    expect(receiver.onData(60, Buffer.alloc(61), 0)).toMatchObject({ code: "beyond-credit" });
+    expect(receiver.onData(60, Buffer.alloc(60), 0)).toBeUndefined();
+  });
+
+  test("nor on a new connection", () => {
+    const { receiver } = committing();
+    receiver.loseConnection();
+    receiver.restart();
+    expect(receiver.grant).toBe(120);
+    expect(receiver.onData(60, Buffer.alloc(61), 0)).toMatchObject({ code: "beyond-credit" });
+  });
+
+  test("keeps the direction open, its end included", () => {
+    const { receiver } = committing();
+    receiver.onData(60, Buffer.alloc(0), DATA_END_FINAL);
+    expect([receiver.accepted, receiver.endAccepted]).toEqual([61, false]);
+    Object.defineProperty(receiver, "committed", { get: () => 61 });
+    expect(receiver.endAccepted).toBe(true);
+  });
+});
+
 describe("forgetting", () => {
   test("goes back to what was handed out, never below: no message is handed out twice", () => {
     const { receiver } = receiving("messages", 1_000);

@@ -18,6 +18,8 @@ import { type Input, Inputs } from "./inputs.ts";
 
 /** The largest frame that is gathered whole. */
 const MOST_HELD_BYTES = FRAME_HEADER_BYTES + 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES;
+/** Less than that is not the largest that was held: then it is not seen any more what is. */
+const LEAST_SEEN_BYTES = 4_096;
 const FAULT_CODES = ["bad-frame", "oversized", "impossible-position"];
 /** From so many on everything must have been seen. */
 const ENOUGH_INPUTS = 50_000;
@@ -119,11 +121,12 @@ class DecoderFuzz {
     }
   }
 
-  /** Frames and faults that no input has led to: then the inputs are not what they are meant to be. */
+  /** Frames, faults and memory that no input has led to: then the inputs, or the watch, are not what they are meant to be. */
   missing(): string[] {
     const missed = [
       ...Object.keys(FrameType).filter((name) => !this.frames.has(name)),
       ...FAULT_CODES.filter((code) => !this.faults.has(code)),
+      ...(this.largestHeldBytes < LEAST_SEEN_BYTES ? [`${LEAST_SEEN_BYTES} bytes held for a frame`] : []),
     ];
     return missed.map((what) => `no input has led to ${what}`);
   }

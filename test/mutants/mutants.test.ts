@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { describe, expect, test } from "vitest";
-import { runTests, simulate } from "../../mutants/catch.ts";
+import { brokenBy } from "../../mutants/broken.ts";
+import { judge, type Report, runTests, simulate } from "../../mutants/catch.ts";
 import { MUTANTS } from "../../mutants/list.ts";
 import { absolute, mutated } from "../../mutants/mutant.ts";
 
@@ -17,6 +18,39 @@ test.for(MUTANTS.map((mutant) => [mutant.name, mutant] as const))("%s: can be ma
   // Throws where what it replaces is not there once, or where it makes no sense.
   stripTypeScriptTypes(mutated(mutant));
   for (const file of mutant.tests ?? []) expect(existsSync(absolute(file))).toBe(true);
+});
+
+describe("what is noticed is no catch", () => {
+  const failing = (...failureMessages: string[]): Report => ({
+    numTotalTests: 1,
+    testResults: [
+      {
+        name: absolute("test/a.test.ts"),
+        message: "",
+        status: "failed",
+        assertionResults: [{ status: "failed", fullName: "a test", failureMessages }],
+      },
+    ],
+  });
+
+  test("where the simulation fails by a name that is not there, however deep", () => {
+    const broken = new ReferenceError("gone is not defined");
+    expect(brokenBy(broken)).toBe(broken);
+    expect(brokenBy(new Error(broken.message, { cause: new Error("", { cause: broken }) }))).toBe(broken);
+    expect(brokenBy(new SyntaxError("unexpected"))).toBeInstanceOf(SyntaxError);
+    expect(brokenBy(new Error("a violation", { cause: new TypeError("of undefined") }))).toBeUndefined();
+    expect(brokenBy("a violation")).toBeUndefined();
+  });
+
+  test("where a test does", () => {
+    expect(() => judge(failing("ReferenceError: gone is not defined\n    at take"))).toThrow(
+      "a test: ReferenceError: gone",
+    );
+    expect(() => judge(failing("Error: Property failed\nGot SyntaxError: unexpected"))).toThrow(
+      "SyntaxError: unexpected",
+    );
+    expect(judge(failing("AssertionError: expected 1 to be 2"))).toEqual({ by: "test/a.test.ts", detail: "a test" });
+  });
 });
 
 describe("the runner", { timeout: 60_000 }, () => {

@@ -10,6 +10,7 @@ import { Path, REPLACED } from "./path.ts";
 import { BREAKS, SHAPES } from "./schedule.ts";
 import type { ServerCommands } from "./server.ts";
 import type { ToxiproxyHost } from "./toxiproxy-host.ts";
+import { untouched } from "./untouched.ts";
 
 export interface SoakOptions {
   host: ToxiproxyHost;
@@ -159,11 +160,19 @@ export class Soak {
     );
   }
 
+  /** What has not occurred until now. */
+  get untouched(): string[] {
+    const { kinds, reconnects } = this.#ledger;
+    return untouched({ faults: (kind) => this.#made(kind), kinds, reconnects });
+  }
+
+  #made(kind: string): number {
+    return this.#paths.reduce((sum, { path }) => sum + (path.counts.get(kind) ?? 0), 0);
+  }
+
   /** How often each fault was made, and how many links of each kind there were. */
   faults(): string {
-    const count = (kind: string): number =>
-      this.#paths.reduce((sum, { path }) => sum + (path.counts.get(kind) ?? 0), 0);
-    const faults = [...BREAKS, ...SHAPES, REPLACED].map((kind) => `${kind} ${count(kind)}`).join(", ");
+    const faults = [...BREAKS, ...SHAPES, REPLACED].map((kind) => `${kind} ${this.#made(kind)}`).join(", ");
     const kinds = [...this.#ledger.kinds].map(([kind, links]) => `${kind}: ${links}`).join("; ");
     return `faults: ${faults}\nlinks: ${kinds}`;
   }

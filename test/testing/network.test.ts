@@ -14,9 +14,10 @@ interface Heard {
 function connected(
   kernelBytes = 1_000,
   leastRoomBytes = 1,
+  seed = 1,
 ): { network: SimNetwork; clock: EventClock; wire: Wire; client: Heard; server: Heard } {
   const clock = new EventClock();
-  const network = new SimNetwork(clock, seeded(1), kernelBytes, leastRoomBytes);
+  const network = new SimNetwork(clock, seeded(seed), kernelBytes, leastRoomBytes);
   Object.assign(network.path("server"), { latencyMs: 0, dialDelayMs: 0 });
   const heard: Heard[] = [];
   const listen = (socket: SimSocket): void => {
@@ -62,6 +63,44 @@ test("and its jitter varies it", () => {
   expect(Math.min(...delays)).toBeGreaterThanOrEqual(10);
   expect(Math.max(...delays)).toBeGreaterThan(60);
   expect(Math.max(...delays)).toBeLessThan(110);
+});
+
+test("a close takes as long as the bytes before it, and follows them at once", () => {
+  const { network, clock, client, server } = connected();
+  network.path("server").latencyMs = 100;
+  clock.runUntil(100);
+  client.socket.write(Buffer.from("x"));
+  client.socket.end();
+  clock.runUntil(1_000);
+  expect(server.seen).toEqual(["200 x", "200 closed by the peer"]);
+});
+
+test("nor does a stall that it waits behind add to it", () => {
+  const { network, clock, client, server } = connected();
+  const path = network.path("server");
+  path.latencyMs = 100;
+  path.stalled["to-server"] = true;
+  client.socket.write(Buffer.from("x"));
+  client.socket.end();
+  clock.runUntil(500);
+  path.stalled["to-server"] = false;
+  network.resume("server");
+  clock.runUntil(1_000);
+  expect(server.seen).toEqual(["500 x", "500 closed by the peer"]);
+});
+
+test("a reset is under way as long as anything, whether what was written before arrives or is dropped", () => {
+  const seen = new Set<string>();
+  for (let n = 0; n < 20; n++) {
+    const { network, clock, client, server } = connected(1_000, 1, n);
+    network.path("server").latencyMs = 100;
+    client.socket.write(Buffer.from("x"));
+    clock.runUntil(50);
+    client.socket.destroy();
+    clock.runUntil(1_000);
+    seen.add(server.seen.join(", "));
+  }
+  expect([...seen].toSorted()).toEqual(["100 x, 150 closed by the peer", "150 closed by the peer"]);
 });
 
 test("what is hurried arrives now, in order, the close included", () => {
