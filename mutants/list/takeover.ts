@@ -262,6 +262,15 @@ export const TAKEOVER: readonly Mutant[] = [
     tests: ["test/sim/scenarios-takeover.test.ts"],
   },
   {
+    name: "patience of the crowd's round trip",
+    row: 17,
+    rule: "a standby is given round trips that the path takes, not what the crowd took in which its connection was opened",
+    file: "src/core/standby.ts",
+    find: "Math.min(smoothedMs ?? Infinity, this.lastRoundTripMs)",
+    replace: "this.lastRoundTripMs",
+    tests: ["test/core/standby.test.ts"],
+  },
+  {
     name: "RESET outrun by a takeover",
     rule: "a takeover that was under way at a reset carries it",
     file: "src/core/link-core.ts",
