@@ -26,6 +26,7 @@ export const DATA: readonly Mutant[] = [
     file: "src/core/receiver.ts",
     find: "const news = bytes.subarray(this.received - offset);",
     replace: "const news = bytes;",
+    tests: ["test/sim/scenarios-data.test.ts"],
   },
   {
     name: "overlap off by one",
@@ -34,6 +35,7 @@ export const DATA: readonly Mutant[] = [
     file: "src/core/receiver.ts",
     find: "const news = bytes.subarray(this.received - offset);",
     replace: "const news = bytes.subarray(Math.max(0, this.received - offset - 1));",
+    tests: ["test/core/receiver.test.ts"],
   },
   {
     name: "resume goes on where it was",
