@@ -10,6 +10,7 @@ import {
   type Hello,
 } from "../../src/core/frames.ts";
 import { encodeProvenHello } from "../../src/core/handshake.ts";
+import type { End } from "./end.ts";
 import type { FaultOf } from "./fault-kinds.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import type { Random } from "./random.ts";
@@ -25,10 +26,11 @@ export function forge(world: World, client: SimClient, fault: FaultOf<"forgery">
   const { direction, what, times, everyMs } = fault;
   for (let n = 0; n < times; n++) {
     world.clock.schedule(n * everyMs * (0.5 + random()), () => {
-      for (const { name } of world.servers) {
-        for (const wire of world.network.wires(name, client.name)) {
+      for (const server of world.servers) {
+        for (const wire of world.network.wires(server.name, client.name)) {
           const writer = direction === "to-server" ? wire.client : wire.server;
-          if (what === "beyond-credit" && !hasSent(world, client, direction)) continue;
+          if (what === "beyond-credit" && !hasHeard(direction === "to-client" ? client.end : endAt(server, client)))
+            continue;
           world.misled.add(client.name);
           writer.write(forged(what));
           world.count(`forged ${what} ${direction}`);
@@ -39,9 +41,13 @@ export function forge(world: World, client: SimClient, fault: FaultOf<"forgery">
 }
 
 /** An end at 0 contradicts what was received; before that it would be believed. */
-function hasSent(world: World, client: SimClient, direction: "to-server" | "to-client"): boolean {
-  const receiver = direction === "to-client" ? client.end : world.endOf(client, "server");
-  return receiver !== undefined && receiver.core.session.receiver.handed > 0;
+function hasHeard(end: End | undefined): boolean {
+  return end !== undefined && end.core.session.receiver.handed > 0;
+}
+
+/** None while the server is still to fetch the session from its store. */
+function endAt(server: SimServer, client: SimClient): End | undefined {
+  return [...server.ends.values()].find((end) => end.client === client.number);
 }
 
 function forged(what: FaultCode): Buffer {

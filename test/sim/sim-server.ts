@@ -76,7 +76,7 @@ export class SimServer extends SimProcess {
   /** As it was stored, whatever the process has known beyond that. */
   restore(stored: StoredSession, owner: Owner): void {
     const { end: dead, link: deadLink } = stored;
-    const { phase, keys } = deadLink.session;
+    const { keys } = deadLink.session;
     // Whoever closes or aborts knows that something is in doubt.
     if (!mayGoOn(stored)) return this.#store.forget(keys.id, stored.token);
     // Through the front door, where nobody is turned away for it.
@@ -93,7 +93,7 @@ export class SimServer extends SimProcess {
     this.allEnds.push(end);
     this.#keep(link, end, stored);
     this.#owners.set(link, link.owner);
-    this.stage.count(`restored a session that was ${phase}`);
+    this.stage.count(`restored a session that was ${link.session.phase}`);
     this.stage.note(`${end.name}: restored at ${stored.committed}, with what was said up to ${stored.durable}`);
   }
 

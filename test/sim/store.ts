@@ -39,17 +39,18 @@ export interface StoredSession {
   /** Of the process that may write. */
   token: number;
   /** What there was to go on with when the process died, or lost the session; undefined: it has it, or there was nothing. */
-  saved: LoggedMessage[] | undefined;
+  saved: { outbox: LoggedMessage[]; isDone: boolean } | undefined;
 }
 
 /** The process is about to let go of the session. */
 export function save(stored: StoredSession): void {
   const { link } = stored;
-  stored.saved = isRestorable(link) ? outboxOf(link) : undefined;
+  stored.saved = isRestorable(link) ? contentsOf(link) : undefined;
 }
 
-function outboxOf({ session }: ServerLink): LoggedMessage[] {
-  return session.phase === "done" ? [] : session.sender.log.messages();
+function contentsOf({ session }: ServerLink): NonNullable<StoredSession["saved"]> {
+  const isDone = session.phase === "done";
+  return { outbox: isDone ? [] : session.sender.log.messages(), isDone };
 }
 
 /** There is something to go on with. */
@@ -260,13 +261,18 @@ export function restore(
   entropy: Entropy,
   nowMs: number,
 ): ServerLink {
-  const { link: dead, saved } = stored;
+  const { link: dead } = stored;
+  const { outbox, isDone } = stored.saved ?? contentsOf(dead);
   const link = openAgain(core, dead, entropy, nowMs);
   link.owner = owner;
   link.session.incarnation = dead.session.incarnation;
   restoreReceiver(link.session, dead.session, stored.committed);
-  restoreSender(link.session, dead.session, saved ?? outboxOf(dead), stored);
-  if (dead.session.phase === "done") link.session.phase = "done";
+  if (isDone) {
+    restoreTombstone(link.session.sender, dead.session.sender);
+    link.session.phase = "done";
+  } else {
+    restoreSender(link.session, dead.session, outbox, stored);
+  }
   core.events.length = 0;
   link.events.length = 0;
   return link;
@@ -328,7 +334,6 @@ function restoreSender(
 ): void {
   const { sender } = session;
   const { acked, log } = dead.sender;
-  if (dead.phase === "done") return restoreTombstone(sender, dead.sender);
   sender.log.start = log.start;
   sender.log.end = log.start;
   sender.acked = acked;

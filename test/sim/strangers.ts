@@ -14,9 +14,15 @@ import { credentialsOf } from "./sim-client.ts";
 import { type Flight, instanceOf } from "./stage.ts";
 import type { World } from "./world.ts";
 
-/** Says again, on a connection of its own, what a client once wrote: as a frame that is late, or as somebody who listened. */
+/**
+ * Says again, on a connection of its own, what a client once wrote: as a frame that is late, or as somebody who listened. To
+ * the server that it was written to, or one that shares its store. Another may still have the session that the client has
+ * given up, and would take what is said of the next for it: against that only TLS helps.
+ */
 export function replay(world: World, address: string, random: Random): void {
-  const { overheard } = world;
+  const overheard = world.options.sharesStore
+    ? world.overheard
+    : world.overheard.filter((flight) => flight.address === address);
   // Mostly the newest: it may have been lost on its way, and come before the client dials again.
   const flight = random() < 0.6 ? overheard.at(-1) : overheard[Math.floor(random() * overheard.length)];
   if (flight !== undefined) visit(world, address, takeSome(flight, random), random);

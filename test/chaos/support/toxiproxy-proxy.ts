@@ -98,6 +98,10 @@ export interface ChaosProxy extends AsyncDisposable {
 
 let count = 0;
 
+/** A port that another Toxiproxy had until now may be somebody else's for a moment: so long it is tried to have it back. */
+const PORT_TRIES = 50;
+const PORT_PAUSE_MS = 100;
+
 /** A proxy on a port of its own. Use `await using`, or call `close()`. `url`: of Toxiproxy's HTTP interface. */
 export async function openProxyAt(url: string, options: ProxyOptions): Promise<ChaosProxy> {
   const latencyMs = options.latencyMs ?? 5;
@@ -123,7 +127,15 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
       resets.set(stream, await add("reset_peer", { timeout: 0 }, { stream, name: `reset_${stream}`, toxicity: 0 }));
     }
   }
-  await enable(true);
+  for (let triesLeft = options.port === undefined ? 0 : PORT_TRIES; ; triesLeft--) {
+    try {
+      await enable(true);
+      break;
+    } catch (error) {
+      if (triesLeft === 0) throw error;
+      await sleep(PORT_PAUSE_MS);
+    }
+  }
 
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= answered(`remove ${name}`, proxy.remove()));
