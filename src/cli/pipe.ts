@@ -22,6 +22,8 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
     // One link, and it is the only one: whoever else comes is told to come again later.
     limits: { sessions: 1 },
   });
+  // Read ahead: when the link is there it is known whether our input has ended, however soon the client ends its own.
+  process.stdin.on("error", () => {}).read(0);
   try {
     const arrived = new Promise<Link>((resolve) => {
       server.serve(resolve);

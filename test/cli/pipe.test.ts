@@ -188,6 +188,20 @@ test("the other end's Ctrl-C is an end like any other where our input has ended"
   expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 0]);
 });
 
+test("so it is where our input takes a while to show that it has ended", SLOW, async () => {
+  // Not as long as it takes to start a client.
+  const slow = `import fs from "node:fs";
+    const { read } = fs;
+    fs.read = (fd, ...rest) => (fd === 0 ? setTimeout(() => read(fd, ...rest), 100) : read(fd, ...rest));`;
+  const execArgv = ["--import", `data:text/javascript,${encodeURIComponent(slow)}`];
+  const listener = await listening([], ["ignore", "pipe", "pipe"], execArgv);
+  const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
+  client.child.stdin?.write("all there is");
+  await once(listener.child.stdout!, "data");
+  client.child.kill("SIGINT");
+  expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 0]);
+});
+
 test("the second Ctrl-C gives up: 1", SLOW, async () => {
   const { client, relay } = await pair();
   relay.stall();

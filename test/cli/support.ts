@@ -63,8 +63,12 @@ export function resplice(args: readonly string[], options: { stdio?: StdioOption
 }
 
 /** `resplice listen` on a free port of 127.0.0.1. */
-export async function listening(args: readonly string[] = [], stdio?: StdioOptions): Promise<Run & { port: number }> {
-  const run = resplice(["listen", "127.0.0.1:0", ...args], stdio === undefined ? {} : { stdio });
+export async function listening(
+  args: readonly string[] = [],
+  stdio: StdioOptions = ["pipe", "pipe", "pipe"],
+  execArgv: string[] = [],
+): Promise<Run & { port: number }> {
+  const run = resplice(["listen", "127.0.0.1:0", ...args], { stdio, execArgv });
   const [, port] = await run.says(/listening on 127\.0\.0\.1:(\d+)/);
   return { ...run, port: Number(port) };
 }
