@@ -7,8 +7,8 @@ import type { Schedule } from "./schedule.ts";
 
 /** A session that waits so long outlasts any fault here. */
 const PATIENT_MS = 3_600_000;
-/** And a session that nobody has confirmed, one that lasts so long. */
-const PATIENT_HANDSHAKE_MS = 60_000;
+/** And one that nobody has confirmed: who slept for 15 s while it was let in trusts a silent path for 50 s. */
+const PATIENT_HANDSHAKE_MS = 80_000;
 
 /** Nothing is lost because somebody waited too short a time. */
 export function isPatient({ resumeForMs, handshakeMs }: WorldOptions): boolean {
