@@ -56,6 +56,8 @@ await runCommand("soak", HELP, async () => {
         await sleep(500, undefined, { signal: watching.signal }).catch(() => {});
       }
     })();
+    // What ends the run ends this too, and is what is to be heard of.
+    watch.catch(() => {});
     // What is made once is made before it is looked at: pools, code, the memory of the process.
     const warmUpMs = Math.min(30_000, 15_000 * minutes);
     await soak.run(warmUpMs, interrupted.signal);
