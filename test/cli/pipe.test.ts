@@ -179,28 +179,27 @@ test.for([
   expect(client.stderr()).toMatch(/all that was read has been delivered/);
 });
 
-test("the other end's Ctrl-C is an end like any other where our input has ended", SLOW, async () => {
-  const listener = await listening([], ["ignore", "pipe", "pipe"]);
-  const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
-  client.child.stdin?.write("all there is");
-  await once(listener.child.stdout!, "data");
-  client.child.kill("SIGINT");
-  expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 0]);
-});
+/** Of a process whose stdin takes so long to give what it has, or to end. Not as long as it takes to start a client. */
+const SLOW_STDIN = `
+  import fs from "node:fs";
+  const { read } = fs;
+  fs.read = (fd, ...rest) => (fd === 0 ? setTimeout(() => read(fd, ...rest), 100) : read(fd, ...rest));`;
 
-test("so it is where our input takes a while to show that it has ended", SLOW, async () => {
-  // Not as long as it takes to start a client.
-  const slow = `import fs from "node:fs";
-    const { read } = fs;
-    fs.read = (fd, ...rest) => (fd === 0 ? setTimeout(() => read(fd, ...rest), 100) : read(fd, ...rest));`;
-  const execArgv = ["--import", `data:text/javascript,${encodeURIComponent(slow)}`];
-  const listener = await listening([], ["ignore", "pipe", "pipe"], execArgv);
-  const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
-  client.child.stdin?.write("all there is");
-  await once(listener.child.stdout!, "data");
-  client.child.kill("SIGINT");
-  expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 0]);
-});
+test.for([
+  ["", []],
+  [", also where that takes a while to show", ["--import", `data:text/javascript,${encodeURIComponent(SLOW_STDIN)}`]],
+] as const)(
+  "the other end's Ctrl-C is an end like any other where our input has ended%s",
+  SLOW,
+  async ([, execArgv]) => {
+    const listener = await listening([], ["ignore", "pipe", "pipe"], execArgv);
+    const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
+    client.child.stdin?.write("all there is");
+    await once(listener.child.stdout!, "data");
+    client.child.kill("SIGINT");
+    expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 0]);
+  },
+);
 
 test("the second Ctrl-C gives up: 1", SLOW, async () => {
   const { client, relay } = await pair();

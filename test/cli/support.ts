@@ -18,7 +18,10 @@ export interface Run {
 }
 
 /** Killed at the end of the test, if it still runs then. */
-export function resplice(args: readonly string[], options: { stdio?: StdioOptions; execArgv?: string[] } = {}): Run {
+export function resplice(
+  args: readonly string[],
+  options: { stdio?: StdioOptions; execArgv?: readonly string[] } = {},
+): Run {
   const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, ...args], {
     stdio: options.stdio ?? ["pipe", "pipe", "pipe"],
     env: { ...process.env, NODE_OPTIONS: "" },
@@ -66,7 +69,7 @@ export function resplice(args: readonly string[], options: { stdio?: StdioOption
 export async function listening(
   args: readonly string[] = [],
   stdio: StdioOptions = ["pipe", "pipe", "pipe"],
-  execArgv: string[] = [],
+  execArgv: readonly string[] = [],
 ): Promise<Run & { port: number }> {
   const run = resplice(["listen", "127.0.0.1:0", ...args], { stdio, execArgv });
   const [, port] = await run.says(/listening on 127\.0\.0\.1:(\d+)/);

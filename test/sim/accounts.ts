@@ -71,36 +71,34 @@ function checkNoGap(name: string, handed: readonly number[], first: number, fits
 
 /** The server's messages in one session, however that ended. Of an end whose process has died nothing is known. */
 function checkSaid(link: End, heard: ReadonlySet<number>): void {
-  const { name, outcome, taken, tooLarge } = link;
+  const { name, outcome, taken } = link;
   for (const number of heard)
     if (number >= taken) violation(`${name}: message ${number} was handed out, and never said`);
-  if (outcome === undefined) return;
-  const reported = new Map(link.reported.map(({ number, delivery }) => [number, delivery]));
-  if (reported.size !== link.reported.length) violation(`${name}: a message was reported twice`);
-  for (let number = 0; number < taken; number++) {
-    const report = reported.get(number);
-    const isHeard = heard.has(number);
-    if (isHeard && report === "not-sent") violation(`${name}: message ${number} was handed out, but is "not sent"`);
-    if (!isHeard && report === undefined && !tooLarge.has(number)) {
-      violation(`${name}: message ${number} vanished; ${link.describe()}`);
-    }
-  }
+  if (outcome !== undefined) checkFates(link, (number) => heard.has(number));
 }
 
 /** The client's messages, over all sessions it had. */
 function checkAllAccounted(client: End, links: readonly End[], resends: boolean): void {
-  const { name } = client;
   const handed = new Map<number, number>();
   for (const link of links) for (const number of link.handed) handed.set(number, (handed.get(number) ?? 0) + 1);
-  const reported = new Map(client.reported.map(({ number, delivery }) => [number, delivery]));
-  if (reported.size !== client.reported.length) violation(`${name}: a message was reported twice`);
-  for (let number = 0; number < client.taken; number++) {
+  for (let number = 0; number < client.taken && !resends; number++) {
     const times = handed.get(number) ?? 0;
+    if (times > 1) violation(`${client.name}: message ${number} was handed out ${times} times`);
+  }
+  checkFates(client, (number) => handed.has(number));
+}
+
+/** Each message that an end has taken was handed out at the other, reported, once and truly, or too large. */
+function checkFates(from: End, isHanded: (number: number) => boolean): void {
+  const { name } = from;
+  const reported = new Map(from.reported.map(({ number, delivery }) => [number, delivery]));
+  if (reported.size !== from.reported.length) violation(`${name}: a message was reported twice`);
+  for (let number = 0; number < from.taken; number++) {
     const report = reported.get(number);
-    if (times > 1 && !resends) violation(`${name}: message ${number} was handed out ${times} times`);
-    if (times > 0 && report === "not-sent") violation(`${name}: message ${number} was handed out, but is "not sent"`);
-    if (times === 0 && report === undefined && !client.tooLarge.has(number)) {
-      violation(`${name}: message ${number} vanished; ${client.describe()}`);
+    const handed = isHanded(number);
+    if (handed && report === "not-sent") violation(`${name}: message ${number} was handed out, but is "not sent"`);
+    if (!handed && report === undefined && !from.tooLarge.has(number)) {
+      violation(`${name}: message ${number} vanished; ${from.describe()}`);
     }
   }
 }

@@ -29,8 +29,8 @@ export function forge(world: World, client: SimClient, fault: FaultOf<"forgery">
       for (const server of world.servers) {
         for (const wire of world.network.wires(server.name, client.name)) {
           const writer = direction === "to-server" ? wire.client : wire.server;
-          if (what === "beyond-credit" && !hasHeard(direction === "to-client" ? client.end : endAt(server, client)))
-            continue;
+          const receiver = direction === "to-client" ? client.end : endAt(server, client);
+          if (what === "beyond-credit" && !hasHeard(receiver)) continue;
           world.misled.add(client.name);
           writer.write(forged(what));
           world.count(`forged ${what} ${direction}`);
@@ -78,7 +78,7 @@ function header(type: number, bytes: number): Buffer {
 /** Resumes the client's session, as a process with a copy of what it knows. Without one to resume there is nothing to do. */
 export function usurp(world: World, client: SimClient, later: boolean, random: Random): boolean {
   const { core, name } = client;
-  const server = world.servers.find(({ ends }) => [...ends.values()].some((end) => end.client === client.number));
+  const server = world.servers.find((each) => endAt(each, client) !== undefined);
   if (server === undefined || !core.sessionKnown) return false;
   world.network.dial(
     server.name,
