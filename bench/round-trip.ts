@@ -9,7 +9,7 @@ const P50 = "round trip, 64 B, one in flight, p50";
 const P99 = "round trip, 64 B, one in flight, p99";
 const FIRST = "first message on a new link, 100 ms away, answered after";
 
-/** Alone on its way a message waits for V8's compiler, which takes its two seconds for so little work a second. */
+/** With so few messages a second V8 takes two seconds to compile what they run, and meanwhile some wait for its compiler. */
 const COMPILED_MS = 2_500;
 
 /** Of the path to open links on, each way: enough that the timers of the relay do not matter. */

@@ -56,7 +56,7 @@ await runCommand("soak", HELP, async () => {
         await sleep(500, undefined, { signal: watching.signal }).catch(() => {});
       }
     })();
-    // What ends the run ends this too, and is what is to be heard of.
+    // A run that fails stops who is asked here: what it failed with is to be heard of, not that.
     watch.catch(() => {});
     // What is made once is made before it is looked at: pools, code, the memory of the process.
     const warmUpMs = Math.min(30_000, 15_000 * minutes);

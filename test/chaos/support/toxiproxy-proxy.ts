@@ -98,7 +98,8 @@ export interface ChaosProxy extends AsyncDisposable {
 
 let count = 0;
 
-/** A port that another Toxiproxy had until now may be somebody else's for a moment: so long it is tried to have it back. */
+/** While it does not listen, its port may be somebody else's for a moment: so long it is tried to have it back. */
+const PORT_TAKEN = /status code 500/u;
 const PORT_TRIES = 50;
 const PORT_PAUSE_MS = 100;
 
@@ -115,6 +116,16 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
   const enable = async (enabled: boolean): Promise<void> => {
     await answered(`${enabled ? "enable" : "disable"} ${name}`, proxy.update({ enabled, listen, upstream }));
   };
+  const up = async (): Promise<void> => {
+    for (let triesLeft = PORT_TRIES; ; triesLeft--) {
+      try {
+        return await enable(true);
+      } catch (error) {
+        if (triesLeft === 0 || !PORT_TAKEN.test((error as Error).message)) throw error;
+        await sleep(PORT_PAUSE_MS);
+      }
+    }
+  };
   const add = <T extends ToxicType>(type: T, attributes: ToxicAttributes[T], toxicOptions?: ToxicOptions) =>
     addToxic(proxy, type, attributes, toxicOptions);
 
@@ -127,15 +138,7 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
       resets.set(stream, await add("reset_peer", { timeout: 0 }, { stream, name: `reset_${stream}`, toxicity: 0 }));
     }
   }
-  for (let triesLeft = options.port === undefined ? 0 : PORT_TRIES; ; triesLeft--) {
-    try {
-      await enable(true);
-      break;
-    } catch (error) {
-      if (triesLeft === 0) throw error;
-      await sleep(PORT_PAUSE_MS);
-    }
-  }
+  await up();
 
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= answered(`remove ${name}`, proxy.remove()));
@@ -144,10 +147,10 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
     port,
     cut: async () => {
       await enable(false);
-      await enable(true);
+      await up();
     },
     down: () => enable(false),
-    up: () => enable(true),
+    up,
     toxic: add,
     armReset: async (stream) => {
       const reset = resets.get(stream);
