@@ -22,6 +22,7 @@ import {
 } from "../src/index.ts";
 import type { Clock, Timer } from "../src/link/ports.ts";
 import { faultRelay, type FaultRelay } from "../src/testing/index.ts";
+import { claimPort } from "../src/testing/port-claim.ts";
 
 /** Fast enough for a test, and still jittered. */
 export const QUICK = { minDelayMs: 5, maxDelayMs: 20 };
@@ -212,15 +213,11 @@ export async function eventually(check: () => void | Promise<void>, withinMs = 5
   }
 }
 
-/** A port that nobody listens on. */
+/** A port on 127.0.0.1 that nobody listens on, the test's own until it ends. */
 export async function unusedPort(): Promise<number> {
-  const server = net.createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  const claim = await claimPort();
+  onTestFinished(() => claim.release());
+  return claim.port;
 }
 
 /** A raw client's connection, and everything that it is told. */

@@ -4,8 +4,9 @@
  */
 import type { Fault } from "./demo-faults.ts";
 import { nowMs } from "./demo-messages.ts";
+import { claimPort, type PortClaim } from "../testing/port-claim.ts";
 import { BASE_LATENCY_MS, type FaultPath } from "./demo-path.ts";
-import { quietPort, startToxiproxy } from "./toxiproxy.ts";
+import { startToxiproxy } from "./toxiproxy.ts";
 import { ToxiproxyProxy, type ToxicStream } from "./toxiproxy-proxy.ts";
 
 const BOTH: readonly ToxicStream[] = ["upstream", "downstream"];
@@ -17,23 +18,24 @@ export async function openToxiproxyPath(
   say: (line: string) => void,
 ): Promise<FaultPath> {
   const toxiproxy = await startToxiproxy({ onProgress: say });
+  let claim: PortClaim | undefined;
+  const stop = async (): Promise<void> => {
+    await toxiproxy.stop();
+    claim?.release();
+  };
   try {
-    const port = await quietPort();
+    claim = await claimPort();
+    const { port } = claim;
     const proxy = await ToxiproxyProxy.create(toxiproxy.url, {
       name: `resplice-demo-${process.pid}`,
       listen: `127.0.0.1:${port}`,
       upstream: `127.0.0.1:${receiverPort}`,
     });
-    const path = new ToxiproxyPath(
-      proxy,
-      port,
-      `Toxiproxy ${toxiproxy.version}, from ${toxiproxy.how}`,
-      toxiproxy.stop,
-    );
+    const path = new ToxiproxyPath(proxy, port, `Toxiproxy ${toxiproxy.version}, from ${toxiproxy.how}`, stop);
     await path.open(firstFault);
     return path;
   } catch (error) {
-    await toxiproxy.stop();
+    await stop();
     throw error;
   }
 }

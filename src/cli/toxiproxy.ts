@@ -4,11 +4,10 @@
 // PATH were passed over; if no way works, the error says why each one failed and what to do.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { claimPort } from "../testing/port-claim.ts";
 import { findOrMakeBinary, reason, TOXIPROXY_VERSION } from "./toxiproxy-binary.ts";
 
 export interface ToxiproxyOptions {
@@ -37,35 +36,6 @@ export async function startToxiproxy(options: ToxiproxyOptions = {}): Promise<Ru
   }
   const binary = await findOrMakeBinary(env, options.onProgress ?? (() => {}));
   return run(binary.file, binary.how, env);
-}
-
-/**
- * A free port on 127.0.0.1 between 20,000 and 31,999, so outside the ranges from which systems draw the ports of
- * outgoing connections (Linux 32768 to 60999, macOS and Windows from 49152). Those have two traps for a server that goes
- * away and comes back: its port may be drawn meanwhile, and a client that dials it on loopback while nobody listens may
- * draw it itself and be connected to itself.
- */
-export async function quietPort(): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = randomInt(20_000, 32_000);
-    if (await isFree(port)) {
-      return port;
-    }
-  }
-  throw new Error("no free port between 20000 and 31999 on 127.0.0.1 (100 tried)");
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  server.listen(port, "127.0.0.1");
-  try {
-    await once(server, "listening");
-  } catch {
-    return false;
-  }
-  server.close();
-  await once(server, "close");
-  return true;
 }
 
 // A server that somebody else runs -------------------------------------------------------------------------------------
@@ -107,10 +77,10 @@ const POLL_MS = 10;
 const LOG_CHARS_KEPT = 4_096;
 
 async function run(file: string, how: string, env: NodeJS.ProcessEnv): Promise<RunningToxiproxy> {
-  const port = await quietPort();
-  const url = `http://127.0.0.1:${port}`;
+  const claim = await claimPort();
+  const url = `http://127.0.0.1:${claim.port}`;
   // Detached: a Ctrl-C at the terminal is for us alone; we still want the proxy while we close our links.
-  const child = spawn(file, ["-host", "127.0.0.1", "-port", String(port)], {
+  const child = spawn(file, ["-host", "127.0.0.1", "-port", String(claim.port)], {
     env: { ...env, LOG_LEVEL: "error" },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
@@ -133,6 +103,7 @@ async function run(file: string, how: string, env: NodeJS.ProcessEnv): Promise<R
         await exited;
       }
       process.off("exit", kill);
+      claim.release();
     })();
     return stopped;
   };

@@ -2,6 +2,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { Connection, type Condition, type Road } from "./relay-connection.ts";
 import { Countdowns } from "./countdowns.ts";
 import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direction, type Faults } from "./faults.ts";
+import { PortClaim } from "./port-claim.ts";
 
 /**
  * A TCP relay in this process, between your client and any server. It listens on 127.0.0.1.
@@ -64,8 +65,8 @@ class Relay implements FaultRelay, Road {
   #flushTimer: NodeJS.Timeout | undefined;
   /** Undefined while connections are refused, and when closed. */
   #listener: Server | undefined;
-  /** Keeps the port while connections are refused. */
-  #placeholder: Socket | undefined;
+  /** While connections are refused. */
+  #claim: PortClaim | undefined;
   #relistenTimer: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
@@ -129,7 +130,7 @@ class Relay implements FaultRelay, Road {
     this.#pumpAll();
     clearTimeout(this.#relistenTimer);
     // It would be our first client.
-    if (this.#placeholder?.connecting === true) this.#leavePort();
+    if (this.#claim?.connecting === true) this.#leavePort();
     if (this.#listener === undefined) this.#relisten(relistenTriesMax);
   }
 
@@ -203,25 +204,13 @@ class Relay implements FaultRelay, Road {
     this.#listener = undefined;
   }
 
-  /**
-   * A free port is given to the next who asks for one, and clients of this relay would find a stranger there. A socket that is
-   * connected to itself keeps it: nothing listens, and a listener may come beside it. Where the system can't do that, the
-   * port is free.
-   */
   #keepPort(): void {
-    if (this.#closed !== undefined || this.#placeholder !== undefined) return;
-    const { port } = this;
-    const placeholder = connect({ port, host: HOST, localPort: port, localAddress: HOST });
-    placeholder.on("error", () => {});
-    placeholder.unref();
-    this.#placeholder = placeholder;
+    if (this.#closed === undefined) this.#claim ??= new PortClaim(this.port);
   }
 
   #leavePort(): void {
-    if (this.#placeholder?.connecting === true) this.#placeholder.destroy();
-    // A close in order would keep the port for a minute more.
-    else this.#placeholder?.resetAndDestroy();
-    this.#placeholder = undefined;
+    this.#claim?.release();
+    this.#claim = undefined;
   }
 
   /** Someone may have taken the port meanwhile, if only as the local port of a connection. */

@@ -1,12 +1,12 @@
 // The server is not there yet: the proxy accepts, finds nobody, and closes.
 import { expect, test } from "vitest";
 
-import { quietPort } from "../../src/cli/toxiproxy.ts";
+import { claimPort } from "../../src/testing/port-claim.ts";
 import { converse, nextState } from "./support/conversation.ts";
 
 test("a link that is opened before its server listens connects when it does", async () => {
-  const port = await quietPort();
-  await using talk = await converse({ port });
+  using claim = await claimPort();
+  await using talk = await converse({ port: claim.port });
   const sending = talk.toServer.send(talk.link, 100);
   await nextState(talk.link, "reconnecting");
   await nextState(talk.link, "reconnecting");

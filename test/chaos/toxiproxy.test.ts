@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { quietPort } from "../../src/cli/toxiproxy.ts";
+import { claimPort } from "../../src/testing/port-claim.ts";
 import { type ChaosProxy, openProxy } from "./support/proxy.ts";
 
 let server: Echo;
@@ -28,7 +28,8 @@ test("bytes pass both ways unchanged", async () => {
 });
 
 test("a client connects also when nobody listens upstream, and is closed then", async () => {
-  await using proxy = await openProxy({ upstreamPort: await quietPort() });
+  using nobody = await claimPort();
+  await using proxy = await openProxy({ upstreamPort: nobody.port });
   const client = await dial(proxy);
   expect(await client.closed).toBe("FIN");
 });

@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { quietPort, type RunningToxiproxy, startToxiproxy } from "../../src/cli/toxiproxy.ts";
+import { type RunningToxiproxy, startToxiproxy } from "../../src/cli/toxiproxy.ts";
+import { claimPort } from "../../src/testing/port-claim.ts";
 
 let folder: string;
 let env: NodeJS.ProcessEnv;
@@ -49,7 +50,8 @@ describe("TOXIPROXY_URL", () => {
 
   test("where nobody listens is an error, though there is a server on the PATH", async () => {
     await script(join(folder, "bin/toxiproxy-server"), server("2.12.0"));
-    const url = `http://127.0.0.1:${await quietPort()}`;
+    using nobody = await claimPort();
+    const url = `http://127.0.0.1:${nobody.port}`;
     await expect(startToxiproxy({ env: { ...env, TOXIPROXY_URL: url } })).rejects.toThrow("no Toxiproxy answers there");
   });
 });

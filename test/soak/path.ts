@@ -1,5 +1,6 @@
 /** One way from the clients to a server, through Toxiproxy, and its faults one after the other. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { claimPort, type PortClaim } from "../../src/testing/port-claim.ts";
 import { type ChaosProxy, openProxyAt, type ProxyOptions } from "../chaos/support/toxiproxy-proxy.ts";
 import type { ToxiproxyHost } from "./toxiproxy-host.ts";
 import { type Break, describe, Schedule, type Shape, type Step, type Way } from "./schedule.ts";
@@ -42,21 +43,25 @@ export interface PathOptions {
 export class Path {
   readonly #options: PathOptions;
   readonly #schedule: Schedule;
+  /** Where clients dial, whichever proxy is there. */
+  readonly #claim: PortClaim;
   #proxy: ChaosProxy;
   readonly #shapers = new Map<string, Shaper>();
   #generation: number;
   /** How often each kind was made, since the path was opened. */
   readonly counts = new Map<string, number>();
 
-  private constructor(options: PathOptions, proxy: ChaosProxy) {
+  private constructor(options: PathOptions, claim: PortClaim, proxy: ChaosProxy) {
     this.#options = options;
+    this.#claim = claim;
     this.#schedule = new Schedule(options.seed);
     this.#proxy = proxy;
     this.#generation = options.host.generation;
   }
 
   static async open(options: PathOptions): Promise<Path> {
-    const path = new Path(options, await openProxyAt(options.host.url, proxyOptions(options)));
+    const claim = await claimPort();
+    const path = new Path(options, claim, await openProxyAt(options.host.url, proxyOptions(options, claim)));
     await path.#prepare();
     return path;
   }
@@ -71,7 +76,7 @@ export class Path {
   }
 
   get port(): number {
-    return this.#proxy.port;
+    return this.#claim.port;
   }
 
   /** Until the signal; then the path is whole again. */
@@ -113,12 +118,11 @@ export class Path {
   /** On the same port. */
   async #replace(): Promise<void> {
     const { host } = this.#options;
-    const { port } = this.#proxy;
     this.#count(REPLACED);
     // One that we have not started ourselves is still there, and has the port.
     if (this.#generation === host.generation) await this.#proxy.close();
     this.#generation = host.generation;
-    this.#proxy = await openProxyAt(host.url, { ...proxyOptions(this.#options), port });
+    this.#proxy = await openProxyAt(host.url, proxyOptions(this.#options, this.#claim));
     await this.#prepare();
   }
 
@@ -204,8 +208,9 @@ export class Path {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
   }
 
-  close(): Promise<void> {
-    return this.#proxy.close();
+  async close(): Promise<void> {
+    await this.#proxy.close();
+    this.#claim.release();
   }
 }
 
@@ -213,6 +218,6 @@ function streamsOf(way: Way): ReadonlyArray<"upstream" | "downstream"> {
   return way === "both" ? ["upstream", "downstream"] : [way];
 }
 
-function proxyOptions({ name, upstreamPort, resettable }: PathOptions): ProxyOptions {
-  return { name: `soak-${name}`, upstreamPort, resettable };
+function proxyOptions({ name, upstreamPort, resettable }: PathOptions, claim: PortClaim): ProxyOptions {
+  return { name: `soak-${name}`, upstreamPort, resettable, claim };
 }

@@ -7,6 +7,7 @@ import { setFlagsFromString } from "node:v8";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Direction } from "../../src/testing/faults.ts";
 import { faultRelay, type FaultRelay } from "../../src/testing/relay.ts";
+import { unusedPort } from "../support.ts";
 
 const mib = 1024 * 1024;
 const directions: readonly Direction[] = ["to-server", "to-client"];
@@ -664,14 +665,6 @@ async function listen(server: Server, port: number): Promise<number> {
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   return (server.address() as AddressInfo).port;
-}
-
-async function unusedPort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server, 0);
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function sha256(bytes: Buffer): string {

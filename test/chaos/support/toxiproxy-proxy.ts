@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Proxy, type Toxic, Toxiproxy } from "toxiproxy-node-client";
 
-import { quietPort } from "../../../src/cli/toxiproxy.ts";
+import { claimPort, type PortClaim } from "../../../src/testing/port-claim.ts";
 
 /** `upstream` is what the client sends, `downstream` what the server sends. */
 type Stream = "upstream" | "downstream";
@@ -59,8 +59,8 @@ interface ChaosToxic<T extends ToxicType> {
 export interface ProxyOptions {
   /** Where it dials, on 127.0.0.1, once for each client, after having accepted it. */
   readonly upstreamPort: number;
-  /** Where clients dial. Default: a quiet one. */
-  readonly port?: number;
+  /** Where clients dial. Default: one of its own, which it keeps until it is closed. */
+  readonly claim?: PortClaim;
   /** Default: none. Makes the name in Toxiproxy's own log telling. */
   readonly name?: string;
   /**
@@ -98,16 +98,23 @@ export interface ChaosProxy extends AsyncDisposable {
 
 let count = 0;
 
-/** While it does not listen, its port may be somebody else's for a moment: so long it is tried to have it back. */
-const PORT_TAKEN = /status code 500/u;
-const PORT_TRIES = 50;
-const PORT_PAUSE_MS = 100;
-
 /** A proxy on a port of its own. Use `await using`, or call `close()`. `url`: of Toxiproxy's HTTP interface. */
 export async function openProxyAt(url: string, options: ProxyOptions): Promise<ChaosProxy> {
+  if (options.claim !== undefined) return open(url, options, options.claim.port);
+  const claim = await claimPort();
+  try {
+    const proxy = await open(url, options, claim.port);
+    const close = (): Promise<void> => proxy.close().finally(() => claim.release());
+    return { ...proxy, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+}
+
+async function open(url: string, options: ProxyOptions, port: number): Promise<ChaosProxy> {
   const latencyMs = options.latencyMs ?? 5;
   const name = `${options.name ?? "proxy"}-${process.pid}-${++count}`;
-  const port = options.port ?? (await quietPort());
   const listen = `127.0.0.1:${port}`;
   const upstream = `127.0.0.1:${options.upstreamPort}`;
   // Created disabled: connections get no toxic that is added later in full (a reset_peer, a limit_data).
@@ -115,16 +122,6 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
   const proxy = await answered(`create ${name}`, created);
   const enable = async (enabled: boolean): Promise<void> => {
     await answered(`${enabled ? "enable" : "disable"} ${name}`, proxy.update({ enabled, listen, upstream }));
-  };
-  const up = async (): Promise<void> => {
-    for (let triesLeft = PORT_TRIES; ; triesLeft--) {
-      try {
-        return await enable(true);
-      } catch (error) {
-        if (triesLeft === 0 || !PORT_TAKEN.test((error as Error).message)) throw error;
-        await sleep(PORT_PAUSE_MS);
-      }
-    }
   };
   const add = <T extends ToxicType>(type: T, attributes: ToxicAttributes[T], toxicOptions?: ToxicOptions) =>
     addToxic(proxy, type, attributes, toxicOptions);
@@ -138,7 +135,7 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
       resets.set(stream, await add("reset_peer", { timeout: 0 }, { stream, name: `reset_${stream}`, toxicity: 0 }));
     }
   }
-  await up();
+  await enable(true);
 
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= answered(`remove ${name}`, proxy.remove()));
@@ -147,10 +144,10 @@ export async function openProxyAt(url: string, options: ProxyOptions): Promise<C
     port,
     cut: async () => {
       await enable(false);
-      await up();
+      await enable(true);
     },
     down: () => enable(false),
-    up,
+    up: () => enable(true),
     toxic: add,
     armReset: async (stream) => {
       const reset = resets.get(stream);
