@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+// Since version 6 TypeScript loads no types that nobody names.
 /**
  * resplice: TCP links that outlive their sockets.
  *
