@@ -37,6 +37,7 @@ export class Driver {
   readonly #timer: Timer;
   #running = false;
   #again = false;
+  #unwritten = false;
   #deferred = false;
   #turnEnds = false;
   /** Where the log ended when `changed()` last looked for what to write. */
@@ -76,10 +77,14 @@ export class Driver {
     this.run();
   }
 
-  /** The application has changed something: it is looked after at the end of the turn, or at once if there is much. */
-  changed(): void {
+  /**
+   * The application has changed something, or only what there is to write: it is looked after at the end of the turn, or at
+   * once if there is much.
+   */
+  changed(what?: "writes"): void {
     if (this.#running) {
-      this.#again = true;
+      if (what === "writes") this.#unwritten = true;
+      else this.#again = true;
       return;
     }
     if (!this.#deferred) {
@@ -128,9 +133,11 @@ export class Driver {
     this.#drainEvents();
     this.hooks?.onProgress();
     this.#drainEvents();
+    this.#unwritten = false;
     // What was written makes room for what waits to be taken.
     if (this.#transmit() && this.hooks?.isRoomAwaited === true) this.#again = true;
     this.#drainEvents();
+    if (this.#unwritten) this.#again = true;
   }
 
   #drainEvents(): void {

@@ -1,5 +1,6 @@
 /** A link in mode "bytes" as a stream.Duplex, for code that wants a net.Socket. */
 import { Duplex } from "node:stream";
+import type { ResolvedLinkOptions } from "./options.ts";
 import type { Message } from "./types.ts";
 
 /** What the stream needs of its link: its input, and the rest. */
@@ -12,13 +13,16 @@ export interface DuplexInput {
 
 export interface DuplexLink {
   trySend(chunk: Buffer): boolean;
-  send(chunk: Buffer): Promise<void>;
+  ready(): Promise<void>;
   end(): void;
   abort(code: string): void;
   /** Fulfils when our direction is through; rejects with what ended the link. */
   sent(): Promise<void>;
   readonly failure: Error | undefined;
 }
+
+/** What is written in one go is taken in pieces of so much. */
+const MOST_CHUNK_BYTES = 65_536;
 
 export class LinkDuplex extends Duplex {
   readonly #link: DuplexLink;
@@ -28,12 +32,11 @@ export class LinkDuplex extends Duplex {
   #inputOver = false;
   #settled = false;
 
-  /** `maxChunkBytes`: what fits into the queue. */
-  constructor(link: DuplexLink, input: DuplexInput, maxChunkBytes: number, allowHalfOpen: boolean) {
-    super({ allowHalfOpen });
+  constructor(link: DuplexLink, input: DuplexInput, options: Pick<ResolvedLinkOptions, "queue" | "allowHalfOpen">) {
+    super({ allowHalfOpen: options.allowHalfOpen });
     this.#link = link;
     this.#input = input;
-    this.#maxChunkBytes = maxChunkBytes;
+    this.#maxChunkBytes = Math.min(MOST_CHUNK_BYTES, options.queue.maxBytes);
   }
 
   /** The link looks in whenever something has arrived or ended. */
@@ -88,8 +91,8 @@ export class LinkDuplex extends Duplex {
       for (let at = 0; at < chunk.length; at += maxChunkBytes) {
         const piece = chunk.subarray(at, at + maxChunkBytes);
         if (this.#link.trySend(piece)) continue;
-        const rest = chunk.subarray(at + piece.length);
-        this.#link.send(piece).then(() => this.#send(rest, callback), callback);
+        const rest = chunk.subarray(at);
+        this.#link.ready().then(() => this.#send(rest, callback), callback);
         return;
       }
     } catch (error) {

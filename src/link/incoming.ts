@@ -14,8 +14,8 @@ interface Waiter {
 }
 
 export interface IncomingHost {
-  /** Something was accepted. */
-  changed(): void;
+  /** "writes": something was accepted, and nothing else has changed. */
+  changed(what?: "writes"): void;
   /** The handler has thrown, or its promise was rejected. */
   failHandler(error: unknown): void;
   /** The error that ended the link, if one did. */
@@ -88,7 +88,7 @@ export class Incoming {
     if (before >= position) return;
     this.#core.accept(position);
     // Nothing is accepted any more once the link has ended.
-    if (receiver.accepted > before) this.#host.changed();
+    if (receiver.accepted > before) this.#host.changed("writes");
   }
 
   /** At the latest when the turn is over: a loop that has messages to go on with comes back many times in one. */

@@ -64,7 +64,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#options = options;
     this.#owner = owner;
     this.#life = new Life(driver.clock, this);
-    this.#outgoing = new Outgoing(this.#core, options.queue, this);
+    this.#outgoing = new Outgoing(this.#core, options.queue, driver.clock, this);
     this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, this);
     driver.hooks = this;
   }
@@ -152,9 +152,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
     }
     if (this.#duplex !== undefined) return this.#duplex;
-    const { queue, allowHalfOpen } = this.#options;
-    const input = this.#incoming.occupyForDuplex();
-    this.#duplex = new LinkDuplex(this, input, Math.min(65_536, queue.maxBytes), allowHalfOpen);
+    this.#duplex = new LinkDuplex(this, this.#incoming.occupyForDuplex(), this.#options);
+    this.#outgoing.pace();
     return this.#duplex;
   }
 
@@ -253,8 +252,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   // ── what its parts say and ask ──────────────────────────────────────────────────────────────────────────────────
 
-  changed(): void {
-    this.#driver.changed();
+  changed(what?: "writes"): void {
+    this.#driver.changed(what);
   }
 
   get isRoomAwaited(): boolean {

@@ -2,6 +2,7 @@
 import type { LinkCore } from "../core/link-core.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
+import type { Clock } from "./ports.ts";
 import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
 
@@ -25,8 +26,8 @@ interface Waiter {
 }
 
 export interface OutgoingHost {
-  /** Something was taken. */
-  changed(): void;
+  /** "writes": something was taken, and nothing else has changed. */
+  changed(what?: "writes"): void;
   /** The error that calls get once nothing can be sent any more. */
   endedError(): RespliceError;
 }
@@ -44,16 +45,22 @@ export class Outgoing {
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
   #refusedBytes = 0;
-  readonly #room: Room;
+  readonly #clock: Clock;
+  /** Made when something is sent: most links of a large server have little to say. */
+  #madeRoom: Room | undefined;
   takenMessages = 0;
   takenBytes = 0;
 
-  constructor(core: LinkCore, queue: { maxMessages: number; maxBytes: number }, host: OutgoingHost) {
+  constructor(core: LinkCore, queue: { maxMessages: number; maxBytes: number }, clock: Clock, host: OutgoingHost) {
     this.#core = core;
-    this.#room = new Room(core);
+    this.#clock = clock;
     this.#queue = queue;
     this.#maxChunkBytes = queue.maxBytes;
     this.#host = host;
+  }
+
+  get #room(): Room {
+    return (this.#madeRoom ??= new Room(this.#core, this.#clock, this.#host));
   }
 
   trySend(message: Payload, options: TrySendOptions | undefined): boolean {
@@ -92,7 +99,7 @@ export class Outgoing {
     this.takenMessages++;
     this.takenBytes += bytes;
     this.#refusedBytes = 0;
-    this.#host.changed();
+    this.#host.changed("writes");
   }
 
   async send(message: Payload, options: SendOptions | undefined): Promise<void> {
@@ -113,6 +120,11 @@ export class Outgoing {
     }
     if (!untilAccepted) return;
     await this.#waitForAcceptance("send", position, signal);
+  }
+
+  /** The sender will wait with ready() whenever it is told to. */
+  pace(): void {
+    this.#room.pace();
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
@@ -235,7 +247,7 @@ export class Outgoing {
   #serve(waiter: Waiter): boolean {
     const { payload, bytes } = waiter;
     if (this.#core.sendingEnded || !this.#core.hasRoom(bytes)) return false;
-    if (payload === undefined && this.#room.isFarAhead) return false;
+    if (payload === undefined && this.#room.hasToWait()) return false;
     this.#count(waiter, -1);
     if (payload === undefined || this.#takeWaiting(waiter, payload)) {
       waiter.taken(this.#core.session.sender.log.end);
@@ -264,7 +276,7 @@ export class Outgoing {
     carried: ReadonlyMap<number, number>,
     error: (delivery: Delivery) => RespliceError,
   ): UndeliveredEntry[] {
-    this.#room.askAgain();
+    this.#madeRoom?.askAgain();
     const known = new Map(undelivered.map(({ end, delivery }) => [end, delivery]));
     const firstEnd = undelivered[0]?.end ?? Infinity;
     const firstInDoubt = undelivered.find(({ delivery }) => delivery === "maybe")?.end ?? Infinity;
@@ -289,7 +301,7 @@ export class Outgoing {
 
   /** Sends that wait for room on a direction that has ended. */
   sendingEnded(): void {
-    this.#room.askAgain();
+    this.#madeRoom?.askAgain();
     const waiters = this.#waiters;
     this.#waiters = [];
     this.#waitingSends = 0;

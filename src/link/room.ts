@@ -3,16 +3,30 @@
  *
  * The queue is there for outages. While there is a connection a long one only makes every message wait behind all of it, and
  * what is written long after it was copied has left the processor's cache. So a sender that shows that it waits, with ready(),
- * is let on as the connection takes what it sends. One that only tries has all of the queue.
+ * is let on as the connection takes what it sends, and after a while only when what has arrived was looked at: else a sender
+ * that always finds room keeps the acknowledgements waiting that free its blocks. One that only tries has all of the queue.
  */
 import type { LinkCore } from "../core/link-core.ts";
 import { PREFIX_BYTES } from "../core/log.ts";
+import type { Clock } from "./ports.ts";
 
 /** Two writes' worth. */
 const AHEAD_BYTES = 131_072;
+/** In one turn of the event loop. */
+const TURN_BYTES = 262_144;
+
+export interface RoomHost {
+  /** There is room again after a turn that was used up. */
+  changed(): void;
+}
 
 export class Room {
   readonly #core: LinkCore;
+  readonly #clock: Clock;
+  readonly #host: RoomHost;
+  /** Where the log ended when the turn began, and whether the next one is waited for. */
+  #turnFrom = 0;
+  #turnEnds = false;
   /** Room only grows until it is used: what is known of it holds until `askAgain()`. */
   #largestBytes = -1;
   #messages = 0;
@@ -21,8 +35,10 @@ export class Room {
   /** Told to wait, and not seen waiting yet. */
   #isTold = false;
 
-  constructor(core: LinkCore) {
+  constructor(core: LinkCore, clock: Clock, host: RoomHost) {
     this.#core = core;
+    this.#clock = clock;
+    this.#host = host;
   }
 
   /** Surely enough for a message of so many bytes. */
@@ -35,7 +51,7 @@ export class Room {
     this.#bytes -= bytes + PREFIX_BYTES;
   }
 
-  /** Sending has ended, the session was replaced, or somebody waits who comes first. */
+  /** Sending has ended, the session was replaced, its sender paces itself, or somebody waits who comes first. */
   askAgain(): void {
     this.#largestBytes = -1;
   }
@@ -46,29 +62,51 @@ export class Room {
     if (this.#isTold) this.#isPaced = false;
     this.#isTold = false;
     const { roomMessages, roomBytes } = this.#core;
-    const ahead = this.#isPaced ? this.#aheadBytes : 0;
-    if (ahead >= AHEAD_BYTES) {
+    const paced = this.#isPaced ? this.#pacedBytes : Infinity;
+    if (paced <= 0) {
       this.#isTold = true;
       return false;
     }
     this.#largestBytes = largestBytes;
     this.#messages = roomMessages;
-    this.#bytes = this.#isPaced ? Math.min(roomBytes, AHEAD_BYTES - ahead) : roomBytes;
+    this.#bytes = Math.min(roomBytes, paced);
     return true;
   }
 
   /** The sender waits. Answers whether it has to. */
   pace(): boolean {
+    if (!this.#isPaced) this.askAgain();
     this.#isPaced = true;
     this.#isTold = false;
-    return this.isFarAhead;
+    return this.hasToWait();
   }
 
-  get isFarAhead(): boolean {
-    return this.#aheadBytes > AHEAD_BYTES / 2;
+  /** The host hears when a turn that was used up is over. */
+  hasToWait(): boolean {
+    if (this.#turnBytes < TURN_BYTES) return this.#aheadBytes > AHEAD_BYTES / 2;
+    if (!this.#turnEnds) this.#clock.afterPoll(Room.#nextTurn, this);
+    this.#turnEnds = true;
+    return true;
+  }
+
+  static #nextTurn(this: void, room: Room): void {
+    room.#turnEnds = false;
+    room.#turnFrom = room.#core.session.sender.log.end;
+    room.#host.changed();
+  }
+
+  get #pacedBytes(): number {
+    return Math.min(AHEAD_BYTES - this.#aheadBytes, TURN_BYTES - this.#turnBytes);
   }
 
   get #aheadBytes(): number {
     return this.#core.adopted === undefined ? 0 : this.#core.session.sender.queuedBytes;
+  }
+
+  get #turnBytes(): number {
+    const { end } = this.#core.session.sender.log;
+    // A session that was replaced.
+    if (end < this.#turnFrom) this.#turnFrom = end;
+    return end - this.#turnFrom;
   }
 }

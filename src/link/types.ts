@@ -39,7 +39,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * Throws LINK_ENDED, MESSAGE_TOO_LARGE.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;
-  /** Resolves when trySend() has room, connected or not. Rejects LINK_ENDED, ABORTED. */
+  /**
+   * Resolves when trySend() has room, connected or not; after each 256 KiB in the next turn of the event loop.
+   * Rejects LINK_ENDED, ABORTED.
+   */
   ready(options?: WaitOptions): Promise<void>;
   /**
    * Resolves when the peer's consumer has accepted all that was taken until now.

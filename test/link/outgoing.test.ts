@@ -206,6 +206,30 @@ describe("a full queue", () => {
     await link.ready();
   });
 
+  test("a loop of trySend() and ready() lets the event loop turn after each 256 KiB", async () => {
+    const { client, server } = await pair();
+    server.onMessage(() => {});
+    let inTurn = 0;
+    let most = 0;
+    const turn = (): void => {
+      most = Math.max(most, inTurn);
+      inTurn = 0;
+      if (client.state === "connected") setImmediate(turn);
+    };
+    setImmediate(turn);
+    await client.ready();
+    for (let sent = 0; sent < 32 * MiB;) {
+      if (client.trySend(Buffer.alloc(KiB))) {
+        sent += KiB;
+        inTurn += KiB;
+      } else {
+        await client.ready();
+      }
+    }
+    await client.close();
+    expect(most).toBeLessThanOrEqual(256 * KiB);
+  });
+
   test("ready() waits for room for what trySend() has just refused", async () => {
     // 400 bytes of room are left: enough for something, not for what was refused. A loop of trySend() and ready() that is
     // answered at once would never let the event loop run.
