@@ -20,8 +20,7 @@ export async function openToxiproxyPath(
   const toxiproxy = await startToxiproxy({ onProgress: say });
   let claim: PortClaim | undefined;
   const stop = async (): Promise<void> => {
-    await toxiproxy.stop();
-    claim?.release();
+    await toxiproxy.stop().finally(() => claim?.release());
   };
   try {
     claim = await claimPort();

@@ -11,9 +11,14 @@ export interface DuplexInput {
   exhausted(): boolean;
 }
 
-export interface DuplexLink {
+export interface DuplexOutput {
   trySend(chunk: Buffer): boolean;
-  ready(): Promise<void>;
+  send(chunk: Buffer): Promise<void>;
+  /** Whoever paces himself waits now; the link's next steps change that. */
+  isFarAhead(): boolean;
+}
+
+export interface DuplexLink {
   end(): void;
   abort(code: string): void;
   /** Fulfils when our direction is through; rejects with what ended the link. */
@@ -26,21 +31,32 @@ const MOST_CHUNK_BYTES = 65_536;
 
 export class LinkDuplex extends Duplex {
   readonly #link: DuplexLink;
+  readonly #output: DuplexOutput;
   readonly #input: DuplexInput;
   readonly #maxChunkBytes: number;
   #wanted = false;
   #inputOver = false;
   #settled = false;
+  /** The write that is taken, and to be answered when the link is not far ahead of its connection any more. */
+  #held: (() => void) | undefined;
+  #isHurried = false;
 
-  constructor(link: DuplexLink, input: DuplexInput, options: Pick<ResolvedLinkOptions, "queue" | "allowHalfOpen">) {
+  constructor(
+    link: DuplexLink,
+    output: DuplexOutput,
+    input: DuplexInput,
+    options: Pick<ResolvedLinkOptions, "queue" | "allowHalfOpen">,
+  ) {
     super({ allowHalfOpen: options.allowHalfOpen });
     this.#link = link;
+    this.#output = output;
     this.#input = input;
     this.#maxChunkBytes = Math.min(MOST_CHUNK_BYTES, options.queue.maxBytes);
   }
 
-  /** The link looks in whenever something has arrived or ended. */
+  /** The link looks in whenever something has arrived, left or ended. */
   progress(): void {
+    if (this.#held !== undefined && !this.#output.isFarAhead()) this.#release();
     if (!this.#wanted || this.destroyed) return;
     for (let chunk = this.#input.take(); chunk !== undefined; chunk = this.#input.take()) {
       const wantsMore = this.push(chunk);
@@ -90,16 +106,33 @@ export class LinkDuplex extends Duplex {
       const maxChunkBytes = this.#maxChunkBytes;
       for (let at = 0; at < chunk.length; at += maxChunkBytes) {
         const piece = chunk.subarray(at, at + maxChunkBytes);
-        if (this.#link.trySend(piece)) continue;
-        const rest = chunk.subarray(at);
-        this.#link.ready().then(() => this.#send(rest, callback), callback);
+        if (this.#output.trySend(piece)) continue;
+        const rest = chunk.subarray(at + piece.length);
+        this.#output.send(piece).then(() => this.#send(rest, callback), callback);
         return;
       }
     } catch (error) {
       callback(error as Error);
       return;
     }
-    callback();
+    if (!this.#isHurried && this.#output.isFarAhead()) this.#held = callback;
+    else callback();
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  #release(): void {
+    const callback = this.#held;
+    this.#held = undefined;
+    callback?.();
+  }
+
+  /** Our direction is about to end: what was written until now is taken, as far as the queue has room. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#release();
   }
 
   /** Finished means that the peer has accepted everything, so that `pipeline()` tells the truth. */

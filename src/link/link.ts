@@ -151,10 +151,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (this.#options.mode !== "bytes") {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
     }
-    if (this.#duplex !== undefined) return this.#duplex;
-    this.#duplex = new LinkDuplex(this, this.#incoming.occupyForDuplex(), this.#options);
-    this.#outgoing.pace();
-    return this.#duplex;
+    return (this.#duplex ??= new LinkDuplex(this, this.#outgoing, this.#incoming.occupyForDuplex(), this.#options));
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,9 +176,14 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   end(): void {
+    this.#endSending();
+    this.#driver.changed();
+  }
+
+  #endSending(): void {
+    this.#duplex?.hurry();
     this.#core.end();
     this.#outgoing.sendingEnded();
-    this.#driver.changed();
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
@@ -189,6 +191,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     const drain = this.#drains();
     const isFirst = !drain.isClosing;
     this.#incoming.settle();
+    this.#duplex?.hurry();
     drain.close(options, this.#incoming.hasConsumer);
     if (!isFirst || this.state === "closed") return this.closed;
     this.#life.to("drain", { reason: "close() was called" });
@@ -257,7 +260,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   get isRoomAwaited(): boolean {
-    return this.#outgoing.isAwaited;
+    return this.#outgoing.isAwaited || this.#duplex?.isHeld === true;
   }
 
   onSettled(): void {
@@ -386,9 +389,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended) return;
     // A client that goes on elsewhere waits for the handler to have answered.
     const goesOn = this.#options.allowHalfOpen || (receiver.endKind === "moved" && this.#owner.isServing);
-    if (goesOn && this.#drain?.endsWithInput !== true) return;
-    this.#core.end();
-    this.#outgoing.sendingEnded();
+    if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

@@ -63,7 +63,7 @@ export class Outgoing {
     return (this.#madeRoom ??= new Room(this.#core, this.#clock, this.#host));
   }
 
-  trySend(message: Payload, options: TrySendOptions | undefined): boolean {
+  trySend(message: Payload, options?: TrySendOptions): boolean {
     const bytes = payloadBytes(message);
     if (!this.#room.isLeft(bytes) && !(this.#hasRoom(bytes) && this.#room.mayGoOn(this.#mostBytes))) {
       this.#refusedBytes = bytes;
@@ -102,7 +102,7 @@ export class Outgoing {
     this.#host.changed("writes");
   }
 
-  async send(message: Payload, options: SendOptions | undefined): Promise<void> {
+  async send(message: Payload, options?: SendOptions): Promise<void> {
     const bytes = payloadBytes(message);
     const hasRoom = this.#room.isLeft(bytes) || this.#hasRoom(bytes);
     const signal = options?.signal;
@@ -122,9 +122,9 @@ export class Outgoing {
     await this.#waitForAcceptance("send", position, signal);
   }
 
-  /** The sender will wait with ready() whenever it is told to. */
-  pace(): void {
-    this.#room.pace();
+  /** Whoever paces himself waits now; the host hears when what stands in the way is over, or a connection takes more. */
+  isFarAhead(): boolean {
+    return this.#room.hasToWait();
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {

@@ -12,11 +12,11 @@ import type { Clock } from "./ports.ts";
 
 /** Two writes' worth. */
 const AHEAD_BYTES = 131_072;
-/** In one turn of the event loop. */
+/** After so much a turn of the event loop is waited for. */
 const TURN_BYTES = 262_144;
 
 export interface RoomHost {
-  /** There is room again after a turn that was used up. */
+  /** The turn that was waited for has come. */
   changed(): void;
 }
 
@@ -24,7 +24,7 @@ export class Room {
   readonly #core: LinkCore;
   readonly #clock: Clock;
   readonly #host: RoomHost;
-  /** Where the log ended when the turn began, and whether the next one is waited for. */
+  /** Where the log ended when a turn was last waited for, and whether the next one is. */
   #turnFrom = 0;
   #turnEnds = false;
   /** Room only grows until it is used: what is known of it holds until `askAgain()`. */
@@ -81,9 +81,9 @@ export class Room {
     return this.hasToWait();
   }
 
-  /** The host hears when a turn that was used up is over. */
+  /** The host hears when the turn that is waited for has come. */
   hasToWait(): boolean {
-    if (this.#turnBytes < TURN_BYTES) return this.#aheadBytes > AHEAD_BYTES / 2;
+    if (this.#turnBytes() < TURN_BYTES) return this.#aheadBytes > AHEAD_BYTES / 2;
     if (!this.#turnEnds) this.#clock.afterPoll(Room.#nextTurn, this);
     this.#turnEnds = true;
     return true;
@@ -96,14 +96,14 @@ export class Room {
   }
 
   get #pacedBytes(): number {
-    return Math.min(AHEAD_BYTES - this.#aheadBytes, TURN_BYTES - this.#turnBytes);
+    return Math.min(AHEAD_BYTES - this.#aheadBytes, TURN_BYTES - this.#turnBytes());
   }
 
   get #aheadBytes(): number {
     return this.#core.adopted === undefined ? 0 : this.#core.session.sender.queuedBytes;
   }
 
-  get #turnBytes(): number {
+  #turnBytes(): number {
     const { end } = this.#core.session.sender.log;
     // A session that was replaced.
     if (end < this.#turnFrom) this.#turnFrom = end;

@@ -35,7 +35,8 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**
    * The hot path, without a promise. false: full, and NOT taken (unlike a stream's write()); see ready(). Who waits with
-   * ready() gets false as well when 128 KiB are taken that the connection has not: so it never runs far ahead.
+   * ready() gets false as well when 128 KiB are taken that the connection has not, and after each 256 KiB: so it never runs
+   * far ahead, nor keeps everything else from its turn.
    * Throws LINK_ENDED, MESSAGE_TOO_LARGE.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;

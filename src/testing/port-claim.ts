@@ -14,7 +14,10 @@ const HOST = "127.0.0.1";
 
 export class PortClaim implements Disposable {
   readonly port: number;
-  /** Rejects with the system's error where the port is somebody else's: a listener's, another claim's. */
+  /**
+   * Rejects with the system's error where the port is somebody else's: a listener's, another claim's. Stays pending if it is
+   * released before.
+   */
   readonly settled: Promise<void>;
   readonly #socket: Socket | undefined;
 

@@ -102,6 +102,16 @@ describe("backpressure", () => {
     await drained;
   });
 
+  test("it does not run far ahead of its connection", async () => {
+    const { near, relay, client } = await streams();
+    relay.stall();
+    while (near.write(Buffer.alloc(64 * KiB)));
+    for (let more = 0; more < 20; more++) near.write(Buffer.alloc(64 * KiB));
+    // One write is answered late; those behind it are in the stream's buffer.
+    expect(client.stats().queue.bytes).toBeLessThanOrEqual(192 * KiB);
+    near.destroy();
+  });
+
   test("what was read from the stream is accepted, what is in it is not yet", async () => {
     const { client, near, far } = await streams();
     near.write("abc");
@@ -171,6 +181,37 @@ describe("ending", () => {
     expect(far.writableEnded).toBe(true);
     expect((await client.closed).error).toBeUndefined();
     expect((await server.closed).error).toBeUndefined();
+  });
+
+  describe("all that was written by then arrives, also what waits in the stream", () => {
+    const writeAll = (stream: Duplex): void => {
+      for (let chunk = 0; chunk < 32; chunk++) stream.write(Buffer.alloc(64 * KiB));
+    };
+
+    test("when the link is closed", async () => {
+      const { near, far, client } = await streams();
+      const read = buffer(far);
+      writeAll(near);
+      expect(await client.close()).toEqual({ undelivered: [] });
+      expect(await read).toHaveLength(2 * MiB);
+    });
+
+    test("when the link's direction is ended", async () => {
+      const { near, far, client } = await streams();
+      const read = buffer(far);
+      writeAll(near);
+      client.end();
+      expect(await read).toHaveLength(2 * MiB);
+    });
+
+    test("when the peer's end ends this direction, as it is written", async () => {
+      const { near, far, client } = await streams();
+      const read = buffer(near);
+      far.on("data", () => writeAll(far));
+      near.end("question");
+      expect(await read).toHaveLength(2 * MiB);
+      expect(await client.closed).toEqual({ undelivered: [] });
+    });
   });
 
   test("destroy() aborts: the peer's stream fails", async () => {

@@ -61,9 +61,14 @@ export class Path {
 
   static async open(options: PathOptions): Promise<Path> {
     const claim = await claimPort();
-    const path = new Path(options, claim, await openProxyAt(options.host.url, proxyOptions(options, claim)));
-    await path.#prepare();
-    return path;
+    try {
+      const path = new Path(options, claim, await openProxyAt(options.host.url, proxyOptions(options, claim)));
+      await path.#prepare();
+      return path;
+    } catch (error) {
+      claim.release();
+      throw error;
+    }
   }
 
   async #prepare(): Promise<void> {
@@ -209,8 +214,7 @@ export class Path {
   }
 
   async close(): Promise<void> {
-    await this.#proxy.close();
-    this.#claim.release();
+    await this.#proxy.close().finally(() => this.#claim.release());
   }
 }
 
