@@ -13,7 +13,7 @@ import type { Clock } from "./ports.ts";
 /** Two writes' worth. */
 const AHEAD_BYTES = 131_072;
 /** After so much a turn of the event loop is waited for. */
-const TURN_BYTES = 262_144;
+const TURN_BYTES = 1_048_576;
 
 export interface RoomHost {
   /** The turn that was waited for has come. */

@@ -35,13 +35,13 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**
    * The hot path, without a promise. false: full, and NOT taken (unlike a stream's write()); see ready(). Who waits with
-   * ready() gets false as well when 128 KiB are taken that the connection has not, and after each 256 KiB: so it never runs
+   * ready() gets false as well when 128 KiB are taken that the connection has not, and after each MiB: so it never runs
    * far ahead, nor keeps everything else from its turn.
    * Throws LINK_ENDED, MESSAGE_TOO_LARGE.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;
   /**
-   * Resolves when trySend() has room, connected or not; after each 256 KiB in the next turn of the event loop.
+   * Resolves when trySend() has room, connected or not; after each MiB in the next turn of the event loop.
    * Rejects LINK_ENDED, ABORTED.
    */
   ready(options?: WaitOptions): Promise<void>;

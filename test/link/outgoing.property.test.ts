@@ -16,9 +16,9 @@ import { runs } from "../properties.ts";
 /** Two writes' worth: as far as a sender that waits is let ahead of its connection. */
 const AHEAD_BYTES = 131_072;
 /** So much is taken in a turn of the event loop from those who wait. */
-const TURN_BYTES = 262_144;
-const QUEUE = { maxMessages: 12, maxBytes: 400_000 };
-const MAX_MESSAGE_BYTES = 100_000;
+const TURN_BYTES = 1_048_576;
+const QUEUE = { maxMessages: 12, maxBytes: 1_600_000 };
+const MAX_MESSAGE_BYTES = 400_000;
 const PLENTY = 1_000_000_000;
 const NO_BUDGET = { take: () => true, give: () => {} };
 
@@ -209,9 +209,9 @@ class Do implements fc.AsyncCommand<World, World> {
 
 const payloadBytes = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: 4, max: 200 }) },
-  { weight: 3, arbitrary: fc.integer({ min: 10_000, max: MAX_MESSAGE_BYTES }) },
+  { weight: 3, arbitrary: fc.integer({ min: 40_000, max: MAX_MESSAGE_BYTES }) },
   // Four of the first fill the queue to the last byte.
-  { weight: 3, arbitrary: fc.constantFrom(99_996, 99_996, 99_998) },
+  { weight: 3, arbitrary: fc.constantFrom(399_996, 399_996, 399_998) },
 );
 const trySend = payloadBytes.map(
   (bytes) =>
@@ -258,7 +258,7 @@ const abort = fc.nat().map(
     }),
 );
 const write = fc
-  .integer({ min: 1, max: 200_000 })
+  .integer({ min: 1, max: 800_000 })
   .map((bytes) => new Do(`the connection takes ${bytes} bytes`, ({ core }) => core.write(bytes)));
 const nextTurn = fc.constant(new Do("the next turn", (world) => world.turn()));
 const accept = fc.constant(new Do("the peer accepts", ({ core }) => core.accept()));
