@@ -37,6 +37,7 @@ export class Driver {
   readonly #timer: Timer;
   #running = false;
   #again = false;
+  /** Something to write has come since the step began to write. */
   #unwritten = false;
   #deferred = false;
   #turnEnds = false;

@@ -14,8 +14,8 @@ export interface DuplexInput {
 export interface DuplexOutput {
   trySend(chunk: Buffer): boolean;
   send(chunk: Buffer): Promise<void>;
-  /** Whoever paces himself waits now; the link's next steps change that. */
-  isFarAhead(): boolean;
+  /** A sender that paces itself waits now; progress() is called when that may have changed. */
+  hasToWait(): boolean;
 }
 
 export interface DuplexLink {
@@ -37,7 +37,7 @@ export class LinkDuplex extends Duplex {
   #wanted = false;
   #inputOver = false;
   #settled = false;
-  /** The write that is taken, and to be answered when the link is not far ahead of its connection any more. */
+  /** The write that is taken, and to be answered when no sender has to wait any more. */
   #held: (() => void) | undefined;
   #isHurried = false;
 
@@ -56,7 +56,7 @@ export class LinkDuplex extends Duplex {
 
   /** The link looks in whenever something has arrived, left or ended. */
   progress(): void {
-    if (this.#held !== undefined && !this.#output.isFarAhead()) this.#release();
+    if (this.#held !== undefined && !this.#output.hasToWait()) this.#release();
     if (!this.#wanted || this.destroyed) return;
     for (let chunk = this.#input.take(); chunk !== undefined; chunk = this.#input.take()) {
       const wantsMore = this.push(chunk);
@@ -115,7 +115,7 @@ export class LinkDuplex extends Duplex {
       callback(error as Error);
       return;
     }
-    if (!this.#isHurried && this.#output.isFarAhead()) this.#held = callback;
+    if (!this.#isHurried && this.#output.hasToWait()) this.#held = callback;
     else callback();
   }
 

@@ -122,8 +122,8 @@ export class Outgoing {
     await this.#waitForAcceptance("send", position, signal);
   }
 
-  /** Whoever paces himself waits now; the host hears when what stands in the way is over, or a connection takes more. */
-  isFarAhead(): boolean {
+  /** A sender that paces itself waits now; there is progress when the turn is over, or the connection takes more. */
+  hasToWait(): boolean {
     return this.#room.hasToWait();
   }
 
@@ -276,7 +276,7 @@ export class Outgoing {
     carried: ReadonlyMap<number, number>,
     error: (delivery: Delivery) => RespliceError,
   ): UndeliveredEntry[] {
-    this.#madeRoom?.askAgain();
+    this.#madeRoom?.sessionReplaced();
     const known = new Map(undelivered.map(({ end, delivery }) => [end, delivery]));
     const firstEnd = undelivered[0]?.end ?? Infinity;
     const firstInDoubt = undelivered.find(({ delivery }) => delivery === "maybe")?.end ?? Infinity;

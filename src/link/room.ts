@@ -51,9 +51,15 @@ export class Room {
     this.#bytes -= bytes + PREFIX_BYTES;
   }
 
-  /** Sending has ended, the session was replaced, its sender paces itself, or somebody waits who comes first. */
+  /** Sending has ended, its sender paces itself, or somebody waits who comes first. */
   askAgain(): void {
     this.#largestBytes = -1;
+  }
+
+  /** Positions begin anew. */
+  sessionReplaced(): void {
+    this.askAgain();
+    this.#turnFrom = this.#core.session.sender.log.end;
   }
 
   /** The queue has room for a message of so many bytes: is its sender to go on, too? */
@@ -83,7 +89,7 @@ export class Room {
 
   /** The host hears when the turn that is waited for has come. */
   hasToWait(): boolean {
-    if (this.#turnBytes() < TURN_BYTES) return this.#aheadBytes > AHEAD_BYTES / 2;
+    if (this.#turnBytes < TURN_BYTES) return this.#aheadBytes > AHEAD_BYTES / 2;
     if (!this.#turnEnds) this.#clock.afterPoll(Room.#nextTurn, this);
     this.#turnEnds = true;
     return true;
@@ -96,17 +102,14 @@ export class Room {
   }
 
   get #pacedBytes(): number {
-    return Math.min(AHEAD_BYTES - this.#aheadBytes, TURN_BYTES - this.#turnBytes());
+    return Math.min(AHEAD_BYTES - this.#aheadBytes, TURN_BYTES - this.#turnBytes);
   }
 
   get #aheadBytes(): number {
     return this.#core.adopted === undefined ? 0 : this.#core.session.sender.queuedBytes;
   }
 
-  #turnBytes(): number {
-    const { end } = this.#core.session.sender.log;
-    // A session that was replaced.
-    if (end < this.#turnFrom) this.#turnFrom = end;
-    return end - this.#turnFrom;
+  get #turnBytes(): number {
+    return this.#core.session.sender.log.end - this.#turnFrom;
   }
 }
