@@ -6,14 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
+/** Packages of their own, and no part of a comparison. */
+const PEERS = join(ROOT, "bench/peers");
 const TAR_BYTES_MAX = 2 ** 30;
 const INSTALL_MS = 300_000;
-
-export interface Checkout {
-  commit: string;
-  /** Where its workers are: those of this tree, beside the sources of that commit. */
-  workersFolder: URL;
-}
 
 /** The commit's id; undefined if there is none of that name. */
 export function commitOf(ref: string): string | undefined {
@@ -26,8 +22,8 @@ export function commitOf(ref: string): string | undefined {
   }
 }
 
-/** It is removed when the process ends. */
-export function checkOut(commit: string): Checkout {
+/** Answers where its workers are: those of this tree, beside the sources of that commit. It is removed when the process ends. */
+export function checkOut(commit: string): URL {
   const folder = mkdtempSync(join(tmpdir(), "resplice-against-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const input = execFileSync("git", ["archive", commit], { cwd: ROOT, maxBuffer: TAR_BYTES_MAX });
@@ -35,11 +31,8 @@ export function checkOut(commit: string): Checkout {
   rmSync(join(folder, "bench"), { recursive: true, force: true });
   cpSync(join(ROOT, "bench"), join(folder, "bench"), { recursive: true, filter: (path) => path !== PEERS });
   installPackages(folder);
-  return { commit, workersFolder: pathToFileURL(join(folder, "bench/")) };
+  return pathToFileURL(join(folder, "bench/"));
 }
-
-/** Packages of their own, and no part of a comparison. */
-const PEERS = join(ROOT, "bench/peers");
 
 /** This tree's, where the commit needs the same ones. */
 function installPackages(folder: string): void {

@@ -96,7 +96,7 @@ async function compare(
 ): Promise<number> {
   const commit = commitOf(against);
   if (commit === undefined) throw new OptionError(`--against: "${against}" is no commit`);
-  const { workersFolder } = checkOut(commit);
+  const workersFolder = checkOut(commit);
   console.log(`this tree against ${against}, ${commit}\n`);
   const entrants: Entrant<Checkouts>[] = [
     { name: "this tree", side: "ours" },

@@ -47,15 +47,17 @@ export async function runRounds<N extends string>(
       if (round >= roundsOfIt || results.failures.has(scenario.name)) continue;
       // Who comes first takes turns too: a machine that slows down does not always hit the same one.
       const turn = round % 2 === 0 ? entrants(scenario) : entrants(scenario).toReversed();
+      let measuring = "";
       try {
         for (const { name, side, workersFolder } of turn) {
+          measuring = name;
           onProgress(`round ${round + 1}/${roundsOfIt}  ${scenario.name}  ${name}`);
           const label = profile ? `${scenario.name}, ${name}` : undefined;
           const figures = await withCrew(label, (crew) => scenario.measure(side, crew, settings), workersFolder);
           note(results.measured, name, figures);
         }
       } catch (error) {
-        results.failures.set(scenario.name, (error as Error).message);
+        results.failures.set(scenario.name, `${measuring}: ${(error as Error).message}`);
         for (const row of scenario.rows) results.measured.delete(row);
       }
     }

@@ -39,8 +39,10 @@ const OUTSIDE = 0.025;
  * signed-rank test (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3.2 and 3.3; `wilcox.test` with
  * `conf.int` in R). It supposes that they lie evenly to both sides of it, as they do where both of a pair are measured in
  * the same way, and not that they are normal: one measurement that something else on the machine has spoilt moves it little.
+ * NaN if a difference is no number, or without bounds.
  */
 export function centreOf(differences: readonly number[]): Centre {
+  if (!differences.every(Number.isFinite)) return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN };
   const means = differences.flatMap((a, at) => differences.slice(at).map((b) => (a + b) / 2)).toSorted((a, b) => a - b);
   const outside = signedRankOutside(differences.length);
   if (outside < 0) throw new RangeError(`${differences.length} pairs are too few: ${PAIRS_MIN} at least`);

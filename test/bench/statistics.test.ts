@@ -22,6 +22,11 @@ test("six pairs have an interval, from the least to the greatest; five have none
   expect(() => centreOf([1, 2, 3, 4, 5])).toThrow("5 pairs are too few: 6 at least");
 });
 
+test.each([Infinity, Number.NaN])("where a difference is %d there is no centre", (difference) => {
+  const none = { estimate: Number.NaN, low: Number.NaN, high: Number.NaN };
+  expect(centreOf([3, 1, 2, 6, 5, 4, difference])).toEqual(none);
+});
+
 test("one measurement that was spoilt moves it little", () => {
   const quiet = Array.from({ length: 20 }, (_, at) => (at - 9.5) / 1_000);
   const { low, high } = centreOf([...quiet.slice(0, 19), -2]);

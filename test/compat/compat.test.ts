@@ -1,4 +1,5 @@
 /** A client of one version and a server of another, over real sockets: each published version with the code in the tree. */
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -66,16 +67,16 @@ describe.each(pairings)("client of $client, server of $server", ({ clientOf, ser
     await client.connected();
     const server = await links.next();
     const far = server.duplex();
-    const cutting = cutEverywhere(client, relay);
-    const [up, down] = [pattern(8 * tree.MiB, 7), pattern(8 * tree.MiB, 11)];
-    const [gotUp, gotDown] = await Promise.all([
-      readAll(far),
-      readAll(near),
-      pipeline(Readable.from(pieces(up)), near),
-      pipeline(Readable.from(pieces(down)), far),
-      cutting,
+    const enough = new AbortController();
+    const [up, down] = [new Bytes(), new Bytes()];
+    await Promise.all([
+      up.readFrom(far),
+      down.readFrom(near),
+      pipeline(Readable.from(up.until(enough.signal)), near),
+      pipeline(Readable.from(down.until(enough.signal)), far),
+      cutEverywhere(client, relay).then(() => enough.abort()),
     ]);
-    expect([gotUp.equals(up), gotDown.equals(down)]).toEqual([true, true]);
+    expect([up.received, down.received]).toEqual([up.sent, down.sent]);
     expect(await client.closed).toEqual({ undelivered: [] });
     expect(await server.closed).toEqual({ undelivered: [] });
     expect(links.size).toBe(0);
@@ -90,15 +91,14 @@ describe.each(pairings)("client of $client, server of $server", ({ clientOf, ser
     const accepted = client.send("before", { until: "accepted" });
     expect(await receiveText(server)).toBe("before");
     await accepted;
+    const back = turned(client, "connected");
     relay.blackHole();
     relay.heal();
     client.trySend("meanwhile");
-    await turned(client, "suspect");
-    expect(await turned(client, "connected")).toMatchObject({ session: "resumed" });
+    expect(await back).toMatchObject({ from: "suspect", session: "resumed" });
     expect(await receiveText(server)).toBe("meanwhile");
     server.trySend("and back");
     expect(await receiveText(client)).toBe("and back");
-    expect(relay.connections).toBe(2);
   });
 
   test.each(["client", "server"] as const)("an orderly close by the %s: what was sent is accepted", async (who) => {
@@ -207,20 +207,35 @@ async function cutEverywhere(client: tree.Link, relay: FaultRelay): Promise<void
   }
 }
 
-/** Bytes that do not repeat soon, so that none can stand at another's place. */
-function pattern(bytes: number, step: number): Buffer {
-  const words = new Uint32Array(bytes / 4);
-  for (const at of words.keys()) words[at] = Math.imul(at, 2_654_435_761) + step;
-  return Buffer.from(words.buffer);
+/** One direction of a byte stream: each byte is known by its position. */
+class Bytes {
+  sent = 0;
+  received = 0;
+
+  *until(signal: AbortSignal): Generator<Buffer> {
+    while (!signal.aborted) {
+      const piece = bytesAt(this.sent, 50_003);
+      this.sent += piece.length;
+      yield piece;
+    }
+  }
+
+  async readFrom(stream: Readable): Promise<void> {
+    stream.on("data", (chunk: Buffer) => {
+      if (!chunk.equals(bytesAt(this.received, chunk.length))) {
+        stream.destroy(new Error(`not the bytes from ${this.received} to ${this.received + chunk.length}`));
+      }
+      this.received += chunk.length;
+    });
+    await once(stream, "end");
+  }
 }
 
-function* pieces(of: Buffer): Generator<Buffer> {
-  for (let at = 0; at < of.length; at += 50_003) yield of.subarray(at, at + 50_003);
-}
+/** A prime: what is lost or doubled has not the length of it. */
+const PERIOD = 1_000_003;
+const TWICE = Buffer.alloc(2 * PERIOD, createHash("shake256", { outputLength: PERIOD }).update("bytes").digest());
 
-async function readAll(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await once(stream, "end");
-  return Buffer.concat(chunks);
+function bytesAt(position: number, length: number): Buffer {
+  const start = position % PERIOD;
+  return TWICE.subarray(start, start + length);
 }
