@@ -5,7 +5,7 @@ import { Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
 import { KiB, type LinkOptions, MiB, type OpenOptions } from "../../src/index.ts";
-import { eventually, failure, isPending, pair, type Pair, rawServer, turned } from "../support.ts";
+import { eventually, failure, isPending, pair, type Pair, rawServer, turned, withUncaught } from "../support.ts";
 
 interface Streams extends Pair {
   near: Duplex;
@@ -267,6 +267,28 @@ describe("ending", () => {
     client.abort();
     expect(await written).toMatchObject({ code: "LINK_ENDED" });
   });
+});
+
+test("what a 'data' listener or a write's callback throws reaches uncaughtException, and the link goes on", async () => {
+  const { near, far, client, server } = await streams();
+  const seen: string[] = [];
+  const uncaught = await withUncaught(async () => {
+    far.on("data", (chunk: Buffer) => {
+      seen.push(String(chunk));
+      if (seen.length === 1) throw new Error("the listener's");
+    });
+    near.write("one", () => {
+      throw new Error("the callback's");
+    });
+    await eventually(() => expect(seen.join("")).toBe("one"));
+    near.write("two");
+    await eventually(() => expect(seen.join("")).toBe("onetwo"));
+    await client.flush();
+    far.write("three");
+    expect(String(await once(near, "data"))).toBe("three");
+  });
+  expect(uncaught.map((error) => (error as Error).message).toSorted()).toEqual(["the callback's", "the listener's"]);
+  expect([client.state, server.state]).toEqual(["connected", "connected"]);
 });
 
 test("it is one stream for each link, and its only consumer", async () => {
