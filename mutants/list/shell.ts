@@ -272,7 +272,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/link.ts",
     find: 'if (!isHeard) warnOnce("RESPLICE_HANDLER_FAILED", error);',
     replace: "",
-    tests: ["test/server/beside.test.ts"],
+    tests: ["test/telemetry/warning.test.ts"],
   },
   {
     name: "link's own error told of as its handler's",
