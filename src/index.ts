@@ -53,4 +53,4 @@ export {
   type SupervisorState,
   type SupervisorStats,
 } from "./server/supervisor.ts";
-export type { Logger } from "./telemetry/logger.ts";
+export type { LineCounts, Logger } from "./telemetry/logger.ts";

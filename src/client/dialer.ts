@@ -11,6 +11,7 @@ import type { Driver } from "../link/driver.ts";
 import { attemptError, invalidOption, RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
+import { warnOnce } from "../telemetry/warning.ts";
 import { asError } from "./failure.ts";
 import type { DialGate } from "./gate.ts";
 import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
@@ -178,7 +179,7 @@ export class Dialer {
       this.#lastError = error;
       this.#backoff.onFailed();
       if (error.code === "TIMED_OUT") this.#patience *= 2;
-      const retries = error.code === "INVALID_OPTION" ? false : (shouldRetry?.(error) ?? error.retryable);
+      const retries = error.code === "INVALID_OPTION" ? false : askContained(shouldRetry, error);
       if (!retries) throw error;
     }
     if (!this.#core.wantsDial) return;
@@ -390,5 +391,15 @@ export class Dialer {
       this.#standbyDialling = false;
       this.#driver.run();
     }
+  }
+}
+
+/** What `shouldRetry` throws is no answer: the error says by itself whether it may be retried. */
+function askContained(shouldRetry: ((error: RespliceError) => boolean) | undefined, error: RespliceError): boolean {
+  try {
+    return shouldRetry?.(error) ?? error.retryable;
+  } catch (thrown) {
+    warnOnce("RESPLICE_HOOK_FAILED", thrown);
+    return error.retryable;
   }
 }

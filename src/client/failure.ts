@@ -1,6 +1,7 @@
 /** Why an attempt to connect failed, before there was anybody to refuse it. */
 import { DialError } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
+import { messageOf } from "../telemetry/thrown.ts";
 
 /** Every failure of an attempt is one of ours: p-retry gives up at a TypeError, and knows nothing of what may be retried. */
 export function asError(error: unknown): RespliceError {
@@ -15,6 +16,5 @@ export function asError(error: unknown): RespliceError {
     if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
     return new RespliceError(codes[error.kind], error.message, { cause: error.cause });
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return new RespliceError("CONNECT_FAILED", message, { cause: error });
+  return new RespliceError("CONNECT_FAILED", messageOf(error), { cause: error });
 }

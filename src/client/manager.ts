@@ -14,6 +14,7 @@ import { checkCloseOptions, mergeOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
 import { sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
 import { DialGate } from "./gate.ts";
 import {
@@ -30,6 +31,8 @@ export interface ManagerStats {
   dialsInFlight: number;
   /** What the windows and the logs have borrowed. */
   bufferBytes: number;
+  /** To the logger. */
+  lines: LineCounts;
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
@@ -132,7 +135,8 @@ export class ConnectionManager implements AsyncDisposable {
 
   stats(): ManagerStats {
     const bufferBytes = this.#memory.takenBytes;
-    return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes };
+    const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
+    return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
   }
 
   /** Drains and closes all links; none can be opened any more. Never rejects. Called again: the same promise. */
@@ -150,6 +154,7 @@ export class ConnectionManager implements AsyncDisposable {
     const forgotten = this.#forgotten();
     // What was cut off at the deadline was to take no longer.
     if (left === 0) await forgotten;
+    this.#options.logger?.flush();
     const undelivered = reports.flatMap((report, at) =>
       report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
     );

@@ -7,9 +7,9 @@ import { Driver } from "../link/driver.ts";
 import { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
-import { reportEnded, reportState, reportUndelivered } from "../link/report.ts";
+import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { Dialer, type DialHost } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
 
@@ -18,7 +18,7 @@ export interface ClientHost extends DialHost {
   readonly memory: SharedMemory;
   /** One for each process: two processes of the same session must not be taken for one. */
   readonly instance: string;
-  readonly logger: Logger | undefined;
+  readonly logger: Log | undefined;
   onConnected(opened: OpenedLink): void;
   /** It can be sent on no more. */
   onLeft(opened: OpenedLink): void;
@@ -83,6 +83,10 @@ export class OpenedLink implements LinkOwner {
 
   onUndelivered(event: Undelivered): void {
     reportUndelivered(this.#host.logger, this, event);
+  }
+
+  onHandlerFailed(thrown: unknown): boolean {
+    return reportHandlerFailed(this.#host.logger, this, thrown);
   }
 
   onEnded(ended: LinkReport): void {

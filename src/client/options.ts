@@ -19,7 +19,7 @@ import {
   resolveLinkOptions,
 } from "../link/options.ts";
 import type { Payload } from "../link/types.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import { type ForEachAttempt, resolveTarget, type Target } from "./targets.ts";
 
 export interface ConnectionManagerOptions {
@@ -111,7 +111,7 @@ const MOST_MS = 2_147_483_647;
 
 export function resolveManagerOptions(
   options: ConnectionManagerOptions,
-): Required<Omit<ConnectionManagerOptions, "logger">> & { logger: Logger | undefined } {
+): Required<Omit<ConnectionManagerOptions, "logger">> & { logger: ContainedLogger | undefined } {
   checkNames(options, MANAGER_OPTION_NAMES);
   const defaults = options.defaults ?? {};
   checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");

@@ -55,6 +55,15 @@ export class StreamConnection implements Connection {
 
   write(buffers: readonly Buffer[]): void {
     if (this.#closed) return;
+    try {
+      this.#write(buffers);
+    } catch (error) {
+      // A stream of the application's, whose own _write() threw.
+      this.lost(describe(error));
+    }
+  }
+
+  #write(buffers: readonly Buffer[]): void {
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
     if (bytes <= GATHERED_BYTES || !(this.#stream instanceof Socket)) {
@@ -71,6 +80,7 @@ export class StreamConnection implements Connection {
   end(last: readonly Buffer[]): void {
     if (this.#closed) return;
     this.write(last);
+    if (this.#closed) return;
     this.#closed = true;
     this.handler = DEAF;
     this.#stream.end();
@@ -98,7 +108,7 @@ function onEnd(this: ConnectedStream): void {
   this[CONNECTION].lost("closed by the peer");
 }
 
-function onError(this: ConnectedStream, error: Error): void {
+function onError(this: ConnectedStream, error: unknown): void {
   this[CONNECTION].lost(describe(error));
 }
 
@@ -106,6 +116,8 @@ function onClose(this: ConnectedStream): void {
   this[CONNECTION].lost("closed");
 }
 
-function describe(error: Error): string {
+/** A stream of the application's may fail with anything. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return "failed";
   return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }

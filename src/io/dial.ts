@@ -48,12 +48,27 @@ async function secure(
   const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
   let secured: tls.TLSSocket;
   try {
-    secured = tls.connect({ ...servername, ...(host === undefined ? {} : { host }), ...tlsOptions, socket });
+    const merged = { ...servername, ...(host === undefined ? {} : { host }), ...tlsOptions };
+    secured = tls.connect({ ...merged, ...containedCheck(tlsOptions), socket });
   } catch (error) {
     socket.destroy();
     throw new DialError("failed", `tls.connect() refuses its options: ${(error as Error).message}`, error);
   }
   return settle(secured, "secureConnect", tlsMs, "the TLS handshake", signal, () => secured);
+}
+
+/** What the application's own check throws would end the process: Node calls it outside of everything. It fails the attempt. */
+function containedCheck({ checkServerIdentity }: ConnectionOptions): ConnectionOptions {
+  if (checkServerIdentity === undefined) return {};
+  return {
+    checkServerIdentity: (host, certificate) => {
+      try {
+        return checkServerIdentity(host, certificate);
+      } catch (error) {
+        return error instanceof Error ? error : new Error("checkServerIdentity() failed", { cause: error });
+      }
+    },
+  };
 }
 
 function settle<T extends net.Socket>(

@@ -23,6 +23,12 @@ export class Ending {
     this.#closed?.resolve(report);
   }
 
+  /** It is what the link itself throws at who goes on with it when it has ended, and which has been told of. */
+  isOwn(thrown: unknown): boolean {
+    if (this.failure !== undefined && thrown === this.failure) return true;
+    return thrown instanceof RespliceError && (thrown.code === "LINK_ENDED" || thrown.code === this.failure?.code);
+  }
+
   /** What calls get that come too late. */
   endedError(core: LinkCore): RespliceError {
     if (this.failure !== undefined) {

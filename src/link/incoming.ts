@@ -241,14 +241,15 @@ export class Incoming {
     const { session } = this.#core;
     const { receiver } = session;
     let accepted = receiver.handed;
-    let pending: PromiseLike<void> | undefined;
+    let pending: Promise<void> | undefined;
     try {
       this.#core.handOut((message) => {
         this.messages++;
         this.bytes += message.length;
         const result = handler(message as Message);
         if (result !== undefined && isThenable(result)) {
-          pending = result;
+          // Of a library's promise, too, only what it promises is believed.
+          pending = Promise.resolve(result);
           return false;
         }
         accepted = receiver.handed;
@@ -262,7 +263,7 @@ export class Incoming {
     else this.#await(handler, pending, accepted);
   }
 
-  #await(handler: Handler, result: PromiseLike<void>, before: number): void {
+  #await(handler: Handler, result: Promise<void>, before: number): void {
     // What its forerunners returned for is accepted; its own message when its promise fulfils.
     if (!this.#manual) this.#core.accept(before);
     this.#handling = true;

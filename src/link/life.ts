@@ -87,8 +87,13 @@ export function runContained(clock: Clock, emission: () => void): void {
   try {
     emission();
   } catch (error) {
-    clock.defer(rethrow, error);
+    throwLater(clock, error);
   }
+}
+
+/** For what a listener throws: it reaches `uncaughtException`, as with any emitter. */
+export function throwLater(clock: Clock, error: unknown): void {
+  clock.defer(rethrow, error);
 }
 
 function rethrow(error: unknown): never {

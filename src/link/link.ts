@@ -4,6 +4,7 @@ import type { LinkCore } from "../core/link-core.ts";
 import type { LinkCoreEvent, Outcome } from "../core/link-events.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
 import type { LinkState } from "../core/states.ts";
+import { warnOnce } from "../telemetry/warning.ts";
 import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, replacedError, RespliceError } from "./errors.ts";
@@ -11,7 +12,7 @@ import { Incoming } from "./incoming.ts";
 import { Drain } from "./drain.ts";
 import { CheckedEmitter } from "./emitter.ts";
 import { Ending } from "./ending.ts";
-import { Life } from "./life.ts";
+import { Life, throwLater } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
@@ -181,7 +182,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   #endSending(): void {
-    this.#duplex?.hurry();
+    this.#hurryDuplex();
     this.#core.end();
     this.#outgoing.sendingEnded();
   }
@@ -191,7 +192,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     const drain = this.#drains();
     const isFirst = !drain.isClosing;
     this.#incoming.settle();
-    this.#duplex?.hurry();
+    this.#hurryDuplex();
     drain.close(options, this.#incoming.hasConsumer);
     if (!isFirst || this.state === "closed") return this.closed;
     this.#life.to("drain", { reason: "close() was called" });
@@ -225,8 +226,14 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   /** The handler of this link threw: what it held is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
+    if (!this.#core.ended || !this.#ending.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
     this.#ending.handlerError = error;
     this.#reset("handler-failed", "");
+  }
+
+  #tellOfHandler(error: unknown): void {
+    const isHeard = this.#owner.onHandlerFailed(error) || this.listenerCount("error") > 0;
+    if (!isHeard) warnOnce("RESPLICE_HANDLER_FAILED", error);
   }
 
   #reset(code: "aborted" | "handler-failed", reason: string): void {
@@ -363,7 +370,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
       this.#waitsForSent?.reject(because);
       this.#stall?.stop();
       this.#incoming.progress();
-      this.#duplex?.progress();
+      this.#progressDuplex();
       this.#owner.onEnded(report);
       this.#ending.close(report);
     });
@@ -374,7 +381,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     const { session } = this.#core;
     this.#outgoing.progress();
     this.#incoming.progress();
-    this.#duplex?.progress();
+    this.#progressDuplex();
     if (session.outDone) {
       this.#waitsForSent?.resolve();
       if (session.peerStopped) this.#outgoing.sendingEnded();
@@ -390,6 +397,23 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     // A client that goes on elsewhere waits for the handler to have answered.
     const goesOn = this.#options.allowHalfOpen || (receiver.endKind === "moved" && this.#owner.isServing);
     if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
+  }
+
+  /** It calls its application's listeners within a step, which what they throw must not stop. */
+  #progressDuplex(): void {
+    try {
+      this.#duplex?.progress();
+    } catch (error) {
+      throwLater(this.#driver.clock, error);
+    }
+  }
+
+  #hurryDuplex(): void {
+    try {
+      this.#duplex?.hurry();
+    } catch (error) {
+      throwLater(this.#driver.clock, error);
+    }
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

@@ -3,8 +3,9 @@ import type { EvidenceOptions } from "../core/evidence.ts";
 import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
 import { type SharedMemory, windowFloorBytes } from "../core/session.ts";
-import { containedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
+import { ContainedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
 import { invalidOption } from "./errors.ts";
+import type { CloseOptions } from "./types.ts";
 
 export const KiB = 1_024;
 export const MiB = 1_048_576;
@@ -219,16 +220,31 @@ export function text(name: string, given: unknown): string {
   return given;
 }
 
-export function logger(given: Logger | undefined): Logger | undefined {
+export function logger(given: Logger | undefined): ContainedLogger | undefined {
   if (given === undefined) return undefined;
-  if (typeof given === "object" && given !== null && LEVELS.every((name) => typeof given[name] === "function"))
-    return containedLogger(given);
+  if (isLogger(given)) return new ContainedLogger(given);
   throw invalidOption("logger", given, `an object with the methods ${LEVELS.join(", ")}, as pino and console have`);
 }
 
+function isLogger(given: unknown): given is Logger {
+  try {
+    return (
+      typeof given === "object" &&
+      given !== null &&
+      LEVELS.every((name) => typeof (given as Partial<Logger>)[name] === "function")
+    );
+  } catch {
+    return false;
+  }
+}
+
 /** The options of a close(). Throws before anything has changed. */
-export function checkCloseOptions({ deadlineMs }: { deadlineMs?: number }): void {
+export function checkCloseOptions({ deadlineMs, signal }: CloseOptions): void {
   if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
+  // Also one of another realm, or of a library.
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function") {
+    throw invalidOption("signal", signal, "an AbortSignal");
+  }
 }
 
 function boolean(name: string, value: unknown): boolean {

@@ -16,5 +16,7 @@ export interface LinkOwner {
   onEvent(event: LinkCoreEvent): void;
   onState(change: StateChange): void;
   onUndelivered(event: Undelivered): void;
+  /** A handler of the link has thrown this. Answers whether anybody hears of it. */
+  onHandlerFailed(thrown: unknown): boolean;
   onEnded(report: LinkReport): void;
 }

@@ -7,7 +7,9 @@ import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { errorOf, messageOf } from "../telemetry/thrown.ts";
+import { warnOnce } from "../telemetry/warning.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 
 /** So much of a connection may wait to be looked at. */
@@ -15,7 +17,7 @@ const MOST_WAITING_BYTES = 8_192;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
-  logger: Logger | undefined;
+  logger: Log | undefined;
   /** A client has opened a link. */
   onLink(link: ServerLink): void;
   /** The connection speaks for the link from now on. */
@@ -152,9 +154,9 @@ export class Handshakes implements HandshakeOwner {
   }
 
   /** A connection that was closed for what it sent, or did not send. */
-  rejected(remoteAddress: string, reason: string, detail: string): void {
+  rejected(remoteAddress: string, reason: string, detail: string, err?: Error): void {
     const { logger } = this.#hooks;
-    if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress });
+    if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress, ...(err && { err }) });
   }
 
   #authenticate(event: Extract<ServerCoreEvent, { type: "authenticate" }>): void {
@@ -176,8 +178,8 @@ export class Handshakes implements HandshakeOwner {
     if (authenticate === undefined) return { identity: "" };
     const { remoteAddress } = handshake.connection;
     const failed = (error: unknown): Verdict => {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.rejected(remoteAddress, "authenticate() failed", detail);
+      if (this.#hooks.logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", error);
+      this.rejected(remoteAddress, "authenticate() failed", messageOf(error), errorOf(error));
       return "unavailable";
     };
     const certificate = handshake.certificate();

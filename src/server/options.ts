@@ -15,7 +15,7 @@ import {
   text,
 } from "../link/options.ts";
 import type { Message } from "../link/types.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 
 export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   /** 0: any free one, see listen(). */
@@ -74,7 +74,7 @@ export interface ResolvedServerOptions extends ResolvedLinkOptions {
   tls: TlsOptions | undefined;
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
-  logger: Logger | undefined;
+  logger: ContainedLogger | undefined;
   limits: Required<Limits>;
   metricsIntervalMs: number;
 }

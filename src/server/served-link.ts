@@ -7,17 +7,19 @@ import { DurableLink } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
-import { reportEnded, reportState, reportUndelivered } from "../link/report.ts";
+import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { Log } from "../telemetry/logger.ts";
 
 /** The server, the same for all its links. */
 export interface Host {
-  readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: Logger | undefined };
+  readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: Log | undefined };
   readonly clock: Clock;
   readonly wire: Wire;
   /** It can be sent on no more. */
   onLeft(served: ServedLink): void;
+  /** A handler of the link has thrown this. Answers whether anybody listens. */
+  onHandlerFailed(served: ServedLink, thrown: unknown): boolean;
   onEnded(served: ServedLink): void;
   /** The session is not needed any more, by anybody. */
   onGone(served: ServedLink): void;
@@ -73,6 +75,11 @@ export class ServedLink implements LinkOwner {
 
   onUndelivered(event: Undelivered): void {
     reportUndelivered(this.#host.options.logger, this, event);
+  }
+
+  onHandlerFailed(thrown: unknown): boolean {
+    const isLogged = reportHandlerFailed(this.#host.options.logger, this, thrown);
+    return this.#host.onHandlerFailed(this, thrown) || isLogged;
   }
 
   onEnded(ended: LinkReport): void {

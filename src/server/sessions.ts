@@ -28,6 +28,8 @@ const FORGET_AFTER_MS = 6_000;
 export interface SessionsHost {
   readonly clock: Clock;
   readonly entropy: Entropy;
+  /** A handler of the link has thrown this. Answers whether anybody listens. */
+  onHandlerFailed(link: DurableLink, thrown: unknown): boolean;
   onEnded(link: DurableLink): void;
 }
 
@@ -74,6 +76,7 @@ export class Sessions {
       clock: outside.clock,
       wire: this.#core,
       onLeft: ({ link }) => this.#open.delete(link),
+      onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
       onEnded: ({ link }) => outside.onEnded(link),
       onGone: ({ core }) => {
         this.#links.delete(core);
@@ -120,7 +123,7 @@ export class Sessions {
       const result = this.handler?.(served.link);
       if (!isThenable(result)) return;
       served.isServing = true;
-      result.then(
+      Promise.resolve(result).then(
         () => this.#handlerReturned(served),
         (error: unknown) => this.#handlerFailed(served, error),
       );

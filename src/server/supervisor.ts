@@ -9,17 +9,23 @@ import { RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
-import { logServer } from "../telemetry/events.ts";
+import { logDescriptors, logServer } from "../telemetry/events.ts";
+import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
+import { descriptors } from "./descriptors.ts";
 import { certificateOf, Listener } from "./listener.ts";
 import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 
 export type { SupervisorState };
 
-/** `error`: terminal, the listener can't be kept up. */
+/**
+ * `error`: terminal, the listener can't be kept up. `handlerError`: the handler of serve() or of a link's onMessage() threw
+ * `error`, or its promise was rejected with it; the link ends with HANDLER_FAILED, unless it has ended before.
+ */
 export type SupervisorEvents = {
   state: [change: { from: SupervisorState; to: SupervisorState; reason: string }];
+  handlerError: [event: { link: Link; error: unknown }];
   error: [error: RespliceError];
 };
 
@@ -32,12 +38,14 @@ export interface SupervisorStats {
   sessions: { connected: number; waiting: number };
   /** What the windows and the logs have borrowed. */
   bufferBytes: number;
+  /** To the logger. */
+  lines: LineCounts;
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
 }
 
-const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "error"]);
+const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "handlerError", "error"]);
 
 /** Owns a listener and its links: admission, sessions, drain. */
 export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implements AsyncDisposable {
@@ -57,6 +65,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#sessions = new Sessions(this.#options, {
       clock: this.#clock,
       entropy: SYSTEM_ENTROPY,
+      onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
       onEnded: (link) => this.#metrics?.ended(link.stats()),
     });
     const { handshakes } = this.#sessions;
@@ -122,8 +131,16 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const { logger, limits, maxMessageBytes } = this.#options;
     if (logger === undefined) return;
     const leastBytes = limits.sessions * (maxMessageBytes + 4);
-    const fields = { host, port, ...limits, sessionsMayHoldBytes: leastBytes + 2 * limits.bufferBytes };
+    const may = descriptors();
+    const fields = {
+      host,
+      port,
+      ...limits,
+      sessionsMayHoldBytes: leastBytes + 2 * limits.bufferBytes,
+      ...(may && { descriptorLimit: may.limit }),
+    };
     logServer(logger, "server.listening", fields, `listening on ${host}:${port}`);
+    if (may !== undefined) logDescriptors(logger, limits.connections, may);
   }
 
   #startMetrics(): void {
@@ -156,7 +173,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   stats(): SupervisorStats {
     const { handshaking, ...stats } = this.#sessions.stats();
-    return { state: this.#state, ...stats, connections: { open: this.#listener.connections, handshaking } };
+    const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
+    return { state: this.#state, ...stats, lines, connections: { open: this.#listener.connections, handshaking } };
   }
 
   #to(input: SupervisorInput, reason: string): void {
@@ -190,6 +208,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#listener.destroyAll();
     this.#sessions.stop();
     this.#to("end", "closed");
+    this.#options.logger?.flush();
     const left = [...reports.values()].filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
     const undelivered = [...reports].flatMap(([link, report]) =>
       report.undelivered.map((message) => ({ ...message, link })),

@@ -1,21 +1,187 @@
-/** What is used of a logger: pino and console have it. */
+/**
+ * The application's logger behind what protects us from it, and it from us: what it throws is contained and counted, and it
+ * is tried again later; what repeats is written at a bounded rate, with how many were left out.
+ */
+import { warnOnce } from "./warning.ts";
+
+/** What is used of a logger: pino and console have it. What it throws is contained and counted: docs/metrics.md. */
 export type Logger = Record<Level, (fields: object, message: string) => void>;
 
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
 type Level = (typeof LEVELS)[number];
 
-/** What the logger throws is thrown where nobody is in the middle of anything. */
-export function containedLogger(logger: Logger): Logger {
-  const contained =
-    (level: Level) =>
-    (fields: object, message: string): void => {
-      try {
-        logger[level](fields, message);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+/** So many lines at once after a pause, and so many a second for as long as they repeat. */
+interface Rate {
+  atOnce: number;
+  perSecond: number;
+}
+
+/** What links live through; an application may have very many. */
+const LIFE: Rate = { atOnce: 1_000, perSecond: 100 };
+/** What a stranger can bring about, or what goes wrong again and again. */
+const TROUBLE: Rate = { atOnce: 100, perSecond: 10 };
+/** What comes at the application's own pace. */
+const PACED: Rate = { atOnce: Infinity, perSecond: Infinity };
+
+/** Every event that there is a line for. A line's kind is its event and its level, and each kind has this rate for itself. */
+const RATES = {
+  "link.state": LIFE,
+  "link.undelivered": TROUBLE,
+  "link.handler-failed": TROUBLE,
+  "server.state": TROUBLE,
+  "server.listening": TROUBLE,
+  "server.descriptors": TROUBLE,
+  "server.listener-failed": TROUBLE,
+  "server.refused": TROUBLE,
+  "server.rejected": TROUBLE,
+  "manager.metrics": PACED,
+  "server.metrics": PACED,
+  "log.suppressed": PACED,
+} as const satisfies Record<string, Rate>;
+
+export type LogEvent = keyof typeof RATES;
+export type LogFields = { event: LogEvent; [field: string]: unknown };
+/** A logger as the rest of the house writes to it: only events that are listed. */
+export type Log = Record<Level, (fields: LogFields, message: string) => void>;
+
+/** Since the start. `suppressed`: not given to the logger. `failed`: it threw, or its promise was rejected. */
+export interface LineCounts {
+  written: number;
+  suppressed: number;
+  failed: number;
+}
+
+export const NO_LINES: Readonly<LineCounts> = { written: 0, suppressed: 0, failed: 0 };
+
+/** What a logger that fails is left alone for: doubled for each failure in a row. */
+const LEAST_PAUSE_MS = 100;
+const MOST_PAUSE_MS = 10_000;
+
+/** One level of one event. */
+class Kind {
+  /** Left out, for whatever reason, since its last line. */
+  suppressed = 0;
+  readonly level: Level;
+  readonly event: LogEvent;
+  readonly #rate: Rate;
+  #left: number;
+  #atMs = 0;
+
+  constructor(level: Level, event: LogEvent) {
+    this.level = level;
+    this.event = event;
+    this.#rate = RATES[event];
+    this.#left = this.#rate.atOnce;
+  }
+
+  mayWrite(nowMs: number): boolean {
+    const { atOnce, perSecond } = this.#rate;
+    if (atOnce === Infinity) return true;
+    this.#left = Math.min(atOnce, this.#left + ((nowMs - this.#atMs) * perSecond) / 1_000);
+    this.#atMs = nowMs;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
+}
+
+export class ContainedLogger implements Log {
+  readonly counts: LineCounts = { ...NO_LINES };
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  readonly #kinds = new Map<string, Kind>();
+  #pauseMs = 0;
+  #pausesUntilMs = -Infinity;
+
+  constructor(logger: Logger, now: () => number = () => performance.now()) {
+    this.#logger = logger;
+    this.#now = now;
+  }
+
+  debug(fields: LogFields, message: string): void {
+    this.#write("debug", fields, message);
+  }
+
+  info(fields: LogFields, message: string): void {
+    this.#write("info", fields, message);
+  }
+
+  warn(fields: LogFields, message: string): void {
+    this.#write("warn", fields, message);
+  }
+
+  error(fields: LogFields, message: string): void {
+    this.#write("error", fields, message);
+  }
+
+  #write(level: Level, fields: LogFields, message: string): void {
+    const kind = this.#kindOf(level, fields.event);
+    const nowMs = this.#now();
+    if (nowMs < this.#pausesUntilMs || !kind.mayWrite(nowMs)) {
+      kind.suppressed++;
+      this.counts.suppressed++;
+      return;
+    }
+    const { suppressed } = kind;
+    this.#hand(kind, suppressed === 0 ? fields : { ...fields, suppressed }, message, suppressed, 1);
+  }
+
+  #kindOf(level: Level, event: LogEvent): Kind {
+    const name = `${level} ${event}`;
+    let kind = this.#kinds.get(name);
+    if (kind === undefined) {
+      kind = new Kind(level, event);
+      this.#kinds.set(name, kind);
+    }
+    return kind;
+  }
+
+  /** Says of what was left out how much it was, a line for each kind. Tries also a logger that has failed just now. */
+  flush(): void {
+    for (const kind of this.#kinds.values()) {
+      const { event, suppressed } = kind;
+      if (suppressed === 0) continue;
+      const fields: LogFields = { event: "log.suppressed", of: event, suppressed };
+      if (!this.#hand(kind, fields, `${suppressed} lines left out: ${event}`, suppressed, 0)) return;
+    }
+  }
+
+  /** Answers whether the logger has taken the line, which tells of so many that were left out and of `own` event. */
+  #hand(kind: Kind, fields: LogFields, message: string, suppressed: number, own: 0 | 1): boolean {
+    kind.suppressed -= suppressed;
+    const failed = (error: unknown): void => {
+      kind.suppressed += suppressed + own;
+      this.#failed(error);
     };
-  return { debug: contained("debug"), info: contained("info"), warn: contained("warn"), error: contained("error") };
+    try {
+      // Whatever the application's method answers, though its type says nothing.
+      const answer = this.#logger[kind.level](fields, message) as unknown;
+      if (typeof answer === "object" && answer !== null && "then" in answer) {
+        Promise.resolve(answer).then(() => this.#succeeded(), failed);
+      } else {
+        this.#succeeded();
+      }
+      return true;
+    } catch (error) {
+      failed(error);
+      return false;
+    }
+  }
+
+  #succeeded(): void {
+    this.counts.written++;
+    this.#pauseMs = 0;
+    this.#pausesUntilMs = -Infinity;
+  }
+
+  #failed(error: unknown): void {
+    this.counts.failed++;
+    const nowMs = this.#now();
+    // Of many promises that were under way only the first to be rejected makes the pause longer.
+    if (nowMs >= this.#pausesUntilMs) {
+      this.#pauseMs = Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, 2 * this.#pauseMs));
+      this.#pausesUntilMs = nowMs + this.#pauseMs;
+    }
+    warnOnce("RESPLICE_LOGGER_FAILED", error);
+  }
 }

@@ -1,5 +1,5 @@
 /** The periodic metrics line: what passed since the last one, and how things stand. */
-import type { Logger } from "./logger.ts";
+import { type LineCounts, type Log, NO_LINES } from "./logger.ts";
 
 export interface LinkSample {
   state: string;
@@ -21,19 +21,28 @@ interface Totals {
   reconnects: number;
 }
 
+type MetricsEvent = "manager.metrics" | "server.metrics";
+
+/** What else the logger knows: it counts its lines, and says of what it left out how much it was. */
+interface LineSource {
+  readonly counts: Readonly<LineCounts>;
+  flush(): void;
+}
+
 const NOTHING: Totals = { takenMessages: 0, takenBytes: 0, receivedMessages: 0, receivedBytes: 0, reconnects: 0 };
 
 export class MetricsLine {
-  readonly #logger: Logger;
-  readonly #event: string;
+  readonly #logger: Log & LineSource;
+  readonly #event: MetricsEvent;
   readonly #now: () => number;
   #lastMs: number;
   #last: Totals = NOTHING;
   /** Of links that have ended. */
   #ended: Totals = NOTHING;
   #recoveriesMs: number[] = [];
+  #lines: Readonly<LineCounts> = NO_LINES;
 
-  constructor(logger: Logger, event: string, now: () => number) {
+  constructor(logger: Log & LineSource, event: MetricsEvent, now: () => number) {
     this.#logger = logger;
     this.#event = event;
     this.#now = now;
@@ -51,6 +60,8 @@ export class MetricsLine {
   }
 
   write(samples: Iterable<LinkSample>): void {
+    this.#logger.flush();
+    const lines = { ...this.#logger.counts };
     const nowMs = this.#now();
     const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1_000);
     let totals = this.#ended;
@@ -87,10 +98,13 @@ export class MetricsLine {
         reconnects: Math.max(0, totals.reconnects - last.reconnects),
         recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
         recoveryMsMax: quantile(this.#recoveriesMs, 1),
+        linesSuppressed: lines.suppressed - this.#lines.suppressed,
+        linesFailed: lines.failed - this.#lines.failed,
       },
       "metrics",
     );
     this.#last = totals;
+    this.#lines = lines;
     this.#lastMs = nowMs;
     this.#recoveriesMs = [];
   }

@@ -58,7 +58,7 @@ class Pair implements LinkPair {
     const random = seeded(seed);
     const entropy = seededEntropy(random);
     const { clock } = this;
-    this.#sessions = new Sessions(server, { clock, entropy, onEnded: () => {} });
+    this.#sessions = new Sessions(server, { clock, entropy, onHandlerFailed: () => false, onEnded: () => {} });
     this.#sessions.handler = (link) => {
       this.server = link;
       return serve(link);

@@ -1,6 +1,7 @@
 // The command as a whole: help, versions and what it answers to a command line that makes no sense.
-import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
+import { unusedPort } from "../support.ts";
 import { resplice } from "./support.ts";
 
 const SLOW = { timeout: 30_000 };
@@ -42,3 +43,18 @@ test.for(["22.12.0", "24.0.0", "100.0.0"])("Node %s is new enough", SLOW, async 
   const run = resplice(["--version"], { execArgv: ["--import", pretend] });
   expect(await run.exit).toBe(0);
 });
+
+test.runIf(process.platform === "linux")(
+  "--verbose with nowhere to write the log to (a full disk) ends nothing",
+  SLOW,
+  async () => {
+    const full = openSync("/dev/full", "w");
+    onTestFinished(() => closeSync(full));
+    const port = await unusedPort();
+    const listen = resplice(["listen", "--verbose", `127.0.0.1:${port}`], { stdio: ["ignore", "pipe", full] });
+    const connect = resplice(["connect", "--verbose", `127.0.0.1:${port}`], { stdio: ["pipe", "pipe", full] });
+    connect.child.stdin?.end("all of it");
+    expect(await Promise.all([listen.exit, connect.exit])).toEqual([0, 0]);
+    expect(listen.stdout().toString()).toBe("all of it");
+  },
+);

@@ -127,15 +127,38 @@ describe("giving up", () => {
     expect(seen).toEqual(["CONNECT_FAILED"]);
   });
 
-  test("a shouldRetry that throws ends the link, not the process", async () => {
-    const link = openTo(await unusedPort(), {
-      reconnect: {
-        shouldRetry: () => {
-          throw new Error("mine");
-        },
+  test("a shouldRetry that throws says nothing: what may be retried is, and nothing else", async () => {
+    const shouldRetry = (): never => {
+      throw new Error("mine");
+    };
+    const { port } = await serve({ authenticate: () => null });
+    const refused = openTo(port, { reconnect: { ...QUICK, shouldRetry } });
+    expect((await refused.closed).error).toMatchObject({ code: "AUTHENTICATION_REFUSED" });
+    const later = await unusedPort();
+    const link = openTo(later, { reconnect: { ...QUICK, shouldRetry } });
+    await turned(link, "reconnecting");
+    await serve({ port: later });
+    await link.connected();
+  });
+
+  test.each<[string, unknown]>([
+    ["undefined", undefined],
+    ["an object that cannot be told", Object.create(null)],
+    ["a TypeError", new TypeError("mine")],
+  ])("a function that throws %s fails the attempt, and no more", async (_, thrown) => {
+    const { port } = await serve();
+    let calls = 0;
+    const link = openTo(port, {
+      credentials: () => {
+        calls++;
+        if (calls === 1) throw thrown;
+        return "";
       },
     });
-    expect((await link.closed).error?.message).toContain("mine");
+    const { error } = await turned(link, "reconnecting");
+    expect(error?.code).toBe("CONNECT_FAILED");
+    expect(error?.cause).toBe(thrown);
+    await link.connected();
   });
 });
 

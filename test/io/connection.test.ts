@@ -53,6 +53,30 @@ test("the peer's end, and its reset, close it, once", async () => {
   expect(two.heard).toEqual([expect.stringMatching(/^closed (ECONNRESET|closed by the peer)$/)]);
 });
 
+test("a stream whose own _write() throws, or that fails with no Error, is lost, and throws at nobody", async () => {
+  const throwing = new Duplex({
+    read: () => {},
+    write: () => {
+      throw new Error("mine");
+    },
+  });
+  const failing = new Duplex({ read: () => {}, write: () => {} });
+  const odd = new Duplex({ read: () => {}, write: () => {} });
+  const heard: string[] = [];
+  const connections = [throwing, failing, odd].map((stream) => {
+    const connection = new StreamConnection(stream);
+    connection.handler = { onData: () => {}, onDrain: () => {}, onClosed: (reason) => void heard.push(reason) };
+    return connection;
+  });
+  connections[0]?.write([Buffer.from("x")]);
+  expect(heard).toEqual(["mine"]);
+  connections[0]?.end([Buffer.from("x")]);
+  failing.emit("error", "a string");
+  odd.emit("error", undefined);
+  expect(heard).toEqual(["mine", "failed", "failed"]);
+  for (const stream of [throwing, failing, odd]) expect(stream.destroyed).toBe(true);
+});
+
 test("roomBytes shrinks as writes pile up, and drain says when it is back", async () => {
   const { connection, far, heard } = await setUp();
   expect(connection.roomBytes).toBeGreaterThan(0);

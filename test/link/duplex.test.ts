@@ -5,7 +5,8 @@ import { Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
 import { KiB, type LinkOptions, MiB, type OpenOptions } from "../../src/index.ts";
-import { eventually, failure, isPending, pair, type Pair, rawServer, turned } from "../support.ts";
+import { linkPair } from "../../src/testing/index.ts";
+import { eventually, failure, isPending, pair, type Pair, rawServer, turned, withUncaught } from "../support.ts";
 
 interface Streams extends Pair {
   near: Duplex;
@@ -267,6 +268,55 @@ describe("ending", () => {
     client.abort();
     expect(await written).toMatchObject({ code: "LINK_ENDED" });
   });
+});
+
+test("what a 'data' listener or a write's callback throws reaches uncaughtException, and the link goes on", async () => {
+  const { near, far, client, server } = await streams();
+  const seen: string[] = [];
+  const uncaught = await withUncaught(async () => {
+    far.on("data", (chunk: Buffer) => {
+      seen.push(String(chunk));
+      if (String(chunk) === "one") throw new Error("the listener's");
+    });
+    near.write("zero ");
+    await client.flush();
+    near.write("one", () => {
+      throw new Error("the callback's");
+    });
+    await eventually(() => expect(seen.join("")).toBe("zero one"));
+    near.write("two");
+    await eventually(() => expect(seen.join("")).toBe("zero onetwo"));
+    await client.flush();
+    far.write("three");
+    expect(String(await once(near, "data"))).toBe("three");
+  });
+  expect(uncaught.map((error) => (error as Error).message).toSorted()).toEqual(["the callback's", "the listener's"]);
+  expect([client.state, server.state]).toEqual(["connected", "connected"]);
+});
+
+test("a 'data' listener that throws at every chunk hears of all of them, and of the end", async () => {
+  // Where no time passes, no timer makes up for a step that was not finished.
+  await using both = linkPair({ client: { mode: "bytes" }, server: { mode: "bytes" } });
+  const { client, server } = both;
+  const far = server.duplex();
+  let chunks = 0;
+  let bytes = 0;
+  const uncaught = await withUncaught(async () => {
+    far.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (++chunks > 1) throw new Error("mine");
+    });
+    // It waits for more then: what comes is handed to it in the link's own step.
+    await client.send("the first", { until: "accepted" });
+    const ended = once(far, "end");
+    client.trySend(Buffer.alloc(200_000));
+    client.end();
+    await ended;
+    expect(await Promise.all([client.closed, server.closed])).toEqual([{ undelivered: [] }, { undelivered: [] }]);
+  });
+  expect(bytes).toBe(200_009);
+  expect(chunks).toBeGreaterThan(2);
+  expect(uncaught).toHaveLength(chunks - 1);
 });
 
 test("it is one stream for each link, and its only consumer", async () => {

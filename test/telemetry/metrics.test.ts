@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ContainedLogger } from "../../src/telemetry/logger.ts";
 import { type LinkSample, MetricsLine, quantile } from "../../src/telemetry/metrics.ts";
 import { logKeeper } from "../support.ts";
 
@@ -18,7 +19,11 @@ const sample = (given: Partial<LinkSample> = {}): LinkSample => ({
 function setUp() {
   const { lines, logger } = logKeeper();
   const time = { ms: 0 };
-  return { lines, time, metrics: new MetricsLine(logger, "server.metrics", () => time.ms) };
+  return {
+    lines,
+    time,
+    metrics: new MetricsLine(new ContainedLogger(logger, () => time.ms), "server.metrics", () => time.ms),
+  };
 }
 
 test("rates since the last line, and how things stand", () => {
@@ -68,6 +73,28 @@ test("recoveries of the interval", () => {
   metrics.write([]);
   expect(lines[0]).toMatchObject({ recoveryMsMedian: 5, recoveryMsMax: 9 });
   expect(lines[1]).toMatchObject({ recoveryMsMedian: undefined, recoveryMsMax: undefined });
+});
+
+test("says first what was left out, and counts it and the lines that failed since the line before", () => {
+  const { lines, logger } = logKeeper();
+  const time = { ms: 0 };
+  const broken = { ...logger };
+  const log = new ContainedLogger(broken, () => time.ms);
+  const metrics = new MetricsLine(log, "manager.metrics", () => time.ms);
+  for (let line = 0; line < 103; line++) log.warn({ event: "server.refused" }, "refused");
+  broken.error = () => {
+    throw new Error("disk full");
+  };
+  log.error({ event: "link.state" }, "closed");
+  broken.error = logger.error;
+  metrics.write([]);
+  metrics.write([]);
+  expect(lines.slice(100)).toMatchObject([
+    { event: "log.suppressed", of: "server.refused", suppressed: 3 },
+    { event: "log.suppressed", of: "link.state", suppressed: 1 },
+    { event: "manager.metrics", linesSuppressed: 3, linesFailed: 1 },
+    { event: "manager.metrics", linesSuppressed: 0, linesFailed: 0 },
+  ]);
 });
 
 test("two lines in the same moment do not divide by zero", () => {

@@ -10,7 +10,10 @@ async function collector(): Promise<void> {
     });
     void link.closed.then(({ error }) => console.log(link.identity, sum, error?.code ?? "bye"));
   });
+  supervisor.on("handlerError", ({ link, error }) => console.error(link.id, error));
   await supervisor.listen();
+  const { written, suppressed, failed } = supervisor.stats().lines;
+  console.log(written + suppressed + failed);
   process.once("SIGTERM", () => void supervisor.close({ deadlineMs: 2_000 }));
 }
 

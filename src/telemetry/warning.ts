@@ -1,0 +1,20 @@
+/** For what nobody would hear of otherwise: a process warning, one of each kind for the process. */
+import { errorOf } from "./thrown.ts";
+
+const WARNINGS = {
+  RESPLICE_HANDLER_FAILED:
+    "a handler has failed, and nobody listens: give the manager or supervisor a logger, or listen to 'error' of the link or 'handlerError' of the supervisor",
+  RESPLICE_HOOK_FAILED: "a function of the options has failed, and there is no other way to tell of it",
+  RESPLICE_LOGGER_FAILED: "the logger fails: it is tried again, and `lines` of stats() counts what is left out",
+} as const;
+
+const given = new Set<keyof typeof WARNINGS>();
+
+/** Only the first of its kind; its `detail` is the stack of what was thrown. */
+export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown): void {
+  if (given.has(code)) return;
+  given.add(code);
+  const error = errorOf(thrown);
+  const detail = error.stack ?? error.message;
+  process.emitWarning(`${WARNINGS[code]} (${error.message})`, { type: "RespliceWarning", code, detail });
+}

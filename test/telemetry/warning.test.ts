@@ -1,0 +1,24 @@
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { warnOnce } from "../../src/telemetry/warning.ts";
+import { linkPair } from "../../src/testing/index.ts";
+
+test("a handler's error that nobody listens to, of a client in memory: a process warning, and no second", async () => {
+  const warned = once(process, "warning");
+  await using pair = linkPair({ serve: (link) => void link.trySend("x") });
+  pair.client.onMessage(() => {
+    throw new Error("mine");
+  });
+  expect((await pair.client.closed).error).toMatchObject({ code: "HANDLER_FAILED" });
+  const [warning] = (await warned) as Array<Error & { code: string; detail: string }>;
+  expect(warning).toMatchObject({ name: "RespliceWarning", code: "RESPLICE_HANDLER_FAILED" });
+  expect(warning?.message).toContain("(mine)");
+  expect(warning?.detail).toMatch(/^Error: mine\n +at /);
+  const others: unknown[] = [];
+  process.on("warning", (other) => others.push(other));
+  warnOnce("RESPLICE_HANDLER_FAILED", new Error("another"));
+  const last = once(process, "warning");
+  warnOnce("RESPLICE_HOOK_FAILED", undefined);
+  await last;
+  expect(others).toMatchObject([{ code: "RESPLICE_HOOK_FAILED" }]);
+});
