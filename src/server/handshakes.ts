@@ -8,6 +8,7 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { messageOf } from "../telemetry/printable.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 
 /** So much of a connection may wait to be looked at. */
@@ -176,8 +177,7 @@ export class Handshakes implements HandshakeOwner {
     if (authenticate === undefined) return { identity: "" };
     const { remoteAddress } = handshake.connection;
     const failed = (error: unknown): Verdict => {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.rejected(remoteAddress, "authenticate() failed", detail);
+      this.rejected(remoteAddress, "authenticate() failed", messageOf(error));
       return "unavailable";
     };
     const certificate = handshake.certificate();

@@ -4,8 +4,10 @@ import net from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { asError } from "../../src/client/failure.ts";
 import { isRetried } from "../../src/client/hooks.ts";
 import { type Link, type OpenOptions, RespliceError, type StateChange } from "../../src/index.ts";
+import { DialError } from "../../src/io/dial.ts";
 import {
   certificate,
   echo,
@@ -468,6 +470,15 @@ describe("tls", () => {
     );
     isRight = true;
     await link.connected();
+  });
+
+  test("what a certificate says of itself has escapes", () => {
+    const error = asError(
+      new DialError("certificate", `is not in the cert's altnames: a\n\u202e${"b".repeat(10_000)}`),
+    );
+    expect(error.code).toBe("CERTIFICATE_INVALID");
+    expect(error.message).toMatch(/^is not in the cert's altnames: a\\n\\u202eb+…$/);
+    expect(error.message.length).toBeLessThanOrEqual(500);
   });
 
   test("what node:tls says of the options shows no secret", async () => {
