@@ -100,6 +100,7 @@ describe("a delay", () => {
     [10_000, 1, 11_000],
     [29_000, 1, 30_000],
     [30_000, 0, 30_000],
+    [30_000, 1, 27_000],
     [0xffff_ffff, 0, 30_000],
     [0xffff_ffff, 1, 27_000],
   ])("asked for %d ms, drawn at %d, is %d ms", (askedMs, drawn, delayMs) => {
