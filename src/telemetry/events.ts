@@ -1,5 +1,6 @@
 /** One structured line for what happens to links and servers. The `event` names are stable: docs/metrics.md lists them. */
 import type { Log, LogEvent, LogFields } from "./logger.ts";
+import { printable } from "./printable.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
 export interface TransitionRecord {
@@ -19,31 +20,37 @@ export function logTransition(logger: Log, ids: object, change: TransitionRecord
   const resumed = session === undefined ? {} : { resumed: session === "resumed" };
   const fields: LogFields = {
     event: "link.state",
-    ...ids,
-    ...rest,
+    ...shown(ids),
+    ...shown(rest),
     ...resumed,
     ...(error === undefined ? {} : { code: error.code }),
   };
   const trouble = change.to === "reconnecting" || change.to === "suspect";
   const level = change.to === "closed" && error !== undefined ? "error" : trouble ? "warn" : "info";
-  logger[level](fields, error === undefined ? `link ${change.to}` : `link ${change.to}: ${error.message}`);
+  logger[level](
+    fields,
+    error === undefined ? `link ${change.to}` : `link ${change.to}: ${printable(error.message, 1_000)}`,
+  );
 }
 
 export function logUndelivered(logger: Log, ids: object, reason: string, delivery: Record<string, number>): void {
-  logger.warn({ event: "link.undelivered", ...ids, reason, ...delivery }, `messages undelivered: ${reason}`);
+  logger.warn({ event: "link.undelivered", ...shown(ids), reason, ...delivery }, `messages undelivered: ${reason}`);
 }
 
 /** What a handler has thrown, in pino's field for errors, so that its stack and its causes are written. */
 export function logHandlerFailed(logger: Log, ids: object, thrown: unknown): void {
   const err = errorOf(thrown);
-  logger.error({ event: "link.handler-failed", ...ids, err }, `a handler has failed: ${messageOf(err)}`);
+  logger.error(
+    { event: "link.handler-failed", ...shown(ids), err },
+    `a handler has failed: ${printable(messageOf(err), MOST_SHOWN)}`,
+  );
 }
 
 export function logRefusal(
   logger: Log,
   fields: { code: string; reason: string; sessionId: string; remoteAddress: string; retryAfterMs: number },
 ): void {
-  logger.warn({ event: "server.refused", ...fields }, `refused: ${fields.code}`);
+  logger.warn({ event: "server.refused", ...shown(fields) }, `refused: ${fields.code}`);
 }
 
 /** A connection that was closed for what it sent, or did not send. */
@@ -51,7 +58,15 @@ export function logRejected(
   logger: Log,
   fields: { reason: string; detail: string; remoteAddress: string; err?: Error },
 ): void {
-  logger.warn({ event: "server.rejected", ...fields }, `connection closed: ${fields.reason}`);
+  logger.warn(
+    { event: "server.rejected", ...shown(fields) },
+    `connection closed: ${printable(fields.reason, MOST_SHOWN)}`,
+  );
+}
+
+/** A function of the application's failed where the link can do without its answer. */
+export function logHookFailed(logger: Log, fields: { link: string; hook: string; detail: string }): void {
+  logger.warn({ event: "link.hook-failed", ...shown(fields) }, `the function ${fields.hook} failed`);
 }
 
 export function logServer(logger: Log, event: LogEvent, fields: object, message: string): void {
@@ -74,3 +89,15 @@ export function logDescriptors(
     `limits.connections is ${connections}, which may need ${needed} descriptors, and this process may have ${limit}: raise ulimit -n, or lower the limit`,
   );
 }
+
+/** Fields as they may stand in a line: an identity, a reason or what a hook threw may be what a peer wrote. */
+function shown(fields: object): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]: [string, unknown]) => [
+      name,
+      typeof value === "string" ? printable(value, MOST_SHOWN) : value,
+    ]),
+  );
+}
+
+const MOST_SHOWN = 256;

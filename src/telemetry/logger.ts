@@ -28,6 +28,7 @@ const RATES = {
   "link.state": LIFE,
   "link.undelivered": TROUBLE,
   "link.handler-failed": TROUBLE,
+  "link.hook-failed": TROUBLE,
   "server.state": TROUBLE,
   "server.listening": TROUBLE,
   "server.descriptors": TROUBLE,

@@ -21,7 +21,8 @@ export function errorOf(thrown: unknown): Error {
 /** What it says of itself. */
 export function messageOf(thrown: unknown): string {
   try {
-    if (isError(thrown)) return thrown.message;
+    // Node's error for a name with several addresses has a code, and no message.
+    if (isError(thrown)) return thrown.message === "" && "code" in thrown ? String(thrown.code) : thrown.message;
     return show(thrown);
   } catch {
     return "what was thrown cannot be shown";

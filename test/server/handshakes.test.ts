@@ -226,6 +226,20 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.rejected")).toMatchObject({ detail: "the database is down" });
   });
 
+  test("one that throws anything at all is told of in one line", { timeout: 6_000 }, async () => {
+    const { lines, logger } = logKeeper();
+    const thrown = [Object.create(null), new Error("bad token 'x\n\u001b[31mforged'")];
+    const authenticate = (): string => {
+      const next: unknown = thrown.shift();
+      if (next === undefined) return "someone";
+      throw next as Error;
+    };
+    const { port } = await serve({ logger, authenticate });
+    await openTo(port).connected();
+    const told = lines.filter(({ event }) => event === "server.rejected").map(({ detail }) => detail);
+    expect(told).toEqual(["[Object: null prototype] {}", "bad token 'x\\n\\x1b[31mforged'"]);
+  });
+
   test.each([undefined, 5, true, {}])("one that answers %j, against its type, lets nobody in", async (answer) => {
     const { port, links } = await serve({ authenticate: () => answer as unknown as string });
     const link = openTo(port, { reconnect: { maxAttempts: 1 } });

@@ -29,6 +29,11 @@ const trapped = new Proxy(
 
 const things: Array<[string, unknown, string]> = [
   ["an Error", new Error("mine"), "mine"],
+  [
+    "an Error without a message, with a code",
+    Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }),
+    "ECONNREFUSED",
+  ],
   ["undefined", undefined, "undefined"],
   ["null", null, "null"],
   ["a string", "mine", "mine"],
