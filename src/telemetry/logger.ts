@@ -23,8 +23,23 @@ const TROUBLE: Rate = { atOnce: 100, perSecond: 10 };
 /** What comes at the application's own pace. */
 const PACED: Rate = { atOnce: Infinity, perSecond: Infinity };
 
-/** Every event that there is a line for. A line's kind is its event and its level, and each kind has this rate for itself. */
-const RATES = {
+/** Every event that there is a line for. */
+export type LogEvent =
+  | "link.state"
+  | "link.undelivered"
+  | "link.handler-failed"
+  | "server.state"
+  | "server.listening"
+  | "server.descriptors"
+  | "server.listener-failed"
+  | "server.refused"
+  | "server.rejected"
+  | "manager.metrics"
+  | "server.metrics"
+  | "log.suppressed";
+
+/** A line's kind is its event and its level, and each kind has this rate for itself. */
+const RATES: Readonly<Record<LogEvent, Rate>> = {
   "link.state": LIFE,
   "link.undelivered": TROUBLE,
   "link.handler-failed": TROUBLE,
@@ -38,9 +53,8 @@ const RATES = {
   "manager.metrics": PACED,
   "server.metrics": PACED,
   "log.suppressed": PACED,
-} as const satisfies Record<string, Rate>;
+};
 
-export type LogEvent = keyof typeof RATES;
 export type LogFields = { event: LogEvent; [field: string]: unknown };
 /** A logger as the rest of the house writes to it: only events that are listed. */
 export type Log = Record<Level, (fields: LogFields, message: string) => void>;
