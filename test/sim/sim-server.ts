@@ -355,7 +355,7 @@ export class SimServer extends SimProcess {
     const { stage, core, name } = this;
     check(proven === (link !== undefined), () => `${name}: a session that is not proven`);
     const isWelcome = link === undefined || !stage.isTrespassing(channel);
-    check(isWelcome, () => `${name}: asked of a session for who wants another`);
+    check(isWelcome, () => `${name}: asked whether a trespasser may have a session`);
     this.#letInFor.set(channel, openPayload);
     const { authenticateMs, shares } = stage.options;
     const isHard = this.random() < shares.unavailable;

@@ -54,7 +54,7 @@ export abstract class Stage {
   readonly traps = new Set<Trap>();
   /** Who was told what its peer never said, and may believe it on the next connection too. */
   readonly misled = new Set<string>();
-  /** Connections of who wants a session for something else than it was opened for. */
+  /** Connections of who does not know a session's secret, or wants it for something else than it was opened for. */
   readonly trespassers = new Set<Wire>();
   /** Connections with somebody at one end who is no part of this. */
   readonly #foreign = new Set<Wire>();
