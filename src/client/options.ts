@@ -170,7 +170,7 @@ function resolveTls(options: Target & OpenOptions): ResolvedOpenOptions["tls"] {
   if (tls !== true && typeof tls !== "function" && (typeof tls !== "object" || tls === null)) {
     throw invalidOption("tls", tls, "true, false, options of tls.connect(), or a function that gives them");
   }
-  if ("connect" in options) throw invalidOption("tls", "set", "not with connect: the stream comes as it is");
+  if ("connect" in options) throw invalidOption("tls", tls, "not with connect: the stream comes as it is");
   return tls === true ? {} : tls;
 }
 

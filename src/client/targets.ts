@@ -1,7 +1,7 @@
 /** Where to connect: which endpoint the next attempt takes. */
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../io/dial.ts";
-import { invalidOption } from "../link/errors.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
 import { integer, oneOf, text } from "../link/options.ts";
 
 export type { Endpoint };
@@ -35,7 +35,7 @@ export function resolveTarget(target: Target): ResolvedTarget {
   const given = KINDS.filter((names) => names.some((name) => (target as Record<string, unknown>)[name] !== undefined));
   if (given.length > 1) {
     const name = given[1]?.find((other) => (target as Record<string, unknown>)[other] !== undefined) ?? "";
-    throw invalidOption(
+    throw invalidWord(
       name,
       (target as Record<string, unknown>)[name],
       "one target: port and host, path, endpoints, or connect",

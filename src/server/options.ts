@@ -1,6 +1,7 @@
 /** The options of a ServerSupervisor. */
 import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
-import { invalidOption } from "../link/errors.ts";
+import { tlsRefusal } from "../io/tls-options.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   checkNames,
   type DurableOptions,
@@ -117,16 +118,15 @@ function checkTls(tls: TlsOptions | undefined): TlsOptions | undefined {
   try {
     createSecureContext(tls);
   } catch (error) {
-    // The options hold the key: only what Node says of them is shown.
-    throw invalidOption("tls", "set", `what tls.createServer() takes: ${(error as Error).message}`);
+    throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
   }
   return tls;
 }
 
 function whereToListen({ port, host, path }: ServerSupervisorOptions): ResolvedServerOptions["listen"] {
   if (path !== undefined) {
-    if (port !== undefined) throw invalidOption("path", path, "either path or port");
-    if (host !== undefined) throw invalidOption("host", host, "nothing: a path has no host");
+    if (port !== undefined) throw invalidWord("path", path, "either path or port");
+    if (host !== undefined) throw invalidWord("host", host, "nothing: a path has no host");
     return { path: text("path", path) };
   }
   const checked = integer("port", port, 0, 65_535);

@@ -81,7 +81,8 @@ function of<T>(end: "client" | "server", resolve: () => T): T {
     return resolve();
   } catch (error) {
     if (!(error instanceof RespliceError) || error.option === undefined) throw error;
-    const { name, value, allowed } = error.option;
-    throw invalidOption(`${end}.${name}`, value, allowed);
+    throw new RespliceError(error.code, error.message.replace("option ", `option ${end}.`), {
+      option: { ...error.option, name: `${end}.${error.option.name}` },
+    });
   }
 }

@@ -659,6 +659,13 @@ describe("options", () => {
     expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name } });
   });
 
+  test("a refusal says at which end, and shows no secret", async () => {
+    const given = { client: { option: "sk-s3cr3t" } };
+    const error = await failure(() => linkPair(given as LinkPairOptions));
+    expect(error.message).toMatch(/^option client\.option is a string of length 9; allowed: /);
+    expect(error.option).toMatchObject({ name: "client.option", value: "a string of length 9" });
+  });
+
   test("two modes", async () => {
     const error = await failure(() => linkPair({ client: { mode: "bytes" } }));
     expect(error).toMatchObject({ code: "PROTOCOL_MISMATCH", retryable: false });
