@@ -31,6 +31,8 @@ export class Handshake {
   state: HandshakeState = { name: "silent" };
   /** For logs: the session that HELLO named. */
   sessionId = "";
+  /** Of the verdict on it. */
+  claims: unknown;
 
   constructor(id: number, nowMs: number) {
     this.channel = new Channel(id, HELLO_FRAMES, nowMs);

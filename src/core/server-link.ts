@@ -40,6 +40,8 @@ export class ServerLink extends LinkCore implements FrameTaker {
   readonly identity: string;
   readonly openPayload: Buffer;
   owner: Owner;
+  /** Of the verdict on the connection that speaks for it, or spoke last. */
+  claims: unknown;
   /** Of the newest WELCOME, until its client has said something else than CONFIRM. */
   nonce: Buffer | undefined;
   /** Takes the session out of the server's table. */

@@ -48,8 +48,8 @@ export type ServerCoreEvent =
   | { type: "changed"; link: ServerLink }
   | HandshakeEvent;
 
-/** `identity` null: refused for good. "unavailable": nobody could say. */
-export type Verdict = { identity: string | null } | "unavailable";
+/** `refused`: for good, and why, or empty. "unavailable": nobody could say. */
+export type Verdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
 
 /** A new session's client states its window with its first ACK. */
 const NO_POSITIONS: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
@@ -206,16 +206,25 @@ export class ServerCore {
     if (verdict === "unavailable") {
       link?.extend(said, nowMs);
       this.#handshakes.refuse(handshake, "authentication-unavailable", "no verdict", RETRY_FULL_MS);
-    } else if (verdict.identity === null) {
-      this.#handshakes.refuse(handshake, "authentication", "refused", 0);
-    } else if (said.type === "standby") {
-      this.#onStandby(handshake, said, link, verdict.identity, nowMs);
-    } else if (said.hello.resume) {
-      this.#onResume(handshake, said, link, verdict.identity, nowMs);
+    } else if ("refused" in verdict) {
+      this.#handshakes.refuse(handshake, "authentication", verdict.refused || "refused", 0);
     } else {
-      this.#onOpen(handshake, said.hello, said.hello.sessionId, verdict.identity, "new", nowMs);
+      handshake.claims = verdict.claims;
+      this.#onAuthenticated(handshake, said, link, verdict.identity, nowMs);
     }
     if (reset !== undefined && !handshake.channel.closed) this.#onFrame(handshake, reset, nowMs);
+  }
+
+  #onAuthenticated(
+    handshake: Handshake,
+    said: HelloFrame,
+    link: ServerLink | undefined,
+    identity: string,
+    nowMs: number,
+  ): void {
+    if (said.type === "standby") this.#onStandby(handshake, said, link, identity, nowMs);
+    else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
+    else this.#onOpen(handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
   }
 
   /** The session has come here since the question was asked, and may not be what it was about. */
@@ -424,6 +433,7 @@ export class ServerCore {
     const { channel } = handshake;
     const problem = link.takeOver(channel, positions, late, nowMs);
     if (problem !== undefined) return problem;
+    link.claims = handshake.claims;
     this.#handshakes.attached(handshake, link);
     this.#attached.set(channel.id, link);
     link.onDetached = (id) => this.#attached.delete(id);

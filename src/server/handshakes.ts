@@ -8,7 +8,9 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { messageOf } from "../telemetry/printable.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
+import { toVerdict } from "./verdict.ts";
 
 /** So much of a connection may wait to be looked at. */
 const MOST_WAITING_BYTES = 8_192;
@@ -173,11 +175,10 @@ export class Handshakes implements HandshakeOwner {
   /** At once, where the application can say at once. */
   #ask(event: Extract<ServerCoreEvent, { type: "authenticate" }>, handshake: Handshake): Verdict | Promise<Verdict> {
     const { authenticate } = this.#hooks;
-    if (authenticate === undefined) return { identity: "" };
+    if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
     const failed = (error: unknown): Verdict => {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.rejected(remoteAddress, "authenticate() failed", detail);
+      this.rejected(remoteAddress, "authenticate() failed", messageOf(error));
       return "unavailable";
     };
     const certificate = handshake.certificate();
@@ -190,8 +191,8 @@ export class Handshakes implements HandshakeOwner {
       ...(certificate === undefined ? {} : { certificate }),
     };
     try {
-      const identity = authenticate(request);
-      return isThenable(identity) ? Promise.resolve(identity).then(toVerdict, failed) : toVerdict(identity);
+      const answer: unknown = authenticate(request);
+      return isThenable(answer) ? Promise.resolve(answer).then(toVerdict).catch(failed) : toVerdict(answer);
     } catch (error) {
       return failed(error);
     }
@@ -273,9 +274,4 @@ class Handshake implements ConnectionHandler {
     if (handler === this) this.#owner.closed(this, reason);
     else handler.onClosed(reason);
   }
-}
-
-/** Whatever a hook without types answers: only a string is an identity. */
-function toVerdict(identity: unknown): Verdict {
-  return { identity: typeof identity === "string" ? identity : null };
 }

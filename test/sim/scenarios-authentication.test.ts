@@ -1,6 +1,6 @@
 /** What is asked of authenticate(), when, and what its answer may be used for. */
 import { describe, expect, test } from "vitest";
-import { encodeHello, type Hello, type HelloFrame } from "../../src/core/frames.ts";
+import { encodeHello, encodePositionsFrame, type Hello, type HelloFrame } from "../../src/core/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
 import type { AuthenticateEvent } from "../../src/core/server.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
@@ -119,6 +119,21 @@ test("a standby of another identity than the session's is refused", () => {
   link.server.verdict(line, "mallory");
   expect(link.server.refusals).toEqual(["authentication"]);
   expect(link.server.link.session.phase).toBe("live");
+});
+
+test("claims are those of the connection that speaks for the session, from when it does", () => {
+  const link = cutLink();
+  const { server } = link;
+  server.verdict(say(link, "hello", {}), "alice", "resumed");
+  expect(server.link.claims).toBe("resumed");
+  const standby = say(link, "standby", { generation: { epoch: 1, counter: 51 } });
+  server.verdict(standby, "alice", "stands by");
+  server.verdict(say(link, "hello", { generation: { epoch: 1, counter: 49 } }), "alice", "stale");
+  server.verdict(say(link, "hello", { generation: { epoch: 1, counter: 52 } }), "mallory", "another's");
+  expect(server.refusals).toEqual(["stale", "authentication"]);
+  expect(server.link.claims).toBe("resumed");
+  standby.give(encodePositionsFrame("commit", link.said.positions));
+  expect(server.link.claims).toBe("stands by");
 });
 
 test("an open that is said again for another payload is refused", () => {

@@ -18,6 +18,8 @@ import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, type Stage } from "./stage.ts";
 import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
 
+/** What the verdict on those who are refused says. */
+export const REFUSED_BECAUSE = "not with these";
 const FOR_EVER_MS = 3_600_000;
 
 type Room = Pick<ServerCoreOptions, "maxHandshakes" | "maxSessions" | "maxSessionsPerIdentity">;
@@ -372,8 +374,8 @@ export class SimServer extends SimProcess {
     const [, name, number] = /^I am (client-(\d+)|mallory)$/.exec(credentials) ?? [];
     const special = number === undefined ? undefined : this.stage.verdicts.get(Number(number));
     if (special === "unavailable") return "unavailable";
-    if (special === "another") return { identity: `once ${name}` };
-    return { identity: special === "refused" ? null : (name ?? null) };
+    if (special === "refused" || name === undefined) return { refused: REFUSED_BECAUSE };
+    return { identity: special === "another" ? `once ${name}` : name, claims: undefined };
   }
 
   #welcome(link: ServerLink): void {
