@@ -2,7 +2,7 @@
 import { Channel } from "./channel.ts";
 import { frameMask } from "./decoder.ts";
 import type { Fault } from "./faults.ts";
-import { encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
+import { encodeReason, encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
 import type { Owner } from "./handshake.ts";
 import type { ServerLink } from "./server-link.ts";
 
@@ -133,8 +133,10 @@ export class HandshakeTable {
     this.#events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
   }
 
-  refuse(handshake: Handshake, code: RefuseCode, reason: string, retryAfterMs: number): void {
+  /** `reason` is for logs; the client is told `toldReason`, if it is not empty. */
+  refuse(handshake: Handshake, code: RefuseCode, reason: string, retryAfterMs: number, toldReason = ""): void {
     const { channel, sessionId } = handshake;
+    if (toldReason !== "") channel.send(encodeReason(toldReason));
     channel.send(encodeRefuse(code, retryAfterMs));
     this.#events.push({ type: "refused", channel: channel.id, code, reason, sessionId, retryAfterMs });
     this.close(handshake, code, undefined);

@@ -207,7 +207,8 @@ export class ServerCore {
       link?.extend(said, nowMs);
       this.#handshakes.refuse(handshake, "authentication-unavailable", "no verdict", RETRY_FULL_MS);
     } else if ("refused" in verdict) {
-      this.#handshakes.refuse(handshake, "authentication", verdict.refused || "refused", 0);
+      const { refused } = verdict;
+      this.#handshakes.refuse(handshake, "authentication", refused === "" ? "refused" : refused, 0, refused);
     } else {
       handshake.claims = verdict.claims;
       this.#onAuthenticated(handshake, said, link, verdict.identity, nowMs);

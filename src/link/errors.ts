@@ -70,7 +70,7 @@ export class RespliceError extends Error {
    * says only what it is ("a string of length 12"): it may be a secret.
    */
   readonly option: { name: string; value: unknown; allowed: string } | undefined;
-  /** PEER_ABORTED: what the peer gave to abort(). */
+  /** PEER_ABORTED: what the peer gave to abort(). AUTHENTICATION_REFUSED: why, if the server's authenticate() has said so. */
   readonly peerCode: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
@@ -98,6 +98,8 @@ export function invalidWord(name: string, given: unknown, allowed: string): Resp
 }
 
 const MOST_SHOWN = 100;
+/** What fits into a frame, and some escapes. */
+const MOST_REASON = 300;
 
 function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
   // The name of an option that does not exist is whatever was given.
@@ -147,7 +149,14 @@ export function outcomeError(
     case "taken-over":
       return new RespliceError("TAKEN_OVER", detail);
     case "authentication-refused":
-      return new RespliceError("AUTHENTICATION_REFUSED", detail);
+      if (peerCode === "") return new RespliceError("AUTHENTICATION_REFUSED", detail);
+      return new RespliceError(
+        "AUTHENTICATION_REFUSED",
+        `the server refused the credentials: ${printable(peerCode, MOST_REASON)}`,
+        {
+          peerCode,
+        },
+      );
     case "mismatch":
       return new RespliceError("PROTOCOL_MISMATCH", detail);
     case "protocol-error":

@@ -204,6 +204,31 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.refused")).toMatchObject({ code: "authentication" });
   });
 
+  test("a reason reaches the client, and stands in one line of its error and of the log", async () => {
+    const { lines, logger } = logKeeper();
+    const refused = "the quota of tenant-a\nis used up";
+    const { port } = await serve({ logger, authenticate: async () => ({ refused }) });
+    const { error } = await openTo(port).closed;
+    expect(error).toMatchObject({
+      code: "AUTHENTICATION_REFUSED",
+      message: "the server refused the credentials: the quota of tenant-a\\nis used up",
+      peerCode: refused,
+    });
+    expect(lines.find(({ event }) => event === "server.refused")).toMatchObject({
+      reason: "the quota of tenant-a\\nis used up",
+    });
+  });
+
+  test("a reason ends a link on a resume too, and what does not fit of it is cut off", async () => {
+    const answers = ["someone", { refused: `${"x".repeat(255)}é` }];
+    const { port } = await serve({ authenticate: () => answers.shift() ?? null });
+    const relay = await relayTo(port);
+    const link = openTo(relay.port);
+    await link.connected();
+    relay.cut("rst");
+    expect((await link.closed).error).toMatchObject({ code: "AUTHENTICATION_REFUSED", peerCode: "x".repeat(255) });
+  });
+
   test.each<[string, () => never | Promise<never>]>([
     [
       "throws",

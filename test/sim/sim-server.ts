@@ -15,11 +15,9 @@ import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { check, clientOf, type Stage } from "./stage.ts";
+import { check, clientOf, REFUSED_BECAUSE, type Stage } from "./stage.ts";
 import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
 
-/** What the verdict on those who are refused says. */
-export const REFUSED_BECAUSE = "not with these";
 const FOR_EVER_MS = 3_600_000;
 
 type Room = Pick<ServerCoreOptions, "maxHandshakes" | "maxSessions" | "maxSessionsPerIdentity">;

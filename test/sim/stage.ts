@@ -16,6 +16,9 @@ export function check(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Violation(what());
 }
 
+/** What the verdict on those who are refused says. */
+export const REFUSED_BECAUSE = "not with these";
+
 /** What a client wrote on one connection, from the beginning. */
 export interface Flight {
   address: string;
