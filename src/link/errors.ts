@@ -70,7 +70,10 @@ export class RespliceError extends Error {
    * says only what it is ("a string of length 12"): it may be a secret.
    */
   readonly option: { name: string; value: unknown; allowed: string } | undefined;
-  /** PEER_ABORTED: what the peer gave to abort(). AUTHENTICATION_REFUSED: why, if the server's authenticate() has said so. */
+  /**
+   * PEER_ABORTED: what the peer gave to abort(). AUTHENTICATION_REFUSED: why, if the server's authenticate() has said so.
+   * As it is; in `message` it has escapes.
+   */
   readonly peerCode: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
@@ -162,9 +165,11 @@ export function outcomeError(
     case "protocol-error":
       return new RespliceError("PROTOCOL_ERROR", `the peer broke the protocol, or says that we did: ${detail}`);
     case "peer-aborted":
-      return new RespliceError("PEER_ABORTED", `the peer aborted the link${peerCode === "" ? "" : `: ${peerCode}`}`, {
-        peerCode,
-      });
+      return new RespliceError(
+        "PEER_ABORTED",
+        `the peer aborted the link${peerCode === "" ? "" : `: ${printable(peerCode)}`}`,
+        { peerCode },
+      );
     case "peer-handler-failed":
       return new RespliceError("SESSION_LOST", "the peer's handler failed", {
         cause: new RespliceError("HANDLER_FAILED", "the peer's handler failed"),
@@ -204,5 +209,5 @@ export function attemptError(reason: string, retryAfterMs: number, fault: Fault 
     "authentication-unavailable": "AUTHENTICATION_UNAVAILABLE",
   };
   const code = refusals[reason as RefuseCode] ?? "CONNECTION_LOST";
-  return new RespliceError(code, `the attempt failed: ${reason}`, retryAfterMs > 0 ? { retryAfterMs } : {});
+  return new RespliceError(code, `the attempt failed: ${printable(reason)}`, retryAfterMs > 0 ? { retryAfterMs } : {});
 }

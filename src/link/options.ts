@@ -50,7 +50,7 @@ export interface KeepaliveOptions {
 
 /** An attempt takes at most 20 s; what timed out is doubled for the next, up to 60 s. */
 export interface TimeoutOptions {
-  /** Default 10,000. */
+  /** Default 10,000. Each function of the application's that an attempt asks has as much. */
   connectMs?: number;
   /** Default 10,000. */
   tlsMs?: number;

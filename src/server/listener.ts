@@ -1,11 +1,19 @@
 /** The listening socket, TCP or TLS: what it accepts is ready to be spoken on, or was closed within its deadline. */
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
-import { RespliceError } from "../link/errors.ts";
+import {
+  checkSecureContext,
+  isTlsOptions,
+  renewed,
+  tlsRefusal,
+  whatIsGiven,
+  withContainedSni,
+} from "../io/tls-options.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 
 export interface ListenerOptions {
   where: { port: number; host?: string } | { path: string };
-  tls: TlsOptions | undefined;
+  tls: TlsOptions | false;
   /** For the TLS handshake. */
   tlsMs: number;
   maxConnections: number;
@@ -24,6 +32,8 @@ export class Listener {
   readonly #onClosed: (this: net.Socket) => void;
   /** In their TLS handshake, oldest first, by where they come from: TLS has a socket of its own on each. */
   readonly #shaking = new Map<string, net.Socket>();
+  /** What new connections are secured with. */
+  #secureContext: SecureContextOptions;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -31,7 +41,8 @@ export class Listener {
     this.#onClosed = function onClosed() {
       sockets.delete(this);
     };
-    this.#server = options.tls === undefined ? this.#plain() : this.#secure(options.tls);
+    this.#secureContext = options.tls === false ? {} : options.tls;
+    this.#server = options.tls === false ? this.#plain() : this.#secure(options.tls);
   }
 
   /** Accepted and not closed. */
@@ -46,9 +57,12 @@ export class Listener {
   }
 
   #secure(options: TlsOptions): tls.Server {
-    const server = tls.createServer({ ...options, handshakeTimeout: this.#options.tlsMs }, (socket) => {
-      this.#options.onConnection(socket);
-    });
+    const server = tls.createServer(
+      { ...withContainedSni(options), handshakeTimeout: this.#options.tlsMs },
+      (socket) => {
+        this.#options.onConnection(socket);
+      },
+    );
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
       if (this.#track(socket)) this.#shakeHands(socket);
@@ -91,7 +105,18 @@ export class Listener {
 
   setSecureContext(options: SecureContextOptions): void {
     if (!(this.#server instanceof tls.Server)) throw new RespliceError("INVALID_STATE", "the server does not use TLS");
-    this.#server.setSecureContext(options);
+    const next = isTlsOptions(options) ? whatIsGiven(options) : {};
+    // What a renewal found nowhere does not replace what there is.
+    if (Object.keys(next).length === 0)
+      throw invalidOption("tls", options, "key and cert, or pfx, or what else is new");
+    const merged = renewed(this.#secureContext, next);
+    try {
+      checkSecureContext(merged);
+    } catch (error) {
+      throw invalidOption("tls", options, `what tls.createSecureContext() takes: ${tlsRefusal(error)}`);
+    }
+    this.#secureContext = merged;
+    this.#server.setSecureContext(merged);
   }
 
   /** Rejects LISTEN_FAILED. */

@@ -1,6 +1,6 @@
 /** The options of a ServerSupervisor. */
-import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
-import { tlsRefusal } from "../io/tls-options.ts";
+import type { PeerCertificate, TlsOptions } from "node:tls";
+import { checkSecureContext, isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   checkNames,
@@ -26,8 +26,8 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   host?: string;
   /** A Unix socket instead. */
   path?: string;
-  /** Without it, who listens on the path can read everything and take links over. */
-  tls?: TlsOptions;
+  /** Default false: who listens on the path can read everything and take links over. */
+  tls?: TlsOptions | false;
   /**
    * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good. A
    * throw, and any other answer: it cannot say now, the client retries. Default: everyone may connect.
@@ -74,7 +74,7 @@ export interface Limits {
 
 export interface ResolvedServerOptions extends ResolvedLinkOptions {
   listen: { port: number; host?: string } | { path: string };
-  tls: TlsOptions | undefined;
+  tls: TlsOptions | false;
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
   logger: Logger | undefined;
@@ -98,15 +98,12 @@ const MOST = 100_000_000;
 
 export function resolveServerOptions(options: ServerSupervisorOptions): ResolvedServerOptions {
   checkNames(options, [...SERVER_OPTION_NAMES, ...LINK_OPTION_NAMES]);
-  const { authenticate } = options;
-  if (authenticate !== undefined && typeof authenticate !== "function") {
-    throw invalidOption("authenticate", authenticate, "a function");
-  }
+  checkProtection(options);
   return {
     ...resolveLinkOptions(options, "server"),
     listen: whereToListen(options),
-    tls: checkTls(options.tls),
-    authenticate,
+    tls: resolveTls(options),
+    authenticate: options.authenticate,
     resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
     logger: logger(options.logger),
     limits: resolveLimits(options.limits ?? {}),
@@ -114,11 +111,21 @@ export function resolveServerOptions(options: ServerSupervisorOptions): Resolved
   };
 }
 
-function checkTls(tls: TlsOptions | undefined): TlsOptions | undefined {
-  if (tls === undefined) return undefined;
-  if (typeof tls !== "object" || tls === null) throw invalidOption("tls", tls, "options of tls.createServer()");
+/** What protects is off where it is left out. Given as undefined, an import that failed say, it was meant to be on. */
+function checkProtection(options: ServerSupervisorOptions): void {
+  const { tls, authenticate } = options;
+  if ("tls" in options && tls !== false && !isTlsOptions(tls)) {
+    throw invalidOption("tls", tls, "options of tls.createServer(), or false");
+  }
+  if ("authenticate" in options && typeof authenticate !== "function") {
+    throw invalidOption("authenticate", authenticate, "a function; left out, everyone may connect");
+  }
+}
+
+function resolveTls({ tls = false }: ServerSupervisorOptions): TlsOptions | false {
+  if (tls === false) return false;
   try {
-    createSecureContext(tls);
+    checkSecureContext(tls);
   } catch (error) {
     throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
   }

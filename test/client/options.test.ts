@@ -23,7 +23,7 @@ const open = (options: object) => resolveOpenOptions({ port: 1, ...options });
 
 test("the defaults", () => {
   expect(open({})).toMatchObject({
-    tls: undefined,
+    tls: false,
     reconnect: {
       minDelayMs: 500,
       maxDelayMs: 30_000,
@@ -111,8 +111,18 @@ describe("open()", () => {
 
   test("tls: true means Node's defaults, false none", () => {
     expect(open({ tls: true }).tls).toEqual({});
-    expect(open({ tls: false }).tls).toBeUndefined();
+    expect(open({ tls: false }).tls).toBe(false);
     expect(open({ tls: { servername: "x" } }).tls).toEqual({ servername: "x" });
+  });
+
+  test("tls that is named and undefined is refused: it was meant to be on", () => {
+    expect(refusal(() => open({ tls: undefined }))).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+    expect(refusal(() => open({ tls: Buffer.from("a PEM") }))).toMatchObject({ option: { name: "tls" } });
+    // Where there is a default, it stands for that.
+    const tls = { servername: "x" };
+    expect(resolveOpenOptions({ port: 1, tls: undefined } as never, { tls }).tls).toEqual(tls);
+    const error = refusal(() => new ConnectionManager({ defaults: { tls: undefined } as never }));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "defaults.tls" } });
   });
 
   test("the largest that fit", () => {

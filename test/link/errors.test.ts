@@ -110,6 +110,15 @@ test("why an attempt failed", () => {
   });
 });
 
+test("what the peer says has escapes in the message, and is left as it is for the program", () => {
+  const code = "quota\n\u001b[31m\u202e";
+  expect(outcomeError("peer-aborted", "", code)).toMatchObject({
+    message: "the peer aborted the link: quota\\n\\x1b[31m\\u202e",
+    peerCode: code,
+  });
+  expect(attemptError("HTTP 502\n<html>", 0, undefined).message).toBe("the attempt failed: HTTP 502\\n<html>");
+});
+
 test("what became of a message", () => {
   expect(replacedError("session-lost", "maybe")).toMatchObject({ code: "SESSION_LOST", delivery: "maybe" });
   expect(replacedError("too-large", "not-sent")).toMatchObject({ code: "MESSAGE_TOO_LARGE", delivery: "not-sent" });

@@ -17,7 +17,7 @@ function refusal(act: () => unknown): RespliceError {
 test("the defaults", () => {
   expect(resolveServerOptions({ port: 0 })).toMatchObject({
     listen: { port: 0 },
-    tls: undefined,
+    tls: false,
     authenticate: undefined,
     resumeForMs: 300_000,
     logger: undefined,
@@ -79,6 +79,15 @@ test("TLS options that node:tls refuses are INVALID_OPTION", () => {
   const error = refusal(() => new ServerSupervisor({ port: 0, tls: { cert: "no certificate", key: "no key" } }));
   expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
   expect(error.message).toContain("no start line");
+});
+
+test.each(["tls", "authenticate"])("%s that is named and undefined is refused: it was meant to be on", (name) => {
+  const error = refusal(() => new ServerSupervisor({ port: 0, [name]: undefined }));
+  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name, value: undefined } });
+});
+
+test("tls may be said to be off", () => {
+  expect(resolveServerOptions({ port: 0, tls: false }).tls).toBe(false);
 });
 
 test.each<[string, object]>([
