@@ -326,14 +326,6 @@ export const OPENING: readonly Mutant[] = [
     tests: HANDSHAKES,
   },
   {
-    name: "reason logged as it came",
-    rule: "what a refusal says stands in one line of the log",
-    file: "src/server/handshakes.ts",
-    find: "reason: printable(reason), sessionId",
-    replace: "reason, sessionId",
-    tests: HANDSHAKES,
-  },
-  {
     name: "reason cut within a character",
     rule: "a reason that does not fit is cut between two characters",
     file: "src/core/frames.ts",

@@ -8,7 +8,7 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { messageOf, printable } from "../telemetry/printable.ts";
+import { messageOf } from "../telemetry/printable.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { toVerdict } from "./verdict.ts";
 
@@ -150,8 +150,7 @@ export class Handshakes implements HandshakeOwner {
     const { logger } = this.#hooks;
     if (logger === undefined) return;
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
-    // authenticate() may have put into it what the client has sent.
-    logRefusal(logger, { code, reason: printable(reason), sessionId, remoteAddress, retryAfterMs });
+    logRefusal(logger, { code, reason, sessionId, remoteAddress, retryAfterMs });
   }
 
   /** A connection that was closed for what it sent, or did not send. */
