@@ -185,7 +185,8 @@ export class Handshakes implements HandshakeOwner {
     handshake.gone ??= new AbortController();
     const request: AuthenticateRequest = {
       credentials: event.credentials as Message,
-      openPayload: event.openPayload as Message,
+      // The session goes on with its own, whatever is done to this.
+      openPayload: Buffer.from(event.openPayload),
       remoteAddress,
       signal: handshake.gone.signal,
       ...(certificate === undefined ? {} : { certificate }),

@@ -287,6 +287,27 @@ describe("authenticate()", () => {
     expect([server.identity, server.claims]).toEqual(["someone", { role: "writer" }]);
   });
 
+  test("may do with the open payload what it likes, as may the handler: the session is resumed all the same", async () => {
+    const seen: string[] = [];
+    const { port, links } = await serve({
+      authenticate: ({ openPayload }) => {
+        seen.push(String(openPayload));
+        openPayload.fill(0);
+        return "someone";
+      },
+    });
+    const relay = await relayTo(port);
+    const link = openTo(relay.port, { openPayload: "tenant" });
+    await link.connected();
+    const server = await links.next();
+    expect(String(server.openPayload)).toBe("tenant");
+    expect(server.openPayload).toBe(server.openPayload);
+    for (const { openPayload } of [link, server]) openPayload.fill(0);
+    relay.cut("rst");
+    expect(await turned(link, "connected")).toMatchObject({ session: "resumed" });
+    expect(seen).toEqual(["tenant", "tenant"]);
+  });
+
   test("runs on a resume too; another identity is refused, for good, and the session stays its owner's", async () => {
     const identities = ["one", "one", "two"];
     const { port, links } = await serve({ authenticate: () => identities.shift() ?? null });
