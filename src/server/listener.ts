@@ -71,7 +71,7 @@ export class Listener {
     server.on("tlsClientError", (error, socket) => {
       // A connection that we have closed ourselves has been told of.
       if (!this.#shaking.delete(addressOf(socket))) return;
-      this.#options.onRejected(socket.remoteAddress ?? "", `TLS: ${error.message}`);
+      this.#options.onRejected(socket.remoteAddress ?? "", `TLS: ${tlsRefusal(error)}`);
       socket.destroy();
     });
     return server;

@@ -251,6 +251,20 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.rejected")).toMatchObject({ detail: "the database is down" });
   });
 
+  test("one that throws anything at all is told of in one line", { timeout: 6_000 }, async () => {
+    const { lines, logger } = logKeeper();
+    const thrown = [Object.create(null), new Error("bad token 'x\n\u001b[31mforged'")];
+    const authenticate = (): string => {
+      const next: unknown = thrown.shift();
+      if (next === undefined) return "someone";
+      throw next as Error;
+    };
+    const { port } = await serve({ logger, authenticate });
+    await openTo(port).connected();
+    const told = lines.filter(({ event }) => event === "server.rejected").map(({ detail }) => detail);
+    expect(told).toEqual(["something that cannot be shown", "bad token 'x\\n\\x1b[31mforged'"]);
+  });
+
   test.each([true, undefined, { user: "admin" }])(
     "%j is no verdict, at once or later: logged, and asked again on opens and resumes",
     { timeout: 10_000 },
