@@ -54,3 +54,4 @@ export {
   type SupervisorStats,
 } from "./server/supervisor.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";
+export type { Authenticated, Verdict } from "./server/verdict.ts";

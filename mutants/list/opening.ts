@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const HANDSHAKES = ["test/server/handshakes.test.ts"];
+const AUTHENTICATION = ["test/sim/scenarios-authentication.test.ts"];
 
 export const OPENING: readonly Mutant[] = [
   {
@@ -9,8 +10,8 @@ export const OPENING: readonly Mutant[] = [
     row: 4,
     rule: "a session of another incarnation is not the one that is resumed",
     file: "src/core/server.ts",
-    find: "known?.session.incarnation === hello.incarnation ? known : undefined",
-    replace: "known",
+    find: "link?.session.incarnation === hello.incarnation ? link : undefined",
+    replace: "link",
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
   {
@@ -105,31 +106,94 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "proof of a resume not checked",
     rule: "a resume needs a proof of the session's secret",
-    file: "src/core/server.ts",
-    find: `if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
-    const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    switch`,
-    replace: `const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    switch`,
+    file: "src/core/server-link.ts",
+    find: "if (!this.isProven(said)) return false;",
+    replace: 'if (said.type === "standby" && !this.isProven(said)) return false;',
   },
   {
     name: "proof of a standby not checked",
     rule: "a standby needs a proof of the session's secret",
-    file: "src/core/server.ts",
-    find: `if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
-    const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs`,
-    replace: `const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs`,
+    file: "src/core/server-link.ts",
+    find: "if (!this.isProven(said)) return false;",
+    replace: 'if (said.type === "hello" && !this.isProven(said)) return false;',
     tests: ["test/sim/scenarios-strangers.test.ts"],
+  },
+  {
+    name: "proof looked at after the verdict only",
+    rule: "authenticate() is not asked about who cannot prove to know the session",
+    file: "src/core/server.ts",
+    find: "if (link !== undefined && !link.isFor(frame)) {",
+    replace: "if (false) {",
+    and: {
+      find: "if (link !== asked && link !== undefined && ",
+      replace: "if (link !== undefined && ",
+    },
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "asked about the payload of HELLO",
+    rule: "authenticate() is given the payload of the session that is resumed",
+    file: "src/core/server.ts",
+    find: "openPayload: link?.openPayload ?? openPayload,",
+    replace: "openPayload,",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "payload of the session given away",
+    rule: "what authenticate() does to the open payload changes no session",
+    file: "src/server/handshakes.ts",
+    find: "openPayload: Buffer.from(event.openPayload),",
+    replace: "openPayload: event.openPayload as Message,",
+    tests: HANDSHAKES,
+  },
+  {
+    name: "payload of the link is the session's",
+    rule: "what a handler does to the open payload changes no session",
+    file: "src/link/link.ts",
+    find: "if (this.#openPayload === undefined) {",
+    replace:
+      "if (this.#openPayload === undefined) this.#openPayload = this.#owner.openPayload as Message;\n    if (false) {",
+    tests: HANDSHAKES,
+  },
+  {
+    name: "fallback for another payload",
+    rule: "a resume states the payload of its session, where it names a fallback",
+    file: "src/core/server-link.ts",
+    find: "(fallback === undefined && openPayload.length === 0)",
+    replace: "openPayload.length === 0",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "resume for another payload",
+    rule: "a resume or standby that states a payload states its session's",
+    file: "src/core/server-link.ts",
+    find: "(fallback === undefined && openPayload.length === 0)",
+    replace: "fallback === undefined",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "open repeated for another payload",
+    rule: "an open that is repeated, or a fallback that is known, is for the payload that it was first for",
+    file: "src/core/server.ts",
+    find: "} else if (!known.openPayload.equals(hello.openPayload)) {",
+    replace: "} else if (false) {",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "verdict on another question",
+    rule: "a session that has come meanwhile is not let in on what was said of another payload",
+    file: "src/core/server.ts",
+    find: "else if (openPayload.equals(link.openPayload)) return true;",
+    replace: "else if (openPayload.length >= 0) return true;",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "session that has come meanwhile not proven",
+    rule: "a session that has come since the question was asked needs its proof as well",
+    file: "src/core/server.ts",
+    find: "if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked)) return;",
+    replace: "",
+    tests: AUTHENTICATION,
   },
   {
     name: "proof without the end of the frame",
@@ -143,19 +207,27 @@ export const OPENING: readonly Mutant[] = [
     name: "identity ignored at a resume",
     rule: "authentication runs on a resume too, and a session belongs to one identity",
     file: "src/core/server.ts",
-    find: `if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
+    find: `if (link.identity !== identity) return this.#refuseAnother(handshake);
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     switch`,
-    replace: `if (!link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
-    const owner = ownerOf(hello);
+    replace: `const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     switch`,
     tests: ["test/sim/scenarios-strangers.test.ts"],
+  },
+  {
+    name: "identity ignored at a standby",
+    rule: "authentication runs on a standby too, and a session belongs to one identity",
+    file: "src/core/server.ts",
+    find: `if (link.identity !== identity) return this.#refuseAnother(handshake);
+    const owner = ownerOf(hello);
+    if (!this.#mayOwn(handshake, link, owner)) return;
+    const waitMs`,
+    replace: `const owner = ownerOf(hello);
+    if (!this.#mayOwn(handshake, link, owner)) return;
+    const waitMs`,
+    tests: AUTHENTICATION,
   },
   {
     name: "secret of an open not checked",
@@ -194,8 +266,113 @@ export const OPENING: readonly Mutant[] = [
     rule: "while nobody can say who a client is, it may come back",
     file: "src/server/handshakes.ts",
     find: 'return "unavailable";',
-    replace: "return { identity: null };",
+    replace: 'return { refused: "" };',
     tests: HANDSHAKES,
+  },
+  {
+    name: "no verdict is a refusal",
+    rule: "an answer of authenticate() that is no verdict ends no link",
+    file: "src/server/verdict.ts",
+    find: "throw new TypeError(",
+    replace: 'return { refused: "" };\n  throw new TypeError(',
+    tests: HANDSHAKES,
+  },
+  {
+    name: "truthy is a verdict",
+    rule: "only an identity lets a client in",
+    file: "src/server/verdict.ts",
+    find: "throw new TypeError(",
+    replace: "if (answer) return { identity: String(answer), claims: undefined };\n  throw new TypeError(",
+    tests: HANDSHAKES,
+  },
+  {
+    name: "empty identity lets in",
+    rule: "an identity is not empty",
+    file: "src/server/verdict.ts",
+    find: 'typeof identity === "string" && identity !== "" && refused',
+    replace: 'typeof identity === "string" && refused',
+    tests: ["test/server/verdict.test.ts"],
+  },
+  {
+    name: "claims of the first verdict",
+    rule: "a link has the claims of the connection that speaks for it",
+    file: "src/core/server.ts",
+    find: "link.claims = handshake.claims;",
+    replace: "link.claims ??= handshake.claims;",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "claims of a connection that is not let in",
+    rule: "the claims of a connection count when it speaks for the session",
+    file: "src/core/server.ts",
+    find: "handshake.claims = verdict.claims;",
+    replace: "handshake.claims = verdict.claims;\n      if (link !== undefined) link.claims = verdict.claims;",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "reason not told",
+    rule: "a client that is refused is told why",
+    file: "src/core/handshake-table.ts",
+    find: 'if (toldReason !== "") channel.send(encodeReason(toldReason));',
+    replace: "",
+    tests: HANDSHAKES,
+  },
+  {
+    name: "reason behind its REFUSE",
+    rule: "the reason comes before the REFUSE, after which nothing is read",
+    file: "src/core/handshake-table.ts",
+    find: 'if (toldReason !== "") channel.send(encodeReason(toldReason));\n    channel.send(encodeRefuse(code, retryAfterMs));',
+    replace:
+      'channel.send(encodeRefuse(code, retryAfterMs));\n    if (toldReason !== "") channel.send(encodeReason(toldReason));',
+    tests: HANDSHAKES,
+  },
+  {
+    name: "reason of an earlier attempt",
+    rule: "a reason is that of the refusal behind it, on the same connection",
+    file: "src/core/client.ts",
+    find: 'this.#reason = "";\n    channel.send',
+    replace: "channel.send",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "reason shown as it came",
+    rule: "what a server says stands in one line, and colours nothing",
+    file: "src/link/errors.ts",
+    find: "printable(peerCode, MOST_REASON)",
+    replace: "peerCode",
+    tests: HANDSHAKES,
+  },
+  {
+    name: "reason cut within a character",
+    rule: "a reason that does not fit is cut between two characters",
+    file: "src/core/frames.ts",
+    find: "const bytes = frame.write(text, FRAME_HEADER_BYTES);",
+    replace: "const bytes = Buffer.from(text).copy(frame, FRAME_HEADER_BYTES);",
+    tests: ["test/core/frames.test.ts"],
+  },
+  {
+    name: "frame masks wrap",
+    rule: "each frame has a bit of its own in the mask of those that are expected",
+    file: "src/core/decoder.ts",
+    find: "1 << Object.keys(FrameType).indexOf(name)",
+    replace: "1 << FrameType[name]",
+    tests: ["test/core/decoder.test.ts"],
+  },
+  {
+    name: "skipped what is here",
+    rule: "of an extension that is expected no more, only what has not arrived is skipped",
+    file: "src/core/decoder.ts",
+    find: "this.#skipLeft = length - (bytes - FRAME_HEADER_BYTES);",
+    replace: "this.#skipLeft = length;",
+    tests: ["test/core/decoder.test.ts"],
+  },
+  {
+    name: "extension that is not expected closes",
+    rule: "an extension that is known and not waited for is skipped",
+    file: "src/core/decoder.ts",
+    find: 'if (type < FIRST_SKIPPABLE_TYPE) return fault("bad-frame", what);',
+    replace: 'if (type < FIRST_SKIPPABLE_TYPE || name !== undefined) return fault("bad-frame", what);',
+    tests: ["test/core/decoder.test.ts"],
   },
   {
     name: "RESET behind an unauthenticated HELLO dropped",

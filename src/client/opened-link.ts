@@ -33,6 +33,7 @@ export class OpenedLink implements LinkOwner {
   readonly dialer: Dialer;
   readonly link: DurableLink;
   readonly identity: undefined = undefined;
+  readonly claims: undefined = undefined;
   readonly isServing = false;
   readonly openPayload: Buffer;
   readonly #host: ClientHost;

@@ -2,7 +2,7 @@
 import { Channel } from "./channel.ts";
 import { frameMask } from "./decoder.ts";
 import type { Fault } from "./faults.ts";
-import { encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
+import { encodeReason, encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
 import type { Owner } from "./handshake.ts";
 import type { ServerLink } from "./server-link.ts";
 
@@ -15,8 +15,11 @@ const STANDBY_FRAMES = frameMask("commit", "ping", "pong");
 
 type HandshakeState =
   | { name: "silent" }
-  /** `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. */
-  | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined }
+  /**
+   * `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. `link`: what it resumes or stands
+   * by for, as was found when it said so, and proven.
+   */
+  | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined; link: ServerLink | undefined }
   /** WELCOME is answered with CONFIRM. `positions`: what the client has stated for the session. */
   | { name: "confirming"; link: ServerLink; nonce: Buffer; positions: Positions }
   /** READY is answered with COMMIT, or not. */
@@ -28,6 +31,8 @@ export class Handshake {
   state: HandshakeState = { name: "silent" };
   /** For logs: the session that HELLO named. */
   sessionId = "";
+  /** Of the verdict on it. */
+  claims: unknown;
 
   constructor(id: number, nowMs: number) {
     this.channel = new Channel(id, HELLO_FRAMES, nowMs);
@@ -39,8 +44,8 @@ export class Handshake {
     return state.name === "over" && state.link?.adopted === channel ? state.link : undefined;
   }
 
-  authenticating(said: HelloFrame): void {
-    this.state = { name: "authenticating", said, reset: undefined };
+  authenticating(said: HelloFrame, link: ServerLink | undefined): void {
+    this.state = { name: "authenticating", said, reset: undefined, link };
     this.channel.decoder.expect = WAITING_FRAMES;
   }
 
@@ -128,8 +133,10 @@ export class HandshakeTable {
     this.#events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
   }
 
-  refuse(handshake: Handshake, code: RefuseCode, reason: string, retryAfterMs: number): void {
+  /** `reason` is for logs; the client is told `toldReason`, if it is not empty. */
+  refuse(handshake: Handshake, code: RefuseCode, reason: string, retryAfterMs: number, toldReason = ""): void {
     const { channel, sessionId } = handshake;
+    if (toldReason !== "") channel.send(encodeReason(toldReason));
     channel.send(encodeRefuse(code, retryAfterMs));
     this.#events.push({ type: "refused", channel: channel.id, code, reason, sessionId, retryAfterMs });
     this.close(handshake, code, undefined);

@@ -70,7 +70,10 @@ export class RespliceError extends Error {
    * says only what it is ("a string of length 12"): it may be a secret.
    */
   readonly option: { name: string; value: unknown; allowed: string } | undefined;
-  /** PEER_ABORTED: what the peer gave to abort(), as it is; in `message` it has escapes. */
+  /**
+   * PEER_ABORTED: what the peer gave to abort(). AUTHENTICATION_REFUSED: why, if the server's authenticate() has said so.
+   * As it is; in `message` it has escapes.
+   */
   readonly peerCode: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
@@ -98,6 +101,8 @@ export function invalidWord(name: string, given: unknown, allowed: string): Resp
 }
 
 const MOST_SHOWN = 100;
+/** What fits into a frame, and some escapes. */
+const MOST_REASON = 300;
 
 function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
   // The name of an option that does not exist is whatever was given.
@@ -106,7 +111,7 @@ function optionError(name: string, value: unknown, shown: string, allowed: strin
 }
 
 /** What it is, in place of what may be or hold a secret. */
-function withoutSecrets(given: unknown): unknown {
+export function withoutSecrets(given: unknown): unknown {
   switch (typeof given) {
     case "string":
       return given === "" ? "an empty string" : `a string of length ${given.length}`;
@@ -147,7 +152,14 @@ export function outcomeError(
     case "taken-over":
       return new RespliceError("TAKEN_OVER", detail);
     case "authentication-refused":
-      return new RespliceError("AUTHENTICATION_REFUSED", detail);
+      if (peerCode === "") return new RespliceError("AUTHENTICATION_REFUSED", detail);
+      return new RespliceError(
+        "AUTHENTICATION_REFUSED",
+        `the server refused the credentials: ${printable(peerCode, MOST_REASON)}`,
+        {
+          peerCode,
+        },
+      );
     case "mismatch":
       return new RespliceError("PROTOCOL_MISMATCH", detail);
     case "protocol-error":

@@ -11,6 +11,7 @@ import type { Log } from "../telemetry/logger.ts";
 import { errorOf, messageOf } from "../telemetry/thrown.ts";
 import { warnOnce } from "../telemetry/warning.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
+import { toVerdict } from "./verdict.ts";
 
 /** So much of a connection may wait to be looked at. */
 const MOST_WAITING_BYTES = 8_192;
@@ -175,7 +176,7 @@ export class Handshakes implements HandshakeOwner {
   /** At once, where the application can say at once. */
   #ask(event: Extract<ServerCoreEvent, { type: "authenticate" }>, handshake: Handshake): Verdict | Promise<Verdict> {
     const { authenticate } = this.#hooks;
-    if (authenticate === undefined) return { identity: "" };
+    if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
     const failed = (error: unknown): Verdict => {
       if (this.#hooks.logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", error);
@@ -186,14 +187,15 @@ export class Handshakes implements HandshakeOwner {
     handshake.gone ??= new AbortController();
     const request: AuthenticateRequest = {
       credentials: event.credentials as Message,
-      openPayload: event.openPayload as Message,
+      // The session goes on with its own, whatever is done to this.
+      openPayload: Buffer.from(event.openPayload),
       remoteAddress,
       signal: handshake.gone.signal,
       ...(certificate === undefined ? {} : { certificate }),
     };
     try {
-      const identity = authenticate(request);
-      return isThenable(identity) ? Promise.resolve(identity).then(toVerdict, failed) : toVerdict(identity);
+      const answer: unknown = authenticate(request);
+      return isThenable(answer) ? Promise.resolve(answer).then(toVerdict).catch(failed) : toVerdict(answer);
     } catch (error) {
       return failed(error);
     }
@@ -275,9 +277,4 @@ class Handshake implements ConnectionHandler {
     if (handler === this) this.#owner.closed(this, reason);
     else handler.onClosed(reason);
   }
-}
-
-/** Whatever a hook without types answers: only a string is an identity. */
-function toVerdict(identity: unknown): Verdict {
-  return { identity: typeof identity === "string" ? identity : null };
 }

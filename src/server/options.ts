@@ -17,6 +17,7 @@ import {
 } from "../link/options.ts";
 import type { Message } from "../link/types.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
+import type { Verdict } from "./verdict.ts";
 
 export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   /** 0: any free one, see listen(). */
@@ -28,10 +29,10 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   /** Default false: who listens on the path can read everything and take links over. */
   tls?: TlsOptions | false;
   /**
-   * Called on every connect, resumes included. Returns the identity: a session belongs to the one that opened it.
-   * null: refused for good. A throw: cannot say now, the client retries. Default: everyone may connect.
+   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good. A
+   * throw, and any other answer: it cannot say now, the client retries. Default: everyone may connect.
    */
-  authenticate?: (request: AuthenticateRequest) => string | null | Promise<string | null>;
+  authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
   /** A session waits so long for its client, then ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
   logger?: Logger;
@@ -42,6 +43,7 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
 
 export interface AuthenticateRequest {
   credentials: Message;
+  /** That of the session, which the link has as well: of a resume not what it states, but what the session was opened with. */
   openPayload: Message;
   remoteAddress: string;
   /** With `tls.requestCert`; not verified if `rejectUnauthorized` is false. */

@@ -28,6 +28,7 @@ export type LogEvent =
   | "link.state"
   | "link.undelivered"
   | "link.handler-failed"
+  | "link.hook-failed"
   | "server.state"
   | "server.listening"
   | "server.descriptors"

@@ -55,6 +55,20 @@ test("the name of an option that does not exist is somebody's text, too", () => 
   expect(message.length).toBeLessThan(200);
 });
 
+test("why a server refuses is shown in one line, whatever it says", () => {
+  const peerCode = "quota\n\u001b[31mused up";
+  const error = outcomeError("authentication-refused", "detail", peerCode);
+  expect(error).toMatchObject({
+    code: "AUTHENTICATION_REFUSED",
+    message: "the server refused the credentials: quota\\n\\x1b[31mused up",
+    peerCode,
+  });
+  expect(outcomeError("authentication-refused", "detail", "")).toMatchObject({
+    message: "detail",
+    peerCode: undefined,
+  });
+});
+
 test("how a link ended", () => {
   const codes: Record<Outcome, string | undefined> = {
     closed: undefined,

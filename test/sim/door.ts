@@ -99,7 +99,7 @@ export class Door {
     if (said?.hello.resume === false && this.#store.get(said.hello.sessionId) !== undefined)
       return answer("unavailable");
     const resumes = said?.type === "hello" && said.hello.resume;
-    if (!resumes || verdict === "unavailable" || verdict.identity === null) return answer(verdict);
+    if (!resumes || verdict === "unavailable" || "refused" in verdict) return answer(verdict);
     this.#adopt(said, (letIn) => answer(letIn ? verdict : "unavailable"));
   }
 
@@ -113,7 +113,7 @@ export class Door {
       this.#drop(sessionId);
       return then(true);
     }
-    if (!stored.link.isProven(said)) return then(true);
+    if (!stored.link.isFor(said)) return then(true);
     // Who goes away takes nobody else's sessions.
     if (this.#server.drains && this.#server.held(sessionId) === undefined) return then(false);
     let adoption: Adoption = { kind: "unknown" };

@@ -16,6 +16,9 @@ export function check(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Violation(what());
 }
 
+/** What the verdict on those who are refused says. */
+export const REFUSED_BECAUSE = "not with these";
+
 /** What a client wrote on one connection, from the beginning. */
 export interface Flight {
   address: string;
@@ -54,6 +57,8 @@ export abstract class Stage {
   readonly traps = new Set<Trap>();
   /** Who was told what its peer never said, and may believe it on the next connection too. */
   readonly misled = new Set<string>();
+  /** Connections of who does not know a session's secret, or wants it for something else than it was opened for. */
+  readonly trespassers = new Set<Wire>();
   /** Connections with somebody at one end who is no part of this. */
   readonly #foreign = new Set<Wire>();
   readonly #wires = new Map<number, Wire>();
@@ -133,6 +138,11 @@ export abstract class Stage {
     return wire !== undefined && this.#foreign.has(wire);
   }
 
+  isTrespassing(channel: number): boolean {
+    const wire = this.#wires.get(channel);
+    return wire !== undefined && this.trespassers.has(wire);
+  }
+
   /** What comes in on it was written by the core at its other end. */
   isHonest(channel: number): boolean {
     const wire = this.#wires.get(channel);
@@ -168,7 +178,7 @@ export abstract class Stage {
       },
       instance: instanceOf(client ?? 0),
       epoch: 1,
-      openPayload: Buffer.from(`for client-${client}`),
+      openPayload: openPayloadOf(client),
       whenSessionLost: options.whenSessionLost,
     };
   }
@@ -177,6 +187,11 @@ export abstract class Stage {
 /** Of a client's process. */
 export function instanceOf(client: number): string {
   return `${11 + client}`.repeat(16);
+}
+
+/** A server has none of its own. */
+export function openPayloadOf(client: number | undefined): Buffer {
+  return client === undefined ? Buffer.alloc(0) : Buffer.from(`for client-${client}`);
 }
 
 /** Whose link it is; -1 if that isn't said. */
