@@ -52,7 +52,8 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   flush(options?: WaitOptions): Promise<void>;
   /** Bytes taken and not yet accepted by the peer. */ readonly writableLength: number;
 
-  // Three ways to receive, one consumer at a time (CONSUMER_BUSY). They throw the error that ended the link, if one did.
+  // Three ways to receive, one consumer at a time (CONSUMER_BUSY). They throw the error that ended the link, if one did; in
+  // mode "bytes" also LINK_ENDED, if it was closed here before the peer had ended.
   /** The next message, accepted at once; null when the peer has ended. Rejects also ABORTED. */
   receive(options?: WaitOptions): Promise<Message | null>;
   /**
@@ -74,7 +75,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   readonly position: number;
   /** With `manualAcceptance`: accepts all up to `position`, and skips what of it was not handed out. NOT_SUPPORTED without. */
   accept(position: number): void;
-  /** Mode "bytes", else NOT_SUPPORTED: for code that wants a net.Socket. What is read from it is accepted; destroy() aborts. */
+  /**
+   * Mode "bytes", else NOT_SUPPORTED: for code that wants a net.Socket. What is read from it is accepted; destroy() aborts.
+   * 'end' and 'finish' only come where the peer has ended, or accepted, all of it; else 'close' comes without them.
+   */
   duplex(): Duplex;
 
   /** Resolves when connected, also if it was all along. Rejects with the error that ended the link, or ABORTED. */
@@ -82,11 +86,12 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /** Dials now if the link waits for its next attempt: the network is known to be back. */
   retryNow(): void;
 
-  /** Ends this direction after what was taken; the peer's loop ends. Receiving goes on. */
+  /** Ends this direction after what was taken, or written to duplex(); the peer's loop ends. Receiving goes on. */
   end(): void;
   /**
    * Ends this direction, waits until the peer has accepted all, dialling at once if offline, then closes both. Until then
    * messages still arrive. Never rejects: after the deadline it closes all the same. Called again: the same promise.
+   * With duplex(): ends nothing, waits until both directions of the stream have ended, and aborts at the deadline.
    */
   close(options?: CloseOptions): Promise<LinkReport>;
   /** Ends both directions at both ends at once. The peer's link ends with PEER_ABORTED and `peerCode`, of at most 64 bytes. */
