@@ -119,13 +119,16 @@ export class LinkDuplex extends Duplex {
   #send(chunk: Buffer, callback: (error?: Error | null) => void): void {
     try {
       const maxChunkBytes = this.#maxChunkBytes;
-      for (let at = 0; at < chunk.length; at += maxChunkBytes) {
-        const piece = chunk.subarray(at, at + maxChunkBytes);
+      let at = 0;
+      do {
+        // One that is empty is looked at as well: it may be so since its memory was transferred elsewhere.
+        const piece = chunk.length <= maxChunkBytes ? chunk : chunk.subarray(at, at + maxChunkBytes);
+        at += piece.length;
         if (this.#output.trySend(piece)) continue;
-        const rest = chunk.subarray(at + piece.length);
-        this.#output.send(piece).then(() => this.#send(rest, callback), callback);
+        const rest = at < chunk.length ? chunk.subarray(at) : undefined;
+        this.#output.send(piece).then(() => (rest === undefined ? callback() : this.#send(rest, callback)), callback);
         return;
-      }
+      } while (at < chunk.length);
     } catch (error) {
       callback(error as Error);
       return;

@@ -4,6 +4,7 @@ import type { Session } from "../core/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import type { Message, WaitOptions } from "./types.ts";
+import { keepInPlace } from "./untransferable.ts";
 
 type Handler = (message: Message) => void | Promise<void>;
 
@@ -64,6 +65,7 @@ export class Incoming {
   #take(): Message | undefined {
     const message = this.#core.next();
     if (message === undefined) return undefined;
+    keepInPlace(message);
     this.messages++;
     this.bytes += message.length;
     return message as Message;
@@ -258,6 +260,7 @@ export class Incoming {
     let pending: PromiseLike<void> | undefined;
     try {
       this.#core.handOut((message) => {
+        keepInPlace(message);
         this.messages++;
         this.bytes += message.length;
         const result = handler(message as Message);

@@ -8,7 +8,10 @@ export type { LinkState };
 
 /** What can be sent. A string is sent as UTF-8. Copied, unless `transfer` gives it away. */
 export type Payload = string | Uint8Array;
-/** What arrives: String(m), JSON.parse(String(m)). A view that pins up to 64 KiB: copy what you keep for long. */
+/**
+ * What arrives: String(m), JSON.parse(String(m)). A view of memory that others share, up to 64 KiB: copy what you keep for
+ * long, or want to transfer, since `m.buffer` cannot be.
+ */
 export type Message = Buffer<ArrayBuffer>;
 
 /**
@@ -27,7 +30,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /**
    * Resolves when the link has taken the message: at once while there is room, else when room appears. From then on it is
    * the link's duty. With `until: "accepted"`: when the peer's consumer has accepted it.
-   * Rejects LINK_ENDED, MESSAGE_TOO_LARGE, QUEUE_FULL (as many sends wait as the queue holds, in
+   * Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or its ArrayBuffer is gone), QUEUE_FULL (as many sends wait as the queue holds, in
    * messages or in bytes), ABORTED; until accepted
    * also with the error that ended the link, or SESSION_LOST. `error.delivery` says what is
    * known. Danger: both ends awaiting "accepted" inside their consumers deadlock.
@@ -37,7 +40,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * The hot path, without a promise. false: full, and NOT taken (unlike a stream's write()); see ready(). Who waits with
    * ready() gets false as well when 128 KiB are taken that the connection has not, and after each MiB: so it never runs
    * far ahead, nor keeps everything else from its turn.
-   * Throws LINK_ENDED, MESSAGE_TOO_LARGE.
+   * Throws LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;
   /**
@@ -106,7 +109,11 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
 /** Aborted, a wait rejects with ABORTED, `signal.reason` as its cause. */
 export type WaitOptions = { signal?: AbortSignal };
 export interface TrySendOptions {
-  /** Not copied. Danger: the bytes must never change again. May go to many links. */ transfer?: boolean;
+  /**
+   * Not copied if it has 8 KiB or more. Danger: the bytes must never change again. May go to many links, and nowhere else:
+   * its ArrayBuffer cannot be transferred any more.
+   */
+  transfer?: boolean;
 }
 export interface SendOptions extends TrySendOptions, WaitOptions {
   /** Default "taken". Aborting takes back nothing that was taken: see `error.delivery`. */ until?:
