@@ -180,10 +180,16 @@ class Joint {
   async #drain(): Promise<void> {
     const sinceMs = performance.now();
     this.#link.retryNow();
-    // close() takes nothing more, and a chunk may still wait for room.
+    // A chunk may still wait for room.
     await Promise.race([this.#read(), this.#link.closed, sleep(DRAIN_MS, undefined, { ref: false })]);
-    const leftMs = DRAIN_MS - (performance.now() - sinceMs);
-    await this.#link.close({ deadlineMs: Math.max(0, Math.round(leftMs)) });
+    const leftMs = Math.max(0, Math.round(DRAIN_MS - (performance.now() - sinceMs)));
+    if (this.#reading === "ended") {
+      await this.#link.close({ deadlineMs: leftMs });
+      return;
+    }
+    await this.#link.flush({ signal: AbortSignal.timeout(leftMs) }).catch(() => {});
+    // Not end() or close(): the peer would take what it has for the whole.
+    this.#link.abort("interrupted");
   }
 
   progress(): string {
@@ -226,7 +232,7 @@ class Joint {
     this.#reading = this.#over ? "stopped" : "ended";
     try {
       if (this.#rest !== undefined) await this.#take(this.#rest);
-      if (this.#writing !== "broken") this.#link.end();
+      if (this.#reading === "ended") this.#link.end();
     } catch {
       // As above.
     }
