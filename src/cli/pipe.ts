@@ -187,9 +187,14 @@ class Joint {
       await this.#link.close({ deadlineMs: leftMs });
       return;
     }
-    await this.#link.flush({ signal: AbortSignal.timeout(leftMs) }).catch(() => {});
+    await this.#flush(leftMs);
     // Not end() or close(): the peer would take what it has for the whole.
     this.#link.abort("interrupted");
+  }
+
+  /** Until all that was taken is delivered, or that takes too long: it ends then in any case. */
+  async #flush(withinMs: number): Promise<void> {
+    await this.#link.flush({ signal: AbortSignal.timeout(withinMs) }).catch(() => {});
   }
 
   progress(): string {
@@ -272,12 +277,7 @@ class Joint {
   /** Nobody reads us any more. What we took is still delivered; what we were given is not accepted, and the peer is told. */
   async #giveUpOutput(): Promise<void> {
     this.#input.destroy();
-    try {
-      this.#link.end();
-      await this.#link.flush({ signal: AbortSignal.timeout(DRAIN_MS) });
-    } catch {
-      // It ends below in any case.
-    }
+    await this.#flush(DRAIN_MS);
     this.#link.abort("stdout-closed");
   }
 

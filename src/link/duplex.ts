@@ -118,17 +118,16 @@ export class LinkDuplex extends Duplex {
 
   #send(chunk: Buffer, callback: (error?: Error | null) => void): void {
     try {
+      // Nothing is sent of it, but it may be empty since its memory was transferred elsewhere, and that is an error.
+      if (chunk.length === 0) this.#output.trySend(chunk);
       const maxChunkBytes = this.#maxChunkBytes;
-      let at = 0;
-      do {
-        // One that is empty is looked at as well: it may be so since its memory was transferred elsewhere.
-        const piece = chunk.length <= maxChunkBytes ? chunk : chunk.subarray(at, at + maxChunkBytes);
-        at += piece.length;
+      for (let at = 0; at < chunk.length; at += maxChunkBytes) {
+        const piece = chunk.subarray(at, at + maxChunkBytes);
         if (this.#output.trySend(piece)) continue;
-        const rest = at < chunk.length ? chunk.subarray(at) : undefined;
-        this.#output.send(piece).then(() => (rest === undefined ? callback() : this.#send(rest, callback)), callback);
+        const rest = chunk.subarray(at + piece.length);
+        this.#output.send(piece).then(() => this.#send(rest, callback), callback);
         return;
-      } while (at < chunk.length);
+      }
     } catch (error) {
       callback(error as Error);
       return;

@@ -30,10 +30,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /**
    * Resolves when the link has taken the message: at once while there is room, else when room appears. From then on it is
    * the link's duty. With `until: "accepted"`: when the peer's consumer has accepted it.
-   * Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or its ArrayBuffer is gone), QUEUE_FULL (as many sends wait as the queue holds, in
-   * messages or in bytes), ABORTED; until accepted
-   * also with the error that ended the link, or SESSION_LOST. `error.delivery` says what is
-   * known. Danger: both ends awaiting "accepted" inside their consumers deadlock.
+   * Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or one whose ArrayBuffer was transferred elsewhere),
+   * QUEUE_FULL (as many sends wait as the queue holds, in messages or in bytes), ABORTED; until accepted also with the error
+   * that ended the link, or SESSION_LOST. `error.delivery` says what is known. Danger: both ends awaiting "accepted" inside
+   * their consumers deadlock.
    */
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**

@@ -7,14 +7,14 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { example, type Program } from "./support/program.ts";
 
 /** Answers with what it got once the client has ended. */
-function answer(socket: net.Socket): void {
+function answerAll(socket: net.Socket): void {
   void buffer(socket).then((all) => socket.end(all));
 }
 
 /** Client, near end, relay, far end, and a TCP server. */
 async function tunnel(
   allowed: boolean,
-  serve: (socket: net.Socket) => void = answer,
+  serve: (socket: net.Socket) => void = answerAll,
 ): Promise<{ near: Program; far: Program; relay: Awaited<ReturnType<typeof faultRelay>>; port: number }> {
   const server = net.createServer({ allowHalfOpen: true }, serve);
   server.listen(0, "127.0.0.1");
