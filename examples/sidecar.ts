@@ -4,7 +4,8 @@
 //     npm run example -- examples/sidecar.ts far 7700 localhost:5432
 //     npm run example -- examples/sidecar.ts near 5433 7700 localhost:5432        then connect to port 5433
 import net from "node:net";
-import { pipeline } from "node:stream/promises";
+import type { Duplex } from "node:stream";
+import { finished } from "node:stream/promises";
 import { ConnectionManager, ServerSupervisor } from "resplice";
 
 const [role, port = "7700", ...rest] = process.argv.slice(2);
@@ -27,7 +28,7 @@ async function farEnd(at: number, allowed: ReadonlySet<string>): Promise<void> {
   const supervisor = new ServerSupervisor({ port: at, mode: "bytes", allowHalfOpen: true });
   supervisor.serve(async (link) => {
     const target = String(link.openPayload);
-    if (!allowed.has(target)) return link.abort("not-allowed");
+    if (!allowed.has(target)) return link.abort("not-allowed"); // a reset for who has connected
     const { hostname, port: targetPort } = new URL(`tcp://${target}`);
     const socket = net.connect({ host: hostname, port: Number(targetPort), allowHalfOpen: true });
     return join(socket, link.duplex());
@@ -37,11 +38,18 @@ async function farEnd(at: number, allowed: ReadonlySet<string>): Promise<void> {
   process.once("SIGTERM", () => void supervisor.close({ deadlineMs: 10_000 }));
 }
 
-/** Until both directions have ended; a failure of one side is passed to the other. */
-async function join(a: NodeJS.ReadWriteStream, b: NodeJS.ReadWriteStream): Promise<void> {
+/**
+ * Until both directions have ended. A failure of one side is one of the other, too: to a socket it is a reset, as a mere end
+ * would pass what came before it for the whole.
+ */
+async function join(socket: net.Socket, stream: Duplex): Promise<void> {
+  // Not pipeline(): it destroys a socket, which to its peer is an end like any other.
+  socket.pipe(stream).pipe(socket);
   try {
-    await Promise.all([pipeline(a, b), pipeline(b, a)]);
+    await Promise.all([finished(socket), finished(stream)]);
   } catch (error) {
     console.error((error as Error).message);
+    socket.resetAndDestroy();
+    stream.destroy();
   }
 }

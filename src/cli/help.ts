@@ -30,7 +30,7 @@ Options of demo:
   --version, -V
 
 State changes, progress and logs go to stderr. The first Ctrl-C reads no more and delivers what has been read, for up to
-10 s; the second gives up.
+10 s; unless that was all, the other end is told so and ends with 1. The second gives up.
 
 Exit codes:
   0    all was accepted in both directions; demo: nothing was lost, doubled or reordered

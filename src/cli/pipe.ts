@@ -180,10 +180,21 @@ class Joint {
   async #drain(): Promise<void> {
     const sinceMs = performance.now();
     this.#link.retryNow();
-    // close() takes nothing more, and a chunk may still wait for room.
+    // A chunk may still wait for room.
     await Promise.race([this.#read(), this.#link.closed, sleep(DRAIN_MS, undefined, { ref: false })]);
-    const leftMs = DRAIN_MS - (performance.now() - sinceMs);
-    await this.#link.close({ deadlineMs: Math.max(0, Math.round(leftMs)) });
+    const leftMs = Math.max(0, Math.round(DRAIN_MS - (performance.now() - sinceMs)));
+    if (this.#reading === "ended") {
+      await this.#link.close({ deadlineMs: leftMs });
+      return;
+    }
+    await this.#flush(leftMs);
+    // Not end() or close(): the peer would take what it has for the whole.
+    this.#link.abort("interrupted");
+  }
+
+  /** Until all that was taken is delivered, or that takes too long: it ends then in any case. */
+  async #flush(withinMs: number): Promise<void> {
+    await this.#link.flush({ signal: AbortSignal.timeout(withinMs) }).catch(() => {});
   }
 
   progress(): string {
@@ -226,7 +237,7 @@ class Joint {
     this.#reading = this.#over ? "stopped" : "ended";
     try {
       if (this.#rest !== undefined) await this.#take(this.#rest);
-      if (this.#writing !== "broken") this.#link.end();
+      if (this.#reading === "ended") this.#link.end();
     } catch {
       // As above.
     }
@@ -266,12 +277,7 @@ class Joint {
   /** Nobody reads us any more. What we took is still delivered; what we were given is not accepted, and the peer is told. */
   async #giveUpOutput(): Promise<void> {
     this.#input.destroy();
-    try {
-      this.#link.end();
-      await this.#link.flush({ signal: AbortSignal.timeout(DRAIN_MS) });
-    } catch {
-      // It ends below in any case.
-    }
+    await this.#flush(DRAIN_MS);
     this.#link.abort("stdout-closed");
   }
 

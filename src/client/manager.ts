@@ -139,7 +139,10 @@ export class ConnectionManager implements AsyncDisposable {
     return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
   }
 
-  /** Drains and closes all links; none can be opened any more. Never rejects. Called again: the same promise. */
+  /**
+   * Drains and closes all links; none can be opened any more. One in mode "bytes" is let come to its own end until the
+   * deadline, and then aborted. Never rejects. Called again: the same promise.
+   */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
     this.#closing ??= this.#close(options);
@@ -149,7 +152,9 @@ export class ConnectionManager implements AsyncDisposable {
   async #close(options: CloseOptions): Promise<CloseReport> {
     clearInterval(this.#metricsTimer);
     const links = [...this.#links];
-    const reports = await Promise.all(links.map((link) => link.close({ deadlineMs: DEFAULT_CLOSE_MS, ...options })));
+    const reports = await Promise.all(
+      links.map((link) => link.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })),
+    );
     const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
     const forgotten = this.#forgotten();
     // What was cut off at the deadline was to take no longer.

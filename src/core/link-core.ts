@@ -127,9 +127,10 @@ export abstract class LinkCore extends LinkSession {
 
   protected onReset(channel: Channel, code: ResetCode, accepted: number, reason: string, nowMs: number): void {
     const { session } = this;
+    // Who is through hears it as well: its sender keeps the session until it was echoed.
+    if (session.phase !== "reset") channel.send(encodeReset(code, session.receiver.committed, ""));
     if (session.phase === "live") {
       if (accepted <= session.sender.highestSent) session.sender.onAccepted(accepted);
-      channel.send(encodeReset(code, session.receiver.committed, ""));
       if (code === "handler-failed" && this.onPeerHandlerFailed(channel, nowMs)) return;
       this.tellOutcome(RESET_OUTCOMES[code], reason, "");
     }

@@ -15,7 +15,7 @@ const LEAST_FRAME_BYTES = 16_384;
 /** What does not fit into the rest of a block is split if it and that rest are larger than this, else begun in a new one. */
 const SPLIT_BYTES = 4_096;
 /** A payload given away of at least so many bytes becomes a block of its own instead of being copied. */
-const REFERENCE_BYTES = 8_192;
+export const REFERENCE_BYTES = 8_192;
 
 /** What most logs have to give back, at most times. */
 const NOTHING: Block[] = [];

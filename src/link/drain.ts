@@ -11,6 +11,7 @@ export class Drain {
   /** This direction ends with the peer's, whoever would like to go on. */
   endsWithInput = false;
   #stopsWhenSent = false;
+  #isFinishing = false;
   readonly #driver: Driver;
   readonly #link: { readonly closed: Promise<unknown> };
 
@@ -22,18 +23,30 @@ export class Drain {
 
   /** Called again it may only shorten the drain, and only when it says so. */
   close(options: CloseOptions, hasConsumer: boolean): void {
-    const { core, clock } = this.#driver;
+    const { core } = this.#driver;
     const isFirst = !this.isClosing;
-    const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
-    if (deadlineMs < Infinity || options.signal !== undefined) {
-      this.#limit({ ...options, deadlineMs }, () => core.reset("close-timeout", "", "close-timeout", clock.now()));
-    }
+    this.#cutOff(options, isFirst);
     if (!isFirst) return;
     this.isClosing = true;
     core.end();
     // Who reads goes on reading until our direction is through.
     if (hasConsumer) this.#stopsWhenSent = true;
     else core.stopReading();
+  }
+
+  /** A byte stream is ended by its application, and cut off at the deadline. Answers whether this is the first call. */
+  finish(options: CloseOptions): boolean {
+    const isFirst = !this.#isFinishing;
+    this.#isFinishing = true;
+    this.#cutOff(options, isFirst);
+    return isFirst;
+  }
+
+  #cutOff(options: CloseOptions, isFirst: boolean): void {
+    const { core, clock } = this.#driver;
+    const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
+    if (deadlineMs === Infinity && options.signal === undefined) return;
+    this.#limit({ ...options, deadlineMs }, () => core.reset("close-timeout", "", "close-timeout", clock.now()));
   }
 
   /** Our direction of the session is through. */

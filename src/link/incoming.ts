@@ -4,6 +4,7 @@ import type { Session } from "../core/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import type { Message, WaitOptions } from "./types.ts";
+import { keepInPlace } from "./untransferable.ts";
 
 type Handler = (message: Message) => void | Promise<void>;
 
@@ -64,6 +65,7 @@ export class Incoming {
   #take(): Message | undefined {
     const message = this.#core.next();
     if (message === undefined) return undefined;
+    keepInPlace(message);
     this.messages++;
     this.bytes += message.length;
     return message as Message;
@@ -114,6 +116,14 @@ export class Incoming {
     return this.#core.ended || this.#core.inputEnded || this.#core.session.receiver.stopped;
   }
 
+  /** Why there is nothing more, if that is not the peer's end. Messages are whole, and what has come of a byte stream is not. */
+  get #whyOver(): RespliceError | undefined {
+    const { failure } = this.#host;
+    const { inputEnded, session } = this.#core;
+    if (failure !== undefined || inputEnded || session.receiver.mode === "messages") return failure;
+    return new RespliceError("LINK_ENDED", "the link was closed here before the peer had ended its byte stream");
+  }
+
   async receive(options: WaitOptions | undefined): Promise<Message | null> {
     const signal = options?.signal;
     this.#occupy("receive");
@@ -131,7 +141,7 @@ export class Incoming {
     const message = this.#take();
     if (message !== undefined) return message;
     if (this.#exhausted) {
-      const error = this.#host.failure;
+      const error = this.#whyOver;
       if (error !== undefined) throw error;
       return undefined;
     }
@@ -213,10 +223,16 @@ export class Incoming {
   /** For a Duplex: it takes chunks by `take`, and says by `accept` how much of that its application has not read yet. */
   occupyForDuplex(): DuplexInput {
     this.#occupy("duplex");
+    const core = this.#core;
     return {
       take: () => this.#take(),
       accept: (unreadBytes) => this.#accept(unreadBytes),
-      exhausted: () => this.#exhausted,
+      get isWhole() {
+        return core.inputEnded;
+      },
+      get isFull() {
+        return core.session.receiver.isFull;
+      },
     };
   }
 
@@ -232,7 +248,7 @@ export class Incoming {
     const message = this.#take();
     if (message === undefined && !this.#exhausted) return;
     this.#waiter = undefined;
-    const error = message === undefined ? this.#host.failure : undefined;
+    const error = message === undefined ? this.#whyOver : undefined;
     if (error === undefined) waiter.deliver(message);
     else waiter.fail(error);
   }
@@ -244,6 +260,7 @@ export class Incoming {
     let pending: Promise<void> | undefined;
     try {
       this.#core.handOut((message) => {
+        keepInPlace(message);
         this.messages++;
         this.bytes += message.length;
         const result = handler(message as Message);

@@ -163,13 +163,17 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (this.#options.mode !== "bytes") {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
     }
-    return (this.#duplex ??= new LinkDuplex(this, this.#outgoing, this.#incoming.occupyForDuplex(), this.#options));
+    if (this.#duplex === undefined) {
+      this.#duplex = new LinkDuplex(this, this.#outgoing, this.#incoming.occupyForDuplex(), this.#options);
+      this.#duplex.progress();
+    }
+    return this.#duplex;
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
   async connected(options?: WaitOptions): Promise<void> {
-    if (this.state === "closed") throw this.failure ?? this.endedError();
+    if (this.isOver) throw this.failure ?? this.endedError();
     if (this.#core.adopted !== undefined) return;
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
   }
@@ -178,39 +182,61 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#owner.retryNow();
   }
 
-  /** Our direction is through: the peer has accepted its end. */
+  /** Our direction is through, and the peer has accepted all of it: one that reads no more may have stopped before. */
   async sent(): Promise<void> {
-    if (this.#core.session.outDone) return;
-    if (this.state === "closed") throw this.endedError();
-    await (this.#waitsForSent ??= new Waits()).wait(undefined);
+    if (!this.#core.session.outDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);
+    const { outDone, sender } = this.#core.session;
+    if (!outDone || sender.owedBytes > 0) throw this.endedError();
   }
 
   // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   end(): void {
+    // What waits in the stream was written before.
+    if (this.#duplex !== undefined) this.#duplex.end();
+    else this.endSending();
+  }
+
+  /** All that was written to the stream has been taken. */
+  endSending(): void {
     this.#endSending();
     this.#driver.changed();
   }
 
   #endSending(): void {
-    this.#hurryDuplex();
     this.#core.end();
     this.#outgoing.sendingEnded();
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
     checkCloseOptions(options);
+    if (this.#duplex !== undefined) return this.#finish(options);
     const drain = this.#drains();
     const isFirst = !drain.isClosing;
     this.#incoming.settle();
-    this.#hurryDuplex();
     drain.close(options, this.#incoming.hasConsumer);
-    if (!isFirst || this.state === "closed") return this.closed;
+    if (isFirst && !this.isOver) {
+      this.#outgoing.sendingEnded();
+      this.#drainNow();
+    }
+    return this.closed;
+  }
+
+  /** Its manager or its server closes. A byte stream has no end but the one that its application gives it. */
+  closeByOwner(options: CloseOptions): Promise<LinkReport> {
+    return this.#options.mode === "bytes" ? this.#finish(options) : this.close(options);
+  }
+
+  #finish(options: CloseOptions): Promise<LinkReport> {
+    const isFirst = this.#drains().finish(options);
+    if (isFirst && !this.isOver) this.#drainNow();
+    return this.closed;
+  }
+
+  #drainNow(): void {
     this.#life.to("drain", { reason: "close() was called" });
-    this.#outgoing.sendingEnded();
     if (!this.#owner.endUnopened()) this.#owner.retryNow();
     this.#driver.run();
-    return this.closed;
   }
 
   /** The server goes away, and has told the client so. */
@@ -219,9 +245,12 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#driver.run();
   }
 
-  /** The handler has returned. The link goes on, read by onMessage(), or only to hear that its client goes on elsewhere. */
+  /**
+   * The handler has returned. The link goes on: read by onMessage(), or as a stream, or only to hear that its client goes on
+   * elsewhere.
+   */
   handlerReturned(): void {
-    if (!this.hasHandler) this.#drains().endsWithInput = true;
+    if (!this.goesOnAlone) this.#drains().endsWithInput = true;
     this.#driver.run();
   }
 
@@ -258,8 +287,9 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#ending.failure ??= error;
   }
 
-  get hasHandler(): boolean {
-    return this.#incoming.hasHandler;
+  /** It was given to code that needs no handler of serve() to go on: onMessage(), or whoever has the stream. */
+  get goesOnAlone(): boolean {
+    return this.#incoming.hasHandler || this.#duplex !== undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -293,6 +323,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   onStalled(unacceptedBytes: number): void {
     this.#life.emitNow(() => this.emit("stalled", { unacceptedBytes }));
+  }
+
+  get isOver(): boolean {
+    return this.state === "closed";
   }
 
   get failure(): RespliceError | undefined {
@@ -394,6 +428,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#incoming.progress();
     this.#progressDuplex();
     if (session.outDone) {
+      // sent() looks whether all of it was accepted.
       this.#waitsForSent?.resolve();
       if (session.peerStopped) this.#outgoing.sendingEnded();
       this.#drain?.sessionSent();
@@ -405,8 +440,11 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     }
     const { sender, receiver } = session;
     if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended) return;
-    // A client that goes on elsewhere waits for the handler to have answered.
-    const goesOn = this.#options.allowHalfOpen || (receiver.endKind === "moved" && this.#owner.isServing);
+    // A stream ends by itself when its reader has come to the end.
+    if (this.#duplex !== undefined) return;
+    // A client that goes on elsewhere waits for the handler to have answered, and a send that waits for room came before.
+    const isAnswering = receiver.endKind === "moved" ? this.#owner.isServing : this.#outgoing.isAwaited;
+    const goesOn = this.#options.allowHalfOpen || isAnswering;
     if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
   }
 
@@ -414,14 +452,6 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   #progressDuplex(): void {
     try {
       this.#duplex?.progress();
-    } catch (error) {
-      throwLater(this.#driver.clock, error);
-    }
-  }
-
-  #hurryDuplex(): void {
-    try {
-      this.#duplex?.hurry();
     } catch (error) {
       throwLater(this.#driver.clock, error);
     }

@@ -1,10 +1,14 @@
 /** The sending face of a link: who waits for room, and who waits for acceptance. */
 import type { LinkCore } from "../core/link-core.ts";
+import { REFERENCE_BYTES } from "../core/log.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
+import { keepInPlace } from "./untransferable.ts";
+
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** Waits for the acceptance of everything up to `position` of the current session's log. */
 interface Mark {
@@ -69,7 +73,7 @@ export class Outgoing {
       this.#refusedBytes = bytes;
       return false;
     }
-    this.#take(message, bytes, options !== undefined && options.transfer === true);
+    this.#take(message, bytes, options !== undefined && options.transfer === true && isGiven(message, bytes));
     return true;
   }
 
@@ -107,7 +111,7 @@ export class Outgoing {
     const hasRoom = this.#room.isLeft(bytes) || this.#hasRoom(bytes);
     const signal = options?.signal;
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
-    const given = options?.transfer === true;
+    const given = options?.transfer === true && isGiven(message, bytes);
     const untilAccepted = options?.until === "accepted";
     let position: number;
     if (hasRoom) {
@@ -320,8 +324,32 @@ export class Outgoing {
   }
 }
 
+/** Throws for what could not be copied: when that shows, a part of it is in the log. */
 function payloadBytes(message: Payload): number {
   if (typeof message === "string") return Buffer.byteLength(message);
-  if (message instanceof Uint8Array) return message.byteLength;
-  throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects");
+  if (!(message instanceof Uint8Array)) {
+    throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects");
+  }
+  const { byteLength } = message;
+  if (byteLength === 0) checkAttached(message);
+  return byteLength;
+}
+
+/** A view whose ArrayBuffer was transferred elsewhere, or is too small for it by now, says of itself only that it is empty. */
+function checkAttached(message: Uint8Array): void {
+  try {
+    NOTHING.set(message);
+  } catch (cause) {
+    const what = "the message is empty since its ArrayBuffer was transferred elsewhere, or made smaller";
+    throw new RespliceError("INVALID_ARGUMENT", what, { cause, delivery: "not-sent" });
+  }
+}
+
+/** Given away, and large enough for a log to refer to it. Memory that may shrink is copied all the same. */
+function isGiven(message: Payload, bytes: number): boolean {
+  if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
+  const { buffer } = message;
+  if (buffer instanceof ArrayBuffer && buffer.resizable) return false;
+  keepInPlace(message);
+  return true;
 }

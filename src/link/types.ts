@@ -8,7 +8,10 @@ export type { LinkState };
 
 /** What can be sent. A string is sent as UTF-8. Copied, unless `transfer` gives it away. */
 export type Payload = string | Uint8Array;
-/** What arrives: String(m), JSON.parse(String(m)). A view that pins up to 64 KiB: copy what you keep for long. */
+/**
+ * What arrives: String(m), JSON.parse(String(m)). A view of memory that others share, up to 64 KiB: copy what you keep for
+ * long, or want to transfer, since `m.buffer` cannot be.
+ */
 export type Message = Buffer<ArrayBuffer>;
 
 /**
@@ -30,17 +33,17 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /**
    * Resolves when the link has taken the message: at once while there is room, else when room appears. From then on it is
    * the link's duty. With `until: "accepted"`: when the peer's consumer has accepted it.
-   * Rejects LINK_ENDED, MESSAGE_TOO_LARGE, QUEUE_FULL (as many sends wait as the queue holds, in
-   * messages or in bytes), ABORTED; until accepted
-   * also with the error that ended the link, or SESSION_LOST. `error.delivery` says what is
-   * known. Danger: both ends awaiting "accepted" inside their consumers deadlock.
+   * Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or one whose ArrayBuffer was transferred elsewhere),
+   * QUEUE_FULL (as many sends wait as the queue holds, in messages or in bytes), ABORTED; until accepted also with the error
+   * that ended the link, or SESSION_LOST. `error.delivery` says what is known. Danger: both ends awaiting "accepted" inside
+   * their consumers deadlock.
    */
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**
    * The hot path, without a promise. false: full, and NOT taken (unlike a stream's write()); see ready(). Who waits with
    * ready() gets false as well when 128 KiB are taken that the connection has not, and after each MiB: so it never runs
    * far ahead, nor keeps everything else from its turn.
-   * Throws LINK_ENDED, MESSAGE_TOO_LARGE.
+   * Throws LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;
   /**
@@ -55,7 +58,8 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   flush(options?: WaitOptions): Promise<void>;
   /** Bytes taken and not yet accepted by the peer. */ readonly writableLength: number;
 
-  // Three ways to receive, one consumer at a time (CONSUMER_BUSY). They throw the error that ended the link, if one did.
+  // Three ways to receive, one consumer at a time (CONSUMER_BUSY). They throw the error that ended the link, if one did; in
+  // mode "bytes" also LINK_ENDED, if it was closed here before the peer had ended.
   /** The next message, accepted at once; null when the peer has ended. Rejects also ABORTED. */
   receive(options?: WaitOptions): Promise<Message | null>;
   /**
@@ -77,7 +81,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   readonly position: number;
   /** With `manualAcceptance`: accepts all up to `position`, and skips what of it was not handed out. NOT_SUPPORTED without. */
   accept(position: number): void;
-  /** Mode "bytes", else NOT_SUPPORTED: for code that wants a net.Socket. What is read from it is accepted; destroy() aborts. */
+  /**
+   * Mode "bytes", else NOT_SUPPORTED: for code that wants a net.Socket. What is read from it is accepted; destroy() aborts.
+   * 'end' and 'finish' only come where the peer has ended, or accepted, all of it; else 'close' comes without them.
+   */
   duplex(): Duplex;
 
   /** Resolves when connected, also if it was all along. Rejects with the error that ended the link, or ABORTED. */
@@ -85,11 +92,12 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /** Dials now if the link waits for its next attempt: the network is known to be back. */
   retryNow(): void;
 
-  /** Ends this direction after what was taken; the peer's loop ends. Receiving goes on. */
+  /** Ends this direction after what was taken, or written to duplex(); the peer's loop ends. Receiving goes on. */
   end(): void;
   /**
    * Ends this direction, waits until the peer has accepted all, dialling at once if offline, then closes both. Until then
    * messages still arrive. Never rejects: after the deadline it closes all the same. Called again: the same promise.
+   * With duplex(): ends nothing, waits until both directions of the stream have ended, and aborts at the deadline.
    */
   close(options?: CloseOptions): Promise<LinkReport>;
   /** Ends both directions at both ends at once. The peer's link ends with PEER_ABORTED and `peerCode`, of at most 64 bytes. */
@@ -104,7 +112,11 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
 /** Aborted, a wait rejects with ABORTED, `signal.reason` as its cause. */
 export type WaitOptions = { signal?: AbortSignal };
 export interface TrySendOptions {
-  /** Not copied. Danger: the bytes must never change again. May go to many links. */ transfer?: boolean;
+  /**
+   * Not copied if it has 8 KiB or more. Danger: the bytes must never change again. May go to many links, and nowhere else:
+   * its ArrayBuffer cannot be transferred any more.
+   */
+  transfer?: boolean;
 }
 export interface SendOptions extends TrySendOptions, WaitOptions {
   /** Default "taken". Aborting takes back nothing that was taken: see `error.delivery`. */ until?:

@@ -135,7 +135,8 @@ export class Sessions {
   #handlerReturned(served: ServedLink): void {
     served.isServing = false;
     const { link } = served;
-    if (link.hasHandler || this.#farewell !== undefined) link.handlerReturned();
+    const isSentAway = this.#farewell !== undefined && this.#options.mode === "messages";
+    if (link.goesOnAlone || isSentAway) link.handlerReturned();
     else void link.close({ deadlineMs: this.#options.resumeForMs });
   }
 
@@ -175,7 +176,7 @@ export class Sessions {
     if (this.#farewell === undefined) return;
     const { options, untilMs } = this.#farewell;
     const left = { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.#outside.clock.now())) };
-    if (this.#options.mode === "bytes") void link.close(left);
+    if (this.#options.mode === "bytes") void link.closeByOwner(left);
     else link.leave(left);
   }
 

@@ -97,7 +97,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   /**
    * Runs once for each link, not each connection. A throw or rejection ends that link with HANDLER_FAILED; its client sees
-   * a lost session. When an async handler is done its link is closed, unless it called onMessage(). Before listen().
+   * a lost session. When an async handler is done its link is closed, unless it called onMessage() or duplex(). Before listen().
    */
   serve(handler: (link: Link) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
@@ -194,7 +194,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   /**
    * Opens no links any more and, unlike a net.Server, ends those there are: clients are asked to go on elsewhere, and do so
    * when the handler has answered what it was handed and everything is accepted, with nothing in doubt. A link in mode
-   * "bytes" cannot, and is closed. At the deadline what is left is cut off: for its client a lost session. Never rejects.
+   * "bytes" cannot, and is let come to its own end. At the deadline what is left is cut off: for its client a lost session,
+   * or an aborted stream. Never rejects.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);

@@ -6,6 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { devNull } from "node:os";
 import { type FaultRelay, faultRelay } from "resplice/testing";
 import { expect, onTestFinished, test } from "vitest";
+import { runToExit } from "../support.ts";
 import { listening, resplice, type Run } from "./support.ts";
 
 const SLOW = { timeout: 60_000 };
@@ -149,15 +150,17 @@ test("a stdin that cannot be read at all ends connect with 1", SLOW, async () =>
   expect(client.stderr()).toMatch(/stdin cannot be read: EBADF/);
 });
 
-test("a killed client leaves the listener waiting for it, and that is ended by two Ctrl-C", SLOW, async () => {
-  const { listener, client } = await pair();
-  client.child.kill("SIGKILL");
-  await listener.says(/waiting for the client/);
-  listener.child.kill("SIGINT");
-  await listener.says(/interrupted/);
-  listener.child.kill("SIGINT");
-  expect(await listener.exit).toBe(1);
-});
+test(
+  "a killed client leaves the listener waiting for it, and Ctrl-C ends that: nothing was read that it could deliver",
+  SLOW,
+  async () => {
+    const { listener, client } = await pair();
+    client.child.kill("SIGKILL");
+    await listener.says(/waiting for the client/);
+    listener.child.kill("SIGINT");
+    expect(await listener.exit).toBe(130);
+  },
+);
 
 // Ctrl-C ---------------------------------------------------------------------------------------------------------------
 
@@ -189,17 +192,32 @@ test.for([
   ["", []],
   [", also where that takes a while to show", ["--import", `data:text/javascript,${encodeURIComponent(SLOW_STDIN)}`]],
 ] as const)(
-  "the other end's Ctrl-C is an end like any other where our input has ended%s",
+  "the other end's close() is an end like any other where our input has ended%s",
   SLOW,
   async ([, execArgv]) => {
     const listener = await listening([], ["ignore", "pipe", "pipe"], execArgv);
-    const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
-    client.child.stdin?.write("all there is");
-    await once(listener.child.stdout!, "data");
-    client.child.kill("SIGINT");
-    expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 0]);
+    await runToExit(`
+      const manager = new resplice.ConnectionManager();
+      const link = manager.open({ port: ${listener.port}, host: "127.0.0.1", mode: "bytes" });
+      await link.send("all there is");
+      await link.close();
+      await manager.close();
+    `);
+    expect(await listener.exit).toBe(0);
+    expect(listener.stdout().toString()).toBe("all there is");
   },
 );
+
+test("the other end's Ctrl-C is no end: what came by then is not the whole", SLOW, async () => {
+  const listener = await listening([], ["ignore", "pipe", "pipe"]);
+  const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
+  client.child.stdin?.write("a part");
+  await once(listener.child.stdout!, "data");
+  client.child.kill("SIGINT");
+  expect(await Promise.all([client.exit, listener.exit])).toEqual([130, 1]);
+  expect(listener.stdout().toString()).toBe("a part");
+  expect(listener.stderr()).toMatch(/the peer aborted the link: interrupted/);
+});
 
 test("the second Ctrl-C gives up: 1", SLOW, async () => {
   const { client, relay } = await pair();

@@ -4,29 +4,10 @@ import net from "node:net";
 import { Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
-import { KiB, type LinkOptions, MiB, type OpenOptions } from "../../src/index.ts";
+import { KiB, MiB } from "../../src/index.ts";
 import { linkPair } from "../../src/testing/index.ts";
-import { eventually, failure, isPending, pair, type Pair, rawServer, turned, withUncaught } from "../support.ts";
-
-interface Streams extends Pair {
-  near: Duplex;
-  far: Duplex;
-}
-
-async function streams(options: OpenOptions & LinkOptions = {}): Promise<Streams> {
-  const both = await pair({ ...options, mode: "bytes" }, { ...options, mode: "bytes" } as LinkOptions);
-  const [near, far] = [both.client.duplex(), both.server.duplex()];
-  for (const stream of [near, far]) stream.on("error", () => {});
-  return { ...both, near, far };
-}
-
-/** Everything that is read. (An async iterator, as in node:stream/consumers, would destroy the stream at its end.) */
-async function buffer(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await once(stream, "end");
-  return Buffer.concat(chunks);
-}
+import { eventually, failure, isPending, pair, rawServer, turned, withUncaught } from "../support.ts";
+import { buffer, streams } from "./streams.ts";
 
 const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -189,10 +170,11 @@ describe("ending", () => {
       for (let chunk = 0; chunk < 32; chunk++) stream.write(Buffer.alloc(64 * KiB));
     };
 
-    test("when the link is closed", async () => {
+    test("when the stream is ended and the link is closed", async () => {
       const { near, far, client } = await streams();
       const read = buffer(far);
       writeAll(near);
+      near.end();
       expect(await client.close()).toEqual({ undelivered: [] });
       expect(await read).toHaveLength(2 * MiB);
     });

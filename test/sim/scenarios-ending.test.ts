@@ -284,6 +284,20 @@ test("abort() of a link that is through changes nothing", () => {
   expect([outcomeOf(client.events)?.outcome, outcomeOf(server.linkEvents)?.outcome]).toEqual(["closed", "closed"]);
 });
 
+test("an abort that crosses the other end's done is echoed all the same, and neither end waits for anything", () => {
+  const { world, server, client, line } = openLink();
+  client.core.end();
+  line.settle();
+  server.link.end();
+  line.down();
+  // The client is through, and what tells the server is on its way.
+  expect([client.core.session.phase, server.link.session.phase]).toEqual(["done", "live"]);
+  server.link.reset("aborted", "enough", "aborted", world.nowMs);
+  expect(namesOf(line.settle())).toEqual(["ack", "reset", "reset"]);
+  expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
+  expect([outcomeOf(client.events)?.outcome, outcomeOf(server.linkEvents)?.outcome]).toEqual(["closed", "aborted"]);
+});
+
 test("an application is told of one end, whatever its dials meet afterwards", () => {
   const { world, server, client, line } = openLink();
   line.cut();

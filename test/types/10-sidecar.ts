@@ -1,6 +1,7 @@
 // A sidecar: any TCP client keeps its connection through a cut. The open payload says where the far end must connect.
 import net from "node:net";
-import { pipeline } from "node:stream/promises";
+import type { Duplex } from "node:stream";
+import { finished } from "node:stream/promises";
 import { ConnectionManager, ServerSupervisor } from "resplice";
 
 const ALLOWED = new Set(["db.internal:5432", "cache.internal:6379"]);
@@ -37,8 +38,13 @@ async function farEnd(): Promise<void> {
   process.once("SIGTERM", () => void supervisor.close({ deadlineMs: 10_000 }));
 }
 
-async function join(a: NodeJS.ReadWriteStream, b: NodeJS.ReadWriteStream): Promise<void> {
-  await Promise.all([pipeline(a, b), pipeline(b, a)]).catch((error: Error) => console.warn(error.message));
+async function join(socket: net.Socket, stream: Duplex): Promise<void> {
+  socket.pipe(stream).pipe(socket);
+  await Promise.all([finished(socket), finished(stream)]).catch((error: Error) => {
+    console.warn(error.message);
+    socket.resetAndDestroy();
+    stream.destroy();
+  });
 }
 
 await (process.argv[2] === "far" ? farEnd() : nearEnd(process.argv[2] ?? "db.internal:5432"));
