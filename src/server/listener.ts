@@ -1,14 +1,7 @@
 /** The listening socket, TCP or TLS: what it accepts is ready to be spoken on, or was closed within its deadline. */
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
-import {
-  checkSecureContext,
-  isTlsOptions,
-  renewed,
-  tlsRefusal,
-  whatIsGiven,
-  withContainedSni,
-} from "../io/tls-options.ts";
+import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 
 export interface ListenerOptions {
@@ -111,7 +104,7 @@ export class Listener {
       throw invalidOption("tls", options, "key and cert, or pfx, or what else is new");
     const merged = renewed(this.#secureContext, next);
     try {
-      checkSecureContext(merged);
+      tls.createSecureContext(merged);
     } catch (error) {
       throw invalidOption("tls", options, `what tls.createSecureContext() takes: ${tlsRefusal(error)}`);
     }
