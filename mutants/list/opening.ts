@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const HANDSHAKES = ["test/server/handshakes.test.ts"];
+const AUTHENTICATION = ["test/sim/scenarios-authentication.test.ts"];
 
 export const OPENING: readonly Mutant[] = [
   {
@@ -9,8 +10,8 @@ export const OPENING: readonly Mutant[] = [
     row: 4,
     rule: "a session of another incarnation is not the one that is resumed",
     file: "src/core/server.ts",
-    find: "known?.session.incarnation === hello.incarnation ? known : undefined",
-    replace: "known",
+    find: "link?.session.incarnation === hello.incarnation ? link : undefined",
+    replace: "link",
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
   {
@@ -105,31 +106,77 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "proof of a resume not checked",
     rule: "a resume needs a proof of the session's secret",
-    file: "src/core/server.ts",
-    find: `if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
-    const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    switch`,
-    replace: `const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    switch`,
+    file: "src/core/server-link.ts",
+    find: "if (!this.isProven(said)) return false;",
+    replace: 'if (said.type === "standby" && !this.isProven(said)) return false;',
   },
   {
     name: "proof of a standby not checked",
     rule: "a standby needs a proof of the session's secret",
-    file: "src/core/server.ts",
-    find: `if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
-    const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs`,
-    replace: `const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs`,
+    file: "src/core/server-link.ts",
+    find: "if (!this.isProven(said)) return false;",
+    replace: 'if (said.type === "hello" && !this.isProven(said)) return false;',
     tests: ["test/sim/scenarios-strangers.test.ts"],
+  },
+  {
+    name: "proof looked at after the verdict only",
+    rule: "authenticate() is not asked about who cannot prove to know the session",
+    file: "src/core/server.ts",
+    find: "if (link !== undefined && !link.isFor(frame)) {",
+    replace: "if (false) {",
+    and: {
+      find: "if (link !== asked && link !== undefined && ",
+      replace: "if (link !== undefined && ",
+    },
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "asked about the payload of HELLO",
+    rule: "authenticate() is given the payload of the session that is resumed",
+    file: "src/core/server.ts",
+    find: "openPayload: link?.openPayload ?? openPayload,",
+    replace: "openPayload,",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "fallback for another payload",
+    rule: "a resume states the payload of its session, where it names a fallback",
+    file: "src/core/server-link.ts",
+    find: "(fallback === undefined && openPayload.length === 0)",
+    replace: "openPayload.length === 0",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "resume for another payload",
+    rule: "a resume or standby that states a payload states its session's",
+    file: "src/core/server-link.ts",
+    find: "(fallback === undefined && openPayload.length === 0)",
+    replace: "fallback === undefined",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "open repeated for another payload",
+    rule: "an open that is repeated, or a fallback that is known, is for the payload that it was first for",
+    file: "src/core/server.ts",
+    find: "} else if (!known.openPayload.equals(hello.openPayload)) {",
+    replace: "} else if (false) {",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "verdict on another question",
+    rule: "a session that has come meanwhile is not let in on what was said of another payload",
+    file: "src/core/server.ts",
+    find: "else if (openPayload.equals(link.openPayload)) return true;",
+    replace: "else return true;",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "session that has come meanwhile not proven",
+    rule: "a session that has come since the question was asked needs its proof as well",
+    file: "src/core/server.ts",
+    find: "if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked)) return;",
+    replace: "",
+    tests: AUTHENTICATION,
   },
   {
     name: "proof without the end of the frame",
@@ -143,19 +190,27 @@ export const OPENING: readonly Mutant[] = [
     name: "identity ignored at a resume",
     rule: "authentication runs on a resume too, and a session belongs to one identity",
     file: "src/core/server.ts",
-    find: `if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
+    find: `if (link.identity !== identity) return this.#refuseAnother(handshake);
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     switch`,
-    replace: `if (!link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
-    const owner = ownerOf(hello);
+    replace: `const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     switch`,
     tests: ["test/sim/scenarios-strangers.test.ts"],
+  },
+  {
+    name: "identity ignored at a standby",
+    rule: "authentication runs on a standby too, and a session belongs to one identity",
+    file: "src/core/server.ts",
+    find: `if (link.identity !== identity) return this.#refuseAnother(handshake);
+    const owner = ownerOf(hello);
+    if (!this.#mayOwn(handshake, link, owner)) return;
+    const waitMs`,
+    replace: `const owner = ownerOf(hello);
+    if (!this.#mayOwn(handshake, link, owner)) return;
+    const waitMs`,
+    tests: AUTHENTICATION,
   },
   {
     name: "secret of an open not checked",

@@ -15,8 +15,11 @@ const STANDBY_FRAMES = frameMask("commit", "ping", "pong");
 
 type HandshakeState =
   | { name: "silent" }
-  /** `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. */
-  | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined }
+  /**
+   * `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. `link`: what it resumes or stands
+   * by for, as was found when it said so, and proven.
+   */
+  | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined; link: ServerLink | undefined }
   /** WELCOME is answered with CONFIRM. `positions`: what the client has stated for the session. */
   | { name: "confirming"; link: ServerLink; nonce: Buffer; positions: Positions }
   /** READY is answered with COMMIT, or not. */
@@ -39,8 +42,8 @@ export class Handshake {
     return state.name === "over" && state.link?.adopted === channel ? state.link : undefined;
   }
 
-  authenticating(said: HelloFrame): void {
-    this.state = { name: "authenticating", said, reset: undefined };
+  authenticating(said: HelloFrame, link: ServerLink | undefined): void {
+    this.state = { name: "authenticating", said, reset: undefined, link };
     this.channel.decoder.expect = WAITING_FRAMES;
   }
 

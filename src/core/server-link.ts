@@ -71,6 +71,16 @@ export class ServerLink extends LinkCore implements FrameTaker {
     return hello.resume && hello.incarnation === incarnation && isProven(this.entropy, raw, hello, keys.secret);
   }
 
+  /**
+   * Is that for this session? With a fallback HELLO states the open payload of what is opened, which has to be this one's:
+   * who connects is authorised for one of them. Without one, and always in STANDBY, it may be left out.
+   */
+  isFor(said: HelloFrame): boolean {
+    const { fallback, openPayload } = said.hello;
+    if (!this.isProven(said)) return false;
+    return (fallback === undefined && openPayload.length === 0) || openPayload.equals(this.openPayload);
+  }
+
   isConfirmed(mac: Buffer, nonce: Buffer): boolean {
     const { keys, incarnation } = this.session;
     return this.entropy.equal(mac, confirmMac(this.entropy, keys, incarnation, nonce));
@@ -151,9 +161,9 @@ export class ServerLink extends LinkCore implements FrameTaker {
     return this.resetFrame;
   }
 
-  /** Its client could not be let in now: it is there, and gets its time again. */
+  /** Its client has proven to be there, and could not be let in now: it gets its time again. */
   extend(said: HelloFrame, nowMs: number): void {
-    if (this.adopted !== undefined || this.session.phase === "provisional" || !this.isProven(said)) return;
+    if (this.adopted !== undefined || this.session.phase === "provisional") return;
     if (compareOwners(ownerOf(said.hello), this.owner) === "newer") this.#awaitClient(nowMs);
   }
 

@@ -25,9 +25,21 @@ export interface ServerCoreOptions extends SessionTableOptions, HandshakeTableOp
   admit(kind: "open" | "resume" | "standby", nowMs: number): number;
 }
 
+/** Answer with `authenticated()`. */
+export interface AuthenticateEvent {
+  type: "authenticate";
+  channel: number;
+  credentials: Buffer;
+  /** Of the session that it is about: of one that is here, whatever HELLO says. */
+  openPayload: Buffer;
+  /** A resume, or a standby, of a session that is here, by someone who knows its secret. */
+  proven: boolean;
+  /** That session. */
+  link: ServerLink | undefined;
+}
+
 export type ServerCoreEvent =
-  /** Answer with `authenticated()`. */
-  | { type: "authenticate"; channel: number; credentials: Buffer; openPayload: Buffer }
+  | AuthenticateEvent
   /** A client has opened a link. */
   | { type: "link"; channel: number; link: ServerLink }
   /** A connection speaks for this link from now on: its input and output are the link's. */
@@ -160,29 +172,59 @@ export class ServerCore {
     }
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");
     handshake.sessionId = sessionId;
-    handshake.authenticating(frame);
-    this.events.push({ type: "authenticate", channel: handshake.channel.id, credentials, openPayload });
+    const link = this.#sessionOf(frame);
+    if (link !== undefined && !link.isFor(frame)) {
+      this.#handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
+      return undefined;
+    }
+    handshake.authenticating(frame, link);
+    this.events.push({
+      type: "authenticate",
+      channel: handshake.channel.id,
+      credentials,
+      openPayload: link?.openPayload ?? openPayload,
+      proven: link !== undefined,
+      link,
+    });
     return undefined;
+  }
+
+  /** What a resume or a standby names, if it is here. */
+  #sessionOf({ type, hello }: HelloFrame): ServerLink | undefined {
+    if (type === "hello" && !hello.resume) return undefined;
+    const link = this.#sessions.get(hello.sessionId);
+    return link?.session.incarnation === hello.incarnation ? link : undefined;
   }
 
   /** The answer to an "authenticate" event, now or later. Everything is looked at as if HELLO arrived now. */
   authenticated(id: number, verdict: Verdict, nowMs: number): void {
     const handshake = this.#handshakes.get(id);
     if (handshake?.state.name !== "authenticating") return;
-    const { said, reset } = handshake.state;
+    const { said, reset, link: asked } = handshake.state;
+    const link = this.#sessionOf(said);
+    if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked)) return;
     if (verdict === "unavailable") {
-      this.#sessions.get(said.hello.sessionId)?.extend(said, nowMs);
+      link?.extend(said, nowMs);
       this.#handshakes.refuse(handshake, "authentication-unavailable", "no verdict", RETRY_FULL_MS);
     } else if (verdict.identity === null) {
       this.#handshakes.refuse(handshake, "authentication", "refused", 0);
     } else if (said.type === "standby") {
-      this.#onStandby(handshake, said, verdict.identity, nowMs);
+      this.#onStandby(handshake, said, link, verdict.identity, nowMs);
     } else if (said.hello.resume) {
-      this.#onResume(handshake, said, verdict.identity, nowMs);
+      this.#onResume(handshake, said, link, verdict.identity, nowMs);
     } else {
       this.#onOpen(handshake, said.hello, said.hello.sessionId, verdict.identity, "new", nowMs);
     }
     if (reset !== undefined && !handshake.channel.closed) this.#onFrame(handshake, reset, nowMs);
+  }
+
+  /** The session has come here since the question was asked, and may not be what it was about. */
+  #isAnswerFor(handshake: Handshake, said: HelloFrame, link: ServerLink, asked: ServerLink | undefined): boolean {
+    const openPayload = asked?.openPayload ?? said.hello.openPayload;
+    if (!link.isFor(said)) this.#handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
+    else if (openPayload.equals(link.openPayload)) return true;
+    else this.#handshakes.refuse(handshake, "authentication-unavailable", "asked of another", RETRY_FULL_MS);
+    return false;
   }
 
   // ── a new session ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,6 +244,8 @@ export class ServerCore {
     if (known !== undefined) {
       if (!this.#entropy.equal(secret, secretBytes(known.session.keys.secret)) || known.identity !== identity) {
         this.#handshakes.refuse(handshake, "authentication", "another session's id", 0);
+      } else if (!known.openPayload.equals(hello.openPayload)) {
+        this.#handshakes.refuse(handshake, "authentication", "another open payload than the session's", 0);
       } else if (known.session.phase !== "provisional") {
         // It was confirmed, so its client has read a WELCOME and would resume it.
         this.#handshakes.refuse(handshake, "stale", "opened before", 0);
@@ -269,18 +313,20 @@ export class ServerCore {
 
   // ── a session that is known ─────────────────────────────────────────────────────────────────────────────────────
 
-  #onResume(handshake: Handshake, said: HelloFrame, identity: string, nowMs: number): void {
+  #onResume(
+    handshake: Handshake,
+    said: HelloFrame,
+    link: ServerLink | undefined,
+    identity: string,
+    nowMs: number,
+  ): void {
     const { hello } = said;
-    const known = this.#sessions.get(hello.sessionId);
-    const link = known?.session.incarnation === hello.incarnation ? known : undefined;
     if (link === undefined) {
       const { fallback } = hello;
       if (fallback !== undefined) return this.#onOpen(handshake, hello, fallback.id, identity, "lost", nowMs);
       return this.#handshakes.refuse(handshake, "session-lost", "unknown session", 0);
     }
-    if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
+    if (link.identity !== identity) return this.#refuseAnother(handshake);
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     switch (link.session.phase) {
@@ -297,6 +343,10 @@ export class ServerCore {
     }
   }
 
+  #refuseAnother(handshake: Handshake): void {
+    this.#handshakes.refuse(handshake, "authentication", "another identity than the session's", 0);
+  }
+
   #resume(handshake: Handshake, said: HelloFrame, link: ServerLink, owner: Owner, nowMs: number): void {
     const retryAfterMs = this.#options.admit("resume", nowMs);
     if (retryAfterMs > 0) {
@@ -309,16 +359,17 @@ export class ServerCore {
     link.settle();
   }
 
-  #onStandby(handshake: Handshake, said: HelloFrame, identity: string, nowMs: number): void {
-    const { hello } = said;
-    const link = this.#sessions.get(hello.sessionId);
-    const phase = link?.session.phase;
-    if (link?.session.incarnation !== hello.incarnation || (phase !== "live" && phase !== "done")) {
+  #onStandby(
+    handshake: Handshake,
+    { hello }: HelloFrame,
+    link: ServerLink | undefined,
+    identity: string,
+    nowMs: number,
+  ): void {
+    if (link === undefined || (link.session.phase !== "live" && link.session.phase !== "done")) {
       return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
     }
-    if (link.identity !== identity || !link.isProven(said)) {
-      return this.#handshakes.refuse(handshake, "authentication", "wrong proof or identity", 0);
-    }
+    if (link.identity !== identity) return this.#refuseAnother(handshake);
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
     const waitMs = this.#options.admit("standby", nowMs);

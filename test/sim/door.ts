@@ -113,7 +113,7 @@ export class Door {
       this.#drop(sessionId);
       return then(true);
     }
-    if (!stored.link.isProven(said)) return then(true);
+    if (!stored.link.isFor(said)) return then(true);
     // Who goes away takes nobody else's sessions.
     if (this.#server.drains && this.#server.held(sessionId) === undefined) return then(false);
     let adoption: Adoption = { kind: "unknown" };

@@ -28,6 +28,8 @@ const REFUSALS: readonly RefuseCode[] = [
   "mismatch",
 ];
 
+export const TRESPASSES = ["resume", "resume with a fallback", "fallback without a payload", "standby"] as const;
+
 /** Frames that are written when the connection in use has gone silent. */
 const OF_STANDBYS = ["standby", "ready", "commit", "committed"] as const;
 
@@ -94,6 +96,8 @@ export const FAULTS = {
   // ── who is no part of it ──────────────────────────────────────────────────────────────────────────────────────────
   replay: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
   stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
+  /** Another process with the session's secret, that wants it for something else than it was opened for. */
+  trespasser: { cost: "lossless", parameters: { client: which, how: choice(...TRESPASSES) } },
   impostor: { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
   // ── what a session does not survive, or not here ──────────────────────────────────────────────────────────────────
   /** The server goes away, has all the time that it needs, and is back when its sessions are through. */

@@ -2,7 +2,7 @@
 import type { Wire } from "../../src/testing/network.ts";
 import type { End } from "./end.ts";
 import { type Fault, isOfStandbys } from "./fault-kinds.ts";
-import { forge, usurp } from "./forgers.ts";
+import { forge, trespass, usurp } from "./forgers.ts";
 import { DIRECTIONS, type Whose } from "./parameters.ts";
 import { seeded } from "../../src/testing/random.ts";
 import type { Random } from "./random.ts";
@@ -196,6 +196,8 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
       return false;
     case "usurper":
       return usurp(world, client, fault.later, random);
+    case "trespasser":
+      return trespass(world, client, fault.how, random);
     case "forgery":
       forge(world, client, fault, random);
       return true;

@@ -11,11 +11,13 @@ import {
 } from "../../src/core/frames.ts";
 import { encodeProvenHello } from "../../src/core/handshake.ts";
 import type { End } from "./end.ts";
-import type { FaultOf } from "./fault-kinds.ts";
+import type { FaultOf, TRESPASSES } from "./fault-kinds.ts";
+import type { SimSocket } from "../../src/testing/network.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import type { Random } from "./random.ts";
 import { credentialsOf, type SimClient } from "./sim-client.ts";
 import type { SimServer } from "./sim-server.ts";
+import { openPayloadOf } from "./stage.ts";
 import type { World } from "./world.ts";
 
 /** Beyond everything that is ever sent here. */
@@ -77,22 +79,49 @@ function header(type: number, bytes: number): Buffer {
 
 /** Resumes the client's session, as a process with a copy of what it knows. Without one to resume there is nothing to do. */
 export function usurp(world: World, client: SimClient, later: boolean, random: Random): boolean {
-  const { core, name } = client;
+  return speakFor(world, client, random, (socket, server) => {
+    world.note(`another process resumes the session of ${client.name}`);
+    const hello = helloOf(world, client, server, later);
+    // It need not say what the session was opened for.
+    if (random() < 0.5) hello.openPayload = openPayloadOf(client.number);
+    socket.write(proven(client, "hello", hello, random));
+  });
+}
+
+/** Wants the session, or one in its place, for something else than it was opened for: that must come to nothing. */
+export function trespass(world: World, client: SimClient, how: (typeof TRESPASSES)[number], random: Random): boolean {
+  return speakFor(world, client, random, (socket, server) => {
+    world.trespassers.add(socket.wire);
+    world.note(`another process wants the session of ${client.name}: ${how}`);
+    const hello = helloOf(world, client, server, true);
+    if (how !== "fallback without a payload") hello.openPayload = Buffer.from("for nobody");
+    if (how !== "resume" && how !== "standby") hello.fallback = { id: "66".repeat(16), secret: Buffer.alloc(32, 6) };
+    socket.write(proven(client, how === "standby" ? "standby" : "hello", hello, random));
+  });
+}
+
+function speakFor(
+  world: World,
+  client: SimClient,
+  random: Random,
+  speak: (socket: SimSocket, server: SimServer) => void,
+): boolean {
   const server = world.servers.find((each) => endAt(each, client) !== undefined);
-  if (server === undefined || !core.sessionKnown) return false;
+  if (server === undefined || !client.core.sessionKnown) return false;
   world.network.dial(
     server.name,
     (socket) => {
       world.beware(socket.wire);
-      const hello = helloOf(world, client, server, later);
-      const { keys } = core.session;
-      socket.write(encodeProvenHello(seededEntropy(random), "hello", hello, keys.secret));
-      world.note(`another process resumes the session of ${name}`);
+      speak(socket, server);
       world.clock.schedule(10_000 * random(), () => socket.destroy());
     },
     () => {},
   );
   return true;
+}
+
+function proven(client: SimClient, type: "hello" | "standby", hello: Hello, random: Random): Buffer {
+  return encodeProvenHello(seededEntropy(random), type, hello, client.core.session.keys.secret);
 }
 
 function helloOf(world: World, client: SimClient, server: SimServer, later: boolean): Hello {

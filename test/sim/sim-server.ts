@@ -1,7 +1,13 @@
 /** A server process: its core, its connections, and an application for each link. */
 import type { LinkCoreEvent } from "../../src/core/link-events.ts";
 import { compareOwners, type Owner } from "../../src/core/handshake.ts";
-import { ServerCore, type ServerCoreEvent, type ServerCoreOptions, type Verdict } from "../../src/core/server.ts";
+import {
+  type AuthenticateEvent,
+  ServerCore,
+  type ServerCoreEvent,
+  type ServerCoreOptions,
+  type Verdict,
+} from "../../src/core/server.ts";
 import type { ServerLink } from "../../src/core/server-link.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { Door } from "./door.ts";
@@ -36,6 +42,8 @@ export class SimServer extends SimProcess {
   readonly #door: Door | undefined;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
+  /** What was said of each connection was said of that open payload. */
+  readonly #letInFor = new Map<number, Buffer>();
   #onceDone: Array<() => void> = [];
   #isRestoring = false;
   #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
@@ -307,7 +315,7 @@ export class SimServer extends SimProcess {
     const { stage, name } = this;
     switch (event.type) {
       case "authenticate":
-        this.#authenticate(event.channel, event.credentials.toString());
+        this.#authenticate(event);
         break;
       case "link":
         check(!stage.isForeign(event.channel), () => `${name}: a stranger was given a link`);
@@ -319,6 +327,8 @@ export class SimServer extends SimProcess {
         const isNewer = before === undefined || compareOwners(owner, before) === "newer";
         check(isNewer, () => `${name}: connection ${owner.counter} took over from ${before?.counter}`);
         this.#owners.set(event.link, owner);
+        const letInFor = this.#letInFor.get(event.channel);
+        check(letInFor?.equals(event.link.openPayload) === true, () => `${name}: let in for ${String(letInFor)}`);
         if (stage.isForeign(event.channel)) stage.count("server attached a late connection");
         break;
       }
@@ -341,11 +351,15 @@ export class SimServer extends SimProcess {
     }
   }
 
-  #authenticate(channel: number, credentials: string): void {
-    const { stage, core } = this;
+  #authenticate({ channel, credentials, openPayload, proven, link }: AuthenticateEvent): void {
+    const { stage, core, name } = this;
+    check(proven === (link !== undefined), () => `${name}: a session that is not proven`);
+    const isWelcome = link === undefined || !stage.isTrespassing(channel);
+    check(isWelcome, () => `${name}: asked of a session for who wants another`);
+    this.#letInFor.set(channel, openPayload);
     const { authenticateMs, shares } = stage.options;
     const isHard = this.random() < shares.unavailable;
-    const verdict = isHard ? "unavailable" : this.#verdictOn(credentials);
+    const verdict = isHard ? "unavailable" : this.#verdictOn(credentials.toString());
     const answer = (): void => {
       if (this.#door === undefined) core.authenticated(channel, verdict, this.nowMs);
       else this.#door.authenticated(channel, verdict);

@@ -54,6 +54,8 @@ export abstract class Stage {
   readonly traps = new Set<Trap>();
   /** Who was told what its peer never said, and may believe it on the next connection too. */
   readonly misled = new Set<string>();
+  /** Connections of who wants a session for something else than it was opened for. */
+  readonly trespassers = new Set<Wire>();
   /** Connections with somebody at one end who is no part of this. */
   readonly #foreign = new Set<Wire>();
   readonly #wires = new Map<number, Wire>();
@@ -133,6 +135,11 @@ export abstract class Stage {
     return wire !== undefined && this.#foreign.has(wire);
   }
 
+  isTrespassing(channel: number): boolean {
+    const wire = this.#wires.get(channel);
+    return wire !== undefined && this.trespassers.has(wire);
+  }
+
   /** What comes in on it was written by the core at its other end. */
   isHonest(channel: number): boolean {
     const wire = this.#wires.get(channel);
@@ -168,7 +175,7 @@ export abstract class Stage {
       },
       instance: instanceOf(client ?? 0),
       epoch: 1,
-      openPayload: Buffer.from(`for client-${client}`),
+      openPayload: openPayloadOf(client),
       whenSessionLost: options.whenSessionLost,
     };
   }
@@ -177,6 +184,11 @@ export abstract class Stage {
 /** Of a client's process. */
 export function instanceOf(client: number): string {
   return `${11 + client}`.repeat(16);
+}
+
+/** A server has none of its own. */
+export function openPayloadOf(client: number | undefined): Buffer {
+  return client === undefined ? Buffer.alloc(0) : Buffer.from(`for client-${client}`);
 }
 
 /** Whose link it is; -1 if that isn't said. */
