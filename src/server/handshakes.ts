@@ -8,7 +8,10 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Guest } from "./listener.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
+import { peerOf } from "./peer.ts";
+import { TurnedAway } from "./turned-away.ts";
 
 /** So much of a connection may wait to be looked at. */
 const MOST_WAITING_BYTES = 8_192;
@@ -16,6 +19,8 @@ const MOST_WAITING_BYTES = 8_192;
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
   logger: Logger | undefined;
+  /** Is a connection that was told why it is closed waited for until it closes? */
+  mayLinger(): boolean;
   /** A client has opened a link. */
   onLink(link: ServerLink): void;
   /** The connection speaks for the link from now on. */
@@ -27,6 +32,9 @@ export interface HandshakeHooks {
 export class Handshakes implements HandshakeOwner {
   /** How often each REFUSE code was given. */
   readonly refused: Record<string, number> = {};
+  /** And how often a connection was closed for what it did, by reason. */
+  readonly rejections: Record<string, number> = {};
+  readonly turnedAway: TurnedAway = new TurnedAway();
   readonly #core: ServerCore;
   readonly #clock: Clock;
   readonly #hooks: HandshakeHooks;
@@ -50,12 +58,14 @@ export class Handshakes implements HandshakeOwner {
     });
   }
 
-  /** `certificate`: what the client has shown. */
-  accept(connection: Connection, certificate: () => PeerCertificate | undefined): void {
+  /** What it says is looked at from now on, or from when it is secured. */
+  accept(connection: Connection): Guest {
     const id = ++this.#channels;
-    this.#byChannel.set(id, new Handshake(id, connection, certificate, this.#clock, this));
-    this.#core.connectionOpened(id, this.#clock.now());
+    const handshake = new Handshake(id, connection, this.#clock, this);
+    this.#byChannel.set(id, handshake);
+    this.#core.connectionOpened(id, peerOf(connection.remoteAddress), this.#clock.now());
     this.#run(undefined);
+    return handshake;
   }
 
   received({ id }: Handshake, chunk: Buffer): void {
@@ -117,6 +127,9 @@ export class Handshakes implements HandshakeOwner {
         handshake.look();
         break;
       }
+      case "gave-way":
+        this.turnedAway.add("handshakes", this.#clock.now());
+        break;
       case "changed":
         this.#hooks.onChanged(event.link);
         break;
@@ -138,8 +151,10 @@ export class Handshakes implements HandshakeOwner {
     if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
     else if (!this.#refusing.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
     gone?.abort(new RespliceError("CONNECTION_LOST", event.reason));
-    if (event.last === undefined) connection.destroy();
-    else connection.end(event.last);
+    if (event.limit !== undefined) this.turnedAway.add(event.limit, this.#clock.now());
+    if (this.#hooks.mayLinger()) return connection.end(event.last);
+    connection.write(event.last);
+    connection.destroy();
   }
 
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
@@ -153,6 +168,7 @@ export class Handshakes implements HandshakeOwner {
 
   /** A connection that was closed for what it sent, or did not send. */
   rejected(remoteAddress: string, reason: string, detail: string): void {
+    this.rejections[reason] = (this.rejections[reason] ?? 0) + 1;
     const { logger } = this.#hooks;
     if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress });
   }
@@ -213,10 +229,11 @@ interface HandshakeOwner {
  * A connection that does not speak for a session yet. After a network has failed there may be very many at once: what they
  * say is looked at a little at a time, so that the links that are there already do not wait for all of them.
  */
-class Handshake implements ConnectionHandler {
+class Handshake implements ConnectionHandler, Guest {
   readonly id: number;
-  readonly connection: Connection;
-  readonly certificate: () => PeerCertificate | undefined;
+  connection: Connection;
+  /** What the client has shown. */
+  certificate: () => PeerCertificate | undefined = () => undefined;
   /** Ends an authenticate() that is under way. */
   gone: AbortController | undefined;
   readonly #clock: Clock;
@@ -225,18 +242,17 @@ class Handshake implements ConnectionHandler {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
 
-  constructor(
-    id: number,
-    connection: Connection,
-    certificate: () => PeerCertificate | undefined,
-    clock: Clock,
-    owner: HandshakeOwner,
-  ) {
+  constructor(id: number, connection: Connection, clock: Clock, owner: HandshakeOwner) {
     this.id = id;
     this.connection = connection;
-    this.certificate = certificate;
     this.#clock = clock;
     this.#owner = owner;
+    connection.handler = this;
+  }
+
+  secured(connection: Connection, certificate: () => PeerCertificate | undefined): void {
+    this.connection = connection;
+    this.certificate = certificate;
     connection.handler = this;
   }
 

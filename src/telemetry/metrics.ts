@@ -50,7 +50,8 @@ export class MetricsLine {
     this.#ended = add(this.#ended, sample);
   }
 
-  write(samples: Iterable<LinkSample>): void {
+  /** @param others fields of the line that links know nothing of */
+  write(samples: Iterable<LinkSample>, others: Record<string, number> = {}): void {
     const nowMs = this.#now();
     const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1_000);
     let totals = this.#ended;
@@ -87,6 +88,7 @@ export class MetricsLine {
         reconnects: Math.max(0, totals.reconnects - last.reconnects),
         recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
         recoveryMsMax: quantile(this.#recoveriesMs, 1),
+        ...others,
       },
       "metrics",
     );
