@@ -18,6 +18,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeReason,
   encodeRefuse,
   encodeReset,
   encodeToken,
@@ -222,6 +223,9 @@ export function vectors(): Vector[] {
       ["accepted", 8],
     ]),
     // No encoder makes this one: a later version might.
+    vector("reason", "Before a REFUSE: why the credentials are refused.", encodeReason("quota is used up"), [
+      ["reason", 16],
+    ]),
     vector("extension", "Skipped by whoever does not know type 0x80.", Buffer.from("8000000000000003616263", "hex"), [
       ["anything", 3],
     ]),

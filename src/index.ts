@@ -53,4 +53,5 @@ export {
   type SupervisorState,
   type SupervisorStats,
 } from "./server/supervisor.ts";
+export type { Authenticated, Verdict } from "./server/verdict.ts";
 export type { Logger } from "./telemetry/logger.ts";

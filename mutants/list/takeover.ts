@@ -193,8 +193,8 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 39,
     rule: "a tombstone answers STANDBY",
     file: "src/core/server.ts",
-    find: 'hello.incarnation || (phase !== "live" && phase !== "done")) {',
-    replace: 'hello.incarnation || phase !== "live") {',
+    find: '(link.session.phase !== "live" && link.session.phase !== "done")',
+    replace: 'link.session.phase !== "live"',
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
   {

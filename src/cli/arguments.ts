@@ -143,9 +143,10 @@ function parse(
     const names = Object.keys(options).map((name) => `--${name}`);
     throw new UsageError(`${what}. ${command} takes ${names.join(", ")}`, { cause: error });
   }
-  const extra = parsed.positionals[positionalsMax];
-  if (extra !== undefined) {
-    throw new UsageError(`${command} takes ${positionalsMax === 0 ? "no" : "one"} argument, and not ${extra} too`);
+  const count = parsed.positionals.length;
+  if (count > positionalsMax) {
+    // What it is may be a password that belongs to an option.
+    throw new UsageError(`${command} takes ${positionalsMax === 0 ? "no" : "one"} argument, not ${count}`);
   }
   return { values: parsed.values as Values, positionals: parsed.positionals };
 }
@@ -154,6 +155,8 @@ function parse(
 export function parseAddress(given: string, leastPort: 0 | 1): Address {
   const { ipv6, host, port } = /^(?:(?:\[(?<ipv6>[^\]]*)\]|(?<host>[^:]*)):)?(?<port>\d+)$/.exec(given)?.groups ?? {};
   if (port === undefined) {
+    // An address of a browser has its password there.
+    if (given.includes("@")) throw new UsageError("an address with an @ in it is no PORT or HOST:PORT");
     const hint = given.split(":").length > 2 ? "; an IPv6 address goes in brackets, as in [::1]:7000" : "";
     throw new UsageError(`${JSON.stringify(given)} is no PORT or HOST:PORT${hint}`);
   }

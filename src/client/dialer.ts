@@ -1,20 +1,23 @@
 /** The dial loop of one link: p-retry around single attempts, with a delay of our own between them. */
 import pRetry from "p-retry";
-import { Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
+import type { ConnectionOptions } from "node:tls";
 import { Backoff } from "../core/backoff.ts";
 import type { ClientCore, DialRole } from "../core/client.ts";
 import type { Entropy } from "../core/handshake.ts";
 import type { LinkCoreEvent } from "../core/link-events.ts";
-import { StreamConnection } from "../io/connection.ts";
+import { discard, StreamConnection, unfitness } from "../io/connection.ts";
 import type { DialOptions, Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
-import { attemptError, invalidOption, RespliceError } from "../link/errors.ts";
+import { attemptError, RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import { asError } from "./failure.ts";
 import type { DialGate } from "./gate.ts";
+import { isRetried, toTlsOptions, usable } from "./hooks.ts";
 import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
-import { checkEndpoints, EndpointChooser, type ForEachAttempt } from "./targets.ts";
+import { EndpointChooser, type ForEachAttempt, toEndpoints } from "./targets.ts";
 
 const ATTEMPT_MS = 20_000;
 const MOST_ATTEMPT_MS = 60_000;
@@ -28,8 +31,17 @@ export interface DialHost {
   readonly gate: DialGate;
   readonly dial: Dial;
   readonly entropy: Entropy;
+  readonly logger: Logger | undefined;
   /** A name for the next connection. */
   nextId(): number;
+}
+
+/** The attempt whose handshake is under way. */
+interface Pending {
+  readonly id: number;
+  readonly endpoint: Endpoint | undefined;
+  adopted(): void;
+  failed(error: RespliceError): void;
 }
 
 export class Dialer {
@@ -44,8 +56,8 @@ export class Dialer {
   #link!: DurableLink;
   #looping = false;
   #standbyDialling = false;
-  /** The connection that stands by, and how long it may take. */
-  #standby: { id: number; patience: Timer } | undefined;
+  /** The connection that stands by, where it goes, and how long it may take. */
+  #standby: { id: number; endpoint: Endpoint | undefined; patience: Timer } | undefined;
   /** Attempts since the link was last connected. */
   #attempts = 0;
   #everConnected = false;
@@ -56,10 +68,8 @@ export class Dialer {
   #lastError: RespliceError | undefined;
   /** Where the link was connected last. */
   #endpoint: Endpoint | undefined;
-  /** Where the connections go that may speak for the session next. */
-  readonly #endpoints = new Map<number, Endpoint>();
   #wake: (() => void) | undefined;
-  #pending: { id: number; adopted: () => void; failed: (error: RespliceError) => void } | undefined;
+  #pending: Pending | undefined;
 
   constructor(core: ClientCore, driver: Driver, options: ResolvedOpenOptions, host: DialHost) {
     this.#core = core;
@@ -107,11 +117,7 @@ export class Dialer {
         this.#patience = 1;
         this.#lastError = undefined;
         this.#backoff.onConnected(this.#clock.now());
-        if (this.#standby?.id === event.channel) this.#standby.patience.clear();
-        this.#endpoint = this.#endpoints.get(event.channel);
-        this.#endpoints.clear();
-        if (this.#endpoint !== undefined) this.#chooser.connected(this.#endpoint);
-        if (this.#pending?.id === event.channel) this.#pending.adopted();
+        this.#onConnected(event.channel);
         break;
       case "attempt-failed":
         if (this.#pending?.id === event.channel) {
@@ -136,6 +142,13 @@ export class Dialer {
       default:
         break;
     }
+  }
+
+  #onConnected(channel: number): void {
+    if (this.#standby?.id === channel) this.#standby.patience.clear();
+    this.#endpoint = [this.#pending, this.#standby].find((made) => made?.id === channel)?.endpoint;
+    if (this.#endpoint !== undefined) this.#chooser.connected(this.#endpoint);
+    if (this.#pending?.id === channel) this.#pending.adopted();
   }
 
   #lost(reason: string): void {
@@ -178,8 +191,7 @@ export class Dialer {
       this.#lastError = error;
       this.#backoff.onFailed();
       if (error.code === "TIMED_OUT") this.#patience *= 2;
-      const retries = error.code === "INVALID_OPTION" ? false : (shouldRetry?.(error) ?? error.retryable);
-      if (!retries) throw error;
+      if (!isRetried(error, shouldRetry, this.#link.id, this.#host.logger)) throw error;
     }
     if (!this.#core.wantsDial) return;
     const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, this.#host.entropy.random());
@@ -241,34 +253,44 @@ export class Dialer {
 
   async #credentials(signal: AbortSignal): Promise<Buffer> {
     const { credentials } = this.#options;
-    const given = typeof credentials === "function" ? await this.#ask(credentials, signal) : credentials;
-    return toCredentials(given);
+    if (typeof credentials !== "function") return toCredentials(credentials);
+    return usable("credentials", await this.#ask("credentials", credentials, signal), toCredentials);
   }
 
-  /** A function of the application's that is asked for each attempt, and may hang. */
-  async #ask<T>(ask: ForEachAttempt<T>, signal: AbortSignal): Promise<T> {
+  /** A function of the application's that is asked for each attempt: it may hang, and give anything. */
+  async #ask(name: string, ask: ForEachAttempt<unknown>, signal: AbortSignal): Promise<unknown> {
     signal.throwIfAborted();
+    const withinMs = this.#patient(this.#options.timeouts.connectMs);
+    const late = new AbortController();
+    const timer = this.#clock.timer(() => {
+      late.abort(new RespliceError("TIMED_OUT", `the function ${name} took more than ${withinMs} ms`));
+    });
+    timer.set(this.#clock.now() + withinMs);
+    const patience = AbortSignal.any([signal, late.signal]);
     let onAbort: () => void = () => {};
     const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => reject(signal.reason as Error);
-      signal.addEventListener("abort", onAbort, { once: true });
+      onAbort = () => reject(patience.reason as Error);
+      patience.addEventListener("abort", onAbort, { once: true });
     });
     try {
-      return await Promise.race([aborted, ask({ number: this.#attempts, signal })]);
+      return await Promise.race([aborted, ask({ number: this.#attempts, signal: patience })]);
     } finally {
-      signal.removeEventListener("abort", onAbort);
+      timer.clear();
+      patience.removeEventListener("abort", onAbort);
     }
   }
 
   async #connect(signal: AbortSignal): Promise<{ connection: Connection; endpoint: Endpoint | undefined }> {
-    const { target, tls, timeouts } = this.#options;
+    const { target, timeouts } = this.#options;
     if (target.kind === "connect") {
-      const stream = await this.#stream(target.connect, signal);
-      return { connection: new StreamConnection(stream), endpoint: undefined };
+      return { connection: await this.#transport(target.connect, signal), endpoint: undefined };
     }
-    const endpoints =
-      typeof target.endpoints === "function" ? await this.#ask(target.endpoints, signal) : target.endpoints;
-    checkEndpoints(endpoints);
+    const given =
+      typeof target.endpoints === "function"
+        ? await this.#ask("endpoints", target.endpoints, signal)
+        : target.endpoints;
+    const endpoints = usable("endpoints", given, toEndpoints);
+    const tls = await this.#tls(signal);
     // Only where it was connected last is the session known.
     const before = this.#core.sessionKnown ? this.#endpoint : undefined;
     const endpoint = this.#chooser.choose(endpoints, this.#clock.now(), this.#host.entropy.random(), before);
@@ -276,7 +298,7 @@ export class Dialer {
       const connection = await this.#host.dial(endpoint, {
         connectMs: this.#patient(timeouts.connectMs),
         tlsMs: this.#patient(timeouts.tlsMs),
-        tls: typeof tls === "function" ? await this.#ask(tls, signal) : tls,
+        tls,
         signal,
       });
       return { connection, endpoint };
@@ -286,15 +308,26 @@ export class Dialer {
     }
   }
 
+  async #tls(signal: AbortSignal): Promise<ConnectionOptions | false> {
+    const { tls } = this.#options;
+    return typeof tls === "function" ? usable("tls", await this.#ask("tls", tls, signal), toTlsOptions) : tls;
+  }
+
   /** The application's own transport. What comes when nobody waits for it any more is destroyed. */
-  async #stream(connect: ForEachAttempt<Duplex>, signal: AbortSignal): Promise<Duplex> {
-    const given = await this.#ask(async (attempt) => {
-      const stream: unknown = await connect(attempt);
-      if (!(stream instanceof Duplex)) throw invalidOption("connect", stream, "a function that gives a stream.Duplex");
-      if (signal.aborted) stream.destroy();
-      return stream;
-    }, signal);
-    return given;
+  async #transport(connect: ForEachAttempt<Duplex>, signal: AbortSignal): Promise<Connection> {
+    const given = await this.#ask(
+      "connect",
+      async (attempt) => {
+        const stream: unknown = await connect(attempt);
+        if (attempt.signal.aborted) discard(stream);
+        return stream;
+      },
+      signal,
+    );
+    const problem = unfitness(given);
+    if (problem === undefined) return new StreamConnection(given as Duplex);
+    discard(given);
+    throw new RespliceError("CONNECT_FAILED", `the function connect gave ${problem}`);
   }
 
   #patient(ms: number): number {
@@ -308,12 +341,11 @@ export class Dialer {
     credentials: Buffer,
     signal: AbortSignal,
   ): Promise<void> {
-    if (!this.#core.wantsDial) {
+    if (!this.#core.wantsDial || signal.aborted) {
       connection.destroy();
       throw new RespliceError("CONNECTION_LOST", "no connection is wanted any more");
     }
     const id = this.#host.nextId();
-    if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
     const handshakeMs = this.#patient(this.#options.timeouts.handshakeMs);
     let timedOut: RespliceError | undefined;
     const giveUp = (error: RespliceError): void => {
@@ -326,7 +358,7 @@ export class Dialer {
     const onAbort = (): void => giveUp(asError(signal.reason));
     try {
       await new Promise<void>((resolve, reject) => {
-        this.#pending = { id, adopted: resolve, failed: reject };
+        this.#pending = { id, endpoint, adopted: resolve, failed: reject };
         timer.set(this.#clock.now() + handshakeMs);
         signal.addEventListener("abort", onAbort, { once: true });
         this.#introduce(id, "primary", connection, credentials);
@@ -378,9 +410,8 @@ export class Dialer {
     try {
       const credentials = await this.#credentials(signal);
       const { connection, endpoint } = await this.#connect(signal);
-      if (endpoint !== undefined) this.#endpoints.set(id, endpoint);
       opened = true;
-      this.#standby = { id, patience: timer };
+      this.#standby = { id, endpoint, patience: timer };
       this.#introduce(id, "standby", connection, credentials);
     } catch {
       timer.clear();

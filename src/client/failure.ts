@@ -1,6 +1,9 @@
 /** Why an attempt to connect failed, before there was anybody to refuse it. */
 import { DialError } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
+import { messageOf, printable } from "../telemetry/printable.ts";
+
+const MOST_SHOWN = 500;
 
 /** Every failure of an attempt is one of ours: p-retry gives up at a TypeError, and knows nothing of what may be retried. */
 export function asError(error: unknown): RespliceError {
@@ -13,8 +16,8 @@ export function asError(error: unknown): RespliceError {
       aborted: "TIMED_OUT",
     } as const;
     if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
-    return new RespliceError(codes[error.kind], error.message, { cause: error.cause });
+    // What a certificate says of itself is the server's to write.
+    return new RespliceError(codes[error.kind], printable(error.message, MOST_SHOWN), { cause: error.cause });
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return new RespliceError("CONNECT_FAILED", message, { cause: error });
+  return new RespliceError("CONNECT_FAILED", printable(messageOf(error), MOST_SHOWN), { cause: error });
 }

@@ -10,7 +10,7 @@ import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
-import { checkCloseOptions, mergeOptions } from "../link/options.ts";
+import { checkCloseOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
 import { sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
@@ -97,7 +97,7 @@ export class ConnectionManager implements AsyncDisposable {
   /** To a resplice server. Returns at once and dials; send() may be called right away. */
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
-    const resolved = resolveOpenOptions(mergeOptions(this.#options.defaults as Target & OpenOptions, options));
+    const resolved = resolveOpenOptions(options, this.#options.defaults);
     const { core, driver, dialer, link } = new OpenedLink(resolved, this.#host);
     this.#links.add(link);
     this.#open.add(link);

@@ -9,7 +9,6 @@ import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import { reportEnded, reportState, reportUndelivered } from "../link/report.ts";
 import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import type { Logger } from "../telemetry/logger.ts";
 import { Dialer, type DialHost } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
 
@@ -18,7 +17,6 @@ export interface ClientHost extends DialHost {
   readonly memory: SharedMemory;
   /** One for each process: two processes of the same session must not be taken for one. */
   readonly instance: string;
-  readonly logger: Logger | undefined;
   onConnected(opened: OpenedLink): void;
   /** It can be sent on no more. */
   onLeft(opened: OpenedLink): void;
@@ -35,6 +33,7 @@ export class OpenedLink implements LinkOwner {
   readonly dialer: Dialer;
   readonly link: DurableLink;
   readonly identity: undefined = undefined;
+  readonly claims: undefined = undefined;
   readonly isServing = false;
   readonly openPayload: Buffer;
   readonly #host: ClientHost;

@@ -2,6 +2,7 @@
 import type { ConnectionOptions } from "node:tls";
 import type { BackoffOptions } from "../core/backoff.ts";
 import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/frames.ts";
+import { isTlsOptions } from "../io/tls-options.ts";
 import { invalidOption, type RespliceError } from "../link/errors.ts";
 import {
   checkNames,
@@ -13,6 +14,7 @@ import {
   LINK_OPTION_NAMES,
   type LinkOptions,
   logger,
+  mergeOptions,
   oneOf,
   payload,
   type ResolvedLinkOptions,
@@ -39,7 +41,10 @@ export interface ConnectionManagerOptions {
 
 /** Of any client link. */
 export interface ConnectOptions {
-  /** Default false. true: Node's defaults, `host` as server name. A function reads renewed certificates. */
+  /**
+   * Default false. true: Node's defaults, `host` as server name. A function reads renewed certificates; one that gives no
+   * options fails the attempt, which is retried: it never turns TLS off.
+   */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
   reconnect?: ReconnectOptions;
 }
@@ -71,13 +76,13 @@ export interface ReconnectOptions {
   maxAttempts?: number;
   /** Without a connection, then GAVE_UP. Default Infinity. */
   maxElapsedMs?: number;
-  /** Overrides `error.retryable`. */
+  /** Overrides `error.retryable`. One that throws, or gives a promise, leaves it at that. */
   shouldRetry?: (error: RespliceError) => boolean;
 }
 
 export interface ResolvedOpenOptions extends ResolvedLinkOptions {
   target: ReturnType<typeof resolveTarget>;
-  tls: ConnectionOptions | ForEachAttempt<ConnectionOptions> | undefined;
+  tls: ConnectionOptions | ForEachAttempt<ConnectionOptions> | false;
   reconnect: BackoffOptions & {
     maxAttempts: number;
     maxElapsedMs: number;
@@ -117,6 +122,7 @@ export function resolveManagerOptions(
   checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");
   resolveLinkOptions(defaults, "client");
   resolveReconnect(defaults.reconnect);
+  checkTls(defaults, "defaults.tls");
   return {
     logger: logger(options.logger),
     defaults,
@@ -127,7 +133,14 @@ export function resolveManagerOptions(
   };
 }
 
-export function resolveOpenOptions(options: Target & OpenOptions): ResolvedOpenOptions {
+export function resolveOpenOptions(
+  given: Target & OpenOptions,
+  defaults: LinkOptions & ConnectOptions = {},
+): ResolvedOpenOptions {
+  // Where there is a default, undefined stands for that.
+  if (defaults.tls === undefined) checkTls(given, "tls");
+  const options = mergeOptions(defaults as Target & OpenOptions, given);
+  checkTls(options, "tls");
   checkNames(options, [...TARGET_OPTION_NAMES, ...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES, ...OPEN_OPTION_NAMES]);
   const credentials = options.credentials ?? "";
   if (typeof credentials !== "function") toCredentials(credentials);
@@ -164,21 +177,24 @@ function resolveReconnect(given: ReconnectOptions | undefined): ResolvedOpenOpti
   };
 }
 
+/** Left out, TLS is off. Given as undefined it was meant to be on: the credentials must not go out in clear text for that. */
+function checkTls(given: ConnectOptions, name: string): void {
+  const { tls } = given;
+  const isRight = typeof tls === "boolean" || typeof tls === "function" || isTlsOptions(tls);
+  if ("tls" in given && !isRight) {
+    throw invalidOption(name, tls, "true, false, options of tls.connect(), or a function that gives them");
+  }
+}
+
 function resolveTls(options: Target & OpenOptions): ResolvedOpenOptions["tls"] {
   const { tls = false } = options;
-  if (tls === false) return undefined;
-  if (tls !== true && typeof tls !== "function" && (typeof tls !== "object" || tls === null)) {
-    throw invalidOption("tls", tls, "true, false, options of tls.connect(), or a function that gives them");
+  if (tls !== false && "connect" in options) {
+    throw invalidOption("tls", tls, "not with connect: the stream comes as it is");
   }
-  if ("connect" in options) throw invalidOption("tls", "set", "not with connect: the stream comes as it is");
   return tls === true ? {} : tls;
 }
 
 /** Throws INVALID_OPTION, which never shows the credentials. */
 export function toCredentials(given: unknown): Buffer {
-  return payload(
-    "credentials",
-    typeof given === "string" || given instanceof Uint8Array ? given : undefined,
-    MAX_CREDENTIALS_BYTES,
-  );
+  return payload("credentials", given, MAX_CREDENTIALS_BYTES);
 }

@@ -1,12 +1,15 @@
 /** Where to connect: which endpoint the next attempt takes. */
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../io/dial.ts";
-import { invalidOption } from "../link/errors.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
 import { integer, oneOf, text } from "../link/options.ts";
 
 export type { Endpoint };
 
-/** `signal` is the attempt's deadline. A throw fails the attempt and is retried, unless it is a terminal RespliceError. */
+/**
+ * Has `timeouts.connectMs`, within what is left of the attempt; `signal` is aborted then. To throw, to take longer, or to
+ * give what cannot be used fails the attempt, which is retried, unless a terminal RespliceError is thrown.
+ */
 export type ForEachAttempt<T> = (attempt: { number: number; signal: AbortSignal }) => T | Promise<T>;
 
 /** Where to connect. Names are resolved again for each attempt. */
@@ -35,7 +38,7 @@ export function resolveTarget(target: Target): ResolvedTarget {
   const given = KINDS.filter((names) => names.some((name) => (target as Record<string, unknown>)[name] !== undefined));
   if (given.length > 1) {
     const name = given[1]?.find((other) => (target as Record<string, unknown>)[other] !== undefined) ?? "";
-    throw invalidOption(
+    throw invalidWord(
       name,
       (target as Record<string, unknown>)[name],
       "one target: port and host, path, endpoints, or connect",
@@ -47,12 +50,12 @@ export function resolveTarget(target: Target): ResolvedTarget {
   }
   if ("endpoints" in target) {
     const { endpoints } = target;
-    if (typeof endpoints !== "function") checkEndpoints(endpoints);
+    if (typeof endpoints !== "function") toEndpoints(endpoints);
     const order = oneOf("endpointOrder", target.endpointOrder ?? "in-order", ["in-order", "round-robin", "random"]);
     return { kind: "endpoints", endpoints, order };
   }
   const endpoint: Endpoint = "path" in target ? { path: target.path } : withHost(target);
-  checkEndpoints([endpoint]);
+  toEndpoints([endpoint]);
   return { kind: "endpoints", endpoints: [endpoint], order: "in-order" };
 }
 
@@ -60,7 +63,7 @@ function withHost({ port, host }: { port: number; host?: string }): Endpoint {
   return host === undefined ? { port } : { port, host };
 }
 
-export function checkEndpoints(endpoints: readonly Endpoint[]): void {
+export function toEndpoints(endpoints: unknown): readonly Endpoint[] {
   if (!Array.isArray(endpoints) || endpoints.length === 0)
     throw invalidOption("endpoints", endpoints, "at least one endpoint");
   for (const endpoint of endpoints as readonly unknown[]) {
@@ -74,6 +77,7 @@ export function checkEndpoints(endpoints: readonly Endpoint[]): void {
       if ("host" in endpoint && endpoint.host !== undefined) text("host", endpoint.host);
     }
   }
+  return endpoints as readonly Endpoint[];
 }
 
 /** An endpoint that failed is passed over so long, as long as there is another. */

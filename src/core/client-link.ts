@@ -154,11 +154,11 @@ export abstract class ClientLink extends LinkCore {
     return true;
   }
 
-  /** Ends the link if the code is a terminal one. */
-  protected endRefused(code: RefuseCode): void {
+  /** Ends the link if the code is a terminal one. `reason`: in the peer's words. */
+  protected endRefused(code: RefuseCode, reason: string): void {
     const ending = TERMINAL_REFUSALS[code];
     if (ending === undefined) return;
-    this.tellOutcome(ending.outcome, "", ending.detail);
+    this.tellOutcome(ending.outcome, reason, ending.detail);
     this.becomeGone(ending.outcome, false);
   }
 

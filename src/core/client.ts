@@ -20,13 +20,15 @@ import { Standby } from "./standby.ts";
 export type ClientCoreOptions = ClientLinkOptions;
 export type DialRole = "primary" | "standby";
 
-const WELCOME_FRAMES = frameMask("welcome", "refuse", "reset", "ping", "pong");
+const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
 
 export class ClientCore extends ClientLink implements FrameTaker {
   /** The newest connection that has said HELLO and was not answered. */
   #attempt: Channel | undefined;
+  /** Why it is about to be refused, in the server's words; empty: it has not said. */
+  #reason = "";
   readonly #standby: Standby = new Standby(this.options.keepalive.suspectAfterMs);
   /** Dials that are left to tell the server of a reset. */
   #resetsLeft = 1;
@@ -75,6 +77,7 @@ export class ClientCore extends ClientLink implements FrameTaker {
     }
     if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced", undefined);
     this.#attempt = channel;
+    this.#reason = "";
     channel.send(this.hello("hello", credentials));
     if (this.session.phase === "reset") {
       this.#resetsLeft--;
@@ -208,7 +211,7 @@ export class ClientCore extends ClientLink implements FrameTaker {
     if (frame.type === "goaway") this.leave();
     else if (frame.type !== "refuse") return this.onAdoptedFrame(channel, frame, nowMs);
     else if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
-    else this.endRefused(frame.code);
+    else this.endRefused(frame.code, "");
     return undefined;
   }
 
@@ -216,6 +219,9 @@ export class ClientCore extends ClientLink implements FrameTaker {
     switch (frame.type) {
       case "welcome":
         return this.#onWelcome(channel, frame.welcome, nowMs);
+      case "reason":
+        this.#reason = frame.text;
+        return undefined;
       case "refuse":
         this.#onRefuse(channel, frame.code, frame.retryAfterMs, nowMs);
         return undefined;
@@ -273,7 +279,7 @@ export class ClientCore extends ClientLink implements FrameTaker {
   }
 
   #onRefuse(channel: Channel, code: RefuseCode, retryAfterMs: number, nowMs: number): void {
-    this.endRefused(code);
+    this.endRefused(code, code === "authentication" ? this.#reason : "");
     if (code === "session-lost") {
       this.#attempt = undefined;
       this.sessionLost(nowMs);

@@ -26,6 +26,7 @@ import {
   MAX_CREDENTIALS_BYTES,
   MAX_DATA_BYTES,
   MAX_OPEN_PAYLOAD_BYTES,
+  MAX_REASON_BYTES,
   type Positions,
   PROOF_BYTES,
   REFUSE_CODES,
@@ -66,16 +67,21 @@ const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: numb
   committed: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 20, maxBytes: 20 },
   goaway: { flags: 0, minBytes: 4, maxBytes: 4 },
   reset: { flags: 0, minBytes: 12, maxBytes: 12 + MAX_ABORT_CODE_BYTES },
+  reason: { flags: 0, minBytes: 0, maxBytes: MAX_REASON_BYTES },
 };
 const NAMES: readonly (FrameName | undefined)[] = (() => {
   const names: (FrameName | undefined)[] = Array.from({ length: 256 });
   for (const name of Object.keys(FrameType) as FrameName[]) names[FrameType[name]] = name;
   return names;
 })();
+/** For each type its bit in a mask, of which there are 32; none for a type that is not known. */
+const BITS: readonly number[] = NAMES.map((name) =>
+  name === undefined ? 0 : 1 << Object.keys(FrameType).indexOf(name),
+);
 
 /** The set of frames that are legal now, as a mask for `FrameDecoder.expect`. */
 export function frameMask(...names: FrameName[]): number {
-  return names.reduce((mask, name) => mask | (1 << FrameType[name]), 0);
+  return names.reduce((mask, name) => mask | (BITS[FrameType[name]] as number), 0);
 }
 
 export interface FrameSink {
@@ -86,7 +92,7 @@ export interface FrameSink {
 
 /** Cuts a stream of bytes into frames. After a fault, or `stop()`, it takes nothing more. */
 export class FrameDecoder {
-  /** The frames that are legal now (see `frameMask`): others are refused by their header alone. */
+  /** The frames that are legal now (see `frameMask`): others are refused by their header alone, and extensions skipped. */
   expect: number;
   #stopped = false;
   /** The beginning of a frame, or of a header, that has not arrived whole. */
@@ -142,7 +148,7 @@ export class FrameDecoder {
         }
         const whole = this.#held;
         this.#held = undefined;
-        const problem = this.#frame(whole, 0, need, sink);
+        const problem = this.#frame(whole, 0, whole.length, sink);
         if (problem !== undefined) return this.#fail(problem);
       }
     }
@@ -171,11 +177,11 @@ export class FrameDecoder {
     const length = from.readUInt32BE(at + 4);
     if (from.readUInt16BE(at + 2) !== 0) return fault("bad-frame", "the header's reserved bits are not zero");
     const name = NAMES[type];
-    if (name === undefined) {
-      if (type < FIRST_SKIPPABLE_TYPE) return fault("bad-frame", `unknown frame type ${type}`);
+    if (name === undefined || !this.#expects(type)) {
+      const what = name === undefined ? `unknown frame type ${type}` : `unexpected ${name} frame`;
+      if (type < FIRST_SKIPPABLE_TYPE) return fault("bad-frame", what);
       return length > MAX_SKIPPED_BYTES ? fault("oversized", `extension frame of ${length} bytes`) : FRAME_HEADER_BYTES;
     }
-    if ((this.expect & (1 << type)) === 0) return fault("bad-frame", `unexpected ${name} frame`);
     const rule = RULES[name];
     if (length > rule.maxBytes) return fault("oversized", `${name} frame of ${length} bytes`);
     if (length < rule.minBytes) return fault("bad-frame", `${name} frame of ${length} bytes`);
@@ -189,8 +195,9 @@ export class FrameDecoder {
     const length = from.readUInt32BE(at + 4);
     if (type === FrameType.data) return this.#dataHeader(from, at, flags, length, sink);
     const name = NAMES[type];
-    if (name === undefined) {
-      this.#skipLeft = length;
+    if (name === undefined || !this.#expects(type)) {
+      // It may be here whole, if it was expected when it began to arrive.
+      this.#skipLeft = length - (bytes - FRAME_HEADER_BYTES);
       return undefined;
     }
     const body = from.subarray(at + FRAME_HEADER_BYTES, at + bytes);
@@ -198,6 +205,10 @@ export class FrameDecoder {
     if ("detail" in frame) return frame;
     sink.onFrame(frame);
     return undefined;
+  }
+
+  #expects(type: number): boolean {
+    return (this.expect & (BITS[type] as number)) !== 0;
   }
 
   #dataHeader(from: Buffer, at: number, flags: number, length: number, sink: FrameSink): Fault | undefined {
@@ -260,6 +271,8 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
       if (accepted === NOT_A_POSITION) return fault("impossible-position", "RESET beyond 2^53");
       return { type: name, code, accepted, reason: body.toString("utf8", 12) };
     }
+    case "reason":
+      return { type: name, text: body.toString("utf8") };
   }
 }
 

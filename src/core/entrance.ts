@@ -111,7 +111,7 @@ export class Entrance {
   /** Where nobody can say when there will be room. */
   comeBackLater(handshake: Handshake, code: RefuseCode, reason: string, nowMs: number, limit?: LimitName): void {
     const waitMs = RETRY_MS + this.#turns.next(handshake.peer, TURNED_AWAY_PER_SECOND, nowMs);
-    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, this.#mostRetryMs), limit);
+    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, this.#mostRetryMs), { limit });
   }
 
   /** However long it would have to wait, its session is here when it comes. */
@@ -125,7 +125,7 @@ export class Entrance {
   mayOpen(handshake: Handshake, identity: string, who: string, nowMs: number): boolean {
     const waitMs = this.#options.admission.open(who, nowMs);
     if (waitMs > 0) {
-      this.#handshakes.refuse(handshake, "overloaded", "too many opens", waitMs, "opensPerSecond");
+      this.#handshakes.refuse(handshake, "overloaded", "too many opens", waitMs, { limit: "opensPerSecond" });
       return false;
     }
     const limit = this.#sessions.makeRoom(identity, who, nowMs);
@@ -147,7 +147,7 @@ export class Entrance {
     const waitMs = admission.comeBack(kind, whoOf(link.identity, handshake.peer), link.comings, leftMs, nowMs);
     if (waitMs === 0) return true;
     this.#keep(link, hello, nowMs);
-    this.#handshakes.refuse(handshake, "overloaded", `too many ${kind}s`, waitMs, `${kind}sPerSecond`);
+    this.#handshakes.refuse(handshake, "overloaded", `too many ${kind}s`, waitMs, { limit: `${kind}sPerSecond` });
     return false;
   }
 
@@ -202,7 +202,9 @@ export class Entrance {
       const { link, said } = handshake.state;
       if (link !== undefined) this.#keep(link, said.hello, nowMs);
       const waitMs = Math.min(late.retryAfterMs, this.#mostRetryMs);
-      this.#handshakes.refuse(handshake, "overloaded", "too many to be authenticated", waitMs, "authenticating");
+      this.#handshakes.refuse(handshake, "overloaded", "too many to be authenticated", waitMs, {
+        limit: "authenticating",
+      });
     }
   }
 

@@ -14,12 +14,16 @@ export const MAX_DATA_BYTES = 65_536;
 export const MAX_CREDENTIALS_BYTES = 16_384;
 export const MAX_OPEN_PAYLOAD_BYTES = 4_096;
 export const MAX_ABORT_CODE_BYTES = 64;
+export const MAX_REASON_BYTES = 256;
 export const ID_BYTES = 16;
 export const SECRET_BYTES = 32;
 export const PROOF_BYTES = 32;
 export const NONCE_BYTES = 16;
 
-/** Numbers on the wire. A type of 0x80 or above that is not known is skipped; any other unknown type is a bad frame. */
+/**
+ * Numbers on the wire. A type of 0x80 or above that is not known, or not expected now, is skipped; any other is a bad frame
+ * then.
+ */
 export const FrameType = {
   hello: 1,
   welcome: 2,
@@ -35,6 +39,8 @@ export const FrameType = {
   committed: 12,
   goaway: 13,
   reset: 14,
+  // 0x80 stays without a meaning: tests of what is skipped use it.
+  reason: 0x81,
 } as const;
 export type FrameName = keyof typeof FrameType;
 
@@ -122,7 +128,8 @@ export type Frame =
   | { type: "ping" | "pong"; token: number }
   | { type: "ready" }
   | { type: "goaway"; deadlineMs: number }
-  | { type: "reset"; code: ResetCode; accepted: number; reason: string };
+  | { type: "reset"; code: ResetCode; accepted: number; reason: string }
+  | { type: "reason"; text: string };
 
 /** A number that does not fit is stated as the nearest that does: what options and arithmetic come to must end no process. */
 function writeClamped(into: Buffer, at: number, value: number): void {
@@ -226,6 +233,14 @@ export function encodeReset(code: ResetCode, accepted: number, reason: string): 
   writePosition(frame, FRAME_HEADER_BYTES + 4, accepted);
   frame.write(reason, FRAME_HEADER_BYTES + 12);
   return writeHeader(frame, "reset", 0);
+}
+
+/** Goes before a REFUSE: why, in the application's words. As many characters as fit into 256 bytes of UTF-8. */
+export function encodeReason(text: string): Buffer {
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + MAX_REASON_BYTES);
+  // Writes no part of a character.
+  const bytes = frame.write(text, FRAME_HEADER_BYTES);
+  return writeHeader(frame.subarray(0, FRAME_HEADER_BYTES + bytes), "reason", 0);
 }
 
 /** The 16 bytes before the payload of a DATA frame, which follows as it stands in the log. */

@@ -3,7 +3,7 @@ import { Channel } from "./channel.ts";
 import { Crowd } from "./crowd.ts";
 import { frameMask } from "./decoder.ts";
 import type { Fault } from "./faults.ts";
-import { encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
+import { encodeReason, encodeRefuse, type Frame, type HelloFrame, type Positions, type RefuseCode } from "./frames.ts";
 import type { Owner } from "./handshake.ts";
 import type { ServerLink } from "./server-link.ts";
 
@@ -34,6 +34,8 @@ export class Handshake {
   state: HandshakeState = { name: "silent" };
   /** For logs: the session that HELLO named. */
   sessionId = "";
+  /** Of the verdict on it. */
+  claims: unknown;
 
   constructor(id: number, peer: string, nowMs: number) {
     this.channel = new Channel(id, HELLO_FRAMES, nowMs);
@@ -211,9 +213,16 @@ export class HandshakeTable {
     this.#events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem, limit });
   }
 
-  /** @param limit what there is too little of, where that is why */
-  refuse(handshake: Handshake, code: RefuseCode, reason: string, retryAfterMs: number, limit?: LimitName): void {
+  /** `reason` is for logs; the client is told `told`, if that is not empty. `limit`: what there is too little of, where that is why. */
+  refuse(
+    handshake: Handshake,
+    code: RefuseCode,
+    reason: string,
+    retryAfterMs: number,
+    { limit, told = "" }: { limit?: LimitName | undefined; told?: string } = {},
+  ): void {
     const { channel, sessionId } = handshake;
+    if (told !== "") channel.send(encodeReason(told));
     channel.send(encodeRefuse(code, retryAfterMs));
     this.#events.push({ type: "refused", channel: channel.id, code, reason, sessionId, retryAfterMs });
     this.close(handshake, code, undefined, limit);

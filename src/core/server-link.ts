@@ -42,6 +42,8 @@ export class ServerLink extends LinkCore implements FrameTaker {
   readonly identity: string;
   readonly openPayload: Buffer;
   owner: Owner;
+  /** Of the verdict on the connection that speaks for it, or spoke last. */
+  claims: unknown;
   /** Of the newest WELCOME, until its client has said something else than CONFIRM. */
   nonce: Buffer | undefined;
   /** How often its client has come back lately; undefined until it does. */

@@ -37,8 +37,8 @@ export type ServerCoreEvent =
   | { type: "changed"; link: ServerLink }
   | HandshakeEvent;
 
-/** `identity` null: refused for good. "unavailable": nobody could say. */
-export type Verdict = { identity: string | null } | "unavailable";
+/** `refused`: for good, and why, or empty. "unavailable": nobody could say. */
+export type Verdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
 
 /** A new session's client states its window with its first ACK. */
 const NO_POSITIONS: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
@@ -213,16 +213,27 @@ export class ServerCore {
     if (verdict === "unavailable") {
       link?.extend(said.hello, nowMs);
       this.#entrance.comeBackLater(handshake, "authentication-unavailable", "no verdict", nowMs);
-    } else if (verdict.identity === null) {
-      this.#handshakes.refuse(handshake, "authentication", "refused", 0);
-    } else if (said.type === "standby") {
-      this.#onStandby(handshake, said, link, verdict.identity, nowMs);
-    } else if (said.hello.resume) {
-      this.#onResume(handshake, said, link, verdict.identity, nowMs);
+    } else if ("refused" in verdict) {
+      const { refused } = verdict;
+      const reason = refused === "" ? "refused" : refused;
+      this.#handshakes.refuse(handshake, "authentication", reason, 0, { told: refused });
     } else {
-      this.#onOpen(handshake, said.hello, said.hello.sessionId, verdict.identity, "new", nowMs);
+      handshake.claims = verdict.claims;
+      this.#onAuthenticated(handshake, said, link, verdict.identity, nowMs);
     }
     if (reset !== undefined && !handshake.channel.closed) this.#onFrame(handshake, reset, nowMs);
+  }
+
+  #onAuthenticated(
+    handshake: Handshake,
+    said: HelloFrame,
+    link: ServerLink | undefined,
+    identity: string,
+    nowMs: number,
+  ): void {
+    if (said.type === "standby") this.#onStandby(handshake, said, link, identity);
+    else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
+    else this.#onOpen(handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
   }
 
   /** The session has come here since the question was asked, and may not be what it was about. */
@@ -370,13 +381,7 @@ export class ServerCore {
     link.settle();
   }
 
-  #onStandby(
-    handshake: Handshake,
-    { hello }: HelloFrame,
-    link: ServerLink | undefined,
-    identity: string,
-    nowMs: number,
-  ): void {
+  #onStandby(handshake: Handshake, { hello }: HelloFrame, link: ServerLink | undefined, identity: string): void {
     if (link === undefined || !canStandBy(link)) {
       return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
     }
@@ -433,6 +438,7 @@ export class ServerCore {
     const { channel } = handshake;
     const problem = link.takeOver(channel, positions, late, nowMs);
     if (problem !== undefined) return problem;
+    link.claims = handshake.claims;
     this.#handshakes.attached(handshake, link);
     this.#attached.set(channel.id, link);
     link.onDetached = (id) => this.#attached.delete(id);
@@ -449,9 +455,10 @@ export class ServerCore {
   }
 
   tick(nowMs: number): void {
+    // Who is told when to come back goes before who is told nothing.
+    this.#entrance.tick(nowMs);
     this.#handshakes.tick(nowMs);
     this.#sessions.tick(nowMs);
-    this.#entrance.tick(nowMs);
   }
 
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {

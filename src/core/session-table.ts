@@ -66,7 +66,7 @@ export class SessionTable {
   makeRoom(identity: string, who: string, nowMs: number): LimitName | undefined {
     const { maxSessions, maxSessionsPerIdentity } = this.#options;
     if ((this.#perIdentity.get(identity) ?? 0) >= maxSessionsPerIdentity) {
-      const [oldest] = [...this.#provisional.keys()].filter((link) => link.identity === identity);
+      const oldest = [...this.#provisional.keys()].find((link) => link.identity === identity);
       if (!this.#giveUp(oldest, who, nowMs)) return "sessionsPerIdentity";
     }
     if (this.#provisional.size >= quarterOf(this.#options) && !this.giveUpOne(who, nowMs)) return "handshakes";

@@ -16,6 +16,46 @@ const DEAF: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed:
 const CONNECTION = Symbol("connection");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
+/**
+ * Why this cannot serve as a connection; undefined if it can. It need not be a Duplex of this `node:stream`: one of the
+ * package readable-stream, or of another realm, does what we ask of it as well.
+ */
+export function unfitness(stream: unknown): string | undefined {
+  if (!isStream(stream)) return "no stream.Duplex";
+  if (CONNECTION in stream) return "a stream that it gave before: each attempt needs a new one";
+  const { readable, writable, destroyed, connecting } = stream as Duplex & { connecting?: boolean };
+  // A socket that is still connecting is not readable yet.
+  if (destroyed || !writable || (!readable && connecting !== true)) return "a stream that has ended, or was closed";
+  if (stream.readableObjectMode || stream.writableObjectMode) return "a stream of objects, not of bytes";
+  if (typeof stream.readableEncoding === "string") return "a stream that setEncoding() has made one of text";
+  // Beside one nothing flows.
+  if (stream.listenerCount("readable") > 0) return "a stream that has a listener for 'readable' still";
+  return undefined;
+}
+
+const METHODS = ["on", "once", "listenerCount", "write", "end", "destroy", "resume", "cork", "uncork"] as const;
+
+function isStream(given: unknown): given is Duplex {
+  if (typeof given !== "object" || given === null) return false;
+  const stream = given as Record<string, unknown>;
+  return METHODS.every((name) => typeof stream[name] === "function") && typeof stream["writableLength"] === "number";
+}
+
+/** Closes what is of no use, if it is a stream at all, and in use nowhere. */
+export function discard(stream: unknown): void {
+  if (!isStream(stream) || CONNECTION in stream) return;
+  stream.on("error", () => {});
+  close(stream);
+}
+
+function close(stream: Duplex): void {
+  try {
+    stream.destroy();
+  } catch {
+    // It is given up all the same.
+  }
+}
+
 export class StreamConnection implements Connection {
   handler: ConnectionHandler = DEAF;
   readonly #stream: ConnectedStream;
@@ -30,6 +70,8 @@ export class StreamConnection implements Connection {
     stream.on("end", onEnd);
     stream.on("error", onError);
     stream.on("close", onClose);
+    // Whoever gave it may have paused it.
+    if (stream.readableFlowing !== true) stream.resume();
   }
 
   get remoteAddress(): string {
@@ -40,7 +82,7 @@ export class StreamConnection implements Connection {
   lost(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stream.destroy();
+    close(this.#stream);
     this.handler.onClosed(reason);
   }
 
@@ -55,6 +97,15 @@ export class StreamConnection implements Connection {
 
   write(buffers: readonly Buffer[]): void {
     if (this.#closed) return;
+    try {
+      this.#write(buffers);
+    } catch (error) {
+      // A stream of the application's may throw where it should call back.
+      this.lost(describe(error));
+    }
+  }
+
+  #write(buffers: readonly Buffer[]): void {
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
     if (bytes <= GATHERED_BYTES || !(this.#stream instanceof Socket)) {
@@ -71,22 +122,31 @@ export class StreamConnection implements Connection {
   end(last: readonly Buffer[]): void {
     if (this.#closed) return;
     this.write(last);
+    if (this.#closed) return;
     this.#closed = true;
     this.handler = DEAF;
     this.#stream.end();
-    const linger = setTimeout(() => this.#stream.destroy(), LINGER_MS);
+    const linger = setTimeout(() => close(this.#stream), LINGER_MS);
     this.#stream.once("close", () => clearTimeout(linger));
   }
 
   destroy(): void {
     this.#closed = true;
     this.handler = DEAF;
-    this.#stream.destroy();
+    close(this.#stream);
   }
 }
 
-function onData(this: ConnectedStream, chunk: Buffer): void {
-  this[CONNECTION].handler.onData(chunk);
+function onData(this: ConnectedStream, chunk: unknown): void {
+  const connection = this[CONNECTION];
+  if (Buffer.isBuffer(chunk)) connection.handler.onData(chunk);
+  // Bytes of another realm are none of our Buffers.
+  else if (ArrayBuffer.isView(chunk)) connection.handler.onData(bytesOf(chunk));
+  else connection.lost("text came, not bytes");
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
 function onDrain(this: ConnectedStream): void {
@@ -98,7 +158,7 @@ function onEnd(this: ConnectedStream): void {
   this[CONNECTION].lost("closed by the peer");
 }
 
-function onError(this: ConnectedStream, error: Error): void {
+function onError(this: ConnectedStream, error: unknown): void {
   this[CONNECTION].lost(describe(error));
 }
 
@@ -106,6 +166,9 @@ function onClose(this: ConnectedStream): void {
   this[CONNECTION].lost("closed");
 }
 
-function describe(error: Error): string {
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
+/** A stream may fail with anything at all. */
+function describe(error: unknown): string {
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown };
+  if (typeof code === "string" && code !== "") return code;
+  return typeof message === "string" && message !== "" ? message : "failed";
 }

@@ -2,13 +2,15 @@
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions } from "node:tls";
+import { tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
 
 export interface DialOptions {
   connectMs: number;
   tlsMs: number;
-  tls: ConnectionOptions | undefined;
+  /** false: none. Nothing else is taken for that. */
+  tls: ConnectionOptions | false;
   signal: AbortSignal;
 }
 
@@ -24,7 +26,7 @@ export class DialError extends Error {
 /** Rejects with a DialError. The socket is destroyed if it comes to nothing. */
 export async function dial(endpoint: Endpoint, options: DialOptions): Promise<Duplex> {
   const socket = await connect(endpoint, options);
-  return options.tls === undefined ? socket : secure(socket, endpoint, options.tls, options);
+  return options.tls === false ? socket : secure(socket, endpoint, options.tls, options);
 }
 
 function connect(endpoint: Endpoint, { connectMs, signal }: DialOptions): Promise<net.Socket> {
@@ -48,10 +50,15 @@ async function secure(
   const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
   let secured: tls.TLSSocket;
   try {
-    secured = tls.connect({ ...servername, ...(host === undefined ? {} : { host }), ...tlsOptions, socket });
+    secured = tls.connect({
+      ...servername,
+      ...(host === undefined ? {} : { host }),
+      ...withContainedCheck(whatIsGiven(tlsOptions)),
+      socket,
+    });
   } catch (error) {
     socket.destroy();
-    throw new DialError("failed", `tls.connect() refuses its options: ${(error as Error).message}`, error);
+    throw new DialError("failed", `tls.connect() refuses its options: ${tlsRefusal(error)}`);
   }
   return settle(secured, "secureConnect", tlsMs, "the TLS handshake", signal, () => secured);
 }

@@ -1,8 +1,8 @@
 /** The package's one error class, and how the core's outcomes and faults become errors. */
-import { inspect } from "node:util";
 import type { Fault } from "../core/faults.ts";
 import type { RefuseCode } from "../core/frames.ts";
 import type { Outcome } from "../core/link-events.ts";
+import { printable } from "../telemetry/printable.ts";
 
 export type ErrorCode =
   // the call was wrong, or came at the wrong moment
@@ -65,9 +65,15 @@ export class RespliceError extends Error {
   readonly delivery: Delivery | undefined;
   /** The wish of a server that refused, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  /** INVALID_OPTION: its path, what was given, and what is allowed. */
+  /**
+   * INVALID_OPTION: its path, what was given, and what is allowed. Of a string that is no name, and of an object, `value`
+   * says only what it is ("a string of length 12"): it may be a secret.
+   */
   readonly option: { name: string; value: unknown; allowed: string } | undefined;
-  /** PEER_ABORTED: what the peer gave to abort(). */
+  /**
+   * PEER_ABORTED: what the peer gave to abort(). AUTHENTICATION_REFUSED: why, if the server's authenticate() has said so.
+   * As it is; in `message` it has escapes.
+   */
   readonly peerCode: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
@@ -82,11 +88,44 @@ export class RespliceError extends Error {
   }
 }
 
-export function invalidOption(name: string, value: unknown, allowed: string): RespliceError {
-  const shown = typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 0, breakLength: Infinity });
-  return new RespliceError("INVALID_OPTION", `option ${name} is ${shown.slice(0, 100)}; allowed: ${allowed}`, {
-    option: { name, value, allowed },
-  });
+/** Shows of a string how long it is, and of an object that it is one: either may be a secret, or hold one. */
+export function invalidOption(name: string, given: unknown, allowed: string): RespliceError {
+  const value = withoutSecrets(given);
+  return optionError(name, value, typeof value === "bigint" ? `${value}n` : String(value), allowed);
+}
+
+/** As invalidOption(), of an option that is a name or a number: a string is shown as it was given. */
+export function invalidWord(name: string, given: unknown, allowed: string): RespliceError {
+  if (typeof given !== "string") return invalidOption(name, given, allowed);
+  return optionError(name, given, JSON.stringify(printable(given, MOST_SHOWN)), allowed);
+}
+
+const MOST_SHOWN = 100;
+/** What fits into a frame, and some escapes. */
+const MOST_REASON = 300;
+
+function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
+  // The name of an option that does not exist is whatever was given.
+  const option = { name: printable(name, MOST_SHOWN), value, allowed };
+  return new RespliceError("INVALID_OPTION", `option ${option.name} is ${shown}; allowed: ${allowed}`, { option });
+}
+
+/** What it is, in place of what may be or hold a secret. */
+export function withoutSecrets(given: unknown): unknown {
+  switch (typeof given) {
+    case "string":
+      return given === "" ? "an empty string" : `a string of length ${given.length}`;
+    case "function":
+      return "a function";
+    case "symbol":
+      return "a symbol";
+    case "object":
+      if (given === null) return null;
+      if (Array.isArray(given)) return `an array of length ${given.length}`;
+      return given instanceof Uint8Array ? `${given.length} bytes` : "an object";
+    default:
+      return given;
+  }
 }
 
 export function aborted(signal: AbortSignal, delivery?: Delivery): RespliceError {
@@ -113,15 +152,24 @@ export function outcomeError(
     case "taken-over":
       return new RespliceError("TAKEN_OVER", detail);
     case "authentication-refused":
-      return new RespliceError("AUTHENTICATION_REFUSED", detail);
+      if (peerCode === "") return new RespliceError("AUTHENTICATION_REFUSED", detail);
+      return new RespliceError(
+        "AUTHENTICATION_REFUSED",
+        `the server refused the credentials: ${printable(peerCode, MOST_REASON)}`,
+        {
+          peerCode,
+        },
+      );
     case "mismatch":
       return new RespliceError("PROTOCOL_MISMATCH", detail);
     case "protocol-error":
       return new RespliceError("PROTOCOL_ERROR", `the peer broke the protocol, or says that we did: ${detail}`);
     case "peer-aborted":
-      return new RespliceError("PEER_ABORTED", `the peer aborted the link${peerCode === "" ? "" : `: ${peerCode}`}`, {
-        peerCode,
-      });
+      return new RespliceError(
+        "PEER_ABORTED",
+        `the peer aborted the link${peerCode === "" ? "" : `: ${printable(peerCode)}`}`,
+        { peerCode },
+      );
     case "peer-handler-failed":
       return new RespliceError("SESSION_LOST", "the peer's handler failed", {
         cause: new RespliceError("HANDLER_FAILED", "the peer's handler failed"),
@@ -161,5 +209,5 @@ export function attemptError(reason: string, retryAfterMs: number, fault: Fault 
     "authentication-unavailable": "AUTHENTICATION_UNAVAILABLE",
   };
   const code = refusals[reason as RefuseCode] ?? "CONNECTION_LOST";
-  return new RespliceError(code, `the attempt failed: ${reason}`, retryAfterMs > 0 ? { retryAfterMs } : {});
+  return new RespliceError(code, `the attempt failed: ${printable(reason)}`, retryAfterMs > 0 ? { retryAfterMs } : {});
 }

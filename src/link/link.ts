@@ -91,6 +91,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.#owner.identity;
   }
 
+  get claims(): unknown {
+    return this.#owner.claims;
+  }
+
   get remoteAddress(): string | undefined {
     return this.#driver.remoteAddress;
   }

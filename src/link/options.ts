@@ -4,7 +4,7 @@ import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
 import { type SharedMemory, windowFloorBytes } from "../core/session.ts";
 import { containedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
-import { invalidOption } from "./errors.ts";
+import { invalidOption, invalidWord } from "./errors.ts";
 
 export const KiB = 1_024;
 export const MiB = 1_048_576;
@@ -50,7 +50,7 @@ export interface KeepaliveOptions {
 
 /** An attempt takes at most 20 s; what timed out is doubled for the next, up to 60 s. */
 export interface TimeoutOptions {
-  /** Default 10,000. */
+  /** Default 10,000. Each function of the application's that an attempt asks has as much. */
   connectMs?: number;
   /** Default 10,000. */
   tlsMs?: number;
@@ -181,7 +181,7 @@ export function integer(name: string, value: unknown, least: number, most: numbe
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
     const range =
       most === Number.MAX_SAFE_INTEGER ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`;
-    throw invalidOption(name, value, range);
+    throw invalidWord(name, value, range);
   }
   return value;
 }
@@ -209,8 +209,7 @@ export function payload(name: string, given: unknown, mostBytes: number): Buffer
   if (typeof given !== "string" && !(given instanceof Uint8Array))
     throw invalidOption(name, given, "a string or bytes");
   const bytes = Buffer.from(given as string);
-  // The value itself may be a secret.
-  if (bytes.length > mostBytes) throw invalidOption(name, `${bytes.length} bytes`, `at most ${mostBytes} bytes`);
+  if (bytes.length > mostBytes) throw invalidOption(name, bytes, `at most ${mostBytes} bytes`);
   return bytes;
 }
 
@@ -237,7 +236,7 @@ function boolean(name: string, value: unknown): boolean {
 }
 
 export function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
-  if (!allowed.includes(value)) throw invalidOption(name, value, allowed.join(", "));
+  if (!allowed.includes(value)) throw invalidWord(name, value, allowed.join(", "));
   return value;
 }
 

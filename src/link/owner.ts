@@ -4,6 +4,7 @@ import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
 export interface LinkOwner {
   readonly identity: string | undefined;
+  readonly claims: unknown;
   readonly openPayload: Buffer;
   /** Something is at work that wants to go on sending when the peer has ended to go on elsewhere. */
   readonly isServing: boolean;

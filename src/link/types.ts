@@ -20,7 +20,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /** On the server, "reconnecting" is waiting for the client. */ readonly state: LinkState;
   /** Alike on both ends, not secret. Changes with a 'state' event of `session: "new"`. */
   readonly sessionId: string;
-  /** Server: what authenticate() returned. */ readonly identity: string | undefined;
+  /** Server: who the client is, says authenticate(). The same for as long as the link lives. */
+  readonly identity: string | undefined;
+  /** Server: what authenticate() said of the connection in use, or of the last one. A resume brings what is new. */
+  readonly claims: unknown;
   /** Server: what the client gave to open(). */ readonly openPayload: Message;
   readonly remoteAddress: string | undefined;
 

@@ -8,10 +8,12 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { messageOf, printable } from "../telemetry/printable.ts";
 import type { Guest } from "./listener.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { peerOf } from "./peer.ts";
 import { TurnedAway } from "./turned-away.ts";
+import { toVerdict } from "./verdict.ts";
 
 /** So much of a connection may wait to be looked at. */
 const MOST_WAITING_BYTES = 8_192;
@@ -163,7 +165,8 @@ export class Handshakes implements HandshakeOwner {
     const { logger } = this.#hooks;
     if (logger === undefined) return;
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
-    logRefusal(logger, { code, reason, sessionId, remoteAddress, retryAfterMs });
+    // authenticate() may have put into it what the client has sent.
+    logRefusal(logger, { code, reason: printable(reason), sessionId, remoteAddress, retryAfterMs });
   }
 
   /** A connection that was closed for what it sent, or did not send. */
@@ -189,11 +192,10 @@ export class Handshakes implements HandshakeOwner {
   /** At once, where the application can say at once. */
   #ask(event: Extract<ServerCoreEvent, { type: "authenticate" }>, handshake: Handshake): Verdict | Promise<Verdict> {
     const { authenticate } = this.#hooks;
-    if (authenticate === undefined) return { identity: "" };
+    if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
     const failed = (error: unknown): Verdict => {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.rejected(remoteAddress, "authenticate() failed", detail);
+      this.rejected(remoteAddress, "authenticate() failed", messageOf(error));
       return "unavailable";
     };
     const certificate = handshake.certificate();
@@ -206,8 +208,8 @@ export class Handshakes implements HandshakeOwner {
       ...(certificate === undefined ? {} : { certificate }),
     };
     try {
-      const identity = authenticate(request);
-      return isThenable(identity) ? Promise.resolve(identity).then(toVerdict, failed) : toVerdict(identity);
+      const answer: unknown = authenticate(request);
+      return isThenable(answer) ? Promise.resolve(answer).then(toVerdict).catch(failed) : toVerdict(answer);
     } catch (error) {
       return failed(error);
     }
@@ -289,9 +291,4 @@ class Handshake implements ConnectionHandler, Guest {
     if (handler === this) this.#owner.closed(this, reason);
     else handler.onClosed(reason);
   }
-}
-
-/** Whatever a hook without types answers: only a string is an identity. */
-function toVerdict(identity: unknown): Verdict {
-  return { identity: typeof identity === "string" ? identity : null };
 }

@@ -2,7 +2,15 @@
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { StreamConnection } from "../io/connection.ts";
-import { RespliceError } from "../link/errors.ts";
+import {
+  checkSecureContext,
+  isTlsOptions,
+  renewed,
+  tlsRefusal,
+  whatIsGiven,
+  withContainedSni,
+} from "../io/tls-options.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
 import { UnsecuredConnection } from "./unsecured-connection.ts";
 
@@ -14,7 +22,7 @@ export interface Guest {
 
 export interface ListenerOptions {
   where: { port: number; host?: string } | { path: string };
-  tls: TlsOptions | undefined;
+  tls: TlsOptions | false;
   /** For the TLS handshake. */
   tlsMs: number;
   accept(connection: Connection): Guest;
@@ -35,6 +43,8 @@ export class Listener {
   readonly #onClosed: (this: net.Socket) => void;
   /** In their TLS handshake, by the socket that was accepted. */
   readonly #shaking = new Map<net.Socket, Shaking>();
+  /** What new connections are secured with. */
+  #secureContext: SecureContextOptions;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -42,7 +52,8 @@ export class Listener {
     this.#onClosed = function onClosed() {
       sockets.delete(this);
     };
-    this.#server = options.tls === undefined ? this.#plain() : this.#secure(options.tls);
+    this.#secureContext = options.tls === false ? {} : options.tls;
+    this.#server = options.tls === false ? this.#plain() : this.#secure(options.tls);
   }
 
   /** Accepted and not closed, those included that were told why and are about to be closed. */
@@ -58,7 +69,7 @@ export class Listener {
   }
 
   #secure(options: TlsOptions): tls.Server {
-    const server = tls.createServer({ ...options, handshakeTimeout: this.#options.tlsMs });
+    const server = tls.createServer({ ...withContainedSni(options), handshakeTimeout: this.#options.tlsMs });
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
       this.#track(socket);
@@ -104,7 +115,18 @@ export class Listener {
 
   setSecureContext(options: SecureContextOptions): void {
     if (!(this.#server instanceof tls.Server)) throw new RespliceError("INVALID_STATE", "the server does not use TLS");
-    this.#server.setSecureContext(options);
+    const next = isTlsOptions(options) ? whatIsGiven(options) : {};
+    // What a renewal found nowhere does not replace what there is.
+    if (Object.keys(next).length === 0)
+      throw invalidOption("tls", options, "key and cert, or pfx, or what else is new");
+    const merged = renewed(this.#secureContext, next);
+    try {
+      checkSecureContext(merged);
+    } catch (error) {
+      throw invalidOption("tls", options, `what tls.createSecureContext() takes: ${tlsRefusal(error)}`);
+    }
+    this.#secureContext = merged;
+    this.#server.setSecureContext(merged);
   }
 
   /** Rejects LISTEN_FAILED. */

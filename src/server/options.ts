@@ -1,6 +1,7 @@
 /** The options of a ServerSupervisor. */
-import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
-import { invalidOption } from "../link/errors.ts";
+import type { PeerCertificate, TlsOptions } from "node:tls";
+import { checkSecureContext, isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   checkNames,
   type DurableOptions,
@@ -16,6 +17,7 @@ import {
 } from "../link/options.ts";
 import type { Message } from "../link/types.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Verdict } from "./verdict.ts";
 
 export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   /** 0: any free one, see listen(). */
@@ -24,13 +26,13 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   host?: string;
   /** A Unix socket instead. */
   path?: string;
-  /** Without it, who listens on the path can read everything and take links over. */
-  tls?: TlsOptions;
+  /** Default false: who listens on the path can read everything and take links over. */
+  tls?: TlsOptions | false;
   /**
-   * Called on every connect, resumes included. Returns the identity: a session belongs to the one that opened it.
-   * null: refused for good. A throw: cannot say now, the client retries. Default: everyone may connect.
+   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good. A
+   * throw, and any other answer: it cannot say now, the client retries. Default: everyone may connect.
    */
-  authenticate?: (request: AuthenticateRequest) => string | null | Promise<string | null>;
+  authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
   /** A session waits so long for its client, then ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
   logger?: Logger;
@@ -41,6 +43,7 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
 
 export interface AuthenticateRequest {
   credentials: Message;
+  /** That of the session, which the link has as well: of a resume not what it states, but what the session was opened with. */
   openPayload: Message;
   remoteAddress: string;
   /** With `tls.requestCert`; not verified if `rejectUnauthorized` is false. */
@@ -89,7 +92,7 @@ export interface Limits {
 
 export interface ResolvedServerOptions extends ResolvedLinkOptions {
   listen: { port: number; host?: string } | { path: string };
-  tls: TlsOptions | undefined;
+  tls: TlsOptions | false;
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
   logger: Logger | undefined;
@@ -113,15 +116,12 @@ const MOST = 100_000_000;
 
 export function resolveServerOptions(options: ServerSupervisorOptions): ResolvedServerOptions {
   checkNames(options, [...SERVER_OPTION_NAMES, ...LINK_OPTION_NAMES]);
-  const { authenticate } = options;
-  if (authenticate !== undefined && typeof authenticate !== "function") {
-    throw invalidOption("authenticate", authenticate, "a function");
-  }
+  checkProtection(options);
   return {
     ...resolveLinkOptions(options, "server"),
     listen: whereToListen(options),
-    tls: checkTls(options.tls),
-    authenticate,
+    tls: resolveTls(options),
+    authenticate: options.authenticate,
     resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
     logger: logger(options.logger),
     limits: resolveLimits(options.limits ?? {}),
@@ -129,22 +129,31 @@ export function resolveServerOptions(options: ServerSupervisorOptions): Resolved
   };
 }
 
-function checkTls(tls: TlsOptions | undefined): TlsOptions | undefined {
-  if (tls === undefined) return undefined;
-  if (typeof tls !== "object" || tls === null) throw invalidOption("tls", tls, "options of tls.createServer()");
+/** What protects is off where it is left out. Given as undefined, an import that failed say, it was meant to be on. */
+function checkProtection(options: ServerSupervisorOptions): void {
+  const { tls, authenticate } = options;
+  if ("tls" in options && tls !== false && !isTlsOptions(tls)) {
+    throw invalidOption("tls", tls, "options of tls.createServer(), or false");
+  }
+  if ("authenticate" in options && typeof authenticate !== "function") {
+    throw invalidOption("authenticate", authenticate, "a function; left out, everyone may connect");
+  }
+}
+
+function resolveTls({ tls = false }: ServerSupervisorOptions): TlsOptions | false {
+  if (tls === false) return false;
   try {
-    createSecureContext(tls);
+    checkSecureContext(tls);
   } catch (error) {
-    // The options hold the key: only what Node says of them is shown.
-    throw invalidOption("tls", "set", `what tls.createServer() takes: ${(error as Error).message}`);
+    throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
   }
   return tls;
 }
 
 function whereToListen({ port, host, path }: ServerSupervisorOptions): ResolvedServerOptions["listen"] {
   if (path !== undefined) {
-    if (port !== undefined) throw invalidOption("path", path, "either path or port");
-    if (host !== undefined) throw invalidOption("host", host, "nothing: a path has no host");
+    if (port !== undefined) throw invalidWord("path", path, "either path or port");
+    if (host !== undefined) throw invalidWord("host", host, "nothing: a path has no host");
     return { path: text("path", path) };
   }
   const checked = integer("port", port, 0, 65_535);

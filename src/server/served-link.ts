@@ -41,6 +41,10 @@ export class ServedLink implements LinkOwner {
     return this.#host.options.authenticate === undefined ? undefined : this.core.identity;
   }
 
+  get claims(): unknown {
+    return this.core.claims;
+  }
+
   get openPayload(): Buffer {
     return this.core.openPayload;
   }

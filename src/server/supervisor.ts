@@ -149,7 +149,10 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     runContained(this.#clock, () => this.emit("error", error));
   }
 
-  /** Renewed certificates, for new connections. As in tls.Server. */
+  /**
+   * Renewed certificates, for new connections. Unlike tls.Server's, what is not given stays as it is, a `ca` for clients
+   * say; key, cert, pfx and passphrase are renewed together. Throws INVALID_OPTION, and nothing has changed then.
+   */
   setSecureContext(options: SecureContextOptions): void {
     this.#listener.setSecureContext(options);
   }

@@ -22,8 +22,10 @@ export interface LinkPairOptions {
   client?: LinkOptions & DurableOptions & Pick<OpenOptions, "reconnect" | "whenSessionLost">;
   /** As for ServerSupervisor. */
   server?: LinkOptions & DurableOptions & Pick<ServerSupervisorOptions, "resumeForMs">;
-  /** What authenticate() would have returned. */
+  /** Who the client is: what authenticate() would have said. Not empty. */
   identity?: string;
+  /** What it would have said of the client besides. Only with `identity`. */
+  claims?: unknown;
   /** For the server's handler, before any message. At most 4 KiB. Default empty. */
   openPayload?: Payload;
   /**
@@ -41,16 +43,17 @@ export interface ResolvedPairOptions {
   serve: (link: Link) => void | Promise<void>;
 }
 
-const PAIR_OPTION_NAMES = ["seed", "client", "server", "identity", "openPayload", "serve"] as const;
+const PAIR_OPTION_NAMES = ["seed", "client", "server", "identity", "claims", "openPayload", "serve"] as const;
 const CLIENT_OPTION_NAMES = [...LINK_OPTION_NAMES, "reconnect", "whenSessionLost"] as const;
 const SERVER_OPTION_NAMES = [...LINK_OPTION_NAMES, "resumeForMs"] as const;
 
 /** Throws INVALID_OPTION, and PROTOCOL_MISMATCH for two modes. */
 export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOptions {
   checkNames(options, PAIR_OPTION_NAMES);
-  const { identity, serve = () => {} } = options;
+  const { identity, claims, serve = () => {} } = options;
   if (typeof serve !== "function") throw invalidOption("serve", serve, "a function");
   if (identity !== undefined) text("identity", identity);
+  else if (claims !== undefined) throw invalidOption("claims", claims, "nothing without an identity");
   const openPayload = payload("openPayload", options.openPayload ?? "", MAX_OPEN_PAYLOAD_BYTES);
   const clientOptions = group("client", options.client, CLIENT_OPTION_NAMES);
   const serverOptions = group("server", options.server, SERVER_OPTION_NAMES);
@@ -60,7 +63,7 @@ export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOption
     resolveServerOptions({
       ...serverOptions,
       port: 1,
-      ...(identity === undefined ? {} : { authenticate: () => identity }),
+      ...(identity === undefined ? {} : { authenticate: () => ({ identity, claims }) }),
     }),
   );
   if (client.mode !== server.mode) {
@@ -81,7 +84,8 @@ function of<T>(end: "client" | "server", resolve: () => T): T {
     return resolve();
   } catch (error) {
     if (!(error instanceof RespliceError) || error.option === undefined) throw error;
-    const { name, value, allowed } = error.option;
-    throw invalidOption(`${end}.${name}`, value, allowed);
+    throw new RespliceError(error.code, error.message.replace("option ", `option ${end}.`), {
+      option: { ...error.option, name: `${end}.${error.option.name}` },
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
 import { ConnectionManager, GiB, type RespliceError } from "../../src/index.ts";
@@ -11,11 +12,18 @@ function refusal(act: () => unknown): RespliceError {
   throw new Error("nothing was thrown");
 }
 
+const SECRET = "sk-s3cr3t";
+
+function expectSecretKept(error: RespliceError): void {
+  expect(error.code).toBe("INVALID_OPTION");
+  expect(inspect(error, { depth: 10 })).not.toContain("s3cr3t");
+}
+
 const open = (options: object) => resolveOpenOptions({ port: 1, ...options });
 
 test("the defaults", () => {
   expect(open({})).toMatchObject({
-    tls: undefined,
+    tls: false,
     reconnect: {
       minDelayMs: 500,
       maxDelayMs: 30_000,
@@ -75,16 +83,46 @@ describe("open()", () => {
     expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
   });
 
-  test("no secret shows in a refusal", () => {
-    const secret = "s3cr3t".repeat(3_000);
-    const error = refusal(() => open({ credentials: secret }));
-    expect(JSON.stringify([error.message, error.option, error.stack])).not.toContain("s3cr3t");
+  test.each<[string, object]>([
+    ["too long", { credentials: SECRET.repeat(3_000) }],
+    ["of a wrong kind", { credentials: { token: SECRET } }],
+    ["a wrong payload", { openPayload: [SECRET] }],
+    ["misspelled", { credential: SECRET }],
+    ["a PEM where options belong", { tls: SECRET }],
+    ["a group that is none", { queue: SECRET }],
+    ["an unknown member of a group", { reconnect: { token: SECRET } }],
+    ["no function", { reconnect: { shouldRetry: SECRET } }],
+    ["no host", { host: { [SECRET]: SECRET } }],
+    ["no boolean", { allowHalfOpen: SECRET }],
+  ])("no secret shows in a refusal: %s", (_, options) => {
+    expectSecretKept(refusal(() => open(options)));
+    expectSecretKept(refusal(() => new ConnectionManager().open({ port: 1, ...options })));
+  });
+
+  test.each<[string, object]>([
+    ["connect", { connect: SECRET }],
+    ["endpoints", { endpoints: SECRET }],
+    ["one of the endpoints", { endpoints: [SECRET] }],
+    ["an endpoint's host", { endpoints: [{ port: 1, host: [SECRET] }] }],
+    ["a path", { path: { [SECRET]: SECRET } }],
+  ])("nor in the refusal of a target: %s", (_, target) => {
+    expectSecretKept(refusal(() => resolveOpenOptions(target as never)));
   });
 
   test("tls: true means Node's defaults, false none", () => {
     expect(open({ tls: true }).tls).toEqual({});
-    expect(open({ tls: false }).tls).toBeUndefined();
+    expect(open({ tls: false }).tls).toBe(false);
     expect(open({ tls: { servername: "x" } }).tls).toEqual({ servername: "x" });
+  });
+
+  test("tls that is named and undefined is refused: it was meant to be on", () => {
+    expect(refusal(() => open({ tls: undefined }))).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+    expect(refusal(() => open({ tls: Buffer.from("a PEM") }))).toMatchObject({ option: { name: "tls" } });
+    // Where there is a default, it stands for that.
+    const tls = { servername: "x" };
+    expect(resolveOpenOptions({ port: 1, tls: undefined } as never, { tls }).tls).toEqual(tls);
+    const error = refusal(() => new ConnectionManager({ defaults: { tls: undefined } as never }));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "defaults.tls" } });
   });
 
   test("the largest that fit", () => {
@@ -109,6 +147,15 @@ describe("new ConnectionManager()", () => {
       code: "INVALID_OPTION",
       option: { name },
     });
+  });
+
+  test.each<[string, object]>([
+    ["credentials among the defaults", { defaults: { credentials: SECRET } }],
+    ["misspelled", { token: SECRET }],
+    ["no logger", { logger: SECRET }],
+    ["a logger that lacks a method", { logger: { token: SECRET } }],
+  ])("no secret shows in a refusal: %s", (_, options) => {
+    expectSecretKept(refusal(() => new ConnectionManager(options)));
   });
 
   test("defaults are checked when they are given", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { checkEndpoints, EndpointChooser, resolveTarget, type Target } from "../../src/client/targets.ts";
+import { toEndpoints, EndpointChooser, resolveTarget, type Target } from "../../src/client/targets.ts";
 import type { RespliceError } from "../../src/index.ts";
 
 const [a, b, c] = [{ port: 1 }, { port: 2 }, { path: "/3" }] as const;
@@ -90,7 +90,7 @@ describe("what a target is", () => {
   });
 
   test.each<[unknown]>([[[null]], [[5]], [["host:1"]]])("endpoints of %j are refused", (endpoints) => {
-    expect(refusal(() => checkEndpoints(endpoints as never))).toMatchObject({ code: "INVALID_OPTION" });
+    expect(refusal(() => toEndpoints(endpoints as never))).toMatchObject({ code: "INVALID_OPTION" });
   });
 
   test.each<[unknown]>([

@@ -12,6 +12,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeReason,
   encodeRefuse,
   encodeReset,
   encodeToken,
@@ -140,6 +141,7 @@ export const sample: fc.Arbitrary<Sample> = fc.oneof(
     bytes: encodeReset(code, accepted, text),
     frame: { type: "reset" as const, code, accepted, reason: text },
   })),
+  reason.map((text) => ({ bytes: encodeReason(text), frame: { type: "reason" as const, text } })),
 );
 
 /** Pieces of DATA that belong together as one: how they were cut is no business of the reader's. */

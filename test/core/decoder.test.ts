@@ -11,6 +11,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeReason,
   encodeRefuse,
   encodeReset,
   encodeToken,
@@ -150,6 +151,8 @@ describe("a frame is refused by its header alone", () => {
     ["ACK too large", header(FrameType.ack, 0, 21), "oversized"],
     ["READY with a body", header(FrameType.ready, 0, 1), "oversized"],
     ["RESET with a reason above 64 bytes", header(FrameType.reset, 0, 12 + 65), "oversized"],
+    ["REASON above 256 bytes", header(FrameType.reason, 0, 257), "oversized"],
+    ["REASON with flags", header(FrameType.reason, 1, 5), "bad-frame"],
     ["ACK with flags it has not", header(FrameType.ack, 4, 20), "bad-frame"],
     ["DATA with flags it has not", header(FrameType.data, 16, 9), "bad-frame"],
     ["STANDBY with a fallback", header(FrameType.standby, 16 | 32, 180), "bad-frame"],
@@ -199,7 +202,7 @@ describe("a frame is refused by its header alone", () => {
   );
 
   test("each frame that is not expected now, even if its header comes in two parts", () => {
-    for (const name of Object.keys(FrameType) as FrameName[]) {
+    for (const name of (Object.keys(FrameType) as FrameName[]).filter((each) => each !== "reason")) {
       const decoder = new FrameDecoder(EVERY_FRAME & ~frameMask(name));
       const bytes = header(FrameType[name], 0, name === "data" ? 9 : 8);
       expect(decoder.push(bytes.subarray(0, 3), new Collector())).toBeUndefined();
@@ -272,7 +275,8 @@ test("no fault repeats what the peer sent: secrets stay out of the logs", () => 
 // ── the decoder as a whole ────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an extension frame that we do not know is skipped, whatever its flags, and however it is cut", () => {
-  const extension = fc.tuple(fc.integer({ min: 0x80, max: 0xff }), fc.nat({ max: 255 }), buffer(0, 300));
+  const unknown = fc.integer({ min: 0x80, max: 0xff }).filter((type) => type !== FrameType.reason);
+  const extension = fc.tuple(unknown, fc.nat({ max: 255 }), buffer(0, 300));
   fc.assert(
     fc.property(fc.array(extension, { maxLength: 4 }), cuts, (extensions, places) => {
       const bytes = extensions.flatMap(([type, flags, body]) => [header(type, flags, body.length), body]);
@@ -290,6 +294,35 @@ test("an extension frame that we do not know is skipped, whatever its flags, and
 test("an extension as large as may be skipped is skipped", () => {
   const bytes = Buffer.concat([header(0x90, 0, 65_536), Buffer.alloc(65_536, 0xff), encodeReady()]);
   expect(decoded(bytes)).toEqual([{ type: "ready" }]);
+});
+
+test("an extension that we know is skipped where it is not expected, however it is cut, and whatever it holds", () => {
+  const bytes = Buffer.concat([header(FrameType.reason, 255, 300), Buffer.alloc(300, 0xff), encodeReady()]);
+  for (const step of [1, 5, 9, 100, bytes.length]) {
+    const decoder = new FrameDecoder(EVERY_FRAME & ~frameMask("reason"));
+    const sink = new Collector();
+    for (let at = 0; at < bytes.length; at += step) {
+      expect(decoder.push(bytes.subarray(at, at + step), sink)).toBeUndefined();
+    }
+    expect(sink.seen).toEqual([{ type: "ready" }]);
+  }
+});
+
+test("an extension that is expected no more by the time it is whole is skipped", () => {
+  const decoder = new FrameDecoder(EVERY_FRAME);
+  const sink = new Collector();
+  const bytes = encodeReason("no");
+  decoder.push(bytes.subarray(0, FRAME_HEADER_BYTES + 1), sink);
+  decoder.expect = frameMask("ready");
+  expect(decoder.push(Buffer.concat([bytes.subarray(FRAME_HEADER_BYTES + 1), encodeReady()]), sink)).toBeUndefined();
+  expect(sink.seen).toEqual([{ type: "ready" }]);
+});
+
+test("each frame has a bit of its own in a mask", () => {
+  const masks = (Object.keys(FrameType) as FrameName[]).map((name) => frameMask(name));
+  expect(masks.every((mask) => mask !== 0)).toBe(true);
+  expect(new Set(masks).size).toBe(masks.length);
+  expect(masks.reduce((sum, mask) => sum | mask, 0)).toBe(2 ** masks.length - 1);
 });
 
 test("what is expected may change between two frames of one chunk", () => {

@@ -9,6 +9,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeReason,
   encodeRefuse,
   encodeReset,
   encodeToken,
@@ -22,6 +23,7 @@ import {
   MAX_CREDENTIALS_BYTES,
   MAX_DATA_BYTES,
   MAX_OPEN_PAYLOAD_BYTES,
+  MAX_REASON_BYTES,
   NONCE_BYTES,
   PROOF_BYTES,
   PROTOCOL_VERSION,
@@ -156,6 +158,7 @@ test("what was given a number keeps it", () => {
     committed: 12,
     goaway: 13,
     reset: 14,
+    reason: 129,
   });
   expect(REFUSE_CODES).toEqual({
     "taken-over": 1,
@@ -198,6 +201,20 @@ test("the largest of everything that may be sent is small enough to be read", ()
   expect(decoded(encodeReset("aborted", 0, reason))).toMatchObject([{ reason }]);
   const data = decoded([encodeDataHeader(0, MAX_DATA_BYTES, 0), Buffer.alloc(MAX_DATA_BYTES)]);
   expect(data).toMatchObject([{ type: "data", offset: 0, flags: 0 }]);
+});
+
+test("a REASON has as many characters as fit", () => {
+  const whyOf = (text: string): unknown => {
+    const [frame] = decoded(encodeReason(text));
+    return frame?.type === "reason" ? frame.text : frame;
+  };
+  expect(whyOf("")).toBe("");
+  expect(whyOf("née")).toBe("née");
+  expect(whyOf("x".repeat(257))).toBe("x".repeat(256));
+  expect(whyOf(`${"x".repeat(255)}é`)).toBe("x".repeat(255));
+  expect(whyOf("🙂".repeat(1_000))).toBe("🙂".repeat(64));
+  expect(whyOf(`x${"🙂".repeat(64)}`)).toBe(`x${"🙂".repeat(63)}`);
+  expect(encodeReason("🙂".repeat(100))).toHaveLength(FRAME_HEADER_BYTES + MAX_REASON_BYTES);
 });
 
 test("a header of DATA has room for nothing but itself", () => {

@@ -7,6 +7,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeReason,
   encodeRefuse,
   encodeReset,
   encodeToken,
@@ -99,5 +100,7 @@ export function encodeAgain(frame: Frame): Buffer {
       return encodeGoaway(frame.deadlineMs);
     case "reset":
       return encodeReset(frame.code, frame.accepted, frame.reason);
+    case "reason":
+      return encodeReason(frame.text);
   }
 }

@@ -7,6 +7,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeReason,
   encodeRefuse,
   encodeReset,
   encodeToken,
@@ -142,7 +143,11 @@ export function anyFrame(draw: Draw): Buffer {
     case 6:
       return encodeToken(draw.of(["ping", "pong"] as const), anyPosition(draw));
     case 7:
-      return draw.oneIn(2) ? encodeReady() : encodeGoaway(draw.of(EDGES));
+      return draw.of([
+        () => encodeReady(),
+        () => encodeGoaway(draw.of(EDGES)),
+        () => encodeReason("née ".repeat(draw.below(80))),
+      ])();
     case 8:
       return encodeReset(
         draw.of(Object.keys(RESET_CODES) as ResetCode[]),

@@ -41,6 +41,7 @@ KINDS = {  # name: type, flags, longest body, the fields of the body in front of
     "COMMITTED": (12, "stop done goaway", 20, STATED),
     "GOAWAY": (13, "", 4, "deadline I"),
     "RESET": (14, "", 76, "code I accepted Q"),
+    "REASON": (129, "", 256, ""),
 }
 TYPES = {kind[0]: name for name, kind in KINDS.items()}
 POSITIONS = ("received", "accepted", "offset", "token", "process_epoch", "counter")
@@ -86,7 +87,7 @@ def decode(inbound):
     check(number in TYPES or number >= 128, f"unknown type {number}")
     name = TYPES.get(number, "EXTENSION")
     names, codes, flags, fixed, most = [], [], frozenset(), 0, 65_536
-    if number < 128:
+    if number in TYPES:
         most, (names, codes) = KINDS[name][2], layout(name)
         values = DATA_FLAGS if name == "DATA" else STATUS_FLAGS
         flags = frozenset(flag for flag in KINDS[name][1].split() if bits & values[flag])
@@ -218,6 +219,7 @@ class Session:
         self.options = options
         self.id, self.secret, self.instance = os.urandom(16), os.urandom(32), os.urandom(16)
         self.incarnation, self.counter = None, 0
+        self.reason = None  # for the REFUSE that follows
         self.heard = False  # the server has spoken: it has our CONFIRM
         # Our direction. Its end takes the position behind the last byte.
         self.log, self.end = log, len(log)
@@ -298,8 +300,10 @@ class Session:
             self.report["pongs"] += 1
         elif frame.name == "WELCOME" and not self.adopted:
             self.adopt(wire, frame)
+        elif frame.name == "REASON" and not self.adopted:
+            self.reason = frame.rest.decode()
         elif frame.name == "REFUSE" and not self.adopted:
-            check(fields["code"] == SESSION_LOST and self.done, f"refused: {fields}")
+            check(fields["code"] == SESSION_LOST and self.done, f"refused: {fields}, {self.reason}")
             self.gone = self.report["forgotten"] = True  # the server has forgotten the tombstone: no loss
         elif frame.name == "ACK" and self.adopted:
             fallen = fields["accepted"] + fields["window"] < self.limit

@@ -141,6 +141,11 @@ test("every vector is decoded and encoded", async () => {
   expect(await runClient(port, ...sizes([]))).toMatchObject({ vectors: vectors.length, connections: 1 });
 });
 
+test("a client that is refused reads why, and that it is refused", async () => {
+  const { port } = await echoServer({ authenticate: () => ({ refused: "née in the wrong year" }) });
+  await expect(runClient(port, ...sizes([]))).rejects.toThrow(/'code': 2, 'retry_after': 0\}, née in the wrong year/u);
+});
+
 test("a PING is answered, and the connection lasts", async () => {
   const served = await echoServer({ keepalive: { pingAfterMs: 20, suspectAfterMs: 5_000 } });
   const report = await runClient(served.port, ...sizes([5]), "--pings", "3");

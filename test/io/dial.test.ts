@@ -6,7 +6,7 @@ import { certificate, rawServer, serve, socketPath, unusedPort } from "../suppor
 const options = (given: Partial<DialOptions> = {}): DialOptions => ({
   connectMs: 1_000,
   tlsMs: 1_000,
-  tls: undefined,
+  tls: false,
   signal: new AbortController().signal,
   ...given,
 });

@@ -1,7 +1,8 @@
+import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { RespliceError } from "../../src/index.ts";
 import type { Outcome } from "../../src/core/link-events.ts";
-import { attemptError, invalidOption, outcomeError, replacedError } from "../../src/link/errors.ts";
+import { attemptError, invalidOption, invalidWord, outcomeError, replacedError } from "../../src/link/errors.ts";
 
 test("an error says its code, and what may be tried again", () => {
   const cause = new Error("inner");
@@ -15,21 +16,58 @@ test("an error says its code, and what may be tried again", () => {
   expect("cause" in new RespliceError("GAVE_UP", "")).toBe(false);
 });
 
-test("an option that is not valid", () => {
-  const error = invalidOption("queue.maxBytes", "a lot", "an integer");
-  expect(error).toMatchObject({
+test("an option that is not valid: a name or a number is shown", () => {
+  expect(invalidWord("queue.maxBytes", "a lot", "an integer")).toMatchObject({
     code: "INVALID_OPTION",
     message: 'option queue.maxBytes is "a lot"; allowed: an integer',
     option: { name: "queue.maxBytes", value: "a lot", allowed: "an integer" },
   });
+  expect(invalidOption("queue.maxBytes", -1, "an integer").message).toContain("is -1;");
+  const forged = invalidWord("mode", `x\n${"y".repeat(1_000)}`, "messages, bytes");
+  expect(forged.message).toMatch(/^option mode is "x\\\\ny+…"; allowed/);
+  expect(forged.message.length).toBeLessThan(200);
 });
 
-test.each([Object.create(null), Symbol("x"), { toString: () => 5n }, () => {}, [1, [2]], null, undefined, 5n])(
-  "an option that is not valid can be anything at all",
-  (value: unknown) => {
-    expect(invalidOption("host", value, "a name")).toMatchObject({ code: "INVALID_OPTION", option: { value } });
-  },
-);
+test.each([
+  ["sk-s3cr3t", "a string of length 9"],
+  ["", "an empty string"],
+  [{ token: "s3cr3t" }, "an object"],
+  [["s3cr3t"], "an array of length 1"],
+  [Buffer.from("s3cr3t"), "6 bytes"],
+  [Symbol("s3cr3t"), "a symbol"],
+  [() => "s3cr3t", "a function"],
+  [Object.create(null), "an object"],
+  [{ toString: () => 5n }, "an object"],
+  [null, null],
+  [undefined, undefined],
+  [true, true],
+  [5n, 5n],
+])("an option that is not valid can be anything at all, and shows no secret: %#", (given: unknown, value: unknown) => {
+  const error = invalidOption("host", given, "a name");
+  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "host", value, allowed: "a name" } });
+  expect(error.message).toContain(`option host is ${typeof value === "bigint" ? "5n" : String(value)};`);
+  expect(inspect(error, { depth: 10 })).not.toContain("s3cr3t");
+});
+
+test("the name of an option that does not exist is somebody's text, too", () => {
+  const { option, message } = invalidOption(`a\n${"b".repeat(1_000)}`, 1, "c");
+  expect(option?.name).toMatch(/^a\\nb+…$/);
+  expect(message.length).toBeLessThan(200);
+});
+
+test("why a server refuses is shown in one line, whatever it says", () => {
+  const peerCode = "quota\n\u001b[31mused up";
+  const error = outcomeError("authentication-refused", "detail", peerCode);
+  expect(error).toMatchObject({
+    code: "AUTHENTICATION_REFUSED",
+    message: "the server refused the credentials: quota\\n\\x1b[31mused up",
+    peerCode,
+  });
+  expect(outcomeError("authentication-refused", "detail", "")).toMatchObject({
+    message: "detail",
+    peerCode: undefined,
+  });
+});
 
 test("how a link ended", () => {
   const codes: Record<Outcome, string | undefined> = {
@@ -70,6 +108,15 @@ test("why an attempt failed", () => {
     code: "CONNECT_FAILED",
     message: expect.stringContaining("what?"),
   });
+});
+
+test("what the peer says has escapes in the message, and is left as it is for the program", () => {
+  const code = "quota\n\u001b[31m\u202e";
+  expect(outcomeError("peer-aborted", "", code)).toMatchObject({
+    message: "the peer aborted the link: quota\\n\\x1b[31m\\u202e",
+    peerCode: code,
+  });
+  expect(attemptError("HTTP 502\n<html>", 0, undefined).message).toBe("the attempt failed: HTTP 502\\n<html>");
 });
 
 test("what became of a message", () => {

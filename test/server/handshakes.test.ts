@@ -298,6 +298,31 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.refused")).toMatchObject({ code: "authentication" });
   });
 
+  test("a reason reaches the client, and stands in one line of its error and of the log", async () => {
+    const { lines, logger } = logKeeper();
+    const refused = "the quota of tenant-a\nis used up";
+    const { port } = await serve({ logger, authenticate: async () => ({ refused }) });
+    const { error } = await openTo(port).closed;
+    expect(error).toMatchObject({
+      code: "AUTHENTICATION_REFUSED",
+      message: "the server refused the credentials: the quota of tenant-a\\nis used up",
+      peerCode: refused,
+    });
+    expect(lines.find(({ event }) => event === "server.refused")).toMatchObject({
+      reason: "the quota of tenant-a\\nis used up",
+    });
+  });
+
+  test("a reason ends a link on a resume too, and what does not fit of it is cut off", async () => {
+    const answers = ["someone", { refused: `${"x".repeat(255)}é` }];
+    const { port } = await serve({ authenticate: () => answers.shift() ?? null });
+    const relay = await relayTo(port);
+    const link = openTo(relay.port);
+    await link.connected();
+    relay.cut("rst");
+    expect((await link.closed).error).toMatchObject({ code: "AUTHENTICATION_REFUSED", peerCode: "x".repeat(255) });
+  });
+
   test.each<[string, () => never | Promise<never>]>([
     [
       "throws",
@@ -320,12 +345,40 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.rejected")).toMatchObject({ detail: "the database is down" });
   });
 
-  test.each([undefined, 5, true, {}])("one that answers %j, against its type, lets nobody in", async (answer) => {
-    const { port, links } = await serve({ authenticate: () => answer as unknown as string });
-    const link = openTo(port, { reconnect: { maxAttempts: 1 } });
-    const outcome = Promise.race([link.connected().then(() => "connected"), link.closed.then(() => "ended")]);
-    expect(await outcome.catch(() => "ended")).toBe("ended");
-    expect(links.size).toBe(0);
+  test.each([true, undefined, { user: "admin" }])(
+    "%j is no verdict, at once or later: logged, and asked again on opens and resumes",
+    { timeout: 10_000 },
+    async (odd) => {
+      const { lines, logger } = logKeeper();
+      const answers = [odd, "someone", Promise.resolve(odd), "someone"];
+      const { port, links } = await serve({ logger, authenticate: () => answers.shift() as string });
+      const relay = await relayTo(port);
+      const link = openTo(relay.port);
+      expect((await turned(link, "reconnecting")).error).toMatchObject({ code: "AUTHENTICATION_UNAVAILABLE" });
+      await link.connected();
+      const server = await links.next();
+      relay.cut("rst");
+      expect(await turned(link, "connected")).toMatchObject({ session: "resumed", attempt: 2 });
+      expect([link.state, server.state]).toEqual(["connected", "connected"]);
+      const details = lines.filter(({ event }) => event === "server.rejected").map(({ detail }) => String(detail));
+      expect(details).toEqual([expect.stringMatching(/^it answered /), expect.stringMatching(/^it answered /)]);
+      expect(details.join()).not.toContain("admin");
+    },
+  );
+
+  test("claims are those of the connection in use: a resume brings what is new", async () => {
+    const roles = ["reader", "writer"];
+    const { port, links } = await serve({
+      authenticate: () => ({ identity: "someone", claims: { role: roles.shift() } }),
+    });
+    const relay = await relayTo(port);
+    const link = openTo(relay.port);
+    await link.connected();
+    const server = await links.next();
+    expect([server.identity, server.claims, link.claims]).toEqual(["someone", { role: "reader" }, undefined]);
+    relay.cut("rst");
+    await turned(link, "connected");
+    expect([server.identity, server.claims]).toEqual(["someone", { role: "writer" }]);
   });
 
   test("runs on a resume too; another identity is refused, for good, and the session stays its owner's", async () => {

@@ -4,9 +4,11 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import tls from "node:tls";
-import { expect, onTestFinished, test } from "vitest";
+import { inspect } from "node:util";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Connection } from "../../src/link/ports.ts";
 import { Listener, type ListenerOptions } from "../../src/server/listener.ts";
+import type { Certificate } from "../certificate.ts";
 import { certificate, eventually, failure, rawClient } from "../support.ts";
 
 function setUp(options: Partial<ListenerOptions> = {}) {
@@ -15,7 +17,7 @@ function setUp(options: Partial<ListenerOptions> = {}) {
   const failed: Array<{ remoteAddress: string; reason: string }> = [];
   const listener = new Listener({
     where: { port: 0, host: "127.0.0.1" },
-    tls: undefined,
+    tls: false,
     tlsMs: 1_000,
     accept: (connection) => {
       accepted.push(connection);
@@ -93,6 +95,96 @@ test.each(["a port", "a Unix socket"])("on %s each TLS handshake is told from th
   const [heard] = (await once(secure, "data")) as [Buffer];
   expect(String(heard)).toBe("hello");
   expect([listener.sockets, failed]).toEqual([1, []]);
+});
+
+/** With an error or without. */
+function closed(socket: net.Socket): Promise<unknown> {
+  return new Promise((resolve) => socket.once("close", resolve));
+}
+
+describe("an SNICallback", () => {
+  async function names(SNICallback: (name: string, answer: (error: Error | null) => void) => void) {
+    const pem = await certificate();
+    const { listener, secured: accepted } = setUp({ tls: { ...pem, SNICallback } });
+    const { port } = await listener.listen();
+    const socket = tls.connect({ port, host: "127.0.0.1", servername: "localhost", ca: pem.cert });
+    socket.on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+    return { socket, accepted };
+  }
+
+  test.each<[string, () => unknown]>([
+    [
+      "throws",
+      () => {
+        throw new Error("no such name");
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("no such name"))],
+  ])("that %s loses the connection, not the process", async (_, act) => {
+    const { socket, accepted } = await names(() => act() as void);
+    await closed(socket);
+    expect(accepted).toEqual([]);
+  });
+
+  test("that answers twice, or with no context, serves the server's own certificate", async () => {
+    const { socket, accepted } = await names((_, answer) => {
+      answer(null);
+      answer(new Error("again"));
+    });
+    await once(socket, "secureConnect");
+    await eventually(() => expect(accepted).toHaveLength(1));
+  });
+});
+
+describe("a secure context that is renewed", () => {
+  /** Which certificate is served, and what is thrown. */
+  async function served(port: number): Promise<string> {
+    const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+    onTestFinished(() => void socket.destroy());
+    await once(socket, "secureConnect");
+    return socket.getPeerX509Certificate()?.subject ?? "";
+  }
+
+  test("leaves what is not given as it is: whom clients are to be known by", async () => {
+    const [pem, next, client, stranger] = await Promise.all(
+      ["localhost", "next.example", "client.example", "stranger.example"].map((name) => certificate(name)),
+    );
+    const { listener, secured: accepted } = setUp({
+      tls: { ...(pem as Certificate), ca: client?.cert, requestCert: true, rejectUnauthorized: true },
+    });
+    const { port } = await listener.listen();
+    listener.setSecureContext({ key: next?.key, cert: next?.cert, ca: undefined });
+    const outcome = async (shown: Certificate | undefined): Promise<boolean> => {
+      const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...shown });
+      socket.on("error", () => {});
+      await closed(socket);
+      return accepted.length > 0;
+    };
+    expect(await outcome(stranger)).toBe(false);
+    const known = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...client });
+    onTestFinished(() => void known.destroy());
+    await eventually(() => expect(accepted).toHaveLength(1));
+    expect(known.getPeerX509Certificate()?.subject).toContain("next.example");
+  });
+
+  test.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["no options", "s3cr3t"],
+    ["nothing in them", {}],
+    ["nothing but undefined", { key: undefined, cert: undefined }],
+    ["what node:tls refuses", { key: "s3cr3t", cert: "s3cr3t" }],
+    ["a certificate of another key", "other"],
+  ])("is refused, and nothing changes: %s", async (_, given) => {
+    const { listener } = setUp({ tls: await certificate() });
+    const { port } = await listener.listen();
+    const other = await certificate("other.example");
+    const options = given === "other" ? { cert: other.cert } : given;
+    const error = await failure(() => listener.setSecureContext(options as never));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+    expect(inspect(error, { depth: 10 })).not.toContain("s3cr3t");
+    expect(await served(port)).toContain("localhost");
+  });
 });
 
 test("LISTEN_FAILED with what to do", async () => {

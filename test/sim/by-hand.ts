@@ -129,7 +129,7 @@ export class HandServer {
   readonly links: ServerLink[] = [];
   readonly linkEvents: LinkCoreEvent[] = [];
   readonly lines = new Map<number, Line>();
-  /** "by hand": verdicts wait for `verdict()`. */
+  /** "by hand": verdicts wait for `verdict()` and `refuse()`. */
   authentication: "at once" | "by hand" = "at once";
 
   constructor(world: ByHand, options: Partial<ServerCoreOptions>) {
@@ -158,8 +158,13 @@ export class HandServer {
     return link;
   }
 
-  verdict(line: Line, identity: string | null = "alice"): void {
-    this.core.authenticated(line.id, { identity }, this.world.nowMs);
+  verdict(line: Line, identity = "alice", claims?: unknown): void {
+    this.core.authenticated(line.id, { identity, claims }, this.world.nowMs);
+    this.world.drain();
+  }
+
+  refuse(line: Line, reason = ""): void {
+    this.core.authenticated(line.id, { refused: reason }, this.world.nowMs);
     this.world.drain();
   }
 
@@ -173,7 +178,8 @@ export class HandServer {
       if (event.type === "link") this.links.push(event.link);
       if (event.type === "close-connection") this.lines.get(event.channel)?.closedBy("server", event.last);
       if (event.type === "authenticate" && this.authentication === "at once") {
-        this.core.authenticated(event.channel, { identity: event.credentials.toString() }, this.world.nowMs);
+        const identity = event.credentials.toString();
+        this.core.authenticated(event.channel, { identity, claims: undefined }, this.world.nowMs);
         this.drain();
       }
     }

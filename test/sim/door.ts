@@ -99,7 +99,7 @@ export class Door {
     if (said?.hello.resume === false && this.#store.get(said.hello.sessionId) !== undefined)
       return answer("unavailable");
     const resumes = said?.type === "hello" && said.hello.resume;
-    if (!resumes || verdict === "unavailable" || verdict.identity === null) return answer(verdict);
+    if (!resumes || verdict === "unavailable" || "refused" in verdict) return answer(verdict);
     this.#adopt(said, (letIn) => answer(letIn ? verdict : "unavailable"));
   }
 

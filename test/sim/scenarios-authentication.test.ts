@@ -1,11 +1,18 @@
 /** What is asked of authenticate(), when, and what its answer may be used for. */
 import { describe, expect, test } from "vitest";
-import { encodeHello, type Hello, type HelloFrame } from "../../src/core/frames.ts";
+import {
+  encodeHello,
+  encodePositionsFrame,
+  encodeReason,
+  encodeRefuse,
+  type Hello,
+  type HelloFrame,
+} from "../../src/core/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
 import type { AuthenticateEvent } from "../../src/core/server.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";
-import { ByHand, type HandClient, type HandServer, Line, only, outcomeOf } from "./by-hand.ts";
+import { ByHand, type HandClient, type HandServer, Line, namesOf, only, outcomeOf } from "./by-hand.ts";
 
 const FALLBACK = { id: "ab".repeat(16), secret: Buffer.alloc(32, 7) };
 
@@ -119,6 +126,66 @@ test("a standby of another identity than the session's is refused", () => {
   link.server.verdict(line, "mallory");
   expect(link.server.refusals).toEqual(["authentication"]);
   expect(link.server.link.session.phase).toBe("live");
+});
+
+test("a client that is refused is told why, before REFUSE; without a reason it is not", () => {
+  for (const reason of ["the quota is used up", ""]) {
+    const { server, client } = cutLink();
+    const line = client.dial(server);
+    line.up();
+    server.refuse(line, reason);
+    expect(namesOf(line.down())).toEqual(reason === "" ? ["refuse"] : ["reason", "refuse"]);
+    expect(outcomeOf(client.events)).toMatchObject({ outcome: "authentication-refused", peerCode: reason });
+  }
+});
+
+test("a reason is that of the refusal behind it, on the same connection", () => {
+  const { server, client } = cutLink();
+  const overloaded = client.dial(server);
+  overloaded.takeUp();
+  overloaded.giveDown(Buffer.concat([encodeReason("not now"), encodeRefuse("overloaded", 5)]));
+  expect(client.events.at(-1)).toMatchObject({ type: "attempt-failed", reason: "overloaded", retryAfterMs: 5 });
+  const refused = client.dial(server);
+  refused.takeUp();
+  refused.giveDown(encodeRefuse("authentication", 0));
+  expect(outcomeOf(client.events)).toMatchObject({ outcome: "authentication-refused", peerCode: "" });
+});
+
+test("a reason for any other refusal that ends a link is not shown as one of authenticate()", () => {
+  const { server, client } = cutLink();
+  const line = client.dial(server);
+  line.takeUp();
+  line.giveDown(Buffer.concat([encodeReason("too old"), encodeRefuse("mismatch", 0)]));
+  expect(outcomeOf(client.events)).toMatchObject({ outcome: "mismatch", peerCode: "" });
+});
+
+test("a reason is skipped by a server, by a standby, and on a connection that is in use", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.connect(server);
+  line.give(encodeReason("why"));
+  line.giveDown(encodeReason("why"));
+  world.pass(21_000);
+  const standby = client.dial(server, "standby");
+  standby.giveDown(encodeReason("why"));
+  standby.settle();
+  expect(client.connections).toEqual(["new: opened", "resumed: standby"]);
+});
+
+test("claims are those of the connection that speaks for the session, from when it does", () => {
+  const link = cutLink();
+  const { server } = link;
+  server.verdict(say(link, "hello", {}), "alice", "resumed");
+  expect(server.link.claims).toBe("resumed");
+  const standby = say(link, "standby", { generation: { epoch: 1, counter: 51 } });
+  server.verdict(standby, "alice", "stands by");
+  server.verdict(say(link, "hello", { generation: { epoch: 1, counter: 49 } }), "alice", "stale");
+  server.verdict(say(link, "hello", { generation: { epoch: 1, counter: 52 } }), "mallory", "another's");
+  expect(server.refusals).toEqual(["stale", "authentication"]);
+  expect(server.link.claims).toBe("resumed");
+  standby.give(encodePositionsFrame("commit", link.said.positions));
+  expect(server.link.claims).toBe("stands by");
 });
 
 test("an open that is said again for another payload is refused", () => {

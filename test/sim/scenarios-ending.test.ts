@@ -291,7 +291,7 @@ test("an application is told of one end, whatever its dials meet afterwards", ()
   server.authentication = "by hand";
   const refused = client.dial(server);
   refused.up();
-  server.verdict(refused, null);
+  server.refuse(refused);
   refused.down();
   expect(server.refusals).toEqual(["authentication"]);
   expect(client.events.filter(({ type }) => type === "ended")).toMatchObject([{ outcome: "aborted" }]);

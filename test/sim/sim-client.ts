@@ -7,7 +7,7 @@ import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { addressOf, check, type Flight, type Stage } from "./stage.ts";
+import { addressOf, check, type Flight, REFUSED_BECAUSE, type Stage } from "./stage.ts";
 
 /** What a client says of itself to be let in. */
 export function credentialsOf(client: number): string {
@@ -179,6 +179,10 @@ export class SimClient extends SimProcess {
       case "ended":
         stage.note(`${name}: ended ${event.outcome} ${event.detail}`);
         stage.count(`client ended ${event.outcome}`);
+        if (event.outcome === "authentication-refused" && event.peerCode !== "") {
+          check(event.peerCode === REFUSED_BECAUSE, () => `${name}: refused because ${event.peerCode}`);
+          stage.count("client was told why it is refused");
+        }
         end.outcome = event.outcome;
         end.report(event.undelivered);
         end.life.to("end");

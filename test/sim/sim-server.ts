@@ -18,7 +18,7 @@ import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { check, clientOf, type Stage } from "./stage.ts";
+import { check, clientOf, REFUSED_BECAUSE, type Stage } from "./stage.ts";
 import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
 
 const FOR_EVER_MS = 3_600_000;
@@ -388,7 +388,7 @@ export class SimServer extends SimProcess {
     const { stage, core, name } = this;
     check(proven === (link !== undefined), () => `${name}: a session that is not proven`);
     const isWelcome = link === undefined || !stage.isTrespassing(channel);
-    check(isWelcome, () => `${name}: asked of a session for who wants another`);
+    check(isWelcome, () => `${name}: asked whether a trespasser may have a session`);
     this.#letInFor.set(channel, openPayload);
     const { authenticateMs, shares } = stage.options;
     const isHard = this.random() < shares.unavailable;
@@ -407,8 +407,8 @@ export class SimServer extends SimProcess {
     const [, name, number] = /^I am (client-(\d+)|mallory)$/.exec(credentials) ?? [];
     const special = number === undefined ? undefined : this.stage.verdicts.get(Number(number));
     if (special === "unavailable") return "unavailable";
-    if (special === "another") return { identity: `once ${name}` };
-    return { identity: special === "refused" ? null : (name ?? null) };
+    if (special === "refused" || name === undefined) return { refused: REFUSED_BECAUSE };
+    return { identity: special === "another" ? `once ${name}` : name, claims: undefined };
   }
 
   #welcome(link: ServerLink): void {

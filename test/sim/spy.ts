@@ -44,6 +44,8 @@ function describe(frame: Frame): string {
     case "refuse":
     case "reset":
       return `${frame.type} ${frame.code}`;
+    case "reason":
+      return `reason ${frame.text}`;
     case "confirm":
     case "ping":
     case "pong":

@@ -16,6 +16,9 @@ export function check(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Violation(what());
 }
 
+/** What the verdict on those who are refused says. */
+export const REFUSED_BECAUSE = "not with these";
+
 /** What a client wrote on one connection, from the beginning. */
 export interface Flight {
   address: string;
@@ -56,7 +59,7 @@ export abstract class Stage {
   readonly traps = new Set<Trap>();
   /** Who was told what its peer never said, and may believe it on the next connection too. */
   readonly misled = new Set<string>();
-  /** Connections of who wants a session for something else than it was opened for. */
+  /** Connections of who does not know a session's secret, or wants it for something else than it was opened for. */
   readonly trespassers = new Set<Wire>();
   /** Connections with somebody at one end who is no part of this. */
   readonly #foreign = new Set<Wire>();

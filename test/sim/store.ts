@@ -303,7 +303,7 @@ function openAgain(core: ServerCore, dead: ServerLink, entropy: Entropy, nowMs: 
     openPayload: dead.openPayload,
   });
   core.receive(channel, hello, nowMs);
-  core.authenticated(channel, { identity: dead.identity }, nowMs);
+  core.authenticated(channel, { identity: dead.identity, claims: undefined }, nowMs);
   const link = [...core.links()].find(({ session }) => session.keys.id === keys.id);
   if (link?.nonce === undefined) throw new Error("a stored session was not let in");
   const mac = confirmMac(entropy, keys, link.session.incarnation, link.nonce);

@@ -8,10 +8,10 @@ import {
   type Hello,
   type RefuseCode,
 } from "../../src/core/frames.ts";
-import type { SimSocket } from "../../src/testing/network.ts";
+import type { SimSocket, Wire } from "../../src/testing/network.ts";
 import { pick, type Random } from "./random.ts";
 import { credentialsOf } from "./sim-client.ts";
-import { type Flight, instanceOf } from "./stage.ts";
+import { type Flight, instanceOf, openPayloadOf } from "./stage.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -35,7 +35,9 @@ function takeSome({ bytes }: Flight, random: Random): Buffer[] {
 /** Writes what no client would. */
 export function pester(world: World, address: string, random: Random): void {
   const bytes = nonsense(world, random);
-  visit(world, address, random() < 0.3 ? [bytes, noise(random)] : [bytes], random);
+  visit(world, address, random() < 0.3 ? [bytes, noise(random)] : [bytes], random, (wire) =>
+    world.trespassers.add(wire),
+  );
 }
 
 /** One of many: it says nothing, or opens a session that it does not confirm, and stays. */
@@ -91,12 +93,19 @@ export function refuseFalsely(socket: SimSocket, code: RefuseCode): void {
   };
 }
 
-function visit(world: World, address: string, bytes: readonly Buffer[], random: Random): void {
+function visit(
+  world: World,
+  address: string,
+  bytes: readonly Buffer[],
+  random: Random,
+  mark: (wire: Wire) => void = () => {},
+): void {
   const { network, clock } = world;
   network.dial(
     address,
     (socket) => {
       world.beware(socket.wire);
+      mark(socket.wire);
       const pauseMs = random() < 0.5 ? 0 : 200;
       for (const [n, piece] of bytes.entries()) clock.schedule(n * pauseMs * random(), () => socket.write(piece));
       clock.schedule(20_000 * random() ** 2, () => socket.destroy());
@@ -129,7 +138,7 @@ function nonsense(world: World, random: Random): Buffer {
     credentials: Buffer.from(
       pick(random, [credentialsOf(client.number), credentialsOf(client.number), "I am mallory", "you know me"]),
     ),
-    openPayload: Buffer.from("hello"),
+    openPayload: pick(random, [Buffer.from("hello"), openPayloadOf(client.number)]),
   };
   const kinds: Array<() => Buffer> = [
     () => noise(random),

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { logRefusal, logRejected, logServer, logTransition, logUndelivered } from "../../src/telemetry/events.ts";
+import {
+  logHookFailed,
+  logRefusal,
+  logRejected,
+  logServer,
+  logTransition,
+  logUndelivered,
+} from "../../src/telemetry/events.ts";
 import { logKeeper } from "../support.ts";
 
 test("a transition: one line, louder the worse it is", () => {
@@ -47,4 +54,21 @@ test("the other lines", () => {
     { level: "warn", event: "server.rejected", reason: "bad-frame", detail: "what?" },
     { level: "info", event: "server.listening", port: 1, message: "listening on :1" },
   ]);
+});
+
+test("what somebody else wrote begins no line of its own, and is not longer than a line", () => {
+  const { lines, logger } = logKeeper();
+  const forged = `\u001b[2K\n{"level":"info"}${"x".repeat(10_000)}`;
+  const error = { code: "PEER_ABORTED", message: forged };
+  logTransition(logger, { link: "l", identity: forged }, { from: "connected", to: "closed", reason: forged, error });
+  logUndelivered(logger, { identity: forged }, "session-lost", { maybe: 2, notSent: 1 });
+  logRefusal(logger, { code: "stale", reason: forged, sessionId: "s", remoteAddress: forged, retryAfterMs: 0 });
+  logRejected(logger, { reason: forged, detail: forged, remoteAddress: forged });
+  logHookFailed(logger, { link: "l", hook: "tls", detail: forged });
+  const printed = lines.flatMap((line) => Object.values(line)).filter((value) => typeof value === "string");
+  for (const text of printed) {
+    expect(text).not.toMatch(/\p{Cc}/u);
+    expect(text.length).toBeLessThan(1_100);
+  }
+  expect(printed.filter((text) => text.includes("\\x1b[2K\\n"))).toHaveLength(11);
 });

@@ -31,8 +31,15 @@ describe("a pair", () => {
     expect([client.remoteAddress, server.remoteAddress]).toEqual(["127.0.0.1", "127.0.0.1"]);
   });
 
+  test("shows the server's end what is claimed of its client", () => {
+    const claims = { role: "admin" };
+    const { client, server } = paired({ identity: "alice", claims });
+    expect([client.claims, server.identity, server.claims]).toEqual([undefined, "alice", claims]);
+  });
+
   test("without an identity has none", () => {
-    expect(paired().server.identity).toBeUndefined();
+    const { server } = paired();
+    expect([server.identity, server.claims]).toEqual([undefined, undefined]);
   });
 
   test("carries messages both ways while the test awaits, and no time passes", async () => {
@@ -644,6 +651,7 @@ describe("options", () => {
     ["a seed that is none", { seed: 1.5 }, "seed"],
     ["a negative seed", { seed: -1 }, "seed"],
     ["an empty identity", { identity: "" }, "identity"],
+    ["claims of nobody", { claims: { admin: true } }, "claims"],
     ["a large open payload", { openPayload: Buffer.alloc(5_000) }, "openPayload"],
     ["an open payload of another kind", { openPayload: 5 }, "openPayload"],
     ["a handler that is none", { serve: "echo" }, "serve"],
@@ -657,6 +665,13 @@ describe("options", () => {
   ])("%s", async (_, options, name) => {
     const error = await failure(() => linkPair(options as LinkPairOptions));
     expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name } });
+  });
+
+  test("a refusal says at which end, and shows no secret", async () => {
+    const given = { client: { option: "sk-s3cr3t" } };
+    const error = await failure(() => linkPair(given as LinkPairOptions));
+    expect(error.message).toMatch(/^option client\.option is a string of length 9; allowed: /);
+    expect(error.option).toMatchObject({ name: "client.option", value: "a string of length 9" });
   });
 
   test("two modes", async () => {

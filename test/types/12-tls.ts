@@ -1,7 +1,7 @@
 // TLS with client certificates, a token that rotates, and an identity for every link.
 import { readFile } from "node:fs/promises";
 import { watch } from "node:fs";
-import { type ConnectionManager, type Link, ServerSupervisor } from "resplice";
+import { type Authenticated, type ConnectionManager, type Link, ServerSupervisor, type Verdict } from "resplice";
 import { fetchToken, verifyToken } from "./support/auth.ts";
 
 const pem = async (name: string) => readFile(`/etc/certs/${name}.pem`);
@@ -11,16 +11,18 @@ export async function server(): Promise<ServerSupervisor> {
   const supervisor = new ServerSupervisor({
     port: 7900,
     tls: { ...(await certificates()), requestCert: true, rejectUnauthorized: true },
-    authenticate: async ({ credentials, certificate, signal }) => {
+    authenticate: async ({ credentials, certificate, signal }): Promise<Verdict> => {
       const subject = await verifyToken(String(credentials), signal); // throws when the issuer is down: retried
-      return subject !== null && subject === certificate?.subject.CN ? subject : null; // null: refused for good
+      if (subject === null) return null; // refused for good
+      if (subject !== certificate?.subject.CN) return { refused: "the certificate is another's" }; // and told why
+      return { identity: subject, claims: { writes: subject.startsWith("writer-") } } satisfies Authenticated;
     },
     limits: { sessionsPerIdentity: 4 },
     logger: console,
   });
   supervisor.serve(async (link) => {
     console.log("hello", link.identity, link.remoteAddress);
-    for await (const message of link) console.log(link.identity, String(message));
+    for await (const message of link) console.log(link.identity, link.claims, String(message));
   });
   await supervisor.listen();
   watch("/etc/certs", () => void certificates().then((renewed) => supervisor.setSecureContext(renewed)));

@@ -41,6 +41,10 @@ await new ServerSupervisor({ port: 7000 }).listen(7000);
 new ServerSupervisor({ port: 7000 }).on("connection", () => {});
 // @ts-expect-error an identity, or null: true would be everybody's
 new ServerSupervisor({ port: 7000, authenticate: () => true });
+// @ts-expect-error who it is: { identity }, and what else is known of it as claims
+new ServerSupervisor({ port: 7000, authenticate: () => ({ user: "me" }) });
+// @ts-expect-error a branch without an answer
+new ServerSupervisor({ port: 7000, authenticate: ({ credentials }) => (credentials.length > 0 ? "me" : undefined) });
 // @ts-expect-error `limits.connections`
 new ServerSupervisor({ port: 7000, maxConnections: 10 });
 // @ts-expect-error how long a link drains is given to close()

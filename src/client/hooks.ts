@@ -1,0 +1,60 @@
+/**
+ * What functions of the application's answer. What is wrong with it now may be right at the next attempt: a registry that is
+ * empty for a moment, a cache that was cleared. So it fails the attempt, and not the link.
+ */
+import type { ConnectionOptions } from "node:tls";
+import { isTlsOptions } from "../io/tls-options.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
+import { isThenable } from "../link/incoming.ts";
+import { logHookFailed } from "../telemetry/events.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { messageOf, printable } from "../telemetry/printable.ts";
+
+/** What the function `name` gave, as `check` makes it of that. Throws CONNECT_FAILED where it throws. */
+export function usable<T>(name: string, given: unknown, check: (given: unknown) => T): T {
+  try {
+    return check(given);
+  } catch (cause) {
+    const message = `the function ${name} gave what cannot be used: ${printable(messageOf(cause))}`;
+    throw new RespliceError("CONNECT_FAILED", message, { cause });
+  }
+}
+
+/** Nothing is no options: undefined must not mean that there is to be no TLS. */
+export function toTlsOptions(given: unknown): ConnectionOptions {
+  if (!isTlsOptions(given)) throw invalidOption("tls", given, "options of tls.connect()");
+  return given;
+}
+
+/** Whether there is to be another attempt after this error. A function that cannot say leaves it to `error.retryable`. */
+export function isRetried(
+  failure: RespliceError,
+  shouldRetry: ((error: RespliceError) => boolean) | undefined,
+  link: string,
+  logger: Logger | undefined,
+): boolean {
+  const failed = (thrown: unknown): boolean => {
+    reportHook("reconnect.shouldRetry", thrown, link, logger);
+    return failure.retryable;
+  };
+  try {
+    const answer: unknown = shouldRetry?.(failure) ?? failure.retryable;
+    if (!isThenable(answer)) return Boolean(answer);
+    // There is nobody else to hear of its rejection.
+    answer.then(undefined, () => {});
+    return failed(new TypeError("gave a promise, where it is to say at once"));
+  } catch (thrown) {
+    return failed(thrown);
+  }
+}
+
+let hasWarned = false;
+
+/** To the log, or else once to whoever runs the process. */
+function reportHook(hook: string, thrown: unknown, link: string, logger: Logger | undefined): void {
+  const detail = messageOf(thrown);
+  if (logger !== undefined) return logHookFailed(logger, { link, hook, detail });
+  if (hasWarned) return;
+  hasWarned = true;
+  process.emitWarning(`the function ${hook} of a link failed: ${printable(detail)}`, { code: "RESPLICE_HOOK_FAILED" });
+}

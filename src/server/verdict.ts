@@ -1,0 +1,29 @@
+/** What authenticate() may answer, and what is made of it. */
+import type { Verdict as CoreVerdict } from "../core/server.ts";
+import { withoutSecrets } from "../link/errors.ts";
+
+/** Lets a client in. `identity`: not empty; a session belongs to the one that opened it. `claims`: see `link.claims`. */
+export interface Authenticated {
+  identity: string;
+  claims?: unknown;
+}
+
+/**
+ * An identity (not empty) lets the client in. null, and `refused` with a reason, end its link for good: the client's error
+ * has AUTHENTICATION_REFUSED, and shows as many characters of the reason as fit into 256 bytes of UTF-8.
+ */
+export type Verdict = string | Authenticated | { refused: string } | null;
+
+/** Throws for whatever is no verdict: an answer that was forgotten is neither a yes nor a no. */
+export function toVerdict(answer: unknown): CoreVerdict {
+  if (answer === null) return { refused: "" };
+  if (typeof answer === "string" && answer !== "") return { identity: answer, claims: undefined };
+  if (typeof answer === "object") {
+    const { identity, claims, refused } = answer as Record<string, unknown>;
+    if (typeof refused === "string" && identity === undefined) return { refused };
+    if (typeof identity === "string" && identity !== "" && refused === undefined) return { identity, claims };
+  }
+  throw new TypeError(
+    `it answered ${String(withoutSecrets(answer))}: neither an identity, { identity }, null nor { refused }`,
+  );
+}
