@@ -16,6 +16,8 @@ export interface AdmissionOptions {
 const AT_ONCE = 10;
 /** And then once in so long. */
 const PACE_MS = 1_000;
+/** Of a budget, what sessions may have that come more often than that: a path that fails all the time is no attack. */
+const HURRIED_PART = 0.1;
 /** A turn is kept so long for who is late: for a dial that takes its time. */
 const KEPT_MS = 60_000;
 
@@ -35,6 +37,7 @@ export function noComings(): Comings {
 export class Admission {
   readonly #perSecond: { open: number; resume: number; standby: number };
   readonly #shares: { open: Shares; resume: Shares; standby: Shares };
+  readonly #hurried: { resume: Shares; standby: Shares };
   readonly #turns: { open: Turns; resume: Turns; standby: Turns };
 
   /** @param random in [0, 1) */
@@ -44,6 +47,10 @@ export class Admission {
       open: new Shares(opensPerSecond),
       resume: new Shares(resumesPerSecond),
       standby: new Shares(standbysPerSecond),
+    };
+    this.#hurried = {
+      resume: new Shares(HURRIED_PART * resumesPerSecond),
+      standby: new Shares(HURRIED_PART * standbysPerSecond),
     };
     this.#turns = { open: new Turns(random), resume: new Turns(random), standby: new Turns(random) };
   }
@@ -60,17 +67,18 @@ export class Admission {
     const isExpected = nowMs >= turnMs[kind] && nowMs < turnMs[kind] + KEPT_MS;
     if (nowMs < turnMs[kind]) return Math.min(mostMs, Math.ceil(turnMs[kind] - nowMs));
     turnMs[kind] = -Infinity;
-    const tooSoonMs = Math.max(comings.restedMs, nowMs) - nowMs - (AT_ONCE - 1) * PACE_MS;
+    // All that it may do at once is not there yet.
+    const tooSoonMs = comings.restedMs - nowMs - (AT_ONCE - 1) * PACE_MS;
     if (isExpected) {
       this.#shares[kind].takeAnyway(who, nowMs);
-    } else if (tooSoonMs > 0) {
+    } else if (tooSoonMs > 0 && !this.#hurried[kind].take(who, nowMs)) {
       return Math.min(mostMs, Math.ceil(tooSoonMs));
     } else if (!this.#shares[kind].take(who, nowMs)) {
       const waitMs = this.#turns[kind].next(who, this.#perSecond[kind], nowMs);
       turnMs[kind] = nowMs + waitMs;
       return Math.min(mostMs, waitMs);
     }
-    comings.restedMs = Math.max(comings.restedMs, nowMs) + PACE_MS;
+    comings.restedMs = Math.min(Math.max(comings.restedMs, nowMs) + PACE_MS, nowMs + AT_ONCE * PACE_MS);
     return 0;
   }
 }

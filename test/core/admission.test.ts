@@ -89,13 +89,20 @@ describe("resumes", () => {
     return admission.comeBack("resume", who, comings, leftMs, nowMs);
   }
 
-  test("of one session ten at once, then one a second", () => {
-    const admission = admissionOf();
-    const comings = noComings();
-    expect(letIn(1_000, () => resume(admission, "a", comings, 0))).toBe(10);
+  test("of one session ten at once, then one a second, and what comes more often has a tenth of the budget", () => {
+    const admission = admissionOf({ resumesPerSecond: 20 });
+    const [hurried, calm] = [noComings(), noComings()];
+    // Two a second, and what they have at once.
+    expect(letIn(1_000, () => resume(admission, "a", hurried, 0))).toBe(10 + 2);
     let count = 0;
-    for (let ms = 0; ms < 60_000; ms += 10) if (resume(admission, "a", comings, ms) === 0) count++;
-    expect(count).toBe(59);
+    let refused = 0;
+    for (let ms = 0; ms < 60_000; ms += 10) {
+      if (resume(admission, "a", hurried, ms) === 0) count++;
+      if (ms % 1_000 === 0 && resume(admission, "a", calm, ms) > 0) refused++;
+    }
+    expect(count).toBeGreaterThan(60);
+    expect(count).toBeLessThanOrEqual(60 + 2 * 60);
+    expect(refused).toBe(0);
   });
 
   test("ten sessions that come without a pause use up nothing that others need", () => {
