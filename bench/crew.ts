@@ -11,18 +11,26 @@ const CALL_MS = 60_000;
 const EXIT_MS = 10_000;
 
 export interface Crew {
-  /** Starts a file of this folder as a process; `role` names it in errors and profiles. */
+  /** Starts a file of the workers' folder as a process; `role` names it in errors and profiles. */
   start<C extends Commands>(file: string, role: string, argument: unknown, options?: { exposeGc?: boolean }): Worker<C>;
 }
 
+/** This folder: a measurement of another checkout has its workers there. */
+const WORKERS = new URL(".", import.meta.url);
+
 /** Runs a measurement with its processes. When it is over, failed or not, none of them is left. */
-export async function withCrew<T>(profileAs: string | undefined, run: (crew: Crew) => Promise<T>): Promise<T> {
+export async function withCrew<T>(
+  profileAs: string | undefined,
+  run: (crew: Crew) => Promise<T>,
+  workersFolder: URL = WORKERS,
+): Promise<T> {
   const workers: Worker<Commands>[] = [];
   const crew: Crew = {
     start(file, role, argument, { exposeGc = false } = {}) {
       const execArgv = exposeGc ? ["--expose-gc"] : [];
       if (profileAs !== undefined) execArgv.push(...profileArguments(`${profileAs}, ${role}`));
-      const worker = new Worker(file, role, JSON.stringify(argument), execArgv);
+      const path = fileURLToPath(new URL(file, workersFolder));
+      const worker = new Worker(path, role, JSON.stringify(argument), execArgv);
       workers.push(worker);
       return worker;
     },
@@ -63,8 +71,7 @@ export class Worker<C extends Commands> {
   #end: Error | undefined;
   #stopping = false;
 
-  constructor(file: string, role: string, argument: string, execArgv: string[]) {
-    const path = fileURLToPath(new URL(file, import.meta.url));
+  constructor(path: string, role: string, argument: string, execArgv: string[]) {
     // A worker's stdout would end up before the object that --json promises as the last line: it has none.
     const child = fork(path, [argument], { execArgv, stdio: ["ignore", "ignore", "inherit", "ipc"] });
     this.#role = role;

@@ -3,12 +3,14 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { checkOut, commitOf } from "./checkout.ts";
+import { type Checkouts, pairsOf, toComparisonCells, toComparisons } from "./comparison.ts";
 import { killAll, writeProfilesTo } from "./crew.ts";
 import { machine } from "./machine.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { topLists } from "./profile.ts";
 import { toCells, toColumns, toMarkdown, toRows } from "./report.ts";
-import { runRounds } from "./rounds.ts";
+import { type Entrant, runRounds, withReference } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
 import { goodput } from "./goodput.ts";
 import { idle } from "./idle.ts";
@@ -37,6 +39,7 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 for (const [signal, code] of [
+  ["SIGHUP", 129],
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const) {
@@ -58,8 +61,8 @@ try {
 
 async function run(options: Options): Promise<number> {
   const scenarios = SCENARIOS.filter(({ rows }) => rows.some(options.wants));
-  if (scenarios.length === 0 && !(options.peers && options.only === ONLY_PEERS))
-    throw new OptionError(`--only: no row's name contains "${options.only}"`);
+  if (scenarios.length === 0 && !(options.peers && options.only.every((text) => text === ONLY_PEERS)))
+    throw new OptionError(`--only: no row's name contains "${options.only.join('" or "')}"`);
   const about = { ...machine(), seconds: options.seconds, rounds: options.rounds };
   console.log(
     `${about.node} on ${about.cores} cores of ${about.cpu}, ${about.system}, load ${about.load.toFixed(2)}\n`,
@@ -69,7 +72,10 @@ async function run(options: Options): Promise<number> {
     await profile(scenarios, options);
     return 0;
   }
-  const results = await runRounds(scenarios, options.rounds, options, { profile: false, onProgress: progress });
+  if (options.against !== undefined) return compare(scenarios, options, options.against, about);
+  const rounds = ({ roundsMax = Infinity }: Scenario): number => Math.min(options.rounds, roundsMax);
+  const course = { entrants: withReference, rounds, profile: false, onProgress: progress };
+  const results = await runRounds(scenarios, course, options);
   progress("");
   const rows = toRows(results, options.wants);
   const toText = options.markdown ? toMarkdown : toColumns;
@@ -81,11 +87,40 @@ async function run(options: Options): Promise<number> {
   return failures.length > 0 ? EXIT_FAILED : 0;
 }
 
+/** The rows chosen, of this tree and of another commit in turns. */
+async function compare(
+  scenarios: readonly Scenario[],
+  options: Options,
+  against: string,
+  about: object,
+): Promise<number> {
+  const commit = commitOf(against);
+  if (commit === undefined) throw new OptionError(`--against: "${against}" is no commit`);
+  const workersFolder = checkOut(commit);
+  console.log(`this tree against ${against}, ${commit}\n`);
+  const entrants: Entrant<Checkouts>[] = [
+    { name: "this tree", side: "ours" },
+    { name: "before", side: "ours", workersFolder },
+  ];
+  const rounds = (scenario: Scenario): number => pairsOf(scenario, options.rounds);
+  const course = { entrants: () => entrants, rounds, profile: false, onProgress: progress };
+  const results = await runRounds(scenarios, course, options);
+  progress("");
+  const rows = toComparisons(results, options.wants);
+  const toText = options.markdown ? toMarkdown : toColumns;
+  if (rows.length > 0) console.log(toText(toComparisonCells(rows)));
+  printFailures(results.failures);
+  const failures = [...results.failures].map(([name, reason]) => ({ name, reason }));
+  if (options.json) console.log(JSON.stringify({ ...about, against: commit, rows, failures }));
+  return failures.length > 0 ? EXIT_FAILED : 0;
+}
+
 /** One round of the rows chosen. A process that is profiled is slower: there is no table. */
 async function profile(scenarios: readonly Scenario[], options: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "resplice-profiles-"));
   writeProfilesTo(folder);
-  const results = await runRounds(scenarios, 1, options, { profile: true, onProgress: progress });
+  const course = { entrants: withReference, rounds: () => 1, profile: true, onProgress: progress };
+  const results = await runRounds(scenarios, course, options);
   progress("");
   console.log(topLists(folder));
   console.log(`The profiles, for a browser's developer tools: ${folder}`);

@@ -1,16 +1,21 @@
 /** The options of `npm run bench`. */
 import { parseArgs } from "node:util";
 
+import { PAIRS } from "./comparison.ts";
+import { GUARDED } from "./rows.ts";
 import type { Settings } from "./scenario.ts";
+import { PAIRS_MIN } from "./statistics.ts";
 
 export const HELP = `npm run bench -- [options]
 
-  --only TEXT           rows whose name contains TEXT
-  --rounds N            how often each row is measured, default 5
+  --only TEXT           rows whose name contains TEXT; may be given several times
+  --rounds N            how often each row is measured, default 5, with --against ${PAIRS}
   --seconds N           how long a measurement at full speed takes, default 1
   --memory-seconds N    how long memory is watched under load, default 20
   --peers               beside it what users would pick instead: installs packages and a NATS server the first time.
                         With --only peers, nothing else
+  --against REF         this tree and commit REF in turns, and the interval of their ratio. Without --only: the rows
+                        that no change may make worse
   --json                one object as the last line of stdout
   --markdown            tables as docs/performance.md has them
   --profile             one round, and the functions that took the most time in each process
@@ -20,7 +25,9 @@ export class OptionError extends Error {}
 
 export interface Options extends Settings {
   /** Of `wants`, for messages. */
-  only: string;
+  only: readonly string[];
+  /** Another commit to compare with. */
+  against: string | undefined;
   rounds: number;
   json: boolean;
   markdown: boolean;
@@ -32,10 +39,22 @@ export interface Options extends Settings {
 export function readOptions(args: readonly string[]): Options | "help" {
   const values = parse(args);
   if (values.help) return "help";
+  const { only = [], against } = values;
+  if (against !== undefined && (values.peers || values.profile)) {
+    throw new OptionError("--against compares two checkouts: neither --peers nor --profile go with it");
+  }
+  const rounds = positive("--rounds", values.rounds ?? (against === undefined ? "5" : `${PAIRS}`), Number.isInteger);
+  if (against !== undefined && rounds < PAIRS_MIN) {
+    throw new OptionError(`--rounds: ${rounds} are too few for an interval: ${PAIRS_MIN} at least with --against`);
+  }
   return {
-    only: values.only,
-    wants: (row) => row.includes(values.only),
-    rounds: positive("--rounds", values.rounds, Number.isInteger),
+    only,
+    wants: (row) => {
+      if (only.length > 0) return only.some((text) => row.includes(text));
+      return against === undefined || GUARDED.has(row);
+    },
+    against,
+    rounds,
     seconds: positive("--seconds", values.seconds),
     memorySeconds: positive("--memory-seconds", values["memory-seconds"]),
     json: values.json,
@@ -50,8 +69,9 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        only: { type: "string", default: "" },
-        rounds: { type: "string", default: "5" },
+        only: { type: "string", multiple: true },
+        against: { type: "string" },
+        rounds: { type: "string" },
         seconds: { type: "string", default: "1" },
         "memory-seconds": { type: "string", default: "20" },
         markdown: { type: "boolean", default: false },

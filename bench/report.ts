@@ -1,4 +1,5 @@
 /** What a run has found: rows with their goals, for people and as one object. */
+import type { Side } from "./contenders.ts";
 import type { Measured, Results } from "./rounds.ts";
 import { type Goal, type RowDefinition, type RowName, ROWS } from "./rows.ts";
 import { type Spread, spread } from "./statistics.ts";
@@ -16,7 +17,7 @@ export interface Row {
   spread: { ours: Spread; reference: Spread | null; ratio: Spread | null };
 }
 
-export function toRows({ measured }: Results, selects: (name: RowName) => boolean): Row[] {
+export function toRows({ measured }: Results<Side>, selects: (name: RowName) => boolean): Row[] {
   const names = (Object.keys(ROWS) as RowName[]).filter(selects);
   return names.flatMap((name) => {
     const row = measured.get(name);
@@ -24,7 +25,7 @@ export function toRows({ measured }: Results, selects: (name: RowName) => boolea
   });
 }
 
-function toRow(name: RowName, { ours, reference }: Measured): Row {
+function toRow(name: RowName, { ours = [], reference = [] }: Measured<Side>): Row {
   const { unit, goal }: RowDefinition = ROWS[name];
   const compared = reference.length > 0;
   const row: Omit<Row, "met"> = {

@@ -1,40 +1,63 @@
-/** Scenarios in interleaved rounds: what the machine does meanwhile falls on both sides alike. */
+/** Scenarios in interleaved rounds: what the machine does meanwhile falls on all entrants alike. */
 import type { Side } from "./contenders.ts";
 import { withCrew } from "./crew.ts";
 import type { RowName } from "./rows.ts";
 import type { Figures, Scenario, Settings } from "./scenario.ts";
 
-/** Of a row, one figure a round. */
-export type Measured = Record<Side, number[]>;
+/** Who is measured, in turns with the others. */
+export interface Entrant<N extends string> {
+  name: N;
+  side: Side;
+  /** Where its workers are; without, beside this file. */
+  workersFolder?: URL;
+}
 
-export interface Results {
-  measured: Map<RowName, Measured>;
+/** What is measured how often. */
+export interface Course<N extends string> {
+  entrants: (scenario: Scenario) => readonly Entrant<N>[];
+  rounds: (scenario: Scenario) => number;
+  profile: boolean;
+  onProgress: (line: string) => void;
+}
+
+/** Of a row, one figure a round. */
+export type Measured<N extends string> = Partial<Record<N, number[]>>;
+
+export interface Results<N extends string> {
+  measured: Map<RowName, Measured<N>>;
   /** By name and with a reason. A scenario that failed has no result, whatever its other rounds have brought. */
   failures: Map<string, string>;
 }
 
-export async function runRounds(
+/** A link and, where there is something to compare it with, that. */
+export function withReference(scenario: Scenario): readonly Entrant<Side>[] {
+  return scenario.sides.map((side) => ({ name: side, side }));
+}
+
+export async function runRounds<N extends string>(
   scenarios: readonly Scenario[],
-  rounds: number,
+  { entrants, rounds, profile, onProgress }: Course<N>,
   settings: Settings,
-  { profile, onProgress }: { profile: boolean; onProgress: (line: string) => void },
-): Promise<Results> {
-  const results: Results = { measured: new Map(), failures: new Map() };
-  for (let round = 0; round < rounds; round++) {
+): Promise<Results<N>> {
+  const results: Results<N> = { measured: new Map(), failures: new Map() };
+  const roundsMax = Math.max(...scenarios.map(rounds));
+  for (let round = 0; round < roundsMax; round++) {
     for (const scenario of scenarios) {
-      const roundsOfIt = Math.min(rounds, scenario.roundsMax ?? rounds);
+      const roundsOfIt = rounds(scenario);
       if (round >= roundsOfIt || results.failures.has(scenario.name)) continue;
-      // Who comes first takes turns too: a machine that slows down does not always hit the same side.
-      const sides = round % 2 === 0 ? scenario.sides : scenario.sides.toReversed();
+      // Who comes first takes turns too: a machine that slows down does not always hit the same one.
+      const turn = round % 2 === 0 ? entrants(scenario) : entrants(scenario).toReversed();
+      let measuring = "";
       try {
-        for (const side of sides) {
-          onProgress(`round ${round + 1}/${roundsOfIt}  ${scenario.name}  ${side}`);
-          const label = profile ? `${scenario.name}, ${side}` : undefined;
-          const figures = await withCrew(label, (crew) => scenario.measure(side, crew, settings));
-          note(results.measured, side, figures);
+        for (const { name, side, workersFolder } of turn) {
+          measuring = name;
+          onProgress(`round ${round + 1}/${roundsOfIt}  ${scenario.name}  ${name}`);
+          const label = profile ? `${scenario.name}, ${name}` : undefined;
+          const figures = await withCrew(label, (crew) => scenario.measure(side, crew, settings), workersFolder);
+          note(results.measured, name, figures);
         }
       } catch (error) {
-        results.failures.set(scenario.name, (error as Error).message);
+        results.failures.set(scenario.name, `${measuring}: ${(error as Error).message}`);
         for (const row of scenario.rows) results.measured.delete(row);
       }
     }
@@ -42,10 +65,10 @@ export async function runRounds(
   return results;
 }
 
-function note(measured: Results["measured"], side: Side, figures: Figures): void {
-  for (const [name, figure] of Object.entries(figures) as [RowName, number][]) {
-    let row = measured.get(name);
-    if (row === undefined) measured.set(name, (row = { ours: [], reference: [] }));
-    row[side].push(figure);
+function note<N extends string>(measured: Results<N>["measured"], name: N, figures: Figures): void {
+  for (const [row, figure] of Object.entries(figures) as [RowName, number][]) {
+    const figuresOf: Measured<N> = measured.get(row) ?? {};
+    measured.set(row, figuresOf);
+    (figuresOf[name] ??= []).push(figure);
   }
 }

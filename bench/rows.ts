@@ -76,3 +76,24 @@ export const ROWS = {
 } as const satisfies Record<string, RowDefinition>;
 
 export type RowName = keyof typeof ROWS;
+
+/** Whether more of it is better: rates and shares, not what something takes. */
+export function isMoreBetter(name: RowName): boolean {
+  const { unit, goal }: RowDefinition = ROWS[name];
+  return goal === null ? unit.endsWith("/s") : "atLeast" in goal;
+}
+
+/** What no change may make worse unless it says so. */
+export const GUARDED: ReadonlySet<RowName> = new Set<RowName>([
+  "one way, 64 B",
+  "one way, 64 B, CPU",
+  "one way, 1 KiB",
+  "one way, 1 KiB, CPU",
+  "one way, 64 KiB copied",
+  "one way, 64 KiB copied, CPU",
+  "one way, 64 KiB transferred",
+  "one way, 64 KiB transferred, CPU",
+  "round trip, 64 B, one in flight, p50",
+  "round trip, 64 B, one in flight, p99",
+  "5,000 idle links, RSS a link on the server",
+]);

@@ -60,13 +60,14 @@ export interface Served {
   links: Arrivals<Link>;
 }
 
-/** A server whose links wait in `links`, or are served by `handler`. */
+/** A server whose links wait in `links`, or are served by `handler`; of this tree, or of another version. */
 export async function serve(
   options: Partial<ServerSupervisorOptions> = {},
   handler?: (link: Link) => void | Promise<void>,
+  Supervisor: typeof ServerSupervisor = ServerSupervisor,
 ): Promise<Served> {
   const where = options.path === undefined ? { port: 0, host: "127.0.0.1" } : {};
-  const supervisor = new ServerSupervisor({ ...where, ...options });
+  const supervisor = new Supervisor({ ...where, ...options });
   const links = new Arrivals<Link>();
   supervisor.serve((link) => {
     links.put(link);
@@ -78,8 +79,11 @@ export async function serve(
   return { supervisor, port, links };
 }
 
-export function manage(options: ConnectionManagerOptions = {}): ConnectionManager {
-  const manager = new ConnectionManager(options);
+export function manage(
+  options: ConnectionManagerOptions = {},
+  Manager: typeof ConnectionManager = ConnectionManager,
+): ConnectionManager {
+  const manager = new Manager(options);
   onTestFinished(() => void manager.close({ deadlineMs: 0 }));
   return manager;
 }

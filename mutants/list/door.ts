@@ -62,7 +62,7 @@ export const DOOR: readonly Mutant[] = [
     name: "session without a pace",
     rule: "a session that comes without a pause uses up nothing that others need",
     file: "src/core/admission.ts",
-    find: "} else if (tooSoonMs > 0 && !this.#hurried[kind].take(who, nowMs)) {",
+    find: "} else if (tooSoonMs > 0 && !(mayHurry && this.#hurried[kind].take(who, nowMs))) {",
     replace: "} else if (tooSoonMs > Infinity) {",
     tests: ADMISSION,
   },
@@ -95,8 +95,8 @@ export const DOOR: readonly Mutant[] = [
     row: 19,
     rule: "a resume has a budget of its own",
     file: "src/core/entrance.ts",
-    find: "const waitMs = admission.comeBack(kind, whoOf(link.identity, handshake.peer), link.comings, leftMs, nowMs);",
-    replace: "const waitMs = admission.open(whoOf(link.identity, handshake.peer), nowMs);",
+    find: "admission.comeBack(kind, who, link.comings, leftMs, this.#authentications.isCalm, nowMs);",
+    replace: "admission.open(who, nowMs);",
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
   {
@@ -142,6 +142,14 @@ export const DOOR: readonly Mutant[] = [
     tests: AUTHENTICATION,
   },
   {
+    name: "no calls kept for strangers",
+    rule: "known ones that come without a pause leave a quarter of the calls to strangers",
+    file: "src/core/authentication.ts",
+    find: "const mayBeKnown = this.#calls.size - this.#strangers < this.#mostOfOne;",
+    replace: "const mayBeKnown = true;",
+    tests: AUTHENTICATION,
+  },
+  {
     name: "line without an end",
     rule: "nobody waits who could not be answered in time",
     file: "src/core/authentication.ts",
@@ -177,9 +185,9 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "asked before it is admitted",
     rule: "who comes too often is refused before anybody is asked who it is",
-    file: "src/core/server.ts",
-    find: "} else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {",
-    replace: "} else {\n      if (link !== undefined) this.#mayComeBack(handshake, frame, link, nowMs);",
+    file: "src/core/entrance.ts",
+    find: "if (waitMs === 0) return true;",
+    replace: "if (waitMs >= 0) return true;",
     tests: CROWDS,
   },
   // ── places ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -303,6 +311,6 @@ export const DOOR: readonly Mutant[] = [
     file: "src/server/handshakes.ts",
     find: "if (this.#hooks.mayLinger()) return connection.end(event.last);",
     replace: "if (connection !== undefined) return connection.end(event.last);",
-    tests: ["test/server/admission.test.ts"],
+    tests: ["test/server/lingering.test.ts"],
   },
 ];

@@ -139,6 +139,23 @@ export const OPENING: readonly Mutant[] = [
     tests: AUTHENTICATION,
   },
   {
+    name: "payload of the session given away",
+    rule: "what authenticate() does to the open payload changes no session",
+    file: "src/server/handshakes.ts",
+    find: "openPayload: Buffer.from(event.openPayload),",
+    replace: "openPayload: event.openPayload as Message,",
+    tests: HANDSHAKES,
+  },
+  {
+    name: "payload of the link is the session's",
+    rule: "what a handler does to the open payload changes no session",
+    file: "src/link/link.ts",
+    find: "if (this.#openPayload === undefined) {",
+    replace:
+      "if (this.#openPayload === undefined) this.#openPayload = this.#owner.openPayload as Message;\n    if (false) {",
+    tests: HANDSHAKES,
+  },
+  {
     name: "fallback for another payload",
     rule: "a resume states the payload of its session, where it names a fallback",
     file: "src/core/server-link.ts",
@@ -322,14 +339,6 @@ export const OPENING: readonly Mutant[] = [
     file: "src/link/errors.ts",
     find: "printable(peerCode, MOST_REASON)",
     replace: "peerCode",
-    tests: HANDSHAKES,
-  },
-  {
-    name: "reason logged as it came",
-    rule: "what a refusal says stands in one line of the log",
-    file: "src/server/handshakes.ts",
-    find: "reason: printable(reason), sessionId",
-    replace: "reason, sessionId",
     tests: HANDSHAKES,
   },
   {

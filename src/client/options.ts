@@ -66,9 +66,9 @@ export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions
 
 /** First after 0 to 200 ms, then between half and all of a tenth of the outage so far, within these bounds. */
 export interface ReconnectOptions {
-  /** Default 500. */
+  /** Default 500. Also where a server asks for less. */
   minDelayMs?: number;
-  /** Default 30,000. A server's retryAfterMs goes first. */
+  /** Default 30,000. A server's retryAfterMs goes first, up to this. */
   maxDelayMs?: number;
   /** Connected so long, it starts anew. Default 10,000. Danger if small: accept-then-close storms. */
   resetAfterMs?: number;

@@ -60,8 +60,18 @@ export class Admission {
     return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#perSecond.open, nowMs);
   }
 
-  /** For a client that has shown that the session is its own. `leftMs`: how long the session waits for it. */
-  comeBack(kind: "resume" | "standby", who: string, comings: Comings, leftMs: number, nowMs: number): number {
+  /**
+   * For a client that has shown that the session is its own. `leftMs`: how long the session waits for it. `mayHurry`: there
+   * is room for those that come more often than others.
+   */
+  comeBack(
+    kind: "resume" | "standby",
+    who: string,
+    comings: Comings,
+    leftMs: number,
+    mayHurry: boolean,
+    nowMs: number,
+  ): number {
     const mostMs = Math.max(1, Math.floor(Math.min(MOST_RETRY_MS, leftMs / 2)));
     const { turnMs } = comings;
     const isExpected = nowMs >= turnMs[kind] && nowMs < turnMs[kind] + KEPT_MS;
@@ -71,7 +81,7 @@ export class Admission {
     const tooSoonMs = comings.restedMs - nowMs - (AT_ONCE - 1) * PACE_MS;
     if (isExpected) {
       this.#shares[kind].takeAnyway(who, nowMs);
-    } else if (tooSoonMs > 0 && !this.#hurried[kind].take(who, nowMs)) {
+    } else if (tooSoonMs > 0 && !(mayHurry && this.#hurried[kind].take(who, nowMs))) {
       return Math.min(mostMs, Math.ceil(tooSoonMs));
     } else if (!this.#shares[kind].take(who, nowMs)) {
       const waitMs = this.#turns[kind].next(who, this.#perSecond[kind], nowMs);

@@ -42,7 +42,7 @@ export class Authentications {
   #meanMs = 0;
   /** Oldest first. */
   readonly #waiting = new Map<number, Waiter>();
-  /** Who has proven that a session is theirs goes first, and has places of its own. */
+  /** Who has proven that a session is theirs goes first, but for what is kept for strangers. */
   readonly #known = new Crowd<number>();
   readonly #unknown = new Crowd<number>();
 
@@ -55,6 +55,11 @@ export class Authentications {
   /** Calls under way. */
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** There is much room: less than a quarter of the calls are under way. */
+  get isCalm(): boolean {
+    return 4 * this.#calls.size < this.#options.maxAuthenticating;
   }
 
   get waiting(): number {
@@ -70,8 +75,10 @@ export class Authentications {
   /** Whose call begins now. */
   next(nowMs: number): number | undefined {
     if (this.#calls.size >= this.#options.maxAuthenticating) return undefined;
-    const mayBeStranger = this.#strangers < this.#mostStrangers;
-    const id = this.#known.takeInTurn() ?? (mayBeStranger ? this.#unknown.takeInTurn() : undefined);
+    const mayBeKnown = this.#calls.size - this.#strangers < this.#mostOfOne;
+    const mayBeStranger = this.#strangers < this.#mostOfOne;
+    const id =
+      (mayBeKnown ? this.#known.takeInTurn() : undefined) ?? (mayBeStranger ? this.#unknown.takeInTurn() : undefined);
     if (id === undefined) return undefined;
     const isKnown = this.#waiting.get(id)?.isKnown === true;
     this.#waiting.delete(id);
@@ -101,26 +108,26 @@ export class Authentications {
     const isOver = oldest !== undefined && nowMs - oldest[1].sinceMs >= this.#patienceMs;
     const id = isOver
       ? oldest[0]
-      : (this.#beyond(this.#unknown, this.#mostStrangers, this.#strangers, nowMs) ??
-        this.#beyond(this.#known, this.#options.maxAuthenticating, this.#calls.size - this.#strangers, nowMs));
+      : (this.#beyond(this.#unknown, this.#strangers, nowMs) ??
+        this.#beyond(this.#known, this.#calls.size - this.#strangers, nowMs));
     if (id === undefined) return undefined;
-    const { isKnown = false, who = "" } = this.#waiting.get(id) ?? {};
+    const { who = "" } = this.#waiting.get(id) ?? {};
     this.left(id);
-    const slots = isKnown ? this.#options.maxAuthenticating : this.#mostStrangers;
-    return { id, retryAfterMs: this.#turns.next(who, (1_000 * slots) / Math.max(1, this.#callMs(nowMs)), nowMs) };
+    const perSecond = (1_000 * this.#mostOfOne) / Math.max(1, this.#callMs(nowMs));
+    return { id, retryAfterMs: this.#turns.next(who, perSecond, nowMs) };
   }
 
   /** The newest of whoever has most in a line that is longer than what can be answered in time. */
-  #beyond(line: Crowd<number>, slots: number, underWay: number, nowMs: number): number | undefined {
+  #beyond(line: Crowd<number>, underWay: number, nowMs: number): number | undefined {
     if (line.size === 0) return undefined;
     const callMs = Math.max(1, this.#callMs(nowMs));
-    const inTime = Math.floor((slots * Math.max(0, this.#patienceMs - callMs)) / callMs);
+    const inTime = Math.floor((this.#mostOfOne * Math.max(0, this.#patienceMs - callMs)) / callMs);
     const room = Math.min(inTime, Math.max(0, quarterOf(this.#options) - underWay));
     return line.size > room ? [...line.largest].at(-1) : undefined;
   }
 
-  /** A quarter of the calls is kept for those that are known; of very few there is nothing to keep. */
-  get #mostStrangers(): number {
+  /** Strangers, or those that are known: a quarter of the calls is kept for the others. Of very few there is nothing to keep. */
+  get #mostOfOne(): number {
     const { maxAuthenticating } = this.#options;
     return Math.min(quarterOf(this.#options), maxAuthenticating - Math.floor(maxAuthenticating / 4));
   }

@@ -27,6 +27,17 @@ export function backoffDelayMs(failures: number, outageMs: number, options: Back
   return upTo * (0.5 + 0.5 * random);
 }
 
+/**
+ * What a server that refused asked for, within bounds of our own: it may ask for a month, or for a dial each millisecond.
+ * Up to a tenth of jitter comes on top, below the most where that is asked for: whoever was told the same does not come at
+ * the same moment.
+ */
+export function askedDelayMs(retryAfterMs: number, leastMs: number, mostMs: number, random: number): number {
+  const askedMs = Math.max(leastMs, retryAfterMs);
+  if (askedMs >= mostMs) return Math.max(leastMs, mostMs * (1 - 0.1 * random));
+  return Math.min(mostMs, askedMs * (1 + 0.1 * random));
+}
+
 export class Backoff {
   /** Attempts that failed in this outage. */
   failures = 0;
@@ -73,9 +84,10 @@ export class Backoff {
     return nowMs - this.#outageSinceMs;
   }
 
-  /** @param retryAfterMs what a server that refused asked for: goes before our own delay, with a tenth of jitter on top */
+  /** @param retryAfterMs what a server that refused asked for: goes before our own delay, and stays within its bounds */
   delayMs(retryAfterMs: number, nowMs: number, random: number): number {
-    if (retryAfterMs > 0) return retryAfterMs * (1 + 0.1 * random);
+    const { minDelayMs, maxDelayMs } = this.#options;
+    if (retryAfterMs > 0) return askedDelayMs(retryAfterMs, minDelayMs, maxDelayMs, random);
     return backoffDelayMs(this.failures, this.outageMs(nowMs), this.#options, random);
   }
 }

@@ -122,8 +122,9 @@ export class ClientCore extends ClientLink implements FrameTaker {
     if (timedOut) this.#standby.timedOut();
     if (this.evidence?.suspect !== true) return;
     this.#standby.due = false;
-    const pause = timedOut ? 0 : this.standbyPatienceMs * (0.5 + 0.5 * this.entropy.random());
-    this.timers.set("standby", nowMs + Math.max(retryAfterMs, pause));
+    if (timedOut) return this.timers.set("standby", nowMs);
+    const pauseMs = this.#standby.pauseMs(retryAfterMs, this.standbyPatienceMs, this.entropy.random());
+    this.timers.set("standby", nowMs + pauseMs);
   }
 
   #dropStandby(reason: string): void {

@@ -144,7 +144,8 @@ export class Entrance {
     const { admission, handshakeMs, resumeForMs } = this.#options;
     const leftMs = link.session.phase === "provisional" ? handshakeMs : resumeForMs;
     link.comings ??= noComings();
-    const waitMs = admission.comeBack(kind, whoOf(link.identity, handshake.peer), link.comings, leftMs, nowMs);
+    const who = whoOf(link.identity, handshake.peer);
+    const waitMs = admission.comeBack(kind, who, link.comings, leftMs, this.#authentications.isCalm, nowMs);
     if (waitMs === 0) return true;
     this.#keep(link, hello, nowMs);
     this.#handshakes.refuse(handshake, "overloaded", `too many ${kind}s`, waitMs, { limit: `${kind}sPerSecond` });

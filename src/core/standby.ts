@@ -3,6 +3,7 @@
  * answers before COMMIT is written. One at a time; this is when it is wanted, how long it is waited for, and when it is
  * no use to ask for another.
  */
+import { askedDelayMs } from "./backoff.ts";
 import type { Channel } from "./channel.ts";
 import type { RefuseCode } from "./frames.ts";
 
@@ -11,6 +12,8 @@ const PATIENT_ROUND_TRIPS = 8;
 /** Of what the server's word took beyond a round trip: to authenticate, or to get round to us at all. */
 const PATIENT_ANSWERS = 2;
 const MOST_PATIENCE_MS = 60_000;
+/** A server may ask for more: the connection in use stays silent meanwhile. */
+const MOST_PAUSE_MS = 30_000;
 /**
  * Whom we reach does not know the session, or us, so often and for so long: the old connection is given up, and a resume
  * tells. Until then another node may be answering for a server that lives.
@@ -55,6 +58,12 @@ export class Standby {
     const answerMs = this.lastRoundTripMs - roundTripMs;
     const first = Math.max(this.#firstPatienceMs, PATIENT_ROUND_TRIPS * roundTripMs + PATIENT_ANSWERS * answerMs);
     return Math.min(MOST_PATIENCE_MS, first * 1.5 ** this.#timedOut);
+  }
+
+  /** Between one that failed, or was refused until `retryAfterMs`, and the next: half to all of the patience at the least. */
+  pauseMs(retryAfterMs: number, patienceMs: number, random: number): number {
+    const ownMs = patienceMs * (0.5 + 0.5 * random);
+    return retryAfterMs === 0 ? ownMs : Math.max(ownMs, askedDelayMs(retryAfterMs, 0, MOST_PAUSE_MS, random));
   }
 
   /** The connection in use has gone silent. */

@@ -2,7 +2,7 @@
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions } from "node:tls";
-import { tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
+import { quotesValues, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
 
@@ -80,8 +80,10 @@ function settle<T extends net.Socket>(
       reject(error);
     };
     const onAbort = (): void => fail(new DialError("aborted", `${what}: aborted`, signal.reason));
-    const onError = (error: Error): void =>
-      fail(new DialError(isCertificateError(error) ? "certificate" : "failed", error.message, error));
+    const onError = (error: Error): void => {
+      const kind = isCertificateError(error) ? "certificate" : "failed";
+      fail(new DialError(kind, tlsRefusal(error), quotesValues(error) ? undefined : error));
+    };
     const onClose = (): void => fail(new DialError("failed", `${what}: closed`));
     const onDone = (): void => {
       cleanUp();

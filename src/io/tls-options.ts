@@ -79,10 +79,16 @@ export function checkSecureContext(options: SecureContextOptions): void {
   createSecureContext(options);
 }
 
-/** Its errors about the kind of a value quote the value, which may be a key or a passphrase; those of OpenSSL never do. */
+/** Node's errors about the kind of a value quote the value, which may be a key or a passphrase; those of OpenSSL never do. */
+export function quotesValues(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError;
+}
+
+/** What went wrong, without the values of options. */
 export function tlsRefusal(error: unknown): string {
   if (!(error instanceof Error)) return "an error that is none";
-  if (!(error instanceof TypeError || error instanceof RangeError)) return error.message;
   const code = "code" in error ? String(error.code) : error.name;
+  // Of a name with several addresses only the code says something.
+  if (!quotesValues(error)) return error.message === "" ? code : error.message;
   return code === "ERR_INVALID_ARG_TYPE" ? (error.message.split(" Received ")[0] ?? code) : code;
 }

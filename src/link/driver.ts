@@ -5,6 +5,7 @@
  */
 import type { LinkCore } from "../core/link-core.ts";
 import type { LinkCoreEvent } from "../core/link-events.ts";
+import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 
 /** Where a connection's input goes: a client's core itself, or the server's table of sessions. */
@@ -215,7 +216,8 @@ class Attached implements ConnectionHandler {
     const { wire, clock } = this.#driver;
     // Given up meanwhile, and told of already.
     if (this.#driver.detach(this.id) === undefined) return;
-    wire.connectionClosed(this.id, reason, clock.now());
+    // Of a transport of the application's it may be what the other end wrote.
+    wire.connectionClosed(this.id, printable(reason), clock.now());
     this.#driver.run();
   }
 }

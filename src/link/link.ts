@@ -47,6 +47,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly #life: Life;
   readonly #ending = new Ending();
   // What follows is made when it is first needed: most links never need it.
+  #openPayload: Message | undefined;
   #book: UndeliveredBook | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
@@ -71,8 +72,14 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** A copy, made when it is asked for: what each HELLO is compared with is not the application's to change. */
   get openPayload(): Message {
-    return this.#owner.openPayload as Message;
+    if (this.#openPayload === undefined) {
+      const { openPayload } = this.#owner;
+      this.#openPayload = Buffer.allocUnsafeSlow(openPayload.length);
+      openPayload.copy(this.#openPayload);
+    }
+    return this.#openPayload;
   }
 
   get closed(): Promise<LinkReport> {

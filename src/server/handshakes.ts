@@ -8,7 +8,7 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { messageOf, printable } from "../telemetry/printable.ts";
+import { messageOf } from "../telemetry/printable.ts";
 import type { Guest } from "./listener.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { peerOf } from "./peer.ts";
@@ -165,8 +165,7 @@ export class Handshakes implements HandshakeOwner {
     const { logger } = this.#hooks;
     if (logger === undefined) return;
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
-    // authenticate() may have put into it what the client has sent.
-    logRefusal(logger, { code, reason: printable(reason), sessionId, remoteAddress, retryAfterMs });
+    logRefusal(logger, { code, reason, sessionId, remoteAddress, retryAfterMs });
   }
 
   /** A connection that was closed for what it sent, or did not send. */
@@ -202,7 +201,8 @@ export class Handshakes implements HandshakeOwner {
     handshake.gone ??= new AbortController();
     const request: AuthenticateRequest = {
       credentials: event.credentials as Message,
-      openPayload: event.openPayload as Message,
+      // The session goes on with its own, whatever is done to this.
+      openPayload: Buffer.from(event.openPayload),
       remoteAddress,
       signal: handshake.gone.signal,
       ...(certificate === undefined ? {} : { certificate }),

@@ -92,7 +92,7 @@ export class Listener {
     server.on("tlsClientError", (error, socket) => {
       // A connection that we have closed ourselves has been told of.
       if (this.#shakenBy(socket) !== undefined) {
-        this.#options.onTlsFailed(socket.remoteAddress ?? "", error.message);
+        this.#options.onTlsFailed(socket.remoteAddress ?? "", tlsRefusal(error));
       }
       socket.destroy();
     });

@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import net from "node:net";
 import type { Duplex } from "node:stream";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
+import { encodeRefuse } from "../../src/core/frames.ts";
 import { type Endpoint, type Link, RespliceError, ServerSupervisor, type StateChange } from "../../src/index.ts";
 import {
   certificate,
@@ -24,6 +27,11 @@ import {
   unusedPort,
   WATCHFUL,
 } from "../support.ts";
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
 
 /** Why the first attempt failed. */
 async function firstFailure(link: Link): Promise<RespliceError | undefined> {
@@ -207,6 +215,23 @@ describe("targets", () => {
     expect(attempts).toEqual([1, 2, 3]);
   });
 
+  test("of an endpoint whose handshake failed nothing is kept", async () => {
+    const port = await rawServer((socket) => socket.end());
+    const given: Array<WeakRef<Endpoint>> = [];
+    const link = manage().open({
+      reconnect: QUICK,
+      endpoints: () => {
+        const endpoint = { port, host: "127.0.0.1" };
+        given.push(new WeakRef(endpoint));
+        return [endpoint];
+      },
+    });
+    await eventually(() => expect(given.length).toBeGreaterThan(20));
+    collectGarbage();
+    expect(given.filter((each) => each.deref() !== undefined).length).toBeLessThan(5);
+    expect(link.state).not.toBe("closed");
+  });
+
   test("connect: any Duplex, a new one for each attempt", async () => {
     const { port } = await serve({}, echo);
     const streams: net.Socket[] = [];
@@ -284,6 +309,21 @@ describe("credentials", () => {
 });
 
 describe("refusals", () => {
+  test.each([1, 600_000, 0xffff_ffff])(
+    "to come back after %d ms is obeyed within the link's own bounds",
+    async (ms) => {
+      const port = await rawServer((socket) => socket.once("data", () => socket.end(encodeRefuse("overloaded", ms))));
+      const link = openTo(port, { reconnect: { minDelayMs: 30, maxDelayMs: 60 } });
+      const delaysMs: number[] = [];
+      link.on("state", (change) => {
+        if (change.to === "reconnecting") delaysMs.push(change.nextDelayMs);
+      });
+      await eventually(() => expect(delaysMs.length).toBeGreaterThan(3));
+      expect(Math.min(...delaysMs)).toBeGreaterThanOrEqual(30);
+      expect(Math.max(...delaysMs)).toBeLessThanOrEqual(60);
+    },
+  );
+
   test("another mode is PROTOCOL_MISMATCH, for good", async () => {
     const { port } = await serve({ mode: "bytes" });
     const link = openTo(port);

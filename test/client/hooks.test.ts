@@ -4,8 +4,10 @@ import net from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { asError } from "../../src/client/failure.ts";
 import { isRetried } from "../../src/client/hooks.ts";
 import { type Link, type OpenOptions, RespliceError, type StateChange } from "../../src/index.ts";
+import { DialError } from "../../src/io/dial.ts";
 import {
   certificate,
   echo,
@@ -470,14 +472,33 @@ describe("tls", () => {
     await link.connected();
   });
 
-  test("what node:tls says of the options shows no secret", async () => {
-    const { port } = await serve({ tls: await certificate() });
-    const tls = () => ({ ticketKeys: SECRET as never });
-    await expectRetried(
-      openTo(port, { tls }),
-      "CONNECT_FAILED",
-      /refuses its options: The "options\.ticketKeys" property/,
+  test("a name whose addresses all refuse is told of by its code", async () => {
+    const link = manage().open({ port: await unusedPort(), host: "localhost", reconnect: QUICK });
+    expect((await turned(link, "reconnecting")).error?.message).toMatch(/ECONNREFUSED/);
+  });
+
+  test("what a certificate says of itself has escapes", () => {
+    const error = asError(
+      new DialError("certificate", `is not in the cert's altnames: a\n\u202e${"b".repeat(10_000)}`),
     );
+    expect(error.code).toBe("CERTIFICATE_INVALID");
+    expect(error.message).toMatch(/^is not in the cert's altnames: a\\n\\u202eb+…$/);
+    expect(error.message.length).toBeLessThanOrEqual(500);
+  });
+
+  test.each<[string, object, RegExp]>([
+    ["at once", { ticketKeys: SECRET }, /refuses its options: The "options\.ticketKeys" property must be/],
+    [
+      "in the handshake",
+      { ciphers: "PSK", maxVersion: "TLSv1.2", pskCallback: () => ({ psk: SECRET, identity: "me" }) },
+      /^The "options?\.psk" property must be|^The "psk" argument must be|^ERR_/,
+    ],
+  ])("what node:tls says of the options %s shows no secret", async (_, given, saying) => {
+    const pskCallback = (): Buffer => Buffer.alloc(16);
+    const { port } = await serve({
+      tls: { ...(await certificate()), ciphers: "PSK", maxVersion: "TLSv1.2", pskCallback },
+    });
+    await expectRetried(openTo(port, { tls: () => given }), "CONNECT_FAILED", saying);
   });
 });
 

@@ -85,8 +85,15 @@ describe("opens", () => {
 });
 
 describe("resumes", () => {
-  function resume(admission: Admission, who: string, comings: Comings, nowMs: number, leftMs = LONG_MS): number {
-    return admission.comeBack("resume", who, comings, leftMs, nowMs);
+  function resume(
+    admission: Admission,
+    who: string,
+    comings: Comings,
+    nowMs: number,
+    leftMs = LONG_MS,
+    mayHurry = true,
+  ): number {
+    return admission.comeBack("resume", who, comings, leftMs, mayHurry, nowMs);
   }
 
   test("of one session ten at once, then one a second, and what comes more often has a tenth of the budget", () => {
@@ -103,6 +110,15 @@ describe("resumes", () => {
     expect(count).toBeGreaterThan(60);
     expect(count).toBeLessThanOrEqual(60 + 2 * 60);
     expect(refused).toBe(0);
+  });
+
+  test("nothing is left for those that come more often while others are waited for", () => {
+    const admission = admissionOf();
+    const comings = noComings();
+    expect(letIn(1_000, () => resume(admission, "a", comings, 0, LONG_MS, false))).toBe(10);
+    let count = 0;
+    for (let ms = 0; ms < 60_000; ms += 10) if (resume(admission, "a", comings, ms, LONG_MS, false) === 0) count++;
+    expect(count).toBe(59);
   });
 
   test("ten sessions that come without a pause use up nothing that others need", () => {
@@ -154,9 +170,9 @@ describe("resumes", () => {
   test("each kind has its own budget, and its own turn", () => {
     const admission = admissionOf({ standbysPerSecond: 1 });
     letIn(20, () => admission.open("a", 0));
-    for (let n = 0; n < 3; n++) admission.comeBack("standby", "a", noComings(), LONG_MS, 0);
+    for (let n = 0; n < 3; n++) admission.comeBack("standby", "a", noComings(), LONG_MS, true, 0);
     const comings = noComings();
-    expect(admission.comeBack("standby", "a", comings, LONG_MS, 0)).toBeGreaterThan(0);
-    expect(admission.comeBack("resume", "a", comings, LONG_MS, 0)).toBe(0);
+    expect(admission.comeBack("standby", "a", comings, LONG_MS, true, 0)).toBeGreaterThan(0);
+    expect(admission.comeBack("resume", "a", comings, LONG_MS, true, 0)).toBe(0);
   });
 });

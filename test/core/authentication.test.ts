@@ -72,6 +72,38 @@ test("who is known finds room at once, and goes before strangers that came earli
   expect(bench.begun.slice(8, 10)).toEqual([102, 103]);
 });
 
+test("known ones that come without a pause leave a quarter of the calls to strangers; who waits too long is told so", () => {
+  const bench = new Bench({ maxAuthenticating: 4 }, 100);
+  let known = 1_000;
+  const hurry = (ms: number): void => {
+    for (const untilMs = bench.nowMs + ms; bench.nowMs < untilMs; bench.pass(10)) bench.ask(known++, "greedy", true);
+  };
+  hurry(500);
+  bench.ask(1, "stranger");
+  hurry(200);
+  expect(bench.begun).toContain(1);
+  expect(bench.mostAtOnce).toBe(4);
+});
+
+test("behind a call that hangs a stranger waits as long as it would be waited for, and no longer", () => {
+  const bench = new Bench({ maxAuthenticating: 2, maxHandshakes: 400 }, 10);
+  // One call in a hundred hangs, so the others tell little of what that one takes.
+  for (let n = 0; n < 50; n++) {
+    bench.ask(n);
+    bench.pass(11);
+  }
+  bench.line.ask(-1, "a", false, bench.nowMs);
+  expect(bench.line.next(bench.nowMs)).toBe(-1);
+  bench.line.ask(-2, "a", false, bench.nowMs);
+  expect(bench.line.next(bench.nowMs)).toBe(-2);
+  bench.ask(100);
+  bench.pass(3_000);
+  bench.ask(101);
+  bench.pass(1_100);
+  expect([...bench.refused.keys()]).toContain(100);
+  expect(bench.begun).not.toContain(100);
+});
+
 test("nobody waits longer than a client waits for the answer: it is told when to come, and costs no call", () => {
   const bench = new Bench({ maxAuthenticating: 8, maxHandshakes: 4_000 }, 2_000);
   for (let id = 0; id < 900; id++) bench.ask(id);

@@ -68,7 +68,7 @@ describe("a delay", () => {
 
   test("that a server asks for is waited for, and at most a tenth more", () => {
     fc.assert(
-      fc.property(failures, fc.integer({ min: 1, max: 600_000 }), random, (failed, askedMs, drawn) => {
+      fc.property(failures, fc.integer({ min: 500, max: 29_999 }), random, (failed, askedMs, drawn) => {
         const backoff = new Backoff(OPTIONS, 0);
         for (let failure = 0; failure < failed; failure++) backoff.onFailed();
         const delayMs = backoff.delayMs(askedMs, 1_000_000, drawn);
@@ -78,6 +78,33 @@ describe("a delay", () => {
     );
     const backoff = new Backoff(OPTIONS, 0);
     expect(backoff.delayMs(1_000, 0, 0.5)).not.toBe(backoff.delayMs(1_000, 0, 0.9));
+  });
+
+  test("that a server asks for stays within the client's own bounds, whatever it asks for", () => {
+    const asked = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 0xffff_ffff }));
+    fc.assert(
+      fc.property(failures, asked, options, random, (failed, askedMs, given, drawn) => {
+        const backoff = new Backoff(given, 0);
+        for (let failure = 0; failure < failed; failure++) backoff.onFailed();
+        const delayMs = backoff.delayMs(askedMs, 1_000_000, drawn);
+        expect(delayMs).toBeGreaterThanOrEqual(given.minDelayMs);
+        expect(delayMs).toBeLessThanOrEqual(given.maxDelayMs);
+      }),
+    );
+  });
+
+  test.each([
+    [1, 0, 500],
+    [1, 1, 550],
+    [10_000, 0, 10_000],
+    [10_000, 1, 11_000],
+    [29_000, 1, 30_000],
+    [30_000, 0, 30_000],
+    [30_000, 1, 27_000],
+    [0xffff_ffff, 0, 30_000],
+    [0xffff_ffff, 1, 27_000],
+  ])("asked for %d ms, drawn at %d, is %d ms", (askedMs, drawn, delayMs) => {
+    expect(new Backoff(OPTIONS, 0).delayMs(askedMs, 0, drawn)).toBeCloseTo(delayMs);
   });
 });
 

@@ -49,3 +49,17 @@ describe("how long a standby is waited for", () => {
     expect(impatient.patienceMs(1)).toBe(1_000);
   });
 });
+
+describe("how long until the next standby", () => {
+  test("half to all of the patience", () => {
+    expect([0, 0.5, 1].map((drawn) => standby(1).pauseMs(0, 1_000, drawn))).toEqual([500, 750, 1_000]);
+  });
+
+  test("as long as the server asks, if that is more, and half a minute at the most", () => {
+    expect(standby(1).pauseMs(1, 1_000, 0)).toBe(500);
+    expect(standby(1).pauseMs(5_000, 1_000, 0)).toBe(5_000);
+    expect(standby(1).pauseMs(5_000, 1_000, 1)).toBe(5_500);
+    expect(standby(1).pauseMs(0xffff_ffff, 1_000, 0)).toBe(30_000);
+    expect(standby(1).pauseMs(0xffff_ffff, 1_000, 1)).toBe(27_000);
+  });
+});

@@ -1,12 +1,12 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Program } from "./support/program.ts";
+import { readmeProgram } from "./support/readme.ts";
 
 test("the program in README.md runs as it stands there", { timeout: 30_000 }, async () => {
-  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  const code = /<!-- runs in test\/examples\/readme.test.ts -->\n```js\n(.*?)```/su.exec(readme)?.[1] ?? "";
+  const code = await readmeProgram();
   expect(code.split("\n").length).toBeLessThan(20);
   const folder = await mkdtemp(join(tmpdir(), "resplice-"));
   onTestFinished(() => rm(folder, { recursive: true }));

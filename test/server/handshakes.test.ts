@@ -345,6 +345,20 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.rejected")).toMatchObject({ detail: "the database is down" });
   });
 
+  test("one that throws anything at all is told of in one line", { timeout: 6_000 }, async () => {
+    const { lines, logger } = logKeeper();
+    const thrown = [Object.create(null), new Error("bad token 'x\n\u001b[31mforged'")];
+    const authenticate = (): string => {
+      const next: unknown = thrown.shift();
+      if (next === undefined) return "someone";
+      throw next as Error;
+    };
+    const { port } = await serve({ logger, authenticate });
+    await openTo(port).connected();
+    const told = lines.filter(({ event }) => event === "server.rejected").map(({ detail }) => detail);
+    expect(told).toEqual(["something that cannot be shown", "bad token 'x\\n\\x1b[31mforged'"]);
+  });
+
   test.each([true, undefined, { user: "admin" }])(
     "%j is no verdict, at once or later: logged, and asked again on opens and resumes",
     { timeout: 10_000 },
@@ -379,6 +393,27 @@ describe("authenticate()", () => {
     relay.cut("rst");
     await turned(link, "connected");
     expect([server.identity, server.claims]).toEqual(["someone", { role: "writer" }]);
+  });
+
+  test("may do with the open payload what it likes, as may the handler: the session is resumed all the same", async () => {
+    const seen: string[] = [];
+    const { port, links } = await serve({
+      authenticate: ({ openPayload }) => {
+        seen.push(String(openPayload));
+        openPayload.fill(0);
+        return "someone";
+      },
+    });
+    const relay = await relayTo(port);
+    const link = openTo(relay.port, { openPayload: "tenant" });
+    await link.connected();
+    const server = await links.next();
+    expect(String(server.openPayload)).toBe("tenant");
+    expect(server.openPayload).toBe(server.openPayload);
+    for (const { openPayload } of [link, server]) openPayload.fill(0);
+    relay.cut("rst");
+    expect(await turned(link, "connected")).toMatchObject({ session: "resumed" });
+    expect(seen).toEqual(["tenant", "tenant"]);
   });
 
   test("runs on a resume too; another identity is refused, for good, and the session stays its owner's", async () => {

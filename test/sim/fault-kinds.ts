@@ -1,6 +1,6 @@
 /** Every kind of fault, as data: what it may cost, and its parameters. What it does is `faults.ts`. */
 import type { RefuseCode } from "../../src/core/frames.ts";
-import { amount, choice, count, direction, type Parameter, side, which, whose, yesOrNo } from "./parameters.ts";
+import { amount, choice, count, direction, odd, type Parameter, side, which, whose, yesOrNo } from "./parameters.ts";
 
 /**
  * - lossless: nothing is lost, unless it lasts longer than a session waits
@@ -14,6 +14,9 @@ export type Cost = "lossless" | "moving" | "losing" | "ending";
 const forMs = amount(50, 4_050, 3);
 /** Longer than some sessions wait. */
 const longMs = amount(100, 15_100, 3);
+
+/** After which a server that refuses wants to be asked again: sense, nonsense, and what its frame can hold at the most. */
+const retryAfterMs = odd(amount(1, 1_000), 1, 600_000, 0xffff_ffff);
 
 /** At once, or as soon as the link is next in that state. */
 const when = choice("now", "connecting", "connecting", "suspect", "suspect", "reconnecting");
@@ -94,7 +97,7 @@ export const FAULTS = {
   "extra dial": { cost: "lossless", parameters: { client: which, role: choice("primary", "standby"), afterMs: forMs } },
   "half-close": { cost: "lossless", parameters: { client: which, end: side } },
   "no verdicts": { cost: "lossless", parameters: { client: whose, forMs: longMs } },
-  overload: { cost: "lossless", parameters: { server: which, forMs: longMs, retryAfterMs: amount(1, 1_000) } },
+  overload: { cost: "lossless", parameters: { server: which, forMs: longMs, retryAfterMs } },
   // ── who is no part of it ──────────────────────────────────────────────────────────────────────────────────────────
   replay: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
   stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
@@ -126,7 +129,7 @@ export const FAULTS = {
   credentials: { cost: "losing", parameters: { client: which, verdict: choice("refused", "another"), forMs } },
   "false refusal": {
     cost: "losing",
-    parameters: { server: which, code: choice(...REFUSALS), cuts: yesOrNo, forMs },
+    parameters: { server: which, code: choice(...REFUSALS), retryAfterMs, cuts: yesOrNo, forMs },
   },
   /** Another process with the session's secret: of a later epoch, or a copy of the same one. */
   usurper: { cost: "losing", parameters: { client: which, later: yesOrNo } },

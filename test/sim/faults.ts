@@ -139,7 +139,7 @@ function applyToServer(
       network.listen(server.name, (socket) => {
         world.beware(socket.wire);
         if (fault.kind === "impostor") answerOddly(socket, random);
-        else refuseFalsely(socket, fault.code);
+        else refuseFalsely(socket, fault.code, fault.retryAfterMs);
       });
       clock.schedule(fault.forMs, () => server.listen());
       return true;

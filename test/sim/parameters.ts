@@ -24,6 +24,11 @@ export function amount(least: number, most: number, power = 1): Parameter<number
   };
 }
 
+/** As `usual`, or one of what nobody in his senses would say. */
+export function odd(usual: Parameter<number>, ...odds: readonly number[]): Parameter<number> {
+  return { ...usual, draw: (random) => (random() < 0.5 ? usual.draw(random) : pick(random, odds)) };
+}
+
 export function count(most: number): Parameter<number> {
   return {
     draw: (random) => 1 + Math.floor(most * random()),

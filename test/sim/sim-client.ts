@@ -14,6 +14,7 @@ export function credentialsOf(client: number): string {
   return `I am client-${client}`;
 }
 
+const DELAYS = { minDelayMs: 100, maxDelayMs: 2_000, resetAfterMs: 10_000 };
 const DIAL_MS = 3_000;
 const HANDSHAKE_MS = 3_000;
 const OVERHEARD = 30;
@@ -26,7 +27,7 @@ export class SimClient extends SimProcess {
   route: number;
   /** A fault has sent it elsewhere. */
   rerouted = false;
-  readonly #backoff: Backoff = new Backoff({ minDelayMs: 100, maxDelayMs: 2_000, resetAfterMs: 10_000 }, 0);
+  readonly #backoff: Backoff = new Backoff(DELAYS, 0);
   readonly #flights = new Map<number, Flight>();
   /** The attempts under way, from the decision to dial to a connection. */
   #dialling: object | undefined;
@@ -217,7 +218,11 @@ export class SimClient extends SimProcess {
     if (core.wantsDial && this.#dialling === undefined) {
       const attempt = {};
       this.#dialling = attempt;
-      const delayMs = this.#backoff.delayMs(this.#retryAfterMs, this.nowMs, this.random());
+      const askedMs = this.#retryAfterMs;
+      const delayMs = this.#backoff.delayMs(askedMs, this.nowMs, this.random());
+      const leastMs = askedMs > 0 ? DELAYS.minDelayMs : 0;
+      const isOwn = delayMs >= leastMs && delayMs <= DELAYS.maxDelayMs;
+      check(isOwn, () => `${this.name}: asked for ${askedMs} ms, it waits for ${delayMs} ms`);
       this.#retryAfterMs = 0;
       this.later(delayMs, () => {
         if (this.#dialling !== attempt) return;

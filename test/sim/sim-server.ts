@@ -83,8 +83,8 @@ export class SimServer extends SimProcess {
       ...(this.stage.healed ? ENOUGH : this.#room),
       admission: {
         open: (who, nowMs) => (this.#isRestoring ? 0 : this.#turnAway() || admission.open(who, nowMs)),
-        comeBack: (kind, who, comings, leftMs, nowMs) =>
-          this.#turnAway() || admission.comeBack(kind, who, comings, leftMs, nowMs),
+        comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
+          this.#turnAway() || admission.comeBack(kind, who, comings, leftMs, mayHurry, nowMs),
       },
     };
     this.#options = coreOptions;

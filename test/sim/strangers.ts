@@ -86,9 +86,9 @@ export function answerOddly(socket: SimSocket, random: Random): void {
 }
 
 /** Refuses whoever says HELLO, for a reason of its own. */
-export function refuseFalsely(socket: SimSocket, code: RefuseCode): void {
+export function refuseFalsely(socket: SimSocket, code: RefuseCode, retryAfterMs: number): void {
   socket.events.onData = () => {
-    socket.write(encodeRefuse(code, 10));
+    socket.write(encodeRefuse(code, retryAfterMs));
     socket.end();
   };
 }

@@ -1,0 +1,63 @@
+import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { describe, expect, test } from "vitest";
+import { isTlsOptions, renewed, tlsRefusal, whatIsGiven } from "../../src/io/tls-options.ts";
+
+test("options are an object, and no bytes or list of a PEM", () => {
+  for (const options of [{}, { ca: "x" }, Object.create(null)]) expect(isTlsOptions(options)).toBe(true);
+  for (const none of [undefined, null, true, "x", 5, [], ["x"], Buffer.from("x"), new DataView(new ArrayBuffer(1))]) {
+    expect(isTlsOptions(none)).toBe(false);
+  }
+});
+
+test("what is undefined was not given", () => {
+  expect(whatIsGiven({ host: undefined, ca: "x", rejectUnauthorized: false, cert: null })).toEqual({
+    ca: "x",
+    rejectUnauthorized: false,
+    cert: null,
+  });
+});
+
+describe("what is renewed", () => {
+  const before = { key: "k", cert: "c", passphrase: "p", ca: "a", minVersion: "TLSv1.3" } as const;
+  const rest = { ca: "a", minVersion: "TLSv1.3" } as const;
+  test.each<[string, SecureContextOptions, SecureContextOptions]>([
+    ["key and certificate", { key: "k2", cert: "c2" }, { ...rest, key: "k2", cert: "c2" }],
+    ["a certificate of the same key", { cert: "c2" }, { ...before, cert: "c2" }],
+    ["both as one", { pfx: "x", passphrase: "p2" }, { ...rest, pfx: "x", passphrase: "p2" }],
+    ["the authority", { ca: "a2" }, { ...before, ca: "a2" }],
+  ])("%s, and the rest stays", (_, changes, after) => {
+    expect(renewed(before, changes)).toEqual(after);
+  });
+
+  test("key and certificate in place of both as one", () => {
+    expect(renewed({ pfx: "x", passphrase: "p", ca: "a" }, { key: "k", cert: "c" })).toEqual({
+      key: "k",
+      cert: "c",
+      ca: "a",
+    });
+  });
+});
+
+describe("what node:tls says", () => {
+  test.each<[string, object, RegExp]>([
+    ["a kind", { ticketKeys: "s3cr3t" }, /^The "options\.ticketKeys" property must be an instance of Buffer/],
+    ["a value", { minVersion: "s3cr3t" }, /^ERR_TLS_INVALID_PROTOCOL_VERSION$/],
+    ["a word", { secureProtocol: "s3cr3t" }, /^ERR_TLS_INVALID_PROTOCOL_METHOD$/],
+    ["a PEM", { cert: "s3cr3t" }, /no start line/],
+  ])("of %s shows none", (_, options, said) => {
+    let thrown: unknown;
+    try {
+      createSecureContext(options);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(tlsRefusal(thrown)).toMatch(said);
+    expect(tlsRefusal(thrown)).not.toContain("s3cr3t");
+  });
+
+  test("may be a code, or nothing", () => {
+    expect(tlsRefusal(Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }))).toBe("ECONNREFUSED");
+    expect(tlsRefusal(new TypeError("s3cr3t"))).toBe("TypeError");
+    expect(tlsRefusal("s3cr3t")).toBe("an error that is none");
+  });
+});
