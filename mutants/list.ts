@@ -4,8 +4,18 @@ import { ENDING } from "./list/ending.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
+import { DOOR } from "./list/door.ts";
 import { SHELL } from "./list/shell.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import type { Mutant } from "./mutant.ts";
 
-export const MUTANTS: readonly Mutant[] = [...OPENING, ...TAKEOVER, ...DATA, ...ENDING, ...MOVING, ...PACE, ...SHELL];
+export const MUTANTS: readonly Mutant[] = [
+  ...OPENING,
+  ...TAKEOVER,
+  ...DATA,
+  ...ENDING,
+  ...MOVING,
+  ...PACE,
+  ...DOOR,
+  ...SHELL,
+];

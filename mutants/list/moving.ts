@@ -180,7 +180,7 @@ export const MOVING: readonly Mutant[] = [
     name: "draining server opens",
     rule: "a server that goes away opens nothing new",
     file: "src/core/server.ts",
-    find: 'if (this.#goneMs !== undefined) return this.#handshakes.refuse(handshake, "draining", "draining", RETRY_FULL_MS);\n',
+    find: 'if (this.#goneMs !== undefined) return this.#entrance.comeBackLater(handshake, "draining", "draining", nowMs);\n',
     replace: "",
     tests: ["test/sim/scenarios-farewell.test.ts"],
   },

@@ -92,14 +92,14 @@ export const OPENING: readonly Mutant[] = [
     row: 6,
     rule: "a session that nobody confirms is forgotten after the handshake time",
     file: "src/core/session-table.ts",
-    find: "if (this.#provisional.delete(link)) this.#provisional.set(link, nowMs + this.#options.handshakeMs);",
-    replace: "if (this.#provisional.delete(link)) this.#provisional.set(link, nowMs + 1e15);",
+    find: "unconfirmed.untilMs = nowMs + this.#options.handshakeMs;",
+    replace: "unconfirmed.untilMs = nowMs + 1e15;",
   },
   {
     name: "provisional session not kept for its client",
     rule: "a session that nobody has confirmed is kept for the handshake time after its newest connection",
     file: "src/core/session-table.ts",
-    find: "if (this.#provisional.delete(link)) this.#provisional.set(link, nowMs + this.#options.handshakeMs);",
+    find: "unconfirmed.untilMs = nowMs + this.#options.handshakeMs;",
     replace: "",
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
@@ -133,9 +133,9 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "asked about the payload of HELLO",
     rule: "authenticate() is given the payload of the session that is resumed",
-    file: "src/core/server.ts",
-    find: "openPayload: link?.openPayload ?? openPayload,",
-    replace: "openPayload,",
+    file: "src/core/entrance.ts",
+    find: "openPayload: link?.openPayload ?? said.hello.openPayload,",
+    replace: "openPayload: said.hello.openPayload,",
     tests: AUTHENTICATION,
   },
   {
@@ -191,7 +191,7 @@ export const OPENING: readonly Mutant[] = [
     name: "session that has come meanwhile not proven",
     rule: "a session that has come since the question was asked needs its proof as well",
     file: "src/core/server.ts",
-    find: "if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked)) return;",
+    find: "if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;",
     replace: "",
     tests: AUTHENTICATION,
   },
@@ -223,10 +223,10 @@ export const OPENING: readonly Mutant[] = [
     find: `if (link.identity !== identity) return this.#refuseAnother(handshake);
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs`,
+    this.#handshakes.standingBy`,
     replace: `const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs`,
+    this.#handshakes.standingBy`,
     tests: AUTHENTICATION,
   },
   {
@@ -313,7 +313,7 @@ export const OPENING: readonly Mutant[] = [
     name: "reason not told",
     rule: "a client that is refused is told why",
     file: "src/core/handshake-table.ts",
-    find: 'if (toldReason !== "") channel.send(encodeReason(toldReason));',
+    find: 'if (told !== "") channel.send(encodeReason(told));',
     replace: "",
     tests: HANDSHAKES,
   },
@@ -321,9 +321,8 @@ export const OPENING: readonly Mutant[] = [
     name: "reason behind its REFUSE",
     rule: "the reason comes before the REFUSE, after which nothing is read",
     file: "src/core/handshake-table.ts",
-    find: 'if (toldReason !== "") channel.send(encodeReason(toldReason));\n    channel.send(encodeRefuse(code, retryAfterMs));',
-    replace:
-      'channel.send(encodeRefuse(code, retryAfterMs));\n    if (toldReason !== "") channel.send(encodeReason(toldReason));',
+    find: 'if (told !== "") channel.send(encodeReason(told));\n    channel.send(encodeRefuse(code, retryAfterMs));',
+    replace: 'channel.send(encodeRefuse(code, retryAfterMs));\n    if (told !== "") channel.send(encodeReason(told));',
     tests: HANDSHAKES,
   },
   {

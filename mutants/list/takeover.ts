@@ -39,8 +39,8 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 9,
     rule: "an open that is late does not take a provisional session from a newer one",
     file: "src/core/server.ts",
-    find: "else if (this.#mayOwn(handshake, known, ownerOf(hello))) {",
-    replace: "else {",
+    find: "this.#mayOwn(handshake, known, ownerOf(hello)) &&\n",
+    replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
   {
@@ -193,8 +193,8 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 39,
     rule: "a tombstone answers STANDBY",
     file: "src/core/server.ts",
-    find: '(link.session.phase !== "live" && link.session.phase !== "done")',
-    replace: 'link.session.phase !== "live"',
+    find: 'return phase === "live" || phase === "done";',
+    replace: 'return phase === "live";',
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
   {

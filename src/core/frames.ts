@@ -131,10 +131,15 @@ export type Frame =
   | { type: "reset"; code: ResetCode; accepted: number; reason: string }
   | { type: "reason"; text: string };
 
+/** A number that does not fit is stated as the nearest that does: what options and arithmetic come to must end no process. */
+function writeClamped(into: Buffer, at: number, value: number): void {
+  into.writeUInt32BE(Math.min(0xffff_ffff, Math.max(0, Math.ceil(value))), at);
+}
+
 function encodePositions(into: Buffer, at: number, positions: Positions): number {
   writePosition(into, at, positions.received);
   writePosition(into, at + 8, positions.accepted);
-  into.writeUInt32BE(positions.window, at + 16);
+  writeClamped(into, at + 16, positions.window);
   return (positions.stop ? FLAG_STOP : 0) | (positions.done ? FLAG_DONE : 0);
 }
 
@@ -155,7 +160,7 @@ export function encodeHello(type: "hello" | "standby", hello: Hello): Buffer {
   writePosition(body, 48, hello.generation.counter);
   body.write(hello.instance, 56, "hex");
   let flags = encodePositions(body, 72, hello.positions) | (hello.resume ? FLAG_RESUME : 0);
-  body.writeUInt32BE(hello.maxMessageBytes, 92);
+  writeClamped(body, 92, hello.maxMessageBytes);
   hello.secretOrProof.copy(body, 96);
   if (hello.fallback !== undefined) {
     flags |= FLAG_FALLBACK;
@@ -176,15 +181,15 @@ export function encodeWelcome(welcome: Welcome): Buffer {
   body.write(welcome.incarnation, 4, "hex");
   welcome.nonce.copy(body, 20);
   const flags = encodePositions(body, 36, welcome.positions) | (welcome.goaway ? FLAG_GOAWAY : 0);
-  body.writeUInt32BE(welcome.maxMessageBytes, 56);
-  body.writeUInt32BE(welcome.resumeForMs, 60);
+  writeClamped(body, 56, welcome.maxMessageBytes);
+  writeClamped(body, 60, welcome.resumeForMs);
   return writeHeader(frame, "welcome", flags);
 }
 
 export function encodeRefuse(code: RefuseCode, retryAfterMs: number): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + 8);
   frame.writeUInt32BE(REFUSE_CODES[code], FRAME_HEADER_BYTES);
-  frame.writeUInt32BE(retryAfterMs, FRAME_HEADER_BYTES + 4);
+  writeClamped(frame, FRAME_HEADER_BYTES + 4, retryAfterMs);
   return writeHeader(frame, "refuse", 0);
 }
 
@@ -215,10 +220,9 @@ export function encodeReady(): Buffer {
   return writeHeader(Buffer.alloc(FRAME_HEADER_BYTES), "ready", 0);
 }
 
-/** A deadline that does not fit is stated as the longest that does. */
 export function encodeGoaway(deadlineMs: number): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + 4);
-  frame.writeUInt32BE(Math.min(0xffff_ffff, Math.max(0, Math.ceil(deadlineMs))), FRAME_HEADER_BYTES);
+  writeClamped(frame, FRAME_HEADER_BYTES, deadlineMs);
   return writeHeader(frame, "goaway", 0);
 }
 

@@ -1,4 +1,5 @@
 /** The server's end of a durable link: a session that waits for its client while it has no connection. */
+import type { Comings } from "./admission.ts";
 import type { Channel, FrameTaker } from "./channel.ts";
 import { type Fault, fault } from "./faults.ts";
 import { frameMask } from "./decoder.ts";
@@ -8,6 +9,7 @@ import {
   encodeReset,
   encodeWelcome,
   type Frame,
+  type Hello,
   type HelloFrame,
   type Positions,
   type Welcome,
@@ -44,6 +46,8 @@ export class ServerLink extends LinkCore implements FrameTaker {
   claims: unknown;
   /** Of the newest WELCOME, until its client has said something else than CONFIRM. */
   nonce: Buffer | undefined;
+  /** How often its client has come back lately; undefined until it does. */
+  comings: Comings | undefined;
   /** Takes the session out of the server's table. */
   onForgotten: () => void = () => {};
   /** A connection does not speak for it any more. */
@@ -164,9 +168,9 @@ export class ServerLink extends LinkCore implements FrameTaker {
   }
 
   /** Its client has proven to be there, and could not be let in now: it gets its time again. */
-  extend(said: HelloFrame, nowMs: number): void {
+  extend(hello: Hello, nowMs: number): void {
     if (this.adopted !== undefined || this.session.phase === "provisional") return;
-    if (compareOwners(ownerOf(said.hello), this.owner) === "newer") this.#awaitClient(nowMs);
+    if (compareOwners(ownerOf(hello), this.owner) === "newer") this.#awaitClient(nowMs);
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {

@@ -3,6 +3,7 @@
  * once it has a connection is `server-link.ts`.
  */
 import type { FrameTaker } from "./channel.ts";
+import { type AuthenticateEvent, Entrance, type EntranceOptions, whoOf } from "./entrance.ts";
 import { type Fault, fault } from "./faults.ts";
 import {
   encodeReady,
@@ -16,27 +17,13 @@ import {
   type Welcome,
 } from "./frames.ts";
 import { compareOwners, type Entropy, type Owner, ownerOf, secretBytes } from "./handshake.ts";
-import { type Handshake, type HandshakeEvent, HandshakeTable, type HandshakeTableOptions } from "./handshake-table.ts";
+import { type Handshake, type HandshakeEvent, HandshakeTable } from "./handshake-table.ts";
 import { ADOPTED_FRAMES, type ServerLink } from "./server-link.ts";
 import { SessionTable, type SessionTableOptions } from "./session-table.ts";
 
-export interface ServerCoreOptions extends SessionTableOptions, HandshakeTableOptions {
-  /** What there is a budget for. Answers 0, or after how many milliseconds to come back. */
-  admit(kind: "open" | "resume" | "standby", nowMs: number): number;
-}
+export type ServerCoreOptions = SessionTableOptions & EntranceOptions;
 
-/** Answer with `authenticated()`. */
-export interface AuthenticateEvent {
-  type: "authenticate";
-  channel: number;
-  credentials: Buffer;
-  /** Of the session that it is about: of one that is here, whatever HELLO says. */
-  openPayload: Buffer;
-  /** A resume, or a standby, of a session that is here, by someone who knows its secret. */
-  proven: boolean;
-  /** That session. */
-  link: ServerLink | undefined;
-}
+export type { AuthenticateEvent };
 
 export type ServerCoreEvent =
   | AuthenticateEvent
@@ -44,6 +31,8 @@ export type ServerCoreEvent =
   | { type: "link"; channel: number; link: ServerLink }
   /** A connection speaks for this link from now on: its input and output are the link's. */
   | { type: "attached"; channel: number; link: ServerLink }
+  /** Nobody has confirmed it, and another was given its place. No application has heard of it. */
+  | { type: "gave-way"; link: ServerLink }
   /** Something has become of the link without a connection of its own having said so. */
   | { type: "changed"; link: ServerLink }
   | HandshakeEvent;
@@ -54,12 +43,11 @@ export type Verdict = { identity: string; claims: unknown } | { refused: string 
 /** A new session's client states its window with its first ACK. */
 const NO_POSITIONS: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
 
-const RETRY_FULL_MS = 1_000;
-
 export class ServerCore {
   readonly events: ServerCoreEvent[] = [];
   readonly #sessions: SessionTable;
   readonly #handshakes: HandshakeTable;
+  readonly #entrance: Entrance;
   readonly #attached = new Map<number, ServerLink>();
   readonly #options: ServerCoreOptions;
   readonly #entropy: Entropy;
@@ -69,8 +57,12 @@ export class ServerCore {
   constructor(options: ServerCoreOptions, entropy: Entropy) {
     this.#options = options;
     this.#entropy = entropy;
-    this.#sessions = new SessionTable(options, entropy);
-    this.#handshakes = new HandshakeTable(options, this.events);
+    this.#handshakes = new HandshakeTable(options, this.events, (id) => this.#entrance.left(id));
+    this.#sessions = new SessionTable(options, entropy, (link) => {
+      this.#handshakes.leave(link, "gave way");
+      this.events.push({ type: "gave-way", link });
+    });
+    this.#entrance = new Entrance(options, this.#handshakes, this.#sessions, this.events, entropy);
   }
 
   /** How many connections there are in each of the two states, and how many sessions. */
@@ -80,6 +72,11 @@ export class ServerCore {
 
   get attached(): number {
     return this.#attached.size;
+  }
+
+  /** Calls of the application's function that are waited for. */
+  get authenticating(): number {
+    return this.#entrance.authenticating;
   }
 
   get sessions(): number {
@@ -102,8 +99,9 @@ export class ServerCore {
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  connectionOpened(id: number, nowMs: number): void {
-    this.#handshakes.open(id, nowMs);
+  /** @param peer where it comes from, as far as that is a share of its own; "" if nobody knows */
+  connectionOpened(id: number, peer: string, nowMs: number): void {
+    this.#entrance.open(id, peer, this.#attached.size, nowMs);
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {
@@ -145,7 +143,7 @@ export class ServerCore {
         return undefined;
       case "hello":
       case "standby":
-        return this.#onHello(handshake, frame);
+        return this.#onHello(handshake, frame, nowMs);
       case "reset":
         if (state.name === "authenticating") state.reset = frame;
         if (state.name !== "confirming") return undefined;
@@ -162,8 +160,8 @@ export class ServerCore {
     }
   }
 
-  #onHello(handshake: Handshake, frame: HelloFrame): Fault | undefined {
-    const { version, mode, maxMessageBytes, sessionId, credentials, openPayload } = frame.hello;
+  #onHello(handshake: Handshake, frame: HelloFrame, nowMs: number): Fault | undefined {
+    const { version, mode, maxMessageBytes, sessionId } = frame.hello;
     const mismatch =
       version !== PROTOCOL_VERSION ? `version ${version}` : mode === this.#options.mode ? undefined : `mode ${mode}`;
     if (mismatch !== undefined) {
@@ -175,18 +173,21 @@ export class ServerCore {
     const link = this.#sessionOf(frame);
     if (link !== undefined && !link.isFor(frame)) {
       this.#handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-      return undefined;
+    } else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {
+      this.#entrance.introduce(handshake, frame, link, this.#attached.size, nowMs);
     }
-    handshake.authenticating(frame, link);
-    this.events.push({
-      type: "authenticate",
-      channel: handshake.channel.id,
-      credentials,
-      openPayload: link?.openPayload ?? openPayload,
-      proven: link !== undefined,
-      link,
-    });
     return undefined;
+  }
+
+  /** Before anybody is asked: who comes too often costs nothing more. */
+  #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLink, nowMs: number): boolean {
+    if (type === "standby" && !canStandBy(link)) {
+      this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
+      return false;
+    }
+    // What somebody says again who has listened is not the session's coming.
+    if (!this.#mayOwn(handshake, link, ownerOf(hello))) return false;
+    return this.#entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
   }
 
   /** What a resume or a standby names, if it is here. */
@@ -198,17 +199,24 @@ export class ServerCore {
 
   /** The answer to an "authenticate" event, now or later. Everything is looked at as if HELLO arrived now. */
   authenticated(id: number, verdict: Verdict, nowMs: number): void {
+    this.#entrance.answered(id, nowMs);
+    this.#onVerdict(id, verdict, nowMs);
+    this.#entrance.proceed(nowMs);
+  }
+
+  #onVerdict(id: number, verdict: Verdict, nowMs: number): void {
     const handshake = this.#handshakes.get(id);
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
     const link = this.#sessionOf(said);
-    if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked)) return;
+    if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
     if (verdict === "unavailable") {
-      link?.extend(said, nowMs);
-      this.#handshakes.refuse(handshake, "authentication-unavailable", "no verdict", RETRY_FULL_MS);
+      link?.extend(said.hello, nowMs);
+      this.#entrance.comeBackLater(handshake, "authentication-unavailable", "no verdict", nowMs);
     } else if ("refused" in verdict) {
       const { refused } = verdict;
-      this.#handshakes.refuse(handshake, "authentication", refused === "" ? "refused" : refused, 0, refused);
+      const reason = refused === "" ? "refused" : refused;
+      this.#handshakes.refuse(handshake, "authentication", reason, 0, { told: refused });
     } else {
       handshake.claims = verdict.claims;
       this.#onAuthenticated(handshake, said, link, verdict.identity, nowMs);
@@ -223,17 +231,23 @@ export class ServerCore {
     identity: string,
     nowMs: number,
   ): void {
-    if (said.type === "standby") this.#onStandby(handshake, said, link, identity, nowMs);
+    if (said.type === "standby") this.#onStandby(handshake, said, link, identity);
     else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
     else this.#onOpen(handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
   }
 
   /** The session has come here since the question was asked, and may not be what it was about. */
-  #isAnswerFor(handshake: Handshake, said: HelloFrame, link: ServerLink, asked: ServerLink | undefined): boolean {
+  #isAnswerFor(
+    handshake: Handshake,
+    said: HelloFrame,
+    link: ServerLink,
+    asked: ServerLink | undefined,
+    nowMs: number,
+  ): boolean {
     const openPayload = asked?.openPayload ?? said.hello.openPayload;
     if (!link.isFor(said)) this.#handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
     else if (openPayload.equals(link.openPayload)) return true;
-    else this.#handshakes.refuse(handshake, "authentication-unavailable", "asked of another", RETRY_FULL_MS);
+    else this.#entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
     return false;
   }
 
@@ -259,15 +273,18 @@ export class ServerCore {
       } else if (known.session.phase !== "provisional") {
         // It was confirmed, so its client has read a WELCOME and would resume it.
         this.#handshakes.refuse(handshake, "stale", "opened before", 0);
-      } else if (this.#mayOwn(handshake, known, ownerOf(hello))) {
+      } else if (
+        this.#mayOwn(handshake, known, ownerOf(hello)) &&
+        this.#entrance.mayComeBack(handshake, known, "resume", hello, nowMs)
+      ) {
         this.#welcomeProvisional(handshake, hello, known, result, nowMs);
       }
       return;
     }
-    if (this.#goneMs !== undefined) return this.#handshakes.refuse(handshake, "draining", "draining", RETRY_FULL_MS);
-    const retryAfterMs = this.#sessions.hasRoomFor(identity) ? this.#options.admit("open", nowMs) : RETRY_FULL_MS;
-    if (retryAfterMs > 0) return this.#handshakes.refuse(handshake, "overloaded", "no room for an open", retryAfterMs);
-    const link = this.#sessions.open({ id, secret: secret.toString("latin1") }, hello, identity, nowMs);
+    if (this.#goneMs !== undefined) return this.#entrance.comeBackLater(handshake, "draining", "draining", nowMs);
+    const who = whoOf(identity, handshake.peer);
+    if (!this.#entrance.mayOpen(handshake, identity, who, nowMs)) return;
+    const link = this.#sessions.open({ id, secret: secret.toString("latin1") }, hello, identity, who, nowMs);
     this.#welcomeProvisional(handshake, hello, link, result, nowMs);
   }
 
@@ -358,33 +375,20 @@ export class ServerCore {
   }
 
   #resume(handshake: Handshake, said: HelloFrame, link: ServerLink, owner: Owner, nowMs: number): void {
-    const retryAfterMs = this.#options.admit("resume", nowMs);
-    if (retryAfterMs > 0) {
-      link.extend(said, nowMs);
-      return this.#handshakes.refuse(handshake, "overloaded", "too many resumes", retryAfterMs);
-    }
     if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
     link.nonce = this.#entropy.randomBytes(NONCE_BYTES);
     handshake.channel.send(link.welcome("resumed", link.nonce));
     link.settle();
   }
 
-  #onStandby(
-    handshake: Handshake,
-    { hello }: HelloFrame,
-    link: ServerLink | undefined,
-    identity: string,
-    nowMs: number,
-  ): void {
-    if (link === undefined || (link.session.phase !== "live" && link.session.phase !== "done")) {
+  #onStandby(handshake: Handshake, { hello }: HelloFrame, link: ServerLink | undefined, identity: string): void {
+    if (link === undefined || !canStandBy(link)) {
       return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
     }
     if (link.identity !== identity) return this.#refuseAnother(handshake);
     const owner = ownerOf(hello);
     if (!this.#mayOwn(handshake, link, owner)) return;
-    const waitMs = this.#options.admit("standby", nowMs);
-    if (waitMs > 0) return this.#handshakes.refuse(handshake, "overloaded", "too many standbys", waitMs);
-    handshake.standingBy(link, owner);
+    this.#handshakes.standingBy(handshake, link, owner);
     handshake.channel.send(encodeReady());
   }
 
@@ -447,10 +451,12 @@ export class ServerCore {
 
   /** Each link has its own. */
   get nextTimeoutMs(): number {
-    return Math.min(this.#handshakes.nextTimeoutMs, this.#sessions.nextTimeoutMs);
+    return Math.min(this.#handshakes.nextTimeoutMs, this.#sessions.nextTimeoutMs, this.#entrance.nextTimeoutMs);
   }
 
   tick(nowMs: number): void {
+    // Who is told when to come back goes before who is told nothing.
+    this.#entrance.tick(nowMs);
     this.#handshakes.tick(nowMs);
     this.#sessions.tick(nowMs);
   }
@@ -459,4 +465,9 @@ export class ServerCore {
     const attached = this.#attached.get(id);
     return attached === undefined ? this.#handshakes.transmit(id) : attached.transmit(id, roomBytes, nowMs);
   }
+}
+
+/** A second connection is for a session that has something to do; a tombstone's client has still to hear so. */
+function canStandBy({ session: { phase } }: ServerLink): boolean {
+  return phase === "live" || phase === "done";
 }

@@ -10,7 +10,10 @@ import { logRefusal, logRejected } from "../telemetry/events.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { errorOf, messageOf } from "../telemetry/thrown.ts";
 import { warnOnce } from "../telemetry/warning.ts";
+import type { Guest } from "./listener.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
+import { peerOf } from "./peer.ts";
+import { TurnedAway } from "./turned-away.ts";
 import { toVerdict } from "./verdict.ts";
 
 /** So much of a connection may wait to be looked at. */
@@ -19,6 +22,8 @@ const MOST_WAITING_BYTES = 8_192;
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
   logger: Log | undefined;
+  /** Is a connection that was told why it is closed waited for until it closes? */
+  mayLinger(): boolean;
   /** A client has opened a link. */
   onLink(link: ServerLink): void;
   /** The connection speaks for the link from now on. */
@@ -30,6 +35,9 @@ export interface HandshakeHooks {
 export class Handshakes implements HandshakeOwner {
   /** How often each REFUSE code was given. */
   readonly refused: Record<string, number> = {};
+  /** And how often a connection was closed for what it did, by reason. */
+  readonly rejections: Record<string, number> = {};
+  readonly turnedAway: TurnedAway = new TurnedAway();
   readonly #core: ServerCore;
   readonly #clock: Clock;
   readonly #hooks: HandshakeHooks;
@@ -53,12 +61,14 @@ export class Handshakes implements HandshakeOwner {
     });
   }
 
-  /** `certificate`: what the client has shown. */
-  accept(connection: Connection, certificate: () => PeerCertificate | undefined): void {
+  /** What it says is looked at from now on, or from when it is secured. */
+  accept(connection: Connection): Guest {
     const id = ++this.#channels;
-    this.#byChannel.set(id, new Handshake(id, connection, certificate, this.#clock, this));
-    this.#core.connectionOpened(id, this.#clock.now());
+    const handshake = new Handshake(id, connection, this.#clock, this);
+    this.#byChannel.set(id, handshake);
+    this.#core.connectionOpened(id, peerOf(connection.remoteAddress), this.#clock.now());
     this.#run(undefined);
+    return handshake;
   }
 
   received({ id }: Handshake, chunk: Buffer): void {
@@ -120,6 +130,9 @@ export class Handshakes implements HandshakeOwner {
         handshake.look();
         break;
       }
+      case "gave-way":
+        this.turnedAway.add("handshakes", this.#clock.now());
+        break;
       case "changed":
         this.#hooks.onChanged(event.link);
         break;
@@ -141,8 +154,10 @@ export class Handshakes implements HandshakeOwner {
     if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
     else if (!this.#refusing.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
     gone?.abort(new RespliceError("CONNECTION_LOST", event.reason));
-    if (event.last === undefined) connection.destroy();
-    else connection.end(event.last);
+    if (event.limit !== undefined) this.turnedAway.add(event.limit, this.#clock.now());
+    if (this.#hooks.mayLinger()) return connection.end(event.last);
+    connection.write(event.last);
+    connection.destroy();
   }
 
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
@@ -156,6 +171,7 @@ export class Handshakes implements HandshakeOwner {
 
   /** A connection that was closed for what it sent, or did not send. */
   rejected(remoteAddress: string, reason: string, detail: string, err?: Error): void {
+    this.rejections[reason] = (this.rejections[reason] ?? 0) + 1;
     const { logger } = this.#hooks;
     if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress, ...(err && { err }) });
   }
@@ -217,10 +233,11 @@ interface HandshakeOwner {
  * A connection that does not speak for a session yet. After a network has failed there may be very many at once: what they
  * say is looked at a little at a time, so that the links that are there already do not wait for all of them.
  */
-class Handshake implements ConnectionHandler {
+class Handshake implements ConnectionHandler, Guest {
   readonly id: number;
-  readonly connection: Connection;
-  readonly certificate: () => PeerCertificate | undefined;
+  connection: Connection;
+  /** What the client has shown. */
+  certificate: () => PeerCertificate | undefined = () => undefined;
   /** Ends an authenticate() that is under way. */
   gone: AbortController | undefined;
   readonly #clock: Clock;
@@ -229,18 +246,17 @@ class Handshake implements ConnectionHandler {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
 
-  constructor(
-    id: number,
-    connection: Connection,
-    certificate: () => PeerCertificate | undefined,
-    clock: Clock,
-    owner: HandshakeOwner,
-  ) {
+  constructor(id: number, connection: Connection, clock: Clock, owner: HandshakeOwner) {
     this.id = id;
     this.connection = connection;
-    this.certificate = certificate;
     this.#clock = clock;
     this.#owner = owner;
+    connection.handler = this;
+  }
+
+  secured(connection: Connection, certificate: () => PeerCertificate | undefined): void {
+    this.connection = connection;
+    this.certificate = certificate;
     connection.handler = this;
   }
 

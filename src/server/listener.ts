@@ -1,20 +1,31 @@
-/** The listening socket, TCP or TLS: what it accepts is ready to be spoken on, or was closed within its deadline. */
+/** The listening socket, TCP or TLS: it hands over what it accepts, and with TLS says when that can be spoken on. */
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
+import { StreamConnection } from "../io/connection.ts";
 import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
+import type { Connection } from "../link/ports.ts";
+import { UnsecuredConnection } from "./unsecured-connection.ts";
+
+/** Who was accepted, while TLS shakes hands. */
+export interface Guest {
+  /** From now on it is spoken on that. `certificate`: what the client has shown. */
+  secured(connection: Connection, certificate: () => PeerCertificate | undefined): void;
+}
 
 export interface ListenerOptions {
   where: { port: number; host?: string } | { path: string };
   tls: TlsOptions | false;
   /** For the TLS handshake. */
   tlsMs: number;
-  maxConnections: number;
-  /** Not finished with TLS. */
-  maxHandshakes: number;
-  onConnection(socket: net.Socket): void;
-  /** A connection that was closed before it came to anything. */
-  onRejected(remoteAddress: string, reason: string): void;
+  accept(connection: Connection): Guest;
+  /** A TLS handshake has failed. The connection is closed for it. */
+  onTlsFailed(remoteAddress: string, reason: string): void;
+}
+
+interface Shaking {
+  connection: UnsecuredConnection;
+  guest: Guest;
 }
 
 export class Listener {
@@ -23,8 +34,8 @@ export class Listener {
   readonly #sockets = new Set<net.Socket>();
   /** One for all sockets. */
   readonly #onClosed: (this: net.Socket) => void;
-  /** In their TLS handshake, oldest first, by where they come from: TLS has a socket of its own on each. */
-  readonly #shaking = new Map<string, net.Socket>();
+  /** In their TLS handshake, by the socket that was accepted. */
+  readonly #shaking = new Map<net.Socket, Shaking>();
   /** What new connections are secured with. */
   #secureContext: SecureContextOptions;
 
@@ -38,62 +49,61 @@ export class Listener {
     this.#server = options.tls === false ? this.#plain() : this.#secure(options.tls);
   }
 
-  /** Accepted and not closed. */
-  get connections(): number {
+  /** Accepted and not closed, those included that were told why and are about to be closed. */
+  get sockets(): number {
     return this.#sockets.size;
   }
 
   #plain(): net.Server {
     return net.createServer({ noDelay: true }, (socket) => {
-      if (this.#track(socket)) this.#options.onConnection(socket);
+      this.#track(socket);
+      this.#options.accept(new StreamConnection(socket));
     });
   }
 
   #secure(options: TlsOptions): tls.Server {
-    const server = tls.createServer(
-      { ...withContainedSni(options), handshakeTimeout: this.#options.tlsMs },
-      (socket) => {
-        this.#options.onConnection(socket);
-      },
-    );
+    const server = tls.createServer({ ...withContainedSni(options), handshakeTimeout: this.#options.tlsMs });
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
-      if (this.#track(socket)) this.#shakeHands(socket);
+      this.#track(socket);
+      const connection = new UnsecuredConnection(socket, () => this.#shaking.delete(socket));
+      socket.once("close", () => this.#shaking.delete(socket));
+      // It may be given up at once, for lack of room.
+      const shaking: Shaking = { connection, guest: { secured: () => {} } };
+      this.#shaking.set(socket, shaking);
+      shaking.guest = this.#options.accept(connection);
     });
-    server.on("secureConnection", (socket) => this.#shaking.delete(addressOf(socket)));
+    server.on("secureConnection", (socket) => {
+      const shaking = this.#shakenBy(socket);
+      if (shaking === undefined) {
+        socket.destroy();
+        return;
+      }
+      shaking.connection.secured();
+      shaking.guest.secured(new StreamConnection(socket), () => certificateOf(socket));
+    });
     server.on("tlsClientError", (error, socket) => {
       // A connection that we have closed ourselves has been told of.
-      if (!this.#shaking.delete(addressOf(socket))) return;
-      this.#options.onRejected(socket.remoteAddress ?? "", `TLS: ${tlsRefusal(error)}`);
+      if (this.#shakenBy(socket) !== undefined) {
+        this.#options.onTlsFailed(socket.remoteAddress ?? "", tlsRefusal(error));
+      }
       socket.destroy();
     });
     return server;
   }
 
-  /** A TLS handshake is under way; of too many the oldest is given up. */
-  #shakeHands(socket: net.Socket): void {
-    const address = addressOf(socket);
-    this.#shaking.set(address, socket);
-    socket.once("close", () => this.#shaking.delete(address));
-    if (this.#shaking.size <= this.#options.maxHandshakes) return;
-    const [oldest] = this.#shaking;
-    if (oldest === undefined) return;
-    this.#shaking.delete(oldest[0]);
-    this.#options.onRejected(oldest[1].remoteAddress ?? "", "too many TLS handshakes");
-    oldest[1].destroy();
+  /** Whose handshake is over. */
+  #shakenBy(socket: tls.TLSSocket): Shaking | undefined {
+    const accepted = acceptedAs(socket);
+    const shaking = this.#shaking.get(accepted);
+    this.#shaking.delete(accepted);
+    return shaking;
   }
 
-  /** Answers false if there are too many. */
-  #track(socket: net.Socket): boolean {
+  #track(socket: net.Socket): void {
     socket.on("error", ignoreError);
-    if (this.#sockets.size >= this.#options.maxConnections) {
-      this.#options.onRejected(socket.remoteAddress ?? "", "too many connections");
-      socket.destroy();
-      return false;
-    }
     this.#sockets.add(socket);
     socket.on("close", this.#onClosed);
-    return true;
   }
 
   setSecureContext(options: SecureContextOptions): void {
@@ -142,19 +152,22 @@ export class Listener {
   }
 }
 
+/**
+ * The socket that TLS shakes hands on: Node keeps it there, and says nowhere else which it is. Its addresses are no name
+ * for it, as on a Unix socket there are none.
+ */
+function acceptedAs(socket: tls.TLSSocket): net.Socket {
+  return (socket as unknown as { _parent: net.Socket })._parent;
+}
+
 /** What the client has shown. Node answers an empty object where that is nothing. */
-export function certificateOf(socket: net.Socket): PeerCertificate | undefined {
-  if (!(socket instanceof tls.TLSSocket)) return undefined;
+function certificateOf(socket: tls.TLSSocket): PeerCertificate | undefined {
   const certificate = socket.getPeerCertificate();
   return Object.keys(certificate).length === 0 ? undefined : certificate;
 }
 
 /** A socket that fails before anyone listens to it must not end the process. */
 function ignoreError(): void {}
-
-function addressOf(socket: net.Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
-}
 
 function listenError(error: NodeJS.ErrnoException, where: ListenerOptions["where"]): RespliceError {
   const place = "path" in where ? where.path : `port ${where.port}`;

@@ -52,19 +52,37 @@ export interface AuthenticateRequest {
   signal: AbortSignal;
 }
 
-/** Hard caps. What is above is refused with a reason and retryAfterMs; resumes and standbys have room of their own. */
+/**
+ * Hard caps. What is above is refused with a reason and retryAfterMs: first those that have not said who they are, of where
+ * most of them come from. Resumes and standbys have room of their own at each of them. `stats().turnedAway` counts, by the
+ * limit's name, and `health()` is 'degraded' meanwhile.
+ */
 export interface Limits {
-  /** Default 10,000. Above, a connection is closed as soon as it is accepted. */
+  /**
+   * Default 10,000. A tenth of it more, from 2 to 100, are let in to say what they want, and stay if they resume or stand by.
+   */
   connections?: number;
-  /** Not finished with TLS and handshake. Default 1,000. Above, the oldest is closed. */
+  /**
+   * Not finished with TLS and handshake. Default 1,000, or half of `connections` where that is less, at least 8. Above, one that has
+   * not introduced itself gives way. A quarter is for sessions that their clients have not confirmed.
+   */
   handshakes?: number;
+  /**
+   * Calls of `authenticate()` under way at once. Default 200: at 100 ms each that is 2,000 a second, more than are let in;
+   * at 2 s it is 100. A quarter is kept for sessions that are here. Who could not be answered within 4 s is refused
+   * before the call.
+   */
+  authenticating?: number;
   /** With or without a connection. Default: twice `connections`. */
   sessions?: number;
   /** Default Infinity. */
   sessionsPerIdentity?: number;
-  /** New sessions. Default 500. */
+  /**
+   * New sessions. Default 500. Half as much again is kept for identities, or addresses where nobody is authenticated, that
+   * have had less than their part.
+   */
   opensPerSecond?: number;
-  /** Default 1,000. A refused one extends its session's time. */
+  /** Default 1,000, shared in the same way; of one session ten at once, then one a second. A refused one extends its session's time. */
   resumesPerSecond?: number;
   /** Second connections of clients that suspect the first. Default 100. */
   standbysPerSecond?: number;
@@ -146,7 +164,8 @@ function resolveLimits(limits: Limits): Required<Limits> {
   const connections = integer("limits.connections", limits.connections ?? 10_000, 1, MOST);
   const resolved: Required<Limits> = {
     connections,
-    handshakes: integer("limits.handshakes", limits.handshakes ?? 1_000, 1, MOST),
+    handshakes: integer("limits.handshakes", limits.handshakes ?? mostHandshakes(connections), 1, MOST),
+    authenticating: integer("limits.authenticating", limits.authenticating ?? 200, 1, MOST),
     sessions: integer("limits.sessions", limits.sessions ?? 2 * connections, 1, MOST),
     sessionsPerIdentity: integerOrInfinity("limits.sessionsPerIdentity", limits.sessionsPerIdentity ?? Infinity, 1),
     opensPerSecond: integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST),
@@ -156,4 +175,9 @@ function resolveLimits(limits: Limits): Required<Limits> {
   };
   checkNames(limits, Object.keys(resolved), "limits.");
   return resolved;
+}
+
+/** So that those who say nothing cannot have all connections. Of very few, the places above the cap take care of that. */
+function mostHandshakes(connections: number): number {
+  return Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
 }

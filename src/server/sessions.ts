@@ -2,6 +2,7 @@
  * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
  * that serves them. Connections are handed to `handshakes`.
  */
+import { Admission } from "../core/admission.ts";
 import { type Entropy, newId } from "../core/handshake.ts";
 import { ServerCore } from "../core/server.ts";
 import type { ServerLink } from "../core/server-link.ts";
@@ -14,7 +15,6 @@ import { coreOptions } from "../link/options.ts";
 import type { Clock } from "../link/ports.ts";
 import { sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
-import { Admission } from "./admission.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type Host, ServedLink } from "./served-link.ts";
@@ -31,6 +31,8 @@ export interface SessionsHost {
   /** A handler of the link has thrown this. Answers whether anybody listens. */
   onHandlerFailed(link: DurableLink, thrown: unknown): boolean;
   onEnded(link: DurableLink): void;
+  /** Is a connection that was told why it is closed waited for until it closes? There are only so many. */
+  mayLinger(): boolean;
 }
 
 export class Sessions {
@@ -54,20 +56,17 @@ export class Sessions {
     this.#outside = outside;
     const { limits, timeouts, logger } = options;
     this.#memory = new LinkMemory(limits.bufferBytes);
-    const admission = new Admission({
-      open: limits.opensPerSecond,
-      resume: limits.resumesPerSecond,
-      standby: limits.standbysPerSecond,
-    });
     this.#core = new ServerCore(
       {
         ...coreOptions(options, this.#memory),
         resumeForMs: options.resumeForMs,
         handshakeMs: timeouts.handshakeMs,
+        maxConnections: limits.connections,
         maxHandshakes: limits.handshakes,
+        maxAuthenticating: limits.authenticating,
         maxSessions: limits.sessions,
         maxSessionsPerIdentity: limits.sessionsPerIdentity,
-        admit: (kind, nowMs) => admission.admit(kind, nowMs),
+        admission: new Admission(limits, () => outside.entropy.random()),
       },
       outside.entropy,
     );
@@ -86,6 +85,7 @@ export class Sessions {
     this.handshakes = new Handshakes(this.#core, outside.clock, {
       authenticate: options.authenticate,
       logger,
+      mayLinger: () => outside.mayLinger(),
       onLink: (core) => this.#created(core),
       onAttached: (core, channel, connection) => {
         const driver = this.#links.get(core)?.driver;
@@ -99,6 +99,11 @@ export class Sessions {
   /** Links that can be sent on. */
   get open(): ReadonlySet<Link> {
     return this.#open;
+  }
+
+  /** That speak for a session, or are in a handshake. */
+  get connections(): number {
+    return this.#core.handshakes + this.#core.attached;
   }
 
   // ── links and their handler ─────────────────────────────────────────────────────────────────────────────────────
@@ -235,6 +240,8 @@ export class Sessions {
   stats(): {
     handshaking: number;
     refused: Record<string, number>;
+    turnedAway: Record<string, number>;
+    rejected: Record<string, number>;
     links: Record<LinkState, number>;
     sessions: { connected: number; waiting: number };
     bufferBytes: number;
@@ -248,6 +255,8 @@ export class Sessions {
       ...sumStats(Array.from(this.#links.values(), ({ link }) => link)),
       handshaking: this.#core.handshakes,
       refused: { ...this.handshakes.refused },
+      turnedAway: this.handshakes.turnedAway.counts,
+      rejected: { ...this.handshakes.rejections },
       sessions: { connected, waiting: this.#core.sessions - connected },
       bufferBytes: this.#memory.takenBytes,
     };

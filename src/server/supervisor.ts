@@ -2,7 +2,6 @@
 import type { SecureContextOptions } from "node:tls";
 import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
 import { SystemClock } from "../io/clock.ts";
-import { StreamConnection } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
@@ -13,7 +12,7 @@ import { logDescriptors, logServer } from "../telemetry/events.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
 import { descriptors } from "./descriptors.ts";
-import { certificateOf, Listener } from "./listener.ts";
+import { Listener } from "./listener.ts";
 import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -34,6 +33,10 @@ export interface SupervisorStats {
   connections: { open: number; handshaking: number };
   /** How often each REFUSE code was given. */
   refused: Record<string, number>;
+  /** Clients that a limit has turned away, by its name: `connections`, `opensPerSecond`, … */
+  turnedAway: Record<string, number>;
+  /** Connections that were closed for what they did, by the reason that is logged with it. */
+  rejected: Record<string, number>;
   links: Record<LinkState, number>;
   sessions: { connected: number; waiting: number };
   /** What the windows and the logs have borrowed. */
@@ -44,6 +47,9 @@ export interface SupervisorStats {
   accepted: Traffic;
   received: Traffic;
 }
+
+/** Connections that were told why they are closed, and are waited for until they close: above, they are not waited for. */
+const MOST_LINGERING = 100;
 
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "handlerError", "error"]);
 
@@ -61,22 +67,21 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   constructor(options: ServerSupervisorOptions) {
     super();
     this.#options = resolveServerOptions(options);
-    const { limits, logger, timeouts } = this.#options;
+    const { logger, timeouts } = this.#options;
     this.#sessions = new Sessions(this.#options, {
       clock: this.#clock,
       entropy: SYSTEM_ENTROPY,
       onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
       onEnded: (link) => this.#metrics?.ended(link.stats()),
+      mayLinger: () => this.#listener.sockets - this.#sessions.connections < MOST_LINGERING,
     });
     const { handshakes } = this.#sessions;
     this.#listener = new Listener({
       where: this.#options.listen,
       tls: this.#options.tls,
       tlsMs: timeouts.tlsMs,
-      maxConnections: limits.connections,
-      maxHandshakes: limits.handshakes,
-      onConnection: (socket) => handshakes.accept(new StreamConnection(socket), () => certificateOf(socket)),
-      onRejected: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "not accepted", reason),
+      accept: (connection) => handshakes.accept(connection),
+      onTlsFailed: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "tls", reason),
     });
     this.#metrics =
       logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
@@ -147,8 +152,11 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const { metricsIntervalMs } = this.#options;
     const metrics = this.#metrics;
     if (metrics === undefined || metricsIntervalMs === 0) return;
+    let before = 0;
     this.#metricsTimer = setInterval(() => {
-      metrics.write(this.#sessions.linkStats());
+      const { total } = this.#sessions.handshakes.turnedAway;
+      metrics.write(this.#sessions.linkStats(), { turnedAway: total - before });
+      before = total;
     }, metricsIntervalMs).unref();
   }
 
@@ -168,16 +176,19 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** 'down': not listening, or draining. */
+  /** 'degraded': a limit has turned clients away in the last 10 s. 'down': not listening, or draining. */
   health(): Health {
-    if (this.#state === "listening") return { status: "healthy", reasons: [] };
+    if (this.#state === "listening") {
+      const reasons = this.#sessions.handshakes.turnedAway.reasons(this.#clock.now());
+      return { status: reasons.length === 0 ? "healthy" : "degraded", reasons };
+    }
     return { status: "down", reasons: [`the server is ${this.#state}`] };
   }
 
   stats(): SupervisorStats {
     const { handshaking, ...stats } = this.#sessions.stats();
     const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
-    return { state: this.#state, ...stats, lines, connections: { open: this.#listener.connections, handshaking } };
+    return { state: this.#state, ...stats, lines, connections: { open: this.#sessions.connections, handshaking } };
   }
 
   #to(input: SupervisorInput, reason: string): void {

@@ -59,7 +59,8 @@ export class MetricsLine {
     this.#ended = add(this.#ended, sample);
   }
 
-  write(samples: Iterable<LinkSample>): void {
+  /** @param others fields of the line that links know nothing of */
+  write(samples: Iterable<LinkSample>, others: Record<string, number> = {}): void {
     this.#logger.flush();
     const lines = { ...this.#logger.counts };
     const nowMs = this.#now();
@@ -100,6 +101,7 @@ export class MetricsLine {
         recoveryMsMax: quantile(this.#recoveriesMs, 1),
         linesSuppressed: lines.suppressed - this.#lines.suppressed,
         linesFailed: lines.failed - this.#lines.failed,
+        ...others,
       },
       "metrics",
     );

@@ -58,13 +58,19 @@ class Pair implements LinkPair {
     const random = seeded(seed);
     const entropy = seededEntropy(random);
     const { clock } = this;
-    this.#sessions = new Sessions(server, { clock, entropy, onHandlerFailed: () => false, onEnded: () => {} });
+    this.#sessions = new Sessions(server, {
+      clock,
+      entropy,
+      onHandlerFailed: () => false,
+      onEnded: () => {},
+      mayLinger: () => true,
+    });
     this.#sessions.handler = (link) => {
       this.server = link;
       return serve(link);
     };
     const { handshakes } = this.#sessions;
-    this.path = new PairPath(clock, random, (connection) => handshakes.accept(connection, () => undefined));
+    this.path = new PairPath(clock, random, (connection) => void handshakes.accept(connection));
     const { maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = resolveManagerOptions({});
     let ids = 0;
     this.#opened = new OpenedLink(client, {

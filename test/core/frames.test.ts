@@ -117,6 +117,29 @@ test.each<[string, Buffer, string]>([
   expect(bytes.toString("hex")).toBe(wire.replaceAll(" ", ""));
 });
 
+test.each([
+  [2 ** 32, 0xffff_ffff],
+  [Infinity, 0xffff_ffff],
+  [-1, 0],
+  [0.5, 1],
+  [7, 7],
+])(
+  "a time, a window or a size of %d is stated as %d: what options and arithmetic come to ends no process",
+  (given, said) => {
+    const positions = { received: 0, accepted: 0, window: given, stop: false, done: false };
+    const welcome = { result: "new", incarnation: "22".repeat(16), nonce: Buffer.alloc(16), goaway: false } as const;
+    expect(decoded(encodeRefuse("overloaded", given))).toMatchObject([{ retryAfterMs: said }]);
+    expect(decoded(encodeGoaway(given))).toMatchObject([{ deadlineMs: said }]);
+    expect(decoded(encodePositionsFrame("ack", positions))).toMatchObject([{ positions: { window: said } }]);
+    expect(decoded(encodeWelcome({ ...welcome, positions, maxMessageBytes: given, resumeForMs: given }))).toMatchObject(
+      [{ welcome: { positions: { window: said }, maxMessageBytes: said, resumeForMs: said } }],
+    );
+    expect(decoded(encodeHello("hello", { ...HELLO, maxMessageBytes: given }))).toMatchObject([
+      { hello: { maxMessageBytes: said } },
+    ]);
+  },
+);
+
 test("what was given a number keeps it", () => {
   expect(PROTOCOL_VERSION).toBe(1);
   expect([ID_BYTES, SECRET_BYTES, PROOF_BYTES, NONCE_BYTES]).toEqual([16, 32, 32, 16]);

@@ -1,36 +1,19 @@
-import { describe, expect, test } from "vitest";
-import { Admission } from "../../src/server/admission.ts";
-import { eventually, openTo, pair, QUICK, receiveText, relayTo, serve, turned } from "../support.ts";
-
-describe("budgets a second", () => {
-  const perSecond = { open: 10, resume: 100, standby: 5 };
-
-  test("a second's worth at once, then as they come", () => {
-    const admission = new Admission(perSecond);
-    for (let i = 0; i < 10; i++) expect(admission.admit("open", 1_000)).toBe(0);
-    expect(admission.admit("open", 1_000)).toBeGreaterThan(0);
-    expect(admission.admit("open", 1_100)).toBe(0);
-    expect(admission.admit("open", 1_100)).toBeGreaterThan(0);
-    for (let i = 0; i < 10; i++) expect(admission.admit("open", 3_000)).toBe(0);
-    expect(admission.admit("open", 3_000)).toBeGreaterThan(0);
-  });
-
-  test("each kind has its own", () => {
-    const admission = new Admission(perSecond);
-    for (let i = 0; i < 20; i++) admission.admit("open", 1_000);
-    expect(admission.admit("resume", 1_000)).toBe(0);
-    expect(admission.admit("standby", 1_000)).toBe(0);
-  });
-
-  test("a herd is told to come back spread over the time that it needs", () => {
-    const admission = new Admission(perSecond);
-    for (let i = 0; i < 10; i++) admission.admit("open", 1_000);
-    const waits = Array.from({ length: 20 }, () => admission.admit("open", 1_000));
-    expect(waits[0]).toBeGreaterThanOrEqual(100);
-    expect(waits[19]).toBeGreaterThanOrEqual(2_000);
-    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
-  });
-});
+import { expect, test } from "vitest";
+import { FRAME_HEADER_BYTES } from "../../src/core/frames.ts";
+import {
+  acquaint,
+  eventually,
+  logKeeper,
+  openTo,
+  pair,
+  QUICK,
+  rawClient,
+  receiveText,
+  relayTo,
+  serve,
+  turned,
+  WATCHFUL,
+} from "../support.ts";
 
 test("opensPerSecond: above, OVERLOADED with retryAfterMs, and admitted when it comes back", async () => {
   const { port, supervisor } = await serve({ limits: { opensPerSecond: 2 } });
@@ -41,7 +24,11 @@ test("opensPerSecond: above, OVERLOADED with retryAfterMs, and admitted when it 
   expect(refused.error).toMatchObject({ code: "OVERLOADED", retryable: true });
   expect(refused.error?.retryAfterMs).toBeGreaterThanOrEqual(500);
   expect(refused.nextDelayMs).toBeGreaterThanOrEqual(refused.error?.retryAfterMs ?? Infinity);
-  expect(supervisor.stats().refused).toMatchObject({ overloaded: 1 });
+  expect(supervisor.stats()).toMatchObject({ refused: { overloaded: 1 }, turnedAway: { opensPerSecond: 1 } });
+  expect(supervisor.health()).toEqual({
+    status: "degraded",
+    reasons: ["limits.opensPerSecond turns clients away: 1 so far"],
+  });
   await late.connected();
 });
 
@@ -94,14 +81,70 @@ test("sessionsPerIdentity", async () => {
   expect((await turned(second, "reconnecting")).error).toMatchObject({ code: "OVERLOADED" });
 });
 
-test("connections: above, closed as soon as accepted; a place that is free again is taken", async () => {
+test("connections: above, an open is refused and told why; a place that is free again is taken", async () => {
   const { port, supervisor } = await serve({ limits: { connections: 1 } });
   const first = openTo(port);
   await first.connected();
   const second = openTo(port, { reconnect: QUICK });
-  expect((await turned(second, "reconnecting")).error?.retryable).toBe(true);
-  expect(supervisor.stats().connections.open).toBe(1);
+  expect((await turned(second, "reconnecting")).error).toMatchObject({ code: "OVERLOADED", retryable: true });
+  // What is about to be closed does not count.
+  expect(supervisor.stats()).toMatchObject({ connections: { open: 1 }, turnedAway: { connections: 1 } });
   first.abort();
   await second.connected();
   await eventually(() => expect(supervisor.stats().connections.open).toBe(1));
+});
+
+test("connections: those that say nothing give way to whoever says who it is", async () => {
+  const { port, supervisor } = await serve({ limits: { connections: 20 } });
+  const silent = await Promise.all(Array.from({ length: 40 }, () => rawClient(port)));
+  // Half of the connections are for those that have introduced themselves.
+  await eventually(() => expect(supervisor.stats().connections).toEqual({ open: 10, handshaking: 10 }));
+  const links = Array.from({ length: 15 }, () => openTo(port));
+  await Promise.all(links.map((link) => link.connected()));
+  expect(supervisor.stats().connections.open).toBeLessThanOrEqual(22);
+  // Each of them has heard when to come back.
+  await eventually(() => expect(silent.filter(({ bytes }) => bytes.length > 0).length).toBeGreaterThan(29));
+  const told = silent.find(({ bytes }) => bytes.length > 0);
+  expect(told?.bytes).toHaveLength(FRAME_HEADER_BYTES + 8);
+  expect(told?.bytes.readUInt32BE(FRAME_HEADER_BYTES + 4)).toBeGreaterThanOrEqual(1_000);
+});
+
+test("connections: a client that was cut comes back, though a newcomer has its place", async () => {
+  const { port } = await serve({ limits: { connections: 1 } });
+  const relay = await relayTo(port);
+  const first = openTo(relay.port);
+  await first.connected();
+  relay.refuse();
+  relay.cut("rst");
+  await turned(first, "reconnecting");
+  const second = openTo(port);
+  await second.connected();
+  relay.heal();
+  expect(await turned(first, "connected")).toMatchObject({ session: "resumed" });
+  expect(second.state).toBe("connected");
+});
+
+test("connections: a client whose connection is dead, which the server does not know, takes its own place", async () => {
+  const both = await pair({ keepalive: WATCHFUL }, { limits: { connections: 1 } });
+  const { client, server, relay } = both;
+  await acquaint(both);
+  const back = turned(client, "connected");
+  relay.blackHole();
+  relay.heal();
+  expect(await back).toMatchObject({ reason: "standby" });
+  await client.send("here");
+  expect(await receiveText(server)).toBe("here");
+});
+
+test("what lingers is bounded: above, it is told and closed at once", async () => {
+  const { lines, logger } = logKeeper();
+  const { port, supervisor } = await serve({ logger, limits: { connections: 1 } });
+  await openTo(port).connected();
+  const clients = await Promise.all(Array.from({ length: 200 }, () => rawClient(port)));
+  for (const { socket } of clients) socket.on("end", () => socket.pause());
+  await Promise.all(clients.slice(0, 100).map(({ closed }) => closed));
+  expect(supervisor.stats().connections.open).toBeLessThanOrEqual(3);
+  await eventually(() => {
+    expect(lines.filter(({ event }) => event === "server.refused").length).toBeGreaterThanOrEqual(198);
+  });
 });

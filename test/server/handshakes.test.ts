@@ -1,4 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { randomUUID } from "node:crypto";
+import net from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { FRAME_HEADER_BYTES, HELLO_PROOF_AT, PROOF_BYTES } from "../../src/core/frames.ts";
 import {
   Arrivals,
@@ -8,7 +10,9 @@ import {
   isPending,
   logKeeper,
   type LogLine,
+  manage,
   openTo,
+  QUICK,
   rawClient,
   receiveText,
   relayTo,
@@ -16,6 +20,7 @@ import {
   tapTo,
   turned,
 } from "../support.ts";
+import { unconfirmed } from "./raw-session.ts";
 
 /** Its HELLO, of all that a client has said. */
 function helloOf(chunks: readonly Buffer[]): Buffer {
@@ -86,25 +91,113 @@ describe("what is not a client", () => {
   });
 });
 
-test("of too many handshakes the oldest is dropped, with a reason in the log", async () => {
+test("of too many handshakes one that says nothing gives way, and is told when to come back", async () => {
   const { lines, logger } = logKeeper();
   const { port, supervisor } = await serve({ logger, limits: { handshakes: 2 } }, echo);
-  const first = await rawClient(port);
-  await eventually(() => expect(supervisor.stats().connections.handshaking).toBe(1));
-  await rawClient(port);
+  const silent = [await rawClient(port), await rawClient(port)];
   await eventually(() => expect(supervisor.stats().connections.handshaking).toBe(2));
   const link = openTo(port);
   await link.send("gets through");
   expect(await receiveText(link)).toBe("gets through");
-  await first.closed;
-  expect(reasons(lines)).toEqual([expect.stringContaining("too many handshakes")]);
+  const told = await Promise.race(silent.map((raw) => raw.closed.then(() => raw.bytes)));
+  expect(told).toHaveLength(FRAME_HEADER_BYTES + 8);
+  expect(supervisor.stats()).toMatchObject({ turnedAway: { handshakes: 1 }, refused: { overloaded: 1 } });
+  expect(lines.find(({ event }) => event === "server.refused")).toMatchObject({ reason: "too many handshakes" });
 });
 
-test("with TLS, a handshake that has not come to HELLO yet counts as well", async () => {
-  const { port, supervisor } = await serve({ tls: await certificate(), limits: { handshakes: 2 } });
-  const raws = [await rawClient(port), await rawClient(port), await rawClient(port)];
-  await eventually(() => expect(supervisor.stats().connections.open).toBe(2), 1_000);
-  await raws[0]?.closed;
+test.each(["a port", "a Unix socket"])(
+  "with TLS on %s, one that has not come to HELLO yet counts as well",
+  async (where) => {
+    const tls = await certificate();
+    const path = where === "a port" ? undefined : `\0resplice-${randomUUID()}`;
+    const limits = { handshakes: 2 };
+    const { port, supervisor } = await serve({ tls, limits, ...(path === undefined ? {} : { path }) }, echo);
+    const silent = Array.from({ length: 5 }, () => {
+      const socket = path === undefined ? net.connect(port, "127.0.0.1") : net.connect(path);
+      onTestFinished(() => void socket.destroy());
+      return socket.on("error", () => {});
+    });
+    await eventually(() => expect(silent.filter(({ closed }) => closed)).toHaveLength(3));
+    expect(supervisor.stats().connections).toEqual({ open: 2, handshaking: 2 });
+    const secure = { tls: { ca: tls.cert, servername: "localhost" }, reconnect: QUICK };
+    const link = manage().open(path === undefined ? { port, host: "127.0.0.1", ...secure } : { path, ...secure });
+    await link.send("gets through");
+    expect(await receiveText(link)).toBe("gets through");
+    expect(supervisor.stats().turnedAway["handshakes"]).toBeGreaterThanOrEqual(4);
+  },
+);
+
+describe("a slow authenticate()", () => {
+  test("calls under way are capped, who waits is in order, and a session that is here finds room", async () => {
+    const calls = new Arrivals<{ who: string; answer: (identity: string) => void }>();
+    let slow = false;
+    const { port, supervisor } = await serve({
+      limits: { authenticating: 4 },
+      authenticate: ({ credentials }) => {
+        const who = String(credentials);
+        if (!slow) return who;
+        return new Promise<string>((resolve) => {
+          calls.put({ who, answer: resolve });
+        });
+      },
+    });
+    const relay = await relayTo(port);
+    const known = openTo(relay.port, { credentials: "known" });
+    await known.connected();
+    slow = true;
+    const strangers = Array.from({ length: 6 }, (_, n) => openTo(port, { credentials: `stranger ${n}` }));
+    const asked = [await calls.next(), await calls.next(), await calls.next()];
+    await eventually(() => expect(supervisor.stats().connections.handshaking).toBe(6));
+    expect(calls.size).toBe(0);
+    const back = turned(known, "connected");
+    relay.cut("rst");
+    const comes = await calls.next();
+    expect(comes.who).toBe("known");
+    comes.answer(comes.who);
+    expect(await back).toMatchObject({ session: "resumed" });
+    for (const { who, answer } of asked) answer(who);
+    for (let n = 0; n < 3; n++) {
+      const { who, answer } = await calls.next();
+      answer(who);
+    }
+    await Promise.all(strangers.map((link) => link.connected()));
+  });
+
+  test("who would wait too long is told when to come back, before it is asked who it is", async () => {
+    let calls = 0;
+    const { port, supervisor } = await serve({
+      timeouts: { handshakeMs: 1_000 },
+      limits: { authenticating: 1 },
+      authenticate: () => {
+        calls++;
+        return new Promise<string>(() => {});
+      },
+    });
+    const first = openTo(port);
+    await eventually(() => expect(calls).toBe(1));
+    const second = openTo(port);
+    const { error } = await turned(second, "reconnecting");
+    expect(error).toMatchObject({ code: "OVERLOADED", retryable: true });
+    expect(error?.retryAfterMs).toBeGreaterThan(0);
+    expect(calls).toBe(1);
+    expect(supervisor.stats().turnedAway["authenticating"]).toBeGreaterThan(0);
+    first.abort();
+  });
+});
+
+describe("sessions that nobody confirms", () => {
+  test("keep nobody out: not of the server, and not of their identity", async () => {
+    const { port, supervisor, links } = await serve({
+      limits: { handshakes: 40, sessions: 20, sessionsPerIdentity: 5 },
+      authenticate: () => "everybody",
+    });
+    for (let n = 0; n < 30; n++) await unconfirmed(port);
+    const link = openTo(port);
+    await link.connected();
+    await links.next();
+    expect(supervisor.stats().sessions.connected).toBe(1);
+    expect(supervisor.stats().sessions.waiting).toBeLessThanOrEqual(10);
+  });
 });
 
 describe("replays", () => {
@@ -128,11 +221,12 @@ describe("replays", () => {
       everything.socket.write(Buffer.concat(toServer));
       await everything.closed;
     }
-    await eventually(() => expect(lines.filter(({ event }) => event === "server.refused")).toHaveLength(2));
+    await eventually(() => expect(lines.filter(({ event }) => event === "server.refused")).toHaveLength(3));
     for (const line of lines.filter(({ event }) => event === "server.refused")) {
       expect(line).toMatchObject({ code: "stale", sessionId: link.sessionId, remoteAddress: "127.0.0.1" });
     }
-    expect(supervisor.stats().refused).toEqual({ stale: 2 });
+    // What follows an open is looked at before its verdict, and is no frame of a client that waits for one.
+    expect(supervisor.stats().refused).toEqual({ stale: 3 });
     expect(supervisor.stats().sessions).toEqual({ connected: 1, waiting: 0 });
     expect(links.size).toBe(0);
     expect(link.state).toBe("connected");

@@ -25,6 +25,7 @@ test("the defaults", () => {
     limits: {
       connections: 10_000,
       handshakes: 1_000,
+      authenticating: 200,
       sessions: 20_000,
       sessionsPerIdentity: Infinity,
       opensPerSecond: 500,
@@ -33,7 +34,10 @@ test("the defaults", () => {
       bufferBytes: GiB,
     },
   });
-  expect(resolveServerOptions({ port: 0, limits: { connections: 7 } }).limits.sessions).toBe(14);
+  const limitsFor = (connections: number) => resolveServerOptions({ port: 0, limits: { connections } }).limits;
+  expect(limitsFor(7)).toMatchObject({ handshakes: 8, sessions: 14 });
+  // Those that say nothing cannot have all connections.
+  expect(limitsFor(100)).toMatchObject({ handshakes: 50, sessions: 200 });
   expect(resolveServerOptions({ port: 1, host: "h" }).listen).toEqual({ port: 1, host: "h" });
   expect(resolveServerOptions({ path: "/x" }).listen).toEqual({ path: "/x" });
 });
@@ -57,6 +61,7 @@ test.each<[string, object]>([
   ["logger", { logger: {} }],
   ["limits.connections", { limits: { connections: 0 } }],
   ["limits.handshakes", { limits: { handshakes: 0 } }],
+  ["limits.authenticating", { limits: { authenticating: 0 } }],
   ["limits.sessions", { limits: { sessions: 1.5 } }],
   ["limits.sessionsPerIdentity", { limits: { sessionsPerIdentity: 0 } }],
   ["limits.opensPerSecond", { limits: { opensPerSecond: 0 } }],

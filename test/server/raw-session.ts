@@ -14,6 +14,7 @@ import {
   newKeys,
   NO_INCARNATION,
   secretBytes,
+  type SessionKeys,
 } from "../../src/core/handshake.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { type RawClient, rawClient } from "../support.ts";
@@ -30,10 +31,16 @@ export interface RawSession extends RawClient {
   resume(received: number): Promise<RawClient>;
 }
 
-export async function rawSession(port: number, openPayload = ""): Promise<RawSession> {
-  const keys = newKeys(SYSTEM_ENTROPY);
+/** Opens a session that is never confirmed; resolves when it was answered. */
+export async function unconfirmed(port: number): Promise<RawClient> {
   const client = await rawClient(port);
-  const opening: Hello = {
+  client.socket.write(encodeHello("hello", openingOf(newKeys(SYSTEM_ENTROPY), "")));
+  await once(client.socket, "data");
+  return client;
+}
+
+function openingOf(keys: SessionKeys, openPayload: string): Hello {
+  return {
     version: PROTOCOL_VERSION,
     mode: "messages",
     resume: false,
@@ -48,6 +55,12 @@ export async function rawSession(port: number, openPayload = ""): Promise<RawSes
     credentials: Buffer.alloc(0),
     openPayload: Buffer.from(openPayload),
   };
+}
+
+export async function rawSession(port: number, openPayload = ""): Promise<RawSession> {
+  const keys = newKeys(SYSTEM_ENTROPY);
+  const client = await rawClient(port);
+  const opening = openingOf(keys, openPayload);
   client.socket.write(encodeHello("hello", opening));
   const [welcome] = (await once(client.socket, "data")) as [Buffer];
   const incarnation = welcome.toString("hex", INCARNATION_AT, NONCE_AT);

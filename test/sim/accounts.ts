@@ -21,6 +21,7 @@ function costOf(world: World, client: SimClient, faults: readonly Fault[]): Cost
     if (whose === "everybody" || whose % world.clients.length === client.number)
       costs.add(costIn(world, client, fault));
   }
+  if (world.gaveWay.has(client.number)) costs.add("losing");
   return (["ending", "losing", "moving"] as const).find((cost) => costs.has(cost)) ?? "lossless";
 }
 

@@ -142,7 +142,9 @@ export class HandServer {
         maxHandshakes: 100,
         maxSessions: 100,
         maxSessionsPerIdentity: 100,
-        admit: () => 0,
+        maxConnections: 100,
+        maxAuthenticating: 100,
+        admission: { open: () => 0, comeBack: () => 0 },
         ...options,
       },
       seededEntropy(world.random),
@@ -202,13 +204,13 @@ export class Line {
   #gone = { client: false, server: false };
 
   /** Without a client: a stranger's. */
-  constructor(world: ByHand, server: HandServer, client?: ClientCore) {
+  constructor(world: ByHand, server: HandServer, client?: ClientCore, peer = "") {
     this.id = world.newId();
     this.#world = world;
     this.#server = server;
     this.#client = client;
     server.lines.set(this.id, this);
-    server.core.connectionOpened(this.id, world.nowMs);
+    server.core.connectionOpened(this.id, peer, world.nowMs);
     world.drain();
   }
 

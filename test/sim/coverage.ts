@@ -1,6 +1,7 @@
 /** What must have occurred, if all of it is to be tested. Lists that the core has as data or types are taken from there. */
 import type { FaultCode } from "../../src/core/faults.ts";
 import { REFUSE_CODES } from "../../src/core/frames.ts";
+import type { LimitName } from "../../src/core/handshake-table.ts";
 import type { Outcome } from "../../src/core/link-events.ts";
 import { LINK_TRANSITIONS, SESSION_TRANSITIONS } from "../../src/core/states.ts";
 import { FAULT_KINDS, TRAPPED } from "./fault-kinds.ts";
@@ -25,6 +26,18 @@ const FAULT_CODES: Record<FaultCode, readonly Side[]> = {
 export function isFaultCode(text: string): boolean {
   return Object.hasOwn(FAULT_CODES, text);
 }
+
+/** A limit that is new does not compile before it is here. */
+const LIMITS = Object.keys({
+  connections: true,
+  handshakes: true,
+  authenticating: true,
+  sessions: true,
+  sessionsPerIdentity: true,
+  opensPerSecond: true,
+  resumesPerSecond: true,
+  standbysPerSecond: true,
+} satisfies Record<LimitName, true>);
 
 /** Which end's application can hear of it. */
 const OUTCOMES: Record<Outcome, readonly Side[]> = {
@@ -59,7 +72,8 @@ const WAYS: readonly string[] = [
   "link closed fenced by a newer connection",
   "server closed handshake timed out",
   "server closed reset before it was confirmed",
-  "server closed too many handshakes",
+  "server closed replaced by a newer standby",
+  "server gave-way",
   "server attached a late connection",
   "server left",
   "restored a session that was live",
@@ -88,6 +102,7 @@ const GROUPS: ReadonlyArray<readonly [string, readonly string[]]> = [
     "protocol errors",
     Object.entries(FAULT_CODES).flatMap(([code, sides]) => sides.map((side) => `${code} seen by the ${side}`)),
   ],
+  ["turned away", LIMITS.map((limit) => `turned away by ${limit}`)],
   ["refusals", Object.keys(REFUSE_CODES).map((code) => `server refused ${code}`)],
   [
     "outcomes",

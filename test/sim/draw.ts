@@ -132,7 +132,10 @@ function drawOptions(
 
 function drawRoom(random: Random, clients: number): WorldOptions["room"] {
   return {
+    connections: pick(random, [1, clients, clients + 1, 400, 400]),
     handshakes: pick(random, [1, 2, 5, 20]),
+    authenticating: pick(random, [1, 4, 100]),
+    perSecond: pick(random, [1, 10, 1_000]),
     sessions: pick(random, [1, clients, clients + 1, 50, 50, 50]),
     perIdentity: pick(random, [1, 2, 20, 20, 20]),
   };

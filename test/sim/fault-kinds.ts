@@ -84,6 +84,8 @@ export const FAULTS = {
       forMs: amount(0, 500, 2),
     },
   },
+  /** Again and again: a client that comes back more often than others. */
+  flapping: { cost: "lossless", parameters: { client: which, times: count(40), everyMs: amount(1, 300, 2) } },
   // ── processes and applications ────────────────────────────────────────────────────────────────────────────────────
   "slow consumer": { cost: "lossless", parameters: { client: which, end: side, forMs } },
   /** Goes on when the faults are over. */
@@ -101,6 +103,16 @@ export const FAULTS = {
   stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
   /** Another process with the session's secret, that wants it for something else than it was opened for. */
   trespasser: { cost: "lossless", parameters: { client: which, how: choice(...TRESPASSES) } },
+  /** Many at once, from one place, that want nothing but places. */
+  crowd: {
+    cost: "lossless",
+    parameters: {
+      server: which,
+      what: choice("silent", "unconfirmed"),
+      times: count(40),
+      withinMs: amount(1, 2_000, 2),
+    },
+  },
   impostor: { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
   // ── what a session does not survive, or not here ──────────────────────────────────────────────────────────────────
   /** The server goes away, has all the time that it needs, and is back when its sessions are through. */

@@ -8,7 +8,7 @@ import { seeded } from "../../src/testing/random.ts";
 import type { Random } from "./random.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { SimServer } from "./sim-server.ts";
-import { answerOddly, pester, refuseFalsely, replay } from "./strangers.ts";
+import { answerOddly, crowd, pester, refuseFalsely, replay } from "./strangers.ts";
 import { layTrap } from "./traps.ts";
 import type { World } from "./world.ts";
 
@@ -129,6 +129,11 @@ function applyToServer(
         clock.schedule(fault.withinMs * random(), () => visit(world, server.name, random));
       }
       return true;
+    case "crowd":
+      for (let n = 0; n < fault.times; n++) {
+        clock.schedule(fault.withinMs * random(), () => crowd(world, server.name, fault.what, random));
+      }
+      return true;
     case "impostor":
     case "false refusal":
       network.listen(server.name, (socket) => {
@@ -175,6 +180,13 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
   switch (fault.kind) {
     case "blocked client":
       client.block(fault.forMs);
+      return true;
+    case "flapping":
+      for (let n = 0; n < fault.times; n++) {
+        world.clock.schedule(n * fault.everyMs, () => {
+          for (const { name } of world.servers) for (const wire of world.network.wires(name, client.name)) wire.cut(0);
+        });
+      }
       return true;
     case "extra dial":
       client.dialAlso(fault.role, fault.afterMs);

@@ -31,7 +31,15 @@ export interface WorldOptions {
   /** All of them the same one: a session may go on at any of them. */
   sharesStore: boolean;
   /** What a server has room for until the faults are over. */
-  room: { handshakes: number; sessions: number; perIdentity: number };
+  room: {
+    connections: number;
+    handshakes: number;
+    authenticating: number;
+    sessions: number;
+    perIdentity: number;
+    /** Opens, resumes and standbys, each. */
+    perSecond: number;
+  };
   /** How many messages each side of a link wants to send. */
   messages: { client: number; server: number };
   payloadBytes: number;
@@ -71,7 +79,7 @@ export const SIMPLE: WorldOptions = {
   shares: { unavailable: 0, overloaded: 0, forgetful: 0 },
   commitMs: 0,
   sharesStore: false,
-  room: { handshakes: 100, sessions: 100, perIdentity: 100 },
+  room: { connections: 400, handshakes: 400, authenticating: 100, sessions: 100, perIdentity: 100, perSecond: 1_000 },
   messages: { client: 0, server: 0 },
   payloadBytes: 4,
   thinkMs: 0,

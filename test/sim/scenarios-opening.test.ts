@@ -147,11 +147,12 @@ test("counterexample 19: resumes that are refused for want of room expire while 
   const world = new ByHand();
   const asked: string[] = [];
   let room = true;
-  const admit = (kind: string): number => {
+  const answer = (kind: string): number => {
     asked.push(kind);
     return room ? 0 : 5_000;
   };
-  const server = world.server({ resumeForMs: 10_000, admit });
+  const admission = { open: () => answer("open"), comeBack: answer };
+  const server = world.server({ resumeForMs: 10_000, admission });
   const client = world.client();
   client.connect(server).cut();
   room = false;

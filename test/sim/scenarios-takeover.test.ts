@@ -199,7 +199,9 @@ test("a link that was opened in a crowd waits for its standby as its path has tu
 
 test("counterexample 18: the server's loop blocks for 11 s, and all clients dial at the same moment", () => {
   const world = new ByHand();
-  const server = world.server({ admit: (kind) => (kind === "standby" ? 1_000 : 0) });
+  const server = world.server({
+    admission: { open: () => 0, comeBack: (kind) => (kind === "standby" ? 1_000 : 0) },
+  });
   const all = Array.from({ length: 20 }, () => {
     const client = world.client();
     return { client, line: client.connect(server), suspectMs: 0 };

@@ -1,4 +1,7 @@
 /** A server process: its core, its connections, and an application for each link. */
+import { Admission } from "../../src/core/admission.ts";
+import { sparePlaces } from "../../src/core/entrance.ts";
+import { quarterOf } from "../../src/core/handshake-table.ts";
 import type { LinkCoreEvent } from "../../src/core/link-events.ts";
 import { compareOwners, type Owner } from "../../src/core/handshake.ts";
 import {
@@ -20,10 +23,19 @@ import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } fro
 
 const FOR_EVER_MS = 3_600_000;
 
-type Room = Pick<ServerCoreOptions, "maxHandshakes" | "maxSessions" | "maxSessionsPerIdentity">;
+type Room = Pick<
+  ServerCoreOptions,
+  "maxConnections" | "maxHandshakes" | "maxAuthenticating" | "maxSessions" | "maxSessionsPerIdentity"
+>;
 
 /** Whoever waits for it is to come to rest in the end. */
-const ENOUGH: Room = { maxHandshakes: 100, maxSessions: 100, maxSessionsPerIdentity: 100 };
+const ENOUGH: Room = {
+  maxConnections: 400,
+  maxHandshakes: 400,
+  maxAuthenticating: 100,
+  maxSessions: 100,
+  maxSessionsPerIdentity: 100,
+};
 
 export class SimServer extends SimProcess {
   isUp = false;
@@ -42,6 +54,8 @@ export class SimServer extends SimProcess {
   readonly #door: Door | undefined;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
+  /** Calls of the application's function. */
+  #authenticating = 0;
   /** What was said of each connection was said of that open payload. */
   readonly #letInFor = new Map<number, Buffer>();
   #onceDone: Array<() => void> = [];
@@ -58,12 +72,20 @@ export class SimServer extends SimProcess {
 
   start(): void {
     const { options } = this.stage;
+    const { perSecond } = options.room;
+    const rates = { opensPerSecond: perSecond, resumesPerSecond: perSecond, standbysPerSecond: perSecond };
+    const admission = new Admission(rates, this.random);
+    this.#authenticating = 0;
     const coreOptions: ServerCoreOptions = {
       ...this.stage.coreOptions(),
       resumeForMs: options.resumeForMs,
       handshakeMs: options.handshakeMs,
       ...(this.stage.healed ? ENOUGH : this.#room),
-      admit: () => this.#admit(),
+      admission: {
+        open: (who, nowMs) => (this.#isRestoring ? 0 : this.#turnAway() || admission.open(who, nowMs)),
+        comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
+          this.#turnAway() || admission.comeBack(kind, who, comings, leftMs, mayHurry, nowMs),
+      },
     };
     this.#options = coreOptions;
     this.core = new ServerCore(coreOptions, seededEntropy(this.random));
@@ -88,11 +110,12 @@ export class SimServer extends SimProcess {
     // Whoever closes or aborts knows that something is in doubt.
     if (!mayGoOn(stored)) return this.#store.forget(keys.id, stored.token);
     // Through the front door, where nobody is turned away for it.
-    const { maxHandshakes, maxSessions, maxSessionsPerIdentity } = this.#options;
+    const { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity } = this.#options;
     this.#isRestoring = true;
     this.enlarge();
     const link = restore(this.core, stored, owner, seededEntropy(this.random), this.nowMs);
-    Object.assign(this.#options, { maxHandshakes, maxSessions, maxSessionsPerIdentity });
+    const before = { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity };
+    Object.assign(this.#options, before);
     this.#isRestoring = false;
     const end = new End(this, link, dead.client, "server", stored);
     this.ends.set(link, end);
@@ -136,8 +159,8 @@ export class SimServer extends SimProcess {
     this.core.connectionClosed(channel, "not let in", this.nowMs);
   }
 
-  #admit(): number {
-    if (this.#isRestoring) return 0;
+  /** In an admission of its own, besides the server's. */
+  #turnAway(): number {
     const { untilMs, retryAfterMs } = this.#overloaded;
     if (this.stage.clock.nowMs < untilMs) return retryAfterMs;
     return this.random() < this.stage.options.shares.overloaded ? 50 : 0;
@@ -193,7 +216,8 @@ export class SimServer extends SimProcess {
     const { room, sharesStore } = this.stage.options;
     // What is in the store of all comes here when its client does, whether there is room or not.
     const most = sharesStore ? ENOUGH : { maxSessions: room.sessions, maxSessionsPerIdentity: room.perIdentity };
-    return { ...ENOUGH, ...most, maxHandshakes: room.handshakes };
+    const { connections: maxConnections, handshakes: maxHandshakes, authenticating: maxAuthenticating } = room;
+    return { ...ENOUGH, ...most, maxConnections, maxHandshakes, maxAuthenticating };
   }
 
   /** There is room for everybody. */
@@ -204,8 +228,13 @@ export class SimServer extends SimProcess {
   override checkBounds(): void {
     for (const end of this.ends.values()) end.checkBounds();
     const { core, name } = this;
-    const { maxHandshakes, maxSessions, maxSessionsPerIdentity } = this.#options;
+    const { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity } = this.#options;
+    const connections = core.handshakes + core.attached;
+    const mostConnections = maxConnections + sparePlaces(maxConnections);
+    check(connections <= mostConnections, () => `${name}: ${connections} connections`);
     check(core.handshakes <= maxHandshakes, () => `${name}: ${core.handshakes} handshakes`);
+    check(this.#authenticating <= maxAuthenticating, () => `${name}: ${this.#authenticating} calls of authenticate()`);
+    check(core.unconfirmed <= quarterOf(this.#options), () => `${name}: ${core.unconfirmed} sessions unconfirmed`);
     check(core.sessions <= maxSessions, () => `${name}: ${core.sessions} sessions`);
     const perIdentity = new Map<string, number>();
     for (const { identity } of core.links()) perIdentity.set(identity, (perIdentity.get(identity) ?? 0) + 1);
@@ -240,7 +269,7 @@ export class SimServer extends SimProcess {
   #accepted(socket: SimSocket): void {
     const channel = this.addSocket(socket);
     this.input(() => {
-      if (this.sockets.has(channel)) this.core.connectionOpened(channel, this.nowMs);
+      if (this.sockets.has(channel)) this.core.connectionOpened(channel, socket.wire.from, this.nowMs);
     });
   }
 
@@ -332,6 +361,9 @@ export class SimServer extends SimProcess {
         if (stage.isForeign(event.channel)) stage.count("server attached a late connection");
         break;
       }
+      case "gave-way":
+        stage.gaveWay.add(clientOf(event.link.openPayload));
+        break;
       case "changed":
         // All links are looked after in every step.
         break;
@@ -346,6 +378,7 @@ export class SimServer extends SimProcess {
           check(!honest, () => `${name}: an honest client made a fault: ${event.reason} ${event.fault?.detail}`);
         }
         stage.countClosed("server", event.reason);
+        if (event.limit !== undefined) stage.count(`turned away by ${event.limit}`);
         this.closeSocket(event.channel, event.last);
         break;
     }
@@ -360,7 +393,9 @@ export class SimServer extends SimProcess {
     const { authenticateMs, shares } = stage.options;
     const isHard = this.random() < shares.unavailable;
     const verdict = isHard ? "unavailable" : this.#verdictOn(credentials.toString());
+    this.#authenticating++;
     const answer = (): void => {
+      this.#authenticating--;
       if (this.#door === undefined) core.authenticated(channel, verdict, this.nowMs);
       else this.#door.authenticated(channel, verdict);
     };

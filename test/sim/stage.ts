@@ -49,6 +49,8 @@ export abstract class Stage {
   readonly overheard: Flight[] = [];
   /** Clients that a server has not stored when it died: their sessions may be lost. */
   readonly unstored = new Set<number>();
+  /** Clients whose session gave way to another before they had confirmed it: it is lost, if they had read a WELCOME. */
+  readonly gaveWay = new Set<number>();
   /** What is said of a client's credentials while a fault lasts. */
   readonly verdicts = new Map<number, "refused" | "another" | "unavailable">();
   /** What has happened to them since `checkAll()` looked. */

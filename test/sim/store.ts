@@ -263,6 +263,7 @@ export function restore(
 ): ServerLink {
   const { link: dead } = stored;
   const { outbox, isDone } = stored.saved ?? contentsOf(dead);
+  const before = core.events.splice(0);
   const link = openAgain(core, dead, entropy, nowMs);
   link.owner = owner;
   link.session.incarnation = dead.session.incarnation;
@@ -273,7 +274,8 @@ export function restore(
   } else {
     restoreSender(link.session, dead.session, outbox, stored);
   }
-  core.events.length = 0;
+  // Nobody else has said anything meanwhile.
+  core.events.splice(0, core.events.length, ...before);
   link.events.length = 0;
   return link;
 }
@@ -284,7 +286,7 @@ function openAgain(core: ServerCore, dead: ServerLink, entropy: Entropy, nowMs: 
   // Somebody has said its first HELLO again, and nobody will confirm that.
   for (const link of core.links()) if (link.session.keys.id === keys.id) link.forgetProvisional();
   const channel = -1 - core.sessions;
-  core.connectionOpened(channel, nowMs);
+  core.connectionOpened(channel, "", nowMs);
   const hello = encodeHello("hello", {
     version: 1,
     mode: dead.session.receiver.mode,

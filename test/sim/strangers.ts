@@ -40,6 +40,40 @@ export function pester(world: World, address: string, random: Random): void {
   );
 }
 
+/** One of many: it says nothing, or opens a session that it does not confirm, and stays. */
+export function crowd(world: World, address: string, what: "silent" | "unconfirmed", random: Random): void {
+  const { network, clock } = world;
+  network.dial(
+    address,
+    (socket) => {
+      world.beware(socket.wire);
+      if (what === "unconfirmed") socket.write(encodeHello("hello", openOf(world, random)));
+      clock.schedule(20_000 * random(), () => socket.destroy());
+    },
+    () => {},
+    "crowd",
+  );
+}
+
+function openOf(world: World, random: Random): Hello {
+  const id = (): string => Array.from({ length: 32 }, () => Math.floor(16 * random()).toString(16)).join("");
+  return {
+    version: 1,
+    mode: world.options.mode,
+    resume: false,
+    sessionId: id(),
+    incarnation: "00".repeat(16),
+    generation: { epoch: 1, counter: 1 },
+    instance: id(),
+    positions: NOTHING,
+    maxMessageBytes: 1_000,
+    secretOrProof: Buffer.alloc(32, 7),
+    fallback: undefined,
+    credentials: Buffer.from("I am mallory"),
+    openPayload: Buffer.from("hello"),
+  };
+}
+
 /** Speaks first, or what it hears, or nothing: a server of another kind that listens where ours did. */
 export function answerOddly(socket: SimSocket, random: Random): void {
   const dice = random();

@@ -1,0 +1,94 @@
+/**
+ * How many a second are let in, apart for what they ask: a herd of opens must not keep those from resuming that were here.
+ * Each budget is shared by identity, else by address, and each session has a pace of its own, and one turn that is kept
+ * for it when it had to be refused.
+ */
+import { Shares } from "./shares.ts";
+import { MOST_RETRY_MS, Turns } from "./turns.ts";
+
+export interface AdmissionOptions {
+  opensPerSecond: number;
+  resumesPerSecond: number;
+  standbysPerSecond: number;
+}
+
+/** So often at once: as often as a client of ours comes back quickly. */
+const AT_ONCE = 10;
+/** And then once in so long. */
+const PACE_MS = 1_000;
+/** Of a budget, what sessions may have that come more often than that: a path that fails all the time is no attack. */
+const HURRIED_PART = 0.1;
+/** A turn is kept so long for who is late: for a dial that takes its time. */
+const KEPT_MS = 60_000;
+
+/** What is known of one session's coming. */
+export interface Comings {
+  /** When all that it may do at once is there again. */
+  restedMs: number;
+  /** When it is its turn; -Infinity: it has none. */
+  turnMs: { resume: number; standby: number };
+}
+
+/** Of a session that has not come back yet. */
+export function noComings(): Comings {
+  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity } };
+}
+
+export class Admission {
+  readonly #perSecond: { open: number; resume: number; standby: number };
+  readonly #shares: { open: Shares; resume: Shares; standby: Shares };
+  readonly #hurried: { resume: Shares; standby: Shares };
+  readonly #turns: { open: Turns; resume: Turns; standby: Turns };
+
+  /** @param random in [0, 1) */
+  constructor({ opensPerSecond, resumesPerSecond, standbysPerSecond }: AdmissionOptions, random: () => number) {
+    this.#perSecond = { open: opensPerSecond, resume: resumesPerSecond, standby: standbysPerSecond };
+    this.#shares = {
+      open: new Shares(opensPerSecond),
+      resume: new Shares(resumesPerSecond),
+      standby: new Shares(standbysPerSecond),
+    };
+    this.#hurried = {
+      resume: new Shares(HURRIED_PART * resumesPerSecond),
+      standby: new Shares(HURRIED_PART * standbysPerSecond),
+    };
+    this.#turns = { open: new Turns(random), resume: new Turns(random), standby: new Turns(random) };
+  }
+
+  /** Answers 0, or after how many milliseconds to come back. */
+  open(who: string, nowMs: number): number {
+    return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#perSecond.open, nowMs);
+  }
+
+  /**
+   * For a client that has shown that the session is its own. `leftMs`: how long the session waits for it. `mayHurry`: there
+   * is room for those that come more often than others.
+   */
+  comeBack(
+    kind: "resume" | "standby",
+    who: string,
+    comings: Comings,
+    leftMs: number,
+    mayHurry: boolean,
+    nowMs: number,
+  ): number {
+    const mostMs = Math.max(1, Math.floor(Math.min(MOST_RETRY_MS, leftMs / 2)));
+    const { turnMs } = comings;
+    const isExpected = nowMs >= turnMs[kind] && nowMs < turnMs[kind] + KEPT_MS;
+    if (nowMs < turnMs[kind]) return Math.min(mostMs, Math.ceil(turnMs[kind] - nowMs));
+    turnMs[kind] = -Infinity;
+    // All that it may do at once is not there yet.
+    const tooSoonMs = comings.restedMs - nowMs - (AT_ONCE - 1) * PACE_MS;
+    if (isExpected) {
+      this.#shares[kind].takeAnyway(who, nowMs);
+    } else if (tooSoonMs > 0 && !(mayHurry && this.#hurried[kind].take(who, nowMs))) {
+      return Math.min(mostMs, Math.ceil(tooSoonMs));
+    } else if (!this.#shares[kind].take(who, nowMs)) {
+      const waitMs = this.#turns[kind].next(who, this.#perSecond[kind], nowMs);
+      turnMs[kind] = nowMs + waitMs;
+      return Math.min(mostMs, waitMs);
+    }
+    comings.restedMs = Math.min(Math.max(comings.restedMs, nowMs) + PACE_MS, nowMs + AT_ONCE * PACE_MS);
+    return 0;
+  }
+}

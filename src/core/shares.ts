@@ -1,0 +1,81 @@
+/** A budget a second that many draw on, without any of them keeping the others from their part. */
+
+/** Who has not come for so long has nothing to share. */
+const ACTIVE_MS = 10_000;
+/** Whose use is remembered. Forgetting somebody takes nothing from anybody: who comes back begins anew. */
+const MOST_REMEMBERED = 4_096;
+const SWEEP_MS = 1_000;
+/** What rounding may have lost. */
+const EPSILON = 1e-6;
+
+interface Use {
+  /** Of its part, less what has come back with time. */
+  taken: number;
+  atMs: number;
+}
+
+export class Shares {
+  readonly #perSecond: number;
+  /** What only those may take who have had less than their part. It comes on top of a second's worth. */
+  readonly #reserve: number;
+  #level: number;
+  #atMs = 0;
+  /** Who came last is last. */
+  readonly #uses = new Map<string, Use>();
+  #sweptMs = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#reserve = Math.max(1, perSecond / 2);
+    this.#level = perSecond + this.#reserve;
+  }
+
+  /**
+   * So many a second, and a second's worth at once after a pause; beyond that, whoever has had less than half of the
+   * budget divided by all who have come lately. Answers whether there was one.
+   */
+  take(who: string, nowMs: number): boolean {
+    this.#refill(nowMs);
+    const use = this.#useOf(who, nowMs);
+    const part = this.#reserve / this.#uses.size;
+    use.taken = Math.max(0, use.taken - ((nowMs - use.atMs) * part) / 1_000);
+    use.atMs = nowMs;
+    const hasPart = use.taken + 1 <= Math.max(1, part) + EPSILON;
+    if (this.#level + EPSILON < (hasPart ? 1 : 1 + this.#reserve)) return false;
+    this.#level--;
+    use.taken++;
+    return true;
+  }
+
+  /** Whether there is one or not: it was promised. */
+  takeAnyway(who: string, nowMs: number): void {
+    if (this.take(who, nowMs)) return;
+    this.#level = Math.max(0, this.#level - 1);
+  }
+
+  #refill(nowMs: number): void {
+    const most = this.#perSecond + this.#reserve;
+    this.#level = Math.min(most, this.#level + ((nowMs - this.#atMs) * this.#perSecond) / 1_000);
+    this.#atMs = nowMs;
+  }
+
+  #useOf(who: string, nowMs: number): Use {
+    const use = this.#uses.get(who) ?? { taken: 0, atMs: nowMs };
+    this.#uses.delete(who);
+    this.#sweep(nowMs);
+    this.#uses.set(who, use);
+    return use;
+  }
+
+  /** Now and then: to look for the oldest each time would cost more than what is looked for. */
+  #sweep(nowMs: number): void {
+    const isFull = this.#uses.size >= MOST_REMEMBERED;
+    if (!isFull && nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
+    let surplus = isFull ? MOST_REMEMBERED / 8 : 0;
+    for (const [oldest, { atMs }] of this.#uses) {
+      if (nowMs - atMs < ACTIVE_MS && surplus-- <= 0) break;
+      this.#uses.delete(oldest);
+    }
+  }
+}

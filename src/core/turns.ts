@@ -1,0 +1,46 @@
+/**
+ * Times to come back at, for those who are turned away: one after the other, so that they come as they can be served.
+ * Each who is told one has a line of its own, so that whoever comes often waits behind itself alone. They are times, not
+ * counts: what was told is over when it has passed.
+ */
+
+/** Nobody is told to stay away for longer. */
+export const MOST_RETRY_MS = 30_000;
+/** Whose lines are remembered. Who is forgotten begins a new one. */
+const MOST_LINES = 4_096;
+const SWEEP_MS = 1_000;
+
+export class Turns {
+  readonly #nextMs = new Map<string, number>();
+  #sweptMs = 0;
+  readonly #random: () => number;
+
+  /** @param random in [0, 1), for where a line is too long to be told the truth */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** After how many milliseconds the next turn of `who` is. All lines together have `perSecond`. */
+  next(who: string, perSecond: number, nowMs: number): number {
+    this.#sweep(nowMs);
+    const lastMs = Math.max(nowMs, this.#nextMs.get(who) ?? 0);
+    this.#nextMs.delete(who);
+    const lines = this.#nextMs.size + 1;
+    const turnMs = lastMs + (1_000 * lines) / perSecond;
+    const isTooLong = turnMs - nowMs > MOST_RETRY_MS;
+    this.#nextMs.set(who, isTooLong ? nowMs + MOST_RETRY_MS : turnMs);
+    return isTooLong ? Math.ceil(MOST_RETRY_MS * (0.5 + 0.5 * this.#random())) : Math.ceil(turnMs - nowMs);
+  }
+
+  /** Now and then; those that were told longest ago first, which mostly are over first. */
+  #sweep(nowMs: number): void {
+    const isFull = this.#nextMs.size >= MOST_LINES;
+    if (!isFull && nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
+    let surplus = isFull ? MOST_LINES / 8 : 0;
+    for (const [who, turnMs] of this.#nextMs) {
+      if (turnMs > nowMs && surplus-- <= 0) break;
+      this.#nextMs.delete(who);
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/** Where a client comes from, as far as that is one: a host has one IPv4 address, and as many of IPv6 as it likes. */
+import { isIPv4, isIPv6 } from "node:net";
+
+/** Groups of 16 bits of an IPv6 address that a network has to itself: a /64. */
+const NETWORK_GROUPS = 4;
+
+/** An IPv4 address as it is, also in the clothes of IPv6; the network of an IPv6 address; else the text itself. */
+export function peerOf(remoteAddress: string): string {
+  const [address = ""] = remoteAddress.split("%");
+  if (!isIPv6(address)) return address;
+  const [, mapped = ""] = /^::ffff:([\d.]+)$/i.exec(address) ?? [];
+  if (isIPv4(mapped)) return mapped;
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const behind = tail === undefined || tail === "" ? [] : tail.split(":");
+  // An IPv4 address at the end stands for two groups.
+  const written = groups.length + behind.length + (address.includes(".") ? 1 : 0);
+  const zeros = tail === undefined ? 0 : 8 - written;
+  const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...behind];
+  return `${all
+    .slice(0, NETWORK_GROUPS)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}

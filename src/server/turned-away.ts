@@ -1,0 +1,31 @@
+/** Clients that a limit has turned away: how many, by the limit's name, and whether that is so now. */
+import type { LimitName } from "../core/handshake-table.ts";
+
+/** A server that has turned somebody away so lately is degraded. */
+const LATELY_MS = 10_000;
+
+export class TurnedAway {
+  readonly #limits = new Map<LimitName, { times: number; lastMs: number }>();
+
+  add(limit: LimitName, nowMs: number): void {
+    this.#limits.set(limit, { times: (this.#limits.get(limit)?.times ?? 0) + 1, lastMs: nowMs });
+  }
+
+  /** Since the beginning. */
+  get counts(): Record<string, number> {
+    return Object.fromEntries(Array.from(this.#limits, ([limit, { times }]) => [limit, times]));
+  }
+
+  get total(): number {
+    let total = 0;
+    for (const { times } of this.#limits.values()) total += times;
+    return total;
+  }
+
+  /** For `health()`. */
+  reasons(nowMs: number): string[] {
+    return [...this.#limits]
+      .filter(([, { lastMs }]) => nowMs - lastMs < LATELY_MS)
+      .map(([limit, { times }]) => `limits.${limit} turns clients away: ${times} so far`);
+  }
+}

@@ -1,0 +1,39 @@
+/** A connection whose TLS handshake is under way: nothing can be said on it yet, but it can be given up. */
+import type { Socket } from "node:net";
+import type { Connection, ConnectionHandler } from "../link/ports.ts";
+
+const DEAF: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+
+export class UnsecuredConnection implements Connection {
+  handler: ConnectionHandler = DEAF;
+  readonly remoteAddress: string;
+  readonly roomBytes = 0;
+  readonly pendingBytes = 0;
+  readonly #socket: Socket;
+  readonly #onGivenUp: () => void;
+
+  /** @param onGivenUp it is closed from our side */
+  constructor(socket: Socket, onGivenUp: () => void) {
+    this.remoteAddress = socket.remoteAddress ?? "";
+    this.#socket = socket;
+    this.#onGivenUp = onGivenUp;
+    socket.once("close", () => this.handler.onClosed("closed"));
+  }
+
+  /** It goes on as another: TLS has a socket of its own. */
+  secured(): void {
+    this.handler = DEAF;
+  }
+
+  write(): void {}
+
+  end(): void {
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.handler = DEAF;
+    this.#onGivenUp();
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
+import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
+import { resolveServerOptions } from "../../src/server/options.ts";
+import { Sessions } from "../../src/server/sessions.ts";
+import { VirtualTime } from "../../src/testing/virtual-time.ts";
+
+/** A connection that notes what is done to it. */
+class Noted implements Connection {
+  handler: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+  readonly remoteAddress = "";
+  readonly roomBytes = 1_000;
+  readonly pendingBytes = 0;
+  readonly done: string[] = [];
+
+  write(buffers: readonly Buffer[]): void {
+    this.done.push(`write ${Buffer.concat(buffers).length}`);
+  }
+
+  end(last: readonly Buffer[]): void {
+    this.done.push(`end ${Buffer.concat(last).length}`);
+  }
+
+  destroy(): void {
+    this.done.push("destroy");
+  }
+}
+
+test("who is refused is told so and waited for; where too many are waited for already it is told, and closed at once", () => {
+  const clock = new VirtualTime();
+  let mayLinger = true;
+  const options = resolveServerOptions({ port: 1, limits: { handshakes: 1 } });
+  const outside = {
+    clock,
+    entropy: SYSTEM_ENTROPY,
+    onHandlerFailed: () => false,
+    onEnded: () => {},
+    mayLinger: () => mayLinger,
+  };
+  const { handshakes } = new Sessions(options, outside);
+  const connections = [new Noted(), new Noted(), new Noted()];
+  for (const [n, connection] of connections.entries()) {
+    mayLinger = n < 2;
+    handshakes.accept(connection);
+  }
+  expect(connections.map(({ done }) => done)).toEqual([["end 16"], ["write 16", "destroy"], []]);
+  expect(handshakes.turnedAway.counts).toEqual({ handshakes: 2 });
+  handshakes.stop();
+  clock.stop();
+});
