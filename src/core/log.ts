@@ -5,6 +5,7 @@
  * when the peer has accepted all of it, unless an earlier connection may still have it to write.
  */
 import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
+import { ownCopy } from "./bytes.ts";
 import type { Mode } from "./frames.ts";
 
 export const PREFIX_BYTES = 4;
@@ -16,6 +17,8 @@ const LEAST_FRAME_BYTES = 16_384;
 const SPLIT_BYTES = 4_096;
 /** A payload given away of at least so many bytes becomes a block of its own instead of being copied. */
 const REFERENCE_BYTES = 8_192;
+/** Unless that would keep more memory than this share of it. */
+const LEAST_SHARE = 3 / 4;
 
 /** What most logs have to give back, at most times. */
 const NOTHING: Block[] = [];
@@ -87,7 +90,7 @@ export class Log {
 
   /** `payload` is copied, unless it is `given` away and large. A string is encoded as UTF-8 right into the block. */
   append(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    const isReferred = given && payloadBytes >= REFERENCE_BYTES;
+    const isReferred = given && payloadBytes >= REFERENCE_BYTES && isMostOfItsMemory(payload, payloadBytes);
     const block = this.#room(isReferred ? this.#prefixBytes : this.encodedBytes(payloadBytes));
     if (this.#prefixBytes > 0) this.#appendPrefix(block, payloadBytes);
     if (isReferred && typeof payload !== "string") {
@@ -142,7 +145,7 @@ export class Log {
     const size = this.#nextBlockBytes;
     this.#nextBlockBytes = Math.min(pool.blockBytes, 2 * size);
     return this.#push({
-      bytes: size === pool.blockBytes ? pool.take() : Buffer.allocUnsafe(size),
+      bytes: size === pool.blockBytes ? pool.take() : Buffer.allocUnsafeSlow(size),
       used: 0,
       start: this.end,
       isOurs: true,
@@ -320,7 +323,7 @@ export class Log {
     for (let start = first; start < this.end;) {
       const piece = this.read(start, this.mode === "messages" ? PREFIX_BYTES : BLOCK_BYTES);
       if (this.mode === "bytes") {
-        found.push({ payload: Buffer.from(piece), start, end: start + piece.length });
+        found.push({ payload: ownCopy(piece), start, end: start + piece.length });
         start += piece.length;
       } else {
         const payload = this.#copy(start + PREFIX_BYTES, piece.readUInt32BE(0));
@@ -339,4 +342,8 @@ export class Log {
     }
     return copy;
   }
+}
+
+function isMostOfItsMemory(payload: Uint8Array | string, payloadBytes: number): boolean {
+  return typeof payload !== "string" && payloadBytes >= LEAST_SHARE * payload.buffer.byteLength;
 }

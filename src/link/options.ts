@@ -1,4 +1,5 @@
 /** The options of a durable link, on either end: what they mean, their defaults, and their check, once, at the edge. */
+import { ownCopy } from "../core/bytes.ts";
 import type { EvidenceOptions } from "../core/evidence.ts";
 import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
@@ -208,7 +209,7 @@ export function group<T extends object>(
 export function payload(name: string, given: unknown, mostBytes: number): Buffer {
   if (typeof given !== "string" && !(given instanceof Uint8Array))
     throw invalidOption(name, given, "a string or bytes");
-  const bytes = Buffer.from(given as string);
+  const bytes = ownCopy(typeof given === "string" ? Buffer.from(given) : given);
   // The value itself may be a secret.
   if (bytes.length > mostBytes) throw invalidOption(name, `${bytes.length} bytes`, `at most ${mostBytes} bytes`);
   return bytes;

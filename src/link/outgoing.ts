@@ -1,4 +1,5 @@
 /** The sending face of a link: who waits for room, and who waits for acceptance. */
+import { ownCopy } from "../core/bytes.ts";
 import type { LinkCore } from "../core/link-core.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
@@ -115,7 +116,7 @@ export class Outgoing {
       position = this.#core.session.sender.log.end;
     } else {
       // The caller may change the bytes as soon as we return, which is before they are taken.
-      const payload = given || typeof message === "string" ? message : Buffer.from(message);
+      const payload = given || typeof message === "string" ? message : ownCopy(message);
       position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
     }
     if (!untilAccepted) return;

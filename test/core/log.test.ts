@@ -247,6 +247,29 @@ describe("memory", () => {
   });
 });
 
+describe("memory", () => {
+  test("a log that has little to say holds no part of Node's pool, which would be kept with it", () => {
+    const log = new Log("messages", new BlockPool());
+    log.append("0123456789", 10, false);
+    expect(log.read(0, 1).buffer.byteLength).toBe(2_048);
+  });
+
+  test("a payload that is given away is kept as it is, unless it is a small part of its memory", () => {
+    const memory = Buffer.alloc(40_000);
+    const log = new Log("bytes", new BlockPool());
+    log.append(memory.subarray(0, 30_000), 30_000, true);
+    expect(log.read(0, 1).buffer).toBe(memory.buffer);
+    log.append(memory.subarray(0, 29_999), 29_999, true);
+    expect(log.read(30_000, 1).buffer).not.toBe(memory.buffer);
+  });
+
+  test("what is reported of a byte stream has memory of its own", () => {
+    const log = new Log("bytes", new BlockPool());
+    log.append("0123456789", 10, false);
+    expect(log.messages().map(({ payload }) => payload.buffer.byteLength)).toEqual([10]);
+  });
+});
+
 describe("the pool", () => {
   const payload = Buffer.alloc(60_000, "x");
 

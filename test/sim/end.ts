@@ -277,6 +277,10 @@ export class End {
       Math.min(receiver.received, receiver.endPosition) <= receiver.grant,
       () => `${this.name}: received ${receiver.received}, granted ${receiver.grant}`,
     );
+    check(
+      receiver.heldBytes <= 2 * receiver.readableBytes + 8_192,
+      () => `${this.name}: ${receiver.heldBytes} bytes of memory for ${receiver.readableBytes} that are unread`,
+    );
     const written = Math.min(sender.highestSent, sender.log.end) - sender.log.start;
     check(written <= logAllowance.most, () => `${this.name}: ${written} bytes in the log`);
     // What is sent again in a new session was in the log of the old one, and waits beside the queue.
