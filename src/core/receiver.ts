@@ -87,6 +87,7 @@ export class Receiver {
   /** Credit that may be stated now, counted from `accepted`. */
   statedWindow(): number {
     this.#stated = this.received;
+    this.#allowance.giveBack(this.grant - this.committed);
     this.grant = Math.max(this.grant, this.committed + this.#allowance.size);
     return this.#allowance.size;
   }

@@ -1,39 +1,32 @@
-/** Bytes that many links share, above what each of them is sure of. */
+/** Memory that many links share. */
 import { BlockPool } from "../core/blocks.ts";
 import type { SharedMemory } from "../core/session.ts";
 import type { Budget } from "../link/ports.ts";
 
-/** What all links of a manager or supervisor share: a budget for windows, one for logs, each of so many bytes, and blocks. */
+/** What all links of a manager or supervisor share: `bytes`, half of them for windows and half for logs, and blocks. */
 export class LinkMemory implements SharedMemory {
   readonly windowBudget: SharedBudget;
   readonly logBudget: SharedBudget;
   readonly blocks: BlockPool = new BlockPool();
 
-  constructor(mostBytes: number) {
-    this.windowBudget = new SharedBudget(mostBytes);
-    this.logBudget = new SharedBudget(mostBytes);
-  }
-
-  get takenBytes(): number {
-    return this.windowBudget.takenBytes + this.logBudget.takenBytes;
+  constructor(bytes: number) {
+    this.windowBudget = new SharedBudget(Math.floor(bytes / 2));
+    this.logBudget = new SharedBudget(Math.floor(bytes / 2));
   }
 }
 
 export class SharedBudget implements Budget {
-  readonly #most: number;
-  takenBytes = 0;
+  freeBytes: number;
 
-  constructor(mostBytes: number) {
-    this.#most = mostBytes;
+  constructor(bytes: number) {
+    this.freeBytes = bytes;
   }
 
-  take(bytes: number): boolean {
-    if (this.takenBytes + bytes > this.#most) return false;
-    this.takenBytes += bytes;
-    return true;
+  borrow(bytes: number): void {
+    this.freeBytes -= bytes;
   }
 
   give(bytes: number): void {
-    this.takenBytes -= bytes;
+    this.freeBytes += bytes;
   }
 }

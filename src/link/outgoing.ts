@@ -2,6 +2,7 @@
 import { ownCopy } from "../core/bytes.ts";
 import type { LinkCore } from "../core/link-core.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
+import { Account } from "../core/window.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 import { Room } from "./room.ts";
@@ -40,9 +41,9 @@ export class Outgoing {
   readonly #maxChunkBytes: number;
   readonly #host: OutgoingHost;
   #waiters: Waiter[] = [];
-  /** Sends among them, and what they hold: as much may wait as the queue holds. */
+  /** Sends among them, and what they hold: one, or as much as the queue holds and its share allows. */
   #waitingSends = 0;
-  #waitingBytes = 0;
+  #waiting: Account | undefined;
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
   #refusedBytes = 0;
@@ -179,13 +180,19 @@ export class Outgoing {
 
   #mayNotWait(bytes: number): boolean {
     const { maxMessages, maxBytes } = this.#queue;
-    return this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && this.#waitingBytes + bytes > maxBytes);
+    const { heldBytes, mostBytes } = (this.#waiting ??= new Account(
+      this.#core.session.sender.log.account.minimum,
+      this.#core.outgoingBudget,
+    ));
+    return (
+      this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && heldBytes + bytes > Math.min(maxBytes, mostBytes))
+    );
   }
 
   #count({ payload, bytes }: Waiter, by: 1 | -1): void {
     if (payload === undefined) return;
     this.#waitingSends += by;
-    this.#waitingBytes += by * bytes;
+    this.#waiting?.hold(by * bytes);
   }
 
   async flush(options: WaitOptions | undefined): Promise<void> {
@@ -305,8 +312,7 @@ export class Outgoing {
     this.#madeRoom?.askAgain();
     const waiters = this.#waiters;
     this.#waiters = [];
-    this.#waitingSends = 0;
-    this.#waitingBytes = 0;
+    for (const waiter of waiters) this.#count(waiter, -1);
     for (const waiter of waiters) waiter.reject(this.#host.endedError());
   }
 

@@ -12,7 +12,7 @@ import { isThenable } from "../link/incoming.ts";
 import type { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { Clock } from "../link/ports.ts";
-import { sumStats } from "../link/stats.ts";
+import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
 import { Admission } from "./admission.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -38,7 +38,6 @@ export class Sessions {
   readonly #options: ResolvedServerOptions;
   readonly #outside: SessionsHost;
   readonly #core: ServerCore;
-  readonly #memory: LinkMemory;
   readonly #links = new Map<ServerLink, ServedLink>();
   readonly #host: Host;
   readonly #open = new Set<Link>();
@@ -51,7 +50,7 @@ export class Sessions {
     this.#options = options;
     this.#outside = outside;
     const { limits, timeouts, logger } = options;
-    this.#memory = new LinkMemory(limits.bufferBytes);
+    const memory = new LinkMemory(limits.bufferBytes);
     const admission = new Admission({
       open: limits.opensPerSecond,
       resume: limits.resumesPerSecond,
@@ -59,7 +58,7 @@ export class Sessions {
     });
     this.#core = new ServerCore(
       {
-        ...coreOptions(options, this.#memory),
+        ...coreOptions(options, memory),
         resumeForMs: options.resumeForMs,
         handshakeMs: timeouts.handshakeMs,
         maxHandshakes: limits.handshakes,
@@ -245,7 +244,7 @@ export class Sessions {
       handshaking: this.#core.handshakes,
       refused: { ...this.handshakes.refused },
       sessions: { connected, waiting: this.#core.sessions - connected },
-      bufferBytes: this.#memory.takenBytes,
+      bufferBytes: heldBytes(this.#core.links()),
     };
   }
 }

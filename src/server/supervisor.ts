@@ -30,7 +30,7 @@ export interface SupervisorStats {
   refused: Record<string, number>;
   links: Record<LinkState, number>;
   sessions: { connected: number; waiting: number };
-  /** What the windows and the logs have borrowed. */
+  /** What links hold: bytes that are not accepted yet, and the memory of their logs. */
   bufferBytes: number;
   taken: Traffic;
   accepted: Traffic;

@@ -154,7 +154,7 @@ function thinChunk(offset: number, data: Buffer): Buffer {
 }
 
 function receiving(mode: Mode, windowBytes: number, take: (receiver: Receiver) => void): Receiver {
-  const receiver = new Receiver(mode, MIB, new Allowance(windowBytes, windowBytes, windowBytes, new CountingBudget()));
+  const receiver = new Receiver(mode, MIB, new Allowance(windowBytes, windowBytes, new CountingBudget()));
   receiver.statedWindow();
   const decoder = new FrameDecoder(frameMask("data"));
   const message = Buffer.alloc(512);
