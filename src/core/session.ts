@@ -10,6 +10,7 @@ import { memoryFor, PREFIX_BYTES } from "./log.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { nextPhase, type SessionPhase } from "./states.ts";
+import { HELD_PER_BYTE } from "./unread.ts";
 import { Account, Allowance, type Budget, type Flight } from "./window.ts";
 
 /** What all links of a manager or supervisor share. What comes in and what goes out never lend to each other. */
@@ -49,6 +50,19 @@ function largestBytes({ mode, maxMessageBytes }: Pick<SessionLimits, "mode" | "m
 /** What a log may always hold: the memory of one largest message. */
 export function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, blockBytes?: number): number {
   return memoryFor(largestBytes(limits), blockBytes);
+}
+
+/**
+ * What a session holds besides, at the most: the chunk that was read last, half of the one that is being read (64 KiB each),
+ * 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of 4 KiB, and 10 KiB of objects.
+ */
+export const SESSION_BYTES = 262_144;
+/** Of V8's heap: its objects, those of its link and of its connection. 8 KiB are measured, a connected one's at either end. */
+export const SESSION_HEAP_BYTES = 10_240;
+
+/** What each session may hold though nothing is left to borrow. */
+export function sessionFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
+  return Math.ceil(windowFloorBytes(limits) * HELD_PER_BYTE) + logFloorBytes(limits) + SESSION_BYTES;
 }
 
 export class Session {

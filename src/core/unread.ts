@@ -7,10 +7,12 @@
 
 /** Of a chunk that has come to its end this share is kept, or all of that is copied: then it is little. */
 const LEAST_KEPT = 3 / 4;
+/** So much memory is held for each byte that waits, at the most, but for the chunk that is being read and what is put together. */
+export const HELD_PER_BYTE: number = 1 / LEAST_KEPT;
 /** Of a chunk that is being read: to copy sooner would copy the same bytes again and again. */
 const LEAST_LEFT = 1 / 2;
 /** What is handed out is copied if it is all that is kept of a chunk of so many times its size. */
-const MOST_HANDED_OUT = 8;
+const MOST_HANDED_OUT = 2;
 /** What comes in smaller pieces is put together: a Buffer takes some 200 bytes besides what it shows. */
 const SMALL_BYTES = 2_048;
 /** That is done in blocks of these sizes, as large as all that waits. */

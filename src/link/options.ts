@@ -148,13 +148,19 @@ function checkTogether(resolved: ResolvedLinkOptions, given: LinkOptions & Durab
   }
 }
 
+/** What the least memory of a session follows from. */
+export function messageLimits(
+  options: ResolvedLinkOptions,
+): Pick<LinkCoreOptions, "mode" | "maxMessageBytes" | "maxBatchBytes"> {
+  const { mode, maxMessageBytes, manualAcceptance } = options;
+  return { mode, maxMessageBytes, maxBatchBytes: manualAcceptance?.maxBatchBytes ?? 0 };
+}
+
 /** What the core is told. */
 export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory): LinkCoreOptions {
   const keepalive: EvidenceOptions = { ...options.keepalive, stalledAfterMs: STALLED_AFTER_MS };
   return {
-    mode: options.mode,
-    maxMessageBytes: options.maxMessageBytes,
-    maxBatchBytes: options.manualAcceptance?.maxBatchBytes ?? 0,
+    ...messageLimits(options),
     window: options.window,
     queue: options.queue,
     ackDelayMs: options.ackDelayMs,
