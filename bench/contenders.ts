@@ -25,7 +25,9 @@ export async function listen(
   options: ServerSupervisorOptions = {},
 ): Promise<number> {
   if (side === "reference") return listenRaw(onConversation);
-  const supervisor = new ServerSupervisor({ port: 0, host: HOST, ...options });
+  // As many as a row wants, on whatever machine.
+  const limits = { sessions: 40_000, ...options.limits };
+  const supervisor = new ServerSupervisor({ port: 0, host: HOST, ...options, limits });
   supervisor.serve(onConversation);
   return (await supervisor.listen()).port;
 }

@@ -28,6 +28,7 @@ import {
 } from "../src/core/frames.ts";
 import { confirmMac, encodeProvenHello, type Entropy, NO_INCARNATION } from "../src/core/handshake.ts";
 import { Log } from "../src/core/log.ts";
+import { Account } from "../src/core/window.ts";
 
 export interface Vector {
   name: string;
@@ -234,7 +235,11 @@ export function vectors(): Vector[] {
 
 /** Two messages, "hello" and "you", in the log; the frames that carry it. */
 function data(): Vector[] {
-  const log = new Log("messages", new BlockPool());
+  const log = new Log(
+    "messages",
+    new BlockPool(),
+    new Account(Infinity, { freeBytes: 0, borrow: () => {}, give: () => {} }),
+  );
   for (const text of ["hello", "you"]) log.append(text, text.length, false);
   const bytes = log.read(0, log.end);
   const frame = (from: number, to: number, flags: number): Buffer =>

@@ -192,4 +192,20 @@ export const PACE: readonly Mutant[] = [
     replace: "if (nowMs < deadMs) ",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
+  {
+    name: "a turn without end",
+    rule: "a consumer is handed only so much in one turn of the event loop",
+    file: "src/link/turn.ts",
+    find: "return --this.#left > 0 || this.#look();",
+    replace: "return true;",
+    tests: ["test/link/turn.test.ts"],
+  },
+  {
+    name: "the next turn brings nothing",
+    rule: "what was left for the next turn is handed out then, though nothing else happens",
+    file: "src/link/turn.ts",
+    find: "if (wasOver) turn.#host.changed();",
+    replace: "",
+    tests: ["test/link/turn.test.ts"],
+  },
 ];

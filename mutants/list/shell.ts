@@ -177,7 +177,7 @@ export const SHELL: readonly Mutant[] = [
     row: 25,
     rule: "a send that waits for room has copied its payload",
     file: "src/link/outgoing.ts",
-    find: 'given || typeof message === "string" ? message : Buffer.from(message)',
+    find: 'given || typeof message === "string" ? message : ownCopy(message)',
     replace: "message",
     tests: ["test/link/outgoing.test.ts"],
   },

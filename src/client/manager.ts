@@ -12,7 +12,7 @@ import { RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
-import { sumStats } from "../link/stats.ts";
+import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
@@ -29,7 +29,7 @@ import type { Target } from "./targets.ts";
 export interface ManagerStats {
   links: Record<LinkState, number>;
   dialsInFlight: number;
-  /** What the windows and the logs have borrowed. */
+  /** What links hold: bytes that are not accepted yet, and the memory of their logs. */
   bufferBytes: number;
   /** To the logger. */
   lines: LineCounts;
@@ -46,7 +46,6 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
-  readonly #memory: LinkMemory;
   readonly #host: ClientHost;
   readonly #links = new Set<DurableLink>();
   /** Sendable ones. */
@@ -63,14 +62,13 @@ export class ConnectionManager implements AsyncDisposable {
     this.#options = resolveManagerOptions(options);
     const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes, metricsIntervalMs } = this.#options;
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
-    this.#memory = new LinkMemory(maxBufferBytes);
     this.#host = {
       clock: this.#clock,
       gate: this.#gate,
       dial: async (endpoint, dialOptions) => new StreamConnection(await dial(endpoint, dialOptions)),
       entropy: SYSTEM_ENTROPY,
       nextId: () => ++this.#ids,
-      memory: this.#memory,
+      memory: new LinkMemory(maxBufferBytes),
       instance: INSTANCE,
       logger,
       onConnected: ({ link }) => this.#noteRecovery(link),
@@ -134,7 +132,7 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   stats(): ManagerStats {
-    const bufferBytes = this.#memory.takenBytes;
+    const bufferBytes = heldBytes(this.#unforgotten.keys());
     const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
     return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
   }

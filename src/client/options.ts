@@ -2,12 +2,13 @@
 import type { ConnectionOptions } from "node:tls";
 import type { BackoffOptions } from "../core/backoff.ts";
 import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/frames.ts";
+import { defaultBufferBytes } from "../io/budget.ts";
+import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions } from "../io/tls-options.ts";
 import { invalidOption, type RespliceError } from "../link/errors.ts";
 import {
   checkNames,
   type DurableOptions,
-  GiB,
   group,
   integer,
   integerOrInfinity,
@@ -33,7 +34,12 @@ export interface ConnectionManagerOptions {
   maxDialsInFlight?: number;
   /** Default 200. */
   maxDialsPerSecond?: number;
-  /** For the windows of all links, and as much for their logs. Default 1 GiB. Used up, they stop growing. */
+  /**
+   * What all links share above one message each way: half of it for what comes in, half for what goes out. A link gets at
+   * most as much as it leaves free. Default: an eighth of the memory of the machine or container, at most 1 GiB. Used up,
+   * windows stop growing and send() waits. Each link may hold one largest message in and a third of it, one out and 68 KiB,
+   * and 256 KiB besides: 2.6 MiB with the default `maxMessageBytes`.
+   */
   maxBufferBytes?: number;
   /** Metrics line to the logger. Default 60,000; 0: never. */
   metricsIntervalMs?: number;
@@ -116,6 +122,7 @@ const MOST_MS = 2_147_483_647;
 
 export function resolveManagerOptions(
   options: ConnectionManagerOptions,
+  machine: Machine = readMachine(),
 ): Required<Omit<ConnectionManagerOptions, "logger">> & { logger: ContainedLogger | undefined } {
   checkNames(options, MANAGER_OPTION_NAMES);
   const defaults = options.defaults ?? {};
@@ -128,7 +135,12 @@ export function resolveManagerOptions(
     defaults,
     maxDialsInFlight: integer("maxDialsInFlight", options.maxDialsInFlight ?? 64, 1, 1_000_000),
     maxDialsPerSecond: integer("maxDialsPerSecond", options.maxDialsPerSecond ?? 200, 1, 1_000_000),
-    maxBufferBytes: integer("maxBufferBytes", options.maxBufferBytes ?? GiB, 0, Number.MAX_SAFE_INTEGER),
+    maxBufferBytes: integer(
+      "maxBufferBytes",
+      options.maxBufferBytes ?? defaultBufferBytes(machine),
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
     metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
   };
 }

@@ -5,6 +5,7 @@
 export const BLOCK_BYTES = 65_536;
 /** 4 MiB: what one link has under way at full speed. */
 const MOST_KEPT = 64;
+export const POOL_BYTES: number = MOST_KEPT * BLOCK_BYTES;
 
 export class BlockPool {
   /** Of the largest blocks. The simulation makes them small, so that everything lies across several. */

@@ -1,5 +1,6 @@
 /**
- * Positions on the wire: unsigned 64 bits, big-endian, refused above 2^53 - 1 so that a JavaScript number holds them.
+ * Positions on the wire: unsigned 64 bits, big-endian, refused above 2^53 - 1 so that a JavaScript number holds them. And
+ * copies that are kept.
  */
 
 /** The highest position a log can reach. */
@@ -8,6 +9,13 @@ export const MAX_POSITION: number = Number.MAX_SAFE_INTEGER;
 export const NOT_A_POSITION = -1;
 
 const TWO_TO_32 = 0x1_0000_0000;
+
+/** A copy that may be kept for long: it has memory of its own. One from Node's pool keeps all of its slab. */
+export function ownCopy(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
 
 export function writePosition(into: Buffer, at: number, position: number): void {
   into.writeUInt32BE(Math.floor(position / TWO_TO_32), at);

@@ -1,5 +1,5 @@
 /** What a link carries from one session to the next, in its old order and before anything newer, and what it reports. */
-import { Sender, type UndeliveredEntry } from "./sender.ts";
+import type { Sender, UndeliveredEntry } from "./sender.ts";
 
 export interface Carried {
   sender: Sender;
@@ -10,7 +10,7 @@ export interface Carried {
 
 /** The end that the application gave its direction comes along; that of a move is the old session's. */
 export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boolean): Carried {
-  const sender = new Sender(old.log.mode, old.log.pool);
+  const sender = old.successor();
   const undelivered: UndeliveredEntry[] = [];
   const carried = new Map<number, number>();
   for (const entry of old.undelivered()) {

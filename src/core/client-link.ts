@@ -208,6 +208,7 @@ export abstract class ClientLink extends LinkCore {
   }
 
   #replaced(reason: Replacement, sessionId: string, { sender, undelivered, carried }: Carried): void {
+    this.session.sender.log.clear();
     this.session.sender = sender;
     this.events.push({ type: "replaced", reason, sessionId, undelivered, carried });
   }

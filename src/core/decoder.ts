@@ -3,7 +3,7 @@
  * The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any other frame is
  * small.
  */
-import { MAX_POSITION, NOT_A_POSITION, readPosition } from "./bytes.ts";
+import { MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
 import {
   DATA_ACK_NOW,
@@ -232,7 +232,7 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
     case "hello":
     case "standby": {
       const hello = decodeHello(flags, body);
-      return "detail" in hello ? hello : { type: name, hello, raw: Buffer.from(raw) };
+      return "detail" in hello ? hello : { type: name, hello, raw: ownCopy(raw) };
     }
     case "welcome": {
       const welcome = decodeWelcome(flags, body);
@@ -245,7 +245,7 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
         : { type: name, code, retryAfterMs: body.readUInt32BE(4) };
     }
     case "confirm":
-      return { type: name, mac: Buffer.from(body) };
+      return { type: name, mac: ownCopy(body) };
     case "ack":
     case "commit": {
       const positions = decodePositions(flags, body, 0);
@@ -317,13 +317,13 @@ function decodeHello(flags: number, body: Buffer): Hello | Fault {
     instance: body.toString("hex", 56, 72),
     positions,
     maxMessageBytes: body.readUInt32BE(92),
-    secretOrProof: Buffer.from(body.subarray(96, 128)),
+    secretOrProof: ownCopy(body.subarray(96, 128)),
     fallback:
       (flags & FLAG_FALLBACK) === 0
         ? undefined
-        : { id: body.toString("hex", 128, 144), secret: Buffer.from(body.subarray(144, 176)) },
-    credentials: Buffer.from(body.subarray(180, 180 + credentialsBytes)),
-    openPayload: openPayloadBytes === 0 ? NOTHING : Buffer.from(body.subarray(180 + credentialsBytes)),
+        : { id: body.toString("hex", 128, 144), secret: ownCopy(body.subarray(144, 176)) },
+    credentials: ownCopy(body.subarray(180, 180 + credentialsBytes)),
+    openPayload: openPayloadBytes === 0 ? NOTHING : ownCopy(body.subarray(180 + credentialsBytes)),
   };
 }
 
@@ -335,7 +335,7 @@ function decodeWelcome(flags: number, body: Buffer): Welcome | Fault {
   return {
     result,
     incarnation: body.toString("hex", 4, 20),
-    nonce: Buffer.from(body.subarray(20, 36)),
+    nonce: ownCopy(body.subarray(20, 36)),
     positions,
     goaway: (flags & FLAG_GOAWAY) !== 0,
     maxMessageBytes: body.readUInt32BE(56),

@@ -284,11 +284,16 @@ export abstract class LinkCore extends LinkSession {
 
   /** Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. */
   endTurn(): void {
-    this.#turnEnded = this.awaitsEndOfTurn;
+    this.#turnEnded = this.#owesAck;
+    this.session.receiver.rest();
   }
 
-  /** `endTurn()` will let something be written. */
+  /** `endTurn()` will let something be written, or take less memory. */
   get awaitsEndOfTurn(): boolean {
+    return this.#owesAck || this.session.receiver.needsRest;
+  }
+
+  get #owesAck(): boolean {
     return this.session.ackOwed === "turn" && !this.#turnEnded && this.adopted !== undefined;
   }
 

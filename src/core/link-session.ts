@@ -2,6 +2,7 @@
 import type { Fault } from "./faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
 import type { Session } from "./session.ts";
+import type { Budget } from "./window.ts";
 
 export abstract class LinkSession {
   readonly events: LinkCoreEvent[] = [];
@@ -27,15 +28,32 @@ export abstract class LinkSession {
 
   /** Room for a message of so many bytes, counting what was never written. */
   hasRoom(payloadBytes: number): boolean {
-    return this.roomMessages > 0 && this.session.sender.log.encodedBytes(payloadBytes) <= this.roomBytes;
+    const { log } = this.session.sender;
+    const bytes = log.encodedBytes(payloadBytes);
+    return this.roomMessages > 0 && bytes <= this.#queueBytes && log.hasRoom(bytes);
   }
 
   get roomMessages(): number {
     return this.options.queue.maxMessages - this.session.sender.queuedMessages;
   }
 
+  /** So many bytes are surely there: in the queue, and in memory that is held already. */
   get roomBytes(): number {
+    return Math.min(this.#queueBytes, this.session.sender.log.leftBytes);
+  }
+
+  get #queueBytes(): number {
     return this.options.queue.maxBytes - this.session.sender.queuedBytes;
+  }
+
+  /** What waits to be accepted, here and by the peer: as it arrived, and the memory of what is sent. */
+  get heldBytes(): number {
+    return this.session.receiver.unacceptedBytes + this.session.sender.log.account.heldBytes;
+  }
+
+  /** For what is to be sent. */
+  get outgoingBudget(): Budget {
+    return this.options.logBudget;
   }
 
   /** Nothing is taken any more. */

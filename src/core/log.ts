@@ -5,7 +5,9 @@
  * when the peer has accepted all of it, unless an earlier connection may still have it to write.
  */
 import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
+import { ownCopy } from "./bytes.ts";
 import type { Mode } from "./frames.ts";
+import type { Account } from "./window.ts";
 
 export const PREFIX_BYTES = 4;
 /** Blocks double from here while the log is not empty, and begin at a quarter of the last when it was, so that a link with little to say holds little. */
@@ -16,9 +18,16 @@ const LEAST_FRAME_BYTES = 16_384;
 const SPLIT_BYTES = 4_096;
 /** A payload given away of at least so many bytes becomes a block of its own instead of being copied. */
 export const REFERENCE_BYTES = 8_192;
+/** Unless that would keep so much memory besides. */
+const MOST_BESIDE_BYTES = 4_096;
 
 /** What most logs have to give back, at most times. */
 const NOTHING: Block[] = [];
+
+/** What a log takes of memory for so many bytes at the most: as much of a block is never filled. */
+export function memoryFor(bytes: number, blockBytes: number = BLOCK_BYTES): number {
+  return bytes + blockBytes + MOST_BESIDE_BYTES;
+}
 
 interface Block {
   /** Its part of `bytes` is [0, used). */
@@ -57,6 +66,8 @@ export class Log {
   /** The position after the last byte. */
   end = 0;
   readonly pool: BlockPool;
+  /** Of the memory of its blocks. */
+  readonly account: Account;
   readonly #prefixBytes: number;
   #blocks: Block[] = [];
   /** Let go of, and perhaps still to be written by the connection in use. */
@@ -69,9 +80,10 @@ export class Log {
   #released = 0;
   readonly #count: MessageCount = { messages: 0, block: 0, inBlock: 0, next: 0 };
 
-  constructor(mode: Mode, pool: BlockPool) {
+  constructor(mode: Mode, pool: BlockPool, account: Account) {
     this.mode = mode;
     this.pool = pool;
+    this.account = account;
     this.#nextBlockBytes = this.#firstBlockBytes;
     this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
   }
@@ -85,9 +97,33 @@ export class Log {
     return payloadBytes + this.#prefixBytes;
   }
 
+  /** The memory of its blocks. Counted when asked for. */
+  get memoryBytes(): number {
+    return this.#blocks.reduce((sum, { bytes }) => sum + bytes.buffer.byteLength, 0);
+  }
+
+  /** What the last block has room for. */
+  get leftBytes(): number {
+    const last = this.#last;
+    return last === undefined ? 0 : last.bytes.length - last.used;
+  }
+
+  /** A message of so many bytes, encoded, may be appended: in the last block, or in others that its share allows. */
+  hasRoom(bytes: number): boolean {
+    return bytes <= this.leftBytes || this.#mayHold(memoryFor(bytes, this.pool.blockBytes));
+  }
+
+  get hasRoomForLargest(): boolean {
+    return this.account.minimum <= this.account.mostBytes - this.account.heldBytes;
+  }
+
+  #mayHold(moreBytes: number): boolean {
+    return moreBytes <= this.account.mostBytes - this.account.heldBytes;
+  }
+
   /** `payload` is copied, unless it is `given` away and large. A string is encoded as UTF-8 right into the block. */
   append(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    const isReferred = given && payloadBytes >= REFERENCE_BYTES;
+    const isReferred = given && payloadBytes >= REFERENCE_BYTES && this.#maySimplyKeep(payload, payloadBytes);
     const block = this.#room(isReferred ? this.#prefixBytes : this.encodedBytes(payloadBytes));
     if (this.#prefixBytes > 0) this.#appendPrefix(block, payloadBytes);
     if (isReferred && typeof payload !== "string") {
@@ -100,6 +136,12 @@ export class Log {
       block.used += payloadBytes;
       this.end += payloadBytes;
     }
+  }
+
+  #maySimplyKeep(payload: Uint8Array | string, payloadBytes: number): boolean {
+    if (typeof payload === "string") return false;
+    const { byteLength } = payload.buffer;
+    return byteLength - payloadBytes <= MOST_BESIDE_BYTES && this.#mayHold(byteLength + this.pool.blockBytes);
   }
 
   #appendPrefix(block: Block, payloadBytes: number): void {
@@ -142,7 +184,7 @@ export class Log {
     const size = this.#nextBlockBytes;
     this.#nextBlockBytes = Math.min(pool.blockBytes, 2 * size);
     return this.#push({
-      bytes: size === pool.blockBytes ? pool.take() : Buffer.allocUnsafe(size),
+      bytes: size === pool.blockBytes ? pool.take() : Buffer.allocUnsafeSlow(size),
       used: 0,
       start: this.end,
       isOurs: true,
@@ -152,6 +194,7 @@ export class Log {
   }
 
   #push(block: Block): Block {
+    this.account.hold(block.bytes.buffer.byteLength);
     this.#blocks.push(block);
     this.#last = block;
     return block;
@@ -195,6 +238,7 @@ export class Log {
     if (dropped > 0) {
       this.#forgetCount(dropped);
       for (const block of this.#blocks.splice(0, dropped)) {
+        this.account.hold(-block.bytes.buffer.byteLength);
         if (block.isOurs && block.bytes.length === this.pool.blockBytes) this.#retire(block);
       }
       this.#cursor = Math.max(0, this.#cursor - dropped);
@@ -232,6 +276,7 @@ export class Log {
   /** Nothing of it will be read again. Positions and counts stay. */
   clear(): void {
     this.#released = this.releasedMessages();
+    this.account.hold(-this.account.heldBytes);
     this.#blocks = [];
     this.#retired = NOTHING;
     this.#last = undefined;
@@ -320,7 +365,7 @@ export class Log {
     for (let start = first; start < this.end;) {
       const piece = this.read(start, this.mode === "messages" ? PREFIX_BYTES : BLOCK_BYTES);
       if (this.mode === "bytes") {
-        found.push({ payload: Buffer.from(piece), start, end: start + piece.length });
+        found.push({ payload: ownCopy(piece), start, end: start + piece.length });
         start += piece.length;
       } else {
         const payload = this.#copy(start + PREFIX_BYTES, piece.readUInt32BE(0));

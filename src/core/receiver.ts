@@ -1,17 +1,13 @@
 /**
  * The receiving half of a session: committed ≤ accepted ≤ handed ≤ received ≤ grant, and the end of the peer's direction,
- * which takes one position. Holds what arrived and was not handed out, as the chunks in which it came.
+ * which takes one position. Holds what arrived and was not handed out.
  */
 import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, type Mode } from "./frames.ts";
 import { type Fault, fault } from "./faults.ts";
 import { PREFIX_BYTES } from "./log.ts";
 import type { EndKind } from "./sender.ts";
+import { Unread } from "./unread.ts";
 import type { Allowance } from "./window.ts";
-
-/** A piece of fewer bytes is not worth a Buffer of its own while it waits. */
-const SMALL_BYTES = 512;
-const TAIL_BYTES = 8_192;
-const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Without a store everything accepted is committed at once. */
 export class Receiver {
@@ -33,15 +29,11 @@ export class Receiver {
   problem: Fault | undefined;
   readonly #maxMessageBytes: number;
   readonly #allowance: Allowance;
-  /** What was received and not handed out: chunks from `#head`, the first from `#headAt`. */
-  #chunks: Buffer[] = [];
-  #head = 0;
-  #headAt = 0;
-  /** Where small pieces are put together: the block, what of it is used, and its part that is the last chunk. */
-  #tail: Buffer | undefined;
-  #tailUsed = 0;
-  #tailFrom = 0;
-  #tailChunk: Buffer | undefined;
+  /** What was received and not handed out. */
+  readonly #unread: Unread = new Unread();
+  /** How far both had come when what is unread was last looked at. */
+  #restedReceived = 0;
+  #restedHanded = 0;
   /** Up to here the application has accepted ahead of what was handed out: it is skipped as it arrives. */
   #skipTo = 0;
   #ackNowAt = -1;
@@ -95,6 +87,7 @@ export class Receiver {
   /** Credit that may be stated now, counted from `accepted`. */
   statedWindow(): number {
     this.#stated = this.received;
+    this.#allowance.giveBack(this.grant - this.committed);
     this.grant = Math.max(this.grant, this.committed + this.#allowance.size);
     return this.#allowance.size;
   }
@@ -130,31 +123,27 @@ export class Receiver {
 
   #keep(bytes: Buffer): void {
     if (this.stopped || bytes.length === 0) return;
-    // Small pieces that wait are put together: a Buffer takes more than a hundred bytes besides what it shows.
-    if (bytes.length < SMALL_BYTES && this.#chunks.length > this.#head) this.#gatherSmall(bytes);
-    else this.#chunks.push(bytes);
+    this.#unread.push(bytes);
     if (this.#skipTo > this.handed) this.#skip();
   }
 
-  #gatherSmall(bytes: Buffer): void {
-    const last = this.#chunks.length - 1;
-    const from = this.#tailUsed;
-    if (this.#tail === undefined || this.#tail.length - from < bytes.length) {
-      this.#tail = Buffer.allocUnsafeSlow(TAIL_BYTES);
-      this.#tailUsed = bytes.copy(this.#tail, 0);
-      this.#tailFrom = 0;
-      this.#chunks.push(this.#tail.subarray(0, this.#tailUsed));
-      this.#tailChunk = this.#chunks.at(-1);
-      return;
-    }
-    this.#tailUsed += bytes.copy(this.#tail, from);
-    if (this.#chunks[last] === this.#tailChunk) {
-      this.#chunks[last] = this.#tail.subarray(this.#tailFrom, this.#tailUsed);
-    } else {
-      this.#tailFrom = from;
-      this.#chunks.push(this.#tail.subarray(from, this.#tailUsed));
-    }
-    this.#tailChunk = this.#chunks.at(-1);
+  /** Something is unread that was not looked at by `rest()`. */
+  get needsRest(): boolean {
+    return (
+      this.#unread.first !== undefined && (this.received !== this.#restedReceived || this.handed !== this.#restedHanded)
+    );
+  }
+
+  /** The turn is over: what is unread waits on, in no more memory than it needs. */
+  rest(): void {
+    this.#restedReceived = this.received;
+    this.#restedHanded = this.handed;
+    this.#unread.rest();
+  }
+
+  /** The memory that unread bytes really hold. */
+  get heldBytes(): number {
+    return this.#unread.heldBytes;
   }
 
   /** The peer had more to send than its credit: a larger window helps if our consumer keeps up with this one. */
@@ -164,58 +153,59 @@ export class Receiver {
 
   /** The next message, whole; undefined if none is here, or if `problem` says that none can come. */
   next(): Buffer | undefined {
-    const chunk = this.#chunks[this.#head];
-    if (chunk === undefined) return undefined;
-    const at = this.#headAt;
-    if (this.mode === "bytes") return this.#nextBytes(chunk, at);
+    const unread = this.#unread;
+    unread.beforeHandingOut();
+    const { first, at } = unread;
+    if (first === undefined) return undefined;
+    if (this.mode === "bytes") return this.#nextBytes(first, at);
     const from = at + PREFIX_BYTES;
-    const end = from <= chunk.length ? from + chunk.readUInt32BE(at) : Infinity;
-    if (end > chunk.length || end - from > this.#maxMessageBytes) return this.#nextAcross();
+    const end = from <= first.length ? from + first.readUInt32BE(at) : Infinity;
+    if (end > first.length || end - from > this.#maxMessageBytes) return this.#nextAcross();
     this.handed += end - at;
-    if (end < chunk.length) this.#headAt = end;
-    else this.#drop(end - at);
-    return chunk.subarray(from, end);
+    unread.drop(end - at);
+    return first.subarray(from, end);
   }
 
   /** Hands out what is here, one message after the other, until `hand` answers false. The same as `next()`, in one go. */
   handOut(hand: (message: Buffer) => boolean): void {
     for (let message = this.next(); message !== undefined; message = this.next()) {
       if (!hand(message)) return;
-      if (this.mode === "messages" && !this.#handOutOfChunk(hand)) return;
+      if (this.mode === "messages" && !this.#handOutOfPiece(hand)) return;
     }
   }
 
-  /** Those that lie whole in the first chunk, but for its last: what comes after that is `next()`'s. */
-  #handOutOfChunk(hand: (message: Buffer) => boolean): boolean {
-    const chunk = this.#chunks[this.#head];
-    if (chunk === undefined) return true;
+  /** Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. */
+  #handOutOfPiece(hand: (message: Buffer) => boolean): boolean {
+    const unread = this.#unread;
+    const { first } = unread;
+    if (first === undefined) return true;
     const most = this.#maxMessageBytes;
-    for (let at = this.#headAt; at + PREFIX_BYTES <= chunk.length;) {
+    for (let { at } = unread; at + PREFIX_BYTES <= first.length;) {
       const from = at + PREFIX_BYTES;
-      const end = from + chunk.readUInt32BE(at);
-      if (end >= chunk.length || end - from > most) break;
+      const end = from + first.readUInt32BE(at);
+      if (end >= first.length || end - from > most) break;
       this.handed += end - at;
-      this.#headAt = end;
-      at = end;
-      if (!hand(chunk.subarray(from, end))) return false;
+      unread.bytes -= end - at;
+      unread.at = at = end;
+      if (!hand(first.subarray(from, end))) return false;
       // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.
       if (this.stopped) return false;
-      if (this.#headAt !== at || this.#chunks[this.#head] !== chunk) return true;
+      if (unread.at !== at || unread.first !== first) return true;
     }
     return true;
   }
 
-  #nextBytes(chunk: Buffer, at: number): Buffer {
-    const bytes = at === 0 ? chunk : chunk.subarray(at);
-    this.#drop(bytes.length);
+  #nextBytes(first: Buffer, at: number): Buffer {
+    const bytes = at === 0 ? first : first.subarray(at);
+    this.#unread.drop(bytes.length);
     this.handed += bytes.length;
     return bytes;
   }
 
-  /** One that lies in several chunks, or is not all here, or never will be. */
+  /** One that lies in several pieces, or is not all here, or never will be. */
   #nextAcross(): Buffer | undefined {
-    const length = this.#peekLength();
-    if (length === undefined) return this.#incomplete();
+    if (this.readableBytes < PREFIX_BYTES) return this.#incomplete();
+    const length = this.#unread.peekLength(PREFIX_BYTES);
     if (length > this.#maxMessageBytes) {
       this.problem = fault("oversized", `a message of ${length} bytes`);
       return undefined;
@@ -223,53 +213,13 @@ export class Receiver {
     const encoded = PREFIX_BYTES + length;
     if (this.readableBytes < encoded) return this.#incomplete();
     this.handed += encoded;
-    return this.#gather(encoded).subarray(PREFIX_BYTES);
+    return this.#unread.gather(encoded).subarray(PREFIX_BYTES);
   }
 
   /** The rest of the message is still to come, unless the peer has ended its direction in the middle of it. */
   #incomplete(): undefined {
     if (this.endKind !== "none") this.problem = fault("bad-frame", "the direction ends in the middle of a message");
     return undefined;
-  }
-
-  #peekLength(): number | undefined {
-    if (this.readableBytes < PREFIX_BYTES) return undefined;
-    let length = 0;
-    let at = this.#headAt;
-    let chunk = this.#head;
-    for (let read = 0; read < PREFIX_BYTES; read++) {
-      while (at >= (this.#chunks[chunk] as Buffer).length) {
-        chunk++;
-        at = 0;
-      }
-      length = length * 256 + ((this.#chunks[chunk] as Buffer)[at++] as number);
-    }
-    return length;
-  }
-
-  #gather(bytes: number): Buffer {
-    const whole = Buffer.allocUnsafeSlow(bytes);
-    for (let gathered = 0; gathered < bytes;) {
-      const chunk = this.#chunks[this.#head] as Buffer;
-      const copied = chunk.copy(whole, gathered, this.#headAt, Math.min(chunk.length, this.#headAt + bytes - gathered));
-      gathered += copied;
-      this.#drop(copied);
-    }
-    return whole;
-  }
-
-  /** Forgets `bytes` of the first chunk, at most all of it. */
-  #drop(bytes: number): void {
-    this.#headAt += bytes;
-    if (this.#headAt < (this.#chunks[this.#head] as Buffer).length) return;
-    this.#headAt = 0;
-    this.#chunks[this.#head++] = NOTHING;
-    if (this.#head === this.#chunks.length) {
-      this.#clear();
-    } else if (this.#head > 64 && this.#head * 2 > this.#chunks.length) {
-      this.#chunks = this.#chunks.slice(this.#head);
-      this.#head = 0;
-    }
   }
 
   /** Accepts everything up to `position`; what of it was not handed out is skipped, now or as it arrives. */
@@ -291,12 +241,8 @@ export class Receiver {
 
   #skip(): void {
     const bytes = Math.min(this.#skipTo, this.received, this.endPosition) - this.handed;
-    for (let left = bytes; left > 0;) {
-      const here = Math.min(left, (this.#chunks[this.#head] as Buffer).length - this.#headAt);
-      this.#drop(here);
-      left -= here;
-    }
     if (bytes <= 0) return;
+    this.#unread.skip(bytes);
     this.handed += bytes;
     this.accepted = Math.max(this.accepted, this.handed);
     this.#acceptEnd();
@@ -307,19 +253,10 @@ export class Receiver {
     if (!this.stopped && this.accepted === this.endPosition) this.accepted = this.endPosition + 1;
   }
 
-  #clear(): void {
-    this.#chunks = [];
-    this.#head = 0;
-    this.#headAt = 0;
-    this.#tail = undefined;
-    this.#tailUsed = 0;
-    this.#tailChunk = undefined;
-  }
-
   /** What arrives from now on, and what waits to be handed out, is not accepted any more. */
   stop(): void {
     this.stopped = true;
-    this.#clear();
+    this.#unread.clear();
   }
 
   /** The connection is gone, and the credit given on it with it. What is held stays accounted for. */
@@ -339,7 +276,7 @@ export class Receiver {
    */
   forget(): void {
     if (this.stopped || this.readableBytes === 0) return;
-    this.#clear();
+    this.#unread.clear();
     this.received = this.handed;
     this.endKind = "none";
     this.endPosition = Infinity;

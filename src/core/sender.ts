@@ -13,7 +13,7 @@ import {
 } from "./frames.ts";
 import type { Mode } from "./frames.ts";
 import { Log } from "./log.ts";
-import type { Allowance, Flight } from "./window.ts";
+import { Account, type Flight } from "./window.ts";
 
 export type EndKind = "none" | "final" | "moved";
 
@@ -52,11 +52,22 @@ export class Sender {
   #ackNowAt = -1;
   /** Up to here bytes may be under way. */
   #flightTo = 0;
-  /** Up to here the log can keep what is written. */
+  /** Up to here it may be written. */
   #keepTo = 0;
 
-  constructor(mode: Mode, pool: BlockPool) {
-    this.log = new Log(mode, pool);
+  /** Written and not accepted, so much may be at the most. */
+  readonly #mostWritten: number;
+
+  /** `account`: of what the log holds. */
+  constructor(mode: Mode, pool: BlockPool, account: Account, mostWrittenBytes: number) {
+    this.log = new Log(mode, pool, account);
+    this.#mostWritten = mostWrittenBytes;
+  }
+
+  /** For what follows it in a link: with an account of its own. */
+  successor(): Sender {
+    const { mode, pool, account } = this.log;
+    return new Sender(mode, pool, new Account(account.minimum, account.budget), this.#mostWritten);
   }
 
   /** Only bytes below leave. A log on disk will hold it back; in memory everything is as durable as it gets. */
@@ -136,23 +147,20 @@ export class Sender {
   }
 
   /** Bytes or an end that could be written now if the connection had room. */
-  hasSomethingToWrite(allowance: Allowance, flight: Flight): boolean {
-    return this.sentNow < this.#writableTo(allowance, flight) || this.sentNow === this.endAt;
+  hasSomethingToWrite(flight: Flight): boolean {
+    return this.sentNow < this.#writableTo(flight) || this.sentNow === this.endAt;
   }
 
-  /** The log's allowance grows if it is all that is in the way. */
-  #writableTo(allowance: Allowance, flight: Flight): number {
+  #writableTo(flight: Flight): number {
     this.#flightTo = this.peerReceived + flight.limitBytes;
-    const to = Math.min(this.durable, this.endAt, this.limit, this.#flightTo);
-    while (this.log.start + allowance.size < to && allowance.grow());
-    this.#keepTo = this.log.start + allowance.size;
-    return Math.min(to, this.#keepTo);
+    this.#keepTo = this.log.start + this.#mostWritten;
+    return Math.min(this.durable, this.endAt, this.limit, this.#flightTo, this.#keepTo);
   }
 
   /** Appends DATA frames of at most `maxBytes` payload to `out`; answers how many payload bytes those are. */
-  write(out: Buffer[], maxBytes: number, allowance: Allowance, flight: Flight, nowMs: number): number {
+  write(out: Buffer[], maxBytes: number, flight: Flight, nowMs: number): number {
     const before = this.sentNow;
-    const to = Math.min(this.#writableTo(allowance, flight), this.sentNow + maxBytes);
+    const to = Math.min(this.#writableTo(flight), this.sentNow + maxBytes);
     while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.log.frameEnd(this.sentNow, MAX_DATA_BYTES)));
     if (this.sentNow === this.endAt && this.durable >= this.endAt) {
       if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));
@@ -169,14 +177,19 @@ export class Sender {
     if (to === this.endAt) flags |= this.#endFlag();
     const isAwaited = this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to;
     if (isAwaited || (to === this.#flightTo && to < this.durable)) flags |= DATA_ACK_NOW;
-    const isBlocked = to === this.limit || to === this.#keepTo;
-    if (isBlocked && to < Math.min(this.durable, this.endAt)) flags |= DATA_BLOCKED;
+    if (this.#isBlockedAt(to)) flags |= DATA_BLOCKED;
     out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));
     while (this.sentNow < to) {
       const piece = this.log.read(this.sentNow, to - this.sentNow);
       out.push(piece);
       this.sentNow += piece.length;
     }
+  }
+
+  /** More could not be written, or not even be taken, until the peer accepts. */
+  #isBlockedAt(to: number): boolean {
+    if (to === this.limit || to === this.#keepTo) return to < Math.min(this.durable, this.endAt);
+    return to === this.durable && this.endKind === "none" && !this.log.hasRoomForLargest;
   }
 
   #endFlag(): number {

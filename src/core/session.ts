@@ -6,13 +6,14 @@ import type { BlockPool } from "./blocks.ts";
 import { type Fault, fault } from "./faults.ts";
 import type { Mode, Positions } from "./frames.ts";
 import { NO_INCARNATION, type SessionKeys } from "./handshake.ts";
-import { PREFIX_BYTES } from "./log.ts";
+import { memoryFor, PREFIX_BYTES } from "./log.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { nextPhase, type SessionPhase } from "./states.ts";
-import { Allowance, type Budget, type Flight } from "./window.ts";
+import { HELD_PER_BYTE } from "./unread.ts";
+import { Account, Allowance, type Budget, type Flight } from "./window.ts";
 
-/** What all links of a manager or supervisor share. */
+/** What all links of a manager or supervisor share. What comes in and what goes out never lend to each other. */
 export interface SharedMemory {
   windowBudget: Budget;
   logBudget: Budget;
@@ -30,15 +31,38 @@ export interface SessionLimits extends SharedMemory {
 
 /** Byte streams need no room for a whole message: this much is always granted. */
 const BYTE_MODE_FLOOR_BYTES = 65_536;
-const MOST_LOG_BYTES = 8 * 1_048_576;
+/** What may be written and not accepted, or one message: it is sent again when its connection is lost. */
+const MOST_WRITTEN_BYTES = 8 * 1_048_576;
 
 /** So much arrives between two acknowledgements at the most: each is a system call at both ends. */
 const MOST_UNSTATED_BYTES = 262_144;
 
 /** The least window that lets every message of `maxMessageBytes` through. */
 export function windowFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
-  const least = limits.mode === "messages" ? PREFIX_BYTES + limits.maxMessageBytes : BYTE_MODE_FLOOR_BYTES;
-  return least + limits.maxBatchBytes;
+  return largestBytes(limits) + limits.maxBatchBytes;
+}
+
+/** The largest message, as it is encoded. */
+function largestBytes({ mode, maxMessageBytes }: Pick<SessionLimits, "mode" | "maxMessageBytes">): number {
+  return mode === "messages" ? PREFIX_BYTES + maxMessageBytes : BYTE_MODE_FLOOR_BYTES;
+}
+
+/** What a log may always hold: the memory of one largest message. */
+export function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, blockBytes?: number): number {
+  return memoryFor(largestBytes(limits), blockBytes);
+}
+
+/**
+ * What a session holds besides, at the most: the chunk that was read last, half of the one that is being read (64 KiB each),
+ * 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of 4 KiB, and 10 KiB of objects.
+ */
+export const SESSION_BYTES = 262_144;
+/** Of V8's heap: its objects, those of its link and of its connection. 8 KiB are measured, a connected one's at either end. */
+export const SESSION_HEAP_BYTES = 10_240;
+
+/** What each session may hold though nothing is left to borrow. */
+export function sessionFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
+  return Math.ceil(windowFloorBytes(limits) * HELD_PER_BYTE) + logFloorBytes(limits) + SESSION_BYTES;
 }
 
 export class Session {
@@ -56,19 +80,15 @@ export class Session {
   /** "turn": with what is written next, at the latest at the end of this turn. "later": within the delay. */
   ackOwed: "nothing" | "later" | "turn" = "nothing";
   readonly windowAllowance: Allowance;
-  readonly logAllowance: Allowance;
+  readonly #firstWindowBytes: number;
 
   constructor(keys: SessionKeys, limits: SessionLimits) {
     this.keys = keys;
-    const floor = windowFloorBytes(limits);
-    this.windowAllowance = new Allowance(floor, limits.window.minBytes, limits.window.maxBytes, limits.windowBudget);
-    this.logAllowance = new Allowance(
-      limits.mode === "messages" ? PREFIX_BYTES + limits.maxMessageBytes : BYTE_MODE_FLOOR_BYTES,
-      0,
-      MOST_LOG_BYTES,
-      limits.logBudget,
-    );
-    this.sender = new Sender(limits.mode, limits.blocks);
+    const { mode, blocks, window } = limits;
+    this.windowAllowance = new Allowance(windowFloorBytes(limits), window.maxBytes, limits.windowBudget);
+    this.#firstWindowBytes = window.minBytes;
+    const account = new Account(logFloorBytes(limits, blocks.blockBytes), limits.logBudget);
+    this.sender = new Sender(mode, blocks, account, Math.max(MOST_WRITTEN_BYTES, largestBytes(limits)));
     this.receiver = new Receiver(limits.mode, limits.maxMessageBytes, this.windowAllowance);
   }
 
@@ -126,6 +146,8 @@ export class Session {
     if (peer.received < sender.acked && !late) {
       return fault("impossible-position", `the peer received ${peer.received}, but accepted ${sender.acked} before`);
     }
+    // Whoever is not confirmed borrows nothing, nor who has no connection more than it holds.
+    if (!this.receiver.stopped) this.windowAllowance.growTo(this.#firstWindowBytes);
     this.receiver.restart();
     sender.restart(peer.received, peer.accepted + peer.window);
     this.#takeAcceptance(peer);
@@ -148,7 +170,6 @@ export class Session {
 
   #takeAcceptance(peer: Positions): void {
     this.sender.onAccepted(peer.accepted);
-    if (this.sender.owedBytes === 0) this.logAllowance.shrinkTo(0);
     if (peer.stop) this.peerStopped = true;
     if (peer.done) this.peerDone = true;
   }
@@ -185,12 +206,12 @@ export class Session {
 
   /** Bytes of DATA that may leave now. */
   mayWrite(flight: Flight): boolean {
-    return this.phase === "live" && !this.peerStopped && this.sender.hasSomethingToWrite(this.logAllowance, flight);
+    return this.phase === "live" && !this.peerStopped && this.sender.hasSomethingToWrite(flight);
   }
 
   write(out: Buffer[], maxBytes: number, flight: Flight, nowMs: number): number {
     if (this.phase !== "live" || this.peerStopped) return 0;
-    return this.sender.write(out, maxBytes, this.logAllowance, flight, nowMs);
+    return this.sender.write(out, maxBytes, flight, nowMs);
   }
 
   /** Both directions are through: the session becomes a tombstone. Answers true when that happens, once. */
@@ -206,6 +227,5 @@ export class Session {
     this.receiver.stop();
     this.sender.log.clear();
     this.windowAllowance.shrinkTo(0);
-    this.logAllowance.shrinkTo(0);
   }
 }

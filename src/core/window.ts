@@ -1,48 +1,94 @@
 /**
- * How much may be under way: `Allowance` for what a window or a log may hold, out of a budget that many links share, and
- * `Flight` for what is left to the kernel and the path before the peer has reported it received.
+ * How much may be under way: an `Account` of what a session holds of memory that many links share, an `Allowance` for what
+ * a window may hold of it, and `Flight` for what is left to the kernel and the path before the peer has reported it received.
  */
 
 /** Bytes that all links of a manager or supervisor share, above what each of them is sure of. */
 export interface Budget {
-  /** Takes all of `bytes`, or nothing and answers false. */
-  take(bytes: number): boolean;
+  /** What nobody has borrowed. Below 0 when somebody had to take what there was no room for. */
+  readonly freeBytes: number;
+  borrow(bytes: number): void;
   give(bytes: number): void;
 }
 
-/** A size between a floor that is always there and a most, whose part above the floor is borrowed from a budget. */
+/**
+ * What one session holds of a budget. Up to a minimum it is sure of that. What is above is borrowed, and no more than would
+ * then still be free: a dynamic threshold (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
+ * switches", 1998, alpha 1). One greedy link gets half of the budget, each of `n` gets 1/(n + 1), and whoever comes later
+ * finds as much: none can stop another.
+ */
+export class Account {
+  readonly minimum: number;
+  heldBytes = 0;
+  readonly budget: Budget;
+
+  constructor(minimum: number, budget: Budget) {
+    this.minimum = minimum;
+    this.budget = budget;
+  }
+
+  get #borrowed(): number {
+    return Math.max(0, this.heldBytes - this.minimum);
+  }
+
+  /** What it may hold, its minimum and its fair share. */
+  get mostBytes(): number {
+    return this.minimum + Math.max(0, Math.floor((this.budget.freeBytes + this.#borrowed) / 2));
+  }
+
+  /** It holds more than it might borrow now, since others have come. */
+  get isAboveShare(): boolean {
+    return this.#borrowed > Math.max(0, this.budget.freeBytes);
+  }
+
+  /** So much more, or less. It is for the caller to have looked at `mostBytes`. */
+  hold(bytes: number): void {
+    const before = this.#borrowed;
+    this.heldBytes += bytes;
+    const more = this.#borrowed - before;
+    if (more > 0) this.budget.borrow(more);
+    else if (more < 0) this.budget.give(-more);
+  }
+}
+
+/** The size of a window: between a floor that is always there and a most. */
 export class Allowance {
   readonly floor: number;
   readonly most: number;
-  size: number;
-  readonly #budget: Budget;
+  readonly #account: Account;
 
-  /** Begins at `first` if the budget has that, else at the floor. */
-  constructor(floor: number, first: number, most: number, budget: Budget) {
+  constructor(floor: number, most: number, budget: Budget) {
     this.floor = floor;
     this.most = Math.max(floor, most);
-    this.size = floor;
-    this.#budget = budget;
-    this.#growTo(Math.min(first, this.most));
+    this.#account = new Account(floor, budget);
+    this.#account.hold(floor);
   }
 
-  /** Doubles, as far as the most and the budget allow. Answers whether it grew. */
+  get size(): number {
+    return this.#account.heldBytes;
+  }
+
+  /** Doubles, as far as the most and its share allow. Answers whether it grew. */
   grow(): boolean {
-    return this.#growTo(Math.min(2 * this.size, this.most));
+    return this.growTo(2 * this.size);
   }
 
-  #growTo(size: number): boolean {
-    if (size <= this.size || !this.#budget.take(size - this.size)) return false;
-    this.size = size;
+  growTo(size: number): boolean {
+    const more = Math.min(size, this.most, this.#account.mostBytes) - this.size;
+    if (more <= 0) return false;
+    this.#account.hold(more);
     return true;
   }
 
   /** Gives back what is above `size`; never goes below the floor. */
   shrinkTo(size: number): void {
-    const kept = Math.max(size, this.floor);
-    if (kept >= this.size) return;
-    this.#budget.give(this.size - kept);
-    this.size = kept;
+    const less = this.size - Math.max(size, this.floor);
+    if (less > 0) this.#account.hold(-less);
+  }
+
+  /** Gives back what is above its share, since others have come; but nothing of what is `promised`. */
+  giveBack(promised: number): void {
+    if (this.#account.isAboveShare) this.shrinkTo(Math.max(promised, this.#account.mostBytes));
   }
 }
 

@@ -1,39 +1,51 @@
-/** Bytes that many links share, above what each of them is sure of. */
-import { BlockPool } from "../core/blocks.ts";
-import type { SharedMemory } from "../core/session.ts";
+/** Memory that many links share. */
+import { BlockPool, POOL_BYTES } from "../core/blocks.ts";
+import { sessionFloorBytes, type SessionLimits, type SharedMemory } from "../core/session.ts";
+import { HELD_PER_BYTE } from "../core/unread.ts";
 import type { Budget } from "../link/ports.ts";
+import type { Machine } from "./machine.ts";
 
-/** What all links of a manager or supervisor share: a budget for windows, one for logs, each of so many bytes, and blocks. */
+/**
+ * What all links of a manager or supervisor share: half of `bytes` for what comes in, half for what goes out, and blocks.
+ * Of what comes in windows count, each byte of which may hold somewhat more.
+ */
 export class LinkMemory implements SharedMemory {
   readonly windowBudget: SharedBudget;
   readonly logBudget: SharedBudget;
   readonly blocks: BlockPool = new BlockPool();
 
-  constructor(mostBytes: number) {
-    this.windowBudget = new SharedBudget(mostBytes);
-    this.logBudget = new SharedBudget(mostBytes);
-  }
-
-  get takenBytes(): number {
-    return this.windowBudget.takenBytes + this.logBudget.takenBytes;
+  constructor(bytes: number) {
+    this.windowBudget = new SharedBudget(Math.floor(bytes / 2 / HELD_PER_BYTE));
+    this.logBudget = new SharedBudget(Math.floor(bytes / 2));
   }
 }
 
-export class SharedBudget implements Budget {
-  readonly #most: number;
-  takenBytes = 0;
+/** What so many sessions may hold at the most, beside what their applications hold. */
+export function mayHoldBytes(
+  bufferBytes: number,
+  sessions: number,
+  limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">,
+): number {
+  return bufferBytes + POOL_BYTES + sessions * sessionFloorBytes(limits);
+}
 
-  constructor(mostBytes: number) {
-    this.#most = mostBytes;
+/** An eighth of the memory there is, at most 1 GiB. */
+export function defaultBufferBytes({ memoryBytes }: Machine): number {
+  return Math.min(1_073_741_824, Math.floor(memoryBytes / 8));
+}
+
+export class SharedBudget implements Budget {
+  freeBytes: number;
+
+  constructor(bytes: number) {
+    this.freeBytes = bytes;
   }
 
-  take(bytes: number): boolean {
-    if (this.takenBytes + bytes > this.#most) return false;
-    this.takenBytes += bytes;
-    return true;
+  borrow(bytes: number): void {
+    this.freeBytes -= bytes;
   }
 
   give(bytes: number): void {
-    this.takenBytes -= bytes;
+    this.freeBytes += bytes;
   }
 }

@@ -3,6 +3,7 @@ import type { LinkCore } from "../core/link-core.ts";
 import type { Session } from "../core/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
+import { Turn, type TurnClock } from "./turn.ts";
 import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
 
@@ -28,6 +29,9 @@ export class Incoming {
   readonly #host: IncomingHost;
   /** With manual acceptance nothing is accepted but by accept(). */
   readonly #manual: boolean;
+  readonly #clock: TurnClock;
+  /** Made when the first message comes. */
+  #turn: Turn | undefined;
   #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
   #waiter: Waiter | undefined;
   #handler: Handler | undefined;
@@ -40,9 +44,10 @@ export class Incoming {
   messages = 0;
   bytes = 0;
 
-  constructor(core: LinkCore, manual: boolean, host: IncomingHost) {
+  constructor(core: LinkCore, manual: boolean, clock: TurnClock, host: IncomingHost) {
     this.#core = core;
     this.#manual = manual;
+    this.#clock = clock;
     this.#host = host;
   }
 
@@ -62,7 +67,14 @@ export class Incoming {
     this.#consumer = consumer;
   }
 
+  /** Whether there may be one more message in this turn. */
+  get #turnAllows(): boolean {
+    return (this.#turn ??= new Turn(this.#clock, this.#host)).allows();
+  }
+
+  /** What there is and this turn still allows. */
   #take(): Message | undefined {
+    if (!this.#hasUnread || !this.#turnAllows) return undefined;
     const message = this.#core.next();
     if (message === undefined) return undefined;
     keepInPlace(message);
@@ -109,6 +121,10 @@ export class Incoming {
     this.#cameBackIn = undefined;
     // A position of a session that was replaced means nothing in the new one.
     if (session !== undefined && session === this.#core.session) this.#core.accept(this.#cameBackAt);
+  }
+
+  get #hasUnread(): boolean {
+    return this.#core.session.receiver.readableBytes > 0;
   }
 
   /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
@@ -256,6 +272,7 @@ export class Incoming {
   #runHandler(handler: Handler): void {
     const { session } = this.#core;
     const { receiver } = session;
+    if (!this.#hasUnread || !this.#turnAllows) return;
     let accepted = receiver.handed;
     let pending: Promise<void> | undefined;
     try {
@@ -270,7 +287,7 @@ export class Incoming {
           return false;
         }
         accepted = receiver.handed;
-        return true;
+        return this.#turnAllows;
       });
     } catch (error) {
       this.#fail(error, this.#core.session === session ? accepted : 0);

@@ -67,7 +67,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     this.#owner = owner;
     this.#life = new Life(driver.clock, this);
     this.#outgoing = new Outgoing(this.#core, options.queue, driver.clock, this);
-    this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, this);
+    this.#incoming = new Incoming(this.#core, options.manualAcceptance !== undefined, driver.clock, this);
     driver.hooks = this;
   }
 

@@ -1,4 +1,5 @@
 /** The options of a durable link, on either end: what they mean, their defaults, and their check, once, at the edge. */
+import { ownCopy } from "../core/bytes.ts";
 import type { EvidenceOptions } from "../core/evidence.ts";
 import type { Mode } from "../core/frames.ts";
 import type { LinkCoreOptions } from "../core/link-events.ts";
@@ -148,13 +149,19 @@ function checkTogether(resolved: ResolvedLinkOptions, given: LinkOptions & Durab
   }
 }
 
+/** What the least memory of a session follows from. */
+export function messageLimits(
+  options: ResolvedLinkOptions,
+): Pick<LinkCoreOptions, "mode" | "maxMessageBytes" | "maxBatchBytes"> {
+  const { mode, maxMessageBytes, manualAcceptance } = options;
+  return { mode, maxMessageBytes, maxBatchBytes: manualAcceptance?.maxBatchBytes ?? 0 };
+}
+
 /** What the core is told. */
 export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory): LinkCoreOptions {
   const keepalive: EvidenceOptions = { ...options.keepalive, stalledAfterMs: STALLED_AFTER_MS };
   return {
-    mode: options.mode,
-    maxMessageBytes: options.maxMessageBytes,
-    maxBatchBytes: options.manualAcceptance?.maxBatchBytes ?? 0,
+    ...messageLimits(options),
     window: options.window,
     queue: options.queue,
     ackDelayMs: options.ackDelayMs,
@@ -209,7 +216,7 @@ export function group<T extends object>(
 export function payload(name: string, given: unknown, mostBytes: number): Buffer {
   if (typeof given !== "string" && !(given instanceof Uint8Array))
     throw invalidOption(name, given, "a string or bytes");
-  const bytes = Buffer.from(given as string);
+  const bytes = ownCopy(typeof given === "string" ? Buffer.from(given) : given);
   if (bytes.length > mostBytes) throw invalidOption(name, bytes, `at most ${mostBytes} bytes`);
   return bytes;
 }

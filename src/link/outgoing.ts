@@ -1,7 +1,9 @@
 /** The sending face of a link: who waits for room, and who waits for acceptance. */
+import { ownCopy } from "../core/bytes.ts";
 import type { LinkCore } from "../core/link-core.ts";
 import { REFERENCE_BYTES } from "../core/log.ts";
 import type { UndeliveredEntry } from "../core/sender.ts";
+import { Account } from "../core/window.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 import { Room } from "./room.ts";
@@ -43,9 +45,9 @@ export class Outgoing {
   readonly #maxChunkBytes: number;
   readonly #host: OutgoingHost;
   #waiters: Waiter[] = [];
-  /** Sends among them, and what they hold: as much may wait as the queue holds. */
+  /** Sends among them, and what they hold: one, or as much as the queue holds and its share allows. */
   #waitingSends = 0;
-  #waitingBytes = 0;
+  #waiting: Account | undefined;
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
   #refusedBytes = 0;
@@ -119,7 +121,7 @@ export class Outgoing {
       position = this.#core.session.sender.log.end;
     } else {
       // The caller may change the bytes as soon as we return, which is before they are taken.
-      const payload = given || typeof message === "string" ? message : Buffer.from(message);
+      const payload = given || typeof message === "string" ? message : ownCopy(message);
       position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
     }
     if (!untilAccepted) return;
@@ -182,13 +184,19 @@ export class Outgoing {
 
   #mayNotWait(bytes: number): boolean {
     const { maxMessages, maxBytes } = this.#queue;
-    return this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && this.#waitingBytes + bytes > maxBytes);
+    const { heldBytes, mostBytes } = (this.#waiting ??= new Account(
+      this.#core.session.sender.log.account.minimum,
+      this.#core.outgoingBudget,
+    ));
+    return (
+      this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && heldBytes + bytes > Math.min(maxBytes, mostBytes))
+    );
   }
 
   #count({ payload, bytes }: Waiter, by: 1 | -1): void {
     if (payload === undefined) return;
     this.#waitingSends += by;
-    this.#waitingBytes += by * bytes;
+    this.#waiting?.hold(by * bytes);
   }
 
   async flush(options: WaitOptions | undefined): Promise<void> {
@@ -308,8 +316,7 @@ export class Outgoing {
     this.#madeRoom?.askAgain();
     const waiters = this.#waiters;
     this.#waiters = [];
-    this.#waitingSends = 0;
-    this.#waitingBytes = 0;
+    for (const waiter of waiters) this.#count(waiter, -1);
     for (const waiter of waiters) waiter.reject(this.#host.endedError());
   }
 

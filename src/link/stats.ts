@@ -31,6 +31,12 @@ export function linkStats(
   };
 }
 
+export function heldBytes(cores: Iterable<LinkCore>): number {
+  let bytes = 0;
+  for (const core of cores) bytes += core.heldBytes;
+  return bytes;
+}
+
 /** Of all links of a manager or supervisor. */
 export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
   links: Record<LinkState, number>;

@@ -1,16 +1,19 @@
 /** The options of a ServerSupervisor. */
 import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
+import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session.ts";
+import { defaultBufferBytes } from "../io/budget.ts";
+import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   checkNames,
   type DurableOptions,
-  GiB,
   integer,
   integerOrInfinity,
   LINK_OPTION_NAMES,
   type LinkOptions,
   logger,
+  messageLimits,
   type ResolvedLinkOptions,
   resolveLinkOptions,
   text,
@@ -68,12 +71,18 @@ export interface Limits {
    */
   handshakes?: number;
   /**
+  /**
    * Calls of `authenticate()` under way at once. Default 200: at 100 ms each that is 2,000 a second, more than are let in;
    * at 2 s it is 100. A quarter is kept for sessions that are here. Who could not be answered within 4 s is refused
    * before the call.
    */
   authenticating?: number;
-  /** With or without a connection. Default: twice `connections`. */
+  /**
+   * With or without a connection. Default: what memory holds, at most twice `connections`. Half of the memory of the machine
+   * or container, less `bufferBytes`, by what each session may hold though nothing is left to borrow: one largest message in
+   * and a third of it, one out and 68 KiB, 256 KiB besides; 2.6 MiB with the default `maxMessageBytes`. And half of V8's heap
+   * by 10 KiB. Of 16 GiB: 2,700; with messages of 64 KiB 15,500. More are allowed: a warning in the log says so.
+   */
   sessions?: number;
   /** Default Infinity. */
   sessionsPerIdentity?: number;
@@ -86,7 +95,11 @@ export interface Limits {
   resumesPerSecond?: number;
   /** Second connections of clients that suspect the first. Default 100. */
   standbysPerSecond?: number;
-  /** For the windows of all sessions above one message each, and as much for their logs. Default 1 GiB. Used up, they stop growing. */
+  /**
+   * What all sessions share above one message each way: half of it for what comes in, half for what goes out. A session gets
+   * at most as much as it leaves free. Default: an eighth of the memory there is, at most 1 GiB. Used up, windows stop growing
+   * and send() waits.
+   */
   bufferBytes?: number;
 }
 
@@ -97,6 +110,7 @@ export interface ResolvedServerOptions extends ResolvedLinkOptions {
   resumeForMs: number;
   logger: ContainedLogger | undefined;
   limits: Required<Limits>;
+  machine: Machine;
   metricsIntervalMs: number;
 }
 
@@ -114,17 +128,22 @@ const SERVER_OPTION_NAMES = [
 const MOST_MS = 2_147_483_647;
 const MOST = 100_000_000;
 
-export function resolveServerOptions(options: ServerSupervisorOptions): ResolvedServerOptions {
+export function resolveServerOptions(
+  options: ServerSupervisorOptions,
+  machine: Machine = readMachine(),
+): ResolvedServerOptions {
   checkNames(options, [...SERVER_OPTION_NAMES, ...LINK_OPTION_NAMES]);
   checkProtection(options);
+  const link = resolveLinkOptions(options, "server");
   return {
-    ...resolveLinkOptions(options, "server"),
+    ...link,
     listen: whereToListen(options),
     tls: resolveTls(options),
     authenticate: options.authenticate,
     resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
     logger: logger(options.logger),
-    limits: resolveLimits(options.limits ?? {}),
+    limits: resolveLimits(options.limits ?? {}, link, machine),
+    machine,
     metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
   };
 }
@@ -160,18 +179,25 @@ function whereToListen({ port, host, path }: ServerSupervisorOptions): ResolvedS
   return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
 }
 
-function resolveLimits(limits: Limits): Required<Limits> {
+function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machine): Required<Limits> {
   const connections = integer("limits.connections", limits.connections ?? 10_000, 1, MOST);
+  const bufferBytes = integer(
+    "limits.bufferBytes",
+    limits.bufferBytes ?? defaultBufferBytes(machine),
+    0,
+    Number.MAX_SAFE_INTEGER,
+  );
+  const fitting = sessionsThatFit(bufferBytes, link, machine);
   const resolved: Required<Limits> = {
     connections,
     handshakes: integer("limits.handshakes", limits.handshakes ?? mostHandshakes(connections), 1, MOST),
     authenticating: integer("limits.authenticating", limits.authenticating ?? 200, 1, MOST),
-    sessions: integer("limits.sessions", limits.sessions ?? 2 * connections, 1, MOST),
+    sessions: integer("limits.sessions", limits.sessions ?? Math.min(2 * connections, fitting), 1, MOST),
     sessionsPerIdentity: integerOrInfinity("limits.sessionsPerIdentity", limits.sessionsPerIdentity ?? Infinity, 1),
     opensPerSecond: integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST),
     resumesPerSecond: integer("limits.resumesPerSecond", limits.resumesPerSecond ?? 1_000, 1, MOST),
     standbysPerSecond: integer("limits.standbysPerSecond", limits.standbysPerSecond ?? 100, 1, MOST),
-    bufferBytes: integer("limits.bufferBytes", limits.bufferBytes ?? GiB, 0, Number.MAX_SAFE_INTEGER),
+    bufferBytes,
   };
   checkNames(limits, Object.keys(resolved), "limits.");
   return resolved;
@@ -180,4 +206,11 @@ function resolveLimits(limits: Limits): Required<Limits> {
 /** So that those who say nothing cannot have all connections. Of very few, the places above the cap take care of that. */
 function mostHandshakes(connections: number): number {
   return Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
+}
+
+/** Half of the memory is for them and what they share, and half of the heap. The rest is the application's. */
+export function sessionsThatFit(bufferBytes: number, link: ResolvedLinkOptions, machine: Machine): number {
+  const byMemory = (machine.memoryBytes / 2 - bufferBytes) / sessionFloorBytes(messageLimits(link));
+  const byHeap = machine.oldGenerationBytes / 2 / SESSION_HEAP_BYTES;
+  return Math.max(1, Math.floor(Math.min(byMemory, byHeap)));
 }

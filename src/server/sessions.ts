@@ -13,7 +13,7 @@ import { isThenable } from "../link/incoming.ts";
 import type { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { Clock } from "../link/ports.ts";
-import { sumStats } from "../link/stats.ts";
+import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
@@ -42,7 +42,6 @@ export class Sessions {
   readonly #options: ResolvedServerOptions;
   readonly #outside: SessionsHost;
   readonly #core: ServerCore;
-  readonly #memory: LinkMemory;
   readonly #links = new Map<ServerLink, ServedLink>();
   readonly #host: Host;
   readonly #open = new Set<Link>();
@@ -55,10 +54,10 @@ export class Sessions {
     this.#options = options;
     this.#outside = outside;
     const { limits, timeouts, logger } = options;
-    this.#memory = new LinkMemory(limits.bufferBytes);
+    const memory = new LinkMemory(limits.bufferBytes);
     this.#core = new ServerCore(
       {
-        ...coreOptions(options, this.#memory),
+        ...coreOptions(options, memory),
         resumeForMs: options.resumeForMs,
         handshakeMs: timeouts.handshakeMs,
         maxConnections: limits.connections,
@@ -258,7 +257,7 @@ export class Sessions {
       turnedAway: this.handshakes.turnedAway.counts,
       rejected: { ...this.handshakes.rejections },
       sessions: { connected, waiting: this.#core.sessions - connected },
-      bufferBytes: this.#memory.takenBytes,
+      bufferBytes: heldBytes(this.#core.links()),
     };
   }
 }

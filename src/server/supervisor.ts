@@ -1,19 +1,20 @@
 /** ServerSupervisor: a listener, and the sessions whose connections it accepts. */
 import type { SecureContextOptions } from "node:tls";
 import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
+import { mayHoldBytes } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
-import { checkCloseOptions } from "../link/options.ts";
+import { checkCloseOptions, messageLimits } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { logDescriptors, logServer } from "../telemetry/events.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
 import { descriptors } from "./descriptors.ts";
 import { Listener } from "./listener.ts";
-import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
+import { resolveServerOptions, type ServerSupervisorOptions, sessionsThatFit } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 
 export type { SupervisorState };
@@ -39,7 +40,7 @@ export interface SupervisorStats {
   rejected: Record<string, number>;
   links: Record<LinkState, number>;
   sessions: { connected: number; waiting: number };
-  /** What the windows and the logs have borrowed. */
+  /** What links hold: bytes that are not accepted yet, and the memory of their logs. */
   bufferBytes: number;
   /** To the logger. */
   lines: LineCounts;
@@ -133,19 +134,21 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   #logLimits({ host, port }: { host: string; port: number }): void {
-    const { logger, limits, maxMessageBytes } = this.#options;
+    const { logger, limits, machine } = this.#options;
     if (logger === undefined) return;
-    const leastBytes = limits.sessions * (maxMessageBytes + 4);
     const may = descriptors();
-    const fields = {
-      host,
-      port,
-      ...limits,
-      sessionsMayHoldBytes: leastBytes + 2 * limits.bufferBytes,
-      ...(may && { descriptorLimit: may.limit }),
-    };
+    const sessionsMayHoldBytes = mayHoldBytes(limits.bufferBytes, limits.sessions, messageLimits(this.#options));
+    const fields = { host, port, ...limits, sessionsMayHoldBytes, ...(may && { descriptorLimit: may.limit }) };
     logServer(logger, "server.listening", fields, `listening on ${host}:${port}`);
     if (may !== undefined) logDescriptors(logger, limits.connections, may);
+    const fitting = sessionsThatFit(limits.bufferBytes, this.#options, machine);
+    if (limits.sessions <= fitting) return;
+    const { sessions } = limits;
+    const { memoryBytes, oldGenerationBytes } = machine;
+    logger.warn(
+      { event: "server.memory", sessions, fitting, sessionsMayHoldBytes, memoryBytes, oldGenerationBytes },
+      `limits.sessions is ${sessions}: with half of the memory and of V8's heap for them, ${fitting} are sure to fit`,
+    );
   }
 
   #startMetrics(): void {

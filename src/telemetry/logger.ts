@@ -31,6 +31,7 @@ export type LogEvent =
   | "link.hook-failed"
   | "server.state"
   | "server.listening"
+  | "server.memory"
   | "server.descriptors"
   | "server.listener-failed"
   | "server.refused"
@@ -47,6 +48,7 @@ const RATES: Readonly<Record<LogEvent, Rate>> = {
   "link.hook-failed": TROUBLE,
   "server.state": TROUBLE,
   "server.listening": TROUBLE,
+  "server.memory": TROUBLE,
   "server.descriptors": TROUBLE,
   "server.listener-failed": TROUBLE,
   "server.refused": TROUBLE,

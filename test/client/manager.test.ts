@@ -133,8 +133,14 @@ test("a budget of nothing leaves each link its least window, and everything arri
   const manager = manage({ maxBufferBytes: 0 });
   const link = manager.open({ port, host });
   const message = Buffer.alloc(1 * MiB, 5);
-  for (let i = 0; i < 5; i++) await link.send(message);
-  for (let i = 0; i < 5; i++) expect((await link.receive())?.equals(message)).toBe(true);
+  const send = async (): Promise<void> => {
+    for (let i = 0; i < 5; i++) await link.send(message);
+  };
+  const receive = async (): Promise<void> => {
+    for (let i = 0; i < 5; i++) expect((await link.receive())?.equals(message)).toBe(true);
+  };
+  await Promise.all([send(), receive()]);
+  await link.flush();
   expect(manager.stats().bufferBytes).toBe(0);
 });
 

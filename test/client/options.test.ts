@@ -36,12 +36,12 @@ test("the defaults", () => {
     openPayload: Buffer.alloc(0),
     whenSessionLost: "report",
   });
-  expect(resolveManagerOptions({})).toEqual({
+  expect(resolveManagerOptions({}, { memoryBytes: 2 * GiB, oldGenerationBytes: GiB })).toEqual({
     logger: undefined,
     defaults: {},
     maxDialsInFlight: 64,
     maxDialsPerSecond: 200,
-    maxBufferBytes: GiB,
+    maxBufferBytes: GiB / 4,
     metricsIntervalMs: 60_000,
   });
 });

@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { BlockPool } from "../../src/core/blocks.ts";
 import { Log, PREFIX_BYTES } from "../../src/core/log.ts";
 import { runs } from "../properties.ts";
+import { ampleAccount } from "./support.ts";
 
 interface View {
   view: Buffer;
@@ -192,7 +193,10 @@ test("logs that share their blocks stay what they are, and so does what any of t
         give(block);
       };
       const world = {
-        logs: Array.from({ length: LOGS }, () => ({ log: new Log("messages", pool), model: new Model() })),
+        logs: Array.from({ length: LOGS }, () => ({
+          log: new Log("messages", pool, ampleAccount()),
+          model: new Model(),
+        })),
       };
       fc.modelRun(() => ({ model: world, real: world }), commands);
     }),

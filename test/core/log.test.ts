@@ -4,6 +4,7 @@ import { BLOCK_BYTES, BlockPool } from "../../src/core/blocks.ts";
 import type { Mode } from "../../src/core/frames.ts";
 import { Log, PREFIX_BYTES } from "../../src/core/log.ts";
 import { runs } from "../properties.ts";
+import { ampleAccount } from "./support.ts";
 
 /** What a log should be: all its bytes, and where each message stands. */
 class Model {
@@ -102,7 +103,7 @@ test.each<Mode>(["messages", "bytes"])(
   (mode) => {
     fc.assert(
       fc.property(fc.array(operation, { minLength: 1, maxLength: 25 }), (operations) => {
-        const log = new Log(mode, new BlockPool());
+        const log = new Log(mode, new BlockPool(), ampleAccount());
         const model = new Model(mode);
         const views: Array<{ view: Buffer; at: number }> = [];
         for (const step of operations) {
@@ -167,7 +168,7 @@ describe("an acknowledgement in the middle of a message", () => {
   test.each([1, 4, 5, 2_047, 2_048, 2_049, 10_003, 10_004])(
     "at %d throws nothing, and what follows it is kept",
     (at) => {
-      const log = new Log("messages", new BlockPool());
+      const log = new Log("messages", new BlockPool(), ampleAccount());
       log.append(Buffer.alloc(10_000, 1), 10_000, false);
       log.append("next", 4, false);
       log.release(at);
@@ -178,7 +179,7 @@ describe("an acknowledgement in the middle of a message", () => {
   );
 
   test("whose payload is kept by reference, and is the last, leaves no message", () => {
-    const log = new Log("messages", new BlockPool());
+    const log = new Log("messages", new BlockPool(), ampleAccount());
     log.append(Buffer.alloc(20_000, 1), 20_000, true);
     log.release(10_000);
     expect(log.messages()).toEqual([]);
@@ -190,7 +191,7 @@ describe("an acknowledgement in the middle of a message", () => {
 
 describe("memory", () => {
   test("a large payload that is given away is not copied", () => {
-    const log = new Log("messages", new BlockPool());
+    const log = new Log("messages", new BlockPool(), ampleAccount());
     const payload = Buffer.alloc(8_192, "x");
     log.append(payload, payload.length, true);
     const read = log.read(PREFIX_BYTES, Infinity);
@@ -201,7 +202,7 @@ describe("memory", () => {
     ["not given away", 8_192, false],
     ["small, though given away", 8_191, true],
   ])("a payload that is %s is copied: its owner may use the buffer again", (_, bytes, given) => {
-    const log = new Log("messages", new BlockPool());
+    const log = new Log("messages", new BlockPool(), ampleAccount());
     const payload = Buffer.alloc(bytes, "x");
     log.append(payload, bytes, given);
     payload.fill("y");
@@ -210,7 +211,7 @@ describe("memory", () => {
 
   test("what is reported is the application's own: it shares no memory with the log", () => {
     for (const mode of ["messages", "bytes"] as const) {
-      const log = new Log(mode, new BlockPool());
+      const log = new Log(mode, new BlockPool(), ampleAccount());
       log.append(Buffer.alloc(9_000, "x"), 9_000, true);
       log.append("short", 5, false);
       for (const { payload } of log.messages()) payload.fill(0);
@@ -219,7 +220,7 @@ describe("memory", () => {
   });
 
   test("blocks double while there is something in the log, and halve each time there is nothing", () => {
-    const log = new Log("bytes", new BlockPool());
+    const log = new Log("bytes", new BlockPool(), ampleAccount());
     const blocks = (messages: number): number[] => {
       for (let message = 0; message < messages; message++) log.append(Buffer.alloc(1_000), 1_000, false);
       const lengths: number[] = [];
@@ -235,15 +236,38 @@ describe("memory", () => {
   });
 
   test("a large message is not strewn over small blocks", () => {
-    const log = new Log("messages", new BlockPool());
+    const log = new Log("messages", new BlockPool(), ampleAccount());
     log.append(Buffer.alloc(60_000), 60_000, false);
     expect(log.read(0, Infinity)).toHaveLength(60_004);
   });
 
   test("messages that follow each other share a block", () => {
-    const log = new Log("messages", new BlockPool());
+    const log = new Log("messages", new BlockPool(), ampleAccount());
     for (let message = 0; message < 100; message++) log.append("0123456789", 10, false);
     expect(log.read(0, Infinity)).toHaveLength(1_400);
+  });
+});
+
+describe("memory", () => {
+  test("a log that has little to say holds no part of Node's pool, which would be kept with it", () => {
+    const log = new Log("messages", new BlockPool(), ampleAccount());
+    log.append("0123456789", 10, false);
+    expect(log.read(0, 1).buffer.byteLength).toBe(2_048);
+  });
+
+  test("a payload that is given away is kept as it is, unless it is a small part of its memory", () => {
+    const memory = Buffer.alloc(40_000);
+    const log = new Log("bytes", new BlockPool(), ampleAccount());
+    log.append(memory.subarray(0, 35_904), 35_904, true);
+    expect(log.read(0, 1).buffer).toBe(memory.buffer);
+    log.append(memory.subarray(0, 35_903), 35_903, true);
+    expect(log.read(35_904, 1).buffer).not.toBe(memory.buffer);
+  });
+
+  test("what is reported of a byte stream has memory of its own", () => {
+    const log = new Log("bytes", new BlockPool(), ampleAccount());
+    log.append("0123456789", 10, false);
+    expect(log.messages().map(({ payload }) => payload.buffer.byteLength)).toEqual([10]);
   });
 });
 
@@ -252,7 +276,7 @@ describe("the pool", () => {
 
   test("gets a block back when all of it is released and written, and gives it to the next", () => {
     const pool = new BlockPool();
-    const log = new Log("bytes", pool);
+    const log = new Log("bytes", pool, ampleAccount());
     log.append(payload, payload.length, false);
     const { buffer } = log.read(0, 1);
     log.release(59_999);
@@ -266,7 +290,7 @@ describe("the pool", () => {
 
   test("does not get what the connection in use has still to write, whatever its peer acknowledges", () => {
     const pool = new BlockPool();
-    const log = new Log("bytes", pool);
+    const log = new Log("bytes", pool, ampleAccount());
     log.append(payload, payload.length, false);
     const { buffer } = log.read(0, 1);
     log.release(60_000);
@@ -277,7 +301,7 @@ describe("the pool", () => {
 
   test("does not get what another connection took over before it was written", () => {
     const pool = new BlockPool();
-    const log = new Log("bytes", pool);
+    const log = new Log("bytes", pool, ampleAccount());
     log.append(payload, payload.length, false);
     const { buffer } = log.read(0, 1);
     log.release(60_000);
@@ -288,7 +312,7 @@ describe("the pool", () => {
 
   test("does not get what an earlier connection may still have to write", () => {
     const pool = new BlockPool();
-    const log = new Log("bytes", pool);
+    const log = new Log("bytes", pool, ampleAccount());
     log.append(payload, payload.length, false);
     const { buffer } = log.read(0, 1);
     log.share();
@@ -299,7 +323,7 @@ describe("the pool", () => {
 
   test("does not get what was given away by the application", () => {
     const pool = new BlockPool();
-    const log = new Log("bytes", pool);
+    const log = new Log("bytes", pool, ampleAccount());
     const given = Buffer.alloc(BLOCK_BYTES);
     log.append(given, given.length, true);
     log.release(log.end);
@@ -317,7 +341,7 @@ describe("the pool", () => {
 });
 
 test("cleared, it holds nothing, and still counts what was released", () => {
-  const log = new Log("messages", new BlockPool());
+  const log = new Log("messages", new BlockPool(), ampleAccount());
   for (let i = 0; i < 3; i++) log.append(Buffer.alloc(96), 96, false);
   log.release(100);
   log.clear();
@@ -334,7 +358,7 @@ test("messages are counted as far as they have begun, whatever was released mean
         maxLength: 12,
       }),
       (steps) => {
-        const log = new Log("messages", new BlockPool());
+        const log = new Log("messages", new BlockPool(), ampleAccount());
         const starts: number[] = [];
         let counted = 0;
         for (const { sizes, to, release } of steps) {
@@ -359,7 +383,7 @@ test("messages are counted as far as they have begun, whatever was released mean
 });
 
 test("what is not in the log cannot be read: that is a mistake of ours, and throws", () => {
-  const log = new Log("bytes", new BlockPool());
+  const log = new Log("bytes", new BlockPool(), ampleAccount());
   expect(() => log.read(0, 1)).toThrow(RangeError);
   log.append("0123456789", 10, false);
   expect(() => log.read(10, 1)).toThrow("position 10 is not in the log [0, 10)");
@@ -368,7 +392,7 @@ test("what is not in the log cannot be read: that is a mistake of ours, and thro
 });
 
 test("releasing what was released before changes nothing", () => {
-  const log = new Log("messages", new BlockPool());
+  const log = new Log("messages", new BlockPool(), ampleAccount());
   log.append("first", 5, false);
   log.append("second", 6, false);
   log.release(9);
@@ -379,13 +403,13 @@ test("releasing what was released before changes nothing", () => {
 });
 
 test("a message takes its length and its bytes, a byte stream only the bytes", () => {
-  expect(new Log("messages", new BlockPool()).encodedBytes(10)).toBe(14);
-  expect(new Log("bytes", new BlockPool()).encodedBytes(10)).toBe(10);
+  expect(new Log("messages", new BlockPool(), ampleAccount()).encodedBytes(10)).toBe(14);
+  expect(new Log("bytes", new BlockPool(), ampleAccount()).encodedBytes(10)).toBe(10);
 });
 
 test("the pool says how large blocks get, and what does not fit into one lies in several", () => {
   const pool = new BlockPool(64);
-  const log = new Log("messages", pool);
+  const log = new Log("messages", pool, ampleAccount());
   const payloads = [10, 200, 0, 64, 60, 61].map((bytes) => Buffer.alloc(bytes, bytes));
   for (const payload of payloads) log.append(payload, payload.length, false);
   expect(log.messages().map(({ payload }) => payload)).toEqual(payloads);
@@ -400,7 +424,7 @@ test("the pool says how large blocks get, and what does not fit into one lies in
 });
 
 test("an empty message is a message", () => {
-  const log = new Log("messages", new BlockPool());
+  const log = new Log("messages", new BlockPool(), ampleAccount());
   log.append("", 0, false);
   log.append(Buffer.alloc(0), 0, true);
   expect(log.messages()).toEqual([

@@ -7,7 +7,7 @@ import { Receiver } from "../../src/core/receiver.ts";
 import { Sender } from "../../src/core/sender.ts";
 import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
 import { runs } from "../properties.ts";
-import { CountingBudget } from "./support.ts";
+import { ampleAccount, CountingBudget } from "./support.ts";
 
 const MAX_MESSAGE_BYTES = 100;
 
@@ -56,11 +56,10 @@ class Direction {
   /** What the sender was told it may write up to, on this connection. */
   #told = 0;
   readonly #window: Allowance;
-  readonly #log: Allowance = new Allowance(1_000, 1_000, 1_000_000, new CountingBudget());
 
   constructor(mode: Mode) {
-    this.sender = new Sender(mode, new BlockPool());
-    this.#window = new Allowance(MAX_MESSAGE_BYTES + 4, 150, 600, this.budget);
+    this.sender = new Sender(mode, new BlockPool(), ampleAccount(), Infinity);
+    this.#window = new Allowance(MAX_MESSAGE_BYTES + 4, 600, this.budget);
     this.receiver = new Receiver(mode, MAX_MESSAGE_BYTES, this.#window);
     this.#connect();
   }
@@ -119,8 +118,8 @@ class Direction {
   #write(bytes: number): void {
     const out: Buffer[] = [];
     const from = this.sender.sentNow;
-    const something = this.sender.hasSomethingToWrite(this.#log, this.#flight);
-    const written = this.sender.write(out, bytes, this.#log, this.#flight, 0);
+    const something = this.sender.hasSomethingToWrite(this.#flight);
+    const written = this.sender.write(out, bytes, this.#flight, 0);
     expect(written > 0).toBe(something);
     expect(this.sender.sentNow - from).toBe(written);
     if (written > 0)
@@ -178,6 +177,7 @@ class Direction {
 
   #connect(): void {
     const { received, committed } = this.receiver;
+    this.#window.growTo(150);
     this.receiver.restart();
     this.#told = committed + this.receiver.statedWindow();
     this.sender.restart(received, this.#told);
@@ -258,7 +258,7 @@ describe("a fault of the peer's", () => {
   });
 
   test("bytes before any credit was stated", () => {
-    const receiver = new Receiver("bytes", 10, new Allowance(100, 100, 100, new CountingBudget()));
+    const receiver = new Receiver("bytes", 10, new Allowance(100, 100, new CountingBudget()));
     expect(receiver.onData(0, Buffer.alloc(1), 0)).toMatchObject({ code: "beyond-credit" });
   });
 
@@ -660,7 +660,7 @@ function receiving(
   most: number = window,
 ): { receiver: Receiver; window: Allowance; budget: CountingBudget } {
   const budget = new CountingBudget();
-  const allowance = new Allowance(window, window, most, budget);
+  const allowance = new Allowance(window, most, budget);
   const receiver = new Receiver(mode, MAX_MESSAGE_BYTES, allowance);
   receiver.statedWindow();
   return { receiver, window: allowance, budget };

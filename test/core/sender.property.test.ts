@@ -8,9 +8,9 @@ import { BlockPool } from "../../src/core/blocks.ts";
 import { DATA_END_FINAL, DATA_END_MOVED, MAX_DATA_BYTES } from "../../src/core/frames.ts";
 import { PREFIX_BYTES } from "../../src/core/log.ts";
 import { Sender } from "../../src/core/sender.ts";
-import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { Flight, RoundTrip } from "../../src/core/window.ts";
 import { runs } from "../properties.ts";
-import { CountingBudget, decodedData } from "./support.ts";
+import { ampleAccount, decodedData } from "./support.ts";
 
 interface Message {
   start: number;
@@ -18,12 +18,10 @@ interface Message {
   payload: Buffer;
 }
 
-const LOG_FLOOR_BYTES = 2_000;
+const MOST_WRITTEN_BYTES = 20_000;
 
 class Direction {
-  readonly sender: Sender = new Sender("messages", new BlockPool());
-  readonly budget: CountingBudget = new CountingBudget(20_000);
-  readonly allowance: Allowance = new Allowance(LOG_FLOOR_BYTES, 4_000, 100_000, this.budget);
+  readonly sender: Sender = new Sender("messages", new BlockPool(), ampleAccount(), MOST_WRITTEN_BYTES);
   flight: Flight = new Flight(new RoundTrip());
   readonly messages: Message[] = [];
   bytes: Buffer = Buffer.alloc(0);
@@ -93,11 +91,11 @@ const take = fc.oneof(fc.nat({ max: 60 }), fc.nat({ max: 9_000 })).map(
 const write = fc.integer({ min: 1, max: 12_000 }).map(
   (maxBytes) =>
     new Do(`write up to ${maxBytes} bytes`, (direction) => {
-      const { sender, allowance, flight } = direction;
+      const { sender, flight } = direction;
       const from = sender.sentNow;
       const out: Buffer[] = [];
-      const something = sender.hasSomethingToWrite(allowance, flight);
-      const count = sender.write(out, maxBytes, allowance, flight, 0);
+      const something = sender.hasSomethingToWrite(flight);
+      const count = sender.write(out, maxBytes, flight, 0);
       expect(count > 0).toBe(something);
       let at = from;
       for (const { offset, bytes, flags } of decodedData(out)) {
@@ -114,7 +112,7 @@ const write = fc.integer({ min: 1, max: 12_000 }).map(
       if (bytesTo > from) {
         expect(bytesTo).toBeLessThanOrEqual(direction.limit);
         expect(bytesTo).toBeLessThanOrEqual(sender.peerReceived + flight.limitBytes);
-        expect(bytesTo).toBeLessThanOrEqual(sender.log.start + allowance.size);
+        expect(bytesTo).toBeLessThanOrEqual(sender.log.start + MOST_WRITTEN_BYTES);
         expect(bytesTo - from).toBeLessThanOrEqual(maxBytes);
       }
       direction.highest = Math.max(direction.highest, at);
@@ -150,12 +148,11 @@ const finish = fc.boolean().map(
     }),
 );
 
-function agree({ sender, messages, acked, written, highest, endAt, budget, allowance }: Direction): void {
+function agree({ sender, messages, acked, written, highest, endAt }: Direction): void {
   const waiting = messages.filter(({ start }) => start >= written);
   expect(sender.queuedMessages).toBe(waiting.length);
   expect(sender.queuedBytes).toBe(sender.log.end - written);
   expect([sender.acked, sender.highestSent, sender.endAt]).toEqual([acked, highest, endAt]);
-  expect(budget.taken).toBe(allowance.size - LOG_FLOOR_BYTES);
   const left = messages.filter(({ start }) => start >= Math.min(acked, endAt));
   // A piece of the first one may have been accepted: nobody can say what became of the rest.
   expect(sender.undelivered()).toEqual(

@@ -10,8 +10,8 @@ import {
   type Mode,
 } from "../../src/core/frames.ts";
 import { Sender } from "../../src/core/sender.ts";
-import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
-import { CountingBudget, decodedData } from "./support.ts";
+import { Account, Flight, RoundTrip } from "../../src/core/window.ts";
+import { ampleAccount, CountingBudget, decodedData } from "./support.ts";
 
 describe("what is written", () => {
   test("goes from where the connection began, in frames of at most 64 KiB", () => {
@@ -28,23 +28,23 @@ describe("what is written", () => {
   });
 
   test("is at most what the connection has room for, and the answer says how much it was", () => {
-    const { sender, allowance, flight, take } = sending("bytes");
+    const { sender, flight, take } = sending("bytes");
     take(1_000);
     const out: Buffer[] = [];
-    expect(sender.write(out, 300, allowance, flight, 0)).toBe(300);
+    expect(sender.write(out, 300, flight, 0)).toBe(300);
     expect(Buffer.concat(out)).toHaveLength(DATA_HEADER_BYTES + 300);
-    expect(sender.write(out, 5_000, allowance, flight, 0)).toBe(700);
-    expect(sender.write(out, 5_000, allowance, flight, 0)).toBe(0);
+    expect(sender.write(out, 5_000, flight, 0)).toBe(700);
+    expect(sender.write(out, 5_000, flight, 0)).toBe(0);
     expect(decodedData(out).map(({ offset }) => offset)).toEqual([0, 300]);
   });
 
   test("is nothing before a connection has brought credit, not even what was taken first", () => {
-    const sender = new Sender("messages", new BlockPool());
+    const sender = new Sender("messages", new BlockPool(), ampleAccount(), Infinity);
     sender.take("early", 5, false);
     const { acked, sentNow, highestSent, limit, peerReceived } = sender;
     expect([acked, sentNow, highestSent, limit, peerReceived]).toEqual([0, 0, 0, 0, 0]);
-    const { allowance, flight } = sending("messages");
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    const { flight } = sending("messages");
+    expect(sender.hasSomethingToWrite(flight)).toBe(false);
     expect(sender.undelivered()).toMatchObject([{ delivery: "not-sent" }]);
   });
 
@@ -60,8 +60,8 @@ describe("what is written", () => {
   });
 
   test("is nothing when there is nothing", () => {
-    const { sender, allowance, flight, write } = sending("messages");
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    const { sender, flight, write } = sending("messages");
+    expect(sender.hasSomethingToWrite(flight)).toBe(false);
     expect(write()).toEqual([]);
   });
 
@@ -79,21 +79,20 @@ describe("what is written", () => {
 
 describe("credit", () => {
   test("is never exceeded, and the frame that uses it up says that more is waiting", () => {
-    const { sender, allowance, flight, write, take } = sending("bytes", { limit: 250 });
+    const { sender, flight, write, take } = sending("bytes", { limit: 250 });
     take(1_000);
     expect(write(100).map(({ flags }) => flags)).toEqual([0]);
     expect(write().map(({ offset, bytes, flags }) => [offset, bytes.length, flags])).toEqual([
       [100, 150, DATA_BLOCKED],
     ]);
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(sender.hasSomethingToWrite(flight)).toBe(false);
     expect(write()).toEqual([]);
     sender.limit = 251;
     expect(write()).toHaveLength(1);
   });
 
   test("is not all that can be in the way: a log that can keep no more says the same", () => {
-    const allowance = new Allowance(250, 250, 250, new CountingBudget());
-    const { write, take } = sending("bytes", { allowance });
+    const { write, take } = sending("bytes", { mostWrittenBytes: 250 });
     take(1_000);
     expect(write().map(({ offset, bytes, flags }) => [offset, bytes.length, flags])).toEqual([[0, 250, DATA_BLOCKED]]);
   });
@@ -105,12 +104,12 @@ describe("credit", () => {
   });
 
   test("given anew by a resume replaces what was given before, and below what was received it means to wait", () => {
-    const { sender, allowance, flight, write, take } = sending("bytes", { limit: 500 });
+    const { sender, flight, write, take } = sending("bytes", { limit: 500 });
     take(1_000);
     write();
     sender.restart(500, 300);
     expect(sender.limit).toBe(300);
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(sender.hasSomethingToWrite(flight)).toBe(false);
     expect(write()).toEqual([]);
     expect(sender.sentNow).toBe(500);
   });
@@ -128,12 +127,12 @@ describe("what is in flight", () => {
   });
 
   test("is timed from when it was written until it was received; writing nothing times nothing", () => {
-    const { sender, allowance, take } = sending("bytes");
+    const { sender, take } = sending("bytes");
     const roundTrip = new RoundTrip();
     const flight = new Flight(roundTrip);
-    sender.write([], 100, allowance, flight, 0);
+    sender.write([], 100, flight, 0);
     take(10);
-    sender.write([], 100, allowance, flight, 1_000);
+    sender.write([], 100, flight, 1_000);
     flight.onReceived(10, 1_040);
     expect(roundTrip.smoothedMs).toBe(40);
   });
@@ -147,36 +146,27 @@ describe("what is in flight", () => {
   });
 });
 
-describe("the log's allowance", () => {
-  test("grows when it alone is in the way, and bounds what is written and not acked when it cannot", () => {
-    const budget = new CountingBudget(300);
-    const { sender, allowance, write, take } = sending("bytes", { allowance: new Allowance(100, 100, 1_000, budget) });
+describe("what is written and not accepted", () => {
+  test("is bounded, and goes on as the peer accepts", () => {
+    const { sender, write, take } = sending("bytes", { mostWrittenBytes: 400 });
     take(1_000);
     expect(write()[0]?.bytes).toHaveLength(400);
-    expect([allowance.size, budget.taken]).toEqual([400, 300]);
+    expect(write()).toEqual([]);
     sender.onAccepted(150);
     expect(write()[0]?.bytes).toHaveLength(150);
   });
 
-  test("does not grow for a peer that has given no credit for it", () => {
-    const { allowance, write, take } = sending("bytes", {
-      allowance: new Allowance(100, 100, 1_000, new CountingBudget()),
-      limit: 100,
-    });
+  test("is said to be all that can be kept, where the log has no share for another message", () => {
+    const budget = new CountingBudget(100_000);
+    const { sender, write, take } = sending("bytes", { account: new Account(70_000, budget) });
     take(1_000);
-    write();
-    expect(allowance.size).toBe(100);
-  });
-
-  test("that was used up to its last byte grows as well when more is taken", () => {
-    const { sender, allowance, flight, write, take } = sending("bytes", {
-      allowance: new Allowance(100, 100, 1_000, new CountingBudget()),
-    });
-    take(100);
-    write();
-    take(50);
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(true);
-    expect(write()[0]?.bytes).toHaveLength(50);
+    expect(write().map(({ flags }) => flags)).toEqual([0]);
+    take(100_000);
+    expect(write().map(({ flags }) => flags)).toEqual([0, DATA_BLOCKED]);
+    sender.onAccepted(101_000);
+    take(1_000);
+    expect(write().map(({ flags }) => flags)).toEqual([0]);
+    expect(budget.taken).toBe(0);
   });
 });
 
@@ -185,7 +175,7 @@ describe("the end of the direction", () => {
     ["final", DATA_END_FINAL],
     ["moved", DATA_END_MOVED],
   ])("that is %s goes with the last bytes and takes one position", (kind, flag) => {
-    const { sender, allowance, flight, write, take } = sending("bytes");
+    const { sender, flight, write, take } = sending("bytes");
     take(100_000);
     sender.end(kind);
     expect(write().map(({ bytes, flags }) => [bytes.length, flags])).toEqual([
@@ -193,16 +183,16 @@ describe("the end of the direction", () => {
       [100_000 - MAX_DATA_BYTES, flag],
     ]);
     expect([sender.sentNow, sender.highestSent, sender.finalPosition]).toEqual([100_001, 100_001, 100_001]);
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(false);
+    expect(sender.hasSomethingToWrite(flight)).toBe(false);
     expect(write()).toEqual([]);
   });
 
   test("goes by itself when everything was written before, and needs no credit", () => {
-    const { sender, allowance, flight, write, take } = sending("bytes", { limit: 10 });
+    const { sender, flight, write, take } = sending("bytes", { limit: 10 });
     take(10);
     write();
     sender.end("final");
-    expect(sender.hasSomethingToWrite(allowance, flight)).toBe(true);
+    expect(sender.hasSomethingToWrite(flight)).toBe(true);
     expect(write()).toEqual([{ type: "data", offset: 10, bytes: Buffer.alloc(0), flags: DATA_END_FINAL }]);
     expect(sender.sentNow).toBe(11);
   });
@@ -483,12 +473,12 @@ describe("a report", () => {
 /** 256 KiB are written, and the memory that they were written from. */
 function written(): { pool: BlockPool; sender: Sender; memory: Set<ArrayBufferLike> } {
   const pool = new BlockPool();
-  const sender = new Sender("bytes", pool);
-  const { allowance, flight } = sending("bytes");
+  const sender = new Sender("bytes", pool, ampleAccount(), Infinity);
+  const { flight } = sending("bytes");
   sender.restart(0, Infinity);
   for (let n = 0; n < 8; n++) sender.take(Buffer.alloc(32_768, "b"), 32_768, false);
   const out: Buffer[] = [];
-  sender.write(out, Infinity, allowance, flight, 0);
+  sender.write(out, Infinity, flight, 0);
   return { pool, sender, memory: new Set(out.map(({ buffer }) => buffer)) };
 }
 
@@ -498,24 +488,23 @@ function poolHas(pool: BlockPool, memory: ReadonlySet<ArrayBufferLike>): boolean
 
 function sending(
   mode: Mode,
-  options: { limit?: number; flightBytes?: number; allowance?: Allowance } = {},
+  options: { limit?: number; flightBytes?: number; mostWrittenBytes?: number; account?: Account } = {},
 ): {
   sender: Sender;
-  allowance: Allowance;
   flight: Flight;
   write: (maxBytes?: number) => ReturnType<typeof decodedData>;
   take: (bytes: number) => void;
 } {
-  const sender = new Sender(mode, new BlockPool());
   const plenty = 16 * 1_048_576;
-  const allowance = options.allowance ?? new Allowance(plenty, plenty, plenty, new CountingBudget());
+  const { account = ampleAccount(), mostWrittenBytes = plenty } = options;
+  const sender = new Sender(mode, new BlockPool(), account, mostWrittenBytes);
   const flight = new Flight(new RoundTrip());
   flight.limitBytes = options.flightBytes ?? plenty;
   sender.restart(0, options.limit ?? plenty);
   const write = (maxBytes = plenty): ReturnType<typeof decodedData> => {
     const out: Buffer[] = [];
-    sender.write(out, maxBytes, allowance, flight, 0);
+    sender.write(out, maxBytes, flight, 0);
     return decodedData(out);
   };
-  return { sender, allowance, flight, write, take: (bytes) => sender.take(Buffer.alloc(bytes, "b"), bytes, false) };
+  return { sender, flight, write, take: (bytes) => sender.take(Buffer.alloc(bytes, "b"), bytes, false) };
 }

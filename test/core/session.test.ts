@@ -140,8 +140,8 @@ describe("a new connection is adopted", () => {
     session.receiver.next();
     session.accept(4);
     session.adopt(stated(0), false);
-    expect(session.receiver.grant).toBe(1_504);
-    expect(session.positions()).toEqual({ received: 1_500, accepted: 4, window: 1_500, stop: false, done: false });
+    expect(session.receiver.grant).toBe(2_004);
+    expect(session.positions()).toEqual({ received: 1_500, accepted: 4, window: 2_000, stop: false, done: false });
   });
 
   test("and what the peer says with it counts as in an ACK", () => {
@@ -215,11 +215,17 @@ describe("an ACK", () => {
   test("of everything gives the log's memory back", () => {
     const logBudget = new CountingBudget();
     const session = sending(4_000, { logBudget });
-    expect(logBudget.taken).toBe(4 * 1_004 - 1_004);
-    session.onAck(stated(4_000, 3_900));
-    expect(logBudget.taken).toBeGreaterThan(0);
-    session.onAck(stated(4_000, 4_000));
-    expect(logBudget.taken).toBe(0);
+    const { account } = session.sender.log;
+    expect([account.heldBytes, logBudget.taken]).toEqual([6_144, 0]);
+    session.sender.take(Buffer.alloc(100_000), 100_000, true);
+    expect(logBudget.taken).toBe(account.heldBytes - account.minimum);
+    session.onAck(stated(4_000, 3_900, { window: 200_000 }));
+    expect(write(session)).not.toEqual([]);
+    session.onAck(stated(60_000, 60_000, { window: 200_000 }));
+    expect(logBudget.taken).toBe(account.heldBytes - account.minimum);
+    write(session);
+    session.onAck(stated(104_004, 104_004));
+    expect([account.heldBytes, logBudget.taken]).toEqual([0, 0]);
   });
 
   test("is owed for data: later, or at once if the peer waits, or does not know that it was here; not for a fault", () => {
@@ -426,7 +432,8 @@ describe("memory", () => {
     const session = sending(2_000, given);
     session.positions();
     session.onData(0, Buffer.alloc(100), 0);
-    expect([given.windowBudget.taken, given.logBudget.taken]).toEqual([996, 1_004]);
+    session.sender.take(Buffer.alloc(100_000), 100_000, false);
+    expect([given.windowBudget.taken, given.logBudget.taken > 0]).toEqual([996, true]);
     session.release();
     expect([given.windowBudget.taken, given.logBudget.taken]).toEqual([0, 0]);
     session.release();
@@ -452,14 +459,14 @@ describe("memory", () => {
   });
 
   test("a window grows for a peer that is blocked, out of the budget that all share", () => {
-    const windowBudget = new CountingBudget(3_000);
+    const windowBudget = new CountingBudget(6_000);
     const session = new Session(KEYS, limits({ windowBudget }));
     session.adopt(stated(0), false);
     session.positions();
     session.onData(0, Buffer.alloc(100), DATA_BLOCKED);
     expect(session.positions().window).toBe(4_000);
     session.onData(100, Buffer.alloc(100), DATA_BLOCKED);
-    expect([session.positions().window, windowBudget.taken]).toEqual([4_000, 2_996]);
+    expect([session.positions().window, windowBudget.taken]).toEqual([4_004, 3_000]);
   });
 });
 
@@ -472,7 +479,8 @@ test("a new session has no incarnation, no positions, and may not write before i
     false,
     "nothing",
   ]);
-  expect(session.positions()).toEqual({ received: 0, accepted: 0, window: 2_000, stop: false, done: false });
+  // Who is not confirmed borrows nothing: the first window is there with the first connection.
+  expect(session.positions()).toEqual({ received: 0, accepted: 0, window: 1_004, stop: false, done: false });
   session.sender.take("early", 5, false);
   expect(session.mayWrite(new Flight(new RoundTrip()))).toBe(false);
 });

@@ -16,27 +16,34 @@ import {
   type FrameName,
   FrameType,
 } from "../../src/core/frames.ts";
-import type { Budget } from "../../src/core/window.ts";
+import { Account, type Budget } from "../../src/core/window.ts";
 
 /** Knows what was taken, and fails when more is given back. */
 export class CountingBudget implements Budget {
   taken = 0;
-  readonly #most: number;
+  readonly most: number;
 
   constructor(most: number = Infinity) {
-    this.#most = most;
+    this.most = most;
   }
 
-  take(bytes: number): boolean {
-    if (this.taken + bytes > this.#most) return false;
+  get freeBytes(): number {
+    return this.most - this.taken;
+  }
+
+  borrow(bytes: number): void {
     this.taken += bytes;
-    return true;
   }
 
   give(bytes: number): void {
     this.taken -= bytes;
     if (this.taken < 0) throw new Error("more was given back than was taken");
   }
+}
+
+/** For a log that nobody else has to share with. */
+export function ampleAccount(): Account {
+  return new Account(0, new CountingBudget());
 }
 
 export const EVERY_FRAME: number = frameMask(...(Object.keys(FrameType) as FrameName[]));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { Account, Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
 import { runs } from "../properties.ts";
 import { CountingBudget } from "./support.ts";
 
@@ -10,8 +10,12 @@ const FIRST_FLIGHT_BYTES = 64 * KIB;
 describe("allowance", () => {
   test("many links share a budget: together never above it, each between its floor and its most, nothing leaks", () => {
     const size = fc.nat({ max: 200 });
-    const link = fc.record({ floor: size, first: size, most: size });
-    const step = fc.record({ link: fc.nat(), to: fc.option(fc.nat({ max: 300 }), { nil: undefined }) });
+    const link = fc.record({ floor: size, most: size });
+    const step = fc.record({
+      link: fc.nat(),
+      do: fc.constantFrom("grow" as const, "grow to" as const, "shrink" as const, "give back" as const),
+      bytes: fc.nat({ max: 300 }),
+    });
     fc.assert(
       fc.property(
         fc.nat({ max: 600 }),
@@ -19,8 +23,24 @@ describe("allowance", () => {
         fc.array(step, { maxLength: 40 }),
         (budgetBytes, links, steps) => {
           const budget = new CountingBudget(budgetBytes);
-          const allowances = links.map(({ floor, first, most }) => new Allowance(floor, first, most, budget));
-          const check = (): void => {
+          const allowances = links.map(({ floor, most }) => new Allowance(floor, most, budget));
+          for (const { link: at, do: what, bytes } of steps) {
+            const allowance = allowances[at % allowances.length] as Allowance;
+            const before = allowance.size;
+            const share = Math.floor((budget.freeBytes + before - allowance.floor) / 2);
+            if (what === "grow" || what === "grow to") {
+              const grew = what === "grow" ? allowance.grow() : allowance.growTo(bytes);
+              const wanted = what === "grow" ? 2 * before : bytes;
+              const allowed = Math.min(wanted, allowance.most, allowance.floor + share);
+              expect(allowance.size).toBe(Math.max(before, allowed));
+              expect(grew).toBe(allowance.size > before);
+            } else if (what === "shrink") {
+              allowance.shrinkTo(bytes);
+              expect(allowance.size).toBe(Math.min(before, Math.max(bytes, allowance.floor)));
+            } else {
+              allowance.giveBack(bytes);
+              expect(allowance.size).toBe(Math.min(before, Math.max(bytes, allowance.floor + share)));
+            }
             let above = 0;
             for (const { floor, most, size: now } of allowances) {
               expect(now).toBeGreaterThanOrEqual(floor);
@@ -29,20 +49,6 @@ describe("allowance", () => {
             }
             expect(budget.taken).toBe(above);
             expect(above).toBeLessThanOrEqual(budgetBytes);
-          };
-          check();
-          for (const { link: at, to } of steps) {
-            const allowance = allowances[at % allowances.length] as Allowance;
-            const before = allowance.size;
-            if (to === undefined) {
-              const grew = allowance.grow();
-              expect(allowance.size).toBe(grew ? Math.min(2 * before, allowance.most) : before);
-              expect(grew).toBe(allowance.size > before);
-            } else {
-              allowance.shrinkTo(to);
-              expect(allowance.size).toBe(Math.min(before, Math.max(to, allowance.floor)));
-            }
-            check();
           }
           for (const allowance of allowances) allowance.shrinkTo(0);
           expect(budget.taken).toBe(0);
@@ -52,29 +58,79 @@ describe("allowance", () => {
     );
   });
 
-  test("a link begins with its first size where the budget has it, else with its floor", () => {
+  test("a link begins with its floor: it borrows when it is asked to grow", () => {
     const budget = new CountingBudget(100);
-    expect(new Allowance(50, 120, 1_000, budget).size).toBe(120);
-    expect(new Allowance(50, 120, 1_000, budget).size).toBe(50);
-    expect(budget.taken).toBe(70);
+    const allowance = new Allowance(50, 1_000, budget);
+    expect([allowance.size, budget.taken]).toEqual([50, 0]);
+    expect(allowance.growTo(70)).toBe(true);
+    expect([allowance.size, budget.taken]).toEqual([70, 20]);
   });
 
-  test("a floor above the most and the first is given all the same: less than a message would be a deadlock", () => {
+  test("a floor above the most is given all the same: less than a message would be a deadlock", () => {
     const budget = new CountingBudget(0);
-    const allowance = new Allowance(1_000, 64, 512, budget);
+    const allowance = new Allowance(1_000, 512, budget);
     expect(allowance.size).toBe(1_000);
     expect(allowance.most).toBe(1_000);
     expect(allowance.grow()).toBe(false);
   });
 
-  test("what one link gives back another can have", () => {
-    const budget = new CountingBudget(64);
-    const one = new Allowance(64, 128, 256, budget);
-    const other = new Allowance(64, 64, 256, budget);
-    expect(other.grow()).toBe(false);
-    one.shrinkTo(0);
-    expect(other.grow()).toBe(true);
-    expect([one.size, other.size]).toEqual([64, 128]);
+  test("one greedy link gets half of the budget, and each that comes later half of what is then left", () => {
+    const budget = new CountingBudget(1_200);
+    const links = Array.from({ length: 4 }, () => new Allowance(10, 10_000, budget));
+    const sizes = links.map((link) => {
+      link.growTo(Infinity);
+      return link.size;
+    });
+    expect(sizes).toEqual([610, 310, 160, 85]);
+  });
+
+  test("those that came first give back as others come, until all have the same", () => {
+    const budget = new CountingBudget(1_200);
+    const links = Array.from({ length: 3 }, () => new Allowance(10, 10_000, budget));
+    for (let round = 0; round < 20; round++) {
+      for (const link of links) {
+        link.growTo(Infinity);
+        link.giveBack(0);
+      }
+    }
+    for (const { size } of links) expect(Math.abs(size - 310)).toBeLessThanOrEqual(2);
+  });
+
+  test("what was promised is not given back, however much more than its share that is", () => {
+    const budget = new CountingBudget(1_200);
+    const first = new Allowance(10, 10_000, budget);
+    first.growTo(Infinity);
+    new Allowance(10, 10_000, budget).growTo(Infinity);
+    first.giveBack(600);
+    expect(first.size).toBe(600);
+    first.giveBack(500);
+    expect(first.size).toBe(500);
+  });
+});
+
+describe("account", () => {
+  test("charges what is above its minimum, however it came to that, and gives it back", () => {
+    const budget = new CountingBudget(100);
+    const account = new Account(50, budget);
+    account.hold(40);
+    expect([budget.taken, account.mostBytes]).toEqual([0, 100]);
+    account.hold(40);
+    expect([budget.taken, account.mostBytes]).toEqual([30, 100]);
+    account.hold(-20);
+    expect(budget.taken).toBe(10);
+    account.hold(-60);
+    expect([budget.taken, account.heldBytes]).toEqual([0, 0]);
+  });
+
+  test("has its minimum also where others had to take more than there was", () => {
+    const budget = new CountingBudget(100);
+    new Account(0, budget).hold(300);
+    const account = new Account(50, budget);
+    expect([budget.freeBytes, account.mostBytes]).toEqual([-200, 50]);
+    account.hold(50);
+    expect(account.isAboveShare).toBe(false);
+    account.hold(1);
+    expect(account.isAboveShare).toBe(true);
   });
 });
 

@@ -1,19 +1,13 @@
 import { expect, test } from "vitest";
-import { SharedBudget } from "../../src/io/budget.ts";
+import { LinkMemory } from "../../src/io/budget.ts";
 
-test("gives until it is used up, all or nothing, and takes back", () => {
-  const budget = new SharedBudget(100);
-  expect(budget.take(60)).toBe(true);
-  expect(budget.take(41)).toBe(false);
-  expect(budget.takenBytes).toBe(60);
-  expect(budget.take(40)).toBe(true);
-  expect(budget.take(1)).toBe(false);
-  expect(budget.take(0)).toBe(true);
-  budget.give(50);
-  expect(budget.takenBytes).toBe(50);
-  expect(budget.take(50)).toBe(true);
-});
-
-test("one of nothing gives nothing", () => {
-  expect(new SharedBudget(0).take(1)).toBe(false);
+test("what comes in and what goes out have half each, and never lend to each other", () => {
+  const { windowBudget, logBudget } = new LinkMemory(1_001);
+  // Of windows three quarters: each byte may hold a third more.
+  expect([windowBudget.freeBytes, logBudget.freeBytes]).toEqual([375, 500]);
+  windowBudget.borrow(375);
+  expect([windowBudget.freeBytes, logBudget.freeBytes]).toEqual([0, 500]);
+  windowBudget.give(200);
+  logBudget.borrow(1);
+  expect([windowBudget.freeBytes, logBudget.freeBytes]).toEqual([200, 499]);
 });

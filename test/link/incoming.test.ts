@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { SystemClock } from "../../src/io/clock.ts";
 import { Incoming } from "../../src/link/incoming.ts";
 import { ByHand, say } from "../sim/by-hand.ts";
 import { type Link, type Message, RespliceError } from "../../src/index.ts";
@@ -552,7 +553,11 @@ test("where a loop came back in a session that was replaced accepts nothing of t
   const [lost, next] = [world.server(), world.server()];
   const client = world.client();
   const line = client.connect(lost);
-  const incoming = new Incoming(client.core, false, { changed: () => {}, failHandler: () => {}, failure: undefined });
+  const incoming = new Incoming(client.core, false, new SystemClock(), {
+    changed: () => {},
+    failHandler: () => {},
+    failure: undefined,
+  });
   const loop = incoming.iterate();
   say(lost.link, "one");
   line.settle();

@@ -142,7 +142,7 @@ test("undefined within a group leaves the default of the manager alone", () => {
 });
 
 test("what the core is told", () => {
-  const budget = { take: () => true, give: () => {} };
+  const budget = { freeBytes: 0, borrow: () => {}, give: () => {} };
   const resolved = resolveLinkOptions({ manualAcceptance: { maxBatchBytes: 7 } }, "server");
   expect(coreOptions(resolved, { windowBudget: budget, logBudget: budget, blocks: new BlockPool() })).toMatchObject({
     mode: "messages",

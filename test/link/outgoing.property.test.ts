@@ -7,10 +7,11 @@ import { expect, test } from "vitest";
 import { BlockPool } from "../../src/core/blocks.ts";
 import type { LinkCore } from "../../src/core/link-core.ts";
 import { Sender } from "../../src/core/sender.ts";
-import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { type Budget, Flight, RoundTrip } from "../../src/core/window.ts";
 import { RespliceError } from "../../src/link/errors.ts";
 import { Outgoing } from "../../src/link/outgoing.ts";
 import type { Clock } from "../../src/link/ports.ts";
+import { ampleAccount, CountingBudget } from "../core/support.ts";
 import { runs } from "../properties.ts";
 
 /** Two writes' worth: as far as a sender that waits is let ahead of its connection. */
@@ -20,16 +21,15 @@ const TURN_BYTES = 1_048_576;
 const QUEUE = { maxMessages: 12, maxBytes: 1_600_000 };
 const MAX_MESSAGE_BYTES = 400_000;
 const PLENTY = 1_000_000_000;
-const NO_BUDGET = { take: () => true, give: () => {} };
 
 /** What the queue asks of a link's core, with the real sender behind it and a peer that takes and accepts everything. */
 class Core {
   readonly options = { queue: QUEUE };
   readonly maxMessageBytes = MAX_MESSAGE_BYTES;
-  readonly session = { sender: new Sender("messages", new BlockPool()) };
+  readonly session = { sender: new Sender("messages", new BlockPool(), ampleAccount(), Infinity) };
+  readonly outgoingBudget: Budget = new CountingBudget();
   adopted: object | undefined;
   ended = false;
-  readonly #allowance = new Allowance(PLENTY, PLENTY, PLENTY, NO_BUDGET);
   readonly #flight = new Flight(new RoundTrip());
 
   get sendingEnded(): boolean {
@@ -60,7 +60,7 @@ class Core {
   write(bytes: number): void {
     if (this.adopted === undefined) return;
     this.#flight.limitBytes = PLENTY;
-    this.session.sender.write([], bytes, this.#allowance, this.#flight, 0);
+    this.session.sender.write([], bytes, this.#flight, 0);
   }
 
   /** All messages that were written whole. */

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { GiB, type RespliceError, ServerSupervisor } from "../../src/index.ts";
+import type { Machine } from "../../src/io/machine.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 
 const SECRET = "sk-s3cr3t";
@@ -14,8 +15,31 @@ function refusal(act: () => unknown): RespliceError {
   throw new Error("nothing was thrown");
 }
 
+const LARGE: Machine = { memoryBytes: 256 * GiB, oldGenerationBytes: 4 * GiB };
+
+describe("sessions and what they share, by what memory there is", () => {
+  const resolved = (memoryBytes: number, heapBytes: number, change: object = {}): number[] => {
+    const machine = { memoryBytes, oldGenerationBytes: heapBytes };
+    const { sessions, bufferBytes } = resolveServerOptions({ port: 0, ...change }, machine).limits;
+    return [sessions, bufferBytes];
+  };
+
+  test.each([
+    ["a large machine: what `connections` asks for", 256 * GiB, 4 * GiB, {}, [20_000, GiB]],
+    ["16 GiB", 16 * GiB, 4 * GiB, {}, [2_705, GiB]],
+    ["16 GiB, and messages of 64 KiB", 16 * GiB, 4 * GiB, { maxMessageBytes: 65_536 }, [15_506, GiB]],
+    ["a container of 512 MiB", GiB / 2, GiB / 4, {}, [72, GiB / 16]],
+    ["a heap of 64 MiB", 256 * GiB, GiB / 16, {}, [3_276, GiB]],
+    ["next to nothing: one", 1_000, 1_000, {}, [1, 125]],
+    ["all of it is lent out", 16 * GiB, 4 * GiB, { limits: { bufferBytes: 8 * GiB } }, [1, 8 * GiB]],
+    ["what is set is taken", GiB, GiB, { limits: { sessions: 50_000, bufferBytes: 5 } }, [50_000, 5]],
+  ])("%s", (_, memoryBytes, heapBytes, change, expected) => {
+    expect(resolved(memoryBytes, heapBytes, change)).toEqual(expected);
+  });
+});
+
 test("the defaults", () => {
-  expect(resolveServerOptions({ port: 0 })).toMatchObject({
+  expect(resolveServerOptions({ port: 0 }, LARGE)).toMatchObject({
     listen: { port: 0 },
     tls: false,
     authenticate: undefined,

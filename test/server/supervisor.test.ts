@@ -1,6 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { describe, expect, test } from "vitest";
+import { SESSION_HEAP_BYTES } from "../../src/core/session.ts";
 import { ServerSupervisor, type StateChange, type SupervisorEvents } from "../../src/index.ts";
 import {
   certificate,
@@ -484,7 +485,7 @@ describe("TLS", () => {
 
 test("the logger: listening, each state, and how many bytes the limits allow", async () => {
   const { lines, logger } = logKeeper();
-  const { supervisor, port } = await serve({ logger, limits: { sessions: 10 } });
+  const { supervisor, port } = await serve({ logger, limits: { sessions: 10, bufferBytes: 512 * 1_048_576 } });
   const link = openTo(port, { reconnect: QUICK });
   await link.connected();
   link.abort("enough");
@@ -505,9 +506,44 @@ test("the logger: listening, each state, and how many bytes the limits allow", a
   expect(lines.find(({ event }) => event === "server.listening")).toMatchObject({
     port,
     sessions: 10,
-    sessionsMayHoldBytes: 10 * (1_048_576 + 4) + 2 * 1_073_741_824,
+    sessionsMayHoldBytes: 512 * 1_048_576 + 4 * 1_048_576 + 10 * (1_398_107 + 1_118_212 + 262_144),
   });
   for (const { level, event } of lines) expect([level, event]).not.toContain(undefined);
+});
+
+test("a link takes no more of the heap than is reckoned with", { timeout: 60_000 }, async () => {
+  const printed = await runToExit(`
+    import v8 from "node:v8";
+    import vm from "node:vm";
+    v8.setFlagsFromString("--expose-gc");
+    const gc = vm.runInNewContext("gc");
+    const limits = { sessions: 1_000, opensPerSecond: 10_000 };
+    const supervisor = new resplice.ServerSupervisor({ port: 0, host: "127.0.0.1", limits });
+    supervisor.serve((link) => link.onMessage(() => {}));
+    const { port } = await supervisor.listen();
+    const manager = new resplice.ConnectionManager({ maxDialsPerSecond: 10_000 });
+    const heapBytes = async (links) => {
+      for (let n = 0; n < links; n++) manager.open({ port, host: "127.0.0.1" });
+      await manager.connected();
+      for (let n = 0; n < 4; n++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        gc();
+      }
+      return process.memoryUsage().heapUsed;
+    };
+    const before = await heapBytes(50);
+    console.log(((await heapBytes(300)) - before) / 300);
+    process.exit();
+  `);
+  // Both ends.
+  expect(Number(printed)).toBeGreaterThan(0);
+  expect(Number(printed)).toBeLessThan(2 * SESSION_HEAP_BYTES);
+});
+
+test("more sessions than memory is sure to hold are allowed, and the log says so", async () => {
+  const { lines, logger } = logKeeper();
+  await serve({ logger, limits: { sessions: 50_000_000 } });
+  expect(lines.find(({ event }) => event === "server.memory")).toMatchObject({ level: "warn", sessions: 50_000_000 });
 });
 
 test("a metrics line at its interval", async () => {

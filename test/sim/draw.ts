@@ -98,6 +98,7 @@ function drawOptions(
     blockBytes: pick(random, [64, 1_024, 65_536]),
     ackDelayMs: pick(random, [0, 1, 25, 200]),
     kernelBytes,
+    slackBytes: pick(random, [0, 0, 300, 16_384]),
     // What the kernel takes is all that is under way: on a long path a small one would be a very slow one.
     latencyMs: kernelBytes === 64 ? 1 : pick(random, [1, 30, 300]),
     pingAfterMs: pick(random, [forMs > 3_000 ? 50 : 5, 100, 1_000, 5_000]),

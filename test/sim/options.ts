@@ -16,6 +16,8 @@ export interface WorldOptions {
   blockBytes: number;
   ackDelayMs: number;
   kernelBytes: number;
+  /** What lies around each chunk in the memory that it was read into. */
+  slackBytes: number;
   /** One way, when no fault makes it longer. */
   latencyMs: number;
   pingAfterMs: number;
@@ -70,6 +72,7 @@ export const SIMPLE: WorldOptions = {
   blockBytes: 65_536,
   ackDelayMs: 25,
   kernelBytes: 100_000,
+  slackBytes: 0,
   latencyMs: 1,
   pingAfterMs: 1_000,
   suspectAfterMs: 500,

@@ -179,7 +179,7 @@ export abstract class SimProcess {
       onData: (chunk) =>
         input(() => {
           this.#spy?.sees("received", channel, chunk);
-          this.receive(channel, chunk);
+          this.receive(channel, amid(chunk, this.stage.options.slackBytes));
         }),
       onClose: (reason) =>
         input(() => {
@@ -223,4 +223,12 @@ export abstract class SimProcess {
     socket.write(bytes);
     for (const trap of sprung) trap.after(socket);
   }
+}
+
+/** As if a peer had put other things around it, or a transport had one large buffer for all that it reads. */
+function amid(chunk: Buffer, slackBytes: number): Buffer {
+  if (slackBytes === 0) return chunk;
+  const memory = Buffer.allocUnsafeSlow(chunk.length + slackBytes);
+  chunk.copy(memory, 0);
+  return memory.subarray(0, chunk.length);
 }

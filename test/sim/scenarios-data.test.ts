@@ -270,7 +270,7 @@ test("counterexample 45: a floor that is given up on a cut is granted to others,
 
 test("counterexample 46: the largest window ever stated holds, and the peer overruns memory that others have now", () => {
   const world = new ByHand();
-  const budget = new CountingBudget(60_000);
+  const budget = new CountingBudget(100_000);
   const server = world.server({ windowBudget: budget, window: { minBytes: 50_000, maxBytes: 65_536 } });
   const client = world.client();
   client.connect(server).cut();

@@ -17,7 +17,7 @@ import type { ServerCore } from "../../src/core/server.ts";
 import type { ServerLink } from "../../src/core/server-link.ts";
 import type { EndKind, Sender } from "../../src/core/sender.ts";
 import type { Session } from "../../src/core/session.ts";
-import { Allowance, Flight, RoundTrip } from "../../src/core/window.ts";
+import { Flight, RoundTrip } from "../../src/core/window.ts";
 import type { End } from "./end.ts";
 import type { SimProcess } from "./process.ts";
 
@@ -349,7 +349,7 @@ function restoreSender(
   sender.limit = Infinity;
   const flight = new Flight(new RoundTrip());
   flight.limitBytes = Infinity;
-  sender.write([], Infinity, new Allowance(Number.MAX_SAFE_INTEGER, 0, 0, NO_BUDGET), flight, 0);
+  sender.write([], Infinity, flight, 0);
   sender.highestSent = Math.max(sender.highestSent, acked);
   sender.limit = 0;
 }
@@ -361,5 +361,3 @@ function restoreTombstone(sender: Sender, dead: Sender): void {
   sender.log.end = log.end;
   Object.assign(sender, { acked, highestSent, endKind, endAt, sentNow: acked, ended: true });
 }
-
-const NO_BUDGET = { take: () => false, give: () => {} };

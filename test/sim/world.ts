@@ -59,6 +59,7 @@ export class World extends Stage {
     if (this.touched.size === 0) return;
     for (const process of this.touched) process.checkBounds();
     this.touched.clear();
+    this.#checkMemory();
     // One owner for each session, over all servers.
     if (this.servers.length === 1) return;
     const owned = new Set<string>();
@@ -70,6 +71,32 @@ export class World extends Stage {
         owned.add(id);
       }
     }
+  }
+
+  /** What was borrowed is what is held, by those who may. */
+  #checkMemory(): void {
+    const { windowBudget, logBudget } = this;
+    const atServers = this.servers.flatMap(({ isUp, core }) => (isUp ? [...core.links()] : []));
+    let windows = 0;
+    let logs = 0;
+    for (const { session } of [...this.clients.map(({ core }) => core), ...atServers]) {
+      const { windowAllowance, sender, keys } = session;
+      const { account, memoryBytes } = sender.log;
+      const above = windowAllowance.size - windowAllowance.floor;
+      check(above === 0 || session.phase !== "provisional", () => `${keys.id} is not confirmed, and has borrowed`);
+      check(account.heldBytes === memoryBytes, () => `${keys.id} is charged ${account.heldBytes} of ${memoryBytes}`);
+      windows += above;
+      logs += Math.max(0, memoryBytes - account.minimum);
+    }
+    check(windows === windowBudget.taken, () => `${windowBudget.taken} bytes borrowed for windows of ${windows}`);
+    check(logs === logBudget.taken, () => `${logBudget.taken} bytes borrowed for logs of ${logs}`);
+    check(windows <= windowBudget.most, () => `windows of ${windows} bytes`);
+    check(logs <= logBudget.most || this.#hasCarried, () => `logs of ${logs} bytes`);
+  }
+
+  /** What was in a log before is in another now, and nobody was asked. */
+  get #hasCarried(): boolean {
+    return [...this.counts.keys()].some((what) => /^(client replaced|restored)/.test(what));
   }
 
   /** One end of a client's link; at a server, the newest. */
