@@ -133,12 +133,13 @@ export const DATA: readonly Mutant[] = [
     replace: 'return mode === "messages" ? maxMessageBytes',
   },
   {
-    name: "floor of a payload in the log",
+    name: "a log that holds nothing takes nothing",
     row: 45,
-    rule: "the floor of a log is the encoded size of a message",
-    file: "src/core/session.ts",
-    find: "return memoryFor(largestBytes(limits), blockBytes);",
-    replace: "return memoryFor(limits.maxMessageBytes, blockBytes);",
+    rule: "a session that holds nothing can always say something",
+    file: "src/core/log.ts",
+    find: "if (bytes <= this.leftBytes || this.account.heldBytes === 0) return true;",
+    replace: "if (bytes <= this.leftBytes) return true;",
+    tests: ["test/core/log.test.ts"],
   },
   {
     name: "floor given up on a cut",
@@ -474,7 +475,7 @@ export const DATA: readonly Mutant[] = [
     name: "log above its share",
     rule: "a message is taken if it fits into what the log may hold",
     file: "src/core/log.ts",
-    find: "return bytes <= this.leftBytes || this.#mayHold(memoryFor(bytes, this.pool.blockBytes));",
+    find: "return this.#mayHold(memoryFor(bytes, this.pool.blockBytes));",
     replace: "return true;",
   },
   {

@@ -282,10 +282,14 @@ export abstract class LinkCore extends LinkSession {
     if (this.evidence === evidence) this.timers.set("evidence", evidence.nextMs());
   }
 
-  /** Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. */
-  endTurn(): void {
+  /**
+   * Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. Answers whether
+   * there is anything to write for it.
+   */
+  endTurn(): boolean {
     this.#turnEnded = this.#owesAck;
     this.session.receiver.rest();
+    return this.#turnEnded;
   }
 
   /** `endTurn()` will let something be written, or take less memory. */

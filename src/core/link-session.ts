@@ -48,7 +48,8 @@ export abstract class LinkSession {
 
   /** What waits to be accepted, here and by the peer: as it arrived, and the memory of what is sent. */
   get heldBytes(): number {
-    return this.session.receiver.unacceptedBytes + this.session.sender.log.account.heldBytes;
+    const { receiver, sender } = this.session;
+    return (receiver.stopped ? 0 : receiver.unacceptedBytes) + sender.log.account.heldBytes;
   }
 
   /** For what is to be sent. */

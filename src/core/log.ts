@@ -108,9 +108,13 @@ export class Log {
     return last === undefined ? 0 : last.bytes.length - last.used;
   }
 
-  /** A message of so many bytes, encoded, may be appended: in the last block, or in others that its share allows. */
+  /**
+   * A message of so many bytes, encoded, may be appended: in the last block, or in others that its share allows. Where nothing
+   * is held anything may be: a large chunk of a byte stream would wait for ever.
+   */
   hasRoom(bytes: number): boolean {
-    return bytes <= this.leftBytes || this.#mayHold(memoryFor(bytes, this.pool.blockBytes));
+    if (bytes <= this.leftBytes || this.account.heldBytes === 0) return true;
+    return this.#mayHold(memoryFor(bytes, this.pool.blockBytes));
   }
 
   get hasRoomForLargest(): boolean {

@@ -185,7 +185,6 @@ export class Receiver {
       const end = from + first.readUInt32BE(at);
       if (end >= first.length || end - from > most) break;
       this.handed += end - at;
-      unread.bytes -= end - at;
       unread.at = at = end;
       if (!hand(first.subarray(from, end))) return false;
       // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.

@@ -48,7 +48,7 @@ function largestBytes({ mode, maxMessageBytes }: Pick<SessionLimits, "mode" | "m
 }
 
 /** What a log may always hold: the memory of one largest message. */
-export function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, blockBytes?: number): number {
+function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, blockBytes?: number): number {
   return memoryFor(largestBytes(limits), blockBytes);
 }
 
@@ -56,7 +56,7 @@ export function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBy
  * What a session holds besides, at the most: the chunk that was read last, half of the one that is being read (64 KiB each),
  * 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of 4 KiB, and 10 KiB of objects.
  */
-export const SESSION_BYTES = 262_144;
+const SESSION_BYTES = 262_144;
 /** Of V8's heap: its objects, those of its link and of its connection. 8 KiB are measured, a connected one's at either end. */
 export const SESSION_HEAP_BYTES = 10_240;
 

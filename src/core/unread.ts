@@ -25,7 +25,6 @@ export class Unread {
   /** The first piece, of which everything from `at` is unread; undefined if nothing is. */
   first: Buffer | undefined;
   at = 0;
-  bytes = 0;
   /** From `#head`. Those that are views of the same memory stand beside each other. */
   #pieces: Buffer[] = [];
   #head = 0;
@@ -41,7 +40,6 @@ export class Unread {
 
   push(piece: Buffer): void {
     if (piece.buffer !== this.#chunk) this.#beginChunk(piece.buffer);
-    this.bytes += piece.length;
     this.#chunkKept += piece.length;
     this.first ??= piece;
     this.#pieces.push(piece);
@@ -70,7 +68,7 @@ export class Unread {
   }
 
   #bytesOf(from: number, to: number): number {
-    let bytes = from === this.#head ? -this.at : 0;
+    let bytes = from === this.#head ? 0 - this.at : 0;
     for (let n = from; n < to; n++) bytes += (this.#pieces[n] as Buffer).length;
     return bytes;
   }
@@ -174,7 +172,6 @@ export class Unread {
 
   /** Forgets `bytes` of the first piece, at most all of it. */
   drop(bytes: number): void {
-    this.bytes -= bytes;
     this.at += bytes;
     if (this.at < (this.first as Buffer).length) return;
     this.at = 0;
@@ -192,12 +189,16 @@ export class Unread {
   clear(): void {
     this.first = undefined;
     this.at = 0;
-    this.bytes = 0;
     this.#pieces = [];
     this.#head = 0;
     this.#chunk = undefined;
     this.#chunkKept = 0;
     this.#tail = undefined;
+  }
+
+  /** Counted when asked for. */
+  get bytes(): number {
+    return this.#bytesOf(this.#head, this.#pieces.length);
   }
 
   /** The memory that is really held. Counted when asked for. */

@@ -106,8 +106,7 @@ export class Driver {
 
   static #endTurn(this: void, driver: Driver): void {
     driver.#turnEnds = false;
-    driver.core.endTurn();
-    driver.run();
+    if (driver.core.endTurn()) driver.run();
   }
 
   run(): void {

@@ -67,14 +67,14 @@ export class Incoming {
     this.#consumer = consumer;
   }
 
-  /** Whether there may be one more message in this turn. */
-  get #turnAllows(): boolean {
-    return (this.#turn ??= new Turn(this.#clock, this.#host)).allows();
+  /** Says whether there may be one more message in this turn. */
+  #thisTurn(): Turn {
+    return (this.#turn ??= new Turn(this.#clock, this.#host));
   }
 
   /** What there is and this turn still allows. */
   #take(): Message | undefined {
-    if (!this.#hasUnread || !this.#turnAllows) return undefined;
+    if (!this.#hasUnread || !this.#thisTurn().allows()) return undefined;
     const message = this.#core.next();
     if (message === undefined) return undefined;
     keepInPlace(message);
@@ -272,7 +272,9 @@ export class Incoming {
   #runHandler(handler: Handler): void {
     const { session } = this.#core;
     const { receiver } = session;
-    if (!this.#hasUnread || !this.#turnAllows) return;
+    if (!this.#hasUnread) return;
+    const turn = this.#thisTurn();
+    if (!turn.allows()) return;
     let accepted = receiver.handed;
     let pending: Promise<void> | undefined;
     try {
@@ -287,7 +289,7 @@ export class Incoming {
           return false;
         }
         accepted = receiver.handed;
-        return this.#turnAllows;
+        return turn.allows();
       });
     } catch (error) {
       this.#fail(error, this.#core.session === session ? accepted : 0);

@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import { BLOCK_BYTES, BlockPool } from "../../src/core/blocks.ts";
 import type { Mode } from "../../src/core/frames.ts";
 import { Log, PREFIX_BYTES } from "../../src/core/log.ts";
+import { Account } from "../../src/core/window.ts";
 import { runs } from "../properties.ts";
-import { ampleAccount } from "./support.ts";
+import { ampleAccount, CountingBudget } from "./support.ts";
 
 /** What a log should be: all its bytes, and where each message stands. */
 class Model {
@@ -253,6 +254,16 @@ describe("memory", () => {
     const log = new Log("messages", new BlockPool(), ampleAccount());
     log.append("0123456789", 10, false);
     expect(log.read(0, 1).buffer.byteLength).toBe(2_048);
+  });
+
+  test("a log that may hold no more takes what fits into its last block, and anything when it holds nothing", () => {
+    const budget = new CountingBudget(0);
+    const log = new Log("bytes", new BlockPool(), new Account(0, budget));
+    expect(log.hasRoom(1_000_000)).toBe(true);
+    log.append(Buffer.alloc(1_000), 1_000, false);
+    expect([log.hasRoom(1_048), log.hasRoom(1_049), log.leftBytes]).toEqual([true, false, 1_048]);
+    log.release(1_000);
+    expect([log.hasRoom(1_000_000), budget.taken]).toEqual([true, 0]);
   });
 
   test("a payload that is given away is kept as it is, unless it is a small part of its memory", () => {
