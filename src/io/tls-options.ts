@@ -1,5 +1,5 @@
 /** Options of node:tls as applications give them, and what node:tls says of them. */
-import { type ConnectionOptions, createSecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
+import type { ConnectionOptions, SecureContextOptions, TlsOptions } from "node:tls";
 
 /**
  * Whether they can be options at all. Bytes and arrays, of a PEM say, are objects as well, in which node:tls would find
@@ -20,7 +20,7 @@ export function whatIsGiven<T extends object>(options: T): T {
  */
 export function withContainedSni(options: TlsOptions): TlsOptions {
   const { SNICallback } = options;
-  if (SNICallback === undefined) return options;
+  if (typeof SNICallback !== "function") return options;
   return {
     ...options,
     SNICallback(name, answer) {
@@ -73,11 +73,6 @@ export function renewed(before: SecureContextOptions, changes: SecureContextOpti
 }
 
 const KEY = ["key", "pfx", "passphrase"] as const;
-
-/** Throws what node:tls throws, before anything has changed. */
-export function checkSecureContext(options: SecureContextOptions): void {
-  createSecureContext(options);
-}
 
 /** Node's errors about the kind of a value quote the value, which may be a key or a passphrase; those of OpenSSL never do. */
 export function quotesValues(error: unknown): boolean {

@@ -2,14 +2,7 @@
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { StreamConnection } from "../io/connection.ts";
-import {
-  checkSecureContext,
-  isTlsOptions,
-  renewed,
-  tlsRefusal,
-  whatIsGiven,
-  withContainedSni,
-} from "../io/tls-options.ts";
+import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
 import { UnsecuredConnection } from "./unsecured-connection.ts";
@@ -121,7 +114,7 @@ export class Listener {
       throw invalidOption("tls", options, "key and cert, or pfx, or what else is new");
     const merged = renewed(this.#secureContext, next);
     try {
-      checkSecureContext(merged);
+      tls.createSecureContext(merged);
     } catch (error) {
       throw invalidOption("tls", options, `what tls.createSecureContext() takes: ${tlsRefusal(error)}`);
     }

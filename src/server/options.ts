@@ -1,6 +1,6 @@
 /** The options of a ServerSupervisor. */
-import type { PeerCertificate, TlsOptions } from "node:tls";
-import { checkSecureContext, isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
+import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
+import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   checkNames,
@@ -143,7 +143,7 @@ function checkProtection(options: ServerSupervisorOptions): void {
 function resolveTls({ tls = false }: ServerSupervisorOptions): TlsOptions | false {
   if (tls === false) return false;
   try {
-    checkSecureContext(tls);
+    createSecureContext(tls);
   } catch (error) {
     throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
   }

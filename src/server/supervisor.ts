@@ -151,7 +151,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   /**
    * Renewed certificates, for new connections. Unlike tls.Server's, what is not given stays as it is, a `ca` for clients
-   * say; key, cert, pfx and passphrase are renewed together. Throws INVALID_OPTION, and nothing has changed then.
+   * say; a new key comes with its passphrase. Throws INVALID_OPTION, and nothing has changed then.
    */
   setSecureContext(options: SecureContextOptions): void {
     this.#listener.setSecureContext(options);

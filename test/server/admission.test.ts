@@ -19,7 +19,7 @@ test("opensPerSecond: above, OVERLOADED with retryAfterMs, and admitted when it 
   const { port, supervisor } = await serve({ limits: { opensPerSecond: 2 } });
   const links = [openTo(port), openTo(port)];
   await Promise.all(links.map((link) => link.connected()));
-  const late = openTo(port);
+  const late = openTo(port, { reconnect: { minDelayMs: 5 } });
   const refused = await turned(late, "reconnecting");
   expect(refused.error).toMatchObject({ code: "OVERLOADED", retryable: true });
   expect(refused.error?.retryAfterMs).toBeGreaterThanOrEqual(500);
