@@ -161,7 +161,7 @@ export const DOOR: readonly Mutant[] = [
     name: "patience without an end",
     rule: "who has waited too long is told when to come back",
     file: "src/core/authentication.ts",
-    find: "const isOver = oldest !== undefined && nowMs - oldest[1].sinceMs >= this.#patienceMs;",
+    find: "const isOver = oldest !== undefined && oldest[1].sinceMs + this.#patienceMs <= nowMs;",
     replace: "const isOver = oldest !== undefined && nowMs < 0;",
     tests: [...AUTHENTICATION, ...CROWDS],
   },

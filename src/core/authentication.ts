@@ -105,7 +105,7 @@ export class Authentications {
   /** Who is not answered in time, and after how many milliseconds that would be otherwise; taken out of the line. */
   hopeless(nowMs: number): { id: number; retryAfterMs: number } | undefined {
     const [oldest] = this.#waiting;
-    const isOver = oldest !== undefined && nowMs - oldest[1].sinceMs >= this.#patienceMs;
+    const isOver = oldest !== undefined && oldest[1].sinceMs + this.#patienceMs <= nowMs;
     const id = isOver
       ? oldest[0]
       : (this.#beyond(this.#unknown, this.#strangers, nowMs) ??
