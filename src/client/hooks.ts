@@ -52,6 +52,6 @@ export function isRetried(
 
 /** To the log, or else once to whoever runs the process. */
 function reportHook(hook: string, thrown: unknown, link: string, logger: Log | undefined): void {
-  if (logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", thrown);
+  if (logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", thrown, hook);
   else logHookFailed(logger, { link, hook, detail: messageOf(thrown) });
 }

@@ -195,7 +195,7 @@ export class Handshakes implements HandshakeOwner {
     if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
     const failed = (error: unknown): Verdict => {
-      if (this.#hooks.logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", error);
+      if (this.#hooks.logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", error, "authenticate");
       this.rejected(remoteAddress, "authenticate() failed", messageOf(error), errorOf(error));
       return "unavailable";
     };

@@ -10,11 +10,12 @@ const WARNINGS = {
 
 const given = new Set<keyof typeof WARNINGS>();
 
-/** Only the first of its kind; its `detail` is the stack of what was thrown. */
-export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown): void {
+/** Only the first of its kind; its `detail` is the stack of what was thrown. `source`: what has thrown it. */
+export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: string): void {
   if (given.has(code)) return;
   given.add(code);
   const error = errorOf(thrown);
   const detail = error.stack ?? error.message;
-  process.emitWarning(`${WARNINGS[code]} (${error.message})`, { type: "RespliceWarning", code, detail });
+  const message = source === undefined ? error.message : `${source}: ${error.message}`;
+  process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail });
 }

@@ -119,7 +119,7 @@ describe("a function that gives what cannot be used fails the attempt, and is as
     expect(seen.map(({ message }) => message)).toEqual([
       "undefined",
       "a word",
-      "something that cannot be shown",
+      "[Object: null prototype] {}",
       "x\\n\\x1b[31mforged",
       "no",
     ]);
@@ -544,6 +544,6 @@ describe("shouldRetry", () => {
     await serve({ port });
     await link.connected();
     expect(warn).toHaveBeenCalledTimes(1);
-    expect(String(warn.mock.calls[0]?.[0])).toContain("reconnect.shouldRetry of a link failed: mine");
+    expect(String(warn.mock.calls[0]?.[0])).toContain("(reconnect.shouldRetry: mine)");
   });
 });

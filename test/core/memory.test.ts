@@ -37,7 +37,9 @@ describe("a session that nobody has confirmed", () => {
       windowBudget,
       maxSessions: 5_000,
       maxSessionsPerIdentity: 5_000,
-      maxHandshakes: 5_000,
+      // A quarter of them may be unconfirmed.
+      maxHandshakes: 20_000,
+      maxConnections: 20_000,
     });
     for (let n = 0; n < 4_100; n++) new HandClient(world, {}).dial(server).up();
     expect([server.core.unconfirmed, windowBudget.taken]).toEqual([4_100, 0]);
