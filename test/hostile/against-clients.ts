@@ -1,11 +1,10 @@
 /** Attacks on a client: hostile servers, and its own application's hooks that give nothing. */
 import { MiB } from "../../src/index.ts";
+import type { Child } from "../endurance/child.ts";
 import { SECRET, type VictimKind } from "./client.ts";
 import type { Scenario } from "./against-servers.ts";
 import type { HealthyClient, Stage } from "./stage.ts";
-import type { VillainPlan } from "./villain.ts";
-import type { Child } from "../endurance/child.ts";
-import type { VillainCommands } from "./villain.ts";
+import type { VillainCommands, VillainPlan } from "./villain.ts";
 
 /** Its own delays are from 500 to 30,000 ms, and the first after at most 200 ms. */
 const MOST_DELAY_MS = 30_000;
@@ -42,16 +41,16 @@ export const AGAINST_CLIENTS: Scenario[] = [
       await stays(stage, healthy);
     },
   },
-  {
-    name: "controls-server",
-    about: "a server whose RESET has a reason that ends the line and commands the terminal",
+  ...(["reset", "refuse-text"] as const).map((kind): Scenario => ({
+    name: `controls-${kind}`,
+    about: `a server whose ${kind === "reset" ? "RESET" : "REFUSE"} has a reason that commands the terminal`,
     async run(stage) {
-      const { healthy } = await hostile(stage, { kind: "reset" }, "plain");
-      const { controls } = await healthy.client.call("victimState");
-      const note = [...new Set(controls)].join(", ");
+      const { healthy } = await hostile(stage, { kind }, "plain");
+      const { controls, ended } = await healthy.client.call("victimState");
+      const note = `ended with ${ended}${controls.length > 0 ? `; in ${[...new Set(controls)].join(", ")}` : ""}`;
       stage.row({ what: "texts obeyed", figure: controls.length, bound: 0, unit: "", note });
     },
-  },
+  })),
   ...(["tls: () => undefined", "tls: async () => undefined", "tls: undefined at the second attempt"] as const).map(
     (kind): Scenario => ({
       name: `clear-text-${kind.includes("async") ? "async" : kind.includes("second") ? "later" : "first"}`,
@@ -99,6 +98,7 @@ async function pinned(stage: Stage, windowBytes: number): Promise<void> {
     press: async () => {
       ({ heldBytes: beforeBytes } = await healthy.client.call("memory"));
       await healthy.client.call("victim", { port: hostilePort, kind: "stuck", windowBytes });
+      await villain.call("pinned");
     },
     during: async () => {
       const { heldBytes: afterBytes } = await healthy.client.call("memory");
@@ -132,12 +132,23 @@ async function clearText(stage: Stage, kind: VictimKind): Promise<void> {
 async function stays(stage: Stage, healthy: HealthyClient): Promise<void> {
   const { ended, state } = await healthy.client.call("victimState");
   const isOver = state === "closed";
-  stage.row({ what: "link ended", figure: isOver ? 1 : 0, bound: 0, unit: "", note: isOver ? ended : `it is ${state}` });
+  stage.row({
+    what: "link ended",
+    figure: isOver ? 1 : 0,
+    bound: 0,
+    unit: "",
+    note: isOver ? ended : `it is ${state}`,
+  });
 }
 
 async function hooks(stage: Stage): Promise<void> {
   const { port } = await stage.server({});
-  for (const kind of ["endpoints: []", "endpoints: undefined", "connect: undefined", "credentials: undefined"] as const) {
+  for (const kind of [
+    "endpoints: []",
+    "endpoints: undefined",
+    "connect: undefined",
+    "credentials: undefined",
+  ] as const) {
     const healthy = await stage.healthy({ port });
     const relay = await stage.relay(port);
     await healthy.client.call("victim", { port: relay.port, kind });

@@ -54,7 +54,7 @@ export const AGAINST_SERVERS: Scenario[] = [
   },
   {
     name: "unconfirmed",
-    about: "4,100 opens that are never confirmed, then a new session's window",
+    about: "4,200 opens that are never confirmed, then a new session's window",
     run: unconfirmed,
   },
   {
@@ -76,24 +76,13 @@ export const AGAINST_SERVERS: Scenario[] = [
   },
   {
     name: "resumes",
-    about: "ten sessions of one client, resumed as often as there is time for",
-    async run(stage) {
-      const { port } = await stage.server({});
-      const healthy = await stage.healthy({ port });
-      const counts = await stage.attacked(healthy, "resumes", { where: { port }, times: 10 });
-      stage.row({ what: "resumes made", figure: counts["resumes"] ?? 0, bound: 5_000, is: "at least", unit: "" });
-    },
+    about: "ten sessions of one client, resumed as often as there is time for; nobody is told apart",
+    run: (stage) => resumes(stage, {}),
   },
   {
     name: "resumes-identities",
     about: "the same, where authenticate() tells the attacker from the healthy one",
-    async run(stage) {
-      const { port } = await stage.server({ authenticateMs: 0 });
-      const healthy = await stage.healthy({ port });
-      const plan = { where: { port }, times: 10, credentials: "attacker" };
-      const counts = await stage.attacked(healthy, "resumes", plan);
-      stage.row({ what: "resumes made", figure: counts["resumes"] ?? 0, bound: 5_000, is: "at least", unit: "" });
-    },
+    run: (stage) => resumes(stage, { authenticateMs: 0 }),
   },
   {
     name: "opens",
@@ -210,7 +199,7 @@ async function stuck(stage: Stage): Promise<void> {
   const above = "as stated, and 64 MiB that the allocator keeps";
   stage.row({ what: "RSS grown", figure: rssBytes, bound: sessionsMayHoldBytes + slack, unit: "MiB", note: above });
   // Without a bound that is stated there is nothing to hold it to.
-  stage.row({ what: "bound stated", figure: sessionsMayHoldBytes, bound: 1, is: "at least", unit: "MiB" });
+  stage.row({ what: "bound stated", figure: sessionsMayHoldBytes, bound: 1, is: "at least", unit: "bytes" });
 }
 
 async function abandoned(stage: Stage): Promise<void> {
@@ -228,6 +217,7 @@ async function abandoned(stage: Stage): Promise<void> {
   stage.row({ what: "server ended", figure: death === "" ? 0 : 1, bound: 0, unit: "", note });
 }
 
+/** 4,200 windows of 256 KiB, less the 4,100 bytes that each is sure of, are the whole budget: 1 GiB. */
 async function unconfirmed(stage: Stage): Promise<void> {
   const plan: ServerPlan = { maxMessageBytes: 4_096, limits: ALL_WELCOME };
   const { server, port } = await stage.server(plan);
@@ -238,15 +228,8 @@ async function unconfirmed(stage: Stage): Promise<void> {
     await probe.client.call("measure", { windows: 1, windowMs: 300 });
     windows = await server.call("windows", "healthy");
   };
-  const { welcome = 0 } = await stage.attacked(
-    healthy,
-    "unconfirmed",
-    { where: { port }, times: 4_100 },
-    {
-      during,
-    },
-  );
-  const note = `${welcome} of 4,100 unconfirmed opens were welcomed`;
+  const { welcome = 0 } = await stage.attacked(healthy, "unconfirmed", { where: { port }, times: 4_200 }, { during });
+  const note = `${welcome} of 4,200 unconfirmed opens were welcomed`;
   // The newest is the last.
   stage.row({
     what: "new window",
@@ -256,6 +239,19 @@ async function unconfirmed(stage: Stage): Promise<void> {
     unit: "bytes",
     note,
   });
+}
+
+/** A tenth of the default rate, so that a process that shares two cores with the server is far above it. */
+async function resumes(stage: Stage, plan: ServerPlan): Promise<void> {
+  const resumesPerSecond = 100;
+  const { port } = await stage.server({ ...plan, limits: { resumesPerSecond } });
+  const healthy = await stage.healthy({ port });
+  const counts = await stage.attacked(healthy, "resumes", { where: { port }, times: 10, credentials: "attacker" });
+  const { resumes: figure = 0, overloaded = 0, resumed = 0 } = counts;
+  const note = `${resumed} admitted, ${overloaded} refused as overloaded`;
+  // Longer than it was measured for, it was not under way.
+  const bound = 2 * resumesPerSecond * stage.seconds;
+  stage.row({ what: "resumes made", figure, bound, is: "at least", unit: "", note });
 }
 
 async function opens(stage: Stage): Promise<void> {

@@ -109,8 +109,8 @@ async function streams(
   stage: Stage,
   options: { allowHalfOpen?: boolean } = {},
 ): Promise<{ server: Child<StreamCommands>; client: Child<StreamCommands>; port: number }> {
-  const server = stage.child<StreamCommands>("stream-process.ts", "the server");
-  const client = stage.child<StreamCommands>("stream-process.ts", "the client");
+  const server = stage.child<StreamCommands>(new URL("stream-process.ts", import.meta.url), "the server");
+  const client = stage.child<StreamCommands>(new URL("stream-process.ts", import.meta.url), "the client");
   return { server, client, port: await server.call("serve", options) };
 }
 
@@ -166,7 +166,7 @@ async function frames(stage: Stage, frameBytes: number, cut: boolean, encoding: 
 }
 
 async function transferred(stage: Stage): Promise<void> {
-  const process = stage.child<PayloadCommands>("payload-process.ts", "the process");
+  const process = stage.child<PayloadCommands>(new URL("payload-process.ts", import.meta.url), "the process");
   const found = await process.call("run");
   const note = `send() said ${found.said.join(", ")}`;
   stage.row({ what: "messages never sent", figure: found.strangers, bound: 0, unit: "", note });

@@ -51,8 +51,7 @@ export const ATTACKS = {
 async function pinned({ plan, signal, count, ready }: Attack): Promise<void> {
   const wire = Wire.dial(plan.where);
   if ((await RawSession.opened(wire, { ...plan, openPayload: "stuck" })) === undefined) return;
-  const bytes = await writePinned(wire, signal, MOST_BYTES);
-  count("creditBytes", bytes);
+  await writePinned(wire, signal, MOST_BYTES, (bytes) => count("creditBytes", bytes));
   await acknowledged(wire, signal);
   ready();
   await stopped(signal);
@@ -141,9 +140,11 @@ async function resumes({ plan, signal, count, ready }: Attack): Promise<void> {
     await wire.write(encodePositionsFrame("ack", { received: 0, accepted: 0, window: 0, stop: false, done: false }));
   }
   ready();
-  // Several connections of each at a time: it does not wait for its answers.
+  // Several connections of each at a time: one does not wait for the answer of another.
   await Promise.all(
-    [...sessions, ...sessions, ...sessions].map(async (session) => {
+    Array.from({ length: AT_ONCE }, async (_, number) => {
+      const session = sessions[number % sessions.length];
+      if (session === undefined) return;
       while (!signal.aborted) {
         const wire = Wire.dial(plan.where);
         await wire.write(session.resuming());

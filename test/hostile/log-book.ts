@@ -1,8 +1,8 @@
 /** A logger that counts: how many lines, how many in the worst second, and which of them a terminal would obey. It can fail. */
 import type { Logger } from "../../src/index.ts";
 
-/** What ends a line, or begins an escape sequence. */
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/u;
+/** Control characters and the separators of lines: what ends a line, or begins an escape sequence. */
+const CONTROL = /\p{Cc}|[\u2028\u2029]/u;
 
 export class LogBook {
   #lines = 0;
@@ -39,8 +39,8 @@ export class LogBook {
     const atMs = performance.now();
     if (atMs - this.#second.atMs >= 1_000) this.#second = { atMs, lines: 0 };
     this.#mostASecond = Math.max(this.#mostASecond, ++this.#second.lines);
-    for (const [name, value] of [...Object.entries(fields), ["message", message]]) {
-      if (typeof value === "string" && CONTROL.test(value) && this.#controls.length < 10) this.#controls.push(`${name}`);
+    for (const [name, value] of [...Object.entries(fields), ["message", message] as const]) {
+      if (typeof value === "string" && CONTROL.test(value) && this.#controls.length < 10) this.#controls.push(name);
       if (name === "sessionsMayHoldBytes") this.#sessionsMayHoldBytes = Number(value);
     }
   }

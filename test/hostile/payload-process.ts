@@ -41,7 +41,7 @@ answerCalls({
     const target = { port, host: "127.0.0.1", queue: { maxMessages: QUEUED }, maxMessageBytes: 1_000_000 };
     const link = manager.open({ ...target, openPayload: "payloads" });
     const said: string[] = [];
-    await link.connected();
+    await settled(link.connected());
     for (const transfer of [false, true]) {
       said.push(
         await link.send(gone(BYTES), { transfer }).then(
@@ -72,8 +72,7 @@ answerCalls({
     // All in one turn: they arrive in one chunk.
     for (let number = 0; number < NEIGHBOURS; number++) other.trySend(Buffer.alloc(NEIGHBOUR_BYTES, 7));
     await settled(other.flush());
-    await manager.close({ deadlineMs: 500 });
-    await supervisor.close({ deadlineMs: 500 });
+    await settled(Promise.all([manager.close({ deadlineMs: 500 }), supervisor.close({ deadlineMs: 500 })]));
     const { transfer, sound } = consumed;
     return { said, strangers, uncaught, transfer, damaged: NEIGHBOURS - sound };
   },

@@ -4,7 +4,6 @@ import {
   type AuthenticateRequest,
   type Limits,
   type Link,
-  type Logger,
   RespliceError,
   ServerSupervisor,
   type SupervisorStats,

@@ -49,30 +49,30 @@ export class Stage {
 
   // ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  child<C extends Commands>(file: string, name: string, nodeOptions = ""): Child<C> {
-    const child = new Child<C>(new URL(file, import.meta.url), name, { NODE_OPTIONS: nodeOptions });
-    this.#children.push(child as unknown as Child<Commands>);
+  child<C extends Commands>(module: URL, name: string, nodeOptions = ""): Child<C> {
+    const child = new Child<C>(module, name, { NODE_OPTIONS: nodeOptions });
+    this.#children.push(child);
     return child;
   }
 
   async server(plan: ServerPlan, nodeOptions?: string): Promise<{ server: Child<ServerCommands>; port: number }> {
-    const server = this.child<ServerCommands>("server.ts", "the server", nodeOptions);
+    const server = this.child<ServerCommands>(new URL("server.ts", import.meta.url), "the server", nodeOptions);
     const { port } = await server.call("listen", plan);
     return { server, port };
   }
 
   async villain(plan: VillainPlan): Promise<{ villain: Child<VillainCommands>; port: number }> {
-    const villain = this.child<VillainCommands>("villain.ts", "the hostile server");
+    const villain = this.child<VillainCommands>(new URL("villain.ts", import.meta.url), "the hostile server");
     return { villain, port: await villain.call("listen", plan) };
   }
 
   attacker(): Child<AttackerCommands> {
-    return this.child<AttackerCommands>("attacker.ts", "the attacker");
+    return this.child<AttackerCommands>(new URL("attacker.ts", import.meta.url), "the attacker");
   }
 
   /** A client with a healthy link to the server, through a path that can be cut, and a bare echo through another. */
   async healthy(where: Where, credentials = "healthy"): Promise<HealthyClient> {
-    const client = this.child<ClientCommands>("client.ts", "the client");
+    const client = this.child<ClientCommands>(new URL("client.ts", import.meta.url), "the client");
     const echo = net.createServer({ noDelay: true }, (socket) => {
       socket.on("error", () => {});
       socket.pipe(socket);

@@ -63,7 +63,7 @@ class Hashed extends Writable {
     this.onBytes();
   }
 
-  outcome(told: string): Outcome {
+  outcome(told: Outcome["told"]): Outcome {
     return { told, bytes: this.bytes, sha256: this.#hash.copy().digest("hex") };
   }
 }
@@ -85,7 +85,7 @@ function digest(bytes: number): string {
   return hash.digest("hex");
 }
 
-async function told(work: Promise<unknown>): Promise<string> {
+async function whatItSays(work: Promise<unknown>): Promise<string> {
   const ended = work.then(() => "whole", codeOf);
   return Promise.race([ended, sleep(PATIENCE_MS, "nothing")]);
 }
@@ -108,20 +108,20 @@ async function serve(link: Link): Promise<void> {
   try {
     switch (wish) {
       case "download":
-        await (served = told(pipeline(source(bytes, true), stream)));
+        await (served = whatItSays(pipeline(source(bytes, true), stream)));
         break;
       case "upload":
-        await (served = told(pipeline(stream, sink)));
+        await (served = whatItSays(pipeline(stream, sink)));
         break;
       // Handed to code that works by events; the handler is done.
       case "download-by-events":
-        served = told(once(stream, "finish"));
+        served = whatItSays(once(stream, "finish"));
         stream.on("error", () => {});
         stream.resume();
         source(bytes, true).pipe(stream);
         break;
       case "upload-by-events":
-        served = told(ended(stream));
+        served = whatItSays(whenEnded(stream));
         stream.on("data", (chunk: Buffer) => sink.take(chunk));
         break;
       // All of it in one write, when the first of the request is here.
@@ -129,7 +129,7 @@ async function serve(link: Link): Promise<void> {
         await once(stream, "data");
         stream.resume();
         stream.end(streamPiece(FLOW, 0, bytes));
-        await (served = told(once(stream, "finish")));
+        await (served = whatItSays(once(stream, "finish")));
         break;
       case "last-word":
         stream.on("error", () => {});
@@ -148,7 +148,7 @@ async function serve(link: Link): Promise<void> {
         stream.resume();
         // Less than a stream's buffer takes: its end lies there as well.
         stream.end(streamPiece(FLOW, 0, 20_000));
-        await (served = told(once(stream, "finish")));
+        await (served = whatItSays(once(stream, "finish")));
         break;
       default:
         throw new Error(`nobody serves ${wish}`);
@@ -158,7 +158,7 @@ async function serve(link: Link): Promise<void> {
   }
 }
 
-function ended(stream: Duplex): Promise<void> {
+function whenEnded(stream: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.once("end", resolve);
     stream.once("error", reject);
@@ -211,7 +211,7 @@ answerCalls({
       else if (cutShort === "close") void link.close({ deadlineMs: CLOSE_MS });
       else if (cutShort === "manager.close") void manager.close({ deadlineMs: CLOSE_MS });
     };
-    const saying = await told(pipeline(stream, got));
+    const saying = await whatItSays(pipeline(stream, got));
     const outcome = got.outcome(saying);
     void manager.close({ deadlineMs: 0 });
     return outcome;
@@ -220,7 +220,7 @@ answerCalls({
     const { manager, link } = open(port, `${wish} ${bytes}`);
     const stream = link.duplex();
     stream.resume();
-    const outcome = { told: await told(pipeline(source(bytes, true), stream)), bytes, sha256: digest(bytes) };
+    const outcome = { told: await whatItSays(pipeline(source(bytes, true), stream)), bytes, sha256: digest(bytes) };
     void manager.close({ deadlineMs: 0 });
     return outcome;
   },
@@ -237,7 +237,7 @@ answerCalls({
         got.take(typeof frame === "string" ? Buffer.from(frame, "latin1") : frame);
       }
     });
-    const saying = await told(ended(stream));
+    const saying = await whatItSays(whenEnded(stream));
     const outcome = got.outcome(saying);
     void manager.close({ deadlineMs: 0 });
     return outcome;

@@ -6,6 +6,7 @@ import {
   encodePositionsFrame,
   encodeRefuse,
   encodeWelcome,
+  FRAME_HEADER_BYTES,
   FrameType,
   type Hello,
   type Positions,
@@ -18,18 +19,27 @@ import { Wire, writePinned } from "./wire.ts";
 export type VillainCommands = {
   listen: (plan: VillainPlan) => Promise<number>;
   /** `heard`: all that clients have said, in latin1. */
+  /** Resolves when all credit is used up. */
+  pinned: () => Promise<void>;
   seen: () => { connections: number; heard: string; pinnedBytes: number };
 };
 
 export interface VillainPlan {
-  kind: "pinned" | "refuse" | "reset" | "listen";
+  kind: "pinned" | "refuse" | "refuse-text" | "reset" | "listen";
   retryAfterMs?: number;
 }
 
 const MOST_BYTES = 64 * 2 ** 20;
 const MOST_HEARD_BYTES = 65_536;
 const NOTHING: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
+/** It ends the line, and commands the terminal. */
+const REASON = Buffer.from("gone\r\n\u001b[2J\u001b]0;owned\u0007\u009b2J");
+const REASON_TYPE = 0x81;
 const never = new AbortController().signal;
+let inPosition: () => void = () => {};
+const pinned = new Promise<void>((resolve) => {
+  inPosition = resolve;
+});
 const seen = { connections: 0, heard: "", pinnedBytes: 0 };
 
 const KINDS: Record<VillainPlan["kind"], (socket: net.Socket, plan: VillainPlan) => Promise<void>> = {
@@ -38,7 +48,10 @@ const KINDS: Record<VillainPlan["kind"], (socket: net.Socket, plan: VillainPlan)
     if ((await welcomed(wire)) === undefined) return;
     // CONFIRM, and with it the first ACK: its credit.
     while (wire.limit === 0 && !wire.isOver) await wire.news();
-    seen.pinnedBytes = await writePinned(wire, never, MOST_BYTES);
+    await writePinned(wire, never, MOST_BYTES, (bytes) => void (seen.pinnedBytes += bytes));
+    while (wire.socket.writableLength > 0 && !wire.isOver) await sleep(20);
+    await sleep(300);
+    inPosition();
   },
   async refuse(socket, { retryAfterMs = 0 }) {
     const wire = new Wire(socket);
@@ -50,14 +63,17 @@ const KINDS: Record<VillainPlan["kind"], (socket: net.Socket, plan: VillainPlan)
   async reset(socket) {
     const wire = new Wire(socket);
     if ((await welcomed(wire)) === undefined) return;
-    const reason = Buffer.from("gone\r\n\u001b[2J\u001b]0;owned\u0007\u009b2J");
-    const reset = Buffer.alloc(8 + 12 + reason.length);
-    reset[0] = FrameType.reset;
-    reset.writeUInt32BE(12 + reason.length, 4);
-    reset.writeUInt32BE(1, 8);
-    reason.copy(reset, 20);
+    const aborted = Buffer.alloc(12);
+    aborted.writeUInt32BE(1, 0);
     await wire.next();
-    await wire.write(reset);
+    await wire.write(frame(FrameType.reset, Buffer.concat([aborted, REASON])));
+  },
+  /** A refusal for good, with a reason before it: an extension that clients which do not know it skip. */
+  async "refuse-text"(socket) {
+    const wire = new Wire(socket);
+    await wire.next();
+    await wire.write(frame(REASON_TYPE, REASON), encodeRefuse("authentication", 0));
+    socket.end();
   },
   /** Only listens, and hangs up: what a client says to somebody who was to be met in TLS. */
   async listen(socket) {
@@ -68,6 +84,13 @@ const KINDS: Record<VillainPlan["kind"], (socket: net.Socket, plan: VillainPlan)
     socket.destroy();
   },
 };
+
+function frame(type: number, body: Buffer): Buffer {
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  header[0] = type;
+  header.writeUInt32BE(body.length, 4);
+  return Buffer.concat([header, body]);
+}
 
 async function welcomed(wire: Wire): Promise<Hello | undefined> {
   const hello = await wire.next();
@@ -96,5 +119,6 @@ answerCalls({
     await once(server, "listening");
     return (server.address() as net.AddressInfo).port;
   },
+  pinned: () => pinned,
   seen: () => seen,
 } satisfies VillainCommands);

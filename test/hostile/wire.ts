@@ -1,5 +1,4 @@
 /** One raw connection, at either end, that says what no client or server of ours would; and the session that it speaks for. */
-import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import { FrameDecoder } from "../../src/core/decoder.ts";
@@ -36,13 +35,18 @@ export class Wire {
   readonly #frames: Frame[] = [];
   #wakes: Array<() => void> = [];
 
-  constructor(socket: net.Socket) {
+  /** Only a bare TCP socket has a reset. */
+  readonly #mayReset: boolean;
+
+  constructor(socket: net.Socket, mayReset = true) {
     this.socket = socket;
+    this.#mayReset = mayReset;
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
       this.#decoder.push(chunk, { onFrame: (frame) => this.#onFrame(frame), onData: () => {} });
       this.#wake();
     });
+    socket.on("drain", () => this.#wake());
     socket.once("close", () => {
       this.isOver = true;
       this.#wake();
@@ -54,7 +58,8 @@ export class Wire {
     const { tls: isSecure, ...address } = where;
     const socket = net.connect("port" in address ? { host: "127.0.0.1", ...address } : address);
     socket.setNoDelay(true);
-    return new Wire(isSecure === true ? tls.connect({ socket, rejectUnauthorized: false }) : socket);
+    if (isSecure === true) return new Wire(tls.connect({ socket, rejectUnauthorized: false }), false);
+    return new Wire(socket, "port" in address);
   }
 
   /** The next frame that is neither credit nor a PING; undefined when the connection is over. */
@@ -63,7 +68,7 @@ export class Wire {
     return this.#frames.shift();
   }
 
-  /** Until something has arrived, or the connection is over. */
+  /** Until something has arrived or there is room to write, or the connection is over. */
   news(): Promise<void> {
     return new Promise((resolve) => this.#wakes.push(resolve));
   }
@@ -75,18 +80,14 @@ export class Wire {
     socket.cork();
     for (const each of bytes) socket.write(each);
     process.nextTick(() => socket.uncork());
-    if (socket.writableNeedDrain) await Promise.race([once(socket, "drain"), this.#whenOver()]);
+    while (socket.writableNeedDrain && !this.isOver) await this.news();
     return !this.isOver;
   }
 
   /** With a reset: an end in order would keep the port for a minute. */
   leave(): void {
-    if (this.socket instanceof tls.TLSSocket) this.socket.destroy();
-    else this.socket.resetAndDestroy();
-  }
-
-  async #whenOver(): Promise<void> {
-    while (!this.isOver) await this.news();
+    if (this.#mayReset) this.socket.resetAndDestroy();
+    else this.socket.destroy();
   }
 
   #onFrame(frame: Frame): void {
@@ -191,9 +192,14 @@ const FIRST_SKIPPABLE_TYPE = 0x80;
 
 /**
  * So few bytes of a log in each chunk that the other end reads, the rest a frame that is skipped: whoever keeps views of what
- * was read keeps 128 times what it has given credit for. Until all credit is used up. Answers how many bytes of log there are.
+ * was read keeps 128 times what it has given credit for. Until all credit is used up.
  */
-export async function writePinned(wire: Wire, signal: AbortSignal, mostBytes: number): Promise<number> {
+export async function writePinned(
+  wire: Wire,
+  signal: AbortSignal,
+  mostBytes: number,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
   // One whole message each.
   const data = Buffer.alloc(PINNED_DATA_BYTES);
   data.writeUInt32BE(PINNED_DATA_BYTES - 4, 0);
@@ -205,6 +211,6 @@ export async function writePinned(wire: Wire, signal: AbortSignal, mostBytes: nu
     if (at + PINNED_DATA_BYTES > wire.limit) break;
     if (!(await wire.write(encodeDataHeader(at, PINNED_DATA_BYTES, 0), data, skipped))) break;
     at += PINNED_DATA_BYTES;
+    onWritten(PINNED_DATA_BYTES);
   }
-  return at;
 }
