@@ -1,6 +1,6 @@
 /** A process of clients: a healthy link that is measured, and beside it, in the same manager, one that is being attacked. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { ConnectionManager, type Link, MiB, type OpenOptions, type Target } from "../../src/index.ts";
 import { answerCalls } from "../endurance/child.ts";
 import { footprint } from "../endurance/footprint.ts";
@@ -22,6 +22,8 @@ export type ClientCommands = {
   victimConnected: () => Promise<void>;
   /** From now, or from its loss a moment ago, until it is connected again with an answer from the other end. */
   victimBack: () => Promise<{ ms: number; ended: string }>;
+  /** Until it has ended. */
+  victimEnded: () => Promise<void>;
   victimState: () => VictimState;
   memory: () => Promise<Memory>;
 };
@@ -55,6 +57,9 @@ const VICTIMS = {
     const answer = once(undefined, true);
     return { connect: (() => (answer() === undefined ? undefined : connect({ port, host: "127.0.0.1" }))) as never };
   },
+  "connect: a paused stream": (port: number) => streamOnce(port, (socket) => socket.pause()),
+  "connect: a stream with an encoding": (port: number) => streamOnce(port, (socket) => socket.setEncoding("utf8")),
+  "connect: a stream that is closed": (port: number) => streamOnce(port, (socket) => socket.destroy()),
   "credentials: undefined": () => ({ credentials: once(undefined, "victim") as never }),
 } satisfies Record<string, (port: number) => Partial<OpenOptions> | Partial<Target>>;
 export type VictimKind = keyof typeof VICTIMS;
@@ -63,6 +68,18 @@ export type VictimKind = keyof typeof VICTIMS;
 function once<T>(wrong: unknown, right: T): () => T {
   let calls = 0;
   return () => (++calls === 2 ? (wrong as T) : right);
+}
+
+/** The application's own transport, with something done to the second one. */
+function streamOnce(port: number, change: (socket: Socket) => unknown): { connect: () => Socket } {
+  let calls = 0;
+  return {
+    connect: () => {
+      const socket = connect({ port, host: "127.0.0.1" });
+      if (++calls === 2) change(socket);
+      return socket;
+    },
+  };
 }
 
 const book = new LogBook();
@@ -111,6 +128,9 @@ answerCalls({
       await sleep(5);
     }
     return { ms: NEVER_MS, ended: state.ended };
+  },
+  victimEnded: async () => {
+    await Promise.race([victim.closed, sleep(NEVER_MS)]);
   },
   victimState: () => ({ ...state, state: victim.state, controls: [...state.controls, ...book.read().controls] }),
   memory: async () => {

@@ -5,12 +5,12 @@ import { AGAINST_CLIENTS } from "./against-clients.ts";
 import { AGAINST_SERVERS, type Scenario } from "./against-servers.ts";
 import { AGAINST_STREAMS } from "./against-streams.ts";
 import { type Row, table } from "./rows.ts";
-import { Stage } from "./stage.ts";
+import { Stage, type StageOptions } from "./stage.ts";
 
 const SCENARIOS: readonly Scenario[] = [...AGAINST_SERVERS, ...AGAINST_CLIENTS, ...AGAINST_STREAMS];
 
 const OPTIONS = {
-  seconds: { least: 4, most: 600, byDefault: 8, help: "how long each attack goes on" },
+  seconds: { least: 1, most: 600, byDefault: 8, help: "how long each attack goes on" },
 } satisfies Record<string, NumberOption>;
 
 const width = Math.max(...SCENARIOS.map(({ name }) => name.length));
@@ -18,6 +18,7 @@ const HELP = `npm run test:hostile -- [options]
 
   --only NAME    the attacks whose names begin so. Several: --only a,b
   --seconds N    ${OPTIONS.seconds.help}. Default ${OPTIONS.seconds.byDefault}
+  --untimed      without the times of a healthy link beside each attack
   --json         the rows as a JSON object, on the last line
   --help         this
 
@@ -27,7 +28,7 @@ Exits with 0 if each figure is within its bound, 1 if one is not, ${EXIT_USAGE} 
 
 await runCommand("hostile", HELP, async () => {
   const { only, rest } = takeOnly(process.argv.slice(2));
-  const options = readNumbers(rest, OPTIONS, ["json"]);
+  const options = readNumbers(rest, OPTIONS, ["json", "untimed"]);
   if (options === "help") return "help";
   const chosen = SCENARIOS.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)));
   if (chosen.length === 0) {
@@ -38,7 +39,7 @@ await runCommand("hostile", HELP, async () => {
   const rows: Row[] = [];
   for (const [at, { name, about, run }] of chosen.entries()) {
     progress.say(() => `${at + 1} of ${chosen.length}: ${name}, ${about}`);
-    const found = await played(name, options.seconds, run);
+    const found = await played(name, run, { seconds: options.seconds, isTimed: !options.untimed });
     rows.push(...found);
     progress.clear();
     if (!options.json) console.log(table(found).slice(1).join("\n"));
@@ -50,19 +51,6 @@ await runCommand("hostile", HELP, async () => {
   return missed.length === 0 ? 0 : 1;
 });
 
-/** None of its processes is left, however it ends. What cannot be played is a miss. */
-async function played(name: string, seconds: number, run: (stage: Stage) => Promise<void>): Promise<Row[]> {
-  const stage = new Stage(name, seconds);
-  try {
-    await run(stage);
-  } catch (error) {
-    stage.row({ what: "played to its end", figure: 0, bound: 1, is: "at least", unit: "", note: String(error) });
-  } finally {
-    await stage.close();
-  }
-  return stage.rows;
-}
-
 function takeOnly(args: readonly string[]): { only: string[]; rest: string[] } {
   const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true, options: { only: { type: "string" } } });
   const rest = [...args];
@@ -73,4 +61,17 @@ function takeOnly(args: readonly string[]): { only: string[]; rest: string[] } {
     rest.splice(token.index, token.inlineValue === true || token.value === undefined ? 1 : 2);
   }
   return { only, rest };
+}
+
+/** None of its processes is left, however it ends. What cannot be played is a miss. */
+async function played(name: string, run: Scenario["run"], options: StageOptions): Promise<Row[]> {
+  const stage = new Stage(name, options);
+  try {
+    await run(stage);
+  } catch (error) {
+    stage.row({ what: "played to its end", figure: 0, bound: 1, is: "at least", unit: "", note: String(error) });
+  } finally {
+    await stage.close();
+  }
+  return stage.rows;
 }

@@ -1,6 +1,7 @@
 /** The processes of one attack, the path of the healthy link beside it, and the rows that come of it. */
 import net from "node:net";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "../../bench/statistics.ts";
 import { type FaultRelay, faultRelay } from "../../src/testing/index.ts";
 import { Child, type Commands } from "../endurance/child.ts";
@@ -22,6 +23,8 @@ const MOST_TIMES_QUIET = 3;
 const BACK_WITHIN_MS = 2_000;
 
 export interface Beside {
+  /** Is called when all was quiet, before the attack. */
+  before?: () => Promise<void>;
   /** Is called once the attack is in position, before it is called off. */
   during?: () => Promise<void>;
   /** What authenticate() takes by itself. */
@@ -31,16 +34,25 @@ export interface Beside {
   release: () => Promise<unknown>;
 }
 
+export interface StageOptions {
+  /** How long an attack goes on. */
+  seconds: number;
+  /** Without: no times of a healthy link, which need a machine that is not too busy; only what attacks leave behind. */
+  isTimed: boolean;
+}
+
 export class Stage {
   readonly rows: Row[] = [];
   readonly seconds: number;
+  readonly #isTimed: boolean;
   readonly #attack: string;
   readonly #children: Child<Commands>[] = [];
   readonly #closing: Array<() => unknown> = [];
 
-  constructor(attack: string, seconds: number) {
+  constructor(attack: string, { seconds, isTimed }: StageOptions) {
     this.#attack = attack;
     this.seconds = seconds;
+    this.#isTimed = isTimed;
   }
 
   row(draft: RowDraft): void {
@@ -101,20 +113,30 @@ export class Stage {
   // ── an attack with a healthy link beside it ─────────────────────────────────────────────────────────────────────
 
   /** Round trips quiet and under attack, a cut in its midst, and round trips again. */
-  async beside(healthy: HealthyClient, { press, release, during, authenticateMs = 0 }: Beside): Promise<void> {
+  async beside(healthy: HealthyClient, attack: Beside): Promise<void> {
+    const { before, press, release, during, authenticateMs = 0 } = attack;
+    if (!this.#isTimed) {
+      await before?.();
+      await press();
+      await sleep(1_000 * this.seconds);
+      await during?.();
+      await release();
+      return;
+    }
     // What is made once is made before it is measured.
     await healthy.measure(1);
     const quiet = await healthy.measure(QUIET_WINDOWS);
+    await before?.();
     const pressing = press();
     pressing.catch(() => {});
     const half = Math.max(2, Math.ceil(this.seconds / 2));
-    const before = await healthy.measure(half);
+    const first = await healthy.measure(half);
     const backMs = await healthy.cutAndBack();
-    const after = await healthy.measure(half);
+    const second = await healthy.measure(half);
     await pressing;
     await during?.();
     await release();
-    const under = { link: [...before.link, ...after.link], bare: [...before.bare, ...after.bare] };
+    const under = { link: [...first.link, ...second.link], bare: [...first.bare, ...second.bare] };
     this.#rowsOf(quiet, under, backMs, authenticateMs);
   }
 
