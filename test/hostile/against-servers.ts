@@ -130,10 +130,13 @@ export const AGAINST_SERVERS: Scenario[] = [
     async run(stage) {
       const { server, port } = await stage.server({ logger: true });
       const healthy = await stage.healthy({ port });
+      const fromMs = performance.now();
       const { connections = 0 } = await stage.attacked(healthy, "garbage", { where: { port }, times: ENDLESS });
       const { mostASecond, lines } = await server.call("log");
-      const note = `${lines} lines for ${connections} connections`;
-      stage.row({ what: "lines in a second", figure: mostASecond, bound: MOST_LINES_A_SECOND, unit: "", note });
+      // A burst at the beginning is well: it is the rate that fills a disk.
+      const figure = lines / ((performance.now() - fromMs) / 1_000);
+      const note = `${lines} lines for ${connections} connections; ${mostASecond} in the worst second`;
+      stage.row({ what: "lines a second", figure, bound: MOST_LINES_A_SECOND, unit: "", note });
     },
   },
   {

@@ -5,18 +5,7 @@ import { type Row, table, toRow } from "./rows.ts";
 
 const hostile = command("../hostile/main.ts");
 
-const ATTACKS = [
-  "pinned-1",
-  "stuck",
-  "opens",
-  "tenants",
-  "controls-client",
-  "client-pinned-1",
-  "retry-after-max",
-  "clear-text-first",
-  "download-abort",
-  "transferred",
-];
+const ATTACKS = ["pinned-1", "client-pinned-1", "stuck", "opens", "tenants", "controls-client", "transferred"];
 
 test.each(ATTACKS)("%s stays within its bounds", { timeout: 60_000 }, async (name) => {
   const { stdout } = await hostile(["--only", name, "--seconds", "1", "--untimed", "--json"], 60_000);
