@@ -124,11 +124,9 @@ async function serve(link: Link): Promise<void> {
         served = whatItSays(whenEnded(stream));
         stream.on("data", (chunk: Buffer) => sink.take(chunk));
         break;
-      // All of it in one write, when the first of the request is here.
+      // All of it in one write, in the event of the request: later the stream may have ended itself, as in net.
       case "answer":
-        await once(stream, "data");
-        stream.resume();
-        stream.end(streamPiece(FLOW, 0, bytes));
+        stream.once("data", () => stream.end(streamPiece(FLOW, 0, bytes)));
         await (served = whatItSays(once(stream, "finish")));
         break;
       case "last-word":
