@@ -44,7 +44,7 @@ export interface StageOptions {
 export class Stage {
   readonly rows: Row[] = [];
   readonly seconds: number;
-  readonly #isTimed: boolean;
+  readonly isTimed: boolean;
   readonly #attack: string;
   readonly #children: Child<Commands>[] = [];
   readonly #closing: Array<() => unknown> = [];
@@ -52,7 +52,7 @@ export class Stage {
   constructor(attack: string, { seconds, isTimed }: StageOptions) {
     this.#attack = attack;
     this.seconds = seconds;
-    this.#isTimed = isTimed;
+    this.isTimed = isTimed;
   }
 
   row(draft: RowDraft): void {
@@ -115,7 +115,7 @@ export class Stage {
   /** Round trips quiet and under attack, a cut in its midst, and round trips again. */
   async beside(healthy: HealthyClient, attack: Beside): Promise<void> {
     const { before, press, release, during, authenticateMs = 0 } = attack;
-    if (!this.#isTimed) {
+    if (!this.isTimed) {
       await before?.();
       await press();
       await sleep(1_000 * this.seconds);
