@@ -113,6 +113,7 @@ async function pinned(stage: Stage, windowBytes: number): Promise<void> {
       await healthy.client.call("victim", { port: hostilePort, kind: "stuck", windowBytes });
       await villain.call("pinned");
     },
+    isOver: true,
     during: async () => {
       const { heldBytes: afterBytes } = await healthy.client.call("memory");
       heldBytes = afterBytes - beforeBytes;

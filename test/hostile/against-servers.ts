@@ -157,7 +157,12 @@ export const AGAINST_SERVERS: Scenario[] = [
     async run(stage) {
       const { server, port } = await stage.server({ logger: true });
       const healthy = await stage.healthy({ port });
-      const { resets = 0 } = await stage.attacked(healthy, "controls", { where: { port }, times: 200 });
+      const { resets = 0 } = await stage.attacked(
+        healthy,
+        "controls",
+        { where: { port }, times: 200 },
+        { isOver: true },
+      );
       const { controls } = await server.call("log");
       const note = `${resets} resets; in ${[...new Set(controls)].join(", ") || "none"}`;
       stage.row({ what: "log lines obeyed", figure: controls.length, bound: 0, unit: "", note });
@@ -176,7 +181,12 @@ async function pinned(stage: Stage, windowBytes: number): Promise<void> {
     const after = await server.call("memory");
     heldBytes = after.heldBytes - before.heldBytes;
   };
-  const { creditBytes = 0 } = await stage.attacked(healthy, "pinned", { where: { port }, times: 1 }, { during });
+  const { creditBytes = 0 } = await stage.attacked(
+    healthy,
+    "pinned",
+    { where: { port }, times: 1 },
+    { during, isOver: true },
+  );
   const note = `for ${(creditBytes / MiB).toFixed(1)} MiB of log`;
   stage.row({ what: "memory held", figure: heldBytes, bound: 2 * windowBytes, unit: "MiB", note });
   const used = "of the window: the attack was in position";
@@ -203,7 +213,7 @@ async function stuck(stage: Stage): Promise<void> {
     heldBytes = after.heldBytes - before.heldBytes;
     rssBytes = after.rssBytes - before.rssBytes;
   };
-  const counts = await stage.attacked(healthy, "stuck", { where: { port }, times: 20 }, { during });
+  const counts = await stage.attacked(healthy, "stuck", { where: { port }, times: 20 }, { during, isOver: true });
   const note = `${counts["sessions"] ?? 0} stuck sessions; bound as server.listening states it`;
   stage.row({ what: "memory held", figure: heldBytes, bound: sessionsMayHoldBytes, unit: "MiB", note });
   // What the allocator has not given back yet: as much as the other runs here allow (test/fuzz).
@@ -367,7 +377,12 @@ async function tenants(stage: Stage): Promise<void> {
   const { server, port } = await stage.server({ authenticateMs: 0 });
   const healthy = await stage.healthy({ port });
   await server.call("asked");
-  const counts = await stage.attacked(healthy, "tenants", { where: { port }, times: 50, credentials: "client" });
+  const counts = await stage.attacked(
+    healthy,
+    "tenants",
+    { where: { port }, times: 50, credentials: "client" },
+    { isOver: true },
+  );
   const { openPayloads } = await server.call("asked");
   const said = (name: string): string =>
     Object.entries(counts)

@@ -27,6 +27,8 @@ export interface Beside {
   before?: () => Promise<void>;
   /** Is called once the attack is in position, before it is called off. */
   during?: () => Promise<void>;
+  /** In position, it does nothing more: there is nothing to wait for. */
+  isOver?: boolean;
   /** What authenticate() takes by itself. */
   authenticateMs?: number;
   /** Begins the attack; resolves when it is in position. */
@@ -114,11 +116,11 @@ export class Stage {
 
   /** Round trips quiet and under attack, a cut in its midst, and round trips again. */
   async beside(healthy: HealthyClient, attack: Beside): Promise<void> {
-    const { before, press, release, during, authenticateMs = 0 } = attack;
+    const { before, press, release, during, isOver = false, authenticateMs = 0 } = attack;
     if (!this.isTimed) {
       await before?.();
       await press();
-      await sleep(1_000 * this.seconds);
+      if (!isOver) await sleep(1_000 * this.seconds);
       await during?.();
       await release();
       return;
