@@ -21,6 +21,8 @@ const QUIET_WINDOWS = 3;
 const LEAST_P99_MS = 1;
 const MOST_TIMES_QUIET = 3;
 const BACK_WITHIN_MS = 2_000;
+/** The slowest counts: one may be lucky. */
+const CUTS = 3;
 
 export interface Beside {
   /** Is called when all was quiet, before the attack. */
@@ -114,7 +116,7 @@ export class Stage {
 
   // ── an attack with a healthy link beside it ─────────────────────────────────────────────────────────────────────
 
-  /** Round trips quiet and under attack, a cut in its midst, and round trips again. */
+  /** Round trips quiet and under attack, cuts in its midst, and round trips again. */
   async beside(healthy: HealthyClient, attack: Beside): Promise<void> {
     const { before, press, release, during, isOver = false, authenticateMs = 0 } = attack;
     if (!this.isTimed) {
@@ -133,7 +135,8 @@ export class Stage {
     pressing.catch(() => {});
     const half = Math.max(2, Math.ceil(this.seconds / 2));
     const first = await healthy.measure(half);
-    const backMs = await healthy.cutAndBack();
+    let backMs = 0;
+    for (let cut = 0; cut < CUTS && backMs < NEVER_MS; cut++) backMs = Math.max(backMs, await healthy.cutAndBack());
     const second = await healthy.measure(half);
     await pressing;
     await during?.();
@@ -155,7 +158,13 @@ export class Stage {
       unit: "ms",
       note: `quiet ${quietMs.toFixed(1)}; bare echo meanwhile ${bareMs.toFixed(1)}; p50 ${p50(under.link).toFixed(1)}`,
     });
-    this.row({ what: "healthy back", figure: backMs, bound: BACK_WITHIN_MS + authenticateMs, unit: "ms" });
+    this.row({
+      what: "healthy back",
+      figure: backMs,
+      bound: BACK_WITHIN_MS + authenticateMs,
+      unit: "ms",
+      note: `the slowest of ${CUTS}`,
+    });
   }
 
   /** With the attack of a process of raw clients. Answers what it has counted. */
