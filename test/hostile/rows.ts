@@ -1,0 +1,49 @@
+/** What is said of an attack: the figure that it reached, and the bound. */
+
+export interface Row {
+  attack: string;
+  what: string;
+  figure: number;
+  bound: number;
+  /** Whether the figure may be at the most, or must be at the least, what the bound says. */
+  is: "at most" | "at least";
+  unit: string;
+  met: boolean;
+  /** How hard the attack pressed, what went on beside it, or why there is no figure. */
+  note: string;
+}
+
+export type RowDraft = Omit<Row, "attack" | "met" | "is" | "note"> & Partial<Pick<Row, "is" | "note">>;
+
+export function toRow(attack: string, draft: RowDraft): Row {
+  const { figure, bound, is = "at most", note = "" } = draft;
+  return { ...draft, attack, is, note, met: is === "at most" ? figure <= bound : figure >= bound };
+}
+
+export function table(rows: readonly Row[]): string[] {
+  const cells = rows.map((row) => [
+    row.met ? "met" : "MISSED",
+    row.attack,
+    row.what,
+    shown(row.figure, row.unit),
+    `${row.is} ${shown(row.bound, row.unit)}`,
+    row.note,
+  ]);
+  const all = [["", "attack", "what", "figure", "bound", ""], ...cells];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
+  return all.map((line) =>
+    line
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return column === 3 ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function shown(value: number, unit: string): string {
+  if (unit === "MiB") return `${(value / 2 ** 20).toFixed(1)} MiB`;
+  const digits = unit === "ms" && value < 100 ? 1 : 0;
+  return `${value.toLocaleString("en", { maximumFractionDigits: digits })}${unit === "" ? "" : ` ${unit}`}`;
+}
