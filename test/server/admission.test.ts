@@ -3,7 +3,6 @@ import { FRAME_HEADER_BYTES } from "../../src/core/frames.ts";
 import {
   acquaint,
   eventually,
-  logKeeper,
   openTo,
   pair,
   QUICK,
