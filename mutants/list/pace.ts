@@ -196,7 +196,7 @@ export const PACE: readonly Mutant[] = [
     name: "a turn without end",
     rule: "a consumer is handed only so much in one turn of the event loop",
     file: "src/link/turn.ts",
-    find: "return --this.#left > 0 || this.#look();",
+    find: "return this.#left > 0 || this.#look();",
     replace: "return true;",
     tests: ["test/link/turn.test.ts"],
   },

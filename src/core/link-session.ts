@@ -85,12 +85,13 @@ export abstract class LinkSession {
     return message;
   }
 
-  /** Hands out everything that is here, until `hand` answers false. */
-  handOut(hand: (message: Buffer) => boolean): void {
-    if (this.#outcomeTold) return;
+  /** Hands out what is here, as Receiver.handOut() does. */
+  handOut(hand: (message: Buffer) => boolean, found: (memory: Buffer) => void, most: number): boolean {
+    if (this.#outcomeTold) return false;
     const { receiver } = this.session;
-    receiver.handOut(hand);
+    const hasMore = receiver.handOut(hand, found, most);
     if (receiver.problem !== undefined && !this.#outcomeTold) this.fail(receiver.problem);
+    return hasMore;
   }
 
   accept(position: number): void {

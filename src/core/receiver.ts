@@ -166,32 +166,47 @@ export class Receiver {
     return first.subarray(from, end);
   }
 
-  /** Hands out what is here, one message after the other, until `hand` answers false. The same as `next()`, in one go. */
-  handOut(hand: (message: Buffer) => boolean): void {
-    for (let message = this.next(); message !== undefined; message = this.next()) {
-      if (!hand(message)) return;
-      if (this.mode === "messages" && !this.#handOutOfPiece(hand)) return;
+  /**
+   * Hands out what is here, one message after the other, until `hand` answers false, and about `most` of them. The same as
+   * `next()`, in one go. `found` is told of the memory that messages lie in, before they are handed out. Answers whether it
+   * has stopped for `most`.
+   */
+  handOut(hand: (message: Buffer) => boolean, found: (memory: Buffer) => void, most: number): boolean {
+    for (let left = most; left > 0;) {
+      const message = this.next();
+      if (message === undefined) return false;
+      found(message);
+      if (!hand(message)) return false;
+      left--;
+      if (this.mode === "bytes" || this.#unread.first === undefined) continue;
+      found(this.#unread.first);
+      left = this.#handOutOfPiece(hand, left);
+      if (left < 0) return false;
     }
+    return true;
   }
 
-  /** Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. */
-  #handOutOfPiece(hand: (message: Buffer) => boolean): boolean {
+  /**
+   * Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. At most `left`; answers
+   * how many more there may be, or -1 if `hand` wants none.
+   */
+  #handOutOfPiece(hand: (message: Buffer) => boolean, left: number): number {
     const unread = this.#unread;
     const { first } = unread;
-    if (first === undefined) return true;
+    if (first === undefined) return left;
     const most = this.#maxMessageBytes;
-    for (let { at } = unread; at + PREFIX_BYTES <= first.length;) {
+    for (let { at } = unread; left > 0 && at + PREFIX_BYTES <= first.length; left--) {
       const from = at + PREFIX_BYTES;
       const end = from + first.readUInt32BE(at);
       if (end >= first.length || end - from > most) break;
       this.handed += end - at;
       unread.at = at = end;
-      if (!hand(first.subarray(from, end))) return false;
+      if (!hand(first.subarray(from, end))) return -1;
       // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.
-      if (this.stopped) return false;
-      if (unread.at !== at || unread.first !== first) return true;
+      if (this.stopped) return -1;
+      if (unread.at !== at || unread.first !== first) return left - 1;
     }
-    return true;
+    return left;
   }
 
   #nextBytes(first: Buffer, at: number): Buffer {

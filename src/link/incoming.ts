@@ -3,7 +3,7 @@ import type { LinkCore } from "../core/link-core.ts";
 import type { Session } from "../core/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
-import { Turn, type TurnClock } from "./turn.ts";
+import { LOOK_AFTER, Turn, type TurnClock } from "./turn.ts";
 import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
 
@@ -274,23 +274,23 @@ export class Incoming {
     const { receiver } = session;
     if (!this.#hasUnread) return;
     const turn = this.#thisTurn();
-    if (!turn.allows()) return;
     let accepted = receiver.handed;
     let pending: Promise<void> | undefined;
+    const hand = (message: Buffer): boolean => {
+      this.messages++;
+      this.bytes += message.length;
+      const result = handler(message as Message);
+      if (result !== undefined && isThenable(result)) {
+        // Of a library's promise, too, only what it promises is believed.
+        pending = Promise.resolve(result);
+        return false;
+      }
+      accepted = receiver.handed;
+      return true;
+    };
     try {
-      this.#core.handOut((message) => {
-        keepInPlace(message);
-        this.messages++;
-        this.bytes += message.length;
-        const result = handler(message as Message);
-        if (result !== undefined && isThenable(result)) {
-          // Of a library's promise, too, only what it promises is believed.
-          pending = Promise.resolve(result);
-          return false;
-        }
-        accepted = receiver.handed;
-        return turn.allows();
-      });
+      // First one by itself: of an async handler there is no second.
+      for (let most = 1; turn.allows(most) && this.#core.handOut(hand, keepInPlace, most);) most = LOOK_AFTER;
     } catch (error) {
       this.#fail(error, this.#core.session === session ? accepted : 0);
       return;

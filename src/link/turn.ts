@@ -7,7 +7,7 @@ import type { Clock } from "./ports.ts";
 /** What a link may take of a turn, as `Clock.spread` does: short beside what other links wait for. */
 const TURN_MS = 5;
 /** The clock is looked at after so many messages: it costs as much as to hand one out. */
-const LOOK_AFTER = 16;
+export const LOOK_AFTER = 64;
 
 export type TurnClock = Pick<Clock, "now" | "afterPoll">;
 
@@ -30,9 +30,10 @@ export class Turn {
     this.#host = host;
   }
 
-  /** Whether one more message may be handed out now. If not, the host hears when the next turn has come. */
-  allows(): boolean {
-    return --this.#left > 0 || this.#look();
+  /** Whether so many more messages may be handed out now. If not, the host hears when the next turn has come. */
+  allows(messages = 1): boolean {
+    this.#left -= messages;
+    return this.#left > 0 || this.#look();
   }
 
   #look(): boolean {

@@ -437,13 +437,32 @@ describe("acceptance ahead of what was handed out", () => {
         if (String(message) === `m${skipsAt}`) receiver.accept(receiver.handed + skips * 6);
         return got.push(String(message)) > 0;
       };
-      receiver.handOut(hand);
+      receiver.handOut(hand, () => {}, Infinity);
       receiver.onData(48, encoded(...messages.slice(8)), 0);
-      receiver.handOut(hand);
+      receiver.handOut(hand, () => {}, Infinity);
       const expected = messages.map(String).filter((_, i) => i <= skipsAt || i > skipsAt + skips);
       expect(got).toEqual(expected);
       expect([receiver.handed, receiver.readableBytes, receiver.problem]).toEqual([60, 0, undefined]);
     }
+  });
+
+  test("in parts, with the memory that each lies in", () => {
+    const { receiver } = receiving("messages", 1_000);
+    const texts = ["a", "b", "c", "d", "e", "f"];
+    const messages = texts.map((text) => Buffer.from(text));
+    for (const some of [messages.slice(0, 3), messages.slice(3, 5), messages.slice(5)]) {
+      receiver.onData(receiver.received, encoded(...some), 0);
+    }
+    const found = new Set<ArrayBufferLike>();
+    const got: string[] = [];
+    const hand = (message: Buffer): boolean => {
+      expect(found.has(message.buffer)).toBe(true);
+      return got.push(String(message)) > 0;
+    };
+    const parts: number[] = [];
+    while (receiver.handOut(hand, ({ buffer }) => found.add(buffer), 2)) parts.push(got.length);
+    expect(got).toEqual(texts);
+    expect(parts).toEqual([2, 4, 6]);
   });
 
   test("skips what is here, and what follows as it arrives, and hands out what comes after", () => {

@@ -183,7 +183,11 @@ describe("512 bytes of DATA and an extension frame in each 64 KiB", () => {
     (mode) => {
       const kept: Buffer[] = [];
       receiving(mode, MIB, (receiver) => {
-        receiver.handOut((message) => kept.push(message) > 0);
+        receiver.handOut(
+          (message) => kept.push(message) > 0,
+          () => {},
+          Infinity,
+        );
       });
       expect(kept).toHaveLength(2 * KIB);
       const held = new Set(kept.map(({ buffer }) => buffer));
