@@ -421,6 +421,14 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/link/duplex-cut-short.test.ts"],
   },
   {
+    name: "a stream that is aborted waits for its reader",
+    rule: "abort() closes the stream, also where its peer has ended and nobody reads",
+    file: "src/link/duplex.ts",
+    find: "failure !== undefined || isAborted ||",
+    replace: "failure !== undefined ||",
+    tests: ["test/link/duplex-cut-short.test.ts"],
+  },
+  {
     name: "a loop over a byte stream that is cut short ends",
     rule: "what reads a byte stream without its end fails",
     file: "src/link/incoming.ts",

@@ -1,12 +1,14 @@
 /** Options of node:tls as applications give them, and what node:tls says of them. */
 import type { ConnectionOptions, SecureContextOptions, TlsOptions } from "node:tls";
+import { types } from "node:util";
 
 /**
- * Whether they can be options at all. Bytes and arrays, of a PEM say, are objects as well, in which node:tls would find
- * nothing, and go on with its defaults.
+ * Whether they can be options at all. Bytes and arrays, of a PEM say, and a promise that nobody has awaited are objects as
+ * well, in which node:tls would find nothing, and go on with its defaults: without their `ca`, it would trust all that are public.
  */
 export function isTlsOptions(given: unknown): given is object {
-  return typeof given === "object" && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given);
+  if (typeof given !== "object" || given === null || "then" in given) return false;
+  return !Array.isArray(given) && !ArrayBuffer.isView(given) && !types.isAnyArrayBuffer(given);
 }
 
 /** What is undefined was not given: a name to check the certificate against, say, must not be replaced by nothing. */

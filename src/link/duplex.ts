@@ -30,6 +30,8 @@ export interface DuplexLink {
   /** The link is closed, by whomever; `failure` says why, if that was not in order. */
   readonly isOver: boolean;
   readonly failure: Error | undefined;
+  /** Our application has ended both directions at once, whatever is unread. */
+  readonly isAborted: boolean;
 }
 
 /** What is written in one go is taken in pieces of so much. */
@@ -163,12 +165,12 @@ export class LinkDuplex extends Duplex {
   }
 
   /**
-   * The link is over. Where the peer has not ended, or our application has not, that has cut the stream short: there is
-   * 'close', and 'error' before it if the link did not end in order, but no 'end' or 'finish'.
+   * The link is over. Where the peer has not ended, or our application has not, or has aborted, that has cut the stream
+   * short: there is 'close', and 'error' before it if the link did not end in order, but no 'end' or 'finish'.
    */
   #leave(): void {
-    const { failure } = this.#link;
-    if (failure !== undefined || !this.#inputOver) {
+    const { failure, isAborted } = this.#link;
+    if (failure !== undefined || isAborted || !this.#inputOver) {
       this.destroy(failure);
     } else if (!this.readableEnded) {
       // All of it is here: its reader is told so first, and so is a stream that nobody reads.

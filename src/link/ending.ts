@@ -6,6 +6,8 @@ import type { LinkReport } from "./types.ts";
 export class Ending {
   /** What ended it, if that was not in order. */
   failure: RespliceError | undefined;
+  /** By abort(), here. */
+  isAborted = false;
   /** What its own handler threw. */
   handlerError: unknown;
   #report: LinkReport | undefined;

@@ -333,6 +333,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.#ending.failure;
   }
 
+  get isAborted(): boolean {
+    return this.#ending.isAborted;
+  }
+
   // ── what the core says ──────────────────────────────────────────────────────────────────────────────────────────
 
   onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void {
@@ -401,6 +405,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
     this.#ending.failure ??= outcomeError(outcome, detail, peerCode, this.#ending.handlerError);
+    this.#ending.isAborted = outcome === "aborted";
     const error = this.failure;
     const because = error ?? this.endedError();
     const reported = this.#outgoing.ended(

@@ -114,7 +114,7 @@ export type WaitOptions = { signal?: AbortSignal };
 export interface TrySendOptions {
   /**
    * Not copied if it has 8 KiB or more. Danger: the bytes must never change again. May go to many links, and nowhere else:
-   * its ArrayBuffer cannot be transferred any more.
+   * its ArrayBuffer cannot be transferred any more. Never memory of WebAssembly: when that grew, Node would end the process.
    */
   transfer?: boolean;
 }

@@ -1,4 +1,5 @@
 /** For what nobody would hear of otherwise: a process warning, one of each kind for the process. */
+import { printable } from "./printable.ts";
 import { errorOf } from "./thrown.ts";
 
 const WARNINGS = {
@@ -10,12 +11,17 @@ const WARNINGS = {
 
 const given = new Set<keyof typeof WARNINGS>();
 
-/** Only the first of its kind; its `detail` is the stack of what was thrown. `source`: what has thrown it. */
+const MOST_SHOWN = 500;
+
+/**
+ * Only the first of its kind; its `detail` is the stack of what was thrown. `source`: what has thrown it. A message may
+ * quote what a peer has sent, as that of JSON.parse() does, and Node writes both as they are to whoever's terminal.
+ */
 export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: string): void {
   if (given.has(code)) return;
   given.add(code);
   const error = errorOf(thrown);
-  const detail = error.stack ?? error.message;
-  const message = source === undefined ? error.message : `${source}: ${error.message}`;
-  process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail });
+  const detail = (error.stack ?? error.message).split("\n").map((line) => printable(line, MOST_SHOWN));
+  const message = printable(source === undefined ? error.message : `${source}: ${error.message}`, MOST_SHOWN);
+  process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail: detail.join("\n") });
 }

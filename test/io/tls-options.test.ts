@@ -2,11 +2,11 @@ import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { isTlsOptions, renewed, tlsRefusal, whatIsGiven } from "../../src/io/tls-options.ts";
 
-test("options are an object, and no bytes or list of a PEM", () => {
+test("options are an object, and no bytes or list of a PEM, nor a promise of them", () => {
   for (const options of [{}, { ca: "x" }, Object.create(null)]) expect(isTlsOptions(options)).toBe(true);
-  for (const none of [undefined, null, true, "x", 5, [], ["x"], Buffer.from("x"), new DataView(new ArrayBuffer(1))]) {
-    expect(isTlsOptions(none)).toBe(false);
-  }
+  const bytes = new ArrayBuffer(1);
+  const objects = [[], ["x"], Buffer.from("x"), new DataView(bytes), bytes, Promise.resolve({ ca: "x" })];
+  for (const none of [undefined, null, true, "x", 5, ...objects]) expect(isTlsOptions(none)).toBe(false);
 });
 
 test("what is undefined was not given", () => {

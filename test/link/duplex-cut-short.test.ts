@@ -144,6 +144,16 @@ describe("a stream that nobody reads", () => {
     await eventually(() => expect(heard).toEqual(["close"]));
   });
 
+  test("hears that its link was aborted here, though its peer's whole direction is in it", async () => {
+    const { near, far, client } = await streams({ allowHalfOpen: true });
+    const heard = told(near, "error", "end", "close");
+    near.once("readable", () => {});
+    far.end("the whole");
+    await new Promise<void>((resolve) => void client.once("end", resolve));
+    client.abort();
+    await eventually(() => expect(heard).toEqual(["close"]));
+  });
+
   test("hears that all is over in order", async () => {
     const { near, far } = await streams();
     const heard = told(near, "finish", "end", "close", "error");

@@ -7,13 +7,13 @@ test("a handler's error that nobody listens to, of a client in memory: a process
   const warned = once(process, "warning");
   await using pair = linkPair({ serve: (link) => void link.trySend("x") });
   pair.client.onMessage(() => {
-    throw new Error("mine");
+    throw new Error("mine, \x1b[2J and what a peer\nhas sent");
   });
   expect((await pair.client.closed).error).toMatchObject({ code: "HANDLER_FAILED" });
   const [warning] = (await warned) as Array<Error & { code: string; detail: string }>;
   expect(warning).toMatchObject({ name: "RespliceWarning", code: "RESPLICE_HANDLER_FAILED" });
-  expect(warning?.message).toContain("(mine)");
-  expect(warning?.detail).toMatch(/^Error: mine\n +at /);
+  expect(warning?.message).toContain("(mine, \\x1b[2J and what a peer\\nhas sent)");
+  expect(warning?.detail).toMatch(/^Error: mine, \\x1b\[2J and what a peer\nhas sent\n +at /);
   const others: unknown[] = [];
   process.on("warning", (other) => others.push(other));
   warnOnce("RESPLICE_HANDLER_FAILED", new Error("another"));
