@@ -168,7 +168,11 @@ function onClose(this: ConnectedStream): void {
 
 /** A stream may fail with anything at all. */
 function describe(error: unknown): string {
-  const { code, message } = Object(error) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && code !== "") return code;
-  return typeof message === "string" && message !== "" ? message : "failed";
+  try {
+    const { code, message } = Object(error) as { code?: unknown; message?: unknown };
+    if (typeof code === "string" && code !== "") return code;
+    return typeof message === "string" && message !== "" ? message : "failed";
+  } catch {
+    return "failed";
+  }
 }

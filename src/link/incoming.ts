@@ -3,7 +3,7 @@ import type { LinkCore } from "../core/link-core.ts";
 import type { Session } from "../core/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
-import { LOOK_AFTER, Turn, type TurnClock } from "./turn.ts";
+import { Turn, type TurnClock } from "./turn.ts";
 import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
 
@@ -290,7 +290,7 @@ export class Incoming {
     };
     try {
       // First one by itself: of an async handler there is no second.
-      for (let most = 1; turn.allows(most) && this.#core.handOut(hand, keepInPlace, most);) most = LOOK_AFTER;
+      for (let most = 1; turn.allows(most) && this.#core.handOut(hand, keepInPlace, most);) most = turn.lookAfter;
     } catch (error) {
       this.#fail(error, this.#core.session === session ? accepted : 0);
       return;

@@ -7,7 +7,11 @@ import type { Clock } from "./ports.ts";
 /** What a link may take of a turn, as `Clock.spread` does: short beside what other links wait for. */
 const TURN_MS = 5;
 /** The clock is looked at after so many messages: it costs as much as to hand one out. */
-export const LOOK_AFTER = 64;
+const LOOK_AFTER = 16;
+/** Up to so many where that takes less than `SOON_MS`; a quarter as many, down to one, where it takes more than `LATE_MS`. */
+const LOOK_AFTER_MOST = 64;
+const SOON_MS = 0.25;
+const LATE_MS = 1;
 
 export type TurnClock = Pick<Clock, "now" | "afterPoll">;
 
@@ -17,11 +21,14 @@ export interface TurnHost {
 }
 
 export class Turn {
+  /** So many messages may be asked for at once. */
+  lookAfter: number = LOOK_AFTER;
   readonly #clock: TurnClock;
   readonly #host: TurnHost;
   /** Messages until the clock is looked at. */
   #left = LOOK_AFTER;
-  /** Until when this turn lasts; undefined: it was not looked at yet. */
+  /** When the clock was looked at last, in this turn, and until when this turn lasts; undefined: it was not looked at yet. */
+  #lookedMs = 0;
   #untilMs: number | undefined;
   #isOver = false;
 
@@ -38,15 +45,18 @@ export class Turn {
 
   #look(): boolean {
     if (this.#isOver) return false;
-    this.#left = LOOK_AFTER;
     const nowMs = this.#clock.now();
     if (this.#untilMs === undefined) {
       this.#untilMs = nowMs + TURN_MS;
       this.#clock.afterPoll(Turn.#next, this);
-    } else if (nowMs >= this.#untilMs) {
-      this.#left = 0;
-      this.#isOver = true;
+    } else {
+      const tookMs = nowMs - this.#lookedMs;
+      if (tookMs > LATE_MS) this.lookAfter = Math.max(1, Math.floor(this.lookAfter / 4));
+      else if (tookMs < SOON_MS) this.lookAfter = Math.min(LOOK_AFTER_MOST, 2 * this.lookAfter);
+      this.#isOver = nowMs >= this.#untilMs;
     }
+    this.#lookedMs = nowMs;
+    this.#left = this.#isOver ? 0 : this.lookAfter;
     return !this.#isOver;
   }
 
@@ -54,7 +64,7 @@ export class Turn {
     const wasOver = turn.#isOver;
     turn.#isOver = false;
     turn.#untilMs = undefined;
-    turn.#left = LOOK_AFTER;
+    turn.#left = turn.lookAfter;
     if (wasOver) turn.#host.changed();
   }
 }

@@ -35,6 +35,6 @@ const MOST_KEPT_BYTES = 65_536;
 export function keepInPlace({ buffer }: Uint8Array): void {
   if (buffer === last) return;
   markAsUntransferable(buffer);
-  if (TRANSFERS_ALL_THE_SAME && buffer instanceof ArrayBuffer) Object.setPrototypeOf(buffer, Untransferable.prototype);
+  if (TRANSFERS_ALL_THE_SAME && buffer instanceof ArrayBuffer) Reflect.setPrototypeOf(buffer, Untransferable.prototype);
   if (buffer.byteLength <= MOST_KEPT_BYTES) last = buffer;
 }

@@ -23,9 +23,9 @@ class Turns {
   }
 }
 
-const MESSAGES = 4_000;
-/** The clock is looked at after each 64, and says five milliseconds after the sixth look. */
-const IN_A_TURN = 64 * 6;
+const MESSAGES = 1_000;
+/** The clock is looked at after each 16, and says five milliseconds after the sixth look. */
+const IN_A_TURN = 16 * 6;
 
 interface Reading {
   turns: Turns;
@@ -62,10 +62,10 @@ describe("in one turn", () => {
     const got: string[] = [];
     incoming.onMessage((message) => void got.push(String(message)));
     incoming.progress();
-    expect(got.length).toBe(1 + 64 * 5);
+    expect(got.length).toBe(1 + 16 * 5);
     expect(accepted()).toBe(server.link.session.receiver.handed);
     incoming.progress();
-    expect(got.length).toBe(1 + 64 * 5);
+    expect(got.length).toBe(1 + 16 * 5);
     for (let turn = 0; got.length < MESSAGES; turn++) {
       expect(turn).toBeLessThan(20);
       const before = turns.changes;
@@ -75,6 +75,24 @@ describe("in one turn", () => {
     }
     expect(got).toEqual(ALL);
     expect(accepted()).toBe(server.link.session.receiver.received);
+  });
+
+  test("a handler that takes 10 ms for each is looked at more often: soon a turn is one message long", () => {
+    const { turns, incoming } = reading();
+    let got = 0;
+    incoming.onMessage(() => {
+      got++;
+      turns.nowMs += 10;
+    });
+    const perTurn: number[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      const before = got;
+      incoming.progress();
+      perTurn.push(got - before);
+      turns.end();
+    }
+    expect(perTurn.slice(3).every((messages) => messages <= 2)).toBe(true);
+    expect(perTurn[0]).toBeLessThanOrEqual(33);
   });
 
   test("an async handler that always has its answer is handed no more", async () => {
