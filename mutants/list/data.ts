@@ -137,8 +137,16 @@ export const DATA: readonly Mutant[] = [
     row: 45,
     rule: "a session that holds nothing can always say something",
     file: "src/core/log.ts",
-    find: "if (bytes <= this.leftBytes || this.account.heldBytes === 0) return true;",
+    find: "if (bytes <= this.leftBytes || this.#isAsGoodAsEmpty) return true;",
     replace: "if (bytes <= this.leftBytes) return true;",
+    tests: ["test/core/log.test.ts"],
+  },
+  {
+    name: "the last byte keeps the next from coming",
+    rule: "a reader that waits for more than memory holds for it is sent more",
+    file: "src/core/log.ts",
+    find: 'this.end - this.start <= (this.mode === "bytes" ? 1 : 0)',
+    replace: "this.end === this.start",
     tests: ["test/core/log.test.ts"],
   },
   {
@@ -324,9 +332,17 @@ export const DATA: readonly Mutant[] = [
   {
     name: "windows leak",
     rule: "a session that is over gives its window back",
-    file: "src/core/session.ts",
-    find: "this.windowAllowance.shrinkTo(0);",
+    file: "src/core/receiver.ts",
+    find: "this.#allowance.shrinkTo(0);",
     replace: "",
+  },
+  {
+    name: "a window for nobody",
+    rule: "who reads no more borrows nothing more",
+    file: "src/core/receiver.ts",
+    find: "if (this.#peerIsBlocked && !this.stopped) this.#widen();",
+    replace: "if (this.#peerIsBlocked) this.#widen();",
+    tests: ["test/core/memory.test.ts"],
   },
   {
     name: "logs leak",

@@ -110,11 +110,16 @@ export class Log {
 
   /**
    * A message of so many bytes, encoded, may be appended: in the last block, or in others that its share allows. Where nothing
-   * is held anything may be: a large chunk of a byte stream would wait for ever.
+   * waits anything may be: a large chunk of a byte stream would wait for ever.
    */
   hasRoom(bytes: number): boolean {
-    if (bytes <= this.leftBytes || this.account.heldBytes === 0) return true;
+    if (bytes <= this.leftBytes || this.#isAsGoodAsEmpty) return true;
     return this.#mayHold(memoryFor(bytes, this.pool.blockBytes));
+  }
+
+  /** A reader of a byte stream that waits for more than is here does not accept its last byte, and would wait for ever. */
+  get #isAsGoodAsEmpty(): boolean {
+    return this.end - this.start <= (this.mode === "bytes" ? 1 : 0);
   }
 
   get hasRoomForLargest(): boolean {
