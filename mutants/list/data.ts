@@ -235,8 +235,8 @@ export const DATA: readonly Mutant[] = [
     row: 25,
     rule: "a payload is copied unless it is given away",
     file: "src/core/log.ts",
-    find: "given && payloadBytes >= REFERENCE_BYTES",
-    replace: "payloadBytes >= REFERENCE_BYTES",
+    find: 'if (given && typeof payload !== "string"',
+    replace: 'if (typeof payload !== "string"',
     tests: ["test/sim/scenarios-data.test.ts"],
   },
   {
@@ -261,8 +261,8 @@ export const DATA: readonly Mutant[] = [
     name: "foreign memory in the pool",
     rule: "memory that the application has given away is not used for others",
     file: "src/core/log.ts",
-    find: "this.#push({ bytes, used: bytes.length, start: this.end, isOurs: false,",
-    replace: "this.#push({ bytes, used: bytes.length, start: this.end, isOurs: true,",
+    find: "this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), false);",
+    replace: "this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), true);",
     tests: ["test/core/log.test.ts"],
   },
   {
@@ -427,11 +427,19 @@ export const DATA: readonly Mutant[] = [
     tests: ["test/core/unread.test.ts"],
   },
   {
+    name: "a block for each length",
+    rule: "what is given away is held with little besides",
+    file: "src/core/log.ts",
+    find: "this.#push(Buffer.allocUnsafeSlow(PREFIX_BYTES))",
+    replace: "this.#room(PREFIX_BYTES)",
+    tests: ["test/core/log.test.ts"],
+  },
+  {
     name: "a payload pins its memory",
     rule: "a payload that is given away is copied if it is a small part of its memory",
     file: "src/core/log.ts",
-    find: "return byteLength - payloadBytes <= MOST_BESIDE_BYTES && ",
-    replace: "return ",
+    find: "if (length < REFERENCE_BYTES || byteLength - length > MOST_BESIDE_BYTES) return false;",
+    replace: "if (length < REFERENCE_BYTES) return false;",
     tests: ["test/core/log.test.ts"],
   },
   {
@@ -477,7 +485,7 @@ export const DATA: readonly Mutant[] = [
     name: "blocks not charged",
     rule: "a log is charged for the memory of its blocks",
     file: "src/core/log.ts",
-    find: "    this.account.hold(block.bytes.buffer.byteLength);\n",
+    find: "    this.account.hold(bytes.buffer.byteLength);\n",
     replace: "",
   },
   {

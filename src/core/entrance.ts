@@ -173,7 +173,8 @@ export class Entrance {
       return this.#turnAway(handshake, "too many connections", "connections", nowMs);
     }
     const isKnown = link !== undefined && link.session.phase !== "provisional";
-    this.#authentications.ask(handshake.channel.id, isKnown ? link.identity : handshake.peer, isKnown, nowMs);
+    const who = whoOf(isKnown ? link.identity : "", handshake.peer);
+    this.#authentications.ask(handshake.channel.id, who, isKnown, nowMs);
     this.proceed(nowMs);
   }
 

@@ -280,6 +280,13 @@ describe("memory", () => {
     expect([account.heldBytes, budget.taken]).toEqual([131_072, 0]);
   });
 
+  test.each<Mode>(["messages", "bytes"])("of %s that are given away it holds little besides", (mode) => {
+    const account = ampleAccount();
+    const log = new Log(mode, new BlockPool(), account);
+    for (let n = 0; n < 100; n++) log.append(new Uint8Array(8_192), 8_192, true);
+    expect(account.heldBytes).toBeLessThan(100 * 8_300);
+  });
+
   test("a payload that is given away is kept as it is, unless it is a small part of its memory", () => {
     const memory = Buffer.alloc(40_000);
     const log = new Log("bytes", new BlockPool(), ampleAccount());
