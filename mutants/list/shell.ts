@@ -437,6 +437,14 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/link/duplex-cut-short.test.ts"],
   },
   {
+    name: "a stream is over before anybody reads",
+    rule: "a link that nobody has begun to read is not ended with its peer's direction",
+    file: "src/link/link.ts",
+    find: ' || (receiver.mode === "bytes" && !this.#incoming.wasRead)',
+    replace: "",
+    tests: ["test/link/duplex-cut-short.test.ts"],
+  },
+  {
     name: "close() ends a stream",
     rule: "a stream is ended by its application alone",
     file: "src/link/link.ts",

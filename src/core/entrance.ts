@@ -85,7 +85,7 @@ export class Entrance {
       limit === undefined ||
       this.#evict(limit, nowMs) ||
       // Nobody confirms it, and it may have a connection.
-      (this.#sessions.giveUpOne(peer, nowMs) && this.#lacking(attached) === undefined);
+      (this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(attached) === undefined);
     const handshake = this.#handshakes.open(id, peer, nowMs);
     if (!hasRoom) this.#turnAway(handshake, `too many ${limit}`, limit, nowMs);
   }
@@ -168,20 +168,21 @@ export class Entrance {
     nowMs: number,
   ): void {
     this.#handshakes.authenticating(handshake, said, link);
-    if (link?.adopted === undefined && !this.#mayStay(link !== undefined, attached, nowMs)) {
+    if (link?.adopted === undefined && !this.#mayStay(link !== undefined, attached)) {
       if (link !== undefined) this.#keep(link, said.hello, nowMs);
       return this.#turnAway(handshake, "too many connections", "connections", nowMs);
     }
     const isKnown = link !== undefined && link.session.phase !== "provisional";
-    this.#authentications.ask(handshake.channel.id, isKnown ? link.identity : handshake.peer, isKnown, nowMs);
+    const who = whoOf(isKnown ? link.identity : "", handshake.peer);
+    this.#authentications.ask(handshake.channel.id, who, isKnown, nowMs);
     this.proceed(nowMs);
   }
 
-  /** There is a place for one connection more in the end. */
-  #mayStay(isBack: boolean, attached: number, nowMs: number): boolean {
+  /** There is a place for it in the end. Those that have not said HELLO have none: they give way when theirs is needed. */
+  #mayStay(isBack: boolean, attached: number): boolean {
     const { maxConnections } = this.#options;
     const most = maxConnections + (isBack ? Math.floor(sparePlaces(maxConnections) / 2) : 0);
-    return attached + this.#handshakes.size <= most || this.#evict("connections", nowMs);
+    return attached + this.#handshakes.introduced <= most;
   }
 
   answered(id: number, nowMs: number): void {

@@ -132,6 +132,11 @@ export class HandshakeTable {
     return this.#handshakes.size;
   }
 
+  /** Those that have said HELLO. */
+  get introduced(): number {
+    return this.#handshakes.size - this.#silent.size;
+  }
+
   get(id: number): Handshake | undefined {
     return this.#handshakes.get(id);
   }

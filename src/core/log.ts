@@ -110,11 +110,16 @@ export class Log {
 
   /**
    * A message of so many bytes, encoded, may be appended: in the last block, or in others that its share allows. Where nothing
-   * is held anything may be: a large chunk of a byte stream would wait for ever.
+   * waits anything may be: a large chunk of a byte stream would wait for ever.
    */
   hasRoom(bytes: number): boolean {
-    if (bytes <= this.leftBytes || this.account.heldBytes === 0) return true;
+    if (bytes <= this.leftBytes || this.#isAsGoodAsEmpty) return true;
     return this.#mayHold(memoryFor(bytes, this.pool.blockBytes));
+  }
+
+  /** A reader of a byte stream that waits for more than is here does not accept its last byte, and would wait for ever. */
+  get #isAsGoodAsEmpty(): boolean {
+    return this.end - this.start <= (this.mode === "bytes" ? 1 : 0);
   }
 
   get hasRoomForLargest(): boolean {
@@ -127,12 +132,10 @@ export class Log {
 
   /** `payload` is copied, unless it is `given` away and large. A string is encoded as UTF-8 right into the block. */
   append(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    const isReferred = given && payloadBytes >= REFERENCE_BYTES && this.#maySimplyKeep(payload, payloadBytes);
-    const block = this.#room(isReferred ? this.#prefixBytes : this.encodedBytes(payloadBytes));
+    if (given && typeof payload !== "string" && this.#maySimplyKeep(payload)) return this.#refer(payload);
+    const block = this.#room(this.encodedBytes(payloadBytes));
     if (this.#prefixBytes > 0) this.#appendPrefix(block, payloadBytes);
-    if (isReferred && typeof payload !== "string") {
-      this.#appendBlock(Buffer.from(payload.buffer as ArrayBuffer, payload.byteOffset, payloadBytes));
-    } else if (block.bytes.length - block.used < payloadBytes) {
+    if (block.bytes.length - block.used < payloadBytes) {
       this.#appendSplit(typeof payload === "string" ? Buffer.from(payload) : payload);
     } else {
       if (typeof payload === "string") block.bytes.write(payload, block.used);
@@ -142,10 +145,20 @@ export class Log {
     }
   }
 
-  #maySimplyKeep(payload: Uint8Array | string, payloadBytes: number): boolean {
-    if (typeof payload === "string") return false;
-    const { byteLength } = payload.buffer;
-    return byteLength - payloadBytes <= MOST_BESIDE_BYTES && this.#mayHold(byteLength + this.pool.blockBytes);
+  #maySimplyKeep({ length, buffer: { byteLength } }: Uint8Array): boolean {
+    if (length < REFERENCE_BYTES || byteLength - length > MOST_BESIDE_BYTES) return false;
+    return this.#mayHold(byteLength + PREFIX_BYTES);
+  }
+
+  #refer({ buffer, byteOffset, length }: Uint8Array): void {
+    if (this.#prefixBytes > 0) {
+      // Between two of them a block would hold nothing else.
+      const block = this.leftBytes < PREFIX_BYTES ? this.#push(Buffer.allocUnsafeSlow(PREFIX_BYTES)) : this.#last;
+      this.#appendPrefix(block as Block, length);
+    }
+    const block = this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), false);
+    block.used = length;
+    this.end += length;
   }
 
   #appendPrefix(block: Block, payloadBytes: number): void {
@@ -171,11 +184,6 @@ export class Log {
     }
   }
 
-  #appendBlock(bytes: Buffer): void {
-    this.#push({ bytes, used: bytes.length, start: this.end, isOurs: false, messages: 0, firstMessage: 0 });
-    this.end += bytes.length;
-  }
-
   /** The last block if it has room for `bytes`, or for as much of them as is worth splitting them for; else a new one. */
   #room(bytes: number): Block {
     const last = this.#last;
@@ -187,18 +195,12 @@ export class Log {
     while (this.#nextBlockBytes < Math.min(bytes, pool.blockBytes)) this.#nextBlockBytes *= 2;
     const size = this.#nextBlockBytes;
     this.#nextBlockBytes = Math.min(pool.blockBytes, 2 * size);
-    return this.#push({
-      bytes: size === pool.blockBytes ? pool.take() : Buffer.allocUnsafeSlow(size),
-      used: 0,
-      start: this.end,
-      isOurs: true,
-      messages: 0,
-      firstMessage: 0,
-    });
+    return this.#push(size === pool.blockBytes ? pool.take() : Buffer.allocUnsafeSlow(size));
   }
 
-  #push(block: Block): Block {
-    this.account.hold(block.bytes.buffer.byteLength);
+  #push(bytes: Buffer, isOurs = true): Block {
+    const block: Block = { bytes, used: 0, start: this.end, isOurs, messages: 0, firstMessage: 0 };
+    this.account.hold(bytes.buffer.byteLength);
     this.#blocks.push(block);
     this.#last = block;
     return block;

@@ -117,7 +117,7 @@ export class Receiver {
       this.#acceptEnd();
     }
     this.#peerIsBlocked = (flags & DATA_BLOCKED) !== 0;
-    if (this.#peerIsBlocked) this.#widen();
+    if (this.#peerIsBlocked && !this.stopped) this.#widen();
     return undefined;
   }
 
@@ -267,10 +267,11 @@ export class Receiver {
     if (!this.stopped && this.accepted === this.endPosition) this.accepted = this.endPosition + 1;
   }
 
-  /** What arrives from now on, and what waits to be handed out, is not accepted any more. */
+  /** What arrives from now on, and what waits to be handed out, is not accepted any more, and takes no memory. */
   stop(): void {
     this.stopped = true;
     this.#unread.clear();
+    this.#allowance.shrinkTo(0);
   }
 
   /** The connection is gone, and the credit given on it with it. What is held stays accounted for. */

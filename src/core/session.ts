@@ -226,6 +226,5 @@ export class Session {
   release(): void {
     this.receiver.stop();
     this.sender.log.clear();
-    this.windowAllowance.shrinkTo(0);
   }
 }

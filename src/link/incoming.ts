@@ -32,6 +32,8 @@ export class Incoming {
   readonly #clock: TurnClock;
   /** Made when the first message comes. */
   #turn: Turn | undefined;
+  /** Somebody reads, or has read. */
+  wasRead = false;
   #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
   #waiter: Waiter | undefined;
   #handler: Handler | undefined;
@@ -65,6 +67,10 @@ export class Incoming {
       throw new RespliceError("CONSUMER_BUSY", `the link is being read already (${this.#consumer})`);
     }
     this.#consumer = consumer;
+    if (this.wasRead) return;
+    this.wasRead = true;
+    // There may be an end already that was waiting for it.
+    this.#host.changed();
   }
 
   /** Says whether there may be one more message in this turn. */

@@ -445,8 +445,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     }
     const { sender, receiver } = session;
     if (!receiver.endAccepted || !this.#core.inputEnded || sender.ended) return;
-    // A stream ends by itself when its reader has come to the end.
-    if (this.#duplex !== undefined) return;
+    // A stream ends by itself when its reader has come to the end, and has none as long as nobody reads.
+    if (this.#duplex !== undefined || (receiver.mode === "bytes" && !this.#incoming.wasRead)) return;
     // A client that goes on elsewhere waits for the handler to have answered, and a send that waits for room came before.
     const isAnswering = receiver.endKind === "moved" ? this.#owner.isServing : this.#outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;

@@ -352,11 +352,11 @@ function checkAttached(message: Uint8Array): void {
   }
 }
 
-/** Given away, and large enough for a log to refer to it. Memory that may shrink is copied all the same. */
+/** Given away, and large enough for a log to refer to it. Memory that may change its size is copied all the same. */
 function isGiven(message: Payload, bytes: number): boolean {
   if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
   const { buffer } = message;
-  if (buffer instanceof ArrayBuffer && buffer.resizable) return false;
+  if (!(buffer instanceof ArrayBuffer) || buffer.resizable) return false;
   keepInPlace(message);
   return true;
 }

@@ -71,7 +71,6 @@ export interface Limits {
    */
   handshakes?: number;
   /**
-  /**
    * Calls of `authenticate()` under way at once. Default 200: at 100 ms each that is 2,000 a second, more than are let in;
    * at 2 s it is 100. A quarter is kept for sessions that are here. Who could not be answered within 4 s is refused
    * before the call.

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BLOCK_BYTES, BlockPool } from "../../src/core/blocks.ts";
 import type { Mode } from "../../src/core/frames.ts";
-import { Log, PREFIX_BYTES } from "../../src/core/log.ts";
+import { Log, memoryFor, PREFIX_BYTES } from "../../src/core/log.ts";
 import { Account } from "../../src/core/window.ts";
 import { runs } from "../properties.ts";
 import { ampleAccount, CountingBudget } from "./support.ts";
@@ -264,6 +264,27 @@ describe("memory", () => {
     expect([log.hasRoom(1_048), log.hasRoom(1_049), log.leftBytes]).toEqual([true, false, 1_048]);
     log.release(1_000);
     expect([log.hasRoom(1_000_000), budget.taken]).toEqual([true, 0]);
+  });
+
+  test("a byte stream of which one byte waits goes on: its reader may wait for more before it accepts that", () => {
+    const budget = new CountingBudget(0);
+    const account = new Account(memoryFor(65_536), budget);
+    const log = new Log("bytes", new BlockPool(), account);
+    log.append(Buffer.alloc(65_536), 65_536, false);
+    expect([log.hasRoom(1), log.leftBytes]).toEqual([false, 0]);
+    log.release(65_534);
+    expect(log.hasRoom(65_536)).toBe(false);
+    log.release(65_535);
+    expect(log.hasRoom(65_536)).toBe(true);
+    log.append(Buffer.alloc(65_536), 65_536, false);
+    expect([account.heldBytes, budget.taken]).toEqual([131_072, 0]);
+  });
+
+  test.each<Mode>(["messages", "bytes"])("of %s that are given away it holds little besides", (mode) => {
+    const account = ampleAccount();
+    const log = new Log(mode, new BlockPool(), account);
+    for (let n = 0; n < 100; n++) log.append(new Uint8Array(8_192), 8_192, true);
+    expect(account.heldBytes).toBeLessThan(100 * 8_300);
   });
 
   test("a payload that is given away is kept as it is, unless it is a small part of its memory", () => {

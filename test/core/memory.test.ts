@@ -82,6 +82,20 @@ describe("a window above its share", () => {
   });
 });
 
+describe("a session that nobody reads any more", () => {
+  test("borrows nothing more, whatever its peer says it is waiting for", () => {
+    const world = new ByHand();
+    const windowBudget = new CountingBudget(1_000_000);
+    const server = world.server({ windowBudget });
+    const line = world.client().connect(server);
+    const { link } = server;
+    link.stopReading();
+    const before = windowBudget.taken;
+    for (let n = 0; n < 5; n++) line.give(Buffer.concat([encodeDataHeader(n, 1, DATA_BLOCKED), Buffer.alloc(1)]));
+    expect(windowBudget.taken).toBe(before);
+  });
+});
+
 describe("the stated bound", () => {
   const BUFFER_BYTES = 4 * 1_048_576;
   const LIMITS = { mode: "messages" as const, maxMessageBytes: 100_000, maxBatchBytes: 0 };

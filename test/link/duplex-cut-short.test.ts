@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
 import { KiB, type Link, MiB } from "../../src/index.ts";
-import { eventually, failure, isPending, openTo, pair, serve } from "../support.ts";
+import { eventually, failure, heard as heardBy, isPending, openTo, pair, serve } from "../support.ts";
 import { buffer, source, type Streams, streams, told } from "./streams.ts";
 
 const PREMATURE = { code: "ERR_STREAM_PREMATURE_CLOSE" };
@@ -199,6 +199,24 @@ test(
     expect(await client.closed).toEqual({ undelivered: [] });
   },
 );
+
+test("a peer that ends at once, and has sent nothing, is answered by whoever makes a stream of the link later", async () => {
+  const { client, server } = await pair({ mode: "bytes" }, { mode: "bytes" });
+  const near = client.duplex();
+  near.end();
+  await heardBy(server, "end");
+  server.duplex().end(Buffer.alloc(100_000));
+  expect(await buffer(near)).toHaveLength(100_000);
+  for (const link of [client, server]) expect(await link.closed).toEqual({ undelivered: [] });
+});
+
+test("a link that nobody has read by the end of its peer ends when somebody does", async () => {
+  const { client, server } = await pair({ mode: "bytes" }, { mode: "bytes" });
+  client.end();
+  await heardBy(server, "end");
+  expect(await server.receive()).toBeNull();
+  for (const link of [client, server]) expect(await link.closed).toEqual({ undelivered: [] });
+});
 
 test("the link's end() ends a stream behind what waits in it, however much", async () => {
   const { near, far, client } = await streams({ queue: { maxBytes: 64 * KiB } });

@@ -99,6 +99,16 @@ describe("a payload that is given away", () => {
     relay.heal();
     expect((await server.receive())?.equals(Buffer.alloc(100_000, 7))).toBe(true);
   });
+
+  test("and is large is copied where its memory may grow: what was held is what is given back", async () => {
+    const { client, server, manager } = await pair();
+    const memory = new SharedArrayBuffer(100_000, { maxByteLength: 1 * MiB });
+    await client.send(new Uint8Array(memory, 0, 100_000), { transfer: true });
+    memory.grow(1 * MiB);
+    await server.receive();
+    await client.flush();
+    expect(manager.stats().bufferBytes).toBe(0);
+  });
 });
 
 describe("a message that was received is not to be transferred: others lie in the same memory", () => {

@@ -117,6 +117,44 @@ test("a client that was cut has a place, though a newcomer has taken its own", (
   expect(first.connections).toEqual(["new: opened", "resumed: resumed"]);
 });
 
+test("nor can newcomers take the place that is kept for it, though others that say nothing give way", () => {
+  const world = new ByHand();
+  const server = world.server({ maxConnections: 1 });
+  const [first, second, third] = [world.client(), world.client(), world.client()];
+  first.connect(server).cut();
+  second.connect(server);
+  silence(world, server, "crowd", 1);
+  const late = third.dial(server);
+  late.up();
+  expect(only(late.down(), "refuse").code).toBe("overloaded");
+  first.connect(server);
+  expect(first.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
+
+test("sessions that are about to be confirmed do not give way to those that come behind them from the same place", () => {
+  const world = new ByHand();
+  const server = world.server({ maxConnections: 3 });
+  server.authentication = "by hand";
+  const [first, ...others] = [world.client(), world.client(), world.client()] as const;
+  const open = (client: HandClient): Line => {
+    const line = client.dial(server);
+    line.up();
+    server.verdict(line, "");
+    return line;
+  };
+  let last = open(first);
+  last.settle();
+  for (const client of others) open(client);
+  // They find a connection of their own, and wait for their verdicts.
+  for (let n = 0; n < 2; n++) {
+    last.lose("client");
+    last = first.dial(server);
+    last.up();
+  }
+  const late = new Line(world, server);
+  expect([server.core.unconfirmed, wasRefused(late)]).toEqual([2, true]);
+});
+
 test("a resume that comes too often is refused before anybody is asked who it is", () => {
   const world = new ByHand();
   const server = world.server({ admission: { open: () => 0, comeBack: () => 700 } });

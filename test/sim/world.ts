@@ -80,10 +80,11 @@ export class World extends Stage {
     let windows = 0;
     let logs = 0;
     for (const { session } of [...this.clients.map(({ core }) => core), ...atServers]) {
-      const { windowAllowance, sender, keys } = session;
+      const { windowAllowance, receiver, sender, keys } = session;
       const { account, memoryBytes } = sender.log;
       const above = windowAllowance.size - windowAllowance.floor;
       check(above === 0 || session.phase !== "provisional", () => `${keys.id} is not confirmed, and has borrowed`);
+      check(above === 0 || !receiver.stopped, () => `${keys.id} is read by nobody, and has borrowed`);
       check(account.heldBytes === memoryBytes, () => `${keys.id} is charged ${account.heldBytes} of ${memoryBytes}`);
       windows += above;
       logs += Math.max(0, memoryBytes - account.minimum);
