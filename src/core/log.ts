@@ -10,8 +10,6 @@ import type { Mode } from "./frames.ts";
 import type { Account } from "./window.ts";
 
 export const PREFIX_BYTES = 4;
-/** Blocks double from here while the log is not empty, and begin at a quarter of the last when it was, so that a link with little to say holds little. */
-const FIRST_BLOCK_BYTES = 2_048;
 /** Less of a block does not get a frame of its own. */
 const LEAST_FRAME_BYTES = 16_384;
 /** What does not fit into the rest of a block is split if it and that rest are larger than this, else begun in a new one. */
@@ -75,6 +73,7 @@ export class Log {
   #last: Block | undefined;
   /** Where in `#blocks` the reader was last: reading is sequential. */
   #cursor = 0;
+  /** They double while the log is not empty, and begin at a quarter of the last when it was: a link with little to say holds little. */
   #nextBlockBytes: number;
   /** Messages released, all of their bytes. */
   #released = 0;
@@ -84,12 +83,8 @@ export class Log {
     this.mode = mode;
     this.pool = pool;
     this.account = account;
-    this.#nextBlockBytes = this.#firstBlockBytes;
+    this.#nextBlockBytes = this.pool.firstBytes;
     this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
-  }
-
-  get #firstBlockBytes(): number {
-    return Math.min(FIRST_BLOCK_BYTES, this.pool.blockBytes);
   }
 
   /** What a payload of so many bytes takes in the log. */
@@ -195,7 +190,7 @@ export class Log {
     while (this.#nextBlockBytes < Math.min(bytes, pool.blockBytes)) this.#nextBlockBytes *= 2;
     const size = this.#nextBlockBytes;
     this.#nextBlockBytes = Math.min(pool.blockBytes, 2 * size);
-    return this.#push(size === pool.blockBytes ? pool.take() : Buffer.allocUnsafeSlow(size));
+    return this.#push(pool.take(size));
   }
 
   #push(bytes: Buffer, isOurs = true): Block {
@@ -245,7 +240,7 @@ export class Log {
       this.#forgetCount(dropped);
       for (const block of this.#blocks.splice(0, dropped)) {
         this.account.hold(-block.bytes.buffer.byteLength);
-        if (block.isOurs && block.bytes.length === this.pool.blockBytes) this.#retire(block);
+        if (block.isOurs && this.pool.keeps(block.bytes.length)) this.#retire(block);
       }
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }
@@ -254,7 +249,7 @@ export class Log {
       // The rest of the last block is used up only by links that talk all the time: the others hold nothing.
       this.#last = undefined;
       this.#cursor = 0;
-      this.#nextBlockBytes = Math.max(this.#firstBlockBytes, this.#nextBlockBytes / 4);
+      this.#nextBlockBytes = Math.max(this.pool.firstBytes, this.#nextBlockBytes / 4);
     }
   }
 

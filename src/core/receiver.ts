@@ -25,6 +25,8 @@ export class Receiver {
   endPosition: number = Infinity;
   /** Nothing more is accepted, whatever arrives. */
   stopped = false;
+  /** Others may lie in the memory of the message that `next()` has handed out. */
+  sharesMemory = true;
   /** What keeps any further message from being handed out: it is the peer's mistake, and a resume would bring it again. */
   problem: Fault | undefined;
   readonly #maxMessageBytes: number;
@@ -156,11 +158,13 @@ export class Receiver {
     const unread = this.#unread;
     unread.beforeHandingOut();
     const { first, at } = unread;
+    this.sharesMemory = true;
     if (first === undefined) return undefined;
     if (this.mode === "bytes") return this.#nextBytes(first, at);
     const from = at + PREFIX_BYTES;
     const end = from <= first.length ? from + first.readUInt32BE(at) : Infinity;
     if (end > first.length || end - from > this.#maxMessageBytes) return this.#nextAcross();
+    if (end === first.length) this.sharesMemory = !unread.isFirstAlone;
     this.handed += end - at;
     unread.drop(end - at);
     return first.subarray(from, end);
@@ -175,7 +179,7 @@ export class Receiver {
     for (let left = most; left > 0;) {
       const message = this.next();
       if (message === undefined) return false;
-      found(message);
+      if (this.sharesMemory) found(message);
       if (!hand(message)) return false;
       left--;
       if (this.mode === "bytes" || this.#unread.first === undefined) continue;

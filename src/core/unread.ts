@@ -13,6 +13,8 @@ export const HELD_PER_BYTE: number = 1 / LEAST_KEPT;
 const LEAST_LEFT = 1 / 2;
 /** What is handed out is copied if it is all that is kept of a chunk of so many times its size. */
 const MOST_HANDED_OUT = 2;
+/** What may stand around the only piece of a chunk: headers, and frames without data. */
+const MOST_AROUND_BYTES = 128;
 /** What comes in smaller pieces is put together: a Buffer takes some 200 bytes besides what it shows. */
 const SMALL_BYTES = 2_048;
 /** That is done in blocks of these sizes, as large as all that waits. */
@@ -111,6 +113,13 @@ export class Unread {
     this.#tail = undefined;
     if (tail === undefined || this.#tailAt < this.#head || this.#tailUsed >= LEAST_KEPT * tail.length) return;
     this.#copyOut(this.#tailAt, this.#tailAt + 1);
+  }
+
+  /** The first piece, whole, is all that there was in the memory that it lies in. */
+  get isFirstAlone(): boolean {
+    const { first } = this;
+    if (first === undefined || this.at > 0 || first.buffer !== this.#chunk) return false;
+    return this.#chunkKept === first.length && this.#chunkBytes - first.length <= MOST_AROUND_BYTES;
   }
 
   /**

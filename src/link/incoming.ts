@@ -83,7 +83,7 @@ export class Incoming {
     if (!this.#hasUnread || !this.#thisTurn().allows()) return undefined;
     const message = this.#core.next();
     if (message === undefined) return undefined;
-    keepInPlace(message);
+    if (this.#core.session.receiver.sharesMemory) keepInPlace(message);
     this.messages++;
     this.bytes += message.length;
     return message as Message;

@@ -313,11 +313,23 @@ describe("the pool", () => {
     const { buffer } = log.read(0, 1);
     log.release(59_999);
     log.recycle(60_000);
-    expect(pool.take().buffer).not.toBe(buffer);
+    expect(pool.take(pool.blockBytes).buffer).not.toBe(buffer);
     log.release(60_000);
-    expect(pool.take().buffer).not.toBe(buffer);
+    expect(pool.take(pool.blockBytes).buffer).not.toBe(buffer);
     log.recycle(60_000);
-    expect(pool.take().buffer).toBe(buffer);
+    expect(pool.take(pool.blockBytes).buffer).toBe(buffer);
+  });
+
+  test("keeps the first block of a log that has little to say, too", () => {
+    const pool = new BlockPool();
+    const log = new Log("messages", pool, ampleAccount());
+    log.append("0123456789", 10, false);
+    const { buffer } = log.read(0, 1);
+    log.release(14);
+    log.recycle(14);
+    log.append("0123456789", 10, false);
+    expect(log.read(14, 1).buffer).toBe(buffer);
+    expect([pool.keeps(2_048), pool.keeps(4_096), pool.keeps(65_536)]).toEqual([true, false, true]);
   });
 
   test("does not get what the connection in use has still to write, whatever its peer acknowledges", () => {
@@ -328,7 +340,7 @@ describe("the pool", () => {
     log.release(60_000);
     log.recycle(59_999);
     log.recycle(60_000);
-    expect(pool.take().buffer).not.toBe(buffer);
+    expect(pool.take(pool.blockBytes).buffer).not.toBe(buffer);
   });
 
   test("does not get what another connection took over before it was written", () => {
@@ -339,7 +351,7 @@ describe("the pool", () => {
     log.release(60_000);
     log.share();
     log.recycle(60_000);
-    expect(pool.take().buffer).not.toBe(buffer);
+    expect(pool.take(pool.blockBytes).buffer).not.toBe(buffer);
   });
 
   test("does not get what an earlier connection may still have to write", () => {
@@ -350,7 +362,7 @@ describe("the pool", () => {
     log.share();
     log.release(log.end);
     log.recycle(log.end);
-    expect(pool.take().buffer).not.toBe(buffer);
+    expect(pool.take(pool.blockBytes).buffer).not.toBe(buffer);
   });
 
   test("does not get what was given away by the application", () => {
@@ -360,14 +372,14 @@ describe("the pool", () => {
     log.append(given, given.length, true);
     log.release(log.end);
     log.recycle(log.end);
-    expect(pool.take().buffer).not.toBe(given.buffer);
+    expect(pool.take(pool.blockBytes).buffer).not.toBe(given.buffer);
   });
 
   test("keeps 4 MiB, and no more", () => {
     const pool = new BlockPool();
-    const blocks = Array.from({ length: 65 }, () => pool.take());
+    const blocks = Array.from({ length: 65 }, () => pool.take(pool.blockBytes));
     for (const block of blocks) pool.give(block);
-    const again = new Set(Array.from({ length: 65 }, () => pool.take()));
+    const again = new Set(Array.from({ length: 65 }, () => pool.take(pool.blockBytes)));
     expect(blocks.filter((block) => again.has(block))).toHaveLength(64);
   });
 });
@@ -451,7 +463,7 @@ test("the pool says how large blocks get, and what does not fit into one lies in
   const kept = log.read(0, 4).buffer;
   log.release(log.end);
   log.append("again", 5, false);
-  expect([pool.take().length, log.read(log.start, 4).length]).toEqual([64, 4]);
+  expect([pool.take(pool.blockBytes).length, log.read(log.start, 4).length]).toEqual([64, 4]);
   expect(kept.byteLength).toBe(64);
 });
 

@@ -483,7 +483,7 @@ function written(): { pool: BlockPool; sender: Sender; memory: Set<ArrayBufferLi
 }
 
 function poolHas(pool: BlockPool, memory: ReadonlySet<ArrayBufferLike>): boolean {
-  return Array.from({ length: 8 }, () => pool.take().buffer).some((buffer) => memory.has(buffer));
+  return Array.from({ length: 8 }, () => pool.take(pool.blockBytes).buffer).some((buffer) => memory.has(buffer));
 }
 
 function sending(
