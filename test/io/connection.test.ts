@@ -144,3 +144,56 @@ test("any Duplex will do", async () => {
   stream.destroy(Object.assign(new Error("broken"), { code: "EBROKEN" }));
   await eventually(() => expect(heard).toEqual(["in", "EBROKEN"]));
 });
+
+test("who fills a connection with what takes long to look at keeps no other from being read, and is read on", async () => {
+  const flooded = await setUp();
+  const other = await setUp();
+  const order: string[] = [];
+  const chunks = { bytes: 0 };
+  flooded.connection.handler = {
+    onData: (chunk) => {
+      chunks.bytes += chunk.length;
+      order.push("flood");
+      for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
+    },
+    onDrain: () => {},
+    onClosed: (reason) => void order.push(`closed ${reason}`),
+  };
+  other.connection.handler = { onData: () => void order.push("other"), onDrain: () => {}, onClosed: () => {} };
+  const flood = Buffer.alloc(2 ** 20);
+  flooded.far.write(flood);
+  // The answer to each is what asks for the next.
+  other.connection.handler.onData = () => {
+    order.push("other");
+    other.far.write("x");
+  };
+  other.far.write("x");
+  await eventually(() => expect(chunks.bytes).toBe(flood.length));
+  // Two in a row where a chunk had been read before it was to wait.
+  const longest = Math.max(
+    ...order
+      .join(" ")
+      .split("other")
+      .map((run) => run.split("flood").length - 1),
+  );
+  expect(longest).toBeLessThanOrEqual(3);
+  flooded.far.end();
+  await eventually(() => expect(order).toContain("closed closed by the peer"));
+});
+
+test("one that is closed while it waits to be read is closed in order", async () => {
+  const { connection, near, far } = await setUp();
+  connection.handler = {
+    onData: () => {
+      for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
+      connection.handler.onData = () => {};
+      setImmediate(() => connection.end([Buffer.from("last")]));
+    },
+    onDrain: () => {},
+    onClosed: () => {},
+  };
+  const read = everything(far);
+  far.end("x".repeat(200_000));
+  expect(await read).toBe("last");
+  await eventually(() => expect(near.closed).toBe(true), 1_500);
+});
