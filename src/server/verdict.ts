@@ -36,7 +36,7 @@ export function toVerdict(answer: unknown): CoreVerdict {
 function kept(identity: string): string {
   const { length } = identity;
   if (length > MOST_IDENTITY_LENGTH) {
-    throw new TypeError(`it answered an identity of ${length} characters: at most ${MOST_IDENTITY_LENGTH}`);
+    throw new RangeError(`it answered an identity of ${length} characters: at most ${MOST_IDENTITY_LENGTH}`);
   }
   return Buffer.from(identity, "utf16le").toString("utf16le");
 }
