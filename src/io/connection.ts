@@ -103,7 +103,8 @@ export class StreamConnection implements Connection, Reader {
 
   pause(): void {
     this.#isPaused = true;
-    this.#stream.pause();
+    // One of another library may not have it, and goes on.
+    if ("pause" in this.#stream) this.#stream.pause();
   }
 
   /** Also if it is closed by now: the end of one that lingers is waited for. */
