@@ -34,18 +34,7 @@ export function unfitness(stream: unknown): string | undefined {
   return undefined;
 }
 
-const METHODS = [
-  "on",
-  "once",
-  "listenerCount",
-  "write",
-  "end",
-  "destroy",
-  "pause",
-  "resume",
-  "cork",
-  "uncork",
-] as const;
+const METHODS = ["on", "once", "listenerCount", "write", "end", "destroy", "resume", "cork", "uncork"] as const;
 
 function isStream(given: unknown): given is Duplex {
   if (typeof given !== "object" || given === null) return false;
@@ -104,13 +93,21 @@ export class StreamConnection implements Connection, Reader {
   pause(): void {
     this.#isPaused = true;
     // One of another library may not have it, and goes on.
-    if ("pause" in this.#stream) this.#stream.pause();
+    if ("pause" in this.#stream) this.#flow("pause");
   }
 
   /** Also if it is closed by now: the end of one that lingers is waited for. */
   resume(): void {
     this.#isPaused = false;
-    this.#stream.resume();
+    this.#flow("resume");
+  }
+
+  #flow(which: "pause" | "resume"): void {
+    try {
+      this.#stream[which]();
+    } catch (error) {
+      this.lost(describe(error));
+    }
   }
 
   /** The connection is gone, by itself. */

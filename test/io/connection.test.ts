@@ -182,3 +182,20 @@ test("one that is closed while it waits to be read is closed in order", async ()
   expect(await read).toBe("last");
   await eventually(() => expect(near.closed).toBe(true), 1_500);
 });
+
+test.each(["pause", "resume"] as const)("a stream whose %s() throws is lost, and throws at nobody", async (which) => {
+  const { connection, near, far } = await setUp();
+  let closed = "";
+  connection.handler = {
+    onData: () => {
+      near[which] = () => {
+        throw new Error("mine");
+      };
+      for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
+    },
+    onDrain: () => {},
+    onClosed: (reason) => void (closed = reason),
+  };
+  far.write("x");
+  await eventually(() => expect(closed).toBe("mine"));
+});
