@@ -38,7 +38,7 @@ export interface ConnectionManagerOptions {
    * What all links share above one message each way: half of it for what comes in, half for what goes out. A link gets at
    * most as much as it leaves free. Default: an eighth of the memory of the machine or container, at most 1 GiB. Used up,
    * windows stop growing and send() waits. Each link may hold one largest message in and a third of it, one out and 68 KiB,
-   * and 256 KiB besides: 2.6 MiB with the default `maxMessageBytes`.
+   * and 320 KiB besides: 2.7 MiB with the default `maxMessageBytes`.
    */
   maxBufferBytes?: number;
   /** Metrics line to the logger. Default 60,000; 0: never. */

@@ -53,10 +53,11 @@ function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, 
 }
 
 /**
- * What a session holds besides, at the most: the chunk that was read last, half of the one that is being read (64 KiB each),
- * 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of 4 KiB, and 10 KiB of objects.
+ * What a session holds besides, at the most: the chunk that was read last, one that waits to be read, half of the one that is
+ * being read (64 KiB each), 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of
+ * 4 KiB, an identity of 4 KiB, and 10 KiB of objects.
  */
-const SESSION_BYTES = 262_144;
+const SESSION_BYTES = 327_680;
 /** Of V8's heap: its objects, those of its link and of its connection. 8 KiB are measured, a connected one's at either end. */
 export const SESSION_HEAP_BYTES = 10_240;
 

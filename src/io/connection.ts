@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
+import { type Reader, ReadingLine } from "./reading-line.ts";
 
 /** What may wait in our own process: the rest stays in the log, where a new connection finds it. */
 const SHALLOW_BYTES = 131_072;
@@ -56,10 +57,14 @@ function close(stream: Duplex): void {
   }
 }
 
-export class StreamConnection implements Connection {
+/** One for all connections of the process: they share its event loop. */
+const line = new ReadingLine();
+
+export class StreamConnection implements Connection, Reader {
   handler: ConnectionHandler = DEAF;
   readonly #stream: ConnectedStream;
   #closed = false;
+  #isPaused = false;
 
   /** The stream is connected. It is read from, and closed, by nobody else from now on. */
   constructor(stream: Duplex) {
@@ -76,6 +81,33 @@ export class StreamConnection implements Connection {
 
   get remoteAddress(): string {
     return this.#stream instanceof Socket ? (this.#stream.remoteAddress ?? "") : "";
+  }
+
+  received(chunk: Buffer): void {
+    const fromMs = performance.now();
+    this.handler.onData(chunk);
+    // A stream of the application's may go on though it was paused.
+    if (!this.#closed && !this.#isPaused) line.took(this, performance.now() - fromMs);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    // One of another library may not have it, and goes on.
+    if ("pause" in this.#stream) this.#flow("pause");
+  }
+
+  /** Also if it is closed by now: the end of one that lingers is waited for. */
+  resume(): void {
+    this.#isPaused = false;
+    this.#flow("resume");
+  }
+
+  #flow(which: "pause" | "resume"): void {
+    try {
+      this.#stream[which]();
+    } catch (error) {
+      this.lost(describe(error));
+    }
   }
 
   /** The connection is gone, by itself. */
@@ -139,9 +171,9 @@ export class StreamConnection implements Connection {
 
 function onData(this: ConnectedStream, chunk: unknown): void {
   const connection = this[CONNECTION];
-  if (Buffer.isBuffer(chunk)) connection.handler.onData(chunk);
+  if (Buffer.isBuffer(chunk)) connection.received(chunk);
   // Bytes of another realm are none of our Buffers.
-  else if (ArrayBuffer.isView(chunk)) connection.handler.onData(bytesOf(chunk));
+  else if (ArrayBuffer.isView(chunk)) connection.received(bytesOf(chunk));
   else connection.lost("text came, not bytes");
 }
 

@@ -79,8 +79,8 @@ export interface Limits {
   /**
    * With or without a connection. Default: what memory holds, at most twice `connections`. Half of the memory of the machine
    * or container, less `bufferBytes`, by what each session may hold though nothing is left to borrow: one largest message in
-   * and a third of it, one out and 68 KiB, 256 KiB besides; 2.6 MiB with the default `maxMessageBytes`. And half of V8's heap
-   * by 10 KiB. Of 16 GiB: 2,700; with messages of 64 KiB 15,500. More are allowed: a warning in the log says so.
+   * and a third of it, one out and 68 KiB, 320 KiB besides; 2.7 MiB with the default `maxMessageBytes`. And half of V8's heap
+   * by 10 KiB. Of 16 GiB: 2,600; with messages of 64 KiB 13,600. More are allowed: a warning in the log says so.
    */
   sessions?: number;
   /** Default Infinity. */

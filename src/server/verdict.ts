@@ -2,28 +2,41 @@
 import type { Verdict as CoreVerdict } from "../core/server.ts";
 import { withoutSecrets } from "../link/errors.ts";
 
-/** Lets a client in. `identity`: not empty; a session belongs to the one that opened it. `claims`: see `link.claims`. */
+/** Lets a client in. `identity`: 1 to 1,024 characters; a session belongs to the one that opened it. `claims`: see `link.claims`. */
 export interface Authenticated {
   identity: string;
   claims?: unknown;
 }
 
 /**
- * An identity (not empty) lets the client in. null, and `refused` with a reason, end its link for good: the client's error
+ * An identity (1 to 1,024 characters) lets the client in. null, and `refused` with a reason, end its link for good: the client's error
  * has AUTHENTICATION_REFUSED, and shows as many characters of the reason as fit into 256 bytes of UTF-8.
  */
 export type Verdict = string | Authenticated | { refused: string } | null;
 
+/** An identity is kept for each session, and for as many as have come lately. */
+const MOST_IDENTITY_LENGTH = 1_024;
+
 /** Throws for whatever is no verdict: an answer that was forgotten is neither a yes nor a no. */
 export function toVerdict(answer: unknown): CoreVerdict {
   if (answer === null) return { refused: "" };
-  if (typeof answer === "string" && answer !== "") return { identity: answer, claims: undefined };
+  if (typeof answer === "string" && answer !== "") return { identity: kept(answer), claims: undefined };
   if (typeof answer === "object") {
     const { identity, claims, refused } = answer as Record<string, unknown>;
     if (typeof refused === "string" && identity === undefined) return { refused };
-    if (typeof identity === "string" && identity !== "" && refused === undefined) return { identity, claims };
+    if (typeof identity === "string" && identity !== "" && refused === undefined)
+      return { identity: kept(identity), claims };
   }
   throw new TypeError(
     `it answered ${String(withoutSecrets(answer))}: neither an identity, { identity }, null nor { refused }`,
   );
+}
+
+/** With memory of its own: a part of what was made of the credentials, as split() gives, keeps all of that. */
+function kept(identity: string): string {
+  const { length } = identity;
+  if (length > MOST_IDENTITY_LENGTH) {
+    throw new RangeError(`it answered an identity of ${length} characters: at most ${MOST_IDENTITY_LENGTH}`);
+  }
+  return Buffer.from(identity, "utf16le").toString("utf16le");
 }

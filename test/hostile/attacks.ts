@@ -1,7 +1,13 @@
 /** What is done to a server. Each goes on until it is told to stop, or has done all that it wanted. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { encodeDataHeader, encodePositionsFrame, FrameType, MAX_DATA_BYTES } from "../../src/core/frames.ts";
+import {
+  encodeDataHeader,
+  encodePositionsFrame,
+  encodeToken,
+  FrameType,
+  MAX_DATA_BYTES,
+} from "../../src/core/frames.ts";
 import { newKeys } from "../../src/core/handshake.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { Draw } from "../fuzz/draw.ts";
@@ -30,6 +36,15 @@ const EMPTY_BYTES_A_SECOND = 12e6;
 const AT_ONCE = 50;
 const REOPEN_AFTER_MS = 50;
 
+/** The first of these is DATA: it brings one byte, and then nothing new. */
+export const FLOODS = {
+  again: Buffer.concat([encodeDataHeader(0, 1, 0), Buffer.alloc(1)]),
+  ack: encodePositionsFrame("ack", { received: 0, accepted: 0, window: 0, stop: false, done: false }),
+  ping: encodeToken("ping", 1),
+  extension: Buffer.from([0x80, 0, 0, 0, 0, 0, 0, 0]),
+};
+export type FloodName = keyof typeof FLOODS;
+
 export type AttackName = keyof typeof ATTACKS;
 export const ATTACKS = {
   /** Credit used up with as much memory as can be pinned for it. */
@@ -37,6 +52,7 @@ export const ATTACKS = {
   empty,
   stuck,
   abandoned,
+  flood,
   unconfirmed,
   resumes,
   opens,
@@ -107,16 +123,34 @@ async function stuck({ plan, signal, count, ready }: Attack): Promise<void> {
   for (const wire of wires) wire.leave();
 }
 
-/** Opened, confirmed, and left. */
+/** Opened, confirmed, and left. A # in the credentials stands for a number, so that each comes as another. */
 async function abandoned({ plan, signal, count }: Attack): Promise<void> {
+  let number = 0;
   await many(plan.times, signal, async () => {
     const wire = Wire.dial(plan.where);
-    count((await RawSession.opened(wire, plan)) === undefined ? "refused" : "sessions");
+    const credentials = plan.credentials?.replace("#", String(number++)) ?? "";
+    count((await RawSession.opened(wire, { ...plan, credentials })) === undefined ? "refused" : "sessions");
     // CONFIRM has arrived when something is answered.
     await wire.write(encodePositionsFrame("ack", { received: 0, accepted: 0, window: 0, stop: false, done: false }));
     wire.socket.end();
     await overOrStopped(wire, signal);
   });
+}
+
+/** Frames that change nothing, the smallest of a kind, as fast as they are read. */
+async function flood({ plan, signal, count, ready }: Attack): Promise<void> {
+  const frame = FLOODS[plan.openPayload as FloodName];
+  const frames = Buffer.concat(Array.from({ length: Math.floor(MAX_DATA_BYTES / frame.length) }, () => frame));
+  const wires = Array.from({ length: plan.times }, () => Wire.dial(plan.where));
+  ready();
+  await Promise.all(
+    wires.map(async (wire) => {
+      if ((await RawSession.opened(wire, { ...plan, openPayload: "stuck" })) === undefined) return;
+      await wire.write(FLOODS.again);
+      while (!signal.aborted && (await wire.write(frames))) count("frames", frames.length / frame.length);
+    }),
+  );
+  for (const wire of wires) wire.leave();
 }
 
 async function unconfirmed({ plan, signal, count, ready }: Attack): Promise<void> {

@@ -2,12 +2,13 @@
 import { parseArgs } from "node:util";
 import { EXIT_USAGE, type NumberOption, Progress, readNumbers, runCommand } from "../endurance/command-line.ts";
 import { AGAINST_CLIENTS } from "./against-clients.ts";
+import { AGAINST_LIMITS } from "./against-limits.ts";
 import { AGAINST_SERVERS, type Scenario } from "./against-servers.ts";
 import { AGAINST_STREAMS } from "./against-streams.ts";
 import { type Row, table } from "./rows.ts";
 import { Stage, type StageOptions } from "./stage.ts";
 
-const SCENARIOS: readonly Scenario[] = [...AGAINST_SERVERS, ...AGAINST_CLIENTS, ...AGAINST_STREAMS];
+const SCENARIOS: readonly Scenario[] = [...AGAINST_SERVERS, ...AGAINST_LIMITS, ...AGAINST_CLIENTS, ...AGAINST_STREAMS];
 
 const OPTIONS = {
   seconds: { least: 1, most: 600, byDefault: 8, help: "how long each attack goes on" },

@@ -20,7 +20,7 @@ export interface ServerPlan {
   window?: { minBytes: number; maxBytes: number };
   maxMessageBytes?: number;
   resumeForMs?: number;
-  /** Everybody is who the credentials say, after so long. Without it there is no authenticate(). */
+  /** Everybody is who the credentials say, as far as a colon, after so long. Without it there is no authenticate(). */
   authenticateMs?: number;
   logger?: boolean;
 }
@@ -64,7 +64,7 @@ async function authenticate({ credentials, openPayload }: AuthenticateRequest, a
   asked.now--;
   const given = odd;
   odd = undefined;
-  return given === undefined ? String(credentials) : (given.value as string);
+  return given === undefined ? (String(credentials).split(":")[0] as string) : (given.value as string);
 }
 
 /** What the client's open payload asks for. A link that fails is no failure of ours. */

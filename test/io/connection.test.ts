@@ -144,3 +144,58 @@ test("any Duplex will do", async () => {
   stream.destroy(Object.assign(new Error("broken"), { code: "EBROKEN" }));
   await eventually(() => expect(heard).toEqual(["in", "EBROKEN"]));
 });
+
+test("who sends what takes long to look at is not read on in the same turn, and is read to its end", async () => {
+  const { connection, near, far } = await setUp();
+  const waits: boolean[] = [];
+  let bytes = 0;
+  let closed = "";
+  connection.handler = {
+    onData: (chunk) => {
+      bytes += chunk.length;
+      for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
+      process.nextTick(() => waits.push(near.isPaused()));
+    },
+    onDrain: () => {},
+    onClosed: (reason) => void (closed = reason),
+  };
+  far.end(Buffer.alloc(2 ** 20));
+  await eventually(() => expect(closed).toBe("closed by the peer"));
+  expect(bytes).toBe(2 ** 20);
+  expect(waits.length).toBeGreaterThan(1);
+  expect(new Set(waits)).toEqual(new Set([true]));
+});
+
+test("one that is closed while it waits to be read is closed in order", async () => {
+  const { connection, near, far } = await setUp();
+  connection.handler = {
+    onData: () => {
+      for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
+      connection.handler.onData = () => {};
+      setImmediate(() => connection.end([Buffer.from("last")]));
+    },
+    onDrain: () => {},
+    onClosed: () => {},
+  };
+  const read = everything(far);
+  far.end("x".repeat(200_000));
+  expect(await read).toBe("last");
+  await eventually(() => expect(near.closed).toBe(true), 1_500);
+});
+
+test.each(["pause", "resume"] as const)("a stream whose %s() throws is lost, and throws at nobody", async (which) => {
+  const { connection, near, far } = await setUp();
+  let closed = "";
+  connection.handler = {
+    onData: () => {
+      near[which] = () => {
+        throw new Error("mine");
+      };
+      for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
+    },
+    onDrain: () => {},
+    onClosed: (reason) => void (closed = reason),
+  };
+  far.write("x");
+  await eventually(() => expect(closed).toBe("mine"));
+});

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { toVerdict } from "../../src/server/verdict.ts";
 
@@ -48,6 +50,29 @@ describe("toVerdict()", () => {
     [{ identity: "alice", refused: "no" }],
   ])("%o is none", (answer) => {
     expect(() => toVerdict(answer)).toThrow(/^it answered .* neither an identity/);
+  });
+
+  test("an identity is at most 1,024 characters long, and stays what it was, halves of surrogate pairs too", () => {
+    const longest = `${"é".repeat(1_022)}\ud800\u0000`;
+    expect(toVerdict(longest)).toEqual({ identity: longest, claims: undefined });
+    expect(toVerdict({ identity: longest })).toEqual({ identity: longest, claims: undefined });
+    for (const answer of [`${longest}x`, { identity: `${longest}x` }]) {
+      expect(() => toVerdict(answer)).toThrow("it answered an identity of 1025 characters: at most 1024");
+    }
+  });
+
+  test("an identity that is part of a larger text does not keep that", () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    const identities = Array.from({ length: 2_000 }, (_, n) => {
+      const credentials = Buffer.alloc(16_384, `user-${String(n).padStart(20, "0")}:`).toString();
+      return toVerdict(credentials.split(":")[0]);
+    });
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * 2 ** 20);
+    expect(identities).toHaveLength(2_000);
   });
 
   test("what is none is not shown: it may be a secret", () => {

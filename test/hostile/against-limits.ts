@@ -1,0 +1,51 @@
+/** Attacks on a server by those it lets in: what it keeps for them, and the time that it has for them. */
+import { FLOODS, type FloodName } from "./attacks.ts";
+import type { Scenario } from "./against-servers.ts";
+import { isAlive, type Stage } from "./stage.ts";
+
+const ALL_WELCOME = { opensPerSecond: 100_000, resumesPerSecond: 100_000, standbysPerSecond: 100_000 };
+
+const ABOUT_FLOODS: Record<FloodName, string> = {
+  again: "a byte of DATA that has arrived",
+  ack: "ACKs that say nothing new",
+  ping: "PINGs",
+  extension: "empty extensions",
+};
+
+export const AGAINST_LIMITS: Scenario[] = [
+  {
+    name: "identities",
+    about:
+      "sessions opened and left, each of another identity of 1,000 characters, beside 15 KB that are a secret, on a heap of 64 MB with the default caps",
+    run: identities,
+  },
+  ...(Object.keys(FLOODS) as FloodName[]).map((kind): Scenario => ({
+    name: `flood-${kind}`,
+    about: `four sessions that send nothing but the smallest frames: ${ABOUT_FLOODS[kind]}`,
+    async run(stage) {
+      const { port } = await stage.server({});
+      const healthy = await stage.healthy({ port });
+      const { frames = 0 } = await stage.attacked(healthy, "flood", { where: { port }, times: 4, openPayload: kind });
+      // Not a bound on the product: that it was a flood.
+      stage.row({ what: "frames taken", figure: frames, bound: 100_000, is: "at least", unit: "" });
+    },
+  })),
+];
+
+async function identities(stage: Stage): Promise<void> {
+  const { server, port } = await stage.server({ limits: ALL_WELCOME, authenticateMs: 0 }, "--max-old-space-size=64");
+  const healthy = await stage.healthy({ port });
+  const attacker = stage.attacker();
+  await stage.beside(healthy, {
+    press: () =>
+      attacker.call("press", {
+        attack: "abandoned",
+        plan: { where: { port }, times: 20_000, credentials: `${"i".repeat(1_000)}#:${"c".repeat(15_000)}` },
+      }),
+    release: () => attacker.call("release"),
+  });
+  const { sessions = 0, refused = 0 } = await attacker.call("counts");
+  const death = await isAlive(server);
+  const note = death === "" ? `${sessions} sessions left, ${refused} turned away` : `after ${sessions}: ${death}`;
+  stage.row({ what: "server ended", figure: death === "" ? 0 : 1, bound: 0, unit: "", note });
+}

@@ -1,0 +1,53 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { type Reader, ReadingLine } from "../../src/io/reading-line.ts";
+
+function readers(line: ReadingLine, names: readonly string[]) {
+  const heard: string[] = [];
+  const made = names.map((name): Reader & { took(ms: number): void } => ({
+    pause: () => void heard.push(`${name} waits`),
+    resume: () => void heard.push(`${name} goes on`),
+    took(ms) {
+      line.took(this, ms);
+    },
+  }));
+  return { heard, made };
+}
+
+test("who has taken its share in one go waits for the next turn; one that is read now and then does not", async () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["busy", "quiet"]);
+  const [busy, quiet] = made;
+  for (let n = 0; n < 10; n++) {
+    busy?.took(0.9);
+    quiet?.took(0.9);
+  }
+  expect(heard).toEqual([]);
+  quiet?.took(0.05);
+  busy?.took(0.6);
+  busy?.took(0.6);
+  expect(heard).toEqual(["busy waits"]);
+  // It has had its turn: what it took before is not counted again.
+  await nextTurn();
+  busy?.took(0.9);
+  expect(heard).toEqual(["busy waits", "busy goes on"]);
+});
+
+test("of those that wait only so many go on in one turn, in the order in which they came", async () => {
+  const line = new ReadingLine();
+  const names = ["a", "b", "c", "d", "e"];
+  const { heard, made } = readers(line, names);
+  for (const reader of made) reader.took(3);
+  expect(heard.splice(0)).toEqual(names.map((name) => `${name} waits`));
+  await nextTurn();
+  expect(heard.splice(0)).toEqual(["a goes on", "b goes on"]);
+  // Behind those that have waited longer.
+  made[0]?.took(20);
+  expect(heard.splice(0)).toEqual(["a waits"]);
+  await nextTurn();
+  expect(heard.splice(0)).toEqual(["c goes on", "d goes on"]);
+  await nextTurn();
+  expect(heard.splice(0)).toEqual(["e goes on", "a goes on"]);
+  await nextTurn();
+  expect(heard).toEqual([]);
+});
