@@ -145,8 +145,16 @@ export const DOOR: readonly Mutant[] = [
     name: "no calls kept for strangers",
     rule: "known ones that come without a pause leave a quarter of the calls to strangers",
     file: "src/core/authentication.ts",
-    find: "const mayBeKnown = this.#calls.size - this.#strangers < this.#mostOfOne;",
+    find: "const mayBeKnown = this.#calls.size - this.#strangers.size < this.#mostOfOne;",
     replace: "const mayBeKnown = true;",
+    tests: AUTHENTICATION,
+  },
+  {
+    name: "calls kept for nobody new",
+    rule: "the last calls are for those of whom none is under way",
+    file: "src/core/authentication.ts",
+    find: "return this.#unknown.takeInTurn((who) => !isLast || this.#strangers.countOf(who) === 0);",
+    replace: "return this.#unknown.takeInTurn(() => !isLast || this.size >= 0);",
     tests: AUTHENTICATION,
   },
   {

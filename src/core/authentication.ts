@@ -25,9 +25,6 @@ const SMOOTHING = 1 / 8;
 interface Call {
   sinceMs: number;
   isKnown: boolean;
-}
-
-interface Waiter extends Call {
   who: string;
 }
 
@@ -36,12 +33,13 @@ export class Authentications {
   readonly #turns: Turns;
   /** Under way, by connection, oldest first; a connection may be gone and its call not. */
   readonly #calls = new Map<number, Call>();
-  #strangers = 0;
+  /** Those of strangers. */
+  readonly #strangers = new Crowd<number>();
   /** The sum of when they began. */
   #begunMs = 0;
   #meanMs = 0;
   /** Oldest first. */
-  readonly #waiting = new Map<number, Waiter>();
+  readonly #waiting = new Map<number, Call>();
   /** Who has proven that a session is theirs goes first, but for what is kept for strangers. */
   readonly #known = new Crowd<number>();
   readonly #unknown = new Crowd<number>();
@@ -75,17 +73,24 @@ export class Authentications {
   /** Whose call begins now. */
   next(nowMs: number): number | undefined {
     if (this.#calls.size >= this.#options.maxAuthenticating) return undefined;
-    const mayBeKnown = this.#calls.size - this.#strangers < this.#mostOfOne;
-    const mayBeStranger = this.#strangers < this.#mostOfOne;
-    const id =
-      (mayBeKnown ? this.#known.takeInTurn() : undefined) ?? (mayBeStranger ? this.#unknown.takeInTurn() : undefined);
-    if (id === undefined) return undefined;
-    const isKnown = this.#waiting.get(id)?.isKnown === true;
+    const mayBeKnown = this.#calls.size - this.#strangers.size < this.#mostOfOne;
+    const id = (mayBeKnown ? this.#known.takeInTurn() : undefined) ?? this.#nextStranger();
+    const call = id === undefined ? undefined : this.#waiting.get(id);
+    if (id === undefined || call === undefined) return undefined;
     this.#waiting.delete(id);
-    this.#calls.set(id, { sinceMs: nowMs, isKnown });
+    this.#calls.set(id, { ...call, sinceMs: nowMs });
     this.#begunMs += nowMs;
-    if (!isKnown) this.#strangers++;
+    if (!call.isKnown) this.#strangers.add(call.who, id);
     return id;
+  }
+
+  /** The last eighth of their calls is for those of whom none is under way: one's calls may never be answered. */
+  #nextStranger(): number | undefined {
+    const most = this.#mostOfOne;
+    const { size } = this.#strangers;
+    if (size >= most) return undefined;
+    const isLast = size >= most - Math.floor(most / 8);
+    return this.#unknown.takeInTurn((who) => !isLast || this.#strangers.countOf(who) === 0);
   }
 
   /** The connection's call was answered, whether anybody still waits for that or not. */
@@ -108,8 +113,8 @@ export class Authentications {
     const isOver = oldest !== undefined && oldest[1].sinceMs + this.#patienceMs <= nowMs;
     const id = isOver
       ? oldest[0]
-      : (this.#beyond(this.#unknown, this.#strangers, nowMs) ??
-        this.#beyond(this.#known, this.#calls.size - this.#strangers, nowMs));
+      : (this.#beyond(this.#unknown, this.#strangers.size, nowMs) ??
+        this.#beyond(this.#known, this.#calls.size - this.#strangers.size, nowMs));
     if (id === undefined) return undefined;
     const { who = "" } = this.#waiting.get(id) ?? {};
     this.left(id);
@@ -147,7 +152,7 @@ export class Authentications {
     const call = this.#calls.get(id);
     if (call === undefined) return undefined;
     this.#calls.delete(id);
-    if (!call.isKnown) this.#strangers--;
+    this.#strangers.delete(call.who, id);
     this.#begunMs = this.#calls.size === 0 ? 0 : this.#begunMs - call.sinceMs;
     return nowMs - call.sinceMs;
   }

@@ -34,17 +34,18 @@ export class Crowd<T> {
     return largest;
   }
 
-  /** One of the largest, each as likely: whoever comes often gains nothing by coming early or late. */
+  /** One of those whose owners have most, each as likely: whoever comes often gains nothing by coming early or late. */
   pick(random: number): T | undefined {
-    const { largest } = this;
-    let left = Math.floor(random * largest.size);
-    for (const item of largest) if (left-- === 0) return item;
-    return undefined;
+    const most = this.largest.size;
+    const largest = [...this.#byOwner.values()].filter(({ size }) => size === most);
+    const at = Math.floor(random * largest.length * most);
+    return [...(largest[Math.floor(at / most)] ?? [])][at % most];
   }
 
-  /** Takes the oldest of the owner whose turn it is: one from each, then the next from each. */
-  takeInTurn(): T | undefined {
+  /** Takes the oldest of the owner whose turn it is: one from each, then the next from each. Of owners that `may`. */
+  takeInTurn(may: (owner: string) => boolean = () => true): T | undefined {
     for (const [owner, items] of this.#byOwner) {
+      if (!may(owner)) continue;
       for (const item of items) {
         this.delete(owner, item);
         // Behind the others, if it has more.

@@ -191,3 +191,13 @@ test("one call that hangs keeps nobody from waiting for the others", () => {
   expect(bench.refused.size).toBe(0);
   expect(bench.begun).toHaveLength(30);
 });
+
+test("calls of one that are never answered leave the last ones to others, one each", () => {
+  const bench = new Bench({ maxAuthenticating: 32 }, Infinity);
+  for (let id = 0; id < 100; id++) bench.ask(id, "hanging");
+  // 24 are for strangers, and 3 of them for those that have none.
+  expect(bench.begun).toHaveLength(21);
+  for (const id of [200, 201]) bench.ask(id, "other");
+  bench.ask(300, "another");
+  expect(bench.begun.slice(21)).toEqual([200, 300]);
+});

@@ -22,6 +22,11 @@ test("one of whoever has most is picked, each as likely; nobody's only one while
   expect(crowd.pick(0)).toBe(6);
 });
 
+test("of owners that have as many as each other any may be picked, and not only the first that came", () => {
+  const crowd = crowdOf({ a: [1, 2], b: [3], c: [4, 5] });
+  expect([0, 0.25, 0.5, 0.99].map((random) => crowd.pick(random))).toEqual([1, 2, 4, 5]);
+});
+
 test("of nothing there is nothing to pick", () => {
   const crowd = crowdOf({ a: [1] });
   crowd.delete("a", 1);
