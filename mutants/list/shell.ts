@@ -389,6 +389,14 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/server/beside.test.ts"],
   },
   {
+    name: "small writes without an end",
+    rule: "a peer that does not read has only so many writes to wait for",
+    file: "src/io/connection.ts",
+    find: "if (this.#closed || this.#isFull) return 0;",
+    replace: "if (this.#closed) return 0;",
+    tests: ["test/io/connection.test.ts"],
+  },
+  {
     name: "stream's throw not contained",
     rule: "a transport that throws is lost, and throws at nobody",
     file: "src/io/connection.ts",

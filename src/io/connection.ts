@@ -6,6 +6,8 @@ import { type Reader, ReadingLine } from "./reading-line.ts";
 
 /** What may wait in our own process: the rest stays in the log, where a new connection finds it. */
 const SHALLOW_BYTES = 131_072;
+/** So many writes, however small: each takes some 600 bytes besides what it says. */
+const MOST_WAITING_WRITES = 64;
 /** Small buffers are written as one. */
 const GATHERED_BYTES = 4_096;
 /** A peer that does not close after us is not waited for longer. */
@@ -65,6 +67,9 @@ export class StreamConnection implements Connection, Reader {
   readonly #stream: ConnectedStream;
   #closed = false;
   #isPaused = false;
+  /** Buffers that were written while others waited already, and whether the last of them is waited for. */
+  #waitingWrites = 0;
+  #isFull = false;
 
   /** The stream is connected. It is read from, and closed, by nobody else from now on. */
   constructor(stream: Duplex) {
@@ -119,7 +124,7 @@ export class StreamConnection implements Connection, Reader {
   }
 
   get roomBytes(): number {
-    if (this.#closed) return 0;
+    if (this.#closed || this.#isFull) return 0;
     return Math.max(0, SHALLOW_BYTES - this.#stream.writableLength);
   }
 
@@ -138,17 +143,33 @@ export class StreamConnection implements Connection, Reader {
   }
 
   #write(buffers: readonly Buffer[]): void {
+    const isSocket = this.#stream instanceof Socket;
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
-    if (bytes <= GATHERED_BYTES || !(this.#stream instanceof Socket)) {
-      this.#stream.write(
-        buffers.length === 1 && this.#stream instanceof Socket ? buffers[0] : Buffer.concat(buffers, bytes),
-      );
+    const waits = this.#stream.writableLength > 0;
+    const inOne = bytes <= GATHERED_BYTES || !isSocket;
+    const whenWritten = this.#count(waits, inOne ? 1 : buffers.length);
+    if (inOne) {
+      const whole = buffers.length === 1 && isSocket ? buffers[0] : gathered(buffers, bytes, waits);
+      this.#stream.write(whole, whenWritten);
       return;
     }
     this.#stream.cork();
-    for (const buffer of buffers) this.#stream.write(buffer);
+    const last = buffers.length - 1;
+    for (const [at, buffer] of buffers.entries()) this.#stream.write(buffer, at === last ? whenWritten : undefined);
     this.#stream.uncork();
+  }
+
+  /** Answers what is to be called when those that are written now have left, if there are too many. */
+  #count(waits: boolean, buffers: number): (() => void) | undefined {
+    this.#waitingWrites = waits ? this.#waitingWrites + buffers : 0;
+    if (this.#waitingWrites < MOST_WAITING_WRITES || this.#isFull) return undefined;
+    this.#isFull = true;
+    return () => {
+      this.#isFull = false;
+      this.#waitingWrites = 0;
+      if (!this.#closed) this.handler.onDrain();
+    };
   }
 
   end(last: readonly Buffer[]): void {
@@ -167,6 +188,15 @@ export class StreamConnection implements Connection, Reader {
     this.handler = DEAF;
     close(this.#stream);
   }
+}
+
+/** What has to wait has memory of its own: a part of Node's pool would keep all of that. */
+function gathered(buffers: readonly Buffer[], bytes: number, waits: boolean): Buffer {
+  if (!waits) return Buffer.concat(buffers, bytes);
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for (const buffer of buffers) at += buffer.copy(whole, at);
+  return whole;
 }
 
 function onData(this: ConnectedStream, chunk: unknown): void {

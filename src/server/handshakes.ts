@@ -109,7 +109,8 @@ export class Handshakes implements HandshakeOwner {
 
   #transmit(id: number): void {
     const connection = this.#byChannel.get(id)?.connection;
-    if (connection === undefined) return;
+    // Who does not read is written no more: `drained()` comes back to it.
+    if (connection === undefined || connection.roomBytes === 0) return;
     const out = this.#core.transmit(id, connection.roomBytes, this.#clock.now());
     if (out.length > 0) connection.write(out);
   }

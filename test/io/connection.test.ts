@@ -199,3 +199,25 @@ test.each(["pause", "resume"] as const)("a stream whose %s() throws is lost, and
   far.write("x");
   await eventually(() => expect(closed).toBe("mine"));
 });
+
+test("a peer that does not read has few writes to wait for, however small, in little memory; then there is room again", () => {
+  const written: Array<() => void> = [];
+  const kept: Buffer[] = [];
+  const stream = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _, done) => {
+      kept.push(chunk);
+      written.push(done);
+    },
+  });
+  const connection = new StreamConnection(stream);
+  let drained = 0;
+  connection.handler = { onData: () => {}, onDrain: () => drained++, onClosed: () => {} };
+  let writes = 0;
+  for (; connection.roomBytes > 0; writes++) connection.write([Buffer.from("x"), Buffer.from("y")]);
+  expect(writes).toBe(65);
+  while (written.length > 0) written.shift()?.();
+  expect(connection.roomBytes).toBeGreaterThan(0);
+  expect(drained).toBeGreaterThanOrEqual(1);
+  expect(kept.slice(1).map(({ buffer }) => buffer.byteLength)).toEqual(Array.from({ length: 64 }, () => 2));
+});
