@@ -506,7 +506,7 @@ test("the logger: listening, each state, and how many bytes the limits allow", a
   expect(lines.find(({ event }) => event === "server.listening")).toMatchObject({
     port,
     sessions: 10,
-    sessionsMayHoldBytes: 512 * 1_048_576 + 4 * 1_048_576 + 10 * (1_398_107 + 1_118_212 + 327_680),
+    sessionsMayHoldBytes: 512 * 1_048_576 + 64 * (65_536 + 2_048) + 10 * (1_398_107 + 1_118_212 + 327_680),
   });
   for (const { level, event } of lines) expect([level, event]).not.toContain(undefined);
 });
