@@ -176,16 +176,20 @@ export class Receiver {
    * has stopped for `most`.
    */
   handOut(hand: (message: Buffer) => boolean, found: (memory: Buffer) => void, most: number): boolean {
+    const { mode } = this;
     for (let left = most; left > 0;) {
+      const { first, at } = this.#unread;
+      // One that was begun goes on: most messages lie within a piece.
+      if (mode === "messages" && first !== undefined && at > 0) {
+        found(first);
+        left = this.#handOutOfPiece(hand, left);
+        if (left <= 0) return left === 0;
+      }
       const message = this.next();
       if (message === undefined) return false;
       if (this.sharesMemory) found(message);
       if (!hand(message)) return false;
       left--;
-      if (this.mode === "bytes" || this.#unread.first === undefined) continue;
-      found(this.#unread.first);
-      left = this.#handOutOfPiece(hand, left);
-      if (left < 0) return false;
     }
     return true;
   }

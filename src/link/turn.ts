@@ -9,7 +9,7 @@ const TURN_MS = 5;
 /** The clock is looked at after so many messages: it costs as much as to hand one out. */
 const LOOK_AFTER = 16;
 /** Up to so many where that takes less than `SOON_MS`; a quarter as many, down to one, where it takes more than `LATE_MS`. */
-const LOOK_AFTER_MOST = 64;
+const LOOK_AFTER_MOST = 256;
 const SOON_MS = 0.25;
 const LATE_MS = 1;
 
