@@ -5,7 +5,7 @@
  */
 export const BLOCK_BYTES = 65_536;
 /** Of a log that is empty. */
-export const FIRST_BLOCK_BYTES = 2_048;
+const FIRST_BLOCK_BYTES = 2_048;
 /** Of each size. 4 MiB of the largest: what one link has under way at full speed. */
 const MOST_KEPT = 64;
 export const POOL_BYTES: number = MOST_KEPT * (BLOCK_BYTES + FIRST_BLOCK_BYTES);

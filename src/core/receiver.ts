@@ -182,7 +182,7 @@ export class Receiver {
       // One that was begun goes on: most messages lie within a piece.
       if (mode === "messages" && first !== undefined && at > 0) {
         found(first);
-        left = this.#handOutOfPiece(hand, left);
+        left = this.#handOutOfPiece(first, hand, left);
         if (left <= 0) return left === 0;
       }
       const message = this.next();
@@ -198,10 +198,8 @@ export class Receiver {
    * Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. At most `left`; answers
    * how many more there may be, or -1 if `hand` wants none.
    */
-  #handOutOfPiece(hand: (message: Buffer) => boolean, left: number): number {
+  #handOutOfPiece(first: Buffer, hand: (message: Buffer) => boolean, left: number): number {
     const unread = this.#unread;
-    const { first } = unread;
-    if (first === undefined) return left;
     const most = this.#maxMessageBytes;
     for (let { at } = unread; left > 0 && at + PREFIX_BYTES <= first.length; left--) {
       const from = at + PREFIX_BYTES;

@@ -9,7 +9,7 @@ import { RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
 import { checkCloseOptions, messageLimits } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
-import { logDescriptors, logServer } from "../telemetry/events.ts";
+import { logDescriptors, logMemory, logServer } from "../telemetry/events.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { MetricsLine } from "../telemetry/metrics.ts";
 import { descriptors } from "./descriptors.ts";
@@ -143,12 +143,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     if (may !== undefined) logDescriptors(logger, limits.connections, may);
     const fitting = sessionsThatFit(limits.bufferBytes, this.#options, machine);
     if (limits.sessions <= fitting) return;
-    const { sessions } = limits;
-    const { memoryBytes, oldGenerationBytes } = machine;
-    logger.warn(
-      { event: "server.memory", sessions, fitting, sessionsMayHoldBytes, memoryBytes, oldGenerationBytes },
-      `limits.sessions is ${sessions}: with half of the memory and of V8's heap for them, ${fitting} are sure to fit`,
-    );
+    logMemory(logger, { sessions: limits.sessions, fitting, sessionsMayHoldBytes, ...machine });
   }
 
   #startMetrics(): void {

@@ -73,6 +73,23 @@ export function logServer(logger: Log, event: LogEvent, fields: object, message:
   logger.info({ event, ...fields }, message);
 }
 
+/** Where a server may have more sessions than its memory is sure to hold. */
+export function logMemory(
+  logger: Log,
+  fields: {
+    sessions: number;
+    fitting: number;
+    sessionsMayHoldBytes: number;
+    memoryBytes: number;
+    oldGenerationBytes: number;
+  },
+): void {
+  logger.warn(
+    { event: "server.memory", ...fields },
+    `limits.sessions is ${fields.sessions}: with half of the memory and of V8's heap for them, ${fields.fitting} are sure to fit`,
+  );
+}
+
 /** Beside connections, for what is open for a moment: one that is refused, a file, a name that is looked up. */
 const SPARE_DESCRIPTORS = 32;
 
