@@ -22,6 +22,12 @@ export function writePosition(into: Buffer, at: number, position: number): void 
   into.writeUInt32BE(position % TWO_TO_32, at + 4);
 }
 
+/** As `readUInt32BE()`, without its checks: for where a message's length is read. */
+export function readUint32(from: Uint8Array, at: number): number {
+  const high = (from[at] as number) * 0x100_0000;
+  return high + (((from[at + 1] as number) << 16) | ((from[at + 2] as number) << 8) | (from[at + 3] as number));
+}
+
 export function readPosition(from: Buffer, at: number): number {
   const high = from.readUInt32BE(at);
   return high > 0x1f_ffff ? NOT_A_POSITION : high * TWO_TO_32 + from.readUInt32BE(at + 4);

@@ -13,7 +13,7 @@ const GATHERED_BYTES = 4_096;
 /** A peer that does not close after us is not waited for longer. */
 const LINGER_MS = 2_000;
 
-const DEAF: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
 /** Where a stream keeps its connection, so that all streams share their listeners. */
 const CONNECTION = Symbol("connection");
@@ -90,9 +90,12 @@ export class StreamConnection implements Connection, Reader {
 
   received(chunk: Buffer): void {
     const fromMs = performance.now();
-    this.handler.onData(chunk);
+    const enough = this.handler.onData(chunk) === "enough";
     // A stream of the application's may go on though it was paused.
-    if (!this.#closed && !this.#isPaused) line.took(this, performance.now() - fromMs);
+    if (this.#closed || this.#isPaused) return;
+    const tookMs = performance.now() - fromMs;
+    if (enough) line.wait(this, tookMs);
+    else line.took(this, tookMs);
   }
 
   pause(): void {

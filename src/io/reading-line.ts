@@ -25,9 +25,13 @@ export class ReadingLine {
   took(reader: Reader, ms: number): void {
     this.#tookMs = reader === this.#last ? this.#tookMs + ms : ms;
     this.#last = reader;
-    if (this.#tookMs < SHARE_MS) return;
+    if (this.#tookMs >= SHARE_MS) this.wait(reader, this.#tookMs);
+  }
+
+  /** It is read no more in this turn, in which it took so long. */
+  wait(reader: Reader, tookMs: number): void {
     reader.pause();
-    this.#waiting.push({ reader, tookMs: this.#tookMs });
+    this.#waiting.push({ reader, tookMs });
     this.#tookMs = 0;
     if (this.#waiting.length === 1) setImmediate(() => this.#goOn());
   }

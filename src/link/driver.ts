@@ -21,6 +21,8 @@ export interface DriverHooks {
   /** Something was received or accepted. */
   onProgress(): void;
   readonly isRoomAwaited: boolean;
+  /** More is here than the consumer is handed in this turn of the event loop. */
+  readonly hasHandedEnough: boolean;
   /** The step is complete. */
   onSettled(): void;
 }
@@ -196,10 +198,11 @@ class Attached implements ConnectionHandler {
     connection.handler = this;
   }
 
-  onData(chunk: Buffer): void {
-    const { wire, clock } = this.#driver;
-    wire.receive(this.id, chunk, clock.now());
-    this.#driver.run();
+  onData(chunk: Buffer): "enough" | undefined {
+    const driver = this.#driver;
+    driver.wire.receive(this.id, chunk, driver.clock.now());
+    driver.run();
+    return driver.hooks?.hasHandedEnough === true ? "enough" : undefined;
   }
 
   onDrain(): void {

@@ -78,6 +78,11 @@ export class Incoming {
     return (this.#turn ??= new Turn(this.#clock, this.#host));
   }
 
+  /** More is here than may be handed out in this turn. */
+  get hasHandedEnough(): boolean {
+    return this.#turn?.isOver === true && this.#hasUnread;
+  }
+
   /** What there is and this turn still allows. */
   #take(): Message | undefined {
     if (!this.#hasUnread || !this.#thisTurn().allows()) return undefined;

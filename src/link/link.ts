@@ -311,6 +311,10 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.#outgoing.isAwaited || this.#duplex?.isHeld === true;
   }
 
+  get hasHandedEnough(): boolean {
+    return this.#incoming.hasHandedEnough;
+  }
+
   onSettled(): void {
     this.#life.emitAll();
     this.#owner.onSettled();

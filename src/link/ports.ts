@@ -39,7 +39,8 @@ export interface Connection {
 }
 
 export interface ConnectionHandler {
-  onData(chunk: Buffer): void;
+  /** Answers "enough" if its consumer cannot be handed any more in this turn of the event loop: to read on would pile up. */
+  onData(chunk: Buffer): "enough" | undefined;
   onDrain(): void;
   /** Once, and the last. */
   onClosed(reason: string): void;

@@ -30,7 +30,8 @@ export class Turn {
   /** When the clock was looked at last, in this turn, and until when this turn lasts; undefined: it was not looked at yet. */
   #lookedMs = 0;
   #untilMs: number | undefined;
-  #isOver = false;
+  /** No more may be handed out in this turn of the event loop. */
+  isOver = false;
 
   constructor(clock: TurnClock, host: TurnHost) {
     this.#clock = clock;
@@ -44,7 +45,7 @@ export class Turn {
   }
 
   #look(): boolean {
-    if (this.#isOver) return false;
+    if (this.isOver) return false;
     const nowMs = this.#clock.now();
     if (this.#untilMs === undefined) {
       this.#untilMs = nowMs + TURN_MS;
@@ -53,16 +54,16 @@ export class Turn {
       const tookMs = nowMs - this.#lookedMs;
       if (tookMs > LATE_MS) this.lookAfter = Math.max(1, Math.floor(this.lookAfter / 4));
       else if (tookMs < SOON_MS) this.lookAfter = Math.min(LOOK_AFTER_MOST, 2 * this.lookAfter);
-      this.#isOver = nowMs >= this.#untilMs;
+      this.isOver = nowMs >= this.#untilMs;
     }
     this.#lookedMs = nowMs;
-    this.#left = this.#isOver ? 0 : this.lookAfter;
-    return !this.#isOver;
+    this.#left = this.isOver ? 0 : this.lookAfter;
+    return !this.isOver;
   }
 
   static #next(this: void, turn: Turn): void {
-    const wasOver = turn.#isOver;
-    turn.#isOver = false;
+    const wasOver = turn.isOver;
+    turn.isOver = false;
     turn.#untilMs = undefined;
     turn.#left = turn.lookAfter;
     if (wasOver) turn.#host.changed();

@@ -261,7 +261,7 @@ class Handshake implements ConnectionHandler, Guest {
     connection.handler = this;
   }
 
-  onData(chunk: Buffer): void {
+  onData(chunk: Buffer): undefined {
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
     if (this.#waitingBytes > MOST_WAITING_BYTES) this.look();

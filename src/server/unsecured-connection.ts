@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 
-const DEAF: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
 export class UnsecuredConnection implements Connection {
   handler: ConnectionHandler = DEAF;

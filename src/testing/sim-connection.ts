@@ -2,7 +2,7 @@
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import type { SimSocket } from "./network.ts";
 
-const DEAF: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
 export class SimConnection implements Connection {
   handler: ConnectionHandler = DEAF;

@@ -15,7 +15,10 @@ async function setUp() {
   const connection = new StreamConnection(near);
   const heard: string[] = [];
   connection.handler = {
-    onData: (chunk) => void heard.push(`data ${String(chunk)}`),
+    onData: (chunk) => {
+      heard.push(`data ${String(chunk)}`);
+      return undefined;
+    },
     onDrain: () => void heard.push("drain"),
     onClosed: (reason) => void heard.push(`closed ${reason}`),
   };
@@ -43,6 +46,28 @@ test("bytes come and go, small buffers as one", async () => {
   expect(heard).toEqual(["data back"]);
 });
 
+test("a handler that has had enough for this turn hears one chunk in each", async () => {
+  const { connection, near, far, heard } = await setUp();
+  const everyTurn: number[] = [];
+  let chunks = 0;
+  connection.handler = {
+    ...connection.handler,
+    onData: () => {
+      // Had it read on, the next chunk would come in the same turn.
+      if (chunks++ === 0) setImmediate(() => setImmediate(() => everyTurn.push(chunks)));
+      return "enough";
+    },
+  };
+  near.pause();
+  far.write(Buffer.alloc(1_000_000));
+  await eventually(() => expect(far.writableLength).toBe(0));
+  near.resume();
+  await eventually(() => expect(near.bytesRead).toBe(1_000_000));
+  expect(everyTurn).toEqual([2]);
+  expect(chunks).toBeGreaterThan(15);
+  expect(heard).toEqual([]);
+});
+
 test("the peer's end, and its reset, close it, once", async () => {
   const one = await setUp();
   one.far.end();
@@ -65,7 +90,7 @@ test("a stream whose own _write() throws, or that fails with no Error, is lost, 
   const heard: string[] = [];
   const connections = [throwing, failing, odd].map((stream) => {
     const connection = new StreamConnection(stream);
-    connection.handler = { onData: () => {}, onDrain: () => {}, onClosed: (reason) => void heard.push(reason) };
+    connection.handler = { onData: () => undefined, onDrain: () => {}, onClosed: (reason) => void heard.push(reason) };
     return connection;
   });
   connections[0]?.write([Buffer.from("x")]);
@@ -212,7 +237,7 @@ test("a peer that does not read has few writes to wait for, however small, in li
   });
   const connection = new StreamConnection(stream);
   let drained = 0;
-  connection.handler = { onData: () => {}, onDrain: () => drained++, onClosed: () => {} };
+  connection.handler = { onData: () => undefined, onDrain: () => drained++, onClosed: () => {} };
   let writes = 0;
   for (; connection.roomBytes > 0; writes++) connection.write([Buffer.from("x"), Buffer.from("y")]);
   expect(writes).toBe(65);

@@ -33,6 +33,15 @@ test("who has taken its share in one go waits for the next turn; one that is rea
   expect(heard).toEqual(["busy waits", "busy goes on"]);
 });
 
+test("who has had enough for this turn waits, however little it took", async () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["full"]);
+  line.wait(made[0] as Reader, 0.01);
+  expect(heard).toEqual(["full waits"]);
+  await nextTurn();
+  expect(heard).toEqual(["full waits", "full goes on"]);
+});
+
 test("of those that wait only so many go on in one turn, in the order in which they came", async () => {
   const line = new ReadingLine();
   const names = ["a", "b", "c", "d", "e"];

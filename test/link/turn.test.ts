@@ -1,6 +1,8 @@
 /** A consumer that always finds more does not keep the event loop to itself. */
 import { describe, expect, test } from "vitest";
+import { Driver } from "../../src/link/driver.ts";
 import { Incoming } from "../../src/link/incoming.ts";
+import type { Connection } from "../../src/link/ports.ts";
 import { ByHand, type HandServer, type Line, say } from "../sim/by-hand.ts";
 import { pair } from "../support.ts";
 
@@ -162,6 +164,50 @@ describe("in one turn", () => {
     turns.end();
     expect(server.link.session.receiver.readableBytes).toBe(0);
   });
+});
+
+test("who has handed out what a turn allows says that it is enough, until all is read", async () => {
+  const { turns, incoming, server } = reading();
+  const driver = new Driver(
+    server.link,
+    { receive: () => {}, connectionClosed: () => {}, transmit: () => [] },
+    {
+      now: () => turns.now(),
+      defer: () => {},
+      afterPoll: () => {},
+      timer: () => ({ set() {}, clear() {} }),
+      spread: () => {},
+    },
+  );
+  driver.hooks = {
+    onEvent: () => {},
+    onProgress: () => incoming.progress(),
+    isRoomAwaited: false,
+    get hasHandedEnough() {
+      return incoming.hasHandedEnough;
+    },
+    onSettled: () => {},
+  };
+  const connection: Connection = {
+    handler: { onData: () => undefined, onDrain: () => {}, onClosed: () => {} },
+    remoteAddress: "",
+    roomBytes: 0,
+    pendingBytes: 0,
+    write: () => {},
+    end: () => {},
+    destroy: () => {},
+  };
+  driver.attach(1, connection);
+  let got = 0;
+  const answers = [];
+  incoming.onMessage(() => void got++);
+  while (got < MESSAGES) {
+    answers.push(connection.handler.onData(Buffer.alloc(0)));
+    turns.end();
+  }
+  expect(answers.length).toBeGreaterThan(5);
+  expect(answers.pop()).toBe(undefined);
+  expect(new Set(answers)).toEqual(new Set(["enough"]));
 });
 
 test("a loop over very many empty messages leaves turns to others", { timeout: 30_000 }, async () => {
