@@ -318,6 +318,14 @@ export const OPENING: readonly Mutant[] = [
     tests: ["test/link/turn.test.ts"],
   },
   {
+    name: "a turn's share counted over turns",
+    rule: "who takes little in each turn is not made to wait",
+    file: "src/io/reading-line.ts",
+    find: "this.#turnEnds = false;\n      this.#tookMs = 0;",
+    replace: "this.#turnEnds = false;",
+    tests: ["test/io/reading-line.test.ts"],
+  },
+  {
     name: "all that wait go on at once",
     rule: "all that wait to be read have so much of a turn",
     file: "src/io/reading-line.ts",

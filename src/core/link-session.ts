@@ -1,6 +1,7 @@
 /** What a link's application does with its session, whichever connection carries it. */
 import type { Fault } from "./faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
+import type { Keep } from "./receiver.ts";
 import type { Session } from "./session.ts";
 import type { Budget } from "./window.ts";
 
@@ -76,20 +77,20 @@ export abstract class LinkSession {
     this.session.sender.take(payload, payloadBytes, given);
   }
 
-  /** The next message for the consumer. A fault of the peer's ends the link, and there is none. */
-  next(): Buffer | undefined {
+  /** The next message for the consumer, as of Receiver.next(). A fault of the peer's ends the link, and there is none. */
+  next(keep?: Keep): Buffer | undefined {
     if (this.#outcomeTold) return undefined;
     const { receiver } = this.session;
-    const message = receiver.next();
+    const message = receiver.next(keep);
     if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
     return message;
   }
 
   /** Hands out what is here, as Receiver.handOut() does. */
-  handOut(hand: (message: Buffer) => boolean, found: (memory: Buffer) => void, most: number): boolean {
+  handOut(hand: (message: Buffer) => boolean, keep: Keep, most: number): boolean {
     if (this.#outcomeTold) return false;
     const { receiver } = this.session;
-    const hasMore = receiver.handOut(hand, found, most);
+    const hasMore = receiver.handOut(hand, keep, most);
     if (receiver.problem !== undefined && !this.#outcomeTold) this.fail(receiver.problem);
     return hasMore;
   }

@@ -30,6 +30,8 @@ export function memoryFor(bytes: number, blockBytes: number = BLOCK_BYTES): numb
 interface Block {
   /** Its part of `bytes` is [0, used). */
   readonly bytes: Buffer;
+  /** Of the memory that `bytes` is a view of. */
+  readonly memoryBytes: number;
   used: number;
   /** The position of `bytes[0]`. */
   readonly start: number;
@@ -94,7 +96,7 @@ export class Log {
 
   /** The memory of its blocks. Counted when asked for. */
   get memoryBytes(): number {
-    return this.#blocks.reduce((sum, { bytes }) => sum + bytes.buffer.byteLength, 0);
+    return this.#blocks.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   }
 
   /** What the last block has room for. */
@@ -151,7 +153,7 @@ export class Log {
       const block = this.leftBytes < PREFIX_BYTES ? this.#push(Buffer.allocUnsafeSlow(PREFIX_BYTES)) : this.#last;
       this.#appendPrefix(block as Block, length);
     }
-    const block = this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), false);
+    const block = this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), buffer.byteLength, false);
     block.used = length;
     this.end += length;
   }
@@ -193,9 +195,9 @@ export class Log {
     return this.#push(pool.take(size));
   }
 
-  #push(bytes: Buffer, isOurs = true): Block {
-    const block: Block = { bytes, used: 0, start: this.end, isOurs, messages: 0, firstMessage: 0 };
-    this.account.hold(bytes.buffer.byteLength);
+  #push(bytes: Buffer, memoryBytes = bytes.length, isOurs = true): Block {
+    const block: Block = { bytes, memoryBytes, used: 0, start: this.end, isOurs, messages: 0, firstMessage: 0 };
+    this.account.hold(memoryBytes);
     this.#blocks.push(block);
     this.#last = block;
     return block;
@@ -239,7 +241,7 @@ export class Log {
     if (dropped > 0) {
       this.#forgetCount(dropped);
       for (const block of this.#blocks.splice(0, dropped)) {
-        this.account.hold(-block.bytes.buffer.byteLength);
+        this.account.hold(-block.memoryBytes);
         if (block.isOurs && this.pool.keeps(block.bytes.length)) this.#retire(block);
       }
       this.#cursor = Math.max(0, this.#cursor - dropped);

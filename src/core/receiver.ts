@@ -15,6 +15,10 @@ const View = (Buffer as unknown as Record<symbol, new (memory: ArrayBufferLike, 
   Symbol.species
 ] as new (memory: ArrayBufferLike, at: number, length: number) => Buffer;
 
+/** Is told of memory that has to stay where it is. */
+export type Keep = (memory: ArrayBufferLike) => void;
+const FORGET: Keep = () => {};
+
 /** Without a store everything accepted is committed at once. */
 export class Receiver {
   readonly mode: Mode;
@@ -31,8 +35,6 @@ export class Receiver {
   endPosition: number = Infinity;
   /** Nothing more is accepted, whatever arrives. */
   stopped = false;
-  /** Others may lie in the memory of the message that `next()` has handed out. */
-  sharesMemory = true;
   /** What keeps any further message from being handed out: it is the peer's mistake, and a resume would bring it again. */
   problem: Fault | undefined;
   readonly #maxMessageBytes: number;
@@ -61,6 +63,11 @@ export class Receiver {
   /** Bytes that wait to be handed out. */
   get readableBytes(): number {
     return Math.min(this.received, this.endPosition) - this.handed;
+  }
+
+  /** Something waits to be handed out. */
+  get hasUnread(): boolean {
+    return this.#unread.first !== undefined;
   }
 
   /** Bytes that the consumer has not accepted, handed out or not. */
@@ -159,45 +166,47 @@ export class Receiver {
     if (this.unacceptedBytes * 2 <= this.#allowance.size) this.#allowance.grow();
   }
 
-  /** The next message, whole; undefined if none is here, or if `problem` says that none can come. */
-  next(): Buffer | undefined {
+  /**
+   * The next message, whole; undefined if none is here, or if `problem` says that none can come. `keep` is told of the memory
+   * that it lies in, if others may lie there too.
+   */
+  next(keep: Keep = FORGET): Buffer | undefined {
     const unread = this.#unread;
     unread.beforeHandingOut();
     const { first, at } = unread;
-    this.sharesMemory = true;
     if (first === undefined) return undefined;
-    if (this.mode === "bytes") return this.#nextBytes(first, at);
+    if (this.mode === "bytes") return this.#nextBytes(first, at, keep);
+    const { length } = first;
     const from = at + PREFIX_BYTES;
-    const end = from <= first.length ? from + first.readUInt32BE(at) : Infinity;
-    if (end > first.length || end - from > this.#maxMessageBytes) return this.#nextAcross();
-    if (end === first.length) this.sharesMemory = !unread.isFirstAlone;
+    const end = from <= length ? from + readUint32(first, at) : Infinity;
+    if (end > length || end - from > this.#maxMessageBytes) return this.#nextAcross(keep);
+    const message = new View(unread.memory as ArrayBufferLike, unread.memoryAt + from, end - from);
+    if (!unread.isMemoryKnown && (end < length || !unread.isFirstAlone)) unread.tell(keep);
     this.handed += end - at;
     unread.drop(end - at);
-    return first.subarray(from, end);
+    return message;
   }
 
   /**
    * Hands out what is here, one message after the other, until `hand` answers false, and about `most` of them. The same as
-   * `next()`, in one go. `found` is told of the memory that messages lie in, before they are handed out. Answers whether it
-   * has stopped for `most`.
+   * `next()`, in one go. Answers whether it has stopped for `most`, and something is
+   * unread.
    */
-  handOut(hand: (message: Buffer) => boolean, found: (memory: Buffer) => void, most: number): boolean {
-    const { mode } = this;
+  handOut(hand: (message: Buffer) => boolean, keep: Keep, most: number): boolean {
+    const unread = this.#unread;
     for (let left = most; left > 0;) {
-      const { first, at } = this.#unread;
+      const { first, at } = unread;
       // One that was begun goes on: most messages lie within a piece.
-      if (mode === "messages" && first !== undefined && at > 0) {
-        found(first);
+      if (this.mode === "messages" && first !== undefined && at > 0) {
+        if (!unread.isMemoryKnown) unread.tell(keep);
         left = this.#handOutOfPiece(first, hand, left);
         if (left <= 0) return left === 0;
       }
-      const message = this.next();
-      if (message === undefined) return false;
-      if (this.sharesMemory) found(message);
-      if (!hand(message)) return false;
+      const message = this.next(keep);
+      if (message === undefined || !hand(message)) return false;
       left--;
     }
-    return true;
+    return unread.first !== undefined;
   }
 
   /**
@@ -207,14 +216,16 @@ export class Receiver {
   #handOutOfPiece(first: Buffer, hand: (message: Buffer) => boolean, left: number): number {
     const unread = this.#unread;
     const most = this.#maxMessageBytes;
-    const { buffer, byteOffset, length } = first;
+    const { length } = first;
+    const { memoryAt } = unread;
+    const memory = unread.memory as ArrayBufferLike;
     for (let { at } = unread; left > 0 && at + PREFIX_BYTES <= length; left--) {
       const from = at + PREFIX_BYTES;
       const end = from + readUint32(first, at);
       if (end >= length || end - from > most) break;
       this.handed += end - at;
       unread.at = at = end;
-      if (!hand(new View(buffer, byteOffset + from, end - from))) return -1;
+      if (!hand(new View(memory, memoryAt + from, end - from))) return -1;
       // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.
       if (this.stopped) return -1;
       if (unread.at !== at || unread.first !== first) return left - 1;
@@ -222,7 +233,8 @@ export class Receiver {
     return left;
   }
 
-  #nextBytes(first: Buffer, at: number): Buffer {
+  #nextBytes(first: Buffer, at: number, keep: Keep): Buffer {
+    if (!this.#unread.isMemoryKnown) this.#unread.tell(keep);
     const bytes = at === 0 ? first : first.subarray(at);
     this.#unread.drop(bytes.length);
     this.handed += bytes.length;
@@ -230,7 +242,7 @@ export class Receiver {
   }
 
   /** One that lies in several pieces, or is not all here, or never will be. */
-  #nextAcross(): Buffer | undefined {
+  #nextAcross(keep: Keep): Buffer | undefined {
     if (this.readableBytes < PREFIX_BYTES) return this.#incomplete();
     const length = this.#unread.peekLength(PREFIX_BYTES);
     if (length > this.#maxMessageBytes) {
@@ -240,7 +252,9 @@ export class Receiver {
     const encoded = PREFIX_BYTES + length;
     if (this.readableBytes < encoded) return this.#incomplete();
     this.handed += encoded;
-    return this.#unread.gather(encoded).subarray(PREFIX_BYTES);
+    const whole = this.#unread.gather(encoded);
+    keep(whole.buffer);
+    return whole.subarray(PREFIX_BYTES);
   }
 
   /** The rest of the message is still to come, unless the peer has ended its direction in the middle of it. */

@@ -27,6 +27,11 @@ export class Unread {
   /** The first piece, of which everything from `at` is unread; undefined if nothing is. */
   first: Buffer | undefined;
   at = 0;
+  /** What the first piece is a view of, and from where. To ask a Buffer takes as long as to read a small message. */
+  memory: ArrayBufferLike | undefined;
+  memoryAt = 0;
+  /** Of `memory` it is known that it has to stay where it is. */
+  isMemoryKnown = false;
   /** From `#head`. Those that are views of the same memory stand beside each other. */
   #pieces: Buffer[] = [];
   #head = 0;
@@ -41,10 +46,25 @@ export class Unread {
   #tailAt = 0;
 
   push(piece: Buffer): void {
-    if (piece.buffer !== this.#chunk) this.#beginChunk(piece.buffer);
+    const { buffer } = piece;
+    if (buffer !== this.#chunk) this.#beginChunk(buffer);
     this.#chunkKept += piece.length;
-    this.first ??= piece;
     this.#pieces.push(piece);
+    if (this.first === undefined) this.#begin(piece);
+  }
+
+  /** `keep` hears of the memory that the first piece lies in, once. */
+  tell(keep: (memory: ArrayBufferLike) => void): void {
+    this.isMemoryKnown = true;
+    keep(this.memory as ArrayBufferLike);
+  }
+
+  /** This is the first piece from now on. */
+  #begin(piece: Buffer): void {
+    this.first = piece;
+    this.memory = piece.buffer;
+    this.memoryAt = piece.byteOffset;
+    this.isMemoryKnown = false;
   }
 
   #beginChunk(chunk: ArrayBufferLike): void {
@@ -88,7 +108,7 @@ export class Unread {
     this.#pieces.splice(from, to - from, copy);
     if (this.#tailAt >= to) this.#tailAt -= to - from - 1;
     if (from > this.#head) return;
-    this.first = copy;
+    this.#begin(copy);
     this.at = 0;
   }
 
@@ -105,7 +125,7 @@ export class Unread {
     this.#tailUsed += bytes;
     this.#pieces.length = this.#tailAt;
     this.#pieces.push(this.#tail.subarray(0, this.#tailUsed));
-    this.first = this.#pieces[this.#head];
+    this.#begin(this.#pieces[this.#head] as Buffer);
   }
 
   #endTail(): void {
@@ -118,7 +138,7 @@ export class Unread {
   /** The first piece, whole, is all that there was in the memory that it lies in. */
   get isFirstAlone(): boolean {
     const { first } = this;
-    if (first === undefined || this.at > 0 || first.buffer !== this.#chunk) return false;
+    if (first === undefined || this.at > 0 || this.memory !== this.#chunk) return false;
     return this.#chunkKept === first.length && this.#chunkBytes - first.length <= MOST_AROUND_BYTES;
   }
 
@@ -192,11 +212,12 @@ export class Unread {
       this.#tailAt -= this.#head;
       this.#head = 0;
     }
-    this.first = this.#pieces[this.#head];
+    this.#begin(this.#pieces[this.#head] as Buffer);
   }
 
   clear(): void {
     this.first = undefined;
+    this.memory = undefined;
     this.at = 0;
     this.#pieces = [];
     this.#head = 0;

@@ -6,6 +6,8 @@
 
 /** What may be taken in one go: more than it takes to read 2 MiB of large messages. */
 const SHARE_MS = 1;
+/** From here on it is looked at whether the turn is over. */
+const NOTED_MS = SHARE_MS / 2;
 /** What those that wait may take of a turn, as they took before. */
 const TURN_MS = 5;
 
@@ -20,12 +22,19 @@ export class ReadingLine {
   /** Who was read last, and what that took since another was. */
   #last: Reader | undefined;
   #tookMs = 0;
+  #turnEnds = false;
 
   /** Somebody was read for so long. */
   took(reader: Reader, ms: number): void {
     this.#tookMs = reader === this.#last ? this.#tookMs + ms : ms;
     this.#last = reader;
-    if (this.#tookMs >= SHARE_MS) this.wait(reader, this.#tookMs);
+    if (this.#tookMs >= SHARE_MS) return this.wait(reader, this.#tookMs);
+    if (this.#tookMs < NOTED_MS || this.#turnEnds) return;
+    this.#turnEnds = true;
+    setImmediate(() => {
+      this.#turnEnds = false;
+      this.#tookMs = 0;
+    });
   }
 
   /** It is read no more in this turn, in which it took so long. */

@@ -73,22 +73,20 @@ export class Incoming {
     this.#host.changed();
   }
 
-  /** Says whether there may be one more message in this turn. */
+  /** More is here than may be handed out in this turn. */
+  get hasHandedEnough(): boolean {
+    return this.#turn?.isOver === true && this.#core.session.receiver.hasUnread;
+  }
+
   #thisTurn(): Turn {
     return (this.#turn ??= new Turn(this.#clock, this.#host));
   }
 
-  /** More is here than may be handed out in this turn. */
-  get hasHandedEnough(): boolean {
-    return this.#turn?.isOver === true && this.#hasUnread;
-  }
-
   /** What there is and this turn still allows. */
   #take(): Message | undefined {
-    if (!this.#hasUnread || !this.#thisTurn().allows()) return undefined;
-    const message = this.#core.next();
+    if (!this.#core.session.receiver.hasUnread || !this.#thisTurn().allows()) return undefined;
+    const message = this.#core.next(keepInPlace);
     if (message === undefined) return undefined;
-    if (this.#core.session.receiver.sharesMemory) keepInPlace(message);
     this.messages++;
     this.bytes += message.length;
     return message as Message;
@@ -132,10 +130,6 @@ export class Incoming {
     this.#cameBackIn = undefined;
     // A position of a session that was replaced means nothing in the new one.
     if (session !== undefined && session === this.#core.session) this.#core.accept(this.#cameBackAt);
-  }
-
-  get #hasUnread(): boolean {
-    return this.#core.session.receiver.readableBytes > 0;
   }
 
   /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
@@ -283,7 +277,7 @@ export class Incoming {
   #runHandler(handler: Handler): void {
     const { session } = this.#core;
     const { receiver } = session;
-    if (!this.#hasUnread) return;
+    if (!receiver.hasUnread) return;
     const turn = this.#thisTurn();
     let accepted = receiver.handed;
     let pending: Promise<void> | undefined;

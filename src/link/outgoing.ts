@@ -357,6 +357,6 @@ function isGiven(message: Payload, bytes: number): boolean {
   if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
   const { buffer } = message;
   if (!(buffer instanceof ArrayBuffer) || buffer.resizable) return false;
-  keepInPlace(message);
+  keepInPlace(message.buffer);
   return true;
 }

@@ -32,7 +32,7 @@ let last: ArrayBufferLike | undefined;
 /** A larger one than a socket's chunk holds one message, and is not worth keeping for another. */
 const MOST_KEPT_BYTES = 65_536;
 
-export function keepInPlace({ buffer }: Uint8Array): void {
+export function keepInPlace(buffer: ArrayBufferLike): void {
   if (buffer === last) return;
   markAsUntransferable(buffer);
   if (TRANSFERS_ALL_THE_SAME && buffer instanceof ArrayBuffer) Reflect.setPrototypeOf(buffer, Untransferable.prototype);

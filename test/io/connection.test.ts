@@ -221,7 +221,7 @@ test.each(["pause", "resume"] as const)("a stream whose %s() throws is lost, and
     onDrain: () => {},
     onClosed: (reason) => void (closed = reason),
   };
-  far.write("x");
+  far.write(Buffer.alloc(2_000));
   await eventually(() => expect(closed).toBe("mine"));
 });
 

@@ -33,6 +33,16 @@ test("who has taken its share in one go waits for the next turn; one that is rea
   expect(heard).toEqual(["busy waits", "busy goes on"]);
 });
 
+test("what was taken in turns before is not counted", async () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["alone"]);
+  for (let turn = 0; turn < 5; turn++) {
+    made[0]?.took(0.9);
+    await nextTurn();
+  }
+  expect(heard).toEqual([]);
+});
+
 test("who has had enough for this turn waits, however little it took", async () => {
   const line = new ReadingLine();
   const { heard, made } = readers(line, ["full"]);
