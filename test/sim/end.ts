@@ -277,11 +277,16 @@ export class End {
       Math.min(receiver.received, receiver.endPosition) <= receiver.grant,
       () => `${this.name}: received ${receiver.received}, granted ${receiver.grant}`,
     );
-    // Without a connection there is none; an end needs none.
+    // What is held is charged, with a connection or without. What is accepted and not committed yet is held by nobody here.
+    check(
+      receiver.stopped || receiver.unacceptedBytes <= receiver.windowBytes,
+      () => `${this.name}: ${receiver.unacceptedBytes} bytes held out of ${receiver.windowBytes}`,
+    );
+    // And the peer may add to it, on a connection, what was not received: up to the window from what is committed.
     check(
       this.core.adopted === undefined ||
         receiver.stopped ||
-        receiver.grant - receiver.committed <= receiver.windowBytes + 1,
+        receiver.grant <= Math.max(receiver.received, receiver.committed + receiver.windowBytes),
       () => `${this.name}: ${receiver.grant - receiver.committed} bytes of credit out of ${receiver.windowBytes}`,
     );
     check(
