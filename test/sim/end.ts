@@ -269,6 +269,7 @@ export class End {
 
   // ── what must hold after every step ─────────────────────────────────────────────────────────────────────────────
 
+  /** What is no number is not within bounds either. */
   checkBounds(): void {
     const { sender, receiver } = this.core.session;
     const { log, acked, highestSent } = sender;
@@ -276,27 +277,27 @@ export class End {
     if (!(log.start <= acked && acked <= highestSent && sender.sentNow <= highestSent)) {
       this.#violated(`acked ${acked}, sent ${sender.sentNow}, highest ${highestSent}`);
     }
-    if (accepted > received || readableBytes < 0) {
+    if (!(accepted <= received && readableBytes >= 0)) {
       this.#violated(`accepted ${accepted}, handed ${receiver.handed}, received ${received}`);
     }
-    if (Math.min(received, receiver.endPosition) > grant) this.#violated(`received ${received}, granted ${grant}`);
+    if (!(Math.min(received, receiver.endPosition) <= grant)) this.#violated(`received ${received}, granted ${grant}`);
     if (!receiver.stopped) this.#checkWindow();
-    if (heldBytes > 2 * readableBytes + 8_192) {
+    if (!(heldBytes <= 2 * readableBytes + 8_192)) {
       this.#violated(`${heldBytes} bytes of memory for ${readableBytes} that are unread`);
     }
     // What is sent again in a new session was in the log of the old one, and waits beside the queue.
     if (sender.carriedWritten > 0) return;
     const { queue } = this.#stage.options;
-    if (sender.queuedBytes > queue.maxBytes) this.#violated(`${sender.queuedBytes} bytes queued`);
-    if (sender.queuedMessages > queue.maxMessages) this.#violated(`${sender.queuedMessages} messages queued`);
+    if (!(sender.queuedBytes <= queue.maxBytes)) this.#violated(`${sender.queuedBytes} bytes queued`);
+    if (!(sender.queuedMessages <= queue.maxMessages)) this.#violated(`${sender.queuedMessages} messages queued`);
   }
 
   /** What is accepted and not committed yet is held by nobody here, and is no credit. */
   #checkWindow(): void {
     const { received, committed, grant, windowBytes, unacceptedBytes } = this.core.session.receiver;
-    if (windowBytes > this.#mostWindowBytes) this.#violated(`a window of ${windowBytes} bytes`);
+    if (!(windowBytes <= this.#mostWindowBytes)) this.#violated(`a window of ${windowBytes} bytes`);
     // What is held is charged, with a connection or without.
-    if (unacceptedBytes > windowBytes) this.#violated(`${unacceptedBytes} bytes held out of ${windowBytes}`);
+    if (!(unacceptedBytes <= windowBytes)) this.#violated(`${unacceptedBytes} bytes held out of ${windowBytes}`);
     // And on a connection the peer may add to it no more than that, counted from what is committed.
     if (this.core.adopted === undefined || grant <= Math.max(received, committed + windowBytes)) return;
     this.#violated(`${grant - committed} bytes of credit out of ${windowBytes}`);
