@@ -214,7 +214,7 @@ export const ENDING: readonly Mutant[] = [
     name: "reset changes an outcome",
     rule: "nothing changes the outcome of a session that is through",
     file: "src/core/link-core.ts",
-    find: 'if (session.phase !== "live") return;\n    session.phase = nextPhase(session.phase, "reset");',
+    find: 'if (session.phase !== "live") return;\n    session.to("reset");',
     replace: 'if (session.phase === "gone" || session.phase === "provisional") return;\n    session.phase = "reset";',
     tests: ["test/sim/scenarios-ending.test.ts"],
   },

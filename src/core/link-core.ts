@@ -14,7 +14,6 @@ import type { Entropy } from "./handshake.ts";
 import { type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
 import { LinkSession } from "./link-session.ts";
 import type { Session } from "./session.ts";
-import { nextPhase } from "./states.ts";
 import { TimerTable } from "./timers.ts";
 
 /** What is not answered is not waited for longer. */
@@ -44,7 +43,7 @@ export abstract class LinkCore extends LinkSession {
   reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
     const { session } = this;
     if (session.phase !== "live") return;
-    session.phase = nextPhase(session.phase, "reset");
+    session.to("reset");
     this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
     this.tellOutcome(outcome, "", "");
     this.timers.clearAll();
@@ -214,7 +213,7 @@ export abstract class LinkCore extends LinkSession {
   protected becomeGone(reason: string, flush: boolean): void {
     const { session } = this;
     if (session.phase === "gone") return;
-    session.phase = nextPhase(session.phase, "forgotten");
+    session.to("forgotten");
     session.release();
     this.leaveConnections(reason, flush);
     this.onGone();

@@ -96,7 +96,9 @@ export class Log {
 
   /** The memory of its blocks. Counted when asked for. */
   get memoryBytes(): number {
-    return this.#blocks.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    let memory = 0;
+    for (const { bytes } of this.#blocks) memory += bytes.buffer.byteLength;
+    return memory;
   }
 
   /** What the last block has room for. */

@@ -301,13 +301,16 @@ export class Receiver {
     this.#allowance.shrinkTo(0);
   }
 
-  /** The connection is gone, and the credit given on it with it. What is held stays accounted for. */
+  /**
+   * The connection is gone, and the credit given on it with it. What is held stays accounted for; what is accepted and not
+   * committed yet is in the application's hands.
+   */
   loseConnection(): void {
     this.#allowance.shrinkTo(this.unacceptedBytes);
     this.grant = Math.max(this.received, this.accepted + this.#allowance.floor);
   }
 
-  /** A new connection: its credit is stated anew and replaces what was stated before. */
+  /** A new connection: its credit is stated anew and replaces what was stated before, and may be less than has arrived. */
   restart(): void {
     this.grant = Math.max(Math.min(this.received, this.endPosition), this.committed + this.#allowance.size);
   }

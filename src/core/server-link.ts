@@ -26,7 +26,6 @@ import {
 import { LinkCore } from "./link-core.ts";
 import type { LinkCoreOptions } from "./link-events.ts";
 import { Session } from "./session.ts";
-import { nextPhase } from "./states.ts";
 
 export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
 export interface ServerLinkOptions extends LinkCoreOptions {
@@ -105,13 +104,13 @@ export class ServerLink extends LinkCore implements FrameTaker {
   }
 
   confirm(): void {
-    this.session.phase = nextPhase(this.session.phase, "confirmed");
+    this.session.to("confirmed");
   }
 
   /** If nobody confirmed it: it never was, and no application is told. */
   forgetProvisional(): void {
     if (this.session.phase !== "provisional") return;
-    this.session.phase = nextPhase(this.session.phase, "forgotten");
+    this.session.to("forgotten");
     this.session.release();
     this.onForgotten();
   }

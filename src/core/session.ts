@@ -9,7 +9,7 @@ import { NO_INCARNATION, type SessionKeys } from "./handshake.ts";
 import { memoryFor, PREFIX_BYTES } from "./log.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
-import { nextPhase, type SessionPhase } from "./states.ts";
+import { nextPhase, type SessionInput, type SessionPhase } from "./states.ts";
 import { HELD_PER_BYTE } from "./unread.ts";
 import { Account, Allowance, type Budget, type Flight } from "./window.ts";
 
@@ -215,10 +215,15 @@ export class Session {
     return this.sender.write(out, maxBytes, flight, nowMs);
   }
 
+  /** Throws where the phase has no such transition. */
+  to(input: SessionInput): void {
+    this.phase = nextPhase(this.phase, input);
+  }
+
   /** Both directions are through: the session becomes a tombstone. Answers true when that happens, once. */
   settle(): boolean {
     if (this.phase !== "live" || !this.outDone || !this.inDone) return false;
-    this.phase = nextPhase(this.phase, "through");
+    this.to("through");
     this.ackOwed = "turn";
     return true;
   }

@@ -233,8 +233,12 @@ export class Unread {
 
   /** The memory that is really held. Counted when asked for. */
   get heldBytes(): number {
-    const held = new Set(this.#pieces.slice(this.#head).map(({ buffer }) => buffer));
+    if (this.first === undefined) return this.#tail?.buffer.byteLength ?? 0;
+    const held = new Set<ArrayBufferLike>();
+    for (let n = this.#head; n < this.#pieces.length; n++) held.add((this.#pieces[n] as Buffer).buffer);
     if (this.#tail !== undefined) held.add(this.#tail.buffer);
-    return [...held].reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+    let bytes = 0;
+    for (const { byteLength } of held) bytes += byteLength;
+    return bytes;
   }
 }

@@ -21,6 +21,7 @@ type Operation =
   | { do: "state" }
   | { do: "hear" }
   | { do: "cut"; forget: boolean }
+  | { do: "commit" }
   | { do: "end" };
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
@@ -38,6 +39,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("state" as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("hear" as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("cut" as const), forget: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("commit" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("end" as const) }) },
 );
 
@@ -56,11 +58,14 @@ class Direction {
   /** What the sender was told it may write up to, on this connection. */
   #told = 0;
   readonly #window: Allowance;
+  #committed = 0;
 
-  constructor(mode: Mode) {
+  /** `late`: what is accepted is committed only later, as with a store. */
+  constructor(mode: Mode, late: boolean) {
     this.sender = new Sender(mode, new BlockPool(), ampleAccount(), Infinity);
     this.#window = new Allowance(MAX_MESSAGE_BYTES + 4, 600, this.budget);
     this.receiver = new Receiver(mode, MAX_MESSAGE_BYTES, this.#window);
+    if (late) Object.defineProperty(this.receiver, "committed", { get: () => this.#committed });
     this.#connect();
   }
 
@@ -87,6 +92,9 @@ class Direction {
       case "cut":
         this.#cut(step.forget);
         break;
+      case "commit":
+        this.#committed = this.receiver.accepted;
+        break;
       case "end":
         this.sender.end("final");
         break;
@@ -102,6 +110,7 @@ class Direction {
       this.run({ do: "write", bytes: 1_000 });
       this.run({ do: "deliver", bytes: this.#wire.length });
       this.run({ do: "read", messages: Infinity, accept: true });
+      this.run({ do: "commit" });
       this.run({ do: "state" });
       while (this.#statements.length > 0) this.run({ do: "hear" });
       const after = [this.sender.sentNow, this.sender.acked, this.receiver.received, this.receiver.accepted];
@@ -192,22 +201,30 @@ class Direction {
     const accepted = Math.min(receiver.accepted, receiver.endPosition);
     const marks = [accepted, receiver.handed, receiver.received, Math.max(receiver.grant, receiver.received)];
     expect(marks).toEqual(marks.toSorted((a, b) => a - b));
-    expect(sender.acked).toBeLessThanOrEqual(receiver.accepted);
+    expect(sender.acked).toBeLessThanOrEqual(receiver.committed);
+    expect(receiver.committed).toBeLessThanOrEqual(receiver.accepted);
     expect(receiver.received).toBeLessThanOrEqual(sender.highestSent);
     // Beyond the credit nothing is received but an end, and what is held above the floor was taken from the budget.
     expect(receiver.received).toBeLessThanOrEqual(receiver.grant + 1);
     expect(receiver.grant - receiver.accepted - this.#window.floor).toBeLessThanOrEqual(this.budget.taken);
+    expect(receiver.unacceptedBytes).toBeLessThanOrEqual(this.#window.size);
+    expect(receiver.grant).toBeLessThanOrEqual(Math.max(receiver.received, receiver.committed + this.#window.size));
     expect(receiver.readableBytes).toBeLessThanOrEqual(receiver.unacceptedBytes);
   }
 }
 
-test.each<Mode>(["messages", "bytes"])(
-  "%s arrive once and in order, whatever is cut, forgotten and resumed",
-  (mode) => {
+test.each<[mode: Mode, committed: "late" | "at once"]>([
+  ["messages", "at once"],
+  ["messages", "late"],
+  ["bytes", "at once"],
+  ["bytes", "late"],
+])(
+  "%s, committed %s, arrive once and in order, and are held in what is charged, whatever is cut, forgotten and resumed",
+  (mode, committed) => {
     let restarts = 0;
     fc.assert(
       fc.property(fc.array(operation, { minLength: 10, maxLength: 80 }), (operations) => {
-        const direction = new Direction(mode);
+        const direction = new Direction(mode, committed === "late");
         for (const step of operations) direction.run(step);
         direction.heal();
         const { sender, receiver, sent, got } = direction;
@@ -608,6 +625,28 @@ describe("what is accepted and not committed yet", () => {
     receiver.restart();
     expect(receiver.grant).toBe(120);
     expect(receiver.onData(60, Buffer.alloc(61), 0)).toMatchObject({ code: "beyond-credit" });
+  });
+
+  test("is held by nobody: a cut gives back the memory that it took, and it stands for no credit", () => {
+    const { receiver, window, budget } = receiving("bytes", 100, 400);
+    let committed = 20;
+    Object.defineProperty(receiver, "committed", { get: () => committed });
+    window.growTo(400);
+    receiver.statedWindow();
+    receiver.onData(0, Buffer.alloc(250), 0);
+    receiver.next();
+    receiver.accept(250);
+    receiver.onData(250, Buffer.alloc(130), 0);
+    receiver.loseConnection();
+    // Of 380 bytes 130 wait to be read, and are charged.
+    expect([receiver.unacceptedBytes, window.size, budget.taken]).toEqual([130, 130, 30]);
+    receiver.restart();
+    // The peer is told of 150, which it has sent already, and waits.
+    expect([receiver.committed + receiver.statedWindow(), receiver.grant]).toEqual([150, 380]);
+    expect(receiver.onData(380, Buffer.alloc(1), 0)).toMatchObject({ code: "beyond-credit" });
+    expect([window.size, budget.taken]).toEqual([130, 30]);
+    committed = 250;
+    expect([receiver.committed + receiver.statedWindow(), receiver.grant]).toEqual([380, 380]);
   });
 
   test("keeps the direction open, its end included", () => {

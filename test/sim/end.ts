@@ -7,7 +7,7 @@ import type { SimProcess } from "./process.ts";
 import { LinkLife } from "./life.ts";
 import type { Side } from "./parameters.ts";
 import type { Random } from "./random.ts";
-import { check, type Stage } from "./stage.ts";
+import { check, type Stage, violated } from "./stage.ts";
 
 /** What is left of an end whose process has died. */
 export interface StoredEnd {
@@ -50,6 +50,7 @@ export class End {
   #ends: boolean;
   /** In the first byte of what this end says, and of what it hears. */
   readonly #tags: { out: number; in: number };
+  readonly #mostWindowBytes: number;
   #thinksUntilMs = 0;
   /** Until when it answers what it was handed, though its client is about to go on elsewhere. */
   #answersUntilMs: number | undefined;
@@ -74,6 +75,13 @@ export class End {
     this.#ends = stage.options.ends[side];
     this.ordinal = before?.end.ordinal ?? stage.newOrdinal();
     this.#random = stage.stream(`end ${this.ordinal}`);
+    const { mode, maxMessageBytes, lag, payloadBytes, window } = stage.options;
+    const floor = windowFloorBytes({
+      mode,
+      maxMessageBytes: maxMessageBytes[side],
+      maxBatchBytes: lag * (payloadBytes + 4),
+    });
+    this.#mostWindowBytes = Math.max(floor, window.maxBytes);
     const [up, down] = [2 * client, 2 * client + 1];
     this.#tags = side === "client" ? { out: up, in: down } : { out: down, in: up };
     if (before !== undefined) this.#goOn(before);
@@ -261,47 +269,42 @@ export class End {
 
   // ── what must hold after every step ─────────────────────────────────────────────────────────────────────────────
 
+  /** What is no number is not within bounds either. */
   checkBounds(): void {
-    const { options } = this.#stage;
-    const { queue, window, maxMessageBytes } = options;
     const { sender, receiver } = this.core.session;
-    check(
-      sender.log.start <= sender.acked && sender.acked <= sender.highestSent && sender.sentNow <= sender.highestSent,
-      () => `${this.name}: acked ${sender.acked}, sent ${sender.sentNow}, highest ${sender.highestSent}`,
-    );
-    check(
-      receiver.accepted <= receiver.received && receiver.readableBytes >= 0,
-      () => `${this.name}: accepted ${receiver.accepted}, handed ${receiver.handed}, received ${receiver.received}`,
-    );
-    check(
-      Math.min(receiver.received, receiver.endPosition) <= receiver.grant,
-      () => `${this.name}: received ${receiver.received}, granted ${receiver.grant}`,
-    );
-    // Without a connection there is none; an end needs none.
-    check(
-      this.core.adopted === undefined ||
-        receiver.stopped ||
-        receiver.grant - receiver.committed <= receiver.windowBytes + 1,
-      () => `${this.name}: ${receiver.grant - receiver.committed} bytes of credit out of ${receiver.windowBytes}`,
-    );
-    check(
-      receiver.heldBytes <= 2 * receiver.readableBytes + 8_192,
-      () => `${this.name}: ${receiver.heldBytes} bytes of memory for ${receiver.readableBytes} that are unread`,
-    );
-    // What is sent again in a new session was in the log of the old one, and waits beside the queue.
-    if (sender.carriedWritten === 0) {
-      check(sender.queuedBytes <= queue.maxBytes, () => `${this.name}: ${sender.queuedBytes} bytes queued`);
-      check(sender.queuedMessages <= queue.maxMessages, () => `${this.name}: ${sender.queuedMessages} messages queued`);
+    const { log, acked, highestSent } = sender;
+    const { received, accepted, grant, readableBytes, heldBytes } = receiver;
+    if (!(log.start <= acked && acked <= highestSent && sender.sentNow <= highestSent)) {
+      this.#violated(`acked ${acked}, sent ${sender.sentNow}, highest ${highestSent}`);
     }
-    const floor = windowFloorBytes({
-      mode: options.mode,
-      maxMessageBytes: Math.max(maxMessageBytes.client, maxMessageBytes.server),
-      maxBatchBytes: options.lag * (options.payloadBytes + 4),
-    });
-    check(
-      receiver.stopped || receiver.unacceptedBytes <= Math.max(floor, window.maxBytes),
-      () => `${this.name}: ${receiver.unacceptedBytes} bytes unaccepted`,
-    );
+    if (!(accepted <= received && readableBytes >= 0)) {
+      this.#violated(`accepted ${accepted}, handed ${receiver.handed}, received ${received}`);
+    }
+    if (!(Math.min(received, receiver.endPosition) <= grant)) this.#violated(`received ${received}, granted ${grant}`);
+    if (!receiver.stopped) this.#checkWindow();
+    if (!(heldBytes <= 2 * readableBytes + 8_192)) {
+      this.#violated(`${heldBytes} bytes of memory for ${readableBytes} that are unread`);
+    }
+    // What is sent again in a new session was in the log of the old one, and waits beside the queue.
+    if (sender.carriedWritten > 0) return;
+    const { queue } = this.#stage.options;
+    if (!(sender.queuedBytes <= queue.maxBytes)) this.#violated(`${sender.queuedBytes} bytes queued`);
+    if (!(sender.queuedMessages <= queue.maxMessages)) this.#violated(`${sender.queuedMessages} messages queued`);
+  }
+
+  /** What is accepted and not committed yet is held by nobody here, and is no credit. */
+  #checkWindow(): void {
+    const { received, committed, grant, windowBytes, unacceptedBytes } = this.core.session.receiver;
+    if (!(windowBytes <= this.#mostWindowBytes)) this.#violated(`a window of ${windowBytes} bytes`);
+    // What is held is charged, with a connection or without.
+    if (!(unacceptedBytes <= windowBytes)) this.#violated(`${unacceptedBytes} bytes held out of ${windowBytes}`);
+    // And on a connection the peer may add to it no more than that, counted from what is committed.
+    if (this.core.adopted === undefined || grant <= Math.max(received, committed + windowBytes)) return;
+    this.#violated(`${grant - committed} bytes of credit out of ${windowBytes}`);
+  }
+
+  #violated(what: string): never {
+    violated(`${this.name}: ${what}`);
   }
 
   describe(): string {

@@ -49,6 +49,8 @@ export abstract class SimProcess {
 
   /** What must hold after every step. */
   abstract checkBounds(): void;
+  /** All that hold memory. */
+  abstract links(): Iterable<LinkCore>;
   /** Does everything that can be done now, the core's outputs included. */
   protected abstract step(): void;
   protected abstract get nextTimeoutMs(): number;
@@ -119,8 +121,8 @@ export abstract class SimProcess {
   }
 
   pump(): void {
-    if (this.#blocked) return;
     this.stage.touched.add(this);
+    if (this.#blocked) return;
     if (this.#pumping) {
       this.#again = true;
       return;
@@ -155,6 +157,7 @@ export abstract class SimProcess {
 
   /** Dies and forgets everything. */
   protected die(): void {
+    this.stage.touched.add(this);
     this.#life++;
     for (const { takeBack } of this.#timers) takeBack();
     this.#timers.clear();

@@ -27,6 +27,7 @@ export class SimClient extends SimProcess {
   route: number;
   /** A fault has sent it elsewhere. */
   rerouted = false;
+  readonly #links: readonly ClientCore[];
   readonly #backoff: Backoff = new Backoff(DELAYS, 0);
   readonly #flights = new Map<number, Flight>();
   /** The attempts under way, from the decision to dial to a connection. */
@@ -41,12 +42,17 @@ export class SimClient extends SimProcess {
     this.number = number;
     this.route = this.homeRoute;
     this.core = new ClientCore(stage.coreOptions(number), seededEntropy(this.random));
+    this.#links = [this.core];
     this.end = new End(this, this.core, number, "client");
     this.later(0, () => {});
   }
 
   override checkBounds(): void {
     this.end.checkBounds();
+  }
+
+  override links(): readonly ClientCore[] {
+    return this.#links;
   }
 
   get homeRoute(): number {
@@ -173,6 +179,7 @@ export class SimClient extends SimProcess {
       case "replaced":
         stage.note(`${name}: session replaced, ${event.reason}, ${event.undelivered.length} reported`);
         stage.count(`client replaced ${event.reason}`);
+        stage.hasCarried = true;
         end.report(event.undelivered);
         if (end.reads) end.life.to("moved");
         if (event.reason === "moved") this.#goOn();

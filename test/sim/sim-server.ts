@@ -18,7 +18,7 @@ import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { check, clientOf, REFUSED_BECAUSE, type Stage } from "./stage.ts";
+import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
 import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
 
 const FOR_EVER_MS = 3_600_000;
@@ -124,6 +124,7 @@ export class SimServer extends SimProcess {
     this.allEnds.push(end);
     this.#keep(link, end, stored);
     this.#owners.set(link, link.owner);
+    this.stage.hasCarried = true;
     this.stage.count(`restored a session that was ${link.session.phase}`);
     this.stage.note(`${end.name}: restored at ${stored.committed}, with what was said up to ${stored.durable}`);
   }
@@ -231,16 +232,22 @@ export class SimServer extends SimProcess {
     const { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity } = this.#options;
     const connections = core.handshakes + core.attached;
     const mostConnections = maxConnections + sparePlaces(maxConnections);
-    check(connections <= mostConnections, () => `${name}: ${connections} connections`);
-    check(core.handshakes <= maxHandshakes, () => `${name}: ${core.handshakes} handshakes`);
-    check(this.#authenticating <= maxAuthenticating, () => `${name}: ${this.#authenticating} calls of authenticate()`);
-    check(core.unconfirmed <= quarterOf(this.#options), () => `${name}: ${core.unconfirmed} sessions unconfirmed`);
-    check(core.sessions <= maxSessions, () => `${name}: ${core.sessions} sessions`);
+    const calls = this.#authenticating;
+    if (connections > mostConnections) violated(`${name}: ${connections} connections`);
+    if (core.handshakes > maxHandshakes) violated(`${name}: ${core.handshakes} handshakes`);
+    if (calls > maxAuthenticating) violated(`${name}: ${calls} calls of authenticate()`);
+    if (core.unconfirmed > quarterOf(this.#options)) violated(`${name}: ${core.unconfirmed} sessions unconfirmed`);
+    if (core.sessions > maxSessions) violated(`${name}: ${core.sessions} sessions`);
+    if (core.sessions <= maxSessionsPerIdentity) return;
     const perIdentity = new Map<string, number>();
     for (const { identity } of core.links()) perIdentity.set(identity, (perIdentity.get(identity) ?? 0) + 1);
     for (const [identity, sessions] of perIdentity) {
-      check(sessions <= maxSessionsPerIdentity, () => `${name}: ${sessions} sessions of ${identity}`);
+      if (sessions > maxSessionsPerIdentity) violated(`${name}: ${sessions} sessions of ${identity}`);
     }
+  }
+
+  override links(): Iterable<ServerLink> {
+    return this.isUp ? this.core.links() : [];
   }
 
   #lookIfThrough(): void {

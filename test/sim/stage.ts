@@ -1,6 +1,7 @@
 /** What everything in a simulated run shares: its options, its time, its network and its record of what happened. */
 import { BlockPool } from "../../src/core/blocks.ts";
 import type { ClientCoreOptions } from "../../src/core/client.ts";
+import type { LinkCore } from "../../src/core/link-core.ts";
 import { EventClock } from "../../src/testing/clock.ts";
 import { SimNetwork, type Wire } from "../../src/testing/network.ts";
 import { CountingBudget } from "../core/support.ts";
@@ -13,7 +14,12 @@ import type { Trap } from "./traps.ts";
 export class Violation extends Error {}
 
 export function check(holds: boolean, what: () => string): asserts holds {
-  if (!holds) throw new Violation(what());
+  if (!holds) violated(what());
+}
+
+/** For what is looked at after every step: a `check()` makes a function each time. */
+export function violated(what: string): never {
+  throw new Violation(what);
 }
 
 /** What the verdict on those who are refused says. */
@@ -23,6 +29,13 @@ export const REFUSED_BECAUSE = "not with these";
 export interface Flight {
   address: string;
   bytes: Buffer[];
+}
+
+/** A process, as far as what must hold after every step is concerned. */
+export interface Touched {
+  checkBounds(): void;
+  /** All that hold memory. */
+  links(): Iterable<LinkCore>;
 }
 
 const MOST_NOTES = 4_000;
@@ -53,8 +66,10 @@ export abstract class Stage {
   readonly gaveWay = new Set<number>();
   /** What is said of a client's credentials while a fault lasts. */
   readonly verdicts = new Map<number, "refused" | "another" | "unavailable">();
-  /** What has happened to them since `checkAll()` looked. */
-  readonly touched = new Set<{ checkBounds(): void }>();
+  /** Something has happened to them since `checkAll()` looked. */
+  readonly touched = new Set<Touched>();
+  /** And since then what was in one log was put into another. */
+  hasCarried = false;
   /** What waits for a frame to come by. */
   readonly traps = new Set<Trap>();
   /** Who was told what its peer never said, and may believe it on the next connection too. */

@@ -15,6 +15,7 @@ import {
 import type { LoggedMessage } from "../../src/core/log.ts";
 import type { ServerCore } from "../../src/core/server.ts";
 import type { ServerLink } from "../../src/core/server-link.ts";
+import type { Receiver } from "../../src/core/receiver.ts";
 import type { EndKind, Sender } from "../../src/core/sender.ts";
 import type { Session } from "../../src/core/session.ts";
 import { Flight, RoundTrip } from "../../src/core/window.ts";
@@ -143,6 +144,19 @@ export class SimStore {
   }
 }
 
+/** Whose marks they are. With a getter of its own each session would be of another shape, and slow to use. */
+const MARKS = new WeakMap<object, StoredMarks>();
+const COMMITTED: ThisType<Receiver> & PropertyDescriptor = {
+  get(): number {
+    return (MARKS.get(this) as StoredMarks).committed;
+  },
+};
+const DURABLE: ThisType<Sender> & PropertyDescriptor = {
+  get(): number {
+    return (MARKS.get(this) as StoredMarks).durable;
+  },
+};
+
 /** Makes a link's marks those of the store, and asks the store to move them. */
 export class StoredMarks {
   readonly token: number;
@@ -174,8 +188,18 @@ export class StoredMarks {
     this.#isEndDurable = link.session.sender.endKind !== "none";
     this.token = store.hold(link, end, ends, committed, durable).token;
     const { receiver, sender } = link.session;
-    Object.defineProperty(receiver, "committed", { get: () => this.#committed });
-    Object.defineProperty(sender, "durable", { get: () => this.#leavesUpTo(sender) });
+    MARKS.set(receiver, this);
+    MARKS.set(sender, this);
+    Object.defineProperty(receiver, "committed", COMMITTED);
+    Object.defineProperty(sender, "durable", DURABLE);
+  }
+
+  get committed(): number {
+    return this.#committed;
+  }
+
+  get durable(): number {
+    return this.#leavesUpTo(this.#link.session.sender);
   }
 
   /** The core lets an end go with the last byte before it: where the end is not stored, that byte is held back too. */

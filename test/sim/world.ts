@@ -3,6 +3,7 @@
  * check after every step of what must hold whatever happens.
  */
 import type { End } from "./end.ts";
+import { Ledger } from "./ledger.ts";
 import type { WorldOptions } from "./options.ts";
 import type { Side } from "./parameters.ts";
 import { SimClient } from "./sim-client.ts";
@@ -16,6 +17,7 @@ const MOST_STEPS = 5_000_000;
 export class World extends Stage {
   readonly servers: SimServer[] = [];
   readonly clients: SimClient[] = [];
+  readonly #ledger: Ledger = new Ledger(this);
   #steps = 0;
 
   constructor(seed: number, options: Partial<WorldOptions> = {}, verbose = false) {
@@ -56,12 +58,21 @@ export class World extends Stage {
   }
 
   checkAll(): void {
-    if (this.touched.size === 0) return;
-    for (const process of this.touched) process.checkBounds();
-    this.touched.clear();
-    this.#checkMemory();
-    // One owner for each session, over all servers.
-    if (this.servers.length === 1) return;
+    const { touched } = this;
+    if (touched.size === 0) return;
+    let atServers = false;
+    for (const process of touched) {
+      process.checkBounds();
+      this.#ledger.count(process);
+      atServers ||= process instanceof SimServer;
+    }
+    touched.clear();
+    this.#ledger.check();
+    if (atServers && this.servers.length > 1) this.#checkOwners();
+  }
+
+  /** One for each session, over all servers. */
+  #checkOwners(): void {
     const owned = new Set<string>();
     for (const server of this.servers) {
       for (const link of server.ends.keys()) {
@@ -71,33 +82,6 @@ export class World extends Stage {
         owned.add(id);
       }
     }
-  }
-
-  /** What was borrowed is what is held, by those who may. */
-  #checkMemory(): void {
-    const { windowBudget, logBudget } = this;
-    const atServers = this.servers.flatMap(({ isUp, core }) => (isUp ? [...core.links()] : []));
-    let windows = 0;
-    let logs = 0;
-    for (const { session } of [...this.clients.map(({ core }) => core), ...atServers]) {
-      const { windowAllowance, receiver, sender, keys } = session;
-      const { account, memoryBytes } = sender.log;
-      const above = windowAllowance.size - windowAllowance.floor;
-      check(above === 0 || session.phase !== "provisional", () => `${keys.id} is not confirmed, and has borrowed`);
-      check(above === 0 || !receiver.stopped, () => `${keys.id} is read by nobody, and has borrowed`);
-      check(account.heldBytes === memoryBytes, () => `${keys.id} is charged ${account.heldBytes} of ${memoryBytes}`);
-      windows += above;
-      logs += Math.max(0, memoryBytes - account.minimum);
-    }
-    check(windows === windowBudget.taken, () => `${windowBudget.taken} bytes borrowed for windows of ${windows}`);
-    check(logs === logBudget.taken, () => `${logBudget.taken} bytes borrowed for logs of ${logs}`);
-    check(windows <= windowBudget.most, () => `windows of ${windows} bytes`);
-    check(logs <= logBudget.most || this.#hasCarried, () => `logs of ${logs} bytes`);
-  }
-
-  /** What was in a log before is in another now, and nobody was asked. */
-  get #hasCarried(): boolean {
-    return [...this.counts.keys()].some((what) => /^(client replaced|restored)/.test(what));
   }
 
   /** One end of a client's link; at a server, the newest. */
