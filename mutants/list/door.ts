@@ -200,6 +200,14 @@ export const DOOR: readonly Mutant[] = [
   },
   // ── places ────────────────────────────────────────────────────────────────────────────────────────────────────────
   {
+    name: "a long line at the door",
+    rule: "who may have a session here is not told to wait for all that say nothing",
+    file: "src/core/entrance.ts",
+    find: "new Turns(random, AT_DOOR.mostMs)",
+    replace: "new Turns(random)",
+    tests: CROWDS,
+  },
+  {
     name: "handshakes unlimited",
     rule: "no more connections in a handshake than the cap",
     file: "src/core/entrance.ts",

@@ -33,8 +33,13 @@ export interface AuthenticateEvent {
 
 /** Who is turned away with no time of its own comes back after so long, at the earliest. */
 const RETRY_MS = 1_000;
-/** Those that are turned away at the door come back so many a second. */
+/** Of those so many a second. */
 const TURNED_AWAY_PER_SECOND = 1_000;
+/**
+ * The same for who is turned away before HELLO was read, and may be one that has a session here: it is not told to wait
+ * for all that only come and say nothing. An honest crowd is spread by its clients' own backoff, too.
+ */
+const AT_DOOR = { retryMs: 250, perSecond: 4_000, mostMs: 750 };
 /** Places above `maxConnections`: a tenth of it, within these. */
 const SPARE = [2, 100] as const;
 
@@ -55,6 +60,7 @@ export class Entrance {
   readonly #entropy: Entropy;
   readonly #authentications: Authentications;
   readonly #turns: Turns;
+  readonly #turnsAtDoor: Turns;
 
   constructor(
     options: EntranceOptions,
@@ -70,6 +76,7 @@ export class Entrance {
     this.#entropy = entropy;
     const random = (): number => entropy.random();
     this.#turns = new Turns(random);
+    this.#turnsAtDoor = new Turns(random, AT_DOOR.mostMs);
     this.#authentications = new Authentications(options, random);
   }
 
@@ -104,8 +111,10 @@ export class Entrance {
     return silent !== undefined;
   }
 
+  /** Nobody knows who it is, or it is one that has a session here. */
   #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
-    this.comeBackLater(handshake, "overloaded", reason, nowMs, limit);
+    const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
+    this.#handshakes.refuse(handshake, "overloaded", reason, Math.min(waitMs, this.#mostRetryMs), { limit });
   }
 
   /** Where nobody can say when there will be room. */
@@ -169,8 +178,10 @@ export class Entrance {
   ): void {
     this.#handshakes.authenticating(handshake, said, link);
     if (link?.adopted === undefined && !this.#mayStay(link !== undefined, attached)) {
-      if (link !== undefined) this.#keep(link, said.hello, nowMs);
-      return this.#turnAway(handshake, "too many connections", "connections", nowMs);
+      const why = "too many connections";
+      if (link === undefined) return this.comeBackLater(handshake, "overloaded", why, nowMs, "connections");
+      this.#keep(link, said.hello, nowMs);
+      return this.#turnAway(handshake, why, "connections", nowMs);
     }
     const isKnown = link !== undefined && link.session.phase !== "provisional";
     const who = whoOf(isKnown ? link.identity : "", handshake.peer);

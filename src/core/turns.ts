@@ -14,10 +14,15 @@ export class Turns {
   readonly #nextMs = new Map<string, number>();
   #sweptMs = 0;
   readonly #random: () => number;
+  readonly #mostMs: number;
 
-  /** @param random in [0, 1), for where a line is too long to be told the truth */
-  constructor(random: () => number) {
+  /**
+   * @param random in [0, 1), for where a line is too long to be told the truth
+   * @param mostMs no line is longer
+   */
+  constructor(random: () => number, mostMs: number = MOST_RETRY_MS) {
     this.#random = random;
+    this.#mostMs = mostMs;
   }
 
   /** After how many milliseconds the next turn of `who` is. All lines together have `perSecond`. */
@@ -27,9 +32,9 @@ export class Turns {
     this.#nextMs.delete(who);
     const lines = this.#nextMs.size + 1;
     const turnMs = lastMs + (1_000 * lines) / perSecond;
-    const isTooLong = turnMs - nowMs > MOST_RETRY_MS;
-    this.#nextMs.set(who, isTooLong ? nowMs + MOST_RETRY_MS : turnMs);
-    return isTooLong ? Math.ceil(MOST_RETRY_MS * (0.5 + 0.5 * this.#random())) : Math.ceil(turnMs - nowMs);
+    const isTooLong = turnMs - nowMs > this.#mostMs;
+    this.#nextMs.set(who, isTooLong ? nowMs + this.#mostMs : turnMs);
+    return isTooLong ? Math.ceil(this.#mostMs * (0.5 + 0.5 * this.#random())) : Math.ceil(turnMs - nowMs);
   }
 
   /** Now and then; those that were told longest ago first, which mostly are over first. */

@@ -32,7 +32,7 @@ class HeapTimer implements Timer {
 }
 
 /** What `spread()` may take of a turn: long enough to be worth one, and short beside what a link's keepalive waits for. */
-const SPREAD_MS = 5;
+const SPREAD_MS = 2;
 /** The longest delay that a Node timer takes. */
 const MOST_DELAY_MS = 2_147_483_647;
 

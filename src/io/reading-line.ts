@@ -9,7 +9,7 @@ const SHARE_MS = 1;
 /** From here on it is looked at whether the turn is over. */
 const NOTED_MS = SHARE_MS / 2;
 /** What those that wait may take of a turn, as they took before. */
-const TURN_MS = 5;
+const TURN_MS = 2;
 
 export interface Reader {
   pause(): void;

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { SESSION_HEAP_BYTES } from "../../src/core/session.ts";
 import { MiB } from "../../src/index.ts";
 import { NEVER_MS } from "./healthy.ts";
-import { NO_VERDICTS, type ServerPlan } from "./server.ts";
+import { NO_VERDICTS, type ServerCommands, type ServerPlan } from "./server.ts";
+import type { Child } from "../endurance/child.ts";
 import { isAlive, type Stage } from "./stage.ts";
 
 export interface Scenario {
@@ -171,24 +173,30 @@ export const AGAINST_SERVERS: Scenario[] = [
 ];
 
 /** The window is full, and everything in it is held: at most twice the window. */
+/** What a server holds more under attack than when the healthy link beside it was all there was. */
+function heldMore(server: Child<ServerCommands>) {
+  let beforeBytes = 0;
+  const held = {
+    bytes: 0,
+    before: async (): Promise<void> => {
+      beforeBytes = (await server.call("memory")).heldBytes;
+    },
+    during: async (): Promise<void> => {
+      held.bytes = (await server.call("memory")).heldBytes - beforeBytes;
+    },
+  };
+  return held;
+}
+
 async function pinned(stage: Stage, windowBytes: number): Promise<void> {
   const window = { minBytes: windowBytes, maxBytes: windowBytes };
   const { server, port } = await stage.server({ window, maxMessageBytes: MiB / 2 });
   const healthy = await stage.healthy({ port });
-  const before = await server.call("memory");
-  let heldBytes = 0;
-  const during = async (): Promise<void> => {
-    const after = await server.call("memory");
-    heldBytes = after.heldBytes - before.heldBytes;
-  };
-  const { creditBytes = 0 } = await stage.attacked(
-    healthy,
-    "pinned",
-    { where: { port }, times: 1 },
-    { during, isOver: true },
-  );
+  const held = heldMore(server);
+  const plan = { where: { port }, times: 1 };
+  const { creditBytes = 0 } = await stage.attacked(healthy, "pinned", plan, { ...held, isOver: true });
   const note = `for ${(creditBytes / MiB).toFixed(1)} MiB of log`;
-  stage.row({ what: "memory held", figure: heldBytes, bound: 2 * windowBytes, unit: "MiB", note });
+  stage.row({ what: "memory held", figure: held.bytes, bound: 2 * windowBytes, unit: "MiB", note });
   const used = "of the window: the attack was in position";
   stage.row({
     what: "credit used up",
@@ -242,17 +250,12 @@ async function abandoned(stage: Stage): Promise<void> {
 async function heldForEach(stage: Stage): Promise<void> {
   const { server, port } = await stage.server({ limits: ALL_WELCOME });
   const healthy = await stage.healthy({ port });
-  const before = await server.call("memory");
-  let heldBytes = 0;
-  const during = async (): Promise<void> => {
-    const after = await server.call("memory");
-    heldBytes = after.heldBytes - before.heldBytes;
-  };
+  const held = heldMore(server);
   const plan = { where: { port }, times: 1_000, openPayload: "1", credentials: "c".repeat(16_000) };
-  const { sessions = 0 } = await stage.attacked(healthy, "abandoned", plan, { during });
-  // An idle link is to cost 6.2 KB; the rest is what this server's application keeps for it. None of it are credentials.
-  const figure = heldBytes / Math.max(1, sessions);
-  stage.row({ what: "held for each", figure, bound: 8_192, unit: "bytes", note: `${sessions} sessions` });
+  const { sessions = 0 } = await stage.attacked(healthy, "abandoned", plan, held);
+  // As much as the default of `sessions` reckons with. None of it are credentials.
+  const figure = held.bytes / Math.max(1, sessions);
+  stage.row({ what: "held for each", figure, bound: SESSION_HEAP_BYTES, unit: "bytes", note: `${sessions} sessions` });
   stage.row({ what: "sessions", figure: sessions, bound: 900, is: "at least", unit: "" });
 }
 
