@@ -5,7 +5,7 @@
  */
 
 /** What may be taken in one go: more than it takes to read 2 MiB of large messages. */
-const SHARE_MS = 1;
+const SHARE_MS = 2;
 /** From here on it is looked at whether the turn is over. */
 const NOTED_MS = SHARE_MS / 2;
 /** What those that wait may take of a turn, as they took before. */
