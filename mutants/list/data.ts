@@ -276,8 +276,8 @@ export const DATA: readonly Mutant[] = [
     name: "foreign memory in the pool",
     rule: "memory that the application has given away is not used for others",
     file: "src/core/log.ts",
-    find: "this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), false);",
-    replace: "this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), true);",
+    find: "this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), buffer.byteLength, false);",
+    replace: "this.#push(Buffer.from(buffer as ArrayBuffer, byteOffset, length), buffer.byteLength, true);",
     tests: ["test/core/log.test.ts"],
   },
   {
@@ -500,14 +500,14 @@ export const DATA: readonly Mutant[] = [
     name: "blocks not charged",
     rule: "a log is charged for the memory of its blocks",
     file: "src/core/log.ts",
-    find: "    this.account.hold(bytes.buffer.byteLength);\n",
+    find: "    this.account.hold(memoryBytes);\n",
     replace: "",
   },
   {
     name: "blocks not given back",
     rule: "memory that a log lets go of is there for others",
     file: "src/core/log.ts",
-    find: "        this.account.hold(-block.bytes.buffer.byteLength);\n",
+    find: "        this.account.hold(-block.memoryBytes);\n",
     replace: "",
   },
   {

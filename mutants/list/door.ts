@@ -38,7 +38,7 @@ export const DOOR: readonly Mutant[] = [
     name: "turns without an end",
     rule: "nobody is told to stay away for longer than half a minute",
     file: "src/core/turns.ts",
-    find: "const isTooLong = turnMs - nowMs > MOST_RETRY_MS;",
+    find: "const isTooLong = turnMs - nowMs > this.#mostMs;",
     replace: "const isTooLong = false;",
     tests: ADMISSION,
   },

@@ -141,9 +141,9 @@ export const SHELL: readonly Mutant[] = [
     row: 27,
     rule: "a connection is read whatever the consumer does",
     file: "src/link/driver.ts",
-    find: "const { wire, clock } = this.#driver;\n    wire.receive(",
+    find: "    driver.wire.receive(",
     replace:
-      "const { wire, clock, core } = this.#driver;\n    if (core.session.receiver.isFull) return clock.afterPoll((of) => of.onData(chunk), this as Attached);\n    wire.receive(",
+      "    if (driver.core.session.receiver.isFull) {\n      driver.clock.afterPoll((of) => of.onData(chunk), this as Attached);\n      return undefined;\n    }\n    driver.wire.receive(",
     tests: ["test/link/incoming.test.ts"],
   },
   {
