@@ -110,6 +110,7 @@ test("roomBytes shrinks as writes pile up, and drain says when it is back", asyn
     connection.write([Buffer.alloc(connection.roomBytes)]);
     await new Promise((resolve) => setImmediate(resolve));
   }
+  expect(connection.pendingBytes).toBeLessThanOrEqual(131_072);
   const before = heard.length;
   far.resume();
   await eventually(() => expect(heard.length).toBeGreaterThan(before));

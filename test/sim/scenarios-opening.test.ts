@@ -327,9 +327,8 @@ test("a HELLO with another's secret neither takes a session over nor ends it", (
   client.connect(server);
   const { keys } = client.core.session;
   const stranger = new Line(world, server);
-  stranger.give(
-    encodeHello("hello", { ...open(keys.id), secretOrProof: Buffer.alloc(secretBytes(keys.secret).length) }),
-  );
+  const secretOrProof = Buffer.alloc(secretBytes(keys.secret).length);
+  stranger.give(encodeHello("hello", { ...open(keys.id), openPayload: server.link.openPayload, secretOrProof }));
   expect(server.refusals).toEqual(["authentication"]);
   expect(server.link.session.phase).toBe("live");
 });
