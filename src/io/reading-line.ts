@@ -4,12 +4,10 @@
  * loop, and of all that wait together only so many are read in one.
  */
 
-/** What may be taken in one go: more than it takes to read 2 MiB of large messages. */
-const SHARE_MS = 2;
-/** From here on it is looked at whether the turn is over. */
-const NOTED_MS = SHARE_MS / 2;
-/** What those that wait may take of a turn, as they took before. */
-const TURN_MS = 2;
+/** What one may take of a turn: more than it takes to read 2 MiB of large messages. */
+const ALONE_MS = 2;
+/** What all may take that wait together: others wait for it, who have little to say. */
+const TOGETHER_MS = 1;
 
 export interface Reader {
   pause(): void;
@@ -23,13 +21,16 @@ export class ReadingLine {
   #last: Reader | undefined;
   #tookMs = 0;
   #turnEnds = false;
+  /** What each may take: those that went on together last share a turn. */
+  #shareMs = ALONE_MS;
 
   /** Somebody was read for so long. */
   took(reader: Reader, ms: number): void {
     this.#tookMs = reader === this.#last ? this.#tookMs + ms : ms;
     this.#last = reader;
-    if (this.#tookMs >= SHARE_MS) return this.wait(reader, this.#tookMs);
-    if (this.#tookMs < NOTED_MS || this.#turnEnds) return;
+    if (this.#tookMs >= this.#shareMs) return this.wait(reader, this.#tookMs);
+    // It may be in this turn that it takes the rest, or in the next.
+    if (this.#tookMs < this.#shareMs / 2 || this.#turnEnds) return;
     this.#turnEnds = true;
     setImmediate(() => {
       this.#turnEnds = false;
@@ -48,11 +49,12 @@ export class ReadingLine {
   #goOn(): void {
     const due = this.#waiting;
     let at = 0;
-    for (let ms = 0; at < due.length && ms < TURN_MS; at++) {
+    for (let ms = 0; at < due.length && ms < TOGETHER_MS; at++) {
       const { reader, tookMs } = due[at] as { reader: Reader; tookMs: number };
       ms += tookMs;
       reader.resume();
     }
+    this.#shareMs = due.length === 1 ? ALONE_MS : TOGETHER_MS / at;
     this.#waiting = due.slice(at);
     if (this.#waiting.length > 0) setImmediate(() => this.#goOn());
   }

@@ -52,11 +52,27 @@ test("who has had enough for this turn waits, however little it took", async () 
   expect(heard).toEqual(["full waits", "full goes on"]);
 });
 
+test("those that go on together share a turn; who is alone again has all of it", async () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["a", "b", "c", "d"]);
+  for (const reader of made) line.wait(reader, 0.1);
+  await nextTurn();
+  heard.splice(0);
+  for (const reader of made) reader.took(0.2);
+  expect(heard).toEqual([]);
+  made[0]?.took(0.3);
+  expect(heard.splice(0)).toEqual(["a waits"]);
+  await nextTurn();
+  heard.splice(0);
+  made[0]?.took(1.8);
+  expect(heard).toEqual([]);
+});
+
 test("of those that wait only so many go on in one turn, in the order in which they came", async () => {
   const line = new ReadingLine();
   const names = ["a", "b", "c", "d", "e"];
   const { heard, made } = readers(line, names);
-  for (const reader of made) line.wait(reader, 0.8);
+  for (const reader of made) line.wait(reader, 0.4);
   expect(heard.splice(0)).toEqual(names.map((name) => `${name} waits`));
   await nextTurn();
   expect(heard.splice(0)).toEqual(["a goes on", "b goes on", "c goes on"]);
