@@ -1,6 +1,6 @@
 /** ConnectionManager: a service's client links, with what they share. */
-import type { ClientCore } from "../core/client.ts";
-import { newId } from "../core/handshake.ts";
+import type { ClientCore } from "../core/client/client.ts";
+import { newId } from "../core/session/handshake.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";

@@ -1,8 +1,8 @@
 /** A client's link with what belongs to it: its core, its driver and its dial loop. */
-import { ClientCore } from "../core/client.ts";
-import { newId } from "../core/handshake.ts";
-import type { LinkCoreEvent } from "../core/link-events.ts";
-import type { SharedMemory } from "../core/session.ts";
+import { ClientCore } from "../core/client/client.ts";
+import { newId } from "../core/session/handshake.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
+import type { SharedMemory } from "../core/session/session.ts";
 import { Driver } from "../link/driver.ts";
 import { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";

@@ -3,8 +3,8 @@
  * events, what there is to write, the next wake-up. What is only an acknowledgement is written at the end of the turn, for
  * everything that has arrived in it.
  */
-import type { LinkCore } from "../core/link-core.ts";
-import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 

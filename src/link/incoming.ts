@@ -1,6 +1,6 @@
 /** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
-import type { LinkCore } from "../core/link-core.ts";
-import type { Session } from "../core/session.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import type { Session } from "../core/session/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import { Turn, type TurnClock } from "./turn.ts";

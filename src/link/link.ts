@@ -1,8 +1,8 @@
 /** The link that an application holds, the same on both ends: a core and its driver behind the public face. */
 import type { Duplex } from "node:stream";
-import type { LinkCore } from "../core/link-core.ts";
-import type { LinkCoreEvent, Outcome } from "../core/link-events.ts";
-import type { UndeliveredEntry } from "../core/sender.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import type { LinkCoreEvent, Outcome } from "../core/session/link-events.ts";
+import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { LinkState } from "../core/states.ts";
 import { warnOnce } from "../telemetry/warning.ts";
 import type { Driver } from "./driver.ts";

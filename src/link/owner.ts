@@ -1,5 +1,5 @@
 /** What a link asks of whom it belongs to: a client's manager or a server's supervisor. */
-import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
 export interface LinkOwner {

@@ -1,5 +1,5 @@
 /** Watches for a consumer that accepts nothing while its window is full. */
-import type { LinkCore } from "../core/link-core.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
 import type { Driver } from "./driver.ts";
 import type { Clock, Timer } from "./ports.ts";
 

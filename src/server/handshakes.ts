@@ -1,7 +1,7 @@
 /** Connections that do not speak for a session yet, and the table of sessions that they ask for. */
 import type { PeerCertificate } from "node:tls";
-import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server.ts";
-import type { ServerLink } from "../core/server-link.ts";
+import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server/server.ts";
+import type { ServerLink } from "../core/server/server-link.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";

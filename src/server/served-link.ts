@@ -1,6 +1,6 @@
 /** A server's link with what belongs to it: one object each, since there may be very many. */
-import type { ServerLink } from "../core/server-link.ts";
-import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { ServerLink } from "../core/server/server-link.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { Wire } from "../link/driver.ts";
 import { Driver } from "../link/driver.ts";
 import { DurableLink } from "../link/link.ts";

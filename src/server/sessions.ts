@@ -2,10 +2,10 @@
  * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
  * that serves them. Connections are handed to `handshakes`.
  */
-import { Admission } from "../core/admission.ts";
-import { type Entropy, newId } from "../core/handshake.ts";
-import { ServerCore } from "../core/server.ts";
-import type { ServerLink } from "../core/server-link.ts";
+import { Admission } from "../core/server/admission.ts";
+import { type Entropy, newId } from "../core/session/handshake.ts";
+import { ServerCore } from "../core/server/server.ts";
+import type { ServerLink } from "../core/server/server-link.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { RespliceError } from "../link/errors.ts";

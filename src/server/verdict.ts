@@ -1,5 +1,5 @@
 /** What authenticate() may answer, and what is made of it. */
-import type { Verdict as CoreVerdict } from "../core/server.ts";
+import type { Verdict as CoreVerdict } from "../core/server/server.ts";
 import { withoutSecrets } from "../link/errors.ts";
 
 /** Lets a client in. `identity`: 1 to 1,024 characters; a session belongs to the one that opened it. `claims`: see `link.claims`. */

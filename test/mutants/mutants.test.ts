@@ -7,7 +7,7 @@ import { judge, type Report, runTests, simulate } from "../../mutants/catch.ts";
 import { MUTANTS } from "../../mutants/list.ts";
 import { absolute, mutated } from "../../mutants/mutant.ts";
 
-const HANDSHAKE = ["test/core/handshake.test.ts"];
+const HANDSHAKE = ["test/core/session/handshake.test.ts"];
 
 test("there are many, each has a name of its own", () => {
   expect(MUTANTS.length).toBeGreaterThanOrEqual(60);

@@ -2,13 +2,13 @@
  * Real cores connected by hand: what an end writes stands on the line until a scenario moves it, takes it off to deliver
  * it late, or cuts. Time passes only in `pass()`.
  */
-import { BlockPool } from "../../src/core/blocks.ts";
-import { ClientCore, type ClientCoreOptions, type DialRole } from "../../src/core/client.ts";
-import type { Frame } from "../../src/core/frames.ts";
-import type { LinkCore } from "../../src/core/link-core.ts";
-import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/link-events.ts";
-import { ServerCore, type ServerCoreEvent, type ServerCoreOptions } from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
+import { BlockPool } from "../../src/core/log/blocks.ts";
+import { ClientCore, type ClientCoreOptions, type DialRole } from "../../src/core/client/client.ts";
+import type { Frame } from "../../src/core/wire/frames.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
+import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/session/link-events.ts";
+import { ServerCore, type ServerCoreEvent, type ServerCoreOptions } from "../../src/core/server/server.ts";
+import type { ServerLink } from "../../src/core/server/server-link.ts";
 import { CountingBudget, type Data, decoded } from "../core/support.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 

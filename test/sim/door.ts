@@ -3,11 +3,11 @@
  * a conditional write there. The core asks nobody, so what would let a connection in waits here: the verdict on a HELLO
  * that resumes, and COMMIT.
  */
-import { FrameDecoder } from "../../src/core/decoder.ts";
-import type { HelloFrame } from "../../src/core/frames.ts";
-import { type Owner, ownerOf } from "../../src/core/handshake.ts";
-import type { ServerCore, Verdict } from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
+import { FrameDecoder } from "../../src/core/wire/decoder.ts";
+import type { HelloFrame } from "../../src/core/wire/frames.ts";
+import { type Owner, ownerOf } from "../../src/core/session/handshake.ts";
+import type { ServerCore, Verdict } from "../../src/core/server/server.ts";
+import type { ServerLink } from "../../src/core/server/server-link.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 import type { SimProcess } from "./process.ts";
 import { clientOf } from "./stage.ts";

@@ -1,7 +1,7 @@
 /** A client process: it dials with the product's backoff, gives up what hangs, and may be connected late all the same. */
 import { Backoff } from "../../src/core/backoff.ts";
-import { ClientCore, type DialRole } from "../../src/core/client.ts";
-import type { LinkCoreEvent } from "../../src/core/link-events.ts";
+import { ClientCore, type DialRole } from "../../src/core/client/client.ts";
+import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";

@@ -1,17 +1,17 @@
 /** A server process: its core, its connections, and an application for each link. */
-import { Admission } from "../../src/core/admission.ts";
-import { sparePlaces } from "../../src/core/entrance.ts";
-import { quarterOf } from "../../src/core/handshake-table.ts";
-import type { LinkCoreEvent } from "../../src/core/link-events.ts";
-import { compareOwners, type Owner } from "../../src/core/handshake.ts";
+import { Admission } from "../../src/core/server/admission.ts";
+import { sparePlaces } from "../../src/core/server/entrance.ts";
+import { quarterOf } from "../../src/core/server/handshake-table.ts";
+import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
+import { compareOwners, type Owner } from "../../src/core/session/handshake.ts";
 import {
   type AuthenticateEvent,
   ServerCore,
   type ServerCoreEvent,
   type ServerCoreOptions,
   type Verdict,
-} from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
+} from "../../src/core/server/server.ts";
+import type { ServerLink } from "../../src/core/server/server-link.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { Door } from "./door.ts";
 import { End } from "./end.ts";

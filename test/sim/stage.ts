@@ -1,6 +1,6 @@
 /** What everything in a simulated run shares: its options, its time, its network and its record of what happened. */
-import { BlockPool } from "../../src/core/blocks.ts";
-import type { ClientCoreOptions } from "../../src/core/client.ts";
+import { BlockPool } from "../../src/core/log/blocks.ts";
+import type { ClientCoreOptions } from "../../src/core/client/client.ts";
 import { EventClock } from "../../src/testing/clock.ts";
 import { SimNetwork, type Wire } from "../../src/testing/network.ts";
 import { CountingBudget } from "../core/support.ts";

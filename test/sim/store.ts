@@ -3,7 +3,7 @@
  * durable late. Restarted, it goes back to that, and what was accepted but not committed is handed out again. The store
  * is somebody else's: what a dead process has asked for may still arrive there, and is refused by its token.
  */
-import { encodeConfirm, encodeHello } from "../../src/core/frames.ts";
+import { encodeConfirm, encodeHello } from "../../src/core/wire/frames.ts";
 import {
   compareOwners,
   confirmMac,
@@ -11,13 +11,13 @@ import {
   NO_INCARNATION,
   type Owner,
   secretBytes,
-} from "../../src/core/handshake.ts";
-import type { LoggedMessage } from "../../src/core/log.ts";
-import type { ServerCore } from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
-import type { EndKind, Sender } from "../../src/core/sender.ts";
-import type { Session } from "../../src/core/session.ts";
-import { Flight, RoundTrip } from "../../src/core/window.ts";
+} from "../../src/core/session/handshake.ts";
+import type { LoggedMessage } from "../../src/core/log/log.ts";
+import type { ServerCore } from "../../src/core/server/server.ts";
+import type { ServerLink } from "../../src/core/server/server-link.ts";
+import type { EndKind, Sender } from "../../src/core/log/sender.ts";
+import type { Session } from "../../src/core/session/session.ts";
+import { Flight, RoundTrip } from "../../src/core/log/window.ts";
 import type { End } from "./end.ts";
 import type { SimProcess } from "./process.ts";
 
