@@ -7,8 +7,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { claimPort } from "../testing/port-claim.ts";
-import { findOrMakeBinary, reason, TOXIPROXY_VERSION } from "./toxiproxy-binary.ts";
+import { claimPort } from "../../testing/port-claim.ts";
+import { findOrMakeBinary, reason, TOXIPROXY_VERSION } from "./binary.ts";
 
 export interface ToxiproxyOptions {
   /** Where TOXIPROXY_URL, PATH, XDG_CACHE_HOME and HOME are read. Default: `process.env`. */

@@ -1,5 +1,5 @@
 /** The few calls of Toxiproxy's HTTP interface that the demo needs, for one proxy. */
-import { reason } from "./toxiproxy-binary.ts";
+import { reason } from "./binary.ts";
 
 /** `upstream` is what the client sends, `downstream` what the server sends. */
 export type ToxicStream = "upstream" | "downstream";

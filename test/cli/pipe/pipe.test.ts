@@ -6,8 +6,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { devNull } from "node:os";
 import { type FaultRelay, faultRelay } from "resplice/testing";
 import { expect, onTestFinished, test } from "vitest";
-import { runToExit } from "../support.ts";
-import { listening, resplice, type Run } from "./support.ts";
+import { runToExit } from "../../support.ts";
+import { listening, resplice, type Run } from "../support.ts";
 
 const SLOW = { timeout: 60_000 };
 const MEBI = 1_048_576;

@@ -1,16 +1,16 @@
 // The demo as it is run, and each of its parts that says something about what happened.
 import { describe, expect, test } from "vitest";
-import { FAULT_KINDS, FaultPlan, stopsMessages } from "../../src/cli/demo-faults.ts";
-import { decodeMessage, encodeMessage } from "../../src/cli/demo-messages.ts";
-import { Counter } from "../../src/cli/demo-receiver.ts";
+import { FAULT_KINDS, FaultPlan, stopsMessages } from "../../../src/cli/demo/faults.ts";
+import { decodeMessage, encodeMessage } from "../../../src/cli/demo/messages.ts";
+import { Counter } from "../../../src/cli/demo/receiver.ts";
 import {
   describe as describeResult,
   type DemoResult,
   FaultBook,
   isWhole,
   percentiles,
-} from "../../src/cli/demo-report.ts";
-import { resplice } from "./support.ts";
+} from "../../../src/cli/demo/report.ts";
+import { resplice } from "../support.ts";
 
 describe("resplice demo", { timeout: 60_000 }, () => {
   test("loses, doubles and reorders nothing, and says so as JSON in its last line", async () => {

@@ -12,8 +12,8 @@ import { fileURLToPath } from "node:url";
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { type RunningToxiproxy, startToxiproxy } from "../../src/cli/toxiproxy.ts";
-import { claimPort } from "../../src/testing/port-claim.ts";
+import { type RunningToxiproxy, startToxiproxy } from "../../../src/cli/toxiproxy/toxiproxy.ts";
+import { claimPort } from "../../../src/testing/port-claim.ts";
 
 let folder: string;
 let env: NodeJS.ProcessEnv;
@@ -132,7 +132,7 @@ test("stop() ends the server, and may be called again", async () => {
 
 test("the server dies with us, even if we are killed", async () => {
   await script(join(folder, "bin/toxiproxy-server"), server("2.12.0"));
-  const source = fileURLToPath(new URL("../../src/cli/toxiproxy.ts", import.meta.url));
+  const source = fileURLToPath(new URL("../../../src/cli/toxiproxy/toxiproxy.ts", import.meta.url));
   const program = `const { startToxiproxy } = await import(${JSON.stringify(source)});
     console.log((await startToxiproxy({ env: ${JSON.stringify(env)} })).url);`;
   const we = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });

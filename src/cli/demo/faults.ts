@@ -1,5 +1,5 @@
 /** Which faults the demo makes, in which order: drawn from a seed, so that a run's faults can be made again. */
-import type { Direction } from "../testing/index.ts";
+import type { Direction } from "../../testing/index.ts";
 
 export type Fault =
   /** All connections are closed, and new ones accepted at once. */

@@ -1,7 +1,7 @@
 /** What happened in a run of the demo: in figures, as JSON and for people. */
-import { FAULT_KINDS, type FaultKind } from "./demo-faults.ts";
-import type { Ends } from "./demo-processes.ts";
-import { formatCount, formatMs } from "./words.ts";
+import { FAULT_KINDS, type FaultKind } from "./faults.ts";
+import type { Ends } from "./processes.ts";
+import { formatCount, formatMs } from "../words.ts";
 
 export interface Percentiles {
   /** Nearest rank, in milliseconds. Null where there was nothing to measure. */

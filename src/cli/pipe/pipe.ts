@@ -1,11 +1,11 @@
 /** A netcat that survives: stdin and stdout through one durable link of mode "bytes". */
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConnectionManager, type Link, type LinkReport, RespliceError, ServerSupervisor } from "../index.ts";
-import { formatAddress, type PipeArguments } from "./arguments.ts";
-import { EXIT } from "./exit-codes.ts";
-import { stderrLogger } from "./log.ts";
-import { describeChange, formatBytes } from "./words.ts";
+import { ConnectionManager, type Link, type LinkReport, RespliceError, ServerSupervisor } from "../../index.ts";
+import { formatAddress, type PipeArguments } from "../arguments.ts";
+import { EXIT } from "../exit-codes.ts";
+import { stderrLogger } from "../log.ts";
+import { describeChange, formatBytes } from "../words.ts";
 
 /** How long Ctrl-C waits for what has been read to be delivered, and a lost stdout for the other direction. */
 const DRAIN_MS = 10_000;

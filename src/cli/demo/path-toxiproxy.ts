@@ -2,12 +2,12 @@
  * The demo's path through a real Toxiproxy 2.12. What differs from our relay: a connection in a black hole is closed when
  * the hole ends (removing the toxic does that), so a silent fault ends in one that a socket notices.
  */
-import type { Fault } from "./demo-faults.ts";
-import { nowMs } from "./demo-messages.ts";
-import { claimPort, type PortClaim } from "../testing/port-claim.ts";
-import { BASE_LATENCY_MS, type FaultPath } from "./demo-path.ts";
-import { startToxiproxy } from "./toxiproxy.ts";
-import { ToxiproxyProxy, type ToxicStream } from "./toxiproxy-proxy.ts";
+import type { Fault } from "./faults.ts";
+import { nowMs } from "./messages.ts";
+import { claimPort, type PortClaim } from "../../testing/port-claim.ts";
+import { BASE_LATENCY_MS, type FaultPath } from "./path.ts";
+import { startToxiproxy } from "../toxiproxy/toxiproxy.ts";
+import { ToxiproxyProxy, type ToxicStream } from "../toxiproxy/proxy.ts";
 
 const BOTH: readonly ToxicStream[] = ["upstream", "downstream"];
 

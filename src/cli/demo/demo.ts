@@ -9,15 +9,15 @@
  * as the reset has arrived there. All times are of the system's monotonic clock, see nowMs().
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DemoArguments } from "./arguments.ts";
-import { type Fault, FaultPlan, stopsMessages } from "./demo-faults.ts";
-import { nowMs } from "./demo-messages.ts";
-import { type FaultPath, openRelayPath } from "./demo-path.ts";
-import { openToxiproxyPath } from "./demo-path-toxiproxy.ts";
-import { DemoProcesses } from "./demo-processes.ts";
-import { describe, FaultBook, isWhole } from "./demo-report.ts";
-import { describeFault, LiveView, type Outcome, PlainView, type View } from "./demo-view.ts";
-import { EXIT } from "./exit-codes.ts";
+import type { DemoArguments } from "../arguments.ts";
+import { type Fault, FaultPlan, stopsMessages } from "./faults.ts";
+import { nowMs } from "./messages.ts";
+import { type FaultPath, openRelayPath } from "./path.ts";
+import { openToxiproxyPath } from "./path-toxiproxy.ts";
+import { DemoProcesses } from "./processes.ts";
+import { describe, FaultBook, isWhole } from "./report.ts";
+import { describeFault, LiveView, type Outcome, PlainView, type View } from "./view.ts";
+import { EXIT } from "../exit-codes.ts";
 
 const MESSAGES_PER_SECOND = 1_000;
 /** A link that has not recovered by then never will. */

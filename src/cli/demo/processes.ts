@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LinkState } from "../index.ts";
-import type { FromReceiver, FromSender, StateNote, Tally, ToReceiver, ToSender } from "./demo-messages.ts";
+import type { LinkState } from "../../index.ts";
+import type { FromReceiver, FromSender, StateNote, Tally, ToReceiver, ToSender } from "./messages.ts";
 
 /** What is shown while it runs. */
 export interface Live {
@@ -200,7 +200,7 @@ export class DemoProcesses {
 function start(command: string, verbose: boolean): ChildProcess {
   // The entry point that we were started from: main.ts beside the sources, main.js when published.
   const here = fileURLToPath(import.meta.url);
-  const entry = fileURLToPath(new URL(`main${extname(here)}`, import.meta.url));
+  const entry = fileURLToPath(new URL(`../main${extname(here)}`, import.meta.url));
   return fork(entry, verbose ? [command, "--verbose"] : [command], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
 }
 

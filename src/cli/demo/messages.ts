@@ -2,7 +2,7 @@
  * What the demo's processes share: the numbered messages that go through the link, and what the processes tell each other
  * over Node's IPC, which no fault touches.
  */
-import type { LinkState } from "../index.ts";
+import type { LinkState } from "../../index.ts";
 
 /** A message through the link: its number from 0 up, when it was given to the link, and filler. */
 const MESSAGE_BYTES = 64;

@@ -1,8 +1,8 @@
 /** What the demo shows while it runs: lines redrawn in place on a terminal, else one line a fault. */
-import { type Fault, FAULT_KINDS } from "./demo-faults.ts";
-import type { Live } from "./demo-processes.ts";
-import type { FaultBook } from "./demo-report.ts";
-import { formatBytes, formatCount, formatMs } from "./words.ts";
+import { type Fault, FAULT_KINDS } from "./faults.ts";
+import type { Live } from "./processes.ts";
+import type { FaultBook } from "./report.ts";
+import { formatBytes, formatCount, formatMs } from "../words.ts";
 
 /** How long a recovery took, in milliseconds; or why there is no such figure. "not-measured": no messages were left. */
 export type Outcome = number | "never-stopped" | "not-measured";

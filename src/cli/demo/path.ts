@@ -1,7 +1,7 @@
 /** The path between the demo's two processes, and how a fault is made on it: here by the fault relay of resplice/testing. */
-import { faultRelay, type FaultRelay } from "../testing/index.ts";
-import type { Fault } from "./demo-faults.ts";
-import { nowMs } from "./demo-messages.ts";
+import { faultRelay, type FaultRelay } from "../../testing/index.ts";
+import type { Fault } from "./faults.ts";
+import { nowMs } from "./messages.ts";
 
 /**
  * Each way, in all faults: on bare loopback next to nothing is in flight when it is cut, and losses would not show.
