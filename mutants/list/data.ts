@@ -354,14 +354,14 @@ export const DATA: readonly Mutant[] = [
   {
     name: "queue of messages unbounded",
     rule: "a queue holds no more messages than it may",
-    file: "src/core/session/link-session.ts",
+    file: "src/core/session/session-holder.ts",
     find: "this.roomMessages > 0 && ",
     replace: "",
   },
   {
     name: "queue of bytes unbounded",
     rule: "a queue holds no more bytes than it may",
-    file: "src/core/session/link-session.ts",
+    file: "src/core/session/session-holder.ts",
     find: "bytes <= this.#queueBytes && ",
     replace: "",
   },
@@ -384,7 +384,7 @@ export const DATA: readonly Mutant[] = [
   {
     name: "largest message not agreed",
     rule: "of two ends the smaller limit counts, and what is above it is reported",
-    file: "src/core/client/client-link.ts",
+    file: "src/core/client/replacing-link-core.ts",
     find: "if (maxMessageBytes >= this.options.maxMessageBytes) return;",
     replace: "if (maxMessageBytes > 0) return;",
   },

@@ -114,7 +114,7 @@ export const ENDING: readonly Mutant[] = [
     name: "tombstones forgotten with their connection",
     row: 37,
     rule: "a server keeps a tombstone for the resume time",
-    file: "src/core/server/server-link.ts",
+    file: "src/core/server/link-core.ts",
     find: "this.#untilMs = nowMs + this.options.resumeForMs;",
     replace: 'this.#untilMs = this.session.phase === "done" ? nowMs : nowMs + this.options.resumeForMs;',
     tests: ["test/sim/scenarios-ending.test.ts"],
@@ -123,14 +123,14 @@ export const ENDING: readonly Mutant[] = [
     name: "client leaves without a tombstone",
     row: 36,
     rule: "a client that is done dials until its server knows",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: 'if (phase === "gone" || this.adopted !== undefined',
     replace: 'if (phase === "gone" || phase === "done" || this.adopted !== undefined',
   },
   {
     name: "tombstone has no expiry",
     rule: "a client's tombstone that no server can know any more is forgotten",
-    file: "src/core/client/client-link.ts",
+    file: "src/core/client/replacing-link-core.ts",
     find: 'this.timers.set("expiry", nowMs + this.#resumeForMs);',
     replace: 'if (this.isLive) this.timers.set("expiry", nowMs + this.#resumeForMs);',
     tests: ["test/sim/scenarios-ending.test.ts"],
@@ -138,7 +138,7 @@ export const ENDING: readonly Mutant[] = [
   {
     name: "outcome told twice",
     rule: "an application is told once how it ended",
-    file: "src/core/session/link-session.ts",
+    file: "src/core/session/session-holder.ts",
     find: "if (this.#outcomeTold) return;\n    this.#outcomeTold = true;",
     replace: "this.#outcomeTold = true;",
     tests: ["test/sim/scenarios-ending.test.ts"],
@@ -163,7 +163,7 @@ export const ENDING: readonly Mutant[] = [
   {
     name: "session never expires",
     rule: "a server forgets a session whose client does not come back",
-    file: "src/core/server/server-link.ts",
+    file: "src/core/server/link-core.ts",
     find: 'this.timers.set("expiry", this.#untilMs);\n  }\n\n  protected override onExpiry',
     replace: "}\n\n  protected override onExpiry",
   },
@@ -229,7 +229,7 @@ export const ENDING: readonly Mutant[] = [
   {
     name: "failed handler ends its client's link",
     rule: "a client opens a new session when the server's handler has failed",
-    file: "src/core/client/client-link.ts",
+    file: "src/core/client/replacing-link-core.ts",
     find: "if (!this.#offersFallback) return false;\n    this.closeChannel",
     replace: "if (nowMs >= 0) return false;\n    this.closeChannel",
     tests: ["test/link/incoming.test.ts"],
@@ -261,7 +261,7 @@ export const ENDING: readonly Mutant[] = [
   {
     name: "what a lost client was owed is dropped",
     rule: "a server whose client does not come back reports what it had taken",
-    file: "src/core/server/server-link.ts",
+    file: "src/core/server/link-core.ts",
     find: 'const outcome = this.session.nothingToLose ? "closed" : "expired";',
     replace:
       'const { nothingToLose, sender } = this.session;\n      sender.log.release(sender.log.end);\n      const outcome = nothingToLose ? "closed" : "expired";',

@@ -6,7 +6,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "COMMIT with the positions of STANDBY",
     row: 7,
     rule: "COMMIT carries fresh positions",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "this.#standby.opened(channel);",
     replace: "this.#standby.opened(channel);\n      Object.assign(channel, { stated: this.session.positions() });",
     and: {
@@ -98,14 +98,14 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "fence left out",
     rule: "a newer connection fences the older",
-    file: "src/core/server/server-link.ts",
+    file: "src/core/server/link-core.ts",
     find: 'if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);',
     replace: "",
   },
   {
     name: "old connection kept after COMMITTED",
     rule: "a client closes the connection that was taken over",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: 'if (old !== undefined) this.closeChannel(old, "taken over by a standby", undefined);',
     replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -114,7 +114,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "standby dropped after COMMIT",
     row: 10,
     rule: "COMMIT can't be taken back",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "if (this.#standby.committing) return;\n    this.timers.clear",
     replace: "this.timers.clear",
     tests: ["test/sim/scenarios-takeover.test.ts"],
@@ -123,7 +123,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "interrupted takeover goes on as before",
     row: 10,
     rule: "a COMMIT that is unanswered is followed by a resume",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "if (committing) {\n",
     replace: "if (false) {\n",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -131,7 +131,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "standby promoted twice",
     rule: "a standby that speaks for the session is no standby any more",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "this.#standby.clear();\n    this.adopted = undefined;",
     replace: "this.adopted = undefined;",
     tests: ["test/sim/scenarios-moving.test.ts"],
@@ -139,7 +139,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "several standbys at a time",
     rule: "one standby at a time",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "!this.#isResumable || this.#standby.channel !== undefined || !this.#standby.due",
     replace: "!this.#isResumable",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -147,7 +147,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "COMMITTED without COMMIT",
     rule: "COMMITTED answers a COMMIT",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: 'if (!this.#standby.committing) return fault("bad-frame", "COMMITTED without COMMIT");',
     replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -156,7 +156,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "refused standby is a lost session",
     row: 11,
     rule: "a standby that is refused says nothing about the session",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);",
     replace:
       'if (frame.code === "no-standby") this.sessionLost(nowMs);\n        else this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);',
@@ -183,7 +183,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "standby for an unconfirmed session",
     rule: "nobody stands by for a session whose CONFIRM may have been swallowed",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "if (!this.isLive || !this.handshake.confirmed) {",
     replace: "if (!this.isLive) {",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -228,7 +228,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "credit of a COMMIT taken back",
     rule: "the credit that COMMIT has stated stays in force while COMMITTED is waited for",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "if (!this.#standby.committing) {\n      this.session.loseConnection();",
     replace: "{\n      this.session.loseConnection();",
     tests: ["test/sim/scenarios-takeover.test.ts"],
@@ -236,7 +236,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "late dial says HELLO",
     rule: "nothing is said on a dial that connects while another connection is in use",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: `if (this.adopted !== undefined || this.#standby.channel !== undefined) {
       return this.closeChannel(channel, "not needed", undefined);
     }`,
@@ -247,7 +247,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "what is silent is dead",
     row: 17,
     rule: "a connection that is suspect stays until another has taken over",
-    file: "src/core/client/client.ts",
+    file: "src/core/client/link-core.ts",
     find: "if (!this.isLive || !this.handshake.confirmed) {",
     replace: "if (nowMs > 0) {",
     tests: ["test/sim/scenarios-takeover.test.ts"],

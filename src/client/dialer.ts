@@ -3,7 +3,7 @@ import pRetry from "p-retry";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import { Backoff } from "../core/backoff.ts";
-import type { ClientCore, DialRole } from "../core/client/client.ts";
+import type { ClientLinkCore, DialRole } from "../core/client/link-core.ts";
 import type { Entropy } from "../core/session/handshake.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { discard, StreamConnection, unfitness } from "../io/connection.ts";
@@ -45,7 +45,7 @@ interface Pending {
 }
 
 export class Dialer {
-  readonly #core: ClientCore;
+  readonly #core: ClientLinkCore;
   readonly #driver: Driver;
   readonly #options: ResolvedOpenOptions;
   readonly #host: DialHost;
@@ -71,7 +71,7 @@ export class Dialer {
   #wake: (() => void) | undefined;
   #pending: Pending | undefined;
 
-  constructor(core: ClientCore, driver: Driver, options: ResolvedOpenOptions, host: DialHost) {
+  constructor(core: ClientLinkCore, driver: Driver, options: ResolvedOpenOptions, host: DialHost) {
     this.#core = core;
     this.#driver = driver;
     this.#options = options;

@@ -1,4 +1,4 @@
-/** The link that an application holds, the same on both ends: a core and its driver behind the public face. */
+/** What implements `Link`, the same on both ends: a core and its driver behind the public face. */
 import type { Duplex } from "node:stream";
 import type { LinkCore } from "../core/session/link-core.ts";
 import type { LinkCoreEvent, Outcome } from "../core/session/link-events.ts";

@@ -1,7 +1,7 @@
 /** Connections that do not speak for a session yet, and the table of sessions that they ask for. */
 import type { PeerCertificate } from "node:tls";
 import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server/server.ts";
-import type { ServerLink } from "../core/server/server-link.ts";
+import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
@@ -25,11 +25,11 @@ export interface HandshakeHooks {
   /** Is a connection that was told why it is closed waited for until it closes? */
   mayLinger(): boolean;
   /** A client has opened a link. */
-  onLink(link: ServerLink): void;
+  onLink(link: ServerLinkCore): void;
   /** The connection speaks for the link from now on. */
-  onAttached(link: ServerLink, channel: number, connection: Connection): void;
+  onAttached(link: ServerLinkCore, channel: number, connection: Connection): void;
   /** Its core has something to tell. */
-  onChanged(link: ServerLink): void;
+  onChanged(link: ServerLinkCore): void;
 }
 
 export class Handshakes implements HandshakeOwner {

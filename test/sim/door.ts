@@ -7,7 +7,7 @@ import { FrameDecoder } from "../../src/core/wire/decoder.ts";
 import type { HelloFrame } from "../../src/core/wire/frames.ts";
 import { type Owner, ownerOf } from "../../src/core/session/handshake.ts";
 import type { ServerCore, Verdict } from "../../src/core/server/server.ts";
-import type { ServerLink } from "../../src/core/server/server-link.ts";
+import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 import type { SimProcess } from "./process.ts";
 import { clientOf } from "./stage.ts";
@@ -18,8 +18,8 @@ type House = SimProcess & {
   readonly core: ServerCore;
   readonly drains: boolean;
   /** What is in memory of a session, and the store's token for it. */
-  held(sessionId: string): { link: ServerLink; token: number } | undefined;
-  fence(link: ServerLink): void;
+  held(sessionId: string): { link: ServerLinkCore; token: number } | undefined;
+  fence(link: ServerLinkCore): void;
   restore(stored: StoredSession, owner: Owner): void;
   hangUp(channel: number): void;
 };

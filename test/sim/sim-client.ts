@@ -1,6 +1,6 @@
 /** A client process: it dials with the product's backoff, gives up what hangs, and may be connected late all the same. */
 import { Backoff } from "../../src/core/backoff.ts";
-import { ClientCore, type DialRole } from "../../src/core/client/client.ts";
+import { ClientLinkCore, type DialRole } from "../../src/core/client/link-core.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
@@ -21,7 +21,7 @@ const OVERHEARD = 30;
 
 export class SimClient extends SimProcess {
   readonly number: number;
-  readonly core: ClientCore;
+  readonly core: ClientLinkCore;
   readonly end: End;
   /** Which server is dialled. */
   route: number;
@@ -40,7 +40,7 @@ export class SimClient extends SimProcess {
     super(stage, `client-${number}`);
     this.number = number;
     this.route = this.homeRoute;
-    this.core = new ClientCore(stage.coreOptions(number), seededEntropy(this.random));
+    this.core = new ClientLinkCore(stage.coreOptions(number), seededEntropy(this.random));
     this.end = new End(this, this.core, number, "client");
     this.later(0, () => {});
   }
@@ -110,7 +110,7 @@ export class SimClient extends SimProcess {
     this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
-  protected override coreOf(channel: number): ClientCore | undefined {
+  protected override coreOf(channel: number): ClientLinkCore | undefined {
     return this.core.adopted?.id === channel ? this.core : undefined;
   }
 

@@ -4,7 +4,7 @@ import { Authentications } from "./authentication.ts";
 import type { Hello, HelloFrame, RefuseCode } from "../wire/frames.ts";
 import type { Entropy } from "../session/handshake.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
-import type { ServerLink } from "./server-link.ts";
+import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
 import { MOST_RETRY_MS, Turns } from "./turns.ts";
 
@@ -28,7 +28,7 @@ export interface AuthenticateEvent {
   /** A resume, or a standby, of a session that is here, by someone who knows its secret. */
   proven: boolean;
   /** That session. */
-  link: ServerLink | undefined;
+  link: ServerLinkCore | undefined;
 }
 
 /** Who is turned away with no time of its own comes back after so long, at the earliest. */
@@ -136,7 +136,7 @@ export class Entrance {
   /** A session that HELLO has proven to be its client's. Refused, it is kept as long as if it had been let in. */
   mayComeBack(
     handshake: Handshake,
-    link: ServerLink,
+    link: ServerLinkCore,
     kind: "resume" | "standby",
     hello: Hello,
     nowMs: number,
@@ -152,7 +152,7 @@ export class Entrance {
     return false;
   }
 
-  #keep(link: ServerLink, hello: Hello, nowMs: number): void {
+  #keep(link: ServerLinkCore, hello: Hello, nowMs: number): void {
     this.#sessions.keep(link, nowMs);
     link.extend(hello, nowMs);
   }
@@ -163,7 +163,7 @@ export class Entrance {
   introduce(
     handshake: Handshake,
     said: HelloFrame,
-    link: ServerLink | undefined,
+    link: ServerLinkCore | undefined,
     attached: number,
     nowMs: number,
   ): void {

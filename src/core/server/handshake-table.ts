@@ -12,7 +12,7 @@ import {
   type RefuseCode,
 } from "../wire/frames.ts";
 import type { Owner } from "../session/handshake.ts";
-import type { ServerLink } from "./server-link.ts";
+import type { ServerLinkCore } from "./link-core.ts";
 
 type ResetFrame = Extract<Frame, { type: "reset" }>;
 
@@ -27,12 +27,12 @@ type HandshakeState =
    * `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. `link`: what it resumes or stands
    * by for, as was found when it said so, and proven.
    */
-  | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined; link: ServerLink | undefined }
+  | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined; link: ServerLinkCore | undefined }
   /** WELCOME is answered with CONFIRM. `positions`: what the client has stated for the session. */
-  | { name: "confirming"; link: ServerLink; nonce: Buffer; positions: Positions }
+  | { name: "confirming"; link: ServerLinkCore; nonce: Buffer; positions: Positions }
   /** READY is answered with COMMIT, or not. */
-  | { name: "standing-by"; link: ServerLink; owner: Owner }
-  | { name: "over"; link: ServerLink | undefined };
+  | { name: "standing-by"; link: ServerLinkCore; owner: Owner }
+  | { name: "over"; link: ServerLinkCore | undefined };
 
 export class Handshake {
   readonly channel: Channel;
@@ -50,28 +50,28 @@ export class Handshake {
   }
 
   /** The link that it speaks for now. */
-  get link(): ServerLink | undefined {
+  get link(): ServerLinkCore | undefined {
     const { state, channel } = this;
     return state.name === "over" && state.link?.adopted === channel ? state.link : undefined;
   }
 
-  authenticating(said: HelloFrame, link: ServerLink | undefined): void {
+  authenticating(said: HelloFrame, link: ServerLinkCore | undefined): void {
     this.state = { name: "authenticating", said, reset: undefined, link };
     this.channel.decoder.expect = WAITING_FRAMES;
   }
 
-  confirming(link: ServerLink, nonce: Buffer, positions: Positions): void {
+  confirming(link: ServerLinkCore, nonce: Buffer, positions: Positions): void {
     this.state = { name: "confirming", link, nonce, positions };
     this.channel.decoder.expect = PROVISIONAL_FRAMES;
   }
 
-  standingBy(link: ServerLink, owner: Owner): void {
+  standingBy(link: ServerLinkCore, owner: Owner): void {
     this.state = { name: "standing-by", link, owner };
     this.channel.decoder.expect = STANDBY_FRAMES;
   }
 
   /** With a link: it speaks for that now. */
-  over(link?: ServerLink): void {
+  over(link?: ServerLinkCore): void {
     this.state = { name: "over", link };
   }
 }
@@ -122,7 +122,7 @@ export class HandshakeTable {
   /** Those that have not said HELLO, by where they come from. */
   readonly #silent = new Crowd<Handshake>();
   /** One for each session: a client has no more. */
-  readonly #standbys = new Map<ServerLink, Handshake>();
+  readonly #standbys = new Map<ServerLinkCore, Handshake>();
 
   /** @param onOver hears of each that has left the table, whatever became of it */
   constructor(
@@ -167,12 +167,12 @@ export class HandshakeTable {
   }
 
   /** It has said HELLO. */
-  authenticating(handshake: Handshake, said: HelloFrame, link: ServerLink | undefined): void {
+  authenticating(handshake: Handshake, said: HelloFrame, link: ServerLinkCore | undefined): void {
     this.#silent.delete(handshake.peer, handshake);
     handshake.authenticating(said, link);
   }
 
-  standingBy(handshake: Handshake, link: ServerLink, owner: Owner): void {
+  standingBy(handshake: Handshake, link: ServerLinkCore, owner: Owner): void {
     const before = this.#standbys.get(link);
     if (before !== undefined) this.close(before, "replaced by a newer standby", undefined);
     else if (this.#standbys.size >= quarterOf(this.#options)) this.#giveUpStandby();
@@ -187,7 +187,7 @@ export class HandshakeTable {
   }
 
   /** Those that were to confirm the session have nothing to confirm any more. */
-  leave(link: ServerLink, reason: string): void {
+  leave(link: ServerLinkCore, reason: string): void {
     for (const handshake of this.#handshakes.values()) {
       const { state } = handshake;
       if (state.name === "confirming" && state.link === link) this.close(handshake, reason, undefined);
@@ -203,11 +203,11 @@ export class HandshakeTable {
     return true;
   }
 
-  attached(handshake: Handshake, link: ServerLink): void {
+  attached(handshake: Handshake, link: ServerLinkCore): void {
     this.#over(handshake, link);
   }
 
-  #over(handshake: Handshake, link?: ServerLink): void {
+  #over(handshake: Handshake, link?: ServerLinkCore): void {
     const { channel, peer, state } = handshake;
     if (state.name === "standing-by" && this.#standbys.get(state.link) === handshake) this.#standbys.delete(state.link);
     handshake.over(link);

@@ -1,6 +1,6 @@
 /**
- * The server's end: which session a connection may speak for, and what it is answered until it does. What a session does
- * once it has a connection is `server-link.ts`.
+ * The core of a server, with all its links: which session a connection may speak for, and what it is answered until it
+ * does. What a session does once it has a connection is `link-core.ts`.
  */
 import type { FrameTaker } from "../session/channel.ts";
 import { type AuthenticateEvent, Entrance, type EntranceOptions, whoOf } from "./entrance.ts";
@@ -18,7 +18,7 @@ import {
 } from "../wire/frames.ts";
 import { compareOwners, type Entropy, type Owner, ownerOf, secretBytes } from "../session/handshake.ts";
 import { type Handshake, type HandshakeEvent, HandshakeTable } from "./handshake-table.ts";
-import { ADOPTED_FRAMES, type ServerLink } from "./server-link.ts";
+import { ADOPTED_FRAMES, type ServerLinkCore } from "./link-core.ts";
 import { SessionTable, type SessionTableOptions } from "./session-table.ts";
 
 export type ServerCoreOptions = SessionTableOptions & EntranceOptions;
@@ -28,13 +28,13 @@ export type { AuthenticateEvent };
 export type ServerCoreEvent =
   | AuthenticateEvent
   /** A client has opened a link. */
-  | { type: "link"; channel: number; link: ServerLink }
+  | { type: "link"; channel: number; link: ServerLinkCore }
   /** A connection speaks for this link from now on: its input and output are the link's. */
-  | { type: "attached"; channel: number; link: ServerLink }
+  | { type: "attached"; channel: number; link: ServerLinkCore }
   /** Nobody has confirmed it, and another was given its place. No application has heard of it. */
-  | { type: "gave-way"; link: ServerLink }
+  | { type: "gave-way"; link: ServerLinkCore }
   /** Something has become of the link without a connection of its own having said so. */
-  | { type: "changed"; link: ServerLink }
+  | { type: "changed"; link: ServerLinkCore }
   | HandshakeEvent;
 
 /** `refused`: for good, and why, or empty. "unavailable": nobody could say. */
@@ -48,7 +48,7 @@ export class ServerCore {
   readonly #sessions: SessionTable;
   readonly #handshakes: HandshakeTable;
   readonly #entrance: Entrance;
-  readonly #attached = new Map<number, ServerLink>();
+  readonly #attached = new Map<number, ServerLinkCore>();
   readonly #options: ServerCoreOptions;
   readonly #entropy: Entropy;
   /** When a server that goes away is gone; undefined: it does not. */
@@ -87,7 +87,7 @@ export class ServerCore {
     return this.#sessions.unconfirmed;
   }
 
-  links(): IterableIterator<ServerLink> {
+  links(): IterableIterator<ServerLinkCore> {
     return this.#sessions.links();
   }
 
@@ -180,7 +180,7 @@ export class ServerCore {
   }
 
   /** Before anybody is asked: who comes too often costs nothing more. */
-  #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLink, nowMs: number): boolean {
+  #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLinkCore, nowMs: number): boolean {
     if (type === "standby" && !canStandBy(link)) {
       this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
       return false;
@@ -191,7 +191,7 @@ export class ServerCore {
   }
 
   /** What a resume or a standby names, if it is here. */
-  #sessionOf({ type, hello }: HelloFrame): ServerLink | undefined {
+  #sessionOf({ type, hello }: HelloFrame): ServerLinkCore | undefined {
     if (type === "hello" && !hello.resume) return undefined;
     const link = this.#sessions.get(hello.sessionId);
     return link?.session.incarnation === hello.incarnation ? link : undefined;
@@ -227,7 +227,7 @@ export class ServerCore {
   #onAuthenticated(
     handshake: Handshake,
     said: HelloFrame,
-    link: ServerLink | undefined,
+    link: ServerLinkCore | undefined,
     identity: string,
     nowMs: number,
   ): void {
@@ -240,8 +240,8 @@ export class ServerCore {
   #isAnswerFor(
     handshake: Handshake,
     said: HelloFrame,
-    link: ServerLink,
-    asked: ServerLink | undefined,
+    link: ServerLinkCore,
+    asked: ServerLinkCore | undefined,
     nowMs: number,
   ): boolean {
     const openPayload = asked?.openPayload ?? said.hello.openPayload;
@@ -288,7 +288,7 @@ export class ServerCore {
     this.#welcomeProvisional(handshake, hello, link, result, nowMs);
   }
 
-  #mayOwn(handshake: Handshake, link: ServerLink, owner: Owner): boolean {
+  #mayOwn(handshake: Handshake, link: ServerLinkCore, owner: Owner): boolean {
     const verdict = compareOwners(owner, link.owner);
     if (verdict !== "newer") this.#handshakes.refuse(handshake, verdict, "not newer than the session's owner", 0);
     return verdict === "newer";
@@ -297,7 +297,7 @@ export class ServerCore {
   #welcomeProvisional(
     handshake: Handshake,
     hello: Hello,
-    link: ServerLink,
+    link: ServerLinkCore,
     result: Welcome["result"],
     nowMs: number,
   ): void {
@@ -343,7 +343,7 @@ export class ServerCore {
   #onResume(
     handshake: Handshake,
     said: HelloFrame,
-    link: ServerLink | undefined,
+    link: ServerLinkCore | undefined,
     identity: string,
     nowMs: number,
   ): void {
@@ -374,14 +374,14 @@ export class ServerCore {
     this.#handshakes.refuse(handshake, "authentication", "another identity than the session's", 0);
   }
 
-  #resume(handshake: Handshake, said: HelloFrame, link: ServerLink, owner: Owner, nowMs: number): void {
+  #resume(handshake: Handshake, said: HelloFrame, link: ServerLinkCore, owner: Owner, nowMs: number): void {
     if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
     link.nonce = this.#entropy.randomBytes(NONCE_BYTES);
     handshake.channel.send(link.welcome("resumed", link.nonce));
     link.settle();
   }
 
-  #onStandby(handshake: Handshake, { hello }: HelloFrame, link: ServerLink | undefined, identity: string): void {
+  #onStandby(handshake: Handshake, { hello }: HelloFrame, link: ServerLinkCore | undefined, identity: string): void {
     if (link === undefined || !canStandBy(link)) {
       return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
     }
@@ -411,7 +411,7 @@ export class ServerCore {
   /** Answers whether it did: an impossible statement ends the session at both ends. */
   #takeOver(
     handshake: Handshake,
-    link: ServerLink,
+    link: ServerLinkCore,
     owner: Owner,
     positions: Positions,
     late: boolean,
@@ -430,7 +430,7 @@ export class ServerCore {
 
   #attach(
     handshake: Handshake,
-    link: ServerLink,
+    link: ServerLinkCore,
     positions: Positions,
     late: boolean,
     nowMs: number,
@@ -468,6 +468,6 @@ export class ServerCore {
 }
 
 /** A second connection is for a session that has something to do; a tombstone's client has still to hear so. */
-function canStandBy({ session: { phase } }: ServerLink): boolean {
+function canStandBy({ session: { phase } }: ServerLinkCore): boolean {
   return phase === "live" || phase === "done";
 }

@@ -3,9 +3,9 @@ import { Crowd } from "./crowd.ts";
 import type { Hello } from "../wire/frames.ts";
 import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/handshake.ts";
 import { type LimitName, quarterOf } from "./handshake-table.ts";
-import { ServerLink, type ServerLinkOptions } from "./server-link.ts";
+import { ServerLinkCore, type ServerLinkCoreOptions } from "./link-core.ts";
 
-export interface SessionTableOptions extends ServerLinkOptions {
+export interface SessionTableOptions extends ServerLinkCoreOptions {
   maxSessions: number;
   maxSessionsPerIdentity: number;
   /** A quarter of them is for sessions that nobody has confirmed. */
@@ -26,17 +26,17 @@ interface Unconfirmed {
 export class SessionTable {
   readonly #options: SessionTableOptions;
   readonly #entropy: Entropy;
-  #lastOptions: ServerLinkOptions;
-  readonly #links = new Map<string, ServerLink>();
+  #lastOptions: ServerLinkCoreOptions;
+  readonly #links = new Map<string, ServerLinkCore>();
   readonly #perIdentity = new Map<string, number>();
   /** Sessions that nobody has confirmed; who was here longest ago is first. */
-  readonly #provisional = new Map<ServerLink, Unconfirmed>();
+  readonly #provisional = new Map<ServerLinkCore, Unconfirmed>();
   /** The same, by whose they are. */
-  readonly #unconfirmed = new Crowd<ServerLink>();
-  readonly #onGivenUp: (link: ServerLink) => void;
+  readonly #unconfirmed = new Crowd<ServerLinkCore>();
+  readonly #onGivenUp: (link: ServerLinkCore) => void;
 
   /** @param onGivenUp hears of a session that nobody has confirmed, and that has given way to another */
-  constructor(options: SessionTableOptions, entropy: Entropy, onGivenUp: (link: ServerLink) => void) {
+  constructor(options: SessionTableOptions, entropy: Entropy, onGivenUp: (link: ServerLinkCore) => void) {
     this.#options = options;
     this.#onGivenUp = onGivenUp;
     this.#lastOptions = options;
@@ -51,11 +51,11 @@ export class SessionTable {
     return this.#provisional.size;
   }
 
-  get(id: string): ServerLink | undefined {
+  get(id: string): ServerLinkCore | undefined {
     return this.#links.get(id);
   }
 
-  links(): IterableIterator<ServerLink> {
+  links(): IterableIterator<ServerLinkCore> {
     return this.#links.values();
   }
 
@@ -81,7 +81,7 @@ export class SessionTable {
   }
 
   /** Its client had time enough, or others have more than `who`. */
-  #giveUp(link: ServerLink | undefined, who: string, nowMs: number): boolean {
+  #giveUp(link: ServerLinkCore | undefined, who: string, nowMs: number): boolean {
     const unconfirmed = link === undefined ? undefined : this.#provisional.get(link);
     if (link === undefined || unconfirmed === undefined) return false;
     const hadTime = nowMs - unconfirmed.sinceMs >= MOST_ROUND_TRIP_MS;
@@ -93,8 +93,8 @@ export class SessionTable {
   }
 
   /** A new session, which is to be confirmed. It takes itself out when it is gone. */
-  open(keys: SessionKeys, hello: Hello, identity: string, who: string, nowMs: number): ServerLink {
-    const link = new ServerLink(
+  open(keys: SessionKeys, hello: Hello, identity: string, who: string, nowMs: number): ServerLinkCore {
+    const link = new ServerLinkCore(
       this.#optionsFor(Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes)),
       keys,
       newId(this.#entropy),
@@ -110,7 +110,7 @@ export class SessionTable {
   }
 
   /** Most clients want the same, and share them. */
-  #optionsFor(maxMessageBytes: number): ServerLinkOptions {
+  #optionsFor(maxMessageBytes: number): ServerLinkCoreOptions {
     if (this.#lastOptions.maxMessageBytes !== maxMessageBytes) {
       this.#lastOptions = { ...this.#options, maxMessageBytes };
     }
@@ -118,7 +118,7 @@ export class SessionTable {
   }
 
   /** Its client was there just now: if nobody has confirmed it yet, it is kept so long again. */
-  keep(link: ServerLink, nowMs: number): void {
+  keep(link: ServerLinkCore, nowMs: number): void {
     const unconfirmed = this.#provisional.get(link);
     if (unconfirmed === undefined) return;
     unconfirmed.untilMs = nowMs + this.#options.handshakeMs;
@@ -127,14 +127,14 @@ export class SessionTable {
   }
 
   /** It waits for no CONFIRM any more. */
-  confirmed(link: ServerLink): void {
+  confirmed(link: ServerLinkCore): void {
     const unconfirmed = this.#provisional.get(link);
     if (unconfirmed === undefined) return;
     this.#provisional.delete(link);
     this.#unconfirmed.delete(unconfirmed.who, link);
   }
 
-  #forget(link: ServerLink): void {
+  #forget(link: ServerLinkCore): void {
     const { id } = link.session.keys;
     if (this.#links.get(id) !== link) return;
     this.#links.delete(id);

@@ -1,6 +1,6 @@
 /**
- * What both ends of a link do with their session and the connection that speaks for it; how connections come to speak for
- * it is the client's (`client.ts`) and the server's (`server.ts`).
+ * The core of one link, as far as both ends are the same: its session and the connection that speaks for that. How
+ * connections come to speak for it is the client's (`core/client/link-core.ts`) and the server's (`core/server/server.ts`).
  *
  * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
  * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too. At the end of the turn,
@@ -12,7 +12,7 @@ import { type Fault, Mistakes } from "../wire/faults.ts";
 import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
 import type { Entropy } from "./handshake.ts";
 import { type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
-import { LinkSession } from "./link-session.ts";
+import { SessionHolder } from "./session-holder.ts";
 import type { Session } from "./session.ts";
 import { nextPhase } from "../states.ts";
 import { TimerTable } from "./timers.ts";
@@ -23,7 +23,7 @@ export const LINGER_MS = 5_000;
 const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "linger"] as const;
 type TimerName = (typeof TIMERS)[number];
 
-export abstract class LinkCore extends LinkSession {
+export abstract class LinkCore extends SessionHolder {
   /** The connection that speaks for the session. */
   adopted: Channel | undefined;
   protected evidence: Evidence | undefined;

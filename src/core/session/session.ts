@@ -1,6 +1,6 @@
 /**
  * One end of a durable session: its two halves, its flags and its phase. It outlives connections; which of them may speak
- * for it is decided by who holds it (`client.ts`, `server.ts`).
+ * for it is decided by who holds it (`core/client/link-core.ts`, `core/server/server.ts`).
  */
 import type { BlockPool } from "../log/blocks.ts";
 import { type Fault, fault } from "../wire/faults.ts";

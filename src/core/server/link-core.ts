@@ -1,4 +1,4 @@
-/** The server's end of a durable link: a session that waits for its client while it has no connection. */
+/** The core of one link at a server: its session waits for the client while it has no connection. */
 import type { Comings } from "./admission.ts";
 import type { Channel, FrameTaker } from "../session/channel.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -29,7 +29,7 @@ import { Session } from "../session/session.ts";
 import { nextPhase } from "../states.ts";
 
 export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
-export interface ServerLinkOptions extends LinkCoreOptions {
+export interface ServerLinkCoreOptions extends LinkCoreOptions {
   /** A session waits so long for its client. */
   resumeForMs: number;
 }
@@ -37,8 +37,8 @@ export interface ServerLinkOptions extends LinkCoreOptions {
 /** A client's connection that brings no byte for so long is closed; the session stays. */
 const SILENT_MS = 120_000;
 
-export class ServerLink extends LinkCore implements FrameTaker {
-  declare protected readonly options: ServerLinkOptions;
+export class ServerLinkCore extends LinkCore implements FrameTaker {
+  declare protected readonly options: ServerLinkCoreOptions;
   readonly identity: string;
   readonly openPayload: Buffer;
   owner: Owner;
@@ -57,7 +57,7 @@ export class ServerLink extends LinkCore implements FrameTaker {
   #wasAttached = false;
 
   constructor(
-    options: ServerLinkOptions,
+    options: ServerLinkCoreOptions,
     keys: SessionKeys,
     incarnation: string,
     client: { identity: string; openPayload: Buffer; owner: Owner },

@@ -1,11 +1,11 @@
-/** What a link's application does with its session, whichever connection carries it. */
+/** Holds a link's session, and has what the application does with it, whichever connection carries it. */
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
 import type { Keep } from "../log/receiver.ts";
 import type { Session } from "./session.ts";
 import type { Budget } from "../log/window.ts";
 
-export abstract class LinkSession {
+export abstract class SessionHolder {
   readonly events: LinkCoreEvent[] = [];
   session: Session;
   protected readonly options: LinkCoreOptions;

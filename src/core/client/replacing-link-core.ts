@@ -1,6 +1,6 @@
 /**
- * The client's end of a durable link: a session, and what takes its place when the server no longer knows it or goes away.
- * Which connections are dialled for it is `client.ts`.
+ * A link's core that goes on in another session when the server no longer knows the one it has, or goes away: only a
+ * client does so. Which connections are dialled for it is `link-core.ts`.
  */
 import { type Carried, carryOver } from "./carry.ts";
 import type { Channel } from "../session/channel.ts";
@@ -12,15 +12,15 @@ import { LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions, Outcome } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
 
-export interface ClientLinkOptions extends LinkCoreOptions, Introduction {
+export interface ClientLinkCoreOptions extends LinkCoreOptions, Introduction {
   /** What was written and is not acked is reported, or sent again in a new session; or the link ends. */
   whenSessionLost: "report" | "resend" | "end";
 }
 
 type Replacement = "session-lost" | "too-large" | "moved";
 
-export abstract class ClientLink extends LinkCore {
-  declare protected readonly options: ClientLinkOptions;
+export abstract class ReplacingLinkCore extends LinkCore {
+  declare protected readonly options: ClientLinkCoreOptions;
   protected readonly handshake: ClientHandshake;
   /** Why the session that is opened next, or was opened last, is a new one. */
   protected newSessionReason: "opened" | "session-lost" | "moved" = "opened";
@@ -28,7 +28,7 @@ export abstract class ClientLink extends LinkCore {
   /** What the server takes, once it has said so. */
   #agreedMaxMessageBytes = Infinity;
 
-  constructor(options: ClientLinkOptions, entropy: Entropy) {
+  constructor(options: ClientLinkCoreOptions, entropy: Entropy) {
     super(options, new Session(newKeys(entropy), options), entropy);
     this.handshake = new ClientHandshake(options, entropy);
   }

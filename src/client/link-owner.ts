@@ -1,5 +1,5 @@
-/** A client's link with what belongs to it: its core, its driver and its dial loop. */
-import { ClientCore } from "../core/client/client.ts";
+/** One link of a manager, with what belongs to it: its core, its driver and its dial loop. */
+import { ClientLinkCore } from "../core/client/link-core.ts";
 import { newId } from "../core/session/handshake.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { SharedMemory } from "../core/session/session.ts";
@@ -17,18 +17,18 @@ export interface ClientHost extends DialHost {
   readonly memory: SharedMemory;
   /** One for each process: two processes of the same session must not be taken for one. */
   readonly instance: string;
-  onConnected(opened: OpenedLink): void;
+  onConnected(opened: ClientLinkOwner): void;
   /** It can be sent on no more. */
-  onLeft(opened: OpenedLink): void;
+  onLeft(opened: ClientLinkOwner): void;
   /** It can be sent on again: its server went away, and it has not. */
-  onBack(opened: OpenedLink): void;
-  onEnded(opened: OpenedLink): void;
+  onBack(opened: ClientLinkOwner): void;
+  onEnded(opened: ClientLinkOwner): void;
   /** The session is not needed any more, by anybody. May be told again. */
-  onGone(opened: OpenedLink): void;
+  onGone(opened: ClientLinkOwner): void;
 }
 
-export class OpenedLink implements LinkOwner {
-  readonly core: ClientCore;
+export class ClientLinkOwner implements LinkOwner {
+  readonly core: ClientLinkCore;
   readonly driver: Driver;
   readonly dialer: Dialer;
   readonly link: DurableLink;
@@ -43,7 +43,7 @@ export class OpenedLink implements LinkOwner {
     const { openPayload, whenSessionLost } = options;
     this.#host = host;
     this.openPayload = openPayload;
-    this.core = new ClientCore(
+    this.core = new ClientLinkCore(
       { ...coreOptions(options, memory), instance, epoch: 1, openPayload, whenSessionLost },
       host.entropy,
     );

@@ -1,9 +1,9 @@
 /**
- * The client's connections: which one is dialled for what, which of them speaks for the session, and how another takes
- * over from it. What becomes of the session itself is `client-link.ts`.
+ * The core of one link at a client: which connection is dialled for what, which of them speaks for the session, and how
+ * another takes over from it. What becomes of the session itself is `replacing-link-core.ts`.
  */
 import { Channel, type FrameTaker } from "../session/channel.ts";
-import { ClientLink, type ClientLinkOptions } from "./client-link.ts";
+import { type ClientLinkCoreOptions, ReplacingLinkCore } from "./replacing-link-core.ts";
 import { frameMask } from "../wire/decoder.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import {
@@ -17,14 +17,14 @@ import {
 import { LINGER_MS } from "../session/link-core.ts";
 import { Standby } from "./standby.ts";
 
-export type ClientCoreOptions = ClientLinkOptions;
+export type { ClientLinkCoreOptions };
 export type DialRole = "primary" | "standby";
 
 const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
 
-export class ClientCore extends ClientLink implements FrameTaker {
+export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   /** The newest connection that has said HELLO and was not answered. */
   #attempt: Channel | undefined;
   /** Why it is about to be refused, in the server's words; empty: it has not said. */

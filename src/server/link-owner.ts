@@ -1,5 +1,5 @@
-/** A server's link with what belongs to it: one object each, since there may be very many. */
-import type { ServerLink } from "../core/server/server-link.ts";
+/** One link of a server, with its core and its driver: one object each, since there may be very many. */
+import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { Wire } from "../link/driver.ts";
 import { Driver } from "../link/driver.ts";
@@ -12,27 +12,27 @@ import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
 import type { Log } from "../telemetry/logger.ts";
 
 /** The server, the same for all its links. */
-export interface Host {
+export interface ServerHost {
   readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: Log | undefined };
   readonly clock: Clock;
   readonly wire: Wire;
   /** It can be sent on no more. */
-  onLeft(served: ServedLink): void;
+  onLeft(served: ServerLinkOwner): void;
   /** A handler of the link has thrown this. Answers whether anybody listens. */
-  onHandlerFailed(served: ServedLink, thrown: unknown): boolean;
-  onEnded(served: ServedLink): void;
+  onHandlerFailed(served: ServerLinkOwner, thrown: unknown): boolean;
+  onEnded(served: ServerLinkOwner): void;
   /** The session is not needed any more, by anybody. */
-  onGone(served: ServedLink): void;
+  onGone(served: ServerLinkOwner): void;
 }
 
-export class ServedLink implements LinkOwner {
-  readonly core: ServerLink;
+export class ServerLinkOwner implements LinkOwner {
+  readonly core: ServerLinkCore;
   readonly driver: Driver;
   readonly link: DurableLink;
   isServing = false;
-  readonly #host: Host;
+  readonly #host: ServerHost;
 
-  constructor(core: ServerLink, id: string, host: Host) {
+  constructor(core: ServerLinkCore, id: string, host: ServerHost) {
     this.core = core;
     this.#host = host;
     this.driver = new Driver(core, host.wire, host.clock);
