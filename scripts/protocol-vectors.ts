@@ -26,7 +26,7 @@ import {
   type Hello,
   type Positions,
 } from "../src/core/wire/frames.ts";
-import { confirmMac, encodeProvenHello, type Entropy, NO_INCARNATION } from "../src/core/session/handshake.ts";
+import { confirmMac, encodeProvenHello, type Entropy, NO_INCARNATION } from "../src/core/session/proof.ts";
 import { Log } from "../src/core/log/log.ts";
 import { Account } from "../src/core/log/window.ts";
 

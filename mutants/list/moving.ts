@@ -203,7 +203,7 @@ export const MOVING: readonly Mutant[] = [
   {
     name: "fallback not forgotten",
     rule: "the next resume offers a fallback of its own",
-    file: "src/core/client/client-handshake.ts",
+    file: "src/core/client/introduction.ts",
     find: "this.#fallback = undefined;\n    return keys;",
     replace: "return keys;",
     tests: ["test/sim/scenarios-opening.test.ts"],

@@ -18,7 +18,7 @@ export const OPENING: readonly Mutant[] = [
     name: "incarnation ignored by the client",
     row: 4,
     rule: "a WELCOME of another incarnation does not go on with the session",
-    file: "src/core/client/client-handshake.ts",
+    file: "src/core/client/introduction.ts",
     find: 'if (welcome.result === "resumed" && welcome.incarnation !== session.incarnation) {',
     replace: "if (false) {",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -56,10 +56,10 @@ export const OPENING: readonly Mutant[] = [
     name: "CONFIRM without a nonce",
     row: 6,
     rule: "CONFIRM answers the nonce of one WELCOME, and can't be played back",
-    file: "src/core/session/handshake.ts",
+    file: "src/core/session/proof.ts",
     find: "[CONFIRM_LABEL, ids, nonce]",
     replace: "[CONFIRM_LABEL, ids]",
-    tests: ["test/core/session/handshake.test.ts"],
+    tests: ["test/core/session/proof.test.ts"],
   },
   {
     name: "CONFIRM of an older connection",
@@ -76,7 +76,8 @@ export const OPENING: readonly Mutant[] = [
     rule: "CONFIRM is sent again until the server has spoken after it",
     file: "src/core/client/replacing-link-core.ts",
     find: "this.#resumeForMs = welcome.resumeForMs;",
-    replace: 'this.#resumeForMs = welcome.resumeForMs;\n    this.handshake.confirmed = welcome.result === "resumed";',
+    replace:
+      'this.#resumeForMs = welcome.resumeForMs;\n    this.introduction.confirmed = welcome.result === "resumed";',
   },
   {
     name: "repeated CONFIRM not checked",
@@ -198,10 +199,10 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "proof without the end of the frame",
     rule: "the proof covers the whole frame",
-    file: "src/core/session/handshake.ts",
+    file: "src/core/session/proof.ts",
     find: "frame.subarray(HELLO_PROOF_AT + PROOF_BYTES),",
     replace: "",
-    tests: ["test/core/session/handshake.test.ts"],
+    tests: ["test/core/session/proof.test.ts"],
   },
   {
     name: "identity ignored at a resume",
@@ -248,14 +249,14 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "generation not raised by a standby",
     rule: "the counter rises with each HELLO and STANDBY",
-    file: "src/core/client/client-handshake.ts",
+    file: "src/core/client/introduction.ts",
     find: "this.#counter++;",
     replace: 'if (type === "hello") this.#counter++;',
   },
   {
     name: "generation begun anew with a session",
     rule: "the counter rises over all sessions of the link",
-    file: "src/core/client/client-handshake.ts",
+    file: "src/core/client/introduction.ts",
     find: "this.#fallback = undefined;\n    return keys;",
     replace: "this.#fallback = undefined;\n    this.#counter = 0;\n    return keys;",
     tests: ["test/sim/scenarios-strangers.test.ts"],

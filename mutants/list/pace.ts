@@ -28,7 +28,7 @@ export const PACE: readonly Mutant[] = [
     row: 17,
     rule: "a slow path is given four round trips",
     file: "src/core/session/evidence.ts",
-    find: "return Math.min(MOST_PATIENCE_MS, PATIENT_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));",
+    find: "return Math.min(MOST_SUSPECT_AFTER_MS, SUSPECT_AFTER_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));",
     replace: "return 0;",
     tests: EVIDENCE,
   },

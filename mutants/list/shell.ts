@@ -141,7 +141,7 @@ export const SHELL: readonly Mutant[] = [
     row: 27,
     rule: "a connection is read whatever the consumer does",
     file: "src/link/driver.ts",
-    find: "const { wire, clock } = this.#driver;\n    wire.receive(",
+    find: "const { channels, clock } = this.#driver;\n    channels.receive(",
     replace:
       "const { wire, clock, core } = this.#driver;\n    if (core.session.receiver.isFull) return clock.afterPoll((of) => of.onData(chunk), this as Attached);\n    wire.receive(",
     tests: ["test/link/incoming.test.ts"],

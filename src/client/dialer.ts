@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import { Backoff } from "../core/backoff.ts";
 import type { ClientLinkCore, DialRole } from "../core/client/link-core.ts";
-import type { Entropy } from "../core/session/handshake.ts";
+import type { Entropy } from "../core/session/proof.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { discard, StreamConnection, unfitness } from "../io/connection.ts";
 import type { DialOptions, Endpoint } from "../io/dial.ts";
@@ -12,7 +12,7 @@ import type { Driver } from "../link/driver.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
-import type { Log } from "../telemetry/logger.ts";
+import type { LogSink } from "../telemetry/logger.ts";
 import { asError } from "./failure.ts";
 import type { DialGate } from "./gate.ts";
 import { isRetried, toTlsOptions, usable } from "./hooks.ts";
@@ -31,7 +31,7 @@ export interface DialHost {
   readonly gate: DialGate;
   readonly dial: Dial;
   readonly entropy: Entropy;
-  readonly logger: Log | undefined;
+  readonly logger: LogSink | undefined;
   /** A name for the next connection. */
   nextId(): number;
 }

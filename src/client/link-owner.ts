@@ -1,6 +1,6 @@
 /** One link of a manager, with what belongs to it: its core, its driver and its dial loop. */
 import { ClientLinkCore } from "../core/client/link-core.ts";
-import { newId } from "../core/session/handshake.ts";
+import { newId } from "../core/session/proof.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { SharedMemory } from "../core/session/session.ts";
 import { Driver } from "../link/driver.ts";
@@ -60,7 +60,7 @@ export class ClientLinkOwner implements LinkOwner {
     this.dialer.retryNow();
   }
 
-  onSettled(): void {
+  onStepComplete(): void {
     this.dialer.check();
     if (this.core.gone) this.#host.onGone(this);
   }

@@ -1,6 +1,6 @@
 /** ConnectionManager: a service's client links, with what they share. */
 import type { ClientLinkCore } from "../core/client/link-core.ts";
-import { newId } from "../core/session/handshake.ts";
+import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";

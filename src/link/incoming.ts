@@ -125,7 +125,7 @@ export class Incoming {
   }
 
   /** Takes note of what a loop has come back from. */
-  settle(): void {
+  acceptNow(): void {
     const session = this.#cameBackIn;
     this.#cameBackIn = undefined;
     // A position of a session that was replaced means nothing in the new one.
@@ -259,7 +259,7 @@ export class Incoming {
 
   /** Hands out what there is, to whom waits for it. */
   progress(): void {
-    this.settle();
+    this.acceptNow();
     if (this.#handler !== undefined) {
       if (!this.#handling) this.#runHandler(this.#handler);
       return;

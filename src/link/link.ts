@@ -213,7 +213,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (this.#duplex !== undefined) return this.#finish(options);
     const drain = this.#drains();
     const isFirst = !drain.isClosing;
-    this.#incoming.settle();
+    this.#incoming.acceptNow();
     drain.close(options, this.#incoming.hasConsumer);
     if (isFirst && !this.isOver) {
       this.#outgoing.sendingEnded();
@@ -260,7 +260,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   abort(code = ""): void {
     if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
-    this.#incoming.settle();
+    this.#incoming.acceptNow();
     this.#reset("aborted", code);
   }
 
@@ -315,9 +315,9 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.#incoming.hasHandedEnough;
   }
 
-  onSettled(): void {
+  onStepComplete(): void {
     this.#life.emitAll();
-    this.#owner.onSettled();
+    this.#owner.onStepComplete();
   }
 
   onChange(change: StateChange): void {

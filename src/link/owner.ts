@@ -13,7 +13,7 @@ export interface LinkOwner {
   /** Dials at once. On a server there is nobody to dial. */
   retryNow(): void;
   /** After every step of the core. */
-  onSettled(): void;
+  onStepComplete(): void;
   onEvent(event: LinkCoreEvent): void;
   onState(change: StateChange): void;
   onUndelivered(event: Undelivered): void;

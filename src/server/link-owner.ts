@@ -1,7 +1,7 @@
 /** One link of a server, with its core and its driver: one object each, since there may be very many. */
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
-import type { Wire } from "../link/driver.ts";
+import type { ChannelIo } from "../link/driver.ts";
 import { Driver } from "../link/driver.ts";
 import { DurableLink } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
@@ -9,13 +9,13 @@ import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
 import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import type { Log } from "../telemetry/logger.ts";
+import type { LogSink } from "../telemetry/logger.ts";
 
 /** The server, the same for all its links. */
 export interface ServerHost {
-  readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: Log | undefined };
+  readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: LogSink | undefined };
   readonly clock: Clock;
-  readonly wire: Wire;
+  readonly channels: ChannelIo;
   /** It can be sent on no more. */
   onLeft(served: ServerLinkOwner): void;
   /** A handler of the link has thrown this. Answers whether anybody listens. */
@@ -35,7 +35,7 @@ export class ServerLinkOwner implements LinkOwner {
   constructor(core: ServerLinkCore, id: string, host: ServerHost) {
     this.core = core;
     this.#host = host;
-    this.driver = new Driver(core, host.wire, host.clock);
+    this.driver = new Driver(core, host.channels, host.clock);
     this.link = new DurableLink(id, this.driver, host.options, this);
   }
 
@@ -58,7 +58,7 @@ export class ServerLinkOwner implements LinkOwner {
 
   retryNow(): void {}
 
-  onSettled(): void {
+  onStepComplete(): void {
     if (!this.core.gone) return;
     this.driver.stop();
     this.#host.onGone(this);

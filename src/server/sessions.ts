@@ -3,7 +3,7 @@
  * that serves them. Connections are handed to `handshakes`.
  */
 import { Admission } from "../core/server/admission.ts";
-import { type Entropy, newId } from "../core/session/handshake.ts";
+import { type Entropy, newId } from "../core/session/proof.ts";
 import { ServerCore } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { LinkMemory } from "../io/budget.ts";
@@ -72,7 +72,7 @@ export class Sessions {
     this.#host = {
       options,
       clock: outside.clock,
-      wire: this.#core,
+      channels: this.#core,
       onLeft: ({ link }) => this.#open.delete(link),
       onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
       onEnded: ({ link }) => outside.onEnded(link),

@@ -2,7 +2,7 @@
 import { DialGate } from "../client/gate.ts";
 import { resolveManagerOptions } from "../client/options.ts";
 import { ClientLinkOwner } from "../client/link-owner.ts";
-import { newId } from "../core/session/handshake.ts";
+import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import type { Link } from "../link/types.ts";
 import { Sessions } from "../server/sessions.ts";

@@ -11,7 +11,7 @@ import {
   type Hello,
   type Positions,
 } from "../../src/core/wire/frames.ts";
-import { newId } from "../../src/core/session/handshake.ts";
+import { newId } from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { answerCalls } from "../endurance/child.ts";
 import { Wire, writePinned } from "./wire.ts";

@@ -20,7 +20,7 @@ import {
   newKeys,
   NO_INCARNATION,
   secretBytes,
-} from "../../src/core/session/handshake.ts";
+} from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 

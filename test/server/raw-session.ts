@@ -15,7 +15,7 @@ import {
   NO_INCARNATION,
   secretBytes,
   type SessionKeys,
-} from "../../src/core/session/handshake.ts";
+} from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { type RawClient, rawClient } from "../support.ts";
 

@@ -5,8 +5,8 @@
  */
 import { FrameDecoder } from "../../src/core/wire/decoder.ts";
 import type { HelloFrame } from "../../src/core/wire/frames.ts";
-import { type Owner, ownerOf } from "../../src/core/session/handshake.ts";
-import type { ServerCore, Verdict } from "../../src/core/server/server.ts";
+import { type Owner, ownerOf } from "../../src/core/session/proof.ts";
+import type { CheckedVerdict, ServerCore } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 import type { SimProcess } from "./process.ts";
@@ -91,10 +91,10 @@ export class Door {
     core.receive(channel, chunk, nowMs);
   }
 
-  authenticated(channel: number, verdict: Verdict): void {
+  authenticated(channel: number, verdict: CheckedVerdict): void {
     const { core } = this.#server;
     const said = this.#visitors.get(channel)?.said;
-    const answer = (given: Verdict): void => core.authenticated(channel, given, this.#server.nowMs);
+    const answer = (given: CheckedVerdict): void => core.authenticated(channel, given, this.#server.nowMs);
     // What is stored was confirmed: it is not opened again.
     if (said?.hello.resume === false && this.#store.get(said.hello.sessionId) !== undefined)
       return answer("unavailable");

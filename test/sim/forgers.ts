@@ -9,7 +9,7 @@ import {
   FrameType,
   type Hello,
 } from "../../src/core/wire/frames.ts";
-import { encodeProvenHello } from "../../src/core/session/handshake.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import type { End } from "./end.ts";
 import type { FaultOf, TRESPASSES } from "./fault-kinds.ts";
 import type { SimSocket } from "../../src/testing/network.ts";

@@ -8,7 +8,7 @@ import {
   type Hello,
   type HelloFrame,
 } from "../../src/core/wire/frames.ts";
-import { encodeProvenHello, secretBytes } from "../../src/core/session/handshake.ts";
+import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
 import type { AuthenticateEvent } from "../../src/core/server/server.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";

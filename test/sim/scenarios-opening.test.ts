@@ -12,7 +12,7 @@
  */
 import { expect, test } from "vitest";
 import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/wire/frames.ts";
-import { encodeProvenHello, secretBytes } from "../../src/core/session/handshake.ts";
+import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 

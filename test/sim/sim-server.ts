@@ -3,13 +3,13 @@ import { Admission } from "../../src/core/server/admission.ts";
 import { sparePlaces } from "../../src/core/server/entrance.ts";
 import { quarterOf } from "../../src/core/server/handshake-table.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
-import { compareOwners, type Owner } from "../../src/core/session/handshake.ts";
+import { compareOwners, type Owner } from "../../src/core/session/proof.ts";
 import {
   type AuthenticateEvent,
+  type CheckedVerdict,
   ServerCore,
   type ServerCoreEvent,
   type ServerCoreOptions,
-  type Verdict,
 } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
@@ -403,7 +403,7 @@ export class SimServer extends SimProcess {
     else this.later(authenticateMs * this.random(), answer);
   }
 
-  #verdictOn(credentials: string): Verdict {
+  #verdictOn(credentials: string): CheckedVerdict {
     const [, name, number] = /^I am (client-(\d+)|mallory)$/.exec(credentials) ?? [];
     const special = number === undefined ? undefined : this.stage.verdicts.get(Number(number));
     if (special === "unavailable") return "unavailable";

@@ -11,7 +11,7 @@ import {
   NO_INCARNATION,
   type Owner,
   secretBytes,
-} from "../../src/core/session/handshake.ts";
+} from "../../src/core/session/proof.ts";
 import type { LoggedMessage } from "../../src/core/log/log.ts";
 import type { ServerCore } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
@@ -212,7 +212,7 @@ export class StoredMarks {
         this.#committed = to;
         // As `accept()` does where everything accepted is committed.
         session.ackOwed = "turn";
-        this.#link.settle();
+        this.#link.checkThrough();
       },
     );
   }

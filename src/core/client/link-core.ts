@@ -14,7 +14,7 @@ import {
   type RefuseCode,
   type Welcome,
 } from "../wire/frames.ts";
-import { LINGER_MS } from "../session/link-core.ts";
+import { RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
 import { Standby } from "./standby.ts";
 
 export type { ClientLinkCoreOptions };
@@ -81,7 +81,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     channel.send(this.hello("hello", credentials));
     if (this.session.phase === "reset") {
       this.#resetsLeft--;
-      if (this.handshake.known) channel.send(this.resetFrame);
+      if (this.introduction.known) channel.send(this.resetFrame);
     }
   }
 
@@ -191,7 +191,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that does not speak for the session");
     const problem = this.onAdoptedData(offset, bytes, flags);
     // What this session cannot have been sent says nothing of our CONFIRM.
-    if (problem === undefined && channel === this.adopted) this.handshake.confirmed = true;
+    if (problem === undefined && channel === this.adopted) this.introduction.confirmed = true;
     return problem;
   }
 
@@ -208,7 +208,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   #onFrameInUse(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
-    if (frame.type === "ack") this.handshake.confirmed = true;
+    if (frame.type === "ack") this.introduction.confirmed = true;
     if (frame.type === "goaway") this.leave();
     else if (frame.type !== "refuse") return this.onAdoptedFrame(channel, frame, nowMs);
     else if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
@@ -238,7 +238,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   #onWelcome(channel: Channel, welcome: Welcome, nowMs: number): Fault | undefined {
     const { session } = this;
-    const problem = this.handshake.checkWelcome(welcome, session);
+    const problem = this.introduction.checkWelcome(welcome, session);
     if (problem !== undefined) return problem;
     channel.roundTrip.sample(nowMs - channel.openedMs);
     this.#standby.lastRoundTripMs = nowMs - channel.openedMs;
@@ -263,7 +263,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     const impossible = this.welcomed(welcome);
     if (impossible !== undefined) return impossible;
     this.#attempt = undefined;
-    if (!this.handshake.confirmed) channel.send(this.handshake.confirm(this.session, welcome.nonce));
+    if (!this.introduction.confirmed) channel.send(this.introduction.confirm(this.session, welcome.nonce));
     if (welcome.result === "resumed") this.#use(channel, "resumed", "resumed", welcome.goaway, nowMs);
     else this.#use(channel, "new", this.newSessionReason, welcome.goaway, nowMs);
     return undefined;
@@ -276,7 +276,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.#standby.calm();
     this.events.push({ type: "connected", channel: channel.id, session, reason });
     if (goaway) this.leave();
-    this.settle();
+    this.checkThrough();
   }
 
   #onRefuse(channel: Channel, code: RefuseCode, retryAfterMs: number, nowMs: number): void {
@@ -293,7 +293,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   // ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   protected override onSuspect(reason: string, nowMs: number): void {
-    if (!this.isLive || !this.handshake.confirmed) {
+    if (!this.isLive || !this.introduction.confirmed) {
       // Nothing to take over: a tombstone, or a session that may still be waiting for our CONFIRM. A resume tells.
       this.dropAdopted(reason, undefined, nowMs);
       return;
@@ -372,15 +372,15 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   protected override onResetWithoutConnection(): void {
     this.#dropStandby("reset");
     // Never known and nothing under way: the server has no session, or one that it forgets by itself.
-    if (!this.handshake.known && this.#attempt === undefined) this.becomeGone("reset", false);
+    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset", false);
     else if (this.#attempt !== undefined) this.#resetsLeft = 0;
   }
 
   /** The reset was swallowed: one more dial tells the server, if it can be reached within another while. */
-  protected override onLinger(nowMs: number): void {
+  protected override onResetUnanswered(nowMs: number): void {
     if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered", false);
     this.dropAdopted("reset was not answered", undefined, nowMs);
-    this.timers.set("linger", nowMs + LINGER_MS);
+    this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
   }
 
   protected override leaveConnections(reason: string, flush: boolean): void {

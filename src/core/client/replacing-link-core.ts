@@ -4,15 +4,15 @@
  */
 import { type Carried, carryOver } from "./carry.ts";
 import type { Channel } from "../session/channel.ts";
-import { ClientHandshake, type Introduction, TERMINAL_REFUSALS } from "./client-handshake.ts";
+import { ClientIntroduction, type IntroductionOptions, TERMINAL_REFUSALS } from "./introduction.ts";
 import type { Fault } from "../wire/faults.ts";
 import type { RefuseCode, ResetCode, Welcome } from "../wire/frames.ts";
-import { type Entropy, newKeys, type SessionKeys } from "../session/handshake.ts";
+import { type Entropy, newKeys, type SessionKeys } from "../session/proof.ts";
 import { LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions, Outcome } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
 
-export interface ClientLinkCoreOptions extends LinkCoreOptions, Introduction {
+export interface ClientLinkCoreOptions extends LinkCoreOptions, IntroductionOptions {
   /** What was written and is not acked is reported, or sent again in a new session; or the link ends. */
   whenSessionLost: "report" | "resend" | "end";
 }
@@ -21,7 +21,7 @@ type Replacement = "session-lost" | "too-large" | "moved";
 
 export abstract class ReplacingLinkCore extends LinkCore {
   declare protected readonly options: ClientLinkCoreOptions;
-  protected readonly handshake: ClientHandshake;
+  protected readonly introduction: ClientIntroduction;
   /** Why the session that is opened next, or was opened last, is a new one. */
   protected newSessionReason: "opened" | "session-lost" | "moved" = "opened";
   #resumeForMs = Infinity;
@@ -30,12 +30,12 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   constructor(options: ClientLinkCoreOptions, entropy: Entropy) {
     super(options, new Session(newKeys(entropy), options), entropy);
-    this.handshake = new ClientHandshake(options, entropy);
+    this.introduction = new ClientIntroduction(options, entropy);
   }
 
   /** The server has made it: it is resumed from now on. */
   get sessionKnown(): boolean {
-    return this.handshake.known;
+    return this.introduction.known;
   }
 
   protected get isLive(): boolean {
@@ -43,7 +43,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
   }
 
   protected hello(type: "hello" | "standby", credentials: Buffer): Buffer {
-    return this.handshake.hello(type, this.session, credentials, this.#offersFallback);
+    return this.introduction.hello(type, this.session, credentials, this.#offersFallback);
   }
 
   /** A new session would tear a byte stream. */
@@ -69,7 +69,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     if (this.#takesNewSessions && session.isReplaceable) session.sender.moveOn();
     else session.sender.end("final");
     this.events.push({ type: "leaving" });
-    this.settle();
+    this.checkThrough();
   }
 
   protected override onThrough(): void {
@@ -79,7 +79,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
   protected override becomeGone(reason: string, flush: boolean): void {
     if (!this.isMoving) return super.becomeGone(reason, flush);
     this.leaveConnections(reason, flush);
-    this.handshake.startAnew();
+    this.introduction.startAnew();
     this.#replaceSession(newKeys(this.entropy));
   }
 
@@ -100,22 +100,22 @@ export abstract class ReplacingLinkCore extends LinkCore {
     if (!this.isMoving) return super.stopReading();
     if (session.moved) return;
     this.tellOutcome("closed", "", "");
-    this.settle();
+    this.checkThrough();
   }
 
   override reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
     if (!this.isMoving) return super.reset(code, reason, outcome, nowMs);
     this.tellOutcome(outcome, "", "");
-    this.settle();
+    this.checkThrough();
   }
 
   // ── sessions that are lost ──────────────────────────────────────────────────────────────────────────────────────
 
   /** The session that is welcomed goes on, on the connection that brought the answer. */
   protected welcomed(welcome: Welcome): Fault | undefined {
-    if (welcome.result === "lost") this.#replaceSession(this.handshake.takeFallback());
+    if (welcome.result === "lost") this.#replaceSession(this.introduction.takeFallback());
     if (welcome.result !== "resumed") {
-      this.handshake.opened();
+      this.introduction.opened();
       this.session.incarnation = welcome.incarnation;
       if (this.options.mode === "messages") this.#dropTooLarge(welcome.maxMessageBytes);
     }
@@ -138,7 +138,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
       this.becomeGone("session lost", false);
       return;
     }
-    this.handshake.startAnew();
+    this.introduction.startAnew();
     this.dropConnections("session lost", nowMs);
     this.timers.clear("expiry");
     this.#replaceSession(newKeys(this.entropy));
@@ -164,7 +164,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   /** Ends a link of which the server knows nothing: there is nobody to tell. Answers whether it did. */
   endUnopened(): boolean {
-    if (this.handshake.known || this.session.sender.unackedBytes > 0 || !this.isLive) return false;
+    if (this.introduction.known || this.session.sender.unackedBytes > 0 || !this.isLive) return false;
     this.tellOutcome("closed", "", "");
     this.becomeGone("closed", false);
     return true;

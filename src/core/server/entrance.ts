@@ -2,7 +2,7 @@
 import { type Admission, noComings } from "./admission.ts";
 import { Authentications } from "./authentication.ts";
 import type { Hello, HelloFrame, RefuseCode } from "../wire/frames.ts";
-import type { Entropy } from "../session/handshake.ts";
+import type { Entropy } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";

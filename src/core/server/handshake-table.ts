@@ -11,7 +11,7 @@ import {
   type Positions,
   type RefuseCode,
 } from "../wire/frames.ts";
-import type { Owner } from "../session/handshake.ts";
+import type { Owner } from "../session/proof.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 
 type ResetFrame = Extract<Frame, { type: "reset" }>;

@@ -22,7 +22,7 @@ import {
   type Owner,
   ownerOf,
   type SessionKeys,
-} from "../session/handshake.ts";
+} from "../session/proof.ts";
 import { LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
@@ -116,7 +116,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.onForgotten();
   }
 
-  /** The newest connection fences the older. It is to be answered before `settle()`, which may end a tombstone. */
+  /** The newest connection fences the older. It is to be answered before `checkThrough()`, which may end a tombstone. */
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
     this.adopted = undefined;
@@ -216,7 +216,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
 
   #awaitClient(nowMs: number): void {
     this.#untilMs = nowMs + this.options.resumeForMs;
-    this.timers.clear("linger");
+    this.timers.clear("reset-answer");
     this.timers.set("expiry", this.#untilMs);
   }
 
@@ -230,12 +230,12 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   /** The client has not echoed our reset: the tombstone tells it when it comes back. */
-  protected override onLinger(nowMs: number): void {
+  protected override onResetUnanswered(nowMs: number): void {
     this.dropAdopted("reset was not answered", undefined, nowMs);
   }
 
   protected override onResetWithoutConnection(): void {
-    this.timers.clear("linger");
+    this.timers.clear("reset-answer");
     this.timers.set("expiry", this.#untilMs);
   }
 

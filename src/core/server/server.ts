@@ -16,7 +16,7 @@ import {
   PROTOCOL_VERSION,
   type Welcome,
 } from "../wire/frames.ts";
-import { compareOwners, type Entropy, type Owner, ownerOf, secretBytes } from "../session/handshake.ts";
+import { compareOwners, type Entropy, type Owner, ownerOf, secretBytes } from "../session/proof.ts";
 import { type Handshake, type HandshakeEvent, HandshakeTable } from "./handshake-table.ts";
 import { ADOPTED_FRAMES, type ServerLinkCore } from "./link-core.ts";
 import { SessionTable, type SessionTableOptions } from "./session-table.ts";
@@ -38,7 +38,7 @@ export type ServerCoreEvent =
   | HandshakeEvent;
 
 /** `refused`: for good, and why, or empty. "unavailable": nobody could say. */
-export type Verdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
+export type CheckedVerdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
 
 /** A new session's client states its window with its first ACK. */
 const NO_POSITIONS: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
@@ -198,13 +198,13 @@ export class ServerCore {
   }
 
   /** The answer to an "authenticate" event, now or later. Everything is looked at as if HELLO arrived now. */
-  authenticated(id: number, verdict: Verdict, nowMs: number): void {
+  authenticated(id: number, verdict: CheckedVerdict, nowMs: number): void {
     this.#entrance.answered(id, nowMs);
     this.#onVerdict(id, verdict, nowMs);
     this.#entrance.proceed(nowMs);
   }
 
-  #onVerdict(id: number, verdict: Verdict, nowMs: number): void {
+  #onVerdict(id: number, verdict: CheckedVerdict, nowMs: number): void {
     const handshake = this.#handshakes.get(id);
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
@@ -334,7 +334,7 @@ export class ServerCore {
     this.events.push({ type: "link", channel: channel.id, link });
     const problem = this.#attach(handshake, link, positions, false, nowMs);
     if (this.#goneMs !== undefined) link.goAway(this.#goneMs - nowMs);
-    link.settle();
+    link.checkThrough();
     return problem;
   }
 
@@ -378,7 +378,7 @@ export class ServerCore {
     if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
     link.nonce = this.#entropy.randomBytes(NONCE_BYTES);
     handshake.channel.send(link.welcome("resumed", link.nonce));
-    link.settle();
+    link.checkThrough();
   }
 
   #onStandby(handshake: Handshake, { hello }: HelloFrame, link: ServerLinkCore | undefined, identity: string): void {
@@ -405,7 +405,7 @@ export class ServerCore {
     if (!this.#takeOver(handshake, link, owner, positions, true, nowMs)) return;
     link.nonce = undefined;
     link.sendCommitted(channel);
-    link.settle();
+    link.checkThrough();
   }
 
   /** Answers whether it did: an impossible statement ends the session at both ends. */

@@ -1,7 +1,7 @@
 /** The sessions that a server keeps: how many, whose they are, and how long one is kept that nobody has confirmed. */
 import { Crowd } from "./crowd.ts";
 import type { Hello } from "../wire/frames.ts";
-import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/handshake.ts";
+import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/proof.ts";
 import { type LimitName, quarterOf } from "./handshake-table.ts";
 import { ServerLinkCore, type ServerLinkCoreOptions } from "./link-core.ts";
 

@@ -19,12 +19,12 @@ const ASLEEP_MS = 1_000;
 /** Those who were asked at the same moment suspect at different ones: of the time, this part is drawn at random. */
 const JITTER = 0.2;
 /** A slow path is given so many round trips. */
-const PATIENT_ROUND_TRIPS = 4;
+const SUSPECT_AFTER_ROUND_TRIPS = 4;
 /**
  * But no longer than this: whoever sleeps while an answer is under way measures the sleep. A session that is not confirmed
  * is kept for a minute, and has to be resumed by then. A path that is slower is suspect, and carries on.
  */
-const MOST_PATIENCE_MS = 50_000;
+const MOST_SUSPECT_AFTER_MS = 50_000;
 
 export class Evidence {
   suspect = false;
@@ -112,7 +112,7 @@ export class Evidence {
   }
 
   #patience(): number {
-    return Math.min(MOST_PATIENCE_MS, PATIENT_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));
+    return Math.min(MOST_SUSPECT_AFTER_MS, SUSPECT_AFTER_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));
   }
 
   #drawStall(): number {

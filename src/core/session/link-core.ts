@@ -10,17 +10,17 @@ import type { Channel } from "./channel.ts";
 import { Evidence } from "./evidence.ts";
 import { type Fault, Mistakes } from "../wire/faults.ts";
 import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
-import type { Entropy } from "./handshake.ts";
+import type { Entropy } from "./proof.ts";
 import { type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
 import { SessionHolder } from "./session-holder.ts";
 import type { Session } from "./session.ts";
 import { nextPhase } from "../states.ts";
 import { TimerTable } from "./timers.ts";
 
-/** What is not answered is not waited for longer. */
-export const LINGER_MS = 5_000;
+/** A reset that the peer does not echo is not waited for longer. */
+export const RESET_ANSWERED_WITHIN_MS = 5_000;
 
-const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "linger"] as const;
+const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "reset-answer"] as const;
 type TimerName = (typeof TIMERS)[number];
 
 export abstract class LinkCore extends SessionHolder {
@@ -48,7 +48,7 @@ export abstract class LinkCore extends SessionHolder {
     this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
     this.tellOutcome(outcome, "", "");
     this.timers.clearAll();
-    this.timers.set("linger", nowMs + LINGER_MS);
+    this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
     if (this.adopted === undefined) this.onResetWithoutConnection();
     else this.adopted.send(this.#resetFrame);
   }
@@ -112,7 +112,7 @@ export abstract class LinkCore extends SessionHolder {
       const inFlight = session.sender.sentNow > session.sender.peerReceived;
       if (this.evidence?.onProgress(inFlight, nowMs) === true) this.#recovered(this.evidence);
     }
-    this.settle();
+    this.checkThrough();
     return undefined;
   }
 
@@ -121,7 +121,7 @@ export abstract class LinkCore extends SessionHolder {
     if (session.phase === "reset" || session.phase === "gone") return undefined;
     const problem = session.onData(offset, bytes, flags);
     if (problem !== undefined) return problem;
-    this.settle();
+    this.checkThrough();
     return undefined;
   }
 
@@ -201,9 +201,9 @@ export abstract class LinkCore extends SessionHolder {
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  override settle(): void {
+  override checkThrough(): void {
     const { session } = this;
-    if (session.settle()) this.onThrough();
+    if (session.checkThrough()) this.onThrough();
     if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);
   }
 
@@ -249,8 +249,8 @@ export abstract class LinkCore extends SessionHolder {
         case "ack":
           if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
           break;
-        case "linger":
-          this.onLinger(nowMs);
+        case "reset-answer":
+          this.onResetUnanswered(nowMs);
           break;
         case "expiry":
           this.onExpiry(nowMs);
@@ -266,7 +266,7 @@ export abstract class LinkCore extends SessionHolder {
   }
 
   /** The peer has not echoed our reset. */
-  protected abstract onLinger(nowMs: number): void;
+  protected abstract onResetUnanswered(nowMs: number): void;
   protected abstract onExpiry(nowMs: number): void;
   /** Only clients stand by. */
   protected onStandbyTimer(_nowMs: number): void {}
@@ -316,7 +316,7 @@ export abstract class LinkCore extends SessionHolder {
       this.timers.clear("ack");
       if (session.phase === "done") {
         session.doneStated = true;
-        this.settle();
+        this.checkThrough();
         // The peer's own `done` is the answer: where it does not come, the path is as dead as with data in flight.
         if (!this.gone) this.#awaitProgress(nowMs);
         return out;

@@ -98,13 +98,13 @@ export abstract class SessionHolder {
   accept(position: number): void {
     if (this.session.phase !== "live") return;
     this.session.accept(position);
-    this.settle();
+    this.checkThrough();
   }
 
   end(): void {
     if (this.session.phase !== "live") return;
     this.session.sender.end(this.endKind);
-    this.settle();
+    this.checkThrough();
   }
 
   /** What end() tells the peer. */
@@ -116,7 +116,7 @@ export abstract class SessionHolder {
   stopReading(): void {
     if (this.session.phase !== "live") return;
     this.session.stopReading();
-    this.settle();
+    this.checkThrough();
   }
 
   /** What the peer has accepted, over all sessions: payloads. A byte stream has no messages. */
@@ -133,7 +133,7 @@ export abstract class SessionHolder {
   }
 
   /** Looks whether both directions are through, and whether the tombstone has served. */
-  abstract settle(): void;
+  abstract checkThrough(): void;
 
   /** The peer has made a mistake that no new connection will mend. */
   protected abstract fail(problem: Fault): void;

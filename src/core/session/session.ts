@@ -5,7 +5,7 @@
 import type { BlockPool } from "../log/blocks.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import type { Mode, Positions } from "../wire/frames.ts";
-import { NO_INCARNATION, type SessionKeys } from "./handshake.ts";
+import { NO_INCARNATION, type SessionKeys } from "./proof.ts";
 import { memoryFor, PREFIX_BYTES } from "../log/log.ts";
 import { Receiver } from "../log/receiver.ts";
 import { Sender } from "../log/sender.ts";
@@ -216,7 +216,7 @@ export class Session {
   }
 
   /** Both directions are through: the session becomes a tombstone. Answers true when that happens, once. */
-  settle(): boolean {
+  checkThrough(): boolean {
     if (this.phase !== "live" || !this.outDone || !this.inDone) return false;
     this.phase = nextPhase(this.phase, "through");
     this.ackOwed = "turn";

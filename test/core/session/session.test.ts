@@ -11,7 +11,7 @@ import {
   type Mode,
   type Positions,
 } from "../../../src/core/wire/frames.ts";
-import { NO_INCARNATION } from "../../../src/core/session/handshake.ts";
+import { NO_INCARNATION } from "../../../src/core/session/proof.ts";
 import { Session, type SessionLimits, windowFloorBytes } from "../../../src/core/session/session.ts";
 import { Flight, RoundTrip } from "../../../src/core/log/window.ts";
 import { runs } from "../../properties.ts";
@@ -299,15 +299,15 @@ describe("a session is through", () => {
     session.sender.end("final");
     write(session);
     session.onData(0, Buffer.alloc(0), DATA_END_FINAL);
-    expect(session.settle()).toBe(false);
+    expect(session.checkThrough()).toBe(false);
     session.onAck(stated(101, 100));
-    expect(session.settle()).toBe(false);
+    expect(session.checkThrough()).toBe(false);
     session.onAck(stated(101, 101));
     session.ackOwed = "nothing";
     expect(session.positions().done).toBe(false);
-    expect(session.settle()).toBe(true);
+    expect(session.checkThrough()).toBe(true);
     expect([session.phase, session.ackOwed, session.positions().done]).toEqual(["done", "turn", true]);
-    expect(session.settle()).toBe(false);
+    expect(session.checkThrough()).toBe(false);
   });
 
   test("and writes nothing more, nor when it is over in any other way", () => {
@@ -330,9 +330,9 @@ describe("a session is through", () => {
     write(session);
     if (theirs === "end") session.onData(0, Buffer.alloc(0), DATA_END_FINAL);
     else session.stopReading();
-    expect(session.settle()).toBe(false);
+    expect(session.checkThrough()).toBe(false);
     session.onAck(ours === "end" ? stated(101, 101) : stated(100, 0, { stop: true }));
-    expect(session.settle()).toBe(true);
+    expect(session.checkThrough()).toBe(true);
   });
 
   test("but not when an end has arrived and what is before it is not accepted", () => {
@@ -341,9 +341,9 @@ describe("a session is through", () => {
     session.onAck(stated(100, 0, { stop: true }));
     session.onData(0, Buffer.from("00000001aa", "hex"), DATA_END_FINAL);
     session.receiver.next();
-    expect(session.settle()).toBe(false);
+    expect(session.checkThrough()).toBe(false);
     session.accept(5);
-    expect(session.settle()).toBe(true);
+    expect(session.checkThrough()).toBe(true);
   });
 
   test.each<[string, (session: Session) => void]>([
@@ -381,7 +381,7 @@ describe("a session is through", () => {
     expect(session.nothingToLose).toBe(false);
     session.onData(0, Buffer.alloc(0), DATA_END_FINAL);
     expect(session.nothingToLose).toBe(true);
-    expect(session.settle()).toBe(false);
+    expect(session.checkThrough()).toBe(false);
   });
 
   test("but not while a message of ours may be missing", () => {
@@ -588,7 +588,7 @@ class Pair {
         this.#takeOver();
         break;
     }
-    for (const session of this.sessions) session.settle();
+    for (const session of this.sessions) session.checkThrough();
     this.#check();
   }
 

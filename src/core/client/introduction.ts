@@ -19,11 +19,11 @@ import {
   newKeys,
   secretBytes,
   type SessionKeys,
-} from "../session/handshake.ts";
+} from "../session/proof.ts";
 import type { Outcome } from "../session/link-events.ts";
 import type { Session } from "../session/session.ts";
 
-export interface Introduction {
+export interface IntroductionOptions {
   mode: Mode;
   maxMessageBytes: number;
   /** One for each process. */
@@ -33,7 +33,7 @@ export interface Introduction {
   openPayload: Buffer;
 }
 
-export class ClientHandshake {
+export class ClientIntroduction {
   /** A WELCOME made the session known: it is resumed from now on, not opened. */
   known = false;
   /** The server has spoken after our CONFIRM, so it has it. */
@@ -42,16 +42,16 @@ export class ClientHandshake {
   #counter = 0;
   /** The same in each attempt until a WELCOME made it the session. */
   #fallback: SessionKeys | undefined;
-  readonly #introduction: Introduction;
+  readonly #options: IntroductionOptions;
   readonly #entropy: Entropy;
 
-  constructor(introduction: Introduction, entropy: Entropy) {
-    this.#introduction = introduction;
+  constructor(options: IntroductionOptions, entropy: Entropy) {
+    this.#options = options;
     this.#entropy = entropy;
   }
 
   hello(type: "hello" | "standby", session: Session, credentials: Buffer, offersFallback: boolean): Buffer {
-    const { mode, maxMessageBytes, instance, epoch, openPayload } = this.#introduction;
+    const { mode, maxMessageBytes, instance, epoch, openPayload } = this.#options;
     const resume = type === "standby" || this.known;
     this.#counter++;
     const hello: Hello = {

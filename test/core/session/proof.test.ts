@@ -13,7 +13,7 @@ import {
   type Owner,
   ownerOf,
   secretBytes,
-} from "../../../src/core/session/handshake.ts";
+} from "../../../src/core/session/proof.ts";
 import { seeded, seededEntropy } from "../../../src/testing/random.ts";
 import { runs } from "../../properties.ts";
 import { Collector, decoded, EVERY_FRAME } from "../support.ts";
