@@ -1,6 +1,6 @@
 /*
  * Credit: docs/protocol.md, "Data, credit and acknowledgements" and "Adoption"; sender.ts, receiver.ts and window.ts of
- * src/core. A client sends three messages of two units each, a prefix and a payload, and then ends its direction. Frames
+ * src/core/log. A client sends three messages of two units each, a prefix and a payload, and then ends its direction. Frames
  * have one unit or two, wherever messages begin. The server's window has room for one message, and borrows more from a
  * budget that it shares with other sessions. Its application is handed whole messages, and accepts them when it likes.
  * Cuts, resumes, late HELLOs, as in resume.pml.

@@ -1,5 +1,6 @@
 /*
- * Session-lost: docs/protocol.md, "Lost"; server.ts, client-link.ts and carry.ts of src/core. A client sends two messages.
+ * Session-lost: docs/protocol.md, "Lost"; in src/core server/server.ts, and replacing-link-core.ts and carry.ts of client.
+ * A client sends two messages.
  * Each HELLO may reach either of two servers, and a server may restart without memory, so a resume may find that nobody
  * knows the session, takes the fallback that it names, and later finds that unknown as well.
  *

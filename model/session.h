@@ -1,6 +1,6 @@
 /*
- * The two halves of a session at one end (docs/protocol.md, "Ideas" and "Data, credit and acknowledgements"; sender.ts,
- * receiver.ts and session.ts of src/core). A message takes one position, and carries its number: what an application is
+ * The two halves of a session at one end (docs/protocol.md, "Ideas" and "Data, credit and acknowledgements"; in src/core
+ * log/sender.ts, log/receiver.ts and session/session.ts). A message takes one position, and carries its number: what an application is
  * handed must be the next one, each time.
  */
 typedef End {

@@ -6,7 +6,7 @@
  */
 import { createHmac } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { BlockPool } from "../src/core/blocks.ts";
+import { BlockPool } from "../src/core/log/blocks.ts";
 import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
@@ -25,10 +25,10 @@ import {
   encodeWelcome,
   type Hello,
   type Positions,
-} from "../src/core/frames.ts";
-import { confirmMac, encodeProvenHello, type Entropy, NO_INCARNATION } from "../src/core/handshake.ts";
-import { Log } from "../src/core/log.ts";
-import { Account } from "../src/core/window.ts";
+} from "../src/core/wire/frames.ts";
+import { confirmMac, encodeProvenHello, type Entropy, NO_INCARNATION } from "../src/core/session/proof.ts";
+import { Log } from "../src/core/log/log.ts";
+import { Account } from "../src/core/log/window.ts";
 
 export interface Vector {
   name: string;

@@ -1,8 +1,8 @@
 /** A server's door: who is let in, who waits, who gives way, and what they are told. */
 import type { Mutant } from "../mutant.ts";
 
-const ADMISSION = ["test/core/admission.test.ts"];
-const AUTHENTICATION = ["test/core/authentication.test.ts"];
+const ADMISSION = ["test/core/server/admission.test.ts"];
+const AUTHENTICATION = ["test/core/server/authentication.test.ts"];
 const CROWDS = ["test/sim/scenarios-crowds.test.ts"];
 
 export const DOOR: readonly Mutant[] = [
@@ -11,7 +11,7 @@ export const DOOR: readonly Mutant[] = [
     name: "budgets not apart",
     row: 19,
     rule: "opens, resumes and standbys have budgets of their own",
-    file: "src/core/admission.ts",
+    file: "src/core/server/admission.ts",
     find: "standby: new Shares(standbysPerSecond),\n    };\n    this.#hurried",
     replace:
       "standby: new Shares(standbysPerSecond),\n    };\n    this.#shares.resume = this.#shares.standby;\n    this.#hurried",
@@ -21,7 +21,7 @@ export const DOOR: readonly Mutant[] = [
     name: "herd sent back at one moment",
     row: 19,
     rule: "those who are refused are spread over the time that all of them need",
-    file: "src/core/turns.ts",
+    file: "src/core/server/turns.ts",
     find: "const lastMs = Math.max(nowMs, this.#nextMs.get(who) ?? 0);",
     replace: "const lastMs = nowMs;",
     tests: ADMISSION,
@@ -29,7 +29,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "one line for everybody's turns",
     rule: "who is refused often puts off nobody but itself",
-    file: "src/core/turns.ts",
+    file: "src/core/server/turns.ts",
     find: "next(who: string, perSecond: number, nowMs: number): number {",
     replace: 'next(_: string, perSecond: number, nowMs: number): number {\n    const who = "all";',
     tests: ADMISSION,
@@ -37,7 +37,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "turns without an end",
     rule: "nobody is told to stay away for longer than half a minute",
-    file: "src/core/turns.ts",
+    file: "src/core/server/turns.ts",
     find: "const isTooLong = turnMs - nowMs > this.#mostMs;",
     replace: "const isTooLong = false;",
     tests: ADMISSION,
@@ -45,7 +45,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "nothing kept for the modest",
     rule: "who has had less than its part is never refused for another's sake",
-    file: "src/core/shares.ts",
+    file: "src/core/server/shares.ts",
     find: "(hasPart ? 1 : 1 + this.#reserve)",
     replace: "1",
     tests: ADMISSION,
@@ -53,7 +53,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "everybody is modest",
     rule: "what is kept for the modest is nobody else's",
-    file: "src/core/shares.ts",
+    file: "src/core/server/shares.ts",
     find: "const hasPart = use.taken + 1 <= Math.max(1, part) + EPSILON;",
     replace: "const hasPart = true;",
     tests: ADMISSION,
@@ -61,7 +61,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "session without a pace",
     rule: "a session that comes without a pause uses up nothing that others need",
-    file: "src/core/admission.ts",
+    file: "src/core/server/admission.ts",
     find: "} else if (tooSoonMs > 0 && !(mayHurry && this.#hurried[kind].take(who, nowMs))) {",
     replace: "} else if (tooSoonMs > Infinity) {",
     tests: ADMISSION,
@@ -69,7 +69,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "turn not kept",
     rule: "a session that was refused is let in at its turn, whatever others do",
-    file: "src/core/admission.ts",
+    file: "src/core/server/admission.ts",
     find: "turnMs[kind] = nowMs + waitMs;",
     replace: "",
     tests: ADMISSION,
@@ -77,7 +77,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "turn kept for ever",
     rule: "a turn is no right for ever",
-    file: "src/core/admission.ts",
+    file: "src/core/server/admission.ts",
     find: "nowMs < turnMs[kind] + KEPT_MS;",
     replace: "turnMs[kind] > -Infinity;",
     tests: ADMISSION,
@@ -85,7 +85,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "told to come too late",
     rule: "nobody is told to come later than its session waits",
-    file: "src/core/admission.ts",
+    file: "src/core/server/admission.ts",
     find: "Math.min(MOST_RETRY_MS, leftMs / 2)",
     replace: "MOST_RETRY_MS",
     tests: ADMISSION,
@@ -94,7 +94,7 @@ export const DOOR: readonly Mutant[] = [
     name: "one budget for opens and resumes",
     row: 19,
     rule: "a resume has a budget of its own",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "admission.comeBack(kind, who, link.comings, leftMs, this.#authentications.isCalm, nowMs);",
     replace: "admission.open(who, nowMs);",
     tests: ["test/sim/scenarios-opening.test.ts"],
@@ -103,7 +103,7 @@ export const DOOR: readonly Mutant[] = [
     name: "refused resume expires",
     row: 19,
     rule: "a resume that is refused for want of room extends its session",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "    link.extend(hello, nowMs);\n",
     replace: "",
     tests: ["test/sim/scenarios-opening.test.ts"],
@@ -111,7 +111,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "replays use up a session's coming",
     rule: "what somebody says again who has listened is not the session's coming",
-    file: "src/core/server.ts",
+    file: "src/core/server/server.ts",
     find: "    if (!this.#mayOwn(handshake, link, ownerOf(hello))) return false;\n",
     replace: "",
     tests: CROWDS,
@@ -119,7 +119,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "opens said again are free",
     rule: "an open that is said again counts as coming back",
-    file: "src/core/server.ts",
+    file: "src/core/server/server.ts",
     find: '&&\n        this.#entrance.mayComeBack(handshake, known, "resume", hello, nowMs)',
     replace: "",
     tests: CROWDS,
@@ -128,7 +128,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "calls unlimited",
     rule: "so many calls of authenticate() at once, and no more",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "if (this.#calls.size >= this.#options.maxAuthenticating) return undefined;",
     replace: "",
     tests: AUTHENTICATION,
@@ -136,7 +136,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "no calls kept for the known",
     rule: "sessions that are here have calls of their own",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "maxAuthenticating - Math.floor(maxAuthenticating / 4)",
     replace: "maxAuthenticating",
     tests: AUTHENTICATION,
@@ -144,7 +144,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "no calls kept for strangers",
     rule: "known ones that come without a pause leave a quarter of the calls to strangers",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "const mayBeKnown = this.#calls.size - this.#strangers.size < this.#mostOfOne;",
     replace: "const mayBeKnown = true;",
     tests: AUTHENTICATION,
@@ -152,7 +152,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "calls kept for nobody new",
     rule: "the last calls are for those of whom none is under way",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "return this.#unknown.takeInTurn((who) => !isLast || this.#strangers.countOf(who) === 0);",
     replace: "return this.#unknown.takeInTurn(() => !isLast || this.size >= 0);",
     tests: AUTHENTICATION,
@@ -160,7 +160,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "line without an end",
     rule: "nobody waits who could not be answered in time",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "return line.size > room ? [...line.largest].at(-1) : undefined;",
     replace: "return undefined;",
     tests: AUTHENTICATION,
@@ -168,7 +168,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "patience without an end",
     rule: "who has waited too long is told when to come back",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "const isOver = oldest !== undefined && oldest[1].sinceMs + this.#patienceMs <= nowMs;",
     replace: "const isOver = oldest !== undefined && nowMs < 0;",
     tests: [...AUTHENTICATION, ...CROWDS],
@@ -176,7 +176,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "call of who has gone not counted",
     rule: "a call is under way until it is answered, whoever has gone",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "    const waiter = this.#waiting.get(id);\n    if (waiter === undefined) return;\n    this.#waiting.delete(id);",
     replace:
       "    this.#end(id, 0);\n    const waiter = this.#waiting.get(id);\n    if (waiter === undefined) return;\n    this.#waiting.delete(id);",
@@ -185,7 +185,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "hanging call counted for ever",
     rule: "a call that is never answered holds its place no longer than a handshake may last",
-    file: "src/core/authentication.ts",
+    file: "src/core/server/authentication.ts",
     find: "if (sinceMs + this.#options.handshakeMs > nowMs) break;",
     replace: "if (sinceMs < Infinity) break;",
     tests: AUTHENTICATION,
@@ -193,7 +193,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "asked before it is admitted",
     rule: "who comes too often is refused before anybody is asked who it is",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "if (waitMs === 0) return true;",
     replace: "if (waitMs >= 0) return true;",
     tests: CROWDS,
@@ -210,21 +210,21 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "handshakes unlimited",
     rule: "no more connections in a handshake than the cap",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: 'if (size >= maxHandshakes) return "handshakes";',
     replace: "",
   },
   {
     name: "connections unlimited",
     rule: "no more connections than the cap, and a few",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: 'return attached + size >= maxConnections + sparePlaces(maxConnections) ? "connections" : undefined;',
     replace: 'return attached < 0 && maxConnections > 0 ? "connections" : undefined;',
   },
   {
     name: "opened above the cap on connections",
     rule: "the places above the cap are for those that come back",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "return attached + this.#handshakes.introduced <= most;",
     replace: "return attached <= most || most > 0;",
     tests: CROWDS,
@@ -232,7 +232,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "a place is given up for who has none",
     rule: "newcomers do not come above the cap by those that say nothing",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "return attached + this.#handshakes.introduced <= most;",
     replace: 'return attached + this.#handshakes.size <= most || this.#evict("connections", 0);',
     tests: CROWDS,
@@ -240,7 +240,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "who comes to the door is nobody of the crowd",
     rule: "a session gives way before its time only to whoever has less",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: 'this.#sessions.giveUpOne(whoOf("", peer), nowMs)',
     replace: "this.#sessions.giveUpOne(peer, nowMs)",
     tests: CROWDS,
@@ -248,7 +248,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "no place for who was cut",
     rule: "a client that was cut has a place, though a newcomer has taken its own",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "(isBack ? Math.floor(sparePlaces(maxConnections) / 2) : 0)",
     replace: "(isBack ? 0 : 0)",
     tests: CROWDS,
@@ -256,7 +256,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "who has said HELLO gives way",
     rule: "only those that have not said HELLO give way to newcomers",
-    file: "src/core/handshake-table.ts",
+    file: "src/core/server/handshake-table.ts",
     find: "    this.#silent.delete(handshake.peer, handshake);\n    handshake.authenticating",
     replace: "    handshake.authenticating",
     tests: CROWDS,
@@ -264,7 +264,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "anybody gives way",
     rule: "of where most come from one gives way",
-    file: "src/core/handshake-table.ts",
+    file: "src/core/server/handshake-table.ts",
     find: "this.#silent.add(peer, handshake);",
     replace: 'this.#silent.add("", handshake);',
     and: {
@@ -277,7 +277,7 @@ export const DOOR: readonly Mutant[] = [
     name: "sessions unlimited",
     row: 37,
     rule: "no more sessions than the cap, tombstones included",
-    file: "src/core/session-table.ts",
+    file: "src/core/server/session-table.ts",
     find: 'if (this.#links.size >= maxSessions && !this.giveUpOne(who, nowMs)) return "sessions";',
     replace: "",
     tests: ["test/sim/scenarios-ending.test.ts"],
@@ -285,7 +285,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "sessions of one client unlimited",
     rule: "no more sessions of one identity than the cap",
-    file: "src/core/session-table.ts",
+    file: "src/core/server/session-table.ts",
     find: "(this.#perIdentity.get(identity) ?? 0) >= maxSessionsPerIdentity",
     replace: "maxSessionsPerIdentity < 0",
     tests: ["test/server/admission.test.ts"],
@@ -293,14 +293,14 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "unconfirmed unlimited",
     rule: "sessions that nobody has confirmed have a cap of their own",
-    file: "src/core/session-table.ts",
+    file: "src/core/server/session-table.ts",
     find: 'if (this.#provisional.size >= quarterOf(this.#options) && !this.giveUpOne(who, nowMs)) return "handshakes";',
     replace: "",
   },
   {
     name: "unconfirmed keep others out",
     rule: "a session that nobody has confirmed gives way",
-    file: "src/core/session-table.ts",
+    file: "src/core/server/session-table.ts",
     find: "if (!hadTime && !hasMore) return false;",
     replace: "if (hadTime || !hadTime) return false;",
     tests: CROWDS,
@@ -308,7 +308,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "no time to confirm",
     rule: "a session that was just opened has time to be confirmed",
-    file: "src/core/session-table.ts",
+    file: "src/core/server/session-table.ts",
     find: "const hadTime = nowMs - unconfirmed.sinceMs >= MOST_ROUND_TRIP_MS;",
     replace: "const hadTime = true;",
     tests: CROWDS,
@@ -316,7 +316,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "standbys of one session pile up",
     rule: "a session has one standby",
-    file: "src/core/handshake-table.ts",
+    file: "src/core/server/handshake-table.ts",
     find: 'if (before !== undefined) this.close(before, "replaced by a newer standby", undefined);\n    else if',
     replace: "if",
     tests: CROWDS,
@@ -324,10 +324,10 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "number that does not fit ends the process",
     rule: "what is stated in 32 bits is the nearest that fits",
-    file: "src/core/frames.ts",
+    file: "src/core/wire/frames.ts",
     find: "Math.min(0xffff_ffff, Math.max(0, Math.ceil(value)))",
     replace: "value",
-    tests: ["test/core/frames.test.ts"],
+    tests: ["test/core/wire/frames.test.ts"],
   },
   {
     name: "IPv6 address by address",

@@ -1,7 +1,7 @@
 /** Evidence, patience, backoff, admission and bounds. */
 import type { Mutant } from "../mutant.ts";
 
-const EVIDENCE = ["test/core/evidence.test.ts"];
+const EVIDENCE = ["test/core/session/evidence.test.ts"];
 const BACKOFF = ["test/core/backoff.test.ts"];
 
 export const PACE: readonly Mutant[] = [
@@ -9,7 +9,7 @@ export const PACE: readonly Mutant[] = [
     name: "one kind of evidence",
     row: 15,
     rule: "each direction needs evidence of its own",
-    file: "src/core/evidence.ts",
+    file: "src/core/session/evidence.ts",
     find: "Math.min(this.heardMs, this.provenMs) + this.#options.pingAfterMs",
     replace: "Math.max(this.heardMs, this.provenMs) + this.#options.pingAfterMs",
     tests: EVIDENCE,
@@ -18,7 +18,7 @@ export const PACE: readonly Mutant[] = [
     name: "heard is proven",
     row: 15,
     rule: "what the peer says does not prove that it hears",
-    file: "src/core/evidence.ts",
+    file: "src/core/session/evidence.ts",
     find: "this.heardMs = nowMs;\n  }\n\n  /** Data",
     replace: "this.heardMs = nowMs;\n    this.#onProven(nowMs);\n  }\n\n  /** Data",
     tests: EVIDENCE,
@@ -27,8 +27,8 @@ export const PACE: readonly Mutant[] = [
     name: "slow path suspect",
     row: 17,
     rule: "a slow path is given four round trips",
-    file: "src/core/evidence.ts",
-    find: "return Math.min(MOST_PATIENCE_MS, PATIENT_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));",
+    file: "src/core/session/evidence.ts",
+    find: "return Math.min(MOST_SUSPECT_AFTER_MS, SUSPECT_AFTER_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));",
     replace: "return 0;",
     tests: EVIDENCE,
   },
@@ -36,16 +36,16 @@ export const PACE: readonly Mutant[] = [
     name: "stalled at the same moment",
     row: 18,
     rule: "links that stall together suspect at different moments",
-    file: "src/core/evidence.ts",
+    file: "src/core/session/evidence.ts",
     find: "Math.min(least + (most - least) * drawn, this.#jittered(drawn))",
     replace: "Math.min(most - 0 * least, this.#jittered(0 * drawn))",
-    tests: ["test/core/evidence.test.ts", "test/sim/scenarios-takeover.test.ts"],
+    tests: ["test/core/session/evidence.test.ts", "test/sim/scenarios-takeover.test.ts"],
   },
   {
     name: "asked at the same moment",
     row: 18,
     rule: "links that were asked together suspect at different moments",
-    file: "src/core/evidence.ts",
+    file: "src/core/session/evidence.ts",
     find: "return this.#options.suspectAfterMs * (1 - JITTER * drawn);",
     replace: "return this.#options.suspectAfterMs * (1 - 0 * JITTER * drawn);",
     tests: EVIDENCE,
@@ -54,7 +54,7 @@ export const PACE: readonly Mutant[] = [
     name: "deadline not looked at again after sleep",
     row: 18,
     rule: "who was asleep asks again instead of suspecting",
-    file: "src/core/evidence.ts",
+    file: "src/core/session/evidence.ts",
     find: "if (nowMs - dueMs > ASLEEP_MS) {",
     replace: "if (nowMs < dueMs) {",
     tests: EVIDENCE,
@@ -72,7 +72,7 @@ export const PACE: readonly Mutant[] = [
     name: "PING not answered",
     row: 27,
     rule: "a PING is answered, whatever the consumer does",
-    file: "src/core/link-core.ts",
+    file: "src/core/session/link-core.ts",
     find: "channel.owePong(frame.token);",
     replace: "",
     tests: ["test/sim/scenarios-data.test.ts"],
@@ -80,7 +80,7 @@ export const PACE: readonly Mutant[] = [
   {
     name: "suspicion never ends",
     rule: "evidence ends a suspicion",
-    file: "src/core/evidence.ts",
+    file: "src/core/session/evidence.ts",
     find: "this.suspect = false;\n    return recovered;",
     replace: "return recovered;",
     tests: EVIDENCE,
@@ -130,10 +130,10 @@ export const PACE: readonly Mutant[] = [
   {
     name: "any retry-after is obeyed by a standby",
     rule: "a server cannot keep a silent connection from being replaced",
-    file: "src/core/standby.ts",
+    file: "src/core/client/standby.ts",
     find: "askedDelayMs(retryAfterMs, 0, MOST_PAUSE_MS, random)",
     replace: "askedDelayMs(retryAfterMs, 0, Infinity, random)",
-    tests: ["test/core/standby.test.ts"],
+    tests: ["test/core/client/standby.test.ts"],
   },
   {
     name: "backoff does not grow",
@@ -147,7 +147,7 @@ export const PACE: readonly Mutant[] = [
     name: "resume without a verdict expires",
     row: 19,
     rule: "a session waits for its client while nobody can say who it is",
-    file: "src/core/server.ts",
+    file: "src/core/server/server.ts",
     find: "link?.extend(said.hello, nowMs);\n",
     replace: "",
     tests: ["test/sim/scenarios-opening.test.ts"],
@@ -155,7 +155,7 @@ export const PACE: readonly Mutant[] = [
   {
     name: "sessions of one client counted for ever",
     rule: "a session that is gone is not counted any more",
-    file: "src/core/session-table.ts",
+    file: "src/core/server/session-table.ts",
     find: "if (left > 0) this.#perIdentity.set(link.identity, left);\n    else this.#perIdentity.delete(link.identity);",
     replace: "if (left < 0) this.#perIdentity.delete(link.identity);",
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -163,7 +163,7 @@ export const PACE: readonly Mutant[] = [
   {
     name: "handshakes without an end",
     rule: "a connection that says nothing is closed",
-    file: "src/core/handshake-table.ts",
+    file: "src/core/server/handshake-table.ts",
     find: "oldest === undefined ? Infinity : oldest.channel.openedMs + this.#options.handshakeMs",
     replace: "Infinity",
     tests: ["test/server/handshakes.test.ts"],
@@ -171,23 +171,23 @@ export const PACE: readonly Mutant[] = [
   {
     name: "frames of any size",
     rule: "a frame above its limit is refused by its header",
-    file: "src/core/decoder.ts",
+    file: "src/core/wire/decoder.ts",
     find: 'if (length > rule.maxBytes) return fault("oversized", `${name} frame of ${length} bytes`);\n',
     replace: "",
-    tests: ["test/core/decoder.test.ts"],
+    tests: ["test/core/wire/decoder.test.ts"],
   },
   {
     name: "any frame at any time",
     rule: "a frame that is not legal now is refused by its header",
-    file: "src/core/decoder.ts",
+    file: "src/core/wire/decoder.ts",
     find: "return (this.expect & (BITS[type] as number)) !== 0;",
     replace: "return true;",
-    tests: ["test/core/decoder.test.ts"],
+    tests: ["test/core/wire/decoder.test.ts"],
   },
   {
     name: "silent client kept for ever",
     rule: "a server closes a connection that brings nothing for two minutes",
-    file: "src/core/server-link.ts",
+    file: "src/core/server/link-core.ts",
     find: 'if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);\n    else ',
     replace: "if (nowMs < deadMs) ",
     tests: ["test/sim/scenarios-strangers.test.ts"],

@@ -141,9 +141,9 @@ export const SHELL: readonly Mutant[] = [
     row: 27,
     rule: "a connection is read whatever the consumer does",
     file: "src/link/driver.ts",
-    find: "    driver.wire.receive(",
+    find: "    driver.channels.receive(",
     replace:
-      "    if (driver.core.session.receiver.isFull) {\n      driver.clock.afterPoll((of) => of.onData(chunk), this as Attached);\n      return undefined;\n    }\n    driver.wire.receive(",
+      "    if (driver.core.session.receiver.isFull) {\n      driver.clock.afterPoll((of) => of.onData(chunk), this as Attached);\n      return undefined;\n    }\n    driver.channels.receive(",
     tests: ["test/link/incoming.test.ts"],
   },
   {

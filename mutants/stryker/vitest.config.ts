@@ -2,5 +2,10 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { include: ["test/core/{backoff,bytes,evidence,faults,handshake,sender,states,timers,window}.test.ts"] },
+  test: {
+    include: [
+      "test/core/{backoff,states}.test.ts",
+      "test/core/*/{bytes,evidence,faults,proof,sender,timers,window}.test.ts",
+    ],
+  },
 });

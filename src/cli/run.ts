@@ -1,11 +1,11 @@
 /** Runs one command, and sees to it that the process ends with its exit code and all its output written. */
 import { type Command, parseCommandLine, UsageError } from "./arguments.ts";
-import { demo } from "./demo.ts";
-import { runReceiver } from "./demo-receiver.ts";
-import { runSender } from "./demo-sender.ts";
+import { demo } from "./demo/demo.ts";
+import { runReceiver } from "./demo/receiver.ts";
+import { runSender } from "./demo/sender.ts";
 import { EXIT } from "./exit-codes.ts";
 import { HELP, version } from "./help.ts";
-import { connect, listen } from "./pipe.ts";
+import { connect, listen } from "./pipe/pipe.ts";
 
 export async function run(args: readonly string[]): Promise<void> {
   // Without a listener a reader that has left would be an uncaught exception. Who writes finds out by the callback.

@@ -3,16 +3,16 @@ import pRetry from "p-retry";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import { Backoff } from "../core/backoff.ts";
-import type { ClientCore, DialRole } from "../core/client.ts";
-import type { Entropy } from "../core/handshake.ts";
-import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { ClientLinkCore, DialRole } from "../core/client/link-core.ts";
+import type { Entropy } from "../core/session/proof.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { discard, StreamConnection, unfitness } from "../io/connection.ts";
 import type { DialOptions, Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
-import type { Log } from "../telemetry/logger.ts";
+import type { LogSink } from "../telemetry/logger.ts";
 import { asError } from "./failure.ts";
 import type { DialGate } from "./gate.ts";
 import { isRetried, toTlsOptions, usable } from "./hooks.ts";
@@ -31,7 +31,7 @@ export interface DialHost {
   readonly gate: DialGate;
   readonly dial: Dial;
   readonly entropy: Entropy;
-  readonly logger: Log | undefined;
+  readonly logger: LogSink | undefined;
   /** A name for the next connection. */
   nextId(): number;
 }
@@ -45,7 +45,7 @@ interface Pending {
 }
 
 export class Dialer {
-  readonly #core: ClientCore;
+  readonly #core: ClientLinkCore;
   readonly #driver: Driver;
   readonly #options: ResolvedOpenOptions;
   readonly #host: DialHost;
@@ -71,7 +71,7 @@ export class Dialer {
   #wake: (() => void) | undefined;
   #pending: Pending | undefined;
 
-  constructor(core: ClientCore, driver: Driver, options: ResolvedOpenOptions, host: DialHost) {
+  constructor(core: ClientLinkCore, driver: Driver, options: ResolvedOpenOptions, host: DialHost) {
     this.#core = core;
     this.#driver = driver;
     this.#options = options;

@@ -7,7 +7,7 @@ import { isTlsOptions } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import { logHookFailed } from "../telemetry/events.ts";
-import type { Log } from "../telemetry/logger.ts";
+import type { LogSink } from "../telemetry/logger.ts";
 import { printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import { warnOnce } from "../telemetry/warning.ts";
@@ -33,7 +33,7 @@ export function isRetried(
   failure: RespliceError,
   shouldRetry: ((error: RespliceError) => boolean) | undefined,
   link: string,
-  logger: Log | undefined,
+  logger: LogSink | undefined,
 ): boolean {
   const failed = (thrown: unknown): boolean => {
     reportHook("reconnect.shouldRetry", thrown, link, logger);
@@ -51,7 +51,7 @@ export function isRetried(
 }
 
 /** To the log, or else once to whoever runs the process. */
-function reportHook(hook: string, thrown: unknown, link: string, logger: Log | undefined): void {
+function reportHook(hook: string, thrown: unknown, link: string, logger: LogSink | undefined): void {
   if (logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", thrown, hook);
   else logHookFailed(logger, { link, hook, detail: messageOf(thrown) });
 }

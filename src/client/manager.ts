@@ -1,6 +1,6 @@
 /** ConnectionManager: a service's client links, with what they share. */
-import type { ClientCore } from "../core/client.ts";
-import { newId } from "../core/handshake.ts";
+import type { ClientLinkCore } from "../core/client/link-core.ts";
+import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";
@@ -23,7 +23,7 @@ import {
   resolveManagerOptions,
   resolveOpenOptions,
 } from "./options.ts";
-import { type ClientHost, OpenedLink } from "./opened-link.ts";
+import { type ClientHost, ClientLinkOwner } from "./link-owner.ts";
 import type { Target } from "./targets.ts";
 
 export interface ManagerStats {
@@ -51,7 +51,7 @@ export class ConnectionManager implements AsyncDisposable {
   /** Sendable ones. */
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer has still to hear of the end. */
-  readonly #unforgotten = new Map<ClientCore, Driver>();
+  readonly #unforgotten = new Map<ClientLinkCore, Driver>();
   readonly #metrics: MetricsLine | undefined;
   readonly #metricsTimer: NodeJS.Timeout | undefined;
   #ids = 0;
@@ -99,7 +99,7 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(options, this.#options.defaults);
-    const { core, driver, dialer, link } = new OpenedLink(resolved, this.#host);
+    const { core, driver, dialer, link } = new ClientLinkOwner(resolved, this.#host);
     this.#links.add(link);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);

@@ -1,7 +1,7 @@
 /** The options of a manager and of a client's links. */
 import type { ConnectionOptions } from "node:tls";
 import type { BackoffOptions } from "../core/backoff.ts";
-import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/frames.ts";
+import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/frames.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions } from "../io/tls-options.ts";

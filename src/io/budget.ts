@@ -1,7 +1,7 @@
 /** Memory that many links share. */
-import { BlockPool, POOL_BYTES } from "../core/blocks.ts";
-import { sessionFloorBytes, type SessionLimits, type SharedMemory } from "../core/session.ts";
-import { HELD_PER_BYTE } from "../core/unread.ts";
+import { BlockPool, POOL_BYTES } from "../core/log/blocks.ts";
+import { sessionFloorBytes, type SessionLimits, type SharedMemory } from "../core/session/session.ts";
+import { HELD_PER_BYTE } from "../core/log/unread.ts";
 import type { Budget } from "../link/ports.ts";
 import type { Machine } from "./machine.ts";
 

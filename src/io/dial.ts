@@ -37,7 +37,7 @@ function connect(endpoint: Endpoint, { connectMs, signal }: DialOptions): Promis
     // Node tries the addresses of a name one after the other, and gives each 250 ms: less than a slow path needs.
     ...("path" in endpoint ? {} : { autoSelectFamilyAttemptTimeout: Math.max(250, Math.floor(connectMs / 3)) }),
   });
-  return settle(socket, "connect", connectMs, `connecting to ${where}`, signal, () => socket);
+  return established(socket, "connect", connectMs, `connecting to ${where}`, signal, () => socket);
 }
 
 async function secure(
@@ -60,10 +60,10 @@ async function secure(
     socket.destroy();
     throw new DialError("failed", `tls.connect() refuses its options: ${tlsRefusal(error)}`);
   }
-  return settle(secured, "secureConnect", tlsMs, "the TLS handshake", signal, () => secured);
+  return established(secured, "secureConnect", tlsMs, "the TLS handshake", signal, () => secured);
 }
 
-function settle<T extends net.Socket>(
+function established<T extends net.Socket>(
   socket: T,
   event: "connect" | "secureConnect",
   withinMs: number,

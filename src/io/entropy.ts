@@ -1,6 +1,6 @@
 /** The core's randomness and MACs, from node:crypto. */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { Entropy } from "../core/handshake.ts";
+import type { Entropy } from "../core/session/proof.ts";
 
 export const SYSTEM_ENTROPY: Entropy = {
   random: () => Math.random(),

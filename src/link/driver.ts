@@ -3,13 +3,13 @@
  * events, what there is to write, the next wake-up. What is only an acknowledgement is written at the end of the turn, for
  * everything that has arrived in it.
  */
-import type { LinkCore } from "../core/link-core.ts";
-import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 
-/** Where a connection's input goes: a client's core itself, or the server's table of sessions. */
-export interface Wire {
+/** Where a connection's input goes and its output comes from: the core of a client's link, or that of the whole server. */
+export interface ChannelIo {
   receive(id: number, chunk: Buffer, nowMs: number): void;
   connectionClosed(id: number, reason: string, nowMs: number): void;
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[];
@@ -24,7 +24,7 @@ export interface DriverHooks {
   /** More is here than the consumer is handed in this turn of the event loop. */
   readonly hasHandedEnough: boolean;
   /** The step is complete. */
-  onSettled(): void;
+  onStepComplete(): void;
 }
 
 /** So much that was taken since is not left waiting for the end of the turn. */
@@ -34,7 +34,7 @@ export class Driver {
   readonly core: LinkCore;
   readonly clock: Clock;
   hooks: DriverHooks | undefined;
-  readonly wire: Wire;
+  readonly channels: ChannelIo;
   /** One, or two while a second stands by. */
   #attached: readonly Attached[] = [];
   readonly #timer: Timer;
@@ -47,9 +47,9 @@ export class Driver {
   /** Where the log ended when `changed()` last looked for what to write. */
   #seenEnd = 0;
 
-  constructor(core: LinkCore, wire: Wire, clock: Clock) {
+  constructor(core: LinkCore, channels: ChannelIo, clock: Clock) {
     this.core = core;
-    this.wire = wire;
+    this.channels = channels;
     this.clock = clock;
     this.#timer = clock.timer(() => {
       core.tick(clock.now());
@@ -77,7 +77,7 @@ export class Driver {
     const connection = this.detach(id);
     if (connection === undefined) return;
     connection.destroy();
-    this.wire.connectionClosed(id, reason, this.clock.now());
+    this.channels.connectionClosed(id, reason, this.clock.now());
     this.run();
   }
 
@@ -128,7 +128,7 @@ export class Driver {
       this.clock.afterPoll(Driver.#endTurn, this);
     }
     this.#timer.set(this.core.nextTimeoutMs);
-    this.hooks?.onSettled();
+    this.hooks?.onStepComplete();
   }
 
   #step(): void {
@@ -168,7 +168,7 @@ export class Driver {
     for (const { id, connection } of this.#attached) {
       if (id === adopted?.id) session.sender.recycle(connection.pendingBytes);
       for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
-        const out = this.wire.transmit(id, room, nowMs);
+        const out = this.channels.transmit(id, room, nowMs);
         if (out.length === 0) break;
         connection.write(out);
         wrote = true;
@@ -200,7 +200,7 @@ class Attached implements ConnectionHandler {
 
   onData(chunk: Buffer): "enough" | undefined {
     const driver = this.#driver;
-    driver.wire.receive(this.id, chunk, driver.clock.now());
+    driver.channels.receive(this.id, chunk, driver.clock.now());
     driver.run();
     return driver.hooks?.hasHandedEnough === true ? "enough" : undefined;
   }
@@ -215,11 +215,11 @@ class Attached implements ConnectionHandler {
   }
 
   #lost(reason: string): void {
-    const { wire, clock } = this.#driver;
+    const { channels, clock } = this.#driver;
     // Given up meanwhile, and told of already.
     if (this.#driver.detach(this.id) === undefined) return;
     // Of a transport of the application's it may be what the other end wrote.
-    wire.connectionClosed(this.id, printable(reason), clock.now());
+    channels.connectionClosed(this.id, printable(reason), clock.now());
     this.#driver.run();
   }
 }

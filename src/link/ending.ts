@@ -1,5 +1,5 @@
 /** How a link came to its end, for whoever asks then or later. */
-import type { LinkCore } from "../core/link-core.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
 import { RespliceError } from "./errors.ts";
 import type { LinkReport } from "./types.ts";
 

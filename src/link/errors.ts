@@ -1,7 +1,7 @@
 /** The package's one error class, and how the core's outcomes and faults become errors. */
-import type { Fault } from "../core/faults.ts";
-import type { RefuseCode } from "../core/frames.ts";
-import type { Outcome } from "../core/link-events.ts";
+import type { Fault } from "../core/wire/faults.ts";
+import type { RefuseCode } from "../core/wire/frames.ts";
+import type { Outcome } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
 
 export type ErrorCode =

@@ -1,6 +1,6 @@
 /** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
-import type { LinkCore } from "../core/link-core.ts";
-import type { Session } from "../core/session.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import type { Session } from "../core/session/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import { Turn, type TurnClock } from "./turn.ts";
@@ -125,7 +125,7 @@ export class Incoming {
   }
 
   /** Takes note of what a loop has come back from. */
-  settle(): void {
+  acceptNow(): void {
     const session = this.#cameBackIn;
     this.#cameBackIn = undefined;
     // A position of a session that was replaced means nothing in the new one.
@@ -259,7 +259,7 @@ export class Incoming {
 
   /** Hands out what there is, to whom waits for it. */
   progress(): void {
-    this.settle();
+    this.acceptNow();
     if (this.#handler !== undefined) {
       if (!this.#handling) this.#runHandler(this.#handler);
       return;

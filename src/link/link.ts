@@ -1,8 +1,8 @@
-/** The link that an application holds, the same on both ends: a core and its driver behind the public face. */
+/** What implements `Link`, the same on both ends: a core and its driver behind the public face. */
 import type { Duplex } from "node:stream";
-import type { LinkCore } from "../core/link-core.ts";
-import type { LinkCoreEvent, Outcome } from "../core/link-events.ts";
-import type { UndeliveredEntry } from "../core/sender.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import type { LinkCoreEvent, Outcome } from "../core/session/link-events.ts";
+import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { LinkState } from "../core/states.ts";
 import { warnOnce } from "../telemetry/warning.ts";
 import type { Driver } from "./driver.ts";
@@ -213,7 +213,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     if (this.#duplex !== undefined) return this.#finish(options);
     const drain = this.#drains();
     const isFirst = !drain.isClosing;
-    this.#incoming.settle();
+    this.#incoming.acceptNow();
     drain.close(options, this.#incoming.hasConsumer);
     if (isFirst && !this.isOver) {
       this.#outgoing.sendingEnded();
@@ -260,7 +260,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
 
   abort(code = ""): void {
     if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
-    this.#incoming.settle();
+    this.#incoming.acceptNow();
     this.#reset("aborted", code);
   }
 
@@ -315,9 +315,9 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.#incoming.hasHandedEnough;
   }
 
-  onSettled(): void {
+  onStepComplete(): void {
     this.#life.emitAll();
-    this.#owner.onSettled();
+    this.#owner.onStepComplete();
   }
 
   onChange(change: StateChange): void {

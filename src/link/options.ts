@@ -1,9 +1,9 @@
 /** The options of a durable link, on either end: what they mean, their defaults, and their check, once, at the edge. */
-import { ownCopy } from "../core/bytes.ts";
-import type { EvidenceOptions } from "../core/evidence.ts";
-import type { Mode } from "../core/frames.ts";
-import type { LinkCoreOptions } from "../core/link-events.ts";
-import { type SharedMemory, windowFloorBytes } from "../core/session.ts";
+import { ownCopy } from "../core/wire/bytes.ts";
+import type { EvidenceOptions } from "../core/session/evidence.ts";
+import type { Mode } from "../core/wire/frames.ts";
+import type { LinkCoreOptions } from "../core/session/link-events.ts";
+import { type SharedMemory, windowFloorBytes } from "../core/session/session.ts";
 import { ContainedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
 import { invalidOption, invalidWord } from "./errors.ts";
 import type { CloseOptions } from "./types.ts";

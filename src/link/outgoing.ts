@@ -1,9 +1,9 @@
 /** The sending face of a link: who waits for room, and who waits for acceptance. */
-import { ownCopy } from "../core/bytes.ts";
-import type { LinkCore } from "../core/link-core.ts";
-import { REFERENCE_BYTES } from "../core/log.ts";
-import type { UndeliveredEntry } from "../core/sender.ts";
-import { Account } from "../core/window.ts";
+import { ownCopy } from "../core/wire/bytes.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import { REFERENCE_BYTES } from "../core/log/log.ts";
+import type { UndeliveredEntry } from "../core/log/sender.ts";
+import { Account } from "../core/log/window.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 import { Room } from "./room.ts";

@@ -1,5 +1,5 @@
 /** What a link asks of whom it belongs to: a client's manager or a server's supervisor. */
-import type { LinkCoreEvent } from "../core/link-events.ts";
+import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
 export interface LinkOwner {
@@ -13,7 +13,7 @@ export interface LinkOwner {
   /** Dials at once. On a server there is nobody to dial. */
   retryNow(): void;
   /** After every step of the core. */
-  onSettled(): void;
+  onStepComplete(): void;
   onEvent(event: LinkCoreEvent): void;
   onState(change: StateChange): void;
   onUndelivered(event: Undelivered): void;

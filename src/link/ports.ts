@@ -1,5 +1,5 @@
 /** What a link needs of the outside; `io` implements it with sockets and timers, `testing` with a simulated network. */
-export type { Budget } from "../core/window.ts";
+export type { Budget } from "../core/log/window.ts";
 
 /** Monotonic time, in milliseconds. */
 export interface Clock {

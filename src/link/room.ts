@@ -6,8 +6,8 @@
  * is let on as the connection takes what it sends, and after a while only when what has arrived was looked at: else a sender
  * that always finds room keeps the acknowledgements waiting that free its blocks. One that only tries has all of the queue.
  */
-import type { LinkCore } from "../core/link-core.ts";
-import { PREFIX_BYTES } from "../core/log.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
+import { PREFIX_BYTES } from "../core/log/log.ts";
 import type { Clock } from "./ports.ts";
 
 /** Two writes' worth. */

@@ -1,9 +1,9 @@
 /** Watches for a consumer that accepts nothing while its window is full. */
-import type { LinkCore } from "../core/link-core.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
 import type { Driver } from "./driver.ts";
 import type { Clock, Timer } from "./ports.ts";
 
-const STALLED_AFTER_MS = 10_000;
+const CONSUMER_STALLED_AFTER_MS = 10_000;
 
 export class StallWatch {
   readonly #core: LinkCore;
@@ -39,7 +39,7 @@ export class StallWatch {
     this.#told = false;
     this.#armed = true;
     this.#accepted = receiver.accepted;
-    this.#timer.set(this.#clock.now() + STALLED_AFTER_MS);
+    this.#timer.set(this.#clock.now() + CONSUMER_STALLED_AFTER_MS);
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 /** A link in numbers. */
-import type { LinkCore } from "../core/link-core.ts";
+import type { LinkCore } from "../core/session/link-core.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";

@@ -1,5 +1,5 @@
 /** What a link could not deliver: told to who listens, kept for close() otherwise. */
-import type { UndeliveredEntry } from "../core/sender.ts";
+import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
 
 /** What is kept while nobody listens; of more, the oldest are only in the log and the counters. */

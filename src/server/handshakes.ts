@@ -1,13 +1,13 @@
 /** Connections that do not speak for a session yet, and the table of sessions that they ask for. */
 import type { PeerCertificate } from "node:tls";
-import type { ServerCore, ServerCoreEvent, Verdict } from "../core/server.ts";
-import type { ServerLink } from "../core/server-link.ts";
+import type { CheckedVerdict, ServerCore, ServerCoreEvent } from "../core/server/server.ts";
+import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { logRefusal, logRejected } from "../telemetry/events.ts";
-import type { Log } from "../telemetry/logger.ts";
+import type { LogSink } from "../telemetry/logger.ts";
 import { errorOf, messageOf } from "../telemetry/thrown.ts";
 import { warnOnce } from "../telemetry/warning.ts";
 import type { Guest } from "./listener.ts";
@@ -21,15 +21,15 @@ const MOST_WAITING_BYTES = 8_192;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
-  logger: Log | undefined;
+  logger: LogSink | undefined;
   /** Is a connection that was told why it is closed waited for until it closes? */
   mayLinger(): boolean;
   /** A client has opened a link. */
-  onLink(link: ServerLink): void;
+  onLink(link: ServerLinkCore): void;
   /** The connection speaks for the link from now on. */
-  onAttached(link: ServerLink, channel: number, connection: Connection): void;
+  onAttached(link: ServerLinkCore, channel: number, connection: Connection): void;
   /** Its core has something to tell. */
-  onChanged(link: ServerLink): void;
+  onChanged(link: ServerLinkCore): void;
 }
 
 export class Handshakes implements HandshakeOwner {
@@ -42,7 +42,7 @@ export class Handshakes implements HandshakeOwner {
   readonly #clock: Clock;
   readonly #hooks: HandshakeHooks;
   readonly #timer: Timer;
-  readonly #byChannel = new Map<number, Handshake>();
+  readonly #byChannel = new Map<number, HandshakeConnection>();
   /** Refused, and about to be closed for it. */
   readonly #refusing = new Set<number>();
   readonly #answered: number[] = [];
@@ -64,23 +64,23 @@ export class Handshakes implements HandshakeOwner {
   /** What it says is looked at from now on, or from when it is secured. */
   accept(connection: Connection): Guest {
     const id = ++this.#channels;
-    const handshake = new Handshake(id, connection, this.#clock, this);
+    const handshake = new HandshakeConnection(id, connection, this.#clock, this);
     this.#byChannel.set(id, handshake);
     this.#core.connectionOpened(id, peerOf(connection.remoteAddress), this.#clock.now());
     this.#run(undefined);
     return handshake;
   }
 
-  received({ id }: Handshake, chunk: Buffer): void {
+  received({ id }: HandshakeConnection, chunk: Buffer): void {
     this.#core.receive(id, chunk, this.#clock.now());
     this.#run(id);
   }
 
-  drained({ id }: Handshake): void {
+  drained({ id }: HandshakeConnection): void {
     this.#run(id);
   }
 
-  closed({ id, gone }: Handshake, reason: string): void {
+  closed({ id, gone }: HandshakeConnection, reason: string): void {
     this.#byChannel.delete(id);
     gone?.abort(new RespliceError("CONNECTION_LOST", reason));
     this.#core.connectionClosed(id, reason, this.#clock.now());
@@ -185,17 +185,20 @@ export class Handshakes implements HandshakeOwner {
     else this.#answer(event.channel, verdict);
   }
 
-  #answer(channel: number, verdict: Verdict): void {
+  #answer(channel: number, verdict: CheckedVerdict): void {
     this.#core.authenticated(channel, verdict, this.#clock.now());
     this.#run(channel);
   }
 
   /** At once, where the application can say at once. */
-  #ask(event: Extract<ServerCoreEvent, { type: "authenticate" }>, handshake: Handshake): Verdict | Promise<Verdict> {
+  #ask(
+    event: Extract<ServerCoreEvent, { type: "authenticate" }>,
+    handshake: HandshakeConnection,
+  ): CheckedVerdict | Promise<CheckedVerdict> {
     const { authenticate } = this.#hooks;
     if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
-    const failed = (error: unknown): Verdict => {
+    const failed = (error: unknown): CheckedVerdict => {
       if (this.#hooks.logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", error, "authenticate");
       this.rejected(remoteAddress, "authenticate() failed", messageOf(error), errorOf(error));
       return "unavailable";
@@ -225,16 +228,16 @@ export class Handshakes implements HandshakeOwner {
 }
 
 interface HandshakeOwner {
-  received(handshake: Handshake, chunk: Buffer): void;
-  drained(handshake: Handshake): void;
-  closed(handshake: Handshake, reason: string): void;
+  received(handshake: HandshakeConnection, chunk: Buffer): void;
+  drained(handshake: HandshakeConnection): void;
+  closed(handshake: HandshakeConnection, reason: string): void;
 }
 
 /**
  * A connection that does not speak for a session yet. After a network has failed there may be very many at once: what they
  * say is looked at a little at a time, so that the links that are there already do not wait for all of them.
  */
-class Handshake implements ConnectionHandler, Guest {
+class HandshakeConnection implements ConnectionHandler, Guest {
   readonly id: number;
   connection: Connection;
   /** What the client has shown. */

@@ -1,6 +1,6 @@
 /** The options of a ServerSupervisor. */
 import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
-import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session.ts";
+import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session/session.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";

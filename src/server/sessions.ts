@@ -2,10 +2,10 @@
  * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
  * that serves them. Connections are handed to `handshakes`.
  */
-import { Admission } from "../core/admission.ts";
-import { type Entropy, newId } from "../core/handshake.ts";
-import { ServerCore } from "../core/server.ts";
-import type { ServerLink } from "../core/server-link.ts";
+import { Admission } from "../core/server/admission.ts";
+import { type Entropy, newId } from "../core/session/proof.ts";
+import { ServerCore } from "../core/server/server.ts";
+import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import { RespliceError } from "../link/errors.ts";
@@ -17,7 +17,7 @@ import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
-import { type Host, ServedLink } from "./served-link.ts";
+import { type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
 /** What a client whose session is not confirmed is waited for: a round trip, or a reconnect. */
 const CONFIRMED_WITHIN_MS = 1_000;
@@ -42,8 +42,8 @@ export class Sessions {
   readonly #options: ResolvedServerOptions;
   readonly #outside: SessionsHost;
   readonly #core: ServerCore;
-  readonly #links = new Map<ServerLink, ServedLink>();
-  readonly #host: Host;
+  readonly #links = new Map<ServerLinkCore, ServerLinkOwner>();
+  readonly #host: ServerHost;
   readonly #open = new Set<Link>();
   #whenEmpty: (() => void) | undefined;
   #whenCreated: (() => void) | undefined;
@@ -72,7 +72,7 @@ export class Sessions {
     this.#host = {
       options,
       clock: outside.clock,
-      wire: this.#core,
+      channels: this.#core,
       onLeft: ({ link }) => this.#open.delete(link),
       onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
       onEnded: ({ link }) => outside.onEnded(link),
@@ -107,9 +107,9 @@ export class Sessions {
 
   // ── links and their handler ─────────────────────────────────────────────────────────────────────────────────────
 
-  #created(core: ServerLink): void {
+  #created(core: ServerLinkCore): void {
     const { clock, entropy } = this.#outside;
-    const served = new ServedLink(core, newId(entropy).slice(0, 12), this.#host);
+    const served = new ServerLinkOwner(core, newId(entropy).slice(0, 12), this.#host);
     this.#links.set(core, served);
     this.#whenCreated?.();
     this.#open.add(served.link);
@@ -121,7 +121,7 @@ export class Sessions {
     }, undefined);
   }
 
-  #serve(served: ServedLink): void {
+  #serve(served: ServerLinkOwner): void {
     if (served.link.state === "closed") return;
     try {
       const result = this.handler?.(served.link);
@@ -136,7 +136,7 @@ export class Sessions {
     }
   }
 
-  #handlerReturned(served: ServedLink): void {
+  #handlerReturned(served: ServerLinkOwner): void {
     served.isServing = false;
     const { link } = served;
     const isSentAway = this.#farewell !== undefined && this.#options.mode === "messages";
@@ -145,7 +145,7 @@ export class Sessions {
   }
 
   /** To be told that sending is over, since the server goes away, is no failure. */
-  #handlerFailed(served: ServedLink, error: unknown): void {
+  #handlerFailed(served: ServerLinkOwner, error: unknown): void {
     const isTold = this.#farewell !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
     if (isTold) return this.#handlerReturned(served);
     served.isServing = false;

@@ -1,5 +1,5 @@
 /** Clients that a limit has turned away: how many, by the limit's name, and whether that is so now. */
-import type { LimitName } from "../core/handshake-table.ts";
+import type { LimitName } from "../core/server/handshake-table.ts";
 
 /** A server that has turned somebody away so lately is degraded. */
 const LATELY_MS = 10_000;

@@ -1,5 +1,5 @@
 /** What authenticate() may answer, and what is made of it. */
-import type { Verdict as CoreVerdict } from "../core/server.ts";
+import type { CheckedVerdict } from "../core/server/server.ts";
 import { withoutSecrets } from "../link/errors.ts";
 
 /** Lets a client in. `identity`: 1 to 1,024 characters; a session belongs to the one that opened it. `claims`: see `link.claims`. */
@@ -18,7 +18,7 @@ export type Verdict = string | Authenticated | { refused: string } | null;
 const MOST_IDENTITY_LENGTH = 1_024;
 
 /** Throws for whatever is no verdict: an answer that was forgotten is neither a yes nor a no. */
-export function toVerdict(answer: unknown): CoreVerdict {
+export function toVerdict(answer: unknown): CheckedVerdict {
   if (answer === null) return { refused: "" };
   if (typeof answer === "string" && answer !== "") return { identity: kept(answer), claims: undefined };
   if (typeof answer === "object") {

@@ -1,5 +1,5 @@
 /** One structured line for what happens to links and servers. The `event` names are stable: docs/metrics.md lists them. */
-import type { Log, LogEvent, LogFields } from "./logger.ts";
+import type { LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
@@ -14,7 +14,7 @@ export interface TransitionRecord {
 }
 
 /** Lines about one link; `ids` are its link and session ids. */
-export function logTransition(logger: Log, ids: object, change: TransitionRecord): void {
+export function logTransition(logger: LogSink, ids: object, change: TransitionRecord): void {
   // `session` is the session's id in every line; whether it is a new one stands in `resumed`.
   const { error, session, ...rest } = change;
   const resumed = session === undefined ? {} : { resumed: session === "resumed" };
@@ -33,12 +33,12 @@ export function logTransition(logger: Log, ids: object, change: TransitionRecord
   );
 }
 
-export function logUndelivered(logger: Log, ids: object, reason: string, delivery: Record<string, number>): void {
+export function logUndelivered(logger: LogSink, ids: object, reason: string, delivery: Record<string, number>): void {
   logger.warn({ event: "link.undelivered", ...shown(ids), reason, ...delivery }, `messages undelivered: ${reason}`);
 }
 
 /** What a handler has thrown, in pino's field for errors, so that its stack and its causes are written. */
-export function logHandlerFailed(logger: Log, ids: object, thrown: unknown): void {
+export function logHandlerFailed(logger: LogSink, ids: object, thrown: unknown): void {
   const err = errorOf(thrown);
   logger.error(
     { event: "link.handler-failed", ...shown(ids), err },
@@ -47,7 +47,7 @@ export function logHandlerFailed(logger: Log, ids: object, thrown: unknown): voi
 }
 
 export function logRefusal(
-  logger: Log,
+  logger: LogSink,
   fields: { code: string; reason: string; sessionId: string; remoteAddress: string; retryAfterMs: number },
 ): void {
   logger.warn({ event: "server.refused", ...shown(fields) }, `refused: ${fields.code}`);
@@ -55,7 +55,7 @@ export function logRefusal(
 
 /** A connection that was closed for what it sent, or did not send. */
 export function logRejected(
-  logger: Log,
+  logger: LogSink,
   fields: { reason: string; detail: string; remoteAddress: string; err?: Error },
 ): void {
   logger.warn(
@@ -65,17 +65,17 @@ export function logRejected(
 }
 
 /** A function of the application's failed where the link can do without its answer. */
-export function logHookFailed(logger: Log, fields: { link: string; hook: string; detail: string }): void {
+export function logHookFailed(logger: LogSink, fields: { link: string; hook: string; detail: string }): void {
   logger.warn({ event: "link.hook-failed", ...shown(fields) }, `the function ${fields.hook} failed`);
 }
 
-export function logServer(logger: Log, event: LogEvent, fields: object, message: string): void {
+export function logServer(logger: LogSink, event: LogEvent, fields: object, message: string): void {
   logger.info({ event, ...fields }, message);
 }
 
 /** Where a server may have more sessions than its memory is sure to hold. */
 export function logMemory(
-  logger: Log,
+  logger: LogSink,
   fields: {
     sessions: number;
     fitting: number;
@@ -95,7 +95,7 @@ const SPARE_DESCRIPTORS = 32;
 
 /** Where the process may not have as many descriptors as its server may have connections. */
 export function logDescriptors(
-  logger: Log,
+  logger: LogSink,
   connections: number,
   { limit, open }: { limit: number; open: number },
 ): void {

@@ -60,7 +60,7 @@ const RATES: Readonly<Record<LogEvent, Rate>> = {
 
 export type LogFields = { event: LogEvent; [field: string]: unknown };
 /** A logger as the rest of the house writes to it: only events that are listed. */
-export type Log = Record<Level, (fields: LogFields, message: string) => void>;
+export type LogSink = Record<Level, (fields: LogFields, message: string) => void>;
 
 /** Since the start. `suppressed`: not given to the logger. `failed`: it threw, or its promise was rejected. */
 export interface LineCounts {
@@ -103,7 +103,7 @@ class Kind {
   }
 }
 
-export class ContainedLogger implements Log {
+export class ContainedLogger implements LogSink {
   readonly counts: LineCounts = { ...NO_LINES };
   readonly #logger: Logger;
   readonly #now: () => number;

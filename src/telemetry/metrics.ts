@@ -1,5 +1,5 @@
 /** The periodic metrics line: what passed since the last one, and how things stand. */
-import { type LineCounts, type Log, NO_LINES } from "./logger.ts";
+import { type LineCounts, type LogSink, NO_LINES } from "./logger.ts";
 
 export interface LinkSample {
   state: string;
@@ -32,7 +32,7 @@ interface LineSource {
 const NOTHING: Totals = { takenMessages: 0, takenBytes: 0, receivedMessages: 0, receivedBytes: 0, reconnects: 0 };
 
 export class MetricsLine {
-  readonly #logger: Log & LineSource;
+  readonly #logger: LogSink & LineSource;
   readonly #event: MetricsEvent;
   readonly #now: () => number;
   #lastMs: number;
@@ -42,7 +42,7 @@ export class MetricsLine {
   #recoveriesMs: number[] = [];
   #lines: Readonly<LineCounts> = NO_LINES;
 
-  constructor(logger: Log & LineSource, event: MetricsEvent, now: () => number) {
+  constructor(logger: LogSink & LineSource, event: MetricsEvent, now: () => number) {
     this.#logger = logger;
     this.#event = event;
     this.#now = now;

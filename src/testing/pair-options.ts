@@ -1,6 +1,6 @@
 /** The options of linkPair(), checked as a manager and a supervisor check theirs. */
 import { type OpenOptions, resolveOpenOptions, type ResolvedOpenOptions } from "../client/options.ts";
-import { MAX_OPEN_PAYLOAD_BYTES } from "../core/frames.ts";
+import { MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/frames.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import {
   checkNames,

@@ -1,8 +1,8 @@
 /** Both ends of a durable link in one process, on a simulated network under virtual time. */
 import { DialGate } from "../client/gate.ts";
 import { resolveManagerOptions } from "../client/options.ts";
-import { OpenedLink } from "../client/opened-link.ts";
-import { newId } from "../core/handshake.ts";
+import { ClientLinkOwner } from "../client/link-owner.ts";
+import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import type { Link } from "../link/types.ts";
 import { Sessions } from "../server/sessions.ts";
@@ -50,7 +50,7 @@ class Pair implements LinkPair {
   server!: Link;
   readonly path: PairPath;
   readonly clock: VirtualTime = new VirtualTime();
-  readonly #opened: OpenedLink;
+  readonly #opened: ClientLinkOwner;
   readonly #sessions: Sessions;
   #closing: Promise<void> | undefined;
 
@@ -73,7 +73,7 @@ class Pair implements LinkPair {
     this.path = new PairPath(clock, random, (connection) => void handshakes.accept(connection));
     const { maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = resolveManagerOptions({});
     let ids = 0;
-    this.#opened = new OpenedLink(client, {
+    this.#opened = new ClientLinkOwner(client, {
       clock,
       entropy,
       gate: new DialGate(clock, maxDialsInFlight, maxDialsPerSecond),

@@ -1,6 +1,6 @@
 /** Random numbers that a seed makes. */
 import { hash } from "node:crypto";
-import type { Entropy } from "../core/handshake.ts";
+import type { Entropy } from "../core/session/proof.ts";
 
 /** mulberry32: small, fast, and the same on every machine. */
 export function seeded(seed: number): () => number {

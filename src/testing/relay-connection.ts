@@ -30,7 +30,7 @@ const lingerMs = 60_000;
 const atOnceBytes = 64 * 1024;
 
 /** A client, the server that was dialled for it, and a lane each way. */
-export class Connection {
+export class RelayConnection {
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #lanes: Readonly<Record<Direction, Lane>>;

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { Connection, type Condition, type Road } from "./relay-connection.ts";
+import { RelayConnection, type Condition, type Road } from "./relay-connection.ts";
 import { Countdowns } from "./countdowns.ts";
 import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direction, type Faults } from "./faults.ts";
 import { PortClaim } from "./port-claim.ts";
@@ -60,7 +60,7 @@ class Relay implements FaultRelay, Road {
   conditions: Record<Direction, Condition> = { "to-server": fair(), "to-client": fair() };
   frozen = false;
   readonly #target: { port: number; host: string };
-  readonly #open = new Set<Connection>();
+  readonly #open = new Set<RelayConnection>();
   readonly #countdowns = new Countdowns();
   #flushTimer: NodeJS.Timeout | undefined;
   /** Undefined while connections are refused, and when closed. */
@@ -179,7 +179,7 @@ class Relay implements FaultRelay, Road {
   #accept(client: Socket): void {
     this.connections += 1;
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
-    const connection = new Connection(client, server, this, () => this.#open.delete(connection));
+    const connection = new RelayConnection(client, server, this, () => this.#open.delete(connection));
     this.#open.add(connection);
   }
 

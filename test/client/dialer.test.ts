@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { encodeRefuse } from "../../src/core/frames.ts";
+import { encodeRefuse } from "../../src/core/wire/frames.ts";
 import { type Endpoint, type Link, RespliceError, ServerSupervisor, type StateChange } from "../../src/index.ts";
 import {
   certificate,

@@ -1,7 +1,7 @@
 /** What is accepted and not committed yet, as with a store: the peer is told of what is committed, and of nothing else. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { encodePositionsFrame } from "../../src/core/frames.ts";
-import type { Receiver } from "../../src/core/receiver.ts";
+import { encodePositionsFrame } from "../../src/core/wire/frames.ts";
+import type { Receiver } from "../../src/core/log/receiver.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, only, outcomeOf, say } from "../sim/by-hand.ts";
 import { decoded } from "./support.ts";
 

@@ -1,6 +1,6 @@
 /** What links may hold of memory, with real cores: whatever their peers send, and however their applications read. */
 import { describe, expect, test } from "vitest";
-import { DATA_BLOCKED, encodeDataHeader } from "../../src/core/frames.ts";
+import { DATA_BLOCKED, encodeDataHeader } from "../../src/core/wire/frames.ts";
 import { LinkMemory, mayHoldBytes } from "../../src/io/budget.ts";
 import { ByHand, HandClient, hear, type Line, say } from "../sim/by-hand.ts";
 import { CountingBudget } from "./support.ts";

@@ -1,6 +1,6 @@
 /** What several tests of the core share: budgets that count, and everything that a stream of bytes decodes to. */
-import type { Fault } from "../../src/core/faults.ts";
-import { FrameDecoder, frameMask, type FrameSink } from "../../src/core/decoder.ts";
+import type { Fault } from "../../src/core/wire/faults.ts";
+import { FrameDecoder, frameMask, type FrameSink } from "../../src/core/wire/decoder.ts";
 import {
   encodeConfirm,
   encodeGoaway,
@@ -15,8 +15,8 @@ import {
   type Frame,
   type FrameName,
   FrameType,
-} from "../../src/core/frames.ts";
-import { Account, type Budget } from "../../src/core/window.ts";
+} from "../../src/core/wire/frames.ts";
+import { Account, type Budget } from "../../src/core/log/window.ts";
 
 /** Knows what was taken, and fails when more is given back. */
 export class CountingBudget implements Budget {

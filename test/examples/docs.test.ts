@@ -1,7 +1,7 @@
 /** What the documents name exists, and what exists by name is in the documents. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { REFUSE_CODES, RESET_CODES } from "../../src/core/frames.ts";
+import { REFUSE_CODES, RESET_CODES } from "../../src/core/wire/frames.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, ROOT), "utf8");
@@ -53,8 +53,9 @@ test.each(DOCUMENTS)("the scripts and files that %s names exist", (path) => {
 
 test("ARCHITECTURE.md lists every file of the core, and no other", () => {
   const [, section = ""] = /### What is in the core(.*?)\n## /su.exec(read("ARCHITECTURE.md")) ?? [];
-  const listed = [...section.matchAll(/`([\w-]+\.ts)`/gu)].map(([, name]) => name);
-  expect(new Set(listed)).toEqual(new Set(readdirSync(new URL("src/core", ROOT))));
+  const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
+  const core = readdirSync(new URL("src/core", ROOT), { encoding: "utf8", recursive: true });
+  expect(new Set(listed)).toEqual(new Set(core.filter((name) => name.endsWith(".ts"))));
 });
 
 test("docs/delivery.md lists every error code, and no other", () => {
@@ -71,8 +72,8 @@ test("docs/metrics.md lists every log line, ending and refusal", () => {
   expect(events.length).toBeGreaterThan(10);
   expect(new Set(listed)).toEqual(new Set(events));
   const names = [
-    ...union("src/core/link-events.ts", "Outcome"),
-    ...union("src/core/faults.ts", "FaultCode"),
+    ...union("src/core/session/link-events.ts", "Outcome"),
+    ...union("src/core/wire/faults.ts", "FaultCode"),
     ...Object.keys(REFUSE_CODES),
   ];
   expect(names.length).toBeGreaterThan(20);

@@ -2,9 +2,15 @@
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
-import { FrameDecoder } from "../../src/core/decoder.ts";
-import { encodeConfirm, encodeHello, type Frame, type Hello, type Welcome } from "../../src/core/frames.ts";
-import { confirmMac, encodeProvenHello, newKeys, NO_INCARNATION, type SessionKeys } from "../../src/core/handshake.ts";
+import { FrameDecoder } from "../../src/core/wire/decoder.ts";
+import { encodeConfirm, encodeHello, type Frame, type Hello, type Welcome } from "../../src/core/wire/frames.ts";
+import {
+  confirmMac,
+  encodeProvenHello,
+  newKeys,
+  NO_INCARNATION,
+  type SessionKeys,
+} from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 import type { Draw } from "./draw.ts";

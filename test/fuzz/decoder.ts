@@ -2,8 +2,8 @@
  * Fuzzed inputs into the decoder. Each goes in twice, whole and in pieces: what comes out must be the same, frames or a typed
  * fault, and never a throw; after a fault nothing; and what it allocates for a peer that has said nothing yet is bounded.
  */
-import { FrameDecoder } from "../../src/core/decoder.ts";
-import type { Fault } from "../../src/core/faults.ts";
+import { FrameDecoder } from "../../src/core/wire/decoder.ts";
+import type { Fault } from "../../src/core/wire/faults.ts";
 import {
   encodeReady,
   type Frame,
@@ -11,7 +11,7 @@ import {
   FrameType,
   MAX_CREDENTIALS_BYTES,
   MAX_OPEN_PAYLOAD_BYTES,
-} from "../../src/core/frames.ts";
+} from "../../src/core/wire/frames.ts";
 import { encodeAgain, EVERY_FRAME } from "../core/support.ts";
 import { footprint, type Footprint } from "../endurance/footprint.ts";
 import { type Input, Inputs } from "./inputs.ts";

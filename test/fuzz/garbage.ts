@@ -7,8 +7,8 @@ import {
   encodePositionsFrame,
   FRAME_HEADER_BYTES,
   FrameType,
-} from "../../src/core/frames.ts";
-import { newKeys } from "../../src/core/handshake.ts";
+} from "../../src/core/wire/frames.ts";
+import { newKeys } from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { comeBack, helloOf, type Opened, type RawClient } from "./client.ts";
 import type { Draw } from "./draw.ts";

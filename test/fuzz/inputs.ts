@@ -1,5 +1,5 @@
 /** What is fed into the decoder: streams of frames, whole, damaged, and no frames at all, drawn from a seed. */
-import { MAX_POSITION } from "../../src/core/bytes.ts";
+import { MAX_POSITION } from "../../src/core/wire/bytes.ts";
 import {
   encodeConfirm,
   encodeDataHeader,
@@ -23,7 +23,7 @@ import {
   RESET_CODES,
   type ResetCode,
   WELCOME_RESULTS,
-} from "../../src/core/frames.ts";
+} from "../../src/core/wire/frames.ts";
 import { Draw } from "./draw.ts";
 
 /** Numbers at which something changes. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SESSION_HEAP_BYTES } from "../../src/core/session.ts";
+import { SESSION_HEAP_BYTES } from "../../src/core/session/session.ts";
 import { MiB } from "../../src/index.ts";
 import { NEVER_MS } from "./healthy.ts";
 import { NO_VERDICTS, type ServerCommands, type ServerPlan } from "./server.ts";

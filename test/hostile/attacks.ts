@@ -7,8 +7,8 @@ import {
   encodeToken,
   FrameType,
   MAX_DATA_BYTES,
-} from "../../src/core/frames.ts";
-import { newKeys } from "../../src/core/handshake.ts";
+} from "../../src/core/wire/frames.ts";
+import { newKeys } from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { Draw } from "../fuzz/draw.ts";
 import { anyFrame } from "../fuzz/inputs.ts";

@@ -10,8 +10,8 @@ import {
   FrameType,
   type Hello,
   type Positions,
-} from "../../src/core/frames.ts";
-import { newId } from "../../src/core/handshake.ts";
+} from "../../src/core/wire/frames.ts";
+import { newId } from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { answerCalls } from "../endurance/child.ts";
 import { Wire, writePinned } from "./wire.ts";

@@ -1,7 +1,7 @@
 /** One raw connection, at either end, that says what no client or server of ours would; and the session that it speaks for. */
 import net from "node:net";
 import tls from "node:tls";
-import { FrameDecoder } from "../../src/core/decoder.ts";
+import { FrameDecoder } from "../../src/core/wire/decoder.ts";
 import {
   encodeConfirm,
   encodeDataHeader,
@@ -12,7 +12,7 @@ import {
   type Hello,
   PROTOCOL_VERSION,
   type Welcome,
-} from "../../src/core/frames.ts";
+} from "../../src/core/wire/frames.ts";
 import {
   confirmMac,
   encodeProvenHello,
@@ -20,7 +20,7 @@ import {
   newKeys,
   NO_INCARNATION,
   secretBytes,
-} from "../../src/core/handshake.ts";
+} from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 

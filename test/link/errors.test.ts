@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { RespliceError } from "../../src/index.ts";
-import type { Outcome } from "../../src/core/link-events.ts";
+import type { Outcome } from "../../src/core/session/link-events.ts";
 import { attemptError, invalidOption, invalidWord, outcomeError, replacedError } from "../../src/link/errors.ts";
 
 test("an error says its code, and what may be tried again", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BlockPool } from "../../src/core/blocks.ts";
+import { BlockPool } from "../../src/core/log/blocks.ts";
 import { type DurableOptions, GiB, KiB, type LinkOptions, MiB, type RespliceError } from "../../src/index.ts";
 import { coreOptions, mergeOptions, resolveLinkOptions } from "../../src/link/options.ts";
 

@@ -4,10 +4,10 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BlockPool } from "../../src/core/blocks.ts";
-import type { LinkCore } from "../../src/core/link-core.ts";
-import { Sender } from "../../src/core/sender.ts";
-import { type Budget, Flight, RoundTrip } from "../../src/core/window.ts";
+import { BlockPool } from "../../src/core/log/blocks.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
+import { Sender } from "../../src/core/log/sender.ts";
+import { type Budget, Flight, RoundTrip } from "../../src/core/log/window.ts";
 import { RespliceError } from "../../src/link/errors.ts";
 import { Outgoing } from "../../src/link/outgoing.ts";
 import type { Clock } from "../../src/link/ports.ts";

@@ -186,7 +186,7 @@ test("who has handed out what a turn allows says that it is enough, until all is
     get hasHandedEnough() {
       return incoming.hasHandedEnough;
     },
-    onSettled: () => {},
+    onStepComplete: () => {},
   };
   const connection: Connection = {
     handler: { onData: () => undefined, onDrain: () => {}, onClosed: () => {} },

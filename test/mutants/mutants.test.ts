@@ -7,7 +7,7 @@ import { judge, type Report, runTests, simulate } from "../../mutants/catch.ts";
 import { MUTANTS } from "../../mutants/list.ts";
 import { absolute, mutated } from "../../mutants/mutant.ts";
 
-const HANDSHAKE = ["test/core/handshake.test.ts"];
+const PROOF = ["test/core/session/proof.test.ts"];
 
 test("there are many, each has a name of its own", () => {
   expect(MUTANTS.length).toBeGreaterThanOrEqual(60);
@@ -56,7 +56,7 @@ describe("what is noticed is no catch", () => {
 describe("the runner", { timeout: 60_000 }, () => {
   test("finds nothing in the sources as they are", async () => {
     expect((await simulate(undefined, 10)).by).toBeUndefined();
-    expect((await runTests(undefined, HANDSHAKE)).by).toBeUndefined();
+    expect((await runTests(undefined, PROOF)).by).toBeUndefined();
   });
 
   test("lets the simulation catch one", async () => {
@@ -66,9 +66,9 @@ describe("the runner", { timeout: 60_000 }, () => {
   });
 
   test("lets tests catch one, and then another of the same file, each for its own reason", async () => {
-    const epochs = await runTests("two instances of one epoch", HANDSHAKE);
-    const proofs = await runTests("proof without the end of the frame", HANDSHAKE);
-    expect([epochs.by, proofs.by]).toEqual([...HANDSHAKE, ...HANDSHAKE]);
+    const epochs = await runTests("two instances of one epoch", PROOF);
+    const proofs = await runTests("proof without the end of the frame", PROOF);
+    expect([epochs.by, proofs.by]).toEqual([...PROOF, ...PROOF]);
     expect(epochs.detail).not.toBe(proofs.detail);
   });
 

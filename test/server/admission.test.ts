@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { FRAME_HEADER_BYTES } from "../../src/core/frames.ts";
+import { FRAME_HEADER_BYTES } from "../../src/core/wire/frames.ts";
 import {
   acquaint,
   eventually,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import net from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FRAME_HEADER_BYTES, HELLO_PROOF_AT, PROOF_BYTES } from "../../src/core/frames.ts";
+import { FRAME_HEADER_BYTES, HELLO_PROOF_AT, PROOF_BYTES } from "../../src/core/wire/frames.ts";
 import {
   Arrivals,
   certificate,

@@ -6,7 +6,7 @@ import {
   encodePositionsFrame,
   type Hello,
   PROTOCOL_VERSION,
-} from "../../src/core/frames.ts";
+} from "../../src/core/wire/frames.ts";
 import {
   confirmMac,
   encodeProvenHello,
@@ -15,7 +15,7 @@ import {
   NO_INCARNATION,
   secretBytes,
   type SessionKeys,
-} from "../../src/core/handshake.ts";
+} from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { type RawClient, rawClient } from "../support.ts";
 

@@ -1,7 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { describe, expect, test } from "vitest";
-import { SESSION_HEAP_BYTES } from "../../src/core/session.ts";
+import { SESSION_HEAP_BYTES } from "../../src/core/session/session.ts";
 import { ServerSupervisor, type StateChange, type SupervisorEvents } from "../../src/index.ts";
 import {
   certificate,

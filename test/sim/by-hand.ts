@@ -2,13 +2,13 @@
  * Real cores connected by hand: what an end writes stands on the line until a scenario moves it, takes it off to deliver
  * it late, or cuts. Time passes only in `pass()`.
  */
-import { BlockPool } from "../../src/core/blocks.ts";
-import { ClientCore, type ClientCoreOptions, type DialRole } from "../../src/core/client.ts";
-import type { Frame } from "../../src/core/frames.ts";
-import type { LinkCore } from "../../src/core/link-core.ts";
-import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/link-events.ts";
-import { ServerCore, type ServerCoreEvent, type ServerCoreOptions } from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
+import { BlockPool } from "../../src/core/log/blocks.ts";
+import { ClientLinkCore, type ClientLinkCoreOptions, type DialRole } from "../../src/core/client/link-core.ts";
+import type { Frame } from "../../src/core/wire/frames.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
+import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/session/link-events.ts";
+import { ServerCore, type ServerCoreEvent, type ServerCoreOptions } from "../../src/core/server/server.ts";
+import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import { CountingBudget, type Data, decoded } from "../core/support.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 
@@ -34,7 +34,7 @@ export class ByHand {
   readonly servers: HandServer[] = [];
   #ids = 0;
 
-  client(options: Partial<ClientCoreOptions> = {}): HandClient {
+  client(options: Partial<ClientLinkCoreOptions> = {}): HandClient {
     const client = new HandClient(this, options);
     this.clients.push(client);
     return client;
@@ -75,13 +75,13 @@ export class ByHand {
 
 export class HandClient {
   readonly world: ByHand;
-  readonly core: ClientCore;
+  readonly core: ClientLinkCore;
   readonly events: LinkCoreEvent[] = [];
   readonly lines = new Map<number, Line>();
 
-  constructor(world: ByHand, options: Partial<ClientCoreOptions>) {
+  constructor(world: ByHand, options: Partial<ClientLinkCoreOptions>) {
     this.world = world;
-    this.core = new ClientCore(
+    this.core = new ClientLinkCore(
       {
         ...LINK_OPTIONS,
         instance: "aa".repeat(16),
@@ -126,7 +126,7 @@ export class HandServer {
   readonly world: ByHand;
   readonly core: ServerCore;
   readonly events: ServerCoreEvent[] = [];
-  readonly links: ServerLink[] = [];
+  readonly links: ServerLinkCore[] = [];
   readonly linkEvents: LinkCoreEvent[] = [];
   readonly lines = new Map<number, Line>();
   /** "by hand": verdicts wait for `verdict()` and `refuse()`. */
@@ -152,7 +152,7 @@ export class HandServer {
   }
 
   /** Whom the application was given. */
-  get link(): ServerLink {
+  get link(): ServerLinkCore {
     const [link] = this.links;
     if (link === undefined || this.links.length > 1) throw new Error(`${this.links.length} links`);
     return link;
@@ -197,14 +197,14 @@ export class Line {
   readonly id: number;
   readonly #world: ByHand;
   readonly #server: HandServer;
-  readonly #client: ClientCore | undefined;
+  readonly #client: ClientLinkCore | undefined;
   /** On the way, and whether the end that wrote it has closed after it. */
   readonly #up = { bytes: [] as Buffer[], ended: false };
   readonly #down = { bytes: [] as Buffer[], ended: false };
   #gone = { client: false, server: false };
 
   /** Without a client: a stranger's. */
-  constructor(world: ByHand, server: HandServer, client?: ClientCore, peer = "") {
+  constructor(world: ByHand, server: HandServer, client?: ClientLinkCore, peer = "") {
     this.id = world.newId();
     this.#world = world;
     this.#server = server;

@@ -1,8 +1,8 @@
 /** What must have occurred, if all of it is to be tested. Lists that the core has as data or types are taken from there. */
-import type { FaultCode } from "../../src/core/faults.ts";
-import { REFUSE_CODES } from "../../src/core/frames.ts";
-import type { LimitName } from "../../src/core/handshake-table.ts";
-import type { Outcome } from "../../src/core/link-events.ts";
+import type { FaultCode } from "../../src/core/wire/faults.ts";
+import { REFUSE_CODES } from "../../src/core/wire/frames.ts";
+import type { LimitName } from "../../src/core/server/handshake-table.ts";
+import type { Outcome } from "../../src/core/session/link-events.ts";
 import { LINK_TRANSITIONS, SESSION_TRANSITIONS } from "../../src/core/states.ts";
 import { FAULT_KINDS, TRAPPED } from "./fault-kinds.ts";
 import type { Side } from "./parameters.ts";

@@ -3,11 +3,11 @@
  * a conditional write there. The core asks nobody, so what would let a connection in waits here: the verdict on a HELLO
  * that resumes, and COMMIT.
  */
-import { FrameDecoder } from "../../src/core/decoder.ts";
-import type { HelloFrame } from "../../src/core/frames.ts";
-import { type Owner, ownerOf } from "../../src/core/handshake.ts";
-import type { ServerCore, Verdict } from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
+import { FrameDecoder } from "../../src/core/wire/decoder.ts";
+import type { HelloFrame } from "../../src/core/wire/frames.ts";
+import { type Owner, ownerOf } from "../../src/core/session/proof.ts";
+import type { CheckedVerdict, ServerCore } from "../../src/core/server/server.ts";
+import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 import type { SimProcess } from "./process.ts";
 import { clientOf } from "./stage.ts";
@@ -18,8 +18,8 @@ type House = SimProcess & {
   readonly core: ServerCore;
   readonly drains: boolean;
   /** What is in memory of a session, and the store's token for it. */
-  held(sessionId: string): { link: ServerLink; token: number } | undefined;
-  fence(link: ServerLink): void;
+  held(sessionId: string): { link: ServerLinkCore; token: number } | undefined;
+  fence(link: ServerLinkCore): void;
   restore(stored: StoredSession, owner: Owner): void;
   hangUp(channel: number): void;
 };
@@ -91,10 +91,10 @@ export class Door {
     core.receive(channel, chunk, nowMs);
   }
 
-  authenticated(channel: number, verdict: Verdict): void {
+  authenticated(channel: number, verdict: CheckedVerdict): void {
     const { core } = this.#server;
     const said = this.#visitors.get(channel)?.said;
-    const answer = (given: Verdict): void => core.authenticated(channel, given, this.#server.nowMs);
+    const answer = (given: CheckedVerdict): void => core.authenticated(channel, given, this.#server.nowMs);
     // What is stored was confirmed: it is not opened again.
     if (said?.hello.resume === false && this.#store.get(said.hello.sessionId) !== undefined)
       return answer("unavailable");

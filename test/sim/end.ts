@@ -1,8 +1,8 @@
 /** An application at one end of a link: it sends numbered messages at its own pace, and checks what it gets. */
-import type { LinkCore } from "../../src/core/link-core.ts";
-import type { Outcome } from "../../src/core/link-events.ts";
-import type { UndeliveredEntry } from "../../src/core/sender.ts";
-import { type Session, windowFloorBytes } from "../../src/core/session.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
+import type { Outcome } from "../../src/core/session/link-events.ts";
+import type { UndeliveredEntry } from "../../src/core/log/sender.ts";
+import { type Session, windowFloorBytes } from "../../src/core/session/session.ts";
 import type { SimProcess } from "./process.ts";
 import { LinkLife } from "./life.ts";
 import type { Side } from "./parameters.ts";

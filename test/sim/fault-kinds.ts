@@ -1,5 +1,5 @@
 /** Every kind of fault, as data: what it may cost, and its parameters. What it does is `faults.ts`. */
-import type { RefuseCode } from "../../src/core/frames.ts";
+import type { RefuseCode } from "../../src/core/wire/frames.ts";
 import { amount, choice, count, direction, odd, type Parameter, side, which, whose, yesOrNo } from "./parameters.ts";
 
 /**

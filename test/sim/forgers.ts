@@ -1,5 +1,5 @@
 /** Who knows more than a stranger can: frames written into a connection, and a process with a session's secret. */
-import { type FaultCode } from "../../src/core/faults.ts";
+import { type FaultCode } from "../../src/core/wire/faults.ts";
 import {
   DATA_END_FINAL,
   encodeConfirm,
@@ -8,8 +8,8 @@ import {
   FRAME_HEADER_BYTES,
   FrameType,
   type Hello,
-} from "../../src/core/frames.ts";
-import { encodeProvenHello } from "../../src/core/handshake.ts";
+} from "../../src/core/wire/frames.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import type { End } from "./end.ts";
 import type { FaultOf, TRESPASSES } from "./fault-kinds.ts";
 import type { SimSocket } from "../../src/testing/network.ts";

@@ -1,5 +1,5 @@
 /** The states that a link's application would see, and those that its session goes through, to count each transition. */
-import { Session } from "../../src/core/session.ts";
+import { Session } from "../../src/core/session/session.ts";
 import { type LinkInput, type LinkState, nextLinkState, type SessionInput } from "../../src/core/states.ts";
 import type { Stage } from "./stage.ts";
 

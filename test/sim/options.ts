@@ -1,5 +1,5 @@
 /** What a world is made of, and what of it would be simpler. */
-import type { Mode } from "../../src/core/frames.ts";
+import type { Mode } from "../../src/core/wire/frames.ts";
 
 export interface WorldOptions {
   mode: Mode;

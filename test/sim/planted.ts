@@ -1,5 +1,5 @@
 /** A mistake to be found: once the peer has accepted anything, the log lets go of all that was written. */
-import { Sender } from "../../src/core/sender.ts";
+import { Sender } from "../../src/core/log/sender.ts";
 
 const { onAccepted } = Sender.prototype;
 

@@ -7,9 +7,9 @@ import {
   encodeRefuse,
   type Hello,
   type HelloFrame,
-} from "../../src/core/frames.ts";
-import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
-import type { AuthenticateEvent } from "../../src/core/server.ts";
+} from "../../src/core/wire/frames.ts";
+import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
+import type { AuthenticateEvent } from "../../src/core/server/server.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";
 import { ByHand, type HandClient, type HandServer, Line, namesOf, only, outcomeOf } from "./by-hand.ts";

@@ -1,7 +1,7 @@
 /** Crowds that want nothing but places, and clients that come too often: those that are here keep their room. */
 import { expect, test } from "vitest";
-import { encodeHello, type Hello, type HelloFrame } from "../../src/core/frames.ts";
-import { encodeProvenHello } from "../../src/core/handshake.ts";
+import { encodeHello, type Hello, type HelloFrame } from "../../src/core/wire/frames.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";
 import { ByHand, type HandClient, type HandServer, Line, only } from "./by-hand.ts";

@@ -1,7 +1,7 @@
 /** Counterexamples of bytes, positions, credit and memory. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
-import { encodeDataHeader } from "../../src/core/frames.ts";
-import { windowFloorBytes } from "../../src/core/session.ts";
+import { encodeDataHeader } from "../../src/core/wire/frames.ts";
+import { windowFloorBytes } from "../../src/core/session/session.ts";
 import { CountingBudget, decodedData } from "../core/support.ts";
 import { ByHand, hear, namesOf, read, say } from "./by-hand.ts";
 

@@ -1,6 +1,6 @@
 /** Counterexamples of ends, tombstones and reports. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
-import { encodeDataHeader, encodePositionsFrame } from "../../src/core/frames.ts";
+import { encodeDataHeader, encodePositionsFrame } from "../../src/core/wire/frames.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 
 function openLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {

@@ -1,6 +1,6 @@
 /** The end of a session that moves, where it crosses with something else that ends. */
 import { expect, test } from "vitest";
-import type { LinkCore } from "../../src/core/link-core.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
 import { CountingBudget } from "../core/support.ts";
 import { ByHand, hear, only, outcomeOf, read, say } from "./by-hand.ts";
 

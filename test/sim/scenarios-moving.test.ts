@@ -1,7 +1,7 @@
 /** A server that goes away: its clients end their sessions, and go on in new ones with nothing in doubt. */
 import { expect, test } from "vitest";
-import type { LinkCore } from "../../src/core/link-core.ts";
-import type { LinkCoreEvent } from "../../src/core/link-events.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
+import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import { ByHand, hear, namesOf, only, outcomeOf, read, say } from "./by-hand.ts";
 
 /** A client with a link to the server that will go away, and the server that it finds after that. */

@@ -11,8 +11,8 @@
  * | 33, 34 | no store yet: no conditional writes, no tokens. The simulation's servers do both for the core (door.ts, store.ts) |
  */
 import { expect, test } from "vitest";
-import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/frames.ts";
-import { encodeProvenHello, secretBytes } from "../../src/core/handshake.ts";
+import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/wire/frames.ts";
+import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 

@@ -7,7 +7,7 @@ import {
   encodeWelcome,
   type Hello,
   type HelloFrame,
-} from "../../src/core/frames.ts";
+} from "../../src/core/wire/frames.ts";
 import { decoded } from "../core/support.ts";
 import { ByHand, type HandClient, type HandServer, Line, namesOf, only, outcomeOf } from "./by-hand.ts";
 

@@ -1,7 +1,7 @@
 /** Counterexamples of suspicion, standbys and takeovers. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
-import { DATA_HEADER_BYTES } from "../../src/core/frames.ts";
-import { PREFIX_BYTES } from "../../src/core/log.ts";
+import { DATA_HEADER_BYTES } from "../../src/core/wire/frames.ts";
+import { PREFIX_BYTES } from "../../src/core/log/log.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 
 /** A link whose connection is silent since more than 20 s; what was written on it meanwhile stands on the line. */

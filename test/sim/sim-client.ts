@@ -1,7 +1,7 @@
 /** A client process: it dials with the product's backoff, gives up what hangs, and may be connected late all the same. */
 import { Backoff } from "../../src/core/backoff.ts";
-import { ClientCore, type DialRole } from "../../src/core/client.ts";
-import type { LinkCoreEvent } from "../../src/core/link-events.ts";
+import { ClientLinkCore, type DialRole } from "../../src/core/client/link-core.ts";
+import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
@@ -21,13 +21,13 @@ const OVERHEARD = 30;
 
 export class SimClient extends SimProcess {
   readonly number: number;
-  readonly core: ClientCore;
+  readonly core: ClientLinkCore;
   readonly end: End;
   /** Which server is dialled. */
   route: number;
   /** A fault has sent it elsewhere. */
   rerouted = false;
-  readonly #links: readonly ClientCore[];
+  readonly #links: readonly ClientLinkCore[];
   readonly #backoff: Backoff = new Backoff(DELAYS, 0);
   readonly #flights = new Map<number, Flight>();
   /** The attempts under way, from the decision to dial to a connection. */
@@ -41,7 +41,7 @@ export class SimClient extends SimProcess {
     super(stage, `client-${number}`);
     this.number = number;
     this.route = this.homeRoute;
-    this.core = new ClientCore(stage.coreOptions(number), seededEntropy(this.random));
+    this.core = new ClientLinkCore(stage.coreOptions(number), seededEntropy(this.random));
     this.#links = [this.core];
     this.end = new End(this, this.core, number, "client");
     this.later(0, () => {});
@@ -51,7 +51,7 @@ export class SimClient extends SimProcess {
     this.end.checkBounds();
   }
 
-  override links(): readonly ClientCore[] {
+  override links(): readonly ClientLinkCore[] {
     return this.#links;
   }
 
@@ -116,7 +116,7 @@ export class SimClient extends SimProcess {
     this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
-  protected override coreOf(channel: number): ClientCore | undefined {
+  protected override coreOf(channel: number): ClientLinkCore | undefined {
     return this.core.adopted?.id === channel ? this.core : undefined;
   }
 

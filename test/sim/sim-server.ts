@@ -1,17 +1,17 @@
 /** A server process: its core, its connections, and an application for each link. */
-import { Admission } from "../../src/core/admission.ts";
-import { sparePlaces } from "../../src/core/entrance.ts";
-import { quarterOf } from "../../src/core/handshake-table.ts";
-import type { LinkCoreEvent } from "../../src/core/link-events.ts";
-import { compareOwners, type Owner } from "../../src/core/handshake.ts";
+import { Admission } from "../../src/core/server/admission.ts";
+import { sparePlaces } from "../../src/core/server/entrance.ts";
+import { quarterOf } from "../../src/core/server/handshake-table.ts";
+import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
+import { compareOwners, type Owner } from "../../src/core/session/proof.ts";
 import {
   type AuthenticateEvent,
+  type CheckedVerdict,
   ServerCore,
   type ServerCoreEvent,
   type ServerCoreOptions,
-  type Verdict,
-} from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
+} from "../../src/core/server/server.ts";
+import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { Door } from "./door.ts";
 import { End } from "./end.ts";
@@ -40,17 +40,17 @@ const ENOUGH: Room = {
 export class SimServer extends SimProcess {
   isUp = false;
   core!: ServerCore;
-  readonly ends = new Map<ServerLink, End>();
+  readonly ends = new Map<ServerLinkCore, End>();
   /** The ends of this and every earlier life of the server. */
   readonly allEnds: End[] = [];
   /** It goes away as soon as its sessions are through. */
   leaves = false;
   drains = false;
   /** Whose connection each link adopted last. */
-  readonly #owners = new Map<ServerLink, Owner>();
+  readonly #owners = new Map<ServerLinkCore, Owner>();
   /** Outlives the process. */
   readonly #store: SimStore;
-  readonly #marks = new Map<ServerLink, StoredMarks>();
+  readonly #marks = new Map<ServerLinkCore, StoredMarks>();
   readonly #door: Door | undefined;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
@@ -129,13 +129,13 @@ export class SimServer extends SimProcess {
     this.stage.note(`${end.name}: restored at ${stored.committed}, with what was said up to ${stored.durable}`);
   }
 
-  #keep(link: ServerLink, end: End, { committed, durable }: { committed: number; durable: number }): void {
+  #keep(link: ServerLinkCore, end: End, { committed, durable }: { committed: number; durable: number }): void {
     const stored = { link, end, ends: this.allEnds, committed, durable };
     this.#marks.set(link, new StoredMarks(this, this.#store, stored, () => this.fence(link)));
   }
 
   /** Another process has the session now. What this one has not stored it has never done. */
-  fence(link: ServerLink): void {
+  fence(link: ServerLinkCore): void {
     const stored = this.#store.get(link.session.keys.id);
     if (stored?.link === link) save(stored);
     this.stage.count("fenced");
@@ -144,13 +144,13 @@ export class SimServer extends SimProcess {
   }
 
   /** A session that is in memory here, and by which token. */
-  held(sessionId: string): { link: ServerLink; token: number } | undefined {
+  held(sessionId: string): { link: ServerLinkCore; token: number } | undefined {
     for (const [link, { token }] of this.#marks) if (link.session.keys.id === sessionId) return { link, token };
     return undefined;
   }
 
   /** Nobody has taken it away. */
-  owns(link: ServerLink): boolean {
+  owns(link: ServerLinkCore): boolean {
     return this.#door === undefined || this.#store.get(link.session.keys.id)?.token === this.#marks.get(link)?.token;
   }
 
@@ -246,7 +246,7 @@ export class SimServer extends SimProcess {
     }
   }
 
-  override links(): Iterable<ServerLink> {
+  override links(): Iterable<ServerLinkCore> {
     return this.isUp ? this.core.links() : [];
   }
 
@@ -322,7 +322,7 @@ export class SimServer extends SimProcess {
     this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
-  protected override coreOf(channel: number): ServerLink | undefined {
+  protected override coreOf(channel: number): ServerLinkCore | undefined {
     for (const link of this.ends.keys()) if (link.adopted?.id === channel) return link;
     return undefined;
   }
@@ -410,7 +410,7 @@ export class SimServer extends SimProcess {
     else this.later(authenticateMs * this.random(), answer);
   }
 
-  #verdictOn(credentials: string): Verdict {
+  #verdictOn(credentials: string): CheckedVerdict {
     const [, name, number] = /^I am (client-(\d+)|mallory)$/.exec(credentials) ?? [];
     const special = number === undefined ? undefined : this.stage.verdicts.get(Number(number));
     if (special === "unavailable") return "unavailable";
@@ -418,7 +418,7 @@ export class SimServer extends SimProcess {
     return { identity: special === "another" ? `once ${name}` : name, claims: undefined };
   }
 
-  #welcome(link: ServerLink): void {
+  #welcome(link: ServerLinkCore): void {
     const { stage } = this;
     const { id } = link.session.keys;
     stage.note(`${this.name}: link ${id.slice(0, 4)}`);
@@ -432,7 +432,7 @@ export class SimServer extends SimProcess {
     if (stage.options.commitMs > 0) this.#keep(link, end, { committed: 0, durable: 0 });
   }
 
-  #onLinkEvent(link: ServerLink, end: End, event: LinkCoreEvent): void {
+  #onLinkEvent(link: ServerLinkCore, end: End, event: LinkCoreEvent): void {
     const { stage, name } = this;
     switch (event.type) {
       case "connected":

@@ -1,6 +1,6 @@
 /** Notes the frames that a process writes and receives, for who reads a trace. */
-import { FrameDecoder } from "../../src/core/decoder.ts";
-import type { Frame } from "../../src/core/frames.ts";
+import { FrameDecoder } from "../../src/core/wire/decoder.ts";
+import type { Frame } from "../../src/core/wire/frames.ts";
 import { EVERY_FRAME } from "../core/support.ts";
 import type { Stage } from "./stage.ts";
 

@@ -1,7 +1,7 @@
 /** What everything in a simulated run shares: its options, its time, its network and its record of what happened. */
-import { BlockPool } from "../../src/core/blocks.ts";
-import type { ClientCoreOptions } from "../../src/core/client.ts";
-import type { LinkCore } from "../../src/core/link-core.ts";
+import { BlockPool } from "../../src/core/log/blocks.ts";
+import type { ClientLinkCoreOptions } from "../../src/core/client/link-core.ts";
+import type { LinkCore } from "../../src/core/session/link-core.ts";
 import { EventClock } from "../../src/testing/clock.ts";
 import { SimNetwork, type Wire } from "../../src/testing/network.ts";
 import { CountingBudget } from "../core/support.ts";
@@ -175,7 +175,7 @@ export abstract class Stage {
   }
 
   /** `client`: its number; a server has none. */
-  coreOptions(client?: number): ClientCoreOptions {
+  coreOptions(client?: number): ClientLinkCoreOptions {
     const { options } = this;
     const side = client === undefined ? "server" : "client";
     return {

@@ -3,7 +3,7 @@
  * durable late. Restarted, it goes back to that, and what was accepted but not committed is handed out again. The store
  * is somebody else's: what a dead process has asked for may still arrive there, and is refused by its token.
  */
-import { encodeConfirm, encodeHello } from "../../src/core/frames.ts";
+import { encodeConfirm, encodeHello } from "../../src/core/wire/frames.ts";
 import {
   compareOwners,
   confirmMac,
@@ -11,20 +11,20 @@ import {
   NO_INCARNATION,
   type Owner,
   secretBytes,
-} from "../../src/core/handshake.ts";
-import type { LoggedMessage } from "../../src/core/log.ts";
-import type { ServerCore } from "../../src/core/server.ts";
-import type { ServerLink } from "../../src/core/server-link.ts";
-import type { Receiver } from "../../src/core/receiver.ts";
-import type { EndKind, Sender } from "../../src/core/sender.ts";
-import type { Session } from "../../src/core/session.ts";
-import { Flight, RoundTrip } from "../../src/core/window.ts";
+} from "../../src/core/session/proof.ts";
+import type { LoggedMessage } from "../../src/core/log/log.ts";
+import type { ServerCore } from "../../src/core/server/server.ts";
+import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
+import type { Receiver } from "../../src/core/log/receiver.ts";
+import type { EndKind, Sender } from "../../src/core/log/sender.ts";
+import type { Session } from "../../src/core/session/session.ts";
+import { Flight, RoundTrip } from "../../src/core/log/window.ts";
 import type { End } from "./end.ts";
 import type { SimProcess } from "./process.ts";
 
 /** What is known of a session when its process has died. */
 export interface StoredSession {
-  readonly link: ServerLink;
+  readonly link: ServerLinkCore;
   /** Its application's end in that life. */
   readonly end: End;
   /** Where that is listed, among all that the server had. */
@@ -49,7 +49,7 @@ export function save(stored: StoredSession): void {
   stored.saved = isRestorable(link) ? contentsOf(link) : undefined;
 }
 
-function contentsOf({ session }: ServerLink): NonNullable<StoredSession["saved"]> {
+function contentsOf({ session }: ServerLinkCore): NonNullable<StoredSession["saved"]> {
   const isDone = session.phase === "done";
   return { outbox: isDone ? [] : session.sender.log.messages(), isDone };
 }
@@ -60,7 +60,7 @@ export function mayGoOn({ link, saved }: StoredSession): boolean {
 }
 
 /** Who closes, aborts or hears that the peer does is not to go on. */
-function isRestorable({ session }: ServerLink): boolean {
+function isRestorable({ session }: ServerLinkCore): boolean {
   const { phase, receiver, peerStopped } = session;
   return (phase === "live" && !receiver.stopped && !peerStopped) || (phase === "done" && receiver.endAccepted);
 }
@@ -89,7 +89,7 @@ export class SimStore {
   }
 
   /** A link of the process that has the newest token from now on. */
-  hold(link: ServerLink, end: End, ends: End[], committed: number, durable: number): StoredSession {
+  hold(link: ServerLinkCore, end: End, ends: End[], committed: number, durable: number): StoredSession {
     const { id } = link.session.keys;
     const before = this.#sessions.get(id);
     const stored = {
@@ -162,7 +162,7 @@ export class StoredMarks {
   readonly token: number;
   readonly #process: SimProcess;
   readonly #store: SimStore;
-  readonly #link: ServerLink;
+  readonly #link: ServerLinkCore;
   readonly #end: End;
   readonly #onFenced: () => void;
   #committed: number;
@@ -174,7 +174,7 @@ export class StoredMarks {
   constructor(
     process: SimProcess,
     store: SimStore,
-    stored: { link: ServerLink; end: End; ends: End[]; committed: number; durable: number },
+    stored: { link: ServerLinkCore; end: End; ends: End[]; committed: number; durable: number },
     onFenced: () => void,
   ) {
     const { link, end, ends, committed, durable } = stored;
@@ -236,7 +236,7 @@ export class StoredMarks {
         this.#committed = to;
         // As `accept()` does where everything accepted is committed.
         session.ackOwed = "turn";
-        this.#link.settle();
+        this.#link.checkThrough();
       },
     );
   }
@@ -284,7 +284,7 @@ export function restore(
   owner: Owner,
   entropy: Entropy,
   nowMs: number,
-): ServerLink {
+): ServerLinkCore {
   const { link: dead } = stored;
   const { outbox, isDone } = stored.saved ?? contentsOf(dead);
   const before = core.events.splice(0);
@@ -304,7 +304,7 @@ export function restore(
   return link;
 }
 
-function openAgain(core: ServerCore, dead: ServerLink, entropy: Entropy, nowMs: number): ServerLink {
+function openAgain(core: ServerCore, dead: ServerLinkCore, entropy: Entropy, nowMs: number): ServerLinkCore {
   const { keys } = dead.session;
   const owner: Owner = { ...dead.owner, counter: 0 };
   // Somebody has said its first HELLO again, and nobody will confirm that.

@@ -7,7 +7,7 @@ import {
   encodeToken,
   type Hello,
   type RefuseCode,
-} from "../../src/core/frames.ts";
+} from "../../src/core/wire/frames.ts";
 import type { SimSocket, Wire } from "../../src/testing/network.ts";
 import { pick, type Random } from "./random.ts";
 import { credentialsOf } from "./sim-client.ts";

@@ -1,7 +1,13 @@
 /** Faults that wait for a frame: the moments at which a cut matters most are short, and chance seldom finds them. */
 import type { Direction } from "../../src/testing/faults.ts";
 import type { SimSocket, Wire } from "../../src/testing/network.ts";
-import { DATA_END_FINAL, DATA_END_MOVED, FLAG_DONE, FRAME_HEADER_BYTES, FrameType } from "../../src/core/frames.ts";
+import {
+  DATA_END_FINAL,
+  DATA_END_MOVED,
+  FLAG_DONE,
+  FRAME_HEADER_BYTES,
+  FrameType,
+} from "../../src/core/wire/frames.ts";
 import type { FaultOf, TrappedFrame } from "./fault-kinds.ts";
 
 export interface Trap {

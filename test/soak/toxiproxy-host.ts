@@ -2,7 +2,7 @@
  * The Toxiproxy of a soak. It can lock itself up for good when it changes the toxics of a connection that is closed by its peer
  * at that moment, and in hours of faults it does: then another one takes its place, and to the links that is one more fault.
  */
-import { type RunningToxiproxy, startToxiproxy } from "../../src/cli/toxiproxy.ts";
+import { type RunningToxiproxy, startToxiproxy } from "../../src/cli/toxiproxy/toxiproxy.ts";
 
 export class ToxiproxyHost {
   #running: RunningToxiproxy;

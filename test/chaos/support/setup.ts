@@ -2,7 +2,7 @@
 
 import type { TestProject } from "vitest/node";
 
-import { startToxiproxy } from "../../../src/cli/toxiproxy.ts";
+import { startToxiproxy } from "../../../src/cli/toxiproxy/toxiproxy.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {

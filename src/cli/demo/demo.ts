@@ -1,0 +1,177 @@
+/**
+ * The demo: a sender and a receiver, each a process of its own, and between them a path that this process breaks again and
+ * again. At the end every message is accounted for.
+ *
+ * How recovery is measured: from the path's healing to the first message, of those sent after the healing, that is handed
+ * to the receiver's consumer. What still came through before the fault, from some kernel's buffer, can't be taken for a
+ * recovery that way, and by order all that had waited was handed out earlier. The healing of a cut is the cut: the path
+ * accepts at once again. A cut after N bytes happens unseen: it counts from when the first of the two ends notices, as soon
+ * as the reset has arrived there. All times are of the system's monotonic clock, see nowMs().
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DemoArguments } from "../arguments.ts";
+import { type Fault, FaultPlan, stopsMessages } from "./faults.ts";
+import { nowMs } from "./messages.ts";
+import { type FaultPath, openRelayPath } from "./path.ts";
+import { openToxiproxyPath } from "./path-toxiproxy.ts";
+import { DemoProcesses } from "./processes.ts";
+import { describe, FaultBook, isWhole } from "./report.ts";
+import { describeFault, LiveView, type Outcome, PlainView, type View } from "./view.ts";
+import { EXIT } from "../exit-codes.ts";
+
+const MESSAGES_PER_SECOND = 1_000;
+/** A link that has not recovered by then never will. */
+const RECOVERY_MS_MAX = 30_000;
+
+export async function demo(options: DemoArguments): Promise<number> {
+  const run = new Run(options);
+  const onInterrupt = (): void => run.end(EXIT.interrupted);
+  const onTerminate = (): void => run.end(EXIT.terminated);
+  const onBrokenPipe = (): void => run.end(EXIT.brokenPipe);
+  process.on("SIGINT", onInterrupt);
+  process.on("SIGTERM", onTerminate);
+  process.stdout.on("error", onBrokenPipe);
+  try {
+    return await run.toTheEnd();
+  } finally {
+    process.off("SIGINT", onInterrupt);
+    process.off("SIGTERM", onTerminate);
+    process.stdout.off("error", onBrokenPipe);
+  }
+}
+
+class Run {
+  readonly #options: DemoArguments;
+  readonly #plan: FaultPlan;
+  readonly #book = new FaultBook();
+  readonly #processes: DemoProcesses;
+  /** No further fault: the time is up, all messages are sent, or somebody has had enough. */
+  readonly #over = new AbortController();
+  /** Nor is anything waited for. */
+  readonly #hurry = new AbortController();
+  #exitCode: number = EXIT.ok;
+  #view: View;
+
+  constructor(options: DemoArguments) {
+    this.#options = options;
+    this.#plan = new FaultPlan(options.seed);
+    this.#processes = new DemoProcesses(options.verbose);
+    // With --json stdout is for the result alone.
+    const stream = options.json ? process.stderr : process.stdout;
+    this.#view = new PlainView((text) => void stream.write(text));
+  }
+
+  /** The first time it ends early, but in order; the second time at once. */
+  end(exitCode: number): void {
+    if (this.#hurry.signal.aborted && exitCode !== EXIT.brokenPipe) {
+      this.#processes.kill();
+      process.exit(exitCode);
+    }
+    this.#exitCode = exitCode;
+    this.#over.abort();
+    this.#hurry.abort();
+  }
+
+  async toTheEnd(): Promise<number> {
+    const { messages, seconds, seed, json } = this.#options;
+    const startMs = nowMs();
+    let path: FaultPath | undefined;
+    try {
+      path = await this.#openPath(await this.#orFailure(this.#processes.listening));
+      this.#view.say(`${seconds} s of faults through ${path.what}, seed ${seed}`);
+      if (process.stdout.isTTY && !json) {
+        this.#view = new LiveView((text) => void process.stdout.write(text), this.#processes.live, this.#book);
+      }
+      this.#processes.open(path.port, messages === undefined ? MESSAGES_PER_SECOND : messages / seconds, messages);
+      await this.#breakAndHeal(path);
+      const ends = await this.#processes.finish();
+      this.#view.close();
+      const result = this.#book.result(ends, seed);
+      for (const error of ends.errors) process.stderr.write(`resplice: ${error}\n`);
+      if (ends.errors.length > 0 || !isWhole(result)) this.#exitCode = EXIT.failed;
+      process.stdout.write(json ? `${JSON.stringify(result)}\n` : describe(result, path.what, nowMs() - startMs));
+      return this.#exitCode;
+    } finally {
+      this.#view.close();
+      this.#processes.kill();
+      await path?.close();
+    }
+  }
+
+  #openPath(receiverPort: number): Promise<FaultPath> {
+    if (!this.#options.toxiproxy) return openRelayPath(receiverPort);
+    return openToxiproxyPath(receiverPort, this.#plan.nextEnding(), (line) => this.#view.say(line));
+  }
+
+  #orFailure<T>(waited: Promise<T>): Promise<T> {
+    return Promise.race([waited, this.#processes.failed]);
+  }
+
+  async #breakAndHeal(path: FaultPath): Promise<void> {
+    const { signal } = this.#over;
+    const first = await this.#inTime(this.#processes.handedSince(nowMs()));
+    if (first === "too-late") return this.#giveUp("not one message has arrived");
+    // With --messages it is over when they are sent, and else when the time is up; the last fault may take longer than that.
+    if (this.#options.messages === undefined) {
+      setTimeout(() => this.#over.abort(), this.#options.seconds * 1_000).unref();
+    } else {
+      void this.#processes.exhausted.then(() => this.#over.abort());
+    }
+    for (;;) {
+      const { calmMs, fault } = this.#plan.take();
+      await this.#orFailure(sleep(calmMs, undefined, { signal }).catch(() => {}));
+      if (signal.aborted) return;
+      this.#view.begin(fault);
+      const outcome = await this.#orFailure(this.#strike(path, fault));
+      if (outcome === "too-late") return this.#giveUp(`no recovery from ${describeFault(fault)}`);
+      if (outcome === "did-not-happen") return;
+      this.#book.made(fault.kind);
+      if (typeof outcome === "number") this.#book.recovered(fault.kind, outcome);
+      this.#view.end(fault, outcome);
+    }
+  }
+
+  /** Makes the fault, ends it, and waits until messages flow again. Answers how long that took from the healing. */
+  async #strike(path: FaultPath, fault: Fault): Promise<Outcome | "too-late" | "did-not-happen"> {
+    const lost = fault.kind === "cut-after-bytes" ? this.#processes.lost() : undefined;
+    let healedMs = await path.make(fault, this.#plan.nextEnding());
+    if (lost !== undefined) {
+      const lostMs = await this.#inTime(lost);
+      // Where no messages are left to send, so many bytes may never pass.
+      if (typeof lostMs === "string") return lostMs === "over" ? "did-not-happen" : lostMs;
+      healedMs = lostMs;
+    } else if ("holdMs" in fault) {
+      await sleep(fault.holdMs, undefined, { signal: this.#hurry.signal }).catch(() => {});
+      healedMs = nowMs();
+    }
+    await path.heal(fault);
+    const handedMs = await this.#inTime(this.#processes.handedSince(healedMs));
+    if (typeof handedMs === "string") return handedMs === "over" ? "not-measured" : handedMs;
+    // Both ways: with a hole in the way back messages arrive all the time.
+    const flushed = await this.#inTime(this.#processes.flushed());
+    if (flushed === "too-late") return flushed;
+    return stopsMessages(fault) ? handedMs - healedMs : "never-stopped";
+  }
+
+  /** "over": it will not come, as all messages are sent, or is not waited for. */
+  async #inTime<T>(waited: Promise<T>): Promise<T | "over" | "too-late"> {
+    const { signal } = this.#hurry;
+    const timer = new AbortController();
+    const late = sleep(RECOVERY_MS_MAX, "too-late" as const, { signal: timer.signal }).catch(() => "over" as const);
+    const over = new Promise<"over">((resolve) => {
+      if (signal.aborted) resolve("over");
+      else signal.addEventListener("abort", () => resolve("over"), { once: true, signal: timer.signal });
+      void this.#processes.exhausted.then(() => resolve("over"));
+    });
+    try {
+      return await this.#orFailure(Promise.race([waited, over, late]));
+    } finally {
+      timer.abort();
+    }
+  }
+
+  #giveUp(what: string): void {
+    this.#view.say(`${what} within ${RECOVERY_MS_MAX / 1_000} s: giving up`);
+    this.#exitCode = EXIT.failed;
+  }
+}

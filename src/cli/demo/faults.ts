@@ -1,0 +1,136 @@
+/** Which faults the demo makes, in which order: drawn from a seed, so that a run's faults can be made again. */
+import type { Direction } from "../../testing/index.ts";
+
+export type Fault =
+  /** All connections are closed, and new ones accepted at once. */
+  | { readonly kind: "fin" | "rst" }
+  /** As "rst", once so many more bytes have passed on to the receiver. */
+  | { readonly kind: "cut-after-bytes"; readonly bytes: number }
+  /** Bytes vanish, and open connections stay dead after the path has healed. */
+  | { readonly kind: "black-hole"; readonly holdMs: number }
+  | { readonly kind: "one-way-black-hole"; readonly holdMs: number; readonly direction: Direction }
+  /** Bytes are held back, and none is lost. */
+  | { readonly kind: "stall"; readonly holdMs: number }
+  | { readonly kind: "latency"; readonly holdMs: number; readonly delayMs: number; readonly jitterMs: number };
+
+export type FaultKind = Fault["kind"];
+
+/** All follow each other once, the slow ones last; then there is one of the slow ones among twelve, nine of them cuts. */
+const CUTS = ["fin", "rst", "cut-after-bytes"] as const;
+const QUICK_KINDS = [...CUTS, "stall", "latency"] as const;
+/** A black hole takes as long as it takes to be noticed: some seconds. */
+const SLOW_KINDS = ["black-hole", "one-way-black-hole"] as const;
+export const FAULT_KINDS: readonly FaultKind[] = [...CUTS, ...SLOW_KINDS, "stall", "latency"];
+
+const BYTES_MAX = 20_000;
+const HOLD_MS = [300, 1_000] as const;
+/** Too little to make a link doubt its connection. */
+const DELAY_MS = [40, 160] as const;
+/**
+ * So that the cuts come a little more slowly than one a second: a link's quick first retries come back at that rate, and
+ * with more cuts than that it would rightly take its time.
+ */
+const CALM_MS = [300, 700] as const;
+
+export interface Step {
+  /** How long nothing happens before. */
+  readonly calmMs: number;
+  readonly fault: Fault;
+}
+
+export class FaultPlan {
+  readonly #random: () => number;
+  #round: FaultKind[] = [];
+  #rounds = 0;
+  #holes = 0;
+  #oneWays = 0;
+  /** Drawn already, and not taken. */
+  readonly #ahead: Step[] = [];
+
+  constructor(seed: number) {
+    this.#random = randomFrom(seed);
+  }
+
+  take(): Step {
+    return this.#ahead.shift() ?? this.#draw();
+  }
+
+  /** The fault that ends connections next, of those that have not been taken. */
+  nextEnding(): Fault {
+    for (let at = 0; ; at++) {
+      const step = this.#ahead[at] ?? this.#draw();
+      if (at === this.#ahead.length) this.#ahead.push(step);
+      if (endsConnections(step.fault)) return step.fault;
+    }
+  }
+
+  #draw(): Step {
+    if (this.#round.length === 0) this.#round = this.#shuffledRound();
+    return { calmMs: this.#between(CALM_MS), fault: this.#fault(this.#round.pop() as FaultKind) };
+  }
+
+  /** The last is taken first. */
+  #shuffledRound(): FaultKind[] {
+    if (this.#rounds++ === 0) return [...this.#shuffled(SLOW_KINDS), ...this.#shuffled(QUICK_KINDS)];
+    const hole = this.#holes++ % 2 === 0 ? "one-way-black-hole" : "black-hole";
+    return this.#shuffled([...CUTS, ...CUTS, ...QUICK_KINDS, hole]);
+  }
+
+  #shuffled(kinds: readonly FaultKind[]): FaultKind[] {
+    const round = [...kinds];
+    for (let at = round.length - 1; at > 0; at--) {
+      const other = Math.floor(this.#random() * (at + 1));
+      [round[at], round[other]] = [round[other] as FaultKind, round[at] as FaultKind];
+    }
+    return round;
+  }
+
+  #fault(kind: FaultKind): Fault {
+    const holdMs = this.#between(HOLD_MS);
+    switch (kind) {
+      case "fin":
+      case "rst":
+        return { kind };
+      case "cut-after-bytes":
+        return { kind, bytes: Math.floor(this.#random() * BYTES_MAX) };
+      case "black-hole":
+      case "stall":
+        return { kind, holdMs };
+      case "one-way-black-hole":
+        return { kind, holdMs, direction: this.#oneWays++ % 2 === 0 ? "to-server" : "to-client" };
+      case "latency": {
+        const delayMs = this.#between(DELAY_MS);
+        return { kind, holdMs, delayMs, jitterMs: Math.round(delayMs / 4) };
+      }
+    }
+  }
+
+  #between([least, most]: readonly [number, number]): number {
+    return Math.round(least + (most - least) * this.#random());
+  }
+}
+
+/** mulberry32: 32 bits of state, good enough to draw lots. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Whether the connections that are open now will not outlive it. */
+function endsConnections(fault: Fault): boolean {
+  return fault.kind !== "stall" && fault.kind !== "latency";
+}
+
+/**
+ * Whether messages stop, so that there is a recovery to measure. Latency only delays them; a hole in the way back swallows
+ * what the receiver says, while messages go on arriving.
+ */
+export function stopsMessages(fault: Fault): boolean {
+  if (fault.kind === "one-way-black-hole") return fault.direction === "to-server";
+  return fault.kind !== "latency";
+}

@@ -1,0 +1,88 @@
+/**
+ * What the demo's processes share: the numbered messages that go through the link, and what the processes tell each other
+ * over Node's IPC, which no fault touches.
+ */
+import type { LinkState } from "../../index.ts";
+
+/** A message through the link: its number from 0 up, when it was given to the link, and filler. */
+const MESSAGE_BYTES = 64;
+
+export function encodeMessage(number: number, sentMs: number): Buffer {
+  const message = Buffer.alloc(MESSAGE_BYTES, number % 251);
+  message.writeDoubleLE(number, 0);
+  message.writeDoubleLE(sentMs, 8);
+  return message;
+}
+
+/** Throws when it is none: bytes were mixed up. */
+export function decodeMessage(message: Buffer): { number: number; sentMs: number } {
+  const number = message.length === MESSAGE_BYTES ? message.readDoubleLE(0) : Number.NaN;
+  if (
+    !Number.isSafeInteger(number) ||
+    number < 0 ||
+    message.at(16) !== number % 251 ||
+    message.at(-1) !== number % 251
+  ) {
+    throw new Error(`this is not a message of the demo: ${message.toString("hex")}`);
+  }
+  return { number, sentMs: message.readDoubleLE(8) };
+}
+
+/**
+ * The system's monotonic clock, in milliseconds. The three processes run on one machine, where it is the same for all
+ * (CLOCK_MONOTONIC; mach's and QPC count from the boot too), so times of different processes can be subtracted, and how
+ * long IPC takes does not show in any figure.
+ */
+export function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** A transition of a child's link. */
+export interface StateNote {
+  readonly type: "state";
+  readonly to: LinkState;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+export type ToSender =
+  | { readonly type: "open"; readonly port: number; readonly perSecond: number; readonly messages: number | undefined }
+  /** Answered when the receiver's consumer has accepted all that was sent until now. */
+  | { readonly type: "flush"; readonly id: number }
+  /** Sends nothing more, and closes. */
+  | { readonly type: "finish" };
+
+export type FromSender =
+  | StateNote
+  | {
+      readonly type: "stats";
+      readonly sent: number;
+      readonly inFlightBytes: number;
+      readonly rttMs: number | undefined;
+    }
+  | { readonly type: "flushed"; readonly id: number }
+  /** All `messages` were sent. */
+  | { readonly type: "exhausted" }
+  | { readonly type: "done"; readonly sent: number; readonly undelivered: number; readonly error: string | undefined };
+
+export type ToReceiver =
+  /** Answered with the time at which the first message that was sent at `sinceMs` or later was handed to the consumer. */
+  { readonly type: "watch"; readonly id: number; readonly sinceMs: number };
+
+export type FromReceiver =
+  | StateNote
+  | { readonly type: "listening"; readonly port: number }
+  | { readonly type: "stats"; readonly received: number }
+  | { readonly type: "handed"; readonly id: number; readonly atMs: number }
+  | { readonly type: "done"; readonly tally: Tally; readonly error: string | undefined };
+
+/** What the receiver's consumer was handed. */
+export interface Tally {
+  /** All of it, the doubled ones included. */
+  readonly received: number;
+  /** Different ones. */
+  readonly distinct: number;
+  readonly doubled: number;
+  /** Handed out after one with a higher number. */
+  readonly reordered: number;
+}

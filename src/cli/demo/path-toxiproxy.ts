@@ -1,0 +1,145 @@
+/**
+ * The demo's path through a real Toxiproxy 2.12. What differs from our relay: a connection in a black hole is closed when
+ * the hole ends (removing the toxic does that), so a silent fault ends in one that a socket notices.
+ */
+import type { Fault } from "./faults.ts";
+import { nowMs } from "./messages.ts";
+import { claimPort, type PortClaim } from "../../testing/port-claim.ts";
+import { BASE_LATENCY_MS, type FaultPath } from "./path.ts";
+import { startToxiproxy } from "../toxiproxy/toxiproxy.ts";
+import { ToxiproxyProxy, type ToxicStream } from "../toxiproxy/proxy.ts";
+
+const BOTH: readonly ToxicStream[] = ["upstream", "downstream"];
+
+/** `firstFault` ends the first connection. */
+export async function openToxiproxyPath(
+  receiverPort: number,
+  firstFault: Fault,
+  say: (line: string) => void,
+): Promise<FaultPath> {
+  const toxiproxy = await startToxiproxy({ onProgress: say });
+  let claim: PortClaim | undefined;
+  const stop = async (): Promise<void> => {
+    await toxiproxy.stop().finally(() => claim?.release());
+  };
+  try {
+    claim = await claimPort();
+    const { port } = claim;
+    const proxy = await ToxiproxyProxy.create(toxiproxy.url, {
+      name: `resplice-demo-${process.pid}`,
+      listen: `127.0.0.1:${port}`,
+      upstream: `127.0.0.1:${receiverPort}`,
+    });
+    const path = new ToxiproxyPath(proxy, port, `Toxiproxy ${toxiproxy.version}, from ${toxiproxy.how}`, stop);
+    await path.open(firstFault);
+    return path;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+class ToxiproxyPath implements FaultPath {
+  readonly port: number;
+  readonly what: string;
+  readonly #proxy: ToxiproxyProxy;
+  readonly #stop: () => Promise<void>;
+  #resets = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(proxy: ToxiproxyProxy, port: number, what: string, stop: () => Promise<void>) {
+    this.#proxy = proxy;
+    this.port = port;
+    this.what = what;
+    this.#stop = stop;
+  }
+
+  /** The proxy was made disabled, so that its first connection has all toxics from its first byte on. */
+  async open(firstFault: Fault): Promise<void> {
+    for (const stream of BOTH) {
+      await this.#proxy.addToxic(`base_${stream}`, "latency", stream, { latency: BASE_LATENCY_MS, jitter: 0 });
+    }
+    await this.#prepare(firstFault);
+    await this.#proxy.enable(true);
+  }
+
+  async make(fault: Fault, next: Fault): Promise<number> {
+    if (fault.kind !== "stall" && fault.kind !== "latency") await this.#prepare(next);
+    let carriesMs = nowMs();
+    switch (fault.kind) {
+      case "fin":
+      case "rst":
+        await this.#proxy.enable(false);
+        carriesMs = nowMs();
+        await this.#proxy.enable(true);
+        break;
+      case "cut-after-bytes":
+        await this.#proxy.addToxic("fault", "limit_data", "upstream", { bytes: fault.bytes });
+        break;
+      case "black-hole":
+        for (const stream of BOTH) await this.#proxy.addToxic(`fault_${stream}`, "timeout", stream, { timeout: 0 });
+        break;
+      case "one-way-black-hole":
+        await this.#proxy.addToxic("fault", "timeout", streamOf(fault.direction), { timeout: 0 });
+        break;
+      case "stall":
+        for (const stream of BOTH) await this.#proxy.addToxic(`fault_${stream}`, "bandwidth", stream, { rate: 0 });
+        break;
+      case "latency":
+        await this.#delay(fault.delayMs, fault.jitterMs);
+        break;
+    }
+    return carriesMs;
+  }
+
+  async heal(fault: Fault): Promise<void> {
+    switch (fault.kind) {
+      case "fin":
+      case "rst":
+        break;
+      case "cut-after-bytes":
+      case "one-way-black-hole":
+        await this.#proxy.removeToxic("fault");
+        break;
+      case "black-hole":
+      case "stall":
+        for (const stream of BOTH) await this.#proxy.removeToxic(`fault_${stream}`);
+        break;
+      case "latency":
+        await this.#delay(BASE_LATENCY_MS, 0);
+        break;
+    }
+  }
+
+  async #delay(latency: number, jitter: number): Promise<void> {
+    for (const stream of BOTH) await this.#proxy.updateToxic(`base_${stream}`, { latency, jitter });
+  }
+
+  /**
+   * Connections that are opened while a reset_peer toxic is there, even an idle one, are closed with RST, whatever closes
+   * them; all others with FIN.
+   */
+  async #prepare(next: Fault): Promise<void> {
+    const resets = next.kind === "rst";
+    if (resets === this.#resets) return;
+    this.#resets = resets;
+    for (const stream of BOTH) {
+      if (resets) await this.#proxy.addToxic(`reset_${stream}`, "reset_peer", stream, { timeout: 0 }, 0);
+      else await this.#proxy.removeToxic(`reset_${stream}`);
+    }
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    // A Toxiproxy that somebody else runs keeps no proxy of ours.
+    await this.#proxy.remove().catch(() => {});
+    await this.#stop();
+  }
+}
+
+function streamOf(direction: "to-server" | "to-client"): ToxicStream {
+  return direction === "to-server" ? "upstream" : "downstream";
+}

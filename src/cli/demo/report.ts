@@ -1,0 +1,113 @@
+/** What happened in a run of the demo: in figures, as JSON and for people. */
+import { FAULT_KINDS, type FaultKind } from "./faults.ts";
+import type { Ends } from "./processes.ts";
+import { formatCount, formatMs } from "../words.ts";
+
+export interface Percentiles {
+  /** Nearest rank, in milliseconds. Null where there was nothing to measure. */
+  readonly p50: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+}
+
+/** The object of --json. */
+export interface DemoResult {
+  readonly sent: number;
+  readonly received: number;
+  /** Sent, and never handed to the receiver's consumer. */
+  readonly lost: number;
+  /** Handed out a second time. */
+  readonly doubled: number;
+  /** Handed out after one that was sent later. */
+  readonly reordered: number;
+  /** How often each kind was made. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** From the path's healing to the first message handed to the receiver's consumer. */
+  readonly recoveryMs: Percentiles & { readonly byKind: Readonly<Partial<Record<FaultKind, Percentiles>>> };
+  readonly seed: number;
+}
+
+/** The faults of a run and what each took to recover from. */
+export class FaultBook {
+  readonly #counts = new Map<FaultKind, number>();
+  readonly #recoveriesMs = new Map<FaultKind, number[]>();
+
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  made(kind: FaultKind): void {
+    this.#counts.set(kind, this.count(kind) + 1);
+  }
+
+  count(kind: FaultKind): number {
+    return this.#counts.get(kind) ?? 0;
+  }
+
+  recovered(kind: FaultKind, ms: number): void {
+    const recoveries = this.#recoveriesMs.get(kind) ?? [];
+    recoveries.push(ms);
+    this.#recoveriesMs.set(kind, recoveries);
+  }
+
+  result({ sent, tally }: Pick<Ends, "sent" | "tally">, seed: number): DemoResult {
+    const kinds = FAULT_KINDS.filter((kind) => this.count(kind) > 0);
+    const measured = kinds.filter((kind) => this.#recoveriesMs.has(kind));
+    const ofKind = (kind: FaultKind): number[] => this.#recoveriesMs.get(kind) ?? [];
+    return {
+      sent,
+      received: tally.received,
+      lost: sent - tally.distinct,
+      doubled: tally.doubled,
+      reordered: tally.reordered,
+      faults: Object.fromEntries(kinds.map((kind) => [kind, this.count(kind)])),
+      recoveryMs: {
+        ...percentiles(measured.flatMap(ofKind)),
+        byKind: Object.fromEntries(measured.map((kind) => [kind, percentiles(ofKind(kind))])),
+      },
+      seed,
+    };
+  }
+}
+
+export function percentiles(values: readonly number[]): Percentiles {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): number | null => {
+    const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+    return value === undefined ? null : Math.round(value * 10) / 10;
+  };
+  return { p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+export function isWhole({ lost, doubled, reordered }: DemoResult): boolean {
+  return lost === 0 && doubled === 0 && reordered === 0;
+}
+
+/** The result in some lines. */
+export function describe(result: DemoResult, what: string, tookMs: number): string {
+  const { sent, received, lost, doubled, reordered, faults, recoveryMs, seed } = result;
+  const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
+  const row = (kind: string, count: number, times: Percentiles | undefined): string =>
+    [
+      kind.padEnd(20),
+      formatCount(count).padStart(6),
+      ...[times?.p50, times?.p99, times?.max].map((ms) => formatMs(ms ?? undefined).padStart(12)),
+    ].join("");
+  return [
+    "",
+    `${(tookMs / 1_000).toFixed(1)} s through ${what}, seed ${seed}`,
+    "",
+    `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
+    `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,
+    "",
+    `${"fault".padEnd(20)}${"times".padStart(6)}${"p50".padStart(12)}${"p99".padStart(12)}${"longest".padStart(12)}`,
+    ...FAULT_KINDS.filter((kind) => faults[kind] !== undefined).map((kind) =>
+      row(kind, faults[kind] ?? 0, recoveryMs.byKind[kind]),
+    ),
+    row("all", total, recoveryMs),
+    "",
+    "Times are from the path's healing to the first message, of those sent after it, that the receiver's consumer was",
+    "handed. Latency, and a hole in the way back, do not stop the messages: nothing to recover from.",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,152 @@
+/** What the demo shows while it runs: lines redrawn in place on a terminal, else one line a fault. */
+import { type Fault, FAULT_KINDS } from "./faults.ts";
+import type { Live } from "./processes.ts";
+import type { FaultBook } from "./report.ts";
+import { formatBytes, formatCount, formatMs } from "../words.ts";
+
+/** How long a recovery took, in milliseconds; or why there is no such figure. "not-measured": no messages were left. */
+export type Outcome = number | "never-stopped" | "not-measured";
+
+export interface View {
+  /** The fault is being made. */
+  begin(fault: Fault): void;
+  /** Messages flow again. */
+  end(fault: Fault, outcome: Outcome): void;
+  /** A line for people. */
+  say(line: string): void;
+  close(): void;
+}
+
+const REDRAW_EVERY_MS = 100;
+/** The rate is that of the last so many redraws. */
+const RATE_SAMPLES = 10;
+
+/** One line a fault. */
+export class PlainView implements View {
+  readonly #write: (text: string) => void;
+  readonly #startMs = performance.now();
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  begin(): void {}
+
+  end(fault: Fault, outcome: Outcome): void {
+    const at = ((performance.now() - this.#startMs) / 1_000).toFixed(1).padStart(6);
+    this.say(`${at} s  ${describeFault(fault).padEnd(44)} ${describeOutcome(outcome)}`);
+  }
+
+  say(line: string): void {
+    this.#write(`${line}\n`);
+  }
+
+  close(): void {}
+}
+
+/** A handful of lines, redrawn in place. */
+export class LiveView implements View {
+  readonly #write: (text: string) => void;
+  readonly #live: Live;
+  readonly #book: FaultBook;
+  readonly #timer: NodeJS.Timeout;
+  readonly #startMs = performance.now();
+  #samples: { atMs: number; received: number }[] = [];
+  #fault = "none yet";
+  #recovery = "-";
+  #lines = 0;
+
+  constructor(write: (text: string) => void, live: Live, book: FaultBook) {
+    this.#write = write;
+    this.#live = live;
+    this.#book = book;
+    this.#timer = setInterval(() => this.#draw(), REDRAW_EVERY_MS);
+  }
+
+  begin(fault: Fault): void {
+    this.#fault = `${describeFault(fault)} ...`;
+  }
+
+  end(fault: Fault, outcome: Outcome): void {
+    this.#fault = `${describeFault(fault)}: ${describeOutcome(outcome)}`;
+    if (typeof outcome === "number") this.#recovery = `${formatMs(outcome)} after the path had healed`;
+  }
+
+  say(line: string): void {
+    this.#erase();
+    this.#write(`${line}\n`);
+    this.#draw();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#erase();
+  }
+
+  #draw(): void {
+    const { state, sent, received, inFlightBytes, rttMs } = this.#live;
+    const counts = FAULT_KINDS.map((kind) => `${kind} ${this.#book.count(kind)}`);
+    const seconds = ((performance.now() - this.#startMs) / 1_000).toFixed(1);
+    const lines = [
+      `link           ${state}, ${seconds} s`,
+      `messages       ${formatCount(this.#rate())} a second; sent ${formatCount(sent)}, received ${formatCount(received)}`,
+      `not accepted   ${formatBytes(inFlightBytes)}`,
+      `round trip     ${rttMs === undefined ? "-" : `${rttMs.toFixed(1)} ms`}`,
+      `faults         ${this.#book.total}: ${counts.slice(0, 4).join(", ")},`,
+      `               ${counts.slice(4).join(", ")}`,
+      `last fault     ${this.#fault}`,
+      `last recovery  ${this.#recovery}`,
+    ];
+    // A line that wraps would be two to go up.
+    const width = (process.stdout.columns || 80) - 1;
+    const text = lines.map((line) => `${line.slice(0, width)}\u001B[K\n`).join("");
+    this.#write(`${this.#up()}${text}`);
+    this.#lines = lines.length;
+  }
+
+  #rate(): number {
+    const now = { atMs: performance.now(), received: this.#live.received };
+    this.#samples.push(now);
+    if (this.#samples.length > RATE_SAMPLES) this.#samples.shift();
+    const first = this.#samples[0] ?? now;
+    const seconds = (now.atMs - first.atMs) / 1_000;
+    return seconds === 0 ? 0 : Math.round((now.received - first.received) / seconds);
+  }
+
+  #up(): string {
+    return this.#lines === 0 ? "" : `\u001B[${this.#lines}A`;
+  }
+
+  #erase(): void {
+    if (this.#lines > 0) this.#write(`${this.#up()}\u001B[J`);
+    this.#lines = 0;
+  }
+}
+
+function describeOutcome(outcome: Outcome): string {
+  switch (outcome) {
+    case "never-stopped":
+      return "messages never stopped";
+    case "not-measured":
+      return "no messages were left to measure with";
+    default:
+      return `recovered in ${formatMs(outcome)}`;
+  }
+}
+
+export function describeFault(fault: Fault): string {
+  switch (fault.kind) {
+    case "fin":
+    case "rst":
+      return fault.kind;
+    case "cut-after-bytes":
+      return `cut-after-bytes (${formatCount(fault.bytes)} bytes)`;
+    case "black-hole":
+    case "stall":
+      return `${fault.kind} (${fault.holdMs} ms)`;
+    case "one-way-black-hole":
+      return `one-way-black-hole (${fault.holdMs} ms, ${fault.direction})`;
+    case "latency":
+      return `latency (${fault.delayMs} ms each way, for ${fault.holdMs} ms)`;
+  }
+}

@@ -1,0 +1,302 @@
+/** A netcat that survives: stdin and stdout through one durable link of mode "bytes". */
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConnectionManager, type Link, type LinkReport, RespliceError, ServerSupervisor } from "../../index.ts";
+import { formatAddress, type PipeArguments } from "../arguments.ts";
+import { EXIT } from "../exit-codes.ts";
+import { stderrLogger } from "../log.ts";
+import { describeChange, formatBytes } from "../words.ts";
+
+/** How long Ctrl-C waits for what has been read to be delivered, and a lost stdout for the other direction. */
+const DRAIN_MS = 10_000;
+const PROGRESS_EVERY_MS = 1_000;
+const LINK_OPTIONS = { mode: "bytes", allowHalfOpen: true } as const;
+
+export async function listen({ address, progress, verbose }: PipeArguments): Promise<number> {
+  const interrupts = new Interrupts();
+  const server = new ServerSupervisor({
+    ...LINK_OPTIONS,
+    port: address.port,
+    ...(address.host === undefined ? {} : { host: address.host }),
+    ...(verbose ? { logger: stderrLogger() } : {}),
+    // One link, and it is the only one: whoever else comes is told to come again later.
+    limits: { sessions: 1 },
+  });
+  // Read ahead: when the link is there it is known whether our input has ended, however soon the client ends its own.
+  process.stdin.on("error", () => {}).read(0);
+  try {
+    const arrived = new Promise<Link>((resolve) => {
+      server.serve(resolve);
+    });
+    say(`listening on ${formatAddress(await server.listen())}`);
+    const link = await Promise.race([arrived, interrupts.first]);
+    if (typeof link === "number") return link;
+    return await joinToStdio(link, interrupts, progress);
+  } catch (error) {
+    return failed(error);
+  } finally {
+    // Waits until the client knows that all is over.
+    await server.close({ deadlineMs: 0 });
+    interrupts.dispose();
+  }
+}
+
+export async function connect({ address, progress, verbose }: PipeArguments): Promise<number> {
+  const interrupts = new Interrupts();
+  const manager = new ConnectionManager(verbose ? { logger: stderrLogger() } : {});
+  try {
+    const { host, port } = address;
+    const link = manager.open({ ...LINK_OPTIONS, port, ...(host === undefined ? {} : { host }) });
+    say(`connecting to ${formatAddress(address)}`);
+    return await joinToStdio(link, interrupts, progress);
+  } catch (error) {
+    return failed(error);
+  } finally {
+    await manager.close({ deadlineMs: 0 });
+    interrupts.dispose();
+  }
+}
+
+function failed(error: unknown): number {
+  if (!(error instanceof RespliceError)) throw error;
+  say(error.message);
+  return EXIT.failed;
+}
+
+function say(line: string): void {
+  process.stderr.write(`resplice: ${line}\n`);
+}
+
+/** Ctrl-C and SIGTERM. */
+class Interrupts {
+  /** The exit code that the first one asks for. */
+  readonly first: Promise<number>;
+  /** Called at the second. */
+  onSecond: () => void = () => {};
+  #count = 0;
+  #resolve: (code: number) => void = () => {};
+  readonly #onInt = (): void => this.#on(EXIT.interrupted);
+  readonly #onTerm = (): void => this.#on(EXIT.terminated);
+
+  constructor() {
+    this.first = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    process.on("SIGINT", this.#onInt);
+    process.on("SIGTERM", this.#onTerm);
+  }
+
+  #on(code: number): void {
+    this.#count++;
+    if (this.#count === 1) this.#resolve(code);
+    else this.onSecond();
+  }
+
+  dispose(): void {
+    process.off("SIGINT", this.#onInt);
+    process.off("SIGTERM", this.#onTerm);
+  }
+}
+
+async function joinToStdio(link: Link, interrupts: Interrupts, progress: boolean): Promise<number> {
+  const joint = new Joint(link, process.stdin, process.stdout);
+  // A server's link comes connected, and has no transition to tell of.
+  if (link.state === "connected") say(`connected with ${link.remoteAddress ?? "a client"}`);
+  link.on("state", (change) => say(describeChange(change)));
+  link.on("stalled", () => say("stalled: what reads our stdout has taken nothing for 10 s"));
+  void interrupts.first.then(() => {
+    say(`interrupted: delivering what was read, for up to ${DRAIN_MS / 1_000} s; once more gives up`);
+    interrupts.onSecond = () => joint.giveUp();
+    joint.stop();
+  });
+  const timer = progress ? setInterval(() => say(joint.progress()), PROGRESS_EVERY_MS) : undefined;
+  const ending = await joint.run();
+  clearInterval(timer);
+  if (progress) say(joint.progress());
+  if (ending.what !== "whole") say(ending.why);
+  switch (ending.what) {
+    case "whole":
+      return EXIT.ok;
+    case "stopped":
+      return await interrupts.first;
+    case "broken-pipe":
+      return EXIT.brokenPipe;
+    case "failed":
+      return EXIT.failed;
+  }
+}
+
+type Ending =
+  | { readonly what: "whole" }
+  | { readonly what: "stopped" | "broken-pipe" | "failed"; readonly why: string };
+
+/** A link, what is read into it and what is written from it. */
+class Joint {
+  readonly #link: Link;
+  readonly #input: Readable;
+  readonly #output: Writable;
+  #readBytes = 0;
+  #wroteBytes = 0;
+  #reading: "reading" | "ended" | "stopped" | "failed" = "reading";
+  #writing: "writing" | "ended" | "stopped" | "broken" = "writing";
+  #stopped = false;
+  #gaveUp = false;
+  #readingDone: Promise<void> | undefined;
+  /** What stdin had read ahead when it was stopped. */
+  #rest: Buffer | undefined;
+  #fault = "";
+  #shown = { atMs: performance.now(), readBytes: 0, wroteBytes: 0 };
+
+  constructor(link: Link, input: Readable, output: Writable) {
+    this.#link = link;
+    this.#input = input;
+    this.#output = output;
+  }
+
+  async run(): Promise<Ending> {
+    const both = Promise.all([this.#read(), this.#write()]);
+    const report = await this.#link.closed;
+    this.#input.destroy();
+    await both;
+    return this.#ending(report);
+  }
+
+  /** Reads no more, and ends when what was read is delivered, or when that takes too long. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    // What the stream has read ahead would go with it.
+    this.#rest = (this.#input.read() as Buffer | null) ?? undefined;
+    this.#input.destroy();
+    void this.#drain();
+  }
+
+  /** Ends at once. */
+  giveUp(): void {
+    this.#gaveUp = true;
+    this.#link.abort("interrupted");
+  }
+
+  async #drain(): Promise<void> {
+    const sinceMs = performance.now();
+    this.#link.retryNow();
+    // A chunk may still wait for room.
+    await Promise.race([this.#read(), this.#link.closed, sleep(DRAIN_MS, undefined, { ref: false })]);
+    const leftMs = Math.max(0, Math.round(DRAIN_MS - (performance.now() - sinceMs)));
+    if (this.#reading === "ended") {
+      await this.#link.close({ deadlineMs: leftMs });
+      return;
+    }
+    await this.#flush(leftMs);
+    // Not end() or close(): the peer would take what it has for the whole.
+    this.#link.abort("interrupted");
+  }
+
+  /** Until all that was taken is delivered, or that takes too long: it ends then in any case. */
+  async #flush(withinMs: number): Promise<void> {
+    await this.#link.flush({ signal: AbortSignal.timeout(withinMs) }).catch(() => {});
+  }
+
+  progress(): string {
+    const nowMs = performance.now();
+    const seconds = Math.max(0.001, (nowMs - this.#shown.atMs) / 1_000);
+    const rate = (bytes: number): string => `${formatBytes(Math.max(0, bytes) / seconds)}/s`;
+    const { state, writableLength } = this.#link;
+    const accepted = this.#readBytes - writableLength;
+    const line =
+      `${state}: sent ${formatBytes(this.#readBytes)} (${rate(this.#readBytes - this.#shown.readBytes)}), ` +
+      `accepted ${formatBytes(Math.max(0, accepted))}, ` +
+      `received ${formatBytes(this.#wroteBytes)} (${rate(this.#wroteBytes - this.#shown.wroteBytes)})`;
+    this.#shown = { atMs: nowMs, readBytes: this.#readBytes, wroteBytes: this.#wroteBytes };
+    return line;
+  }
+
+  /** Fulfils when nothing more is read. */
+  #read(): Promise<void> {
+    return (this.#readingDone ??= this.#readAll());
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      for await (const chunk of this.#input as AsyncIterable<Buffer>) await this.#take(chunk);
+    } catch (error) {
+      if (error instanceof RespliceError) {
+        // The link takes no more: why is in its report.
+        this.#reading = "stopped";
+        return;
+      }
+      if (!this.#over) {
+        this.#reading = "failed";
+        this.#fault = `stdin cannot be read: ${(error as Error).message}`;
+        // Not end(): the peer would take what it has for the whole.
+        this.#link.abort("stdin-failed");
+        return;
+      }
+      // Its stream was destroyed, by us.
+    }
+    this.#reading = this.#over ? "stopped" : "ended";
+    try {
+      if (this.#rest !== undefined) await this.#take(this.#rest);
+      if (this.#reading === "ended") this.#link.end();
+    } catch {
+      // As above.
+    }
+  }
+
+  async #take(chunk: Buffer): Promise<void> {
+    await this.#link.send(chunk, { transfer: true });
+    this.#readBytes += chunk.length;
+  }
+
+  /** Our input was ended by ourselves. */
+  get #over(): boolean {
+    return this.#stopped || this.#writing === "broken" || this.#link.state === "closed";
+  }
+
+  async #write(): Promise<void> {
+    try {
+      for await (const chunk of this.#link) {
+        // Accepted when the loop comes back: what is in this process only has not been delivered.
+        const error = await written(this.#output, chunk);
+        if (error === undefined) {
+          this.#wroteBytes += chunk.length;
+          continue;
+        }
+        this.#writing = "broken";
+        this.#fault = `stdout cannot be written: ${error.message}`;
+        await this.#giveUpOutput();
+        return;
+      }
+      this.#writing = "ended";
+    } catch {
+      // The link's error is in its report.
+      this.#writing = "stopped";
+    }
+  }
+
+  /** Nobody reads us any more. What we took is still delivered; what we were given is not accepted, and the peer is told. */
+  async #giveUpOutput(): Promise<void> {
+    this.#input.destroy();
+    await this.#flush(DRAIN_MS);
+    this.#link.abort("stdout-closed");
+  }
+
+  #ending({ error, undelivered }: LinkReport): Ending {
+    if (this.#writing === "broken") return { what: "broken-pipe", why: this.#fault };
+    if (this.#gaveUp) return { what: "failed", why: "given up" };
+    if (this.#reading === "failed") return { what: "failed", why: this.#fault };
+    if (error !== undefined) return { what: "failed", why: error.message };
+    const bytes = undelivered.reduce((sum, { message }) => sum + message.length, 0);
+    if (bytes > 0) return { what: "failed", why: `${formatBytes(bytes)} were not delivered` };
+    if (this.#stopped) return { what: "stopped", why: "all that was read has been delivered" };
+    if (this.#reading === "ended" && this.#writing === "ended") return { what: "whole" };
+    return { what: "failed", why: "the peer closed the link before our input had ended" };
+  }
+}
+
+/** Resolves when the system has taken it. */
+function written(output: Writable, chunk: Buffer): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    output.write(chunk, (error) => resolve(error ?? undefined));
+  });
+}

@@ -1,0 +1,404 @@
+/**
+ * The core of one link at a client: which connection is dialled for what, which of them speaks for the session, and how
+ * another takes over from it. What becomes of the session itself is `replacing-link-core.ts`.
+ */
+import { Channel, type FrameTaker } from "../session/channel.ts";
+import { type ClientLinkCoreOptions, ReplacingLinkCore } from "./replacing-link-core.ts";
+import { frameMask } from "../wire/decoder.ts";
+import { type Fault, fault } from "../wire/faults.ts";
+import {
+  encodePositionsFrame,
+  encodeReset,
+  type Frame,
+  type Positions,
+  type RefuseCode,
+  type Welcome,
+} from "../wire/frames.ts";
+import { RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
+import { Standby } from "./standby.ts";
+
+export type { ClientLinkCoreOptions };
+export type DialRole = "primary" | "standby";
+
+const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
+const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
+const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
+
+export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
+  /** The newest connection that has said HELLO and was not answered. */
+  #attempt: Channel | undefined;
+  /** Why it is about to be refused, in the server's words; empty: it has not said. */
+  #reason = "";
+  readonly #standby: Standby = new Standby(this.options.keepalive.suspectAfterMs);
+  /** Dials that are left to tell the server of a reset. */
+  #resetsLeft = 1;
+
+  /** A connection is to be dialled to speak for the session. */
+  get wantsDial(): boolean {
+    const { phase } = this.session;
+    if (phase === "gone" || this.adopted !== undefined || this.#attempt !== undefined) return false;
+    return this.#standby.channel === undefined && (phase !== "reset" || this.#resetsLeft > 0);
+  }
+
+  /** A second connection is to be dialled, since the first has gone silent. */
+  get wantsStandby(): boolean {
+    const { due, channel } = this.#standby;
+    return due && channel === undefined && this.adopted !== undefined && this.#isResumable;
+  }
+
+  /** How long a standby may take, from its dial to READY. */
+  get standbyPatienceMs(): number {
+    return this.#standby.patienceMs(this.adopted?.roundTrip.smoothedMs);
+  }
+
+  /** A tombstone may have become suspect while it was alive. */
+  get #isResumable(): boolean {
+    const { phase } = this.session;
+    return phase === "live" || phase === "done";
+  }
+
+  // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A dial succeeded. The newest attempt replaces an older one. */
+  connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void {
+    const channel = new Channel(id, role === "standby" ? STANDBY_FRAMES : WELCOME_FRAMES, nowMs);
+    if (this.gone) return this.closeChannel(channel, "gone", undefined);
+    if (role === "standby") {
+      if (!this.#isResumable || this.#standby.channel !== undefined || !this.#standby.due) {
+        return this.closeChannel(channel, "not needed", undefined);
+      }
+      this.#standby.opened(channel);
+      channel.send(this.hello("standby", credentials));
+      return;
+    }
+    // A dial that was given up has connected after all: HELLO now would state what ACKs overtake.
+    if (this.adopted !== undefined || this.#standby.channel !== undefined) {
+      return this.closeChannel(channel, "not needed", undefined);
+    }
+    if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced", undefined);
+    this.#attempt = channel;
+    this.#reason = "";
+    channel.send(this.hello("hello", credentials));
+    if (this.session.phase === "reset") {
+      this.#resetsLeft--;
+      if (this.introduction.known) channel.send(this.resetFrame);
+    }
+  }
+
+  /** A connection is gone, for whatever reason. */
+  connectionClosed(id: number, reason: string, nowMs: number): void {
+    if (this.adopted?.id === id) {
+      this.adopted.close();
+      this.dropAdopted(reason, undefined, nowMs);
+    } else if (this.#attempt?.id === id) {
+      this.#attempt.close();
+      this.#attemptFailed(this.#attempt, reason, 0, undefined);
+    } else if (this.#standby.channel?.id === id) {
+      this.#standby.channel.close();
+      this.#standbyFailed(reason, false, 0, nowMs);
+    }
+  }
+
+  /** The standby's dial failed before there was a connection. */
+  standbyDialFailed(timedOut: boolean, nowMs: number): void {
+    this.#standbyFailed("dial failed", timedOut, 0, nowMs);
+  }
+
+  /** It took longer than its patience, from dial to READY. */
+  standbyTimedOut(id: number, nowMs: number): void {
+    if (this.#standby.channel?.id !== id || this.#standby.committing) return;
+    this.#standbyFailed("timed out", true, 0, nowMs);
+  }
+
+  #standbyFailed(reason: string, timedOut: boolean, retryAfterMs: number, nowMs: number): void {
+    const { committing } = this.#standby;
+    this.#dropStandby(reason);
+    if (committing) {
+      // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can tell.
+      if (this.adopted === undefined) this.session.loseConnection();
+      else this.dropAdopted("takeover interrupted", undefined, nowMs);
+      return;
+    }
+    if (timedOut) this.#standby.timedOut();
+    if (this.evidence?.suspect !== true) return;
+    this.#standby.due = false;
+    if (timedOut) return this.timers.set("standby", nowMs);
+    const pauseMs = this.#standby.pauseMs(retryAfterMs, this.standbyPatienceMs, this.entropy.random());
+    this.timers.set("standby", nowMs + pauseMs);
+  }
+
+  #dropStandby(reason: string): void {
+    const { channel } = this.#standby;
+    this.#standby.clear();
+    if (channel !== undefined) this.closeChannel(channel, reason, undefined);
+  }
+
+  protected override onDisconnected(nowMs: number): void {
+    this.#standby.due = false;
+    // The credit that COMMIT has stated is in force, and COMMITTED is waited for.
+    if (!this.#standby.committing) {
+      this.session.loseConnection();
+      this.timers.clear("standby");
+    }
+    this.awaitExpiry(nowMs);
+  }
+
+  #attemptFailed(channel: Channel, reason: string, retryAfterMs: number, problem: Fault | undefined): void {
+    if (this.#attempt === channel) this.#attempt = undefined;
+    this.closeChannel(channel, reason, problem);
+    if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason, false);
+    this.events.push({ type: "attempt-failed", channel: channel.id, reason, retryAfterMs, fault: problem });
+  }
+
+  // ── input ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  receive(id: number, chunk: Buffer, nowMs: number): void {
+    const channel = this.#channel(id);
+    if (channel === undefined || channel.closed) return;
+    if (channel === this.adopted) this.evidence?.onHeard(nowMs);
+    const problem = channel.receive(chunk, this, nowMs);
+    if (problem !== undefined && !channel.closed) this.#onProblem(channel, problem, nowMs);
+  }
+
+  #channel(id: number): Channel | undefined {
+    if (this.adopted?.id === id) return this.adopted;
+    if (this.#attempt?.id === id) return this.#attempt;
+    return this.#standby.channel?.id === id ? this.#standby.channel : undefined;
+  }
+
+  #onProblem(channel: Channel, problem: Fault, nowMs: number): void {
+    if (channel === this.adopted) {
+      this.onFault(channel, problem, nowMs);
+    } else if (channel === this.#attempt) {
+      if (problem.code === "impossible-position") {
+        this.#attempt = undefined;
+        this.#failOn(channel, problem);
+      }
+      this.#attemptFailed(channel, problem.code, 0, problem);
+    } else {
+      this.#standbyFailed(problem.code, false, 0, nowMs);
+    }
+  }
+
+  /** The server states what the session we know cannot have. */
+  #failOn(channel: Channel, problem: Fault): void {
+    channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
+    this.fail(problem);
+    this.closeChannel(channel, problem.code, problem, true);
+  }
+
+  onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that does not speak for the session");
+    const problem = this.onAdoptedData(offset, bytes, flags);
+    // What this session cannot have been sent says nothing of our CONFIRM.
+    if (problem === undefined && channel === this.adopted) this.introduction.confirmed = true;
+    return problem;
+  }
+
+  onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    if (frame.type === "ping") {
+      channel.owePong(frame.token);
+      return undefined;
+    }
+    if (channel === this.adopted) return this.#onFrameInUse(channel, frame, nowMs);
+    if (frame.type === "pong") return undefined;
+    return channel === this.#attempt
+      ? this.#onAnswer(channel, frame, nowMs)
+      : this.#onStandbyAnswer(channel, frame, nowMs);
+  }
+
+  #onFrameInUse(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    if (frame.type === "ack") this.introduction.confirmed = true;
+    if (frame.type === "goaway") this.leave();
+    else if (frame.type !== "refuse") return this.onAdoptedFrame(channel, frame, nowMs);
+    else if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
+    else this.endRefused(frame.code, "");
+    return undefined;
+  }
+
+  #onAnswer(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    switch (frame.type) {
+      case "welcome":
+        return this.#onWelcome(channel, frame.welcome, nowMs);
+      case "reason":
+        this.#reason = frame.text;
+        return undefined;
+      case "refuse":
+        this.#onRefuse(channel, frame.code, frame.retryAfterMs, nowMs);
+        return undefined;
+      case "reset":
+        this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
+        // The link may go on in another session: who waits for this connection dials again.
+        this.#attemptFailed(channel, "reset", 0, undefined);
+        return undefined;
+      default:
+        return fault("bad-frame", `unexpected ${frame.type} frame`);
+    }
+  }
+
+  #onWelcome(channel: Channel, welcome: Welcome, nowMs: number): Fault | undefined {
+    const { session } = this;
+    const problem = this.introduction.checkWelcome(welcome, session);
+    if (problem !== undefined) return problem;
+    channel.roundTrip.sample(nowMs - channel.openedMs);
+    this.#standby.lastRoundTripMs = nowMs - channel.openedMs;
+    if (!this.isLive && !this.isMoving && welcome.result === "lost") {
+      this.#attempt = undefined;
+      this.closeChannel(channel, "session lost", undefined);
+      this.becomeGone("session lost", false);
+      return undefined;
+    }
+    if (session.phase === "reset") {
+      // Aborted while HELLO was unanswered: the server has, or is about to have, a session that nobody wants.
+      this.#attempt = undefined;
+      channel.send(this.resetFrame);
+      this.closeChannel(channel, "reset", undefined, true);
+      this.becomeGone("reset", false);
+      return undefined;
+    }
+    return this.#adoptWelcomed(channel, welcome, nowMs);
+  }
+
+  #adoptWelcomed(channel: Channel, welcome: Welcome, nowMs: number): Fault | undefined {
+    const impossible = this.welcomed(welcome);
+    if (impossible !== undefined) return impossible;
+    this.#attempt = undefined;
+    if (!this.introduction.confirmed) channel.send(this.introduction.confirm(this.session, welcome.nonce));
+    if (welcome.result === "resumed") this.#use(channel, "resumed", "resumed", welcome.goaway, nowMs);
+    else this.#use(channel, "new", this.newSessionReason, welcome.goaway, nowMs);
+    return undefined;
+  }
+
+  /** The session has adopted the channel. */
+  #use(channel: Channel, session: "new" | "resumed", reason: string, goaway: boolean, nowMs: number): void {
+    channel.decoder.expect = ADOPTED_FRAMES;
+    this.adopt(channel, nowMs);
+    this.#standby.calm();
+    this.events.push({ type: "connected", channel: channel.id, session, reason });
+    if (goaway) this.leave();
+    this.checkThrough();
+  }
+
+  #onRefuse(channel: Channel, code: RefuseCode, retryAfterMs: number, nowMs: number): void {
+    this.endRefused(code, code === "authentication" ? this.#reason : "");
+    if (code === "session-lost") {
+      this.#attempt = undefined;
+      this.sessionLost(nowMs);
+    }
+    // The server keeps it longer, too.
+    if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
+    this.#attemptFailed(channel, code, retryAfterMs, undefined);
+  }
+
+  // ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  protected override onSuspect(reason: string, nowMs: number): void {
+    if (!this.isLive || !this.introduction.confirmed) {
+      // Nothing to take over: a tombstone, or a session that may still be waiting for our CONFIRM. A resume tells.
+      this.dropAdopted(reason, undefined, nowMs);
+      return;
+    }
+    this.events.push({ type: "suspect", reason });
+    this.#standby.suspect(nowMs);
+  }
+
+  protected override onStandbyTimer(nowMs: number): void {
+    if (this.#standby.committing) this.#standbyFailed("takeover timed out", true, 0, nowMs);
+    else if (this.evidence?.suspect === true) this.#standby.due = true;
+  }
+
+  protected override onRecovered(): void {
+    if (this.#standby.committing) return;
+    this.timers.clear("standby");
+    this.#standby.due = false;
+    this.#standby.calm();
+    this.#dropStandby("not needed");
+    super.onRecovered();
+  }
+
+  #onStandbyAnswer(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    switch (frame.type) {
+      case "ready":
+        if (this.#standby.committing) return fault("bad-frame", "READY twice");
+        // A suspicion that was unfounded has dropped the standby already.
+        channel.roundTrip.sample(nowMs - channel.openedMs);
+        this.#standby.commit();
+        channel.send(encodePositionsFrame("commit", this.session.positions()));
+        this.timers.set("standby", nowMs + this.standbyPatienceMs);
+        return undefined;
+      case "committed":
+        if (!this.#standby.committing) return fault("bad-frame", "COMMITTED without COMMIT");
+        this.#onCommitted(channel, frame.positions, frame.goaway, nowMs);
+        return undefined;
+      case "refuse":
+        this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);
+        if (this.#standby.refused(frame.code, nowMs)) {
+          this.dropAdopted("silent, and unknown to whom answers", undefined, nowMs);
+        }
+        return undefined;
+      case "reset":
+        this.#standby.clear();
+        this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
+        this.closeChannel(channel, "reset", undefined, true);
+        return undefined;
+      default:
+        return fault("bad-frame", `unexpected ${frame.type} frame`);
+    }
+  }
+
+  #onCommitted(channel: Channel, positions: Positions, goaway: boolean, nowMs: number): void {
+    const old = this.adopted;
+    this.#standby.clear();
+    this.adopted = undefined;
+    if (old !== undefined) this.closeChannel(old, "taken over by a standby", undefined);
+    const impossible = this.session.adopt(positions, false);
+    if (impossible !== undefined) return this.#failOn(channel, impossible);
+    this.#standby.lastRoundTripMs = channel.roundTrip.leastMs;
+    this.#use(channel, "resumed", "standby", goaway, nowMs);
+  }
+
+  // ── endings, time and output ────────────────────────────────────────────────────────────────────────────────────
+
+  protected override onExpiry(nowMs: number): void {
+    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);
+    this.sessionLost(nowMs);
+  }
+
+  protected override dropConnections(reason: string, nowMs: number): void {
+    this.#dropStandby(reason);
+    this.dropAdopted(reason, undefined, nowMs);
+  }
+
+  protected override onResetWithoutConnection(): void {
+    this.#dropStandby("reset");
+    // Never known and nothing under way: the server has no session, or one that it forgets by itself.
+    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset", false);
+    else if (this.#attempt !== undefined) this.#resetsLeft = 0;
+  }
+
+  /** The reset was swallowed: one more dial tells the server, if it can be reached within another while. */
+  protected override onResetUnanswered(nowMs: number): void {
+    if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered", false);
+    this.dropAdopted("reset was not answered", undefined, nowMs);
+    this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
+  }
+
+  protected override leaveConnections(reason: string, flush: boolean): void {
+    super.leaveConnections(reason, flush);
+    for (const channel of [this.#attempt, this.#standby.channel]) {
+      if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+    }
+    this.#attempt = undefined;
+    this.#standby.clear();
+  }
+
+  /** What the connection should write now: at most about `roomBytes` of data, and what control there is. */
+  transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
+    const channel = this.#channel(id);
+    if (channel === undefined) return [];
+    if (channel === this.adopted) return this.transmitAdopted(channel, roomBytes, !this.#standby.committing, nowMs);
+    const out: Buffer[] = [];
+    channel.drainInto(out);
+    return out;
+  }
+}

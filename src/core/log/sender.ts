@@ -1,0 +1,230 @@
+/**
+ * The sending half of a session: acked ≤ sent ≤ highest sent ≤ durable ≤ end, and the end of the direction, which takes
+ * the one position after the last byte.
+ */
+import type { BlockPool } from "./blocks.ts";
+import {
+  DATA_ACK_NOW,
+  DATA_BLOCKED,
+  DATA_END_FINAL,
+  DATA_END_MOVED,
+  encodeDataHeader,
+  MAX_DATA_BYTES,
+} from "../wire/frames.ts";
+import type { Mode } from "../wire/frames.ts";
+import { Log } from "./log.ts";
+import { Account, type Flight } from "./window.ts";
+
+export type EndKind = "none" | "final" | "moved";
+
+/** What an application hears of a message that will not be delivered. */
+export interface UndeliveredEntry {
+  message: Buffer;
+  delivery: "not-sent" | "maybe";
+  /** Where it ends in its session; undefined when it was never written. */
+  position: number | undefined;
+  /** Where it ends in the log. */
+  end: number;
+}
+
+export class Sender {
+  readonly log: Log;
+  /** Everything below is accepted by the peer, for good. May be one above `log.end`: the end of the direction. */
+  acked = 0;
+  /** The cursor on the connection in use. */
+  sentNow = 0;
+  /** The highest position ever written on any connection of this session. */
+  highestSent = 0;
+  /** Up to here the peer has given credit. */
+  limit = 0;
+  /** What the peer last said it had received; on a new connection, where that one began. */
+  peerReceived = 0;
+  endKind: EndKind = "none";
+  /** Where the direction ends in this session: what was taken beyond is for the next one. */
+  endAt: number = Infinity;
+  /** The application sends nothing more, in this session or another. */
+  ended = false;
+  /** Messages below were written in an earlier session of the link, whatever this session's positions say. */
+  carriedWritten = 0;
+  /** Messages taken, and those of them that were begun to be written. In mode "bytes" nothing is a message. */
+  #takenMessages = 0;
+  #writtenMessages = 0;
+  #ackNowAt = -1;
+  /** Up to here bytes may be under way. */
+  #flightTo = 0;
+  /** Up to here it may be written. */
+  #keepTo = 0;
+
+  /** Written and not accepted, so much may be at the most. */
+  readonly #mostWritten: number;
+
+  /** `account`: of what the log holds. */
+  constructor(mode: Mode, pool: BlockPool, account: Account, mostWrittenBytes: number) {
+    this.log = new Log(mode, pool, account);
+    this.#mostWritten = mostWrittenBytes;
+  }
+
+  /** For what follows it in a link: with an account of its own. */
+  successor(): Sender {
+    const { mode, pool, account } = this.log;
+    return new Sender(mode, pool, new Account(account.minimum, account.budget), this.#mostWritten);
+  }
+
+  /** Only bytes below leave. A log on disk will hold it back; in memory everything is as durable as it gets. */
+  get durable(): number {
+    return this.log.end;
+  }
+
+  /** The position after everything, the end of the direction included. */
+  get finalPosition(): number {
+    return this.endKind === "none" ? this.log.end : this.endAt + 1;
+  }
+
+  /** Up to here messages were written; the end of the direction is none. */
+  get #written(): number {
+    return Math.min(this.highestSent, this.endAt);
+  }
+
+  /** Messages and bytes that were never written. */
+  get queuedMessages(): number {
+    return this.#takenMessages - this.#writtenMessages;
+  }
+
+  get queuedBytes(): number {
+    return this.log.end - this.#written;
+  }
+
+  /** Bytes taken and not accepted by the peer. */
+  get unackedBytes(): number {
+    return this.log.end - this.log.start;
+  }
+
+  /** Those of them that this session is to deliver. */
+  get owedBytes(): number {
+    return Math.min(this.log.end, this.endAt) - this.log.start;
+  }
+
+  get endAcked(): boolean {
+    return this.acked > this.endAt;
+  }
+
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    if (this.log.mode === "messages") this.#takenMessages++;
+    else if (payloadBytes === 0) return;
+    this.log.append(payload, payloadBytes, given);
+  }
+
+  /** Asks the peer to acknowledge at once when it has accepted all that was taken until now. */
+  askForAck(): void {
+    this.#ackNowAt = this.log.end;
+  }
+
+  /** Nothing more is taken. */
+  end(kind: "final" | "moved"): void {
+    this.ended = true;
+    if (this.endKind !== "none") return;
+    this.endKind = kind;
+    this.endAt = this.log.end;
+  }
+
+  /** The direction ends with what was begun to be written. What is taken from now on waits for the next session. */
+  moveOn(): void {
+    if (this.endKind !== "none") return;
+    this.endKind = "moved";
+    this.endAt = this.log.messageFrom(this.highestSent);
+  }
+
+  wasWritten(start: number): boolean {
+    return start < Math.max(this.#written, this.carriedWritten);
+  }
+
+  /** A new connection goes on from what the peer has; its credit replaces what was given before. */
+  restart(peerReceived: number, limit: number): void {
+    this.log.share();
+    this.sentNow = Math.max(peerReceived, this.acked);
+    this.peerReceived = this.sentNow;
+    this.limit = limit;
+  }
+
+  /** Bytes or an end that could be written now if the connection had room. */
+  hasSomethingToWrite(flight: Flight): boolean {
+    return this.sentNow < this.#writableTo(flight) || this.sentNow === this.endAt;
+  }
+
+  #writableTo(flight: Flight): number {
+    this.#flightTo = this.peerReceived + flight.limitBytes;
+    this.#keepTo = this.log.start + this.#mostWritten;
+    return Math.min(this.durable, this.endAt, this.limit, this.#flightTo, this.#keepTo);
+  }
+
+  /** Appends DATA frames of at most `maxBytes` payload to `out`; answers how many payload bytes those are. */
+  write(out: Buffer[], maxBytes: number, flight: Flight, nowMs: number): number {
+    const before = this.sentNow;
+    const to = Math.min(this.#writableTo(flight), this.sentNow + maxBytes);
+    while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.log.frameEnd(this.sentNow, MAX_DATA_BYTES)));
+    if (this.sentNow === this.endAt && this.durable >= this.endAt) {
+      if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));
+      this.sentNow++;
+    }
+    if (this.sentNow === before) return 0;
+    if (this.sentNow > this.highestSent) this.#raiseHighestSent();
+    flight.onWritten(this.sentNow, this.peerReceived, nowMs);
+    return this.sentNow - before;
+  }
+
+  #writeFrame(out: Buffer[], to: number): void {
+    let flags = 0;
+    if (to === this.endAt) flags |= this.#endFlag();
+    const isAwaited = this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to;
+    if (isAwaited || (to === this.#flightTo && to < this.durable)) flags |= DATA_ACK_NOW;
+    if (this.#isBlockedAt(to)) flags |= DATA_BLOCKED;
+    out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));
+    while (this.sentNow < to) {
+      const piece = this.log.read(this.sentNow, to - this.sentNow);
+      out.push(piece);
+      this.sentNow += piece.length;
+    }
+  }
+
+  /** More could not be written, or not even be taken, until the peer accepts. */
+  #isBlockedAt(to: number): boolean {
+    if (to === this.limit || to === this.#keepTo) return to < Math.min(this.durable, this.endAt);
+    return to === this.durable && this.endKind === "none" && !this.log.hasRoomForLargest;
+  }
+
+  #endFlag(): number {
+    return this.endKind === "final" ? DATA_END_FINAL : DATA_END_MOVED;
+  }
+
+  #raiseHighestSent(): void {
+    this.highestSent = this.sentNow;
+    if (this.log.mode === "messages") this.#writtenMessages = this.log.countTo(this.#written);
+  }
+
+  /** `pendingBytes`: what the connection in use has been given and has not written. Its headers make it the safer. */
+  recycle(pendingBytes: number): void {
+    this.log.recycle(this.sentNow - pendingBytes);
+  }
+
+  /** `accepted` never goes back and was never above `highestSent`: the session has checked that. */
+  onAccepted(accepted: number): void {
+    if (accepted <= this.acked) return;
+    this.acked = accepted;
+    this.log.release(Math.min(accepted, this.endAt));
+    // Forgotten down to what is acked: the peer may have accepted what this connection has not carried yet.
+    this.sentNow = Math.max(this.sentNow, accepted);
+  }
+
+  /** What was taken and is not acked, oldest first. */
+  undelivered(): UndeliveredEntry[] {
+    return this.log.messages().map(({ payload, start, end }) => {
+      const written = this.wasWritten(start);
+      return {
+        message: payload,
+        delivery: written ? "maybe" : "not-sent",
+        position: start < this.#written ? end : undefined,
+        end,
+      };
+    });
+  }
+}

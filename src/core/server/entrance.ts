@@ -1,0 +1,251 @@
+/** Which connections a server has room for, who gives way when there is none, and whom it asks when who they are. */
+import { type Admission, noComings } from "./admission.ts";
+import { Authentications } from "./authentication.ts";
+import type { Hello, HelloFrame, RefuseCode } from "../wire/frames.ts";
+import type { Entropy } from "../session/proof.ts";
+import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
+import type { ServerLinkCore } from "./link-core.ts";
+import type { SessionTable } from "./session-table.ts";
+import { MOST_RETRY_MS, Turns } from "./turns.ts";
+
+export interface EntranceOptions extends HandshakeTableOptions {
+  /** That speak for a session, or are in a handshake. A few more are let in to say that they resume or stand by. */
+  maxConnections: number;
+  /** Calls of the application's function under way at once. */
+  maxAuthenticating: number;
+  /** A session waits so long for its client. */
+  resumeForMs: number;
+  admission: Pick<Admission, "open" | "comeBack">;
+}
+
+/** Answer with `authenticated()`. */
+export interface AuthenticateEvent {
+  type: "authenticate";
+  channel: number;
+  credentials: Buffer;
+  /** Of the session that it is about: of one that is here, whatever HELLO says. */
+  openPayload: Buffer;
+  /** A resume, or a standby, of a session that is here, by someone who knows its secret. */
+  proven: boolean;
+  /** That session. */
+  link: ServerLinkCore | undefined;
+}
+
+/** Who is turned away with no time of its own comes back after so long, at the earliest. */
+const RETRY_MS = 1_000;
+/** Of those so many a second. */
+const TURNED_AWAY_PER_SECOND = 1_000;
+/**
+ * The same for who is turned away before HELLO was read, and may be one that has a session here: it is not told to wait
+ * for all that only come and say nothing. An honest crowd is spread by its clients' own backoff, too.
+ */
+const AT_DOOR = { retryMs: 250, perSecond: 4_000, mostMs: 750 };
+/** Places above `maxConnections`: a tenth of it, within these. */
+const SPARE = [2, 100] as const;
+
+/**
+ * Half of them are for clients that come back, and find that another has taken their place. The others are for who takes
+ * over from a connection of its own, and to hear what newcomers want.
+ */
+export function sparePlaces(maxConnections: number): number {
+  const [least, most] = SPARE;
+  return Math.min(most, Math.max(least, Math.ceil(maxConnections / 10)));
+}
+
+export class Entrance {
+  readonly #options: EntranceOptions;
+  readonly #handshakes: HandshakeTable;
+  readonly #sessions: SessionTable;
+  readonly #events: { push(event: AuthenticateEvent): unknown };
+  readonly #entropy: Entropy;
+  readonly #authentications: Authentications;
+  readonly #turns: Turns;
+  readonly #turnsAtDoor: Turns;
+
+  constructor(
+    options: EntranceOptions,
+    handshakes: HandshakeTable,
+    sessions: SessionTable,
+    events: { push(event: AuthenticateEvent): unknown },
+    entropy: Entropy,
+  ) {
+    this.#options = options;
+    this.#handshakes = handshakes;
+    this.#sessions = sessions;
+    this.#events = events;
+    this.#entropy = entropy;
+    const random = (): number => entropy.random();
+    this.#turns = new Turns(random);
+    this.#turnsAtDoor = new Turns(random, AT_DOOR.mostMs);
+    this.#authentications = new Authentications(options, random);
+  }
+
+  /** Calls under way. */
+  get authenticating(): number {
+    return this.#authentications.size;
+  }
+
+  /** @param attached connections that speak for a session */
+  open(id: number, peer: string, attached: number, nowMs: number): void {
+    const limit = this.#lacking(attached);
+    const hasRoom =
+      limit === undefined ||
+      this.#evict(limit, nowMs) ||
+      // Nobody confirms it, and it may have a connection.
+      (this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(attached) === undefined);
+    const handshake = this.#handshakes.open(id, peer, nowMs);
+    if (!hasRoom) this.#turnAway(handshake, `too many ${limit}`, limit, nowMs);
+  }
+
+  #lacking(attached: number): LimitName | undefined {
+    const { maxConnections, maxHandshakes } = this.#options;
+    const { size } = this.#handshakes;
+    if (size >= maxHandshakes) return "handshakes";
+    return attached + size >= maxConnections + sparePlaces(maxConnections) ? "connections" : undefined;
+  }
+
+  /** One that has not said HELLO gives way. */
+  #evict(limit: LimitName, nowMs: number): boolean {
+    const silent = this.#handshakes.pickSilent(this.#entropy.random());
+    if (silent !== undefined) this.#turnAway(silent, `too many ${limit}`, limit, nowMs);
+    return silent !== undefined;
+  }
+
+  /** Nobody knows who it is, or it is one that has a session here. */
+  #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
+    const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
+    this.#handshakes.refuse(handshake, "overloaded", reason, Math.min(waitMs, this.#mostRetryMs), { limit });
+  }
+
+  /** Where nobody can say when there will be room. */
+  comeBackLater(handshake: Handshake, code: RefuseCode, reason: string, nowMs: number, limit?: LimitName): void {
+    const waitMs = RETRY_MS + this.#turns.next(handshake.peer, TURNED_AWAY_PER_SECOND, nowMs);
+    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, this.#mostRetryMs), { limit });
+  }
+
+  /** However long it would have to wait, its session is here when it comes. */
+  get #mostRetryMs(): number {
+    return Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
+  }
+
+  // ── budgets a second ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A session more, of that identity. Refuses it if there is no room. */
+  mayOpen(handshake: Handshake, identity: string, who: string, nowMs: number): boolean {
+    const waitMs = this.#options.admission.open(who, nowMs);
+    if (waitMs > 0) {
+      this.#handshakes.refuse(handshake, "overloaded", "too many opens", waitMs, { limit: "opensPerSecond" });
+      return false;
+    }
+    const limit = this.#sessions.makeRoom(identity, who, nowMs);
+    if (limit !== undefined) this.comeBackLater(handshake, "overloaded", "no room for a session", nowMs, limit);
+    return limit === undefined;
+  }
+
+  /** A session that HELLO has proven to be its client's. Refused, it is kept as long as if it had been let in. */
+  mayComeBack(
+    handshake: Handshake,
+    link: ServerLinkCore,
+    kind: "resume" | "standby",
+    hello: Hello,
+    nowMs: number,
+  ): boolean {
+    const { admission, handshakeMs, resumeForMs } = this.#options;
+    const leftMs = link.session.phase === "provisional" ? handshakeMs : resumeForMs;
+    link.comings ??= noComings();
+    const who = whoOf(link.identity, handshake.peer);
+    const waitMs = admission.comeBack(kind, who, link.comings, leftMs, this.#authentications.isCalm, nowMs);
+    if (waitMs === 0) return true;
+    this.#keep(link, hello, nowMs);
+    this.#handshakes.refuse(handshake, "overloaded", `too many ${kind}s`, waitMs, { limit: `${kind}sPerSecond` });
+    return false;
+  }
+
+  #keep(link: ServerLinkCore, hello: Hello, nowMs: number): void {
+    this.#sessions.keep(link, nowMs);
+    link.extend(hello, nowMs);
+  }
+
+  // ── who they are ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** HELLO was understood: who it is will be asked. `link`: the session that it has proven to be its own. */
+  introduce(
+    handshake: Handshake,
+    said: HelloFrame,
+    link: ServerLinkCore | undefined,
+    attached: number,
+    nowMs: number,
+  ): void {
+    this.#handshakes.authenticating(handshake, said, link);
+    if (link?.adopted === undefined && !this.#mayStay(link !== undefined, attached)) {
+      const why = "too many connections";
+      if (link === undefined) return this.comeBackLater(handshake, "overloaded", why, nowMs, "connections");
+      this.#keep(link, said.hello, nowMs);
+      return this.#turnAway(handshake, why, "connections", nowMs);
+    }
+    const isKnown = link !== undefined && link.session.phase !== "provisional";
+    const who = whoOf(isKnown ? link.identity : "", handshake.peer);
+    this.#authentications.ask(handshake.channel.id, who, isKnown, nowMs);
+    this.proceed(nowMs);
+  }
+
+  /** There is a place for it in the end. Those that have not said HELLO have none: they give way when theirs is needed. */
+  #mayStay(isBack: boolean, attached: number): boolean {
+    const { maxConnections } = this.#options;
+    const most = maxConnections + (isBack ? Math.floor(sparePlaces(maxConnections) / 2) : 0);
+    return attached + this.#handshakes.introduced <= most;
+  }
+
+  answered(id: number, nowMs: number): void {
+    this.#authentications.answered(id, nowMs);
+  }
+
+  /** A connection is in no handshake any more. */
+  left(id: number): void {
+    this.#authentications.left(id);
+  }
+
+  /** Asks as many as can be asked at once, and refuses those that would wait too long for it. */
+  proceed(nowMs: number): void {
+    const waiting = this.#authentications;
+    for (let id = waiting.next(nowMs); id !== undefined; id = waiting.next(nowMs)) this.#ask(id);
+    for (let late = waiting.hopeless(nowMs); late !== undefined; late = waiting.hopeless(nowMs)) {
+      const handshake = this.#handshakes.get(late.id);
+      if (handshake?.state.name !== "authenticating") continue;
+      const { link, said } = handshake.state;
+      if (link !== undefined) this.#keep(link, said.hello, nowMs);
+      const waitMs = Math.min(late.retryAfterMs, this.#mostRetryMs);
+      this.#handshakes.refuse(handshake, "overloaded", "too many to be authenticated", waitMs, {
+        limit: "authenticating",
+      });
+    }
+  }
+
+  #ask(id: number): void {
+    const state = this.#handshakes.get(id)?.state;
+    if (state?.name !== "authenticating") return;
+    const { said, link } = state;
+    this.#events.push({
+      type: "authenticate",
+      channel: id,
+      credentials: said.hello.credentials,
+      openPayload: link?.openPayload ?? said.hello.openPayload,
+      proven: link !== undefined,
+      link,
+    });
+  }
+
+  get nextTimeoutMs(): number {
+    return this.#authentications.nextTimeoutMs;
+  }
+
+  tick(nowMs: number): void {
+    this.#authentications.tick(nowMs);
+    this.proceed(nowMs);
+  }
+}
+
+/** Who draws on a budget: the identity, where there is one. */
+export function whoOf(identity: string, peer: string): string {
+  return identity === "" ? `at ${peer}` : `is ${identity}`;
+}

@@ -1,0 +1,269 @@
+/** The core of one link at a server: its session waits for the client while it has no connection. */
+import type { Comings } from "./admission.ts";
+import type { Channel, FrameTaker } from "../session/channel.ts";
+import { type Fault, fault } from "../wire/faults.ts";
+import { frameMask } from "../wire/decoder.ts";
+import {
+  encodeGoaway,
+  encodePositionsFrame,
+  encodeReset,
+  encodeWelcome,
+  type Frame,
+  type Hello,
+  type HelloFrame,
+  type Positions,
+  type Welcome,
+} from "../wire/frames.ts";
+import {
+  compareOwners,
+  confirmMac,
+  type Entropy,
+  isProven,
+  type Owner,
+  ownerOf,
+  type SessionKeys,
+} from "../session/proof.ts";
+import { LinkCore } from "../session/link-core.ts";
+import type { LinkCoreOptions } from "../session/link-events.ts";
+import { Session } from "../session/session.ts";
+
+export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
+export interface ServerLinkCoreOptions extends LinkCoreOptions {
+  /** A session waits so long for its client. */
+  resumeForMs: number;
+}
+
+/** A client's connection that brings no byte for so long is closed; the session stays. */
+const SILENT_MS = 120_000;
+
+export class ServerLinkCore extends LinkCore implements FrameTaker {
+  declare protected readonly options: ServerLinkCoreOptions;
+  readonly identity: string;
+  readonly openPayload: Buffer;
+  owner: Owner;
+  /** Of the verdict on the connection that speaks for it, or spoke last. */
+  claims: unknown;
+  /** Of the newest WELCOME, until its client has said something else than CONFIRM. */
+  nonce: Buffer | undefined;
+  /** How often its client has come back lately; undefined until it does. */
+  comings: Comings | undefined;
+  /** Takes the session out of the server's table. */
+  onForgotten: () => void = () => {};
+  /** A connection does not speak for it any more. */
+  onDetached: (channel: number) => void = () => {};
+  #goesAway = false;
+  #untilMs = Infinity;
+  #wasAttached = false;
+
+  constructor(
+    options: ServerLinkCoreOptions,
+    keys: SessionKeys,
+    incarnation: string,
+    client: { identity: string; openPayload: Buffer; owner: Owner },
+    entropy: Entropy,
+  ) {
+    super(options, new Session(keys, options), entropy);
+    this.session.incarnation = incarnation;
+    this.session.phase = "provisional";
+    this.identity = client.identity;
+    this.openPayload = client.openPayload;
+    this.owner = client.owner;
+  }
+
+  /** Does the client know the session's secret? */
+  isProven({ raw, hello }: HelloFrame): boolean {
+    const { keys, incarnation } = this.session;
+    return hello.resume && hello.incarnation === incarnation && isProven(this.entropy, raw, hello, keys.secret);
+  }
+
+  /**
+   * Is that for this session? With a fallback HELLO states the open payload of what is opened, which has to be this one's:
+   * who connects is authorised for one of them. Without one, and always in STANDBY, it may be left out.
+   */
+  isFor(said: HelloFrame): boolean {
+    const { fallback, openPayload } = said.hello;
+    if (!this.isProven(said)) return false;
+    return (fallback === undefined && openPayload.length === 0) || openPayload.equals(this.openPayload);
+  }
+
+  isConfirmed(mac: Buffer, nonce: Buffer): boolean {
+    const { keys, incarnation } = this.session;
+    return this.entropy.equal(mac, confirmMac(this.entropy, keys, incarnation, nonce));
+  }
+
+  welcome(result: Welcome["result"], nonce: Buffer): Buffer {
+    return encodeWelcome({
+      result,
+      incarnation: this.session.incarnation,
+      nonce,
+      positions: this.session.positions(),
+      goaway: this.#goesAway,
+      maxMessageBytes: this.maxMessageBytes,
+      resumeForMs: this.options.resumeForMs,
+    });
+  }
+
+  confirm(): void {
+    this.session.to("confirmed");
+  }
+
+  /** If nobody confirmed it: it never was, and no application is told. */
+  forgetProvisional(): void {
+    if (this.session.phase !== "provisional") return;
+    this.session.to("forgotten");
+    this.session.release();
+    this.onForgotten();
+  }
+
+  /** The newest connection fences the older. It is to be answered before `checkThrough()`, which may end a tombstone. */
+  takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
+    const old = this.adopted;
+    this.adopted = undefined;
+    if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);
+    const problem = this.session.adopt(positions, late);
+    if (problem !== undefined) return problem;
+    this.adopt(channel, nowMs);
+    const session = old === undefined && !this.#wasAttached ? "new" : "resumed";
+    this.#wasAttached = true;
+    this.events.push({ type: "connected", channel: channel.id, session, reason: late ? "standby" : session });
+    return undefined;
+  }
+
+  protected override closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
+    super.closeChannel(channel, reason, problem, flush);
+    this.onDetached(channel.id);
+  }
+
+  sendCommitted(channel: Channel): void {
+    channel.send(encodePositionsFrame("committed", this.session.positions(), this.#goesAway));
+  }
+
+  /**
+   * The server will be gone in so many milliseconds. That stays so, and is said again on each new connection. A byte stream
+   * cannot go on in another session: its application ends it.
+   */
+  goAway(deadlineMs: number): void {
+    if (this.session.phase !== "live" || this.#goesAway || this.options.mode === "bytes") return;
+    this.#goesAway = true;
+    this.adopted?.send(encodeGoaway(deadlineMs));
+    this.events.push({ type: "leaving" });
+  }
+
+  /** A client that has ended to go on elsewhere is answered in kind, once the application was shown that end. */
+  protected override get endKind(): "final" | "moved" {
+    const { receiver } = this.session;
+    return receiver.endKind === "moved" && receiver.endReached ? "moved" : "final";
+  }
+
+  /** The client states what this session cannot have: both ends end it. */
+  onImpossibleResume(channel: Channel, problem: Fault): void {
+    channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
+    this.fail(problem);
+  }
+
+  /** What a tombstone that was reset answers to every resume. */
+  resetAnswer(): Buffer {
+    return this.resetFrame;
+  }
+
+  /** Its client has proven to be there, and could not be let in now: it gets its time again. */
+  extend(hello: Hello, nowMs: number): void {
+    if (this.adopted !== undefined || this.session.phase === "provisional") return;
+    if (compareOwners(ownerOf(hello), this.owner) === "newer") this.#awaitClient(nowMs);
+  }
+
+  connectionClosed(id: number, reason: string, nowMs: number): void {
+    if (this.adopted?.id !== id) return;
+    this.adopted.close();
+    this.dropAdopted(reason, undefined, nowMs);
+  }
+
+  receive(id: number, chunk: Buffer, nowMs: number): void {
+    const channel = this.adopted;
+    if (channel?.id !== id || channel.closed) return;
+    this.evidence?.onHeard(nowMs);
+    const problem = channel.receive(chunk, this, nowMs);
+    if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
+  }
+
+  /** On the connection in use. */
+  onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    if (channel !== this.adopted) return fault("bad-frame", "a frame on a connection that is not in use");
+    const { nonce } = this;
+    this.nonce = undefined;
+    if (frame.type !== "confirm") return this.onAdoptedFrame(channel, frame, nowMs);
+    // It is repeated since the client cannot know that the first arrived. What was meant for another session, and reaches
+    // us since somebody plays back what a client has said elsewhere, is told by its MAC, before its DATA.
+    if (nonce === undefined) return fault("bad-frame", "CONFIRM to no WELCOME");
+    return this.isConfirmed(frame.mac, nonce) ? undefined : fault("wrong-proof", "wrong MAC in CONFIRM");
+  }
+
+  onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that is not in use");
+    this.nonce = undefined;
+    return this.onAdoptedData(offset, bytes, flags);
+  }
+
+  onProblem(channel: Channel, problem: Fault, nowMs: number): void {
+    this.onFault(channel, problem, nowMs);
+  }
+
+  protected override onDisconnected(nowMs: number): void {
+    this.session.loseConnection();
+    this.#awaitClient(nowMs);
+  }
+
+  #awaitClient(nowMs: number): void {
+    this.#untilMs = nowMs + this.options.resumeForMs;
+    this.timers.clear("reset-answer");
+    this.timers.set("expiry", this.#untilMs);
+  }
+
+  protected override onExpiry(nowMs: number): void {
+    if (nowMs < this.#untilMs) return this.timers.set("expiry", this.#untilMs);
+    if (this.session.phase === "live") {
+      const outcome = this.session.nothingToLose ? "closed" : "expired";
+      this.tellOutcome(outcome, "", "its client did not come back in time");
+    }
+    this.becomeGone("expired", false);
+  }
+
+  /** The client has not echoed our reset: the tombstone tells it when it comes back. */
+  protected override onResetUnanswered(nowMs: number): void {
+    this.dropAdopted("reset was not answered", undefined, nowMs);
+  }
+
+  protected override onResetWithoutConnection(): void {
+    this.timers.clear("reset-answer");
+    this.timers.set("expiry", this.#untilMs);
+  }
+
+  protected override onPeerHandlerFailed(): boolean {
+    return false;
+  }
+
+  /** Only clients stand by. A server asks, and closes what stays silent for good. */
+  protected override onSuspect(_reason: string, nowMs: number): void {
+    if (this.evidence === undefined) return;
+    const deadMs = this.evidence.heardMs + SILENT_MS;
+    if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);
+    else this.timers.set("silence", deadMs);
+  }
+
+  protected override onSilenceTimer(nowMs: number): void {
+    this.onSuspect("", nowMs);
+  }
+
+  protected override onRecovered(): void {
+    this.timers.clear("silence");
+  }
+
+  protected override onGone(): void {
+    this.onForgotten();
+  }
+
+  transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
+    const channel = this.adopted;
+    return channel?.id === id ? this.transmitAdopted(channel, roomBytes, true, nowMs) : [];
+  }
+}

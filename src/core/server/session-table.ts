@@ -1,0 +1,159 @@
+/** The sessions that a server keeps: how many, whose they are, and how long one is kept that nobody has confirmed. */
+import { Crowd } from "./crowd.ts";
+import type { Hello } from "../wire/frames.ts";
+import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/proof.ts";
+import { type LimitName, quarterOf } from "./handshake-table.ts";
+import { ServerLinkCore, type ServerLinkCoreOptions } from "./link-core.ts";
+
+export interface SessionTableOptions extends ServerLinkCoreOptions {
+  maxSessions: number;
+  maxSessionsPerIdentity: number;
+  /** A quarter of them is for sessions that nobody has confirmed. */
+  maxHandshakes: number;
+  /** A session that is not confirmed is kept so long. */
+  handshakeMs: number;
+}
+
+/** For CONFIRM a client needs a round trip: it has so long before it gives way to one that comes after it. */
+const MOST_ROUND_TRIP_MS = 1_000;
+
+interface Unconfirmed {
+  who: string;
+  sinceMs: number;
+  untilMs: number;
+}
+
+export class SessionTable {
+  readonly #options: SessionTableOptions;
+  readonly #entropy: Entropy;
+  #lastOptions: ServerLinkCoreOptions;
+  readonly #links = new Map<string, ServerLinkCore>();
+  readonly #perIdentity = new Map<string, number>();
+  /** Sessions that nobody has confirmed; who was here longest ago is first. */
+  readonly #provisional = new Map<ServerLinkCore, Unconfirmed>();
+  /** The same, by whose they are. */
+  readonly #unconfirmed = new Crowd<ServerLinkCore>();
+  readonly #onGivenUp: (link: ServerLinkCore) => void;
+
+  /** @param onGivenUp hears of a session that nobody has confirmed, and that has given way to another */
+  constructor(options: SessionTableOptions, entropy: Entropy, onGivenUp: (link: ServerLinkCore) => void) {
+    this.#options = options;
+    this.#onGivenUp = onGivenUp;
+    this.#lastOptions = options;
+    this.#entropy = entropy;
+  }
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  get unconfirmed(): number {
+    return this.#provisional.size;
+  }
+
+  get(id: string): ServerLinkCore | undefined {
+    return this.#links.get(id);
+  }
+
+  links(): IterableIterator<ServerLinkCore> {
+    return this.#links.values();
+  }
+
+  /**
+   * Room for one more; answers what there is too little of. Tombstones and sessions that wait for their clients count as
+   * well. One that nobody has confirmed gives way, so that who only asks for sessions keeps nobody out.
+   */
+  makeRoom(identity: string, who: string, nowMs: number): LimitName | undefined {
+    const { maxSessions, maxSessionsPerIdentity } = this.#options;
+    if ((this.#perIdentity.get(identity) ?? 0) >= maxSessionsPerIdentity) {
+      const oldest = [...this.#provisional.keys()].find((link) => link.identity === identity);
+      if (!this.#giveUp(oldest, who, nowMs)) return "sessionsPerIdentity";
+    }
+    if (this.#provisional.size >= quarterOf(this.#options) && !this.giveUpOne(who, nowMs)) return "handshakes";
+    if (this.#links.size >= maxSessions && !this.giveUpOne(who, nowMs)) return "sessions";
+    return undefined;
+  }
+
+  /** The oldest that nobody has confirmed, of whoever has most of them. Answers whether there was one to give up. */
+  giveUpOne(who: string, nowMs: number): boolean {
+    const [oldest] = this.#unconfirmed.largest;
+    return this.#giveUp(oldest, who, nowMs);
+  }
+
+  /** Its client had time enough, or others have more than `who`. */
+  #giveUp(link: ServerLinkCore | undefined, who: string, nowMs: number): boolean {
+    const unconfirmed = link === undefined ? undefined : this.#provisional.get(link);
+    if (link === undefined || unconfirmed === undefined) return false;
+    const hadTime = nowMs - unconfirmed.sinceMs >= MOST_ROUND_TRIP_MS;
+    const hasMore = this.#unconfirmed.countOf(unconfirmed.who) > this.#unconfirmed.countOf(who) + 1;
+    if (!hadTime && !hasMore) return false;
+    link.forgetProvisional();
+    this.#onGivenUp(link);
+    return true;
+  }
+
+  /** A new session, which is to be confirmed. It takes itself out when it is gone. */
+  open(keys: SessionKeys, hello: Hello, identity: string, who: string, nowMs: number): ServerLinkCore {
+    const link = new ServerLinkCore(
+      this.#optionsFor(Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes)),
+      keys,
+      newId(this.#entropy),
+      { identity, openPayload: hello.openPayload, owner: ownerOf(hello) },
+      this.#entropy,
+    );
+    this.#links.set(keys.id, link);
+    this.#perIdentity.set(identity, (this.#perIdentity.get(identity) ?? 0) + 1);
+    this.#provisional.set(link, { who, sinceMs: nowMs, untilMs: nowMs + this.#options.handshakeMs });
+    this.#unconfirmed.add(who, link);
+    link.onForgotten = () => this.#forget(link);
+    return link;
+  }
+
+  /** Most clients want the same, and share them. */
+  #optionsFor(maxMessageBytes: number): ServerLinkCoreOptions {
+    if (this.#lastOptions.maxMessageBytes !== maxMessageBytes) {
+      this.#lastOptions = { ...this.#options, maxMessageBytes };
+    }
+    return this.#lastOptions;
+  }
+
+  /** Its client was there just now: if nobody has confirmed it yet, it is kept so long again. */
+  keep(link: ServerLinkCore, nowMs: number): void {
+    const unconfirmed = this.#provisional.get(link);
+    if (unconfirmed === undefined) return;
+    unconfirmed.untilMs = nowMs + this.#options.handshakeMs;
+    this.#provisional.delete(link);
+    this.#provisional.set(link, unconfirmed);
+  }
+
+  /** It waits for no CONFIRM any more. */
+  confirmed(link: ServerLinkCore): void {
+    const unconfirmed = this.#provisional.get(link);
+    if (unconfirmed === undefined) return;
+    this.#provisional.delete(link);
+    this.#unconfirmed.delete(unconfirmed.who, link);
+  }
+
+  #forget(link: ServerLinkCore): void {
+    const { id } = link.session.keys;
+    if (this.#links.get(id) !== link) return;
+    this.#links.delete(id);
+    this.confirmed(link);
+    const left = (this.#perIdentity.get(link.identity) ?? 1) - 1;
+    if (left > 0) this.#perIdentity.set(link.identity, left);
+    else this.#perIdentity.delete(link.identity);
+  }
+
+  /** When the oldest session that is not confirmed is dropped; Infinity if there is none. */
+  get nextTimeoutMs(): number {
+    const [oldest] = this.#provisional.values();
+    return oldest?.untilMs ?? Infinity;
+  }
+
+  tick(nowMs: number): void {
+    for (const [link, { untilMs }] of this.#provisional) {
+      if (untilMs > nowMs) break;
+      link.forgetProvisional();
+    }
+  }
+}

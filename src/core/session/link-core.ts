@@ -1,0 +1,335 @@
+/**
+ * The core of one link, as far as both ends are the same: its session and the connection that speaks for that. How
+ * connections come to speak for it is the client's (`core/client/link-core.ts`) and the server's (`core/server/server.ts`).
+ *
+ * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
+ * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too. At the end of the turn,
+ * if it `awaitsEndOfTurn`: `endTurn()`, and what that lets `transmit()` answer.
+ */
+import type { Channel } from "./channel.ts";
+import { Evidence } from "./evidence.ts";
+import { type Fault, Mistakes } from "../wire/faults.ts";
+import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
+import type { Entropy } from "./proof.ts";
+import { type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
+import { SessionHolder } from "./session-holder.ts";
+import type { Session } from "./session.ts";
+import { TimerTable } from "./timers.ts";
+
+/** A reset that the peer does not echo is not waited for longer. */
+export const RESET_ANSWERED_WITHIN_MS = 5_000;
+
+const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "reset-answer"] as const;
+type TimerName = (typeof TIMERS)[number];
+
+export abstract class LinkCore extends SessionHolder {
+  /** The connection that speaks for the session. */
+  adopted: Channel | undefined;
+  protected evidence: Evidence | undefined;
+  protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
+  protected readonly entropy: Entropy;
+  #resetFrame: Buffer | undefined;
+  #turnEnded = false;
+  #mistakes: Mistakes | undefined;
+
+  constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
+    super(options, session);
+    this.entropy = entropy;
+  }
+
+  // ── endings by the application ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends both directions at both ends. `reason` is the application's code for the peer. */
+  reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
+    const { session } = this;
+    if (session.phase !== "live") return;
+    session.to("reset");
+    this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
+    this.tellOutcome(outcome, "", "");
+    this.timers.clearAll();
+    this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
+    if (this.adopted === undefined) this.onResetWithoutConnection();
+    else this.adopted.send(this.#resetFrame);
+  }
+
+  /** Where a reset leads when no connection can carry it. */
+  protected abstract onResetWithoutConnection(): void;
+
+  protected get resetFrame(): Buffer {
+    if (this.#resetFrame === undefined) throw new Error("no reset was made");
+    return this.#resetFrame;
+  }
+
+  /** The peer is told nothing, or not any more: it goes on as if we had died. */
+  abandon(outcome: Outcome): void {
+    this.tellOutcome(outcome, "", "");
+    this.becomeGone("abandoned", false);
+  }
+
+  // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** The channel speaks for the session from now on. The session's own adoption has been done. */
+  protected adopt(channel: Channel, nowMs: number): void {
+    this.adopted = channel;
+    this.#turnEnded = false;
+    this.timers.clear("expiry");
+    // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
+    if (this.session.phase === "reset") channel.send(this.resetFrame);
+    this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, this.entropy, nowMs);
+    this.timers.set("evidence", this.evidence.nextMs());
+  }
+
+  /** Answers a fault, if the frame is not legal in this place. */
+  protected onAdoptedFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
+    switch (frame.type) {
+      case "ack":
+        return this.#onAck(channel, frame.positions, nowMs);
+      case "ping":
+        channel.owePong(frame.token);
+        return undefined;
+      case "pong":
+        if (this.evidence === undefined) return undefined;
+        if (this.evidence.onPong(frame.token, nowMs)) this.onRecovered();
+        // The timer was set for an answer that did not come: the next thing to look for is silence.
+        this.timers.set("evidence", this.evidence.nextMs());
+        return undefined;
+      case "reset":
+        this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
+        return undefined;
+      default:
+        return { code: "bad-frame", detail: `unexpected ${frame.type} frame` };
+    }
+  }
+
+  #onAck(channel: Channel, positions: Positions, nowMs: number): Fault | undefined {
+    const { session } = this;
+    if (session.phase === "reset" || session.phase === "gone") return undefined;
+    const progress = session.onAck(positions);
+    if (typeof progress !== "boolean") return progress;
+    if (progress) {
+      channel.flight.onReceived(session.sender.peerReceived, nowMs);
+      const inFlight = session.sender.sentNow > session.sender.peerReceived;
+      if (this.evidence?.onProgress(inFlight, nowMs) === true) this.#recovered(this.evidence);
+    }
+    this.checkThrough();
+    return undefined;
+  }
+
+  protected onAdoptedData(offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    const { session } = this;
+    if (session.phase === "reset" || session.phase === "gone") return undefined;
+    const problem = session.onData(offset, bytes, flags);
+    if (problem !== undefined) return problem;
+    this.checkThrough();
+    return undefined;
+  }
+
+  protected onReset(channel: Channel, code: ResetCode, accepted: number, reason: string, nowMs: number): void {
+    const { session } = this;
+    // Who is through hears it as well: its sender keeps the session until it was echoed.
+    if (session.phase !== "reset") channel.send(encodeReset(code, session.receiver.committed, ""));
+    if (session.phase === "live") {
+      if (accepted <= session.sender.highestSent) session.sender.onAccepted(accepted);
+      if (code === "handler-failed" && this.onPeerHandlerFailed(channel, nowMs)) return;
+      this.tellOutcome(RESET_OUTCOMES[code], reason, "");
+    }
+    this.becomeGone(`reset by the peer: ${code}`, true);
+  }
+
+  /** A client opens a new session instead of ending; answers whether it did. */
+  protected abstract onPeerHandlerFailed(channel: Channel, nowMs: number): boolean;
+
+  #recovered(evidence: Evidence): void {
+    this.timers.set("evidence", evidence.nextMs());
+    this.onRecovered();
+  }
+
+  /** Evidence is back before a replacement took over. */
+  protected onRecovered(): void {
+    this.events.push({ type: "recovered" });
+  }
+
+  protected abstract onSuspect(reason: string, nowMs: number): void;
+
+  /** The connection in use is gone, or must go. */
+  protected dropAdopted(reason: string, problem: Fault | undefined, nowMs: number): void {
+    const channel = this.adopted;
+    if (channel === undefined) return;
+    if (!channel.closed) this.closeChannel(channel, reason, problem);
+    this.adopted = undefined;
+    this.evidence = undefined;
+    this.timers.clear("evidence");
+    this.timers.clear("ack");
+    if (this.gone) return;
+    this.onDisconnected(nowMs);
+    if (!this.ended) this.events.push({ type: "disconnected", reason, fault: problem });
+  }
+
+  /** The session has lost its connection, and with it the credit that was given on it. */
+  protected abstract onDisconnected(nowMs: number): void;
+
+  protected closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
+    if (channel.closed) return;
+    const last: Buffer[] | undefined = flush ? [] : undefined;
+    if (last !== undefined) channel.drainInto(last);
+    channel.close();
+    this.events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
+  }
+
+  /** A fault that no new connection will mend ends the link; another closes the connection, and a resume puts it right. */
+  protected onFault(channel: Channel, problem: Fault, nowMs: number): void {
+    if (problem.code === "impossible-position" || this.#recurs(problem)) {
+      this.fail(problem);
+    } else {
+      this.dropAdopted(problem.code, problem, nowMs);
+    }
+    this.closeChannel(channel, problem.code, problem, true);
+  }
+
+  #recurs(problem: Fault): boolean {
+    return (this.#mistakes ??= new Mistakes()).recurs(problem, this.session);
+  }
+
+  protected override fail(problem: Fault): void {
+    if (this.session.phase === "live") {
+      this.adopted?.send(encodeReset("protocol", this.session.receiver.committed, ""));
+      this.tellOutcome("protocol-error", "", problem.detail);
+    }
+    this.becomeGone(problem.code, true);
+  }
+
+  // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override checkThrough(): void {
+    const { session } = this;
+    if (session.checkThrough()) this.onThrough();
+    if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);
+  }
+
+  protected onThrough(): void {
+    this.tellOutcome("closed", "", "");
+  }
+
+  protected becomeGone(reason: string, flush: boolean): void {
+    const { session } = this;
+    if (session.phase === "gone") return;
+    session.to("forgotten");
+    session.release();
+    this.leaveConnections(reason, flush);
+    this.onGone();
+    this.events.push({ type: "gone" });
+  }
+
+  protected onGone(): void {}
+
+  /** The session needs its connections no more. */
+  protected leaveConnections(reason: string, flush: boolean): void {
+    this.timers.clearAll();
+    const channel = this.adopted;
+    this.adopted = undefined;
+    this.evidence = undefined;
+    if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+  }
+
+  // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** On the monotonic clock; Infinity if nothing is due. */
+  get nextTimeoutMs(): number {
+    return this.timers.nextMs;
+  }
+
+  tick(nowMs: number): void {
+    for (const { name, dueMs } of this.timers.takeDue(nowMs)) {
+      if (this.gone) return;
+      switch (name) {
+        case "evidence":
+          this.#checkEvidence(nowMs, dueMs);
+          break;
+        case "ack":
+          if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
+          break;
+        case "reset-answer":
+          this.onResetUnanswered(nowMs);
+          break;
+        case "expiry":
+          this.onExpiry(nowMs);
+          break;
+        case "standby":
+          this.onStandbyTimer(nowMs);
+          break;
+        case "silence":
+          this.onSilenceTimer(nowMs);
+          break;
+      }
+    }
+  }
+
+  /** The peer has not echoed our reset. */
+  protected abstract onResetUnanswered(nowMs: number): void;
+  protected abstract onExpiry(nowMs: number): void;
+  /** Only clients stand by. */
+  protected onStandbyTimer(_nowMs: number): void {}
+  /** Only servers close what stays silent. */
+  protected onSilenceTimer(_nowMs: number): void {}
+
+  #checkEvidence(nowMs: number, dueMs: number): void {
+    const { evidence, adopted } = this;
+    if (evidence === undefined || adopted === undefined) return;
+    const finding = evidence.check(nowMs, dueMs);
+    if (finding !== "nothing") adopted.owePing(evidence.pingToken);
+    if (finding === "suspect") this.onSuspect("no evidence", nowMs);
+    if (this.evidence === evidence) this.timers.set("evidence", evidence.nextMs());
+  }
+
+  /**
+   * Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. Answers whether
+   * there is anything to write for it.
+   */
+  endTurn(): boolean {
+    this.#turnEnded = this.#owesAck;
+    this.session.receiver.rest();
+    return this.#turnEnded;
+  }
+
+  /** `endTurn()` will let something be written, or take less memory. */
+  get awaitsEndOfTurn(): boolean {
+    return this.#owesAck || this.session.receiver.needsRest;
+  }
+
+  get #owesAck(): boolean {
+    return this.session.ackOwed === "turn" && !this.#turnEnded && this.adopted !== undefined;
+  }
+
+  /** What the connection in use should write now, at most about `roomBytes`. */
+  protected transmitAdopted(channel: Channel, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
+    const { session } = this;
+    const out: Buffer[] = [];
+    channel.drainInto(out);
+    if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
+    const writesData = mayWriteData && session.mayWrite(channel.flight);
+    const isDue = session.ackOwed === "turn" && this.#turnEnded;
+    if (isDue || (session.ackOwed !== "nothing" && writesData)) {
+      out.push(encodePositionsFrame("ack", session.positions()));
+      session.ackOwed = "nothing";
+      this.#turnEnded = false;
+      this.timers.clear("ack");
+      if (session.phase === "done") {
+        session.doneStated = true;
+        this.checkThrough();
+        // The peer's own `done` is the answer: where it does not come, the path is as dead as with data in flight.
+        if (!this.gone) this.#awaitProgress(nowMs);
+        return out;
+      }
+    } else if (session.ackOwed === "later") {
+      this.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
+    }
+    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) this.#awaitProgress(nowMs);
+    return out;
+  }
+
+  #awaitProgress(nowMs: number): void {
+    if (this.evidence === undefined) return;
+    this.evidence.onWaiting(nowMs);
+    this.timers.atLatest("evidence", this.evidence.nextMs());
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Who may speak for a session: a proof over the whole HELLO or STANDBY with the session's secret, and the MAC of CONFIRM
+ * over the nonce of WELCOME. Secrets travel once, in an open (or as a fallback's), and never again.
+ */
+import {
+  encodeHello,
+  type Generation,
+  type Hello,
+  HELLO_PROOF_AT,
+  ID_BYTES,
+  PROOF_BYTES,
+  SECRET_BYTES,
+} from "../wire/frames.ts";
+
+/** What the core needs of the outside that is not time or bytes; the simulation gives seeded ones. */
+export interface Entropy {
+  /** HMAC-SHA-256 over the parts in order: 32 bytes. */
+  hmac(key: Buffer, parts: readonly Buffer[]): Buffer;
+  /** In constant time; false for other lengths. */
+  equal(a: Buffer, b: Buffer): boolean;
+  randomBytes(bytes: number): Buffer;
+  /** In [0, 1), for jitter. */
+  random(): number;
+}
+
+/** Ids are hexadecimal; a secret is a latin1 string, which takes a tenth of the memory of a Buffer. */
+export interface SessionKeys {
+  readonly id: string;
+  readonly secret: string;
+}
+
+export const NO_INCARNATION: string = "0".repeat(2 * ID_BYTES);
+const HELLO_LABEL = Buffer.from("resplice hello 1\0");
+const CONFIRM_LABEL = Buffer.from("resplice confirm 1\0");
+
+export function newId(entropy: Entropy): string {
+  return entropy.randomBytes(ID_BYTES).toString("hex");
+}
+
+export function newKeys(entropy: Entropy): SessionKeys {
+  return { id: newId(entropy), secret: entropy.randomBytes(SECRET_BYTES).toString("latin1") };
+}
+
+export function secretBytes(secret: string): Buffer {
+  return Buffer.from(secret, "latin1");
+}
+
+/** A HELLO or STANDBY frame with its proof in place, for a resume. */
+export function encodeProvenHello(entropy: Entropy, type: "hello" | "standby", hello: Hello, secret: string): Buffer {
+  const frame = encodeHello(type, hello);
+  helloProof(entropy, frame, secret).copy(frame, HELLO_PROOF_AT);
+  return frame;
+}
+
+export function isProven(entropy: Entropy, frame: Buffer, hello: Hello, secret: string): boolean {
+  return entropy.equal(hello.secretOrProof, helloProof(entropy, frame, secret));
+}
+
+/** HMAC over the label and the whole frame, header included, with zeros where the proof stands. */
+function helloProof(entropy: Entropy, frame: Buffer, secret: string): Buffer {
+  return entropy.hmac(secretBytes(secret), [
+    HELLO_LABEL,
+    frame.subarray(0, HELLO_PROOF_AT),
+    Buffer.alloc(PROOF_BYTES),
+    frame.subarray(HELLO_PROOF_AT + PROOF_BYTES),
+  ]);
+}
+
+/** HMAC over the label, the session's id, its incarnation and the nonce of the WELCOME that is answered. */
+export function confirmMac(entropy: Entropy, keys: SessionKeys, incarnation: string, nonce: Buffer): Buffer {
+  const ids = Buffer.from(keys.id + incarnation, "hex");
+  return entropy.hmac(secretBytes(keys.secret), [CONFIRM_LABEL, ids, nonce]);
+}
+
+/** The owner of a session: one process (epoch, instance) and the counter of its newest connection. */
+export interface Owner extends Generation {
+  instance: string;
+}
+
+/** Whose HELLO it is. */
+export function ownerOf(hello: Hello): Owner {
+  return { ...hello.generation, instance: hello.instance };
+}
+
+/** May `candidate` take over from `owner`? A lower epoch, or another process of the same epoch, never may. */
+export function compareOwners(candidate: Owner, owner: Owner): "newer" | "stale" | "taken-over" {
+  if (candidate.epoch > owner.epoch) return "newer";
+  if (candidate.epoch < owner.epoch || candidate.instance !== owner.instance) return "taken-over";
+  return candidate.counter > owner.counter ? "newer" : "stale";
+}

@@ -1,0 +1,236 @@
+/**
+ * One end of a durable session: its two halves, its flags and its phase. It outlives connections; which of them may speak
+ * for it is decided by who holds it (`core/client/link-core.ts`, `core/server/server.ts`).
+ */
+import type { BlockPool } from "../log/blocks.ts";
+import { type Fault, fault } from "../wire/faults.ts";
+import type { Mode, Positions } from "../wire/frames.ts";
+import { NO_INCARNATION, type SessionKeys } from "./proof.ts";
+import { memoryFor, PREFIX_BYTES } from "../log/log.ts";
+import { Receiver } from "../log/receiver.ts";
+import { Sender } from "../log/sender.ts";
+import { nextPhase, type SessionInput, type SessionPhase } from "../states.ts";
+import { HELD_PER_BYTE } from "../log/unread.ts";
+import { Account, Allowance, type Budget, type Flight } from "../log/window.ts";
+
+/** What all links of a manager or supervisor share. What comes in and what goes out never lend to each other. */
+export interface SharedMemory {
+  windowBudget: Budget;
+  logBudget: Budget;
+  blocks: BlockPool;
+}
+
+export interface SessionLimits extends SharedMemory {
+  mode: Mode;
+  /** The largest message in either direction, in bytes of payload. */
+  maxMessageBytes: number;
+  /** What manual acceptance may leave unaccepted, on top of one message. */
+  maxBatchBytes: number;
+  window: { minBytes: number; maxBytes: number };
+}
+
+/** Byte streams need no room for a whole message: this much is always granted. */
+const BYTE_MODE_FLOOR_BYTES = 65_536;
+/** What may be written and not accepted, or one message: it is sent again when its connection is lost. */
+const MOST_WRITTEN_BYTES = 8 * 1_048_576;
+
+/** So much arrives between two acknowledgements at the most: each is a system call at both ends. */
+const MOST_UNSTATED_BYTES = 262_144;
+
+/** The least window that lets every message of `maxMessageBytes` through. */
+export function windowFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
+  return largestBytes(limits) + limits.maxBatchBytes;
+}
+
+/** The largest message, as it is encoded. */
+function largestBytes({ mode, maxMessageBytes }: Pick<SessionLimits, "mode" | "maxMessageBytes">): number {
+  return mode === "messages" ? PREFIX_BYTES + maxMessageBytes : BYTE_MODE_FLOOR_BYTES;
+}
+
+/** What a log may always hold: the memory of one largest message. */
+function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, blockBytes?: number): number {
+  return memoryFor(largestBytes(limits), blockBytes);
+}
+
+/**
+ * What a session holds besides, at the most: the chunk that was read last, one that waits to be read, half of the one that is
+ * being read (64 KiB each), 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of
+ * 4 KiB, an identity of 4 KiB, and 10 KiB of objects.
+ */
+const SESSION_BYTES = 327_680;
+/** Of V8's heap: its objects, those of its link and of its connection. 8 KiB are measured, a connected one's at either end. */
+export const SESSION_HEAP_BYTES = 10_240;
+
+/** What each session may hold though nothing is left to borrow. */
+export function sessionFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
+  return Math.ceil(windowFloorBytes(limits) * HELD_PER_BYTE) + logFloorBytes(limits) + SESSION_BYTES;
+}
+
+export class Session {
+  readonly keys: SessionKeys;
+  /** The server's random choice, stated at every resume; zeros until it is known. */
+  incarnation: string = NO_INCARNATION;
+  phase: SessionPhase = "live";
+  sender: Sender;
+  readonly receiver: Receiver;
+  /** The peer reads nothing more: what it has accepted is final. */
+  peerStopped = false;
+  peerDone = false;
+  /** An ACK that says `done` was written. */
+  doneStated = false;
+  /** "turn": with what is written next, at the latest at the end of this turn. "later": within the delay. */
+  ackOwed: "nothing" | "later" | "turn" = "nothing";
+  readonly windowAllowance: Allowance;
+  readonly #firstWindowBytes: number;
+
+  constructor(keys: SessionKeys, limits: SessionLimits) {
+    this.keys = keys;
+    const { mode, blocks, window } = limits;
+    this.windowAllowance = new Allowance(windowFloorBytes(limits), window.maxBytes, limits.windowBudget);
+    this.#firstWindowBytes = window.minBytes;
+    const account = new Account(logFloorBytes(limits, blocks.blockBytes), limits.logBudget);
+    this.sender = new Sender(mode, blocks, account, Math.max(MOST_WRITTEN_BYTES, largestBytes(limits)));
+    this.receiver = new Receiver(limits.mode, limits.maxMessageBytes, this.windowAllowance);
+  }
+
+  /** Our direction is through: the peer has accepted its end, or reads no more. */
+  get outDone(): boolean {
+    return this.sender.endAcked || this.peerStopped;
+  }
+
+  /** The peer's direction is through: its end is accepted, or we read no more. */
+  get inDone(): boolean {
+    return this.receiver.stopped || this.receiver.endAccepted;
+  }
+
+  /** Another session may take its place: that would open no direction again which the peer or the reader has closed. */
+  get isReplaceable(): boolean {
+    const { sender, receiver } = this;
+    if (this.moved) return true;
+    // Whoever is closing has no use for a new session, but for what was never sent.
+    const isNeeded = !sender.ended || sender.queuedMessages > 0;
+    return isNeeded && receiver.endKind === "none" && !this.peerStopped;
+  }
+
+  /** Should it vanish now, then nothing is missing: everything was accepted, though perhaps not the end. */
+  get nothingToLose(): boolean {
+    return this.inDone && this.sender.owedBytes === 0;
+  }
+
+  /** Both directions ended by moving: the link goes on elsewhere. Who reads no more does so only to say what is left. */
+  get moved(): boolean {
+    const { sender, receiver, peerStopped } = this;
+    if (sender.endKind !== "moved" || receiver.endKind === "final" || (peerStopped && !sender.endAcked)) return false;
+    return receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind === "moved";
+  }
+
+  /** What to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */
+  positions(): Positions {
+    return {
+      received: this.receiver.received,
+      accepted: this.receiver.committed,
+      window: this.receiver.statedWindow(),
+      stop: this.receiver.stopped,
+      done: this.phase === "done",
+    };
+  }
+
+  /**
+   * A new connection takes over, and the peer has stated `peer` on it. `late`: acks on the old connection may have
+   * overtaken the statement, as they do with COMMIT.
+   */
+  adopt(peer: Positions, late: boolean): Fault | undefined {
+    const { sender } = this;
+    if (peer.received > sender.highestSent) {
+      return fault("impossible-position", `the peer received ${peer.received} of ${sender.highestSent} sent`);
+    }
+    if (peer.received < sender.acked && !late) {
+      return fault("impossible-position", `the peer received ${peer.received}, but accepted ${sender.acked} before`);
+    }
+    // Whoever is not confirmed borrows nothing, nor who has no connection more than it holds.
+    if (!this.receiver.stopped) this.windowAllowance.growTo(this.#firstWindowBytes);
+    this.receiver.restart();
+    sender.restart(peer.received, peer.accepted + peer.window);
+    this.#takeAcceptance(peer);
+    this.ackOwed = "turn";
+    return undefined;
+  }
+
+  /** An ACK on the connection in use. Answers whether the peer's `received` went up. */
+  onAck(peer: Positions): Fault | boolean {
+    const { sender } = this;
+    if (peer.received > sender.highestSent) {
+      return fault("impossible-position", `the peer acknowledges ${peer.received} of ${sender.highestSent} sent`);
+    }
+    const progress = peer.received > sender.peerReceived;
+    if (progress) sender.peerReceived = peer.received;
+    sender.limit = Math.max(sender.limit, peer.accepted + peer.window);
+    this.#takeAcceptance(peer);
+    return progress;
+  }
+
+  #takeAcceptance(peer: Positions): void {
+    this.sender.onAccepted(peer.accepted);
+    if (peer.stop) this.peerStopped = true;
+    if (peer.done) this.peerDone = true;
+  }
+
+  onData(offset: number, bytes: Buffer, flags: number): Fault | undefined {
+    const { receiver } = this;
+    const isNew = offset + bytes.length > receiver.received;
+    const problem = receiver.onData(offset, bytes, flags);
+    if (problem !== undefined) return problem;
+    // Who sends what is here already, or waits, is to hear of it now.
+    if (!isNew || flags !== 0 || receiver.unstatedBytes >= MOST_UNSTATED_BYTES) this.ackOwed = "turn";
+    else if (this.ackOwed === "nothing") this.ackOwed = "later";
+    return undefined;
+  }
+
+  /** The application accepts everything up to `position`. */
+  accept(position: number): void {
+    const urgency = this.receiver.accept(position);
+    if (urgency === "urgent") this.ackOwed = "turn";
+    else if (urgency === "later" && this.ackOwed === "nothing") this.ackOwed = "later";
+  }
+
+  stopReading(): void {
+    // After the end there is nothing that could be refused.
+    if (this.receiver.stopped || this.receiver.endAccepted) return;
+    this.receiver.stop();
+    this.ackOwed = "turn";
+  }
+
+  loseConnection(): void {
+    this.receiver.loseConnection();
+    this.ackOwed = "nothing";
+  }
+
+  /** Bytes of DATA that may leave now. */
+  mayWrite(flight: Flight): boolean {
+    return this.phase === "live" && !this.peerStopped && this.sender.hasSomethingToWrite(flight);
+  }
+
+  write(out: Buffer[], maxBytes: number, flight: Flight, nowMs: number): number {
+    if (this.phase !== "live" || this.peerStopped) return 0;
+    return this.sender.write(out, maxBytes, flight, nowMs);
+  }
+
+  /** Throws where the phase has no such transition. */
+  to(input: SessionInput): void {
+    this.phase = nextPhase(this.phase, input);
+  }
+
+  /** Both directions are through: the session becomes a tombstone. Answers true when that happens, once. */
+  checkThrough(): boolean {
+    if (this.phase !== "live" || !this.outDone || !this.inDone) return false;
+    this.to("through");
+    this.ackOwed = "turn";
+    return true;
+  }
+
+  /** The memory of a session whose application has been told its outcome. */
+  release(): void {
+    this.receiver.stop();
+    this.sender.log.clear();
+  }
+}
