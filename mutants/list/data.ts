@@ -233,17 +233,17 @@ export const DATA: readonly Mutant[] = [
   {
     name: "held and not charged",
     rule: "without a connection what is held stays charged",
-    file: "src/core/receiver.ts",
+    file: "src/core/log/receiver.ts",
     find: "this.#allowance.shrinkTo(this.unacceptedBytes);",
     replace: "this.#allowance.shrinkTo(0);",
   },
   {
     name: "charged for what nobody holds",
     rule: "what is accepted and not committed yet is not held, and takes no memory from others",
-    file: "src/core/receiver.ts",
+    file: "src/core/log/receiver.ts",
     find: "this.#allowance.shrinkTo(this.unacceptedBytes);",
     replace: "this.#allowance.shrinkTo(Math.min(this.received, this.endPosition) - this.committed);",
-    tests: ["test/core/receiver.test.ts"],
+    tests: ["test/core/log/receiver.test.ts"],
   },
   {
     name: "payloads by reference",

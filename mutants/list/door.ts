@@ -202,7 +202,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "a long line at the door",
     rule: "who may have a session here is not told to wait for all that say nothing",
-    file: "src/core/entrance.ts",
+    file: "src/core/server/entrance.ts",
     find: "new Turns(random, AT_DOOR.mostMs)",
     replace: "new Turns(random)",
     tests: CROWDS,
