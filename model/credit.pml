@@ -1,9 +1,9 @@
 /*
  * Credit: docs/protocol.md, "Data, credit and acknowledgements" and "Adoption"; sender.ts, receiver.ts and window.ts of
- * src/core/log. A client sends three messages of two units each, a prefix and a payload, and then ends its direction. Frames
- * have one unit or two, wherever messages begin. The server's window has room for one message, and borrows more from a
- * budget that it shares with other sessions. Its application is handed whole messages, and accepts them when it likes.
- * Cuts, resumes, late HELLOs, as in resume.pml.
+ * src/core/log. A client sends three messages of two units each, a prefix and a payload, and then ends its direction.
+ * Frames have one unit or two, wherever messages begin. The server's window has room for one message, and borrows more
+ * from a budget that it shares with other sessions. Its application is handed whole messages, and accepts them when it
+ * likes. Cuts, resumes, late HELLOs, as in resume.pml.
  *
  * Shown: nothing that arrives is beyond the credit given on its connection; what a server holds is never more than the
  * window it has paid for, nor the budget overdrawn; nobody waits for ever, with a window of one message and none to

@@ -1,7 +1,8 @@
 /*
  * Ends: docs/protocol.md, "Endings"; in src/core session/session.ts, server/server.ts, and link-core.ts of session and
- * client. One session that is live on one connection. The client sends a message, or with -D SERVER_SENDS the server does. Each application ends its direction, at any moment, and may
- * stop reading at any moment (a half-close and a close()), or abort. Tombstones, resumes of tombstones, expiry.
+ * client. One session that is live on one connection. The client sends a message, or with -D SERVER_SENDS the server
+ * does. Each application ends its direction, at any moment, and may stop reading at any moment (a half-close and a
+ * close()), or abort. Tombstones, resumes of tombstones, expiry.
  *
  * Shown: unless somebody aborts, or the session expires while its client is away, both applications hear `closed`,
  * whatever is cut; who hears `closed` and did not stop reading has accepted all that the other one sent; what is acked was

@@ -1,8 +1,8 @@
 /*
- * Session-lost: docs/protocol.md, "Lost"; in src/core server/server.ts, and replacing-link-core.ts and carry.ts of client.
- * A client sends two messages.
- * Each HELLO may reach either of two servers, and a server may restart without memory, so a resume may find that nobody
- * knows the session, takes the fallback that it names, and later finds that unknown as well.
+ * Session-lost: docs/protocol.md, "Lost"; in src/core server/server.ts, and replacing-link-core.ts and carry.ts of
+ * client. A client sends two messages. Each HELLO may reach either of two servers, and a server may restart without
+ * memory, so a resume may find that nobody knows the session, takes the fallback that it names, and later finds that
+ * unknown as well.
  *
  * Shown, with `whenSessionLost: "report"`: each message is accepted exactly once, or reported as `maybe` and accepted at
  * most once; what is carried over as never sent never was; none overtakes another one that is still to come; a session

@@ -1,8 +1,9 @@
 /*
- * Moved: docs/protocol.md, "Going away"; in src/core replacing-link-core.ts and carry.ts of client, and link-core.ts and
- * server.ts of server. Server 0 has a session, and goes away at some moment: GOAWAY, END by the client, the server's application answers what it was handed
- * and ends too, tombstones, and a new session at server 1, which gets what was not begun to be sent. Over cuts, and over
- * a resume that reaches server 1 too early. One of the applications, or none, ends by itself.
+ * Moved: docs/protocol.md, "Going away"; in src/core replacing-link-core.ts and carry.ts of client, and link-core.ts
+ * and server.ts of server. Server 0 has a session, and goes away at some moment: GOAWAY, END by the client, the
+ * server's application answers what it was handed and ends too, tombstones, and a new session at server 1, which gets
+ * what was not begun to be sent. Over cuts, and over a resume that reaches server 1 too early. One of the applications,
+ * or none, ends by itself.
  *
  * Shown: each message is accepted exactly once and in order, over both sessions, and the answer arrives; nothing is in
  * doubt unless a session was lost in between; the link goes on only if both ends have moved, and never at the server that

@@ -1,8 +1,9 @@
 /*
  * Open with CONFIRM: docs/protocol.md, "Open" and "Who a session is"; in src/core server/server.ts,
- * server/session-table.ts and client/introduction.ts. One client opens one session and sends one message. Each attempt to open may reach either of two servers,
- * attempts overtake each other, answers are lost, the client may give up while it waits, somebody plays back what the
- * client has said, and somebody who knows the session's id, but not its secret, opens it too.
+ * server/session-table.ts and client/introduction.ts. One client opens one session and sends one message. Each attempt
+ * to open may reach either of two servers, attempts overtake each other, answers are lost, the client may give up while
+ * it waits, somebody plays back what the client has said, and somebody who knows the session's id, but not its secret,
+ * opens it too.
  *
  * Shown: over both servers one application is told of one link, and only when its client has read the WELCOME; no ghost:
  * what a late, repeated or abandoned HELLO made is gone in the end, and nobody was told; the message is accepted once,

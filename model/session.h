@@ -1,7 +1,7 @@
 /*
- * The two halves of a session at one end (docs/protocol.md, "Ideas" and "Data, credit and acknowledgements"; in src/core
- * log/sender.ts, log/receiver.ts and session/session.ts). A message takes one position, and carries its number: what an application is
- * handed must be the next one, each time.
+ * The two halves of a session at one end (docs/protocol.md, "Ideas" and "Data, credit and acknowledgements"; in
+ * src/core log/sender.ts, log/receiver.ts and session/session.ts). A message takes one position, and carries its
+ * number: what an application is handed must be the next one, each time.
  */
 typedef End {
   byte acked; /* acked <= sent <= highest */

@@ -1,7 +1,8 @@
 /*
  * Standby and its commit: docs/protocol.md, "Standby"; in src/core server/server.ts, and standby.ts and link-core.ts of
- * client. A session that is live on one connection, a client that suspects that connection, rightly or not, and a second server, which does not
- * know the session and which a standby may reach instead. With the resume that follows when a takeover is interrupted.
+ * client. A session that is live on one connection, a client that suspects that connection, rightly or not, and a
+ * second server, which does not know the session and which a standby may reach instead. With the resume that follows
+ * when a takeover is interrupted.
  *
  * Shown: each message is handed out exactly once and in order, while the old connection and the standby carry the same
  * positions; at each server one connection speaks for the session; a COMMIT that comes late takes nothing back; no wrong

@@ -32,13 +32,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: "of two that are equal either is the least",
   },
   {
-    file: "src/core/log/window.ts",
-    line: "if (kept >= this.size) return;",
-    original: "kept >= this.size",
-    replacement: "kept > this.size",
-    why: "where they are equal nothing is given back",
-  },
-  {
     file: "src/core/log/sender.ts",
     line: "else if (payloadBytes === 0) return;",
     original: "payloadBytes === 0",

@@ -98,10 +98,8 @@ export class Progress {
 export function fingerprint(): string {
   const hash = createHash("sha256");
   for (const folder of ["../../src/core/", "../../src/testing/", "./"]) {
-    for (const name of readdirSync(new URL(folder, import.meta.url), {
-      encoding: "utf8",
-      recursive: true,
-    }).toSorted()) {
+    const names = readdirSync(new URL(folder, import.meta.url), { encoding: "utf8", recursive: true });
+    for (const name of names.toSorted()) {
       if (!name.endsWith(".ts") || name.endsWith(".test.ts")) continue;
       hash.update(name).update(readFileSync(new URL(folder + name, import.meta.url)));
     }

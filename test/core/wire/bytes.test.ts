@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { MAX_POSITION, NOT_A_POSITION, readPosition, writePosition } from "../../../src/core/wire/bytes.ts";
+import { MAX_POSITION, NOT_A_POSITION, readPosition, readUint32, writePosition } from "../../../src/core/wire/bytes.ts";
 import { runs } from "../../properties.ts";
 
 const position = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, MAX_POSITION));
@@ -29,6 +29,19 @@ test.each([
   const bytes = Buffer.alloc(8);
   writePosition(bytes, 0, value);
   expect(bytes.toString("hex")).toBe(wire);
+});
+
+test("a length is read as Buffer reads it", () => {
+  const lengths = fc.uint8Array({ minLength: 4, maxLength: 12 });
+  fc.assert(
+    fc.property(lengths, fc.nat({ max: 8 }), (given, from) => {
+      const bytes = Buffer.from(given);
+      const at = Math.min(from, bytes.length - 4);
+      expect(readUint32(bytes, at)).toBe(bytes.readUInt32BE(at));
+    }),
+    { numRuns: runs(300) },
+  );
+  expect(readUint32(Buffer.from("ffffffff", "hex"), 0)).toBe(0xffff_ffff);
 });
 
 test("a number above 2^53 - 1 is not a position", () => {
