@@ -179,7 +179,7 @@ export class Receiver {
     const { length } = first;
     const from = at + PREFIX_BYTES;
     const end = from <= length ? from + readUint32(first, at) : Infinity;
-    if (end > length || end - from > this.#maxMessageBytes) return this.#nextAcross(keep);
+    if (end > length || end - from > this.#maxMessageBytes) return this.#nextAcross();
     const message = new View(unread.memory as ArrayBufferLike, unread.memoryAt + from, end - from);
     if (!unread.isMemoryKnown && (end < length || !unread.isFirstAlone)) unread.tell(keep);
     this.handed += end - at;
@@ -242,7 +242,7 @@ export class Receiver {
   }
 
   /** One that lies in several pieces, or is not all here, or never will be. */
-  #nextAcross(keep: Keep): Buffer | undefined {
+  #nextAcross(): Buffer | undefined {
     if (this.readableBytes < PREFIX_BYTES) return this.#incomplete();
     const length = this.#unread.peekLength(PREFIX_BYTES);
     if (length > this.#maxMessageBytes) {
@@ -252,9 +252,7 @@ export class Receiver {
     const encoded = PREFIX_BYTES + length;
     if (this.readableBytes < encoded) return this.#incomplete();
     this.handed += encoded;
-    const whole = this.#unread.gather(encoded);
-    keep(whole.buffer);
-    return whole.subarray(PREFIX_BYTES);
+    return this.#unread.gather(encoded).subarray(PREFIX_BYTES);
   }
 
   /** The rest of the message is still to come, unless the peer has ended its direction in the middle of it. */
