@@ -1,9 +1,6 @@
 /** Attacks on a server by those it lets in: what it keeps for them, and the time that it has for them. */
 import { FLOODS, type FloodName } from "./attacks.ts";
-import type { Scenario } from "./against-servers.ts";
-import { isAlive, type Stage } from "./stage.ts";
-
-const ALL_WELCOME = { opensPerSecond: 100_000, resumesPerSecond: 100_000, standbysPerSecond: 100_000 };
+import { abandoned, type Scenario } from "./against-servers.ts";
 
 const ABOUT_FLOODS: Record<FloodName, string> = {
   again: "a byte of DATA that has arrived",
@@ -17,7 +14,8 @@ export const AGAINST_LIMITS: Scenario[] = [
     name: "identities",
     about:
       "sessions opened and left, each of another identity of 1,000 characters, beside 15 KB that are a secret, on a heap of 64 MB with the default caps",
-    run: identities,
+    run: (stage) =>
+      abandoned(stage, { authenticateMs: 0 }, { credentials: `${"i".repeat(1_000)}#:${"c".repeat(15_000)}` }),
   },
   ...(Object.keys(FLOODS) as FloodName[]).map((kind): Scenario => ({
     name: `flood-${kind}`,
@@ -31,21 +29,3 @@ export const AGAINST_LIMITS: Scenario[] = [
     },
   })),
 ];
-
-async function identities(stage: Stage): Promise<void> {
-  const { server, port } = await stage.server({ limits: ALL_WELCOME, authenticateMs: 0 }, "--max-old-space-size=64");
-  const healthy = await stage.healthy({ port });
-  const attacker = stage.attacker();
-  await stage.beside(healthy, {
-    press: () =>
-      attacker.call("press", {
-        attack: "abandoned",
-        plan: { where: { port }, times: 20_000, credentials: `${"i".repeat(1_000)}#:${"c".repeat(15_000)}` },
-      }),
-    release: () => attacker.call("release"),
-  });
-  const { sessions = 0, refused = 0 } = await attacker.call("counts");
-  const death = await isAlive(server);
-  const note = death === "" ? `${sessions} sessions left, ${refused} turned away` : `after ${sessions}: ${death}`;
-  stage.row({ what: "server ended", figure: death === "" ? 0 : 1, bound: 0, unit: "", note });
-}

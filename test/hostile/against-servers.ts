@@ -5,6 +5,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SESSION_HEAP_BYTES } from "../../src/core/session/session.ts";
 import { MiB } from "../../src/index.ts";
+import type { Plan } from "./attacks.ts";
 import { NEVER_MS } from "./healthy.ts";
 import { NO_VERDICTS, type ServerCommands, type ServerPlan } from "./server.ts";
 import type { Child } from "../endurance/child.ts";
@@ -55,7 +56,7 @@ export const AGAINST_SERVERS: Scenario[] = [
   {
     name: "abandoned",
     about: "20,000 sessions, opened and left, on a heap of 64 MB with the default caps",
-    run: abandoned,
+    run: (stage) => abandoned(stage),
   },
   {
     name: "open-payloads",
@@ -175,14 +176,17 @@ export const AGAINST_SERVERS: Scenario[] = [
 /** The window is full, and everything in it is held: at most twice the window. */
 /** What a server holds more under attack than when the healthy link beside it was all there was. */
 function heldMore(server: Child<ServerCommands>) {
-  let beforeBytes = 0;
+  let quiet = { heldBytes: 0, rssBytes: 0 };
   const held = {
     bytes: 0,
+    rssBytes: 0,
     before: async (): Promise<void> => {
-      beforeBytes = (await server.call("memory")).heldBytes;
+      quiet = await server.call("memory");
     },
     during: async (): Promise<void> => {
-      held.bytes = (await server.call("memory")).heldBytes - beforeBytes;
+      const now = await server.call("memory");
+      held.bytes = now.heldBytes - quiet.heldBytes;
+      held.rssBytes = now.rssBytes - quiet.rssBytes;
     },
   };
   return held;
@@ -214,31 +218,31 @@ async function stuck(stage: Stage): Promise<void> {
   const { server, port } = await stage.server({ limits, logger: true });
   const healthy = await stage.healthy({ port });
   const { sessionsMayHoldBytes } = await server.call("log");
-  const before = await server.call("memory");
-  let [heldBytes, rssBytes] = [0, 0];
-  const during = async (): Promise<void> => {
-    const after = await server.call("memory");
-    heldBytes = after.heldBytes - before.heldBytes;
-    rssBytes = after.rssBytes - before.rssBytes;
-  };
-  const counts = await stage.attacked(healthy, "stuck", { where: { port }, times: 20 }, { during, isOver: true });
+  const held = heldMore(server);
+  const counts = await stage.attacked(healthy, "stuck", { where: { port }, times: 20 }, { ...held, isOver: true });
   const note = `${counts["sessions"] ?? 0} stuck sessions; bound as server.listening states it`;
-  stage.row({ what: "memory held", figure: heldBytes, bound: sessionsMayHoldBytes, unit: "MiB", note });
+  stage.row({ what: "memory held", figure: held.bytes, bound: sessionsMayHoldBytes, unit: "MiB", note });
   // What the allocator has not given back yet: as much as the other runs here allow (test/fuzz).
   const slack = 64 * MiB;
   const above = "as stated, and 64 MiB that the allocator keeps";
-  stage.row({ what: "RSS grown", figure: rssBytes, bound: sessionsMayHoldBytes + slack, unit: "MiB", note: above });
+  stage.row({
+    what: "RSS grown",
+    figure: held.rssBytes,
+    bound: sessionsMayHoldBytes + slack,
+    unit: "MiB",
+    note: above,
+  });
   // Without a bound that is stated there is nothing to hold it to.
   stage.row({ what: "bound stated", figure: sessionsMayHoldBytes, bound: 1, is: "at least", unit: "bytes" });
 }
 
-async function abandoned(stage: Stage): Promise<void> {
-  const { server, port } = await stage.server({ limits: ALL_WELCOME }, "--max-old-space-size=64");
+export async function abandoned(stage: Stage, plan: ServerPlan = {}, comeAs: Partial<Plan> = {}): Promise<void> {
+  const { server, port } = await stage.server({ limits: ALL_WELCOME, ...plan }, "--max-old-space-size=64");
   const healthy = await stage.healthy({ port });
   const attacker = stage.attacker();
   await stage.beside(healthy, {
     // As many as the default cap, however long that takes: the healthy link is measured in the meantime.
-    press: () => attacker.call("press", { attack: "abandoned", plan: { where: { port }, times: 20_000 } }),
+    press: () => attacker.call("press", { attack: "abandoned", plan: { where: { port }, times: 20_000, ...comeAs } }),
     release: () => attacker.call("release"),
   });
   const { sessions = 0, refused = 0 } = await attacker.call("counts");

@@ -11,9 +11,9 @@ import { Unread } from "./unread.ts";
 import type { Allowance } from "./window.ts";
 
 /** What `subarray()` makes a new Buffer with. It asks for the memory each time, which is a fifth of what a small message takes. */
-const View = (Buffer as unknown as Record<symbol, new (memory: ArrayBufferLike, at: number, length: number) => Buffer>)[
-  Symbol.species
-] as new (memory: ArrayBufferLike, at: number, length: number) => Buffer;
+const { [Symbol.species]: View } = Buffer as unknown as {
+  [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer;
+};
 
 /** Is told of memory that has to stay where it is. */
 export type Keep = (memory: ArrayBufferLike) => void;
@@ -181,7 +181,7 @@ export class Receiver {
     const end = from <= length ? from + readUint32(first, at) : Infinity;
     if (end > length || end - from > this.#maxMessageBytes) return this.#nextAcross();
     const message = new View(unread.memory as ArrayBufferLike, unread.memoryAt + from, end - from);
-    if (!unread.isMemoryKnown && (end < length || !unread.isFirstAlone)) unread.tell(keep);
+    if (end < length || !unread.isFirstAlone) unread.tell(keep);
     this.handed += end - at;
     unread.drop(end - at);
     return message;
@@ -189,8 +189,7 @@ export class Receiver {
 
   /**
    * Hands out what is here, one message after the other, until `hand` answers false, and about `most` of them. The same as
-   * `next()`, in one go. Answers whether it has stopped for `most`, and something is
-   * unread.
+   * `next()`, in one go. Answers whether more is here, and it has stopped for `most`.
    */
   handOut(hand: (message: Buffer) => boolean, keep: Keep, most: number): boolean {
     const unread = this.#unread;
@@ -198,7 +197,7 @@ export class Receiver {
       const { first, at } = unread;
       // One that was begun goes on: most messages lie within a piece.
       if (this.mode === "messages" && first !== undefined && at > 0) {
-        if (!unread.isMemoryKnown) unread.tell(keep);
+        unread.tell(keep);
         left = this.#handOutOfPiece(first, hand, left);
         if (left <= 0) return left === 0;
       }
@@ -234,7 +233,7 @@ export class Receiver {
   }
 
   #nextBytes(first: Buffer, at: number, keep: Keep): Buffer {
-    if (!this.#unread.isMemoryKnown) this.#unread.tell(keep);
+    this.#unread.tell(keep);
     const bytes = at === 0 ? first : first.subarray(at);
     this.#unread.drop(bytes.length);
     this.handed += bytes.length;

@@ -30,8 +30,8 @@ export class Unread {
   /** What the first piece is a view of, and from where. To ask a Buffer takes as long as to read a small message. */
   memory: ArrayBufferLike | undefined;
   memoryAt = 0;
-  /** Of `memory` it is known that it has to stay where it is. */
-  isMemoryKnown = false;
+  /** `memory` was told of. */
+  #isTold = false;
   /** From `#head`. Those that are views of the same memory stand beside each other. */
   #pieces: Buffer[] = [];
   #head = 0;
@@ -55,7 +55,8 @@ export class Unread {
 
   /** `keep` hears of the memory that the first piece lies in, once. */
   tell(keep: (memory: ArrayBufferLike) => void): void {
-    this.isMemoryKnown = true;
+    if (this.#isTold) return;
+    this.#isTold = true;
     keep(this.memory as ArrayBufferLike);
   }
 
@@ -64,7 +65,7 @@ export class Unread {
     this.first = piece;
     this.memory = piece.buffer;
     this.memoryAt = piece.byteOffset;
-    this.isMemoryKnown = false;
+    this.#isTold = false;
   }
 
   #beginChunk(chunk: ArrayBufferLike): void {

@@ -114,18 +114,19 @@ export class Entrance {
   /** Nobody knows who it is, or it is one that has a session here. */
   #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
     const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
-    this.#handshakes.refuse(handshake, "overloaded", reason, Math.min(waitMs, this.#mostRetryMs), { limit });
+    this.#refuse(handshake, "overloaded", reason, waitMs, limit);
   }
 
   /** Where nobody can say when there will be room. */
   comeBackLater(handshake: Handshake, code: RefuseCode, reason: string, nowMs: number, limit?: LimitName): void {
     const waitMs = RETRY_MS + this.#turns.next(handshake.peer, TURNED_AWAY_PER_SECOND, nowMs);
-    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, this.#mostRetryMs), { limit });
+    this.#refuse(handshake, code, reason, waitMs, limit);
   }
 
   /** However long it would have to wait, its session is here when it comes. */
-  get #mostRetryMs(): number {
-    return Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
+  #refuse(handshake: Handshake, code: RefuseCode, reason: string, waitMs: number, limit: LimitName | undefined): void {
+    const mostMs = Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
+    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, mostMs), { limit });
   }
 
   // ── budgets a second ────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,10 +215,7 @@ export class Entrance {
       if (handshake?.state.name !== "authenticating") continue;
       const { link, said } = handshake.state;
       if (link !== undefined) this.#keep(link, said.hello, nowMs);
-      const waitMs = Math.min(late.retryAfterMs, this.#mostRetryMs);
-      this.#handshakes.refuse(handshake, "overloaded", "too many to be authenticated", waitMs, {
-        limit: "authenticating",
-      });
+      this.#refuse(handshake, "overloaded", "too many to be authenticated", late.retryAfterMs, "authenticating");
     }
   }
 
