@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
+import { build } from "./build.ts";
+
+export const ROOT: string = fileURLToPath(new URL("../", import.meta.url));
 /** Packages of their own, and no part of a comparison. */
 const PEERS = join(ROOT, "bench/peers");
 const TAR_BYTES_MAX = 2 ** 30;
@@ -22,7 +24,7 @@ export function commitOf(ref: string): string | undefined {
   }
 }
 
-/** Answers where its workers are: those of this tree, beside the sources of that commit. It is removed when the process ends. */
+/** Answers where its workers are: those of this tree, beside what that commit's sources are compiled to. It is removed when the process ends. */
 export function checkOut(commit: string): URL {
   const folder = mkdtempSync(join(tmpdir(), "resplice-against-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -31,16 +33,17 @@ export function checkOut(commit: string): URL {
   rmSync(join(folder, "bench"), { recursive: true, force: true });
   cpSync(join(ROOT, "bench"), join(folder, "bench"), { recursive: true, filter: (path) => path !== PEERS });
   installPackages(folder);
+  build(folder);
   return pathToFileURL(join(folder, "bench/"));
 }
 
-/** This tree's, where the commit needs the same ones. */
+/** This tree's, where the commit needs the same ones at run time. */
 function installPackages(folder: string): void {
   if (needed(folder) === needed(ROOT)) {
     symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"), "dir");
     return;
   }
-  const args = ["ci", "--omit=dev", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];
+  const args = ["ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];
   execFileSync("npm", args, { cwd: folder, stdio: ["ignore", "ignore", "inherit"], timeout: INSTALL_MS });
 }
 

@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   ServerSupervisor,
   type ServerSupervisorOptions,
-} from "../src/index.ts";
+} from "resplice";
 import { connectRaw, listenRaw, type RawConversation } from "./raw.ts";
 
 /** Of resplice, with default options where nothing else is said; and of a raw socket. */

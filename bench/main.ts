@@ -3,7 +3,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { checkOut, commitOf } from "./checkout.ts";
+import { build } from "./build.ts";
+import { checkOut, commitOf, ROOT } from "./checkout.ts";
 import { type Checkouts, pairsOf, toComparisonCells, toComparisons } from "./comparison.ts";
 import { killAll, writeProfilesTo } from "./crew.ts";
 import { machine } from "./machine.ts";
@@ -68,6 +69,7 @@ async function run(options: Options): Promise<number> {
     `${about.node} on ${about.cores} cores of ${about.cpu}, ${about.system}, load ${about.load.toFixed(2)}\n`,
   );
 
+  build(ROOT);
   if (options.profile) {
     await profile(scenarios, options);
     return 0;

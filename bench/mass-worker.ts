@@ -1,7 +1,7 @@
 /** Either end of very many links whose connections are all cut at once. */
 import net from "node:net";
 
-import { ConnectionManager, type ConnectionManagerOptions, type Limits, type Link } from "../src/index.ts";
+import { ConnectionManager, type ConnectionManagerOptions, type Limits, type Link } from "resplice";
 import { HOST, listen, sendAlone } from "./contenders.ts";
 import { LoopDelay, type LoopFigures } from "./loop-delay.ts";
 import { Check, Payloads } from "./payloads.ts";

@@ -1,5 +1,5 @@
 /** Either end of links whose paths break: the client sends all the time, the server sends back what comes. */
-import { type KeepaliveOptions, type Link } from "../src/index.ts";
+import { type KeepaliveOptions, type Link } from "resplice";
 import { connector, listen, sendAlone } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import type { Break } from "./relay-worker.ts";

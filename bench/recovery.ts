@@ -2,7 +2,7 @@
  * From the moment a path is back until a message is there and back again that was sent after the path broke. Links with
  * traffic, each on a path of its own, whose paths break at different moments.
  */
-import type { KeepaliveOptions } from "../src/index.ts";
+import type { KeepaliveOptions } from "resplice";
 import type { Crew } from "./crew.ts";
 import type { RecoveryCommands } from "./recovery-worker.ts";
 import type { BreakPlan, RelayCommands } from "./relay-worker.ts";

@@ -1,5 +1,5 @@
 /** Paths that can be broken, in a process of their own: each is a fault relay to the same server. */
-import { type FaultRelay, faultRelay } from "../src/testing/index.ts";
+import { type FaultRelay, faultRelay } from "resplice/testing";
 import { monotonicMs, serve } from "./worker.ts";
 
 export type RelayCommands = {

@@ -1,5 +1,5 @@
 /** One end of a conversation at full speed: it sends, receives, or both. */
-import type { Link } from "../src/index.ts";
+import type { Link } from "resplice";
 import { connector, type Conversation, listen, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { RawConversation } from "./raw.ts";

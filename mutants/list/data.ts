@@ -434,6 +434,21 @@ export const DATA: readonly Mutant[] = [
     tests: ["test/core/log/unread.test.ts"],
   },
   {
+    name: "a chunk is given back amid its messages",
+    rule: "only what nobody was handed a view of is given back",
+    file: "src/core/log/unread.ts",
+    find: "if (isUnseen && memory !== this.memory",
+    replace: "if (memory !== this.memory",
+  },
+  {
+    name: "copied chunks wait for the garbage collector",
+    rule: "a chunk of our own is given back when all of it was copied",
+    file: "src/core/log/unread.ts",
+    find: " releaseChunk(memory);",
+    replace: " void memory;",
+    tests: ["test/core/log/receiver.test.ts"],
+  },
+  {
     name: "small pieces wait as they are",
     rule: "what comes in small pieces is put together while it waits",
     file: "src/core/log/unread.ts",

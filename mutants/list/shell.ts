@@ -485,6 +485,14 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/link/duplex-reading.test.ts"],
   },
   {
+    name: "the application's chunks are given back",
+    rule: "what the application may have a view of stays as it is",
+    file: "src/io/connection.ts",
+    find: "if (this.#isOurs && chunk.length",
+    replace: "if (chunk.length",
+    tests: ["test/io/connection.test.ts"],
+  },
+  {
     name: "a payload without its memory",
     rule: "a payload is looked at before the first byte of it is written",
     file: "src/link/outgoing.ts",

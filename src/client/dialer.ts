@@ -325,7 +325,7 @@ export class Dialer {
       signal,
     );
     const problem = unfitness(given);
-    if (problem === undefined) return new StreamConnection(given as Duplex);
+    if (problem === undefined) return new StreamConnection(given as Duplex, false);
     discard(given);
     throw new RespliceError("CONNECT_FAILED", `the function connect gave ${problem}`);
   }

@@ -65,7 +65,7 @@ export class ConnectionManager implements AsyncDisposable {
     this.#host = {
       clock: this.#clock,
       gate: this.#gate,
-      dial: async (endpoint, dialOptions) => new StreamConnection(await dial(endpoint, dialOptions)),
+      dial: async (endpoint, dialOptions) => new StreamConnection(await dial(endpoint, dialOptions), true),
       entropy: SYSTEM_ENTROPY,
       nextId: () => ++this.#ids,
       memory: new LinkMemory(maxBufferBytes),

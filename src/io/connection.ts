@@ -1,6 +1,7 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { ownChunk } from "../core/log/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, ReadingLine } from "./reading-line.ts";
 
@@ -12,6 +13,8 @@ const MOST_WAITING_WRITES = 64;
 const GATHERED_BYTES = 4_096;
 /** A smaller chunk takes little, and is the last of its turn: a socket that has more gives more. */
 const SMALL_CHUNK_BYTES = 1_024;
+/** A chunk of so many bytes is given back as soon as it was copied: for a smaller one that takes longer than it saves. */
+const LARGE_CHUNK_BYTES = 16_384;
 /** A peer that does not close after us is not waited for longer. */
 const LINGER_MS = 2_000;
 
@@ -67,14 +70,19 @@ const line = new ReadingLine();
 export class StreamConnection implements Connection, Reader {
   handler: ConnectionHandler = DEAF;
   readonly #stream: ConnectedStream;
+  readonly #isOurs: boolean;
   #closed = false;
   #isPaused = false;
   /** Buffers that were written while others waited already, and whether the last of them is waited for. */
   #waitingWrites = 0;
   #isFull = false;
 
-  /** The stream is connected. It is read from, and closed, by nobody else from now on. */
-  constructor(stream: Duplex) {
+  /**
+   * The stream is connected. It is read from, and closed, by nobody else from now on. One that is ours, and was never seen by
+   * the application, is read by nobody else for sure.
+   */
+  constructor(stream: Duplex, isOurs: boolean) {
+    this.#isOurs = isOurs;
     this.#stream = Object.assign(stream, { [CONNECTION]: this });
     if (stream instanceof Socket) stream.setNoDelay(true);
     stream.on("data", onData);
@@ -93,6 +101,7 @@ export class StreamConnection implements Connection, Reader {
   received(chunk: Buffer): void {
     const isSmall = chunk.length < SMALL_CHUNK_BYTES;
     const fromMs = isSmall ? 0 : performance.now();
+    if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) own(chunk);
     const enough = this.handler.onData(chunk) === "enough";
     // A stream of the application's may go on though it was paused.
     if (this.#closed || this.#isPaused) return;
@@ -203,6 +212,10 @@ function gathered(buffers: readonly Buffer[], bytes: number, waits: boolean): Bu
   let at = 0;
   for (const buffer of buffers) at += buffer.copy(whole, at);
   return whole;
+}
+
+function own({ buffer, length }: Buffer): void {
+  if (buffer.byteLength === length) ownChunk(buffer);
 }
 
 function onData(this: ConnectedStream, chunk: unknown): void {

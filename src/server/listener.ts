@@ -57,7 +57,7 @@ export class Listener {
   #plain(): net.Server {
     return net.createServer({ noDelay: true }, (socket) => {
       this.#track(socket);
-      this.#options.accept(new StreamConnection(socket));
+      this.#options.accept(new StreamConnection(socket, true));
     });
   }
 
@@ -80,7 +80,7 @@ export class Listener {
         return;
       }
       shaking.connection.secured();
-      shaking.guest.secured(new StreamConnection(socket), () => certificateOf(socket));
+      shaking.guest.secured(new StreamConnection(socket, true), () => certificateOf(socket));
     });
     server.on("tlsClientError", (error, socket) => {
       // A connection that we have closed ourselves has been told of.

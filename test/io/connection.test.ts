@@ -2,6 +2,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { Duplex } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
+import { releaseChunk } from "../../src/core/log/own-chunks.ts";
 import { StreamConnection } from "../../src/io/connection.ts";
 import { Arrivals, eventually, rawServer } from "../support.ts";
 
@@ -12,7 +13,7 @@ async function setUp() {
   onTestFinished(() => void near.destroy());
   await once(near, "connect");
   const far = await sockets.next();
-  const connection = new StreamConnection(near);
+  const connection = new StreamConnection(near, true);
   const heard: string[] = [];
   connection.handler = {
     onData: (chunk) => {
@@ -89,7 +90,7 @@ test("a stream whose own _write() throws, or that fails with no Error, is lost, 
   const odd = new Duplex({ read: () => {}, write: () => {} });
   const heard: string[] = [];
   const connections = [throwing, failing, odd].map((stream) => {
-    const connection = new StreamConnection(stream);
+    const connection = new StreamConnection(stream, false);
     connection.handler = { onData: () => undefined, onDrain: () => {}, onClosed: (reason) => void heard.push(reason) };
     return connection;
   });
@@ -155,7 +156,7 @@ test("any Duplex will do", async () => {
       callback();
     },
   });
-  const connection = new StreamConnection(stream);
+  const connection = new StreamConnection(stream, false);
   const heard: string[] = [];
   connection.handler = {
     onData: (chunk) => void heard.push(String(chunk)),
@@ -236,7 +237,7 @@ test("a peer that does not read has few writes to wait for, however small, in li
       written.push(done);
     },
   });
-  const connection = new StreamConnection(stream);
+  const connection = new StreamConnection(stream, false);
   let drained = 0;
   connection.handler = { onData: () => undefined, onDrain: () => drained++, onClosed: () => {} };
   let writes = 0;
@@ -246,4 +247,28 @@ test("a peer that does not read has few writes to wait for, however small, in li
   expect(connection.roomBytes).toBeGreaterThan(0);
   expect(drained).toBeGreaterThanOrEqual(1);
   expect(kept.slice(1).map(({ buffer }) => buffer.byteLength)).toEqual(Array.from({ length: 64 }, () => 2));
+});
+
+test.each([
+  ["a socket of ours", true, 0],
+  ["the application's transport", false, 65_536],
+])("a large chunk from %s: whether it is given back when it was copied", async (_, isOurs, left) => {
+  const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+  const connection = new StreamConnection(stream, isOurs);
+  const chunks = new Arrivals<Buffer>();
+  connection.handler = {
+    ...connection.handler,
+    onData: (chunk) => {
+      chunks.put(chunk);
+      return undefined;
+    },
+  };
+  const memory = new ArrayBuffer(65_536);
+  const part = Buffer.alloc(65_536).subarray(0, 20_000);
+  for (const chunk of [Buffer.from(memory), part, Buffer.alloc(1_024)]) {
+    stream.push(chunk);
+    expect(await chunks.next()).toHaveLength(chunk.length);
+    releaseChunk(chunk.buffer);
+  }
+  expect([memory.byteLength, part.length]).toEqual([left, 20_000]);
 });

@@ -61,6 +61,9 @@ export class End {
   readonly #handedAt: number[] = [];
   /** Handed out and not accepted, with manual acceptance. */
   #held: Array<{ session: Session; position: number }> = [];
+  /** What was handed out last, and how long it was. */
+  #lastRead: Buffer = Buffer.alloc(0);
+  #lastReadBytes = 0;
 
   /** `before`: this end in an earlier life of its process, and what was stored of it. */
   constructor(process: SimProcess, core: LinkCore, client: number, side: Side, before?: StoredEnd) {
@@ -194,6 +197,10 @@ export class End {
       const { session } = core;
       const message = core.next();
       if (message === undefined) return;
+      // The memory of a chunk is given back when all of it was copied.
+      check(this.#lastRead.length === this.#lastReadBytes, () => `${this.name}: a message that was handed out is gone`);
+      this.#lastRead = message;
+      this.#lastReadBytes = message.length;
       if (this.throwsNext) return this.#throw();
       if (options.mode === "bytes") this.#checkBytes(message);
       else this.#checkMessage(message);

@@ -2,6 +2,7 @@
  * A process with its connections and one event loop. While the loop is blocked nothing in it runs; what happens to it
  * meanwhile waits, and is found after the timers, which Node runs first.
  */
+import { ownChunk } from "../../src/core/log/own-chunks.ts";
 import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import type { Random } from "./random.ts";
@@ -228,10 +229,11 @@ export abstract class SimProcess {
   }
 }
 
-/** As if a peer had put other things around it, or a transport had one large buffer for all that it reads. */
+/** In memory of its own; and as if a peer had put other things around it, or a transport had one large buffer for all. */
 function amid(chunk: Buffer, slackBytes: number): Buffer {
-  if (slackBytes === 0) return chunk;
   const memory = Buffer.allocUnsafeSlow(chunk.length + slackBytes);
   chunk.copy(memory, 0);
+  // Whoever has a view of it when all of it was copied finds nothing there any more.
+  ownChunk(memory.buffer);
   return memory.subarray(0, chunk.length);
 }

@@ -7,7 +7,7 @@ import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, type Mode }
 import { type Fault, fault } from "../wire/faults.ts";
 import { PREFIX_BYTES } from "./log.ts";
 import type { EndKind } from "./sender.ts";
-import { Unread } from "./unread.ts";
+import { type Keep, Unread } from "./unread.ts";
 import type { Allowance } from "./window.ts";
 
 /** What `subarray()` makes a new Buffer with. It asks for the memory each time, which is a fifth of what a small message takes. */
@@ -15,8 +15,6 @@ const { [Symbol.species]: View } = Buffer as unknown as {
   [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer;
 };
 
-/** Is told of memory that has to stay where it is. */
-export type Keep = (memory: ArrayBufferLike) => void;
 const FORGET: Keep = () => {};
 
 /** Without a store everything accepted is committed at once. */
@@ -181,7 +179,7 @@ export class Receiver {
     const end = from <= length ? from + readUint32(first, at) : Infinity;
     if (end > length || end - from > this.#maxMessageBytes) return this.#nextAcross();
     const message = new View(unread.memory as ArrayBufferLike, unread.memoryAt + from, end - from);
-    if (end < length || !unread.isFirstAlone) unread.tell(keep);
+    unread.show(keep, end === length && unread.isFirstAlone);
     this.handed += end - at;
     unread.drop(end - at);
     return message;
@@ -197,8 +195,7 @@ export class Receiver {
       const { first, at } = unread;
       // One that was begun goes on: most messages lie within a piece.
       if (this.mode === "messages" && first !== undefined && at > 0) {
-        unread.tell(keep);
-        left = this.#handOutOfPiece(first, hand, left);
+        left = this.#handOutOfPiece(first, hand, keep, left);
         if (left <= 0) return left === 0;
       }
       const message = this.next(keep);
@@ -212,16 +209,21 @@ export class Receiver {
    * Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. At most `left`; answers
    * how many more there may be, or -1 if `hand` wants none.
    */
-  #handOutOfPiece(first: Buffer, hand: (message: Buffer) => boolean, left: number): number {
+  #handOutOfPiece(first: Buffer, hand: (message: Buffer) => boolean, keep: Keep, left: number): number {
     const unread = this.#unread;
     const most = this.#maxMessageBytes;
     const { length } = first;
     const { memoryAt } = unread;
     const memory = unread.memory as ArrayBufferLike;
+    let isShown = false;
     for (let { at } = unread; left > 0 && at + PREFIX_BYTES <= length; left--) {
       const from = at + PREFIX_BYTES;
       const end = from + readUint32(first, at);
       if (end >= length || end - from > most) break;
+      if (!isShown) {
+        isShown = true;
+        unread.show(keep);
+      }
       this.handed += end - at;
       unread.at = at = end;
       if (!hand(new View(memory, memoryAt + from, end - from))) return -1;
@@ -233,7 +235,7 @@ export class Receiver {
   }
 
   #nextBytes(first: Buffer, at: number, keep: Keep): Buffer {
-    this.#unread.tell(keep);
+    this.#unread.show(keep);
     const bytes = at === 0 ? first : first.subarray(at);
     this.#unread.drop(bytes.length);
     this.handed += bytes.length;

@@ -4,6 +4,7 @@
  * at when the next chunk begins, and when the turn is over: where too little of an ArrayBuffer is kept, that is copied out of
  * it. What a consumer takes at once costs nothing. After `rest()` at most twice the bytes that wait are held, and 8 KiB.
  */
+import { releaseChunk } from "./own-chunks.ts";
 
 /** Of a chunk that has come to its end this share is kept, or all of that is copied: then it is little. */
 const LEAST_KEPT = 3 / 4;
@@ -23,6 +24,9 @@ const MOST_TAIL_BYTES = 8_192;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
+/** Is told of memory that has to stay where it is. */
+export type Keep = (memory: ArrayBufferLike) => void;
+
 export class Unread {
   /** The first piece, of which everything from `at` is unread; undefined if nothing is. */
   first: Buffer | undefined;
@@ -30,8 +34,8 @@ export class Unread {
   /** What the first piece is a view of, and from where. To ask a Buffer takes as long as to read a small message. */
   memory: ArrayBufferLike | undefined;
   memoryAt = 0;
-  /** `memory` was told of. */
-  #isTold = false;
+  /** A view of `memory` was handed out. */
+  #isSeen = false;
   /** From `#head`. Those that are views of the same memory stand beside each other. */
   #pieces: Buffer[] = [];
   #head = 0;
@@ -45,6 +49,7 @@ export class Unread {
   #tailUsed = 0;
   #tailAt = 0;
 
+  /** All pieces of a chunk come before anything of it is handed out. */
   push(piece: Buffer): void {
     const { buffer } = piece;
     if (buffer !== this.#chunk) this.#beginChunk(buffer);
@@ -53,19 +58,19 @@ export class Unread {
     if (this.first === undefined) this.#begin(piece);
   }
 
-  /** `keep` hears of the memory that the first piece lies in, once. */
-  tell(keep: (memory: ArrayBufferLike) => void): void {
-    if (this.#isTold) return;
-    this.#isTold = true;
-    keep(this.memory as ArrayBufferLike);
+  /** A view of the first piece is handed out: `keep` hears of its memory, once, unless nothing else lies in that. */
+  show(keep: Keep, isAlone = false): void {
+    if (this.#isSeen) return;
+    this.#isSeen = true;
+    if (!isAlone) keep(this.memory as ArrayBufferLike);
   }
 
   /** This is the first piece from now on. */
   #begin(piece: Buffer): void {
     this.first = piece;
+    if (piece.buffer !== this.memory) this.#isSeen = false;
     this.memory = piece.buffer;
     this.memoryAt = piece.byteOffset;
-    this.#isTold = false;
   }
 
   #beginChunk(chunk: ArrayBufferLike): void {
@@ -186,7 +191,10 @@ export class Unread {
       const piece = this.first as Buffer;
       const copied = piece.copy(whole, gathered, this.at, Math.min(piece.length, this.at + bytes - gathered));
       gathered += copied;
+      const { memory } = this;
+      const isUnseen = !this.#isSeen;
       this.drop(copied);
+      if (isUnseen && memory !== this.memory && memory !== undefined) releaseChunk(memory);
     }
     return whole;
   }

@@ -1,7 +1,7 @@
 /** Holds a link's session, and has what the application does with it, whichever connection carries it. */
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
-import type { Keep } from "../log/receiver.ts";
+import type { Keep } from "../log/unread.ts";
 import type { Session } from "./session.ts";
 import type { Budget } from "../log/window.ts";
 

@@ -9,6 +9,7 @@ import {
   DATA_END_MOVED,
   type Mode,
 } from "../../../src/core/wire/frames.ts";
+import { ownChunk } from "../../../src/core/log/own-chunks.ts";
 import { Receiver } from "../../../src/core/log/receiver.ts";
 import { Sender } from "../../../src/core/log/sender.ts";
 import { Allowance, Flight, RoundTrip } from "../../../src/core/log/window.ts";
@@ -747,3 +748,44 @@ function readAll(receiver: Receiver): string {
   for (let bytes = receiver.next(); Buffer.isBuffer(bytes); bytes = receiver.next()) text += bytes.toString();
   return text;
 }
+
+describe("what becomes of the memory of a chunk of our own", () => {
+  const large = Buffer.alloc(9_996);
+  const small = Buffer.alloc(10);
+
+  /** Hands out what lies in the chunks, which end at `ends`; answers which of them are kept, and which are given back. */
+  function fates(messages: readonly Buffer[], ends: readonly number[]): Array<"kept" | "still there" | "given back"> {
+    const receiver = new Receiver("messages", 10_000, new Allowance(40_000, 40_000, new CountingBudget()));
+    receiver.statedWindow();
+    const bytes = encoded(...messages);
+    const kept = new Set<ArrayBufferLike>();
+    const chunks = ends.map((end, n) => Buffer.from(new Uint8Array(bytes.subarray(ends[n - 1] ?? 0, end)).buffer));
+    for (const [n, chunk] of chunks.entries()) {
+      ownChunk(chunk.buffer);
+      receiver.onData(ends[n - 1] ?? 0, chunk, 0);
+      receiver.handOut(
+        () => true,
+        (memory) => kept.add(memory),
+        Infinity,
+      );
+    }
+    expect(receiver.handed).toBe(bytes.length);
+    return chunks.map(({ buffer }) => {
+      if (buffer.byteLength === 0) return "given back";
+      return kept.has(buffer) ? "kept" : "still there";
+    });
+  }
+
+  test("all of it was copied into messages: it is given back", () => {
+    const all = fates([large, large, large], [9_000, 19_000, 27_000, 30_000]);
+    expect(all).toEqual(["given back", "given back", "given back", "given back"]);
+  });
+
+  test("a message was handed out of it: it is somebody's, though the rest was copied", () => {
+    expect(fates([small, large, small, large, small], [5_000, 10_020, 20_042])).toEqual(["kept", "given back", "kept"]);
+  });
+
+  test("a message is all that there is in it: it goes with that", () => {
+    expect(fates([large, large], [10_000, 20_000])).toEqual(["still there", "still there"]);
+  });
+});
