@@ -439,6 +439,7 @@ export const DATA: readonly Mutant[] = [
     file: "src/core/log/unread.ts",
     find: "if (isUnseen && memory !== this.memory",
     replace: "if (memory !== this.memory",
+    tests: ["test/core/log/receiver.test.ts"],
   },
   {
     name: "copied chunks wait for the garbage collector",
