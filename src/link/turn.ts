@@ -5,7 +5,7 @@
 import type { Clock } from "./ports.ts";
 
 /** What a link may take of a turn, as `Clock.spread` does: short beside what other links wait for. */
-const TURN_MS = 5;
+const TURN_MS = 2;
 /** The clock is looked at after so many messages: it costs as much as to hand one out. */
 const LOOK_AFTER = 16;
 /** Up to so many where that takes less than `SOON_MS`; a quarter as many, down to one, where it takes more than `LATE_MS`. */
