@@ -278,7 +278,10 @@ const end = fc.constant(
 const often = [trySend, trySend, trySend, send, send, write, write, accept, nextTurn];
 const steps = [...often, ...often, ...often, ...often, ready, ready, flush, abort, connect, connect, disconnect, end];
 
-test("nothing is above its bound, out of turn or twice, and nobody waits while there is room", async () => {
+/** It takes as long as its cases do, on a machine that does other work too. */
+const SLOW = { timeout: 60_000 };
+
+test("nothing is above its bound, out of turn or twice, and nobody waits while there is room", SLOW, async () => {
   const counts = { taken: 0, waited: 0 };
   await fc.assert(
     fc.asyncProperty(fc.commands(steps, { maxCommands: 80, size: "max" }), async (commands) => {

@@ -182,26 +182,33 @@ function agree({ log, model }: Pair): void {
   }
 }
 
-test("logs that share their blocks stay what they are, and so does what any of their connections was handed", () => {
-  let pooled = 0;
-  fc.assert(
-    fc.property(fc.commands(steps, { maxCommands: 60, size: "max" }), (commands) => {
-      const pool = new BlockPool();
-      const give = pool.give.bind(pool);
-      pool.give = (block) => {
-        pooled++;
-        give(block);
-      };
-      const world = {
-        logs: Array.from({ length: LOGS }, () => ({
-          log: new Log("messages", pool, ampleAccount()),
-          model: new Model(),
-        })),
-      };
-      fc.modelRun(() => ({ model: world, real: world }), commands);
-    }),
-    { numRuns: runs(200) },
-  );
-  // Else nothing was ever used again, and the views were safe for no reason.
-  expect(pooled).toBeGreaterThan(20);
-});
+/** It takes as long as its cases do, on a machine that does other work too. */
+const SLOW = { timeout: 60_000 };
+
+test(
+  "logs that share their blocks stay what they are, and so does what any of their connections was handed",
+  SLOW,
+  () => {
+    let pooled = 0;
+    fc.assert(
+      fc.property(fc.commands(steps, { maxCommands: 60, size: "max" }), (commands) => {
+        const pool = new BlockPool();
+        const give = pool.give.bind(pool);
+        pool.give = (block) => {
+          pooled++;
+          give(block);
+        };
+        const world = {
+          logs: Array.from({ length: LOGS }, () => ({
+            log: new Log("messages", pool, ampleAccount()),
+            model: new Model(),
+          })),
+        };
+        fc.modelRun(() => ({ model: world, real: world }), commands);
+      }),
+      { numRuns: runs(200) },
+    );
+    // Else nothing was ever used again, and the views were safe for no reason.
+    expect(pooled).toBeGreaterThan(20);
+  },
+);
