@@ -1,4 +1,5 @@
 /** Either end of many conversations on which nothing happens. It keeps nothing for each of them but what that takes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { connector, listen, type Side } from "./contenders.ts";
 import { collectGarbage, given, type Sample, sample, serve } from "./worker.ts";
 
@@ -30,7 +31,7 @@ serve({
   settle: async () => {
     for (let time = 0; time < 4; time++) {
       collectGarbage();
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await sleep(250);
     }
     return sample(messages);
   },

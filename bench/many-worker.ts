@@ -1,4 +1,5 @@
 /** Either end of many conversations, each with a few messages a second. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { connector, type Conversation, listen, sendAlone, type Side } from "./contenders.ts";
 import { LoopDelay, type LoopFigures } from "./loop-delay.ts";
 import { Check, Payloads } from "./payloads.ts";
@@ -52,7 +53,7 @@ serve({
         const conversation = conversations[sent % conversations.length];
         if (conversation !== undefined) sendAlone(conversation, payloads.at(Math.floor(sent / conversations.length)));
       }
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      await sleep(TICK_MS);
     }
     return sent;
   },
@@ -64,7 +65,7 @@ serve({
   },
   received: async (messages) => {
     const total = (): number => checks.reduce((sum, check) => sum + check.messages, 0);
-    while (total() < messages) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (total() < messages) await sleep(10);
   },
 } satisfies ManyCommands);
 

@@ -1,5 +1,6 @@
 /** Either end of very many links whose connections are all cut at once. */
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { ConnectionManager, type ConnectionManagerOptions, type Limits, type Link } from "resplice";
 import { HOST, listen, sendAlone } from "./contenders.ts";
@@ -104,8 +105,4 @@ function dial(port: number, localAddress: string): Promise<net.Socket> {
     socket.once("error", reject);
     socket.once("connect", () => resolve(socket));
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

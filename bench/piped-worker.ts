@@ -1,6 +1,7 @@
 /** One end of a pipe at full speed: a source into a stream, or a stream into a sink that checks. */
 import { once } from "node:events";
 import { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { connector, listen, type Side, toStream } from "./contenders.ts";
 import { fail, given, type Sample, sample, serve } from "./worker.ts";
@@ -43,7 +44,7 @@ serve({
     return sent;
   },
   received: async (bytes) => {
-    while (received < bytes) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (received < bytes) await sleep(1);
   },
 } satisfies PipedCommands);
 

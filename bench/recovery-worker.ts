@@ -1,4 +1,5 @@
 /** Either end of links whose paths break: the client sends all the time, the server sends back what comes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type KeepaliveOptions, type Link } from "resplice";
 import { connector, listen, sendAlone } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
@@ -50,7 +51,7 @@ serve({
   stop: async () => {
     clearInterval(sending);
     while (probes.some(({ sentMs, backMs }) => backMs.length < sentMs.length)) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10);
     }
   },
 } satisfies RecoveryCommands);

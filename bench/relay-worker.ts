@@ -1,4 +1,5 @@
 /** Paths that can be broken, in a process of their own: each is a fault relay to the same server. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type FaultRelay, faultRelay } from "resplice/testing";
 import { monotonicMs, serve } from "./worker.ts";
 
@@ -76,8 +77,4 @@ async function breakPath(relay: FaultRelay, path: number, plan: BreakPlan): Prom
     await sleep(everyMs - brokenMs - waitMs);
   }
   return breaks;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,4 +1,5 @@
 /** One end of a conversation at full speed: it sends, receives, or both. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "resplice";
 import { connector, type Conversation, listen, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
@@ -59,7 +60,7 @@ serve({
     return sent;
   },
   received: async (messages) => {
-    while (check.messages < messages) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (check.messages < messages) await sleep(1);
   },
 } satisfies ThroughputCommands);
 
