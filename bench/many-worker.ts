@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connector, type Conversation, listen, sendAlone, type Side } from "./contenders.ts";
 import { LoopDelay, type LoopFigures } from "./loop-delay.ts";
 import { Check, Payloads } from "./payloads.ts";
-import { given, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { given } from "./worker.ts";
 
 export type ManyCommands = {
   listen(): Promise<number>;
@@ -31,7 +32,7 @@ const conversations: Conversation[] = [];
 const loopDelay = new LoopDelay();
 let looked: number[] = [];
 
-serve({
+answerCalls({
   listen: () => {
     loopDelay.start();
     return listen(side, accept, { limits: { opensPerSecond: LIFTED } });

@@ -6,7 +6,8 @@ import { ConnectionManager, type ConnectionManagerOptions, type Limits, type Lin
 import { HOST, listen, sendAlone } from "./contenders.ts";
 import { LoopDelay, type LoopFigures } from "./loop-delay.ts";
 import { Check, Payloads } from "./payloads.ts";
-import { fail, given, monotonicMs, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { fail, given, monotonicMs } from "./worker.ts";
 
 export interface MassLimits {
   manager: ConnectionManagerOptions;
@@ -44,7 +45,7 @@ const resumed = new Set<Link>();
 const sockets = new Set<net.Socket>();
 let sent = 0;
 
-serve({
+answerCalls({
   listen: () => {
     loopDelay.start();
     return listen(

@@ -4,7 +4,8 @@ import { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { connector, listen, type Side, toStream } from "./contenders.ts";
-import { fail, given, type Sample, sample, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { fail, given, type Sample, sample } from "./worker.ts";
 
 export type PipedCommands = {
   listen(): Promise<number>;
@@ -30,7 +31,7 @@ let sent = 0;
 let stopping = false;
 let stream: Writable | undefined;
 
-serve({
+answerCalls({
   listen: () =>
     listen(side, (conversation) => void toStream(conversation).pipe(new Writable({ write })), { mode: MODE }),
   connect: (port) => {

@@ -4,7 +4,8 @@ import { type KeepaliveOptions, type Link } from "resplice";
 import { connector, listen, sendAlone } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import type { Break } from "./relay-worker.ts";
-import { monotonicMs, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { monotonicMs } from "./worker.ts";
 
 export type RecoveryCommands = {
   listen(): Promise<number>;
@@ -30,7 +31,7 @@ const payloads = new Payloads(BYTES, false);
 const probes: Probe[] = [];
 let sending: NodeJS.Timeout | undefined;
 
-serve({
+answerCalls({
   listen: () => listen("ours", (accepted) => accepted.onMessage((message) => sendAlone(accepted, message))),
   open: async ({ ports, keepalive }) => {
     const open = connector("ours");

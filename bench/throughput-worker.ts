@@ -4,7 +4,8 @@ import type { Link } from "resplice";
 import { connector, type Conversation, listen, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { RawConversation } from "./raw.ts";
-import { given, heldBytes, type Sample, sample, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { given, heldBytes, type Sample, sample } from "./worker.ts";
 
 export interface Traffic {
   side: Side;
@@ -40,7 +41,7 @@ let stopping = false;
 let sending: Promise<unknown> = Promise.resolve();
 let conversation: Conversation | undefined;
 
-serve({
+answerCalls({
   listen: () =>
     listen(traffic.side, (accepted) => {
       receive(accepted);
