@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { type Answer, type Call, type Commands, EXIT } from "./worker.ts";
+import { Calls, type Commands, EXIT } from "./calls.ts";
 
 /** A call that is not answered within this is a failure: a measurement ends by itself. */
 const CALL_MS = 60_000;
@@ -63,32 +63,23 @@ export function killAll(): void {
 
 export class Worker<C extends Commands> {
   readonly pid: number;
-  readonly #role: string;
   readonly #child: ChildProcess;
+  readonly #calls: Calls<C>;
   readonly #exited: Promise<void>;
-  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-  #ids = 0;
-  #end: Error | undefined;
   #stopping = false;
 
   constructor(path: string, role: string, argument: string, execArgv: string[]) {
     // A worker's stdout would end up before the object that --json promises as the last line: it has none.
     const child = fork(path, [argument], { execArgv, stdio: ["ignore", "ignore", "inherit", "ipc"] });
-    this.#role = role;
     this.#child = child;
+    this.#calls = new Calls(child, role);
     this.pid = child.pid ?? 0;
     running.add(child);
     this.#exited = new Promise((resolve) => {
-      child.once("exit", (code, signal) => {
+      child.once("exit", () => {
         running.delete(child);
-        this.#failAll(new Error(`${role} ended with ${signal ?? code}`));
         resolve();
       });
-    });
-    child.on("error", (error) => this.#failAll(error));
-    child.on("message", (answer: Answer) => {
-      this.#pending.get(answer.id)?.resolve(answer.value);
-      this.#pending.delete(answer.id);
     });
   }
 
@@ -99,30 +90,9 @@ export class Worker<C extends Commands> {
   callWithin<K extends keyof C & string>(
     ms: number,
     command: K,
-    ...[argument]: Parameters<C[K]>
+    ...argument: Parameters<C[K]>
   ): Promise<Awaited<ReturnType<C[K]>>> {
-    const id = ++this.#ids;
-    const answer = new Promise<Awaited<ReturnType<C[K]>>>((resolve, reject) => {
-      if (!this.#child.connected) {
-        reject(this.#end ?? new Error(`${this.#role} has ended`));
-        return;
-      }
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new Error(`${this.#role} did not answer "${command}" within ${ms / 1_000} s`));
-      }, ms);
-      this.#pending.set(id, {
-        resolve: (value) => {
-          clearTimeout(timer);
-          resolve(value as Awaited<ReturnType<C[K]>>);
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      });
-      this.#child.send({ id, command, argument } satisfies Call);
-    });
+    const answer = this.#calls.call(ms, command, ...argument);
     // Who called may be busy with another process when this one fails: it finds out when it comes to wait.
     answer.catch(() => {});
     return answer;
@@ -134,11 +104,5 @@ export class Worker<C extends Commands> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), EXIT_MS);
     await this.#exited;
     clearTimeout(timer);
-  }
-
-  #failAll(error: Error): void {
-    this.#end ??= error;
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
   }
 }

@@ -1,7 +1,7 @@
 /** What gets through a path that is cut every second, beside the same path left alone. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RelayCommands } from "./relay-worker.ts";
 import type { Scenario } from "./scenario.ts";
-import { sleep } from "./statistics.ts";
 import { measureRates, WARM_UP_MS } from "./throughput.ts";
 import type { ThroughputCommands, Traffic } from "./throughput-worker.ts";
 

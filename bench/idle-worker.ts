@@ -1,6 +1,8 @@
 /** Either end of many conversations on which nothing happens. It keeps nothing for each of them but what that takes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { connector, listen, type Side } from "./contenders.ts";
-import { collectGarbage, given, type Sample, sample, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { collectGarbage, given, type Sample, sample } from "./worker.ts";
 
 export type IdleCommands = {
   listen(): Promise<number>;
@@ -20,7 +22,7 @@ const side = given() as Side;
 const open = connector(side, { maxDialsInFlight: LIFTED, maxDialsPerSecond: LIFTED });
 let messages = 0;
 
-serve({
+answerCalls({
   listen: () => listen(side, (accepted) => accepted.onMessage(count), { limits: { opensPerSecond: LIFTED } }),
   open: async ({ port, conversations }) => {
     for (let opened = 0; opened < conversations; opened += BATCH) {
@@ -30,7 +32,7 @@ serve({
   settle: async () => {
     for (let time = 0; time < 4; time++) {
       collectGarbage();
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await sleep(250);
     }
     return sample(messages);
   },

@@ -1,8 +1,8 @@
 /** What links cost on which nothing happens. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { descriptorsFor } from "./descriptors.ts";
 import type { IdleCommands } from "./idle-worker.ts";
 import type { Scenario } from "./scenario.ts";
-import { sleep } from "./statistics.ts";
 
 const RSS = "5,000 idle links, RSS a link on the server";
 const CPU = "5,000 idle links, CPU of the server";

@@ -1,8 +1,10 @@
 /** Either end of many conversations, each with a few messages a second. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { connector, type Conversation, listen, sendAlone, type Side } from "./contenders.ts";
 import { LoopDelay, type LoopFigures } from "./loop-delay.ts";
 import { Check, Payloads } from "./payloads.ts";
-import { given, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { given } from "./worker.ts";
 
 export type ManyCommands = {
   listen(): Promise<number>;
@@ -30,7 +32,7 @@ const conversations: Conversation[] = [];
 const loopDelay = new LoopDelay();
 let looked: number[] = [];
 
-serve({
+answerCalls({
   listen: () => {
     loopDelay.start();
     return listen(side, accept, { limits: { opensPerSecond: LIFTED } });
@@ -52,7 +54,7 @@ serve({
         const conversation = conversations[sent % conversations.length];
         if (conversation !== undefined) sendAlone(conversation, payloads.at(Math.floor(sent / conversations.length)));
       }
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      await sleep(TICK_MS);
     }
     return sent;
   },
@@ -64,7 +66,7 @@ serve({
   },
   received: async (messages) => {
     const total = (): number => checks.reduce((sum, check) => sum + check.messages, 0);
-    while (total() < messages) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (total() < messages) await sleep(10);
   },
 } satisfies ManyCommands);
 

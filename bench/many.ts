@@ -1,7 +1,7 @@
 /** Many links at once, each with a few messages a second: does one process keep up, and does each get its share? */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ManyCommands } from "./many-worker.ts";
 import type { Scenario } from "./scenario.ts";
-import { sleep } from "./statistics.ts";
 
 const P99 = "1,000 links with 20 messages/s each, server's loop delay, p99";
 const FAIRNESS = "1,000 links with 20 messages/s each, slowest link through the mean";

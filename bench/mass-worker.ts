@@ -1,11 +1,13 @@
 /** Either end of very many links whose connections are all cut at once. */
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { ConnectionManager, type ConnectionManagerOptions, type Limits, type Link } from "resplice";
 import { HOST, listen, sendAlone } from "./contenders.ts";
 import { LoopDelay, type LoopFigures } from "./loop-delay.ts";
 import { Check, Payloads } from "./payloads.ts";
-import { fail, given, monotonicMs, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { fail, given, monotonicMs } from "./worker.ts";
 
 export interface MassLimits {
   manager: ConnectionManagerOptions;
@@ -43,7 +45,7 @@ const resumed = new Set<Link>();
 const sockets = new Set<net.Socket>();
 let sent = 0;
 
-serve({
+answerCalls({
   listen: () => {
     loopDelay.start();
     return listen(
@@ -104,8 +106,4 @@ function dial(port: number, localAddress: string): Promise<net.Socket> {
     socket.once("error", reject);
     socket.once("connect", () => resolve(socket));
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,9 +1,9 @@
 /** Memory at full speed: it stays below what the options of a link say that it may hold. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Side } from "./contenders.ts";
 import type { Crew, Worker } from "./crew.ts";
 import type { RowName } from "./rows.ts";
 import type { Figures, Scenario } from "./scenario.ts";
-import { sleep } from "./statistics.ts";
 import type { ThroughputCommands, Traffic } from "./throughput-worker.ts";
 
 const NAME = "memory at full speed, 1 KiB";

@@ -1,10 +1,11 @@
 /** `--peers`: what users would pick instead, in the same rounds as a raw socket and a link. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Crew, withCrew } from "./crew.ts";
 import { installedVersion, installNatsServer, installPeers, NATS_SERVER_VERSION, natsServer } from "./peers-install.ts";
 import type { BrokerCommands } from "./peers/broker-worker.ts";
 import type { PeerCommands, PeerName } from "./peers/worker.ts";
 import { short } from "./report.ts";
-import { median, type Spread, sleep, spread } from "./statistics.ts";
+import { median, type Spread, spread } from "./statistics.ts";
 import { measureRates, converse, WARM_UP_MS } from "./throughput.ts";
 
 export interface PeerRow {

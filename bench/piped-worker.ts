@@ -1,9 +1,11 @@
 /** One end of a pipe at full speed: a source into a stream, or a stream into a sink that checks. */
 import { once } from "node:events";
 import { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { connector, listen, type Side, toStream } from "./contenders.ts";
-import { fail, given, type Sample, sample, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { fail, given, type Sample, sample } from "./worker.ts";
 
 export type PipedCommands = {
   listen(): Promise<number>;
@@ -29,7 +31,7 @@ let sent = 0;
 let stopping = false;
 let stream: Writable | undefined;
 
-serve({
+answerCalls({
   listen: () =>
     listen(side, (conversation) => void toStream(conversation).pipe(new Writable({ write })), { mode: MODE }),
   connect: (port) => {
@@ -43,7 +45,7 @@ serve({
     return sent;
   },
   received: async (bytes) => {
-    while (received < bytes) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (received < bytes) await sleep(1);
   },
 } satisfies PipedCommands);
 

@@ -1,7 +1,7 @@
 /** A link's stream against a socket's: pipe() at both ends. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { PipedCommands } from "./piped-worker.ts";
 import type { Scenario } from "./scenario.ts";
-import { sleep } from "./statistics.ts";
 import { measureRates, WARM_UP_MS } from "./throughput.ts";
 
 const RATE = "duplex() piped, 64 KiB chunks";

@@ -1,9 +1,11 @@
 /** Either end of links whose paths break: the client sends all the time, the server sends back what comes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type KeepaliveOptions, type Link } from "resplice";
 import { connector, listen, sendAlone } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import type { Break } from "./relay-worker.ts";
-import { monotonicMs, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { monotonicMs } from "./worker.ts";
 
 export type RecoveryCommands = {
   listen(): Promise<number>;
@@ -29,7 +31,7 @@ const payloads = new Payloads(BYTES, false);
 const probes: Probe[] = [];
 let sending: NodeJS.Timeout | undefined;
 
-serve({
+answerCalls({
   listen: () => listen("ours", (accepted) => accepted.onMessage((message) => sendAlone(accepted, message))),
   open: async ({ ports, keepalive }) => {
     const open = connector("ours");
@@ -50,7 +52,7 @@ serve({
   stop: async () => {
     clearInterval(sending);
     while (probes.some(({ sentMs, backMs }) => backMs.length < sentMs.length)) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10);
     }
   },
 } satisfies RecoveryCommands);

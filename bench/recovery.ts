@@ -2,12 +2,13 @@
  * From the moment a path is back until a message is there and back again that was sent after the path broke. Links with
  * traffic, each on a path of its own, whose paths break at different moments.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { KeepaliveOptions } from "resplice";
 import type { Crew } from "./crew.ts";
 import type { RecoveryCommands } from "./recovery-worker.ts";
 import type { BreakPlan, RelayCommands } from "./relay-worker.ts";
 import type { Figures, Scenario } from "./scenario.ts";
-import { percentile, sleep } from "./statistics.ts";
+import { percentile } from "./statistics.ts";
 
 const CUT_P50 = "recovery, cut and the path accepts at once, p50";
 const CUT_P99 = "recovery, cut and the path accepts at once, p99";

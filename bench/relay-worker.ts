@@ -1,6 +1,8 @@
 /** Paths that can be broken, in a process of their own: each is a fault relay to the same server. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type FaultRelay, faultRelay } from "resplice/testing";
-import { monotonicMs, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { monotonicMs } from "./worker.ts";
 
 export type RelayCommands = {
   /** Answers the ports of so many paths to the server at `port`. */
@@ -33,7 +35,7 @@ export interface Break {
 const relays: FaultRelay[] = [];
 let cutting: NodeJS.Timeout | undefined;
 
-serve({
+answerCalls({
   open: async ({ port, paths, latencyMs = 0 }) => {
     for (let path = 0; path < paths; path++) {
       const relay = await faultRelay({ port });
@@ -76,8 +78,4 @@ async function breakPath(relay: FaultRelay, path: number, plan: BreakPlan): Prom
     await sleep(everyMs - brokenMs - waitMs);
   }
   return breaks;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

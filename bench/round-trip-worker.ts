@@ -2,7 +2,8 @@
 import { connector, listen, sendAlone, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { percentile } from "./statistics.ts";
-import { given, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { given } from "./worker.ts";
 
 export type RoundTripCommands = {
   listen(): Promise<number>;
@@ -16,7 +17,7 @@ const BYTES = 64;
 const side = given() as Side;
 const payloads = new Payloads(BYTES, false);
 
-serve({
+answerCalls({
   listen: () => listen(side, (accepted) => accepted.onMessage((message) => sendAlone(accepted, message))),
   exchange: async ({ port, warmUpMs, ms }) => {
     const conversation = connector(side)(port);

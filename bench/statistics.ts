@@ -66,7 +66,3 @@ export function signedRankOutside(pairs: number): number {
   for (let chance = chances[0] as number; chance <= OUTSIDE; chance += chances[sum + 1] as number) sum += 1;
   return sum;
 }
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

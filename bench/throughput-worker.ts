@@ -1,9 +1,11 @@
 /** One end of a conversation at full speed: it sends, receives, or both. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "resplice";
 import { connector, type Conversation, listen, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { RawConversation } from "./raw.ts";
-import { given, heldBytes, type Sample, sample, serve } from "./worker.ts";
+import { answerCalls } from "./calls.ts";
+import { given, heldBytes, type Sample, sample } from "./worker.ts";
 
 export interface Traffic {
   side: Side;
@@ -39,7 +41,7 @@ let stopping = false;
 let sending: Promise<unknown> = Promise.resolve();
 let conversation: Conversation | undefined;
 
-serve({
+answerCalls({
   listen: () =>
     listen(traffic.side, (accepted) => {
       receive(accepted);
@@ -59,7 +61,7 @@ serve({
     return sent;
   },
   received: async (messages) => {
-    while (check.messages < messages) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (check.messages < messages) await sleep(1);
   },
 } satisfies ThroughputCommands);
 

@@ -1,8 +1,8 @@
 /** Rates: one way, both ways, and each way of sending and receiving. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Crew, Worker } from "./crew.ts";
 import type { RowName } from "./rows.ts";
 import type { Scenario } from "./scenario.ts";
-import { sleep } from "./statistics.ts";
 import type { ThroughputCommands, Traffic } from "./throughput-worker.ts";
 import type { Sample } from "./worker.ts";
 

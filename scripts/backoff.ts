@@ -6,6 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { backoffDelayMs } from "../src/core/backoff.ts";
+import { seeded } from "../src/testing/random.ts";
 
 const OUTAGES_S = [1, 20, 60, 300];
 const RUNS = 2_000;
@@ -30,17 +31,6 @@ function simulate(policy: Policy, outageMs: number, random: () => number): { lat
     nowMs += policy(failures, nowMs, random());
     if (nowMs >= outageMs) return { lateMs: nowMs - outageMs, dials: failures };
   }
-}
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function cell(policy: Policy, outageS: number): string {

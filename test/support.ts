@@ -173,6 +173,17 @@ export async function failure(act: (() => unknown) | Promise<unknown>): Promise<
   throw new Error("nothing was thrown");
 }
 
+/** The RespliceError that `act` throws at once. */
+export function refusal(act: () => unknown): RespliceError {
+  try {
+    act();
+  } catch (error) {
+    expect(error).toBeInstanceOf(RespliceError);
+    return error as RespliceError;
+  }
+  throw new Error("nothing was thrown");
+}
+
 /** What did not settle within a turn of the event loop, or a few. */
 export async function isPending(promise: Promise<unknown>, turns = 5): Promise<boolean> {
   let pending = true;

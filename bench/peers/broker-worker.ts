@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { given, serve } from "../worker.ts";
+import { answerCalls } from "../calls.ts";
+import { given } from "../worker.ts";
 import { HOST } from "./peer.ts";
 
 export type BrokerCommands = {
@@ -13,7 +14,7 @@ export type BrokerCommands = {
   listen(): Promise<number>;
 };
 
-serve({ listen } satisfies BrokerCommands);
+answerCalls({ listen } satisfies BrokerCommands);
 
 function listen(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "resplice-nats-"));

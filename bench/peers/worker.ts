@@ -1,6 +1,7 @@
 /** One end of a conversation of somebody else's, at full speed. */
 import { Check, Payloads } from "../payloads.ts";
-import { given, type Sample, sample, serve } from "../worker.ts";
+import { answerCalls } from "../calls.ts";
+import { given, type Sample, sample } from "../worker.ts";
 import type { Peer } from "./peer.ts";
 
 /** Loaded when it is measured: a process holds one of them. */
@@ -30,7 +31,7 @@ let sent = 0;
 let stopping = false;
 let sending: Promise<void> | undefined;
 
-serve({
+answerCalls({
   listen: (brokerPort) => peer.receive((message) => check.take(message), brokerPort),
   connect: (port) => {
     sending = peer.send(next, port);

@@ -14,12 +14,12 @@ export const zeromq: Peer = {
     const socket = new Push();
     socket.connect(`tcp://${HOST}:${port}`);
     for (let message = next(); message !== undefined; message = next()) await socket.send(message);
-    await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
+    await new Promise((resolve) => setTimeout(resolve, UNWRITTEN_MS));
   },
 };
 
 /** close() would throw away what a background thread has still to write, and nothing says when it has. */
-const LINGER_MS = 500;
+const UNWRITTEN_MS = 500;
 
 async function receiveAll(socket: Pull, take: (message: Buffer) => void): Promise<void> {
   for await (const [message] of socket) {

@@ -1,10 +1,8 @@
 /** Why an attempt to connect failed, before there was anybody to refuse it. */
 import { DialError } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
-import { printable } from "../telemetry/printable.ts";
+import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
-
-const MOST_SHOWN = 500;
 
 /** Every failure of an attempt is one of ours: p-retry gives up at a TypeError, and knows nothing of what may be retried. */
 export function asError(error: unknown): RespliceError {
@@ -18,7 +16,9 @@ export function asError(error: unknown): RespliceError {
     } as const;
     if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
     // What a certificate says of itself is the server's to write.
-    return new RespliceError(codes[error.kind], printable(error.message, MOST_SHOWN), { cause: error.cause });
+    return new RespliceError(codes[error.kind], printable(error.message, MOST_MESSAGE_CHARACTERS), {
+      cause: error.cause,
+    });
   }
-  return new RespliceError("CONNECT_FAILED", printable(messageOf(error), MOST_SHOWN), { cause: error });
+  return new RespliceError("CONNECT_FAILED", printable(messageOf(error), MOST_MESSAGE_CHARACTERS), { cause: error });
 }

@@ -1,5 +1,6 @@
 /** How many dials a manager has in flight, and begins in a second, over all its links. */
 import type { Clock, Timer } from "../link/ports.ts";
+import { abortableWait, type Wait } from "../link/waits.ts";
 
 /** Standbys answer to suspicion, which may come to all links at the same moment: they get the smaller part. */
 const MAX_STANDBYS = 16;
@@ -12,7 +13,7 @@ export class DialGate {
   readonly #clock: Clock;
   readonly #timer: Timer;
   #nextMs = 0;
-  #waiting: Array<() => void> = [];
+  #waiting: Array<Wait<() => void>> = [];
 
   constructor(clock: Clock, maxInFlight: number, perSecond: number) {
     this.#clock = clock;
@@ -23,26 +24,25 @@ export class DialGate {
 
   /** Resolves with a function that gives the place back. Rejects with the signal's reason. */
   enter(signal: AbortSignal): Promise<() => void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiting = this.#waiting.filter((other) => other !== enter);
-        reject(signal.reason as Error);
-      };
-      const enter = (): void => {
-        signal.removeEventListener("abort", onAbort);
-        let left = false;
-        resolve(() => {
-          if (left) return;
-          left = true;
-          this.inFlight--;
-          this.#admit();
-        });
-      };
-      if (signal.aborted) return onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.push(enter);
-      this.#admit();
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    const wait: Wait<() => void> = abortableWait(signal, () => {
+      this.#waiting = this.#waiting.filter((other) => other !== wait);
+      return signal.reason as Error;
     });
+    this.#waiting.push(wait);
+    this.#admit();
+    return wait.promise;
+  }
+
+  #place(): () => void {
+    this.inFlight++;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.inFlight--;
+      this.#admit();
+    };
   }
 
   #admit(): void {
@@ -52,8 +52,7 @@ export class DialGate {
     while (this.#waiting.length > 0 && this.inFlight < this.#maxInFlight) {
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
       this.#nextMs += this.#intervalMs;
-      this.inFlight++;
-      this.#waiting.shift()?.();
+      this.#waiting.shift()?.resolve(this.#place());
     }
   }
 

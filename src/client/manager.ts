@@ -6,16 +6,17 @@ import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";
 import { dial } from "../io/dial.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
-import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
+import { closeReport } from "../link/close-report.ts";
+import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/drain.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { DurableLink } from "../link/link.ts";
 import { checkCloseOptions } from "../link/options.ts";
-import type { Timer } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import { timedWait } from "../link/waits.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
-import { MetricsLine } from "../telemetry/metrics.ts";
+import { type MetricsLine, metricsLine } from "../telemetry/metrics.ts";
 import { DialGate } from "./gate.ts";
 import {
   type ConnectionManagerOptions,
@@ -53,14 +54,13 @@ export class ConnectionManager implements AsyncDisposable {
   /** Links, and tombstones whose peer has still to hear of the end. */
   readonly #unforgotten = new Map<ClientLinkCore, Driver>();
   readonly #metrics: MetricsLine | undefined;
-  readonly #metricsTimer: NodeJS.Timeout | undefined;
   #ids = 0;
   #closing: Promise<CloseReport> | undefined;
   #whenForgotten: (() => void) | undefined;
 
   constructor(options: ConnectionManagerOptions = {}) {
     this.#options = resolveManagerOptions(options);
-    const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes, metricsIntervalMs } = this.#options;
+    const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = this.#options;
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
     this.#host = {
       clock: this.#clock,
@@ -82,12 +82,8 @@ export class ConnectionManager implements AsyncDisposable {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
       },
     };
-    if (logger === undefined || metricsIntervalMs === 0) return;
-    const metrics = new MetricsLine(logger, "manager.metrics", () => this.#clock.now());
-    this.#metrics = metrics;
-    this.#metricsTimer = setInterval(() => {
-      metrics.write(Array.from(this.#links, (link) => link.stats()));
-    }, metricsIntervalMs).unref();
+    this.#metrics = metricsLine("manager.metrics", this.#options, () => this.#clock.now());
+    this.#metrics?.start(() => Array.from(this.#links, (link) => link.stats()));
   }
 
   /** Links that can be sent on: one leaves when it ends or begins to drain. */
@@ -148,45 +144,31 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   async #close(options: CloseOptions): Promise<CloseReport> {
-    clearInterval(this.#metricsTimer);
-    const links = [...this.#links];
-    const reports = await Promise.all(
-      links.map((link) => link.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })),
-    );
-    const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
+    this.#metrics?.stop();
+    const closed = Array.from(this.#links, async (link) => {
+      return [link, await link.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
+    });
+    const report = closeReport(await Promise.all(closed));
     const forgotten = this.#forgotten();
     // What was cut off at the deadline was to take no longer.
-    if (left === 0) await forgotten;
+    if (report.left === 0) await forgotten;
     this.#options.logger?.flush();
-    const undelivered = reports.flatMap((report, at) =>
-      report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
-    );
-    return { left, undelivered };
+    return report;
   }
 
   /** Every peer has heard of the end, or it takes too long. */
   async #forgotten(): Promise<void> {
     if (this.#unforgotten.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer: Timer = this.#clock.timer(() => {
-        for (const [core, driver] of this.#unforgotten) {
-          core.abandon("closed");
-          driver.run();
-        }
-        resolve();
-      });
-      timer.set(this.#clock.now() + FORGET_AFTER_MS);
-      this.#whenForgotten = () => {
-        timer.clear();
-        resolve();
-      };
-    });
+    const wait = timedWait(this.#clock, this.#clock.now() + FORGET_AFTER_MS);
+    this.#whenForgotten = wait.end;
+    if (await wait.promise) return;
+    for (const [core, driver] of this.#unforgotten) {
+      core.abandon("closed");
+      driver.run();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }
-
-/** What a peer that is not there any more is waited for after everything was accepted. */
-const FORGET_AFTER_MS = 6_000;

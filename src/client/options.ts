@@ -5,19 +5,13 @@ import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/fram
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions } from "../io/tls-options.ts";
+import { checkNames, group, integer, integerOrInfinity, logger, MOST_MS, oneOf, payload } from "../link/check.ts";
 import { invalidOption, type RespliceError } from "../link/errors.ts";
 import {
-  checkNames,
   type DurableOptions,
-  group,
-  integer,
-  integerOrInfinity,
   LINK_OPTION_NAMES,
   type LinkOptions,
-  logger,
   mergeOptions,
-  oneOf,
-  payload,
   type ResolvedLinkOptions,
   resolveLinkOptions,
 } from "../link/options.ts";
@@ -118,7 +112,6 @@ const MANAGER_OPTION_NAMES = [
   "maxBufferBytes",
   "metricsIntervalMs",
 ] as const;
-const MOST_MS = 2_147_483_647;
 
 export function resolveManagerOptions(
   options: ConnectionManagerOptions,

@@ -1,8 +1,8 @@
 /** Where to connect: which endpoint the next attempt takes. */
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../io/dial.ts";
+import { integer, oneOf, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
-import { integer, oneOf, text } from "../link/options.ts";
 
 export type { Endpoint };
 

@@ -3,6 +3,8 @@ import type { Driver } from "./driver.ts";
 import type { CloseOptions } from "./types.ts";
 
 export const DEFAULT_CLOSE_MS = 5_000;
+/** A peer that does not answer is waited for so long after everything was accepted, to hear of the end. */
+export const FORGET_AFTER_MS = 6_000;
 /** Of the time that a server has for going away: what its handlers have to return. */
 const HANDLER_SHARE = 0.8;
 

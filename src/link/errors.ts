@@ -97,16 +97,16 @@ export function invalidOption(name: string, given: unknown, allowed: string): Re
 /** As invalidOption(), of an option that is a name or a number: a string is shown as it was given. */
 export function invalidWord(name: string, given: unknown, allowed: string): RespliceError {
   if (typeof given !== "string") return invalidOption(name, given, allowed);
-  return optionError(name, given, JSON.stringify(printable(given, MOST_SHOWN)), allowed);
+  return optionError(name, given, JSON.stringify(printable(given, MOST_NAME_CHARACTERS)), allowed);
 }
 
-const MOST_SHOWN = 100;
+const MOST_NAME_CHARACTERS = 100;
 /** What fits into a frame, and some escapes. */
 const MOST_REASON = 300;
 
 function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
   // The name of an option that does not exist is whatever was given.
-  const option = { name: printable(name, MOST_SHOWN), value, allowed };
+  const option = { name: printable(name, MOST_NAME_CHARACTERS), value, allowed };
   return new RespliceError("INVALID_OPTION", `option ${option.name} is ${shown}; allowed: ${allowed}`, { option });
 }
 

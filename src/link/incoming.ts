@@ -6,14 +6,9 @@ import { aborted, RespliceError } from "./errors.ts";
 import { Turn, type TurnClock } from "./turn.ts";
 import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
+import { abortableWait, type Wait } from "./waits.ts";
 
 type Handler = (message: Message) => void | Promise<void>;
-
-/** Somebody who waits for the next message; `undefined`: there will be none. */
-interface Waiter {
-  readonly deliver: (message: Message | undefined) => void;
-  readonly fail: (error: RespliceError) => void;
-}
 
 export interface IncomingHost {
   /** "writes": something was accepted, and nothing else has changed. */
@@ -35,7 +30,8 @@ export class Incoming {
   /** Somebody reads, or has read. */
   wasRead = false;
   #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
-  #waiter: Waiter | undefined;
+  /** Somebody waits for the next message; `undefined`: there will be none. */
+  #waiter: Wait<Message | undefined> | undefined;
   #handler: Handler | undefined;
   /** The handler's promise is pending. */
   #handling = false;
@@ -166,24 +162,11 @@ export class Incoming {
       if (error !== undefined) throw error;
       return undefined;
     }
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiter = undefined;
-        reject(aborted(signal as AbortSignal));
-      };
-      const settle = (): void => signal?.removeEventListener("abort", onAbort);
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiter = {
-        deliver: (next) => {
-          settle();
-          resolve(next);
-        },
-        fail: (error) => {
-          settle();
-          reject(error);
-        },
-      };
+    this.#waiter = abortableWait(signal, () => {
+      this.#waiter = undefined;
+      return aborted(signal as AbortSignal);
     });
+    return this.#waiter.promise;
   }
 
   /** A message is accepted when the loop comes back for the next one, or is left. */
@@ -195,7 +178,7 @@ export class Incoming {
       over = true;
       this.#accept();
       this.#consumer = "none";
-      this.#waiter?.deliver(undefined);
+      this.#waiter?.resolve(undefined);
       this.#waiter = undefined;
     };
     const done = { done: true, value: undefined } as const;
@@ -270,8 +253,8 @@ export class Incoming {
     if (message === undefined && !this.#exhausted) return;
     this.#waiter = undefined;
     const error = message === undefined ? this.#whyOver : undefined;
-    if (error === undefined) waiter.deliver(message);
-    else waiter.fail(error);
+    if (error === undefined) waiter.resolve(message);
+    else waiter.reject(error);
   }
 
   #runHandler(handler: Handler): void {

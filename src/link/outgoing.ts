@@ -9,6 +9,7 @@ import type { Clock } from "./ports.ts";
 import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
+import { abortableWait, type Wait } from "./waits.ts";
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
@@ -17,8 +18,7 @@ interface Mark {
   position: number;
   /** A flush stands for all messages before it, a send for its own. */
   readonly kind: "send" | "flush";
-  readonly resolve: () => void;
-  readonly reject: (error: RespliceError) => void;
+  readonly wait: Wait<void>;
 }
 
 /** A send that waits for room, or somebody who only wants to know of room. */
@@ -26,9 +26,8 @@ interface Waiter {
   readonly payload: Payload | undefined;
   readonly bytes: number;
   readonly given: boolean;
-  /** With the position after it, or that of the end of the log. */
-  readonly taken: (position: number) => void;
-  readonly reject: (error: RespliceError) => void;
+  /** For the position after it, or that of the end of the log. */
+  readonly wait: Wait<number>;
 }
 
 export interface OutgoingHost {
@@ -154,32 +153,17 @@ export class Outgoing {
       });
       return Promise.reject(full);
     }
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter);
-        this.#count(waiter, -1);
-        reject(aborted(signal as AbortSignal, "not-sent"));
-        this.#host.changed();
-      };
-      const settle = (): void => signal?.removeEventListener("abort", onAbort);
-      const waiter: Waiter = {
-        payload,
-        bytes,
-        given,
-        taken: (position) => {
-          settle();
-          resolve(position);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiters.push(waiter);
-      this.#count(waiter, 1);
-      this.#room.askAgain();
+    const wait: Wait<number> = abortableWait(signal, () => {
+      this.#waiters = this.#waiters.filter((other) => other !== waiter);
+      this.#count(waiter, -1);
+      this.#host.changed();
+      return aborted(signal as AbortSignal, "not-sent");
     });
+    const waiter: Waiter = { payload, bytes, given, wait };
+    this.#waiters.push(waiter);
+    this.#count(waiter, 1);
+    this.#room.askAgain();
+    return wait.promise;
   }
 
   #mayNotWait(bytes: number): boolean {
@@ -211,29 +195,15 @@ export class Outgoing {
     if (this.#core.ended) return Promise.reject(this.#host.endedError());
     sender.askForAck();
     this.#host.changed();
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#marks = this.#marks.filter((other) => other !== mark);
-        // It was taken: whoever sent it again would send it twice.
-        const delivery: Delivery = mark.position <= this.#core.session.sender.log.start ? "delivered" : "maybe";
-        reject(aborted(signal as AbortSignal, kind === "send" ? delivery : undefined));
-      };
-      const settle = (): void => signal?.removeEventListener("abort", onAbort);
-      const mark: Mark = {
-        position,
-        kind,
-        resolve: () => {
-          settle();
-          resolve();
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#marks.push(mark);
+    const wait: Wait<void> = abortableWait(signal, () => {
+      this.#marks = this.#marks.filter((other) => other !== mark);
+      // It was taken: whoever sent it again would send it twice.
+      const delivery: Delivery = mark.position <= this.#core.session.sender.log.start ? "delivered" : "maybe";
+      return aborted(signal as AbortSignal, kind === "send" ? delivery : undefined);
     });
+    const mark: Mark = { position, kind, wait };
+    this.#marks.push(mark);
+    return wait.promise;
   }
 
   /** Somebody waits for room. */
@@ -248,7 +218,7 @@ export class Outgoing {
     let accepted = 0;
     while (accepted < marks.length && (marks[accepted] as Mark).position <= sender.log.start) accepted++;
     if (accepted > 0) this.#marks = marks.slice(accepted);
-    for (let at = 0; at < accepted; at++) (marks[at] as Mark).resolve();
+    for (let at = 0; at < accepted; at++) (marks[at] as Mark).wait.resolve();
     const waiters = this.#waiters;
     let served = 0;
     while (served < waiters.length && this.#serve(waiters[served] as Waiter)) served++;
@@ -262,7 +232,7 @@ export class Outgoing {
     if (payload === undefined && this.#room.hasToWait()) return false;
     this.#count(waiter, -1);
     if (payload === undefined || this.#takeWaiting(waiter, payload)) {
-      waiter.taken(this.#core.session.sender.log.end);
+      waiter.wait.resolve(this.#core.session.sender.log.end);
     }
     return true;
   }
@@ -272,7 +242,7 @@ export class Outgoing {
     try {
       this.#checkSize(waiter.bytes);
     } catch (error) {
-      waiter.reject(error as RespliceError);
+      waiter.wait.reject(error as RespliceError);
       return false;
     }
     this.#take(payload, waiter.bytes, waiter.given);
@@ -306,7 +276,7 @@ export class Outgoing {
         continue;
       }
       if (kind === "send") known.delete(position);
-      mark.reject(error(lost));
+      mark.wait.reject(error(lost));
     }
     return undelivered.filter(({ end }) => known.has(end));
   }
@@ -317,7 +287,7 @@ export class Outgoing {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) this.#count(waiter, -1);
-    for (const waiter of waiters) waiter.reject(this.#host.endedError());
+    for (const waiter of waiters) waiter.wait.reject(this.#host.endedError());
   }
 
   /** The link has ended. Answers the messages that nobody waited for. */
@@ -326,7 +296,7 @@ export class Outgoing {
     const acceptedTo = this.#core.session.sender.log.start;
     const marks = this.#marks;
     this.#marks = marks.filter(({ position }) => position > acceptedTo);
-    for (const mark of marks) if (mark.position <= acceptedTo) mark.resolve();
+    for (const mark of marks) if (mark.position <= acceptedTo) mark.wait.resolve();
     return this.replaced(undelivered, new Map(), error);
   }
 }

@@ -1,41 +1,76 @@
-/** Promises that wait for the same thing, each with its own signal. */
+/** Waits that end early: because the caller's signal is aborted, or because their time is over. */
 import { aborted, type RespliceError } from "./errors.ts";
+import type { Clock } from "./ports.ts";
 
+/** A promise, and how its owner settles it. Only the first call counts. */
+export interface Wait<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A wait that is rejected with what `onAbort` answers if the signal is aborted before its owner settles it. A signal that
+ * is aborted already is the caller's to look at: it is not heard of any more.
+ */
+export function abortableWait<T>(signal: AbortSignal | undefined, onAbort: () => Error): Wait<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  if (signal === undefined) return { promise, resolve, reject };
+  const abort = (): void => reject(onAbort());
+  const settle = (): void => signal.removeEventListener("abort", abort);
+  signal.addEventListener("abort", abort, { once: true });
+  return {
+    promise,
+    resolve: (value) => {
+      settle();
+      resolve(value);
+    },
+    reject: (error) => {
+      settle();
+      reject(error);
+    },
+  };
+}
+
+/** A wait that resolves with true when `end` is called, or with false when the clock reaches `dueMs`. */
+export function timedWait(
+  clock: Clock,
+  dueMs: number,
+): { readonly promise: Promise<boolean>; readonly end: () => void } {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = clock.timer(() => resolve(false));
+  timer.set(dueMs);
+  return {
+    promise,
+    end: () => {
+      timer.clear();
+      resolve(true);
+    },
+  };
+}
+
+/** Waits for the same thing, each with its own signal. */
 export class Waits {
-  readonly #waits = new Set<{ resolve: () => void; reject: (error: RespliceError) => void }>();
+  readonly #waits = new Set<Wait<void>>();
 
   /** Rejects ABORTED. */
   wait(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        this.#waits.delete(wait);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const onAbort = (): void => {
-        settle();
-        reject(aborted(signal as AbortSignal));
-      };
-      const wait = {
-        resolve: (): void => {
-          settle();
-          resolve();
-        },
-        reject: (error: RespliceError): void => {
-          settle();
-          reject(error);
-        },
-      };
-      if (signal?.aborted === true) return onAbort();
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waits.add(wait);
+    if (signal?.aborted === true) return Promise.reject(aborted(signal));
+    const wait: Wait<void> = abortableWait(signal, () => {
+      this.#waits.delete(wait);
+      return aborted(signal as AbortSignal);
     });
+    this.#waits.add(wait);
+    return wait.promise;
   }
 
   resolve(): void {
     for (const wait of this.#waits) wait.resolve();
+    this.#waits.clear();
   }
 
   reject(error: RespliceError): void {
     for (const wait of this.#waits) wait.reject(error);
+    this.#waits.clear();
   }
 }

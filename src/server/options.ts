@@ -4,19 +4,15 @@ import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session/session.t
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
+import { checkNames, integer, integerOrInfinity, logger, MOST_MS, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
-  checkNames,
   type DurableOptions,
-  integer,
-  integerOrInfinity,
   LINK_OPTION_NAMES,
   type LinkOptions,
-  logger,
   messageLimits,
   type ResolvedLinkOptions,
   resolveLinkOptions,
-  text,
 } from "../link/options.ts";
 import type { Message } from "../link/types.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
@@ -124,7 +120,6 @@ const SERVER_OPTION_NAMES = [
   "limits",
   "metricsIntervalMs",
 ] as const;
-const MOST_MS = 2_147_483_647;
 const MOST = 100_000_000;
 
 export function resolveServerOptions(

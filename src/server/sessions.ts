@@ -7,7 +7,7 @@ import { type Entropy, newId } from "../core/session/proof.ts";
 import { ServerCore } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { LinkMemory } from "../io/budget.ts";
-import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
+import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/drain.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { DurableLink } from "../link/link.ts";
@@ -15,14 +15,13 @@ import { coreOptions } from "../link/options.ts";
 import type { Clock } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
+import { timedWait } from "../link/waits.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
 /** What a client whose session is not confirmed is waited for: a round trip, or a reconnect. */
 const CONFIRMED_WITHIN_MS = 1_000;
-/** What a client that does not answer is waited for after everything was accepted. */
-const FORGET_AFTER_MS = 6_000;
 
 /** What the sessions of a server need of the outside. */
 export interface SessionsHost {
@@ -189,17 +188,9 @@ export class Sessions {
     const { clock } = this.#outside;
     const nowMs = clock.now();
     if (this.#core.unconfirmed === 0) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const timer = clock.timer(() => {
-        this.#whenCreated = undefined;
-        resolve(false);
-      });
-      timer.set(Math.min(untilMs, nowMs + CONFIRMED_WITHIN_MS));
-      this.#whenCreated = () => {
-        timer.clear();
-        resolve(true);
-      };
-    });
+    const wait = timedWait(clock, Math.min(untilMs, nowMs + CONFIRMED_WITHIN_MS));
+    this.#whenCreated = wait.end;
+    return wait.promise;
   }
 
   /** Links that are not among these. */
@@ -212,14 +203,9 @@ export class Sessions {
     const { clock } = this.#outside;
     const waiting = (): boolean => [...this.#links.keys()].some((core) => core.adopted !== undefined);
     if (!waiting()) return;
-    await new Promise<void>((resolve) => {
-      const timer = clock.timer(resolve);
-      timer.set(clock.now() + FORGET_AFTER_MS);
-      this.#whenEmpty = () => {
-        timer.clear();
-        resolve();
-      };
-    });
+    const wait = timedWait(clock, clock.now() + FORGET_AFTER_MS);
+    this.#whenEmpty = wait.end;
+    await wait.promise;
   }
 
   /** Nothing happens any more. */

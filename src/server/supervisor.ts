@@ -4,6 +4,7 @@ import { nextSupervisorState, type SupervisorInput, type SupervisorState } from 
 import { mayHoldBytes } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
+import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
@@ -11,7 +12,7 @@ import { checkCloseOptions, messageLimits } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { logDescriptors, logMemory, logServer } from "../telemetry/events.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
-import { MetricsLine } from "../telemetry/metrics.ts";
+import { type MetricsLine, metricsLine } from "../telemetry/metrics.ts";
 import { descriptors } from "./descriptors.ts";
 import { Listener } from "./listener.ts";
 import { resolveServerOptions, type ServerSupervisorOptions, sessionsThatFit } from "./options.ts";
@@ -61,14 +62,13 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   readonly #sessions: Sessions;
   readonly #listener: Listener;
   readonly #metrics: MetricsLine | undefined;
-  #metricsTimer: NodeJS.Timeout | undefined;
   #state: SupervisorState = "created";
   #closing: Promise<CloseReport> | undefined;
 
   constructor(options: ServerSupervisorOptions) {
     super();
     this.#options = resolveServerOptions(options);
-    const { logger, timeouts } = this.#options;
+    const { timeouts } = this.#options;
     this.#sessions = new Sessions(this.#options, {
       clock: this.#clock,
       entropy: SYSTEM_ENTROPY,
@@ -84,8 +84,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
       accept: (connection) => handshakes.accept(connection),
       onTlsFailed: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "tls", reason),
     });
-    this.#metrics =
-      logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
+    this.#metrics = metricsLine("server.metrics", this.#options, () => this.#clock.now());
   }
 
   protected override get knownEvents(): ReadonlySet<string> {
@@ -147,15 +146,14 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   #startMetrics(): void {
-    const { metricsIntervalMs } = this.#options;
-    const metrics = this.#metrics;
-    if (metrics === undefined || metricsIntervalMs === 0) return;
     let before = 0;
-    this.#metricsTimer = setInterval(() => {
+    const sinceLastLine = (): { turnedAway: number } => {
       const { total } = this.#sessions.handshakes.turnedAway;
-      metrics.write(this.#sessions.linkStats(), { turnedAway: total - before });
+      const turnedAway = total - before;
       before = total;
-    }, metricsIntervalMs).unref();
+      return { turnedAway };
+    };
+    this.#metrics?.start(() => this.#sessions.linkStats(), sinceLastLine);
   }
 
   #listenerFailed(cause: Error): void {
@@ -216,17 +214,13 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const listened = this.#state === "listening" || this.#state === "bound";
     this.#to("drain", "close() was called");
     const reports = await this.#sessions.drain(options);
-    clearInterval(this.#metricsTimer);
+    this.#metrics?.stop();
     if (listened) this.#listener.stopListening();
     this.#listener.destroyAll();
     this.#sessions.stop();
     this.#to("end", "closed");
     this.#options.logger?.flush();
-    const left = [...reports.values()].filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
-    const undelivered = [...reports].flatMap(([link, report]) =>
-      report.undelivered.map((message) => ({ ...message, link })),
-    );
-    return { left, undelivered };
+    return closeReport(reports);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

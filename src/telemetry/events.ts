@@ -3,6 +3,11 @@ import type { LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
+/** Of a field: docs/metrics.md says it. */
+const MOST_FIELD_CHARACTERS = 256;
+/** Of the error that ended a link. */
+const MOST_ERROR_CHARACTERS = 1_000;
+
 export interface TransitionRecord {
   from: string;
   to: string;
@@ -29,7 +34,7 @@ export function logTransition(logger: LogSink, ids: object, change: TransitionRe
   const level = change.to === "closed" && error !== undefined ? "error" : trouble ? "warn" : "info";
   logger[level](
     fields,
-    error === undefined ? `link ${change.to}` : `link ${change.to}: ${printable(error.message, 1_000)}`,
+    error === undefined ? `link ${change.to}` : `link ${change.to}: ${printable(error.message, MOST_ERROR_CHARACTERS)}`,
   );
 }
 
@@ -42,7 +47,7 @@ export function logHandlerFailed(logger: LogSink, ids: object, thrown: unknown):
   const err = errorOf(thrown);
   logger.error(
     { event: "link.handler-failed", ...shown(ids), err },
-    `a handler has failed: ${printable(messageOf(err), MOST_SHOWN)}`,
+    `a handler has failed: ${printable(messageOf(err), MOST_FIELD_CHARACTERS)}`,
   );
 }
 
@@ -60,7 +65,7 @@ export function logRejected(
 ): void {
   logger.warn(
     { event: "server.rejected", ...shown(fields) },
-    `connection closed: ${printable(fields.reason, MOST_SHOWN)}`,
+    `connection closed: ${printable(fields.reason, MOST_FIELD_CHARACTERS)}`,
   );
 }
 
@@ -112,9 +117,7 @@ function shown(fields: object): object {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]: [string, unknown]) => [
       name,
-      typeof value === "string" ? printable(value, MOST_SHOWN) : value,
+      typeof value === "string" ? printable(value, MOST_FIELD_CHARACTERS) : value,
     ]),
   );
 }
-
-const MOST_SHOWN = 256;

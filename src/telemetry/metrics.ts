@@ -31,10 +31,24 @@ interface LineSource {
 
 const NOTHING: Totals = { takenMessages: 0, takenBytes: 0, receivedMessages: 0, receivedBytes: 0, reconnects: 0 };
 
+/** Undefined where no line is ever to be written. */
+export function metricsLine(
+  event: MetricsEvent,
+  options: { logger: (LogSink & LineSource) | undefined; metricsIntervalMs: number },
+  now: () => number,
+): MetricsLine | undefined {
+  const { logger, metricsIntervalMs } = options;
+  return logger === undefined || metricsIntervalMs === 0
+    ? undefined
+    : new MetricsLine(logger, event, metricsIntervalMs, now);
+}
+
 export class MetricsLine {
   readonly #logger: LogSink & LineSource;
   readonly #event: MetricsEvent;
+  readonly #intervalMs: number;
   readonly #now: () => number;
+  #timer: NodeJS.Timeout | undefined;
   #lastMs: number;
   #last: Totals = NOTHING;
   /** Of links that have ended. */
@@ -42,11 +56,21 @@ export class MetricsLine {
   #recoveriesMs: number[] = [];
   #lines: Readonly<LineCounts> = NO_LINES;
 
-  constructor(logger: LogSink & LineSource, event: MetricsEvent, now: () => number) {
+  constructor(logger: LogSink & LineSource, event: MetricsEvent, intervalMs: number, now: () => number) {
     this.#logger = logger;
     this.#event = event;
+    this.#intervalMs = intervalMs;
     this.#now = now;
     this.#lastMs = now();
+  }
+
+  /** Writes a line at each interval. `others`: fields that links know nothing of. */
+  start(samples: () => Iterable<LinkSample>, others: () => Record<string, number> = () => ({})): void {
+    this.#timer = setInterval(() => this.write(samples(), others()), this.#intervalMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
   }
 
   /** A link came back after so long. */
@@ -59,7 +83,6 @@ export class MetricsLine {
     this.#ended = add(this.#ended, sample);
   }
 
-  /** @param others fields of the line that links know nothing of */
   write(samples: Iterable<LinkSample>, others: Record<string, number> = {}): void {
     this.#logger.flush();
     const lines = { ...this.#logger.counts };

@@ -10,6 +10,9 @@
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
+/** Of the message of an error that something beside us has made. */
+export const MOST_MESSAGE_CHARACTERS = 500;
+
 /**
  * The text with escapes for what cannot be seen, `\n` or `\x1b` or `\u202e`. What does not fit into `maxLength` characters
  * is cut off, and an ellipsis stands for it. Applied twice it changes nothing more.

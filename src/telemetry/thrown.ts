@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 
 /** A cause of a cause of a cause is read so far. */
 const MOST_CAUSES = 8;
-const MOST_SHOWN = 1_000;
+const MOST_INSPECTED_CHARACTERS = 1_000;
 
 /** The error itself, for a logger to show; one that tells of it where it is no Error, or cannot be read. */
 export function errorOf(thrown: unknown): Error {
@@ -31,7 +31,7 @@ export function messageOf(thrown: unknown): string {
 
 function show(thrown: unknown): string {
   const shown = typeof thrown === "string" ? thrown : inspect(thrown, { depth: 1, breakLength: Infinity });
-  return shown.slice(0, MOST_SHOWN);
+  return shown.slice(0, MOST_INSPECTED_CHARACTERS);
 }
 
 /** By its looks, as pino tells them: one of another realm (a test runner's, a vm's) is none by its class. */

@@ -1,5 +1,5 @@
 /** For what nobody would hear of otherwise: a process warning, one of each kind for the process. */
-import { printable } from "./printable.ts";
+import { MOST_MESSAGE_CHARACTERS, printable } from "./printable.ts";
 import { errorOf } from "./thrown.ts";
 
 const WARNINGS = {
@@ -11,8 +11,6 @@ const WARNINGS = {
 
 const given = new Set<keyof typeof WARNINGS>();
 
-const MOST_SHOWN = 500;
-
 /**
  * Only the first of its kind; its `detail` is the stack of what was thrown. `source`: what has thrown it. A message may
  * quote what a peer has sent, as that of JSON.parse() does, and Node writes both as they are to whoever's terminal.
@@ -21,7 +19,10 @@ export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: 
   if (given.has(code)) return;
   given.add(code);
   const error = errorOf(thrown);
-  const detail = (error.stack ?? error.message).split("\n").map((line) => printable(line, MOST_SHOWN));
-  const message = printable(source === undefined ? error.message : `${source}: ${error.message}`, MOST_SHOWN);
+  const detail = (error.stack ?? error.message).split("\n").map((line) => printable(line, MOST_MESSAGE_CHARACTERS));
+  const message = printable(
+    source === undefined ? error.message : `${source}: ${error.message}`,
+    MOST_MESSAGE_CHARACTERS,
+  );
   process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail: detail.join("\n") });
 }

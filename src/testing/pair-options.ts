@@ -1,17 +1,9 @@
 /** The options of linkPair(), checked as a manager and a supervisor check theirs. */
 import { type OpenOptions, resolveOpenOptions, type ResolvedOpenOptions } from "../client/options.ts";
 import { MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/frames.ts";
+import { checkNames, group, integer, payload, text } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
-import {
-  checkNames,
-  type DurableOptions,
-  group,
-  integer,
-  LINK_OPTION_NAMES,
-  type LinkOptions,
-  payload,
-  text,
-} from "../link/options.ts";
+import { type DurableOptions, LINK_OPTION_NAMES, type LinkOptions } from "../link/options.ts";
 import type { Link, Payload } from "../link/types.ts";
 import { type ResolvedServerOptions, resolveServerOptions, type ServerSupervisorOptions } from "../server/options.ts";
 

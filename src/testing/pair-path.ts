@@ -1,6 +1,7 @@
 /** The path between the two ends of a pair, and what can be done to it. What is done shows in the next turns. */
 import { DialError } from "../io/dial.ts";
 import type { Connection } from "../link/ports.ts";
+import { abortableWait, type Wait } from "../link/waits.ts";
 import { bothDirections, checkBytes, checkHow, checkMs, type Direction, directionsOf, type Faults } from "./faults.ts";
 import { SimNetwork, type SimSocket } from "./network.ts";
 import { SimConnection } from "./sim-connection.ts";
@@ -33,24 +34,13 @@ export class PairPath implements Faults {
 
   /** Rejects with a DialError. */
   dial(signal: AbortSignal): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const settle = (): void => signal.removeEventListener("abort", onAbort);
-      const takeBack = this.open(
-        (connection) => {
-          settle();
-          resolve(connection);
-        },
-        () => {
-          settle();
-          reject(new DialError("failed", "connect ECONNREFUSED"));
-        },
-      );
-      const onAbort = (): void => {
-        takeBack();
-        reject(new DialError("aborted", "aborted", signal.reason));
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
+    const wait: Wait<Connection> = abortableWait(signal, () => {
+      takeBack();
+      return new DialError("aborted", "aborted", signal.reason);
     });
+    const refused = (): void => wait.reject(new DialError("failed", "connect ECONNREFUSED"));
+    const takeBack = this.open(wait.resolve, refused);
+    return wait.promise;
   }
 
   cut(how: "fin" | "rst"): void {

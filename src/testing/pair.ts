@@ -4,6 +4,7 @@ import { resolveManagerOptions } from "../client/options.ts";
 import { ClientLinkOwner } from "../client/link-owner.ts";
 import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
+import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import type { Link } from "../link/types.ts";
 import { Sessions } from "../server/sessions.ts";
 import type { Faults } from "./faults.ts";
@@ -41,9 +42,6 @@ export interface LinkPair extends AsyncDisposable {
   readonly path: Faults;
   readonly clock: VirtualClock;
 }
-
-/** What close() drains for by default, and what the peer is waited for after that. */
-const CLOSE_MS = 5_000;
 
 class Pair implements LinkPair {
   readonly client: Link;
@@ -112,7 +110,7 @@ class Pair implements LinkPair {
   async #close(): Promise<void> {
     const links = new Set([this.client, this.server, ...this.#sessions.open]);
     let open = links.size;
-    for (const link of links) void link.close({ deadlineMs: CLOSE_MS }).then(() => open--);
+    for (const link of links) void link.close({ deadlineMs: DEFAULT_CLOSE_MS }).then(() => open--);
     try {
       await this.clock.advanceUntil(() => open === 0);
     } finally {

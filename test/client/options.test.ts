@@ -2,15 +2,7 @@ import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
 import { ConnectionManager, GiB, type RespliceError } from "../../src/index.ts";
-
-function refusal(act: () => unknown): RespliceError {
-  try {
-    act();
-  } catch (error) {
-    return error as RespliceError;
-  }
-  throw new Error("nothing was thrown");
-}
+import { refusal } from "../support.ts";
 
 const SECRET = "sk-s3cr3t";
 

@@ -1,18 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { toEndpoints, EndpointChooser, resolveTarget, type Target } from "../../src/client/targets.ts";
-import type { RespliceError } from "../../src/index.ts";
+import { refusal } from "../support.ts";
 
 const [a, b, c] = [{ port: 1 }, { port: 2 }, { path: "/3" }] as const;
 const all = [a, b, c];
-
-function refusal(act: () => unknown): RespliceError {
-  try {
-    act();
-  } catch (error) {
-    return error as RespliceError;
-  }
-  throw new Error("nothing was thrown");
-}
 
 describe("which endpoint is next", () => {
   test("in order: always the first that has not failed of late", () => {

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { type Link, RespliceError, ServerSupervisor, type SupervisorStats } from "../../src/index.ts";
 import { certificate } from "../certificate.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { footprint, type Footprint, Peak } from "../endurance/footprint.ts";
 
 /** Short, so that what was left behind is gone a moment after the last connection. */

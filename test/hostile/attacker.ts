@@ -1,7 +1,7 @@
 /** The attackers of a server, in a process of their own: raw connections that say what no client of ours would. */
 import { setTimeout as sleep } from "node:timers/promises";
 import os from "node:os";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { ATTACKS, type Attack, type AttackName, type Plan } from "./attacks.ts";
 
 export type AttackerCommands = {

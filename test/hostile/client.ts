@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type Socket } from "node:net";
 import { ConnectionManager, type Link, MiB, type OpenOptions, type Target } from "../../src/index.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { footprint } from "../endurance/footprint.ts";
 import { Healthy, type HealthyTarget, NEVER_MS, type Trips } from "./healthy.ts";
 import { hasControls, LogBook } from "./log-book.ts";

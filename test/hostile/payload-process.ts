@@ -1,7 +1,7 @@
 /** Payloads that are given away before, or while, they are sent; and a consumer that gives away what it was handed. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionManager, RespliceError, ServerSupervisor } from "../../src/index.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 
 export type PayloadCommands = {
   run: () => Promise<{

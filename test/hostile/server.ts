@@ -9,7 +9,7 @@ import {
   type SupervisorStats,
 } from "../../src/index.ts";
 import { certificate } from "../certificate.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { footprint } from "../endurance/footprint.ts";
 import { LogBook } from "./log-book.ts";
 

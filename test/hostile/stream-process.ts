@@ -5,7 +5,7 @@ import { type Duplex, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionManager, type Link, MiB, RespliceError, ServerSupervisor } from "../../src/index.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { streamPiece } from "../soak/flow.ts";
 
 /** What one end knows of what came to it. */

@@ -13,7 +13,7 @@ import {
 } from "../../src/core/wire/frames.ts";
 import { newId } from "../../src/core/session/proof.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { Wire, writePinned } from "./wire.ts";
 
 export type VillainCommands = {

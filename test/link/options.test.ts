@@ -2,16 +2,12 @@ import { describe, expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
 import { type DurableOptions, GiB, KiB, type LinkOptions, MiB, type RespliceError } from "../../src/index.ts";
 import { coreOptions, mergeOptions, resolveLinkOptions } from "../../src/link/options.ts";
+import { refusal } from "../support.ts";
 
 type Options = LinkOptions & DurableOptions;
 
-function refusal(options: unknown): RespliceError {
-  try {
-    resolveLinkOptions(options as Options, "client");
-  } catch (error) {
-    return error as RespliceError;
-  }
-  throw new Error("nothing was thrown");
+function refused(options: unknown): RespliceError {
+  return refusal(() => resolveLinkOptions(options as Options, "client"));
 }
 
 test("the defaults of a client", () => {
@@ -57,7 +53,7 @@ describe("each option is checked by itself", () => {
     ["manualAcceptance.maxBatchBytes", { manualAcceptance: { maxBatchBytes: 0 } }, 0],
   ];
   test.each(bad)("%s of %j", (name, options, value) => {
-    const error = refusal(options);
+    const error = refused(options);
     expect(error).toMatchObject({ code: "INVALID_OPTION", retryable: false, option: { name, value } });
     expect(error.option?.allowed).not.toBe("");
     expect(error.message).toContain(name);
@@ -66,7 +62,7 @@ describe("each option is checked by itself", () => {
 
   test.each(["queue", "keepalive", "timeouts", "window", "manualAcceptance"])("%s is a group", (name) => {
     for (const value of [5, "x", true]) {
-      expect(refusal({ [name]: value })).toMatchObject({ code: "INVALID_OPTION" });
+      expect(refused({ [name]: value })).toMatchObject({ code: "INVALID_OPTION" });
     }
   });
 
@@ -78,17 +74,17 @@ describe("each option is checked by itself", () => {
     ["window.max", { window: { max: 1 } }],
     ["manualAcceptance.maxBytes", { manualAcceptance: { maxBatchBytes: 1, maxBytes: 1 } }],
   ])("%s does not exist", (name, options) => {
-    expect(refusal(options)).toMatchObject({ code: "INVALID_OPTION", option: { name } });
+    expect(refused(options)).toMatchObject({ code: "INVALID_OPTION", option: { name } });
   });
 });
 
 describe("and against the others", () => {
   test("the window holds a message with its prefix, and a batch", () => {
-    expect(refusal({ maxMessageBytes: 8 * MiB })).toMatchObject({
+    expect(refused({ maxMessageBytes: 8 * MiB })).toMatchObject({
       code: "INVALID_OPTION",
       option: { name: "window.maxBytes", value: 8 * MiB },
     });
-    expect(refusal({ maxMessageBytes: 4 * MiB, manualAcceptance: { maxBatchBytes: 4 * MiB } })).toMatchObject({
+    expect(refused({ maxMessageBytes: 4 * MiB, manualAcceptance: { maxBatchBytes: 4 * MiB } })).toMatchObject({
       option: { name: "window.maxBytes" },
     });
     const most = 8 * MiB - 4;
@@ -96,13 +92,13 @@ describe("and against the others", () => {
   });
 
   test("the least window is not above the most", () => {
-    expect(refusal({ window: { minBytes: 2 * MiB, maxBytes: 2 * MiB - 1 } })).toMatchObject({
+    expect(refused({ window: { minBytes: 2 * MiB, maxBytes: 2 * MiB - 1 } })).toMatchObject({
       option: { name: "window.minBytes", value: 2 * MiB },
     });
   });
 
   test("the queue holds a message; by default it grows with it", () => {
-    expect(refusal({ queue: { maxBytes: 1 * MiB } })).toMatchObject({
+    expect(refused({ queue: { maxBytes: 1 * MiB } })).toMatchObject({
       option: { name: "queue.maxBytes", value: 1 * MiB },
     });
     expect(resolveLinkOptions({ queue: { maxBytes: 1_004 }, maxMessageBytes: 1_000 }, "client").queue.maxBytes).toBe(

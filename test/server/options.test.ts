@@ -1,19 +1,11 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { GiB, type RespliceError, ServerSupervisor } from "../../src/index.ts";
+import { GiB, ServerSupervisor } from "../../src/index.ts";
 import type { Machine } from "../../src/io/machine.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
+import { refusal } from "../support.ts";
 
 const SECRET = "sk-s3cr3t";
-
-function refusal(act: () => unknown): RespliceError {
-  try {
-    act();
-  } catch (error) {
-    return error as RespliceError;
-  }
-  throw new Error("nothing was thrown");
-}
 
 const LARGE: Machine = { memoryBytes: 256 * GiB, oldGenerationBytes: 4 * GiB };
 

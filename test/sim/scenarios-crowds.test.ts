@@ -1,22 +1,14 @@
 /** Crowds that want nothing but places, and clients that come too often: those that are here keep their room. */
 import { expect, test } from "vitest";
-import { encodeHello, type Hello, type HelloFrame } from "../../src/core/wire/frames.ts";
+import { encodeHello, type Hello } from "../../src/core/wire/frames.ts";
 import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { decoded } from "../core/support.ts";
 import { ByHand, type HandClient, type HandServer, Line, only } from "./by-hand.ts";
+import { nextHello } from "./openings.ts";
 
 /** Connections that say nothing, from one place. */
 function silence(world: ByHand, server: HandServer, peer: string, times: number): Line[] {
   return Array.from({ length: times }, () => new Line(world, server, undefined, peer));
-}
-
-/** The HELLO that the client says next, for others to change. */
-function nextHello(client: HandClient, server: HandServer): Hello {
-  const line = client.dial(server);
-  const [frame] = decoded(line.takeUp());
-  line.cut();
-  return (frame as HelloFrame).hello;
 }
 
 /** Opens a session that nobody confirms. */

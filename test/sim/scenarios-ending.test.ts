@@ -1,14 +1,8 @@
 /** Counterexamples of ends, tombstones and reports. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
 import { encodeDataHeader, encodePositionsFrame } from "../../src/core/wire/frames.ts";
-import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
-
-function openLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {
-  const world = new ByHand();
-  const server = world.server();
-  const client = world.client();
-  return { world, server, client, line: client.connect(server) };
-}
+import { ByHand, hear, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+import { openLink } from "./openings.ts";
 
 test("counterexample 23: the END is cut, and the resume hears of an unknown session", () => {
   const { server, client, line } = openLink();

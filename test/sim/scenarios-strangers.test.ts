@@ -1,40 +1,11 @@
 /** What only a stranger says, or a frame that is late: nobody who follows the protocol, and in time, shows these rules. */
 import { expect, test } from "vitest";
-import {
-  encodeConfirm,
-  encodeHello,
-  encodePositionsFrame,
-  encodeWelcome,
-  type Hello,
-  type HelloFrame,
-} from "../../src/core/wire/frames.ts";
+import { encodeConfirm, encodeHello, encodePositionsFrame, encodeWelcome } from "../../src/core/wire/frames.ts";
 import { decoded } from "../core/support.ts";
-import { ByHand, type HandClient, type HandServer, Line, namesOf, only, outcomeOf } from "./by-hand.ts";
+import { ByHand, Line, namesOf, only, outcomeOf } from "./by-hand.ts";
+import { nextHello, openLink, suspectLink } from "./openings.ts";
 
 const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
-
-function openLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {
-  const world = new ByHand();
-  const server = world.server();
-  const client = world.client();
-  return { world, server, client, line: client.connect(server) };
-}
-
-/** Its connection is silent since more than 20 s. */
-function suspectLink(): ReturnType<typeof openLink> {
-  const link = openLink();
-  link.world.pass(21_000);
-  expect(link.client.core.wantsStandby).toBe(true);
-  return link;
-}
-
-/** The HELLO that the client writes next, for others to change. */
-function nextHello(client: HandClient, server: HandServer): Hello {
-  const line = client.dial(server);
-  const [frame] = decoded(line.takeUp());
-  line.cut();
-  return (frame as HelloFrame).hello;
-}
 
 // ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,17 +3,7 @@ import { expect, test } from "vitest";
 import { DATA_HEADER_BYTES } from "../../src/core/wire/frames.ts";
 import { PREFIX_BYTES } from "../../src/core/log/log.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
-
-/** A link whose connection is silent since more than 20 s; what was written on it meanwhile stands on the line. */
-function suspectLink(): { world: ByHand; server: HandServer; client: HandClient; line: Line } {
-  const world = new ByHand();
-  const server = world.server();
-  const client = world.client();
-  const line = client.connect(server);
-  world.pass(21_000);
-  expect(typesOf(client)).toContain("suspect");
-  return { world, server, client, line };
-}
+import { suspectLink } from "./openings.ts";
 
 /** A standby that has heard READY, and has COMMIT to write. */
 function readyStandby(client: HandClient, server: HandServer): Line {

@@ -1,7 +1,7 @@
 /** The clients' end of a soak, in a process of its own: so many links at any time, each for a while, then another. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionManager, type OpenOptions } from "../../src/index.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { footprint, type Footprint, Peak } from "../endurance/footprint.ts";
 import { Draw } from "../fuzz/draw.ts";
 import { converse } from "./conversation.ts";

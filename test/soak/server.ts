@@ -1,6 +1,6 @@
 /** The servers' end of a soak, in a process of its own. */
 import { type Link, ServerSupervisor, type ServerSupervisorOptions } from "../../src/index.ts";
-import { answerCalls } from "../endurance/child.ts";
+import { answerCalls } from "../../bench/calls.ts";
 import { footprint, type Footprint, Peak } from "../endurance/footprint.ts";
 import { converse } from "./conversation.ts";
 import { type Account, type Kind, MANUAL, type Server, SERVERS } from "./kinds.ts";

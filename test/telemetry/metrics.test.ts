@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { ContainedLogger } from "../../src/telemetry/logger.ts";
-import { type LinkSample, MetricsLine, quantile } from "../../src/telemetry/metrics.ts";
+import { type LinkSample, MetricsLine, metricsLine, quantile } from "../../src/telemetry/metrics.ts";
 import { logKeeper } from "../support.ts";
 
 const sample = (given: Partial<LinkSample> = {}): LinkSample => ({
@@ -22,7 +22,7 @@ function setUp() {
   return {
     lines,
     time,
-    metrics: new MetricsLine(new ContainedLogger(logger, () => time.ms), "server.metrics", () => time.ms),
+    metrics: new MetricsLine(new ContainedLogger(logger, () => time.ms), "server.metrics", 1_000, () => time.ms),
   };
 }
 
@@ -53,6 +53,29 @@ test("rates since the last line, and how things stand", () => {
   expect(lines[1]).toMatchObject({ sentPerSecond: 10, sentBytesPerSecond: 0, reconnects: 2 });
 });
 
+test("a line at each interval, until it is stopped", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { lines, metrics } = setUp();
+  let turnedAway = 0;
+  metrics.start(
+    () => [sample()],
+    () => ({ turnedAway: ++turnedAway }),
+  );
+  vi.advanceTimersByTime(2_500);
+  metrics.stop();
+  vi.advanceTimersByTime(2_500);
+  expect(lines.map((line) => line["turnedAway"])).toEqual([1, 2]);
+  expect(lines[0]).toMatchObject({ links: { connected: 1 } });
+});
+
+test("no line where there is no logger, or no interval", () => {
+  const logger = new ContainedLogger(logKeeper().logger);
+  expect(metricsLine("server.metrics", { logger: undefined, metricsIntervalMs: 1_000 }, () => 0)).toBeUndefined();
+  expect(metricsLine("server.metrics", { logger, metricsIntervalMs: 0 }, () => 0)).toBeUndefined();
+  expect(metricsLine("server.metrics", { logger, metricsIntervalMs: 1_000 }, () => 0)).toBeInstanceOf(MetricsLine);
+});
+
 test("what a link did stays counted when it has ended", () => {
   const { lines, time, metrics } = setUp();
   time.ms = 1_000;
@@ -80,7 +103,7 @@ test("says first what was left out, and counts it and the lines that failed sinc
   const time = { ms: 0 };
   const broken = { ...logger };
   const log = new ContainedLogger(broken, () => time.ms);
-  const metrics = new MetricsLine(log, "manager.metrics", () => time.ms);
+  const metrics = new MetricsLine(log, "manager.metrics", 1_000, () => time.ms);
   for (let line = 0; line < 103; line++) log.warn({ event: "server.refused" }, "refused");
   broken.error = () => {
     throw new Error("disk full");

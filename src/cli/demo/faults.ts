@@ -1,5 +1,6 @@
 /** Which faults the demo makes, in which order: drawn from a seed, so that a run's faults can be made again. */
 import type { Direction } from "../../testing/index.ts";
+import { seeded } from "../../testing/random.ts";
 
 export type Fault =
   /** All connections are closed, and new ones accepted at once. */
@@ -48,7 +49,7 @@ export class FaultPlan {
   readonly #ahead: Step[] = [];
 
   constructor(seed: number) {
-    this.#random = randomFrom(seed);
+    this.#random = seeded(seed);
   }
 
   take(): Step {
@@ -108,17 +109,6 @@ export class FaultPlan {
   #between([least, most]: readonly [number, number]): number {
     return Math.round(least + (most - least) * this.#random());
   }
-}
-
-/** mulberry32: 32 bits of state, good enough to draw lots. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Whether the connections that are open now will not outlive it. */

@@ -4,6 +4,9 @@
  */
 import type { LinkState } from "../../index.ts";
 
+/** How often either process tells how many messages it has counted. */
+export const STATS_EVERY_MS = 100;
+
 /** A message through the link: its number from 0 up, when it was given to the link, and filler. */
 const MESSAGE_BYTES = 64;
 

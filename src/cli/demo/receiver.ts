@@ -1,11 +1,9 @@
 /** The demo's receiving process: counts what its consumer is handed, each number exactly. */
 import { type Link, ServerSupervisor } from "../../index.ts";
-import { decodeMessage, type FromReceiver, nowMs, type Tally, type ToReceiver } from "./messages.ts";
+import { decodeMessage, type FromReceiver, nowMs, STATS_EVERY_MS, type Tally, type ToReceiver } from "./messages.ts";
 import { EXIT } from "../exit-codes.ts";
 import { openIpc } from "../ipc.ts";
 import { stderrLogger } from "../log.ts";
-
-const STATS_EVERY_MS = 100;
 
 export async function runReceiver(verbose: boolean): Promise<number> {
   const counter = new Counter();

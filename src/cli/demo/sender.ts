@@ -1,12 +1,11 @@
 /** The demo's sending process: numbered messages at a steady rate over one durable link. Its parent tells it what to do. */
 import { ConnectionManager, type Link } from "../../index.ts";
-import { encodeMessage, type FromSender, nowMs, type ToSender } from "./messages.ts";
+import { encodeMessage, type FromSender, nowMs, STATS_EVERY_MS, type ToSender } from "./messages.ts";
 import { EXIT } from "../exit-codes.ts";
 import { stderrLogger } from "../log.ts";
 import { openIpc } from "../ipc.ts";
 
 const TICK_MS = 5;
-const STATS_EVERY_MS = 100;
 const CLOSE_MS = 30_000;
 
 export async function runSender(verbose: boolean): Promise<number> {

@@ -1,10 +1,8 @@
 /** A budget a second that many draw on, without any of them keeping the others from their part. */
+import { Sweep } from "./sweep.ts";
 
 /** Who has not come for so long has nothing to share. */
 const ACTIVE_MS = 10_000;
-/** Whose use is remembered. Forgetting somebody takes nothing from anybody: who comes back begins anew. */
-const MOST_REMEMBERED = 4_096;
-const SWEEP_MS = 1_000;
 /** What rounding may have lost. */
 const EPSILON = 1e-6;
 
@@ -20,9 +18,9 @@ export class Shares {
   readonly #reserve: number;
   #level: number;
   #atMs = 0;
-  /** Who came last is last. */
+  /** Who came last is last. Forgetting somebody takes nothing from anybody: who comes back begins anew. */
   readonly #uses = new Map<string, Use>();
-  #sweptMs = 0;
+  readonly #sweep = new Sweep(this.#uses, ({ atMs }, nowMs) => nowMs - atMs >= ACTIVE_MS);
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
@@ -62,20 +60,8 @@ export class Shares {
   #useOf(who: string, nowMs: number): Use {
     const use = this.#uses.get(who) ?? { taken: 0, atMs: nowMs };
     this.#uses.delete(who);
-    this.#sweep(nowMs);
+    this.#sweep.run(nowMs);
     this.#uses.set(who, use);
     return use;
-  }
-
-  /** Now and then: to look for the oldest each time would cost more than what is looked for. */
-  #sweep(nowMs: number): void {
-    const isFull = this.#uses.size >= MOST_REMEMBERED;
-    if (!isFull && nowMs - this.#sweptMs < SWEEP_MS) return;
-    this.#sweptMs = nowMs;
-    let surplus = isFull ? MOST_REMEMBERED / 8 : 0;
-    for (const [oldest, { atMs }] of this.#uses) {
-      if (nowMs - atMs < ACTIVE_MS && surplus-- <= 0) break;
-      this.#uses.delete(oldest);
-    }
   }
 }

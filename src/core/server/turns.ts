@@ -3,16 +3,15 @@
  * Each who is told one has a line of its own, so that whoever comes often waits behind itself alone. They are times, not
  * counts: what was told is over when it has passed.
  */
+import { Sweep } from "./sweep.ts";
 
 /** Nobody is told to stay away for longer. */
 export const MOST_RETRY_MS = 30_000;
-/** Whose lines are remembered. Who is forgotten begins a new one. */
-const MOST_LINES = 4_096;
-const SWEEP_MS = 1_000;
 
 export class Turns {
+  /** Those that were told longest ago are first, and mostly over first. Who is forgotten begins a new line. */
   readonly #nextMs = new Map<string, number>();
-  #sweptMs = 0;
+  readonly #sweep = new Sweep(this.#nextMs, (turnMs, nowMs) => turnMs <= nowMs);
   readonly #random: () => number;
   readonly #mostMs: number;
 
@@ -27,7 +26,7 @@ export class Turns {
 
   /** After how many milliseconds the next turn of `who` is. All lines together have `perSecond`. */
   next(who: string, perSecond: number, nowMs: number): number {
-    this.#sweep(nowMs);
+    this.#sweep.run(nowMs);
     const lastMs = Math.max(nowMs, this.#nextMs.get(who) ?? 0);
     this.#nextMs.delete(who);
     const lines = this.#nextMs.size + 1;
@@ -35,17 +34,5 @@ export class Turns {
     const isTooLong = turnMs - nowMs > this.#mostMs;
     this.#nextMs.set(who, isTooLong ? nowMs + this.#mostMs : turnMs);
     return isTooLong ? Math.ceil(this.#mostMs * (0.5 + 0.5 * this.#random())) : Math.ceil(turnMs - nowMs);
-  }
-
-  /** Now and then; those that were told longest ago first, which mostly are over first. */
-  #sweep(nowMs: number): void {
-    const isFull = this.#nextMs.size >= MOST_LINES;
-    if (!isFull && nowMs - this.#sweptMs < SWEEP_MS) return;
-    this.#sweptMs = nowMs;
-    let surplus = isFull ? MOST_LINES / 8 : 0;
-    for (const [who, turnMs] of this.#nextMs) {
-      if (turnMs > nowMs && surplus-- <= 0) break;
-      this.#nextMs.delete(who);
-    }
   }
 }

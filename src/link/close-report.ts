@@ -1,0 +1,11 @@
+/** What became of the links that a manager or a supervisor has closed. */
+import type { CloseReport, Link, LinkReport } from "./types.ts";
+
+export function closeReport(reports: Iterable<readonly [Link, LinkReport]>): CloseReport {
+  const report: CloseReport = { left: 0, undelivered: [] };
+  for (const [link, { error, undelivered }] of reports) {
+    if (error?.code === "CLOSE_TIMEOUT") report.left++;
+    for (const message of undelivered) report.undelivered.push({ ...message, link });
+  }
+  return report;
+}
