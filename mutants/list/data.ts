@@ -91,7 +91,7 @@ export const DATA: readonly Mutant[] = [
     file: "src/core/log/receiver.ts",
     find: "Math.max(this.grant, this.committed + this.#allowance.size)",
     replace: "Math.max(this.grant, this.accepted + this.#allowance.size)",
-    tests: ["test/core/log/receiver.test.ts"],
+    tests: ["test/core/log/receiver-acceptance.test.ts"],
   },
   {
     name: "credit anew for what is not committed",
@@ -99,7 +99,7 @@ export const DATA: readonly Mutant[] = [
     file: "src/core/log/receiver.ts",
     find: "this.endPosition), this.committed + this.#allowance.size)",
     replace: "this.endPosition), this.accepted + this.#allowance.size)",
-    tests: ["test/core/log/receiver.test.ts"],
+    tests: ["test/core/log/receiver-acceptance.test.ts"],
   },
   {
     name: "log released when sent",
@@ -243,7 +243,7 @@ export const DATA: readonly Mutant[] = [
     file: "src/core/log/receiver.ts",
     find: "this.#allowance.shrinkTo(this.unacceptedBytes);",
     replace: "this.#allowance.shrinkTo(Math.min(this.received, this.endPosition) - this.committed);",
-    tests: ["test/core/log/receiver.test.ts"],
+    tests: ["test/core/log/receiver-acceptance.test.ts"],
   },
   {
     name: "payloads by reference",

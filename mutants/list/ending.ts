@@ -158,7 +158,7 @@ export const ENDING: readonly Mutant[] = [
     file: "src/core/session/session.ts",
     find: "return this.inDone && this.sender.owedBytes === 0;",
     replace: "return this.inDone;",
-    tests: ["test/core/session/session.test.ts"],
+    tests: ["test/core/session/session-through.test.ts"],
   },
   {
     name: "session never expires",
@@ -232,7 +232,7 @@ export const ENDING: readonly Mutant[] = [
     file: "src/core/client/replacing-link-core.ts",
     find: "if (!this.#offersFallback) return false;\n    this.closeChannel",
     replace: "if (nowMs >= 0) return false;\n    this.closeChannel",
-    tests: ["test/link/incoming.test.ts"],
+    tests: ["test/link/incoming-handlers.test.ts"],
   },
   {
     name: "the same mistake for ever",
@@ -248,7 +248,7 @@ export const ENDING: readonly Mutant[] = [
     file: "src/core/log/sender.ts",
     find: "return start < Math.max(this.#written, this.carriedWritten);",
     replace: "return start < Math.max(this.sentNow, this.carriedWritten);",
-    tests: ["test/core/log/sender.test.ts"],
+    tests: ["test/core/log/sender-undelivered.test.ts"],
   },
   {
     name: "not written called maybe",
@@ -256,7 +256,7 @@ export const ENDING: readonly Mutant[] = [
     file: "src/core/log/sender.ts",
     find: "return start < Math.max(this.#written, this.carriedWritten);",
     replace: "return true;",
-    tests: ["test/core/log/sender.test.ts"],
+    tests: ["test/core/log/sender-undelivered.test.ts"],
   },
   {
     name: "what a lost client was owed is dropped",

@@ -15,7 +15,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/client/replacing-link-core.ts",
     find: 'const keepsWritten = this.options.whenSessionLost === "resend";',
     replace: "const keepsWritten = false;",
-    tests: ["test/link/link.test.ts"],
+    tests: ["test/link/link-session-lost.test.ts"],
   },
   {
     name: "end goes on",
@@ -38,7 +38,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/session/session.ts",
     find: 'return isNeeded && receiver.endKind === "none" && !this.peerStopped;',
     replace: "return isNeeded;",
-    tests: ["test/core/session/session.test.ts"],
+    tests: ["test/core/session/session-through.test.ts"],
   },
   {
     name: "new session for who is closing",
@@ -46,7 +46,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/session/session.ts",
     find: "const isNeeded = !sender.ended || sender.queuedMessages > 0;",
     replace: "const isNeeded = true;",
-    tests: ["test/core/session/session.test.ts"],
+    tests: ["test/core/session/session-through.test.ts"],
   },
   {
     name: "not-sent from positions",
@@ -124,7 +124,7 @@ export const MOVING: readonly Mutant[] = [
     find: 'receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind === "moved";',
     replace: 'receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind !== "none";',
     and: { find: 'receiver.endKind === "final" || (peerStopped', replace: "(peerStopped" },
-    tests: ["test/core/session/session.test.ts"],
+    tests: ["test/core/session/session-through.test.ts"],
   },
   {
     name: "move though the peer has ended for good",
@@ -133,7 +133,7 @@ export const MOVING: readonly Mutant[] = [
     file: "src/core/session/session.ts",
     find: 'receiver.endKind === "final" || (peerStopped',
     replace: "(peerStopped",
-    tests: ["test/core/session/session.test.ts"],
+    tests: ["test/core/session/session-through.test.ts"],
   },
   {
     name: "move answered as a close",

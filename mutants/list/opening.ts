@@ -1,7 +1,7 @@
 /** Opening a session, and who may speak for it. */
 import type { Mutant } from "../mutant.ts";
 
-const HANDSHAKES = ["test/server/handshakes.test.ts"];
+const HANDSHAKES = ["test/server/handshakes-authentication.test.ts"];
 const AUTHENTICATION = ["test/sim/scenarios-authentication.test.ts"];
 
 export const OPENING: readonly Mutant[] = [

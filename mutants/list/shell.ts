@@ -10,7 +10,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/client/dialer.ts",
     find: 'usable("tls", await this.#ask("tls", tls, signal), toTlsOptions)',
     replace: '(((await this.#ask("tls", tls, signal)) || false) as ConnectionOptions | false)',
-    tests: HOOKS,
+    tests: ["test/client/hooks-tls.test.ts"],
   },
   {
     name: "an empty answer ends the link",
@@ -34,7 +34,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/io/connection.ts",
     find: "if (stream.readableFlowing !== true) stream.resume();",
     replace: "",
-    tests: HOOKS,
+    tests: ["test/client/hooks-connect.test.ts"],
   },
   {
     name: "text taken for bytes",
@@ -42,7 +42,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/io/connection.ts",
     find: 'else connection.lost("text came, not bytes");',
     replace: "else connection.handler.onData(chunk as Buffer);",
-    tests: HOOKS,
+    tests: ["test/client/hooks-connect.test.ts"],
   },
   {
     name: "one stream for two connections",
@@ -50,7 +50,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/io/connection.ts",
     find: 'if (CONNECTION in stream) return "a stream that it gave before: each attempt needs a new one";',
     replace: "",
-    tests: HOOKS,
+    tests: ["test/client/hooks-connect.test.ts"],
   },
   {
     name: "SNICallback not contained",
@@ -91,7 +91,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/server/sessions.ts",
     find: "(error: unknown) => this.#handlerFailed(served, error),",
     replace: "",
-    tests: ["test/link/incoming.test.ts"],
+    tests: ["test/link/incoming-handlers.test.ts"],
   },
   {
     name: "leaving a loop accepts nothing",
@@ -109,7 +109,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/incoming.ts",
     find: "if (!this.#manual) this.#core.accept(before);\n    this.#handling = true;",
     replace: "if (!this.#manual) this.#core.accept(Infinity);\n    this.#handling = true;",
-    tests: ["test/link/incoming.test.ts"],
+    tests: ["test/link/incoming-handlers.test.ts"],
   },
   {
     name: "accepted though the handler threw",
@@ -118,7 +118,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/incoming.ts",
     find: "this.#fail(error, this.#core.session === session ? accepted : 0);",
     replace: "this.#fail(error, receiver.handed);",
-    tests: ["test/link/incoming.test.ts"],
+    tests: ["test/link/incoming-handlers.test.ts"],
   },
   {
     name: "position of a session that was replaced",
@@ -126,7 +126,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/incoming.ts",
     find: "this.#fail(error, this.#core.session === session ? before : 0);",
     replace: "this.#fail(error, before);",
-    tests: ["test/link/incoming.test.ts"],
+    tests: ["test/link/incoming-handlers.test.ts"],
   },
   {
     name: "a loop's position in a session that was replaced",
@@ -162,7 +162,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/outgoing.ts",
     find: "mark.position = carried.get(position) ?? 0;",
     replace: "",
-    tests: ["test/link/link.test.ts", "test/server/draining.test.ts"],
+    tests: ["test/link/link-session-lost.test.ts", "test/server/draining.test.ts"],
   },
   {
     name: "message reported twice",
@@ -170,7 +170,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/outgoing.ts",
     find: 'if (kind === "send") known.delete(position);',
     replace: "",
-    tests: ["test/link/link.test.ts"],
+    tests: ["test/link/link-session-lost.test.ts"],
   },
   {
     name: "waiting payload by reference",
@@ -196,7 +196,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/drain.ts",
     find: "else core.stopReading();",
     replace: "",
-    tests: ["test/link/link.test.ts"],
+    tests: ["test/link/link-ending.test.ts"],
   },
   {
     name: "close() stops a reader at work",
@@ -205,7 +205,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/link/drain.ts",
     find: "if (hasConsumer) this.#stopsWhenSent = true;\n    else core.stopReading();",
     replace: "this.#stopsWhenSent = hasConsumer;\n    core.stopReading();",
-    tests: ["test/link/link.test.ts"],
+    tests: ["test/link/link-ending.test.ts"],
   },
   {
     name: "late stream kept",
@@ -213,7 +213,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/client/dialer.ts",
     find: "if (attempt.signal.aborted) discard(stream);\n",
     replace: "",
-    tests: HOOKS,
+    tests: ["test/client/hooks-connect.test.ts"],
   },
   {
     name: "terminal errors retried",
@@ -221,7 +221,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/client/hooks.ts",
     find: "shouldRetry?.(failure) ?? failure.retryable",
     replace: "shouldRetry?.(failure) ?? true",
-    tests: ["test/client/dialer.test.ts"],
+    tests: ["test/client/dialer-targets.test.ts"],
   },
   {
     name: "retry-after ignored",
@@ -273,7 +273,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/server/handshakes.ts",
     find: 'gone?.abort(new RespliceError("CONNECTION_LOST", reason));',
     replace: "",
-    tests: ["test/server/handshakes.test.ts"],
+    tests: ["test/server/handshakes-authentication.test.ts"],
   },
   {
     name: "kernel filled",

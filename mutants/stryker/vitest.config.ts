@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: [
       "test/core/{backoff,states}.test.ts",
-      "test/core/*/{bytes,evidence,faults,proof,sender,timers,window}.test.ts",
+      "test/core/*/{bytes,evidence,faults,proof,sender,timers,window}{,-*}.test.ts",
     ],
   },
 });

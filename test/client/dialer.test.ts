@@ -1,13 +1,9 @@
-import { once } from "node:events";
 import net from "node:net";
 import type { Duplex } from "node:stream";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { encodeRefuse } from "../../src/core/wire/frames.ts";
-import { type Endpoint, type Link, RespliceError, ServerSupervisor, type StateChange } from "../../src/index.ts";
+import { ServerSupervisor, type StateChange } from "../../src/index.ts";
 import {
-  certificate,
   echo,
   eventually,
   failure,
@@ -20,23 +16,12 @@ import {
   rawServer,
   receiveText,
   relayTo,
-  runToExit,
   serve,
-  socketPath,
   turned,
   unusedPort,
   WATCHFUL,
 } from "../support.ts";
-
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-}
-
-/** Why the first attempt failed. */
-async function firstFailure(link: Link): Promise<RespliceError | undefined> {
-  return (await turned(link, "reconnecting")).error;
-}
+import { firstFailure } from "./first-failure.ts";
 
 describe("a server that is not there yet", () => {
   test("is dialled until it is", async () => {
@@ -192,111 +177,6 @@ describe("retryNow()", () => {
   });
 });
 
-describe("targets", () => {
-  test("a Unix socket", async () => {
-    const path = await socketPath();
-    await serve({ path }, echo);
-    const link = manage().open({ path });
-    await link.send("hello");
-    expect(await receiveText(link)).toBe("hello");
-  });
-
-  test("endpoints in order: one that fails is passed over", async () => {
-    const { port } = await serve({}, echo);
-    const dead = await unusedPort();
-    const host = "127.0.0.1";
-    const link = manage().open({
-      endpoints: [
-        { port: dead, host },
-        { port, host },
-      ],
-      reconnect: QUICK,
-    });
-    const error = await firstFailure(link);
-    expect(error?.code).toBe("CONNECT_FAILED");
-    await link.send("hello");
-    expect(await receiveText(link)).toBe("hello");
-  });
-
-  test("failover: the link goes on at another server, where its session is not known", async () => {
-    const [one, two] = [await serve(), await serve()];
-    const relay = await relayTo(one.port);
-    const endpoints: Endpoint[] = [{ port: relay.port, host: "127.0.0.1" }];
-    const link = manage().open({ endpoints: () => endpoints, reconnect: QUICK });
-    await link.send("one");
-    expect(await receiveText(await one.links.next())).toBe("one");
-    endpoints[0] = { port: two.port, host: "127.0.0.1" };
-    relay.cut("rst");
-    expect(await turned(link, "connected")).toMatchObject({ session: "new", reason: "session-lost" });
-    await link.send("two");
-    expect(await receiveText(await two.links.next())).toBe("two");
-  });
-
-  test("a function of endpoints is asked for each attempt, and may fail", async () => {
-    const { port } = await serve();
-    const attempts: number[] = [];
-    const link = manage().open({
-      reconnect: QUICK,
-      endpoints: ({ number, signal }) => {
-        attempts.push(number);
-        expect(signal.aborted).toBe(false);
-        if (number === 1) throw new Error("no registry");
-        if (number === 2) return Promise.reject(new TypeError("still none"));
-        return [{ port, host: "127.0.0.1" }];
-      },
-    });
-    await link.connected();
-    expect(attempts).toEqual([1, 2, 3]);
-  });
-
-  test("of an endpoint whose handshake failed nothing is kept", async () => {
-    const port = await rawServer((socket) => socket.end());
-    const given: Array<WeakRef<Endpoint>> = [];
-    const link = manage().open({
-      reconnect: QUICK,
-      endpoints: () => {
-        const endpoint = { port, host: "127.0.0.1" };
-        given.push(new WeakRef(endpoint));
-        return [endpoint];
-      },
-    });
-    await eventually(() => expect(given.length).toBeGreaterThan(20));
-    collectGarbage();
-    expect(given.filter((each) => each.deref() !== undefined).length).toBeLessThan(5);
-    expect(link.state).not.toBe("closed");
-  });
-
-  test("connect: any Duplex, a new one for each attempt", async () => {
-    const { port } = await serve({}, echo);
-    const streams: net.Socket[] = [];
-    const link = manage().open({
-      reconnect: QUICK,
-      connect: async ({ number }) => {
-        if (number === 1) throw new Error("not yet");
-        const stream = net.connect(port, "127.0.0.1");
-        streams.push(stream);
-        await once(stream, "connect");
-        return stream;
-      },
-    });
-    await link.send("one");
-    expect(await receiveText(link)).toBe("one");
-    streams[0]?.destroy();
-    await link.send("two");
-    expect(await receiveText(link)).toBe("two");
-    expect(streams).toHaveLength(2);
-  });
-
-  test("a terminal RespliceError from a function of the application's ends the link", async () => {
-    const link = manage().open({
-      connect: () => {
-        throw new RespliceError("AUTHENTICATION_REFUSED", "the proxy says no");
-      },
-    });
-    expect((await link.closed).error).toMatchObject({ code: "AUTHENTICATION_REFUSED", message: "the proxy says no" });
-  });
-});
-
 describe("credentials", () => {
   test("a function is called for each attempt, resumes included", async () => {
     const seen: string[] = [];
@@ -376,106 +256,6 @@ describe("refusals", () => {
       cause: { code: "PROTOCOL_MISMATCH" },
     });
     expect(await failure(link.receive())).toMatchObject({ code: "PROTOCOL_MISMATCH" });
-  });
-});
-
-describe("TLS", () => {
-  test("a link, with the server's name checked", async () => {
-    const tls = await certificate();
-    const { port } = await serve({ tls }, echo);
-    const link = manage().open({ port, host: "localhost", tls: { ca: tls.cert } });
-    await link.send("secret");
-    expect(await receiveText(link)).toBe("secret");
-  });
-
-  test("an authority that is not trusted is CERTIFICATE_INVALID, for good", async () => {
-    const { port } = await serve({ tls: await certificate() });
-    for (const tls of [true, { ca: (await certificate()).cert }] as const) {
-      const link = manage().open({ port, host: "localhost", tls });
-      const { error } = await link.closed;
-      expect(error).toMatchObject({ code: "CERTIFICATE_INVALID", retryable: false });
-      expect(error?.cause).toBeInstanceOf(Error);
-    }
-  });
-
-  test("so is a certificate for another name", async () => {
-    const tls = await certificate("elsewhere.example");
-    const { port } = await serve({ tls });
-    const link = manage().open({ port, host: "localhost", tls: { ca: tls.cert } });
-    expect((await link.closed).error).toMatchObject({ code: "CERTIFICATE_INVALID" });
-    // By address it is the right one.
-    const other = manage().open({ port, host: "127.0.0.1", tls: { ca: tls.cert } });
-    await other.connected();
-  });
-
-  test("a function reads renewed options for each attempt", async () => {
-    const tls = await certificate();
-    const { port } = await serve({ tls }, echo);
-    let calls = 0;
-    const link = openTo(port, {
-      tls: async () => {
-        if (++calls === 1) throw new Error("the file is being written");
-        return { ca: tls.cert };
-      },
-    });
-    await link.connected();
-    expect(calls).toBe(2);
-  });
-
-  test("to a server without TLS: retried", async () => {
-    const { port } = await serve();
-    expect(await firstFailure(openTo(port, { tls: true }))).toMatchObject({ retryable: true });
-  });
-
-  test("without TLS to a server with TLS: retried", async () => {
-    const { port } = await serve({ tls: await certificate() });
-    expect(await firstFailure(openTo(port))).toMatchObject({ retryable: true });
-  });
-
-  test("to a server that says nothing: tlsMs", async () => {
-    const port = await rawServer(() => {});
-    const error = await firstFailure(openTo(port, { tls: true, timeouts: { tlsMs: 50 } }));
-    expect(error).toMatchObject({ code: "TIMED_OUT" });
-  });
-
-  test("options that node:tls refuses fail the attempt, and close its connection", async () => {
-    let open = 0;
-    const port = await rawServer((socket) => {
-      open++;
-      socket.on("close", () => open--);
-      socket.resume();
-    });
-    const link = openTo(port, { tls: () => ({ cert: "no certificate", key: "no key" }) });
-    expect(await firstFailure(link)).toMatchObject({ code: "CONNECT_FAILED" });
-    await link.close({ deadlineMs: 0 });
-    await eventually(() => expect(open).toBe(0), 1_000);
-  });
-
-  test("and a reset that comes after that does not end the process", { timeout: 20_000 }, async () => {
-    const port = await rawServer((socket) => void setTimeout(() => socket.resetAndDestroy(), 50));
-    const printed = await runToExit(`
-      const manager = new resplice.ConnectionManager();
-      const link = manager.open({ port: ${port}, host: "127.0.0.1", tls: () => ({ cert: "no certificate" }) });
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      await manager.close({ deadlineMs: 0 });
-      console.log("alive");
-      process.exit();
-    `);
-    expect(printed).toBe("alive");
-  });
-
-  test("a client's certificate reaches authenticate()", async () => {
-    const [server, client] = [await certificate(), await certificate("client.example")];
-    const names: Array<string | undefined> = [];
-    const { port } = await serve({
-      tls: { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true },
-      authenticate: ({ certificate: presented }) => {
-        names.push(presented?.subject.CN as string | undefined);
-        return "someone";
-      },
-    });
-    await openTo(port, { tls: { ca: server.cert, ...client } }).connected();
-    expect(names).toEqual(["client.example"]);
   });
 });
 
