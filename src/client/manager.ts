@@ -9,7 +9,7 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
-import type { DurableLink } from "../link/link.ts";
+import type { LinkEngine } from "../link/engine.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import type { Timer } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
@@ -47,7 +47,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
   readonly #host: ClientHost;
-  readonly #links = new Set<DurableLink>();
+  readonly #engines = new Set<LinkEngine>();
   /** Sendable ones. */
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer has still to hear of the end. */
@@ -71,12 +71,12 @@ export class ConnectionManager implements AsyncDisposable {
       memory: new LinkMemory(maxBufferBytes),
       instance: INSTANCE,
       logger,
-      onConnected: ({ link }) => this.#noteRecovery(link),
+      onConnected: ({ engine }) => this.#noteRecovery(engine),
       onLeft: ({ link }) => this.#open.delete(link),
       onBack: ({ link }) => this.#open.add(link),
-      onEnded: ({ link }) => {
-        this.#metrics?.ended(link.stats());
-        this.#links.delete(link);
+      onEnded: ({ engine }) => {
+        this.#metrics?.ended(engine.stats());
+        this.#engines.delete(engine);
       },
       onGone: ({ core }) => {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
@@ -86,7 +86,7 @@ export class ConnectionManager implements AsyncDisposable {
     const metrics = new MetricsLine(logger, "manager.metrics", () => this.#clock.now());
     this.#metrics = metrics;
     this.#metricsTimer = setInterval(() => {
-      metrics.write(Array.from(this.#links, (link) => link.stats()));
+      metrics.write(Array.from(this.#engines, (engine) => engine.stats()));
     }, metricsIntervalMs).unref();
   }
 
@@ -99,42 +99,42 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(options, this.#options.defaults);
-    const { core, driver, dialer, link } = new ClientLinkOwner(resolved, this.#host);
-    this.#links.add(link);
+    const { core, driver, dialer, engine, link } = new ClientLinkOwner(resolved, this.#host);
+    this.#engines.add(engine);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);
-    dialer.start(link);
+    dialer.start(engine);
     return link;
   }
 
-  #noteRecovery(link: DurableLink): void {
+  #noteRecovery(engine: LinkEngine): void {
     const metrics = this.#metrics;
     if (metrics === undefined) return;
-    const before = link.stats().reconnects;
+    const before = engine.stats().reconnects;
     this.#clock.defer(() => {
-      const { reconnects, recoveryMs } = link.stats();
+      const { reconnects, recoveryMs } = engine.stats();
       if (reconnects > before && recoveryMs !== undefined) metrics.recovered(recoveryMs);
     }, undefined);
   }
 
   /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */
   async connected(options?: WaitOptions): Promise<void> {
-    await Promise.all(Array.from(this.#links, (link) => link.connected(options)));
+    await Promise.all(Array.from(this.#engines, (engine) => engine.connected(options)));
   }
 
   /** For a readiness probe. 'degraded': some links are not connected; 'down': none is, or the manager is closing. */
   health(): Health {
     if (this.#closing !== undefined) return { status: "down", reasons: ["closing"] };
-    const away = Array.from(this.#links).filter(({ state }) => state !== "connected");
+    const away = Array.from(this.#engines).filter(({ state }) => state !== "connected");
     if (away.length === 0) return { status: "healthy", reasons: [] };
-    const status = away.length === this.#links.size ? "down" : "degraded";
+    const status = away.length === this.#engines.size ? "down" : "degraded";
     return { status, reasons: away.map(({ id, state }) => `link ${id} is ${state}`) };
   }
 
   stats(): ManagerStats {
     const bufferBytes = heldBytes(this.#unforgotten.keys());
     const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
-    return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
+    return { ...sumStats(this.#engines), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
   }
 
   /**
@@ -149,17 +149,19 @@ export class ConnectionManager implements AsyncDisposable {
 
   async #close(options: CloseOptions): Promise<CloseReport> {
     clearInterval(this.#metricsTimer);
-    const links = [...this.#links];
-    const reports = await Promise.all(
-      links.map((link) => link.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })),
+    const closed = await Promise.all(
+      Array.from(this.#engines, async (engine) => ({
+        link: engine.link,
+        report: await engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options }),
+      })),
     );
-    const left = reports.filter(({ error }) => error?.code === "CLOSE_TIMEOUT").length;
+    const left = closed.filter(({ report }) => report.error?.code === "CLOSE_TIMEOUT").length;
     const forgotten = this.#forgotten();
     // What was cut off at the deadline was to take no longer.
     if (left === 0) await forgotten;
     this.#options.logger?.flush();
-    const undelivered = reports.flatMap((report, at) =>
-      report.undelivered.map((message) => ({ ...message, link: links[at] as Link })),
+    const undelivered = closed.flatMap(({ link, report }) =>
+      report.undelivered.map((message) => ({ ...message, link })),
     );
     return { left, undelivered };
   }

@@ -66,7 +66,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #closing: Promise<CloseReport> | undefined;
 
   constructor(options: ServerSupervisorOptions) {
-    super();
+    super(EVENT_NAMES);
     this.#options = resolveServerOptions(options);
     const { logger, timeouts } = this.#options;
     this.#sessions = new Sessions(this.#options, {
@@ -86,10 +86,6 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     });
     this.#metrics =
       logger === undefined ? undefined : new MetricsLine(logger, "server.metrics", () => this.#clock.now());
-  }
-
-  protected override get knownEvents(): ReadonlySet<string> {
-    return EVENT_NAMES;
   }
 
   get state(): SupervisorState {
