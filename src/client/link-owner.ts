@@ -75,7 +75,7 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   get ids(): object {
-    return { link: this.link.id, session: this.core.session.keys.id };
+    return { link: this.link.id, session: this.core.sessionId };
   }
 
   onState(change: StateChange): void {

@@ -1,7 +1,6 @@
 /** The machinery of one link, the same at both ends, behind the object that the application holds. */
 import type { Duplex } from "node:stream";
-import type { LinkCore } from "../core/session/link-core.ts";
-import type { LinkCoreEvent, Outcome } from "../core/session/link-events.ts";
+import type { Outcome } from "../core/session/link-events.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { LinkState } from "../core/states.ts";
 import { warnOnce } from "../telemetry/warning.ts";
@@ -15,6 +14,7 @@ import { Life, throwLater } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
+import type { Protocol, ProtocolEvent } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, Undelivered, WaitOptions } from "./types.ts";
@@ -23,7 +23,7 @@ import { Waits } from "./waits.ts";
 
 export class LinkEngine {
   readonly id: string;
-  readonly core: LinkCore;
+  readonly protocol: Protocol;
   readonly driver: Driver;
   readonly owner: LinkOwner;
   readonly outgoing: Outgoing;
@@ -46,12 +46,12 @@ export class LinkEngine {
   constructor(id: string, driver: Driver, options: ResolvedLinkOptions, owner: LinkOwner) {
     this.id = id;
     this.driver = driver;
-    this.core = driver.core;
+    this.protocol = driver.protocol;
     this.owner = owner;
     this.#options = options;
     this.#life = new Life(driver.clock, this);
-    this.outgoing = new Outgoing(this.core, options.queue, driver.clock, this);
-    this.incoming = new Incoming(this.core, options.manualAcceptance !== undefined, driver.clock, this);
+    this.outgoing = new Outgoing(this.protocol, options.queue, driver, this);
+    this.incoming = new Incoming(this.protocol, options.manualAcceptance !== undefined, driver, this);
     driver.hooks = this;
   }
 
@@ -78,15 +78,15 @@ export class LinkEngine {
 
   async connected(options?: WaitOptions): Promise<void> {
     if (this.isOver) throw this.failure ?? this.endedError();
-    if (this.core.adopted !== undefined) return;
+    if (this.protocol.adopted !== undefined) return;
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
   }
 
   /** Our direction is through, and the peer has accepted all of it: one that reads no more may have stopped before. */
   async sent(): Promise<void> {
-    if (!this.core.session.outDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);
-    const { outDone, sender } = this.core.session;
-    if (!outDone || sender.owedBytes > 0) throw this.endedError();
+    if (!this.protocol.outputDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);
+    const { outputDone, owedBytes } = this.protocol;
+    if (!outputDone || owedBytes > 0) throw this.endedError();
   }
 
   // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -104,7 +104,7 @@ export class LinkEngine {
   }
 
   #endSending(): void {
-    this.core.end();
+    this.protocol.end();
     this.outgoing.sendingEnded();
   }
 
@@ -166,7 +166,7 @@ export class LinkEngine {
 
   /** The handler of this link threw: what it held is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
-    if (!this.core.ended || !this.#ending.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
+    if (!this.protocol.ended || !this.#ending.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
     this.#ending.handlerError = error;
     this.#reset("handler-failed", "");
   }
@@ -177,7 +177,7 @@ export class LinkEngine {
   }
 
   #reset(code: "aborted" | "handler-failed", reason: string): void {
-    this.core.reset(code, reason, code, this.driver.clock.now());
+    this.protocol.reset(code, reason, code, this.driver.clock.now());
     this.outgoing.sendingEnded(); // also for who sends before this step is complete
     this.driver.run();
   }
@@ -194,14 +194,10 @@ export class LinkEngine {
 
   /** What calls get that come too late. */
   endedError(): RespliceError {
-    return this.#ending.endedError(this.core);
+    return this.#ending.endedError(this.protocol);
   }
 
   // ── what its parts say and ask ──────────────────────────────────────────────────────────────────────────────────
-
-  changed(what?: "writes"): void {
-    this.driver.changed(what);
-  }
 
   get isRoomAwaited(): boolean {
     return this.outgoing.isAwaited || this.#duplex?.isHeld === true;
@@ -237,9 +233,9 @@ export class LinkEngine {
     return this.#ending.isAborted;
   }
 
-  // ── what the core says ──────────────────────────────────────────────────────────────────────────────────────────
+  // ── what the protocol says ──────────────────────────────────────────────────────────────────────────────────────
 
-  onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void {
+  onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void {
     this.owner.onEvent(event);
     switch (event.type) {
       case "connected":
@@ -258,7 +254,7 @@ export class LinkEngine {
         break;
       case "leaving":
         this.#life.to("drain", { reason: "going-away" });
-        if (this.core.sendingEnded) this.outgoing.sendingEnded();
+        if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
         break;
       case "replaced":
         this.#onReplaced(event);
@@ -285,7 +281,7 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  #onReplaced(event: Extract<LinkCoreEvent, { type: "replaced" }>): void {
+  #onReplaced(event: Extract<ProtocolEvent, { type: "replaced" }>): void {
     const { reason, sessionId } = event;
     const reported = this.outgoing.replaced(event.undelivered, event.carried, (delivery) =>
       replacedError(reason, delivery),
@@ -320,7 +316,7 @@ export class LinkEngine {
       this.#waitsForSent?.reject(because);
       this.#stall?.stop();
       this.incoming.progress();
-      this.#progressDuplex();
+      if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded(report);
       this.#ending.close(report);
     });
@@ -328,35 +324,39 @@ export class LinkEngine {
   }
 
   onProgress(): void {
-    const { session } = this.core;
+    const { protocol } = this;
     this.outgoing.progress();
     this.incoming.progress();
-    this.#progressDuplex();
-    if (session.outDone) {
+    if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
+    if (protocol.outputDone) {
       // sent() looks whether all of it was accepted.
       this.#waitsForSent?.resolve();
-      if (session.peerStopped) this.outgoing.sendingEnded();
-      this.#drain?.sessionSent();
+      if (protocol.peerStopped) this.outgoing.sendingEnded();
+      this.#drain?.outputDone();
     }
-    if (session.receiver.isFull) (this.#stall ??= new StallWatch(this.driver, this)).look();
-    if (this.core.inputEnded && !this.#endEmitted) {
+    if (protocol.isFull) (this.#stall ??= new StallWatch(this.driver, this)).look();
+    if (protocol.inputEnded) this.#onInputEnded();
+  }
+
+  #onInputEnded(): void {
+    if (!this.#endEmitted) {
       this.#endEmitted = true;
       this.#life.later(() => this.link.emit("end"));
     }
-    const { sender, receiver } = session;
-    if (!receiver.endAccepted || !this.core.inputEnded || sender.ended) return;
+    const { protocol } = this;
+    if (!protocol.inputAccepted || protocol.outputEnded) return;
     // A stream ends by itself when its reader has come to the end, and has none as long as nobody reads.
-    if (this.#duplex !== undefined || (receiver.mode === "bytes" && !this.incoming.wasRead)) return;
+    if (this.#duplex !== undefined || (protocol.mode === "bytes" && !this.incoming.wasRead)) return;
     // A client that goes on elsewhere waits for the handler to have answered, and a send that waits for room came before.
-    const isAnswering = receiver.endKind === "moved" ? this.owner.isServing : this.outgoing.isAwaited;
+    const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;
     if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
   }
 
   /** It calls its application's listeners within a step, which what they throw must not stop. */
-  #progressDuplex(): void {
+  #progressDuplex(duplex: LinkDuplex): void {
     try {
-      this.#duplex?.progress();
+      duplex.progress();
     } catch (error) {
       throwLater(this.driver.clock, error);
     }
@@ -365,6 +365,6 @@ export class LinkEngine {
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   stats(): LinkStats {
-    return linkStats(this.core, this.#life, this.outgoing, this.incoming, this.#book);
+    return linkStats(this.protocol, this.#life, this.outgoing, this.incoming, this.#book);
   }
 }

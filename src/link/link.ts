@@ -38,7 +38,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   get sessionId(): string {
-    return this.#engine.core.session.keys.id;
+    return this.#engine.protocol.sessionId;
   }
 
   get identity(): string | undefined {
@@ -82,7 +82,8 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   get writableLength(): number {
-    return this.#engine.core.session.sender.unackedBytes;
+    const { takenTo, acceptedTo } = this.#engine.protocol;
+    return takenTo - acceptedTo;
   }
 
   // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,12 +101,12 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   get readableLength(): number {
-    const { core } = this.#engine;
-    return core.ended ? 0 : core.session.receiver.readableBytes;
+    const { protocol } = this.#engine;
+    return protocol.ended ? 0 : protocol.readableBytes;
   }
 
   get position(): number {
-    return this.#engine.core.session.receiver.handed;
+    return this.#engine.protocol.handedTo;
   }
 
   accept(position: number): void {

@@ -1,13 +1,13 @@
 /** One link of a server, with its core, its driver and its engine: one object each, since there may be very many. */
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
-import type { ChannelIo } from "../link/driver.ts";
 import { Driver } from "../link/driver.ts";
 import { LinkEngine } from "../link/engine.ts";
 import { DurableLink } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
+import type { ChannelIo } from "../link/protocol.ts";
 import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
 import type { LogSink } from "../telemetry/logger.ts";
@@ -73,7 +73,7 @@ export class ServerLinkOwner implements LinkOwner {
   }
 
   get ids(): object {
-    return { link: this.link.id, session: this.core.session.keys.id, identity: this.core.identity };
+    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
   }
 
   onState(change: StateChange): void {
