@@ -45,7 +45,7 @@ export interface Outbound extends Directions {
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void;
   /** Where everything that was taken ends. */
   readonly takenTo: number;
-  /** The peer has accepted everything below. */
+  /** The peer has accepted everything below. Looked at before `transmit()`: only what comes in moves it. */
   readonly acceptedTo: number;
   /** What was taken and never written. */
   readonly queuedMessages: number;
