@@ -153,7 +153,7 @@ export const OPENING: readonly Mutant[] = [
     file: "src/link/link.ts",
     find: "if (this.#openPayload === undefined) {",
     replace:
-      "if (this.#openPayload === undefined) this.#openPayload = this.#owner.openPayload as Message;\n    if (false) {",
+      "if (this.#openPayload === undefined) this.#openPayload = this.#engine.owner.openPayload as Message;\n    if (false) {",
     tests: HANDSHAKES,
   },
   {

@@ -10,7 +10,7 @@ import { discard, StreamConnection, unfitness } from "../io/connection.ts";
 import type { DialOptions, Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
-import type { DurableLink } from "../link/link.ts";
+import type { LinkEngine } from "../link/engine.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
 import type { LogSink } from "../telemetry/logger.ts";
 import { asError } from "./failure.ts";
@@ -53,7 +53,7 @@ export class Dialer {
   readonly #backoff: Backoff;
   readonly #chooser: EndpointChooser;
   readonly #stop = new AbortController();
-  #link!: DurableLink;
+  #engine!: LinkEngine;
   #looping = false;
   #standbyDialling = false;
   /** The connection that stands by, where it goes, and how long it may take. */
@@ -82,17 +82,17 @@ export class Dialer {
     this.#chooser = new EndpointChooser(options.target.kind === "endpoints" ? options.target.order : "in-order");
   }
 
-  start(link: DurableLink): void {
-    this.#link = link;
+  start(engine: LinkEngine): void {
+    this.#engine = engine;
     // Who has just opened the link can still say that he listens.
     this.#clock.defer((dialer) => dialer.check(), this);
   }
 
   /** As `start()`, but the first attempt has its connection already. */
-  startOn(link: DurableLink, connection: Connection): void {
-    this.#link = link;
+  startOn(engine: LinkEngine, connection: Connection): void {
+    this.#engine = engine;
     this.#attempts = 1;
-    link.dialling(this.#attempts, this.#why);
+    engine.dialling(this.#attempts, this.#why);
     this.#introduce(this.#host.nextId(), "primary", connection, Buffer.alloc(0));
     this.#driver.run();
   }
@@ -127,7 +127,7 @@ export class Dialer {
       case "disconnected":
         this.#lost(event.reason);
         // A standby that is under way may still take over; a dial says by itself that it waits.
-        if (!this.#core.wantsDial) this.#link.waiting(1, 0, event.reason, undefined);
+        if (!this.#core.wantsDial) this.#engine.waiting(1, 0, event.reason, undefined);
         break;
       case "replaced":
         if (event.reason !== "moved") break;
@@ -191,14 +191,14 @@ export class Dialer {
       this.#lastError = error;
       this.#backoff.onFailed();
       if (error.code === "TIMED_OUT") this.#patience *= 2;
-      if (!isRetried(error, shouldRetry, this.#link.id, this.#host.logger)) throw error;
+      if (!isRetried(error, shouldRetry, this.#engine.id, this.#host.logger)) throw error;
     }
     if (!this.#core.wantsDial) return;
     const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, this.#host.entropy.random());
     if (this.#attempts >= maxAttempts || nowMs + delayMs - this.#lostMs > maxElapsedMs) {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
-    this.#link.waiting(this.#attempts + 1, delayMs, error?.code ?? this.#why, error);
+    this.#engine.waiting(this.#attempts + 1, delayMs, error?.code ?? this.#why, error);
     await this.#sleep(delayMs);
   }
 
@@ -224,7 +224,7 @@ export class Dialer {
 
   async #attempt(): Promise<void> {
     this.#attempts++;
-    this.#link.dialling(this.#attempts, this.#why);
+    this.#engine.dialling(this.#attempts, this.#why);
     const deadline = new AbortController();
     const limitMs = Math.min(MOST_ATTEMPT_MS, ATTEMPT_MS * this.#patience);
     const timer = this.#clock.timer(() => {
@@ -379,7 +379,7 @@ export class Dialer {
   }
 
   #giveUp(failure: unknown): void {
-    this.#link.fail(asError(failure));
+    this.#engine.fail(asError(failure));
     this.#core.endUnreachable();
     this.#driver.run();
   }

@@ -1,14 +1,15 @@
-/** One link of a manager, with what belongs to it: its core, its driver and its dial loop. */
+/** One link of a manager, with what belongs to it: its core, its driver, its engine and its dial loop. */
 import { ClientLinkCore } from "../core/client/link-core.ts";
 import { newId } from "../core/session/proof.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { SharedMemory } from "../core/session/session.ts";
 import { Driver } from "../link/driver.ts";
+import { LinkEngine } from "../link/engine.ts";
 import { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
-import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
+import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
 import { Dialer, type DialHost } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
 
@@ -31,7 +32,9 @@ export class ClientLinkOwner implements LinkOwner {
   readonly core: ClientLinkCore;
   readonly driver: Driver;
   readonly dialer: Dialer;
-  readonly link: DurableLink;
+  readonly engine: LinkEngine;
+  /** What the application holds. */
+  readonly link: Link;
   readonly identity: undefined = undefined;
   readonly claims: undefined = undefined;
   readonly isServing = false;
@@ -49,7 +52,8 @@ export class ClientLinkOwner implements LinkOwner {
     );
     this.driver = new Driver(this.core, this.core, host.clock);
     this.dialer = new Dialer(this.core, this.driver, options, host);
-    this.link = new DurableLink(newId(host.entropy).slice(0, 12), this.driver, options, this);
+    this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, options, this);
+    this.link = new DurableLink(this.engine);
   }
 
   endUnopened(): boolean {
@@ -71,7 +75,7 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   get ids(): object {
-    return { link: this.link.id, session: this.core.session.keys.id };
+    return { link: this.link.id, session: this.core.sessionId };
   }
 
   onState(change: StateChange): void {

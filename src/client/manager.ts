@@ -10,7 +10,7 @@ import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/drain.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
-import type { DurableLink } from "../link/link.ts";
+import type { LinkEngine } from "../link/engine.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
@@ -48,7 +48,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
   readonly #host: ClientHost;
-  readonly #links = new Set<DurableLink>();
+  readonly #engines = new Set<LinkEngine>();
   /** Sendable ones. */
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer has still to hear of the end. */
@@ -71,19 +71,19 @@ export class ConnectionManager implements AsyncDisposable {
       memory: new LinkMemory(maxBufferBytes),
       instance: INSTANCE,
       logger,
-      onConnected: ({ link }) => this.#noteRecovery(link),
+      onConnected: ({ engine }) => this.#noteRecovery(engine),
       onLeft: ({ link }) => this.#open.delete(link),
       onBack: ({ link }) => this.#open.add(link),
-      onEnded: ({ link }) => {
-        this.#metrics?.ended(link.stats());
-        this.#links.delete(link);
+      onEnded: ({ engine }) => {
+        this.#metrics?.ended(engine.stats());
+        this.#engines.delete(engine);
       },
       onGone: ({ core }) => {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
       },
     };
     this.#metrics = metricsLine("manager.metrics", this.#options, () => this.#clock.now());
-    this.#metrics?.start(() => Array.from(this.#links, (link) => link.stats()));
+    this.#metrics?.start(() => Array.from(this.#engines, (engine) => engine.stats()));
   }
 
   /** Links that can be sent on: one leaves when it ends or begins to drain. */
@@ -95,42 +95,42 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(options, this.#options.defaults);
-    const { core, driver, dialer, link } = new ClientLinkOwner(resolved, this.#host);
-    this.#links.add(link);
+    const { core, driver, dialer, engine, link } = new ClientLinkOwner(resolved, this.#host);
+    this.#engines.add(engine);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);
-    dialer.start(link);
+    dialer.start(engine);
     return link;
   }
 
-  #noteRecovery(link: DurableLink): void {
+  #noteRecovery(engine: LinkEngine): void {
     const metrics = this.#metrics;
     if (metrics === undefined) return;
-    const before = link.stats().reconnects;
+    const before = engine.stats().reconnects;
     this.#clock.defer(() => {
-      const { reconnects, recoveryMs } = link.stats();
+      const { reconnects, recoveryMs } = engine.stats();
       if (reconnects > before && recoveryMs !== undefined) metrics.recovered(recoveryMs);
     }, undefined);
   }
 
   /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */
   async connected(options?: WaitOptions): Promise<void> {
-    await Promise.all(Array.from(this.#links, (link) => link.connected(options)));
+    await Promise.all(Array.from(this.#engines, (engine) => engine.connected(options)));
   }
 
   /** For a readiness probe. 'degraded': some links are not connected; 'down': none is, or the manager is closing. */
   health(): Health {
     if (this.#closing !== undefined) return { status: "down", reasons: ["closing"] };
-    const away = Array.from(this.#links).filter(({ state }) => state !== "connected");
+    const away = Array.from(this.#engines).filter(({ state }) => state !== "connected");
     if (away.length === 0) return { status: "healthy", reasons: [] };
-    const status = away.length === this.#links.size ? "down" : "degraded";
+    const status = away.length === this.#engines.size ? "down" : "degraded";
     return { status, reasons: away.map(({ id, state }) => `link ${id} is ${state}`) };
   }
 
   stats(): ManagerStats {
     const bufferBytes = heldBytes(this.#unforgotten.keys());
     const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
-    return { ...sumStats(this.#links), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
+    return { ...sumStats(this.#engines), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
   }
 
   /**
@@ -145,8 +145,8 @@ export class ConnectionManager implements AsyncDisposable {
 
   async #close(options: CloseOptions): Promise<CloseReport> {
     this.#metrics?.stop();
-    const closed = Array.from(this.#links, async (link) => {
-      return [link, await link.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
+    const closed = Array.from(this.#engines, async (engine) => {
+      return [engine.link, await engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
     });
     const report = closeReport(await Promise.all(closed));
     const forgotten = this.#forgotten();

@@ -25,15 +25,15 @@ export class Drain {
 
   /** Called again it may only shorten the drain, and only when it says so. */
   close(options: CloseOptions, hasConsumer: boolean): void {
-    const { core } = this.#driver;
+    const { protocol } = this.#driver;
     const isFirst = !this.isClosing;
     this.#cutOff(options, isFirst);
     if (!isFirst) return;
     this.isClosing = true;
-    core.end();
+    protocol.end();
     // Who reads goes on reading until our direction is through.
     if (hasConsumer) this.#stopsWhenSent = true;
-    else core.stopReading();
+    else protocol.stopReading();
   }
 
   /** A byte stream is ended by its application, and cut off at the deadline. Answers whether this is the first call. */
@@ -45,22 +45,22 @@ export class Drain {
   }
 
   #cutOff(options: CloseOptions, isFirst: boolean): void {
-    const { core, clock } = this.#driver;
+    const { protocol, clock } = this.#driver;
     const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
     if (deadlineMs === Infinity && options.signal === undefined) return;
-    this.#limit({ ...options, deadlineMs }, () => core.reset("close-timeout", "", "close-timeout", clock.now()));
+    this.#limit({ ...options, deadlineMs }, () => protocol.reset("close-timeout", "", "close-timeout", clock.now()));
   }
 
-  /** Our direction of the session is through. */
-  sessionSent(): void {
-    const { sender, peerStopped } = this.#driver.core.session;
-    const isSent = peerStopped || sender.queuedMessages === 0;
-    if (this.#stopsWhenSent && isSent) this.#driver.core.stopReading();
+  /** Our direction is through. */
+  outputDone(): void {
+    const { protocol } = this.#driver;
+    const isSent = protocol.peerStopped || protocol.queuedMessages === 0;
+    if (this.#stopsWhenSent && isSent) protocol.stopReading();
   }
 
   /** The client is asked to go on elsewhere, and ends first. What is not through by the deadline is cut off. */
   leave(options: CloseOptions): void {
-    const { core } = this.#driver;
+    const { protocol } = this.#driver;
     const { deadlineMs = DEFAULT_CLOSE_MS } = options;
     const handlerMs = HANDLER_SHARE * deadlineMs;
     // A handler that goes on and on is told that sending is over in time for the client to hear of it. Not before the
@@ -68,10 +68,10 @@ export class Drain {
     this.#limit({ ...options, deadlineMs: handlerMs }, () => {
       this.endsWithInput = true;
     });
-    this.#limit({ ...options, deadlineMs }, () => core.abandon("close-timeout"));
+    this.#limit({ ...options, deadlineMs }, () => protocol.abandon("close-timeout"));
   }
 
-  /** Lets `expire` change the core when the deadline has passed or the signal is aborted. */
+  /** Lets `expire` change something when the deadline has passed or the signal is aborted. */
   #limit({ deadlineMs, signal }: CloseOptions & { deadlineMs: number }, expire: () => void): void {
     const driver = this.#driver;
     const { clock } = driver;

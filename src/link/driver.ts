@@ -1,23 +1,15 @@
 /**
- * A core on its connections: bytes go in, and after every input the outputs are drained, in one place and in one order:
+ * A protocol on its connections: bytes go in, and after every input the outputs are drained, in one place and in one order:
  * events, what there is to write, the next wake-up. What is only an acknowledgement is written at the end of the turn, for
  * everything that has arrived in it.
  */
-import type { LinkCore } from "../core/session/link-core.ts";
-import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
+import type { ChannelIo, Protocol, ProtocolEvent } from "./protocol.ts";
 
-/** Where a connection's input goes and its output comes from: the core of a client's link, or that of the whole server. */
-export interface ChannelIo {
-  receive(id: number, chunk: Buffer, nowMs: number): void;
-  connectionClosed(id: number, reason: string, nowMs: number): void;
-  transmit(id: number, roomBytes: number, nowMs: number): Buffer[];
-}
-
-/** Who hears of what the core says. Called within a step: a hook may call the core again, but never waits. */
+/** Who hears of what the protocol says. Called within a step: a hook may call the protocol again, but never waits. */
 export interface DriverHooks {
-  onEvent(event: Exclude<LinkCoreEvent, { type: "close-connection" }>): void;
+  onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void;
   /** Something was received or accepted. */
   onProgress(): void;
   readonly isRoomAwaited: boolean;
@@ -31,7 +23,7 @@ export interface DriverHooks {
 const WRITE_AT_ONCE_BYTES = 65_536;
 
 export class Driver {
-  readonly core: LinkCore;
+  readonly protocol: Protocol;
   readonly clock: Clock;
   hooks: DriverHooks | undefined;
   readonly channels: ChannelIo;
@@ -44,21 +36,21 @@ export class Driver {
   #unwritten = false;
   #deferred = false;
   #turnEnds = false;
-  /** Where the log ended when `changed()` last looked for what to write. */
+  /** `takenTo` when `changed()` last looked for what to write. */
   #seenEnd = 0;
 
-  constructor(core: LinkCore, channels: ChannelIo, clock: Clock) {
-    this.core = core;
+  constructor(protocol: Protocol, channels: ChannelIo, clock: Clock) {
+    this.protocol = protocol;
     this.channels = channels;
     this.clock = clock;
     this.#timer = clock.timer(() => {
-      core.tick(clock.now());
+      protocol.tick(clock.now());
       this.run();
     });
   }
 
   get remoteAddress(): string | undefined {
-    const id = this.core.adopted?.id;
+    const id = this.protocol.adopted?.id;
     return this.#attached.find((attached) => attached.id === id)?.connection.remoteAddress;
   }
 
@@ -72,7 +64,7 @@ export class Driver {
     return found?.connection;
   }
 
-  /** The core is told as if the connection had failed by itself. */
+  /** The protocol is told as if the connection had failed by itself. */
   drop(id: number, reason: string): void {
     const connection = this.detach(id);
     if (connection === undefined) return;
@@ -95,7 +87,7 @@ export class Driver {
       this.#deferred = true;
       this.clock.defer(Driver.#runDeferred, this);
     }
-    const { end } = this.core.session.sender.log;
+    const end = this.protocol.takenTo;
     if (end - this.#seenEnd < WRITE_AT_ONCE_BYTES && end >= this.#seenEnd) return;
     this.#seenEnd = end;
     this.#transmit();
@@ -108,7 +100,7 @@ export class Driver {
 
   static #endTurn(this: void, driver: Driver): void {
     driver.#turnEnds = false;
-    if (driver.core.endTurn()) driver.run();
+    if (driver.protocol.endTurn()) driver.run();
   }
 
   run(): void {
@@ -123,11 +115,11 @@ export class Driver {
     } finally {
       this.#running = false;
     }
-    if (this.core.awaitsEndOfTurn && !this.#turnEnds) {
+    if (this.protocol.awaitsEndOfTurn && !this.#turnEnds) {
       this.#turnEnds = true;
       this.clock.afterPoll(Driver.#endTurn, this);
     }
-    this.#timer.set(this.core.nextTimeoutMs);
+    this.#timer.set(this.protocol.nextTimeoutMs);
     this.hooks?.onStepComplete();
   }
 
@@ -144,7 +136,7 @@ export class Driver {
   }
 
   #drainEvents(): void {
-    const { events } = this.core;
+    const { events } = this.protocol;
     while (events.length > 0) {
       for (const event of events.splice(0)) {
         if (event.type !== "close-connection") this.hooks?.onEvent(event);
@@ -163,10 +155,10 @@ export class Driver {
   #transmit(): boolean {
     if (this.#attached.length === 0) return false;
     const nowMs = this.clock.now();
-    const { adopted, session } = this.core;
+    const { adopted } = this.protocol;
     let wrote = false;
     for (const { id, connection } of this.#attached) {
-      if (id === adopted?.id) session.sender.recycle(connection.pendingBytes);
+      if (id === adopted?.id) this.protocol.recycle(connection.pendingBytes);
       for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
         const out = this.channels.transmit(id, room, nowMs);
         if (out.length === 0) break;

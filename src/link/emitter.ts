@@ -3,8 +3,13 @@ import { EventEmitter } from "eventemitter3";
 import { RespliceError } from "./errors.ts";
 
 export abstract class CheckedEmitter<Events extends object> extends EventEmitter<Events> {
-  /** Every event that it emits. */
-  protected abstract get knownEvents(): ReadonlySet<unknown>;
+  readonly #known: ReadonlySet<unknown>;
+
+  /** `known`: every event that it emits. */
+  constructor(known: ReadonlySet<unknown>) {
+    super();
+    this.#known = known;
+  }
 
   override on<E extends EventEmitter.EventNames<Events>>(
     name: E,
@@ -28,8 +33,8 @@ export abstract class CheckedEmitter<Events extends object> extends EventEmitter
   }
 
   #check<E>(name: E): E {
-    if (this.knownEvents.has(name)) return name;
-    const known = [...this.knownEvents].join(", ");
+    if (this.#known.has(name)) return name;
+    const known = [...this.#known].join(", ");
     throw new RespliceError("INVALID_ARGUMENT", `there is no event '${String(name)}', only ${known}`);
   }
 }

@@ -1,6 +1,6 @@
 /** How a link came to its end, for whoever asks then or later. */
-import type { LinkCore } from "../core/session/link-core.ts";
 import { RespliceError } from "./errors.ts";
+import type { Outbound } from "./protocol.ts";
 import type { LinkReport } from "./types.ts";
 
 export class Ending {
@@ -32,14 +32,14 @@ export class Ending {
   }
 
   /** What calls get that come too late. */
-  endedError(core: LinkCore): RespliceError {
+  endedError({ peerStopped }: Outbound): RespliceError {
     if (this.failure !== undefined) {
       return new RespliceError("LINK_ENDED", `the link has ended: ${this.failure.message}`, {
         cause: this.failure,
         delivery: "not-sent",
       });
     }
-    const why = core.session.peerStopped ? "the peer reads no more" : "this direction has ended";
+    const why = peerStopped ? "the peer reads no more" : "this direction has ended";
     return new RespliceError("LINK_ENDED", why, { delivery: "not-sent" });
   }
 }

@@ -1,8 +1,7 @@
 /** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
-import type { LinkCore } from "../core/session/link-core.ts";
-import type { Session } from "../core/session/session.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
+import type { Inbound } from "./protocol.ts";
 import { Turn, type TurnClock } from "./turn.ts";
 import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
@@ -10,9 +9,14 @@ import { abortableWait, type Wait } from "./waits.ts";
 
 type Handler = (message: Message) => void | Promise<void>;
 
-export interface IncomingHost {
+/** The driver of the link. */
+export interface IncomingDriver {
+  readonly clock: TurnClock;
   /** "writes": something was accepted, and nothing else has changed. */
   changed(what?: "writes"): void;
+}
+
+export interface IncomingHost {
   /** The handler has thrown, or its promise was rejected. */
   failHandler(error: unknown): void;
   /** The error that ended the link, if one did. */
@@ -20,11 +24,11 @@ export interface IncomingHost {
 }
 
 export class Incoming {
-  readonly #core: LinkCore;
+  readonly #inbound: Inbound;
+  readonly #driver: IncomingDriver;
   readonly #host: IncomingHost;
   /** With manual acceptance nothing is accepted but by accept(). */
   readonly #manual: boolean;
-  readonly #clock: TurnClock;
   /** Made when the first message comes. */
   #turn: Turn | undefined;
   /** Somebody reads, or has read. */
@@ -37,15 +41,15 @@ export class Incoming {
   #handling = false;
   #over = false;
   /** Where a loop has come back for more, and in which session. */
-  #cameBackIn: Session | undefined;
+  #cameBackIn: object | undefined;
   #cameBackAt = 0;
   messages = 0;
   bytes = 0;
 
-  constructor(core: LinkCore, manual: boolean, clock: TurnClock, host: IncomingHost) {
-    this.#core = core;
+  constructor(inbound: Inbound, manual: boolean, driver: IncomingDriver, host: IncomingHost) {
+    this.#inbound = inbound;
+    this.#driver = driver;
     this.#manual = manual;
-    this.#clock = clock;
     this.#host = host;
   }
 
@@ -66,22 +70,22 @@ export class Incoming {
     if (this.wasRead) return;
     this.wasRead = true;
     // There may be an end already that was waiting for it.
-    this.#host.changed();
+    this.#driver.changed();
   }
 
   /** More is here than may be handed out in this turn. */
   get hasHandedEnough(): boolean {
-    return this.#turn?.isOver === true && this.#core.session.receiver.hasUnread;
+    return this.#turn?.isOver === true && this.#inbound.hasUnread;
   }
 
   #thisTurn(): Turn {
-    return (this.#turn ??= new Turn(this.#clock, this.#host));
+    return (this.#turn ??= new Turn(this.#driver.clock, this.#driver));
   }
 
   /** What there is and this turn still allows. */
   #take(): Message | undefined {
-    if (!this.#core.session.receiver.hasUnread || !this.#thisTurn().allows()) return undefined;
-    const message = this.#core.next(keepInPlace);
+    if (!this.#inbound.hasUnread || !(this.#turn ?? this.#thisTurn()).allows()) return undefined;
+    const message = this.#inbound.next(keepInPlace);
     if (message === undefined) return undefined;
     this.messages++;
     this.bytes += message.length;
@@ -94,30 +98,22 @@ export class Incoming {
     if (!Number.isSafeInteger(position) || position < 0) {
       throw new RespliceError("INVALID_ARGUMENT", `a position is an integer of at least 0, not ${String(position)}`);
     }
-    this.#core.accept(position);
-    this.#host.changed();
+    this.#inbound.accept(position);
+    this.#driver.changed();
   }
 
   /** What was handed out is accepted, but for its last bytes. */
   #accept(unreadBytes = 0): void {
-    if (this.#manual) return;
-    const { receiver } = this.#core.session;
-    const before = receiver.accepted;
-    const position = receiver.handed - unreadBytes;
-    if (before >= position) return;
-    this.#core.accept(position);
-    // Nothing is accepted any more once the link has ended.
-    if (receiver.accepted > before) this.#host.changed("writes");
+    if (!this.#manual && this.#inbound.acceptHanded(unreadBytes)) this.#driver.changed("writes");
   }
 
   /** At the latest when the turn is over: a loop that has messages to go on with comes back many times in one. */
   #acceptSoon(): void {
-    const { session } = this.#core;
-    const { handed } = session.receiver;
-    if (handed === 0 || this.#manual) return;
-    if (this.#cameBackIn === undefined) this.#host.changed();
+    const { session, handedTo } = this.#inbound;
+    if (handedTo === 0 || this.#manual) return;
+    if (this.#cameBackIn === undefined) this.#driver.changed();
     this.#cameBackIn = session;
-    this.#cameBackAt = handed;
+    this.#cameBackAt = handedTo;
   }
 
   /** Takes note of what a loop has come back from. */
@@ -125,19 +121,19 @@ export class Incoming {
     const session = this.#cameBackIn;
     this.#cameBackIn = undefined;
     // A position of a session that was replaced means nothing in the new one.
-    if (session !== undefined && session === this.#core.session) this.#core.accept(this.#cameBackAt);
+    if (session !== undefined && session === this.#inbound.session) this.#inbound.accept(this.#cameBackAt);
   }
 
   /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
   get #exhausted(): boolean {
-    return this.#core.ended || this.#core.inputEnded || this.#core.session.receiver.stopped;
+    return this.#inbound.ended || this.#inbound.inputEnded || this.#inbound.readingStopped;
   }
 
   /** Why there is nothing more, if that is not the peer's end. Messages are whole, and what has come of a byte stream is not. */
   get #whyOver(): RespliceError | undefined {
     const { failure } = this.#host;
-    const { inputEnded, session } = this.#core;
-    if (failure !== undefined || inputEnded || session.receiver.mode === "messages") return failure;
+    const { inputEnded, mode } = this.#inbound;
+    if (failure !== undefined || inputEnded || mode === "messages") return failure;
     return new RespliceError("LINK_ENDED", "the link was closed here before the peer had ended its byte stream");
   }
 
@@ -221,28 +217,28 @@ export class Incoming {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "onMessage() needs a function");
     this.#occupy("handler");
     this.#handler = handler;
-    this.#host.changed();
+    this.#driver.changed();
   }
 
   /** For a Duplex: it takes chunks by `take`, and says by `accept` how much of that its application has not read yet. */
   occupyForDuplex(): DuplexInput {
     this.#occupy("duplex");
-    const core = this.#core;
+    const inbound = this.#inbound;
     return {
       take: () => this.#take(),
       accept: (unreadBytes) => this.#accept(unreadBytes),
       get isWhole() {
-        return core.inputEnded;
+        return inbound.inputEnded;
       },
       get isFull() {
-        return core.session.receiver.isFull;
+        return inbound.isFull;
       },
     };
   }
 
   /** Hands out what there is, to whom waits for it. */
   progress(): void {
-    this.acceptNow();
+    if (this.#cameBackIn !== undefined) this.acceptNow();
     if (this.#handler !== undefined) {
       if (!this.#handling) this.#runHandler(this.#handler);
       return;
@@ -258,13 +254,13 @@ export class Incoming {
   }
 
   #runHandler(handler: Handler): void {
-    const { session } = this.#core;
-    const { receiver } = session;
-    if (!receiver.hasUnread) return;
-    const turn = this.#thisTurn();
-    let accepted = receiver.handed;
+    const inbound = this.#inbound;
+    const { session } = inbound;
+    if (!inbound.hasUnread) return;
+    const turn = this.#turn ?? this.#thisTurn();
+    let accepted = inbound.handedTo;
     let pending: Promise<void> | undefined;
-    const hand = (message: Buffer): boolean => {
+    const hand = (message: Buffer, end: number): boolean => {
       this.messages++;
       this.bytes += message.length;
       const result = handler(message as Message);
@@ -273,14 +269,14 @@ export class Incoming {
         pending = Promise.resolve(result);
         return false;
       }
-      accepted = receiver.handed;
+      accepted = end;
       return true;
     };
     try {
       // First one by itself: of an async handler there is no second.
-      for (let most = 1; turn.allows(most) && this.#core.handOut(hand, keepInPlace, most);) most = turn.lookAfter;
+      for (let most = 1; turn.allows(most) && inbound.handOut(hand, keepInPlace, most);) most = turn.lookAfter;
     } catch (error) {
-      this.#fail(error, this.#core.session === session ? accepted : 0);
+      this.#fail(error, this.#inbound.session === session ? accepted : 0);
       return;
     }
     if (pending === undefined) this.#accept();
@@ -289,21 +285,21 @@ export class Incoming {
 
   #await(handler: Handler, result: Promise<void>, before: number): void {
     // What its forerunners returned for is accepted; its own message when its promise fulfils.
-    if (!this.#manual) this.#core.accept(before);
+    if (!this.#manual) this.#inbound.accept(before);
     this.#handling = true;
-    const { session } = this.#core;
+    const { session } = this.#inbound;
     result.then(
       () => {
         this.#handling = false;
-        if (this.#core.session === session) this.#accept();
+        if (this.#inbound.session === session) this.#accept();
         this.#runHandler(handler);
-        this.#host.changed();
+        this.#driver.changed();
       },
       (error: unknown) => {
         this.#handling = false;
         // A position of a session that was replaced means nothing in the new one.
-        this.#fail(error, this.#core.session === session ? before : 0);
-        this.#host.changed();
+        this.#fail(error, this.#inbound.session === session ? before : 0);
+        this.#driver.changed();
       },
     );
   }
@@ -311,7 +307,7 @@ export class Incoming {
   #fail(error: unknown, accepted: number): void {
     this.#handler = undefined;
     this.#over = true;
-    if (!this.#manual) this.#core.accept(accepted);
+    if (!this.#manual) this.#inbound.accept(accepted);
     this.#host.failHandler(error);
   }
 }

@@ -1,11 +1,11 @@
 /** The sending face of a link: who waits for room, and who waits for acceptance. */
 import { ownCopy } from "../core/wire/bytes.ts";
-import type { LinkCore } from "../core/session/link-core.ts";
 import { REFERENCE_BYTES } from "../core/log/log.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { Account } from "../core/log/window.ts";
+import type { Account } from "../core/log/window.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
+import type { Outbound } from "./protocol.ts";
 import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
@@ -13,7 +13,7 @@ import { abortableWait, type Wait } from "./waits.ts";
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** Waits for the acceptance of everything up to `position` of the current session's log. */
+/** Waits for the acceptance of everything up to `position` in the current session. */
 interface Mark {
   position: number;
   /** A flush stands for all messages before it, a send for its own. */
@@ -30,15 +30,21 @@ interface Waiter {
   readonly wait: Wait<number>;
 }
 
-export interface OutgoingHost {
+/** The driver of the link. */
+export interface OutgoingDriver {
+  readonly clock: Pick<Clock, "afterPoll">;
   /** "writes": something was taken, and nothing else has changed. */
   changed(what?: "writes"): void;
+}
+
+export interface OutgoingHost {
   /** The error that calls get once nothing can be sent any more. */
   endedError(): RespliceError;
 }
 
 export class Outgoing {
-  readonly #core: LinkCore;
+  readonly #outbound: Outbound;
+  readonly #driver: OutgoingDriver;
   readonly #queue: { maxMessages: number; maxBytes: number };
   /** Of a chunk in mode "bytes", where no message size is agreed. */
   readonly #maxChunkBytes: number;
@@ -50,22 +56,26 @@ export class Outgoing {
   #marks: Mark[] = [];
   /** What trySend() last had no room for: ready() waits for as much. */
   #refusedBytes = 0;
-  readonly #clock: Clock;
   /** Made when something is sent: most links of a large server have little to say. */
   #madeRoom: Room | undefined;
   takenMessages = 0;
   takenBytes = 0;
 
-  constructor(core: LinkCore, queue: { maxMessages: number; maxBytes: number }, clock: Clock, host: OutgoingHost) {
-    this.#core = core;
-    this.#clock = clock;
+  constructor(
+    outbound: Outbound,
+    queue: { maxMessages: number; maxBytes: number },
+    driver: OutgoingDriver,
+    host: OutgoingHost,
+  ) {
+    this.#outbound = outbound;
+    this.#driver = driver;
     this.#queue = queue;
     this.#maxChunkBytes = queue.maxBytes;
     this.#host = host;
   }
 
   get #room(): Room {
-    return (this.#madeRoom ??= new Room(this.#core, this.#clock, this.#host));
+    return (this.#madeRoom ??= new Room(this.#outbound, this.#driver.clock, this.#driver));
   }
 
   trySend(message: Payload, options?: TrySendOptions): boolean {
@@ -80,14 +90,14 @@ export class Outgoing {
 
   /** Throws when no message of so many bytes will ever be taken. */
   #hasRoom(bytes: number): boolean {
-    if (this.#core.sendingEnded) throw this.#host.endedError();
+    if (this.#outbound.sendingEnded) throw this.#host.endedError();
     this.#checkSize(bytes);
-    return this.#waiters.length === 0 && this.#core.hasRoom(bytes);
+    return this.#waiters.length === 0 && this.#outbound.hasRoom(bytes);
   }
 
   get #mostBytes(): number {
-    const { maxMessageBytes, session } = this.#core;
-    return session.sender.log.mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
+    const { mode, maxMessageBytes } = this.#outbound;
+    return mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
   }
 
   #checkSize(bytes: number): void {
@@ -99,12 +109,12 @@ export class Outgoing {
   }
 
   #take(message: Payload, bytes: number, given: boolean): void {
-    this.#core.take(message, bytes, given);
+    this.#outbound.take(message, bytes, given);
     this.#room.use(bytes);
     this.takenMessages++;
     this.takenBytes += bytes;
     this.#refusedBytes = 0;
-    this.#host.changed("writes");
+    this.#driver.changed("writes");
   }
 
   async send(message: Payload, options?: SendOptions): Promise<void> {
@@ -117,7 +127,7 @@ export class Outgoing {
     let position: number;
     if (hasRoom) {
       this.#take(message, bytes, given);
-      position = this.#core.session.sender.log.end;
+      position = this.#outbound.takenTo;
     } else {
       // The caller may change the bytes as soon as we return, which is before they are taken.
       const payload = given || typeof message === "string" ? message : ownCopy(message);
@@ -133,11 +143,11 @@ export class Outgoing {
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
-    if (this.#core.sendingEnded) throw this.#host.endedError();
+    if (this.#outbound.sendingEnded) throw this.#host.endedError();
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     const bytes = this.#refusedBytes;
     const isAhead = this.#room.pace();
-    if (!isAhead && this.#waiters.length === 0 && this.#core.hasRoom(bytes)) return;
+    if (!isAhead && this.#waiters.length === 0 && this.#outbound.hasRoom(bytes)) return;
     await this.#waitForRoom(undefined, bytes, false, options?.signal);
   }
 
@@ -156,7 +166,7 @@ export class Outgoing {
     const wait: Wait<number> = abortableWait(signal, () => {
       this.#waiters = this.#waiters.filter((other) => other !== waiter);
       this.#count(waiter, -1);
-      this.#host.changed();
+      this.#driver.changed();
       return aborted(signal as AbortSignal, "not-sent");
     });
     const waiter: Waiter = { payload, bytes, given, wait };
@@ -168,10 +178,7 @@ export class Outgoing {
 
   #mayNotWait(bytes: number): boolean {
     const { maxMessages, maxBytes } = this.#queue;
-    const { heldBytes, mostBytes } = (this.#waiting ??= new Account(
-      this.#core.session.sender.log.account.minimum,
-      this.#core.outgoingBudget,
-    ));
+    const { heldBytes, mostBytes } = (this.#waiting ??= this.#outbound.newAccount());
     return (
       this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && heldBytes + bytes > Math.min(maxBytes, mostBytes))
     );
@@ -185,20 +192,20 @@ export class Outgoing {
 
   async flush(options: WaitOptions | undefined): Promise<void> {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
-    if (this.#core.session.sender.unackedBytes === 0) return;
-    await this.#waitForAcceptance("flush", this.#core.session.sender.log.end, options?.signal);
+    const { takenTo, acceptedTo } = this.#outbound;
+    if (takenTo === acceptedTo) return;
+    await this.#waitForAcceptance("flush", takenTo, options?.signal);
   }
 
   /** Of everything up to `position`. */
   #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
-    const { sender } = this.#core.session;
-    if (this.#core.ended) return Promise.reject(this.#host.endedError());
-    sender.askForAck();
-    this.#host.changed();
+    if (this.#outbound.ended) return Promise.reject(this.#host.endedError());
+    this.#outbound.askForAck();
+    this.#driver.changed();
     const wait: Wait<void> = abortableWait(signal, () => {
       this.#marks = this.#marks.filter((other) => other !== mark);
       // It was taken: whoever sent it again would send it twice.
-      const delivery: Delivery = mark.position <= this.#core.session.sender.log.start ? "delivered" : "maybe";
+      const delivery: Delivery = mark.position <= this.#outbound.acceptedTo ? "delivered" : "maybe";
       return aborted(signal as AbortSignal, kind === "send" ? delivery : undefined);
     });
     const mark: Mark = { position, kind, wait };
@@ -213,26 +220,29 @@ export class Outgoing {
 
   /** Looks whether there is room, and what has been accepted. */
   progress(): void {
-    const { sender } = this.#core.session;
-    const marks = this.#marks;
-    let accepted = 0;
-    while (accepted < marks.length && (marks[accepted] as Mark).position <= sender.log.start) accepted++;
-    if (accepted > 0) this.#marks = marks.slice(accepted);
-    for (let at = 0; at < accepted; at++) (marks[at] as Mark).wait.resolve();
+    if (this.#marks.length > 0) this.#resolveMarks(this.#outbound.acceptedTo);
     const waiters = this.#waiters;
     let served = 0;
     while (served < waiters.length && this.#serve(waiters[served] as Waiter)) served++;
     if (served > 0) this.#waiters = waiters.slice(served);
   }
 
+  #resolveMarks(acceptedTo: number): void {
+    const marks = this.#marks;
+    let accepted = 0;
+    while (accepted < marks.length && (marks[accepted] as Mark).position <= acceptedTo) accepted++;
+    if (accepted > 0) this.#marks = marks.slice(accepted);
+    for (let at = 0; at < accepted; at++) (marks[at] as Mark).wait.resolve();
+  }
+
   /** Answers false if it has to wait on. */
   #serve(waiter: Waiter): boolean {
     const { payload, bytes } = waiter;
-    if (this.#core.sendingEnded || !this.#core.hasRoom(bytes)) return false;
+    if (this.#outbound.sendingEnded || !this.#outbound.hasRoom(bytes)) return false;
     if (payload === undefined && this.#room.hasToWait()) return false;
     this.#count(waiter, -1);
     if (payload === undefined || this.#takeWaiting(waiter, payload)) {
-      waiter.wait.resolve(this.#core.session.sender.log.end);
+      waiter.wait.resolve(this.#outbound.takenTo);
     }
     return true;
   }
@@ -293,7 +303,7 @@ export class Outgoing {
   /** The link has ended. Answers the messages that nobody waited for. */
   ended(undelivered: readonly UndeliveredEntry[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.sendingEnded();
-    const acceptedTo = this.#core.session.sender.log.start;
+    const acceptedTo = this.#outbound.acceptedTo;
     const marks = this.#marks;
     this.#marks = marks.filter(({ position }) => position > acceptedTo);
     for (const mark of marks) if (mark.position <= acceptedTo) mark.wait.resolve();

@@ -1,5 +1,5 @@
 /** What a link asks of whom it belongs to: a client's manager or a server's supervisor. */
-import type { LinkCoreEvent } from "../core/session/link-events.ts";
+import type { ProtocolEvent } from "./protocol.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
 export interface LinkOwner {
@@ -12,9 +12,9 @@ export interface LinkOwner {
   endUnopened(): boolean;
   /** Dials at once. On a server there is nobody to dial. */
   retryNow(): void;
-  /** After every step of the core. */
+  /** After every step of the driver. */
   onStepComplete(): void;
-  onEvent(event: LinkCoreEvent): void;
+  onEvent(event: ProtocolEvent): void;
   onState(change: StateChange): void;
   onUndelivered(event: Undelivered): void;
   /** A handler of the link has thrown this. Answers whether anybody hears of it. */

@@ -6,9 +6,8 @@
  * is let on as the connection takes what it sends, and after a while only when what has arrived was looked at: else a sender
  * that always finds room keeps the acknowledgements waiting that free its blocks. One that only tries has all of the queue.
  */
-import type { LinkCore } from "../core/session/link-core.ts";
-import { PREFIX_BYTES } from "../core/log/log.ts";
 import type { Clock } from "./ports.ts";
+import type { Outbound } from "./protocol.ts";
 
 /** Two writes' worth. */
 const AHEAD_BYTES = 131_072;
@@ -21,10 +20,11 @@ export interface RoomHost {
 }
 
 export class Room {
-  readonly #core: LinkCore;
-  readonly #clock: Clock;
+  readonly #outbound: Outbound;
+  readonly #overheadBytes: number;
+  readonly #clock: Pick<Clock, "afterPoll">;
   readonly #host: RoomHost;
-  /** Where the log ended when a turn was last waited for, and whether the next one is. */
+  /** `takenTo` when a turn was last waited for, and whether the next one is. */
   #turnFrom = 0;
   #turnEnds = false;
   /** Room only grows until it is used: what is known of it holds until `askAgain()`. */
@@ -35,20 +35,21 @@ export class Room {
   /** Told to wait, and not seen waiting yet. */
   #isTold = false;
 
-  constructor(core: LinkCore, clock: Clock, host: RoomHost) {
-    this.#core = core;
+  constructor(outbound: Outbound, clock: Pick<Clock, "afterPoll">, host: RoomHost) {
+    this.#outbound = outbound;
+    this.#overheadBytes = outbound.overheadBytes;
     this.#clock = clock;
     this.#host = host;
   }
 
   /** Surely enough for a message of so many bytes. */
   isLeft(bytes: number): boolean {
-    return bytes <= this.#largestBytes && bytes + PREFIX_BYTES <= this.#bytes && this.#messages > 0;
+    return bytes <= this.#largestBytes && bytes + this.#overheadBytes <= this.#bytes && this.#messages > 0;
   }
 
   use(bytes: number): void {
     this.#messages--;
-    this.#bytes -= bytes + PREFIX_BYTES;
+    this.#bytes -= bytes + this.#overheadBytes;
   }
 
   /** Sending has ended, its sender paces itself, or somebody waits who comes first. */
@@ -59,7 +60,7 @@ export class Room {
   /** Positions begin anew. */
   sessionReplaced(): void {
     this.askAgain();
-    this.#turnFrom = this.#core.session.sender.log.end;
+    this.#turnFrom = this.#outbound.takenTo;
   }
 
   /** The queue has room for a message of so many bytes: is its sender to go on, too? */
@@ -67,7 +68,7 @@ export class Room {
     // Who was told to wait and comes back without having waited does not pace itself.
     if (this.#isTold) this.#isPaced = false;
     this.#isTold = false;
-    const { roomMessages, roomBytes } = this.#core;
+    const { roomMessages, roomBytes } = this.#outbound;
     const paced = this.#isPaced ? this.#pacedBytes : Infinity;
     if (paced <= 0) {
       this.#isTold = true;
@@ -97,7 +98,7 @@ export class Room {
 
   static #nextTurn(this: void, room: Room): void {
     room.#turnEnds = false;
-    room.#turnFrom = room.#core.session.sender.log.end;
+    room.#turnFrom = room.#outbound.takenTo;
     room.#host.changed();
   }
 
@@ -106,10 +107,10 @@ export class Room {
   }
 
   get #aheadBytes(): number {
-    return this.#core.adopted === undefined ? 0 : this.#core.session.sender.queuedBytes;
+    return this.#outbound.adopted === undefined ? 0 : this.#outbound.queuedBytes;
   }
 
   get #turnBytes(): number {
-    return this.#core.session.sender.log.end - this.#turnFrom;
+    return this.#outbound.takenTo - this.#turnFrom;
   }
 }

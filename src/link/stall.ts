@@ -1,12 +1,12 @@
 /** Watches for a consumer that accepts nothing while its window is full. */
-import type { LinkCore } from "../core/session/link-core.ts";
 import type { Driver } from "./driver.ts";
 import type { Clock, Timer } from "./ports.ts";
+import type { Inbound } from "./protocol.ts";
 
 const CONSUMER_STALLED_AFTER_MS = 10_000;
 
 export class StallWatch {
-  readonly #core: LinkCore;
+  readonly #inbound: Inbound;
   readonly #clock: Clock;
   readonly #host: { onStalled(unacceptedBytes: number): void };
   readonly #timer: Timer;
@@ -15,8 +15,8 @@ export class StallWatch {
   #accepted = -1;
   #told = false;
 
-  constructor({ core, clock }: Driver, host: { onStalled(unacceptedBytes: number): void }) {
-    this.#core = core;
+  constructor({ protocol, clock }: Driver, host: { onStalled(unacceptedBytes: number): void }) {
+    this.#inbound = protocol;
     this.#clock = clock;
     this.#host = host;
     this.#timer = clock.timer(() => this.#onTimer());
@@ -24,21 +24,21 @@ export class StallWatch {
 
   #onTimer(): void {
     this.#armed = false;
-    const { receiver } = this.#core.session;
-    if (this.#core.ended || !receiver.isFull) return;
-    if (receiver.accepted !== this.#accepted) return this.look();
+    const inbound = this.#inbound;
+    if (inbound.ended || !inbound.isFull) return;
+    if (inbound.consumedTo !== this.#accepted) return this.look();
     this.#told = true;
-    this.#host.onStalled(receiver.unacceptedBytes);
+    this.#host.onStalled(inbound.unacceptedBytes);
   }
 
   /** After anything was received or accepted. */
   look(): void {
-    const { receiver } = this.#core.session;
-    if (this.#armed || !receiver.isFull) return;
-    if (this.#told && receiver.accepted === this.#accepted) return;
+    const { isFull, consumedTo } = this.#inbound;
+    if (this.#armed || !isFull) return;
+    if (this.#told && consumedTo === this.#accepted) return;
     this.#told = false;
     this.#armed = true;
-    this.#accepted = receiver.accepted;
+    this.#accepted = consumedTo;
     this.#timer.set(this.#clock.now() + CONSUMER_STALLED_AFTER_MS);
   }
 

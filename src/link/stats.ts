@@ -1,37 +1,37 @@
 /** A link in numbers. */
-import type { LinkCore } from "../core/session/link-core.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";
+import type { Protocol } from "./protocol.ts";
 import type { LinkState, LinkStats, Traffic } from "./types.ts";
 import { NONE_UNDELIVERED, type UndeliveredBook } from "./undelivered.ts";
 
 export function linkStats(
-  core: LinkCore,
+  protocol: Protocol,
   life: Life,
   outgoing: Outgoing,
   incoming: Incoming,
   book: UndeliveredBook | undefined,
 ): LinkStats {
-  const { sender, receiver } = core.session;
+  const { queuedBytes } = protocol;
   return {
     state: life.state,
     stateForMs: life.stateForMs,
-    rttMs: core.adopted?.roundTrip.smoothedMs,
+    rttMs: protocol.rttMs,
     reconnects: life.reconnects,
     recoveryMs: life.recoveryMs,
     taken: { messages: outgoing.takenMessages, bytes: outgoing.takenBytes },
-    accepted: core.accepted(),
+    accepted: protocol.accepted(),
     received: { messages: incoming.messages, bytes: incoming.bytes },
     undelivered: { ...(book?.counts ?? NONE_UNDELIVERED) },
-    queue: { messages: sender.queuedMessages, bytes: sender.queuedBytes },
-    logBytes: sender.unackedBytes - sender.queuedBytes,
-    windowBytes: receiver.windowBytes,
-    unacceptedBytes: receiver.unacceptedBytes,
+    queue: { messages: protocol.queuedMessages, bytes: queuedBytes },
+    logBytes: protocol.takenTo - protocol.acceptedTo - queuedBytes,
+    windowBytes: protocol.windowBytes,
+    unacceptedBytes: protocol.unacceptedBytes,
   };
 }
 
-export function heldBytes(cores: Iterable<LinkCore>): number {
+export function heldBytes(cores: Iterable<{ readonly heldBytes: number }>): number {
   let bytes = 0;
   for (const core of cores) bytes += core.heldBytes;
   return bytes;

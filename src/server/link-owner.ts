@@ -1,14 +1,15 @@
-/** One link of a server, with its core and its driver: one object each, since there may be very many. */
+/** One link of a server, with its core, its driver and its engine: one object each, since there may be very many. */
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
-import type { ChannelIo } from "../link/driver.ts";
 import { Driver } from "../link/driver.ts";
+import { LinkEngine } from "../link/engine.ts";
 import { DurableLink } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
+import type { ChannelIo } from "../link/protocol.ts";
 import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
-import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
+import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
 import type { LogSink } from "../telemetry/logger.ts";
 
 /** The server, the same for all its links. */
@@ -28,7 +29,9 @@ export interface ServerHost {
 export class ServerLinkOwner implements LinkOwner {
   readonly core: ServerLinkCore;
   readonly driver: Driver;
-  readonly link: DurableLink;
+  readonly engine: LinkEngine;
+  /** What the application holds. */
+  readonly link: Link;
   isServing = false;
   readonly #host: ServerHost;
 
@@ -36,7 +39,8 @@ export class ServerLinkOwner implements LinkOwner {
     this.core = core;
     this.#host = host;
     this.driver = new Driver(core, host.channels, host.clock);
-    this.link = new DurableLink(id, this.driver, host.options, this);
+    this.engine = new LinkEngine(id, this.driver, host.options, this);
+    this.link = new DurableLink(this.engine);
   }
 
   get identity(): string | undefined {
@@ -65,11 +69,11 @@ export class ServerLinkOwner implements LinkOwner {
   }
 
   onEvent(event: LinkCoreEvent): void {
-    if (event.type === "disconnected") this.link.waiting(0, 0, event.reason, undefined);
+    if (event.type === "disconnected") this.engine.waiting(0, 0, event.reason, undefined);
   }
 
   get ids(): object {
-    return { link: this.link.id, session: this.core.session.keys.id, identity: this.core.identity };
+    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
   }
 
   onState(change: StateChange): void {

@@ -10,7 +10,7 @@ import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/drain.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
-import type { DurableLink } from "../link/link.ts";
+import type { LinkEngine } from "../link/engine.ts";
 import { coreOptions } from "../link/options.ts";
 import type { Clock } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
@@ -28,8 +28,8 @@ export interface SessionsHost {
   readonly clock: Clock;
   readonly entropy: Entropy;
   /** A handler of the link has thrown this. Answers whether anybody listens. */
-  onHandlerFailed(link: DurableLink, thrown: unknown): boolean;
-  onEnded(link: DurableLink): void;
+  onHandlerFailed(link: Link, thrown: unknown): boolean;
+  onEnded(link: Link): void;
   /** Is a connection that was told why it is closed waited for until it closes? There are only so many. */
   mayLinger(): boolean;
 }
@@ -116,7 +116,7 @@ export class Sessions {
     clock.defer(() => {
       this.#serve(served);
       // It was under way when the server began to go away.
-      this.#sendAway(served.link);
+      this.#sendAway(served.engine);
     }, undefined);
   }
 
@@ -137,10 +137,10 @@ export class Sessions {
 
   #handlerReturned(served: ServerLinkOwner): void {
     served.isServing = false;
-    const { link } = served;
+    const { engine } = served;
     const isSentAway = this.#farewell !== undefined && this.#options.mode === "messages";
-    if (link.goesOnAlone || isSentAway) link.handlerReturned();
-    else void link.close({ deadlineMs: this.#options.resumeForMs });
+    if (engine.goesOnAlone || isSentAway) engine.handlerReturned();
+    else void engine.close({ deadlineMs: this.#options.resumeForMs });
   }
 
   /** To be told that sending is over, since the server goes away, is no failure. */
@@ -148,7 +148,7 @@ export class Sessions {
     const isTold = this.#farewell !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
     if (isTold) return this.#handlerReturned(served);
     served.isServing = false;
-    served.link.failHandler(error);
+    served.engine.failHandler(error);
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,14 +157,14 @@ export class Sessions {
    * Clients are asked to go on elsewhere; those without a connection can still come back to finish, and nothing new is
    * opened. Resolves, with what became of each link, when every client that is there has heard of its end.
    */
-  async drain(options: CloseOptions): Promise<Map<DurableLink, LinkReport>> {
+  async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
     const nowMs = this.#outside.clock.now();
     const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
     const untilMs = nowMs + deadlineMs;
     this.#farewell = { options, untilMs };
     this.#core.drain(deadlineMs, nowMs);
-    for (const { link } of this.#links.values()) this.#sendAway(link);
-    const reports = new Map<DurableLink, LinkReport>();
+    for (const { engine } of this.#links.values()) this.#sendAway(engine);
+    const reports = new Map<Link, LinkReport>();
     // Those that are confirmed meanwhile have what is left of the time.
     do {
       for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
@@ -175,12 +175,12 @@ export class Sessions {
     return reports;
   }
 
-  #sendAway(link: DurableLink): void {
+  #sendAway(engine: LinkEngine): void {
     if (this.#farewell === undefined) return;
     const { options, untilMs } = this.#farewell;
     const left = { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.#outside.clock.now())) };
-    if (this.#options.mode === "bytes") void link.closeByOwner(left);
-    else link.leave(left);
+    if (this.#options.mode === "bytes") void engine.closeByOwner(left);
+    else engine.leave(left);
   }
 
   /** A client may have sent along with its CONFIRM, which is on its way. Resolves with whether one has come. */
@@ -194,7 +194,7 @@ export class Sessions {
   }
 
   /** Links that are not among these. */
-  #without(reports: ReadonlyMap<DurableLink, unknown>): DurableLink[] {
+  #without(reports: ReadonlyMap<Link, unknown>): Link[] {
     return Array.from(this.#links.values(), ({ link }) => link).filter((link) => !reports.has(link));
   }
 

@@ -66,7 +66,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   #closing: Promise<CloseReport> | undefined;
 
   constructor(options: ServerSupervisorOptions) {
-    super();
+    super(EVENT_NAMES);
     this.#options = resolveServerOptions(options);
     const { timeouts } = this.#options;
     this.#sessions = new Sessions(this.#options, {
@@ -85,10 +85,6 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
       onTlsFailed: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "tls", reason),
     });
     this.#metrics = metricsLine("server.metrics", this.#options, () => this.#clock.now());
-  }
-
-  protected override get knownEvents(): ReadonlySet<string> {
-    return EVENT_NAMES;
   }
 
   get state(): SupervisorState {

@@ -92,14 +92,14 @@ class Pair implements LinkPair {
 
   /** The first attempt of the client's dial loop, stepped through here and now. */
   #connect(): void {
-    const { dialer, link } = this.#opened;
+    const { dialer, engine } = this.#opened;
     this.path.open(
-      (connection) => dialer.startOn(link, connection),
+      (connection) => dialer.startOn(engine, connection),
       () => {},
     );
     while (this.clock.step(0));
     const [server] = this.#sessions.open;
-    if (server === undefined || link.state !== "connected") throw new Error("the two ends did not connect");
+    if (server === undefined || engine.state !== "connected") throw new Error("the two ends did not connect");
     this.server = server;
   }
 

@@ -5,12 +5,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
-import type { LinkCore } from "../../src/core/session/link-core.ts";
 import { Sender } from "../../src/core/log/sender.ts";
-import { type Budget, Flight, RoundTrip } from "../../src/core/log/window.ts";
+import { Account, Flight, RoundTrip } from "../../src/core/log/window.ts";
 import { RespliceError } from "../../src/link/errors.ts";
 import { Outgoing } from "../../src/link/outgoing.ts";
 import type { Clock } from "../../src/link/ports.ts";
+import type { Outbound } from "../../src/link/protocol.ts";
 import { ampleAccount, CountingBudget } from "../core/support.ts";
 import { runs } from "../properties.ts";
 
@@ -22,12 +22,13 @@ const QUEUE = { maxMessages: 12, maxBytes: 1_600_000 };
 const MAX_MESSAGE_BYTES = 400_000;
 const PLENTY = 1_000_000_000;
 
-/** What the queue asks of a link's core, with the real sender behind it and a peer that takes and accepts everything. */
+/** What the queue asks of a protocol, with the real sender behind it and a peer that takes and accepts everything. */
 class Core {
-  readonly options = { queue: QUEUE };
+  readonly mode = "messages";
+  readonly overheadBytes = 4;
   readonly maxMessageBytes = MAX_MESSAGE_BYTES;
   readonly session = { sender: new Sender("messages", new BlockPool(), ampleAccount(), Infinity) };
-  readonly outgoingBudget: Budget = new CountingBudget();
+  readonly #budget = new CountingBudget();
   adopted: object | undefined;
   ended = false;
   readonly #flight = new Flight(new RoundTrip());
@@ -42,6 +43,26 @@ class Core {
 
   get roomBytes(): number {
     return QUEUE.maxBytes - this.session.sender.queuedBytes;
+  }
+
+  get takenTo(): number {
+    return this.session.sender.log.end;
+  }
+
+  get acceptedTo(): number {
+    return this.session.sender.log.start;
+  }
+
+  get queuedBytes(): number {
+    return this.session.sender.queuedBytes;
+  }
+
+  askForAck(): void {
+    this.session.sender.askForAck();
+  }
+
+  newAccount(): Account {
+    return new Account(this.session.sender.log.account.minimum, this.#budget);
   }
 
   hasRoom(bytes: number): boolean {
@@ -102,8 +123,8 @@ class World {
   readonly #clock: Pick<Clock, "afterPoll"> = {
     afterPoll: (run, of) => void this.#nextTurn.push(() => run(of)),
   };
-  readonly outgoing = new Outgoing(this.core as unknown as LinkCore, QUEUE, this.#clock as Clock, {
-    changed: () => {},
+  readonly #driver = { clock: this.#clock, changed: () => {} };
+  readonly outgoing = new Outgoing(this.core as unknown as Outbound, QUEUE, this.#driver, {
     endedError: () => new RespliceError("LINK_ENDED", "the link has ended", { delivery: "not-sent" }),
   });
 

@@ -45,14 +45,13 @@ function reading(): Reading {
   for (let n = 0; n < MESSAGES; n++) say(client.core, String(n));
   line.up();
   const turns = new Turns();
-  const host = {
+  const driver = {
+    clock: turns,
     changed: (what?: "writes") => {
       if (what === undefined) turns.changes++;
     },
-    failHandler: () => {},
-    failure: undefined,
   };
-  const incoming = new Incoming(server.link, false, turns, host);
+  const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined });
   return { turns, incoming, server, accepted: () => server.link.session.receiver.accepted };
 }
 
@@ -148,11 +147,8 @@ describe("in one turn", () => {
       line.up();
     }
     const turns = new Turns();
-    const incoming = new Incoming(server.link, false, turns, {
-      changed: () => {},
-      failHandler: () => {},
-      failure: undefined,
-    });
+    const driver = { clock: turns, changed: () => {} };
+    const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined });
     const input = incoming.occupyForDuplex();
     const take = (): number => {
       let pieces = 0;

@@ -15,6 +15,9 @@ const { [Symbol.species]: View } = Buffer as unknown as {
   [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer;
 };
 
+/** Takes a message, and the position where it ends. Answers whether it wants the next. */
+export type Hand = (message: Buffer, end: number) => boolean;
+
 const FORGET: Keep = () => {};
 
 /** Without a store everything accepted is committed at once. */
@@ -38,7 +41,7 @@ export class Receiver {
   readonly #maxMessageBytes: number;
   readonly #allowance: Allowance;
   /** What was received and not handed out. */
-  readonly #unread: Unread = new Unread();
+  readonly unread: Unread = new Unread();
   /** How far both had come when what is unread was last looked at. */
   #restedReceived = 0;
   #restedHanded = 0;
@@ -61,11 +64,6 @@ export class Receiver {
   /** Bytes that wait to be handed out. */
   get readableBytes(): number {
     return Math.min(this.received, this.endPosition) - this.handed;
-  }
-
-  /** Something waits to be handed out. */
-  get hasUnread(): boolean {
-    return this.#unread.first !== undefined;
   }
 
   /** Bytes that the consumer has not accepted, handed out or not. */
@@ -136,14 +134,14 @@ export class Receiver {
 
   #keep(bytes: Buffer): void {
     if (this.stopped || bytes.length === 0) return;
-    this.#unread.push(bytes);
+    this.unread.push(bytes);
     if (this.#skipTo > this.handed) this.#skip();
   }
 
   /** Something is unread that was not looked at by `rest()`. */
   get needsRest(): boolean {
     return (
-      this.#unread.first !== undefined && (this.received !== this.#restedReceived || this.handed !== this.#restedHanded)
+      this.unread.first !== undefined && (this.received !== this.#restedReceived || this.handed !== this.#restedHanded)
     );
   }
 
@@ -151,12 +149,12 @@ export class Receiver {
   rest(): void {
     this.#restedReceived = this.received;
     this.#restedHanded = this.handed;
-    this.#unread.rest();
+    this.unread.rest();
   }
 
   /** The memory that unread bytes really hold. */
   get heldBytes(): number {
-    return this.#unread.heldBytes;
+    return this.unread.heldBytes;
   }
 
   /** The peer had more to send than its credit: a larger window helps if our consumer keeps up with this one. */
@@ -169,7 +167,7 @@ export class Receiver {
    * that it lies in, if others may lie there too.
    */
   next(keep: Keep = FORGET): Buffer | undefined {
-    const unread = this.#unread;
+    const unread = this.unread;
     unread.beforeHandingOut();
     const { first, at } = unread;
     if (first === undefined) return undefined;
@@ -186,11 +184,11 @@ export class Receiver {
   }
 
   /**
-   * Hands out what is here, one message after the other, until `hand` answers false, and about `most` of them. The same as
-   * `next()`, in one go. Answers whether more is here, and it has stopped for `most`.
+   * Hands out what is here, one message after the other and each with where it ends, until `hand` answers false, and about
+   * `most` of them. The same as `next()`, in one go. Answers whether more is here, and it has stopped for `most`.
    */
-  handOut(hand: (message: Buffer) => boolean, keep: Keep, most: number): boolean {
-    const unread = this.#unread;
+  handOut(hand: Hand, keep: Keep, most: number): boolean {
+    const unread = this.unread;
     for (let left = most; left > 0;) {
       const { first, at } = unread;
       // One that was begun goes on: most messages lie within a piece.
@@ -199,7 +197,7 @@ export class Receiver {
         if (left <= 0) return left === 0;
       }
       const message = this.next(keep);
-      if (message === undefined || !hand(message)) return false;
+      if (message === undefined || !hand(message, this.handed)) return false;
       left--;
     }
     return unread.first !== undefined;
@@ -209,8 +207,8 @@ export class Receiver {
    * Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. At most `left`; answers
    * how many more there may be, or -1 if `hand` wants none.
    */
-  #handOutOfPiece(first: Buffer, hand: (message: Buffer) => boolean, keep: Keep, left: number): number {
-    const unread = this.#unread;
+  #handOutOfPiece(first: Buffer, hand: Hand, keep: Keep, left: number): number {
+    const unread = this.unread;
     const most = this.#maxMessageBytes;
     const { length } = first;
     const { memoryAt } = unread;
@@ -226,7 +224,7 @@ export class Receiver {
       }
       this.handed += end - at;
       unread.at = at = end;
-      if (!hand(new View(memory, memoryAt + from, end - from))) return -1;
+      if (!hand(new View(memory, memoryAt + from, end - from), this.handed)) return -1;
       // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.
       if (this.stopped) return -1;
       if (unread.at !== at || unread.first !== first) return left - 1;
@@ -235,9 +233,9 @@ export class Receiver {
   }
 
   #nextBytes(first: Buffer, at: number, keep: Keep): Buffer {
-    this.#unread.show(keep);
+    this.unread.show(keep);
     const bytes = at === 0 ? first : first.subarray(at);
-    this.#unread.drop(bytes.length);
+    this.unread.drop(bytes.length);
     this.handed += bytes.length;
     return bytes;
   }
@@ -245,7 +243,7 @@ export class Receiver {
   /** One that lies in several pieces, or is not all here, or never will be. */
   #nextAcross(): Buffer | undefined {
     if (this.readableBytes < PREFIX_BYTES) return this.#incomplete();
-    const length = this.#unread.peekLength(PREFIX_BYTES);
+    const length = this.unread.peekLength(PREFIX_BYTES);
     if (length > this.#maxMessageBytes) {
       this.problem = fault("oversized", `a message of ${length} bytes`);
       return undefined;
@@ -253,7 +251,7 @@ export class Receiver {
     const encoded = PREFIX_BYTES + length;
     if (this.readableBytes < encoded) return this.#incomplete();
     this.handed += encoded;
-    return this.#unread.gather(encoded).subarray(PREFIX_BYTES);
+    return this.unread.gather(encoded).subarray(PREFIX_BYTES);
   }
 
   /** The rest of the message is still to come, unless the peer has ended its direction in the middle of it. */
@@ -282,7 +280,7 @@ export class Receiver {
   #skip(): void {
     const bytes = Math.min(this.#skipTo, this.received, this.endPosition) - this.handed;
     if (bytes <= 0) return;
-    this.#unread.skip(bytes);
+    this.unread.skip(bytes);
     this.handed += bytes;
     this.accepted = Math.max(this.accepted, this.handed);
     this.#acceptEnd();
@@ -296,7 +294,7 @@ export class Receiver {
   /** What arrives from now on, and what waits to be handed out, is not accepted any more, and takes no memory. */
   stop(): void {
     this.stopped = true;
-    this.#unread.clear();
+    this.unread.clear();
     this.#allowance.shrinkTo(0);
   }
 
@@ -320,7 +318,7 @@ export class Receiver {
    */
   forget(): void {
     if (this.stopped || this.readableBytes === 0) return;
-    this.#unread.clear();
+    this.unread.clear();
     this.received = this.handed;
     this.endKind = "none";
     this.endPosition = Infinity;

@@ -37,6 +37,11 @@ export abstract class LinkCore extends SessionHolder {
     this.entropy = entropy;
   }
 
+  /** Smoothed, of the connection in use. */
+  get rttMs(): number | undefined {
+    return this.adopted?.roundTrip.smoothedMs;
+  }
+
   // ── endings by the application ──────────────────────────────────────────────────────────────────────────────────
 
   /** Ends both directions at both ends. `reason` is the application's code for the peer. */

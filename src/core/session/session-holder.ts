@@ -1,9 +1,15 @@
-/** Holds a link's session, and has what the application does with it, whichever connection carries it. */
+/**
+ * Holds a link's session, and has what the application does with it, whichever connection carries it: what `Outbound` and
+ * `Inbound` of `link/protocol.ts` ask for. A link may have several sessions, one after the other; its machinery sees none.
+ */
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
+import { PREFIX_BYTES } from "../log/log.ts";
+import type { Hand } from "../log/receiver.ts";
 import type { Keep } from "../log/unread.ts";
+import { Account } from "../log/window.ts";
+import type { Mode } from "../wire/frames.ts";
 import type { Session } from "./session.ts";
-import type { Budget } from "../log/window.ts";
 
 export abstract class SessionHolder {
   readonly events: LinkCoreEvent[] = [];
@@ -26,6 +32,16 @@ export abstract class SessionHolder {
   get gone(): boolean {
     return this.session.phase === "gone";
   }
+
+  get mode(): Mode {
+    return this.options.mode;
+  }
+
+  get sessionId(): string {
+    return this.session.keys.id;
+  }
+
+  // ── what is sent ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Room for a message of so many bytes, counting what was never written. */
   hasRoom(payloadBytes: number): boolean {
@@ -53,19 +69,19 @@ export abstract class SessionHolder {
     return (receiver.stopped ? 0 : receiver.unacceptedBytes) + sender.log.account.heldBytes;
   }
 
-  /** For what is to be sent. */
-  get outgoingBudget(): Budget {
-    return this.options.logBudget;
+  /** For sends that wait for room: each link is sure of as much as its log is. */
+  newAccount(): Account {
+    return new Account(this.session.sender.log.account.minimum, this.options.logBudget);
+  }
+
+  /** What a message takes in the queue besides its payload. */
+  get overheadBytes(): number {
+    return PREFIX_BYTES;
   }
 
   /** Nothing is taken any more. */
   get sendingEnded(): boolean {
     return this.#outcomeTold || this.session.sender.ended || this.session.peerStopped;
-  }
-
-  /** The peer has ended, and the consumer has been handed everything. */
-  get inputEnded(): boolean {
-    return this.session.receiver.endReached;
   }
 
   get maxMessageBytes(): number {
@@ -77,28 +93,36 @@ export abstract class SessionHolder {
     this.session.sender.take(payload, payloadBytes, given);
   }
 
-  /** The next message for the consumer, as of Receiver.next(). A fault of the peer's ends the link, and there is none. */
-  next(keep?: Keep): Buffer | undefined {
-    if (this.#outcomeTold) return undefined;
-    const { receiver } = this.session;
-    const message = receiver.next(keep);
-    if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
-    return message;
+  /** Where everything that was taken ends. */
+  get takenTo(): number {
+    return this.session.sender.log.end;
   }
 
-  /** Hands out what is here, as Receiver.handOut() does. */
-  handOut(hand: (message: Buffer) => boolean, keep: Keep, most: number): boolean {
-    if (this.#outcomeTold) return false;
-    const { receiver } = this.session;
-    const hasMore = receiver.handOut(hand, keep, most);
-    if (receiver.problem !== undefined && !this.#outcomeTold) this.fail(receiver.problem);
-    return hasMore;
+  /** The peer has accepted everything below. */
+  get acceptedTo(): number {
+    return this.session.sender.log.start;
   }
 
-  accept(position: number): void {
-    if (this.session.phase !== "live") return;
-    this.session.accept(position);
-    this.checkThrough();
+  get queuedMessages(): number {
+    return this.session.sender.queuedMessages;
+  }
+
+  get queuedBytes(): number {
+    return this.session.sender.queuedBytes;
+  }
+
+  /** Bytes taken that this session is to deliver, and that the peer has not accepted. */
+  get owedBytes(): number {
+    return this.session.sender.owedBytes;
+  }
+
+  askForAck(): void {
+    this.session.sender.askForAck();
+  }
+
+  /** Of what the connection in use was given, all but so many bytes is written. */
+  recycle(pendingBytes: number): void {
+    this.session.sender.recycle(pendingBytes);
   }
 
   end(): void {
@@ -112,11 +136,17 @@ export abstract class SessionHolder {
     return "final";
   }
 
-  /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
-  stopReading(): void {
-    if (this.session.phase !== "live") return;
-    this.session.stopReading();
-    this.checkThrough();
+  get outputEnded(): boolean {
+    return this.session.sender.ended;
+  }
+
+  /** The peer has accepted our end, or reads no more. */
+  get outputDone(): boolean {
+    return this.session.outDone;
+  }
+
+  get peerStopped(): boolean {
+    return this.session.peerStopped;
   }
 
   /** What the peer has accepted, over all sessions: payloads. A byte stream has no messages. */
@@ -131,6 +161,101 @@ export abstract class SessionHolder {
   protected keepAccepted(): void {
     this.#acceptedBefore = this.accepted();
   }
+
+  // ── what is received ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Something waits to be handed out. */
+  get hasUnread(): boolean {
+    return this.session.receiver.unread.first !== undefined;
+  }
+
+  /** The next message for the consumer, as of Receiver.next(). A fault of the peer's ends the link, and there is none. */
+  next(keep?: Keep): Buffer | undefined {
+    if (this.#outcomeTold) return undefined;
+    const { receiver } = this.session;
+    const message = receiver.next(keep);
+    if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
+    return message;
+  }
+
+  /** Hands out what is here, as Receiver.handOut() does. */
+  handOut(hand: Hand, keep: Keep, most: number): boolean {
+    if (this.#outcomeTold) return false;
+    const { receiver } = this.session;
+    const hasMore = receiver.handOut(hand, keep, most);
+    if (receiver.problem !== undefined && !this.#outcomeTold) this.fail(receiver.problem);
+    return hasMore;
+  }
+
+  accept(position: number): void {
+    if (this.session.phase !== "live") return;
+    this.session.accept(position);
+    this.checkThrough();
+  }
+
+  /** The consumer has accepted what was handed out, but for so many bytes. Answers whether that was news. */
+  acceptHanded(exceptBytes: number): boolean {
+    const { receiver } = this.session;
+    const before = receiver.accepted;
+    const position = receiver.handed - exceptBytes;
+    if (before >= position) return false;
+    this.accept(position);
+    // Nothing is accepted any more once the link has ended.
+    return receiver.accepted > before;
+  }
+
+  /** Where the message that was handed out last ends. */
+  get handedTo(): number {
+    return this.session.receiver.handed;
+  }
+
+  get consumedTo(): number {
+    return this.session.receiver.accepted;
+  }
+
+  get readableBytes(): number {
+    return this.session.receiver.readableBytes;
+  }
+
+  get unacceptedBytes(): number {
+    return this.session.receiver.unacceptedBytes;
+  }
+
+  get isFull(): boolean {
+    return this.session.receiver.isFull;
+  }
+
+  get windowBytes(): number {
+    return this.session.receiver.windowBytes;
+  }
+
+  /** The peer has ended, and the consumer has been handed everything. */
+  get inputEnded(): boolean {
+    return this.session.receiver.endReached;
+  }
+
+  /** The peer has ended, and the consumer has accepted everything. */
+  get inputAccepted(): boolean {
+    return this.session.receiver.endAccepted;
+  }
+
+  /** The peer has ended this session to go on in another. */
+  get inputMoves(): boolean {
+    return this.session.receiver.endKind === "moved";
+  }
+
+  /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
+  stopReading(): void {
+    if (this.session.phase !== "live") return;
+    this.session.stopReading();
+    this.checkThrough();
+  }
+
+  get readingStopped(): boolean {
+    return this.session.receiver.stopped;
+  }
+
+  // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Looks whether both directions are through, and whether the tombstone has served. */
   abstract checkThrough(): void;

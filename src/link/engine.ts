@@ -1,0 +1,370 @@
+/** The machinery of one link, the same at both ends, behind the object that the application holds. */
+import type { Duplex } from "node:stream";
+import type { Outcome } from "../core/session/link-events.ts";
+import type { UndeliveredEntry } from "../core/log/sender.ts";
+import type { LinkState } from "../core/states.ts";
+import { warnOnce } from "../telemetry/warning.ts";
+import type { Driver } from "./driver.ts";
+import { LinkDuplex } from "./duplex.ts";
+import { outcomeError, replacedError, RespliceError } from "./errors.ts";
+import { Incoming } from "./incoming.ts";
+import { Drain } from "./drain.ts";
+import { Ending } from "./ending.ts";
+import { Life, throwLater } from "./life.ts";
+import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { LinkOwner } from "./owner.ts";
+import type { Protocol, ProtocolEvent } from "./protocol.ts";
+import { StallWatch } from "./stall.ts";
+import { linkStats } from "./stats.ts";
+import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, Undelivered, WaitOptions } from "./types.ts";
+import { toMessage, UndeliveredBook } from "./undelivered.ts";
+import { Waits } from "./waits.ts";
+
+export class LinkEngine {
+  readonly id: string;
+  readonly protocol: Protocol;
+  readonly driver: Driver;
+  readonly owner: LinkOwner;
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
+  /** The object that the application holds, and listens to. It sets itself. */
+  link!: Link;
+  readonly #options: ResolvedLinkOptions;
+  readonly #life: Life;
+  readonly #ending = new Ending();
+  // What follows is made when it is first needed: most links never need it.
+  #book: UndeliveredBook | undefined;
+  #waitsForConnected: Waits | undefined;
+  #waitsForSent: Waits | undefined;
+  #duplex: LinkDuplex | undefined;
+  #drain: Drain | undefined;
+  #stall: StallWatch | undefined;
+  #endEmitted = false;
+  #attempt = 0;
+
+  constructor(id: string, driver: Driver, options: ResolvedLinkOptions, owner: LinkOwner) {
+    this.id = id;
+    this.driver = driver;
+    this.protocol = driver.protocol;
+    this.owner = owner;
+    this.#options = options;
+    this.#life = new Life(driver.clock, this);
+    this.outgoing = new Outgoing(this.protocol, options.queue, driver, this);
+    this.incoming = new Incoming(this.protocol, options.manualAcceptance !== undefined, driver, this);
+    driver.hooks = this;
+  }
+
+  get closed(): Promise<LinkReport> {
+    return this.#ending.closed;
+  }
+
+  get state(): LinkState {
+    return this.#life.state;
+  }
+
+  duplex(): Duplex {
+    if (this.#options.mode !== "bytes") {
+      throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
+    }
+    if (this.#duplex === undefined) {
+      this.#duplex = new LinkDuplex(this, this.outgoing, this.incoming.occupyForDuplex(), this.#options);
+      this.#duplex.progress();
+    }
+    return this.#duplex;
+  }
+
+  // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  async connected(options?: WaitOptions): Promise<void> {
+    if (this.isOver) throw this.failure ?? this.endedError();
+    if (this.protocol.adopted !== undefined) return;
+    await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
+  }
+
+  /** Our direction is through, and the peer has accepted all of it: one that reads no more may have stopped before. */
+  async sent(): Promise<void> {
+    if (!this.protocol.outputDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);
+    const { outputDone, owedBytes } = this.protocol;
+    if (!outputDone || owedBytes > 0) throw this.endedError();
+  }
+
+  // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  end(): void {
+    // What waits in the stream was written before.
+    if (this.#duplex !== undefined) this.#duplex.end();
+    else this.endSending();
+  }
+
+  /** All that was written to the stream has been taken. */
+  endSending(): void {
+    this.#endSending();
+    this.driver.changed();
+  }
+
+  #endSending(): void {
+    this.protocol.end();
+    this.outgoing.sendingEnded();
+  }
+
+  close(options: CloseOptions = {}): Promise<LinkReport> {
+    checkCloseOptions(options);
+    if (this.#duplex !== undefined) return this.#finish(options);
+    const drain = this.#drains();
+    const isFirst = !drain.isClosing;
+    this.incoming.acceptNow();
+    drain.close(options, this.incoming.hasConsumer);
+    if (isFirst && !this.isOver) {
+      this.outgoing.sendingEnded();
+      this.#drainNow();
+    }
+    return this.closed;
+  }
+
+  /** Its manager or its server closes. A byte stream has no end but the one that its application gives it. */
+  closeByOwner(options: CloseOptions): Promise<LinkReport> {
+    return this.#options.mode === "bytes" ? this.#finish(options) : this.close(options);
+  }
+
+  #finish(options: CloseOptions): Promise<LinkReport> {
+    const isFirst = this.#drains().finish(options);
+    if (isFirst && !this.isOver) this.#drainNow();
+    return this.closed;
+  }
+
+  #drainNow(): void {
+    this.#life.to("drain", { reason: "close() was called" });
+    if (!this.owner.endUnopened()) this.owner.retryNow();
+    this.driver.run();
+  }
+
+  /** The server goes away, and has told the client so. */
+  leave(options: CloseOptions): void {
+    this.#drains().leave(options);
+    this.driver.run();
+  }
+
+  /**
+   * The handler has returned. The link goes on: read by onMessage(), or as a stream, or only to hear that its client goes on
+   * elsewhere.
+   */
+  handlerReturned(): void {
+    if (!this.goesOnAlone) this.#drains().endsWithInput = true;
+    this.driver.run();
+  }
+
+  #drains(): Drain {
+    return (this.#drain ??= new Drain(this.driver, this));
+  }
+
+  abort(code = ""): void {
+    if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
+    this.incoming.acceptNow();
+    this.#reset("aborted", code);
+  }
+
+  /** The handler of this link threw: what it held is not accepted, and the peer is told. */
+  failHandler(error: unknown): void {
+    if (!this.protocol.ended || !this.#ending.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
+    this.#ending.handlerError = error;
+    this.#reset("handler-failed", "");
+  }
+
+  #tellOfHandler(error: unknown): void {
+    const isHeard = this.owner.onHandlerFailed(error) || this.link.listenerCount("error") > 0;
+    if (!isHeard) warnOnce("RESPLICE_HANDLER_FAILED", error);
+  }
+
+  #reset(code: "aborted" | "handler-failed", reason: string): void {
+    this.protocol.reset(code, reason, code, this.driver.clock.now());
+    this.outgoing.sendingEnded(); // also for who sends before this step is complete
+    this.driver.run();
+  }
+
+  /** Ends a link that cannot be connected, with the reason. */
+  fail(error: RespliceError): void {
+    this.#ending.failure ??= error;
+  }
+
+  /** It was given to code that needs no handler of serve() to go on: onMessage(), or whoever has the stream. */
+  get goesOnAlone(): boolean {
+    return this.incoming.hasHandler || this.#duplex !== undefined;
+  }
+
+  /** What calls get that come too late. */
+  endedError(): RespliceError {
+    return this.#ending.endedError(this.protocol);
+  }
+
+  // ── what its parts say and ask ──────────────────────────────────────────────────────────────────────────────────
+
+  get isRoomAwaited(): boolean {
+    return this.outgoing.isAwaited || this.#duplex?.isHeld === true;
+  }
+
+  get hasHandedEnough(): boolean {
+    return this.incoming.hasHandedEnough;
+  }
+
+  onStepComplete(): void {
+    this.#life.emitAll();
+    this.owner.onStepComplete();
+  }
+
+  onChange(change: StateChange): void {
+    this.owner.onState(change);
+    this.#life.later(() => this.link.emit("state", change));
+  }
+
+  onStalled(unacceptedBytes: number): void {
+    this.#life.emitNow(() => this.link.emit("stalled", { unacceptedBytes }));
+  }
+
+  get isOver(): boolean {
+    return this.state === "closed";
+  }
+
+  get failure(): RespliceError | undefined {
+    return this.#ending.failure;
+  }
+
+  get isAborted(): boolean {
+    return this.#ending.isAborted;
+  }
+
+  // ── what the protocol says ──────────────────────────────────────────────────────────────────────────────────────
+
+  onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void {
+    this.owner.onEvent(event);
+    switch (event.type) {
+      case "connected":
+        this.#life.connectionAdopted();
+        this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
+        this.#waitsForConnected?.resolve();
+        break;
+      case "disconnected":
+        this.#life.connectionLost();
+        break;
+      case "suspect":
+        this.#life.to("suspected", { reason: event.reason });
+        break;
+      case "recovered":
+        this.#life.to("recovered", { reason: "answered", attempt: this.#attempt, session: "resumed" });
+        break;
+      case "leaving":
+        this.#life.to("drain", { reason: "going-away" });
+        if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
+        break;
+      case "replaced":
+        this.#onReplaced(event);
+        break;
+      case "ended":
+        this.#onEnded(event.outcome, event.detail, event.peerCode, event.undelivered);
+        break;
+      case "attempt-failed":
+      case "gone":
+    }
+  }
+
+  /** The client's dial loop begins an attempt. */
+  dialling(attempt: number, reason: string): void {
+    this.#attempt = attempt;
+    this.#life.to("dial", { reason, attempt });
+    this.#life.emitAll();
+  }
+
+  /** There is no connection; the next attempt comes after so long (undefined: it is the client's to dial). */
+  waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
+    const change = { reason, attempt, nextDelayMs };
+    this.#life.to("disconnected", error === undefined ? change : { ...change, error });
+    this.#life.emitAll();
+  }
+
+  #onReplaced(event: Extract<ProtocolEvent, { type: "replaced" }>): void {
+    const { reason, sessionId } = event;
+    const reported = this.outgoing.replaced(event.undelivered, event.carried, (delivery) =>
+      replacedError(reason, delivery),
+    );
+    // Whoever has called close() sees the link drain until it is closed.
+    if (this.#drain?.isClosing !== true) this.#life.to("moved", { reason, attempt: 1 });
+    if (reason === "moved") return;
+    this.#book ??= new UndeliveredBook();
+    this.#book.counts[reason] += event.undelivered.length;
+    if (reported.length === 0) return;
+    const report: Undelivered = { reason, sessionId, messages: reported.map(toMessage) };
+    this.owner.onUndelivered(report);
+    this.#life.later(() => {
+      if (!this.link.emit("undelivered", report)) this.#book?.keep(report.messages);
+    });
+  }
+
+  #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
+    this.#ending.failure ??= outcomeError(outcome, detail, peerCode, this.#ending.handlerError);
+    this.#ending.isAborted = outcome === "aborted";
+    const error = this.failure;
+    const because = error ?? this.endedError();
+    const reported = this.outgoing.ended(
+      undelivered,
+      (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
+    );
+    this.#life.to("end", { reason: outcome, ...(error && { error }) });
+    this.#life.later(() => {
+      const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported.map(toMessage)] };
+      if (error !== undefined) report.error = error;
+      this.#waitsForConnected?.reject(because);
+      this.#waitsForSent?.reject(because);
+      this.#stall?.stop();
+      this.incoming.progress();
+      if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
+      this.owner.onEnded(report);
+      this.#ending.close(report);
+    });
+    if (error !== undefined) this.#life.later(() => this.link.emit("error", error));
+  }
+
+  onProgress(): void {
+    const { protocol } = this;
+    this.outgoing.progress();
+    this.incoming.progress();
+    if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
+    if (protocol.outputDone) {
+      // sent() looks whether all of it was accepted.
+      this.#waitsForSent?.resolve();
+      if (protocol.peerStopped) this.outgoing.sendingEnded();
+      this.#drain?.outputDone();
+    }
+    if (protocol.isFull) (this.#stall ??= new StallWatch(this.driver, this)).look();
+    if (protocol.inputEnded) this.#onInputEnded();
+  }
+
+  #onInputEnded(): void {
+    if (!this.#endEmitted) {
+      this.#endEmitted = true;
+      this.#life.later(() => this.link.emit("end"));
+    }
+    const { protocol } = this;
+    if (!protocol.inputAccepted || protocol.outputEnded) return;
+    // A stream ends by itself when its reader has come to the end, and has none as long as nobody reads.
+    if (this.#duplex !== undefined || (protocol.mode === "bytes" && !this.incoming.wasRead)) return;
+    // A client that goes on elsewhere waits for the handler to have answered, and a send that waits for room came before.
+    const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
+    const goesOn = this.#options.allowHalfOpen || isAnswering;
+    if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
+  }
+
+  /** It calls its application's listeners within a step, which what they throw must not stop. */
+  #progressDuplex(duplex: LinkDuplex): void {
+    try {
+      duplex.progress();
+    } catch (error) {
+      throwLater(this.driver.clock, error);
+    }
+  }
+
+  // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
+
+  stats(): LinkStats {
+    return linkStats(this.protocol, this.#life, this.outgoing, this.incoming, this.#book);
+  }
+}
