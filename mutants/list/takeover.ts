@@ -157,9 +157,9 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 11,
     rule: "a standby that is refused says nothing about the session",
     file: "src/core/client/link-core.ts",
-    find: "this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);",
+    find: "this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });",
     replace:
-      'if (frame.code === "no-standby") this.sessionLost(nowMs);\n        else this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);',
+      'if (frame.code === "no-standby") this.sessionLost(nowMs);\n        else this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });',
     tests: ["test/sim/scenarios-takeover.test.ts"],
   },
   {

@@ -9,7 +9,8 @@ import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { Dialer, type DialHost } from "./dialer.ts";
+import type { DialHost } from "./connector.ts";
+import { Dialer } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
 
 /** The manager, the same for all its links. */
@@ -48,7 +49,7 @@ export class ClientLinkOwner implements LinkOwner {
       host.entropy,
     );
     this.driver = new Driver(this.core, this.core, host.clock);
-    this.dialer = new Dialer(this.core, this.driver, options, host);
+    this.dialer = new Dialer({ core: this.core, driver: this.driver, options, host });
     this.link = new DurableLink(newId(host.entropy).slice(0, 12), this.driver, options, this);
   }
 

@@ -24,6 +24,9 @@ const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping",
 const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
 
+type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: Fault };
+type StandbyFailure = { timedOut?: boolean; retryAfterMs?: number };
+
 export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   /** The newest connection that has said HELLO and was not answered. */
   #attempt: Channel | undefined;
@@ -92,25 +95,25 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       this.dropAdopted(reason, undefined, nowMs);
     } else if (this.#attempt?.id === id) {
       this.#attempt.close();
-      this.#attemptFailed(this.#attempt, reason, 0, undefined);
+      this.#attemptFailed(this.#attempt, reason);
     } else if (this.#standby.channel?.id === id) {
       this.#standby.channel.close();
-      this.#standbyFailed(reason, false, 0, nowMs);
+      this.#standbyFailed(reason, nowMs);
     }
   }
 
   /** The standby's dial failed before there was a connection. */
-  standbyDialFailed(timedOut: boolean, nowMs: number): void {
-    this.#standbyFailed("dial failed", timedOut, 0, nowMs);
+  standbyDialFailed(nowMs: number, { timedOut }: { timedOut: boolean }): void {
+    this.#standbyFailed("dial failed", nowMs, { timedOut });
   }
 
   /** It took longer than its patience, from dial to READY. */
   standbyTimedOut(id: number, nowMs: number): void {
     if (this.#standby.channel?.id !== id || this.#standby.committing) return;
-    this.#standbyFailed("timed out", true, 0, nowMs);
+    this.#standbyFailed("timed out", nowMs, { timedOut: true });
   }
 
-  #standbyFailed(reason: string, timedOut: boolean, retryAfterMs: number, nowMs: number): void {
+  #standbyFailed(reason: string, nowMs: number, { timedOut = false, retryAfterMs = 0 }: StandbyFailure = {}): void {
     const { committing } = this.#standby;
     this.#dropStandby(reason);
     if (committing) {
@@ -143,11 +146,11 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.awaitExpiry(nowMs);
   }
 
-  #attemptFailed(channel: Channel, reason: string, retryAfterMs: number, problem: Fault | undefined): void {
+  #attemptFailed(channel: Channel, reason: string, { refused, retryAfterMs = 0, problem }: AttemptFailure = {}): void {
     if (this.#attempt === channel) this.#attempt = undefined;
     this.closeChannel(channel, reason, problem);
     if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason, false);
-    this.events.push({ type: "attempt-failed", channel: channel.id, reason, retryAfterMs, fault: problem });
+    this.events.push({ type: "attempt-failed", channel: channel.id, reason, refused, retryAfterMs, fault: problem });
   }
 
   // ── input ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -174,9 +177,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
         this.#attempt = undefined;
         this.#failOn(channel, problem);
       }
-      this.#attemptFailed(channel, problem.code, 0, problem);
+      this.#attemptFailed(channel, problem.code, { problem });
     } else {
-      this.#standbyFailed(problem.code, false, 0, nowMs);
+      this.#standbyFailed(problem.code, nowMs);
     }
   }
 
@@ -229,7 +232,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       case "reset":
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
         // The link may go on in another session: who waits for this connection dials again.
-        this.#attemptFailed(channel, "reset", 0, undefined);
+        this.#attemptFailed(channel, "reset");
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);
@@ -287,7 +290,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     }
     // The server keeps it longer, too.
     if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
-    this.#attemptFailed(channel, code, retryAfterMs, undefined);
+    this.#attemptFailed(channel, code, { refused: code, retryAfterMs });
   }
 
   // ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -303,7 +306,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   protected override onStandbyTimer(nowMs: number): void {
-    if (this.#standby.committing) this.#standbyFailed("takeover timed out", true, 0, nowMs);
+    if (this.#standby.committing) this.#standbyFailed("takeover timed out", nowMs, { timedOut: true });
     else if (this.evidence?.suspect === true) this.#standby.due = true;
   }
 
@@ -331,7 +334,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
         this.#onCommitted(channel, frame.positions, frame.goaway, nowMs);
         return undefined;
       case "refuse":
-        this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);
+        this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });
         if (this.#standby.refused(frame.code, nowMs)) {
           this.dropAdopted("silent, and unknown to whom answers", undefined, nowMs);
         }
@@ -360,7 +363,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   // ── endings, time and output ────────────────────────────────────────────────────────────────────────────────────
 
   protected override onExpiry(nowMs: number): void {
-    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);
+    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired");
     this.sessionLost(nowMs);
   }
 
