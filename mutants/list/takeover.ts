@@ -132,8 +132,8 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "standby promoted twice",
     rule: "a standby that speaks for the session is no standby any more",
     file: "src/core/client/link-core.ts",
-    find: "this.#standby.clear();\n    this.adopted = undefined;",
-    replace: "this.adopted = undefined;",
+    find: "this.#standby.clear();\n    this.inUse = undefined;",
+    replace: "this.inUse = undefined;",
     tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {

@@ -123,7 +123,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       return;
     }
     if (timedOut) this.#standby.timedOut();
-    if (this.evidence?.suspect !== true) return;
+    if (this.inUse?.suspect !== true) return;
     this.#standby.due = false;
     if (timedOut) return this.timers.set("standby", nowMs);
     const pauseMs = this.#standby.pauseMs(retryAfterMs, this.standbyPatienceMs, this.entropy.random());
@@ -158,7 +158,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   receive(id: number, chunk: Buffer, nowMs: number): void {
     const channel = this.#channel(id);
     if (channel === undefined || channel.closed) return;
-    if (channel === this.adopted) this.evidence?.onHeard(nowMs);
+    if (channel === this.adopted) this.inUse?.onHeard(nowMs);
     const problem = channel.receive(chunk, this, nowMs);
     if (problem !== undefined && !channel.closed) this.#onProblem(channel, problem, nowMs);
   }
@@ -307,7 +307,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override onStandbyTimer(nowMs: number): void {
     if (this.#standby.committing) this.#standbyFailed("takeover timed out", nowMs, { timedOut: true });
-    else if (this.evidence?.suspect === true) this.#standby.due = true;
+    else if (this.inUse?.suspect === true) this.#standby.due = true;
   }
 
   protected override onRecovered(): void {
@@ -352,7 +352,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #onCommitted(channel: Channel, positions: Positions, goaway: boolean, nowMs: number): void {
     const old = this.adopted;
     this.#standby.clear();
-    this.adopted = undefined;
+    this.inUse = undefined;
     if (old !== undefined) this.closeChannel(old, "taken over by a standby", undefined);
     const impossible = this.session.adopt(positions, false);
     if (impossible !== undefined) return this.#failOn(channel, impossible);
@@ -399,7 +399,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
     const channel = this.#channel(id);
     if (channel === undefined) return [];
-    if (channel === this.adopted) return this.transmitAdopted(channel, roomBytes, !this.#standby.committing, nowMs);
+    const { inUse } = this;
+    if (channel === inUse?.channel) return this.transmitInUse(inUse, roomBytes, !this.#standby.committing, nowMs);
     const out: Buffer[] = [];
     channel.drainInto(out);
     return out;

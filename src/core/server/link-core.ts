@@ -118,7 +118,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   /** The newest connection fences the older. It is to be answered before `checkThrough()`, which may end a tombstone. */
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
-    this.adopted = undefined;
+    this.inUse = undefined;
     if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);
     const problem = this.session.adopt(positions, late);
     if (problem !== undefined) return problem;
@@ -179,9 +179,10 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {
-    const channel = this.adopted;
-    if (channel?.id !== id || channel.closed) return;
-    this.evidence?.onHeard(nowMs);
+    const { inUse } = this;
+    if (inUse?.channel.id !== id || inUse.channel.closed) return;
+    const { channel } = inUse;
+    inUse.onHeard(nowMs);
     const problem = channel.receive(chunk, this, nowMs);
     if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
   }
@@ -244,10 +245,10 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
 
   /** Only clients stand by. A server asks, and closes what stays silent for good. */
   protected override onSuspect(_reason: string, nowMs: number): void {
-    if (this.evidence === undefined) return;
-    const deadMs = this.evidence.heardMs + SILENT_MS;
+    if (this.inUse === undefined) return;
+    const deadMs = this.inUse.heardMs + SILENT_MS;
     if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);
-    else this.timers.set("silence", deadMs);
+    else this.inUse.timers.set("silence", deadMs);
   }
 
   protected override onSilenceTimer(nowMs: number): void {
@@ -255,7 +256,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   protected override onRecovered(): void {
-    this.timers.clear("silence");
+    this.inUse?.timers.clear("silence");
   }
 
   protected override onGone(): void {
@@ -263,7 +264,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
-    const channel = this.adopted;
-    return channel?.id === id ? this.transmitAdopted(channel, roomBytes, true, nowMs) : [];
+    const { inUse } = this;
+    return inUse?.channel.id === id ? this.transmitInUse(inUse, roomBytes, true, nowMs) : [];
   }
 }

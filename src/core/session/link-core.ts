@@ -7,7 +7,7 @@
  * if it `awaitsEndOfTurn`: `endTurn()`, and what that lets `transmit()` answer.
  */
 import type { Channel } from "./channel.ts";
-import { Evidence } from "./evidence.ts";
+import { ConnectionInUse } from "./connection-in-use.ts";
 import { type Fault, Mistakes } from "../wire/faults.ts";
 import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
 import type { Entropy } from "./proof.ts";
@@ -19,17 +19,16 @@ import { TimerTable } from "./timers.ts";
 /** A reset that the peer does not echo is not waited for longer. */
 export const RESET_ANSWERED_WITHIN_MS = 5_000;
 
-const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "reset-answer"] as const;
+/** Those of a link, whichever connection is in use. "standby" is the client's. */
+const TIMERS = ["expiry", "standby", "reset-answer"] as const;
 type TimerName = (typeof TIMERS)[number];
 
 export abstract class LinkCore extends SessionHolder {
   /** The connection that speaks for the session. */
-  adopted: Channel | undefined;
-  protected evidence: Evidence | undefined;
+  protected inUse: ConnectionInUse | undefined;
   protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
-  #turnEnded = false;
   #mistakes: Mistakes | undefined;
 
   constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
@@ -47,6 +46,7 @@ export abstract class LinkCore extends SessionHolder {
     this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
     this.tellOutcome(outcome, "", "");
     this.timers.clearAll();
+    this.inUse?.timers.clearAll();
     this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
     if (this.adopted === undefined) this.onResetWithoutConnection();
     else this.adopted.send(this.#resetFrame);
@@ -68,15 +68,17 @@ export abstract class LinkCore extends SessionHolder {
 
   // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
 
+  /** Its channel. */
+  get adopted(): Channel | undefined {
+    return this.inUse?.channel;
+  }
+
   /** The channel speaks for the session from now on. The session's own adoption has been done. */
   protected adopt(channel: Channel, nowMs: number): void {
-    this.adopted = channel;
-    this.#turnEnded = false;
+    this.inUse = new ConnectionInUse(channel, this.options.keepalive, this.entropy, nowMs);
     this.timers.clear("expiry");
     // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
     if (this.session.phase === "reset") channel.send(this.resetFrame);
-    this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, this.entropy, nowMs);
-    this.timers.set("evidence", this.evidence.nextMs());
   }
 
   /** Answers a fault, if the frame is not legal in this place. */
@@ -88,10 +90,7 @@ export abstract class LinkCore extends SessionHolder {
         channel.owePong(frame.token);
         return undefined;
       case "pong":
-        if (this.evidence === undefined) return undefined;
-        if (this.evidence.onPong(frame.token, nowMs)) this.onRecovered();
-        // The timer was set for an answer that did not come: the next thing to look for is silence.
-        this.timers.set("evidence", this.evidence.nextMs());
+        if (this.inUse?.onPong(frame.token, nowMs) === true) this.onRecovered();
         return undefined;
       case "reset":
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
@@ -109,7 +108,7 @@ export abstract class LinkCore extends SessionHolder {
     if (progress) {
       channel.flight.onReceived(session.sender.peerReceived, nowMs);
       const inFlight = session.sender.sentNow > session.sender.peerReceived;
-      if (this.evidence?.onProgress(inFlight, nowMs) === true) this.#recovered(this.evidence);
+      if (this.inUse?.onProgress(inFlight, nowMs) === true) this.onRecovered();
     }
     this.checkThrough();
     return undefined;
@@ -139,11 +138,6 @@ export abstract class LinkCore extends SessionHolder {
   /** A client opens a new session instead of ending; answers whether it did. */
   protected abstract onPeerHandlerFailed(channel: Channel, nowMs: number): boolean;
 
-  #recovered(evidence: Evidence): void {
-    this.timers.set("evidence", evidence.nextMs());
-    this.onRecovered();
-  }
-
   /** Evidence is back before a replacement took over. */
   protected onRecovered(): void {
     this.events.push({ type: "recovered" });
@@ -156,10 +150,7 @@ export abstract class LinkCore extends SessionHolder {
     const channel = this.adopted;
     if (channel === undefined) return;
     if (!channel.closed) this.closeChannel(channel, reason, problem);
-    this.adopted = undefined;
-    this.evidence = undefined;
-    this.timers.clear("evidence");
-    this.timers.clear("ack");
+    this.inUse = undefined;
     if (this.gone) return;
     this.onDisconnected(nowMs);
     if (!this.ended) this.events.push({ type: "disconnected", reason, fault: problem });
@@ -226,8 +217,7 @@ export abstract class LinkCore extends SessionHolder {
   protected leaveConnections(reason: string, flush: boolean): void {
     this.timers.clearAll();
     const channel = this.adopted;
-    this.adopted = undefined;
-    this.evidence = undefined;
+    this.inUse = undefined;
     if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
   }
 
@@ -235,19 +225,14 @@ export abstract class LinkCore extends SessionHolder {
 
   /** On the monotonic clock; Infinity if nothing is due. */
   get nextTimeoutMs(): number {
-    return this.timers.nextMs;
+    return Math.min(this.timers.nextMs, this.inUse?.timers.nextMs ?? Infinity);
   }
 
   tick(nowMs: number): void {
-    for (const { name, dueMs } of this.timers.takeDue(nowMs)) {
+    if (this.inUse !== undefined) this.#tickInUse(this.inUse, nowMs);
+    for (const { name } of this.timers.takeDue(nowMs)) {
       if (this.gone) return;
       switch (name) {
-        case "evidence":
-          this.#checkEvidence(nowMs, dueMs);
-          break;
-        case "ack":
-          if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
-          break;
         case "reset-answer":
           this.onResetUnanswered(nowMs);
           break;
@@ -256,6 +241,21 @@ export abstract class LinkCore extends SessionHolder {
           break;
         case "standby":
           this.onStandbyTimer(nowMs);
+          break;
+      }
+    }
+  }
+
+  #tickInUse(inUse: ConnectionInUse, nowMs: number): void {
+    for (const { name, dueMs } of inUse.timers.takeDue(nowMs)) {
+      // An earlier one has ended the link, or given the connection up.
+      if (this.inUse !== inUse) return;
+      switch (name) {
+        case "evidence":
+          if (inUse.check(nowMs, dueMs)) this.onSuspect("no evidence", nowMs);
+          break;
+        case "ack":
+          if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
           break;
         case "silence":
           this.onSilenceTimer(nowMs);
@@ -272,64 +272,44 @@ export abstract class LinkCore extends SessionHolder {
   /** Only servers close what stays silent. */
   protected onSilenceTimer(_nowMs: number): void {}
 
-  #checkEvidence(nowMs: number, dueMs: number): void {
-    const { evidence, adopted } = this;
-    if (evidence === undefined || adopted === undefined) return;
-    const finding = evidence.check(nowMs, dueMs);
-    if (finding !== "nothing") adopted.owePing(evidence.pingToken);
-    if (finding === "suspect") this.onSuspect("no evidence", nowMs);
-    if (this.evidence === evidence) this.timers.set("evidence", evidence.nextMs());
-  }
-
   /**
    * Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. Answers whether
    * there is anything to write for it.
    */
   endTurn(): boolean {
-    this.#turnEnded = this.#owesAck;
+    const isAckDue = this.inUse?.endTurn(this.session) === true;
     this.session.receiver.rest();
-    return this.#turnEnded;
+    return isAckDue;
   }
 
   /** `endTurn()` will let something be written, or take less memory. */
   get awaitsEndOfTurn(): boolean {
-    return this.#owesAck || this.session.receiver.needsRest;
-  }
-
-  get #owesAck(): boolean {
-    return this.session.ackOwed === "turn" && !this.#turnEnded && this.adopted !== undefined;
+    return this.inUse?.isAckHeld(this.session) === true || this.session.receiver.needsRest;
   }
 
   /** What the connection in use should write now, at most about `roomBytes`. */
-  protected transmitAdopted(channel: Channel, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
+  protected transmitInUse(inUse: ConnectionInUse, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
     const { session } = this;
+    const { channel } = inUse;
     const out: Buffer[] = [];
     channel.drainInto(out);
     if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
     const writesData = mayWriteData && session.mayWrite(channel.flight);
-    const isDue = session.ackOwed === "turn" && this.#turnEnded;
-    if (isDue || (session.ackOwed !== "nothing" && writesData)) {
+    if (inUse.isAckDue(session) || (session.ackOwed !== "nothing" && writesData)) {
       out.push(encodePositionsFrame("ack", session.positions()));
       session.ackOwed = "nothing";
-      this.#turnEnded = false;
-      this.timers.clear("ack");
+      inUse.ackWritten();
       if (session.phase === "done") {
         session.doneStated = true;
         this.checkThrough();
         // The peer's own `done` is the answer: where it does not come, the path is as dead as with data in flight.
-        if (!this.gone) this.#awaitProgress(nowMs);
+        if (!this.gone) inUse.awaitProgress(nowMs);
         return out;
       }
     } else if (session.ackOwed === "later") {
-      this.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
+      inUse.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
     }
-    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) this.#awaitProgress(nowMs);
+    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) inUse.awaitProgress(nowMs);
     return out;
-  }
-
-  #awaitProgress(nowMs: number): void {
-    if (this.evidence === undefined) return;
-    this.evidence.onWaiting(nowMs);
-    this.timers.atLatest("evidence", this.evidence.nextMs());
   }
 }
