@@ -14,7 +14,7 @@ import {
   type RefuseCode,
   type Welcome,
 } from "../wire/frames.ts";
-import { RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
+import { type Closing, RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
 import { Standby } from "./standby.ts";
 
 export type { ClientLinkCoreOptions };
@@ -65,10 +65,10 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   /** A dial succeeded. The newest attempt replaces an older one. */
   connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void {
     const channel = new Channel(id, role === "standby" ? STANDBY_FRAMES : WELCOME_FRAMES, nowMs);
-    if (this.gone) return this.closeChannel(channel, "gone", undefined);
+    if (this.gone) return this.closeChannel(channel, "gone");
     if (role === "standby") {
       if (!this.#isResumable || this.#standby.channel !== undefined || !this.#standby.due) {
-        return this.closeChannel(channel, "not needed", undefined);
+        return this.closeChannel(channel, "not needed");
       }
       this.#standby.opened(channel);
       channel.send(this.hello("standby", credentials));
@@ -76,9 +76,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     }
     // A dial that was given up has connected after all: HELLO now would state what ACKs overtake.
     if (this.adopted !== undefined || this.#standby.channel !== undefined) {
-      return this.closeChannel(channel, "not needed", undefined);
+      return this.closeChannel(channel, "not needed");
     }
-    if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced", undefined);
+    if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced");
     this.#attempt = channel;
     this.#reason = "";
     channel.send(this.hello("hello", credentials));
@@ -92,7 +92,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   connectionClosed(id: number, reason: string, nowMs: number): void {
     if (this.adopted?.id === id) {
       this.adopted.close();
-      this.dropAdopted(reason, undefined, nowMs);
+      this.dropAdopted(reason, nowMs);
     } else if (this.#attempt?.id === id) {
       this.#attempt.close();
       this.#attemptFailed(this.#attempt, reason);
@@ -119,7 +119,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     if (committing) {
       // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can tell.
       if (this.adopted === undefined) this.session.loseConnection();
-      else this.dropAdopted("takeover interrupted", undefined, nowMs);
+      else this.dropAdopted("takeover interrupted", nowMs);
       return;
     }
     if (timedOut) this.#standby.timedOut();
@@ -133,7 +133,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #dropStandby(reason: string): void {
     const { channel } = this.#standby;
     this.#standby.clear();
-    if (channel !== undefined) this.closeChannel(channel, reason, undefined);
+    if (channel !== undefined) this.closeChannel(channel, reason);
   }
 
   protected override onDisconnected(nowMs: number): void {
@@ -148,8 +148,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   #attemptFailed(channel: Channel, reason: string, { refused, retryAfterMs = 0, problem }: AttemptFailure = {}): void {
     if (this.#attempt === channel) this.#attempt = undefined;
-    this.closeChannel(channel, reason, problem);
-    if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason, false);
+    this.closeChannel(channel, reason, { problem });
+    if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason);
     this.events.push({ type: "attempt-failed", channel: channel.id, reason, refused, retryAfterMs, fault: problem });
   }
 
@@ -187,7 +187,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #failOn(channel: Channel, problem: Fault): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
     this.fail(problem);
-    this.closeChannel(channel, problem.code, problem, true);
+    this.closeChannel(channel, problem.code, { problem, flush: true });
   }
 
   onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
@@ -247,16 +247,16 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.#standby.lastRoundTripMs = nowMs - channel.openedMs;
     if (!this.isLive && !this.isMoving && welcome.result === "lost") {
       this.#attempt = undefined;
-      this.closeChannel(channel, "session lost", undefined);
-      this.becomeGone("session lost", false);
+      this.closeChannel(channel, "session lost");
+      this.becomeGone("session lost");
       return undefined;
     }
     if (session.phase === "reset") {
       // Aborted while HELLO was unanswered: the server has, or is about to have, a session that nobody wants.
       this.#attempt = undefined;
       channel.send(this.resetFrame);
-      this.closeChannel(channel, "reset", undefined, true);
-      this.becomeGone("reset", false);
+      this.closeChannel(channel, "reset", { flush: true });
+      this.becomeGone("reset");
       return undefined;
     }
     return this.#adoptWelcomed(channel, welcome, nowMs);
@@ -298,7 +298,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   protected override onSuspect(reason: string, nowMs: number): void {
     if (!this.isLive || !this.introduction.confirmed) {
       // Nothing to take over: a tombstone, or a session that may still be waiting for our CONFIRM. A resume tells.
-      this.dropAdopted(reason, undefined, nowMs);
+      this.dropAdopted(reason, nowMs);
       return;
     }
     this.events.push({ type: "suspect", reason });
@@ -336,13 +336,13 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       case "refuse":
         this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });
         if (this.#standby.refused(frame.code, nowMs)) {
-          this.dropAdopted("silent, and unknown to whom answers", undefined, nowMs);
+          this.dropAdopted("silent, and unknown to whom answers", nowMs);
         }
         return undefined;
       case "reset":
         this.#standby.clear();
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
-        this.closeChannel(channel, "reset", undefined, true);
+        this.closeChannel(channel, "reset", { flush: true });
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);
@@ -353,7 +353,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     const old = this.adopted;
     this.#standby.clear();
     this.inUse = undefined;
-    if (old !== undefined) this.closeChannel(old, "taken over by a standby", undefined);
+    if (old !== undefined) this.closeChannel(old, "taken over by a standby");
     const impossible = this.session.adopt(positions, false);
     if (impossible !== undefined) return this.#failOn(channel, impossible);
     this.#standby.lastRoundTripMs = channel.roundTrip.leastMs;
@@ -369,27 +369,27 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override dropConnections(reason: string, nowMs: number): void {
     this.#dropStandby(reason);
-    this.dropAdopted(reason, undefined, nowMs);
+    this.dropAdopted(reason, nowMs);
   }
 
   protected override onResetWithoutConnection(): void {
     this.#dropStandby("reset");
     // Never known and nothing under way: the server has no session, or one that it forgets by itself.
-    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset", false);
+    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset");
     else if (this.#attempt !== undefined) this.#resetsLeft = 0;
   }
 
   /** The reset was swallowed: one more dial tells the server, if it can be reached within another while. */
   protected override onResetUnanswered(nowMs: number): void {
-    if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered", false);
-    this.dropAdopted("reset was not answered", undefined, nowMs);
+    if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered");
+    this.dropAdopted("reset was not answered", nowMs);
     this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
   }
 
-  protected override leaveConnections(reason: string, flush: boolean): void {
-    super.leaveConnections(reason, flush);
+  protected override leaveConnections(reason: string, closing?: Closing): void {
+    super.leaveConnections(reason, closing);
     for (const channel of [this.#attempt, this.#standby.channel]) {
-      if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+      if (channel !== undefined) this.closeChannel(channel, reason, closing);
     }
     this.#attempt = undefined;
     this.#standby.clear();

@@ -23,7 +23,7 @@ import {
   ownerOf,
   type SessionKeys,
 } from "../session/proof.ts";
-import { LinkCore } from "../session/link-core.ts";
+import { type Closing, LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
 
@@ -119,7 +119,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
     this.inUse = undefined;
-    if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);
+    if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", { flush: true });
     const problem = this.session.adopt(positions, late);
     if (problem !== undefined) return problem;
     this.adopt(channel, nowMs);
@@ -129,8 +129,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     return undefined;
   }
 
-  protected override closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
-    super.closeChannel(channel, reason, problem, flush);
+  protected override closeChannel(channel: Channel, reason: string, closing?: Closing): void {
+    super.closeChannel(channel, reason, closing);
     this.onDetached(channel.id);
   }
 
@@ -175,7 +175,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   connectionClosed(id: number, reason: string, nowMs: number): void {
     if (this.adopted?.id !== id) return;
     this.adopted.close();
-    this.dropAdopted(reason, undefined, nowMs);
+    this.dropAdopted(reason, nowMs);
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {
@@ -226,12 +226,12 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
       const outcome = this.session.nothingToLose ? "closed" : "expired";
       this.tellOutcome(outcome, "", "its client did not come back in time");
     }
-    this.becomeGone("expired", false);
+    this.becomeGone("expired");
   }
 
   /** The client has not echoed our reset: the tombstone tells it when it comes back. */
   protected override onResetUnanswered(nowMs: number): void {
-    this.dropAdopted("reset was not answered", undefined, nowMs);
+    this.dropAdopted("reset was not answered", nowMs);
   }
 
   protected override onResetWithoutConnection(): void {
@@ -247,7 +247,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   protected override onSuspect(_reason: string, nowMs: number): void {
     if (this.inUse === undefined) return;
     const deadMs = this.inUse.heardMs + SILENT_MS;
-    if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);
+    if (nowMs >= deadMs) this.dropAdopted("silent", nowMs);
     else this.inUse.timers.set("silence", deadMs);
   }
 

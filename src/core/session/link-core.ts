@@ -23,6 +23,14 @@ export const RESET_ANSWERED_WITHIN_MS = 5_000;
 const TIMERS = ["expiry", "standby", "reset-answer"] as const;
 type TimerName = (typeof TIMERS)[number];
 
+/** How a connection is closed. */
+export interface Closing {
+  /** The mistake of the peer that it is closed for. */
+  problem?: Fault | undefined;
+  /** Frames that are still to be sent go out first. Default false: it is closed at once. */
+  flush?: boolean;
+}
+
 export abstract class LinkCore extends SessionHolder {
   /** The connection that speaks for the session. */
   protected inUse: ConnectionInUse | undefined;
@@ -63,7 +71,7 @@ export abstract class LinkCore extends SessionHolder {
   /** The peer is told nothing, or not any more: it goes on as if we had died. */
   abandon(outcome: Outcome): void {
     this.tellOutcome(outcome, "", "");
-    this.becomeGone("abandoned", false);
+    this.becomeGone("abandoned");
   }
 
   // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
@@ -132,7 +140,7 @@ export abstract class LinkCore extends SessionHolder {
       if (code === "handler-failed" && this.onPeerHandlerFailed(channel, nowMs)) return;
       this.tellOutcome(RESET_OUTCOMES[code], reason, "");
     }
-    this.becomeGone(`reset by the peer: ${code}`, true);
+    this.becomeGone(`reset by the peer: ${code}`, { flush: true });
   }
 
   /** A client opens a new session instead of ending; answers whether it did. */
@@ -146,10 +154,10 @@ export abstract class LinkCore extends SessionHolder {
   protected abstract onSuspect(reason: string, nowMs: number): void;
 
   /** The connection in use is gone, or must go. */
-  protected dropAdopted(reason: string, problem: Fault | undefined, nowMs: number): void {
+  protected dropAdopted(reason: string, nowMs: number, problem?: Fault): void {
     const channel = this.adopted;
     if (channel === undefined) return;
-    if (!channel.closed) this.closeChannel(channel, reason, problem);
+    if (!channel.closed) this.closeChannel(channel, reason, { problem });
     this.inUse = undefined;
     if (this.gone) return;
     this.onDisconnected(nowMs);
@@ -159,7 +167,7 @@ export abstract class LinkCore extends SessionHolder {
   /** The session has lost its connection, and with it the credit that was given on it. */
   protected abstract onDisconnected(nowMs: number): void;
 
-  protected closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
+  protected closeChannel(channel: Channel, reason: string, { problem, flush = false }: Closing = {}): void {
     if (channel.closed) return;
     const last: Buffer[] | undefined = flush ? [] : undefined;
     if (last !== undefined) channel.drainInto(last);
@@ -172,9 +180,9 @@ export abstract class LinkCore extends SessionHolder {
     if (problem.code === "impossible-position" || this.#recurs(problem)) {
       this.fail(problem);
     } else {
-      this.dropAdopted(problem.code, problem, nowMs);
+      this.dropAdopted(problem.code, nowMs, problem);
     }
-    this.closeChannel(channel, problem.code, problem, true);
+    this.closeChannel(channel, problem.code, { problem, flush: true });
   }
 
   #recurs(problem: Fault): boolean {
@@ -186,7 +194,7 @@ export abstract class LinkCore extends SessionHolder {
       this.adopted?.send(encodeReset("protocol", this.session.receiver.committed, ""));
       this.tellOutcome("protocol-error", "", problem.detail);
     }
-    this.becomeGone(problem.code, true);
+    this.becomeGone(problem.code, { flush: true });
   }
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,19 +202,19 @@ export abstract class LinkCore extends SessionHolder {
   override checkThrough(): void {
     const { session } = this;
     if (session.checkThrough()) this.onThrough();
-    if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);
+    if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", { flush: true });
   }
 
   protected onThrough(): void {
     this.tellOutcome("closed", "", "");
   }
 
-  protected becomeGone(reason: string, flush: boolean): void {
+  protected becomeGone(reason: string, closing?: Closing): void {
     const { session } = this;
     if (session.phase === "gone") return;
     session.to("forgotten");
     session.release();
-    this.leaveConnections(reason, flush);
+    this.leaveConnections(reason, closing);
     this.onGone();
     this.events.push({ type: "gone" });
   }
@@ -214,18 +222,19 @@ export abstract class LinkCore extends SessionHolder {
   protected onGone(): void {}
 
   /** The session needs its connections no more. */
-  protected leaveConnections(reason: string, flush: boolean): void {
+  protected leaveConnections(reason: string, closing?: Closing): void {
     this.timers.clearAll();
     const channel = this.adopted;
     this.inUse = undefined;
-    if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+    if (channel !== undefined) this.closeChannel(channel, reason, closing);
   }
 
   // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** On the monotonic clock; Infinity if nothing is due. */
   get nextTimeoutMs(): number {
-    return Math.min(this.timers.nextMs, this.inUse?.timers.nextMs ?? Infinity);
+    const { inUse, timers } = this;
+    return inUse === undefined ? timers.nextMs : Math.min(timers.nextMs, inUse.timers.nextMs);
   }
 
   tick(nowMs: number): void {
