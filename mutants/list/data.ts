@@ -421,8 +421,8 @@ export const DATA: readonly Mutant[] = [
     name: "the newest chunk stays pinned",
     rule: "the last chunk is looked at when the turn is over",
     file: "src/core/session/link-core.ts",
-    find: "return this.#owesAck || this.session.receiver.needsRest;",
-    replace: "return this.#owesAck;",
+    find: "return this.inUse?.isAckHeld(this.session) === true || this.session.receiver.needsRest;",
+    replace: "return this.inUse?.isAckHeld(this.session) === true;",
     tests: ["test/core/memory.test.ts"],
   },
   {

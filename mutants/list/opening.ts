@@ -452,8 +452,8 @@ export const OPENING: readonly Mutant[] = [
     rule: "a WELCOME after abort() is answered with RESET",
     file: "src/core/client/link-core.ts",
     find: `channel.send(this.resetFrame);
-      this.closeChannel(channel, "reset", undefined, true);`,
-    replace: `this.closeChannel(channel, "reset", undefined, true);`,
+      this.closeChannel(channel, "reset", { flush: true });`,
+    replace: `this.closeChannel(channel, "reset", { flush: true });`,
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
 ];

@@ -188,7 +188,7 @@ export const PACE: readonly Mutant[] = [
     name: "silent client kept for ever",
     rule: "a server closes a connection that brings nothing for two minutes",
     file: "src/core/server/link-core.ts",
-    find: 'if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);\n    else ',
+    find: 'if (nowMs >= deadMs) this.dropAdopted("silent", nowMs);\n    else ',
     replace: "if (nowMs < deadMs) ",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },

@@ -7,9 +7,9 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "no TLS options, no TLS",
     rule: "a function that gives no TLS options never turns TLS off",
-    file: "src/client/dialer.ts",
-    find: 'usable("tls", await this.#ask("tls", tls, signal), toTlsOptions)',
-    replace: '(((await this.#ask("tls", tls, signal)) || false) as ConnectionOptions | false)',
+    file: "src/client/connector.ts",
+    find: 'usable("tls", await this.#ask("tls", tls, terms), toTlsOptions)',
+    replace: '(((await this.#ask("tls", tls, terms)) || false) as ConnectionOptions | false)',
     tests: ["test/client/hooks-tls.test.ts"],
   },
   {
@@ -23,7 +23,7 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "hook that hangs",
     rule: "a function of the application's has connectMs",
-    file: "src/client/dialer.ts",
+    file: "src/client/hooks.ts",
     find: "const patience = AbortSignal.any([signal, late.signal]);",
     replace: "const patience = signal;",
     tests: HOOKS,
@@ -210,7 +210,7 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "late stream kept",
     rule: "a stream that comes when nobody waits for it is destroyed",
-    file: "src/client/dialer.ts",
+    file: "src/client/connector.ts",
     find: "if (attempt.signal.aborted) discard(stream);\n",
     replace: "",
     tests: ["test/client/hooks-connect.test.ts"],
@@ -231,6 +231,14 @@ export const SHELL: readonly Mutant[] = [
     find: "this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs,",
     replace: "this.#backoff.delayMs(0, nowMs,",
     tests: ["test/server/admission.test.ts"],
+  },
+  {
+    name: "a transport's words taken for a refusal",
+    rule: "only the server refuses: a connection that is lost is dialled again, whatever its transport says",
+    file: "src/link/errors.ts",
+    find: "(refused && REFUSALS[refused])",
+    replace: "REFUSALS[(refused ?? reason) as RefuseCode]",
+    tests: ["test/link/errors.test.ts"],
   },
   {
     name: "attempts not given more time",

@@ -99,14 +99,14 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "fence left out",
     rule: "a newer connection fences the older",
     file: "src/core/server/link-core.ts",
-    find: 'if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);',
+    find: 'if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", { flush: true });',
     replace: "",
   },
   {
     name: "old connection kept after COMMITTED",
     rule: "a client closes the connection that was taken over",
     file: "src/core/client/link-core.ts",
-    find: 'if (old !== undefined) this.closeChannel(old, "taken over by a standby", undefined);',
+    find: 'if (old !== undefined) this.closeChannel(old, "taken over by a standby");',
     replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
@@ -132,8 +132,8 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "standby promoted twice",
     rule: "a standby that speaks for the session is no standby any more",
     file: "src/core/client/link-core.ts",
-    find: "this.#standby.clear();\n    this.adopted = undefined;",
-    replace: "this.adopted = undefined;",
+    find: "this.#standby.clear();\n    this.inUse = undefined;",
+    replace: "this.inUse = undefined;",
     tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
@@ -157,9 +157,9 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 11,
     rule: "a standby that is refused says nothing about the session",
     file: "src/core/client/link-core.ts",
-    find: "this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);",
+    find: "this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });",
     replace:
-      'if (frame.code === "no-standby") this.sessionLost(nowMs);\n        else this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);',
+      'if (frame.code === "no-standby") this.sessionLost(nowMs);\n        else this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });',
     tests: ["test/sim/scenarios-takeover.test.ts"],
   },
   {
@@ -238,7 +238,7 @@ export const TAKEOVER: readonly Mutant[] = [
     rule: "nothing is said on a dial that connects while another connection is in use",
     file: "src/core/client/link-core.ts",
     find: `if (this.adopted !== undefined || this.#standby.channel !== undefined) {
-      return this.closeChannel(channel, "not needed", undefined);
+      return this.closeChannel(channel, "not needed");
     }`,
     replace: "",
     tests: ["test/sim/scenarios-opening.test.ts"],

@@ -1,16 +1,47 @@
 /**
- * What functions of the application's answer. What is wrong with it now may be right at the next attempt: a registry that is
- * empty for a moment, a cache that was cleared. So it fails the attempt, and not the link.
+ * The application's functions: how they are asked, and what becomes of their answers. An answer that is wrong now may be right
+ * at the next attempt: a registry that is empty for a moment, a cache that was cleared. So it fails the attempt, and not the
+ * link.
  */
 import type { ConnectionOptions } from "node:tls";
 import { isTlsOptions } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
+import type { Clock } from "../link/ports.ts";
 import { logHookFailed } from "../telemetry/events.ts";
 import type { LogSink } from "../telemetry/logger.ts";
 import { printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import { warnOnce } from "../telemetry/warning.ts";
+import { Deadline } from "./deadline.ts";
+import type { ForEachAttempt } from "./targets.ts";
+
+/**
+ * Asks the function `name` for one attempt. The function may hang, and answer anything: nobody waits for it any more when
+ * `withinMs` are over or `signal` is aborted. Rejects then with TIMED_OUT, or with the signal's reason.
+ */
+export async function ask(
+  name: string,
+  hook: ForEachAttempt<unknown>,
+  { number, signal, withinMs, clock }: { number: number; signal: AbortSignal; withinMs: number; clock: Clock },
+): Promise<unknown> {
+  signal.throwIfAborted();
+  const late = new AbortController();
+  const deadline = new Deadline(clock, `the function ${name}`, withinMs, (error) => late.abort(error));
+  deadline.start();
+  const patience = AbortSignal.any([signal, late.signal]);
+  let onAbort: () => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(patience.reason as Error);
+    patience.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([aborted, hook({ number, signal: patience })]);
+  } finally {
+    deadline.clear();
+    patience.removeEventListener("abort", onAbort);
+  }
+}
 
 /** What the function `name` gave, as `check` makes it of that. Throws CONNECT_FAILED where it throws. */
 export function usable<T>(name: string, given: unknown, check: (given: unknown) => T): T {

@@ -10,7 +10,8 @@ import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { Dialer, type DialHost } from "./dialer.ts";
+import type { DialHost } from "./connector.ts";
+import { Dialer } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
 
 /** The manager, the same for all its links. */
@@ -51,7 +52,7 @@ export class ClientLinkOwner implements LinkOwner {
       host.entropy,
     );
     this.driver = new Driver(this.core, this.core, host.clock);
-    this.dialer = new Dialer(this.core, this.driver, options, host);
+    this.dialer = new Dialer({ core: this.core, driver: this.driver, options, host });
     this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, options, this);
     this.link = new DurableLink(this.engine);
   }

@@ -1,7 +1,6 @@
 /** The package's one error class, and how the core's outcomes and faults become errors. */
-import type { Fault } from "../core/wire/faults.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
-import type { Outcome } from "../core/session/link-events.ts";
+import type { AttemptFailed, Outcome } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
 
 export type ErrorCode =
@@ -194,20 +193,26 @@ export function replacedError(reason: "session-lost" | "too-large" | "moved", de
     : new RespliceError("SESSION_LOST", "the session is lost", { delivery });
 }
 
-/** Why an attempt to connect failed. */
-export function attemptError(reason: string, retryAfterMs: number, fault: Fault | undefined): RespliceError {
+const REFUSALS: Readonly<Partial<Record<RefuseCode, ErrorCode>>> = {
+  "taken-over": "TAKEN_OVER",
+  authentication: "AUTHENTICATION_REFUSED",
+  mismatch: "PROTOCOL_MISMATCH",
+  "session-lost": "SESSION_LOST",
+  overloaded: "OVERLOADED",
+  draining: "OVERLOADED",
+  "authentication-unavailable": "AUTHENTICATION_UNAVAILABLE",
+};
+
+/** Why an attempt to connect failed. `reason` is for people to read: a transport of the application's may put anything there. */
+export function attemptError({
+  reason,
+  refused,
+  retryAfterMs,
+  fault,
+}: Pick<AttemptFailed, "reason" | "refused" | "retryAfterMs" | "fault">): RespliceError {
   if (fault !== undefined) {
     return new RespliceError("CONNECT_FAILED", `the server does not speak the protocol: ${fault.detail}`);
   }
-  const refusals: Partial<Record<RefuseCode, ErrorCode>> = {
-    "taken-over": "TAKEN_OVER",
-    authentication: "AUTHENTICATION_REFUSED",
-    mismatch: "PROTOCOL_MISMATCH",
-    "session-lost": "SESSION_LOST",
-    overloaded: "OVERLOADED",
-    draining: "OVERLOADED",
-    "authentication-unavailable": "AUTHENTICATION_UNAVAILABLE",
-  };
-  const code = refusals[reason as RefuseCode] ?? "CONNECTION_LOST";
+  const code = (refused && REFUSALS[refused]) ?? "CONNECTION_LOST";
   return new RespliceError(code, `the attempt failed: ${printable(reason)}`, retryAfterMs > 0 ? { retryAfterMs } : {});
 }

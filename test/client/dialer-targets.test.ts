@@ -120,6 +120,20 @@ describe("targets", () => {
     expect(streams).toHaveLength(2);
   });
 
+  test("connect: a stream whose error reads like a refusal is lost, and dialled again", async () => {
+    const { port } = await serve();
+    const link = manage().open({
+      reconnect: QUICK,
+      connect: ({ number }) => {
+        const stream = net.connect(port, "127.0.0.1");
+        if (number === 1) stream.once("connect", () => stream.destroy(new Error("authentication")));
+        return stream;
+      },
+    });
+    expect(await firstFailure(link)).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+    await link.connected();
+  });
+
   test("a terminal RespliceError from a function of the application's ends the link", async () => {
     const link = manage().open({
       connect: () => {

@@ -2,6 +2,8 @@ import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { RespliceError } from "../../src/index.ts";
 import type { Outcome } from "../../src/core/session/link-events.ts";
+import type { Fault } from "../../src/core/wire/faults.ts";
+import type { RefuseCode } from "../../src/core/wire/frames.ts";
 import { attemptError, invalidOption, invalidWord, outcomeError, replacedError } from "../../src/link/errors.ts";
 
 test("an error says its code, and what may be tried again", () => {
@@ -96,19 +98,31 @@ test("how a link ended", () => {
 });
 
 test("why an attempt failed", () => {
-  expect(attemptError("overloaded", 500, undefined)).toMatchObject({
+  const refused = (code: RefuseCode, retryAfterMs = 0): RespliceError =>
+    attemptError({ reason: code, refused: code, retryAfterMs, fault: undefined });
+  expect(refused("overloaded", 500)).toMatchObject({
     code: "OVERLOADED",
     retryable: true,
     retryAfterMs: 500,
   });
-  expect(attemptError("authentication-unavailable", 0, undefined)).toMatchObject({ retryAfterMs: undefined });
-  expect(attemptError("authentication", 0, undefined)).toMatchObject({ retryable: false });
-  expect(attemptError("ECONNRESET", 0, undefined)).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
-  expect(attemptError("bad-frame", 0, { code: "bad-frame", detail: "what?" })).toMatchObject({
+  expect(refused("authentication-unavailable")).toMatchObject({ retryAfterMs: undefined });
+  expect(refused("authentication")).toMatchObject({ retryable: false });
+  expect(attemptError(lost("ECONNRESET"))).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+  const fault: Fault = { code: "bad-frame", detail: "what?" };
+  expect(attemptError({ ...lost("bad-frame"), fault })).toMatchObject({
     code: "CONNECT_FAILED",
     message: expect.stringContaining("what?"),
   });
 });
+
+test("a connection is lost for any reason that its transport gives, also one that reads like a refusal", () => {
+  expect(attemptError(lost("authentication"))).toMatchObject({ code: "CONNECTION_LOST", retryable: true });
+  expect(attemptError(lost("toString"))).toMatchObject({ code: "CONNECTION_LOST" });
+});
+
+function lost(reason: string): Parameters<typeof attemptError>[0] {
+  return { reason, refused: undefined, retryAfterMs: 0, fault: undefined };
+}
 
 test("what the peer says has escapes in the message, and is left as it is for the program", () => {
   const code = "quota\n\u001b[31m\u202e";
@@ -116,7 +130,7 @@ test("what the peer says has escapes in the message, and is left as it is for th
     message: "the peer aborted the link: quota\\n\\x1b[31m\\u202e",
     peerCode: code,
   });
-  expect(attemptError("HTTP 502\n<html>", 0, undefined).message).toBe("the attempt failed: HTTP 502\\n<html>");
+  expect(attemptError(lost("HTTP 502\n<html>")).message).toBe("the attempt failed: HTTP 502\\n<html>");
 });
 
 test("what became of a message", () => {

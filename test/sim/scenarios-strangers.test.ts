@@ -1,8 +1,9 @@
 /** What only a stranger says, or a frame that is late: nobody who follows the protocol, and in time, shows these rules. */
 import { expect, test } from "vitest";
+import type { ServerCoreOptions } from "../../src/core/server/server.ts";
 import { encodeConfirm, encodeHello, encodePositionsFrame, encodeWelcome } from "../../src/core/wire/frames.ts";
 import { decoded } from "../core/support.ts";
-import { ByHand, Line, namesOf, only, outcomeOf } from "./by-hand.ts";
+import { ByHand, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { nextHello, openLink, suspectLink } from "./openings.ts";
 
 const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
@@ -234,4 +235,26 @@ test("a server asks a client that is silent, closes its connection after two min
   expect([server.link.adopted, server.link.session.phase]).toEqual([undefined, "live"]);
   client.connect(server);
   expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
+
+test("a connection that nobody asks on may stay silent, though the one before it was suspect", () => {
+  const keepalive: ServerCoreOptions["keepalive"] = {
+    pingAfterMs: 0,
+    suspectAfterMs: 5_000,
+    stalledAfterMs: [2_000, 4_000],
+  };
+  const world = new ByHand();
+  const server = world.server({ keepalive });
+  const client = world.client({ keepalive });
+  const first = client.connect(server);
+  say(server.link, "lost on the way");
+  first.takeDown();
+  world.pass(20_000);
+  first.lose("client");
+  const second = client.connect(server);
+  world.pass(100);
+  second.settle();
+  // The first would have been given up two minutes after it was heard, the second after as long again.
+  world.pass(200_000);
+  expect(server.link.adopted?.id).toBe(second.id);
 });

@@ -159,7 +159,7 @@ test("counterexample 17: a connection that is silent for an hour, and whose stan
     if (client.core.wantsStandby) {
       patience.push(client.core.standbyPatienceMs);
       world.pass(client.core.standbyPatienceMs);
-      client.core.standbyDialFailed(true, world.nowMs);
+      client.core.standbyDialFailed(world.nowMs, { timedOut: true });
     }
     world.pass(18_000);
   }

@@ -164,7 +164,7 @@ export class SimClient extends SimProcess {
         stage.count(`client attempt-failed ${event.reason}`);
         this.#backoff.onFailed();
         this.#retryAfterMs = event.retryAfterMs;
-        if (event.reason === "draining" && !this.core.sessionKnown) this.#goOn();
+        if (event.refused === "draining" && !this.core.sessionKnown) this.#goOn();
         end.life.to("disconnected");
         break;
       case "close-connection":
@@ -252,9 +252,9 @@ export class SimClient extends SimProcess {
         this.#diallingStandby = undefined;
         return true;
       };
-      this.#dialNow("standby", over, () => core.standbyDialFailed(false, this.nowMs));
+      this.#dialNow("standby", over, () => core.standbyDialFailed(this.nowMs, { timedOut: false }));
       this.later(core.standbyPatienceMs, () => {
-        if (over()) core.standbyDialFailed(true, this.nowMs);
+        if (over()) core.standbyDialFailed(this.nowMs, { timedOut: true });
       });
     }
   }

@@ -14,7 +14,7 @@ import {
   type RefuseCode,
   type Welcome,
 } from "../wire/frames.ts";
-import { RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
+import { type Closing, RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
 import { Standby } from "./standby.ts";
 
 export type { ClientLinkCoreOptions };
@@ -23,6 +23,9 @@ export type DialRole = "primary" | "standby";
 const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
+
+type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: Fault };
+type StandbyFailure = { timedOut?: boolean; retryAfterMs?: number };
 
 export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   /** The newest connection that has said HELLO and was not answered. */
@@ -62,10 +65,10 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   /** A dial succeeded. The newest attempt replaces an older one. */
   connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void {
     const channel = new Channel(id, role === "standby" ? STANDBY_FRAMES : WELCOME_FRAMES, nowMs);
-    if (this.gone) return this.closeChannel(channel, "gone", undefined);
+    if (this.gone) return this.closeChannel(channel, "gone");
     if (role === "standby") {
       if (!this.#isResumable || this.#standby.channel !== undefined || !this.#standby.due) {
-        return this.closeChannel(channel, "not needed", undefined);
+        return this.closeChannel(channel, "not needed");
       }
       this.#standby.opened(channel);
       channel.send(this.hello("standby", credentials));
@@ -73,9 +76,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     }
     // A dial that was given up has connected after all: HELLO now would state what ACKs overtake.
     if (this.adopted !== undefined || this.#standby.channel !== undefined) {
-      return this.closeChannel(channel, "not needed", undefined);
+      return this.closeChannel(channel, "not needed");
     }
-    if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced", undefined);
+    if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced");
     this.#attempt = channel;
     this.#reason = "";
     channel.send(this.hello("hello", credentials));
@@ -89,38 +92,38 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   connectionClosed(id: number, reason: string, nowMs: number): void {
     if (this.adopted?.id === id) {
       this.adopted.close();
-      this.dropAdopted(reason, undefined, nowMs);
+      this.dropAdopted(reason, nowMs);
     } else if (this.#attempt?.id === id) {
       this.#attempt.close();
-      this.#attemptFailed(this.#attempt, reason, 0, undefined);
+      this.#attemptFailed(this.#attempt, reason);
     } else if (this.#standby.channel?.id === id) {
       this.#standby.channel.close();
-      this.#standbyFailed(reason, false, 0, nowMs);
+      this.#standbyFailed(reason, nowMs);
     }
   }
 
   /** The standby's dial failed before there was a connection. */
-  standbyDialFailed(timedOut: boolean, nowMs: number): void {
-    this.#standbyFailed("dial failed", timedOut, 0, nowMs);
+  standbyDialFailed(nowMs: number, { timedOut }: { timedOut: boolean }): void {
+    this.#standbyFailed("dial failed", nowMs, { timedOut });
   }
 
   /** It took longer than its patience, from dial to READY. */
   standbyTimedOut(id: number, nowMs: number): void {
     if (this.#standby.channel?.id !== id || this.#standby.committing) return;
-    this.#standbyFailed("timed out", true, 0, nowMs);
+    this.#standbyFailed("timed out", nowMs, { timedOut: true });
   }
 
-  #standbyFailed(reason: string, timedOut: boolean, retryAfterMs: number, nowMs: number): void {
+  #standbyFailed(reason: string, nowMs: number, { timedOut = false, retryAfterMs = 0 }: StandbyFailure = {}): void {
     const { committing } = this.#standby;
     this.#dropStandby(reason);
     if (committing) {
       // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can tell.
       if (this.adopted === undefined) this.session.loseConnection();
-      else this.dropAdopted("takeover interrupted", undefined, nowMs);
+      else this.dropAdopted("takeover interrupted", nowMs);
       return;
     }
     if (timedOut) this.#standby.timedOut();
-    if (this.evidence?.suspect !== true) return;
+    if (this.inUse?.suspect !== true) return;
     this.#standby.due = false;
     if (timedOut) return this.timers.set("standby", nowMs);
     const pauseMs = this.#standby.pauseMs(retryAfterMs, this.standbyPatienceMs, this.entropy.random());
@@ -130,7 +133,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #dropStandby(reason: string): void {
     const { channel } = this.#standby;
     this.#standby.clear();
-    if (channel !== undefined) this.closeChannel(channel, reason, undefined);
+    if (channel !== undefined) this.closeChannel(channel, reason);
   }
 
   protected override onDisconnected(nowMs: number): void {
@@ -143,11 +146,11 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.awaitExpiry(nowMs);
   }
 
-  #attemptFailed(channel: Channel, reason: string, retryAfterMs: number, problem: Fault | undefined): void {
+  #attemptFailed(channel: Channel, reason: string, { refused, retryAfterMs = 0, problem }: AttemptFailure = {}): void {
     if (this.#attempt === channel) this.#attempt = undefined;
-    this.closeChannel(channel, reason, problem);
-    if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason, false);
-    this.events.push({ type: "attempt-failed", channel: channel.id, reason, retryAfterMs, fault: problem });
+    this.closeChannel(channel, reason, { problem });
+    if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason);
+    this.events.push({ type: "attempt-failed", channel: channel.id, reason, refused, retryAfterMs, fault: problem });
   }
 
   // ── input ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +158,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   receive(id: number, chunk: Buffer, nowMs: number): void {
     const channel = this.#channel(id);
     if (channel === undefined || channel.closed) return;
-    if (channel === this.adopted) this.evidence?.onHeard(nowMs);
+    if (channel === this.adopted) this.inUse?.onHeard(nowMs);
     const problem = channel.receive(chunk, this, nowMs);
     if (problem !== undefined && !channel.closed) this.#onProblem(channel, problem, nowMs);
   }
@@ -174,9 +177,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
         this.#attempt = undefined;
         this.#failOn(channel, problem);
       }
-      this.#attemptFailed(channel, problem.code, 0, problem);
+      this.#attemptFailed(channel, problem.code, { problem });
     } else {
-      this.#standbyFailed(problem.code, false, 0, nowMs);
+      this.#standbyFailed(problem.code, nowMs);
     }
   }
 
@@ -184,7 +187,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #failOn(channel: Channel, problem: Fault): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
     this.fail(problem);
-    this.closeChannel(channel, problem.code, problem, true);
+    this.closeChannel(channel, problem.code, { problem, flush: true });
   }
 
   onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
@@ -229,7 +232,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       case "reset":
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
         // The link may go on in another session: who waits for this connection dials again.
-        this.#attemptFailed(channel, "reset", 0, undefined);
+        this.#attemptFailed(channel, "reset");
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);
@@ -244,16 +247,16 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.#standby.lastRoundTripMs = nowMs - channel.openedMs;
     if (!this.isLive && !this.isMoving && welcome.result === "lost") {
       this.#attempt = undefined;
-      this.closeChannel(channel, "session lost", undefined);
-      this.becomeGone("session lost", false);
+      this.closeChannel(channel, "session lost");
+      this.becomeGone("session lost");
       return undefined;
     }
     if (session.phase === "reset") {
       // Aborted while HELLO was unanswered: the server has, or is about to have, a session that nobody wants.
       this.#attempt = undefined;
       channel.send(this.resetFrame);
-      this.closeChannel(channel, "reset", undefined, true);
-      this.becomeGone("reset", false);
+      this.closeChannel(channel, "reset", { flush: true });
+      this.becomeGone("reset");
       return undefined;
     }
     return this.#adoptWelcomed(channel, welcome, nowMs);
@@ -287,7 +290,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     }
     // The server keeps it longer, too.
     if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
-    this.#attemptFailed(channel, code, retryAfterMs, undefined);
+    this.#attemptFailed(channel, code, { refused: code, retryAfterMs });
   }
 
   // ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -295,7 +298,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   protected override onSuspect(reason: string, nowMs: number): void {
     if (!this.isLive || !this.introduction.confirmed) {
       // Nothing to take over: a tombstone, or a session that may still be waiting for our CONFIRM. A resume tells.
-      this.dropAdopted(reason, undefined, nowMs);
+      this.dropAdopted(reason, nowMs);
       return;
     }
     this.events.push({ type: "suspect", reason });
@@ -303,8 +306,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   protected override onStandbyTimer(nowMs: number): void {
-    if (this.#standby.committing) this.#standbyFailed("takeover timed out", true, 0, nowMs);
-    else if (this.evidence?.suspect === true) this.#standby.due = true;
+    if (this.#standby.committing) this.#standbyFailed("takeover timed out", nowMs, { timedOut: true });
+    else if (this.inUse?.suspect === true) this.#standby.due = true;
   }
 
   protected override onRecovered(): void {
@@ -331,15 +334,15 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
         this.#onCommitted(channel, frame.positions, frame.goaway, nowMs);
         return undefined;
       case "refuse":
-        this.#standbyFailed(frame.code, false, frame.retryAfterMs, nowMs);
+        this.#standbyFailed(frame.code, nowMs, { retryAfterMs: frame.retryAfterMs });
         if (this.#standby.refused(frame.code, nowMs)) {
-          this.dropAdopted("silent, and unknown to whom answers", undefined, nowMs);
+          this.dropAdopted("silent, and unknown to whom answers", nowMs);
         }
         return undefined;
       case "reset":
         this.#standby.clear();
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
-        this.closeChannel(channel, "reset", undefined, true);
+        this.closeChannel(channel, "reset", { flush: true });
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);
@@ -349,8 +352,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #onCommitted(channel: Channel, positions: Positions, goaway: boolean, nowMs: number): void {
     const old = this.adopted;
     this.#standby.clear();
-    this.adopted = undefined;
-    if (old !== undefined) this.closeChannel(old, "taken over by a standby", undefined);
+    this.inUse = undefined;
+    if (old !== undefined) this.closeChannel(old, "taken over by a standby");
     const impossible = this.session.adopt(positions, false);
     if (impossible !== undefined) return this.#failOn(channel, impossible);
     this.#standby.lastRoundTripMs = channel.roundTrip.leastMs;
@@ -360,33 +363,33 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   // ── endings, time and output ────────────────────────────────────────────────────────────────────────────────────
 
   protected override onExpiry(nowMs: number): void {
-    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired", 0, undefined);
+    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired");
     this.sessionLost(nowMs);
   }
 
   protected override dropConnections(reason: string, nowMs: number): void {
     this.#dropStandby(reason);
-    this.dropAdopted(reason, undefined, nowMs);
+    this.dropAdopted(reason, nowMs);
   }
 
   protected override onResetWithoutConnection(): void {
     this.#dropStandby("reset");
     // Never known and nothing under way: the server has no session, or one that it forgets by itself.
-    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset", false);
+    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset");
     else if (this.#attempt !== undefined) this.#resetsLeft = 0;
   }
 
   /** The reset was swallowed: one more dial tells the server, if it can be reached within another while. */
   protected override onResetUnanswered(nowMs: number): void {
-    if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered", false);
-    this.dropAdopted("reset was not answered", undefined, nowMs);
+    if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered");
+    this.dropAdopted("reset was not answered", nowMs);
     this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
   }
 
-  protected override leaveConnections(reason: string, flush: boolean): void {
-    super.leaveConnections(reason, flush);
+  protected override leaveConnections(reason: string, closing?: Closing): void {
+    super.leaveConnections(reason, closing);
     for (const channel of [this.#attempt, this.#standby.channel]) {
-      if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+      if (channel !== undefined) this.closeChannel(channel, reason, closing);
     }
     this.#attempt = undefined;
     this.#standby.clear();
@@ -396,7 +399,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
     const channel = this.#channel(id);
     if (channel === undefined) return [];
-    if (channel === this.adopted) return this.transmitAdopted(channel, roomBytes, !this.#standby.committing, nowMs);
+    const { inUse } = this;
+    if (channel === inUse?.channel) return this.transmitInUse(inUse, roomBytes, !this.#standby.committing, nowMs);
     const out: Buffer[] = [];
     channel.drainInto(out);
     return out;

@@ -8,7 +8,7 @@ import { ClientIntroduction, type IntroductionOptions, TERMINAL_REFUSALS } from 
 import type { Fault } from "../wire/faults.ts";
 import type { RefuseCode, ResetCode, Welcome } from "../wire/frames.ts";
 import { type Entropy, newKeys, type SessionKeys } from "../session/proof.ts";
-import { LinkCore } from "../session/link-core.ts";
+import { type Closing, LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions, Outcome } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
 
@@ -76,9 +76,9 @@ export abstract class ReplacingLinkCore extends LinkCore {
     if (!this.session.moved) super.onThrough();
   }
 
-  protected override becomeGone(reason: string, flush: boolean): void {
-    if (!this.isMoving) return super.becomeGone(reason, flush);
-    this.leaveConnections(reason, flush);
+  protected override becomeGone(reason: string, closing?: Closing): void {
+    if (!this.isMoving) return super.becomeGone(reason, closing);
+    this.leaveConnections(reason, closing);
     this.introduction.startAnew();
     this.#replaceSession(newKeys(this.entropy));
   }
@@ -131,11 +131,11 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   /** Without a fallback in place: the link ends, or opens a new session with its next attempt. */
   protected sessionLost(nowMs: number): void {
-    if (!this.isLive) return this.becomeGone("session lost", false);
+    if (!this.isLive) return this.becomeGone("session lost");
     if (!this.#offersFallback) {
       const outcome = this.session.nothingToLose ? "closed" : "session-lost";
       this.tellOutcome(outcome, "", "the server no longer knows the session");
-      this.becomeGone("session lost", false);
+      this.becomeGone("session lost");
       return;
     }
     this.introduction.startAnew();
@@ -149,7 +149,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   protected override onPeerHandlerFailed(channel: Channel, nowMs: number): boolean {
     if (!this.#offersFallback) return false;
-    this.closeChannel(channel, "the peer's handler failed", undefined, true);
+    this.closeChannel(channel, "the peer's handler failed", { flush: true });
     this.sessionLost(nowMs);
     return true;
   }
@@ -159,21 +159,21 @@ export abstract class ReplacingLinkCore extends LinkCore {
     const ending = TERMINAL_REFUSALS[code];
     if (ending === undefined) return;
     this.tellOutcome(ending.outcome, reason, ending.detail);
-    this.becomeGone(ending.outcome, false);
+    this.becomeGone(ending.outcome);
   }
 
   /** Ends a link of which the server knows nothing: there is nobody to tell. Answers whether it did. */
   endUnopened(): boolean {
     if (this.introduction.known || this.session.sender.unackedBytes > 0 || !this.isLive) return false;
     this.tellOutcome("closed", "", "");
-    this.becomeGone("closed", false);
+    this.becomeGone("closed");
     return true;
   }
 
   /** The dial loop has given up, or met a failure that ends the link. */
   endUnreachable(): void {
     if (!this.ended) this.tellOutcome("gave-up", "", "");
-    this.becomeGone("gave up", false);
+    this.becomeGone("gave up");
   }
 
   #replaceSession(keys: SessionKeys): void {

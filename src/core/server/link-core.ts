@@ -23,7 +23,7 @@ import {
   ownerOf,
   type SessionKeys,
 } from "../session/proof.ts";
-import { LinkCore } from "../session/link-core.ts";
+import { type Closing, LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
 
@@ -118,8 +118,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   /** The newest connection fences the older. It is to be answered before `checkThrough()`, which may end a tombstone. */
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
-    this.adopted = undefined;
-    if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", undefined, true);
+    this.inUse = undefined;
+    if (old !== undefined) this.closeChannel(old, "fenced by a newer connection", { flush: true });
     const problem = this.session.adopt(positions, late);
     if (problem !== undefined) return problem;
     this.adopt(channel, nowMs);
@@ -129,8 +129,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     return undefined;
   }
 
-  protected override closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
-    super.closeChannel(channel, reason, problem, flush);
+  protected override closeChannel(channel: Channel, reason: string, closing?: Closing): void {
+    super.closeChannel(channel, reason, closing);
     this.onDetached(channel.id);
   }
 
@@ -175,13 +175,14 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   connectionClosed(id: number, reason: string, nowMs: number): void {
     if (this.adopted?.id !== id) return;
     this.adopted.close();
-    this.dropAdopted(reason, undefined, nowMs);
+    this.dropAdopted(reason, nowMs);
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {
-    const channel = this.adopted;
-    if (channel?.id !== id || channel.closed) return;
-    this.evidence?.onHeard(nowMs);
+    const { inUse } = this;
+    if (inUse?.channel.id !== id || inUse.channel.closed) return;
+    const { channel } = inUse;
+    inUse.onHeard(nowMs);
     const problem = channel.receive(chunk, this, nowMs);
     if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
   }
@@ -225,12 +226,12 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
       const outcome = this.session.nothingToLose ? "closed" : "expired";
       this.tellOutcome(outcome, "", "its client did not come back in time");
     }
-    this.becomeGone("expired", false);
+    this.becomeGone("expired");
   }
 
   /** The client has not echoed our reset: the tombstone tells it when it comes back. */
   protected override onResetUnanswered(nowMs: number): void {
-    this.dropAdopted("reset was not answered", undefined, nowMs);
+    this.dropAdopted("reset was not answered", nowMs);
   }
 
   protected override onResetWithoutConnection(): void {
@@ -244,10 +245,10 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
 
   /** Only clients stand by. A server asks, and closes what stays silent for good. */
   protected override onSuspect(_reason: string, nowMs: number): void {
-    if (this.evidence === undefined) return;
-    const deadMs = this.evidence.heardMs + SILENT_MS;
-    if (nowMs >= deadMs) this.dropAdopted("silent", undefined, nowMs);
-    else this.timers.set("silence", deadMs);
+    if (this.inUse === undefined) return;
+    const deadMs = this.inUse.heardMs + SILENT_MS;
+    if (nowMs >= deadMs) this.dropAdopted("silent", nowMs);
+    else this.inUse.timers.set("silence", deadMs);
   }
 
   protected override onSilenceTimer(nowMs: number): void {
@@ -255,7 +256,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   protected override onRecovered(): void {
-    this.timers.clear("silence");
+    this.inUse?.timers.clear("silence");
   }
 
   protected override onGone(): void {
@@ -263,7 +264,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
-    const channel = this.adopted;
-    return channel?.id === id ? this.transmitAdopted(channel, roomBytes, true, nowMs) : [];
+    const { inUse } = this;
+    return inUse?.channel.id === id ? this.transmitInUse(inUse, roomBytes, true, nowMs) : [];
   }
 }

@@ -7,7 +7,7 @@
  * if it `awaitsEndOfTurn`: `endTurn()`, and what that lets `transmit()` answer.
  */
 import type { Channel } from "./channel.ts";
-import { Evidence } from "./evidence.ts";
+import { ConnectionInUse } from "./connection-in-use.ts";
 import { type Fault, Mistakes } from "../wire/faults.ts";
 import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
 import type { Entropy } from "./proof.ts";
@@ -19,17 +19,24 @@ import { TimerTable } from "./timers.ts";
 /** A reset that the peer does not echo is not waited for longer. */
 export const RESET_ANSWERED_WITHIN_MS = 5_000;
 
-const TIMERS = ["evidence", "ack", "expiry", "standby", "silence", "reset-answer"] as const;
+/** Those of a link, whichever connection is in use. "standby" is the client's. */
+const TIMERS = ["expiry", "standby", "reset-answer"] as const;
 type TimerName = (typeof TIMERS)[number];
+
+/** How a connection is closed. */
+export interface Closing {
+  /** The mistake of the peer that it is closed for. */
+  problem?: Fault | undefined;
+  /** Frames that are still to be sent go out first. Default false: it is closed at once. */
+  flush?: boolean;
+}
 
 export abstract class LinkCore extends SessionHolder {
   /** The connection that speaks for the session. */
-  adopted: Channel | undefined;
-  protected evidence: Evidence | undefined;
+  protected inUse: ConnectionInUse | undefined;
   protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
-  #turnEnded = false;
   #mistakes: Mistakes | undefined;
 
   constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
@@ -52,6 +59,7 @@ export abstract class LinkCore extends SessionHolder {
     this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
     this.tellOutcome(outcome, "", "");
     this.timers.clearAll();
+    this.inUse?.timers.clearAll();
     this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
     if (this.adopted === undefined) this.onResetWithoutConnection();
     else this.adopted.send(this.#resetFrame);
@@ -68,20 +76,22 @@ export abstract class LinkCore extends SessionHolder {
   /** The peer is told nothing, or not any more: it goes on as if we had died. */
   abandon(outcome: Outcome): void {
     this.tellOutcome(outcome, "", "");
-    this.becomeGone("abandoned", false);
+    this.becomeGone("abandoned");
   }
 
   // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
 
+  /** Its channel. */
+  get adopted(): Channel | undefined {
+    return this.inUse?.channel;
+  }
+
   /** The channel speaks for the session from now on. The session's own adoption has been done. */
   protected adopt(channel: Channel, nowMs: number): void {
-    this.adopted = channel;
-    this.#turnEnded = false;
+    this.inUse = new ConnectionInUse(channel, this.options.keepalive, this.entropy, nowMs);
     this.timers.clear("expiry");
     // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
     if (this.session.phase === "reset") channel.send(this.resetFrame);
-    this.evidence = new Evidence(this.options.keepalive, channel.roundTrip, this.entropy, nowMs);
-    this.timers.set("evidence", this.evidence.nextMs());
   }
 
   /** Answers a fault, if the frame is not legal in this place. */
@@ -93,10 +103,7 @@ export abstract class LinkCore extends SessionHolder {
         channel.owePong(frame.token);
         return undefined;
       case "pong":
-        if (this.evidence === undefined) return undefined;
-        if (this.evidence.onPong(frame.token, nowMs)) this.onRecovered();
-        // The timer was set for an answer that did not come: the next thing to look for is silence.
-        this.timers.set("evidence", this.evidence.nextMs());
+        if (this.inUse?.onPong(frame.token, nowMs) === true) this.onRecovered();
         return undefined;
       case "reset":
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
@@ -114,7 +121,7 @@ export abstract class LinkCore extends SessionHolder {
     if (progress) {
       channel.flight.onReceived(session.sender.peerReceived, nowMs);
       const inFlight = session.sender.sentNow > session.sender.peerReceived;
-      if (this.evidence?.onProgress(inFlight, nowMs) === true) this.#recovered(this.evidence);
+      if (this.inUse?.onProgress(inFlight, nowMs) === true) this.onRecovered();
     }
     this.checkThrough();
     return undefined;
@@ -138,16 +145,11 @@ export abstract class LinkCore extends SessionHolder {
       if (code === "handler-failed" && this.onPeerHandlerFailed(channel, nowMs)) return;
       this.tellOutcome(RESET_OUTCOMES[code], reason, "");
     }
-    this.becomeGone(`reset by the peer: ${code}`, true);
+    this.becomeGone(`reset by the peer: ${code}`, { flush: true });
   }
 
   /** A client opens a new session instead of ending; answers whether it did. */
   protected abstract onPeerHandlerFailed(channel: Channel, nowMs: number): boolean;
-
-  #recovered(evidence: Evidence): void {
-    this.timers.set("evidence", evidence.nextMs());
-    this.onRecovered();
-  }
 
   /** Evidence is back before a replacement took over. */
   protected onRecovered(): void {
@@ -157,14 +159,11 @@ export abstract class LinkCore extends SessionHolder {
   protected abstract onSuspect(reason: string, nowMs: number): void;
 
   /** The connection in use is gone, or must go. */
-  protected dropAdopted(reason: string, problem: Fault | undefined, nowMs: number): void {
+  protected dropAdopted(reason: string, nowMs: number, problem?: Fault): void {
     const channel = this.adopted;
     if (channel === undefined) return;
-    if (!channel.closed) this.closeChannel(channel, reason, problem);
-    this.adopted = undefined;
-    this.evidence = undefined;
-    this.timers.clear("evidence");
-    this.timers.clear("ack");
+    if (!channel.closed) this.closeChannel(channel, reason, { problem });
+    this.inUse = undefined;
     if (this.gone) return;
     this.onDisconnected(nowMs);
     if (!this.ended) this.events.push({ type: "disconnected", reason, fault: problem });
@@ -173,7 +172,7 @@ export abstract class LinkCore extends SessionHolder {
   /** The session has lost its connection, and with it the credit that was given on it. */
   protected abstract onDisconnected(nowMs: number): void;
 
-  protected closeChannel(channel: Channel, reason: string, problem: Fault | undefined, flush = false): void {
+  protected closeChannel(channel: Channel, reason: string, { problem, flush = false }: Closing = {}): void {
     if (channel.closed) return;
     const last: Buffer[] | undefined = flush ? [] : undefined;
     if (last !== undefined) channel.drainInto(last);
@@ -186,9 +185,9 @@ export abstract class LinkCore extends SessionHolder {
     if (problem.code === "impossible-position" || this.#recurs(problem)) {
       this.fail(problem);
     } else {
-      this.dropAdopted(problem.code, problem, nowMs);
+      this.dropAdopted(problem.code, nowMs, problem);
     }
-    this.closeChannel(channel, problem.code, problem, true);
+    this.closeChannel(channel, problem.code, { problem, flush: true });
   }
 
   #recurs(problem: Fault): boolean {
@@ -200,7 +199,7 @@ export abstract class LinkCore extends SessionHolder {
       this.adopted?.send(encodeReset("protocol", this.session.receiver.committed, ""));
       this.tellOutcome("protocol-error", "", problem.detail);
     }
-    this.becomeGone(problem.code, true);
+    this.becomeGone(problem.code, { flush: true });
   }
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,19 +207,19 @@ export abstract class LinkCore extends SessionHolder {
   override checkThrough(): void {
     const { session } = this;
     if (session.checkThrough()) this.onThrough();
-    if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", true);
+    if (session.phase === "done" && session.peerDone && session.doneStated) this.becomeGone("closed", { flush: true });
   }
 
   protected onThrough(): void {
     this.tellOutcome("closed", "", "");
   }
 
-  protected becomeGone(reason: string, flush: boolean): void {
+  protected becomeGone(reason: string, closing?: Closing): void {
     const { session } = this;
     if (session.phase === "gone") return;
     session.to("forgotten");
     session.release();
-    this.leaveConnections(reason, flush);
+    this.leaveConnections(reason, closing);
     this.onGone();
     this.events.push({ type: "gone" });
   }
@@ -228,31 +227,26 @@ export abstract class LinkCore extends SessionHolder {
   protected onGone(): void {}
 
   /** The session needs its connections no more. */
-  protected leaveConnections(reason: string, flush: boolean): void {
+  protected leaveConnections(reason: string, closing?: Closing): void {
     this.timers.clearAll();
     const channel = this.adopted;
-    this.adopted = undefined;
-    this.evidence = undefined;
-    if (channel !== undefined) this.closeChannel(channel, reason, undefined, flush);
+    this.inUse = undefined;
+    if (channel !== undefined) this.closeChannel(channel, reason, closing);
   }
 
   // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** On the monotonic clock; Infinity if nothing is due. */
   get nextTimeoutMs(): number {
-    return this.timers.nextMs;
+    const { inUse, timers } = this;
+    return inUse === undefined ? timers.nextMs : Math.min(timers.nextMs, inUse.timers.nextMs);
   }
 
   tick(nowMs: number): void {
-    for (const { name, dueMs } of this.timers.takeDue(nowMs)) {
+    if (this.inUse !== undefined) this.#tickInUse(this.inUse, nowMs);
+    for (const { name } of this.timers.takeDue(nowMs)) {
       if (this.gone) return;
       switch (name) {
-        case "evidence":
-          this.#checkEvidence(nowMs, dueMs);
-          break;
-        case "ack":
-          if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
-          break;
         case "reset-answer":
           this.onResetUnanswered(nowMs);
           break;
@@ -261,6 +255,21 @@ export abstract class LinkCore extends SessionHolder {
           break;
         case "standby":
           this.onStandbyTimer(nowMs);
+          break;
+      }
+    }
+  }
+
+  #tickInUse(inUse: ConnectionInUse, nowMs: number): void {
+    for (const { name, dueMs } of inUse.timers.takeDue(nowMs)) {
+      // An earlier one has ended the link, or given the connection up.
+      if (this.inUse !== inUse) return;
+      switch (name) {
+        case "evidence":
+          if (inUse.check(nowMs, dueMs)) this.onSuspect("no evidence", nowMs);
+          break;
+        case "ack":
+          if (this.session.ackOwed === "later") this.session.ackOwed = "turn";
           break;
         case "silence":
           this.onSilenceTimer(nowMs);
@@ -277,64 +286,44 @@ export abstract class LinkCore extends SessionHolder {
   /** Only servers close what stays silent. */
   protected onSilenceTimer(_nowMs: number): void {}
 
-  #checkEvidence(nowMs: number, dueMs: number): void {
-    const { evidence, adopted } = this;
-    if (evidence === undefined || adopted === undefined) return;
-    const finding = evidence.check(nowMs, dueMs);
-    if (finding !== "nothing") adopted.owePing(evidence.pingToken);
-    if (finding === "suspect") this.onSuspect("no evidence", nowMs);
-    if (this.evidence === evidence) this.timers.set("evidence", evidence.nextMs());
-  }
-
   /**
    * Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. Answers whether
    * there is anything to write for it.
    */
   endTurn(): boolean {
-    this.#turnEnded = this.#owesAck;
+    const isAckDue = this.inUse?.endTurn(this.session) === true;
     this.session.receiver.rest();
-    return this.#turnEnded;
+    return isAckDue;
   }
 
   /** `endTurn()` will let something be written, or take less memory. */
   get awaitsEndOfTurn(): boolean {
-    return this.#owesAck || this.session.receiver.needsRest;
-  }
-
-  get #owesAck(): boolean {
-    return this.session.ackOwed === "turn" && !this.#turnEnded && this.adopted !== undefined;
+    return this.inUse?.isAckHeld(this.session) === true || this.session.receiver.needsRest;
   }
 
   /** What the connection in use should write now, at most about `roomBytes`. */
-  protected transmitAdopted(channel: Channel, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
+  protected transmitInUse(inUse: ConnectionInUse, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
     const { session } = this;
+    const { channel } = inUse;
     const out: Buffer[] = [];
     channel.drainInto(out);
     if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
     const writesData = mayWriteData && session.mayWrite(channel.flight);
-    const isDue = session.ackOwed === "turn" && this.#turnEnded;
-    if (isDue || (session.ackOwed !== "nothing" && writesData)) {
+    if (inUse.isAckDue(session) || (session.ackOwed !== "nothing" && writesData)) {
       out.push(encodePositionsFrame("ack", session.positions()));
       session.ackOwed = "nothing";
-      this.#turnEnded = false;
-      this.timers.clear("ack");
+      inUse.ackWritten();
       if (session.phase === "done") {
         session.doneStated = true;
         this.checkThrough();
         // The peer's own `done` is the answer: where it does not come, the path is as dead as with data in flight.
-        if (!this.gone) this.#awaitProgress(nowMs);
+        if (!this.gone) inUse.awaitProgress(nowMs);
         return out;
       }
     } else if (session.ackOwed === "later") {
-      this.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
+      inUse.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
     }
-    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) this.#awaitProgress(nowMs);
+    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) inUse.awaitProgress(nowMs);
     return out;
-  }
-
-  #awaitProgress(nowMs: number): void {
-    if (this.evidence === undefined) return;
-    this.evidence.onWaiting(nowMs);
-    this.timers.atLatest("evidence", this.evidence.nextMs());
   }
 }

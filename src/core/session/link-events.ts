@@ -1,7 +1,7 @@
 /** What both ends of a link are told before they start, and what they tell. */
 import type { EvidenceOptions } from "./evidence.ts";
 import type { Fault } from "../wire/faults.ts";
-import type { ResetCode } from "../wire/frames.ts";
+import type { RefuseCode, ResetCode } from "../wire/frames.ts";
 import type { UndeliveredEntry } from "../log/sender.ts";
 import type { SessionLimits } from "./session.ts";
 
@@ -39,6 +39,18 @@ export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
   protocol: "protocol-error",
 };
 
+/** No connection came of an attempt of the client's. */
+export interface AttemptFailed {
+  type: "attempt-failed";
+  channel: number;
+  /** For people to read. */
+  reason: string;
+  /** The server's refusal, if that was it, and how long the client is to stay away; 0 if the server has not said. */
+  refused: RefuseCode | undefined;
+  retryAfterMs: number;
+  fault: Fault | undefined;
+}
+
 export type LinkCoreEvent =
   | { type: "connected"; channel: number; session: "new" | "resumed"; reason: string }
   | { type: "disconnected"; reason: string; fault: Fault | undefined }
@@ -48,7 +60,7 @@ export type LinkCoreEvent =
   | { type: "leaving" }
   /** With `last`, though it be empty: what is under way is written, then that, then the connection ends. Without: at once. */
   | { type: "close-connection"; channel: number; last: Buffer[] | undefined; reason: string; fault: Fault | undefined }
-  | { type: "attempt-failed"; channel: number; reason: string; retryAfterMs: number; fault: Fault | undefined }
+  | AttemptFailed
   | {
       type: "replaced";
       reason: "session-lost" | "too-large" | "moved";

@@ -1,0 +1,110 @@
+/** One attempt of the dial loop. */
+import type { Endpoint } from "../io/dial.ts";
+import { RespliceError } from "../link/errors.ts";
+import { type Connector, type DialledLink, type DialTerms, type Opened, stretched } from "./connector.ts";
+import { Deadline } from "./deadline.ts";
+import { asError } from "./failure.ts";
+
+const ATTEMPT_MS = 20_000;
+
+/**
+ * One attempt to bring up a connection that speaks for the session: from its place in the gate until the core has adopted the
+ * connection, or the attempt has failed. Its deadlines, its abort signal and its connection's name are its own: nothing of it
+ * outlives `run()`.
+ */
+export class Attempt implements DialTerms {
+  /** The name of its connection. */
+  readonly id: number;
+  readonly number: number;
+  readonly patience: number;
+  readonly #link: DialledLink;
+  readonly #connector: Connector;
+  readonly #abort = new AbortController();
+  /** For all of it, once the gate has let it in. */
+  readonly #deadline: Deadline;
+  readonly #handshakeDeadline: Deadline;
+  readonly #handshake = Promise.withResolvers<void>();
+  #endpoint: Endpoint | undefined;
+
+  constructor(link: DialledLink, connector: Connector, { number, patience }: { number: number; patience: number }) {
+    const { clock } = link.host;
+    const { handshakeMs } = link.options.timeouts;
+    const giveUp = (error: RespliceError): void => this.abort(error);
+    this.#link = link;
+    this.#connector = connector;
+    this.id = link.host.nextId();
+    this.number = number;
+    this.patience = patience;
+    this.#deadline = new Deadline(clock, "the attempt", stretched(ATTEMPT_MS, patience), giveUp);
+    this.#handshakeDeadline = new Deadline(clock, "the handshake", stretched(handshakeMs, patience), giveUp);
+    // One that is aborted before its handshake rejects here, and run() learns of it from the signal.
+    this.#handshake.promise.catch(() => {});
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Where its connection goes; undefined until there is one, and with the application's own transport. */
+  get endpoint(): Endpoint | undefined {
+    return this.#endpoint;
+  }
+
+  /** Resolves when the connection speaks for the session. Rejects with a RespliceError. */
+  async run(): Promise<void> {
+    let leave: (() => void) | undefined;
+    try {
+      leave = await this.#link.host.gate.enter(this.signal);
+      this.#deadline.start();
+      const opened = await this.#connector.open(this);
+      this.#endpoint = opened.endpoint;
+      await this.#shakeHands(opened);
+    } catch (error) {
+      throw asError(error);
+    } finally {
+      this.#clearDeadlines();
+      leave?.();
+    }
+  }
+
+  async #shakeHands(opened: Opened): Promise<void> {
+    const { core, driver } = this.#link;
+    try {
+      if (!core.wantsDial || this.signal.aborted) {
+        opened.connection.destroy();
+        throw new RespliceError("CONNECTION_LOST", "no connection is wanted any more");
+      }
+      this.#handshakeDeadline.start();
+      this.#connector.introduce(this.id, "primary", opened);
+      driver.run();
+      await this.#handshake.promise;
+    } catch (error) {
+      this.#connector.failed(opened.endpoint);
+      throw error;
+    }
+  }
+
+  /** The core has adopted its connection. */
+  adopted(): void {
+    this.#clearDeadlines();
+    this.#handshake.resolve();
+  }
+
+  /** The core has given its connection up. */
+  failed(error: RespliceError): void {
+    this.#handshake.reject(error);
+  }
+
+  /** Gives it up, however far it has come. */
+  abort(error: RespliceError): void {
+    this.#abort.abort(error);
+    // Before the core is told, which says only that a connection is gone.
+    this.#handshake.reject(error);
+    this.#link.driver.drop(this.id, error.code);
+  }
+
+  #clearDeadlines(): void {
+    this.#deadline.clear();
+    this.#handshakeDeadline.clear();
+  }
+}

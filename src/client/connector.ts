@@ -1,0 +1,167 @@
+/**
+ * Brings up the connections of one link: asks the application for whatever it gives anew for each attempt, chooses an
+ * endpoint, and dials. Connections that are to speak for the session and those that stand by come about in the same way.
+ */
+import type { Duplex } from "node:stream";
+import type { ConnectionOptions } from "node:tls";
+import type { ClientLinkCore, DialRole } from "../core/client/link-core.ts";
+import type { Entropy } from "../core/session/proof.ts";
+import { discard, StreamConnection, unfitness } from "../io/connection.ts";
+import type { DialOptions, Endpoint } from "../io/dial.ts";
+import type { Driver } from "../link/driver.ts";
+import { RespliceError } from "../link/errors.ts";
+import type { Clock, Connection } from "../link/ports.ts";
+import type { LogSink } from "../telemetry/logger.ts";
+import type { DialGate } from "./gate.ts";
+import { ask, toTlsOptions, usable } from "./hooks.ts";
+import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
+import { EndpointChooser, type ForEachAttempt, toEndpoints } from "./targets.ts";
+
+/** Connects, or rejects with a DialError. */
+export type Dial = (endpoint: Endpoint, options: DialOptions) => Promise<Connection>;
+
+/** What the dial loops of all links of a manager share. */
+export interface DialHost {
+  readonly clock: Clock;
+  readonly gate: DialGate;
+  readonly dial: Dial;
+  readonly entropy: Entropy;
+  readonly logger: LogSink | undefined;
+  /** A name for the next connection. */
+  nextId(): number;
+}
+
+/** The link that is dialled for. */
+export interface DialledLink {
+  readonly core: ClientLinkCore;
+  readonly driver: Driver;
+  readonly options: ResolvedOpenOptions;
+  readonly host: DialHost;
+}
+
+/** The dial that a connection is opened for. */
+export interface DialTerms {
+  /** Counted since the link was last connected; 0 for a standby. */
+  readonly number: number;
+  /** Deadlines are so many times as long. */
+  readonly patience: number;
+  /** Aborted when the dial is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** A connection that has said nothing yet. */
+export interface Opened {
+  readonly connection: Connection;
+  /** Undefined: the application's own transport. */
+  readonly endpoint: Endpoint | undefined;
+  readonly credentials: Buffer;
+}
+
+const MOST_DEADLINE_MS = 60_000;
+
+/** `ms`, times the patience: up to a minute, unless `ms` alone is more. */
+export function stretched(ms: number, patience: number): number {
+  return Math.max(ms, Math.min(MOST_DEADLINE_MS, ms * patience));
+}
+
+export class Connector {
+  readonly #link: DialledLink;
+  readonly #chooser: EndpointChooser;
+  /** Where the link was connected last. */
+  #endpoint: Endpoint | undefined;
+
+  constructor(link: DialledLink) {
+    this.#link = link;
+    const { target } = link.options;
+    this.#chooser = new EndpointChooser(target.kind === "endpoints" ? target.order : "in-order");
+  }
+
+  async open(terms: DialTerms): Promise<Opened> {
+    const credentials = await this.#credentials(terms);
+    return { ...(await this.#connect(terms)), credentials };
+  }
+
+  /** Hands the connection to the core, which says HELLO or STANDBY on it, and to the driver. */
+  introduce(id: number, role: DialRole, { connection, credentials }: Omit<Opened, "endpoint">): void {
+    const { core, driver, host } = this.#link;
+    core.connectionOpened(id, role, credentials, host.clock.now());
+    driver.attach(id, connection);
+  }
+
+  /** The link is connected. */
+  connected(endpoint: Endpoint | undefined): void {
+    this.#endpoint = endpoint;
+    if (endpoint !== undefined) this.#chooser.connected(endpoint);
+  }
+
+  /** For a while the next attempts go elsewhere, if they can. */
+  failed(endpoint: Endpoint | undefined): void {
+    if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#link.host.clock.now());
+  }
+
+  /** The server that the link was connected to has gone away. */
+  moved(): void {
+    this.failed(this.#endpoint);
+  }
+
+  async #credentials(terms: DialTerms): Promise<Buffer> {
+    const { credentials } = this.#link.options;
+    if (typeof credentials !== "function") return toCredentials(credentials);
+    return usable("credentials", await this.#ask("credentials", credentials, terms), toCredentials);
+  }
+
+  async #connect(terms: DialTerms): Promise<Omit<Opened, "credentials">> {
+    const { core, host, options } = this.#link;
+    const { target, timeouts } = options;
+    if (target.kind === "connect") {
+      return { connection: await this.#transport(target.connect, terms), endpoint: undefined };
+    }
+    const given =
+      typeof target.endpoints === "function" ? await this.#ask("endpoints", target.endpoints, terms) : target.endpoints;
+    const endpoints = usable("endpoints", given, toEndpoints);
+    const tls = await this.#tls(terms);
+    // Only where it was connected last is the session known.
+    const before = core.sessionKnown ? this.#endpoint : undefined;
+    const endpoint = this.#chooser.choose(endpoints, host.clock.now(), host.entropy.random(), before);
+    try {
+      const connection = await host.dial(endpoint, {
+        connectMs: stretched(timeouts.connectMs, terms.patience),
+        tlsMs: stretched(timeouts.tlsMs, terms.patience),
+        tls,
+        signal: terms.signal,
+      });
+      return { connection, endpoint };
+    } catch (error) {
+      this.failed(endpoint);
+      throw error;
+    }
+  }
+
+  async #tls(terms: DialTerms): Promise<ConnectionOptions | false> {
+    const { tls } = this.#link.options;
+    return typeof tls === "function" ? usable("tls", await this.#ask("tls", tls, terms), toTlsOptions) : tls;
+  }
+
+  /** The application's own transport. A stream that comes when nobody waits for it any more is destroyed. */
+  async #transport(connect: ForEachAttempt<Duplex>, terms: DialTerms): Promise<Connection> {
+    const given = await this.#ask(
+      "connect",
+      async (attempt) => {
+        const stream: unknown = await connect(attempt);
+        if (attempt.signal.aborted) discard(stream);
+        return stream;
+      },
+      terms,
+    );
+    const problem = unfitness(given);
+    if (problem === undefined) return new StreamConnection(given as Duplex, false);
+    discard(given);
+    throw new RespliceError("CONNECT_FAILED", `the function connect gave ${problem}`);
+  }
+
+  #ask(name: string, hook: ForEachAttempt<unknown>, { number, patience, signal }: DialTerms): Promise<unknown> {
+    const { host, options } = this.#link;
+    const withinMs = stretched(options.timeouts.connectMs, patience);
+    return ask(name, hook, { number, signal, withinMs, clock: host.clock });
+  }
+}

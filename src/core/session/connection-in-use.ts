@@ -1,0 +1,97 @@
+/**
+ * The connection that speaks for a session, with everything that ends when the connection does: the evidence that it is alive,
+ * whether an ACK that the session owes may be written, and the timers for both. The next connection gets a new one of these.
+ */
+import type { Channel } from "./channel.ts";
+import { Evidence, type EvidenceOptions } from "./evidence.ts";
+import type { Session } from "./session.ts";
+import { TimerTable } from "./timers.ts";
+
+/** "silence" is the server's. */
+const TIMERS = ["evidence", "ack", "silence"] as const;
+type TimerName = (typeof TIMERS)[number];
+
+export class ConnectionInUse {
+  readonly channel: Channel;
+  readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
+  readonly #evidence: Evidence;
+  #turnEnded = false;
+
+  constructor(channel: Channel, keepalive: EvidenceOptions, entropy: { random(): number }, nowMs: number) {
+    this.channel = channel;
+    this.#evidence = new Evidence(keepalive, channel.roundTrip, entropy, nowMs);
+    this.#watch();
+  }
+
+  // ── evidence that it is alive ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Evidence was missing, and has not come since. */
+  get suspect(): boolean {
+    return this.#evidence.suspect;
+  }
+
+  /** When the last byte arrived. */
+  get heardMs(): number {
+    return this.#evidence.heardMs;
+  }
+
+  onHeard(nowMs: number): void {
+    this.#evidence.onHeard(nowMs);
+  }
+
+  /** Answers true if that ends a suspicion. */
+  onPong(token: number, nowMs: number): boolean {
+    const recovered = this.#evidence.onPong(token, nowMs);
+    // The timer was set for an answer that did not come: the next thing to look for is silence.
+    this.#watch();
+    return recovered;
+  }
+
+  /** The peer's `received` went up. Answers true if that ends a suspicion. */
+  onProgress(stillInFlight: boolean, nowMs: number): boolean {
+    const recovered = this.#evidence.onProgress(stillInFlight, nowMs);
+    if (recovered) this.#watch();
+    return recovered;
+  }
+
+  /** Something was written that the peer is to answer. */
+  awaitProgress(nowMs: number): void {
+    this.#evidence.onWaiting(nowMs);
+    this.timers.atLatest("evidence", this.#evidence.nextMs());
+  }
+
+  /** The timer "evidence" is due. Asks the peer, where that is due; answers true if the connection has become suspect. */
+  check(nowMs: number, dueMs: number): boolean {
+    const finding = this.#evidence.check(nowMs, dueMs);
+    if (finding !== "nothing") this.channel.owePing(this.#evidence.pingToken);
+    this.#watch();
+    return finding === "suspect";
+  }
+
+  #watch(): void {
+    this.timers.set("evidence", this.#evidence.nextMs());
+  }
+
+  // ── the ACK that the session owes ───────────────────────────────────────────────────────────────────────────────
+
+  /** An ACK is owed for this turn of the event loop, and the turn has not ended. */
+  isAckHeld({ ackOwed }: Session): boolean {
+    return ackOwed === "turn" && !this.#turnEnded;
+  }
+
+  /** Everything that has arrived in this turn was looked at. Answers whether an ACK is due for it. */
+  endTurn(session: Session): boolean {
+    this.#turnEnded = this.isAckHeld(session);
+    return this.#turnEnded;
+  }
+
+  /** An ACK is owed, and is waited with no longer. */
+  isAckDue({ ackOwed }: Session): boolean {
+    return ackOwed === "turn" && this.#turnEnded;
+  }
+
+  ackWritten(): void {
+    this.#turnEnded = false;
+    this.timers.clear("ack");
+  }
+}

@@ -1,0 +1,70 @@
+import { expect, test } from "vitest";
+import { Channel } from "../../../src/core/session/channel.ts";
+import { ConnectionInUse } from "../../../src/core/session/connection-in-use.ts";
+import type { Session } from "../../../src/core/session/session.ts";
+import { decoded } from "../support.ts";
+
+const KEEPALIVE = { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000] as const };
+
+function use(): ConnectionInUse {
+  return new ConnectionInUse(new Channel(1, 0, 0), KEEPALIVE, { random: () => 0.5 }, 0);
+}
+
+const owing = (ackOwed: Session["ackOwed"]): Session => ({ ackOwed }) as Session;
+
+function written({ channel }: ConnectionInUse): string[] {
+  const out: Buffer[] = [];
+  channel.drainInto(out);
+  return decoded(Buffer.concat(out)).map(({ type }) => type);
+}
+
+/** As the core does when its tick comes at `nowMs`. */
+function tick(inUse: ConnectionInUse, nowMs: number): boolean {
+  const due = inUse.timers.takeDue(nowMs).find(({ name }) => name === "evidence");
+  return due !== undefined && inUse.check(nowMs, due.dueMs);
+}
+
+test("silence is asked about, and suspect when nobody answers; an answer ends that", () => {
+  const inUse = use();
+  expect(inUse.timers.nextMs).toBe(15_000);
+  expect(tick(inUse, 15_000)).toBe(false);
+  expect(written(inUse)).toEqual(["ping"]);
+  const suspectMs = inUse.timers.nextMs;
+  expect(tick(inUse, suspectMs)).toBe(true);
+  expect([inUse.suspect, inUse.heardMs, written(inUse)]).toEqual([true, 0, ["ping"]]);
+  inUse.onHeard(suspectMs + 1);
+  expect(inUse.onPong(2, suspectMs + 1)).toBe(true);
+  expect([inUse.suspect, inUse.heardMs]).toEqual([false, suspectMs + 1]);
+  expect(inUse.timers.nextMs).toBe(suspectMs + 1 + 15_000);
+});
+
+test("what was written waits for progress", () => {
+  const inUse = use();
+  inUse.awaitProgress(1_000);
+  expect(inUse.timers.nextMs).toBe(4_000);
+  expect(tick(inUse, 4_000)).toBe(true);
+  expect(inUse.onProgress(false, 4_100)).toBe(true);
+  expect([inUse.suspect, inUse.onProgress(false, 4_200)]).toEqual([false, false]);
+  // Nothing arrived: only progress did, which says nothing of the other direction.
+  expect(inUse.timers.nextMs).toBe(15_000);
+});
+
+test("an ACK that is owed for a turn is held until the turn ends, and is due until it was written", () => {
+  const inUse = use();
+  expect([inUse.isAckHeld(owing("turn")), inUse.isAckDue(owing("turn"))]).toEqual([true, false]);
+  expect(inUse.endTurn(owing("turn"))).toBe(true);
+  expect([inUse.isAckHeld(owing("turn")), inUse.isAckDue(owing("turn"))]).toEqual([false, true]);
+  inUse.timers.set("ack", 25);
+  inUse.ackWritten();
+  expect([inUse.isAckDue(owing("turn")), inUse.timers.nextMs]).toEqual([false, 15_000]);
+});
+
+test.each(["nothing", "later"] as const)(
+  "the end of a turn brings no ACK where the session owes one: %s",
+  (ackOwed) => {
+    const inUse = use();
+    expect(inUse.isAckHeld(owing(ackOwed))).toBe(false);
+    expect(inUse.endTurn(owing(ackOwed))).toBe(false);
+    expect(inUse.isAckDue(owing(ackOwed))).toBe(false);
+  },
+);
