@@ -4,9 +4,10 @@ import { Backoff } from "../core/backoff.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
 import type { LinkEngine } from "../link/engine.ts";
-import type { Clock, Connection, Timer } from "../link/ports.ts";
+import type { Clock, Connection } from "../link/ports.ts";
 import { Attempt } from "./attempt.ts";
 import { Connector, type DialledLink } from "./connector.ts";
+import { abortableWait } from "../link/waits.ts";
 import { asError } from "./failure.ts";
 import { isRetried } from "./hooks.ts";
 import { StandbyDial } from "./standby-dial.ts";
@@ -169,24 +170,18 @@ export class Dialer {
     await this.#sleep(delayMs);
   }
 
-  #sleep(delayMs: number): Promise<void> {
+  async #sleep(delayMs: number): Promise<void> {
     const { signal } = this.#stop;
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        timer.clear();
-        this.#wake = undefined;
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      };
-      const onAbort = (): void => {
-        timer.clear();
-        reject(signal.reason as Error);
-      };
-      const timer: Timer = this.#clock.timer(done);
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#wake = done;
-      timer.set(this.#clock.now() + delayMs);
-    });
+    const wait = abortableWait<void>(signal, () => signal.reason as Error);
+    const timer = this.#clock.timer(wait.resolve);
+    timer.set(this.#clock.now() + delayMs);
+    this.#wake = wait.resolve;
+    try {
+      await wait.promise;
+    } finally {
+      timer.clear();
+      this.#wake = undefined;
+    }
   }
 
   async #dial(): Promise<void> {

@@ -8,6 +8,7 @@ import { isTlsOptions } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock } from "../link/ports.ts";
+import { abortableWait } from "../link/waits.ts";
 import { logHookFailed } from "../telemetry/events.ts";
 import type { LogSink } from "../telemetry/logger.ts";
 import { printable } from "../telemetry/printable.ts";
@@ -30,16 +31,12 @@ export async function ask(
   const deadline = new Deadline(clock, `the function ${name}`, withinMs, (error) => late.abort(error));
   deadline.start();
   const patience = AbortSignal.any([signal, late.signal]);
-  let onAbort: () => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(patience.reason as Error);
-    patience.addEventListener("abort", onAbort, { once: true });
-  });
+  const given = abortableWait<unknown>(patience, () => patience.reason as Error);
   try {
-    return await Promise.race([aborted, hook({ number, signal: patience })]);
+    return await Promise.race([given.promise, hook({ number, signal: patience })]);
   } finally {
     deadline.clear();
-    patience.removeEventListener("abort", onAbort);
+    given.resolve(undefined);
   }
 }
 
