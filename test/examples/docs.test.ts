@@ -9,6 +9,7 @@ const DOCUMENTS = [
   "README.md",
   "ARCHITECTURE.md",
   "CHANGELOG.md",
+  "CONTRIBUTING.md",
   "SECURITY.md",
   ...readdirSync(new URL("docs", ROOT)).map((name) => `docs/${name}`),
 ].filter((path) => path.endsWith(".md"));
