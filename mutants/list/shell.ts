@@ -501,6 +501,22 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/io/connection.test.ts"],
   },
   {
+    name: "dialled though a listener has ended the link",
+    rule: "a link that ends when an attempt is told of is not dialled",
+    file: "src/client/dialer.ts",
+    find: "this.#stop.signal.throwIfAborted();\n    const attempt",
+    replace: "const attempt",
+    tests: ["test/client/manager.test.ts"],
+  },
+  {
+    name: "a link is opened amid close()",
+    rule: "a manager that closes is closing before any listener hears of it",
+    file: "src/client/manager.ts",
+    find: "    this.#closing = promise;\n    resolve(this.#close(options));\n",
+    replace: "    resolve(this.#close(options));\n    this.#closing = promise;\n",
+    tests: ["test/client/manager.test.ts"],
+  },
+  {
     name: "a payload without its memory",
     rule: "a payload is looked at before the first byte of it is written",
     file: "src/link/outgoing.ts",

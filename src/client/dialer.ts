@@ -172,6 +172,8 @@ export class Dialer {
 
   async #sleep(delayMs: number): Promise<void> {
     const { signal } = this.#stop;
+    // A listener may have ended the link when it heard of the pause.
+    signal.throwIfAborted();
     const wait = abortableWait<void>(signal, () => signal.reason as Error);
     const timer = this.#clock.timer(wait.resolve);
     timer.set(this.#clock.now() + delayMs);
@@ -187,6 +189,8 @@ export class Dialer {
   async #dial(): Promise<void> {
     this.#attempts++;
     this.#engine.dialling(this.#attempts, this.#why);
+    // A listener may have ended the link when it heard of the attempt.
+    this.#stop.signal.throwIfAborted();
     const attempt = new Attempt(this.#dialled, this.#connector, { number: this.#attempts, patience: this.#patience });
     this.#attempt = attempt;
     try {
@@ -214,6 +218,7 @@ export class Dialer {
       driver.changed();
       return;
     }
+    this.#standby?.forget();
     this.#standby = new StandbyDial(this.#dialled, this.#connector, leave);
     void this.#standby.run();
   }

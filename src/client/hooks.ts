@@ -33,7 +33,9 @@ export async function ask(
   const patience = AbortSignal.any([signal, late.signal]);
   const given = abortableWait<unknown>(patience, () => patience.reason as Error);
   try {
-    return await Promise.race([given.promise, hook({ number, signal: patience })]);
+    // The function may throw, and abort the signal before it does.
+    const answer = (async () => hook({ number, signal: patience }))();
+    return await Promise.race([given.promise, answer]);
   } finally {
     deadline.clear();
     given.resolve(undefined);

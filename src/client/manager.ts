@@ -139,13 +139,18 @@ export class ConnectionManager implements AsyncDisposable {
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
-    this.#closing ??= this.#close(options);
-    return this.#closing;
+    if (this.#closing !== undefined) return this.#closing;
+    const { promise, resolve } = Promise.withResolvers<CloseReport>();
+    // Before anything is closed: listeners hear of that at once, and may open a link or call this again.
+    this.#closing = promise;
+    resolve(this.#close(options));
+    return promise;
   }
 
   async #close(options: CloseOptions): Promise<CloseReport> {
     this.#metrics?.stop();
-    const closed = Array.from(this.#engines, async (engine) => {
+    // Of those that are here now: one that a listener ends meanwhile is reported, too.
+    const closed = [...this.#engines].map(async (engine) => {
       return [engine.link, await engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
     });
     const report = closeReport(await Promise.all(closed));

@@ -19,6 +19,7 @@ export class StandbyDial implements DialTerms {
   readonly #leave: () => void;
   readonly #deadline: Deadline;
   #isDialling = true;
+  #isLate = false;
   #endpoint: Endpoint | undefined;
 
   /** `leave` gives its place in the gate back. */
@@ -55,15 +56,21 @@ export class StandbyDial implements DialTerms {
       this.#connector.introduce(this.id, "standby", opened);
     } catch {
       this.#deadline.clear();
-      core.standbyDialFailed(host.clock.now(), { timedOut: this.signal.aborted });
+      core.standbyDialFailed(host.clock.now(), { timedOut: this.#isLate });
+    } finally {
+      this.#leave();
+      this.#isDialling = false;
+      driver.run();
     }
-    this.#leave();
-    this.#isDialling = false;
-    driver.run();
   }
 
   /** Its connection speaks for the session. */
   adopted(): void {
+    this.#deadline.clear();
+  }
+
+  /** Another takes its place. */
+  forget(): void {
     this.#deadline.clear();
   }
 
@@ -75,8 +82,12 @@ export class StandbyDial implements DialTerms {
 
   #timedOut(error: RespliceError): void {
     const { core, driver, host } = this.#link;
-    // A dial that is under way fails, and then tells the core.
-    if (this.#isDialling) return this.#abort.abort(error);
+    if (this.#isDialling) {
+      // The dial fails, and then tells the core.
+      this.#isLate = true;
+      this.#abort.abort(error);
+      return;
+    }
     core.standbyTimedOut(this.id, host.clock.now());
     driver.run();
   }

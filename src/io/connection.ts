@@ -78,8 +78,8 @@ export class StreamConnection implements Connection, Reader {
   #isFull = false;
 
   /**
-   * The stream is connected. It is read from, and closed, by nobody else from now on. One that is ours, and was never seen by
-   * the application, is read by nobody else for sure.
+   * The stream is connected. It is closed by nobody else from now on, and read by nobody else; a socket that is ours may have
+   * another reader only where the application has found it (node:diagnostics_channel tells of sockets, for example).
    */
   constructor(stream: Duplex, isOurs: boolean) {
     this.#isOurs = isOurs;
@@ -101,13 +101,18 @@ export class StreamConnection implements Connection, Reader {
   received(chunk: Buffer): void {
     const isSmall = chunk.length < SMALL_CHUNK_BYTES;
     const fromMs = isSmall ? 0 : performance.now();
-    if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) own(chunk);
+    if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
     const enough = this.handler.onData(chunk) === "enough";
     // A stream of the application's may go on though it was paused.
     if (this.#closed || this.#isPaused) return;
     const tookMs = isSmall ? 0 : performance.now() - fromMs;
     if (enough) line.wait(this, tookMs);
     else line.took(this, tookMs);
+  }
+
+  /** Unless another reader may keep it, or others lie in the same memory. */
+  #own({ buffer, length }: Buffer): void {
+    if (buffer.byteLength === length && this.#stream.listenerCount("data") === 1) ownChunk(buffer);
   }
 
   pause(): void {
@@ -212,10 +217,6 @@ function gathered(buffers: readonly Buffer[], bytes: number, waits: boolean): Bu
   let at = 0;
   for (const buffer of buffers) at += buffer.copy(whole, at);
   return whole;
-}
-
-function own({ buffer, length }: Buffer): void {
-  if (buffer.byteLength === length) ownChunk(buffer);
 }
 
 function onData(this: ConnectedStream, chunk: unknown): void {

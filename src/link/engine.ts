@@ -274,7 +274,7 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  /** There is no connection; the next attempt comes after so long (undefined: it is the client's to dial). */
+  /** There is no connection; the next attempt comes after so long (0: the client is to dial). */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });

@@ -202,8 +202,12 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
-    this.#closing ??= this.#close(options);
-    return this.#closing;
+    if (this.#closing !== undefined) return this.#closing;
+    const { promise, resolve } = Promise.withResolvers<CloseReport>();
+    // Before anything is closed: listeners hear of that at once, and may call this again.
+    this.#closing = promise;
+    resolve(this.#close(options));
+    return promise;
   }
 
   async #close(options: CloseOptions): Promise<CloseReport> {

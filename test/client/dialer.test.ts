@@ -332,3 +332,15 @@ test("a server that restarts over and over: the link is back each time, with wha
   expect((await link.close()).undelivered).toEqual([]);
   await server.close();
 });
+
+test("a function of the options that ends its link, and throws, ends the link alone", async () => {
+  const link = manage().open({
+    port: await unusedPort(),
+    host: "127.0.0.1",
+    credentials: () => {
+      link.abort();
+      throw new Error("logged out");
+    },
+  });
+  expect((await link.closed).error).toBeUndefined();
+});

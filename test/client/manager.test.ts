@@ -1,6 +1,6 @@
 import net from "node:net";
 import { describe, expect, test } from "vitest";
-import { ConnectionManager, MiB } from "../../src/index.ts";
+import { type CloseReport, ConnectionManager, type Link, MiB } from "../../src/index.ts";
 import {
   echo,
   eventually,
@@ -206,6 +206,35 @@ describe("close()", () => {
     expect(links.size).toBe(0);
   });
 
+  test("nothing is opened any more by who hears of a link's end, and a second call gives the same promise", async () => {
+    const manager = manage();
+    const links = [1, 2].map((port) => manager.open({ port, host }));
+    const errors: unknown[] = [];
+    let again: Promise<CloseReport> | undefined;
+    links[0]?.on("state", () => {
+      again ??= manager.close();
+      try {
+        manager.open({ port: 3, host });
+      } catch (error) {
+        errors.push(error);
+      }
+    });
+    const closing = manager.close();
+    await closing;
+    expect(errors[0]).toMatchObject({ code: "INVALID_STATE" });
+    expect(again).toBe(closing);
+  });
+
+  test("a link that a listener ends meanwhile is reported", async () => {
+    const manager = manage();
+    const [first, second] = [1, 2].map((port) => manager.open({ port, host })) as [Link, Link];
+    first.trySend("one");
+    second.trySend("two");
+    first.on("state", () => second.abort());
+    const { undelivered } = await manager.close({ deadlineMs: 0 });
+    expect(undelivered.map(({ link }) => link)).toEqual(expect.arrayContaining([first, second]));
+  });
+
   test("a deadline that makes no sense is refused", async () => {
     const { port } = await serve();
     const manager = manage();
@@ -242,6 +271,31 @@ describe("the process", () => {
     `);
     expect(printed).toBe("soon");
   });
+
+  test.each([
+    ["an attempt: nothing is dialled", "connecting", 0],
+    ["a pause between attempts: nobody waits for that", "reconnecting", 1],
+  ])(
+    "exits by itself soon after a listener has ended the link that tells of %s",
+    { timeout: 20_000 },
+    async (_, to, dials) => {
+      const printed = await runToExit(`
+      let dials = 0;
+      const link = new resplice.ConnectionManager().open({
+        reconnect: { minDelayMs: 5_000, maxDelayMs: 5_000 },
+        connect: () => {
+          dials++;
+          throw new Error("nothing there");
+        },
+      });
+      link.on("state", (change) => change.to === "${to}" && link.abort());
+      await link.closed;
+      const closedMs = performance.now();
+      process.on("exit", () => console.log(performance.now() - closedMs < 1_000 ? "soon" : "late", dials));
+    `);
+      expect(printed).toBe(`soon ${dials}`);
+    },
+  );
 
   test("stays alive for an open link, also while offline", { timeout: 20_000 }, async () => {
     const port = await unusedPort();

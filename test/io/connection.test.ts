@@ -250,11 +250,13 @@ test("a peer that does not read has few writes to wait for, however small, in li
 });
 
 test.each([
-  ["a socket of ours", true, 0],
-  ["the application's transport", false, 65_536],
-])("a large chunk from %s: whether it is given back when it was copied", async (_, isOurs, left) => {
+  ["a socket of ours", { isOurs: true, isRead: false }, 0],
+  ["a socket of ours that the application reads, too", { isOurs: true, isRead: true }, 65_536],
+  ["the application's transport", { isOurs: false, isRead: false }, 65_536],
+])("a large chunk from %s: whether it is given back when it was copied", async (_, { isOurs, isRead }, left) => {
   const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
   const connection = new StreamConnection(stream, isOurs);
+  if (isRead) stream.on("data", () => {});
   const chunks = new Arrivals<Buffer>();
   connection.handler = {
     ...connection.handler,

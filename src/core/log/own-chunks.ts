@@ -1,6 +1,6 @@
 /**
- * Memory that chunks were read into, and that nobody else has a view of. Once all of it was copied into messages it is given
- * back, without waiting for the garbage collector: V8 counts the memory outside of its heap, so it would collect its whole
+ * Memory that chunks were read into, and that nobody else has a view of. Once all of it was gathered into messages it is
+ * given back, without waiting for the garbage collector: V8 counts the memory outside of its heap, so it would collect its whole
  * heap for every 64 MiB of large messages that arrive.
  */
 const own = new WeakSet<ArrayBufferLike>();
