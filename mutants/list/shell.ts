@@ -506,7 +506,7 @@ export const SHELL: readonly Mutant[] = [
     file: "src/client/dialer.ts",
     find: "this.#stop.signal.throwIfAborted();\n    const attempt",
     replace: "const attempt",
-    tests: ["test/client/manager.test.ts"],
+    tests: ["test/client/dialer.test.ts"],
   },
   {
     name: "a link is opened amid close()",

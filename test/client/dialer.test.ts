@@ -344,3 +344,20 @@ test("a function of the options that ends its link, and throws, ends the link al
   });
   expect((await link.closed).error).toBeUndefined();
 });
+
+test("a listener that ends its link when it hears of the attempt: nothing is dialled", async () => {
+  let dials = 0;
+  const link = manage().open({
+    connect: () => {
+      dials++;
+      throw new Error("nothing there");
+    },
+  });
+  link.on("state", ({ to }) => {
+    if (to === "connecting") link.abort();
+  });
+  await link.closed;
+  // The attempt asks for its connection in promises alone.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(dials).toBe(0);
+});
