@@ -1,4 +1,4 @@
-/** A link in numbers. */
+/** The counters and gauges of a link, and their sums over many links. */
 import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";
