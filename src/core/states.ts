@@ -47,7 +47,7 @@ export type SessionPhase = "provisional" | "live" | "done" | "reset" | "gone";
 export type SessionInput =
   /** CONFIRM answered the nonce. */
   | "confirmed"
-  /** Both directions have ended, and their ends were accepted. */
+  /** Both directions are complete: the end of each was accepted, or its reader reads no more. */
   | "through"
   /** We reset it, and the peer is still to be told. */
   | "reset"
