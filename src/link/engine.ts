@@ -277,7 +277,9 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  /** There is no connection. The next attempt begins after `nextDelayMs`. */
+  /**
+   * There is no connection. The next attempt begins after `nextDelayMs`; a server passes 0, and waits for its client.
+   */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });

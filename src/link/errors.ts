@@ -58,7 +58,7 @@ interface Details {
 /** The only class the package throws. With ABORTED its `name` is "AbortError", as in Node. */
 export class RespliceError extends Error {
   readonly code: ErrorCode;
-  /** The same call may succeed later. Links retry by themselves: an error that ended a link is not retryable. */
+  /** Trying again may succeed. Links retry by themselves: an error that ended a link is not retryable. */
   readonly retryable: boolean;
   /** What is known of the message. "not-sent": never written on any connection. "delivered": accepted by the peer. */
   readonly delivery: Delivery | undefined;

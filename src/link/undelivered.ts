@@ -1,7 +1,4 @@
-/**
- * The messages that a link could not deliver and that no listener was told of: they are kept for the report of
- * close().
- */
+/** Counts undelivered messages, and keeps those that no listener was told of for the report of close(). */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
 

@@ -79,8 +79,8 @@ export class Log {
   /** The index in `#blocks` of the block that was read last: reading is sequential. */
   #cursor = 0;
   /**
-   * Blocks double up to 64 KiB. After the log has emptied, the next block is a quarter of that size: a link that sends
-   * little holds little memory.
+   * The size of the next block. It doubles with each block, up to 64 KiB. It is quartered when the log has emptied: a
+   * link that sends little holds little memory.
    */
   #nextBlockBytes: number;
   /** Messages in the blocks that were released. */
@@ -302,8 +302,8 @@ export class Log {
   }
 
   /**
-   * How many messages begin below `position`, which never goes back. Looks at each message of one block, but not of
-   * whole ones.
+   * How many messages begin below `position`, which never goes back. Messages are looked at one by one in one block
+   * only.
    */
   countTo(position: number): number {
     const count = this.#count;
