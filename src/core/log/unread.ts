@@ -11,7 +11,9 @@ import { releaseChunk } from "./own-chunks.ts";
 const LEAST_KEPT = 3 / 4;
 /** The most memory held for each byte that waits, not counting the chunk being read and the block for small pieces. */
 export const HELD_PER_BYTE: number = 1 / LEAST_KEPT;
-/** The same for the chunk that is being read: a larger share would copy the same bytes again and again. */
+/**
+ * The same in rest(), of memory that is partly handed out: a larger share would copy the same bytes again and again.
+ */
 const LEAST_LEFT = 1 / 2;
 /**
  * Bytes of a chunk are copied before they are handed out if the chunk is more than so many times as large as they are.
