@@ -211,8 +211,8 @@ export class StreamConnection implements Connection, Reader {
 }
 
 /**
- * Copies small buffers into one. If that has to wait it gets its own memory: a part of Node's pool would keep all of
- * it.
+ * Copies the buffers into one. If that has to wait it gets its own memory: a part of Node's pool would keep all of
+ * the pool alive.
  */
 function gathered(buffers: readonly Buffer[], bytes: number, waits: boolean): Buffer {
   if (!waits) return Buffer.concat(buffers, bytes);

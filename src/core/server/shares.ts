@@ -1,9 +1,9 @@
 /** A budget a second that many draw on, without any of them keeping the others from their part. */
 import { Sweep } from "./sweep.ts";
 
-/** Who has not come for so long has nothing to share. */
+/** A client that has not come for so long does not count in the division of the budget. */
 const ACTIVE_MS = 10_000;
-/** What rounding may have lost. */
+/** The most that rounding may have lost. */
 const EPSILON = 1e-6;
 
 interface Use {
@@ -18,7 +18,7 @@ export class Shares {
   readonly #reserve: number;
   #level: number;
   #atMs = 0;
-  /** Who came last is last. Forgetting somebody takes nothing from anybody: who comes back begins anew. */
+  /** The client that came last is last. A client that was forgotten begins anew when it comes back. */
   readonly #uses = new Map<string, Use>();
   readonly #sweep = new Sweep(this.#uses, ({ atMs }, nowMs) => nowMs - atMs >= ACTIVE_MS);
 
@@ -45,7 +45,7 @@ export class Shares {
     return true;
   }
 
-  /** Whether there is one or not: it was promised. */
+  /** Takes one even if none is left, since it was promised. */
   takeAnyway(who: string, nowMs: number): void {
     if (this.take(who, nowMs)) return;
     this.#level = Math.max(0, this.#level - 1);
