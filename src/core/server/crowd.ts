@@ -37,7 +37,7 @@ export class Crowd<T> {
     return largest;
   }
 
-  /** A random item of the owner with most, each equally likely: coming early or late gains nothing. */
+  /** A random item of the owners with most, each equally likely: to come early or late gains nothing. */
   pick(random: number): T | undefined {
     const most = this.largest.size;
     const largest = [...this.#byOwner.values()].filter(({ size }) => size === most);

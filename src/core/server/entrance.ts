@@ -126,7 +126,10 @@ export class Entrance {
     this.#refuse(handshake, code, reason, waitMs, limit);
   }
 
-  /** Refuses a client, and tells it to wait no longer than its session, if it has one here, is kept. */
+  /**
+   * Refuses a client. It is told to wait at most half the time that a session is kept, so that its own is still here
+   * then.
+   */
   #refuse(handshake: Handshake, code: RefuseCode, reason: string, waitMs: number, limit: LimitName | undefined): void {
     const mostMs = Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
     this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, mostMs), { limit });
