@@ -60,7 +60,7 @@ export class RespliceError extends Error {
   readonly code: ErrorCode;
   /** Trying again may succeed. Links retry by themselves: an error that ended a link is not retryable. */
   readonly retryable: boolean;
-  /** What is known of the message. "not-sent": never written on any connection. "delivered": accepted by the peer. */
+  /** How far the message came. "not-sent": never written on any connection. "delivered": accepted by the peer. */
   readonly delivery: Delivery | undefined;
   /** The delay, in milliseconds, that a refusing server asked for. */
   readonly retryAfterMs: number | undefined;

@@ -50,7 +50,7 @@ export class Outgoing {
   readonly #maxChunkBytes: number;
   readonly #host: OutgoingHost;
   #waiters: Waiter[] = [];
-  /** The sends among the waiters, and the bytes that they hold. One may always wait; more may if queue and share allow. */
+  /** The sends among the waiters, and the bytes that they hold. One may always wait; more if queue and share allow. */
   #waitingSends = 0;
   #waiting: Account | undefined;
   #marks: Mark[] = [];

@@ -37,7 +37,7 @@ export function heldBytes(cores: Iterable<{ readonly heldBytes: number }>): numb
   return bytes;
 }
 
-/** Of all links of a manager or supervisor. */
+/** The sums over all links of a manager or supervisor. */
 export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
   links: Record<LinkState, number>;
   taken: Traffic;

@@ -35,7 +35,7 @@ export interface AuthenticateEvent {
 
 /** A client that is turned away without a time of its own comes back after this time, at the earliest. */
 const RETRY_MS = 1_000;
-/** So many of those clients are told to come back in each second. */
+/** The number of those clients that are told to come back in each second. */
 const TURNED_AWAY_PER_SECOND = 1_000;
 /**
  * The same for connections that are turned away before HELLO was read. Such a client may have a session here, so it

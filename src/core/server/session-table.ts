@@ -131,7 +131,7 @@ export class SessionTable {
     this.#provisional.set(link, unconfirmed);
   }
 
-  /** The session was confirmed. */
+  /** The session waits for no CONFIRM any more: it was confirmed, or it is gone. */
   confirmed(link: ServerLinkCore): void {
     const unconfirmed = this.#provisional.get(link);
     if (unconfirmed === undefined) return;

@@ -16,8 +16,8 @@ export class Turns {
   readonly #mostMs: number;
 
   /**
-   * @param random in [0, 1), for where a line is too long to be told the truth
-   * @param mostMs no line is longer
+   * @param random in [0, 1), for a client whose line is longer than it may be told
+   * @param mostMs the longest time that a client is told
    */
   constructor(random: () => number, mostMs: number = MOST_RETRY_MS) {
     this.#random = random;

@@ -1,5 +1,5 @@
 /**
- * Who may speak for a session: a proof over the whole HELLO or STANDBY with the session's secret, and the MAC of
+ * The proofs that a client may speak for a session: one over the whole HELLO or STANDBY with its secret, and the MAC of
  * CONFIRM over the nonce of WELCOME. Secrets travel once, in an open (or as a fallback's), and never again.
  */
 import {

@@ -16,7 +16,7 @@ export abstract class SessionHolder {
   session: Session;
   protected readonly options: LinkCoreOptions;
   #outcomeTold = false;
-  /** What the peer has accepted in earlier sessions of the link. */
+  /** Messages and bytes that the peer has accepted in earlier sessions of the link. */
   #acceptedBefore: { messages: number; bytes: number } | undefined;
 
   constructor(options: LinkCoreOptions, session: Session) {
