@@ -9,7 +9,7 @@
 export interface BackoffOptions {
   minDelayMs: number;
   maxDelayMs: number;
-  /** Connected so long, everything starts anew. */
+  /** After a connection has lasted this long, all quick retries are available again. */
   resetAfterMs: number;
 }
 
@@ -28,9 +28,9 @@ export function backoffDelayMs(failures: number, outageMs: number, options: Back
 }
 
 /**
- * What a server that refused asked for, within bounds of our own: it may ask for a month, or for a dial each millisecond.
- * Up to a tenth of jitter comes on top, below the most where that is asked for: whoever was told the same does not come at
- * the same moment.
+ * The delay that a refusing server asked for, within our own bounds: it may ask for a month, or for a dial each
+ * millisecond. Up to a tenth of jitter is added, or taken off where the maximum is asked for: clients that were told
+ * the same delay do not come at the same moment.
  */
 export function askedDelayMs(retryAfterMs: number, leastMs: number, mostMs: number, random: number): number {
   const askedMs = Math.max(leastMs, retryAfterMs);
@@ -84,7 +84,9 @@ export class Backoff {
     return nowMs - this.#outageSinceMs;
   }
 
-  /** @param retryAfterMs what a server that refused asked for: goes before our own delay, and stays within its bounds */
+  /**
+   * @param retryAfterMs the delay that a refusing server asked for: it replaces our own delay, within the same bounds
+   */
   delayMs(retryAfterMs: number, nowMs: number, random: number): number {
     const { minDelayMs, maxDelayMs } = this.#options;
     if (retryAfterMs > 0) return askedDelayMs(retryAfterMs, minDelayMs, maxDelayMs, random);

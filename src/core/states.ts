@@ -1,5 +1,5 @@
 /**
- * Every state and every transition, as data. The tables do not know whose they are; the diagrams in ARCHITECTURE.md are
+ * Every state and every transition, as data. Client and server share these tables. The diagrams in ARCHITECTURE.md are
  * generated from them (`npm run diagrams`).
  */
 
@@ -47,7 +47,7 @@ export type SessionPhase = "provisional" | "live" | "done" | "reset" | "gone";
 export type SessionInput =
   /** CONFIRM answered the nonce. */
   | "confirmed"
-  /** Both directions are through. */
+  /** Both directions are complete: the end of each was accepted, or its reader reads no more. */
   | "through"
   /** We reset it, and the peer is still to be told. */
   | "reset"
@@ -79,7 +79,7 @@ export function nextLinkState(state: LinkState, input: LinkInput): LinkState | u
   return LINK_TRANSITIONS[state][input];
 }
 
-/** Throws where the table has no such transition: that is a mistake of ours. */
+/** Throws if the table has no such transition: that is a bug of this package. */
 export function nextPhase(phase: SessionPhase, input: SessionInput): SessionPhase {
   const next = SESSION_TRANSITIONS[phase][input];
   if (next === undefined) throw new Error(`no transition from ${phase} on ${input}`);

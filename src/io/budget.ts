@@ -6,8 +6,9 @@ import type { Budget } from "../link/ports.ts";
 import type { Machine } from "./machine.ts";
 
 /**
- * What all links of a manager or supervisor share: half of `bytes` for what comes in, half for what goes out, and blocks.
- * Of what comes in windows count, each byte of which may hold somewhat more.
+ * The memory that all links of a manager or supervisor share: half of `bytes` for receiving, half for sending, and a
+ * pool of blocks. For receiving the windows are counted; each of their bytes may hold somewhat more memory than one
+ * byte.
  */
 export class LinkMemory implements SharedMemory {
   readonly windowBudget: SharedBudget;
@@ -20,7 +21,7 @@ export class LinkMemory implements SharedMemory {
   }
 }
 
-/** What so many sessions may hold at the most, beside what their applications hold. */
+/** The most memory that so many sessions may hold, besides that of their applications. */
 export function mayHoldBytes(
   bufferBytes: number,
   sessions: number,
@@ -29,7 +30,7 @@ export function mayHoldBytes(
   return bufferBytes + POOL_BYTES + sessions * sessionFloorBytes(limits);
 }
 
-/** An eighth of the memory there is, at most 1 GiB. */
+/** An eighth of the available memory, at most 1 GiB. */
 export function defaultBufferBytes({ memoryBytes }: Machine): number {
   return Math.min(1_073_741_824, Math.floor(memoryBytes / 8));
 }

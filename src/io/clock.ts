@@ -1,6 +1,6 @@
 /**
- * Monotonic time and one timer heap for many links: one Node timer for the earliest deadline of all. Deadlines are looked
- * at after the poll phase: Node runs timers before I/O, and the answer that a deadline waits for may lie in the kernel.
+ * Monotonic time and one timer heap for many links, with one Node timer for the earliest deadline of all. Deadlines are
+ * checked after the poll phase: Node runs timers before I/O, and the awaited answer may already be in the kernel.
  */
 import type { Clock, Timer } from "../link/ports.ts";
 
@@ -11,7 +11,7 @@ interface Due {
 
 class HeapTimer implements Timer {
   dueMs: number = Infinity;
-  /** Its place in the heap; -1 when it is not there. */
+  /** The timer's index in the heap; -1 if it is not set. */
   at = -1;
   readonly run: () => void;
   readonly #clock: SystemClock;
@@ -31,7 +31,9 @@ class HeapTimer implements Timer {
   }
 }
 
-/** What `spread()` may take of a turn: long enough to be worth one, and short beside what a link's keepalive waits for. */
+/**
+ * The time that `spread()` may take in a turn: long enough to be worth a turn, and short compared with any keepalive.
+ */
 const SPREAD_MS = 2;
 /** The longest delay that a Node timer takes. */
 const MOST_DELAY_MS = 2_147_483_647;
@@ -48,12 +50,12 @@ export class SystemClock implements Clock {
     return performance.now();
   }
 
-  /** After the current turn and all promises that are ready in it. */
+  /** Runs after the current turn, and after all promises that are ready in it. */
   defer<T>(run: (of: T) => void, of: T): void {
     process.nextTick(run, of);
   }
 
-  /** One of Node's immediates for all that is to run. */
+  /** Uses one immediate of Node's for all functions that are to run. */
   afterPoll<T>(run: (of: T) => void, of: T): void {
     const first = this.#afterPoll.length === 0;
     this.#afterPoll.push({ run: run as (of: unknown) => void, of });
@@ -71,7 +73,7 @@ export class SystemClock implements Clock {
   }
 
   #runSpread(): void {
-    // What is added meanwhile comes behind the rest.
+    // Functions that are added meanwhile run after the rest.
     const due = this.#spread;
     const untilMs = this.now() + SPREAD_MS;
     let at = 0;
@@ -132,7 +134,7 @@ export class SystemClock implements Clock {
     this.#schedule();
   }
 
-  /** One that fails must not keep the others from their turn. */
+  /** A function that throws must not keep the others from running. */
   #run(run: (of: unknown) => void, of: unknown): void {
     try {
       run(of);

@@ -5,28 +5,33 @@ import { ownChunk } from "../core/log/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, ReadingLine } from "./reading-line.ts";
 
-/** What may wait in our own process: the rest stays in the log, where a new connection finds it. */
+/**
+ * The most bytes that may wait in our own process. The rest stays in the log, from where a new connection can send it.
+ */
 const SHALLOW_BYTES = 131_072;
-/** So many writes, however small: each takes some 600 bytes besides what it says. */
+/** The most writes that may wait, however small: each takes some 600 bytes besides its contents. */
 const MOST_WAITING_WRITES = 64;
-/** Small buffers are written as one. */
+/** Buffers that together are smaller than this are copied into one write. */
 const GATHERED_BYTES = 4_096;
-/** A smaller chunk takes little, and is the last of its turn: a socket that has more gives more. */
+/**
+ * A smaller chunk takes little time, and is the last of its turn: a socket with more bytes would have given a larger
+ * one.
+ */
 const SMALL_CHUNK_BYTES = 1_024;
-/** A chunk of so many bytes is given back as soon as it was copied: for a smaller one that takes longer than it saves. */
+/** Memory of a chunk this large is freed as soon as it was copied; for a smaller one that costs more than it saves. */
 const LARGE_CHUNK_BYTES = 16_384;
-/** A peer that does not close after us is not waited for longer. */
+/** How long a peer may take to close after us. */
 const LINGER_MS = 2_000;
 
 const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
-/** Where a stream keeps its connection, so that all streams share their listeners. */
+/** The property in which a stream keeps its connection, so that all streams can share the same listener functions. */
 const CONNECTION = Symbol("connection");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
 /**
- * Why this cannot serve as a connection; undefined if it can. It need not be a Duplex of this `node:stream`: one of the
- * package readable-stream, or of another realm, does what we ask of it as well.
+ * Why this stream cannot serve as a connection; undefined if it can. It need not be a Duplex of this `node:stream`: a
+ * Duplex of the package readable-stream, or of another realm, serves as well.
  */
 export function unfitness(stream: unknown): string | undefined {
   if (!isStream(stream)) return "no stream.Duplex";
@@ -36,7 +41,7 @@ export function unfitness(stream: unknown): string | undefined {
   if (destroyed || !writable || (!readable && connecting !== true)) return "a stream that has ended, or was closed";
   if (stream.readableObjectMode || stream.writableObjectMode) return "a stream of objects, not of bytes";
   if (typeof stream.readableEncoding === "string") return "a stream that setEncoding() has made one of text";
-  // Beside one nothing flows.
+  // A stream with such a listener does not flow.
   if (stream.listenerCount("readable") > 0) return "a stream that has a listener for 'readable' still";
   return undefined;
 }
@@ -49,7 +54,7 @@ function isStream(given: unknown): given is Duplex {
   return METHODS.every((name) => typeof stream[name] === "function") && typeof stream["writableLength"] === "number";
 }
 
-/** Closes what is of no use, if it is a stream at all, and in use nowhere. */
+/** Destroys a stream that cannot be used, unless it is no stream, or is in use elsewhere. */
 export function discard(stream: unknown): void {
   if (!isStream(stream) || CONNECTION in stream) return;
   stream.on("error", () => {});
@@ -60,11 +65,11 @@ function close(stream: Duplex): void {
   try {
     stream.destroy();
   } catch {
-    // It is given up all the same.
+    // The stream is given up, even if its destroy() throws.
   }
 }
 
-/** One for all connections of the process: they share its event loop. */
+/** One reading line for all connections of the process: they share its event loop. */
 const line = new ReadingLine();
 
 export class StreamConnection implements Connection, Reader {
@@ -73,13 +78,13 @@ export class StreamConnection implements Connection, Reader {
   readonly #isOurs: boolean;
   #closed = false;
   #isPaused = false;
-  /** Buffers that were written while others waited already, and whether the last of them is waited for. */
+  /** Buffers that were written while others waited already, and whether a callback is set for the last of them. */
   #waitingWrites = 0;
   #isFull = false;
 
   /**
-   * The stream is connected. It is closed by nobody else from now on, and read by nobody else; a socket that is ours may have
-   * another reader only where the application has found it (node:diagnostics_channel tells of sockets, for example).
+   * The stream is connected. Only this connection may read or close it from now on. `isOurs`: this library made the
+   * socket, so the application reads it only where it has found it by other means, such as node:diagnostics_channel.
    */
   constructor(stream: Duplex, isOurs: boolean) {
     this.#isOurs = isOurs;
@@ -90,7 +95,7 @@ export class StreamConnection implements Connection, Reader {
     stream.on("end", onEnd);
     stream.on("error", onError);
     stream.on("close", onClose);
-    // Whoever gave it may have paused it.
+    // The application may have paused its stream.
     if (stream.readableFlowing !== true) stream.resume();
   }
 
@@ -103,25 +108,25 @@ export class StreamConnection implements Connection, Reader {
     const fromMs = isSmall ? 0 : performance.now();
     if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
     const enough = this.handler.onData(chunk) === "enough";
-    // A stream of the application's may go on though it was paused.
+    // A stream that the application made may emit data though it was paused.
     if (this.#closed || this.#isPaused) return;
     const tookMs = isSmall ? 0 : performance.now() - fromMs;
     if (enough) line.wait(this, tookMs);
     else line.took(this, tookMs);
   }
 
-  /** Unless another reader may keep it, or others lie in the same memory. */
+  /** Marks the chunk's memory to be freed early, unless another reader may keep it, or other data lies in that memory. */
   #own({ buffer, length }: Buffer): void {
     if (buffer.byteLength === length && this.#stream.listenerCount("data") === 1) ownChunk(buffer);
   }
 
   pause(): void {
     this.#isPaused = true;
-    // One of another library may not have it, and goes on.
+    // A stream of another library may have no pause(), and then goes on.
     if ("pause" in this.#stream) this.#flow("pause");
   }
 
-  /** Also if it is closed by now: the end of one that lingers is waited for. */
+  /** Resumes reading even if the connection is closed by now: one that lingers waits for the end of the stream. */
   resume(): void {
     this.#isPaused = false;
     this.#flow("resume");
@@ -135,7 +140,7 @@ export class StreamConnection implements Connection, Reader {
     }
   }
 
-  /** The connection is gone, by itself. */
+  /** The connection has failed, or the peer has closed it. */
   lost(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -157,7 +162,7 @@ export class StreamConnection implements Connection, Reader {
     try {
       this.#write(buffers);
     } catch (error) {
-      // A stream of the application's may throw where it should call back.
+      // A stream that the application made may throw where it should call back.
       this.lost(describe(error));
     }
   }
@@ -180,7 +185,7 @@ export class StreamConnection implements Connection, Reader {
     this.#stream.uncork();
   }
 
-  /** Answers what is to be called when those that are written now have left, if there are too many. */
+  /** If too many buffers wait, answers a callback for the write: it is called when these buffers were written. */
   #count(waits: boolean, buffers: number): (() => void) | undefined {
     this.#waitingWrites = waits ? this.#waitingWrites + buffers : 0;
     if (this.#waitingWrites < MOST_WAITING_WRITES || this.#isFull) return undefined;
@@ -210,7 +215,10 @@ export class StreamConnection implements Connection, Reader {
   }
 }
 
-/** What has to wait has memory of its own: a part of Node's pool would keep all of that. */
+/**
+ * Copies the buffers into one. If that has to wait it gets its own memory: a part of Node's pool would keep all of
+ * the pool alive.
+ */
 function gathered(buffers: readonly Buffer[], bytes: number, waits: boolean): Buffer {
   if (!waits) return Buffer.concat(buffers, bytes);
   const whole = Buffer.allocUnsafeSlow(bytes);
@@ -222,7 +230,7 @@ function gathered(buffers: readonly Buffer[], bytes: number, waits: boolean): Bu
 function onData(this: ConnectedStream, chunk: unknown): void {
   const connection = this[CONNECTION];
   if (Buffer.isBuffer(chunk)) connection.received(chunk);
-  // Bytes of another realm are none of our Buffers.
+  // Bytes of another realm are not instances of our Buffer.
   else if (ArrayBuffer.isView(chunk)) connection.received(bytesOf(chunk));
   else connection.lost("text came, not bytes");
 }
@@ -235,7 +243,7 @@ function onDrain(this: ConnectedStream): void {
   this[CONNECTION].handler.onDrain();
 }
 
-/** The peer says no more: a connection serves both directions, or none. */
+/** The peer has ended its side of the connection: a connection serves both directions, or none. */
 function onEnd(this: ConnectedStream): void {
   this[CONNECTION].lost("closed by the peer");
 }
@@ -248,7 +256,7 @@ function onClose(this: ConnectedStream): void {
   this[CONNECTION].lost("closed");
 }
 
-/** A stream may fail with anything at all. */
+/** The text of an error. A stream may fail with any value, not only an Error. */
 function describe(error: unknown): string {
   try {
     const { code, message } = Object(error) as { code?: unknown; message?: unknown };

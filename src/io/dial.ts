@@ -1,4 +1,4 @@
-/** One dial: a TCP or TLS connection within its deadlines, or an error that says what became of it. */
+/** One dial: a TCP or TLS connection within its deadlines, or an error that says how it failed. */
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions } from "node:tls";
@@ -9,7 +9,7 @@ export type Endpoint = { port: number; host?: string } | { path: string };
 export interface DialOptions {
   connectMs: number;
   tlsMs: number;
-  /** false: none. Nothing else is taken for that. */
+  /** false: no TLS. No other value means that. */
   tls: ConnectionOptions | false;
   signal: AbortSignal;
 }
@@ -23,7 +23,7 @@ export class DialError extends Error {
   }
 }
 
-/** Rejects with a DialError. The socket is destroyed if it comes to nothing. */
+/** Rejects with a DialError. A dial that fails destroys its socket. */
 export async function dial(endpoint: Endpoint, options: DialOptions): Promise<Duplex> {
   const socket = await connect(endpoint, options);
   return options.tls === false ? socket : secure(socket, endpoint, options.tls, options);
@@ -34,7 +34,7 @@ function connect(endpoint: Endpoint, { connectMs, signal }: DialOptions): Promis
   const socket = net.connect({
     ...endpoint,
     noDelay: true,
-    // Node tries the addresses of a name one after the other, and gives each 250 ms: less than a slow path needs.
+    // Node tries the addresses of a name one after the other, each for 250 ms by default: less than a slow path needs.
     ...("path" in endpoint ? {} : { autoSelectFamilyAttemptTimeout: Math.max(250, Math.floor(connectMs / 3)) }),
   });
   return established(socket, "connect", connectMs, `connecting to ${where}`, signal, () => socket);
@@ -72,7 +72,7 @@ function established<T extends net.Socket>(
   result: () => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    // Never taken away: an error at a moment when nobody else listens must not end the process.
+    // This listener is never removed: an error at a moment without another listener must not end the process.
     socket.on("error", () => {});
     const fail = (error: DialError): void => {
       cleanUp();
@@ -105,7 +105,7 @@ function established<T extends net.Socket>(
   });
 }
 
-/** OpenSSL's verification results, and Node's own check of the name. */
+/** Error codes of OpenSSL's certificate verification, and of Node's own check of the name. */
 const CERTIFICATE_ERROR = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/;
 
 function isCertificateError(error: Error): boolean {

@@ -1,16 +1,18 @@
-/** What memory there is for this process: limits that are not set follow from it. */
+/** The memory that this process may use: the defaults of several limits follow from it. */
 import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 
 export interface Machine {
-  /** Of the machine, or of the container. */
+  /** The memory of the machine, or of the container. */
   readonly memoryBytes: number;
-  /** What V8 lets objects that live on have: buffers are not among them. */
+  /** The heap that V8 allows for long-lived objects; the contents of buffers are outside of it. */
   readonly oldGenerationBytes: number;
 }
 
 const MiB = 1_048_576;
-/** Part of V8's `heap_size_limit`, by the major version of Node: measured with `--max-old-space-size=128`. */
+/**
+ * The young generation's part of V8's `heap_size_limit`, by major version of Node (with `--max-old-space-size=128`).
+ */
 const YOUNG_GENERATION_BYTES: Readonly<Record<string, number>> = { 22: 48 * MiB, 24: 192 * MiB, 26: 96 * MiB };
 const MOST_YOUNG_BYTES = 192 * MiB;
 
@@ -23,7 +25,7 @@ export function readMachine(): Machine {
   };
 }
 
-/** A container without a limit says 0, or more than there is. */
+/** The smaller of the two limits. A container without a limit reports 0, or more than the machine has. */
 export function leastMemory(machineBytes: number, constrained: number): number {
   return constrained > 0 && constrained < machineBytes ? constrained : machineBytes;
 }
@@ -32,7 +34,7 @@ function constrainedBytes(): number {
   try {
     return process.constrainedMemory();
   } catch {
-    // It is read from files, for which there may be no descriptor left.
+    // Node reads the limit from files, and the process may have no file descriptor left.
     return 0;
   }
 }

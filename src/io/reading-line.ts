@@ -1,12 +1,13 @@
 /**
- * Whose turn it is to be read. A peer can fill what is read with the smallest frames there are, and of one socket libuv reads
- * up to 32 chunks of 64 KiB before it looks at another. So whoever has taken its share waits for the next turn of the event
- * loop, and of all that wait together only so many are read in one.
+ * Shares the event loop among the connections that are read. A peer can fill its bytes with the smallest possible
+ * frames, and libuv reads up to 32 chunks of 64 KiB from one socket before it looks at another. So a connection that
+ * has used its share of a turn waits for the next one, and only some of the connections that wait are read in each
+ * turn.
  */
 
-/** What one may take of a turn: more than it takes to read 2 MiB of large messages. */
+/** The time that one connection may take in a turn: more than it takes to read 2 MiB of large messages. */
 const ALONE_MS = 2;
-/** What all may take that wait together: others wait for it, who have little to say. */
+/** The time that all waiting connections together may take in a turn: connections that send little wait meanwhile. */
 const TOGETHER_MS = 1;
 
 export interface Reader {
@@ -15,21 +16,21 @@ export interface Reader {
 }
 
 export class ReadingLine {
-  /** Each of them once: who is paused is not read. */
+  /** The connections that wait, each once: they are paused, so they are not read. */
   #waiting: Array<{ reader: Reader; tookMs: number }> = [];
-  /** Who was read last, and what that took since another was. */
+  /** The connection that was read last, and the time that it has taken since another one was read. */
   #last: Reader | undefined;
   #tookMs = 0;
   #turnEnds = false;
-  /** What each may take: those that went on together last share a turn. */
+  /** The time that each may take: the connections that were resumed together last share a turn. */
   #shareMs = ALONE_MS;
 
-  /** Somebody was read for so long. */
+  /** `reader` was read for `ms`. */
   took(reader: Reader, ms: number): void {
     this.#tookMs = reader === this.#last ? this.#tookMs + ms : ms;
     this.#last = reader;
     if (this.#tookMs >= this.#shareMs) return this.wait(reader, this.#tookMs);
-    // It may be in this turn that it takes the rest, or in the next.
+    // The reader may take the rest of its share in this turn, or in the next.
     if (this.#tookMs < this.#shareMs / 2 || this.#turnEnds) return;
     this.#turnEnds = true;
     setImmediate(() => {
@@ -38,7 +39,7 @@ export class ReadingLine {
     });
   }
 
-  /** It is read no more in this turn, in which it took so long. */
+  /** `reader` is not read any more in this turn, in which it took `tookMs`. */
   wait(reader: Reader, tookMs: number): void {
     reader.pause();
     this.#waiting.push({ reader, tookMs });

@@ -1,24 +1,26 @@
-/** Options of node:tls as applications give them, and what node:tls says of them. */
+/** Options of node:tls as applications give them, and the errors of node:tls about them. */
 import type { ConnectionOptions, SecureContextOptions, TlsOptions } from "node:tls";
 import { types } from "node:util";
 
 /**
- * Whether they can be options at all. Bytes and arrays, of a PEM say, and a promise that nobody has awaited are objects as
- * well, in which node:tls would find nothing, and go on with its defaults: without their `ca`, it would trust all that are public.
+ * Whether `given` can be TLS options at all. Bytes and arrays (a PEM, for example) and a promise that was not awaited
+ * are objects too. node:tls would find no options in them and use its defaults: without their `ca` it would trust all
+ * public authorities.
  */
 export function isTlsOptions(given: unknown): given is object {
   if (typeof given !== "object" || given === null || "then" in given) return false;
   return !Array.isArray(given) && !ArrayBuffer.isView(given) && !types.isAnyArrayBuffer(given);
 }
 
-/** What is undefined was not given: a name to check the certificate against, say, must not be replaced by nothing. */
+/** Leaves out undefined options: an undefined `servername`, for example, must not replace the name to check against. */
 export function whatIsGiven<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 /**
- * A server's, whose SNICallback may throw or reject: node:tls would let whoever connects end the process with a name that
- * it does not know. To answer with no context takes the server's own.
+ * A server's options with a contained SNICallback, which may throw or reject. Without that, any client could end the
+ * process with a name that the callback does not know. An answer without a context makes node:tls use the server's
+ * own.
  */
 export function withContainedSni(options: TlsOptions): TlsOptions {
   const { SNICallback } = options;
@@ -38,7 +40,10 @@ export function withContainedSni(options: TlsOptions): TlsOptions {
   };
 }
 
-/** A client's, whose checkServerIdentity may throw, or give what is no verdict: then the certificate is not the right one. */
+/**
+ * A client's options with a contained checkServerIdentity: if it throws, or answers no verdict, the certificate is
+ * refused.
+ */
 export function withContainedCheck(options: ConnectionOptions): ConnectionOptions {
   const { checkServerIdentity } = options;
   if (typeof checkServerIdentity !== "function") return options;
@@ -48,7 +53,7 @@ export function withContainedCheck(options: ConnectionOptions): ConnectionOption
       try {
         const verdict: unknown = checkServerIdentity(host, certificate);
         if (verdict === undefined || verdict === null) return undefined;
-        // Of a promise there may be a rejection that nobody else hears of.
+        // A verdict that is a promise may reject, and nobody else handles that.
         Promise.resolve(verdict).catch(() => {});
         return asError(verdict, "checkServerIdentity gave neither undefined nor an Error");
       } catch (error) {
@@ -63,12 +68,12 @@ function asError(given: unknown, otherwise: string): Error {
 }
 
 /**
- * The options of a secure context that is renewed. node:tls would take what is not given from its defaults, and so trust
- * every public authority where the one before had a `ca` of its own.
+ * The options of a renewed secure context: those of the one before, with changes. node:tls would use its defaults for
+ * options that are not given, and so trust every public authority where the context before had a `ca` of its own.
  */
 export function renewed(before: SecureContextOptions, changes: SecureContextOptions): SecureContextOptions {
   const kept = { ...before };
-  // A key comes instead of the one before, whichever way that was given.
+  // A new key replaces the one before, in whichever form that was given.
   if ("pfx" in changes || "key" in changes) for (const name of KEY) delete kept[name];
   if ("pfx" in changes) delete kept.cert;
   return { ...kept, ...changes };
@@ -76,16 +81,19 @@ export function renewed(before: SecureContextOptions, changes: SecureContextOpti
 
 const KEY = ["key", "pfx", "passphrase"] as const;
 
-/** Node's errors about the kind of a value quote the value, which may be a key or a passphrase; those of OpenSSL never do. */
+/**
+ * Node's errors about the type of a value quote that value, which may be a key or a passphrase; OpenSSL's errors never
+ * do.
+ */
 export function quotesValues(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError;
 }
 
-/** What went wrong, without the values of options. */
+/** The text of a TLS error, without the values of options. */
 export function tlsRefusal(error: unknown): string {
   if (!(error instanceof Error)) return "an error that is none";
   const code = "code" in error ? String(error.code) : error.name;
-  // Of a name with several addresses only the code says something.
+  // The error of a name with several addresses has an empty message: only its code says something.
   if (!quotesValues(error)) return error.message === "" ? code : error.message;
   return code === "ERR_INVALID_ARG_TYPE" ? (error.message.split(" Received ")[0] ?? code) : code;
 }

@@ -33,7 +33,7 @@ export function group<T extends object>(
   return given;
 }
 
-/** Bytes that the application gives; what is neither a string nor bytes is refused. */
+/** A payload that the application gives, as a copy: a string or bytes. */
 export function payload(name: string, given: unknown, mostBytes: number): Buffer {
   if (typeof given !== "string" && !(given instanceof Uint8Array))
     throw invalidOption(name, given, "a string or bytes");

@@ -1,4 +1,4 @@
-/** What became of the links that a manager or a supervisor has closed. */
+/** The report on all links that a manager or a supervisor has closed. */
 import type { CloseReport, Link, LinkReport } from "./types.ts";
 
 export function closeReport(reports: Iterable<readonly [Link, LinkReport]>): CloseReport {

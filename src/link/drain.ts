@@ -1,29 +1,29 @@
-/** How a link is brought to its end, within its time: both directions drain, or its client is sent elsewhere. */
+/** Closes a link within a deadline: both directions drain, or the client is asked to go on at another server. */
 import type { Driver } from "./driver.ts";
 import type { CloseOptions } from "./types.ts";
 
 export const DEFAULT_CLOSE_MS = 5_000;
-/** A peer that does not answer is waited for so long after everything was accepted, to hear of the end. */
+/** After everything was accepted, a peer that does not answer has so long to hear that the link has ended. */
 export const FORGET_AFTER_MS = 6_000;
-/** Of the time that a server has for going away: what its handlers have to return. */
+/** The part of a server's closing time in which its handlers have to return. */
 const HANDLER_SHARE = 0.8;
 
 export class Drain {
   isClosing = false;
-  /** This direction ends with the peer's, whoever would like to go on. */
+  /** This direction ends when the peer's does, even if a handler or a send would go on. */
   endsWithInput = false;
   #stopsWhenSent = false;
   #isFinishing = false;
   readonly #driver: Driver;
   readonly #link: { readonly closed: Promise<unknown> };
 
-  /** Once the link is closed no deadline matters. */
+  /** Deadlines are dropped once the link is closed. */
   constructor(driver: Driver, link: { readonly closed: Promise<unknown> }) {
     this.#driver = driver;
     this.#link = link;
   }
 
-  /** Called again it may only shorten the drain, and only when it says so. */
+  /** A second call can only shorten the drain, and only if its options have a deadline or a signal. */
   close(options: CloseOptions, hasConsumer: boolean): void {
     const { protocol } = this.#driver;
     const isFirst = !this.isClosing;
@@ -31,12 +31,15 @@ export class Drain {
     if (!isFirst) return;
     this.isClosing = true;
     protocol.end();
-    // Who reads goes on reading until our direction is through.
+    // A consumer goes on reading until our direction is complete.
     if (hasConsumer) this.#stopsWhenSent = true;
     else protocol.stopReading();
   }
 
-  /** A byte stream is ended by its application, and cut off at the deadline. Answers whether this is the first call. */
+  /**
+   * Lets the application end its byte stream, and cuts that off at the deadline. Answers whether this is the first
+   * call.
+   */
   finish(options: CloseOptions): boolean {
     const isFirst = !this.#isFinishing;
     this.#isFinishing = true;
@@ -51,20 +54,23 @@ export class Drain {
     this.#limit({ ...options, deadlineMs }, () => protocol.reset("close-timeout", "", "close-timeout", clock.now()));
   }
 
-  /** Our direction is through. */
+  /** Our direction is complete. */
   outputDone(): void {
     const { protocol } = this.#driver;
     const isSent = protocol.peerStopped || protocol.queuedMessages === 0;
     if (this.#stopsWhenSent && isSent) protocol.stopReading();
   }
 
-  /** The client is asked to go on elsewhere, and ends first. What is not through by the deadline is cut off. */
+  /**
+   * The client was asked to go on elsewhere, and ends its direction first. A link that is still open at the deadline
+   * is cut off.
+   */
   leave(options: CloseOptions): void {
     const { protocol } = this.#driver;
     const { deadlineMs = DEFAULT_CLOSE_MS } = options;
     const handlerMs = HANDLER_SHARE * deadlineMs;
-    // A handler that goes on and on is told that sending is over in time for the client to hear of it. Not before the
-    // client's end is accepted: it would take ours for one that the application wanted.
+    // Our direction ends early enough for the client to hear of it, even if a handler would go on sending. It does not
+    // end before the client's end is accepted: the client would take our end for one that the application wanted.
     this.#limit({ ...options, deadlineMs: handlerMs }, () => {
       this.endsWithInput = true;
     });

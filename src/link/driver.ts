@@ -1,25 +1,25 @@
 /**
- * A protocol on its connections: bytes go in, and after every input the outputs are drained, in one place and in one order:
- * events, what there is to write, the next wake-up. What is only an acknowledgement is written at the end of the turn, for
- * everything that has arrived in it.
+ * Drives a protocol on its connections: bytes go in, and after every input the outputs are drained, in one place and
+ * in one order: events, bytes to write, the next wake-up. An acknowledgement alone is written at the end of the turn,
+ * for everything that has arrived in it.
  */
 import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "./protocol.ts";
 
-/** Who hears of what the protocol says. Called within a step: a hook may call the protocol again, but never waits. */
+/** The hooks that the driver calls within a step. A hook may call the protocol again, but never waits. */
 export interface DriverHooks {
   onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void;
   /** Something was received or accepted. */
   onProgress(): void;
   readonly isRoomAwaited: boolean;
-  /** More is here than the consumer is handed in this turn of the event loop. */
+  /** More has arrived than the consumer may be handed in this turn of the event loop. */
   readonly hasHandedEnough: boolean;
   /** The step is complete. */
   onStepComplete(): void;
 }
 
-/** So much that was taken since is not left waiting for the end of the turn. */
+/** When so many bytes were taken they are written at once, and not at the end of the turn. */
 const WRITE_AT_ONCE_BYTES = 65_536;
 
 export class Driver {
@@ -27,16 +27,16 @@ export class Driver {
   readonly clock: Clock;
   hooks: DriverHooks | undefined;
   readonly channels: ChannelIo;
-  /** One, or two while a second stands by. */
+  /** The connections: one, or two while a second stands by. */
   #attached: readonly Attached[] = [];
   readonly #timer: Timer;
   #running = false;
   #again = false;
-  /** Something to write has come since the step began to write. */
+  /** There is something new to write since the step began to write. */
   #unwritten = false;
   #deferred = false;
   #turnEnds = false;
-  /** `takenTo` when `changed()` last looked for what to write. */
+  /** `takenTo` when `changed()` last wrote. */
   #seenEnd = 0;
 
   constructor(protocol: Protocol, channels: ChannelIo, clock: Clock) {
@@ -64,7 +64,7 @@ export class Driver {
     return found?.connection;
   }
 
-  /** The protocol is told as if the connection had failed by itself. */
+  /** Destroys the connection, and tells the protocol that it has failed. */
   drop(id: number, reason: string): void {
     const connection = this.detach(id);
     if (connection === undefined) return;
@@ -74,8 +74,8 @@ export class Driver {
   }
 
   /**
-   * The application has changed something, or only what there is to write: it is looked after at the end of the turn, or at
-   * once if there is much.
+   * The application has changed something. "writes": the change only gives something to write. The next step runs at
+   * the end of the turn; if there is much to write, that is written at once.
    */
   changed(what?: "writes"): void {
     if (this.#running) {
@@ -129,7 +129,7 @@ export class Driver {
     this.hooks?.onProgress();
     this.#drainEvents();
     this.#unwritten = false;
-    // What was written makes room for what waits to be taken.
+    // Writing may have made room for messages that wait to be taken.
     if (this.#transmit() && this.hooks?.isRoomAwaited === true) this.#again = true;
     this.#drainEvents();
     if (this.#unwritten) this.#again = true;
@@ -169,7 +169,7 @@ export class Driver {
     return wrote;
   }
 
-  /** For a link that will not be driven any more. */
+  /** Stops driving the link: clears the timer and destroys the connections. */
   stop(): void {
     this.#timer.clear();
     for (const { connection } of this.#attached) connection.destroy();
@@ -177,7 +177,7 @@ export class Driver {
   }
 }
 
-/** A connection, and what becomes of its input. */
+/** A connection whose input goes to the protocol. */
 class Attached implements ConnectionHandler {
   readonly id: number;
   readonly connection: Connection;
@@ -201,16 +201,16 @@ class Attached implements ConnectionHandler {
     this.#driver.run();
   }
 
-  /** A relay or a switch that fails closes very many at once. */
+  /** The work is spread over turns: a relay or a switch that fails closes very many connections at once. */
   onClosed(reason: string): void {
     this.#driver.clock.spread((attached) => attached.#lost(reason), this);
   }
 
   #lost(reason: string): void {
     const { channels, clock } = this.#driver;
-    // Given up meanwhile, and told of already.
+    // The connection was dropped meanwhile, and the protocol was told already.
     if (this.#driver.detach(this.id) === undefined) return;
-    // Of a transport of the application's it may be what the other end wrote.
+    // A transport that the application made may put text from the peer into the reason.
     channels.connectionClosed(this.id, printable(reason), clock.now());
     this.#driver.run();
   }

@@ -3,10 +3,10 @@ import { Duplex } from "node:stream";
 import type { ResolvedLinkOptions } from "./options.ts";
 import type { Message } from "./types.ts";
 
-/** What the stream needs of its link: its input, and the rest. */
+/** The input that the stream reads from its link. */
 export interface DuplexInput {
   take(): Message | undefined;
-  /** Everything that was taken is accepted, but for its last bytes. */
+  /** Accepts everything that was taken but its last `unreadBytes`. */
   accept(unreadBytes: number): void;
   /** The peer has ended, and everything before was taken. */
   readonly isWhole: boolean;
@@ -17,26 +17,28 @@ export interface DuplexInput {
 export interface DuplexOutput {
   trySend(chunk: Buffer): boolean;
   send(chunk: Buffer): Promise<void>;
-  /** A sender that paces itself waits now; progress() is called when that may have changed. */
+  /** Whether a paced sender has to wait now; progress() is called when that may have changed. */
   hasToWait(): boolean;
 }
 
 export interface DuplexLink {
-  /** Everything that was written has been taken: this direction ends. */
+  /** Ends this direction: everything that was written has been taken. */
   endSending(): void;
   abort(code: string): void;
-  /** Fulfils when the peer has accepted all of our direction; rejects with what keeps it from that. */
+  /** Fulfils when the peer has accepted all of our direction; rejects if it will never do so. */
   sent(): Promise<void>;
-  /** The link is closed, by whomever; `failure` says why, if that was not in order. */
+  /** The link is closed, by either end. `failure` is the error, if it did not end in order. */
   readonly isOver: boolean;
   readonly failure: Error | undefined;
-  /** Our application has ended both directions at once, whatever is unread. */
+  /** Our application has called abort(), though bytes may be unread. */
   readonly isAborted: boolean;
 }
 
-/** What is written in one go is taken in pieces of so much. */
+/** A larger write is taken in pieces of this size. */
 const MOST_CHUNK_BYTES = 65_536;
-/** What an encoding makes of bytes: no character stands for more of them, and no more than these wait for their rest. */
+/**
+ * The most bytes behind one UTF-16 unit of decoded text, and the most that a decoder holds of an incomplete character.
+ */
 const MOST_BYTES_OF_CHARACTER = 3;
 
 export class LinkDuplex extends Duplex {
@@ -46,11 +48,11 @@ export class LinkDuplex extends Duplex {
   readonly #maxChunkBytes: number;
   #wanted = false;
   #inputOver = false;
-  /** What the reader has asked for and was not given since less is here. */
+  /** The length that the reader has asked for in vain, since fewer bytes are here; else 0. */
   #awaitedLength = 0;
-  /** The write that is taken, and to be answered when no sender has to wait any more. */
+  /** The callback of a write that was taken; it is called when a paced sender may go on. */
   #held: (() => void) | undefined;
-  /** The link is over, and the reader has still to come to the end of what it brought. */
+  /** The link is over, and the reader has not come to the end of the received bytes yet. */
   #awaitsEnd = false;
 
   constructor(
@@ -66,7 +68,7 @@ export class LinkDuplex extends Duplex {
     this.#maxChunkBytes = Math.min(MOST_CHUNK_BYTES, options.queue.maxBytes);
   }
 
-  /** The link looks in whenever something has arrived, left or ended. */
+  /** The link calls this whenever something has arrived, was written or has ended. */
   progress(): void {
     if (this.#held !== undefined && !this.#output.hasToWait()) this.#release();
     if (this.destroyed) return;
@@ -88,9 +90,10 @@ export class LinkDuplex extends Duplex {
   }
 
   /**
-   * What is in the stream's buffer is not accepted: its application may never read it. One that waits there for more than
-   * is here would wait for ever if that were more than the peer may send: then all but the last byte is, which keeps the
-   * peer's direction from ending before it was read.
+   * Bytes in the stream's buffer are not accepted: the application may never read them. There is one exception. An
+   * application that waits for more bytes than are here might wait for ever, since the peer may not be allowed to send
+   * as many. Then all but the last byte are accepted; that byte keeps the peer's direction from ending before it was
+   * read.
    */
   #accept(): void {
     const length = this.readableLength;
@@ -105,10 +108,10 @@ export class LinkDuplex extends Duplex {
     this.progress();
   }
 
-  /** Everybody reads by this, a pipe and a loop too. */
+  /** Every reader comes through here, a pipe and a loop too. */
   override read(size?: number): unknown {
     const chunk: unknown = super.read(size);
-    // Of nothing it is called by the stream itself.
+    // The stream calls read(0) itself.
     if (size !== 0) this.#awaitedLength = chunk === null && size !== undefined ? size : 0;
     this.#accept();
     return chunk;
@@ -120,7 +123,7 @@ export class LinkDuplex extends Duplex {
 
   #send(chunk: Buffer, callback: (error?: Error | null) => void): void {
     try {
-      // Nothing is sent of it, but it may be empty since its memory was transferred elsewhere, and that is an error.
+      // An empty chunk sends nothing, but trySend() throws if it is empty because its memory was transferred elsewhere.
       if (chunk.length === 0) this.#output.trySend(chunk);
       const maxChunkBytes = this.#maxChunkBytes;
       for (let at = 0; at < chunk.length; at += maxChunkBytes) {
@@ -148,7 +151,7 @@ export class LinkDuplex extends Duplex {
     callback?.();
   }
 
-  /** Finished means that the peer has accepted everything, so that `pipeline()` tells the truth. */
+  /** 'finish' waits until the peer has accepted everything, so `pipeline()` reports success only then. */
   override _final(callback: (error?: Error | null) => void): void {
     this.#link.endSending();
     void this.#finish(callback);
@@ -165,15 +168,15 @@ export class LinkDuplex extends Duplex {
   }
 
   /**
-   * The link is over. Where the peer has not ended, or our application has not, or has aborted, that has cut the stream
-   * short: there is 'close', and 'error' before it if the link did not end in order, but no 'end' or 'finish'.
+   * The link is over. The stream was cut short if the peer has not ended, if our application has not, or if it has
+   * aborted. Then 'close' comes without 'end' or 'finish', and after 'error' if the link did not end in order.
    */
   #leave(): void {
     const { failure, isAborted } = this.#link;
     if (failure !== undefined || isAborted || !this.#inputOver) {
       this.destroy(failure);
     } else if (!this.readableEnded) {
-      // All of it is here: its reader is told so first, and so is a stream that nobody reads.
+      // All bytes have arrived: 'end' comes first, even if nobody reads the stream and nothing is left in it.
       this.#awaitsEnd = true;
       this.once("end", () => this.#leave());
       if (this.readableLength === 0) super.read(0);
@@ -183,7 +186,8 @@ export class LinkDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // The peer would take what it has for the whole. Does nothing once both directions are through.
+    // Without the abort the peer would take the bytes that it has for the whole. Does nothing once both directions are
+    // complete.
     this.#link.abort("stream-destroyed");
     this.#release();
     callback(error);

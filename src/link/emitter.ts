@@ -1,11 +1,11 @@
-/** A typed emitter that refuses listeners for events that never come: they would wait in silence. */
+/** A typed emitter that throws for a listener to an event that it never emits, such as one with a misspelled name. */
 import { EventEmitter } from "eventemitter3";
 import { RespliceError } from "./errors.ts";
 
 export abstract class CheckedEmitter<Events extends object> extends EventEmitter<Events> {
   readonly #known: ReadonlySet<unknown>;
 
-  /** `known`: every event that it emits. */
+  /** `known`: the names of all events that it emits. */
   constructor(known: ReadonlySet<unknown>) {
     super();
     this.#known = known;

@@ -1,17 +1,17 @@
-/** How a link came to its end, for whoever asks then or later. */
+/** How a link ended, for callers that ask at that moment or later. */
 import { RespliceError } from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 import type { LinkReport } from "./types.ts";
 
 export class Ending {
-  /** What ended it, if that was not in order. */
+  /** The error that ended the link; undefined if it ended in order. */
   failure: RespliceError | undefined;
-  /** By abort(), here. */
+  /** This end has called abort(). */
   isAborted = false;
-  /** What its own handler threw. */
+  /** The error that the handler of this link threw. */
   handlerError: unknown;
   #report: LinkReport | undefined;
-  /** Made when somebody asks. */
+  /** Made when the application first asks for the promise. */
   #closed: PromiseWithResolvers<LinkReport> | undefined;
 
   get closed(): Promise<LinkReport> {
@@ -25,13 +25,16 @@ export class Ending {
     this.#closed?.resolve(report);
   }
 
-  /** It is what the link itself throws at who goes on with it when it has ended, and which has been told of. */
+  /**
+   * Answers whether `thrown` is the error that the ended link throws at callers: the application was told of it
+   * already.
+   */
   isOwn(thrown: unknown): boolean {
     if (this.failure !== undefined && thrown === this.failure) return true;
     return thrown instanceof RespliceError && (thrown.code === "LINK_ENDED" || thrown.code === this.failure?.code);
   }
 
-  /** What calls get that come too late. */
+  /** The error for calls that come after the end. */
   endedError({ peerStopped }: Outbound): RespliceError {
     if (this.failure !== undefined) {
       return new RespliceError("LINK_ENDED", `the link has ended: ${this.failure.message}`, {

@@ -28,12 +28,12 @@ export class LinkEngine {
   readonly owner: LinkOwner;
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
-  /** The object that the application holds, and listens to. It sets itself. */
+  /** The object that the application holds, and listens to. Its constructor sets this. */
   link!: Link;
   readonly #options: ResolvedLinkOptions;
   readonly #life: Life;
   readonly #ending = new Ending();
-  // What follows is made when it is first needed: most links never need it.
+  // These objects are made when they are first needed: most links never need them.
   #book: UndeliveredBook | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
@@ -82,7 +82,7 @@ export class LinkEngine {
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
   }
 
-  /** Our direction is through, and the peer has accepted all of it: one that reads no more may have stopped before. */
+  /** Resolves when the peer has accepted all of our direction. Rejects if the peer stopped reading before that. */
   async sent(): Promise<void> {
     if (!this.protocol.outputDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);
     const { outputDone, owedBytes } = this.protocol;
@@ -92,12 +92,12 @@ export class LinkEngine {
   // ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   end(): void {
-    // What waits in the stream was written before.
+    // Bytes that still wait in the stream were written before end() was called, so the stream ends the direction.
     if (this.#duplex !== undefined) this.#duplex.end();
     else this.endSending();
   }
 
-  /** All that was written to the stream has been taken. */
+  /** Ends our direction: everything that was written to the stream has been taken. */
   endSending(): void {
     this.#endSending();
     this.driver.changed();
@@ -122,7 +122,10 @@ export class LinkEngine {
     return this.closed;
   }
 
-  /** Its manager or its server closes. A byte stream has no end but the one that its application gives it. */
+  /**
+   * Closes the link for its manager or server. Only the application can say where a byte stream ends, so that is
+   * awaited.
+   */
   closeByOwner(options: CloseOptions): Promise<LinkReport> {
     return this.#options.mode === "bytes" ? this.#finish(options) : this.close(options);
   }
@@ -139,15 +142,15 @@ export class LinkEngine {
     this.driver.run();
   }
 
-  /** The server goes away, and has told the client so. */
+  /** The server goes away, and has told the client to go on elsewhere. */
   leave(options: CloseOptions): void {
     this.#drains().leave(options);
     this.driver.run();
   }
 
   /**
-   * The handler has returned. The link goes on: read by onMessage(), or as a stream, or only to hear that its client goes on
-   * elsewhere.
+   * The handler of serve() has returned. The link goes on if onMessage() or a stream reads it; else it ends when its
+   * client ends.
    */
   handlerReturned(): void {
     if (!this.goesOnAlone) this.#drains().endsWithInput = true;
@@ -164,7 +167,7 @@ export class LinkEngine {
     this.#reset("aborted", code);
   }
 
-  /** The handler of this link threw: what it held is not accepted, and the peer is told. */
+  /** The handler of this link threw: the message that it was handed is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
     if (!this.protocol.ended || !this.#ending.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
     this.#ending.handlerError = error;
@@ -178,26 +181,26 @@ export class LinkEngine {
 
   #reset(code: "aborted" | "handler-failed", reason: string): void {
     this.protocol.reset(code, reason, code, this.driver.clock.now());
-    this.outgoing.sendingEnded(); // also for who sends before this step is complete
+    this.outgoing.sendingEnded(); // so that a send before this step is complete is refused, too
     this.driver.run();
   }
 
-  /** Ends a link that cannot be connected, with the reason. */
+  /** Sets the error with which the link will end, if it has none yet. */
   fail(error: RespliceError): void {
     this.#ending.failure ??= error;
   }
 
-  /** It was given to code that needs no handler of serve() to go on: onMessage(), or whoever has the stream. */
+  /** The link is read by a handler or as a stream: it goes on after the handler of serve() has returned. */
   get goesOnAlone(): boolean {
     return this.incoming.hasHandler || this.#duplex !== undefined;
   }
 
-  /** What calls get that come too late. */
+  /** The error for calls that come after the end. */
   endedError(): RespliceError {
     return this.#ending.endedError(this.protocol);
   }
 
-  // ── what its parts say and ask ──────────────────────────────────────────────────────────────────────────────────
+  // ── called by the parts of the link ─────────────────────────────────────────────────────────────────────────────
 
   get isRoomAwaited(): boolean {
     return this.outgoing.isAwaited || this.#duplex?.isHeld === true;
@@ -233,7 +236,7 @@ export class LinkEngine {
     return this.#ending.isAborted;
   }
 
-  // ── what the protocol says ──────────────────────────────────────────────────────────────────────────────────────
+  // ── events of the protocol ──────────────────────────────────────────────────────────────────────────────────────
 
   onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void {
     this.owner.onEvent(event);
@@ -274,7 +277,9 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  /** There is no connection; the next attempt comes after so long (0: the client is to dial). */
+  /**
+   * There is no connection. The next attempt begins after `nextDelayMs`; a server passes 0, and waits for its client.
+   */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });
@@ -286,7 +291,7 @@ export class LinkEngine {
     const reported = this.outgoing.replaced(event.undelivered, event.carried, (delivery) =>
       replacedError(reason, delivery),
     );
-    // Whoever has called close() sees the link drain until it is closed.
+    // After close() the state stays "draining" until the link is closed.
     if (this.#drain?.isClosing !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
     this.#book ??= new UndeliveredBook();
@@ -329,7 +334,7 @@ export class LinkEngine {
     this.incoming.progress();
     if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
     if (protocol.outputDone) {
-      // sent() looks whether all of it was accepted.
+      // sent() then checks whether everything was accepted.
       this.#waitsForSent?.resolve();
       if (protocol.peerStopped) this.outgoing.sendingEnded();
       this.#drain?.outputDone();
@@ -345,15 +350,17 @@ export class LinkEngine {
     }
     const { protocol } = this;
     if (!protocol.inputAccepted || protocol.outputEnded) return;
-    // A stream ends by itself when its reader has come to the end, and has none as long as nobody reads.
+    // A stream ends its direction itself, when its reader has come to the end. A byte stream that nobody has read yet
+    // waits.
     if (this.#duplex !== undefined || (protocol.mode === "bytes" && !this.incoming.wasRead)) return;
-    // A client that goes on elsewhere waits for the handler to have answered, and a send that waits for room came before.
+    // A client that goes on elsewhere waits until the handler has answered. Otherwise sends that wait for room go out
+    // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;
     if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
   }
 
-  /** It calls its application's listeners within a step, which what they throw must not stop. */
+  /** The stream calls listeners of the application within a step. An error that they throw must not stop the step. */
   #progressDuplex(duplex: LinkDuplex): void {
     try {
       duplex.progress();

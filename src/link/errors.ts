@@ -58,20 +58,20 @@ interface Details {
 /** The only class the package throws. With ABORTED its `name` is "AbortError", as in Node. */
 export class RespliceError extends Error {
   readonly code: ErrorCode;
-  /** The same may succeed later. Links retry by themselves: what ends one is not retryable. */
+  /** Trying again may succeed. Links retry by themselves: an error that ended a link is not retryable. */
   readonly retryable: boolean;
-  /** Of a message. "not-sent": never written on any connection. "delivered": accepted by the peer. */
+  /** How far the message came. "not-sent": never written on any connection. "delivered": accepted by the peer. */
   readonly delivery: Delivery | undefined;
-  /** The wish of a server that refused, in milliseconds. */
+  /** The delay, in milliseconds, that a refusing server asked for. */
   readonly retryAfterMs: number | undefined;
   /**
-   * INVALID_OPTION: its path, what was given, and what is allowed. Of a string that is no name, and of an object, `value`
-   * says only what it is ("a string of length 12"): it may be a secret.
+   * INVALID_OPTION: the option's path, the given value, and the values allowed. A given string or object may be a
+   * secret, so `value` only describes it ("a string of length 12"), unless the option takes a name.
    */
   readonly option: { name: string; value: unknown; allowed: string } | undefined;
   /**
-   * PEER_ABORTED: what the peer gave to abort(). AUTHENTICATION_REFUSED: why, if the server's authenticate() has said so.
-   * As it is; in `message` it has escapes.
+   * PEER_ABORTED: the code that the peer gave to abort(). AUTHENTICATION_REFUSED: the reason, if the server's
+   * authenticate() gave one. Here it is unchanged; in `message` it is escaped.
    */
   readonly peerCode: string | undefined;
 
@@ -87,7 +87,7 @@ export class RespliceError extends Error {
   }
 }
 
-/** Shows of a string how long it is, and of an object that it is one: either may be a secret, or hold one. */
+/** An INVALID_OPTION error. A given string or object may be or hold a secret, so it is only described. */
 export function invalidOption(name: string, given: unknown, allowed: string): RespliceError {
   const value = withoutSecrets(given);
   return optionError(name, value, typeof value === "bigint" ? `${value}n` : String(value), allowed);
@@ -100,16 +100,16 @@ export function invalidWord(name: string, given: unknown, allowed: string): Resp
 }
 
 const MOST_NAME_CHARACTERS = 100;
-/** What fits into a frame, and some escapes. */
+/** The longest reason that fits into a frame, and some escapes. */
 const MOST_REASON = 300;
 
 function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
-  // The name of an option that does not exist is whatever was given.
+  // The name may be that of an option that does not exist: it can be any text.
   const option = { name: printable(name, MOST_NAME_CHARACTERS), value, allowed };
   return new RespliceError("INVALID_OPTION", `option ${option.name} is ${shown}; allowed: ${allowed}`, { option });
 }
 
-/** What it is, in place of what may be or hold a secret. */
+/** Describes a value that may be or hold a secret, in place of the value. */
 export function withoutSecrets(given: unknown): unknown {
   switch (typeof given) {
     case "string":
@@ -133,7 +133,10 @@ export function aborted(signal: AbortSignal, delivery?: Delivery): RespliceError
   return new RespliceError("ABORTED", "the wait was aborted", details);
 }
 
-/** Why a link ended; undefined when it closed in order. `handlerError` is what its own handler threw. */
+/**
+ * The error that ended a link; undefined if it closed in order. `handlerError` is the error that its own handler
+ * threw.
+ */
 export function outcomeError(
   outcome: Outcome,
   detail: string,
@@ -186,7 +189,7 @@ export function outcomeError(
   }
 }
 
-/** Of a message that the session it was in could not deliver. */
+/** The error for a message whose session was replaced before the message was delivered. */
 export function replacedError(reason: "session-lost" | "too-large" | "moved", delivery: Delivery): RespliceError {
   return reason === "too-large"
     ? new RespliceError("MESSAGE_TOO_LARGE", "larger than the peer takes", { delivery })
@@ -203,7 +206,10 @@ const REFUSALS: Readonly<Partial<Record<RefuseCode, ErrorCode>>> = {
   "authentication-unavailable": "AUTHENTICATION_UNAVAILABLE",
 };
 
-/** Why an attempt to connect failed. `reason` is for people to read: a transport of the application's may put anything there. */
+/**
+ * The error of a failed attempt. `reason` is for people to read: a transport that the application made may put any
+ * text there.
+ */
 export function attemptError({
   reason,
   refused,

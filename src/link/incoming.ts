@@ -1,4 +1,4 @@
-/** The receiving face of a link: one consumer at a time, and when what it was handed counts as accepted. */
+/** The receiving side of a link: hands messages to one consumer at a time, and decides when they count as accepted. */
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
 import type { Inbound } from "./protocol.ts";
@@ -27,20 +27,23 @@ export class Incoming {
   readonly #inbound: Inbound;
   readonly #driver: IncomingDriver;
   readonly #host: IncomingHost;
-  /** With manual acceptance nothing is accepted but by accept(). */
+  /** Manual acceptance: only accept() accepts messages. */
   readonly #manual: boolean;
   /** Made when the first message comes. */
   #turn: Turn | undefined;
-  /** Somebody reads, or has read. */
+  /** The link has, or has had, a consumer. */
   wasRead = false;
   #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
-  /** Somebody waits for the next message; `undefined`: there will be none. */
+  /** The consumer waits for the next message; it resolves with `undefined` if there will be none. */
   #waiter: Wait<Message | undefined> | undefined;
   #handler: Handler | undefined;
   /** The handler's promise is pending. */
   #handling = false;
   #over = false;
-  /** Where a loop has come back for more, and in which session. */
+  /**
+   * The session and the position up to which a loop has come back for more, and so accepts; not yet told to the
+   * protocol.
+   */
   #cameBackIn: object | undefined;
   #cameBackAt = 0;
   messages = 0;
@@ -53,7 +56,7 @@ export class Incoming {
     this.#host = host;
   }
 
-  /** Somebody is reading, or will come back to read. */
+  /** A consumer is reading, or will come back to read. */
   get hasConsumer(): boolean {
     return this.#consumer !== "none" && !this.#over;
   }
@@ -69,11 +72,11 @@ export class Incoming {
     this.#consumer = consumer;
     if (this.wasRead) return;
     this.wasRead = true;
-    // There may be an end already that was waiting for it.
+    // The end of the peer's direction may have arrived already, and have waited for a first consumer.
     this.#driver.changed();
   }
 
-  /** More is here than may be handed out in this turn. */
+  /** More has arrived than may be handed out in this turn. */
   get hasHandedEnough(): boolean {
     return this.#turn?.isOver === true && this.#inbound.hasUnread;
   }
@@ -82,7 +85,7 @@ export class Incoming {
     return (this.#turn ??= new Turn(this.#driver.clock, this.#driver));
   }
 
-  /** What there is and this turn still allows. */
+  /** The next message, if one is here and this turn still allows it. */
   #take(): Message | undefined {
     if (!this.#inbound.hasUnread || !(this.#turn ?? this.#thisTurn()).allows()) return undefined;
     const message = this.#inbound.next(keepInPlace);
@@ -92,7 +95,7 @@ export class Incoming {
     return message as Message;
   }
 
-  /** Manual acceptance: also of what was not handed out, which is then skipped. */
+  /** Manual acceptance of everything up to `position`. Messages that were not handed out are skipped. */
   acceptUpTo(position: number): void {
     if (!this.#manual) throw new RespliceError("NOT_SUPPORTED", "accept() needs the option manualAcceptance");
     if (!Number.isSafeInteger(position) || position < 0) {
@@ -102,12 +105,12 @@ export class Incoming {
     this.#driver.changed();
   }
 
-  /** What was handed out is accepted, but for its last bytes. */
+  /** Accepts everything that was handed out but its last `unreadBytes`, unless acceptance is manual. */
   #accept(unreadBytes = 0): void {
     if (!this.#manual && this.#inbound.acceptHanded(unreadBytes)) this.#driver.changed("writes");
   }
 
-  /** At the latest when the turn is over: a loop that has messages to go on with comes back many times in one. */
+  /** Accepts when the turn is over, at the latest: a loop that finds messages comes back many times in a turn. */
   #acceptSoon(): void {
     const { session, handedTo } = this.#inbound;
     if (handedTo === 0 || this.#manual) return;
@@ -116,7 +119,7 @@ export class Incoming {
     this.#cameBackAt = handedTo;
   }
 
-  /** Takes note of what a loop has come back from. */
+  /** Accepts the messages that a loop has come back from. */
   acceptNow(): void {
     const session = this.#cameBackIn;
     this.#cameBackIn = undefined;
@@ -124,12 +127,15 @@ export class Incoming {
     if (session !== undefined && session === this.#inbound.session) this.#inbound.accept(this.#cameBackAt);
   }
 
-  /** Nothing will come any more: the peer has ended and all was handed out, or the link is over. */
+  /** No message will come any more: the peer has ended and everything was handed out, or the link is over. */
   get #exhausted(): boolean {
     return this.#inbound.ended || this.#inbound.inputEnded || this.#inbound.readingStopped;
   }
 
-  /** Why there is nothing more, if that is not the peer's end. Messages are whole, and what has come of a byte stream is not. */
+  /**
+   * The error for a consumer when no more will come; undefined if the peer has ended. A byte stream that this end
+   * closed before the peer's end is an error, since the stream is cut short; messages are whole in any case.
+   */
   get #whyOver(): RespliceError | undefined {
     const { failure } = this.#host;
     const { inputEnded, mode } = this.#inbound;
@@ -188,7 +194,7 @@ export class Incoming {
       throw error;
     };
     const iterator: AsyncIterableIterator<Message> = {
-      // Not an async function: a promise for each message is what a loop costs, and one is enough.
+      // Not an async function: that would make a second promise for each message.
       next: () => {
         if (over) return Promise.resolve(done);
         if (this.#waiter !== undefined) {
@@ -220,7 +226,10 @@ export class Incoming {
     this.#driver.changed();
   }
 
-  /** For a Duplex: it takes chunks by `take`, and says by `accept` how much of that its application has not read yet. */
+  /**
+   * For a Duplex: it gets chunks from `take`, and tells `accept` how many of their bytes the application has not read
+   * yet.
+   */
   occupyForDuplex(): DuplexInput {
     this.#occupy("duplex");
     const inbound = this.#inbound;
@@ -236,7 +245,7 @@ export class Incoming {
     };
   }
 
-  /** Hands out what there is, to whom waits for it. */
+  /** Hands the messages that are here to the consumer, if it waits for one. */
   progress(): void {
     if (this.#cameBackIn !== undefined) this.acceptNow();
     if (this.#handler !== undefined) {
@@ -265,7 +274,7 @@ export class Incoming {
       this.bytes += message.length;
       const result = handler(message as Message);
       if (result !== undefined && isThenable(result)) {
-        // Of a library's promise, too, only what it promises is believed.
+        // A promise of a library may settle twice or throw: a native promise contains that.
         pending = Promise.resolve(result);
         return false;
       }
@@ -273,7 +282,7 @@ export class Incoming {
       return true;
     };
     try {
-      // First one by itself: of an async handler there is no second.
+      // Ask for one message first: an async handler takes only one.
       for (let most = 1; turn.allows(most) && inbound.handOut(hand, keepInPlace, most);) most = turn.lookAfter;
     } catch (error) {
       this.#fail(error, this.#inbound.session === session ? accepted : 0);
@@ -284,7 +293,7 @@ export class Incoming {
   }
 
   #await(handler: Handler, result: Promise<void>, before: number): void {
-    // What its forerunners returned for is accepted; its own message when its promise fulfils.
+    // The messages before this one are accepted now, since the handler has returned; this one when the promise fulfils.
     if (!this.#manual) this.#inbound.accept(before);
     this.#handling = true;
     const { session } = this.#inbound;

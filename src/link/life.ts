@@ -1,10 +1,10 @@
-/** Where a link is in its life: its state, when it changed, and the events that tell of it when a step is complete. */
+/** The state of a link, when it last changed, and the events that are emitted when a step is complete. */
 import { type LinkInput, type LinkState, nextLinkState } from "../core/states.ts";
 import type { RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 import type { StateChange } from "./types.ts";
 
-/** What a transition tells besides its states. */
+/** The fields of a 'state' event besides its states. */
 export type TransitionDetail = {
   reason: string;
   attempt?: number;
@@ -16,7 +16,7 @@ export type TransitionDetail = {
 export class Life {
   state: LinkState = "created";
   reconnects = 0;
-  /** From the loss of the connection to the next one in use, the last time. */
+  /** From the loss of a connection until the next one was in use, the last time. */
   recoveryMs: number | undefined;
   readonly #clock: Clock;
   readonly #host: { onChange(change: StateChange): void };
@@ -35,7 +35,7 @@ export class Life {
     return this.#clock.now() - this.#sinceMs;
   }
 
-  /** Does nothing where the table has no such transition. */
+  /** Changes the state. Does nothing if the table has no such transition. */
   to(input: LinkInput, detail: TransitionDetail): void {
     const to = nextLinkState(this.state, input);
     if (to === undefined) return;
@@ -57,20 +57,20 @@ export class Life {
     this.#lostMs = undefined;
   }
 
-  /** Runs `emission` when nothing is half done. */
+  /** Runs `emission` when the current step is complete. */
   later(emission: () => void): void {
     (this.#emissions ??= []).push(emission);
   }
 
-  /** For what happens outside any step. */
+  /** For an event that happens outside any step. */
   emitNow(emission: () => void): void {
     this.later(emission);
     this.emitAll();
   }
 
-  /** A listener that throws stops no other event, and not us. */
+  /** Emits every event that waits. A listener that throws stops neither the other events nor the caller. */
   emitAll(): void {
-    // What a listener sets off is told after what was there before it.
+    // An event that a listener causes is emitted after those that were waiting before.
     const emissions = this.#emissions;
     if (this.#emitting || emissions === undefined) return;
     this.#emitting = true;
@@ -82,7 +82,7 @@ export class Life {
   }
 }
 
-/** What `emission` throws is thrown where nobody is in the middle of anything. */
+/** An error that `emission` throws is thrown again later, outside any step. */
 export function runContained(clock: Clock, emission: () => void): void {
   try {
     emission();
@@ -91,7 +91,7 @@ export function runContained(clock: Clock, emission: () => void): void {
   }
 }
 
-/** For what a listener throws: it reaches `uncaughtException`, as with any emitter. */
+/** Throws an error of a listener in a later turn, so that it reaches `uncaughtException`, as with any emitter. */
 export function throwLater(clock: Clock, error: unknown): void {
   clock.defer(rethrow, error);
 }

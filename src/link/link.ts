@@ -21,7 +21,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "un
 export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
   readonly #engine: LinkEngine;
-  /** Made when it is asked for. */
+  /** Made when the application first asks for it. */
   #openPayload: Message | undefined;
 
   constructor(engine: LinkEngine) {
@@ -49,7 +49,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
     return this.#engine.owner.claims;
   }
 
-  /** A copy: what each HELLO is compared with is not the application's to change. */
+  /** A copy: each later HELLO is compared with the original, which the application must not be able to change. */
   get openPayload(): Message {
     if (this.#openPayload === undefined) {
       const { openPayload } = this.#engine.owner;

@@ -1,4 +1,4 @@
-/** The options of a durable link, on either end: what they mean, their defaults, and their check, once, at the edge. */
+/** The options of a durable link, on either end: their meaning, their defaults, and their check, once, at the edge. */
 import type { EvidenceOptions } from "../core/session/evidence.ts";
 import type { Mode } from "../core/wire/frames.ts";
 import type { LinkCoreOptions } from "../core/session/link-events.ts";
@@ -15,43 +15,61 @@ export interface LinkOptions {
   queue?: QueueOptions;
   keepalive?: KeepaliveOptions;
   timeouts?: TimeoutOptions;
-  /** Default 1 MiB; encoded and with `maxBatchBytes` at most `window.maxBytes`. Of two ends the smaller counts: see "too-large". */
+  /**
+   * Default 1 MiB. One encoded message and `maxBatchBytes` together may be at most `window.maxBytes`. The smaller
+   * value of the two ends counts: see "too-large".
+   */
   maxMessageBytes?: number;
-  /** Default false, as in net: when the peer has ended and all is accepted, this end ends too. */
+  /** Default false, as in node:net: when the peer has ended and everything is accepted, this end ends too. */
   allowHalfOpen?: boolean;
 }
 
 export interface DurableOptions {
-  /** Default "messages". "bytes": a stream, see duplex(). Both ends alike, else PROTOCOL_MISMATCH. */
+  /** Default "messages". "bytes": a stream, see duplex(). Both ends must have the same mode, else PROTOCOL_MISMATCH. */
   mode?: Mode;
-  /** What the peer may have in flight: from 256 KiB (never less than a message) to 8 MiB, as the consumer drains. */
+  /**
+   * How many bytes the peer may have in flight. Default: from 256 KiB (never less than one message) to 8 MiB; the
+   * window grows if the consumer keeps up.
+   */
   window?: { minBytes?: number; maxBytes?: number };
-  /** The consumer calls accept(), at the latest after `maxBatchBytes`, which the window reserves. Default: see Link. */
+  /**
+   * The consumer calls accept(), at the latest after `maxBatchBytes`; the window reserves room for them. Default: see
+   * Link.
+   */
   manualAcceptance?: { maxBatchBytes: number };
 }
 
-/** What waits to be sent for the first time: size it by rate times outage. Full, send() waits and trySend() is false. */
+/**
+ * Limits the messages that wait to be sent for the first time. Size it as your rate times the outage to survive. When
+ * the queue is full, send() waits and trySend() answers false.
+ */
 export interface QueueOptions {
   /** Default 10,000. */
   maxMessages?: number;
-  /** Default 16 MiB, for each link: danger on a server with many. At least one message. */
+  /** Default 16 MiB, for each link: too much on a server with many links. It must hold at least one message. */
   maxBytes?: number;
 }
 
-/** Noticed after `pingAfterMs` + `suspectAfterMs`: a second connection is dialled, the first stays until it is replaced. */
+/**
+ * A dead path is noticed after `pingAfterMs` + `suspectAfterMs`. Then the client dials a second connection; the first
+ * one stays until it is replaced.
+ */
 export interface KeepaliveOptions {
-  /** Silence in either direction. Default 15,000 (a server: 45,000). Smaller: noticed sooner, more wake-ups. 0: no pings. */
+  /**
+   * Silence in either direction after which a ping is sent. Default 15,000 (a server: 45,000). A smaller value notices
+   * a dead path sooner, and wakes devices more often. 0: no pings.
+   */
   pingAfterMs?: number;
   /**
-   * No answer to a ping. Default 5,000, more on slow paths; 2 to 4 s when data in flight makes no progress, at most this,
-   * at least 4 round trips.
+   * How long a ping may go unanswered. Default 5,000; longer on slow paths. When data in flight makes no progress, the
+   * limit is 2 to 4 s instead, at most this value and at least 4 round trips.
    */
   suspectAfterMs?: number;
 }
 
-/** An attempt takes at most 20 s; what timed out is doubled for the next, up to 60 s. */
+/** An attempt takes at most 20 s. A timeout that expired is doubled for the next attempt, up to 60 s. */
 export interface TimeoutOptions {
-  /** Default 10,000. Each function of the application's that an attempt asks has as much. */
+  /** Default 10,000. Each function of the application that an attempt calls has as much time. */
   connectMs?: number;
   /** Default 10,000. */
   tlsMs?: number;
@@ -76,9 +94,9 @@ const DEFAULTS = {
   client: { pingAfterMs: 15_000, handshakeMs: 5_000 },
   server: { pingAfterMs: 45_000, handshakeMs: 60_000 },
 } as const;
-/** Data in flight without progress: between these two. */
+/** Data in flight may make no progress for a time between these two. */
 const STALLED_AFTER_MS = [2_000, 4_000] as const;
-/** Not the application's to set. */
+/** The application cannot set this. */
 const ACK_DELAY_MS = 25;
 const MOST_WINDOW_BYTES = GiB;
 const MOST_MESSAGE_BYTES = 256 * MiB;
@@ -147,7 +165,7 @@ function checkTogether(resolved: ResolvedLinkOptions, given: LinkOptions & Durab
   }
 }
 
-/** What the least memory of a session follows from. */
+/** The options that determine the least memory of a session. */
 export function messageLimits(
   options: ResolvedLinkOptions,
 ): Pick<LinkCoreOptions, "mode" | "maxMessageBytes" | "maxBatchBytes"> {
@@ -155,7 +173,7 @@ export function messageLimits(
   return { mode, maxMessageBytes, maxBatchBytes: manualAcceptance?.maxBatchBytes ?? 0 };
 }
 
-/** What the core is told. */
+/** The options as the core takes them. */
 export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory): LinkCoreOptions {
   const keepalive: EvidenceOptions = { ...options.keepalive, stalledAfterMs: STALLED_AFTER_MS };
   return {
@@ -168,7 +186,7 @@ export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory):
   };
 }
 
-/** Merges groups (`queue`, `keepalive`, ...) key by key; what is undefined does not count as given. */
+/** Merges groups (`queue`, `keepalive`, ...) key by key; a value of undefined does not count as given. */
 export function mergeOptions<T extends object>(defaults: T, options: T): T {
   const merged = { ...defaults } as Record<string, unknown>;
   for (const [name, value] of Object.entries(options)) {
@@ -186,7 +204,7 @@ function isGroup(value: unknown): value is object {
 /** The options of a close(). Throws before anything has changed. */
 export function checkCloseOptions({ deadlineMs, signal }: CloseOptions): void {
   if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
-  // Also one of another realm, or of a library.
+  // A signal of another realm, or of a library, is accepted too.
   if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function") {
     throw invalidOption("signal", signal, "an AbortSignal");
   }

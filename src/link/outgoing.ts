@@ -1,4 +1,4 @@
-/** The sending face of a link: who waits for room, and who waits for acceptance. */
+/** The sending side of a link: takes messages, and keeps the calls that wait for room or for acceptance. */
 import { ownCopy } from "../core/wire/bytes.ts";
 import { REFERENCE_BYTES } from "../core/log/log.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
@@ -13,20 +13,20 @@ import { abortableWait, type Wait } from "./waits.ts";
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** Waits for the acceptance of everything up to `position` in the current session. */
+/** A call that waits for the acceptance of everything up to `position` in the current session. */
 interface Mark {
   position: number;
-  /** A flush stands for all messages before it, a send for its own. */
+  /** A flush waits for all messages before it, a send for its own message. */
   readonly kind: "send" | "flush";
   readonly wait: Wait<void>;
 }
 
-/** A send that waits for room, or somebody who only wants to know of room. */
+/** A send() that waits for room, or a ready(), which has no payload. */
 interface Waiter {
   readonly payload: Payload | undefined;
   readonly bytes: number;
   readonly given: boolean;
-  /** For the position after it, or that of the end of the log. */
+  /** Resolves with the position where the message ends; for ready() the position is not used. */
   readonly wait: Wait<number>;
 }
 
@@ -46,17 +46,17 @@ export class Outgoing {
   readonly #outbound: Outbound;
   readonly #driver: OutgoingDriver;
   readonly #queue: { maxMessages: number; maxBytes: number };
-  /** Of a chunk in mode "bytes", where no message size is agreed. */
+  /** The largest chunk in mode "bytes", where the ends agree on no message size. */
   readonly #maxChunkBytes: number;
   readonly #host: OutgoingHost;
   #waiters: Waiter[] = [];
-  /** Sends among them, and what they hold: one, or as much as the queue holds and its share allows. */
+  /** The sends among the waiters, and the bytes that they hold. One may always wait; more if queue and share allow. */
   #waitingSends = 0;
   #waiting: Account | undefined;
   #marks: Mark[] = [];
-  /** What trySend() last had no room for: ready() waits for as much. */
+  /** The size of the message that trySend() last refused: ready() waits for as much room. */
   #refusedBytes = 0;
-  /** Made when something is sent: most links of a large server have little to say. */
+  /** Made when the first message is sent: most links of a large server send little. */
   #madeRoom: Room | undefined;
   takenMessages = 0;
   takenBytes = 0;
@@ -129,7 +129,7 @@ export class Outgoing {
       this.#take(message, bytes, given);
       position = this.#outbound.takenTo;
     } else {
-      // The caller may change the bytes as soon as we return, which is before they are taken.
+      // The caller may change the bytes as soon as send() returns, and they are taken later: so copy them now.
       const payload = given || typeof message === "string" ? message : ownCopy(message);
       position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
     }
@@ -137,7 +137,9 @@ export class Outgoing {
     await this.#waitForAcceptance("send", position, signal);
   }
 
-  /** A sender that paces itself waits now; there is progress when the turn is over, or the connection takes more. */
+  /**
+   * Whether a paced sender has to wait now. progress() is called when the turn is over, or the connection takes more.
+   */
   hasToWait(): boolean {
     return this.#room.hasToWait();
   }
@@ -197,14 +199,14 @@ export class Outgoing {
     await this.#waitForAcceptance("flush", takenTo, options?.signal);
   }
 
-  /** Of everything up to `position`. */
+  /** Waits until the peer has accepted everything up to `position`. */
   #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#outbound.ended) return Promise.reject(this.#host.endedError());
     this.#outbound.askForAck();
     this.#driver.changed();
     const wait: Wait<void> = abortableWait(signal, () => {
       this.#marks = this.#marks.filter((other) => other !== mark);
-      // It was taken: whoever sent it again would send it twice.
+      // The message was taken: if the caller sent it again, it might arrive twice.
       const delivery: Delivery = mark.position <= this.#outbound.acceptedTo ? "delivered" : "maybe";
       return aborted(signal as AbortSignal, kind === "send" ? delivery : undefined);
     });
@@ -213,12 +215,12 @@ export class Outgoing {
     return wait.promise;
   }
 
-  /** Somebody waits for room. */
+  /** A call waits for room. */
   get isAwaited(): boolean {
     return this.#waiters.length > 0;
   }
 
-  /** Looks whether there is room, and what has been accepted. */
+  /** Settles the waits for which there is room now, and those for messages that were accepted. */
   progress(): void {
     if (this.#marks.length > 0) this.#resolveMarks(this.#outbound.acceptedTo);
     const waiters = this.#waiters;
@@ -235,7 +237,7 @@ export class Outgoing {
     for (let at = 0; at < accepted; at++) (marks[at] as Mark).wait.resolve();
   }
 
-  /** Answers false if it has to wait on. */
+  /** Answers false if the waiter has to go on waiting. */
   #serve(waiter: Waiter): boolean {
     const { payload, bytes } = waiter;
     if (this.#outbound.sendingEnded || !this.#outbound.hasRoom(bytes)) return false;
@@ -247,7 +249,7 @@ export class Outgoing {
     return true;
   }
 
-  /** What the ends have agreed on since it began to wait may be less than it needs. */
+  /** Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it. */
   #takeWaiting(waiter: Waiter, payload: Payload): boolean {
     try {
       this.#checkSize(waiter.bytes);
@@ -260,8 +262,8 @@ export class Outgoing {
   }
 
   /**
-   * The session was replaced: those who wait for messages that were carried over wait on, the others hear what is known.
-   * Answers the messages that nobody waits for: each is reported once.
+   * The session was replaced. Calls that wait for messages that were carried over go on waiting; the others are
+   * rejected with what is known of their messages. Answers the messages that no call waits for: each is reported once.
    */
   replaced(
     undelivered: readonly UndeliveredEntry[],
@@ -276,7 +278,7 @@ export class Outgoing {
     this.#marks = [];
     for (const mark of marks) {
       const { kind, position } = mark;
-      // A flush hears of everything before it, which comes in order.
+      // A flush answers for every message before it: the first that is lost or in doubt decides.
       const upTo: Delivery | undefined =
         position >= firstInDoubt ? "maybe" : position >= firstEnd ? "not-sent" : undefined;
       const lost = kind === "send" ? known.get(position) : upTo;
@@ -291,7 +293,7 @@ export class Outgoing {
     return undelivered.filter(({ end }) => known.has(end));
   }
 
-  /** Sends that wait for room on a direction that has ended. */
+  /** The direction has ended: rejects the sends that wait for room. */
   sendingEnded(): void {
     this.#madeRoom?.askAgain();
     const waiters = this.#waiters;
@@ -300,7 +302,7 @@ export class Outgoing {
     for (const waiter of waiters) waiter.wait.reject(this.#host.endedError());
   }
 
-  /** The link has ended. Answers the messages that nobody waited for. */
+  /** The link has ended. Answers the undelivered messages that no call waited for. */
   ended(undelivered: readonly UndeliveredEntry[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.sendingEnded();
     const acceptedTo = this.#outbound.acceptedTo;
@@ -311,7 +313,10 @@ export class Outgoing {
   }
 }
 
-/** Throws for what could not be copied: when that shows, a part of it is in the log. */
+/**
+ * The size of a payload. Throws for a value that could not be copied: a failure while copying would leave part of it
+ * in the log.
+ */
 function payloadBytes(message: Payload): number {
   if (typeof message === "string") return Buffer.byteLength(message);
   if (!(message instanceof Uint8Array)) {
@@ -322,7 +327,10 @@ function payloadBytes(message: Payload): number {
   return byteLength;
 }
 
-/** A view whose ArrayBuffer was transferred elsewhere, or is too small for it by now, says of itself only that it is empty. */
+/**
+ * Throws if the view's ArrayBuffer was transferred elsewhere, or has become too small: such a view looks like an empty
+ * one.
+ */
 function checkAttached(message: Uint8Array): void {
   try {
     NOTHING.set(message);
@@ -332,7 +340,7 @@ function checkAttached(message: Uint8Array): void {
   }
 }
 
-/** Given away, and large enough for a log to refer to it. Memory that may change its size is copied all the same. */
+/** The payload is large enough for a log to refer to it, and its memory cannot change its size; else it is copied. */
 function isGiven(message: Payload, bytes: number): boolean {
   if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
   const { buffer } = message;

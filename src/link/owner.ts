@@ -1,4 +1,4 @@
-/** What a link asks of whom it belongs to: a client's manager or a server's supervisor. */
+/** The interface from a link to its owner, which is one link of a client's manager or of a server's supervisor. */
 import type { ProtocolEvent } from "./protocol.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
@@ -6,18 +6,18 @@ export interface LinkOwner {
   readonly identity: string | undefined;
   readonly claims: unknown;
   readonly openPayload: Buffer;
-  /** Something is at work that wants to go on sending when the peer has ended to go on elsewhere. */
+  /** The server's handler is still running: it may go on sending when the peer has ended to go on elsewhere. */
   readonly isServing: boolean;
-  /** Ends a link that was never opened: answers whether nobody has to be told. */
+  /** Ends a link that was never opened, and answers true if so: then there is no peer to be told. */
   endUnopened(): boolean;
-  /** Dials at once. On a server there is nobody to dial. */
+  /** Dials at once. Does nothing on a server, which never dials. */
   retryNow(): void;
-  /** After every step of the driver. */
+  /** Called after every step of the driver. */
   onStepComplete(): void;
   onEvent(event: ProtocolEvent): void;
   onState(change: StateChange): void;
   onUndelivered(event: Undelivered): void;
-  /** A handler of the link has thrown this. Answers whether anybody hears of it. */
+  /** A handler of the link has thrown `thrown`. Answers whether a logger or a listener is told of it. */
   onHandlerFailed(thrown: unknown): boolean;
   onEnded(report: LinkReport): void;
 }

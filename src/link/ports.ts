@@ -1,4 +1,4 @@
-/** What a link needs of the outside; `io` implements it with sockets and timers, `testing` with a simulated network. */
+/** The ports of a link: `io` implements them with sockets and timers, `testing` with a simulated network. */
 export type { Budget } from "../core/log/window.ts";
 
 /** Monotonic time, in milliseconds. */
@@ -6,11 +6,11 @@ export interface Clock {
   now(): number;
   /** Runs `run` with `of` after the current turn, once for each call. */
   defer<T>(run: (of: T) => void, of: T): void;
-  /** Runs `run` with `of` when everything that has arrived by now was handed out, once for each call. */
+  /** Runs `run` with `of` when everything that has arrived by now was handed to its reader, once for each call. */
   afterPoll<T>(run: (of: T) => void, of: T): void;
   /**
-   * Runs `run` with `of` soon, once for each call and in the order of the calls, with everything else in between when there
-   * are many: for what very many connections may want at the same moment.
+   * Runs `run` with `of` soon, once for each call and in the order of the calls. When there are many, other work runs
+   * in between. It is for work that very many connections may want at the same moment.
    */
   spread<T>(run: (of: T) => void, of: T): void;
   /** A timer that is not set yet. */
@@ -18,30 +18,35 @@ export interface Clock {
 }
 
 export interface Timer {
-  /** Moves it; Infinity clears it. */
+  /** Sets or moves the due time; Infinity clears the timer. */
   set(dueMs: number): void;
   clear(): void;
 }
 
-/** One connection. What it hears goes to its handler, of which there is one at a time. */
+/** One connection. Its input goes to its handler, of which there is one at a time. */
 export interface Connection {
   handler: ConnectionHandler;
   readonly remoteAddress: string;
-  /** What can be written now without anything piling up; 0 until `onDrain`. */
+  /**
+   * The bytes that can be written now without piling up in this process; once it is 0, `onDrain` says when it grows.
+   */
   readonly roomBytes: number;
-  /** What was written and may not be changed yet: views of it are still to be read. */
+  /** Bytes given to write() that may not be changed yet: the socket has still to read them. */
   readonly pendingBytes: number;
   write(buffers: readonly Buffer[]): void;
-  /** After `last` has been written. Nothing is heard any more. */
+  /** Closes the connection after `last` has been written. The handler is not called any more. */
   end(last: readonly Buffer[]): void;
-  /** At once. Nothing is heard any more. */
+  /** Closes the connection at once. The handler is not called any more. */
   destroy(): void;
 }
 
 export interface ConnectionHandler {
-  /** Answers "enough" if its consumer cannot be handed any more in this turn of the event loop: to read on would pile up. */
+  /**
+   * Answers "enough" if the consumer can be handed no more in this turn of the event loop: bytes read now would pile
+   * up.
+   */
   onData(chunk: Buffer): "enough" | undefined;
   onDrain(): void;
-  /** Once, and the last. */
+  /** Called once; no other call follows. */
   onClosed(reason: string): void;
 }

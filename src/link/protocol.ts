@@ -1,13 +1,14 @@
 /**
- * What the machinery of a link asks of the protocol that its connections speak. The queue and those who wait for room see an
- * `Outbound`, the consumers an `Inbound`, the driver and the engine all of a `Protocol`. The durable protocol is `LinkCore`
- * and what extends it, which cannot name these types: the core imports nothing from here.
+ * The interface between the machinery of a link and the protocol that its connections speak. The queue and the senders
+ * that wait for room see an `Outbound`, the consumers an `Inbound`, the driver and the engine a whole `Protocol`.
+ * `LinkCore` and its subclasses implement the durable protocol; they cannot name these types, since the core imports
+ * nothing from here.
  *
- * A protocol is driven: after each call the driver takes its `events`, writes what `transmit()` answers, and sets its timer
- * to `nextTimeoutMs`.
+ * A protocol is driven: after each call the driver takes its `events`, writes what `transmit()` answers, and sets its
+ * timer to `nextTimeoutMs`.
  *
- * Positions are numbers that grow with what is taken, or handed out. They count within a `session`: another one begins anew,
- * and an event "replaced" says what became of what was taken.
+ * Positions are numbers that grow as messages are taken, or handed out. They count within a `session`. A new session
+ * begins anew, and its "replaced" event says what became of the messages taken before.
  */
 import type { Keep } from "../core/log/unread.ts";
 import type { Account } from "../core/log/window.ts";
@@ -16,89 +17,93 @@ import type { Mode, ResetCode } from "../core/wire/frames.ts";
 
 export type ProtocolEvent = LinkCoreEvent;
 
-/** Both directions. */
+/** The properties that both directions share. */
 interface Directions {
   /** In "bytes" a message is a chunk of a stream. */
   readonly mode: Mode;
-  /** The connection that speaks for the link. */
+  /** The connection in use. */
   readonly adopted: { readonly id: number } | undefined;
-  /** The application was told how the link has ended. */
+  /** The application was told that the link has ended, and how. */
   readonly ended: boolean;
 }
 
 export interface Outbound extends Directions {
-  /** Of payload: the largest message that both ends take. */
+  /** The largest payload that both ends take. */
   readonly maxMessageBytes: number;
-  /** What a message takes of the room besides its payload. */
+  /** Bytes of room that a message needs besides its payload. */
   readonly overheadBytes: number;
-  /** There is room for a message of so many bytes of payload. */
+  /** Answers whether there is room for a message with a payload of `payloadBytes`. */
   hasRoom(payloadBytes: number): boolean;
-  /** So many messages, and so many bytes, surely have room. */
+  /** The messages, and the bytes, for which there is certainly room. */
   readonly roomMessages: number;
   readonly roomBytes: number;
-  /** An account for sends that wait for room, which share the budget of what is sent. */
+  /** An account for sends that wait for room. It draws on the same budget as the log. */
   newAccount(): Account;
   /**
-   * The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom()`. `given`: the payload never changes any more, and
-   * need not be copied.
+   * Takes a message. The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom()`. `given`: the payload
+   * will never change again, and need not be copied.
    */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void;
-  /** Where everything that was taken ends. */
+  /** The position where the last message taken ends. */
   readonly takenTo: number;
-  /** The peer has accepted everything below. Looked at before `transmit()`: only what comes in moves it. */
+  /**
+   * The peer has accepted everything below. Only input from the peer moves it, so it may be read before `transmit()`.
+   */
   readonly acceptedTo: number;
-  /** What was taken and never written. */
+  /** Messages and bytes that were taken and never written. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
-  /** The peer is asked to say at once when it has accepted what was taken until now. */
+  /** Asks the peer to acknowledge at once when it has accepted everything taken until now. */
   askForAck(): void;
-  /** Ends this direction after what was taken. */
+  /** Ends this direction after everything taken so far. */
   end(): void;
-  /** This direction was ended here. */
+  /** This end has ended this direction. */
   readonly outputEnded: boolean;
-  /** Nothing is taken any more, for whatever reason. */
+  /** No message is taken any more, for whatever reason. */
   readonly sendingEnded: boolean;
   /** The peer reads nothing more: what it has accepted is final. */
   readonly peerStopped: boolean;
-  /** Nothing more will come of this direction: the peer has accepted its end, or reads nothing more. */
+  /** This direction is complete: the peer has accepted its end, or reads nothing more. */
   readonly outputDone: boolean;
-  /** Of what was taken, so much is still to be delivered before that end. */
+  /** Bytes taken that are still to be delivered before the end of this direction. */
   readonly owedBytes: number;
 }
 
 export interface Inbound extends Directions {
-  /** Stands for what positions count in. */
+  /** Identifies the session that positions count in: it is a different object after the session was replaced. */
   readonly session: object;
-  /** Something waits to be handed out, if perhaps not a whole message. */
+  /** Bytes wait to be handed out, though perhaps not a whole message. */
   readonly hasUnread: boolean;
   readonly readableBytes: number;
-  /** The next message; undefined if none is here. `keep` is told of memory in which others may lie. */
+  /** The next message; undefined if none is here. `keep` is called with memory that other messages may share. */
   next(keep: Keep): Buffer | undefined;
   /**
-   * Hands out message after message, each with the position where it ends, until `hand` answers false, and about `most` of
-   * them. Answers whether more is here, and it has stopped for `most`.
+   * Hands out one message after another, each with the position where it ends, until `hand` answers false or about
+   * `most` were handed out. Answers true if it stopped because of `most` and more is here.
    */
   handOut(hand: (message: Buffer, end: number) => boolean, keep: Keep, most: number): boolean;
-  /** Where the message that was handed out last ends. */
+  /** The position where the message that was handed out last ends. */
   readonly handedTo: number;
-  /** The consumer has accepted everything below `position`: what of it was not handed out is skipped. */
+  /** The consumer has accepted everything below `position`. Messages below that were not handed out are skipped. */
   accept(position: number): void;
-  /** It has accepted all that was handed out, but for so many bytes. Answers whether that was news. */
+  /**
+   * The consumer has accepted everything handed out but the last `exceptBytes`. Answers whether this changed anything.
+   */
   acceptHanded(exceptBytes: number): boolean;
   /** Our consumer has accepted everything below. */
   readonly consumedTo: number;
-  /** What has arrived and our consumer has not accepted, handed out or not. */
+  /** Bytes that have arrived and our consumer has not accepted, handed out or not. */
   readonly unacceptedBytes: number;
   /** The peer can send no more until our consumer accepts something. */
   readonly isFull: boolean;
   readonly windowBytes: number;
   /** The peer has ended its direction, and everything before was handed out. */
   readonly inputEnded: boolean;
-  /** And everything before was accepted. */
+  /** The peer has ended its direction, and everything before was accepted. */
   readonly inputAccepted: boolean;
-  /** It has ended to go on elsewhere. */
+  /** The peer has ended its direction to go on in another session. */
   readonly inputMoves: boolean;
-  /** No consumer will read any more: what arrives is not accepted. */
+  /** No consumer will read any more: bytes that arrive are not accepted. */
   stopReading(): void;
   readonly readingStopped: boolean;
 }
@@ -106,31 +111,31 @@ export interface Inbound extends Directions {
 export interface Protocol extends Outbound, Inbound {
   /** For logs and applications; "" where there is no session. */
   readonly sessionId: string;
-  /** To be taken out, all of them, after each call. */
+  /** The driver takes all of them out after each call. */
   readonly events: ProtocolEvent[];
   /** On the monotonic clock; Infinity if nothing is due. A tick that comes early does no harm. */
   readonly nextTimeoutMs: number;
   tick(nowMs: number): void;
-  /** At the end of the turn of the event loop `endTurn()` is to be called. */
+  /** `endTurn()` is to be called at the end of this turn of the event loop. */
   readonly awaitsEndOfTurn: boolean;
-  /** Everything that has arrived in this turn was looked at. Answers whether there is anything to write for it. */
+  /** Everything that has arrived in this turn was handed in. Answers whether there is anything to write in reply. */
   endTurn(): boolean;
-  /** Of what was transmitted on the connection in use all but so many bytes is written: its memory may be used again. */
+  /** The connection in use has written all but `pendingBytes` of the transmitted bytes: their memory may be reused. */
   recycle(pendingBytes: number): void;
   /** Ends both directions at both ends. `reason` is the application's code for the peer. */
   reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void;
-  /** Ends the link, and tells the peer nothing. */
+  /** Ends the link without telling the peer. */
   abandon(outcome: Outcome): void;
-  /** Smoothed, of the connection in use. */
+  /** The smoothed round trip of the connection in use. */
   readonly rttMs: number | undefined;
-  /** What the peer has accepted since the start, in payloads. */
+  /** Messages, and bytes of payload, that the peer has accepted since the start. */
   accepted(): { messages: number; bytes: number };
 }
 
-/** Where a connection's bytes come in and go out: the protocol of a client's link, or the core of the whole server. */
+/** Takes a connection's input and answers its output: the core of a client's link, or the core of a whole server. */
 export interface ChannelIo {
   receive(id: number, chunk: Buffer, nowMs: number): void;
   connectionClosed(id: number, reason: string, nowMs: number): void;
-  /** What the connection is to write now, at most about `roomBytes`; empty if nothing. */
+  /** The bytes that the connection is to write now, at most about `roomBytes`; empty if there are none. */
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[];
 }

@@ -1,9 +1,12 @@
-/** How a link tells its manager's or supervisor's logger what happens to it. Without a logger nothing is even looked at. */
+/**
+ * Reports the events of a link to the logger of its manager or supervisor. Without a logger these functions do
+ * nothing.
+ */
 import { logHandlerFailed, logTransition, logUndelivered } from "../telemetry/events.ts";
 import type { LogSink } from "../telemetry/logger.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
 
-/** What log lines call the link by. */
+/** A link with the ids that log lines show for it. */
 interface Named {
   readonly ids: object;
 }
@@ -20,7 +23,7 @@ export function reportEnded(logger: LogSink | undefined, link: Named, { undelive
   if (undelivered.length > 0) report(logger, link, "ended", undelivered);
 }
 
-/** Answers whether there is a logger to hear of it. */
+/** Answers whether there is a logger. */
 export function reportHandlerFailed(logger: LogSink | undefined, link: Named, thrown: unknown): boolean {
   if (logger === undefined) return false;
   logHandlerFailed(logger, link.ids, thrown);

@@ -1,21 +1,22 @@
 /**
- * What trySend() may take without looking at the queue again, and how far ahead of the connection it is let.
+ * How much trySend() may take without looking at the queue again, and how far it may run ahead of the connection.
  *
- * The queue is there for outages. While there is a connection a long one only makes every message wait behind all of it, and
- * what is written long after it was copied has left the processor's cache. So a sender that shows that it waits, with ready(),
- * is let on as the connection takes what it sends, and after a while only when what has arrived was looked at: else a sender
- * that always finds room keeps the acknowledgements waiting that free its blocks. One that only tries has all of the queue.
+ * The queue is there for outages. While there is a connection, a long queue only makes every message wait behind the
+ * others, and a message that is written long after it was copied has left the processor's cache. So a sender that
+ * waits with ready() is paced: it goes on as the connection takes its bytes, and after each `TURN_BYTES` it waits
+ * until what has arrived was looked at. Else a sender that always finds room would delay the very acknowledgements
+ * that free its blocks. A sender that never calls ready() may fill the whole queue.
  */
 import type { Clock } from "./ports.ts";
 import type { Outbound } from "./protocol.ts";
 
-/** Two writes' worth. */
+/** As much as two writes. */
 const AHEAD_BYTES = 131_072;
-/** After so much a turn of the event loop is waited for. */
+/** After this many bytes a paced sender waits for the next turn of the event loop. */
 const TURN_BYTES = 1_048_576;
 
 export interface RoomHost {
-  /** The turn that was waited for has come. */
+  /** The turn that the sender waits for has come. */
   changed(): void;
 }
 
@@ -24,15 +25,15 @@ export class Room {
   readonly #overheadBytes: number;
   readonly #clock: Pick<Clock, "afterPoll">;
   readonly #host: RoomHost;
-  /** `takenTo` when a turn was last waited for, and whether the next one is. */
+  /** `takenTo` when a turn was last waited for, and whether the next one is being waited for. */
   #turnFrom = 0;
   #turnEnds = false;
-  /** Room only grows until it is used: what is known of it holds until `askAgain()`. */
+  /** The room that is known to be left. Only use() makes it smaller, so it holds until `askAgain()`. */
   #largestBytes = -1;
   #messages = 0;
   #bytes = 0;
   #isPaced = false;
-  /** Told to wait, and not seen waiting yet. */
+  /** The sender was told to wait, and has not called ready() yet. */
   #isTold = false;
 
   constructor(outbound: Outbound, clock: Pick<Clock, "afterPoll">, host: RoomHost) {
@@ -42,7 +43,7 @@ export class Room {
     this.#host = host;
   }
 
-  /** Surely enough for a message of so many bytes. */
+  /** There is certainly room for a message of `bytes`. */
   isLeft(bytes: number): boolean {
     return bytes <= this.#largestBytes && bytes + this.#overheadBytes <= this.#bytes && this.#messages > 0;
   }
@@ -52,20 +53,23 @@ export class Room {
     this.#bytes -= bytes + this.#overheadBytes;
   }
 
-  /** Sending has ended, its sender paces itself, or somebody waits who comes first. */
+  /**
+   * The known room does not hold any more: sending has ended, the sender is paced, or another sender waits and goes
+   * first.
+   */
   askAgain(): void {
     this.#largestBytes = -1;
   }
 
-  /** Positions begin anew. */
+  /** The session was replaced: positions begin anew. */
   sessionReplaced(): void {
     this.askAgain();
     this.#turnFrom = this.#outbound.takenTo;
   }
 
-  /** The queue has room for a message of so many bytes: is its sender to go on, too? */
+  /** The queue has room for the message. Answers whether pacing lets its sender go on, too. */
   mayGoOn(largestBytes: number): boolean {
-    // Who was told to wait and comes back without having waited does not pace itself.
+    // `trySend()` answered false and the caller did not call `ready()`: stop pacing it.
     if (this.#isTold) this.#isPaced = false;
     this.#isTold = false;
     const { roomMessages, roomBytes } = this.#outbound;
@@ -80,7 +84,7 @@ export class Room {
     return true;
   }
 
-  /** The sender waits. Answers whether it has to. */
+  /** The sender has called ready(): pace it from now on. Answers whether it has to wait. */
   pace(): boolean {
     if (!this.#isPaced) this.askAgain();
     this.#isPaced = true;
@@ -88,7 +92,7 @@ export class Room {
     return this.hasToWait();
   }
 
-  /** The host hears when the turn that is waited for has come. */
+  /** Whether a paced sender has to wait. If it waits for a turn, the host is called when that has come. */
   hasToWait(): boolean {
     if (this.#turnBytes < TURN_BYTES) return this.#aheadBytes > AHEAD_BYTES / 2;
     if (!this.#turnEnds) this.#clock.afterPoll(Room.#nextTurn, this);

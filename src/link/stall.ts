@@ -11,7 +11,7 @@ export class StallWatch {
   readonly #host: { onStalled(unacceptedBytes: number): void };
   readonly #timer: Timer;
   #armed = false;
-  /** What was accepted when it was armed, or when the stall was told of. */
+  /** The accepted position when the timer was set, or when the stall was reported. */
   #accepted = -1;
   #told = false;
 
@@ -31,7 +31,7 @@ export class StallWatch {
     this.#host.onStalled(inbound.unacceptedBytes);
   }
 
-  /** After anything was received or accepted. */
+  /** Called after anything was received or accepted. */
   look(): void {
     const { isFull, consumedTo } = this.#inbound;
     if (this.#armed || !isFull) return;

@@ -1,4 +1,4 @@
-/** A link in numbers. */
+/** The counters and gauges of a link, and their sums over many links. */
 import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -37,7 +37,7 @@ export function heldBytes(cores: Iterable<{ readonly heldBytes: number }>): numb
   return bytes;
 }
 
-/** Of all links of a manager or supervisor. */
+/** The sums over all links of a manager or supervisor. */
 export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
   links: Record<LinkState, number>;
   taken: Traffic;

@@ -1,14 +1,20 @@
 /**
- * How much one link's consumer is handed in a turn of the event loop. A peer can send empty messages by the million, and a
- * loop over them, or a handler that answers at once, would leave no turn to anybody else.
+ * Limits how much one link's consumer is handed in a turn of the event loop. A peer can send empty messages by the
+ * million: a loop over them, or a handler that answers at once, would keep every other link waiting.
  */
 import type { Clock } from "./ports.ts";
 
-/** What a link may take of a turn, as `Clock.spread` does: short beside what other links wait for. */
+/**
+ * The time that a link may take in a turn, the same as `Clock.spread` takes: short compared with any timeout of a
+ * link.
+ */
 const TURN_MS = 2;
-/** The clock is looked at after so many messages: it costs as much as to hand one out. */
+/** Messages between two looks at the clock, at first: a look costs as much as handing out a message. */
 const LOOK_AFTER = 16;
-/** Up to so many where that takes less than `SOON_MS`; a quarter as many, down to one, where it takes more than `LATE_MS`. */
+/**
+ * That number doubles, up to this, if they took less than `SOON_MS`; it is quartered, down to 1, if more than
+ * `LATE_MS`.
+ */
 const LOOK_AFTER_MOST = 256;
 const SOON_MS = 0.25;
 const LATE_MS = 1;
@@ -16,18 +22,20 @@ const LATE_MS = 1;
 export type TurnClock = Pick<Clock, "now" | "afterPoll">;
 
 export interface TurnHost {
-  /** The next turn has come, and somebody waits for it. */
+  /** The next turn has come, and the consumer was waiting for it. */
   changed(): void;
 }
 
 export class Turn {
-  /** So many messages may be asked for at once. */
+  /** The number of messages that may be asked for at once. */
   lookAfter: number = LOOK_AFTER;
   readonly #clock: TurnClock;
   readonly #host: TurnHost;
   /** Messages until the clock is looked at. */
   #left = LOOK_AFTER;
-  /** When the clock was looked at last, in this turn, and until when this turn lasts; undefined: it was not looked at yet. */
+  /**
+   * When the clock was last looked at, and when this turn is over; undefined: it was not looked at in this turn yet.
+   */
   #lookedMs = 0;
   #untilMs: number | undefined;
   /** No more may be handed out in this turn of the event loop. */
@@ -38,7 +46,7 @@ export class Turn {
     this.#host = host;
   }
 
-  /** Whether so many more messages may be handed out now. If not, the host hears when the next turn has come. */
+  /** Whether `messages` more may be handed out now. If not, the host is called when the next turn has come. */
   allows(messages = 1): boolean {
     this.#left -= messages;
     return this.#left > 0 || this.#look();

@@ -1,8 +1,10 @@
-/** What a link could not deliver: told to who listens, kept for close() otherwise. */
+/** Counts undelivered messages, and keeps those that no listener was told of for the report of close(). */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
 
-/** What is kept while nobody listens; of more, the oldest are only in the log and the counters. */
+/**
+ * The most that is kept. When there is more, the oldest messages are dropped: they only show in the logs and counters.
+ */
 const MAX_KEPT_BYTES = 64 * 1_048_576;
 
 export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> = { "session-lost": 0, "too-large": 0 };

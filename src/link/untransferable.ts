@@ -1,10 +1,11 @@
 /**
- * Memory that must stay where it is: several messages lie in one chunk from a socket, and a log refers to a payload that was
- * given away. Whoever transferred its ArrayBuffer would take it from all of them, so that throws, as it does with Node's pool.
+ * Marks memory that must not be transferred: several messages share one chunk from a socket, and a log refers to a
+ * payload that was given away. A transfer of its ArrayBuffer would empty all of them, so it throws, as it does for
+ * Node's pool.
  */
 import { markAsUntransferable } from "node:worker_threads";
 
-/** A class of ours, so that the methods below are what an ArrayBuffer of it has. */
+/** The prototype that replaces the one of a marked ArrayBuffer, with methods that throw. */
 class Untransferable extends ArrayBuffer {
   override transfer(): never {
     throw new TypeError("the ArrayBuffer of a message cannot be transferred: copy the message");
@@ -15,7 +16,7 @@ class Untransferable extends ArrayBuffer {
   }
 }
 
-/** Node 22 marks it for structuredClone() and postMessage() only. */
+/** In Node 22 the mark stops structuredClone() and postMessage(), but not transfer(). */
 const TRANSFERS_ALL_THE_SAME: boolean = (() => {
   const buffer = new ArrayBuffer(1);
   markAsUntransferable(buffer);
@@ -27,9 +28,9 @@ const TRANSFERS_ALL_THE_SAME: boolean = (() => {
   }
 })();
 
-/** What was marked last: most often the next message lies in the same chunk. One for the process. */
+/** The memory that was marked last, one for the process: most often the next message lies in the same chunk. */
 let last: ArrayBufferLike | undefined;
-/** A larger one than a socket's chunk holds one message, and is not worth keeping for another. */
+/** Memory that is larger than a chunk of a socket holds one message only, so it is not remembered. */
 const MOST_KEPT_BYTES = 65_536;
 
 export function keepInPlace(buffer: ArrayBufferLike): void {

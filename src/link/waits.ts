@@ -2,7 +2,7 @@
 import { aborted, type RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 
-/** A promise, and how its owner settles it. Only the first call counts. */
+/** A promise, and the functions with which its owner settles it. Only the first call counts. */
 export interface Wait<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -10,8 +10,8 @@ export interface Wait<T> {
 }
 
 /**
- * A wait that is rejected with what `onAbort` answers if the signal is aborted before its owner settles it. A signal that
- * is aborted already is the caller's to look at: it is not heard of any more.
+ * A wait that is rejected with the error that `onAbort` answers if the signal is aborted before the owner settles the
+ * wait. The caller must check first whether the signal is aborted already: such a signal fires no event.
  */
 export function abortableWait<T>(signal: AbortSignal | undefined, onAbort: () => Error): Wait<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -49,7 +49,7 @@ export function timedWait(
   };
 }
 
-/** Waits for the same thing, each with its own signal. */
+/** Several waits for the same event, each with its own signal. */
 export class Waits {
   readonly #waits = new Set<Wait<void>>();
 

@@ -1,14 +1,17 @@
-/** What a link carries from one session to the next, in its old order and before anything newer, and what it reports. */
+/** Carries messages from one session to the next, in their order and before newer ones; all others are reported. */
 import type { Sender, UndeliveredEntry } from "../log/sender.ts";
 
 export interface Carried {
   sender: Sender;
   undelivered: UndeliveredEntry[];
-  /** For each message that was carried over, by where it ended in the old session: where it ends in the new one. */
+  /** For each message that was carried over: where it ended in the old session, and where it ends in the new one. */
   carried: Map<number, number>;
 }
 
-/** The end that the application gave its direction comes along; that of a move is the old session's. */
+/**
+ * An end that the application gave its direction is carried over, too; an end by moving belongs to the old session
+ * only.
+ */
 export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boolean): Carried {
   const sender = old.successor();
   const undelivered: UndeliveredEntry[] = [];
@@ -20,7 +23,7 @@ export function carryOver(old: Sender, keeps: (entry: UndeliveredEntry) => boole
     }
     sender.take(entry.message, entry.message.length, true);
     carried.set(entry.end, sender.log.end);
-    // The new session's positions know nothing of it: what was written once stays `maybe`.
+    // A message that was written once stays `maybe`, though the new session has not written it yet.
     if (entry.delivery === "maybe") sender.carriedWritten = sender.log.end;
   }
   if (old.ended) sender.end("final");

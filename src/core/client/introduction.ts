@@ -1,6 +1,6 @@
 /**
- * How a client introduces itself: it opens a session, or resumes the one it knows and names another to fall back to. What
- * it has learned about that from the server's answers is kept here.
+ * How a client introduces itself: it opens a session, or resumes the one it knows and names another to fall back to.
+ * This class keeps what the server's answers say about that.
  */
 import { type Fault, fault } from "../wire/faults.ts";
 import {
@@ -26,9 +26,9 @@ import type { Session } from "../session/session.ts";
 export interface IntroductionOptions {
   mode: Mode;
   maxMessageBytes: number;
-  /** One for each process. */
+  /** Identifies the process. */
   instance: string;
-  /** Of the process; raised when an outbox is reopened, 1 without one. */
+  /** The epoch of the process: raised when an outbox is reopened, 1 without an outbox. */
   epoch: number;
   openPayload: Buffer;
 }
@@ -36,11 +36,11 @@ export interface IntroductionOptions {
 export class ClientIntroduction {
   /** A WELCOME made the session known: it is resumed from now on, not opened. */
   known = false;
-  /** The server has spoken after our CONFIRM, so it has it. */
+  /** The server has sent something after our CONFIRM, so it has received that. */
   confirmed = false;
   /** Rises with each HELLO and STANDBY, over all sessions of the link. */
   #counter = 0;
-  /** The same in each attempt until a WELCOME made it the session. */
+  /** The session to fall back to: the same in each attempt, until a WELCOME makes it the session. */
   #fallback: SessionKeys | undefined;
   readonly #options: IntroductionOptions;
   readonly #entropy: Entropy;
@@ -77,7 +77,7 @@ export class ClientIntroduction {
     return encodeProvenHello(this.#entropy, type, hello, session.keys.secret);
   }
 
-  /** Is this an answer to what we said? */
+  /** Answers a fault if this WELCOME cannot be the answer to our HELLO. */
   checkWelcome(welcome: Welcome, session: Session): Fault | undefined {
     if (welcome.result === "new" && this.known) return fault("bad-frame", "WELCOME new to a resume");
     if (welcome.result !== "new" && !this.known) return fault("bad-frame", `WELCOME ${welcome.result} to an open`);

@@ -1,6 +1,6 @@
 /**
  * The core of one link at a client: which connection is dialled for what, which of them speaks for the session, and how
- * another takes over from it. What becomes of the session itself is `replacing-link-core.ts`.
+ * another takes over from it. `replacing-link-core.ts` replaces the session itself.
  */
 import { Channel, type FrameTaker } from "../session/channel.ts";
 import { type ClientLinkCoreOptions, ReplacingLinkCore } from "./replacing-link-core.ts";
@@ -28,12 +28,12 @@ type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: F
 type StandbyFailure = { timedOut?: boolean; retryAfterMs?: number };
 
 export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
-  /** The newest connection that has said HELLO and was not answered. */
+  /** The newest connection on which HELLO was sent and no answer has come. */
   #attempt: Channel | undefined;
-  /** Why it is about to be refused, in the server's words; empty: it has not said. */
+  /** The reason that the server gave for a refusal that follows; empty if it gave none. */
   #reason = "";
   readonly #standby: Standby = new Standby(this.options.keepalive.suspectAfterMs);
-  /** Dials that are left to tell the server of a reset. */
+  /** The dials that may still be made to tell the server of a reset. */
   #resetsLeft = 1;
 
   /** A connection is to be dialled to speak for the session. */
@@ -54,7 +54,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     return this.#standby.patienceMs(this.adopted?.roundTrip.smoothedMs);
   }
 
-  /** A tombstone may have become suspect while it was alive. */
+  /** A live session, or a tombstone that is done: that one may have become suspect while it was live. */
   get #isResumable(): boolean {
     const { phase } = this.session;
     return phase === "live" || phase === "done";
@@ -74,7 +74,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       channel.send(this.hello("standby", credentials));
       return;
     }
-    // A dial that was given up has connected after all: HELLO now would state what ACKs overtake.
+    // A connection is in use; a resume HELLO would carry positions that its ACKs may outrun.
     if (this.adopted !== undefined || this.#standby.channel !== undefined) {
       return this.closeChannel(channel, "not needed");
     }
@@ -107,7 +107,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.#standbyFailed("dial failed", nowMs, { timedOut });
   }
 
-  /** It took longer than its patience, from dial to READY. */
+  /** The standby took longer than its patience from its dial to READY. */
   standbyTimedOut(id: number, nowMs: number): void {
     if (this.#standby.channel?.id !== id || this.#standby.committing) return;
     this.#standbyFailed("timed out", nowMs, { timedOut: true });
@@ -117,7 +117,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     const { committing } = this.#standby;
     this.#dropStandby(reason);
     if (committing) {
-      // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can tell.
+      // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can show whether it
+      // has.
       if (this.adopted === undefined) this.session.loseConnection();
       else this.dropAdopted("takeover interrupted", nowMs);
       return;
@@ -138,7 +139,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override onDisconnected(nowMs: number): void {
     this.#standby.due = false;
-    // The credit that COMMIT has stated is in force, and COMMITTED is waited for.
+    // After COMMIT its credit is in force, and the standby waits for COMMITTED.
     if (!this.#standby.committing) {
       this.session.loseConnection();
       this.timers.clear("standby");
@@ -183,7 +184,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     }
   }
 
-  /** The server states what the session we know cannot have. */
+  /** The server has stated a position that the session cannot have. */
   #failOn(channel: Channel, problem: Fault): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
     this.fail(problem);
@@ -193,7 +194,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "DATA on a connection that does not speak for the session");
     const problem = this.onAdoptedData(offset, bytes, flags);
-    // What this session cannot have been sent says nothing of our CONFIRM.
+    // A frame that is a fault does not prove that the server has received our CONFIRM.
     if (problem === undefined && channel === this.adopted) this.introduction.confirmed = true;
     return problem;
   }
@@ -231,7 +232,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
         return undefined;
       case "reset":
         this.onReset(channel, frame.code, frame.accepted, frame.reason, nowMs);
-        // The link may go on in another session: who waits for this connection dials again.
+        // The link may go on in another session: the dial loop that waits for this connection dials again.
         this.#attemptFailed(channel, "reset");
         return undefined;
       default:
@@ -252,7 +253,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       return undefined;
     }
     if (session.phase === "reset") {
-      // Aborted while HELLO was unanswered: the server has, or is about to have, a session that nobody wants.
+      // The link was aborted while HELLO was unanswered: the server has, or will soon have, a session that nobody
+      // wants.
       this.#attempt = undefined;
       channel.send(this.resetFrame);
       this.closeChannel(channel, "reset", { flush: true });
@@ -288,7 +290,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       this.#attempt = undefined;
       this.sessionLost(nowMs);
     }
-    // The server keeps it longer, too.
+    // The server keeps the session longer after such a refusal, so the client does too.
     if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
     this.#attemptFailed(channel, code, { refused: code, retryAfterMs });
   }
@@ -297,7 +299,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override onSuspect(reason: string, nowMs: number): void {
     if (!this.isLive || !this.introduction.confirmed) {
-      // Nothing to take over: a tombstone, or a session that may still be waiting for our CONFIRM. A resume tells.
+      // A standby has nothing to take over from a tombstone, or from a session that may still wait for CONFIRM: resume.
       this.dropAdopted(reason, nowMs);
       return;
     }
@@ -323,7 +325,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     switch (frame.type) {
       case "ready":
         if (this.#standby.committing) return fault("bad-frame", "READY twice");
-        // A suspicion that was unfounded has dropped the standby already.
+        // If the suspicion was unfounded, the standby was dropped already.
         channel.roundTrip.sample(nowMs - channel.openedMs);
         this.#standby.commit();
         channel.send(encodePositionsFrame("commit", this.session.positions()));
@@ -374,12 +376,13 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override onResetWithoutConnection(): void {
     this.#dropStandby("reset");
-    // Never known and nothing under way: the server has no session, or one that it forgets by itself.
+    // The session is not known and no HELLO is under way: the server has none, or will forget an unconfirmed one by
+    // itself.
     if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset");
     else if (this.#attempt !== undefined) this.#resetsLeft = 0;
   }
 
-  /** The reset was swallowed: one more dial tells the server, if it can be reached within another while. */
+  /** The reset got lost: one more dial tells the server, if it can be reached in another `RESET_ANSWERED_WITHIN_MS`. */
   protected override onResetUnanswered(nowMs: number): void {
     if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered");
     this.dropAdopted("reset was not answered", nowMs);
@@ -395,7 +398,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.#standby.clear();
   }
 
-  /** What the connection should write now: at most about `roomBytes` of data, and what control there is. */
+  /** The bytes that the connection should write now: control frames, and at most about `roomBytes` of data. */
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
     const channel = this.#channel(id);
     if (channel === undefined) return [];

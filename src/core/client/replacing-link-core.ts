@@ -1,6 +1,6 @@
 /**
- * A link's core that goes on in another session when the server no longer knows the one it has, or goes away: only a
- * client does so. Which connections are dialled for it is `link-core.ts`.
+ * The part of a client's link core that replaces the session when the server no longer knows it, or goes away. Only
+ * clients do so. `link-core.ts` decides which connections are dialled for it.
  */
 import { type Carried, carryOver } from "./carry.ts";
 import type { Channel } from "../session/channel.ts";
@@ -13,7 +13,7 @@ import type { LinkCoreOptions, Outcome } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
 
 export interface ClientLinkCoreOptions extends LinkCoreOptions, IntroductionOptions {
-  /** What was written and is not acked is reported, or sent again in a new session; or the link ends. */
+  /** Messages that were written and not acked are reported, or sent again in a new session; or the link ends. */
   whenSessionLost: "report" | "resend" | "end";
 }
 
@@ -25,7 +25,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
   /** Why the session that is opened next, or was opened last, is a new one. */
   protected newSessionReason: "opened" | "session-lost" | "moved" = "opened";
   #resumeForMs = Infinity;
-  /** What the server takes, once it has said so. */
+  /** The largest message that the server takes, once it has said so. */
   #agreedMaxMessageBytes = Infinity;
 
   constructor(options: ClientLinkCoreOptions, entropy: Entropy) {
@@ -33,7 +33,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     this.introduction = new ClientIntroduction(options, entropy);
   }
 
-  /** The server has made it: it is resumed from now on. */
+  /** The server has made the session: it is resumed from now on. */
   get sessionKnown(): boolean {
     return this.introduction.known;
   }
@@ -46,7 +46,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     return this.introduction.hello(type, this.session, credentials, this.#offersFallback);
   }
 
-  /** A new session would tear a byte stream. */
+  /** The link may go on in a new session. A link in mode "bytes" never does: its stream would have a hole. */
   get #takesNewSessions(): boolean {
     return this.options.whenSessionLost !== "end" && this.options.mode === "messages";
   }
@@ -57,12 +57,12 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   // ── the move to another server ──────────────────────────────────────────────────────────────────────────────────
 
-  /** The session is through and the link is not: it goes on in a new one as soon as the server has heard so. */
+  /** The session is complete and the link has not ended: it goes on in a new session as soon as the server knows. */
   protected get isMoving(): boolean {
     return this.session.phase === "done" && !this.ended;
   }
 
-  /** GOAWAY: we end first, so that the server's application can answer what it has accepted. */
+  /** GOAWAY: the client ends first, so that the server's application can answer the messages that it has accepted. */
   protected leave(): void {
     const { session } = this;
     if (!this.isLive || session.sender.endKind !== "none") return;
@@ -83,7 +83,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     this.#replaceSession(newKeys(this.entropy));
   }
 
-  /** The end of a move is not shown: more comes in the next session. */
+  /** The end of a session that moves is not shown to the consumer: more messages come in the next session. */
   override get inputEnded(): boolean {
     return super.inputEnded && !this.session.moved;
   }
@@ -95,7 +95,8 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   override stopReading(): void {
     const { session } = this;
-    // Nothing is refused then, but it says whether there is anything to go on for.
+    // No more bytes can arrive after an accepted end, but `session.moved` uses this to decide whether a new session is
+    // needed.
     if (session.receiver.endAccepted) session.receiver.stop();
     if (!this.isMoving) return super.stopReading();
     if (session.moved) return;
@@ -111,7 +112,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
 
   // ── sessions that are lost ──────────────────────────────────────────────────────────────────────────────────────
 
-  /** The session that is welcomed goes on, on the connection that brought the answer. */
+  /** WELCOME says which session goes on: the one we have, a new one, or the fallback of a lost one. */
   protected welcomed(welcome: Welcome): Fault | undefined {
     if (welcome.result === "lost") this.#replaceSession(this.introduction.takeFallback());
     if (welcome.result !== "resumed") {
@@ -123,13 +124,17 @@ export abstract class ReplacingLinkCore extends LinkCore {
     return this.session.adopt(welcome.positions, false);
   }
 
-  /** Without a connection the session, or its tombstone, is worth a resume for so long: no server keeps it longer. */
+  /**
+   * Sets how long the session, or its tombstone, can still be resumed without a connection: no server keeps it longer.
+   */
   protected awaitExpiry(nowMs: number): void {
     if (this.session.phase === "reset" || this.#resumeForMs === Infinity) return;
     this.timers.set("expiry", nowMs + this.#resumeForMs);
   }
 
-  /** Without a fallback in place: the link ends, or opens a new session with its next attempt. */
+  /**
+   * The session is lost, and no fallback has taken its place: the link ends, or its next attempt opens a new session.
+   */
   protected sessionLost(nowMs: number): void {
     if (!this.isLive) return this.becomeGone("session lost");
     if (!this.#offersFallback) {
@@ -144,7 +149,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     this.#replaceSession(newKeys(this.entropy));
   }
 
-  /** Those that speak, or were to speak, for the session; an attempt has failed already. */
+  /** Drops the connections that speak, or were to speak, for the session. An attempt has failed already. */
   protected abstract dropConnections(reason: string, nowMs: number): void;
 
   protected override onPeerHandlerFailed(channel: Channel, nowMs: number): boolean {
@@ -162,7 +167,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     this.becomeGone(ending.outcome);
   }
 
-  /** Ends a link of which the server knows nothing: there is nobody to tell. Answers whether it did. */
+  /** Ends a link of which the server knows nothing, so that no peer has to be told. Answers whether it did. */
   endUnopened(): boolean {
     if (this.introduction.known || this.session.sender.unackedBytes > 0 || !this.isLive) return false;
     this.tellOutcome("closed", "", "");
@@ -184,14 +189,14 @@ export abstract class ReplacingLinkCore extends LinkCore {
     this.keepAccepted();
     const { stopped } = old.receiver;
     const carried = carryOver(old.sender, (entry) => entry.delivery === "not-sent" || keepsWritten);
-    // What it had of the budgets may be all that the new one gets.
+    // Release the old session's memory first: the budgets may have no more for the new one.
     old.release();
     this.session = new Session(keys, this.options);
     this.#replaced(reason, old.keys.id, carried);
     if (stopped) this.session.stopReading();
   }
 
-  /** What both ends take; our own limit until the server has stated its own. */
+  /** The largest message that both ends take; our own limit until the server has stated its own. */
   override get maxMessageBytes(): number {
     return Math.min(this.options.maxMessageBytes, this.#agreedMaxMessageBytes);
   }

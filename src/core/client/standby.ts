@@ -1,7 +1,7 @@
 /**
  * The second connection, which a client opens when the one in use has gone silent, and which takes over unless that one
- * answers before COMMIT is written. One at a time; this is when it is wanted, how long it is waited for, and when it is
- * no use to ask for another.
+ * answers before COMMIT is written. There is one at a time. This class decides when one is wanted, how long it may
+ * take, and when another would be useless.
  */
 import { askedDelayMs } from "../backoff.ts";
 import type { Channel } from "../session/channel.ts";
@@ -9,33 +9,36 @@ import type { RefuseCode } from "../wire/frames.ts";
 
 const MOST_FIRST_PATIENCE_MS = 1_000;
 const PATIENT_ROUND_TRIPS = 8;
-/** Of what the server's word took beyond a round trip: to authenticate, or to get round to us at all. */
+/**
+ * The patience counts the server's last answering time beyond a round trip (to authenticate, or for its load) so
+ * often.
+ */
 const PATIENT_ANSWERS = 2;
 const MOST_PATIENCE_MS = 60_000;
 /** A server may ask for more: the connection in use stays silent meanwhile. */
 const MOST_PAUSE_MS = 30_000;
 /**
- * Whom we reach does not know the session, or us, so often and for so long: the old connection is given up, and a resume
- * tells. Until then another node may be answering for a server that lives.
+ * After so many refusals of these kinds, over so long, the old connection is given up, and a resume shows whether the
+ * session exists. Until then another node may be answering in place of a server that still has it.
  */
 const TOLD_BY_RESUME: ReadonlySet<RefuseCode> = new Set(["no-standby", "authentication", "taken-over", "mismatch"]);
 const REFUSALS_UNTIL_RESUME = 3;
 const SUSPECT_UNTIL_RESUME_MS = 15_000;
 
 export class Standby {
-  /** One is wanted and may be dialled. */
+  /** A standby is wanted and may be dialled now. */
   due = false;
   /** From HELLO to WELCOME, or from STANDBY to READY, when a connection was last opened. */
   lastRoundTripMs = 0;
   #channel: Channel | undefined;
   #committing = false;
-  /** In a row. */
+  /** How many standbys have timed out in a row. */
   #timedOut = 0;
   #refusals = 0;
   #suspectSinceMs = 0;
   readonly #firstPatienceMs: number;
 
-  /** Whoever suspects sooner than by default tries again sooner, too: a hole may have closed meanwhile. */
+  /** A client that suspects sooner than by default also tries again sooner: the path may have recovered meanwhile. */
   constructor(suspectAfterMs: number) {
     this.#firstPatienceMs = Math.min(MOST_FIRST_PATIENCE_MS, 2 * suspectAfterMs);
   }
@@ -50,8 +53,9 @@ export class Standby {
   }
 
   /**
-   * How long one may take from its dial to READY, and from COMMIT to COMMITTED. The path's round trip, where known, is what
-   * the connection in use has measured: opened among thousands, or by a process just started, it has waited for more.
+   * How long a standby may take from its dial to READY, and from COMMIT to COMMITTED. The round trip, where known, is
+   * the one that the connection in use has measured; `lastRoundTripMs` may include waiting at a busy server or a
+   * starting process.
    */
   patienceMs(smoothedMs: number | undefined): number {
     const roundTripMs = Math.min(smoothedMs ?? Infinity, this.lastRoundTripMs);
@@ -60,7 +64,9 @@ export class Standby {
     return Math.min(MOST_PATIENCE_MS, first * 1.5 ** this.#timedOut);
   }
 
-  /** Between one that failed, or was refused until `retryAfterMs`, and the next: half to all of the patience at the least. */
+  /**
+   * The pause after a standby that failed, or was refused until `retryAfterMs`: at least half to all of the patience.
+   */
   pauseMs(retryAfterMs: number, patienceMs: number, random: number): number {
     const ownMs = patienceMs * (0.5 + 0.5 * random);
     return retryAfterMs === 0 ? ownMs : Math.max(ownMs, askedDelayMs(retryAfterMs, 0, MOST_PAUSE_MS, random));
@@ -82,7 +88,7 @@ export class Standby {
     this.#committing = true;
   }
 
-  /** It is gone, or speaks for the session now. */
+  /** The standby is gone, or speaks for the session now. */
   clear(): void {
     this.#channel = undefined;
     this.#committing = false;
@@ -92,13 +98,13 @@ export class Standby {
     this.#timedOut++;
   }
 
-  /** Answers whether a resume is to tell what no standby can. */
+  /** The standby was refused. Answers whether to give up on standbys, and to resume. */
   refused(code: RefuseCode, nowMs: number): boolean {
     if (TOLD_BY_RESUME.has(code)) this.#refusals++;
     return this.#refusals >= REFUSALS_UNTIL_RESUME && nowMs - this.#suspectSinceMs >= SUSPECT_UNTIL_RESUME_MS;
   }
 
-  /** A connection is in use, and answers. */
+  /** A connection is in use, and answers: time-outs are counted anew. */
   calm(): void {
     this.#timedOut = 0;
   }

@@ -1,17 +1,20 @@
 /**
- * Blocks that logs are made of, of the first and of the largest size, kept for whoever needs one next: to make one costs more
- * than to fill it. A link that has little to say needs one of the first size for each message. One pool serves all links of a
- * manager or supervisor.
+ * A pool of blocks for logs. It keeps blocks of the first and of the largest size for the next log that needs one: to
+ * allocate a block costs more than to fill it. A link that sends little needs a block of the first size for each
+ * message. One pool serves all links of a manager or supervisor.
  */
 export const BLOCK_BYTES = 65_536;
-/** Of a log that is empty. */
+/** The first block of an empty log. */
 const FIRST_BLOCK_BYTES = 2_048;
-/** Of each size. 4 MiB of the largest: what one link has under way at full speed. */
+/** Blocks kept of each size. Of the largest these are 4 MiB: what one link has in flight at full speed. */
 const MOST_KEPT = 64;
 export const POOL_BYTES: number = MOST_KEPT * (BLOCK_BYTES + FIRST_BLOCK_BYTES);
 
 export class BlockPool {
-  /** Of the largest blocks, and of the first in a log. The simulation makes them small, so that everything lies across several. */
+  /**
+   * The sizes of the largest block and of the first. The simulation makes them small, so that messages span several
+   * blocks.
+   */
   readonly blockBytes: number;
   readonly firstBytes: number;
   readonly #large: Buffer[] = [];
@@ -22,12 +25,12 @@ export class BlockPool {
     this.firstBytes = Math.min(FIRST_BLOCK_BYTES, blockBytes);
   }
 
-  /** Of its own memory, and not of Node's pool: all of that would be kept with it. */
+  /** A block with memory of its own. Part of Node's pool would keep the whole pool alive. */
   take(bytes: number): Buffer {
     return this.#keptOf(bytes)?.pop() ?? Buffer.allocUnsafeSlow(bytes);
   }
 
-  /** Whether it keeps blocks of that size. */
+  /** Whether the pool keeps blocks of that size. */
   keeps(bytes: number): boolean {
     return this.#keptOf(bytes) !== undefined;
   }
@@ -37,7 +40,7 @@ export class BlockPool {
     return bytes === this.firstBytes ? this.#first : undefined;
   }
 
-  /** Nobody reads it any more. It has a size that is kept. */
+  /** Takes a block back. Nobody reads it any more. */
   give(block: Buffer): void {
     const kept = this.#keptOf(block.length);
     if (kept !== undefined && kept.length < MOST_KEPT) kept.push(block);

@@ -1,8 +1,8 @@
 /**
- * What a direction sends, as one byte log: positions are offsets in it. A message is its length (32 bits, big-endian, the
- * top bit zero) and its bytes; in mode "bytes" there are no lengths. The log's blocks are the write buffer and the replay
- * buffer at once: sockets are handed views of them, so a block is never written to again below its end. It is used again
- * when the peer has accepted all of it, unless an earlier connection may still have it to write.
+ * The bytes that one direction sends, as one log: positions are offsets in it. A message is its length (32 bits,
+ * big-endian, the top bit zero) and its bytes; in mode "bytes" there are no lengths. The log's blocks are the write
+ * buffer and the replay buffer at once: sockets are handed views of them, so the used part of a block never changes. A
+ * block is reused when the peer has accepted all of it, unless an earlier connection may still have to write it.
  */
 import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
 import { ownCopy } from "../wire/bytes.ts";
@@ -10,43 +10,46 @@ import type { Mode } from "../wire/frames.ts";
 import type { Account } from "./window.ts";
 
 export const PREFIX_BYTES = 4;
-/** Less of a block does not get a frame of its own. */
+/** A part of a block that is smaller than this does not get a frame of its own. */
 const LEAST_FRAME_BYTES = 16_384;
-/** What does not fit into the rest of a block is split if it and that rest are larger than this, else begun in a new one. */
+/**
+ * A message that the last block has no room for is split if both it and that room exceed this; else it begins a new
+ * block.
+ */
 const SPLIT_BYTES = 4_096;
 /** A payload given away of at least so many bytes becomes a block of its own instead of being copied. */
 export const REFERENCE_BYTES = 8_192;
-/** Unless that would keep so much memory besides. */
+/** But not if the payload's ArrayBuffer has more than so many bytes besides the payload: they would be kept with it. */
 const MOST_BESIDE_BYTES = 4_096;
 
-/** What most logs have to give back, at most times. */
+/** A shared empty list. */
 const NOTHING: Block[] = [];
 
-/** What a log takes of memory for so many bytes at the most: as much of a block is never filled. */
+/** The most memory that a log takes for so many bytes: a part of its blocks may never be filled. */
 export function memoryFor(bytes: number, blockBytes: number = BLOCK_BYTES): number {
   return bytes + blockBytes + MOST_BESIDE_BYTES;
 }
 
 interface Block {
-  /** Its part of `bytes` is [0, used). */
+  /** The log's bytes are `bytes[0, used)`. */
   readonly bytes: Buffer;
-  /** Of the memory that `bytes` is a view of. */
+  /** The size of the memory that `bytes` is a view of. */
   readonly memoryBytes: number;
   used: number;
   /** The position of `bytes[0]`. */
   readonly start: number;
-  /** Nobody else will have it: it was made by us, and handed to no connection but the one in use. */
+  /** Only the current connection can still be writing this block, so it may be reused once it is acked and written. */
   isOurs: boolean;
   /** Messages that begin here, and the position of the first. */
   messages: number;
   firstMessage: number;
 }
 
-/** How far messages were counted. */
+/** How far the messages in the log were counted. */
 interface MessageCount {
-  /** Those that begin below the position that was asked for last. */
+  /** Messages that begin below the position that was asked for last. */
   messages: number;
-  /** The block that was reached, how many in it, and where the next after those begins. */
+  /** The block that was reached, how many of its messages were counted, and where the next of them begins. */
   block: number;
   inBlock: number;
   next: number;
@@ -61,23 +64,26 @@ export interface LoggedMessage {
 
 export class Log {
   readonly mode: Mode;
-  /** The position of the first byte that is kept: where a message begins, unless the peer acknowledged nonsense. */
+  /** The position of the first byte that is kept. A message begins there, unless the peer has acked a part of one. */
   start = 0;
   /** The position after the last byte. */
   end = 0;
   readonly pool: BlockPool;
-  /** Of the memory of its blocks. */
+  /** The account that the memory of the blocks is held on. */
   readonly account: Account;
   readonly #prefixBytes: number;
   #blocks: Block[] = [];
-  /** Let go of, and perhaps still to be written by the connection in use. */
+  /** Blocks that the peer has accepted, and that the connection in use may still have to write. */
   #retired: Block[] = NOTHING;
   #last: Block | undefined;
-  /** Where in `#blocks` the reader was last: reading is sequential. */
+  /** The index in `#blocks` of the block that was read last: reading is sequential. */
   #cursor = 0;
-  /** They double while the log is not empty, and begin at a quarter of the last when it was: a link with little to say holds little. */
+  /**
+   * The size of the next block. It doubles with each block, up to 64 KiB. It is quartered when the log has emptied: a
+   * link that sends little holds little memory.
+   */
   #nextBlockBytes: number;
-  /** Messages released, all of their bytes. */
+  /** Messages in the blocks that were released. */
   #released = 0;
   readonly #count: MessageCount = { messages: 0, block: 0, inBlock: 0, next: 0 };
 
@@ -89,34 +95,38 @@ export class Log {
     this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
   }
 
-  /** What a payload of so many bytes takes in the log. */
+  /** The bytes that a payload takes in the log, with its prefix. */
   encodedBytes(payloadBytes: number): number {
     return payloadBytes + this.#prefixBytes;
   }
 
-  /** The memory of its blocks. Counted when asked for. */
+  /** The memory of the blocks, counted at each call. */
   get memoryBytes(): number {
     let memory = 0;
     for (const { bytes } of this.#blocks) memory += bytes.buffer.byteLength;
     return memory;
   }
 
-  /** What the last block has room for. */
+  /** The bytes that the last block still has room for. */
   get leftBytes(): number {
     const last = this.#last;
     return last === undefined ? 0 : last.bytes.length - last.used;
   }
 
   /**
-   * A message of so many bytes, encoded, may be appended: in the last block, or in others that its share allows. Where nothing
-   * waits anything may be: a large chunk of a byte stream would wait for ever.
+   * Answers whether a message of so many encoded bytes may be appended: in the last block, or in new ones that the
+   * log's share of memory allows. An empty log takes a message of any size: else a large chunk of a byte stream would
+   * wait for ever.
    */
   hasRoom(bytes: number): boolean {
     if (bytes <= this.leftBytes || this.#isAsGoodAsEmpty) return true;
     return this.#mayHold(memoryFor(bytes, this.pool.blockBytes));
   }
 
-  /** A reader of a byte stream that waits for more than is here does not accept its last byte, and would wait for ever. */
+  /**
+   * A byte stream with one unaccepted byte counts as empty: a reader that waits for more bytes than have arrived does
+   * not accept the last one (see `LinkDuplex`), and both ends would wait for ever.
+   */
   get #isAsGoodAsEmpty(): boolean {
     return this.end - this.start <= (this.mode === "bytes" ? 1 : 0);
   }
@@ -151,7 +161,7 @@ export class Log {
 
   #refer({ buffer, byteOffset, length }: Uint8Array): void {
     if (this.#prefixBytes > 0) {
-      // Between two of them a block would hold nothing else.
+      // Between two such payloads a block would hold nothing but this prefix, so it is just as large.
       const block = this.leftBytes < PREFIX_BYTES ? this.#push(Buffer.allocUnsafeSlow(PREFIX_BYTES)) : this.#last;
       this.#appendPrefix(block as Block, length);
     }
@@ -171,7 +181,7 @@ export class Log {
     this.end += PREFIX_BYTES;
   }
 
-  /** Over as many blocks as it takes. */
+  /** Copies the payload into as many blocks as it needs. */
   #appendSplit(payload: Uint8Array): void {
     for (let copied = 0; copied < payload.length;) {
       const block = this.#room(1);
@@ -183,7 +193,7 @@ export class Log {
     }
   }
 
-  /** The last block if it has room for `bytes`, or for as much of them as is worth splitting them for; else a new one. */
+  /** The last block if it has room for `bytes`, or for a part of them that is worth a split; else a new one. */
   #room(bytes: number): Block {
     const last = this.#last;
     if (last !== undefined) {
@@ -212,7 +222,7 @@ export class Log {
     return block.bytes.subarray(from, Math.min(block.used, from + maxBytes));
   }
 
-  /** Where a frame that begins at `position` best ends: with a block, unless there would be little in it. */
+  /** The best end for a frame that begins at `position`: the end of its block, unless the frame would then be small. */
   frameEnd(position: number, maxBytes: number): number {
     const block = this.#find(position);
     const end = block.start + block.used;
@@ -250,7 +260,7 @@ export class Log {
     }
     this.start = position;
     if (position === this.end) {
-      // The rest of the last block is used up only by links that talk all the time: the others hold nothing.
+      // The last block is let go of though it has room left: a link with an empty log is to hold no memory.
       this.#last = undefined;
       this.#cursor = 0;
       this.#nextBlockBytes = Math.max(this.pool.firstBytes, this.#nextBlockBytes / 4);
@@ -263,8 +273,9 @@ export class Log {
   }
 
   /**
-   * The connection in use has written everything below `written`: blocks there that were let go of can be used again. A peer
-   * that acknowledges what it has not read must not see another link's messages in their place.
+   * The connection in use has written everything below `written`: blocks below that the peer has accepted are reused.
+   * They cannot be reused before: a peer that acks bytes it has not read would be sent another link's messages in
+   * their place.
    */
   recycle(written: number): void {
     if (this.#retired.length === 0) return;
@@ -272,13 +283,13 @@ export class Log {
     this.#retired = NOTHING;
   }
 
-  /** Another connection goes on: whatever the one before has not written by now, it may still have to. */
+  /** Another connection takes over. The one before may still be writing these blocks, so none of them is reused. */
   share(): void {
     for (const block of this.#blocks) block.isOurs = false;
     this.#retired = NOTHING;
   }
 
-  /** Nothing of it will be read again. Positions and counts stay. */
+  /** Frees all blocks: nothing will be read again. Positions and counts stay. */
   clear(): void {
     this.#released = this.releasedMessages();
     this.account.hold(-this.account.heldBytes);
@@ -290,7 +301,10 @@ export class Log {
     this.#count.inBlock = 0;
   }
 
-  /** How many messages have begun below `position`, which never goes back. Costs a look at each, and nothing for blocks. */
+  /**
+   * How many messages begin below `position`, which never goes back. Messages are looked at one by one in one block
+   * only.
+   */
   countTo(position: number): number {
     const count = this.#count;
     for (let block = this.#blocks[count.block]; block !== undefined; block = this.#blocks[count.block]) {
@@ -323,7 +337,7 @@ export class Log {
     count.inBlock = inBlock;
   }
 
-  /** The first blocks are about to go; everything in them was counted, or will be by whoever has released it. */
+  /** The first `dropped` blocks are about to be removed: all of their messages count as counted. */
   #forgetCount(dropped: number): void {
     const count = this.#count;
     for (; count.block < dropped; count.block++) {
@@ -333,7 +347,7 @@ export class Log {
     count.block -= dropped;
   }
 
-  /** Where the first message begins that begins at `position` or above; the end if none does. */
+  /** The start of the first message that begins at `position` or above; the end of the log if there is none. */
   messageFrom(position: number): number {
     for (const block of this.#blocks) {
       if (block.messages === 0 || block.start + block.used <= position) continue;
@@ -346,12 +360,12 @@ export class Log {
     return this.end;
   }
 
-  /** Messages released so far. Counted when asked for, so that an ACK costs nothing for each message. */
+  /** Messages released so far. They are counted only at this call, so that an ACK needs no work for each message. */
   releasedMessages(): number {
     return this.#released + this.#walkToStart().passed;
   }
 
-  /** The first message that is kept whole, and how many that begin in the first block lie before it. */
+  /** The first message that is kept whole, and how many messages of the first block lie before it. */
   #walkToStart(): { position: number; passed: number } {
     const block = this.#blocks.find(({ messages }) => messages > 0);
     if (block === undefined) return { position: this.end, passed: 0 };
@@ -363,7 +377,10 @@ export class Log {
     return { position, passed };
   }
 
-  /** Everything that is kept, oldest first; in mode "bytes" in the pieces in which it lies. Payloads are copies. */
+  /**
+   * All messages that are kept, oldest first; in mode "bytes" all pieces, one for each block or less. Payloads are
+   * copies.
+   */
   messages(): LoggedMessage[] {
     const found: LoggedMessage[] = [];
     const first = this.mode === "messages" ? this.#walkToStart().position : this.start;

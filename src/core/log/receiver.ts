@@ -1,6 +1,6 @@
 /**
- * The receiving half of a session: committed ≤ accepted ≤ handed ≤ received ≤ grant, and the end of the peer's direction,
- * which takes one position. Holds what arrived and was not handed out.
+ * The receiving half of a session: committed ≤ accepted ≤ handed ≤ received ≤ grant, and the end of the peer's
+ * direction, which takes one position. It holds the bytes that have arrived and were not handed out.
  */
 import { readUint32 } from "../wire/bytes.ts";
 import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, type Mode } from "../wire/frames.ts";
@@ -10,7 +10,7 @@ import type { EndKind } from "./sender.ts";
 import { type Keep, Unread } from "./unread.ts";
 import type { Allowance } from "./window.ts";
 
-/** What `subarray()` makes a new Buffer with. It asks for the memory each time, which is a fifth of what a small message takes. */
+/** The constructor that `subarray()` uses. To call it directly saves a fifth of the time that a small message takes. */
 const { [Symbol.species]: View } = Buffer as unknown as {
   [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer;
 };
@@ -20,32 +20,32 @@ export type Hand = (message: Buffer, end: number) => boolean;
 
 const FORGET: Keep = () => {};
 
-/** Without a store everything accepted is committed at once. */
+/** There is no store yet, so everything accepted is committed at once. */
 export class Receiver {
   readonly mode: Mode;
   /** Everything below has arrived; one more than the last byte once the end has. */
   received = 0;
-  /** Where the message that was handed out last ends. */
+  /** The position where the message that was handed out last ends. */
   handed = 0;
   /** Everything below is accepted by our application, for good. */
   accepted = 0;
-  /** Up to here credit was stated on the connection in use. */
+  /** The credit stated on the connection in use goes up to here. */
   grant = 0;
   endKind: EndKind = "none";
   /** The end's own position: the one after the last byte. */
   endPosition: number = Infinity;
-  /** Nothing more is accepted, whatever arrives. */
+  /** Our application reads no more: bytes that arrive are not accepted. */
   stopped = false;
-  /** What keeps any further message from being handed out: it is the peer's mistake, and a resume would bring it again. */
+  /** A mistake of the peer after which no message can be handed out; a resume would bring the same bytes again. */
   problem: Fault | undefined;
   readonly #maxMessageBytes: number;
   readonly #allowance: Allowance;
-  /** What was received and not handed out. */
+  /** The bytes that were received and not handed out. */
   readonly unread: Unread = new Unread();
-  /** How far both had come when what is unread was last looked at. */
+  /** `received` and `handed` at the last call of rest(). */
   #restedReceived = 0;
   #restedHanded = 0;
-  /** Up to here the application has accepted ahead of what was handed out: it is skipped as it arrives. */
+  /** The application has accepted up to here, ahead of what was handed out: those bytes are skipped as they arrive. */
   #skipTo = 0;
   #ackNowAt = -1;
   #stated = 0;
@@ -71,7 +71,7 @@ export class Receiver {
     return Math.min(this.received, this.endPosition) - Math.min(this.accepted, this.endPosition);
   }
 
-  /** The peer has ended and everything before was accepted, for good: only then is the direction through. */
+  /** The peer has ended and everything before was accepted, for good: only then is the direction complete. */
   get endAccepted(): boolean {
     return this.committed > this.endPosition;
   }
@@ -81,7 +81,7 @@ export class Receiver {
     return this.handed === this.endPosition && this.received > this.endPosition;
   }
 
-  /** The peer can send no more until our consumer accepts: its credit is used up, or all that it can keep is unaccepted. */
+  /** The peer can send no more until our consumer accepts: its credit is used up, or it has said that it is blocked. */
   get isFull(): boolean {
     return !this.stopped && (this.received >= this.grant || this.#peerIsBlocked) && this.unacceptedBytes > 0;
   }
@@ -90,7 +90,7 @@ export class Receiver {
     return this.#allowance.size;
   }
 
-  /** What has arrived since `received` was stated last. */
+  /** Bytes that have arrived since `received` was last stated to the peer. */
   get unstatedBytes(): number {
     return this.received - this.#stated;
   }
@@ -138,21 +138,21 @@ export class Receiver {
     if (this.#skipTo > this.handed) this.#skip();
   }
 
-  /** Something is unread that was not looked at by `rest()`. */
+  /** Bytes are unread, and some have arrived or were handed out since the last `rest()`. */
   get needsRest(): boolean {
     return (
       this.unread.first !== undefined && (this.received !== this.#restedReceived || this.handed !== this.#restedHanded)
     );
   }
 
-  /** The turn is over: what is unread waits on, in no more memory than it needs. */
+  /** The turn is over: unread bytes are moved into less memory if they hold too much of it. */
   rest(): void {
     this.#restedReceived = this.received;
     this.#restedHanded = this.handed;
     this.unread.rest();
   }
 
-  /** The memory that unread bytes really hold. */
+  /** The memory that unread bytes hold, which can be more than the bytes themselves. */
   get heldBytes(): number {
     return this.unread.heldBytes;
   }
@@ -163,8 +163,8 @@ export class Receiver {
   }
 
   /**
-   * The next message, whole; undefined if none is here, or if `problem` says that none can come. `keep` is told of the memory
-   * that it lies in, if others may lie there too.
+   * The next whole message; undefined if none is here, or if `problem` says that none can come. `keep` is called with
+   * the memory of the message, if other messages may share it.
    */
   next(keep: Keep = FORGET): Buffer | undefined {
     const unread = this.unread;
@@ -184,14 +184,15 @@ export class Receiver {
   }
 
   /**
-   * Hands out what is here, one message after the other and each with where it ends, until `hand` answers false, and about
-   * `most` of them. The same as `next()`, in one go. Answers whether more is here, and it has stopped for `most`.
+   * Hands out one message after another, each with the position where it ends, until `hand` answers false or about
+   * `most` were handed out. It is faster than calling `next()` for each. Answers true if it stopped because of `most`
+   * and more is here.
    */
   handOut(hand: Hand, keep: Keep, most: number): boolean {
     const unread = this.unread;
     for (let left = most; left > 0;) {
       const { first, at } = unread;
-      // One that was begun goes on: most messages lie within a piece.
+      // The first piece was begun already: hand out the messages that lie whole in it, which are most.
       if (this.mode === "messages" && first !== undefined && at > 0) {
         left = this.#handOutOfPiece(first, hand, keep, left);
         if (left <= 0) return left === 0;
@@ -204,8 +205,8 @@ export class Receiver {
   }
 
   /**
-   * Those that lie whole in the first piece, but for its last: what comes after that is `next()`'s. At most `left`; answers
-   * how many more there may be, or -1 if `hand` wants none.
+   * Hands out at most `left` of the messages that lie whole in the first piece, except the last of the piece, which
+   * `next()` takes. Answers how many more may be handed out, or -1 if `hand` wants none.
    */
   #handOutOfPiece(first: Buffer, hand: Hand, keep: Keep, left: number): number {
     const unread = this.unread;
@@ -225,7 +226,7 @@ export class Receiver {
       this.handed += end - at;
       unread.at = at = end;
       if (!hand(new View(memory, memoryAt + from, end - from), this.handed)) return -1;
-      // Whoever is handed a message may end the link, or accept what comes after it, which is then skipped.
+      // `hand` may have ended the link, or accepted later messages, which were then skipped.
       if (this.stopped) return -1;
       if (unread.at !== at || unread.first !== first) return left - 1;
     }
@@ -240,7 +241,7 @@ export class Receiver {
     return bytes;
   }
 
-  /** One that lies in several pieces, or is not all here, or never will be. */
+  /** The next message if it lies in several pieces; undefined if it is incomplete or too large. */
   #nextAcross(): Buffer | undefined {
     if (this.readableBytes < PREFIX_BYTES) return this.#incomplete();
     const length = this.unread.peekLength(PREFIX_BYTES);
@@ -260,7 +261,7 @@ export class Receiver {
     return undefined;
   }
 
-  /** Accepts everything up to `position`; what of it was not handed out is skipped, now or as it arrives. */
+  /** Accepts everything up to `position`; bytes that were not handed out are skipped, now or as they arrive. */
   accept(position: number): "urgent" | "later" | "nothing" {
     if (this.stopped) return "nothing";
     const before = this.accepted;
@@ -286,12 +287,12 @@ export class Receiver {
     this.#acceptEnd();
   }
 
-  /** The end is accepted by itself as soon as everything before it is. */
+  /** The end needs no acceptance of its own: it is accepted as soon as everything before it is. */
   #acceptEnd(): void {
     if (!this.stopped && this.accepted === this.endPosition) this.accepted = this.endPosition + 1;
   }
 
-  /** What arrives from now on, and what waits to be handed out, is not accepted any more, and takes no memory. */
+  /** Stops accepting: bytes that arrive from now on, and bytes that wait to be handed out, are dropped. */
   stop(): void {
     this.stopped = true;
     this.unread.clear();
@@ -299,22 +300,25 @@ export class Receiver {
   }
 
   /**
-   * The connection is gone, and the credit given on it with it. What is held stays accounted for; what is accepted and not
-   * committed yet is in the application's hands.
+   * The connection is gone, and the credit stated on it is void. Unaccepted bytes stay accounted for; the rest of the
+   * window is given back to the budget.
    */
   loseConnection(): void {
     this.#allowance.shrinkTo(this.unacceptedBytes);
     this.grant = Math.max(this.received, this.accepted + this.#allowance.floor);
   }
 
-  /** A new connection: its credit is stated anew and replaces what was stated before, and may be less than has arrived. */
+  /**
+   * A new connection: its credit is stated anew and replaces what was stated before, and may be less than has arrived.
+   */
   restart(): void {
     this.grant = Math.max(Math.min(this.received, this.endPosition), this.committed + this.#allowance.size);
   }
 
   /**
-   * Drops what no consumer has been handed; the peer sends it again. Only without a connection. The protocol lets an end do
-   * that to save memory; ours has no need to yet, and the simulation sees to it that every sender bears it.
+   * Drops the bytes that were not handed out; the peer sends them again. Called only without a connection. The
+   * protocol lets an end do so to save memory. This package does not need it yet; the simulation uses it to test that
+   * every sender bears it.
    */
   forget(): void {
     if (this.stopped || this.readableBytes === 0) return;

@@ -17,13 +17,13 @@ import { Account, type Flight } from "./window.ts";
 
 export type EndKind = "none" | "final" | "moved";
 
-/** What an application hears of a message that will not be delivered. */
+/** A message that will not be delivered, as the application is told of it. */
 export interface UndeliveredEntry {
   message: Buffer;
   delivery: "not-sent" | "maybe";
-  /** Where it ends in its session; undefined when it was never written. */
+  /** Where the message ends in its session; undefined if it was never written. */
   position: number | undefined;
-  /** Where it ends in the log. */
+  /** Where the message ends in the log. */
   end: number;
 }
 
@@ -31,46 +31,46 @@ export class Sender {
   readonly log: Log;
   /** Everything below is accepted by the peer, for good. May be one above `log.end`: the end of the direction. */
   acked = 0;
-  /** The cursor on the connection in use. */
+  /** The position of the next byte to write on the connection in use. */
   sentNow = 0;
   /** The highest position ever written on any connection of this session. */
   highestSent = 0;
-  /** Up to here the peer has given credit. */
+  /** The peer has given credit up to here. */
   limit = 0;
-  /** What the peer last said it had received; on a new connection, where that one began. */
+  /** The position that the peer last said it had received; on a new connection, the position where writing began. */
   peerReceived = 0;
   endKind: EndKind = "none";
-  /** Where the direction ends in this session: what was taken beyond is for the next one. */
+  /** Where the direction ends in this session: messages taken beyond are for the next session. */
   endAt: number = Infinity;
   /** The application sends nothing more, in this session or another. */
   ended = false;
-  /** Messages below were written in an earlier session of the link, whatever this session's positions say. */
+  /** Messages below this position were written in an earlier session of the link, whatever `highestSent` says. */
   carriedWritten = 0;
-  /** Messages taken, and those of them that were begun to be written. In mode "bytes" nothing is a message. */
+  /** Messages taken, and messages of which at least a part was written. Both stay 0 in mode "bytes". */
   #takenMessages = 0;
   #writtenMessages = 0;
   #ackNowAt = -1;
-  /** Up to here bytes may be under way. */
+  /** The flight limit allows writing up to here. */
   #flightTo = 0;
-  /** Up to here it may be written. */
+  /** `#mostWritten` allows writing up to here. */
   #keepTo = 0;
 
-  /** Written and not accepted, so much may be at the most. */
+  /** The most bytes that may be written and not accepted. */
   readonly #mostWritten: number;
 
-  /** `account`: of what the log holds. */
+  /** `account`: for the memory that the log holds. */
   constructor(mode: Mode, pool: BlockPool, account: Account, mostWrittenBytes: number) {
     this.log = new Log(mode, pool, account);
     this.#mostWritten = mostWrittenBytes;
   }
 
-  /** For what follows it in a link: with an account of its own. */
+  /** An empty sender for the link's next session, with an account of its own. */
   successor(): Sender {
     const { mode, pool, account } = this.log;
     return new Sender(mode, pool, new Account(account.minimum, account.budget), this.#mostWritten);
   }
 
-  /** Only bytes below leave. A log on disk will hold it back; in memory everything is as durable as it gets. */
+  /** Only bytes below are written to a connection. A log in memory holds nothing back; one on disk would. */
   get durable(): number {
     return this.log.end;
   }
@@ -80,7 +80,7 @@ export class Sender {
     return this.endKind === "none" ? this.log.end : this.endAt + 1;
   }
 
-  /** Up to here messages were written; the end of the direction is none. */
+  /** Bytes of messages were written up to here; the position of the direction's end does not count. */
   get #written(): number {
     return Math.min(this.highestSent, this.endAt);
   }
@@ -99,7 +99,7 @@ export class Sender {
     return this.log.end - this.log.start;
   }
 
-  /** Those of them that this session is to deliver. */
+  /** Bytes not accepted that this session is to deliver. */
   get owedBytes(): number {
     return Math.min(this.log.end, this.endAt) - this.log.start;
   }
@@ -127,7 +127,10 @@ export class Sender {
     this.endAt = this.log.end;
   }
 
-  /** The direction ends with what was begun to be written. What is taken from now on waits for the next session. */
+  /**
+   * Ends the direction after the last message that was begun to be written. All later messages wait for the next
+   * session.
+   */
   moveOn(): void {
     if (this.endKind !== "none") return;
     this.endKind = "moved";
@@ -138,7 +141,9 @@ export class Sender {
     return start < Math.max(this.#written, this.carriedWritten);
   }
 
-  /** A new connection goes on from what the peer has; its credit replaces what was given before. */
+  /**
+   * A new connection goes on after the bytes that the peer has. The credit stated on it replaces the earlier credit.
+   */
   restart(peerReceived: number, limit: number): void {
     this.log.share();
     this.sentNow = Math.max(peerReceived, this.acked);
@@ -186,7 +191,7 @@ export class Sender {
     }
   }
 
-  /** More could not be written, or not even be taken, until the peer accepts. */
+  /** No more can be written, or even taken, until the peer accepts something. */
   #isBlockedAt(to: number): boolean {
     if (to === this.limit || to === this.#keepTo) return to < Math.min(this.durable, this.endAt);
     return to === this.durable && this.endKind === "none" && !this.log.hasRoomForLargest;
@@ -201,7 +206,10 @@ export class Sender {
     if (this.log.mode === "messages") this.#writtenMessages = this.log.countTo(this.#written);
   }
 
-  /** `pendingBytes`: what the connection in use has been given and has not written. Its headers make it the safer. */
+  /**
+   * `pendingBytes`: bytes that the connection in use was given and has not written. They count frame headers too, so
+   * what was written is underestimated: the safe error.
+   */
   recycle(pendingBytes: number): void {
     this.log.recycle(this.sentNow - pendingBytes);
   }
@@ -211,11 +219,11 @@ export class Sender {
     if (accepted <= this.acked) return;
     this.acked = accepted;
     this.log.release(Math.min(accepted, this.endAt));
-    // Forgotten down to what is acked: the peer may have accepted what this connection has not carried yet.
+    // An ack can be ahead of this connection's cursor; accepted bytes are never sent again.
     this.sentNow = Math.max(this.sentNow, accepted);
   }
 
-  /** What was taken and is not acked, oldest first. */
+  /** Messages that were taken and are not acked, oldest first. */
   undelivered(): UndeliveredEntry[] {
     return this.log.messages().map(({ payload, start, end }) => {
       const written = this.wasWritten(start);

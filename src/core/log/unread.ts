@@ -1,55 +1,65 @@
 /**
- * Bytes that have arrived and wait to be handed out, as the pieces in which they came: views of what was read from a socket.
- * A view keeps all of its ArrayBuffer, and a peer can put anything it likes around what we keep. So whatever waits is looked
- * at when the next chunk begins, and when the turn is over: where too little of an ArrayBuffer is kept, that is copied out of
- * it. What a consumer takes at once costs nothing. After `rest()` at most twice the bytes that wait are held, and 8 KiB.
+ * Bytes that have arrived and wait to be handed out, as the pieces in which they came: views of chunks read from a
+ * socket. A view keeps all of its ArrayBuffer alive, and a peer can surround the bytes that we keep with many that we
+ * drop. So the waiting bytes are checked when the next chunk begins, and when the turn is over: if only a small part
+ * of an ArrayBuffer is kept, that part is copied out. Bytes that a consumer takes at once are not copied. After
+ * `rest()` the memory held is at most twice the bytes that wait, and 8 KiB.
  */
 import { releaseChunk } from "./own-chunks.ts";
 
-/** Of a chunk that has come to its end this share is kept, or all of that is copied: then it is little. */
+/** When a chunk has ended, at least this share of it must be kept; else the kept bytes are copied out. */
 const LEAST_KEPT = 3 / 4;
-/** So much memory is held for each byte that waits, at the most, but for the chunk that is being read and what is put together. */
+/** The most memory held for each byte that waits, not counting the chunk being read and the block for small pieces. */
 export const HELD_PER_BYTE: number = 1 / LEAST_KEPT;
-/** Of a chunk that is being read: to copy sooner would copy the same bytes again and again. */
+/**
+ * The same in rest(), of memory that is partly handed out: a larger share would copy the same bytes again and again.
+ */
 const LEAST_LEFT = 1 / 2;
-/** What is handed out is copied if it is all that is kept of a chunk of so many times its size. */
+/**
+ * Bytes of a chunk are copied before they are handed out if the chunk is more than so many times as large as they are.
+ */
 const MOST_HANDED_OUT = 2;
-/** What may stand around the only piece of a chunk: headers, and frames without data. */
+/** Bytes that may surround the only piece of a chunk: headers, and frames without data. */
 const MOST_AROUND_BYTES = 128;
-/** What comes in smaller pieces is put together: a Buffer takes some 200 bytes besides what it shows. */
+/** Smaller pieces are copied together into one: each Buffer object takes some 200 bytes besides its contents. */
 const SMALL_BYTES = 2_048;
-/** That is done in blocks of these sizes, as large as all that waits. */
+/** The block that small pieces are copied into is as large as all bytes that wait, between these sizes. */
 const LEAST_TAIL_BYTES = 512;
 const MOST_TAIL_BYTES = 8_192;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** Is told of memory that has to stay where it is. */
+/** Called with memory that must not be transferred from now on. */
 export type Keep = (memory: ArrayBufferLike) => void;
 
 export class Unread {
-  /** The first piece, of which everything from `at` is unread; undefined if nothing is. */
+  /** The first piece, which is unread from `at` on; undefined if nothing is unread. */
   first: Buffer | undefined;
   at = 0;
-  /** What the first piece is a view of, and from where. To ask a Buffer takes as long as to read a small message. */
+  /**
+   * The memory that the first piece is a view of, and its offset there. Kept, since to ask a Buffer for them is slow.
+   */
   memory: ArrayBufferLike | undefined;
   memoryAt = 0;
   /** A view of `memory` was handed out. */
   #isSeen = false;
-  /** From `#head`. Those that are views of the same memory stand beside each other. */
+  /** The pieces, from index `#head`. Pieces that are views of the same memory are neighbours. */
   #pieces: Buffer[] = [];
   #head = 0;
-  /** What the newest pieces are views of, how much of it is kept, and from which piece. */
+  /** The memory of the chunk being read, its size, how many bytes of it are kept, and the index of its first piece. */
   #chunk: ArrayBufferLike | undefined;
   #chunkBytes = 0;
   #chunkKept = 0;
   #chunkFrom = 0;
-  /** Where what is small is put together, what of it is used, and which piece shows that. */
+  /**
+   * The block that small pieces are copied into, how many of its bytes are used, and the index of the piece that shows
+   * them.
+   */
   #tail: Buffer | undefined;
   #tailUsed = 0;
   #tailAt = 0;
 
-  /** All pieces of a chunk come before anything of it is handed out. */
+  /** Adds a piece. All pieces of a chunk are added before any of its bytes are handed out. */
   push(piece: Buffer): void {
     const { buffer } = piece;
     if (buffer !== this.#chunk) this.#beginChunk(buffer);
@@ -58,14 +68,17 @@ export class Unread {
     if (this.first === undefined) this.#begin(piece);
   }
 
-  /** A view of the first piece is handed out: `keep` hears of its memory, once, unless nothing else lies in that. */
+  /**
+   * A view of the first piece is handed out: calls `keep` once for its memory, unless nothing else lies there
+   * (`isAlone`).
+   */
   show(keep: Keep, isAlone = false): void {
     if (this.#isSeen) return;
     this.#isSeen = true;
     if (!isAlone) keep(this.memory as ArrayBufferLike);
   }
 
-  /** This is the first piece from now on. */
+  /** Makes `piece` the first one. */
   #begin(piece: Buffer): void {
     this.first = piece;
     if (piece.buffer !== this.memory) this.#isSeen = false;
@@ -80,7 +93,9 @@ export class Unread {
     this.#chunkFrom = this.#pieces.length;
   }
 
-  /** No more of it is going to be kept: all that is stays as it is, or none of it. */
+  /**
+   * The chunk has ended. Its kept bytes stay where they are if they are a large part of it, and are copied out if not.
+   */
   #endChunk(): void {
     if (this.#chunk === undefined) return;
     const kept = this.#chunkKept;
@@ -107,7 +122,7 @@ export class Unread {
     }
   }
 
-  /** Pieces from `from` to before `to` become one, with memory of its own. */
+  /** Replaces the pieces from `from` to before `to` by one copy of them. */
   #copyOut(from: number, to: number): void {
     const copy = Buffer.allocUnsafeSlow(this.#bytesOf(from, to));
     this.#copyInto(copy, 0, from, to);
@@ -118,7 +133,7 @@ export class Unread {
     this.at = 0;
   }
 
-  /** The last pieces, from `from`, join what was put together before them. */
+  /** Copies the last pieces, from `from`, into the block for small pieces. */
   #putTogether(from: number, bytes: number): void {
     const goesOn = this.#tailAt === from - 1;
     if (this.#tail === undefined || !goesOn || this.#tail.length - this.#tailUsed < bytes) {
@@ -141,7 +156,7 @@ export class Unread {
     this.#copyOut(this.#tailAt, this.#tailAt + 1);
   }
 
-  /** The first piece, whole, is all that there was in the memory that it lies in. */
+  /** The first piece is unread from its beginning, and is all that its memory holds besides headers. */
   get isFirstAlone(): boolean {
     const { first } = this;
     if (first === undefined || this.at > 0 || this.memory !== this.#chunk) return false;
@@ -149,14 +164,14 @@ export class Unread {
   }
 
   /**
-   * To be called before anything is handed out, which its consumer may keep for long: in a stream's buffer, or as a batch
-   * that is accepted by hand.
+   * To be called before bytes are handed out. The consumer may keep them for long, in a stream's buffer or as a batch
+   * that it accepts by hand, so they must not keep a much larger chunk alive.
    */
   beforeHandingOut(): void {
     if (this.#chunk !== undefined && this.#chunkKept * MOST_HANDED_OUT < this.#chunkBytes) this.#endChunk();
   }
 
-  /** What is unread now waits on. */
+  /** The turn is over: bytes that are still unread are copied out of memory of which they are only a small part. */
   rest(): void {
     this.#endChunk();
     if (this.#tailAt < this.#head) this.#tail = undefined;
@@ -169,7 +184,7 @@ export class Unread {
     this.#copyOut(this.#head, to);
   }
 
-  /** The length that stands at the beginning, of so many bytes, all of which are here. */
+  /** The length prefix at the beginning, of `prefixBytes` bytes, all of which are here. */
   peekLength(prefixBytes: number): number {
     let length = 0;
     let { at } = this;
@@ -184,7 +199,7 @@ export class Unread {
     return length;
   }
 
-  /** The first `bytes`, in one, with memory of its own. */
+  /** Takes the first `bytes` out, as one Buffer with memory of its own. */
   gather(bytes: number): Buffer {
     const whole = Buffer.allocUnsafeSlow(bytes);
     for (let gathered = 0; gathered < bytes;) {
@@ -235,12 +250,12 @@ export class Unread {
     this.#tail = undefined;
   }
 
-  /** Counted when asked for. */
+  /** The number of unread bytes, counted at each call. */
   get bytes(): number {
     return this.#bytesOf(this.#head, this.#pieces.length);
   }
 
-  /** The memory that is really held. Counted when asked for. */
+  /** The memory that the pieces hold, counted at each call. */
   get heldBytes(): number {
     if (this.first === undefined) return this.#tail?.buffer.byteLength ?? 0;
     const held = new Set<ArrayBufferLike>();

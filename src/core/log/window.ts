@@ -1,21 +1,22 @@
 /**
- * How much may be under way: an `Account` of what a session holds of memory that many links share, an `Allowance` for what
- * a window may hold of it, and `Flight` for what is left to the kernel and the path before the peer has reported it received.
+ * Limits on memory and on bytes in flight. An `Account` counts what a session holds of the memory that many links
+ * share. An `Allowance` is the size of a window within that memory. `Flight` limits the bytes that are written before
+ * the peer has reported them received.
  */
 
-/** Bytes that all links of a manager or supervisor share, above what each of them is sure of. */
+/** Bytes that all links of a manager or supervisor share, in addition to each link's guaranteed minimum. */
 export interface Budget {
-  /** What nobody has borrowed. Below 0 when somebody had to take what there was no room for. */
+  /** Bytes that no account has borrowed. Below 0 when an account had to hold bytes for which there was no room. */
   readonly freeBytes: number;
   borrow(bytes: number): void;
   give(bytes: number): void;
 }
 
 /**
- * What one session holds of a budget. Up to a minimum it is sure of that. What is above is borrowed, and no more than would
- * then still be free: a dynamic threshold (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
- * switches", 1998, alpha 1). One greedy link gets half of the budget, each of `n` gets 1/(n + 1), and whoever comes later
- * finds as much: none can stop another.
+ * The bytes that one session holds. A minimum is guaranteed. The part above the minimum is borrowed from the budget,
+ * and may be no larger than what is then still free: a dynamic threshold (Choudhury and Hahne, "Dynamic queue length
+ * thresholds for shared-memory packet switches", 1998, alpha 1). One greedy link gets half of the budget, each of `n`
+ * gets 1/(n + 1), and as much is left for the next one: no link can starve another.
  */
 export class Account {
   readonly minimum: number;
@@ -31,17 +32,17 @@ export class Account {
     return Math.max(0, this.heldBytes - this.minimum);
   }
 
-  /** What it may hold, its minimum and its fair share. */
+  /** The most bytes that the account may hold: its minimum and its fair share. */
   get mostBytes(): number {
     return this.minimum + Math.max(0, Math.floor((this.budget.freeBytes + this.#borrowed) / 2));
   }
 
-  /** It holds more than it might borrow now, since others have come. */
+  /** The account has borrowed more than it could borrow now, since others have borrowed too. */
   get isAboveShare(): boolean {
     return this.#borrowed > Math.max(0, this.budget.freeBytes);
   }
 
-  /** So much more, or less. It is for the caller to have looked at `mostBytes`. */
+  /** Holds `bytes` more, or less if that is negative. The caller has checked `mostBytes`. */
   hold(bytes: number): void {
     const before = this.#borrowed;
     this.heldBytes += bytes;
@@ -51,7 +52,10 @@ export class Account {
   }
 }
 
-/** The size of a window: between a floor that is always there and a most. */
+/**
+ * The size of a window: between a minimum and a maximum; the part above the minimum is borrowed from the shared
+ * budget.
+ */
 export class Allowance {
   readonly floor: number;
   readonly most: number;
@@ -68,7 +72,7 @@ export class Allowance {
     return this.#account.heldBytes;
   }
 
-  /** Doubles, as far as the most and its share allow. Answers whether it grew. */
+  /** Doubles, as far as the maximum and its share of the budget allow. Answers whether it grew. */
   grow(): boolean {
     return this.growTo(2 * this.size);
   }
@@ -80,13 +84,13 @@ export class Allowance {
     return true;
   }
 
-  /** Gives back what is above `size`; never goes below the floor. */
+  /** Gives back the part above `size`; never goes below the minimum. */
   shrinkTo(size: number): void {
     const less = this.size - Math.max(size, this.floor);
     if (less > 0) this.#account.hold(-less);
   }
 
-  /** Gives back what is above its share, since others have come; but nothing of what is `promised`. */
+  /** Gives back the part above its share if others have borrowed too, but nothing of the `promised` bytes. */
   giveBack(promised: number): void {
     if (this.#account.isAboveShare) this.shrinkTo(Math.max(promised, this.#account.mostBytes));
   }
@@ -106,17 +110,23 @@ export class RoundTrip {
 
 const FIRST_FLIGHT_BYTES = 65_536;
 const MOST_FLIGHT_BYTES = 16 * 1_048_576;
-/** What may wait in buffers along the path, in time: longer, and a PING behind it comes too late to tell anything. */
+/**
+ * How long bytes may wait in buffers along the path. If they wait longer, a PING behind them arrives too late to be
+ * useful.
+ */
 const STANDING_QUEUE_MS = 500;
 
 /**
- * Bounds the bytes that were written and not yet reported received: doubled each time they made it through quickly while
- * the bound was in the way, cut to what the path carries in a round trip and half a second when they queued up.
+ * Limits the bytes that were written and not yet reported received. The limit doubles each time such bytes were
+ * received quickly while the limit held others back. When bytes queue up on the path, the limit is cut to what the
+ * path carries in its shortest round trip and half a second.
  */
 export class Flight {
   limitBytes: number = FIRST_FLIGHT_BYTES;
   readonly #roundTrip: RoundTrip;
-  /** One stretch of bytes being timed: from when to where, and what had been received at its beginning. */
+  /**
+   * The bytes being timed: when that began, the position where they end, and what had been received at its beginning.
+   */
   #timing = false;
   #timedFromMs = 0;
   #timedTo = 0;

@@ -1,7 +1,7 @@
 /**
- * How many a second are let in, apart for what they ask: a herd of opens must not keep those from resuming that were here.
- * Each budget is shared by identity, else by address, and each session has a pace of its own, and one turn that is kept
- * for it when it had to be refused.
+ * How many clients a second are let in, with a budget for each kind of request: a herd of opens must not keep known
+ * clients from resuming. Each budget is shared by identity, else by address. Each session also has a pace of its own,
+ * and keeps one turn after it had to be refused.
  */
 import { Shares } from "./shares.ts";
 import { MOST_RETRY_MS, Turns } from "./turns.ts";
@@ -12,24 +12,24 @@ export interface AdmissionOptions {
   standbysPerSecond: number;
 }
 
-/** So often at once: as often as a client of ours comes back quickly. */
+/** A session may come back so often at once: as often as our own client retries quickly. */
 const AT_ONCE = 10;
-/** And then once in so long. */
+/** After that it may come back once in each such time. */
 const PACE_MS = 1_000;
-/** Of a budget, what sessions may have that come more often than that: a path that fails all the time is no attack. */
+/** The part of a budget for sessions that come back more often: a path that fails all the time is no attack. */
 const HURRIED_PART = 0.1;
-/** A turn is kept so long for who is late: for a dial that takes its time. */
+/** A turn is kept for a late client so long: its dial may be slow. */
 const KEPT_MS = 60_000;
 
-/** What is known of one session's coming. */
+/** How often one session has come back lately. */
 export interface Comings {
-  /** When all that it may do at once is there again. */
+  /** When the session may again come back `AT_ONCE` times at once. */
   restedMs: number;
-  /** When it is its turn; -Infinity: it has none. */
+  /** When the session has a turn; -Infinity if it has none. */
   turnMs: { resume: number; standby: number };
 }
 
-/** Of a session that has not come back yet. */
+/** The record of a session that has not come back yet. */
 export function noComings(): Comings {
   return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity } };
 }
@@ -55,14 +55,14 @@ export class Admission {
     this.#turns = { open: new Turns(random), resume: new Turns(random), standby: new Turns(random) };
   }
 
-  /** Answers 0, or after how many milliseconds to come back. */
+  /** Answers 0 if the open is admitted, or after how many milliseconds the client is to come back. */
   open(who: string, nowMs: number): number {
     return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#perSecond.open, nowMs);
   }
 
   /**
-   * For a client that has shown that the session is its own. `leftMs`: how long the session waits for it. `mayHurry`: there
-   * is room for those that come more often than others.
+   * For a client that has proven that the session is its own. `leftMs`: how long the session still waits for it.
+   * `mayHurry`: there is room for sessions that come back more often than their pace.
    */
   comeBack(
     kind: "resume" | "standby",
@@ -77,7 +77,7 @@ export class Admission {
     const isExpected = nowMs >= turnMs[kind] && nowMs < turnMs[kind] + KEPT_MS;
     if (nowMs < turnMs[kind]) return Math.min(mostMs, Math.ceil(turnMs[kind] - nowMs));
     turnMs[kind] = -Infinity;
-    // All that it may do at once is not there yet.
+    // The session has come back `AT_ONCE` times already, and its pace does not allow another yet.
     const tooSoonMs = comings.restedMs - nowMs - (AT_ONCE - 1) * PACE_MS;
     if (isExpected) {
       this.#shares[kind].takeAnyway(who, nowMs);

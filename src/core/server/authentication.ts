@@ -1,25 +1,26 @@
 /**
- * Who is being authenticated, and who waits for it. What the application's function can do at once is limited, and nobody
- * waits who could not be answered before giving up: a client that is told when to come back costs no call.
+ * The clients that are being authenticated, and those that wait for it. The application's function has a limited
+ * number of calls at once. A client that could not be answered before it gives up does not wait: it is told when to
+ * come back, which costs no call.
  */
 import { Crowd } from "./crowd.ts";
 import { quarterOf } from "./handshake-table.ts";
 import { Turns } from "./turns.ts";
 
 export interface AuthenticationOptions {
-  /** Calls under way at once. */
+  /** The most calls under way at once. */
   maxAuthenticating: number;
-  /** A call that has not been answered for so long is not counted any more: nobody waits for it. */
+  /** A call that was not answered for so long is not counted any more: its client has given up. */
   handshakeMs: number;
-  /** A quarter is for strangers under way or waiting, and another for those that are known. */
+  /** A quarter of these is for strangers under way or waiting, and another quarter for known clients. */
   maxHandshakes: number;
 }
 
-/** A client of ours waits for 5 s at its first attempt: so long from HELLO to the verdict. */
+/** The most time from HELLO to the verdict: our own client waits for 5 s at its first attempt. */
 const PATIENCE_MS = 4_000;
-/** Of what a server allows itself for a handshake. */
+/** But at most this part of the server's time for a handshake. */
 const PATIENCE_SHARE = 0.8;
-/** The newest call's part in the mean. */
+/** The newest call's weight in the mean. */
 const SMOOTHING = 1 / 8;
 
 interface Call {
@@ -31,16 +32,19 @@ interface Call {
 export class Authentications {
   readonly #options: AuthenticationOptions;
   readonly #turns: Turns;
-  /** Under way, by connection, oldest first; a connection may be gone and its call not. */
+  /** The calls under way, by connection, oldest first. A call goes on when its connection is gone. */
   readonly #calls = new Map<number, Call>();
-  /** Those of strangers. */
+  /** The calls of strangers. */
   readonly #strangers = new Crowd<number>();
-  /** The sum of when they began. */
+  /** The sum of the times when the calls began. */
   #begunMs = 0;
   #meanMs = 0;
-  /** Oldest first. */
+  /** The calls that wait, oldest first. */
   readonly #waiting = new Map<number, Call>();
-  /** Who has proven that a session is theirs goes first, but for what is kept for strangers. */
+  /**
+   * Clients that have proven that a session is theirs. They go first, except for the calls that are kept for
+   * strangers.
+   */
   readonly #known = new Crowd<number>();
   readonly #unknown = new Crowd<number>();
 
@@ -64,13 +68,15 @@ export class Authentications {
     return this.#waiting.size;
   }
 
-  /** At the end of the line: `next()` says when it is its turn, `hopeless()` that it will not be in time. */
+  /**
+   * Adds a client to the line. `next()` answers it when its turn comes, `hopeless()` if its turn would come too late.
+   */
   ask(id: number, who: string, isKnown: boolean, nowMs: number): void {
     this.#waiting.set(id, { sinceMs: nowMs, isKnown, who });
     (isKnown ? this.#known : this.#unknown).add(who, id);
   }
 
-  /** Whose call begins now. */
+  /** The connection whose call begins now. */
   next(nowMs: number): number | undefined {
     if (this.#calls.size >= this.#options.maxAuthenticating) return undefined;
     const mayBeKnown = this.#calls.size - this.#strangers.size < this.#mostOfOne;
@@ -84,7 +90,10 @@ export class Authentications {
     return id;
   }
 
-  /** The last eighth of their calls is for those of whom none is under way: one's calls may never be answered. */
+  /**
+   * The last eighth of the strangers' calls is for owners without a call under way: the calls of one may never be
+   * answered.
+   */
   #nextStranger(): number | undefined {
     const most = this.#mostOfOne;
     const { size } = this.#strangers;
@@ -93,13 +102,13 @@ export class Authentications {
     return this.#unknown.takeInTurn((who) => !isLast || this.#strangers.countOf(who) === 0);
   }
 
-  /** The connection's call was answered, whether anybody still waits for that or not. */
+  /** The connection's call was answered, even if its client does not wait any more. */
   answered(id: number, nowMs: number): void {
     const tookMs = this.#end(id, nowMs);
     if (tookMs !== undefined) this.#meanMs += SMOOTHING * (tookMs - this.#meanMs);
   }
 
-  /** The connection is gone. A call of its own goes on. */
+  /** The connection is gone. Its call, if it has one, goes on. */
   left(id: number): void {
     const waiter = this.#waiting.get(id);
     if (waiter === undefined) return;
@@ -107,7 +116,9 @@ export class Authentications {
     (waiter.isKnown ? this.#known : this.#unknown).delete(waiter.who, id);
   }
 
-  /** Who is not answered in time, and after how many milliseconds that would be otherwise; taken out of the line. */
+  /**
+   * Takes a client out of the line that cannot be answered in time. Answers when it is to come back, in milliseconds.
+   */
   hopeless(nowMs: number): { id: number; retryAfterMs: number } | undefined {
     const [oldest] = this.#waiting;
     const isOver = oldest !== undefined && oldest[1].sinceMs + this.#patienceMs <= nowMs;
@@ -122,7 +133,7 @@ export class Authentications {
     return { id, retryAfterMs: this.#turns.next(who, perSecond, nowMs) };
   }
 
-  /** The newest of whoever has most in a line that is longer than what can be answered in time. */
+  /** In a line that is too long to be answered in time: the newest entry of the owner with most entries. */
   #beyond(line: Crowd<number>, underWay: number, nowMs: number): number | undefined {
     if (line.size === 0) return undefined;
     const callMs = Math.max(1, this.#callMs(nowMs));
@@ -131,7 +142,9 @@ export class Authentications {
     return line.size > room ? [...line.largest].at(-1) : undefined;
   }
 
-  /** Strangers, or those that are known: a quarter of the calls is kept for the others. Of very few there is nothing to keep. */
+  /**
+   * The most calls of strangers, or of known clients: a quarter is kept for the other kind, unless there are very few.
+   */
   get #mostOfOne(): number {
     const { maxAuthenticating } = this.#options;
     return Math.min(quarterOf(this.#options), maxAuthenticating - Math.floor(maxAuthenticating / 4));
@@ -141,13 +154,15 @@ export class Authentications {
     return Math.min(PATIENCE_MS, PATIENCE_SHARE * this.#options.handshakeMs);
   }
 
-  /** What a call takes: as the last ones did, or longer if those under way are older than that already. */
+  /**
+   * The expected time of a call: the mean of the last ones, or more if the calls under way have taken longer already.
+   */
   #callMs(nowMs: number): number {
     const { size } = this.#calls;
     return size === 0 ? this.#meanMs : Math.max(this.#meanMs, nowMs - this.#begunMs / size);
   }
 
-  /** Answers how long it took. */
+  /** Ends a call, and answers how long it took. */
   #end(id: number, nowMs: number): number | undefined {
     const call = this.#calls.get(id);
     if (call === undefined) return undefined;
@@ -157,7 +172,7 @@ export class Authentications {
     return nowMs - call.sinceMs;
   }
 
-  /** When there is something to be done without anybody having come. */
+  /** When there is something to do even if no client comes. */
   get nextTimeoutMs(): number {
     const [waiter] = this.#waiting.values();
     const [call] = this.#calls.values();

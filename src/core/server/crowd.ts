@@ -1,4 +1,7 @@
-/** Things by whose they are: whoever has most of them gives way first, so that nobody's many push out somebody's one. */
+/**
+ * Items grouped by owner. The owner with most items gives way first, so that its many do not push out another's only
+ * one.
+ */
 export class Crowd<T> {
   readonly #byOwner = new Map<string, Set<T>>();
   #size = 0;
@@ -27,14 +30,14 @@ export class Crowd<T> {
     return true;
   }
 
-  /** What the owner with most of them has, oldest first; empty if there is nothing. */
+  /** The items of the owner with most, oldest first; empty if there are none. */
   get largest(): ReadonlySet<T> {
     let largest: ReadonlySet<T> = new Set();
     for (const items of this.#byOwner.values()) if (items.size > largest.size) largest = items;
     return largest;
   }
 
-  /** One of those whose owners have most, each as likely: whoever comes often gains nothing by coming early or late. */
+  /** A random item of the owners with most, each equally likely: to come early or late gains nothing. */
   pick(random: number): T | undefined {
     const most = this.largest.size;
     const largest = [...this.#byOwner.values()].filter(({ size }) => size === most);
@@ -42,13 +45,16 @@ export class Crowd<T> {
     return [...(largest[Math.floor(at / most)] ?? [])][at % most];
   }
 
-  /** Takes the oldest of the owner whose turn it is: one from each, then the next from each. Of owners that `may`. */
+  /**
+   * Takes the oldest item of the owner whose turn it is, one from each in turn. Only owners for which `may` is true
+   * count.
+   */
   takeInTurn(may: (owner: string) => boolean = () => true): T | undefined {
     for (const [owner, items] of this.#byOwner) {
       if (!may(owner)) continue;
       for (const item of items) {
         this.delete(owner, item);
-        // Behind the others, if it has more.
+        // An owner that has more items goes behind the others.
         if (this.#byOwner.delete(owner)) this.#byOwner.set(owner, items);
         return item;
       }

@@ -1,4 +1,6 @@
-/** Which connections a server has room for, who gives way when there is none, and whom it asks when who they are. */
+/**
+ * Decides which connections a server has room for, which give way when it is full, and when a client is authenticated.
+ */
 import { type Admission, noComings } from "./admission.ts";
 import { Authentications } from "./authentication.ts";
 import type { Hello, HelloFrame, RefuseCode } from "../wire/frames.ts";
@@ -9,7 +11,7 @@ import type { SessionTable } from "./session-table.ts";
 import { MOST_RETRY_MS, Turns } from "./turns.ts";
 
 export interface EntranceOptions extends HandshakeTableOptions {
-  /** That speak for a session, or are in a handshake. A few more are let in to say that they resume or stand by. */
+  /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
   maxConnections: number;
   /** Calls of the application's function under way at once. */
   maxAuthenticating: number;
@@ -23,29 +25,30 @@ export interface AuthenticateEvent {
   type: "authenticate";
   channel: number;
   credentials: Buffer;
-  /** Of the session that it is about: of one that is here, whatever HELLO says. */
+  /** The open payload of the session. For a session that is here it is that session's, whatever HELLO says. */
   openPayload: Buffer;
-  /** A resume, or a standby, of a session that is here, by someone who knows its secret. */
+  /** HELLO or STANDBY names a session that is here, and proves that the client knows its secret. */
   proven: boolean;
   /** That session. */
   link: ServerLinkCore | undefined;
 }
 
-/** Who is turned away with no time of its own comes back after so long, at the earliest. */
+/** A client that is turned away without a time of its own comes back after this time, at the earliest. */
 const RETRY_MS = 1_000;
-/** Of those so many a second. */
+/** The number of those clients that are told to come back in each second. */
 const TURNED_AWAY_PER_SECOND = 1_000;
 /**
- * The same for who is turned away before HELLO was read, and may be one that has a session here: it is not told to wait
- * for all that only come and say nothing. An honest crowd is spread by its clients' own backoff, too.
+ * The same for connections that are turned away before HELLO was read. Such a client may have a session here, so it
+ * does not wait behind all the connections that never say anything. An honest crowd is also spread by its clients' own
+ * backoff.
  */
 const AT_DOOR = { retryMs: 250, perSecond: 4_000, mostMs: 750 };
 /** Places above `maxConnections`: a tenth of it, within these. */
 const SPARE = [2, 100] as const;
 
 /**
- * Half of them are for clients that come back, and find that another has taken their place. The others are for who takes
- * over from a connection of its own, and to hear what newcomers want.
+ * Half of them are for clients that come back and find the server full. The others are for clients that take over from
+ * a connection of their own, and for reading the HELLO of newcomers.
  */
 export function sparePlaces(maxConnections: number): number {
   const [least, most] = SPARE;
@@ -91,7 +94,7 @@ export class Entrance {
     const hasRoom =
       limit === undefined ||
       this.#evict(limit, nowMs) ||
-      // Nobody confirms it, and it may have a connection.
+      // Give up an unconfirmed session: it may have a connection, which then makes room.
       (this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(attached) === undefined);
     const handshake = this.#handshakes.open(id, peer, nowMs);
     if (!hasRoom) this.#turnAway(handshake, `too many ${limit}`, limit, nowMs);
@@ -104,26 +107,29 @@ export class Entrance {
     return attached + size >= maxConnections + sparePlaces(maxConnections) ? "connections" : undefined;
   }
 
-  /** One that has not said HELLO gives way. */
+  /** Closes a connection that has not said HELLO, to make room. Answers whether there was one. */
   #evict(limit: LimitName, nowMs: number): boolean {
     const silent = this.#handshakes.pickSilent(this.#entropy.random());
     if (silent !== undefined) this.#turnAway(silent, `too many ${limit}`, limit, nowMs);
     return silent !== undefined;
   }
 
-  /** Nobody knows who it is, or it is one that has a session here. */
+  /** Turns a connection away before HELLO. Its client may be a stranger, or one that has a session here. */
   #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
     const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
     this.#refuse(handshake, "overloaded", reason, waitMs, limit);
   }
 
-  /** Where nobody can say when there will be room. */
+  /** Refuses a client when it is unknown when there will be room. */
   comeBackLater(handshake: Handshake, code: RefuseCode, reason: string, nowMs: number, limit?: LimitName): void {
     const waitMs = RETRY_MS + this.#turns.next(handshake.peer, TURNED_AWAY_PER_SECOND, nowMs);
     this.#refuse(handshake, code, reason, waitMs, limit);
   }
 
-  /** However long it would have to wait, its session is here when it comes. */
+  /**
+   * Refuses a client. It is told to wait at most half the time that a session is kept, so that its own is still here
+   * then.
+   */
   #refuse(handshake: Handshake, code: RefuseCode, reason: string, waitMs: number, limit: LimitName | undefined): void {
     const mostMs = Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
     this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, mostMs), { limit });
@@ -131,7 +137,7 @@ export class Entrance {
 
   // ── budgets a second ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A session more, of that identity. Refuses it if there is no room. */
+  /** Answers whether a client may open another session for `identity`. Refuses it if there is no room. */
   mayOpen(handshake: Handshake, identity: string, who: string, nowMs: number): boolean {
     const waitMs = this.#options.admission.open(who, nowMs);
     if (waitMs > 0) {
@@ -169,7 +175,7 @@ export class Entrance {
 
   // ── who they are ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** HELLO was understood: who it is will be asked. `link`: the session that it has proven to be its own. */
+  /** HELLO was read: the client is to be authenticated. `link`: the session that it has proven to be its own. */
   introduce(
     handshake: Handshake,
     said: HelloFrame,
@@ -190,7 +196,9 @@ export class Entrance {
     this.proceed(nowMs);
   }
 
-  /** There is a place for it in the end. Those that have not said HELLO have none: they give way when theirs is needed. */
+  /**
+   * There is a place for it in the end. Those that have not said HELLO have none: they give way when theirs is needed.
+   */
   #mayStay(isBack: boolean, attached: number): boolean {
     const { maxConnections } = this.#options;
     const most = maxConnections + (isBack ? Math.floor(sparePlaces(maxConnections) / 2) : 0);
@@ -206,7 +214,7 @@ export class Entrance {
     this.#authentications.left(id);
   }
 
-  /** Asks as many as can be asked at once, and refuses those that would wait too long for it. */
+  /** Begins as many authentications as are allowed at once, and refuses clients that would wait too long for theirs. */
   proceed(nowMs: number): void {
     const waiting = this.#authentications;
     for (let id = waiting.next(nowMs); id !== undefined; id = waiting.next(nowMs)) this.#ask(id);
@@ -243,7 +251,7 @@ export class Entrance {
   }
 }
 
-/** Who draws on a budget: the identity, where there is one. */
+/** The name under which a client draws on a budget: its identity if it has one, else its address. */
 export function whoOf(identity: string, peer: string): string {
   return identity === "" ? `at ${peer}` : `is ${identity}`;
 }

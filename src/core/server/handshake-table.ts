@@ -1,4 +1,4 @@
-/** Connections that speak for no session yet: what each has said, and what it has to say next. */
+/** Connections that speak for no session yet: the frames that each has sent, and the frame that it has to send next. */
 import { Channel } from "../session/channel.ts";
 import { Crowd } from "./crowd.ts";
 import { frameMask } from "../wire/decoder.ts";
@@ -24,24 +24,24 @@ const STANDBY_FRAMES = frameMask("commit", "ping", "pong");
 type HandshakeState =
   | { name: "silent" }
   /**
-   * `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. `link`: what it resumes or stands
-   * by for, as was found when it said so, and proven.
+   * `reset`: a client that only wants to tell of a reset sends it right behind its HELLO. `link`: the link that it
+   * resumes or stands by for; it was looked up, and the client's proof checked, when HELLO or STANDBY came.
    */
   | { name: "authenticating"; said: HelloFrame; reset: ResetFrame | undefined; link: ServerLinkCore | undefined }
-  /** WELCOME is answered with CONFIRM. `positions`: what the client has stated for the session. */
+  /** The client is to answer WELCOME with CONFIRM. `positions`: those that it has stated for the session. */
   | { name: "confirming"; link: ServerLinkCore; nonce: Buffer; positions: Positions }
-  /** READY is answered with COMMIT, or not. */
+  /** The client may answer READY with COMMIT. */
   | { name: "standing-by"; link: ServerLinkCore; owner: Owner }
   | { name: "over"; link: ServerLinkCore | undefined };
 
 export class Handshake {
   readonly channel: Channel;
-  /** Where it comes from. */
+  /** The address of the client. */
   readonly peer: string;
   state: HandshakeState = { name: "silent" };
   /** For logs: the session that HELLO named. */
   sessionId = "";
-  /** Of the verdict on it. */
+  /** The claims of the verdict on this connection. */
   claims: unknown;
 
   constructor(id: number, peer: string, nowMs: number) {
@@ -49,7 +49,7 @@ export class Handshake {
     this.peer = peer;
   }
 
-  /** The link that it speaks for now. */
+  /** The link that the connection speaks for now. */
   get link(): ServerLinkCore | undefined {
     const { state, channel } = this;
     return state.name === "over" && state.link?.adopted === channel ? state.link : undefined;
@@ -70,13 +70,13 @@ export class Handshake {
     this.channel.decoder.expect = STANDBY_FRAMES;
   }
 
-  /** With a link: it speaks for that now. */
+  /** The handshake is over. With a link: the connection speaks for that now. */
   over(link?: ServerLinkCore): void {
     this.state = { name: "over", link };
   }
 }
 
-/** By what a client was turned away: the names of a server's limits. */
+/** The names of a server's limits, one of which a refused client has met. */
 export type LimitName =
   | "connections"
   | "handshakes"
@@ -90,13 +90,13 @@ export type LimitName =
 export interface HandshakeTableOptions {
   /** From a connection's opening to its WELCOME, and from there to CONFIRM. */
   handshakeMs: number;
-  /** Connections in a handshake. */
+  /** The most connections in a handshake. */
   maxHandshakes: number;
 }
 
 /**
- * The part that each kind of those that have said HELLO has: strangers and those that are known until they are
- * authenticated, those that are to confirm, and standbys. So no kind keeps out the others, nor those that come.
+ * The share of each kind of connection that has said HELLO: strangers and known clients until they are authenticated,
+ * those that are to confirm, and standbys. So no kind keeps out the others, nor new connections.
  */
 export function quarterOf({ maxHandshakes }: { maxHandshakes: number }): number {
   return Math.max(1, Math.floor(maxHandshakes / 4));
@@ -117,14 +117,14 @@ export class HandshakeTable {
   readonly #options: HandshakeTableOptions;
   readonly #events: { push(event: HandshakeEvent): unknown };
   readonly #onOver: (id: number) => void;
-  /** Oldest first. */
+  /** All handshakes, oldest first. */
   readonly #handshakes = new Map<number, Handshake>();
-  /** Those that have not said HELLO, by where they come from. */
+  /** The connections that have not said HELLO, by address. */
   readonly #silent = new Crowd<Handshake>();
-  /** One for each session: a client has no more. */
+  /** The standby of each session: a client has one at a time. */
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
 
-  /** @param onOver hears of each that has left the table, whatever became of it */
+  /** @param onOver is called for each handshake that has left the table, for whatever reason */
   constructor(
     options: HandshakeTableOptions,
     events: { push(event: HandshakeEvent): unknown },
@@ -139,7 +139,7 @@ export class HandshakeTable {
     return this.#handshakes.size;
   }
 
-  /** Those that have said HELLO. */
+  /** The number of connections that have said HELLO. */
   get introduced(): number {
     return this.#handshakes.size - this.#silent.size;
   }
@@ -161,12 +161,12 @@ export class HandshakeTable {
     return handshake;
   }
 
-  /** Who gives way to others: one that has not said HELLO, of where most of those come from. */
+  /** The connection that gives way to others: one that has not said HELLO, from the address with most of those. */
   pickSilent(random: number): Handshake | undefined {
     return this.#silent.pick(random);
   }
 
-  /** It has said HELLO. */
+  /** The connection has said HELLO or STANDBY. */
   authenticating(handshake: Handshake, said: HelloFrame, link: ServerLinkCore | undefined): void {
     this.#silent.delete(handshake.peer, handshake);
     handshake.authenticating(said, link);
@@ -180,13 +180,13 @@ export class HandshakeTable {
     handshake.standingBy(link, owner);
   }
 
-  /** The oldest: what follows on READY takes a round trip. */
+  /** Gives up the oldest standby: a client that is still there answers READY within a round trip. */
   #giveUpStandby(): void {
     const [oldest] = this.#standbys.values();
     if (oldest !== undefined) this.close(oldest, "too many standbys", undefined, "handshakes");
   }
 
-  /** Those that were to confirm the session have nothing to confirm any more. */
+  /** Closes the connections that were to confirm a session that is gone. */
   leave(link: ServerLinkCore, reason: string): void {
     for (const handshake of this.#handshakes.values()) {
       const { state } = handshake;
@@ -194,7 +194,7 @@ export class HandshakeTable {
     }
   }
 
-  /** The connection is gone. Answers whether it was one of these. */
+  /** The connection is gone. Answers whether it was in a handshake. */
   lost(id: number): boolean {
     const handshake = this.#handshakes.get(id);
     if (handshake === undefined) return false;
@@ -225,7 +225,10 @@ export class HandshakeTable {
     this.#events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem, limit });
   }
 
-  /** `reason` is for logs; the client is told `told`, if that is not empty. `limit`: what there is too little of, where that is why. */
+  /**
+   * `reason` is for logs; `told` is sent to the client, if it is not empty. `limit`: the limit that was met, if one
+   * was.
+   */
   refuse(
     handshake: Handshake,
     code: RefuseCode,
@@ -240,7 +243,7 @@ export class HandshakeTable {
     this.close(handshake, code, undefined, limit);
   }
 
-  /** When the oldest has taken too long; Infinity if there is none. */
+  /** When the oldest handshake has taken too long; Infinity if there is none. */
   get nextTimeoutMs(): number {
     const [oldest] = this.#handshakes.values();
     return oldest === undefined ? Infinity : oldest.channel.openedMs + this.#options.handshakeMs;

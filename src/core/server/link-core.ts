@@ -29,7 +29,7 @@ import { Session } from "../session/session.ts";
 
 export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
 export interface ServerLinkCoreOptions extends LinkCoreOptions {
-  /** A session waits so long for its client. */
+  /** How long a session waits for its client. */
   resumeForMs: number;
 }
 
@@ -41,15 +41,15 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   readonly identity: string;
   readonly openPayload: Buffer;
   owner: Owner;
-  /** Of the verdict on the connection that speaks for it, or spoke last. */
+  /** The claims of the verdict on the connection in use, or on the last one. */
   claims: unknown;
-  /** Of the newest WELCOME, until its client has said something else than CONFIRM. */
+  /** The nonce of the newest WELCOME, until the client has sent a frame other than CONFIRM. */
   nonce: Buffer | undefined;
   /** How often its client has come back lately; undefined until it does. */
   comings: Comings | undefined;
   /** Takes the session out of the server's table. */
   onForgotten: () => void = () => {};
-  /** A connection does not speak for it any more. */
+  /** A connection does not speak for the link any more. */
   onDetached: (channel: number) => void = () => {};
   #goesAway = false;
   #untilMs = Infinity;
@@ -70,15 +70,16 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.owner = client.owner;
   }
 
-  /** Does the client know the session's secret? */
+  /** Whether the client has proven that it knows the session's secret. */
   isProven({ raw, hello }: HelloFrame): boolean {
     const { keys, incarnation } = this.session;
     return hello.resume && hello.incarnation === incarnation && isProven(this.entropy, raw, hello, keys.secret);
   }
 
   /**
-   * Is that for this session? With a fallback HELLO states the open payload of what is opened, which has to be this one's:
-   * who connects is authorised for one of them. Without one, and always in STANDBY, it may be left out.
+   * Whether the frame is for this session. A HELLO with a fallback states the open payload, which has to be this
+   * session's: the client was authorised for one payload. Without a fallback, and always in STANDBY, it may be left
+   * out.
    */
   isFor(said: HelloFrame): boolean {
     const { fallback, openPayload } = said.hello;
@@ -107,7 +108,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.session.to("confirmed");
   }
 
-  /** If nobody confirmed it: it never was, and no application is told. */
+  /** Forgets the session if nobody has confirmed it. No application is told, since none has heard of it. */
   forgetProvisional(): void {
     if (this.session.phase !== "provisional") return;
     this.session.to("forgotten");
@@ -115,7 +116,10 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.onForgotten();
   }
 
-  /** The newest connection fences the older. It is to be answered before `checkThrough()`, which may end a tombstone. */
+  /**
+   * The newest connection fences the older one. The caller answers it before `checkThrough()`, which may end a
+   * tombstone.
+   */
   takeOver(channel: Channel, positions: Positions, late: boolean, nowMs: number): Fault | undefined {
     const old = this.adopted;
     this.inUse = undefined;
@@ -139,7 +143,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   /**
-   * The server will be gone in so many milliseconds. That stays so, and is said again on each new connection. A byte stream
+   * The server will be gone in `deadlineMs`. It tells the client so, again on each new connection. A byte stream
    * cannot go on in another session: its application ends it.
    */
   goAway(deadlineMs: number): void {
@@ -149,24 +153,27 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.events.push({ type: "leaving" });
   }
 
-  /** A client that has ended to go on elsewhere is answered in kind, once the application was shown that end. */
+  /** If the client has ended to go on elsewhere, our direction ends so too, once the application was shown that end. */
   protected override get endKind(): "final" | "moved" {
     const { receiver } = this.session;
     return receiver.endKind === "moved" && receiver.endReached ? "moved" : "final";
   }
 
-  /** The client states what this session cannot have: both ends end it. */
+  /** The client has stated a position that this session cannot have: both ends end it. */
   onImpossibleResume(channel: Channel, problem: Fault): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
     this.fail(problem);
   }
 
-  /** What a tombstone that was reset answers to every resume. */
+  /** The answer of a tombstone that was reset to every resume. */
   resetAnswer(): Buffer {
     return this.resetFrame;
   }
 
-  /** Its client has proven to be there, and could not be let in now: it gets its time again. */
+  /**
+   * The client has proven that it is there, and could not be let in now: the session waits for it for the full time
+   * again.
+   */
   extend(hello: Hello, nowMs: number): void {
     if (this.adopted !== undefined || this.session.phase === "provisional") return;
     if (compareOwners(ownerOf(hello), this.owner) === "newer") this.#awaitClient(nowMs);
@@ -187,14 +194,14 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
   }
 
-  /** On the connection in use. */
+  /** Takes a frame of the connection in use. */
   onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "a frame on a connection that is not in use");
     const { nonce } = this;
     this.nonce = undefined;
     if (frame.type !== "confirm") return this.onAdoptedFrame(channel, frame, nowMs);
-    // It is repeated since the client cannot know that the first arrived. What was meant for another session, and reaches
-    // us since somebody plays back what a client has said elsewhere, is told by its MAC, before its DATA.
+    // CONFIRM may be repeated, since the client cannot know that the first one arrived. If somebody replays the bytes
+    // of another session here, the MAC of CONFIRM shows it before any DATA is taken.
     if (nonce === undefined) return fault("bad-frame", "CONFIRM to no WELCOME");
     return this.isConfirmed(frame.mac, nonce) ? undefined : fault("wrong-proof", "wrong MAC in CONFIRM");
   }
@@ -229,7 +236,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.becomeGone("expired");
   }
 
-  /** The client has not echoed our reset: the tombstone tells it when it comes back. */
+  /** The client has not echoed our reset: the tombstone answers it when the client comes back. */
   protected override onResetUnanswered(nowMs: number): void {
     this.dropAdopted("reset was not answered", nowMs);
   }
@@ -243,7 +250,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     return false;
   }
 
-  /** Only clients stand by. A server asks, and closes what stays silent for good. */
+  /** A server dials no standby. It sends a PING, and closes a connection that stays silent for too long. */
   protected override onSuspect(_reason: string, nowMs: number): void {
     if (this.inUse === undefined) return;
     const deadMs = this.inUse.heardMs + SILENT_MS;

@@ -1,6 +1,6 @@
 /**
- * The core of a server, with all its links: which session a connection may speak for, and what it is answered until it
- * does. What a session does once it has a connection is `link-core.ts`.
+ * The core of a server, with all its links: it decides which session a connection may speak for, and answers it until
+ * then. `link-core.ts` is the core of one link once it has a connection.
  */
 import type { FrameTaker } from "../session/channel.ts";
 import { type AuthenticateEvent, Entrance, type EntranceOptions, whoOf } from "./entrance.ts";
@@ -31,13 +31,13 @@ export type ServerCoreEvent =
   | { type: "link"; channel: number; link: ServerLinkCore }
   /** A connection speaks for this link from now on: its input and output are the link's. */
   | { type: "attached"; channel: number; link: ServerLinkCore }
-  /** Nobody has confirmed it, and another was given its place. No application has heard of it. */
+  /** Nobody has confirmed the session, and another was given its place. No application has heard of it. */
   | { type: "gave-way"; link: ServerLinkCore }
-  /** Something has become of the link without a connection of its own having said so. */
+  /** The link has changed, but not because of input on its own connection: its driver has to run. */
   | { type: "changed"; link: ServerLinkCore }
   | HandshakeEvent;
 
-/** `refused`: for good, and why, or empty. "unavailable": nobody could say. */
+/** `refused`: refused for good, with the reason, or empty. "unavailable": authentication was not possible now. */
 export type CheckedVerdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
 
 /** A new session's client states its window with its first ACK. */
@@ -51,7 +51,7 @@ export class ServerCore {
   readonly #attached = new Map<number, ServerLinkCore>();
   readonly #options: ServerCoreOptions;
   readonly #entropy: Entropy;
-  /** When a server that goes away is gone; undefined: it does not. */
+  /** When the server will be gone; undefined if it is not going away. */
   #goneMs: number | undefined;
 
   constructor(options: ServerCoreOptions, entropy: Entropy) {
@@ -74,7 +74,7 @@ export class ServerCore {
     return this.#attached.size;
   }
 
-  /** Calls of the application's function that are waited for. */
+  /** Calls of the application's function that are under way. */
   get authenticating(): number {
     return this.#entrance.authenticating;
   }
@@ -91,7 +91,7 @@ export class ServerCore {
     return this.#sessions.links();
   }
 
-  /** Opens are refused from now on, and clients asked to go on elsewhere: there are so many milliseconds left for that. */
+  /** Opens are refused from now on, and clients are asked to go on elsewhere, for which they have `deadlineMs`. */
   drain(deadlineMs: number, nowMs: number): void {
     this.#goneMs = nowMs + deadlineMs;
     for (const link of this.#sessions.links()) link.goAway(deadlineMs);
@@ -99,7 +99,7 @@ export class ServerCore {
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @param peer where it comes from, as far as that is a share of its own; "" if nobody knows */
+  /** @param peer the part of the client's address that has a share of its own; "" if it is unknown */
   connectionOpened(id: number, peer: string, nowMs: number): void {
     this.#entrance.open(id, peer, this.#attached.size, nowMs);
   }
@@ -179,25 +179,25 @@ export class ServerCore {
     return undefined;
   }
 
-  /** Before anybody is asked: who comes too often costs nothing more. */
+  /** Checked before authentication: a client that comes too often costs no call. */
   #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLinkCore, nowMs: number): boolean {
     if (type === "standby" && !canStandBy(link)) {
       this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
       return false;
     }
-    // What somebody says again who has listened is not the session's coming.
+    // A HELLO that was replayed does not count as the session's coming back.
     if (!this.#mayOwn(handshake, link, ownerOf(hello))) return false;
     return this.#entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
   }
 
-  /** What a resume or a standby names, if it is here. */
+  /** The session that a resume or a standby names, if it is here. */
   #sessionOf({ type, hello }: HelloFrame): ServerLinkCore | undefined {
     if (type === "hello" && !hello.resume) return undefined;
     const link = this.#sessions.get(hello.sessionId);
     return link?.session.incarnation === hello.incarnation ? link : undefined;
   }
 
-  /** The answer to an "authenticate" event, now or later. Everything is looked at as if HELLO arrived now. */
+  /** Takes the answer to an "authenticate" event, now or later. Everything is checked as if HELLO had arrived now. */
   authenticated(id: number, verdict: CheckedVerdict, nowMs: number): void {
     this.#entrance.answered(id, nowMs);
     this.#onVerdict(id, verdict, nowMs);
@@ -236,7 +236,7 @@ export class ServerCore {
     else this.#onOpen(handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
   }
 
-  /** The session has come here since the question was asked, and may not be what it was about. */
+  /** The session may have come here since authentication began: answers whether the verdict is about this session. */
   #isAnswerFor(
     handshake: Handshake,
     said: HelloFrame,
@@ -271,7 +271,7 @@ export class ServerCore {
       } else if (!known.openPayload.equals(hello.openPayload)) {
         this.#handshakes.refuse(handshake, "authentication", "another open payload than the session's", 0);
       } else if (known.session.phase !== "provisional") {
-        // It was confirmed, so its client has read a WELCOME and would resume it.
+        // The session was confirmed, so its client has read a WELCOME, and would resume it rather than open it.
         this.#handshakes.refuse(handshake, "stale", "opened before", 0);
       } else if (
         this.#mayOwn(handshake, known, ownerOf(hello)) &&
@@ -306,7 +306,7 @@ export class ServerCore {
     this.#sessions.keep(link, nowMs);
     // Only the newest connection may confirm.
     link.nonce = nonce;
-    // A resume that is answered with its fallback speaks of the session that is lost.
+    // If a resume is answered with its fallback, the positions in its HELLO are those of the lost session.
     handshake.confirming(link, nonce, result === "lost" ? NO_POSITIONS : hello.positions);
     handshake.channel.send(link.welcome(result, nonce));
   }
@@ -316,7 +316,7 @@ export class ServerCore {
     if (state.name !== "confirming") throw new Error(`CONFIRM on a connection that is ${state.name}`);
     const { link, nonce, positions } = state;
     if (link.nonce !== nonce || link.session.phase !== "provisional") {
-      // Its client has dialled again meanwhile, or was too slow.
+      // The client has dialled again meanwhile, or was too slow.
       this.#handshakes.close(handshake, "confirmed too late", undefined);
       return undefined;
     }
@@ -408,7 +408,7 @@ export class ServerCore {
     link.checkThrough();
   }
 
-  /** Answers whether it did: an impossible statement ends the session at both ends. */
+  /** Answers whether the takeover succeeded: an impossible position ends the session at both ends. */
   #takeOver(
     handshake: Handshake,
     link: ServerLinkCore,
@@ -449,13 +449,13 @@ export class ServerCore {
 
   // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Each link has its own. */
+  /** When the server has something to do. Each link has a timeout of its own. */
   get nextTimeoutMs(): number {
     return Math.min(this.#handshakes.nextTimeoutMs, this.#sessions.nextTimeoutMs, this.#entrance.nextTimeoutMs);
   }
 
   tick(nowMs: number): void {
-    // Who is told when to come back goes before who is told nothing.
+    // First refuse the clients that are told when to come back, then close those that are told nothing.
     this.#entrance.tick(nowMs);
     this.#handshakes.tick(nowMs);
     this.#sessions.tick(nowMs);
@@ -467,7 +467,7 @@ export class ServerCore {
   }
 }
 
-/** A second connection is for a session that has something to do; a tombstone's client has still to hear so. */
+/** Only a live session can have a standby, or a tombstone whose client may not know yet that it is done. */
 function canStandBy({ session: { phase } }: ServerLinkCore): boolean {
   return phase === "live" || phase === "done";
 }

@@ -1,4 +1,4 @@
-/** The sessions that a server keeps: how many, whose they are, and how long one is kept that nobody has confirmed. */
+/** The sessions that a server keeps: their number, their owners, and how long an unconfirmed one is kept. */
 import { Crowd } from "./crowd.ts";
 import type { Hello } from "../wire/frames.ts";
 import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/proof.ts";
@@ -8,13 +8,13 @@ import { ServerLinkCore, type ServerLinkCoreOptions } from "./link-core.ts";
 export interface SessionTableOptions extends ServerLinkCoreOptions {
   maxSessions: number;
   maxSessionsPerIdentity: number;
-  /** A quarter of them is for sessions that nobody has confirmed. */
+  /** A quarter of these is for sessions that nobody has confirmed. */
   maxHandshakes: number;
-  /** A session that is not confirmed is kept so long. */
+  /** How long an unconfirmed session is kept. */
   handshakeMs: number;
 }
 
-/** For CONFIRM a client needs a round trip: it has so long before it gives way to one that comes after it. */
+/** A client needs a round trip to send CONFIRM: for so long its session does not give way to a later one. */
 const MOST_ROUND_TRIP_MS = 1_000;
 
 interface Unconfirmed {
@@ -29,13 +29,13 @@ export class SessionTable {
   #lastOptions: ServerLinkCoreOptions;
   readonly #links = new Map<string, ServerLinkCore>();
   readonly #perIdentity = new Map<string, number>();
-  /** Sessions that nobody has confirmed; who was here longest ago is first. */
+  /** Sessions that nobody has confirmed; the one whose client was here longest ago is first. */
   readonly #provisional = new Map<ServerLinkCore, Unconfirmed>();
-  /** The same, by whose they are. */
+  /** The same sessions, by owner. */
   readonly #unconfirmed = new Crowd<ServerLinkCore>();
   readonly #onGivenUp: (link: ServerLinkCore) => void;
 
-  /** @param onGivenUp hears of a session that nobody has confirmed, and that has given way to another */
+  /** @param onGivenUp is called for an unconfirmed session that has given way to another */
   constructor(options: SessionTableOptions, entropy: Entropy, onGivenUp: (link: ServerLinkCore) => void) {
     this.#options = options;
     this.#onGivenUp = onGivenUp;
@@ -60,8 +60,9 @@ export class SessionTable {
   }
 
   /**
-   * Room for one more; answers what there is too little of. Tombstones and sessions that wait for their clients count as
-   * well. One that nobody has confirmed gives way, so that who only asks for sessions keeps nobody out.
+   * Makes room for one more session; answers the limit that forbids it, if one does. Tombstones and sessions that wait
+   * for their clients count as well. An unconfirmed session gives way, so a client that only asks for sessions keeps
+   * nobody out.
    */
   makeRoom(identity: string, who: string, nowMs: number): LimitName | undefined {
     const { maxSessions, maxSessionsPerIdentity } = this.#options;
@@ -74,13 +75,15 @@ export class SessionTable {
     return undefined;
   }
 
-  /** The oldest that nobody has confirmed, of whoever has most of them. Answers whether there was one to give up. */
+  /**
+   * Gives up the oldest unconfirmed session of the owner with most of them. Answers whether there was one to give up.
+   */
   giveUpOne(who: string, nowMs: number): boolean {
     const [oldest] = this.#unconfirmed.largest;
     return this.#giveUp(oldest, who, nowMs);
   }
 
-  /** Its client had time enough, or others have more than `who`. */
+  /** Gives up the session if its client had enough time to confirm it, or if its owner has more of them than `who`. */
   #giveUp(link: ServerLinkCore | undefined, who: string, nowMs: number): boolean {
     const unconfirmed = link === undefined ? undefined : this.#provisional.get(link);
     if (link === undefined || unconfirmed === undefined) return false;
@@ -92,7 +95,7 @@ export class SessionTable {
     return true;
   }
 
-  /** A new session, which is to be confirmed. It takes itself out when it is gone. */
+  /** Makes a new session, which is to be confirmed. It leaves the table when it is gone. */
   open(keys: SessionKeys, hello: Hello, identity: string, who: string, nowMs: number): ServerLinkCore {
     const link = new ServerLinkCore(
       this.#optionsFor(Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes)),
@@ -109,7 +112,7 @@ export class SessionTable {
     return link;
   }
 
-  /** Most clients want the same, and share them. */
+  /** The options for a message size. Most clients want the same size, and share one object. */
   #optionsFor(maxMessageBytes: number): ServerLinkCoreOptions {
     if (this.#lastOptions.maxMessageBytes !== maxMessageBytes) {
       this.#lastOptions = { ...this.#options, maxMessageBytes };
@@ -117,7 +120,9 @@ export class SessionTable {
     return this.#lastOptions;
   }
 
-  /** Its client was there just now: if nobody has confirmed it yet, it is kept so long again. */
+  /**
+   * The session's client was here just now: if the session is still unconfirmed, it is kept for the full time again.
+   */
   keep(link: ServerLinkCore, nowMs: number): void {
     const unconfirmed = this.#provisional.get(link);
     if (unconfirmed === undefined) return;
@@ -126,7 +131,7 @@ export class SessionTable {
     this.#provisional.set(link, unconfirmed);
   }
 
-  /** It waits for no CONFIRM any more. */
+  /** The session waits for no CONFIRM any more: it was confirmed, or it is gone. */
   confirmed(link: ServerLinkCore): void {
     const unconfirmed = this.#provisional.get(link);
     if (unconfirmed === undefined) return;

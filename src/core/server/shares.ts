@@ -1,24 +1,24 @@
-/** A budget a second that many draw on, without any of them keeping the others from their part. */
+/** A budget per second that many clients share, so that none of them can keep the others from their part. */
 import { Sweep } from "./sweep.ts";
 
-/** Who has not come for so long has nothing to share. */
+/** A client that has not come for so long does not count in the division of the budget. */
 const ACTIVE_MS = 10_000;
-/** What rounding may have lost. */
+/** The most that rounding may have lost. */
 const EPSILON = 1e-6;
 
 interface Use {
-  /** Of its part, less what has come back with time. */
+  /** The amount that the client has taken, less the amount that has come back with time. */
   taken: number;
   atMs: number;
 }
 
 export class Shares {
   readonly #perSecond: number;
-  /** What only those may take who have had less than their part. It comes on top of a second's worth. */
+  /** A reserve, besides one second's budget, for clients that have had less than their part. */
   readonly #reserve: number;
   #level: number;
   #atMs = 0;
-  /** Who came last is last. Forgetting somebody takes nothing from anybody: who comes back begins anew. */
+  /** The client that came last is last. A client that was forgotten begins anew when it comes back. */
   readonly #uses = new Map<string, Use>();
   readonly #sweep = new Sweep(this.#uses, ({ atMs }, nowMs) => nowMs - atMs >= ACTIVE_MS);
 
@@ -29,8 +29,9 @@ export class Shares {
   }
 
   /**
-   * So many a second, and a second's worth at once after a pause; beyond that, whoever has had less than half of the
-   * budget divided by all who have come lately. Answers whether there was one.
+   * Takes one. There are so many a second, and after a pause a whole second's budget at once. When that is used up, the
+   * reserve serves clients that have had less than half of the budget divided by the number of recent clients. Answers
+   * whether there was one.
    */
   take(who: string, nowMs: number): boolean {
     this.#refill(nowMs);
@@ -45,7 +46,7 @@ export class Shares {
     return true;
   }
 
-  /** Whether there is one or not: it was promised. */
+  /** Takes one even if none is left, since it was promised. */
   takeAnyway(who: string, nowMs: number): void {
     if (this.take(who, nowMs)) return;
     this.#level = Math.max(0, this.#level - 1);

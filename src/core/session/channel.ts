@@ -1,4 +1,7 @@
-/** One connection as the core sees it: a decoder, what is to be written besides the session's own frames, and its path. */
+/**
+ * One connection as the core sees it: its decoder, the frames to be written besides the session's own, and its round
+ * trip.
+ */
 import { FrameDecoder, type FrameSink } from "../wire/decoder.ts";
 import type { Fault } from "../wire/faults.ts";
 import { encodeToken, type Frame } from "../wire/frames.ts";
@@ -18,12 +21,12 @@ export class Channel implements FrameSink {
   readonly roundTrip: RoundTrip = new RoundTrip();
   readonly flight: Flight = new Flight(this.roundTrip);
   closed = false;
-  /** Frames of the handshake and of endings: a handful in a connection's life. */
+  /** Frames of the handshake and of endings, of which a connection has only a few. */
   #frames: Buffer[] = [];
   /** The newest PING that is to be answered; an older one is covered by it. */
   #pongToken: number | undefined;
   #pingToken: number | undefined;
-  // For as long as a chunk is being taken.
+  // These are set while a chunk is being taken.
   #taker: FrameTaker | undefined;
   #nowMs = 0;
   #problem: Fault | undefined;
@@ -34,7 +37,7 @@ export class Channel implements FrameSink {
     this.decoder = new FrameDecoder(expect);
   }
 
-  /** Answers the first fault, be it in the bytes or what `taker` thinks of a frame. */
+  /** Answers the first fault, found in the bytes or answered by `taker`. */
   receive(chunk: Buffer, taker: FrameTaker, nowMs: number): Fault | undefined {
     this.#taker = taker;
     this.#nowMs = nowMs;
@@ -66,7 +69,7 @@ export class Channel implements FrameSink {
     this.#pingToken = token;
   }
 
-  /** Moves what is to be written into `out`. */
+  /** Moves the frames that are to be written into `out`. */
   drainInto(out: Buffer[]): void {
     if (this.#frames.length > 0) {
       out.push(...this.#frames);

@@ -1,13 +1,14 @@
 /**
- * The connection that speaks for a session, with everything that ends when the connection does: the evidence that it is alive,
- * whether an ACK that the session owes may be written, and the timers for both. The next connection gets a new one of these.
+ * The connection that speaks for a session, with everything that ends when the connection does: the evidence that it
+ * is alive, whether an ACK that the session owes may be written, and the timers for both. The next connection gets a
+ * new one of these.
  */
 import type { Channel } from "./channel.ts";
 import { Evidence, type EvidenceOptions } from "./evidence.ts";
 import type { Session } from "./session.ts";
 import { TimerTable } from "./timers.ts";
 
-/** "silence" is the server's. */
+/** Only servers use "silence". */
 const TIMERS = ["evidence", "ack", "silence"] as const;
 type TimerName = (typeof TIMERS)[number];
 
@@ -25,7 +26,7 @@ export class ConnectionInUse {
 
   // ── evidence that it is alive ───────────────────────────────────────────────────────────────────────────────────
 
-  /** Evidence was missing, and has not come since. */
+  /** Evidence was missing, and has not come back. */
   get suspect(): boolean {
     return this.#evidence.suspect;
   }
@@ -42,7 +43,7 @@ export class ConnectionInUse {
   /** Answers true if that ends a suspicion. */
   onPong(token: number, nowMs: number): boolean {
     const recovered = this.#evidence.onPong(token, nowMs);
-    // The timer was set for an answer that did not come: the next thing to look for is silence.
+    // The timer was set for a missing answer; now that it has come, the timer must watch for the next silence.
     this.#watch();
     return recovered;
   }
@@ -60,7 +61,7 @@ export class ConnectionInUse {
     this.timers.atLatest("evidence", this.#evidence.nextMs());
   }
 
-  /** The timer "evidence" is due. Asks the peer, where that is due; answers true if the connection has become suspect. */
+  /** The timer "evidence" is due. Sends a PING if one is due; answers true if the connection has become suspect. */
   check(nowMs: number, dueMs: number): boolean {
     const finding = this.#evidence.check(nowMs, dueMs);
     if (finding !== "nothing") this.channel.owePing(this.#evidence.pingToken);
@@ -79,13 +80,13 @@ export class ConnectionInUse {
     return ackOwed === "turn" && !this.#turnEnded;
   }
 
-  /** Everything that has arrived in this turn was looked at. Answers whether an ACK is due for it. */
+  /** Everything that has arrived in this turn was handed in. Answers whether an ACK is due for it. */
   endTurn(session: Session): boolean {
     this.#turnEnded = this.isAckHeld(session);
     return this.#turnEnded;
   }
 
-  /** An ACK is owed, and is waited with no longer. */
+  /** An ACK is owed, and is to be written now. */
   isAckDue({ ackOwed }: Session): boolean {
     return ackOwed === "turn" && this.#turnEnded;
   }

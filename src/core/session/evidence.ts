@@ -1,38 +1,41 @@
 /**
- * What shows that a connection is alive, for each direction apart: any byte proves the inbound way; the peer's `received`
- * going up, or a PONG, the outbound way. Lack of it makes a connection suspect, never dead: that is decided by a
- * replacement that takes over, by the socket, or by the far more patient server.
+ * The evidence that a connection is alive, for each direction apart. Any byte proves the inbound direction. A PONG, or
+ * the peer's `received` going up, proves the outbound one. A lack of evidence makes a connection suspect, never dead:
+ * only a replacement that takes over, the socket, or the far more patient server ends it.
  */
 import type { RoundTrip } from "../log/window.ts";
 
 export interface EvidenceOptions {
   /** Silence in either direction after which a PING is sent. 0: never. */
   pingAfterMs: number;
-  /** No answer to a PING, at the latest. */
+  /** The longest time that a PING may go unanswered. */
   suspectAfterMs: number;
-  /** Data in flight without progress: between these two, drawn anew each time; `suspectAfterMs` if that is less. */
+  /**
+   * Data in flight may make no progress for a time drawn between these two, or for `suspectAfterMs` if that is less.
+   */
   stalledAfterMs: readonly [number, number];
 }
 
-/** A tick that is later than this was held up by ourselves: nobody could have heard an answer meanwhile. */
+/** A tick that is later than this was delayed by our own process, which could not have read an answer meanwhile. */
 const ASLEEP_MS = 1_000;
-/** Those who were asked at the same moment suspect at different ones: of the time, this part is drawn at random. */
+/** This part of the time limit is drawn at random, so that links that sent a PING together do not suspect together. */
 const JITTER = 0.2;
 /** A slow path is given so many round trips. */
 const SUSPECT_AFTER_ROUND_TRIPS = 4;
 /**
- * But no longer than this: whoever sleeps while an answer is under way measures the sleep. A session that is not confirmed
- * is kept for a minute, and has to be resumed by then. A path that is slower is suspect, and carries on.
+ * But no longer than this: a process that sleeps while an answer is under way measures the sleep as a round trip. An
+ * unconfirmed session is kept for a minute, and must be resumed by then. A path that is slower is suspect, and stays
+ * in use.
  */
 const MOST_SUSPECT_AFTER_MS = 50_000;
 
 export class Evidence {
   suspect = false;
-  /** The last byte that arrived. */
+  /** When the last byte arrived. */
   heardMs: number;
-  /** The last proof that what we write arrives. */
+  /** When the peer last proved that our bytes arrive. */
   provenMs: number;
-  /** Since when a PING is unanswered; Infinity if none is. */
+  /** When the unanswered PING was sent; Infinity if there is none. */
   #pingedMs = Infinity;
   #pingToken = 0;
   /** Since when data has been in flight without progress; Infinity if there is none. */
@@ -75,7 +78,7 @@ export class Evidence {
     return this.#onProven(nowMs);
   }
 
-  /** Answers true if that ends a suspicion. An answer to an older PING proves the way as well, but times nothing. */
+  /** Answers true if that ends a suspicion. An answer to an older PING is proof as well, but measures no round trip. */
   onPong(token: number, nowMs: number): boolean {
     if (this.#pingedMs !== Infinity && token === this.#pingToken) {
       this.#roundTrip.sample(nowMs - this.#pingedMs);
@@ -125,10 +128,11 @@ export class Evidence {
     return this.#options.suspectAfterMs * (1 - JITTER * drawn);
   }
 
-  /** `dueMs` is when it was meant to be called. "suspect" is answered once for each suspicion, and asks for a PING too. */
+  /** `dueMs`: when this call was due. "suspect" is answered once for each suspicion, and asks for a PING too. */
   check(nowMs: number, dueMs: number): "nothing" | "ping" | "suspect" {
     if (nowMs - dueMs > ASLEEP_MS) {
-      // We were asleep. What arrived meanwhile is still to be read: ask again, with the deadlines begun anew.
+      // Our process was asleep. Bytes that arrived meanwhile are still unread: ping again, and start the deadlines
+      // anew.
       this.#pingedMs = Infinity;
       if (this.#waitingMs !== Infinity) this.#waitingMs = nowMs;
       return this.#ping(nowMs);

@@ -1,10 +1,11 @@
 /**
- * The core of one link, as far as both ends are the same: its session and the connection that speaks for that. How
- * connections come to speak for it is the client's (`core/client/link-core.ts`) and the server's (`core/server/server.ts`).
+ * The core of one link, as far as both ends are the same: its session and the connection that speaks for it. Which
+ * connection may do so is decided in `core/client/link-core.ts` for a client, and in `core/server/server.ts` for a
+ * server.
  *
  * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
- * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too. At the end of the turn,
- * if it `awaitsEndOfTurn`: `endTurn()`, and what that lets `transmit()` answer.
+ * next wake-up from `nextTimeoutMs`. `wantsDial` and `wantsStandby` are looked at after that too. At the end of the
+ * turn, if it `awaitsEndOfTurn`: `endTurn()`, and what that lets `transmit()` answer.
  */
 import type { Channel } from "./channel.ts";
 import { ConnectionInUse } from "./connection-in-use.ts";
@@ -16,18 +17,18 @@ import { SessionHolder } from "./session-holder.ts";
 import type { Session } from "./session.ts";
 import { TimerTable } from "./timers.ts";
 
-/** A reset that the peer does not echo is not waited for longer. */
+/** How long the peer may take to echo a reset. */
 export const RESET_ANSWERED_WITHIN_MS = 5_000;
 
-/** Those of a link, whichever connection is in use. "standby" is the client's. */
+/** The timers that do not belong to a connection. Only clients use "standby". */
 const TIMERS = ["expiry", "standby", "reset-answer"] as const;
 type TimerName = (typeof TIMERS)[number];
 
 /** How a connection is closed. */
 export interface Closing {
-  /** The mistake of the peer that it is closed for. */
+  /** The mistake of the peer for which the connection is closed. */
   problem?: Fault | undefined;
-  /** Frames that are still to be sent go out first. Default false: it is closed at once. */
+  /** Frames that are still to be sent go out first. Default false: the connection is closed at once. */
   flush?: boolean;
 }
 
@@ -44,7 +45,7 @@ export abstract class LinkCore extends SessionHolder {
     this.entropy = entropy;
   }
 
-  /** Smoothed, of the connection in use. */
+  /** The smoothed round trip of the connection in use. */
   get rttMs(): number | undefined {
     return this.adopted?.roundTrip.smoothedMs;
   }
@@ -65,7 +66,7 @@ export abstract class LinkCore extends SessionHolder {
     else this.adopted.send(this.#resetFrame);
   }
 
-  /** Where a reset leads when no connection can carry it. */
+  /** The session was reset, and there is no connection to tell the peer. */
   protected abstract onResetWithoutConnection(): void;
 
   protected get resetFrame(): Buffer {
@@ -73,7 +74,7 @@ export abstract class LinkCore extends SessionHolder {
     return this.#resetFrame;
   }
 
-  /** The peer is told nothing, or not any more: it goes on as if we had died. */
+  /** Ends the link without telling the peer: to the peer it looks as if our process had died. */
   abandon(outcome: Outcome): void {
     this.tellOutcome(outcome, "", "");
     this.becomeGone("abandoned");
@@ -81,20 +82,20 @@ export abstract class LinkCore extends SessionHolder {
 
   // ── the connection in use ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** Its channel. */
+  /** The channel of the connection in use. */
   get adopted(): Channel | undefined {
     return this.inUse?.channel;
   }
 
-  /** The channel speaks for the session from now on. The session's own adoption has been done. */
+  /** The channel speaks for the session from now on. `session.adopt()` was called before. */
   protected adopt(channel: Channel, nowMs: number): void {
     this.inUse = new ConnectionInUse(channel, this.options.keepalive, this.entropy, nowMs);
     this.timers.clear("expiry");
-    // A takeover that was under way when we reset has fenced the connection that was to tell the peer.
+    // The session was reset during a takeover, which has fenced the old connection: the new one tells the peer.
     if (this.session.phase === "reset") channel.send(this.resetFrame);
   }
 
-  /** Answers a fault, if the frame is not legal in this place. */
+  /** Takes a frame of the connection in use. Answers a fault if the frame is not legal now. */
   protected onAdoptedFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     switch (frame.type) {
       case "ack":
@@ -138,7 +139,7 @@ export abstract class LinkCore extends SessionHolder {
 
   protected onReset(channel: Channel, code: ResetCode, accepted: number, reason: string, nowMs: number): void {
     const { session } = this;
-    // Who is through hears it as well: its sender keeps the session until it was echoed.
+    // Echo the reset even if our session is complete: the peer keeps its session until then.
     if (session.phase !== "reset") channel.send(encodeReset(code, session.receiver.committed, ""));
     if (session.phase === "live") {
       if (accepted <= session.sender.highestSent) session.sender.onAccepted(accepted);
@@ -151,14 +152,14 @@ export abstract class LinkCore extends SessionHolder {
   /** A client opens a new session instead of ending; answers whether it did. */
   protected abstract onPeerHandlerFailed(channel: Channel, nowMs: number): boolean;
 
-  /** Evidence is back before a replacement took over. */
+  /** The evidence has come back before a replacement took over. */
   protected onRecovered(): void {
     this.events.push({ type: "recovered" });
   }
 
   protected abstract onSuspect(reason: string, nowMs: number): void;
 
-  /** The connection in use is gone, or must go. */
+  /** The connection in use is gone, or is to be closed. */
   protected dropAdopted(reason: string, nowMs: number, problem?: Fault): void {
     const channel = this.adopted;
     if (channel === undefined) return;
@@ -180,7 +181,9 @@ export abstract class LinkCore extends SessionHolder {
     this.events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
   }
 
-  /** A fault that no new connection will mend ends the link; another closes the connection, and a resume puts it right. */
+  /**
+   * A fault that a resume would meet again ends the link; any other closes the connection, and a resume puts it right.
+   */
   protected onFault(channel: Channel, problem: Fault, nowMs: number): void {
     if (problem.code === "impossible-position" || this.#recurs(problem)) {
       this.fail(problem);
@@ -226,7 +229,7 @@ export abstract class LinkCore extends SessionHolder {
 
   protected onGone(): void {}
 
-  /** The session needs its connections no more. */
+  /** Lets go of the connections: the session does not need them any more. */
   protected leaveConnections(reason: string, closing?: Closing): void {
     this.timers.clearAll();
     const channel = this.adopted;
@@ -262,7 +265,7 @@ export abstract class LinkCore extends SessionHolder {
 
   #tickInUse(inUse: ConnectionInUse, nowMs: number): void {
     for (const { name, dueMs } of inUse.timers.takeDue(nowMs)) {
-      // An earlier one has ended the link, or given the connection up.
+      // An earlier timer has ended the link, or given the connection up.
       if (this.inUse !== inUse) return;
       switch (name) {
         case "evidence":
@@ -281,14 +284,14 @@ export abstract class LinkCore extends SessionHolder {
   /** The peer has not echoed our reset. */
   protected abstract onResetUnanswered(nowMs: number): void;
   protected abstract onExpiry(nowMs: number): void;
-  /** Only clients stand by. */
+  /** Only clients have standbys. */
   protected onStandbyTimer(_nowMs: number): void {}
-  /** Only servers close what stays silent. */
+  /** Only servers close connections that stay silent. */
   protected onSilenceTimer(_nowMs: number): void {}
 
   /**
-   * Everything that has arrived in this turn of the event loop was looked at: what is owed for it is due. Answers whether
-   * there is anything to write for it.
+   * Everything that has arrived in this turn of the event loop was handed in: an ACK that is owed for it is due.
+   * Answers whether there is anything to write.
    */
   endTurn(): boolean {
     const isAckDue = this.inUse?.endTurn(this.session) === true;
@@ -296,12 +299,12 @@ export abstract class LinkCore extends SessionHolder {
     return isAckDue;
   }
 
-  /** `endTurn()` will let something be written, or take less memory. */
+  /** `endTurn()` is to be called: an ACK is owed, or unread bytes may hold too much memory. */
   get awaitsEndOfTurn(): boolean {
     return this.inUse?.isAckHeld(this.session) === true || this.session.receiver.needsRest;
   }
 
-  /** What the connection in use should write now, at most about `roomBytes`. */
+  /** The bytes that the connection in use should write now, at most about `roomBytes`. */
   protected transmitInUse(inUse: ConnectionInUse, roomBytes: number, mayWriteData: boolean, nowMs: number): Buffer[] {
     const { session } = this;
     const { channel } = inUse;
@@ -316,7 +319,7 @@ export abstract class LinkCore extends SessionHolder {
       if (session.phase === "done") {
         session.doneStated = true;
         this.checkThrough();
-        // The peer's own `done` is the answer: where it does not come, the path is as dead as with data in flight.
+        // The peer answers with its own `done`. If that does not come, the path is suspect, as with data in flight.
         if (!this.gone) inUse.awaitProgress(nowMs);
         return out;
       }

@@ -1,4 +1,4 @@
-/** What both ends of a link are told before they start, and what they tell. */
+/** The options and the events of a link's core that are the same at both ends. */
 import type { EvidenceOptions } from "./evidence.ts";
 import type { Fault } from "../wire/faults.ts";
 import type { RefuseCode, ResetCode } from "../wire/frames.ts";
@@ -6,14 +6,14 @@ import type { UndeliveredEntry } from "../log/sender.ts";
 import type { SessionLimits } from "./session.ts";
 
 export interface LinkCoreOptions extends SessionLimits {
-  /** What may wait to be written for the first time. */
+  /** The most that may wait to be written for the first time. */
   queue: { maxMessages: number; maxBytes: number };
-  /** What is accepted after the turn in which it came is acknowledged within this. */
+  /** A message that is accepted after the turn in which it came is acknowledged within this time. */
   ackDelayMs: number;
   keepalive: EvidenceOptions;
 }
 
-/** How a link, or its session, came to its end. */
+/** How a link, or its session, ended. */
 export type Outcome =
   | "closed"
   | "session-lost"
@@ -25,13 +25,13 @@ export type Outcome =
   | "peer-aborted"
   | "peer-handler-failed"
   | "peer-close-timeout"
-  /** Our own: abort(), a handler that threw, a drain that took too long. */
+  /** This end has reset the link: abort(), a handler that threw, a drain that took too long. */
   | "aborted"
   | "handler-failed"
   | "close-timeout"
   | "gave-up";
 
-/** How a link ends whose peer has reset it. */
+/** The outcome of a link that the peer has reset. */
 export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
   aborted: "peer-aborted",
   "handler-failed": "peer-handler-failed",
@@ -39,13 +39,13 @@ export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
   protocol: "protocol-error",
 };
 
-/** No connection came of an attempt of the client's. */
+/** An attempt of the client to connect has failed. */
 export interface AttemptFailed {
   type: "attempt-failed";
   channel: number;
   /** For people to read. */
   reason: string;
-  /** The server's refusal, if that was it, and how long the client is to stay away; 0 if the server has not said. */
+  /** The server's refusal, if it refused, and how long the client is to stay away; 0 if the server has not said. */
   refused: RefuseCode | undefined;
   retryAfterMs: number;
   fault: Fault | undefined;
@@ -58,7 +58,10 @@ export type LinkCoreEvent =
   | { type: "recovered" }
   /** The server goes away: the client ends the session, and goes on in another if it can. */
   | { type: "leaving" }
-  /** With `last`, though it be empty: what is under way is written, then that, then the connection ends. Without: at once. */
+  /**
+   * `last` set (even to `[]`): write everything pending, then `last`, then close. Unset: destroy the connection at
+   * once.
+   */
   | { type: "close-connection"; channel: number; last: Buffer[] | undefined; reason: string; fault: Fault | undefined }
   | AttemptFailed
   | {
@@ -66,10 +69,12 @@ export type LinkCoreEvent =
       reason: "session-lost" | "too-large" | "moved";
       sessionId: string;
       undelivered: UndeliveredEntry[];
-      /** For each message that was carried over, by where it ended in the old session: where it ends in the new one. */
+      /**
+       * For each message that was carried over: where it ended in the old session, and where it ends in the new one.
+       */
       carried: Map<number, number>;
     }
-  /** The application is told: final. */
+  /** The link has ended, and the application is to be told so. It comes once. */
   | { type: "ended"; outcome: Outcome; peerCode: string; undelivered: UndeliveredEntry[]; detail: string }
-  /** The session is not needed any more, by anybody. */
+  /** Neither end needs the session any more. */
   | { type: "gone" };

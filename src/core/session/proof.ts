@@ -1,6 +1,6 @@
 /**
- * Who may speak for a session: a proof over the whole HELLO or STANDBY with the session's secret, and the MAC of CONFIRM
- * over the nonce of WELCOME. Secrets travel once, in an open (or as a fallback's), and never again.
+ * The proofs that a client may speak for a session: one over the whole HELLO or STANDBY with its secret, and the MAC of
+ * CONFIRM over the nonce of WELCOME. Secrets travel once, in an open (or as a fallback's), and never again.
  */
 import {
   encodeHello,
@@ -12,7 +12,7 @@ import {
   SECRET_BYTES,
 } from "../wire/frames.ts";
 
-/** What the core needs of the outside that is not time or bytes; the simulation gives seeded ones. */
+/** The randomness and the cryptography that the core is given; in the simulation the randomness is seeded. */
 export interface Entropy {
   /** HMAC-SHA-256 over the parts in order: 32 bytes. */
   hmac(key: Buffer, parts: readonly Buffer[]): Buffer;
@@ -77,7 +77,7 @@ export interface Owner extends Generation {
   instance: string;
 }
 
-/** Whose HELLO it is. */
+/** The owner that a HELLO states. */
 export function ownerOf(hello: Hello): Owner {
   return { ...hello.generation, instance: hello.instance };
 }

@@ -1,6 +1,6 @@
 /**
- * Holds a link's session, and has what the application does with it, whichever connection carries it: what `Outbound` and
- * `Inbound` of `link/protocol.ts` ask for. A link may have several sessions, one after the other; its machinery sees none.
+ * Holds a link's session, and implements `Outbound` and `Inbound` of `link/protocol.ts` on it, whichever connection
+ * carries it. A link may have several sessions, one after the other, but its machinery does not see them.
  */
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
@@ -16,7 +16,7 @@ export abstract class SessionHolder {
   session: Session;
   protected readonly options: LinkCoreOptions;
   #outcomeTold = false;
-  /** Accepted by the peer in the sessions before. */
+  /** Messages and bytes that the peer has accepted in earlier sessions of the link. */
   #acceptedBefore: { messages: number; bytes: number } | undefined;
 
   constructor(options: LinkCoreOptions, session: Session) {
@@ -24,7 +24,7 @@ export abstract class SessionHolder {
     this.session = session;
   }
 
-  /** The application has been told how it ended. */
+  /** The application was told that the link has ended, and how. */
   get ended(): boolean {
     return this.#outcomeTold;
   }
@@ -43,7 +43,7 @@ export abstract class SessionHolder {
 
   // ── what is sent ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Room for a message of so many bytes, counting what was never written. */
+  /** Answers whether there is room for a message. The queue's limits count messages that were never written. */
   hasRoom(payloadBytes: number): boolean {
     const { log } = this.session.sender;
     const bytes = log.encodedBytes(payloadBytes);
@@ -54,7 +54,7 @@ export abstract class SessionHolder {
     return this.options.queue.maxMessages - this.session.sender.queuedMessages;
   }
 
-  /** So many bytes are surely there: in the queue, and in memory that is held already. */
+  /** The bytes for which there is certainly room: in the queue, and in memory that is held already. */
   get roomBytes(): number {
     return Math.min(this.#queueBytes, this.session.sender.log.leftBytes);
   }
@@ -63,23 +63,23 @@ export abstract class SessionHolder {
     return this.options.queue.maxBytes - this.session.sender.queuedBytes;
   }
 
-  /** What waits to be accepted, here and by the peer: as it arrived, and the memory of what is sent. */
+  /** The memory of bytes that wait for acceptance: those received here, and the log of those sent to the peer. */
   get heldBytes(): number {
     const { receiver, sender } = this.session;
     return (receiver.stopped ? 0 : receiver.unacceptedBytes) + sender.log.account.heldBytes;
   }
 
-  /** For sends that wait for room: each link is sure of as much as its log is. */
+  /** An account for sends that wait for room, with the same guaranteed minimum as the log's. */
   newAccount(): Account {
     return new Account(this.session.sender.log.account.minimum, this.options.logBudget);
   }
 
-  /** What a message takes in the queue besides its payload. */
+  /** Bytes that a message takes in the queue besides its payload. */
   get overheadBytes(): number {
     return PREFIX_BYTES;
   }
 
-  /** Nothing is taken any more. */
+  /** No message is taken any more. */
   get sendingEnded(): boolean {
     return this.#outcomeTold || this.session.sender.ended || this.session.peerStopped;
   }
@@ -93,7 +93,7 @@ export abstract class SessionHolder {
     this.session.sender.take(payload, payloadBytes, given);
   }
 
-  /** Where everything that was taken ends. */
+  /** The position where the last message taken ends. */
   get takenTo(): number {
     return this.session.sender.log.end;
   }
@@ -120,7 +120,7 @@ export abstract class SessionHolder {
     this.session.sender.askForAck();
   }
 
-  /** Of what the connection in use was given, all but so many bytes is written. */
+  /** The connection in use has written all but `pendingBytes` of the bytes that it was given. */
   recycle(pendingBytes: number): void {
     this.session.sender.recycle(pendingBytes);
   }
@@ -131,7 +131,7 @@ export abstract class SessionHolder {
     this.checkThrough();
   }
 
-  /** What end() tells the peer. */
+  /** The kind of end that end() states to the peer. */
   protected get endKind(): "final" | "moved" {
     return "final";
   }
@@ -149,7 +149,7 @@ export abstract class SessionHolder {
     return this.session.peerStopped;
   }
 
-  /** What the peer has accepted, over all sessions: payloads. A byte stream has no messages. */
+  /** Messages, and bytes of payload, that the peer has accepted over all sessions. A byte stream has no messages. */
   accepted(): { messages: number; bytes: number } {
     const { messages = 0, bytes = 0 } = this.#acceptedBefore ?? {};
     const { log } = this.session.sender;
@@ -157,19 +157,21 @@ export abstract class SessionHolder {
     return { messages: messages + released, bytes: bytes + log.start - released * log.encodedBytes(0) };
   }
 
-  /** The session is about to be replaced. */
+  /** Keeps the counts of the session, which is about to be replaced. */
   protected keepAccepted(): void {
     this.#acceptedBefore = this.accepted();
   }
 
   // ── what is received ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Something waits to be handed out. */
+  /** Bytes wait to be handed out. */
   get hasUnread(): boolean {
     return this.session.receiver.unread.first !== undefined;
   }
 
-  /** The next message for the consumer, as of Receiver.next(). A fault of the peer's ends the link, and there is none. */
+  /**
+   * The next message for the consumer, see Receiver.next(). A fault of the peer ends the link, and then there is none.
+   */
   next(keep?: Keep): Buffer | undefined {
     if (this.#outcomeTold) return undefined;
     const { receiver } = this.session;
@@ -178,7 +180,7 @@ export abstract class SessionHolder {
     return message;
   }
 
-  /** Hands out what is here, as Receiver.handOut() does. */
+  /** Hands out the messages that are here, see Receiver.handOut(). */
   handOut(hand: Hand, keep: Keep, most: number): boolean {
     if (this.#outcomeTold) return false;
     const { receiver } = this.session;
@@ -193,7 +195,9 @@ export abstract class SessionHolder {
     this.checkThrough();
   }
 
-  /** The consumer has accepted what was handed out, but for so many bytes. Answers whether that was news. */
+  /**
+   * The consumer has accepted everything handed out but the last `exceptBytes`. Answers whether this changed anything.
+   */
   acceptHanded(exceptBytes: number): boolean {
     const { receiver } = this.session;
     const before = receiver.accepted;
@@ -204,7 +208,7 @@ export abstract class SessionHolder {
     return receiver.accepted > before;
   }
 
-  /** Where the message that was handed out last ends. */
+  /** The position where the message that was handed out last ends. */
   get handedTo(): number {
     return this.session.receiver.handed;
   }
@@ -244,7 +248,7 @@ export abstract class SessionHolder {
     return this.session.receiver.endKind === "moved";
   }
 
-  /** No consumer will read any more: what arrives is not accepted, and the peer reports it. */
+  /** No consumer will read any more: bytes that arrive are not accepted, and the peer reports them as undelivered. */
   stopReading(): void {
     if (this.session.phase !== "live") return;
     this.session.stopReading();
@@ -257,13 +261,13 @@ export abstract class SessionHolder {
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Looks whether both directions are through, and whether the tombstone has served. */
+  /** Checks whether both directions are complete, and whether the tombstone is still needed. */
   abstract checkThrough(): void;
 
-  /** The peer has made a mistake that no new connection will mend. */
+  /** The peer has made a mistake that would recur on a new connection. */
   protected abstract fail(problem: Fault): void;
 
-  /** Once: later events do not change what the application was told. */
+  /** Tells the application the outcome, once: later events do not change it. */
   protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {
     if (this.#outcomeTold) return;
     this.#outcomeTold = true;

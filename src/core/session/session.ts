@@ -1,6 +1,6 @@
 /**
- * One end of a durable session: its two halves, its flags and its phase. It outlives connections; which of them may speak
- * for it is decided by who holds it (`core/client/link-core.ts`, `core/server/server.ts`).
+ * One end of a durable session: its two halves, its flags and its phase. It outlives connections. Its holder decides
+ * which connection may speak for it (`core/client/link-core.ts`, `core/server/server.ts`).
  */
 import type { BlockPool } from "../log/blocks.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -13,7 +13,7 @@ import { nextPhase, type SessionInput, type SessionPhase } from "../states.ts";
 import { HELD_PER_BYTE } from "../log/unread.ts";
 import { Account, Allowance, type Budget, type Flight } from "../log/window.ts";
 
-/** What all links of a manager or supervisor share. What comes in and what goes out never lend to each other. */
+/** The memory that all links of a manager or supervisor share. The two directions have separate budgets. */
 export interface SharedMemory {
   windowBudget: Budget;
   logBudget: Budget;
@@ -24,17 +24,19 @@ export interface SessionLimits extends SharedMemory {
   mode: Mode;
   /** The largest message in either direction, in bytes of payload. */
   maxMessageBytes: number;
-  /** What manual acceptance may leave unaccepted, on top of one message. */
+  /** The bytes that manual acceptance may leave unaccepted, on top of one message. */
   maxBatchBytes: number;
   window: { minBytes: number; maxBytes: number };
 }
 
-/** Byte streams need no room for a whole message: this much is always granted. */
+/** The least window of a byte stream, which needs no room for a whole message. */
 const BYTE_MODE_FLOOR_BYTES = 65_536;
-/** What may be written and not accepted, or one message: it is sent again when its connection is lost. */
+/**
+ * The most that may be written and not accepted, but at least one message: it is sent again after a lost connection.
+ */
 const MOST_WRITTEN_BYTES = 8 * 1_048_576;
 
-/** So much arrives between two acknowledgements at the most: each is a system call at both ends. */
+/** The most bytes that arrive between two acknowledgements. Not fewer, since each ACK is a system call at both ends. */
 const MOST_UNSTATED_BYTES = 262_144;
 
 /** The least window that lets every message of `maxMessageBytes` through. */
@@ -42,26 +44,29 @@ export function windowFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessag
   return largestBytes(limits) + limits.maxBatchBytes;
 }
 
-/** The largest message, as it is encoded. */
+/** The size of the largest message, encoded. */
 function largestBytes({ mode, maxMessageBytes }: Pick<SessionLimits, "mode" | "maxMessageBytes">): number {
   return mode === "messages" ? PREFIX_BYTES + maxMessageBytes : BYTE_MODE_FLOOR_BYTES;
 }
 
-/** What a log may always hold: the memory of one largest message. */
+/** The memory that a log may always hold: enough for one message of the largest size. */
 function logFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes">, blockBytes?: number): number {
   return memoryFor(largestBytes(limits), blockBytes);
 }
 
 /**
- * What a session holds besides, at the most: the chunk that was read last, one that waits to be read, half of the one that is
- * being read (64 KiB each), 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open payload of
- * 4 KiB, an identity of 4 KiB, and 10 KiB of objects.
+ * The most that a session holds besides: the chunk that was read last, one that waits to be read, half of the one that
+ * is being read (64 KiB each), 8 KiB of small pieces, 128 KiB that were written and wait in our process, its open
+ * payload of 4 KiB, an identity of 4 KiB, and 10 KiB of objects.
  */
 const SESSION_BYTES = 327_680;
-/** Of V8's heap: its objects, those of its link and of its connection. 8 KiB are measured, a connected one's at either end. */
+/**
+ * The V8 heap for the objects of a session, its link and its connection. 8 KiB were measured, when connected, at each
+ * end.
+ */
 export const SESSION_HEAP_BYTES = 10_240;
 
-/** What each session may hold though nothing is left to borrow. */
+/** The memory that each session may hold even if nothing is left to borrow. */
 export function sessionFloorBytes(limits: Pick<SessionLimits, "mode" | "maxMessageBytes" | "maxBatchBytes">): number {
   return Math.ceil(windowFloorBytes(limits) * HELD_PER_BYTE) + logFloorBytes(limits) + SESSION_BYTES;
 }
@@ -78,7 +83,7 @@ export class Session {
   peerDone = false;
   /** An ACK that says `done` was written. */
   doneStated = false;
-  /** "turn": with what is written next, at the latest at the end of this turn. "later": within the delay. */
+  /** "turn": an ACK goes out with the next write, or at the end of this turn. "later": within the ACK delay. */
   ackOwed: "nothing" | "later" | "turn" = "nothing";
   readonly windowAllowance: Allowance;
   readonly #firstWindowBytes: number;
@@ -93,38 +98,41 @@ export class Session {
     this.receiver = new Receiver(limits.mode, limits.maxMessageBytes, this.windowAllowance);
   }
 
-  /** Our direction is through: the peer has accepted its end, or reads no more. */
+  /** Our direction is complete: the peer has accepted its end, or reads no more. */
   get outDone(): boolean {
     return this.sender.endAcked || this.peerStopped;
   }
 
-  /** The peer's direction is through: its end is accepted, or we read no more. */
+  /** The peer's direction is complete: its end is accepted, or we read no more. */
   get inDone(): boolean {
     return this.receiver.stopped || this.receiver.endAccepted;
   }
 
-  /** Another session may take its place: that would open no direction again which the peer or the reader has closed. */
+  /** A new session may replace this one, without reopening a direction that the peer or our consumer has closed. */
   get isReplaceable(): boolean {
     const { sender, receiver } = this;
     if (this.moved) return true;
-    // Whoever is closing has no use for a new session, but for what was never sent.
+    // A link that is closing needs a new session only for messages that were never sent.
     const isNeeded = !sender.ended || sender.queuedMessages > 0;
     return isNeeded && receiver.endKind === "none" && !this.peerStopped;
   }
 
-  /** Should it vanish now, then nothing is missing: everything was accepted, though perhaps not the end. */
+  /** Nothing would be lost if the session vanished now: everything was accepted, though perhaps not the end. */
   get nothingToLose(): boolean {
     return this.inDone && this.sender.owedBytes === 0;
   }
 
-  /** Both directions ended by moving: the link goes on elsewhere. Who reads no more does so only to say what is left. */
+  /**
+   * Both directions ended by moving: the link goes on elsewhere. If our consumer reads no more, only to send what is
+   * left.
+   */
   get moved(): boolean {
     const { sender, receiver, peerStopped } = this;
     if (sender.endKind !== "moved" || receiver.endKind === "final" || (peerStopped && !sender.endAcked)) return false;
     return receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind === "moved";
   }
 
-  /** What to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */
+  /** The positions to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */
   positions(): Positions {
     return {
       received: this.receiver.received,
@@ -147,7 +155,7 @@ export class Session {
     if (peer.received < sender.acked && !late) {
       return fault("impossible-position", `the peer received ${peer.received}, but accepted ${sender.acked} before`);
     }
-    // Whoever is not confirmed borrows nothing, nor who has no connection more than it holds.
+    // The window grows only now: an unconfirmed session borrows nothing, and one without a connection borrows no more.
     if (!this.receiver.stopped) this.windowAllowance.growTo(this.#firstWindowBytes);
     this.receiver.restart();
     sender.restart(peer.received, peer.accepted + peer.window);
@@ -180,7 +188,8 @@ export class Session {
     const isNew = offset + bytes.length > receiver.received;
     const problem = receiver.onData(offset, bytes, flags);
     if (problem !== undefined) return problem;
-    // Who sends what is here already, or waits, is to hear of it now.
+    // Acknowledge in this turn if the peer sends bytes that are here already, or waits for acceptance, or much has
+    // arrived.
     if (!isNew || flags !== 0 || receiver.unstatedBytes >= MOST_UNSTATED_BYTES) this.ackOwed = "turn";
     else if (this.ackOwed === "nothing") this.ackOwed = "later";
     return undefined;
@@ -194,7 +203,7 @@ export class Session {
   }
 
   stopReading(): void {
-    // After the end there is nothing that could be refused.
+    // After an accepted end no more bytes can arrive that would have to be refused.
     if (this.receiver.stopped || this.receiver.endAccepted) return;
     this.receiver.stop();
     this.ackOwed = "turn";
@@ -220,7 +229,7 @@ export class Session {
     this.phase = nextPhase(this.phase, input);
   }
 
-  /** Both directions are through: the session becomes a tombstone. Answers true when that happens, once. */
+  /** Makes the session a tombstone if both directions are complete. Answers true when that happens, once. */
   checkThrough(): boolean {
     if (this.phase !== "live" || !this.outDone || !this.inDone) return false;
     this.to("through");
@@ -228,7 +237,7 @@ export class Session {
     return true;
   }
 
-  /** The memory of a session whose application has been told its outcome. */
+  /** Frees the memory of a session whose application was told the outcome. */
   release(): void {
     this.receiver.stop();
     this.sender.log.clear();

@@ -1,6 +1,6 @@
 /**
- * A named timer table with one next wake-up. Waking too early does no harm: who sets a timer looks at its own numbers
- * again when it is due, so activity need not move a timer, only let it find that there is time left.
+ * A named timer table with one next wake-up. Waking too early does no harm: the code that a timer calls checks its
+ * deadline again, and sets the timer anew if there is time left. So activity need not move a timer.
  */
 export class TimerTable<Name extends string> {
   readonly #names: readonly Name[];
@@ -15,7 +15,7 @@ export class TimerTable<Name extends string> {
     this.#dueMs[this.#names.indexOf(name)] = dueMs;
   }
 
-  /** Sets it unless it is due earlier already. */
+  /** Sets the timer, unless it is due earlier already. */
   atLatest(name: Name, dueMs: number): void {
     const at = this.#names.indexOf(name);
     this.#dueMs[at] = Math.min(dueMs, this.#dueMs[at] as number);
@@ -29,14 +29,14 @@ export class TimerTable<Name extends string> {
     this.#dueMs.fill(Infinity);
   }
 
-  /** When the next one is due; Infinity if none is set. */
+  /** When the next timer is due; Infinity if none is set. */
   get nextMs(): number {
     let next = Infinity;
     for (const due of this.#dueMs) if (due < next) next = due;
     return next;
   }
 
-  /** The timers that are due, cleared, in the order of their names, each with when it should have been. */
+  /** Clears the timers that are due and answers them in the order of their names, each with its due time. */
   takeDue(nowMs: number): Array<{ name: Name; dueMs: number }> {
     const due: Array<{ name: Name; dueMs: number }> = [];
     for (const [at, dueMs] of this.#dueMs.entries()) {

@@ -1,16 +1,16 @@
 /**
- * Positions on the wire: unsigned 64 bits, big-endian, refused above 2^53 - 1 so that a JavaScript number holds them. And
- * copies that are kept.
+ * Positions on the wire: unsigned 64 bits, big-endian, refused above 2^53 - 1 so that a JavaScript number holds them.
+ * Also copies of bytes with memory of their own.
  */
 
 /** The highest position a log can reach. */
 export const MAX_POSITION: number = Number.MAX_SAFE_INTEGER;
-/** What `readPosition` answers for a number above `MAX_POSITION`. */
+/** `readPosition` answers this for a number above `MAX_POSITION`. */
 export const NOT_A_POSITION = -1;
 
 const TWO_TO_32 = 0x1_0000_0000;
 
-/** A copy that may be kept for long: it has memory of its own. One from Node's pool keeps all of its slab. */
+/** A copy with memory of its own, which may be kept for long. A copy in Node's pool would keep its whole slab alive. */
 export function ownCopy(bytes: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
@@ -22,7 +22,7 @@ export function writePosition(into: Buffer, at: number, position: number): void 
   into.writeUInt32BE(position % TWO_TO_32, at + 4);
 }
 
-/** As `readUInt32BE()`, without its checks: for where a message's length is read. */
+/** As `readUInt32BE()`, without its checks: for reading the length of each message. */
 export function readUint32(from: Uint8Array, at: number): number {
   const high = (from[at] as number) * 0x100_0000;
   return high + (((from[at + 1] as number) << 16) | ((from[at + 2] as number) << 8) | (from[at + 3] as number));

@@ -1,7 +1,7 @@
 /**
- * Cuts what arrives into frames. A frame is checked as soon as its header is here, before anything is allocated for it.
- * The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any other frame is
- * small.
+ * Cuts the received bytes into frames. A frame is checked as soon as its header is here, before anything is allocated
+ * for it. The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any
+ * other frame is small.
  */
 import { MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
@@ -39,7 +39,7 @@ const NOTHING = Buffer.alloc(0);
 const FIRST_SKIPPABLE_TYPE = 0x80;
 const MAX_SKIPPED_BYTES = 65_536;
 
-/** For each frame: the flags it may have, and the least and most bytes of its body. */
+/** For each frame: the flags that it may have, and the least and the most bytes of its body. */
 const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: number }> = {
   hello: {
     flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME | FLAG_FALLBACK,
@@ -74,7 +74,7 @@ const NAMES: readonly (FrameName | undefined)[] = (() => {
   for (const name of Object.keys(FrameType) as FrameName[]) names[FrameType[name]] = name;
   return names;
 })();
-/** For each type its bit in a mask, of which there are 32; none for a type that is not known. */
+/** For each type its bit in a mask of 32 bits; no bit for an unknown type. */
 const BITS: readonly number[] = NAMES.map((name) =>
   name === undefined ? 0 : 1 << Object.keys(FrameType).indexOf(name),
 );
@@ -92,7 +92,9 @@ export interface FrameSink {
 
 /** Cuts a stream of bytes into frames. After a fault, or `stop()`, it takes nothing more. */
 export class FrameDecoder {
-  /** The frames that are legal now (see `frameMask`): others are refused by their header alone, and extensions skipped. */
+  /**
+   * The frames that are legal now (see `frameMask`). Others are refused by their header alone; extensions are skipped.
+   */
   expect: number;
   #stopped = false;
   /** The beginning of a frame, or of a header, that has not arrived whole. */
@@ -107,7 +109,7 @@ export class FrameDecoder {
     this.expect = expect;
   }
 
-  /** The rest of the chunk, and everything later, is dropped: for a sink that has closed the connection. */
+  /** Drops the rest of the chunk, and everything later: the sink has closed the connection. */
   stop(): void {
     this.#stopped = true;
     this.#held = undefined;
@@ -196,7 +198,7 @@ export class FrameDecoder {
     if (type === FrameType.data) return this.#dataHeader(from, at, flags, length, sink);
     const name = NAMES[type];
     if (name === undefined || !this.#expects(type)) {
-      // It may be here whole, if it was expected when it began to arrive.
+      // The frame may be here whole, if it was expected when it began to arrive.
       this.#skipLeft = length - (bytes - FRAME_HEADER_BYTES);
       return undefined;
     }

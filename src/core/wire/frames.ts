@@ -1,6 +1,6 @@
 /**
- * The frames of the session protocol (docs/protocol.md): what there is, its numbers on the wire, and how it is written.
- * Reading is `decoder.ts`.
+ * The frames of the session protocol (docs/protocol.md): their fields, their numbers on the wire, and how they are
+ * written. `decoder.ts` reads them.
  *
  *     type u8 | flags u8 | zero u16 | body length u32 | body
  */
@@ -9,7 +9,7 @@ import { writePosition } from "./bytes.ts";
 export const PROTOCOL_VERSION = 1;
 export const FRAME_HEADER_BYTES = 8;
 export const DATA_HEADER_BYTES = 16;
-/** The most a DATA frame carries: what waits behind one frame waits for no more than this. */
+/** The most bytes of payload in a DATA frame: another frame waits behind no more than this. */
 export const MAX_DATA_BYTES = 65_536;
 export const MAX_CREDENTIALS_BYTES = 16_384;
 export const MAX_OPEN_PAYLOAD_BYTES = 4_096;
@@ -21,8 +21,8 @@ export const PROOF_BYTES = 32;
 export const NONCE_BYTES = 16;
 
 /**
- * Numbers on the wire. A type of 0x80 or above that is not known, or not expected now, is skipped; any other is a bad frame
- * then.
+ * Numbers on the wire. A type of 0x80 or above that is unknown, or not expected now, is skipped. Any other type is a
+ * bad frame in that case.
  */
 export const FrameType = {
   hello: 1,
@@ -39,7 +39,7 @@ export const FrameType = {
   committed: 12,
   goaway: 13,
   reset: 14,
-  // 0x80 stays without a meaning: tests of what is skipped use it.
+  // 0x80 stays without a meaning: tests of skipped frames use it.
   reason: 0x81,
 } as const;
 export type FrameName = keyof typeof FrameType;
@@ -61,7 +61,7 @@ export const FLAG_FALLBACK = 32;
 export type Mode = "messages" | "bytes";
 /** Compared by epoch, then by counter. */
 export type Generation = { epoch: number; counter: number };
-/** What each end says of its side of a session. `window` counts from `accepted`. */
+/** The positions that each end states of its side of a session. `window` counts from `accepted`. */
 export type Positions = { received: number; accepted: number; window: number; stop: boolean; done: boolean };
 
 export interface Hello {
@@ -76,7 +76,7 @@ export interface Hello {
   instance: string;
   positions: Positions;
   maxMessageBytes: number;
-  /** In an open the session's secret, else the proof that the sender knows it. */
+  /** In an open this is the session's secret, else the proof that the sender knows the secret. */
   secretOrProof: Buffer;
   fallback: { id: string; secret: Buffer } | undefined;
   credentials: Buffer;
@@ -115,7 +115,7 @@ export const RESET_CODES = { aborted: 1, "handler-failed": 2, "close-timeout": 3
 export type HelloFrame = {
   type: "hello" | "standby";
   hello: Hello;
-  /** The whole frame, for its proof. */ raw: Buffer;
+  /** The whole frame, over which the proof is computed. */ raw: Buffer;
 };
 
 export type Frame =
@@ -131,7 +131,9 @@ export type Frame =
   | { type: "reset"; code: ResetCode; accepted: number; reason: string }
   | { type: "reason"; text: string };
 
-/** A number that does not fit is stated as the nearest that does: what options and arithmetic come to must end no process. */
+/**
+ * Writes the nearest number that fits: a number that comes from options or arithmetic must not make a process throw.
+ */
 function writeClamped(into: Buffer, at: number, value: number): void {
   into.writeUInt32BE(Math.min(0xffff_ffff, Math.max(0, Math.ceil(value))), at);
 }
@@ -235,10 +237,10 @@ export function encodeReset(code: ResetCode, accepted: number, reason: string): 
   return writeHeader(frame, "reset", 0);
 }
 
-/** Goes before a REFUSE: why, in the application's words. As many characters as fit into 256 bytes of UTF-8. */
+/** The application's reason, sent before a REFUSE: as many characters as fit into 256 bytes of UTF-8. */
 export function encodeReason(text: string): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + MAX_REASON_BYTES);
-  // Writes no part of a character.
+  // write() never writes a part of a character.
   const bytes = frame.write(text, FRAME_HEADER_BYTES);
   return writeHeader(frame.subarray(0, FRAME_HEADER_BYTES + bytes), "reason", 0);
 }
