@@ -8,9 +8,9 @@ import { asError } from "./failure.ts";
 const ATTEMPT_MS = 20_000;
 
 /**
- * One attempt to bring up a connection that speaks for the session. The attempt begins when it asks the gate for a place, and
- * ends when the core has adopted the connection, or the attempt has failed. It has deadlines, an abort signal and a
- * connection id of its own; none of them outlives `run()`.
+ * One attempt to bring up a connection that speaks for the session. The attempt begins when it asks the gate for a
+ * place, and ends when the core has adopted the connection, or the attempt has failed. It has deadlines, an abort
+ * signal and a connection id of its own; none of them outlives `run()`.
  */
 export class Attempt implements DialTerms {
   /** The id of the attempt's connection. */

@@ -1,6 +1,7 @@
 /**
- * Brings up the connections of one link: asks the application's functions (credentials, endpoints, TLS options), chooses an
- * endpoint, and dials. Connections that are to speak for the session and standbys are opened in the same way.
+ * Brings up the connections of one link: asks the application's functions (credentials, endpoints, TLS options),
+ * chooses an endpoint, and dials. Connections that are to speak for the session and standbys are opened in the same
+ * way.
  */
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";

@@ -1,4 +1,6 @@
-/** The dial loop of one link: p-retry around single attempts, with delays of our own between them. Dials standbys, too. */
+/**
+ * The dial loop of one link: p-retry around single attempts, with delays of our own between them. Dials standbys, too.
+ */
 import pRetry from "p-retry";
 import { Backoff } from "../core/backoff.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";

@@ -56,7 +56,9 @@ export class DialGate {
     }
   }
 
-  /** Answers a function that gives the place back; undefined if there are too many standbys. A standby does not queue. */
+  /**
+   * Answers a function that gives the place back; undefined if there are too many standbys. A standby does not queue.
+   */
   tryStandby(): (() => void) | undefined {
     if (this.standbys >= MAX_STANDBYS) return undefined;
     this.standbys++;

@@ -1,7 +1,7 @@
 /**
- * Calls the functions of the application's options (credentials, endpoints, tls, connect) and checks their answers. An answer
- * that is wrong now may be right at the next attempt: a registry is empty for a moment, a cache was cleared. So a wrong answer
- * fails the attempt, and not the link.
+ * Calls the functions of the application's options (credentials, endpoints, tls, connect) and checks their answers. An
+ * answer that is wrong now may be right at the next attempt: a registry is empty for a moment, a cache was cleared. So
+ * a wrong answer fails the attempt, and not the link.
  */
 import type { ConnectionOptions } from "node:tls";
 import { isTlsOptions } from "../io/tls-options.ts";
@@ -18,8 +18,8 @@ import { Deadline } from "./deadline.ts";
 import type { ForEachAttempt } from "./targets.ts";
 
 /**
- * Calls the function `name` for one attempt. The function may hang, or answer anything. When `withinMs` are over, rejects
- * with TIMED_OUT; when `signal` is aborted, with the signal's reason.
+ * Calls the function `name` for one attempt. The function may hang, or answer anything. When `withinMs` are over,
+ * rejects with TIMED_OUT; when `signal` is aborted, with the signal's reason.
  */
 export async function ask(
   name: string,
@@ -56,7 +56,9 @@ export function toTlsOptions(given: unknown): ConnectionOptions {
   return given;
 }
 
-/** Whether another attempt follows this error. If `shouldRetry` throws or gives a promise, `error.retryable` decides. */
+/**
+ * Whether another attempt follows this error. If `shouldRetry` throws or gives a promise, `error.retryable` decides.
+ */
 export function isRetried(
   failure: RespliceError,
   shouldRetry: ((error: RespliceError) => boolean) | undefined,

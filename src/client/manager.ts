@@ -42,7 +42,10 @@ export interface ManagerStats {
 /** The random id of this process. */
 const INSTANCE = newId(SYSTEM_ENTROPY);
 
-/** Holds a service's client links; they share dial limits, memory budget, timers, logger, shutdown. One for each process. */
+/**
+ * Holds a service's client links; they share dial limits, memory budget, timers, logger, shutdown. One for each
+ * process.
+ */
 export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
   readonly #clock = new SystemClock();
@@ -134,8 +137,8 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   /**
-   * Drains and closes all links; no link can be opened any more. A link in mode "bytes" may come to its own end until the
-   * deadline, and is then aborted. Never rejects. A second call returns the same promise.
+   * Drains and closes all links; no link can be opened any more. A link in mode "bytes" may come to its own end until
+   * the deadline, and is then aborted. Never rejects. A second call returns the same promise.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);

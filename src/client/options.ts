@@ -20,7 +20,9 @@ import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import { type ForEachAttempt, resolveTarget, type Target } from "./targets.ts";
 
 export interface ConnectionManagerOptions {
-  /** pino, console, or any object with the same methods. Default none, which costs nothing. Secrets are never written. */
+  /**
+   * pino, console, or any object with the same methods. Default none, which costs nothing. Secrets are never written.
+   */
   logger?: Logger;
   /** For options that a link leaves out. A group (`queue`, `keepalive`, ...) is merged key by key. */
   defaults?: LinkOptions & ConnectOptions;
@@ -31,8 +33,9 @@ export interface ConnectionManagerOptions {
   /**
    * Memory that all links share, in addition to each link's guaranteed minimum: half of it for incoming bytes, half for
    * outgoing. A link may borrow at most as much as it leaves free. Default: an eighth of the memory of the machine or
-   * container, at most 1 GiB. When it is used up, windows stop growing and send() waits. The minimum of a link: 4/3 of the
-   * largest message in, the largest message and 68 KiB out, and 320 KiB: 2.7 MiB with the default `maxMessageBytes`.
+   * container, at most 1 GiB. When it is used up, windows stop growing and send() waits. The minimum of a link: 4/3 of
+   * the largest message in, the largest message and 68 KiB out, and 320 KiB: 2.7 MiB with the default
+   * `maxMessageBytes`.
    */
   maxBufferBytes?: number;
   /** Metrics line to the logger. Default 60,000; 0: never. */
@@ -51,21 +54,26 @@ export interface ConnectOptions {
 
 /** Options of a durable link. */
 export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions {
-  /** For the server's authenticate(), on resumes too. At most 16 KiB. A function can give a fresh token for each attempt. */
+  /**
+   * For the server's authenticate(), on resumes too. At most 16 KiB. A function can give a fresh token for each
+   * attempt.
+   */
   credentials?: Payload | ForEachAttempt<Payload>;
   /** For the server's handler, before any message (a tunnel's target, a tenant). At most 4 KiB. Default empty. */
   openPayload?: Payload;
   /**
    * For when the server no longer knows the session (it was restarted without a store, the session expired, its handler
-   * failed), so nobody can say which of the messages in flight the server has. Default "report": the link goes on in a new
-   * session, and these messages come back in the 'undelivered' event. "resend": they are sent again before newer ones;
-   * danger: the peer may see them twice. "end": the link ends with SESSION_LOST, also when nothing was in flight. A link in
-   * mode "bytes" always ends.
+   * failed), so nobody can say which of the messages in flight the server has. Default "report": the link goes on in a
+   * new session, and these messages come back in the 'undelivered' event. "resend": they are sent again before newer
+   * ones; danger: the peer may see them twice. "end": the link ends with SESSION_LOST, also when nothing was in flight.
+   * A link in mode "bytes" always ends.
    */
   whenSessionLost?: "report" | "resend" | "end";
 }
 
-/** The first delay is 0 to 200 ms. A later one is half to all of this: a tenth of the outage so far, within the bounds. */
+/**
+ * The first delay is 0 to 200 ms. A later one is half to all of this: a tenth of the outage so far, within the bounds.
+ */
 export interface ReconnectOptions {
   /** Default 500. Holds also where a server asks for less. */
   minDelayMs?: number;
@@ -183,7 +191,10 @@ function resolveReconnect(given: ReconnectOptions | undefined): ResolvedOpenOpti
   };
 }
 
-/** If `tls` is left out, TLS is off. `tls: undefined` was meant to be on: credentials must not go out in clear text then. */
+/**
+ * If `tls` is left out, TLS is off. `tls: undefined` was meant to be on: credentials must not go out in clear text
+ * then.
+ */
 function checkTls(given: ConnectOptions, name: string): void {
   const { tls } = given;
   const isRight = typeof tls === "boolean" || typeof tls === "function" || isTlsOptions(tls);

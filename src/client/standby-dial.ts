@@ -5,8 +5,8 @@ import type { Connector, DialledLink, DialTerms } from "./connector.ts";
 import { Deadline } from "./deadline.ts";
 
 /**
- * One dial of a standby, with a deadline from the dial to READY (the core's `standbyPatienceMs`). The core decides whether
- * the standby takes over.
+ * One dial of a standby, with a deadline from the dial to READY (the core's `standbyPatienceMs`). The core decides
+ * whether the standby takes over.
  */
 export class StandbyDial implements DialTerms {
   /** The id of the standby's connection. */

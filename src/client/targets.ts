@@ -7,9 +7,9 @@ import { invalidOption, invalidWord } from "../link/errors.ts";
 export type { Endpoint };
 
 /**
- * A function that is called for each attempt. It has `timeouts.connectMs`, or the rest of the attempt's time if that is less;
- * then `signal` is aborted. If the function throws, takes longer, or gives an unusable answer, the attempt fails and is
- * retried; but a terminal RespliceError that it throws ends the link.
+ * A function that is called for each attempt. It has `timeouts.connectMs`, or the rest of the attempt's time if that is
+ * less; then `signal` is aborted. If the function throws, takes longer, or gives an unusable answer, the attempt fails
+ * and is retried; but a terminal RespliceError that it throws ends the link.
  */
 export type ForEachAttempt<T> = (attempt: { number: number; signal: AbortSignal }) => T | Promise<T>;
 
@@ -17,8 +17,8 @@ export type ForEachAttempt<T> = (attempt: { number: number; signal: AbortSignal 
 export type Target =
   | Endpoint
   /**
-   * A function is called for each attempt (SRV, a registry). An endpoint that failed is passed over for 30 s, if there is
-   * another. Default order: "in-order".
+   * A function is called for each attempt (SRV, a registry). An endpoint that failed is passed over for 30 s, if there
+   * is another. Default order: "in-order".
    */
   | { endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; endpointOrder?: EndpointOrder }
   /** Any transport (a proxy, an SSH stream): a new stream for each attempt. */

@@ -234,8 +234,8 @@ interface HandshakeOwner {
 }
 
 /**
- * A connection that does not speak for a session yet. After a network failure very many may come at once: their bytes are
- * read a few connections at a time, so that existing links do not wait for all of them.
+ * A connection that does not speak for a session yet. After a network failure very many may come at once: their bytes
+ * are read a few connections at a time, so that existing links do not wait for all of them.
  */
 class HandshakeConnection implements ConnectionHandler, Guest {
   readonly id: number;

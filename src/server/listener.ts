@@ -9,7 +9,9 @@ import { UnsecuredConnection } from "./unsecured-connection.ts";
 
 /** An accepted connection, as the listener sees it. */
 export interface Guest {
-  /** The TLS handshake is over: `connection` replaces the accepted one. `certificate` answers the client's certificate. */
+  /**
+   * The TLS handshake is over: `connection` replaces the accepted one. `certificate` answers the client's certificate.
+   */
   secured(connection: Connection, certificate: () => PeerCertificate | undefined): void;
 }
 
@@ -153,8 +155,8 @@ export class Listener {
 }
 
 /**
- * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses, as a
- * Unix socket has none.
+ * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses,
+ * as a Unix socket has none.
  */
 function acceptedAs(socket: tls.TLSSocket): net.Socket {
   return (socket as unknown as { _parent: net.Socket })._parent;

@@ -28,8 +28,8 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
   tls?: TlsOptions | false;
   /**
-   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good. If it
-   * throws, or answers anything else, the client retries later. Default: everyone may connect.
+   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good.
+   * If it throws, or answers anything else, the client retries later. Default: everyone may connect.
    */
   authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
   /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */
@@ -52,54 +52,54 @@ export interface AuthenticateRequest {
 }
 
 /**
- * Hard caps. A client above a cap is refused with a reason and retryAfterMs. The first to be refused are connections that
- * have not introduced themselves, from the address that has most of these. Resumes and standbys have room of their own at
- * each cap. `stats().turnedAway` counts refusals by the limit's name, and `health()` is 'degraded' meanwhile.
+ * Hard caps. A client above a cap is refused with a reason and retryAfterMs. The first to be refused are connections
+ * that have not introduced themselves, from the address that has most of these. Resumes and standbys have room of their
+ * own at each cap. `stats().turnedAway` counts refusals by the limit's name, and `health()` is 'degraded' meanwhile.
  */
 export interface Limits {
   /**
-   * Default 10,000. A tenth of it more (at least 2, at most 100) are let in to introduce themselves, and may stay if they
-   * resume or stand by.
+   * Default 10,000. A tenth of it more (at least 2, at most 100) are let in to introduce themselves, and may stay if
+   * they resume or stand by.
    */
   connections?: number;
   /**
-   * Connections that have not finished TLS and handshake. Default 1,000, or half of `connections` where that is less, at
-   * least 8. Above it, a connection that has not introduced itself is closed. A quarter is for sessions that their clients
-   * have not confirmed.
+   * Connections that have not finished TLS and handshake. Default 1,000, or half of `connections` where that is less,
+   * at least 8. Above it, a connection that has not introduced itself is closed. A quarter is for sessions that their
+   * clients have not confirmed.
    */
   handshakes?: number;
   /**
-   * Calls of `authenticate()` under way at once. Default 200: if a call takes 100 ms that is 2,000 a second, more than are
-   * let in; if it takes 2 s it is 100. A quarter is kept for sessions that this server has. A client that could not be
-   * answered within 4 s is refused before the call.
+   * Calls of `authenticate()` under way at once. Default 200: if a call takes 100 ms that is 2,000 a second, more than
+   * are let in; if it takes 2 s it is 100. A quarter is kept for sessions that this server has. A client that could not
+   * be answered within 4 s is refused before the call.
    */
   authenticating?: number;
   /**
-   * Sessions with or without a connection. Default: as many as fit into memory, at most twice `connections`. As many fit as
-   * half of the memory of the machine or container, less `bufferBytes`, has room for the guaranteed minimum of each (4/3 of
-   * the largest message in, the largest message and 68 KiB out, and 320 KiB: 2.7 MiB with the default `maxMessageBytes`),
-   * and half of V8's heap for 10 KiB of each. With 16 GiB: 2,600; with messages of 64 KiB 13,600. A higher limit is allowed:
-   * a warning in the log reports it.
+   * Sessions with or without a connection. Default: as many as fit into memory, at most twice `connections`. As many
+   * fit as half of the memory of the machine or container, less `bufferBytes`, has room for the guaranteed minimum of
+   * each (4/3 of the largest message in, the largest message and 68 KiB out, and 320 KiB: 2.7 MiB with the default
+   * `maxMessageBytes`), and half of V8's heap for 10 KiB of each. With 16 GiB: 2,600; with messages of 64 KiB 13,600. A
+   * higher limit is allowed: a warning in the log reports it.
    */
   sessions?: number;
   /** Default Infinity. */
   sessionsPerIdentity?: number;
   /**
-   * New sessions. Default 500. Half as many again are kept for identities that have had less than their part; for addresses,
-   * if there is no `authenticate()`.
+   * New sessions. Default 500. Half as many again are kept for identities that have had less than their part; for
+   * addresses, if there is no `authenticate()`.
    */
   opensPerSecond?: number;
   /**
-   * Default 1,000, shared in the same way; one session may resume ten times at once, then once a second. A refused resume
-   * gives its session its whole waiting time again.
+   * Default 1,000, shared in the same way; one session may resume ten times at once, then once a second. A refused
+   * resume gives its session its whole waiting time again.
    */
   resumesPerSecond?: number;
   /** Second connections of clients that suspect the first. Default 100. */
   standbysPerSecond?: number;
   /**
-   * Memory that all sessions share, in addition to each session's guaranteed minimum: half of it for incoming bytes, half for
-   * outgoing. A session may borrow at most as much as it leaves free. Default: an eighth of the memory of the machine or
-   * container, at most 1 GiB. When it is used up, windows stop growing and send() waits.
+   * Memory that all sessions share, in addition to each session's guaranteed minimum: half of it for incoming bytes,
+   * half for outgoing. A session may borrow at most as much as it leaves free. Default: an eighth of the memory of the
+   * machine or container, at most 1 GiB. When it is used up, windows stop growing and send() waits.
    */
   bufferBytes?: number;
 }
@@ -148,7 +148,9 @@ export function resolveServerOptions(
   };
 }
 
-/** `tls` or `authenticate` left out is off. Given as undefined (by an import that failed, say), it was meant to be on. */
+/**
+ * `tls` or `authenticate` left out is off. Given as undefined (by an import that failed, say), it was meant to be on.
+ */
 function checkProtection(options: ServerSupervisorOptions): void {
   const { tls, authenticate } = options;
   if ("tls" in options && tls !== false && !isTlsOptions(tls)) {
@@ -203,7 +205,9 @@ function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machi
   return resolved;
 }
 
-/** Silent clients must not take all of `connections`. Where those are 8 or fewer, the places above the cap ensure that. */
+/**
+ * Silent clients must not take all of `connections`. Where those are 8 or fewer, the places above the cap ensure that.
+ */
 function mostHandshakes(connections: number): number {
   return Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
 }

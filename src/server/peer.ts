@@ -1,4 +1,7 @@
-/** The address by which a client is counted: its IPv4 address or its IPv6 network, as a host can use any address of that. */
+/**
+ * The address by which a client is counted: its IPv4 address or its IPv6 network, as a host can use any address of
+ * that.
+ */
 import { isIPv4, isIPv6 } from "node:net";
 
 /** The 16-bit groups of an IPv6 address that name its network: a /64. */

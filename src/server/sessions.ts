@@ -1,6 +1,6 @@
 /**
- * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
- * that serves them. Connections are handed to `handshakes`.
+ * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the
+ * handler that serves them. Connections are handed to `handshakes`.
  */
 import { Admission } from "../core/server/admission.ts";
 import { type Entropy, newId } from "../core/session/proof.ts";
@@ -30,7 +30,9 @@ export interface SessionsHost {
   /** A handler of the link has thrown. Answers whether anybody listens for that. */
   onHandlerFailed(link: Link, thrown: unknown): boolean;
   onEnded(link: Link): void;
-  /** Whether to wait for the client to close a connection on which the reason for the close was sent; for a few only. */
+  /**
+   * Whether to wait for the client to close a connection on which the reason for the close was sent; for a few only.
+   */
   mayLinger(): boolean;
 }
 
@@ -154,8 +156,8 @@ export class Sessions {
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Asks clients to go on at another server. Clients without a connection can still come back to finish, and no session is
-   * opened. Resolves with the report of each link, when every connected client knows of its end.
+   * Asks clients to go on at another server. Clients without a connection can still come back to finish, and no session
+   * is opened. Resolves with the report of each link, when every connected client knows of its end.
    */
   async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
     const nowMs = this.#outside.clock.now();

@@ -97,9 +97,9 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   /**
-   * Sets the handler, which runs once for each link, not for each connection. If it throws or rejects, its link ends with
-   * HANDLER_FAILED, and the client sees a lost session. When an async handler is done its link is closed, unless the handler
-   * called onMessage() or duplex(). To be called before listen().
+   * Sets the handler, which runs once for each link, not for each connection. If it throws or rejects, its link ends
+   * with HANDLER_FAILED, and the client sees a lost session. When an async handler is done its link is closed, unless
+   * the handler called onMessage() or duplex(). To be called before listen().
    */
   serve(handler: (link: Link) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
@@ -108,7 +108,10 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#sessions.handler = handler;
   }
 
-  /** Resolves when clients can connect. Rejects with LISTEN_FAILED, whose message says what to do; INVALID_STATE; ABORTED. */
+  /**
+   * Resolves when clients can connect. Rejects with LISTEN_FAILED, whose message says what to do; INVALID_STATE;
+   * ABORTED.
+   */
   async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
     if (this.#sessions.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
@@ -160,8 +163,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   /**
-   * Sets renewed certificates, for new connections. Unlike with tls.Server, options that are not given stay as they are (a
-   * `ca` for clients, say); a new key comes with its passphrase. If it throws INVALID_OPTION, nothing has changed.
+   * Sets renewed certificates, for new connections. Unlike with tls.Server, options that are not given stay as they are
+   * (a `ca` for clients, say); a new key comes with its passphrase. If it throws INVALID_OPTION, nothing has changed.
    */
   setSecureContext(options: SecureContextOptions): void {
     this.#listener.setSecureContext(options);
@@ -196,10 +199,10 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Opens no more links and, unlike a net.Server, ends the existing ones. Clients are asked to go on at another server; they
-   * do so when the handler has answered the messages that it was handed and everything is accepted, with nothing in doubt.
-   * A link in mode "bytes" cannot move, and may come to its own end. At the deadline the remaining links are cut off: their
-   * clients see a lost session, or an aborted stream. Never rejects.
+   * Opens no more links and, unlike a net.Server, ends the existing ones. Clients are asked to go on at another server;
+   * they do so when the handler has answered the messages that it was handed and everything is accepted, with nothing
+   * in doubt. A link in mode "bytes" cannot move, and may come to its own end. At the deadline the remaining links are
+   * cut off: their clients see a lost session, or an aborted stream. Never rejects.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);

@@ -13,8 +13,8 @@ export interface Authenticated {
 
 /**
  * An identity (1 to 1,024 characters) lets the client in. null, and `refused` with a reason, end its link for good: the
- * client's error has the code AUTHENTICATION_REFUSED, and shows as many characters of the reason as fit into 256 bytes of
- * UTF-8.
+ * client's error has the code AUTHENTICATION_REFUSED, and shows as many characters of the reason as fit into 256 bytes
+ * of UTF-8.
  */
 export type Verdict = string | Authenticated | { refused: string } | null;
 
@@ -36,7 +36,9 @@ export function toVerdict(answer: unknown): CheckedVerdict {
   );
 }
 
-/** A copy of the identity. A string that split() cut out of the credentials would keep all of the credentials in memory. */
+/**
+ * A copy of the identity. A string that split() cut out of the credentials would keep all of the credentials in memory.
+ */
 function kept(identity: string): string {
   const { length } = identity;
   if (length > MOST_IDENTITY_LENGTH) {

@@ -1,4 +1,6 @@
-/** Writes one structured line for each event of links and servers. `event` names are stable: docs/metrics.md lists them. */
+/**
+ * Writes one structured line for each event of links and servers. `event` names are stable: docs/metrics.md lists them.
+ */
 import type { LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
 import { errorOf, messageOf } from "./thrown.ts";

@@ -1,6 +1,7 @@
 /**
- * Wraps the application's logger, for the protection of both. An error that the logger throws is caught and counted, and the
- * logger is tried again later. Lines that repeat are written at a bounded rate, with the number of those left out.
+ * Wraps the application's logger, for the protection of both. An error that the logger throws is caught and counted,
+ * and the logger is tried again later. Lines that repeat are written at a bounded rate, with the number of those left
+ * out.
  */
 import { warnOnce } from "./warning.ts";
 
@@ -62,7 +63,10 @@ export type LogFields = { event: LogEvent; [field: string]: unknown };
 /** A logger as the rest of resplice writes to it: only with events that are listed. */
 export type LogSink = Record<Level, (fields: LogFields, message: string) => void>;
 
-/** Lines since the start. `suppressed`: not given to the logger. `failed`: the logger threw, or its promise was rejected. */
+/**
+ * Lines since the start. `suppressed`: not given to the logger. `failed`: the logger threw, or its promise was
+ * rejected.
+ */
 export interface LineCounts {
   written: number;
   suppressed: number;
@@ -154,7 +158,9 @@ export class ContainedLogger implements LogSink {
     return kind;
   }
 
-  /** Writes how many lines were left out, one line for each kind; also to a logger that is in its pause after a failure. */
+  /**
+   * Writes how many lines were left out, one line for each kind; also to a logger that is in its pause after a failure.
+   */
   flush(): void {
     for (const kind of this.#kinds.values()) {
       const { event, suppressed } = kind;
@@ -165,8 +171,8 @@ export class ContainedLogger implements LogSink {
   }
 
   /**
-   * Answers whether the logger has taken the line. The line reports `suppressed` lines that were left out, and `own` event of
-   * its own: if the logger fails, all of these count as left out.
+   * Answers whether the logger has taken the line. The line reports `suppressed` lines that were left out, and `own`
+   * event of its own: if the logger fails, all of these count as left out.
    */
   #hand(kind: Kind, fields: LogFields, message: string, suppressed: number, own: 0 | 1): boolean {
     kind.suppressed -= suppressed;

@@ -1,6 +1,6 @@
 /**
- * Makes foreign text (of a peer, a certificate, a function of the application) safe for an error's message or a log line: the
- * text must not begin a new line, nor colour, hide or reverse the text beside it.
+ * Makes foreign text (of a peer, a certificate, a function of the application) safe for an error's message or a log
+ * line: the text must not begin a new line, nor colour, hide or reverse the text beside it.
  */
 
 /**
@@ -14,8 +14,8 @@ const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\
 export const MOST_MESSAGE_CHARACTERS = 500;
 
 /**
- * The text with escapes for invisible characters: `\n`, `\x1b`, `\u202e`. Text above `maxLength` characters is cut off and
- * ends with an ellipsis. Applied a second time it changes nothing.
+ * The text with escapes for invisible characters: `\n`, `\x1b`, `\u202e`. Text above `maxLength` characters is cut off
+ * and ends with an ellipsis. Applied a second time it changes nothing.
  */
 export function printable(text: string, maxLength = 200): string {
   if (text.length <= maxLength && !UNPRINTABLE.test(text)) return text;

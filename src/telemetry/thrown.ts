@@ -34,7 +34,10 @@ function show(thrown: unknown): string {
   return shown.slice(0, MOST_INSPECTED_CHARACTERS);
 }
 
-/** Decides by the `message` property, as pino does: `instanceof` fails for errors of another realm (a test runner, a vm). */
+/**
+ * Decides by the `message` property, as pino does: `instanceof` fails for errors of another realm (a test runner, a
+ * vm).
+ */
 function isError(thrown: unknown): thrown is Error {
   return typeof thrown === "object" && thrown !== null && "message" in thrown && typeof thrown.message === "string";
 }

@@ -1,4 +1,7 @@
-/** A clock that moves only when told to. It runs events by time; those of the same time in the order of their scheduling. */
+/**
+ * A clock that moves only when told to. It runs events by time; those of the same time in the order of their
+ * scheduling.
+ */
 
 interface Scheduled {
   readonly dueMs: number;

@@ -26,9 +26,9 @@ export interface Faults {
    */
   latency(delayMs: number, options?: { jitterMs?: number; direction?: Direction }): void;
   /**
-   * Cuts all connections with RST after exactly so many more bytes have passed, counted over all connections together, and
-   * over both directions unless one is given. 0 cuts at the next byte, which does not pass. Fires once. Bytes that a black
-   * hole drops do not count.
+   * Cuts all connections with RST after exactly so many more bytes have passed, counted over all connections together,
+   * and over both directions unless one is given. 0 cuts at the next byte, which does not pass. Fires once. Bytes that
+   * a black hole drops do not count.
    */
   cutAfterBytes(bytes: number, options?: { direction?: Direction }): void;
   /** Refuses new connections. Open connections stay. */

@@ -1,7 +1,7 @@
 /**
- * A simulated network. Its connections deliver bytes in order, in random pieces and with a delay. They can be cut at any
- * byte, stalled, refused or delayed, and can drop bytes. Everything happens on an `EventClock`, and every choice comes from
- * one random source, so a run can be repeated from its seed.
+ * A simulated network. Its connections deliver bytes in order, in random pieces and with a delay. They can be cut at
+ * any byte, stalled, refused or delayed, and can drop bytes. Everything happens on an `EventClock`, and every choice
+ * comes from one random source, so a run can be repeated from its seed.
  */
 import type { EventClock } from "./clock.ts";
 import { Countdowns } from "./countdowns.ts";
@@ -68,7 +68,10 @@ export class SimNetwork {
     this.#listeners.delete(address);
   }
 
-  /** Calls back once, unless the caller cancels the dial with the returned function. `from` names the dialler, if needed. */
+  /**
+   * Calls back once, unless the caller cancels the dial with the returned function. `from` names the dialler, if
+   * needed.
+   */
   dial(address: string, onOpen: (socket: SimSocket) => void, onRefused: () => void, from = ""): () => void {
     const path = this.path(address);
     return this.clock.schedule(path.latencyMs + path.dialDelayMs * this.random(), () => {
@@ -149,7 +152,9 @@ export class Wire {
     this[end].kill("cut");
   }
 
-  /** Bytes that are on their way in this direction, or are written from now on, arrive after `forMs` at the earliest. */
+  /**
+   * Bytes that are on their way in this direction, or are written from now on, arrive after `forMs` at the earliest.
+   */
   hold(direction: Direction, forMs: number): void {
     const socket = direction === "to-server" ? this.client : this.server;
     socket.heldUntilMs = Math.max(socket.heldUntilMs, this.#network.clock.nowMs + forMs);

@@ -21,9 +21,9 @@ export interface LinkPairOptions {
   /** For the server's handler, before any message. At most 4 KiB. Default empty. */
   openPayload?: Payload;
   /**
-   * The handler that you give to ServerSupervisor.serve(). It is called for `server`, and for each session that follows a
-   * lost one; when it fails its link ends with HANDLER_FAILED, and when it is done its link is closed. Without a handler
-   * your test uses `server` itself.
+   * The handler that you give to ServerSupervisor.serve(). It is called for `server`, and for each session that follows
+   * a lost one; when it fails its link ends with HANDLER_FAILED, and when it is done its link is closed. Without a
+   * handler your test uses `server` itself.
    */
   serve?: (link: Link) => void | Promise<void>;
 }

@@ -1,4 +1,6 @@
-/** The path between the two ends of a pair, and its faults. A fault takes effect in the next turns of the event loop. */
+/**
+ * The path between the two ends of a pair, and its faults. A fault takes effect in the next turns of the event loop.
+ */
 import { DialError } from "../io/dial.ts";
 import type { Connection } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";

@@ -16,17 +16,18 @@ import { VirtualTime, type VirtualClock } from "./virtual-time.ts";
 export type { LinkPairOptions, VirtualClock };
 
 /**
- * Makes the two ends of a durable link in memory, connected, under a virtual clock: without sockets and without waiting, and
- * with the same run each time. Pass your handler as `serve`, or call it with `server`, and talk to it with `client`.
+ * Makes the two ends of a durable link in memory, connected, under a virtual clock: without sockets and without
+ * waiting, and with the same run each time. Pass your handler as `serve`, or call it with `server`, and talk to it with
+ * `client`.
  *
- * Both links are those that a ConnectionManager and a ServerSupervisor make, with backoff, keepalive, standbys, resumes and
- * lost sessions. The differences:
+ * Both links are those that a ConnectionManager and a ServerSupervisor make, with backoff, keepalive, standbys, resumes
+ * and lost sessions. The differences:
  *
- * - On a path without faults bytes take no time: a message arrives, and is acknowledged, while your test awaits anything.
- *   Everything that needs time (latency, backoff, keepalive, deadlines) needs `clock.advance()`.
+ * - On a path without faults bytes take no time: a message arrives, and is acknowledged, while your test awaits
+ *   anything. Everything that needs time (latency, backoff, keepalive, deadlines) needs `clock.advance()`.
  * - A fault takes effect in the next turns of the event loop: `await clock.advance(0)` waits for these.
- * - Nothing keeps the process alive: if your test waits for something that needs time, and does not advance the clock, Node
- *   exits.
+ * - Nothing keeps the process alive: if your test waits for something that needs time, and does not advance the clock,
+ *   Node exits.
  * - Runs are the same if your code waits for promises only. Real timers, files or sockets make them differ.
  *
  * @throws RespliceError INVALID_OPTION, and PROTOCOL_MISMATCH where the ends have different modes.
@@ -38,7 +39,9 @@ export function linkPair(options: LinkPairOptions = {}): LinkPair {
 /** Disposal closes both ends at the same moment, as close() does, and stops the clock; that takes no real time. */
 export interface LinkPair extends AsyncDisposable {
   readonly client: Link;
-  /** The server's end. When the session was lost or has expired, and the client has a new one: the link of the new one. */
+  /**
+   * The server's end. When the session was lost or has expired, and the client has a new one: the link of the new one.
+   */
   readonly server: Link;
   readonly path: Faults;
   readonly clock: VirtualClock;

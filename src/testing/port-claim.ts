@@ -1,10 +1,10 @@
 /**
- * Reserves a port on 127.0.0.1 while its server is away and will come back. Otherwise the system may give the port to another
- * process, and clients that still dial it would reach that one.
+ * Reserves a port on 127.0.0.1 while its server is away and will come back. Otherwise the system may give the port to
+ * another process, and clients that still dial it would reach that one.
  *
- * A socket that is connected to itself reserves the port. Dials are still refused, and a listener can still bind the port, in
- * this process or another, if it sets SO_REUSEADDR as Node and Go do. A second claim of the same port fails: the address is
- * in use. The socket does not keep the process alive.
+ * A socket that is connected to itself reserves the port. Dials are still refused, and a listener can still bind the
+ * port, in this process or another, if it sets SO_REUSEADDR as Node and Go do. A second claim of the same port fails:
+ * the address is in use. The socket does not keep the process alive.
  */
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
@@ -54,10 +54,11 @@ async function connected(socket: Socket): Promise<void> {
 }
 
 /**
- * Claims a free port on 127.0.0.1 between 20,000 and 31,999, so that no other run on this machine gets it while its server is
- * away. The range is outside those of ephemeral ports (Linux 32768 to 60999, macOS and Windows from 49152). For a server
- * that goes away and comes back, an ephemeral port is unsafe in two ways: another connection may get it meanwhile; and a
- * client that dials it on loopback while nobody listens may get it as its own port, and be connected to itself.
+ * Claims a free port on 127.0.0.1 between 20,000 and 31,999, so that no other run on this machine gets it while its
+ * server is away. The range is outside those of ephemeral ports (Linux 32768 to 60999, macOS and Windows from 49152).
+ * For a server that goes away and comes back, an ephemeral port is unsafe in two ways: another connection may get it
+ * meanwhile; and a client that dials it on loopback while nobody listens may get it as its own port, and be connected
+ * to itself.
  */
 export async function claimPort(): Promise<PortClaim> {
   for (let attempt = 0; attempt < 100; attempt++) {

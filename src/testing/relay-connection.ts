@@ -260,7 +260,8 @@ function reset(socket: Socket): void {
     // libuv refuses to reset in the middle of a shutdown (EINVAL), and Node then leaks the handle.
     socket.once("finish", () => socket.resetAndDestroy());
   } else {
-    // On a connecting socket this waits for the connection: the other end may have it already, and destroy() would send a FIN.
+    // On a connecting socket this waits for the connection: the other end may have it already, and destroy() would send
+    // a FIN.
     socket.resetAndDestroy();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Time for links that are tested in memory. Events that are due now run by themselves, one in each turn of the event loop, so
- * that the application's promises run in between, as with sockets. Only `advance()` lets time pass.
+ * Time for links that are tested in memory. Events that are due now run by themselves, one in each turn of the event
+ * loop, so that the application's promises run in between, as with sockets. Only `advance()` lets time pass.
  */
 import { RespliceError } from "../link/errors.ts";
 import type { Clock, Timer } from "../link/ports.ts";
@@ -10,10 +10,10 @@ export interface VirtualClock {
   /** Milliseconds since the pair was made. */
   readonly nowMs: number;
   /**
-   * Runs everything that is due within `ms`, in order, with the promises in between. It does not wait for real timers, files
-   * or sockets that your code uses. A second call before the first has resolved begins where the first ends. Rejects with a
-   * RangeError for an invalid `ms`, and with INVALID_STATE if the two ends exchange messages without end at one moment: then
-   * give the path a latency().
+   * Runs everything that is due within `ms`, in order, with the promises in between. It does not wait for real timers,
+   * files or sockets that your code uses. A second call before the first has resolved begins where the first ends.
+   * Rejects with a RangeError for an invalid `ms`, and with INVALID_STATE if the two ends exchange messages without end
+   * at one moment: then give the path a latency().
    */
   advance(ms: number): Promise<void>;
 }
@@ -132,7 +132,9 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
   }
 }
 
-/** A later due time does not add an event to the clock: the event that is planned already plans the next when it runs. */
+/**
+ * A later due time does not add an event to the clock: the event that is planned already plans the next when it runs.
+ */
 class VirtualTimer implements Timer {
   readonly #time: VirtualTime;
   readonly #run: () => void;
