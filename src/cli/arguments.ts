@@ -1,10 +1,10 @@
-/** What the command line says, checked. */
+/** Parses and checks the command line. */
 import { randomInt } from "node:crypto";
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 
 /** Where to listen or to connect. */
 export interface Address {
-  /** Undefined: every address, or localhost. */
+  /** Undefined: every address for `listen`, localhost for `connect`. */
   readonly host: string | undefined;
   readonly port: number;
 }
@@ -16,7 +16,7 @@ export interface PipeArguments {
 }
 
 export interface DemoArguments {
-  /** Undefined: as many as fit at the usual rate. */
+  /** Undefined: as many as the usual rate gives in that time. */
   readonly messages: number | undefined;
   readonly seconds: number;
   readonly seed: number;
@@ -29,10 +29,10 @@ export type Command =
   | { readonly name: "help" | "version" }
   | { readonly name: "listen" | "connect"; readonly options: PipeArguments }
   | { readonly name: "demo"; readonly options: DemoArguments }
-  /** The two processes of the demo, started by itself. */
+  /** The two processes of the demo, which the demo starts itself. */
   | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean };
 
-/** The command line makes no sense; the message says what does. */
+/** The command line is invalid; the message says what would be valid. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -56,7 +56,7 @@ const DEMO_OPTIONS: ParseArgsOptionsConfig = {
 const SEED_MAX = 2 ** 32 - 1;
 const SECONDS_MAX = 86_400;
 const MESSAGES_MAX = 100_000_000;
-/** As fast as the demo's sender promises to be. */
+/** The highest rate that the demo's sender promises. */
 const MESSAGES_PER_SECOND_MAX = 20_000;
 const DEFAULT_SECONDS = 10;
 
@@ -138,14 +138,15 @@ function parse(
   try {
     parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
-    // Its first sentence says what is wrong, the others how to give an argument that begins with a dash.
+    // The first sentence of parseArgs' error says what is wrong; the others, how to give an argument that begins with a
+    // dash.
     const [what] = (error as Error).message.split(". ");
     const names = Object.keys(options).map((name) => `--${name}`);
     throw new UsageError(`${what}. ${command} takes ${names.join(", ")}`, { cause: error });
   }
   const count = parsed.positionals.length;
   if (count > positionalsMax) {
-    // What it is may be a password that belongs to an option.
+    // The argument is not shown: it may be the password of an option.
     throw new UsageError(`${command} takes ${positionalsMax === 0 ? "no" : "one"} argument, not ${count}`);
   }
   return { values: parsed.values as Values, positionals: parsed.positionals };
@@ -155,7 +156,7 @@ function parse(
 export function parseAddress(given: string, leastPort: 0 | 1): Address {
   const { ipv6, host, port } = /^(?:(?:\[(?<ipv6>[^\]]*)\]|(?<host>[^:]*)):)?(?<port>\d+)$/.exec(given)?.groups ?? {};
   if (port === undefined) {
-    // An address of a browser has its password there.
+    // The address is not shown: in a URL the password stands before the @.
     if (given.includes("@")) throw new UsageError("an address with an @ in it is no PORT or HOST:PORT");
     const hint = given.split(":").length > 2 ? "; an IPv6 address goes in brackets, as in [::1]:7000" : "";
     throw new UsageError(`${JSON.stringify(given)} is no PORT or HOST:PORT${hint}`);
@@ -171,7 +172,7 @@ export function parseAddress(given: string, leastPort: 0 | 1): Address {
   return { host: name === "" ? undefined : name, port: checked };
 }
 
-/** As it is written before a colon and a port. */
+/** HOST:PORT, with an IPv6 address in brackets. */
 export function formatAddress({ host, port }: { host?: string | undefined; port: number }): string {
   const shown = host ?? "localhost";
   return shown.includes(":") ? `[${shown}]:${port}` : `${shown}:${port}`;

@@ -1,13 +1,13 @@
-/** How the command ends, for scripts. In --help too. */
+/** The command's exit codes, for scripts; --help lists them too. */
 export const EXIT = {
-  /** All was accepted, both ways. */
+  /** All was accepted in both directions. */
   ok: 0,
-  /** Something was lost or may be, or the link failed. */
+  /** Something was lost, or may be lost, or the link failed. */
   failed: 1,
   usage: 2,
-  /** What reads our output is gone: 128 + SIGPIPE, as shells have it. */
+  /** The reader of our output has gone: 128 + SIGPIPE, as in shells. */
   brokenPipe: 141,
-  /** Interrupted, and all that had been read was delivered: 128 + the signal. */
+  /** Interrupted, and everything that had been read was delivered: 128 + the signal. */
   interrupted: 130,
   terminated: 143,
 } as const;

@@ -1,4 +1,4 @@
-/** What --help and --version say. */
+/** The texts of --help and --version. */
 import { readFileSync } from "node:fs";
 
 export const HELP: string = `resplice: TCP links that outlive their sockets
@@ -42,7 +42,7 @@ Exit codes:
 `;
 
 export function version(): string {
-  // The same two steps up from src/cli and from dist/cli.
+  // package.json is two folders up from src/cli, and from dist/cli.
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
 }

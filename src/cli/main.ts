@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The entry point of the command `resplice`. It imports nothing before it knows the Node it runs on, and is written so
-// that an old one can read it: what it imports then is not.
+// The entry point of the command `resplice`. It imports nothing before it has checked Node's version: an old Node can
+// read this file, but not the others.
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 

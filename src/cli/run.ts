@@ -1,4 +1,4 @@
-/** Runs one command, and sees to it that the process ends with its exit code and all its output written. */
+/** Runs one command; then ends the process with the command's exit code, after all output is written. */
 import { type Command, parseCommandLine, UsageError } from "./arguments.ts";
 import { demo } from "./demo/demo.ts";
 import { runReceiver } from "./demo/receiver.ts";
@@ -8,7 +8,8 @@ import { HELP, version } from "./help.ts";
 import { connect, listen } from "./pipe/pipe.ts";
 
 export async function run(args: readonly string[]): Promise<void> {
-  // Without a listener a reader that has left would be an uncaught exception. Who writes finds out by the callback.
+  // If the reader of a pipe has gone, 'error' without a listener would be an uncaught exception. write() callbacks
+  // report it.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
   let code: number;
@@ -47,7 +48,7 @@ function execute(command: Command): Promise<number> | number {
   }
 }
 
-/** What was written to a pipe may still be on its way; a terminal's stdin would keep the process alive for ever. */
+/** Waits until output to a pipe is written, then exits: a terminal's stdin would keep the process alive for ever. */
 async function leave(code: number): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     await new Promise<void>((resolve) => {

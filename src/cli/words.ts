@@ -1,4 +1,4 @@
-/** How things are said to people. */
+/** Texts and figures as the command prints them for people. */
 import type { StateChange } from "../index.ts";
 
 export function describeChange(change: StateChange): string {
@@ -11,7 +11,7 @@ export function describeChange(change: StateChange): string {
         : `connected: ${change.session === "new" ? "a new session" : "the session is resumed"}`;
     case "reconnecting": {
       const why = change.error === undefined ? change.reason : `${change.error.code}: ${change.error.message}`;
-      // A server has no attempts: the client dials.
+      // A server's link has no attempts: its client dials.
       return change.attempt > 0
         ? `no connection (${why}); attempt ${change.attempt} in ${Math.round(change.nextDelayMs)} ms`
         : `no connection (${why}); waiting for the client`;
@@ -25,7 +25,7 @@ export function describeChange(change: StateChange): string {
   }
 }
 
-/** Three digits are enough. */
+/** With three significant digits. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1_024) return `${Math.round(bytes)} B`;
   const units = ["KiB", "MiB", "GiB", "TiB"] as const;

@@ -8,19 +8,19 @@ import { asError } from "./failure.ts";
 const ATTEMPT_MS = 20_000;
 
 /**
- * One attempt to bring up a connection that speaks for the session: from its place in the gate until the core has adopted the
- * connection, or the attempt has failed. Its deadlines, its abort signal and its connection's name are its own: nothing of it
- * outlives `run()`.
+ * One attempt to bring up a connection that speaks for the session. The attempt begins when it asks the gate for a
+ * place, and ends when the core has adopted the connection, or the attempt has failed. It has deadlines, an abort
+ * signal and a connection id of its own; none of them outlives `run()`.
  */
 export class Attempt implements DialTerms {
-  /** The name of its connection. */
+  /** The id of the attempt's connection. */
   readonly id: number;
   readonly number: number;
   readonly patience: number;
   readonly #link: DialledLink;
   readonly #connector: Connector;
   readonly #abort = new AbortController();
-  /** For all of it, once the gate has let it in. */
+  /** For the whole attempt, from when the gate has let it in. */
   readonly #deadline: Deadline;
   readonly #handshakeDeadline: Deadline;
   readonly #handshake = Promise.withResolvers<void>();
@@ -37,7 +37,7 @@ export class Attempt implements DialTerms {
     this.patience = patience;
     this.#deadline = new Deadline(clock, "the attempt", stretched(ATTEMPT_MS, patience), giveUp);
     this.#handshakeDeadline = new Deadline(clock, "the handshake", stretched(handshakeMs, patience), giveUp);
-    // One that is aborted before its handshake rejects here, and run() learns of it from the signal.
+    // An abort before the handshake rejects this promise while nobody awaits it; run() notices the abort by the signal.
     this.#handshake.promise.catch(() => {});
   }
 
@@ -45,7 +45,7 @@ export class Attempt implements DialTerms {
     return this.#abort.signal;
   }
 
-  /** Where its connection goes; undefined until there is one, and with the application's own transport. */
+  /** Where the connection goes; undefined until there is a connection, and with the application's own transport. */
   get endpoint(): Endpoint | undefined {
     return this.#endpoint;
   }
@@ -84,21 +84,21 @@ export class Attempt implements DialTerms {
     }
   }
 
-  /** The core has adopted its connection. */
+  /** The core has adopted the attempt's connection. */
   adopted(): void {
     this.#clearDeadlines();
     this.#handshake.resolve();
   }
 
-  /** The core has given its connection up. */
+  /** The core has given the attempt's connection up. */
   failed(error: RespliceError): void {
     this.#handshake.reject(error);
   }
 
-  /** Gives it up, however far it has come. */
+  /** Gives the attempt up, however far it has come. */
   abort(error: RespliceError): void {
     this.#abort.abort(error);
-    // Before the core is told, which says only that a connection is gone.
+    // Before the core is told: the core would report only that a connection is gone, not this error.
     this.#handshake.reject(error);
     this.#link.driver.drop(this.id, error.code);
   }

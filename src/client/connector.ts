@@ -1,6 +1,7 @@
 /**
- * Brings up the connections of one link: asks the application for whatever it gives anew for each attempt, chooses an
- * endpoint, and dials. Connections that are to speak for the session and those that stand by come about in the same way.
+ * Brings up the connections of one link: asks the application's functions (credentials, endpoints, TLS options),
+ * chooses an endpoint, and dials. Connections that are to speak for the session and standbys are opened in the same
+ * way.
  */
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
@@ -20,14 +21,14 @@ import { EndpointChooser, type ForEachAttempt, toEndpoints } from "./targets.ts"
 /** Connects, or rejects with a DialError. */
 export type Dial = (endpoint: Endpoint, options: DialOptions) => Promise<Connection>;
 
-/** What the dial loops of all links of a manager share. */
+/** Shared by the dial loops of all links of a manager. */
 export interface DialHost {
   readonly clock: Clock;
   readonly gate: DialGate;
   readonly dial: Dial;
   readonly entropy: Entropy;
   readonly logger: LogSink | undefined;
-  /** A name for the next connection. */
+  /** The id for the next connection. */
   nextId(): number;
 }
 
@@ -43,13 +44,13 @@ export interface DialledLink {
 export interface DialTerms {
   /** Counted since the link was last connected; 0 for a standby. */
   readonly number: number;
-  /** Deadlines are so many times as long. */
+  /** Deadlines are multiplied by this. */
   readonly patience: number;
   /** Aborted when the dial is given up. */
   readonly signal: AbortSignal;
 }
 
-/** A connection that has said nothing yet. */
+/** A connection on which nothing has been sent yet. */
 export interface Opened {
   readonly connection: Connection;
   /** Undefined: the application's own transport. */
@@ -59,7 +60,7 @@ export interface Opened {
 
 const MOST_DEADLINE_MS = 60_000;
 
-/** `ms`, times the patience: up to a minute, unless `ms` alone is more. */
+/** `ms` times `patience`, at most a minute; but never less than `ms`. */
 export function stretched(ms: number, patience: number): number {
   return Math.max(ms, Math.min(MOST_DEADLINE_MS, ms * patience));
 }
@@ -81,7 +82,7 @@ export class Connector {
     return { ...(await this.#connect(terms)), credentials };
   }
 
-  /** Hands the connection to the core, which says HELLO or STANDBY on it, and to the driver. */
+  /** Hands the connection to the driver and to the core, which sends HELLO or STANDBY on it. */
   introduce(id: number, role: DialRole, { connection, credentials }: Omit<Opened, "endpoint">): void {
     const { core, driver, host } = this.#link;
     core.connectionOpened(id, role, credentials, host.clock.now());
@@ -94,7 +95,7 @@ export class Connector {
     if (endpoint !== undefined) this.#chooser.connected(endpoint);
   }
 
-  /** For a while the next attempts go elsewhere, if they can. */
+  /** For a while the next attempts go to other endpoints, if there are any. */
   failed(endpoint: Endpoint | undefined): void {
     if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#link.host.clock.now());
   }
@@ -120,7 +121,7 @@ export class Connector {
       typeof target.endpoints === "function" ? await this.#ask("endpoints", target.endpoints, terms) : target.endpoints;
     const endpoints = usable("endpoints", given, toEndpoints);
     const tls = await this.#tls(terms);
-    // Only where it was connected last is the session known.
+    // Only the server that the link was connected to last knows the session.
     const before = core.sessionKnown ? this.#endpoint : undefined;
     const endpoint = this.#chooser.choose(endpoints, host.clock.now(), host.entropy.random(), before);
     try {
@@ -142,7 +143,7 @@ export class Connector {
     return typeof tls === "function" ? usable("tls", await this.#ask("tls", tls, terms), toTlsOptions) : tls;
   }
 
-  /** The application's own transport. A stream that comes when nobody waits for it any more is destroyed. */
+  /** Asks for the application's own transport. A stream that comes after the dial was given up is destroyed. */
   async #transport(connect: ForEachAttempt<Duplex>, terms: DialTerms): Promise<Connection> {
     const given = await this.#ask(
       "connect",

@@ -1,4 +1,6 @@
-/** The dial loop of one link: p-retry around single attempts, with a delay of our own between them; and its standbys. */
+/**
+ * The dial loop of one link: p-retry around single attempts, with delays of our own between them. Dials standbys, too.
+ */
 import pRetry from "p-retry";
 import { Backoff } from "../core/backoff.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
@@ -22,13 +24,13 @@ export class Dialer {
   #looping = false;
   /** The attempt that is under way. */
   #attempt: Attempt | undefined;
-  /** The newest dial of a standby, also when it is over. */
+  /** The newest dial of a standby; kept when the dial is over. */
   #standby: StandbyDial | undefined;
   /** Attempts since the link was last connected. */
   #attempts = 0;
   #everConnected = false;
   #lostMs: number;
-  /** An attempt after one that timed out is given more time: doubled for each in a row. */
+  /** Doubles with each attempt in a row that timed out: the next one is given more time. */
   #patience = 1;
   #why = "opened";
   #lastError: RespliceError | undefined;
@@ -45,7 +47,7 @@ export class Dialer {
 
   start(engine: LinkEngine): void {
     this.#engine = engine;
-    // By then whoever has just opened the link has added listeners.
+    // Deferred, so that the caller of open() can add its listeners before.
     this.#clock.defer((dialer) => dialer.check(), this);
   }
 
@@ -59,7 +61,7 @@ export class Dialer {
     driver.run();
   }
 
-  /** Looks whether a connection is wanted. */
+  /** Dials if the core wants a connection or a standby. */
   check(): void {
     const { core } = this.#dialled;
     if (core.gone) return this.#end();
@@ -94,13 +96,13 @@ export class Dialer {
         break;
       case "disconnected":
         this.#lost(event.reason);
-        // A standby that is under way may still take over; a dial says by itself that it waits.
+        // No dial is wanted, as a standby may still take over. A dial would report the waiting itself.
         if (!this.#dialled.core.wantsDial) this.#engine.waiting(1, 0, event.reason, undefined);
         break;
       case "replaced":
         if (event.reason !== "moved") break;
         this.#lost(event.reason);
-        // Not before: until then only that server can bring the session to its end.
+        // Not earlier: until the session is replaced, only that server can bring it to its end.
         this.#connector.moved();
         break;
       case "gone":
@@ -214,7 +216,7 @@ export class Dialer {
     const leave = host.gate.tryStandby();
     if (leave === undefined) {
       core.standbyDialFailed(this.#clock.now(), { timedOut: false });
-      // It is tried again when the core's timer says so, which only a step of the driver sets.
+      // The core's timer starts the next try, and only a step of the driver sets that timer.
       driver.changed();
       return;
     }

@@ -1,10 +1,10 @@
-/** Why an attempt to connect failed, before there was anybody to refuse it. */
+/** Turns whatever made an attempt fail, before a server could refuse it, into a RespliceError. */
 import { DialError } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 
-/** Every failure of an attempt is one of ours: p-retry gives up at a TypeError, and knows nothing of what may be retried. */
+/** p-retry must see only RespliceErrors: it gives up at a TypeError, and does not know which errors may be retried. */
 export function asError(error: unknown): RespliceError {
   if (error instanceof RespliceError) return error;
   if (error instanceof DialError) {
@@ -15,7 +15,7 @@ export function asError(error: unknown): RespliceError {
       aborted: "TIMED_OUT",
     } as const;
     if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
-    // What a certificate says of itself is the server's to write.
+    // The message may quote the certificate, which the server wrote: escape it.
     return new RespliceError(codes[error.kind], printable(error.message, MOST_MESSAGE_CHARACTERS), {
       cause: error.cause,
     });

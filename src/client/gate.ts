@@ -1,8 +1,8 @@
-/** How many dials a manager has in flight, and begins in a second, over all its links. */
+/** Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. */
 import type { Clock, Timer } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 
-/** Standbys answer to suspicion, which may come to all links at the same moment: they get the smaller part. */
+/** All links may become suspect at the same moment, and each then dials a standby: so they get fewer places. */
 const MAX_STANDBYS = 16;
 
 export class DialGate {
@@ -47,7 +47,7 @@ export class DialGate {
 
   #admit(): void {
     const nowMs = this.#clock.now();
-    // A tenth of a second's worth may begin at once after a pause.
+    // After a pause, the dials of a tenth of a second may begin at once.
     this.#nextMs = Math.max(this.#nextMs, nowMs - 100);
     while (this.#waiting.length > 0 && this.inFlight < this.#maxInFlight) {
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
@@ -56,7 +56,9 @@ export class DialGate {
     }
   }
 
-  /** A standby waits for nobody: none is dialled when there are too many. */
+  /**
+   * Answers a function that gives the place back; undefined if there are too many standbys. A standby does not queue.
+   */
   tryStandby(): (() => void) | undefined {
     if (this.standbys >= MAX_STANDBYS) return undefined;
     this.standbys++;

@@ -1,7 +1,7 @@
 /**
- * The application's functions: how they are asked, and what becomes of their answers. An answer that is wrong now may be right
- * at the next attempt: a registry that is empty for a moment, a cache that was cleared. So it fails the attempt, and not the
- * link.
+ * Calls the functions of the application's options (credentials, endpoints, tls, connect) and checks their answers. An
+ * answer that is wrong now may be right at the next attempt: a registry is empty for a moment, a cache was cleared. So
+ * a wrong answer fails the attempt, and not the link.
  */
 import type { ConnectionOptions } from "node:tls";
 import { isTlsOptions } from "../io/tls-options.ts";
@@ -18,8 +18,8 @@ import { Deadline } from "./deadline.ts";
 import type { ForEachAttempt } from "./targets.ts";
 
 /**
- * Asks the function `name` for one attempt. The function may hang, and answer anything: nobody waits for it any more when
- * `withinMs` are over or `signal` is aborted. Rejects then with TIMED_OUT, or with the signal's reason.
+ * Calls the function `name` for one attempt. The function may hang, or answer anything. When `withinMs` are over,
+ * rejects with TIMED_OUT; when `signal` is aborted, with the signal's reason.
  */
 export async function ask(
   name: string,
@@ -42,7 +42,7 @@ export async function ask(
   }
 }
 
-/** What the function `name` gave, as `check` makes it of that. Throws CONNECT_FAILED where it throws. */
+/** The answer of the function `name`, as `check` returns it. Throws CONNECT_FAILED where `check` throws. */
 export function usable<T>(name: string, given: unknown, check: (given: unknown) => T): T {
   try {
     return check(given);
@@ -52,13 +52,15 @@ export function usable<T>(name: string, given: unknown, check: (given: unknown) 
   }
 }
 
-/** Nothing is no options: undefined must not mean that there is to be no TLS. */
+/** Throws for undefined as well, which must not be taken for "no TLS". */
 export function toTlsOptions(given: unknown): ConnectionOptions {
   if (!isTlsOptions(given)) throw invalidOption("tls", given, "options of tls.connect()");
   return given;
 }
 
-/** Whether there is to be another attempt after this error. A function that cannot say leaves it to `error.retryable`. */
+/**
+ * Whether another attempt follows this error. If `shouldRetry` throws or gives a promise, `error.retryable` decides.
+ */
 export function isRetried(
   failure: RespliceError,
   shouldRetry: ((error: RespliceError) => boolean) | undefined,
@@ -72,7 +74,7 @@ export function isRetried(
   try {
     const answer: unknown = shouldRetry?.(failure) ?? failure.retryable;
     if (!isThenable(answer)) return Boolean(answer);
-    // There is nobody else to hear of its rejection.
+    // Nobody else handles a rejection of this promise.
     answer.then(undefined, () => {});
     return failed(new TypeError("gave a promise, where it is to say at once"));
   } catch (thrown) {
@@ -80,7 +82,7 @@ export function isRetried(
   }
 }
 
-/** To the log, or else once to whoever runs the process. */
+/** Reports the failure to the log; without a logger, once as a process warning. */
 function reportHook(hook: string, thrown: unknown, link: string, logger: LogSink | undefined): void {
   if (logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", thrown, hook);
   else logHookFailed(logger, { link, hook, detail: messageOf(thrown) });

@@ -1,4 +1,4 @@
-/** One link of a manager, with what belongs to it: its core, its driver, its engine and its dial loop. */
+/** One link of a manager, with its core, its driver, its engine and its dial loop. */
 import { ClientLinkCore } from "../core/client/link-core.ts";
 import { newId } from "../core/session/proof.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
@@ -14,18 +14,18 @@ import type { DialHost } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
 
-/** The manager, the same for all its links. */
+/** The parts of the manager that its links use. */
 export interface ClientHost extends DialHost {
   readonly memory: SharedMemory;
-  /** One for each process: two processes of the same session must not be taken for one. */
+  /** A random id of this process: a server must not take two processes with the same session for one. */
   readonly instance: string;
   onConnected(opened: ClientLinkOwner): void;
-  /** It can be sent on no more. */
+  /** The application can no longer send on the link. */
   onLeft(opened: ClientLinkOwner): void;
-  /** It can be sent on again: its server went away, and it has not. */
+  /** The application can send on the link again: its server went away, and the link moves to another. */
   onBack(opened: ClientLinkOwner): void;
   onEnded(opened: ClientLinkOwner): void;
-  /** The session is not needed any more, by anybody. May be told again. */
+  /** Neither end needs the session any more. May be called again. */
   onGone(opened: ClientLinkOwner): void;
 }
 
@@ -34,7 +34,7 @@ export class ClientLinkOwner implements LinkOwner {
   readonly driver: Driver;
   readonly dialer: Dialer;
   readonly engine: LinkEngine;
-  /** What the application holds. */
+  /** The object that the application holds. */
   readonly link: Link;
   readonly identity: undefined = undefined;
   readonly claims: undefined = undefined;

@@ -1,4 +1,4 @@
-/** ConnectionManager: a service's client links, with what they share. */
+/** ConnectionManager: all client links of a service, and the resources that they share. */
 import type { ClientLinkCore } from "../core/client/link-core.ts";
 import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
@@ -30,28 +30,31 @@ import type { Target } from "./targets.ts";
 export interface ManagerStats {
   links: Record<LinkState, number>;
   dialsInFlight: number;
-  /** What links hold: bytes that are not accepted yet, and the memory of their logs. */
+  /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
-  /** To the logger. */
+  /** Lines for the logger. */
   lines: LineCounts;
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
 }
 
-/** This process. */
+/** The random id of this process. */
 const INSTANCE = newId(SYSTEM_ENTROPY);
 
-/** Holds a service's client links: shared dial limits, memory budget, timers, logger, shutdown. One for a process. */
+/**
+ * Holds a service's client links; they share dial limits, memory budget, timers, logger, shutdown. One for each
+ * process.
+ */
 export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
   readonly #host: ClientHost;
   readonly #engines = new Set<LinkEngine>();
-  /** Sendable ones. */
+  /** Links that can be sent on. */
   readonly #open = new Set<Link>();
-  /** Links, and tombstones whose peer has still to hear of the end. */
+  /** Links, and tombstones whose peer does not know of the end yet. */
   readonly #unforgotten = new Map<ClientLinkCore, Driver>();
   readonly #metrics: MetricsLine | undefined;
   #ids = 0;
@@ -86,12 +89,12 @@ export class ConnectionManager implements AsyncDisposable {
     this.#metrics?.start(() => Array.from(this.#engines, (engine) => engine.stats()));
   }
 
-  /** Links that can be sent on: one leaves when it ends or begins to drain. */
+  /** Links that can be sent on: a link leaves the set when it ends or begins to drain. */
   get links(): ReadonlySet<Link> {
     return this.#open;
   }
 
-  /** To a resplice server. Returns at once and dials; send() may be called right away. */
+  /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
   open(options: Target & OpenOptions): Link {
     if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(options, this.#options.defaults);
@@ -118,7 +121,7 @@ export class ConnectionManager implements AsyncDisposable {
     await Promise.all(Array.from(this.#engines, (engine) => engine.connected(options)));
   }
 
-  /** For a readiness probe. 'degraded': some links are not connected; 'down': none is, or the manager is closing. */
+  /** For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. */
   health(): Health {
     if (this.#closing !== undefined) return { status: "down", reasons: ["closing"] };
     const away = Array.from(this.#engines).filter(({ state }) => state !== "connected");
@@ -134,8 +137,8 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   /**
-   * Drains and closes all links; none can be opened any more. One in mode "bytes" is let come to its own end until the
-   * deadline, and then aborted. Never rejects. Called again: the same promise.
+   * Drains and closes all links; no link can be opened any more. A link in mode "bytes" may come to its own end until
+   * the deadline, and is then aborted. Never rejects. A second call returns the same promise.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
@@ -155,13 +158,13 @@ export class ConnectionManager implements AsyncDisposable {
     });
     const report = closeReport(await Promise.all(closed));
     const forgotten = this.#forgotten();
-    // What was cut off at the deadline was to take no longer.
+    // If links were cut off at the deadline, the time is over: do not wait further.
     if (report.left === 0) await forgotten;
     this.#options.logger?.flush();
     return report;
   }
 
-  /** Every peer has heard of the end, or it takes too long. */
+  /** Resolves when every peer knows of the end, or after FORGET_AFTER_MS. */
   async #forgotten(): Promise<void> {
     if (this.#unforgotten.size === 0) return;
     const wait = timedWait(this.#clock, this.#clock.now() + FORGET_AFTER_MS);

@@ -20,63 +20,72 @@ import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import { type ForEachAttempt, resolveTarget, type Target } from "./targets.ts";
 
 export interface ConnectionManagerOptions {
-  /** pino, console, anything of that shape. Default none, which costs nothing. Secrets are never written. */
+  /**
+   * pino, console, or any object with the same methods. Default none, which costs nothing. Secrets are never written.
+   */
   logger?: Logger;
-  /** For links that say nothing else. A group (`queue`, `keepalive`, ...) is merged key by key. */
+  /** For options that a link leaves out. A group (`queue`, `keepalive`, ...) is merged key by key. */
   defaults?: LinkOptions & ConnectOptions;
   /** Default 64. Higher: many links recover sooner. Danger: a herd at the server. */
   maxDialsInFlight?: number;
   /** Default 200. */
   maxDialsPerSecond?: number;
   /**
-   * What all links share above one message each way: half of it for what comes in, half for what goes out. A link gets at
-   * most as much as it leaves free. Default: an eighth of the memory of the machine or container, at most 1 GiB. Used up,
-   * windows stop growing and send() waits. Each link may hold one largest message in and a third of it, one out and 68 KiB,
-   * and 320 KiB besides: 2.7 MiB with the default `maxMessageBytes`.
+   * Memory that all links share, in addition to each link's guaranteed minimum: half of it for incoming bytes, half for
+   * outgoing. A link may borrow at most as much as it leaves free. Default: an eighth of the memory of the machine or
+   * container, at most 1 GiB. When it is used up, windows stop growing and send() waits. The minimum of a link: 4/3 of
+   * the largest message in, the largest message and 68 KiB out, and 320 KiB: 2.7 MiB with the default
+   * `maxMessageBytes`.
    */
   maxBufferBytes?: number;
   /** Metrics line to the logger. Default 60,000; 0: never. */
   metricsIntervalMs?: number;
 }
 
-/** Of any client link. */
+/** How a client link connects. */
 export interface ConnectOptions {
   /**
-   * Default false. true: Node's defaults, `host` as server name. A function reads renewed certificates; one that gives no
-   * options fails the attempt, which is retried: it never turns TLS off.
+   * Default false. true: Node's defaults, `host` as server name. A function is called for each attempt, to read renewed
+   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off.
    */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
   reconnect?: ReconnectOptions;
 }
 
-/** Of a durable link. */
+/** Options of a durable link. */
 export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions {
-  /** For the server's authenticate(), on resumes too. At most 16 KiB. A function gives a fresh token. */
+  /**
+   * For the server's authenticate(), on resumes too. At most 16 KiB. A function can give a fresh token for each
+   * attempt.
+   */
   credentials?: Payload | ForEachAttempt<Payload>;
   /** For the server's handler, before any message (a tunnel's target, a tenant). At most 4 KiB. Default empty. */
   openPayload?: Payload;
   /**
-   * The server no longer knows the session (restarted without a store, expired, its handler failed), so nobody can say
-   * what of the messages in flight it has. Default "report": the link goes on in a new session, they come back in the
-   * 'undelivered' event. "resend": they are sent again before anything newer; danger: the peer may see them twice.
-   * "end": the link ends with SESSION_LOST, also when nothing was in flight. Mode "bytes" always ends.
+   * For when the server no longer knows the session (it was restarted without a store, the session expired, its handler
+   * failed), so nobody can say which of the messages in flight the server has. Default "report": the link goes on in a
+   * new session, and these messages come back in the 'undelivered' event. "resend": they are sent again before newer
+   * ones; danger: the peer may see them twice. "end": the link ends with SESSION_LOST, also when nothing was in flight.
+   * A link in mode "bytes" always ends.
    */
   whenSessionLost?: "report" | "resend" | "end";
 }
 
-/** First after 0 to 200 ms, then between half and all of a tenth of the outage so far, within these bounds. */
+/**
+ * The first delay is 0 to 200 ms. A later one is half to all of this: a tenth of the outage so far, within the bounds.
+ */
 export interface ReconnectOptions {
-  /** Default 500. Also where a server asks for less. */
+  /** Default 500. Holds also where a server asks for less. */
   minDelayMs?: number;
-  /** Default 30,000. A server's retryAfterMs goes first, up to this. */
+  /** Default 30,000. A server's retryAfterMs replaces the delay, but not above this. */
   maxDelayMs?: number;
-  /** Connected so long, it starts anew. Default 10,000. Danger if small: accept-then-close storms. */
+  /** After being connected so long, delays start anew. Default 10,000. Danger if small: accept-then-close storms. */
   resetAfterMs?: number;
-  /** In a row, then GAVE_UP. Default Infinity. 0: the first connection is the only one. */
+  /** After so many failed attempts in a row: GAVE_UP. Default Infinity. 0: the first connection is the only one. */
   maxAttempts?: number;
-  /** Without a connection, then GAVE_UP. Default Infinity. */
+  /** After so long without a connection: GAVE_UP. Default Infinity. */
   maxElapsedMs?: number;
-  /** Overrides `error.retryable`. One that throws, or gives a promise, leaves it at that. */
+  /** Overrides `error.retryable`. If the function throws or gives a promise, `error.retryable` decides. */
   shouldRetry?: (error: RespliceError) => boolean;
 }
 
@@ -142,7 +151,7 @@ export function resolveOpenOptions(
   given: Target & OpenOptions,
   defaults: LinkOptions & ConnectOptions = {},
 ): ResolvedOpenOptions {
-  // Where there is a default, undefined stands for that.
+  // If there is a default, `tls: undefined` means the default.
   if (defaults.tls === undefined) checkTls(given, "tls");
   const options = mergeOptions(defaults as Target & OpenOptions, given);
   checkTls(options, "tls");
@@ -182,7 +191,10 @@ function resolveReconnect(given: ReconnectOptions | undefined): ResolvedOpenOpti
   };
 }
 
-/** Left out, TLS is off. Given as undefined it was meant to be on: the credentials must not go out in clear text for that. */
+/**
+ * If `tls` is left out, TLS is off. `tls: undefined` was meant to be on: credentials must not go out in clear text
+ * then.
+ */
 function checkTls(given: ConnectOptions, name: string): void {
   const { tls } = given;
   const isRight = typeof tls === "boolean" || typeof tls === "function" || isTlsOptions(tls);

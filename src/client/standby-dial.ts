@@ -5,11 +5,11 @@ import type { Connector, DialledLink, DialTerms } from "./connector.ts";
 import { Deadline } from "./deadline.ts";
 
 /**
- * One dial of a standby, and its patience: the time from the dial to READY. Whether the standby takes over is decided in the
- * core.
+ * One dial of a standby, with a deadline from the dial to READY (the core's `standbyPatienceMs`). The core decides
+ * whether the standby takes over.
  */
 export class StandbyDial implements DialTerms {
-  /** The name of its connection. */
+  /** The id of the standby's connection. */
   readonly id: number;
   readonly number = 0;
   readonly patience = 1;
@@ -22,7 +22,7 @@ export class StandbyDial implements DialTerms {
   #isLate = false;
   #endpoint: Endpoint | undefined;
 
-  /** `leave` gives its place in the gate back. */
+  /** @param leave gives the standby's place in the gate back */
   constructor(link: DialledLink, connector: Connector, leave: () => void) {
     const { core, host } = link;
     this.#link = link;
@@ -36,12 +36,12 @@ export class StandbyDial implements DialTerms {
     return this.#abort.signal;
   }
 
-  /** It has neither failed nor been handed to the core. */
+  /** The dial has neither failed nor handed its connection to the core. */
   get isDialling(): boolean {
     return this.#isDialling;
   }
 
-  /** Where its connection goes; undefined until there is one, and with the application's own transport. */
+  /** Where the connection goes; undefined until there is a connection, and with the application's own transport. */
   get endpoint(): Endpoint | undefined {
     return this.#endpoint;
   }
@@ -64,17 +64,17 @@ export class StandbyDial implements DialTerms {
     }
   }
 
-  /** Its connection speaks for the session. */
+  /** The standby's connection speaks for the session now. */
   adopted(): void {
     this.#deadline.clear();
   }
 
-  /** Another takes its place. */
+  /** Another dial takes the place of this one. */
   forget(): void {
     this.#deadline.clear();
   }
 
-  /** Gives the dial up. A connection that stands by already is the core's to close. */
+  /** Gives the dial up. If the connection stands by already, the core closes it. */
   abort(error: RespliceError): void {
     this.#deadline.clear();
     if (this.#isDialling) this.#abort.abort(error);
@@ -83,7 +83,7 @@ export class StandbyDial implements DialTerms {
   #timedOut(error: RespliceError): void {
     const { core, driver, host } = this.#link;
     if (this.#isDialling) {
-      // The dial fails, and then tells the core.
+      // The dial fails by this, and run() then tells the core.
       this.#isLate = true;
       this.#abort.abort(error);
       return;

@@ -7,15 +7,19 @@ import { invalidOption, invalidWord } from "../link/errors.ts";
 export type { Endpoint };
 
 /**
- * Has `timeouts.connectMs`, within what is left of the attempt; `signal` is aborted then. To throw, to take longer, or to
- * give what cannot be used fails the attempt, which is retried, unless a terminal RespliceError is thrown.
+ * A function that is called for each attempt. It has `timeouts.connectMs`, or the rest of the attempt's time if that is
+ * less; then `signal` is aborted. If the function throws, takes longer, or gives an unusable answer, the attempt fails
+ * and is retried; but a terminal RespliceError that it throws ends the link.
  */
 export type ForEachAttempt<T> = (attempt: { number: number; signal: AbortSignal }) => T | Promise<T>;
 
 /** Where to connect. Names are resolved again for each attempt. */
 export type Target =
   | Endpoint
-  /** A function is called for each attempt (SRV, a registry). An endpoint that failed rests. Default order: "in-order". */
+  /**
+   * A function is called for each attempt (SRV, a registry). An endpoint that failed is passed over for 30 s, if there
+   * is another. Default order: "in-order".
+   */
   | { endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; endpointOrder?: EndpointOrder }
   /** Any transport (a proxy, an SSH stream): a new stream for each attempt. */
   | { connect: ForEachAttempt<Duplex> };
@@ -26,7 +30,7 @@ export type ResolvedTarget =
   | { kind: "endpoints"; endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; order: EndpointOrder }
   | { kind: "connect"; connect: ForEachAttempt<Duplex> };
 
-/** Of what is given, the names that say where to connect; together they make one of the three targets. */
+/** The options that say where to connect, in groups: only names of one group may be given. */
 const KINDS: ReadonlyArray<readonly string[]> = [
   ["port", "host"],
   ["path"],
@@ -80,7 +84,7 @@ export function toEndpoints(endpoints: unknown): readonly Endpoint[] {
   return endpoints as readonly Endpoint[];
 }
 
-/** An endpoint that failed is passed over so long, as long as there is another. */
+/** An endpoint that failed is passed over for so long, if there is another. */
 const REST_MS = 30_000;
 
 export class EndpointChooser {
@@ -92,7 +96,7 @@ export class EndpointChooser {
     this.#order = order;
   }
 
-  /** `before` goes before the order, as long as it has not failed. */
+  /** Chooses `before`, the endpoint of the last connection, unless it failed lately; else by the order. */
   choose(endpoints: readonly Endpoint[], nowMs: number, random: number, before?: Endpoint): Endpoint {
     const rested = endpoints.filter((endpoint) => nowMs - this.#lastFailure(endpoint) >= REST_MS);
     const same = before && rested.find((endpoint) => keyOf(endpoint) === keyOf(before));

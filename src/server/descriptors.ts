@@ -1,14 +1,14 @@
-/** How many descriptors the process may have, beside what its server's limits ask for. */
+/** The process's file descriptors: its limit, and how many are open. A server warns if its own limits may need more. */
 import { readdirSync, readFileSync } from "node:fs";
 
 export interface Descriptors {
-  /** What the process may have. */
+  /** The most that the process may have. */
   limit: number;
-  /** What it has. */
+  /** Those that are open. */
   open: number;
 }
 
-/** Undefined where the limit is unknown: not on Linux, or not to be read just now. */
+/** Undefined where the limit is unknown: the system is not Linux, or /proc cannot be read now. */
 export function descriptors(read: () => Descriptors | undefined = readFromProc): Descriptors | undefined {
   try {
     return read();
@@ -20,7 +20,7 @@ export function descriptors(read: () => Descriptors | undefined = readFromProc):
 function readFromProc(): Descriptors | undefined {
   const limit = parseLimit(readFileSync("/proc/self/limits", "utf8"));
   if (limit === undefined) return undefined;
-  // One is of this reading itself.
+  // One descriptor belongs to this read of the folder.
   return { limit, open: readdirSync("/proc/self/fd").length - 1 };
 }
 

@@ -1,4 +1,4 @@
-/** Connections that do not speak for a session yet, and the table of sessions that they ask for. */
+/** Connections that do not speak for a session yet: drives the server's core with what they send. */
 import type { PeerCertificate } from "node:tls";
 import type { CheckedVerdict, ServerCore, ServerCoreEvent } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
@@ -16,26 +16,26 @@ import { peerOf } from "./peer.ts";
 import { TurnedAway } from "./turned-away.ts";
 import { toVerdict } from "./verdict.ts";
 
-/** So much of a connection may wait to be looked at. */
+/** Bytes of one connection that may wait to be read. */
 const MOST_WAITING_BYTES = 8_192;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
   logger: LogSink | undefined;
-  /** Is a connection that was told why it is closed waited for until it closes? */
+  /** Whether to wait for the client to close a connection on which the reason for the close was sent. */
   mayLinger(): boolean;
   /** A client has opened a link. */
   onLink(link: ServerLinkCore): void;
-  /** The connection speaks for the link from now on. */
+  /** From now on the connection speaks for the link. */
   onAttached(link: ServerLinkCore, channel: number, connection: Connection): void;
-  /** Its core has something to tell. */
+  /** The link's core has events to be collected. */
   onChanged(link: ServerLinkCore): void;
 }
 
 export class Handshakes implements HandshakeOwner {
   /** How often each REFUSE code was given. */
   readonly refused: Record<string, number> = {};
-  /** And how often a connection was closed for what it did, by reason. */
+  /** How often a connection was closed because of what it did, by reason. */
   readonly rejections: Record<string, number> = {};
   readonly turnedAway: TurnedAway = new TurnedAway();
   readonly #core: ServerCore;
@@ -43,7 +43,7 @@ export class Handshakes implements HandshakeOwner {
   readonly #hooks: HandshakeHooks;
   readonly #timer: Timer;
   readonly #byChannel = new Map<number, HandshakeConnection>();
-  /** Refused, and about to be closed for it. */
+  /** Connections that were refused, and are about to be closed. */
   readonly #refusing = new Set<number>();
   readonly #answered: number[] = [];
   #stopped = false;
@@ -61,7 +61,7 @@ export class Handshakes implements HandshakeOwner {
     });
   }
 
-  /** What it says is looked at from now on, or from when it is secured. */
+  /** Reads from the connection from now on; with TLS, from when it is secured. */
   accept(connection: Connection): Guest {
     const id = ++this.#channels;
     const handshake = new HandshakeConnection(id, connection, this.#clock, this);
@@ -87,7 +87,7 @@ export class Handshakes implements HandshakeOwner {
     this.#run(undefined);
   }
 
-  /** `answered`: the connection that there may be something to write on. No other can have got anything. */
+  /** @param answered the only connection that the core can have something to write on */
   #run(answered: number | undefined): void {
     if (answered !== undefined) this.#answered.push(answered);
     if (this.#running) {
@@ -109,7 +109,7 @@ export class Handshakes implements HandshakeOwner {
 
   #transmit(id: number): void {
     const connection = this.#byChannel.get(id)?.connection;
-    // Who does not read is written no more: `drained()` comes back to it.
+    // The client does not read: nothing more is written until `drained()`.
     if (connection === undefined || connection.roomBytes === 0) return;
     const out = this.#core.transmit(id, connection.roomBytes, this.#clock.now());
     if (out.length > 0) connection.write(out);
@@ -151,7 +151,7 @@ export class Handshakes implements HandshakeOwner {
     this.#byChannel.delete(event.channel);
     if (handshake === undefined) return;
     const { connection, gone } = handshake;
-    // What was refused has been told of.
+    // A refusal has been reported already.
     if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
     else if (!this.#refusing.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
     gone?.abort(new RespliceError("CONNECTION_LOST", event.reason));
@@ -170,7 +170,7 @@ export class Handshakes implements HandshakeOwner {
     logRefusal(logger, { code, reason, sessionId, remoteAddress, retryAfterMs });
   }
 
-  /** A connection that was closed for what it sent, or did not send. */
+  /** Reports a connection that was closed because of what it sent, or did not send. */
   rejected(remoteAddress: string, reason: string, detail: string, err?: Error): void {
     this.rejections[reason] = (this.rejections[reason] ?? 0) + 1;
     const { logger } = this.#hooks;
@@ -190,7 +190,7 @@ export class Handshakes implements HandshakeOwner {
     this.#run(channel);
   }
 
-  /** At once, where the application can say at once. */
+  /** Calls authenticate(). Answers at once if the application answers at once, else a promise that never rejects. */
   #ask(
     event: Extract<ServerCoreEvent, { type: "authenticate" }>,
     handshake: HandshakeConnection,
@@ -207,7 +207,7 @@ export class Handshakes implements HandshakeOwner {
     handshake.gone ??= new AbortController();
     const request: AuthenticateRequest = {
       credentials: event.credentials as Message,
-      // The session goes on with its own, whatever is done to this.
+      // A copy: the application may change it, and the session keeps its own.
       openPayload: Buffer.from(event.openPayload),
       remoteAddress,
       signal: handshake.gone.signal,
@@ -234,19 +234,19 @@ interface HandshakeOwner {
 }
 
 /**
- * A connection that does not speak for a session yet. After a network has failed there may be very many at once: what they
- * say is looked at a little at a time, so that the links that are there already do not wait for all of them.
+ * A connection that does not speak for a session yet. After a network failure very many may come at once: their bytes
+ * are read a few connections at a time, so that existing links do not wait for all of them.
  */
 class HandshakeConnection implements ConnectionHandler, Guest {
   readonly id: number;
   connection: Connection;
-  /** What the client has shown. */
+  /** The certificate that the client has presented. */
   certificate: () => PeerCertificate | undefined = () => undefined;
-  /** Ends an authenticate() that is under way. */
+  /** Aborts the signal of an authenticate() that is under way. */
   gone: AbortController | undefined;
   readonly #clock: Clock;
   readonly #owner: HandshakeOwner;
-  /** Heard, and not looked at yet. */
+  /** Chunks that have arrived and are not read yet. */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
 
@@ -271,14 +271,14 @@ class HandshakeConnection implements ConnectionHandler, Guest {
     else if (this.#waiting.length === 1) this.#clock.spread((handshake) => handshake.look(), this);
   }
 
-  /** What waits goes to whoever the connection's handler is now. */
+  /** Hands the waiting chunks to the connection's handler. */
   look(): void {
     const chunks = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
     for (const chunk of chunks) {
       const { handler } = this.connection;
-      // By the one before it has come to speak for a session, or was closed.
+      // An earlier chunk may have finished the handshake or closed the connection: then another handler is set.
       if (handler === this) this.#owner.received(this, chunk);
       else handler.onData(chunk);
     }

@@ -1,4 +1,4 @@
-/** One link of a server, with its core, its driver and its engine: one object each, since there may be very many. */
+/** One link of a server, with its core, its driver and its engine. */
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { Driver } from "../link/driver.ts";
@@ -12,17 +12,17 @@ import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
 import type { LogSink } from "../telemetry/logger.ts";
 
-/** The server, the same for all its links. */
+/** The parts of the server that its links use. */
 export interface ServerHost {
   readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: LogSink | undefined };
   readonly clock: Clock;
   readonly channels: ChannelIo;
-  /** It can be sent on no more. */
+  /** The application can no longer send on the link. */
   onLeft(served: ServerLinkOwner): void;
-  /** A handler of the link has thrown this. Answers whether anybody listens. */
+  /** A handler of the link has thrown. Answers whether anybody listens for that. */
   onHandlerFailed(served: ServerLinkOwner, thrown: unknown): boolean;
   onEnded(served: ServerLinkOwner): void;
-  /** The session is not needed any more, by anybody. */
+  /** Neither end needs the session any more. */
   onGone(served: ServerLinkOwner): void;
 }
 
@@ -30,7 +30,7 @@ export class ServerLinkOwner implements LinkOwner {
   readonly core: ServerLinkCore;
   readonly driver: Driver;
   readonly engine: LinkEngine;
-  /** What the application holds. */
+  /** The object that the application holds. */
   readonly link: Link;
   isServing = false;
   readonly #host: ServerHost;
@@ -55,7 +55,7 @@ export class ServerLinkOwner implements LinkOwner {
     return this.core.openPayload;
   }
 
-  /** A client is always there to be told, or comes back to be. */
+  /** Always false: a link at a server has had a client, who must be told of the end. */
   endUnopened(): boolean {
     return false;
   }

@@ -1,4 +1,4 @@
-/** The listening socket, TCP or TLS: it hands over what it accepts, and with TLS says when that can be spoken on. */
+/** The listening socket, TCP or TLS. Hands over each accepted connection, and with TLS reports when it is secured. */
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { StreamConnection } from "../io/connection.ts";
@@ -7,9 +7,11 @@ import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
 import { UnsecuredConnection } from "./unsecured-connection.ts";
 
-/** Who was accepted, while TLS shakes hands. */
+/** An accepted connection, as the listener sees it. */
 export interface Guest {
-  /** From now on it is spoken on that. `certificate`: what the client has shown. */
+  /**
+   * The TLS handshake is over: `connection` replaces the accepted one. `certificate` answers the client's certificate.
+   */
   secured(connection: Connection, certificate: () => PeerCertificate | undefined): void;
 }
 
@@ -19,7 +21,7 @@ export interface ListenerOptions {
   /** For the TLS handshake. */
   tlsMs: number;
   accept(connection: Connection): Guest;
-  /** A TLS handshake has failed. The connection is closed for it. */
+  /** A TLS handshake has failed, and its connection is closed. */
   onTlsFailed(remoteAddress: string, reason: string): void;
 }
 
@@ -32,11 +34,11 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
-  /** One for all sockets. */
+  /** One listener function for all sockets. */
   readonly #onClosed: (this: net.Socket) => void;
-  /** In their TLS handshake, by the socket that was accepted. */
+  /** Connections in their TLS handshake, by the accepted socket. */
   readonly #shaking = new Map<net.Socket, Shaking>();
-  /** What new connections are secured with. */
+  /** The TLS options for new connections. */
   #secureContext: SecureContextOptions;
 
   constructor(options: ListenerOptions) {
@@ -49,7 +51,7 @@ export class Listener {
     this.#server = options.tls === false ? this.#plain() : this.#secure(options.tls);
   }
 
-  /** Accepted and not closed, those included that were told why and are about to be closed. */
+  /** Sockets that are accepted and not closed, including those that were told why they will be closed. */
   get sockets(): number {
     return this.#sockets.size;
   }
@@ -68,7 +70,7 @@ export class Listener {
       this.#track(socket);
       const connection = new UnsecuredConnection(socket, () => this.#shaking.delete(socket));
       socket.once("close", () => this.#shaking.delete(socket));
-      // It may be given up at once, for lack of room.
+      // Set before accept(), which may give the connection up at once for lack of room.
       const shaking: Shaking = { connection, guest: { secured: () => {} } };
       this.#shaking.set(socket, shaking);
       shaking.guest = this.#options.accept(connection);
@@ -83,7 +85,7 @@ export class Listener {
       shaking.guest.secured(new StreamConnection(socket, true), () => certificateOf(socket));
     });
     server.on("tlsClientError", (error, socket) => {
-      // A connection that we have closed ourselves has been told of.
+      // The close of a connection that we closed ourselves has been reported already.
       if (this.#shakenBy(socket) !== undefined) {
         this.#options.onTlsFailed(socket.remoteAddress ?? "", tlsRefusal(error));
       }
@@ -92,7 +94,7 @@ export class Listener {
     return server;
   }
 
-  /** Whose handshake is over. */
+  /** Takes the connection whose TLS handshake is over; undefined if it was given up. */
   #shakenBy(socket: tls.TLSSocket): Shaking | undefined {
     const accepted = acceptedAs(socket);
     const shaking = this.#shaking.get(accepted);
@@ -109,7 +111,7 @@ export class Listener {
   setSecureContext(options: SecureContextOptions): void {
     if (!(this.#server instanceof tls.Server)) throw new RespliceError("INVALID_STATE", "the server does not use TLS");
     const next = isTlsOptions(options) ? whatIsGiven(options) : {};
-    // What a renewal found nowhere does not replace what there is.
+    // An option that the renewal gives as undefined (a file that was not found) does not replace the present one.
     if (Object.keys(next).length === 0)
       throw invalidOption("tls", options, "key and cert, or pfx, or what else is new");
     const merged = renewed(this.#secureContext, next);
@@ -138,7 +140,7 @@ export class Listener {
     });
   }
 
-  /** After it has begun to listen. */
+  /** Called after the server has begun to listen. */
   onError(listener: (error: Error) => void): void {
     this.#server.on("error", listener);
   }
@@ -153,20 +155,20 @@ export class Listener {
 }
 
 /**
- * The socket that TLS shakes hands on: Node keeps it there, and says nowhere else which it is. Its addresses are no name
- * for it, as on a Unix socket there are none.
+ * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses,
+ * as a Unix socket has none.
  */
 function acceptedAs(socket: tls.TLSSocket): net.Socket {
   return (socket as unknown as { _parent: net.Socket })._parent;
 }
 
-/** What the client has shown. Node answers an empty object where that is nothing. */
+/** The certificate that the client has presented. Without one, Node answers an empty object. */
 function certificateOf(socket: tls.TLSSocket): PeerCertificate | undefined {
   const certificate = socket.getPeerCertificate();
   return Object.keys(certificate).length === 0 ? undefined : certificate;
 }
 
-/** A socket that fails before anyone listens to it must not end the process. */
+/** An 'error' of a socket without a listener would end the process. */
 function ignoreError(): void {}
 
 function listenError(error: NodeJS.ErrnoException, where: ListenerOptions["where"]): RespliceError {

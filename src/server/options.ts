@@ -19,20 +19,20 @@ import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
-  /** 0: any free one, see listen(). */
+  /** 0: any free port; listen() answers which. */
   port?: number;
   /** Default: every address, as in net. */
   host?: string;
-  /** A Unix socket instead. */
+  /** A Unix socket's path, instead of `port` and `host`. */
   path?: string;
-  /** Default false: who listens on the path can read everything and take links over. */
+  /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
   tls?: TlsOptions | false;
   /**
-   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good. A
-   * throw, and any other answer: it cannot say now, the client retries. Default: everyone may connect.
+   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good.
+   * If it throws, or answers anything else, the client retries later. Default: everyone may connect.
    */
   authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
-  /** A session waits so long for its client, then ends with SESSION_EXPIRED. Default 300,000. */
+  /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
   logger?: Logger;
   limits?: Limits;
@@ -42,58 +42,64 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
 
 export interface AuthenticateRequest {
   credentials: Message;
-  /** That of the session, which the link has as well: of a resume not what it states, but what the session was opened with. */
+  /** The session's open payload, as `link.openPayload`. On a resume: the payload that the session was opened with. */
   openPayload: Message;
   remoteAddress: string;
-  /** With `tls.requestCert`; not verified if `rejectUnauthorized` is false. */
+  /** Present with `tls.requestCert`; not verified if `rejectUnauthorized` is false. */
   certificate?: PeerCertificate;
-  /** The handshake's deadline. */
+  /** Aborted when the connection is closed: at the handshake's deadline, or when the client has gone. */
   signal: AbortSignal;
 }
 
 /**
- * Hard caps. What is above is refused with a reason and retryAfterMs: first those that have not said who they are, of where
- * most of them come from. Resumes and standbys have room of their own at each of them. `stats().turnedAway` counts, by the
- * limit's name, and `health()` is 'degraded' meanwhile.
+ * Hard caps. A client above a cap is refused with a reason and retryAfterMs. The first to be refused are connections
+ * that have not introduced themselves, from the address that has most of these. Resumes and standbys have room of their
+ * own at each cap. `stats().turnedAway` counts refusals by the limit's name, and `health()` is 'degraded' meanwhile.
  */
 export interface Limits {
   /**
-   * Default 10,000. A tenth of it more, from 2 to 100, are let in to say what they want, and stay if they resume or stand by.
+   * Default 10,000. A tenth of it more (at least 2, at most 100) are let in to introduce themselves, and may stay if
+   * they resume or stand by.
    */
   connections?: number;
   /**
-   * Not finished with TLS and handshake. Default 1,000, or half of `connections` where that is less, at least 8. Above, one that has
-   * not introduced itself gives way. A quarter is for sessions that their clients have not confirmed.
+   * Connections that have not finished TLS and handshake. Default 1,000, or half of `connections` where that is less,
+   * at least 8. Above it, a connection that has not introduced itself is closed. A quarter is for sessions that their
+   * clients have not confirmed.
    */
   handshakes?: number;
   /**
-   * Calls of `authenticate()` under way at once. Default 200: at 100 ms each that is 2,000 a second, more than are let in;
-   * at 2 s it is 100. A quarter is kept for sessions that are here. Who could not be answered within 4 s is refused
-   * before the call.
+   * Calls of `authenticate()` under way at once. Default 200: if a call takes 100 ms that is 2,000 a second, more than
+   * are let in; if it takes 2 s it is 100. A quarter is kept for sessions that this server has. A client that could not
+   * be answered within 4 s is refused before the call.
    */
   authenticating?: number;
   /**
-   * With or without a connection. Default: what memory holds, at most twice `connections`. Half of the memory of the machine
-   * or container, less `bufferBytes`, by what each session may hold though nothing is left to borrow: one largest message in
-   * and a third of it, one out and 68 KiB, 320 KiB besides; 2.7 MiB with the default `maxMessageBytes`. And half of V8's heap
-   * by 10 KiB. Of 16 GiB: 2,600; with messages of 64 KiB 13,600. More are allowed: a warning in the log says so.
+   * Sessions with or without a connection. Default: as many as fit into memory, at most twice `connections`. As many
+   * fit as half of the memory of the machine or container, less `bufferBytes`, has room for the guaranteed minimum of
+   * each (4/3 of the largest message in, the largest message and 68 KiB out, and 320 KiB: 2.7 MiB with the default
+   * `maxMessageBytes`), and half of V8's heap for 10 KiB of each. With 16 GiB: 2,600; with messages of 64 KiB 13,600. A
+   * higher limit is allowed: a warning in the log reports it.
    */
   sessions?: number;
   /** Default Infinity. */
   sessionsPerIdentity?: number;
   /**
-   * New sessions. Default 500. Half as much again is kept for identities, or addresses where nobody is authenticated, that
-   * have had less than their part.
+   * New sessions. Default 500. Half as many again are kept for identities that have had less than their part; for
+   * addresses, if there is no `authenticate()`.
    */
   opensPerSecond?: number;
-  /** Default 1,000, shared in the same way; of one session ten at once, then one a second. A refused one extends its session's time. */
+  /**
+   * Default 1,000, shared in the same way; one session may resume ten times at once, then once a second. A refused
+   * resume gives its session its whole waiting time again.
+   */
   resumesPerSecond?: number;
   /** Second connections of clients that suspect the first. Default 100. */
   standbysPerSecond?: number;
   /**
-   * What all sessions share above one message each way: half of it for what comes in, half for what goes out. A session gets
-   * at most as much as it leaves free. Default: an eighth of the memory there is, at most 1 GiB. Used up, windows stop growing
-   * and send() waits.
+   * Memory that all sessions share, in addition to each session's guaranteed minimum: half of it for incoming bytes,
+   * half for outgoing. A session may borrow at most as much as it leaves free. Default: an eighth of the memory of the
+   * machine or container, at most 1 GiB. When it is used up, windows stop growing and send() waits.
    */
   bufferBytes?: number;
 }
@@ -142,7 +148,9 @@ export function resolveServerOptions(
   };
 }
 
-/** What protects is off where it is left out. Given as undefined, an import that failed say, it was meant to be on. */
+/**
+ * `tls` or `authenticate` left out is off. Given as undefined (by an import that failed, say), it was meant to be on.
+ */
 function checkProtection(options: ServerSupervisorOptions): void {
   const { tls, authenticate } = options;
   if ("tls" in options && tls !== false && !isTlsOptions(tls)) {
@@ -197,12 +205,14 @@ function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machi
   return resolved;
 }
 
-/** So that those who say nothing cannot have all connections. Of very few, the places above the cap take care of that. */
+/**
+ * Silent clients must not take all of `connections`. Where those are 8 or fewer, the places above the cap ensure that.
+ */
 function mostHandshakes(connections: number): number {
   return Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
 }
 
-/** Half of the memory is for them and what they share, and half of the heap. The rest is the application's. */
+/** Sessions and their shared buffer get half of the memory, and half of the heap. The rest is for the application. */
 export function sessionsThatFit(bufferBytes: number, link: ResolvedLinkOptions, machine: Machine): number {
   const byMemory = (machine.memoryBytes / 2 - bufferBytes) / sessionFloorBytes(messageLimits(link));
   const byHeap = machine.oldGenerationBytes / 2 / SESSION_HEAP_BYTES;

@@ -1,10 +1,13 @@
-/** Where a client comes from, as far as that is one: a host has one IPv4 address, and as many of IPv6 as it likes. */
+/**
+ * The address by which a client is counted: its IPv4 address or its IPv6 network, as a host can use any address of
+ * that.
+ */
 import { isIPv4, isIPv6 } from "node:net";
 
-/** Groups of 16 bits of an IPv6 address that a network has to itself: a /64. */
+/** The 16-bit groups of an IPv6 address that name its network: a /64. */
 const NETWORK_GROUPS = 4;
 
-/** An IPv4 address as it is, also in the clothes of IPv6; the network of an IPv6 address; else the text itself. */
+/** An IPv4 address (also an IPv4-mapped IPv6 one) as it is; of an IPv6 address its network; else the text itself. */
 export function peerOf(remoteAddress: string): string {
   const [address = ""] = remoteAddress.split("%");
   if (!isIPv6(address)) return address;

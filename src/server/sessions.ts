@@ -1,6 +1,6 @@
 /**
- * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the handler
- * that serves them. Connections are handed to `handshakes`.
+ * A server without its listener: the table of sessions, the handshakes that ask for them, and the links with the
+ * handler that serves them. Connections are handed to `handshakes`.
  */
 import { Admission } from "../core/server/admission.ts";
 import { type Entropy, newId } from "../core/session/proof.ts";
@@ -20,17 +20,19 @@ import { Handshakes } from "./handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
-/** What a client whose session is not confirmed is waited for: a round trip, or a reconnect. */
+/** How long drain() waits for a client that has not confirmed its session: for a round trip, or a reconnect. */
 const CONFIRMED_WITHIN_MS = 1_000;
 
-/** What the sessions of a server need of the outside. */
+/** What the sessions of a server need from their caller. */
 export interface SessionsHost {
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** A handler of the link has thrown this. Answers whether anybody listens. */
+  /** A handler of the link has thrown. Answers whether anybody listens for that. */
   onHandlerFailed(link: Link, thrown: unknown): boolean;
   onEnded(link: Link): void;
-  /** Is a connection that was told why it is closed waited for until it closes? There are only so many. */
+  /**
+   * Whether to wait for the client to close a connection on which the reason for the close was sent; for a few only.
+   */
   mayLinger(): boolean;
 }
 
@@ -46,7 +48,7 @@ export class Sessions {
   readonly #open = new Set<Link>();
   #whenEmpty: (() => void) | undefined;
   #whenCreated: (() => void) | undefined;
-  /** What drain() was told, and when its time is over. */
+  /** The options of drain(), and when its time is over. */
   #farewell: { options: CloseOptions; untilMs: number } | undefined;
 
   constructor(options: ResolvedServerOptions, outside: SessionsHost) {
@@ -99,7 +101,7 @@ export class Sessions {
     return this.#open;
   }
 
-  /** That speak for a session, or are in a handshake. */
+  /** Connections that speak for a session, or are in a handshake. */
   get connections(): number {
     return this.#core.handshakes + this.#core.attached;
   }
@@ -115,7 +117,7 @@ export class Sessions {
     // The handler runs when the handshake's step is complete, and the link is attached.
     clock.defer(() => {
       this.#serve(served);
-      // It was under way when the server began to go away.
+      // The server may have begun to drain while the link was being opened.
       this.#sendAway(served.engine);
     }, undefined);
   }
@@ -143,7 +145,7 @@ export class Sessions {
     else void engine.close({ deadlineMs: this.#options.resumeForMs });
   }
 
-  /** To be told that sending is over, since the server goes away, is no failure. */
+  /** A handler that only rethrows LINK_ENDED, because the server drains, has not failed. */
   #handlerFailed(served: ServerLinkOwner, error: unknown): void {
     const isTold = this.#farewell !== undefined && error instanceof RespliceError && error.code === "LINK_ENDED";
     if (isTold) return this.#handlerReturned(served);
@@ -154,8 +156,8 @@ export class Sessions {
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Clients are asked to go on elsewhere; those without a connection can still come back to finish, and nothing new is
-   * opened. Resolves, with what became of each link, when every client that is there has heard of its end.
+   * Asks clients to go on at another server. Clients without a connection can still come back to finish, and no session
+   * is opened. Resolves with the report of each link, when every connected client knows of its end.
    */
   async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
     const nowMs = this.#outside.clock.now();
@@ -165,7 +167,7 @@ export class Sessions {
     this.#core.drain(deadlineMs, nowMs);
     for (const { engine } of this.#links.values()) this.#sendAway(engine);
     const reports = new Map<Link, LinkReport>();
-    // Those that are confirmed meanwhile have what is left of the time.
+    // Sessions that are confirmed meanwhile get the rest of the time.
     do {
       for (let links = this.#without(reports); links.length > 0; links = this.#without(reports)) {
         await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
@@ -183,7 +185,10 @@ export class Sessions {
     else engine.leave(left);
   }
 
-  /** A client may have sent along with its CONFIRM, which is on its way. Resolves with whether one has come. */
+  /**
+   * Waits for a CONFIRM that may be on its way, perhaps with messages behind it. Resolves with true if a session was
+   * confirmed in time.
+   */
   #confirmed(untilMs: number): Promise<boolean> {
     const { clock } = this.#outside;
     const nowMs = clock.now();
@@ -193,12 +198,12 @@ export class Sessions {
     return wait.promise;
   }
 
-  /** Links that are not among these. */
+  /** Links that have no report yet. */
   #without(reports: ReadonlyMap<Link, unknown>): Link[] {
     return Array.from(this.#links.values(), ({ link }) => link).filter((link) => !reports.has(link));
   }
 
-  /** Every client that is there has heard of the end. */
+  /** Resolves when every connected client knows of the end, or after FORGET_AFTER_MS. */
   async #forgotten(): Promise<void> {
     const { clock } = this.#outside;
     const waiting = (): boolean => [...this.#links.keys()].some((core) => core.adopted !== undefined);
@@ -208,7 +213,7 @@ export class Sessions {
     await wait.promise;
   }
 
-  /** Nothing happens any more. */
+  /** Stops all drivers and timers. */
   stop(): void {
     for (const { driver } of this.#links.values()) driver.stop();
     this.#links.clear();
@@ -217,7 +222,7 @@ export class Sessions {
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Of links that have not ended: one that has is counted already, though its tombstone stays a while. */
+  /** Stats of links that have not ended. A link that has ended was counted then, though its tombstone stays a while. */
   linkStats(): LinkStats[] {
     return Array.from(this.#links.values(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed");
   }

@@ -1,4 +1,4 @@
-/** ServerSupervisor: a listener, and the sessions whose connections it accepts. */
+/** ServerSupervisor: a listener, and the sessions that its connections speak for. */
 import type { SecureContextOptions } from "node:tls";
 import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
 import { mayHoldBytes } from "../io/budget.ts";
@@ -21,7 +21,7 @@ import { Sessions } from "./sessions.ts";
 export type { SupervisorState };
 
 /**
- * `error`: terminal, the listener can't be kept up. `handlerError`: the handler of serve() or of a link's onMessage() threw
+ * `error`: the listener has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
  * `error`, or its promise was rejected with it; the link ends with HANDLER_FAILED, unless it has ended before.
  */
 export type SupervisorEvents = {
@@ -35,27 +35,27 @@ export interface SupervisorStats {
   connections: { open: number; handshaking: number };
   /** How often each REFUSE code was given. */
   refused: Record<string, number>;
-  /** Clients that a limit has turned away, by its name: `connections`, `opensPerSecond`, … */
+  /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
   turnedAway: Record<string, number>;
-  /** Connections that were closed for what they did, by the reason that is logged with it. */
+  /** Connections that were closed because of what they did, by the reason that the log gives. */
   rejected: Record<string, number>;
   links: Record<LinkState, number>;
   sessions: { connected: number; waiting: number };
-  /** What links hold: bytes that are not accepted yet, and the memory of their logs. */
+  /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
-  /** To the logger. */
+  /** Lines for the logger. */
   lines: LineCounts;
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
 }
 
-/** Connections that were told why they are closed, and are waited for until they close: above, they are not waited for. */
+/** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
 const MOST_LINGERING = 100;
 
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "handlerError", "error"]);
 
-/** Owns a listener and its links: admission, sessions, drain. */
+/** Owns a listener and its links: lets clients in, keeps their sessions, drains them. */
 export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveServerOptions>;
   readonly #clock = new SystemClock();
@@ -91,14 +91,15 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     return this.#state;
   }
 
-  /** Links that can be sent on, for a broadcast: one leaves when it ends or begins to drain. */
+  /** Links that can be sent on, for a broadcast: a link leaves the set when it ends or begins to drain. */
   get links(): ReadonlySet<Link> {
     return this.#sessions.open;
   }
 
   /**
-   * Runs once for each link, not each connection. A throw or rejection ends that link with HANDLER_FAILED; its client sees
-   * a lost session. When an async handler is done its link is closed, unless it called onMessage() or duplex(). Before listen().
+   * Sets the handler, which runs once for each link, not for each connection. If it throws or rejects, its link ends
+   * with HANDLER_FAILED, and the client sees a lost session. When an async handler is done its link is closed, unless
+   * the handler called onMessage() or duplex(). To be called before listen().
    */
   serve(handler: (link: Link) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
@@ -107,7 +108,10 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     this.#sessions.handler = handler;
   }
 
-  /** Resolves when clients can connect. Rejects LISTEN_FAILED, its message says what to do; INVALID_STATE; ABORTED. */
+  /**
+   * Resolves when clients can connect. Rejects with LISTEN_FAILED, whose message says what to do; INVALID_STATE;
+   * ABORTED.
+   */
   async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
     if (this.#sessions.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
@@ -159,8 +163,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   /**
-   * Renewed certificates, for new connections. Unlike tls.Server's, what is not given stays as it is, a `ca` for clients
-   * say; a new key comes with its passphrase. Throws INVALID_OPTION, and nothing has changed then.
+   * Sets renewed certificates, for new connections. Unlike with tls.Server, options that are not given stay as they are
+   * (a `ca` for clients, say); a new key comes with its passphrase. If it throws INVALID_OPTION, nothing has changed.
    */
   setSecureContext(options: SecureContextOptions): void {
     this.#listener.setSecureContext(options);
@@ -195,10 +199,10 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Opens no links any more and, unlike a net.Server, ends those there are: clients are asked to go on elsewhere, and do so
-   * when the handler has answered what it was handed and everything is accepted, with nothing in doubt. A link in mode
-   * "bytes" cannot, and is let come to its own end. At the deadline what is left is cut off: for its client a lost session,
-   * or an aborted stream. Never rejects.
+   * Opens no more links and, unlike a net.Server, ends the existing ones. Clients are asked to go on at another server;
+   * they do so when the handler has answered the messages that it was handed and everything is accepted, with nothing
+   * in doubt. A link in mode "bytes" cannot move, and may come to its own end. At the deadline the remaining links are
+   * cut off: their clients see a lost session, or an aborted stream. Never rejects.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);

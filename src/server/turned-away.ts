@@ -1,7 +1,7 @@
-/** Clients that a limit has turned away: how many, by the limit's name, and whether that is so now. */
+/** Counts the clients that a limit has turned away, by the limit's name, and tells whether one did so just now. */
 import type { LimitName } from "../core/server/handshake-table.ts";
 
-/** A server that has turned somebody away so lately is degraded. */
+/** A server is degraded for so long after it has turned a client away. */
 const LATELY_MS = 10_000;
 
 export class TurnedAway {
@@ -22,7 +22,7 @@ export class TurnedAway {
     return total;
   }
 
-  /** For `health()`. */
+  /** The limits that have turned clients away lately, in words, for `health()`. */
   reasons(nowMs: number): string[] {
     return [...this.#limits]
       .filter(([, { lastMs }]) => nowMs - lastMs < LATELY_MS)

@@ -1,4 +1,4 @@
-/** A connection whose TLS handshake is under way: nothing can be said on it yet, but it can be given up. */
+/** A connection whose TLS handshake is under way: nothing can be sent on it yet, but it can be closed. */
 import type { Socket } from "node:net";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 
@@ -12,7 +12,7 @@ export class UnsecuredConnection implements Connection {
   readonly #socket: Socket;
   readonly #onGivenUp: () => void;
 
-  /** @param onGivenUp it is closed from our side */
+  /** @param onGivenUp called when our side closes the connection */
   constructor(socket: Socket, onGivenUp: () => void) {
     this.remoteAddress = socket.remoteAddress ?? "";
     this.#socket = socket;
@@ -20,7 +20,7 @@ export class UnsecuredConnection implements Connection {
     socket.once("close", () => this.handler.onClosed("closed"));
   }
 
-  /** It goes on as another: TLS has a socket of its own. */
+  /** The handshake is over: the TLS socket, with a connection of its own, replaces this one. */
   secured(): void {
     this.handler = DEAF;
   }

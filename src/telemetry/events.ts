@@ -1,11 +1,13 @@
-/** One structured line for what happens to links and servers. The `event` names are stable: docs/metrics.md lists them. */
+/**
+ * Writes one structured line for each event of links and servers. `event` names are stable: docs/metrics.md lists them.
+ */
 import type { LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
-/** Of a field: docs/metrics.md says it. */
+/** The most characters of a field; docs/metrics.md states it. */
 const MOST_FIELD_CHARACTERS = 256;
-/** Of the error that ended a link. */
+/** The most characters of the message of an error that ended a link. */
 const MOST_ERROR_CHARACTERS = 1_000;
 
 export interface TransitionRecord {
@@ -18,9 +20,9 @@ export interface TransitionRecord {
   error?: { code: string; message: string };
 }
 
-/** Lines about one link; `ids` are its link and session ids. */
+/** Writes a line about one link; `ids` are its link and session ids. */
 export function logTransition(logger: LogSink, ids: object, change: TransitionRecord): void {
-  // `session` is the session's id in every line; whether it is a new one stands in `resumed`.
+  // In every line `session` is the session's id; `resumed` says whether the session is a new one.
   const { error, session, ...rest } = change;
   const resumed = session === undefined ? {} : { resumed: session === "resumed" };
   const fields: LogFields = {
@@ -42,7 +44,7 @@ export function logUndelivered(logger: LogSink, ids: object, reason: string, del
   logger.warn({ event: "link.undelivered", ...shown(ids), reason, ...delivery }, `messages undelivered: ${reason}`);
 }
 
-/** What a handler has thrown, in pino's field for errors, so that its stack and its causes are written. */
+/** The thrown value goes into `err`, pino's field for errors, so that its stack and its causes are written. */
 export function logHandlerFailed(logger: LogSink, ids: object, thrown: unknown): void {
   const err = errorOf(thrown);
   logger.error(
@@ -58,7 +60,7 @@ export function logRefusal(
   logger.warn({ event: "server.refused", ...shown(fields) }, `refused: ${fields.code}`);
 }
 
-/** A connection that was closed for what it sent, or did not send. */
+/** A connection was closed because of what it sent, or did not send. */
 export function logRejected(
   logger: LogSink,
   fields: { reason: string; detail: string; remoteAddress: string; err?: Error },
@@ -69,7 +71,7 @@ export function logRejected(
   );
 }
 
-/** A function of the application's failed where the link can do without its answer. */
+/** A function of the application's options failed, and the link can do without its answer. */
 export function logHookFailed(logger: LogSink, fields: { link: string; hook: string; detail: string }): void {
   logger.warn({ event: "link.hook-failed", ...shown(fields) }, `the function ${fields.hook} failed`);
 }
@@ -78,7 +80,7 @@ export function logServer(logger: LogSink, event: LogEvent, fields: object, mess
   logger.info({ event, ...fields }, message);
 }
 
-/** Where a server may have more sessions than its memory is sure to hold. */
+/** Warns that `limits.sessions` is more than memory is sure to hold. */
 export function logMemory(
   logger: LogSink,
   fields: {
@@ -95,10 +97,10 @@ export function logMemory(
   );
 }
 
-/** Beside connections, for what is open for a moment: one that is refused, a file, a name that is looked up. */
+/** Descriptors that are open for a moment only: of a refused connection, a file, a name that is looked up. */
 const SPARE_DESCRIPTORS = 32;
 
-/** Where the process may not have as many descriptors as its server may have connections. */
+/** Warns if the process may have fewer descriptors than its server's connections may need. */
 export function logDescriptors(
   logger: LogSink,
   connections: number,
@@ -112,7 +114,7 @@ export function logDescriptors(
   );
 }
 
-/** Fields as they may stand in a line: an identity, a reason or what a hook threw may be what a peer wrote. */
+/** Escapes the fields' strings: a peer may have written an identity, a reason or a thrown message. */
 function shown(fields: object): object {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]: [string, unknown]) => [

@@ -1,29 +1,30 @@
 /**
- * The application's logger behind what protects us from it, and it from us: what it throws is contained and counted, and it
- * is tried again later; what repeats is written at a bounded rate, with how many were left out.
+ * Wraps the application's logger, for the protection of both. An error that the logger throws is caught and counted,
+ * and the logger is tried again later. Lines that repeat are written at a bounded rate, with the number of those left
+ * out.
  */
 import { warnOnce } from "./warning.ts";
 
-/** What is used of a logger: pino and console have it. What it throws is contained and counted: docs/metrics.md. */
+/** The methods that are used of a logger: pino and console have them. Errors that they throw are caught and counted. */
 export type Logger = Record<Level, (fields: object, message: string) => void>;
 
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
 type Level = (typeof LEVELS)[number];
 
-/** So many lines at once after a pause, and so many a second for as long as they repeat. */
+/** A token bucket: `atOnce` lines at once after a pause, then `perSecond` for as long as they repeat. */
 interface Rate {
   atOnce: number;
   perSecond: number;
 }
 
-/** What links live through; an application may have very many. */
+/** For state changes of links, of which an application may have very many. */
 const LIFE: Rate = { atOnce: 1_000, perSecond: 100 };
-/** What a stranger can bring about, or what goes wrong again and again. */
+/** For events that a stranger can cause, or that may go wrong again and again. */
 const TROUBLE: Rate = { atOnce: 100, perSecond: 10 };
-/** What comes at the application's own pace. */
+/** For lines whose pace the application sets. */
 const PACED: Rate = { atOnce: Infinity, perSecond: Infinity };
 
-/** Every event that there is a line for. */
+/** Every event that is logged. */
 export type LogEvent =
   | "link.state"
   | "link.undelivered"
@@ -40,7 +41,7 @@ export type LogEvent =
   | "server.metrics"
   | "log.suppressed";
 
-/** A line's kind is its event and its level, and each kind has this rate for itself. */
+/** A line's kind is its event and its level. Each kind has this rate to itself. */
 const RATES: Readonly<Record<LogEvent, Rate>> = {
   "link.state": LIFE,
   "link.undelivered": TROUBLE,
@@ -59,10 +60,13 @@ const RATES: Readonly<Record<LogEvent, Rate>> = {
 };
 
 export type LogFields = { event: LogEvent; [field: string]: unknown };
-/** A logger as the rest of the house writes to it: only events that are listed. */
+/** A logger as the rest of resplice writes to it: only with events that are listed. */
 export type LogSink = Record<Level, (fields: LogFields, message: string) => void>;
 
-/** Since the start. `suppressed`: not given to the logger. `failed`: it threw, or its promise was rejected. */
+/**
+ * Lines since the start. `suppressed`: not given to the logger. `failed`: the logger threw, or its promise was
+ * rejected.
+ */
 export interface LineCounts {
   written: number;
   suppressed: number;
@@ -71,13 +75,13 @@ export interface LineCounts {
 
 export const NO_LINES: Readonly<LineCounts> = { written: 0, suppressed: 0, failed: 0 };
 
-/** What a logger that fails is left alone for: doubled for each failure in a row. */
+/** How long a logger that fails is not called: doubled for each failure in a row, between these. */
 const LEAST_PAUSE_MS = 100;
 const MOST_PAUSE_MS = 10_000;
 
 /** One level of one event. */
 class Kind {
-  /** Left out, for whatever reason, since its last line. */
+  /** Lines of this kind that were left out, for whatever reason, since the last one that was written. */
   suppressed = 0;
   readonly level: Level;
   readonly event: LogEvent;
@@ -154,7 +158,9 @@ export class ContainedLogger implements LogSink {
     return kind;
   }
 
-  /** Says of what was left out how much it was, a line for each kind. Tries also a logger that has failed just now. */
+  /**
+   * Writes how many lines were left out, one line for each kind; also to a logger that is in its pause after a failure.
+   */
   flush(): void {
     for (const kind of this.#kinds.values()) {
       const { event, suppressed } = kind;
@@ -164,7 +170,10 @@ export class ContainedLogger implements LogSink {
     }
   }
 
-  /** Answers whether the logger has taken the line, which tells of so many that were left out and of `own` event. */
+  /**
+   * Answers whether the logger has taken the line. The line reports `suppressed` lines that were left out, and `own`
+   * event of its own: if the logger fails, all of these count as left out.
+   */
   #hand(kind: Kind, fields: LogFields, message: string, suppressed: number, own: 0 | 1): boolean {
     kind.suppressed -= suppressed;
     const failed = (error: unknown): void => {
@@ -172,7 +181,7 @@ export class ContainedLogger implements LogSink {
       this.#failed(error);
     };
     try {
-      // Whatever the application's method answers, though its type says nothing.
+      // The type says void, but the application's method may answer a promise.
       const answer = this.#logger[kind.level](fields, message) as unknown;
       if (typeof answer === "object" && answer !== null && "then" in answer) {
         Promise.resolve(answer).then(() => this.#succeeded(), failed);

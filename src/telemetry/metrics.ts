@@ -1,4 +1,4 @@
-/** The periodic metrics line: what passed since the last one, and how things stand. */
+/** The periodic metrics line: the traffic since the last line, and the present state. */
 import { type LineCounts, type LogSink, NO_LINES } from "./logger.ts";
 
 export interface LinkSample {
@@ -23,7 +23,7 @@ interface Totals {
 
 type MetricsEvent = "manager.metrics" | "server.metrics";
 
-/** What else the logger knows: it counts its lines, and says of what it left out how much it was. */
+/** The logger's own counts of lines, and its report of those left out. */
 interface LineSource {
   readonly counts: Readonly<LineCounts>;
   flush(): void;
@@ -31,7 +31,7 @@ interface LineSource {
 
 const NOTHING: Totals = { takenMessages: 0, takenBytes: 0, receivedMessages: 0, receivedBytes: 0, reconnects: 0 };
 
-/** Undefined where no line is ever to be written. */
+/** Undefined if no line is ever to be written: there is no logger, or the interval is 0. */
 export function metricsLine(
   event: MetricsEvent,
   options: { logger: (LogSink & LineSource) | undefined; metricsIntervalMs: number },
@@ -51,7 +51,7 @@ export class MetricsLine {
   #timer: NodeJS.Timeout | undefined;
   #lastMs: number;
   #last: Totals = NOTHING;
-  /** Of links that have ended. */
+  /** The totals of links that have ended. */
   #ended: Totals = NOTHING;
   #recoveriesMs: number[] = [];
   #lines: Readonly<LineCounts> = NO_LINES;
@@ -64,7 +64,7 @@ export class MetricsLine {
     this.#lastMs = now();
   }
 
-  /** Writes a line at each interval. `others`: fields that links know nothing of. */
+  /** Writes a line at each interval. `others` answers further fields, which are not sums over links. */
   start(samples: () => Iterable<LinkSample>, others: () => Record<string, number> = () => ({})): void {
     this.#timer = setInterval(() => this.write(samples(), others()), this.#intervalMs).unref();
   }
@@ -73,12 +73,12 @@ export class MetricsLine {
     clearInterval(this.#timer);
   }
 
-  /** A link came back after so long. */
+  /** A link was connected again after `ms`. */
   recovered(ms: number): void {
     if (this.#recoveriesMs.length < 10_000) this.#recoveriesMs.push(ms);
   }
 
-  /** What a link did stays counted when it has ended. */
+  /** Keeps the totals of a link that has ended. */
   ended(sample: LinkSample): void {
     this.#ended = add(this.#ended, sample);
   }
@@ -145,7 +145,7 @@ function add(totals: Totals, sample: LinkSample): Totals {
   };
 }
 
-/** Undefined without values; the nearest rank otherwise. */
+/** The quantile by nearest rank; undefined without values. */
 export function quantile(values: readonly number[], q: number): number | undefined {
   if (values.length === 0) return undefined;
   const sorted = values.toSorted((a, b) => a - b);

@@ -1,27 +1,27 @@
 /**
- * Text that somebody else wrote (a peer, a certificate, a hook of the application's) and that is to stand in an error's
- * message or in a log line: it may not begin a line of its own, nor colour, hide or turn round what stands beside it.
+ * Makes foreign text (of a peer, a certificate, a function of the application) safe for an error's message or a log
+ * line: the text must not begin a new line, nor colour, hide or reverse the text beside it.
  */
 
 /**
- * What has no shape of its own: control characters and newlines, ANSI's escape among them; bidi controls and what else is
- * invisible; separators of lines; halves of surrogate pairs.
+ * Characters without a visible shape: control characters, such as newlines and ANSI's escape; bidi controls and other
+ * invisible characters; line and paragraph separators; halves of surrogate pairs.
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** Of the message of an error that something beside us has made. */
+/** The most characters of the message of an error that other code has made. */
 export const MOST_MESSAGE_CHARACTERS = 500;
 
 /**
- * The text with escapes for what cannot be seen, `\n` or `\x1b` or `\u202e`. What does not fit into `maxLength` characters
- * is cut off, and an ellipsis stands for it. Applied twice it changes nothing more.
+ * The text with escapes for invisible characters: `\n`, `\x1b`, `\u202e`. Text above `maxLength` characters is cut off
+ * and ends with an ellipsis. Applied a second time it changes nothing.
  */
 export function printable(text: string, maxLength = 200): string {
   if (text.length <= maxLength && !UNPRINTABLE.test(text)) return text;
   let shown = "";
   let fits = "";
-  // By code points: none is cut in two. No more is looked at than can be shown.
+  // By code points, so that no pair is cut in two. Only as much text is read as can be shown.
   for (const character of text.slice(0, maxLength + 1)) {
     shown += UNPRINTABLE.test(character) ? escaped(character) : character;
     if (shown.length > maxLength) return `${fits}…`;

@@ -1,11 +1,11 @@
-/** What something beside us has thrown, which may be anything, as what can be shown without throwing again. */
+/** Other code may throw anything: makes of it an Error, or a text, that can be shown without throwing again. */
 import { inspect } from "node:util";
 
-/** A cause of a cause of a cause is read so far. */
+/** How many causes in a chain are read. */
 const MOST_CAUSES = 8;
 const MOST_INSPECTED_CHARACTERS = 1_000;
 
-/** The error itself, for a logger to show; one that tells of it where it is no Error, or cannot be read. */
+/** The thrown error itself; or a new Error that describes the value, if it is no Error or cannot be read. */
 export function errorOf(thrown: unknown): Error {
   try {
     if (isError(thrown)) {
@@ -18,7 +18,7 @@ export function errorOf(thrown: unknown): Error {
   }
 }
 
-/** What it says of itself. */
+/** The message of a thrown error; of another value, a text that shows it. */
 export function messageOf(thrown: unknown): string {
   try {
     // Node's error for a name with several addresses has a code, and no message.
@@ -34,12 +34,15 @@ function show(thrown: unknown): string {
   return shown.slice(0, MOST_INSPECTED_CHARACTERS);
 }
 
-/** By its looks, as pino tells them: one of another realm (a test runner's, a vm's) is none by its class. */
+/**
+ * Decides by the `message` property, as pino does: `instanceof` fails for errors of another realm (a test runner, a
+ * vm).
+ */
 function isError(thrown: unknown): thrown is Error {
   return typeof thrown === "object" && thrown !== null && "message" in thrown && typeof thrown.message === "string";
 }
 
-/** Reads what a serializer will read. Throws what a getter throws. */
+/** Reads all properties that a serializer will read. Throws if one of the getters throws. */
 function read(error: object): void {
   let at: unknown = error;
   for (let causes = 0; causes <= MOST_CAUSES && typeof at === "object" && at !== null; causes++) {

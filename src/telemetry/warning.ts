@@ -1,4 +1,4 @@
-/** For what nobody would hear of otherwise: a process warning, one of each kind for the process. */
+/** Process warnings, for failures that nobody would see otherwise: each kind is given once in a process. */
 import { MOST_MESSAGE_CHARACTERS, printable } from "./printable.ts";
 import { errorOf } from "./thrown.ts";
 
@@ -12,8 +12,9 @@ const WARNINGS = {
 const given = new Set<keyof typeof WARNINGS>();
 
 /**
- * Only the first of its kind; its `detail` is the stack of what was thrown. `source`: what has thrown it. A message may
- * quote what a peer has sent, as that of JSON.parse() does, and Node writes both as they are to whoever's terminal.
+ * Warns if this is the first of its kind. The warning's `detail` is the stack of the thrown error; `source` names the
+ * function that threw it. Both message and stack are escaped: they may quote what a peer has sent, as the errors of
+ * JSON.parse() do, and Node writes them unescaped to the terminal.
  */
 export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: string): void {
   if (given.has(code)) return;

@@ -1,4 +1,7 @@
-/** Time that passes only when told to: events in the order of their time, and of their making where that is the same. */
+/**
+ * A clock that moves only when told to. It runs events by time; those of the same time in the order of their
+ * scheduling.
+ */
 
 interface Scheduled {
   readonly dueMs: number;
@@ -11,7 +14,7 @@ export class EventClock {
   #heap: Scheduled[] = [];
   #order = 0;
 
-  /** Runs `event` after `delayMs`. Answers a function that takes it back. */
+  /** Runs `event` after `delayMs`. Answers a function that cancels it. */
   schedule(delayMs: number, event: () => void): () => void {
     const scheduled: Scheduled = { dueMs: this.nowMs + Math.max(0, delayMs), order: this.#order++, run: event };
     this.#push(scheduled);
@@ -41,7 +44,7 @@ export class EventClock {
     return true;
   }
 
-  /** Runs everything that is due until then, and lets the time pass. */
+  /** Runs everything that is due by `untilMs`, and moves the clock there. */
   runUntil(untilMs: number): void {
     while (this.step(untilMs));
     this.nowMs = Math.max(this.nowMs, untilMs);

@@ -1,4 +1,4 @@
-/** Cuts that are due once exactly so many bytes have passed. */
+/** Cuts that are due after an exact number of bytes has passed. */
 import type { Direction } from "./faults.ts";
 
 interface Countdown {
@@ -9,7 +9,7 @@ interface Countdown {
 export class Countdowns {
   #running: Countdown[] = [];
 
-  /** Bytes in all of these directions count together. */
+  /** Adds a cut after `bytes`, which are counted over all these directions together. */
   add(bytes: number, directions: readonly Direction[]): void {
     this.#running.push({ bytesLeft: bytes, directions });
   }
@@ -18,7 +18,7 @@ export class Countdowns {
     this.#running = [];
   }
 
-  /** How many of `bytes` may pass now, and whether a cut is due behind them. It is due once. */
+  /** Answers how many of `bytes` may pass now, and whether a cut is due after them. Each cut is due once. */
   admit(direction: Direction, bytes: number): { passing: number; isDue: boolean } {
     if (this.#running.length === 0) return { passing: bytes, isDue: false };
     const counting = this.#running.filter(({ directions }) => directions.includes(direction));

@@ -1,11 +1,11 @@
-/** What can be done to the path between a client and a server, whoever simulates it: a TCP relay or a pair in memory. */
+/** The faults of the path between a client and a server, the same for the TCP relay and for the pair in memory. */
 
-/** One way through the path. */
+/** A direction of the path. */
 export type Direction = "to-server" | "to-client";
 
 /**
- * What can be done to a path. Faults add up until heal(); a second latency() in a direction replaces the first.
- * Without a direction: both. An argument that makes no sense throws a TypeError (wrong word) or a RangeError (wrong number).
+ * The faults of a path. Faults add up until heal(); but a second latency() in a direction replaces the first. A fault
+ * without a direction applies to both. A wrong argument throws a TypeError (for a word) or a RangeError (for a number).
  */
 export interface Faults {
   /**
@@ -14,29 +14,30 @@ export interface Faults {
    */
   cut(how: "fin" | "rst"): void;
   /**
-   * Swallows bytes and says nothing of a close or a reset either. It strikes the connections that are open now and those
-   * opened before heal(); they stay dead in that direction after heal(), as behind a NAT that forgot.
+   * Drops bytes, and passes on no close and no reset either. Applies to the connections that are open now and to those
+   * opened before heal(); they stay dead in that direction after heal(), as behind a NAT that has forgotten them.
    */
   blackHole(options?: { direction?: Direction }): void;
-  /** Holds bytes back and loses none; heal() lets them go: a pulled cable, a frozen machine. */
+  /** Holds bytes back until heal(), and loses none: as a pulled cable or a frozen machine does. */
   stall(options?: { direction?: Direction }): void;
   /**
-   * Delays each chunk by `delayMs` plus a random share of `jitterMs` (default 0), order kept, the close included.
-   * heal() lets go at once what still waits.
+   * Delays each chunk, and the close, by `delayMs` plus a random share of `jitterMs` (default 0); the order is kept.
+   * heal() releases at once what still waits.
    */
   latency(delayMs: number, options?: { jitterMs?: number; direction?: Direction }): void;
   /**
-   * Cuts with RST once exactly so many more bytes have passed, all connections together, and both directions together
-   * unless one is given. 0 cuts at the next byte, which does not pass. Fires once. Swallowed bytes have not passed.
+   * Cuts all connections with RST after exactly so many more bytes have passed, counted over all connections together,
+   * and over both directions unless one is given. 0 cuts at the next byte, which does not pass. Fires once. Bytes that
+   * a black hole drops do not count.
    */
   cutAfterBytes(bytes: number, options?: { direction?: Direction }): void;
-  /** New connections are refused, those that are open stay. */
+  /** Refuses new connections. Open connections stay. */
   refuse(): void;
   /** Ends all faults, and forgets a cutAfterBytes() that has not fired. */
   heal(): void;
 }
 
-/** What a fault without a direction applies to. */
+/** The directions of a fault for which none is given. */
 export const bothDirections: readonly Direction[] = ["to-server", "to-client"];
 
 /** The directions that an option names. Throws a TypeError when it names none. */

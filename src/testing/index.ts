@@ -1,6 +1,6 @@
 /// <reference types="node" preserve="true" />
-// Since version 6 TypeScript loads no types that nobody names.
-/** resplice/testing: what you need to test your own service. Nothing here is imported by the main entry point. */
+// TypeScript 6 and newer load no types that are not named.
+/** resplice/testing: tools to test your own service. The main entry point imports nothing of it. */
 export type { Direction, Faults } from "./faults.ts";
 export { linkPair, type LinkPair, type LinkPairOptions, type VirtualClock } from "./pair.ts";
 export { type FaultRelay, faultRelay } from "./relay.ts";

@@ -1,7 +1,7 @@
 /**
- * A simulated network: connections that deliver bytes in order, in pieces of their own choosing and with a delay, and that
- * can be cut at any byte, stalled, made to swallow, refused or delayed. Everything happens on an `EventClock`, and every
- * choice comes from one random source, so a run is repeated by its seed.
+ * A simulated network. Its connections deliver bytes in order, in random pieces and with a delay. They can be cut at
+ * any byte, stalled, refused or delayed, and can drop bytes. Everything happens on an `EventClock`, and every choice
+ * comes from one random source, so a run can be repeated from its seed.
  */
 import type { EventClock } from "./clock.ts";
 import { Countdowns } from "./countdowns.ts";
@@ -9,32 +9,32 @@ import type { Direction } from "./faults.ts";
 
 export interface SocketEvents {
   onData(chunk: Buffer): void;
-  /** Once, and the last event. */
+  /** Called once, as the last event. */
   onClose(reason: string): void;
   /** There is room again after `roomBytes` was 0. */
   onDrain(): void;
 }
 
-/** The path to one address. Applies to open connections as well, but for `refuses` and `dialDelayMs`. */
+/** The path to one address. All but `refuses` and `dialDelayMs` applies to open connections as well. */
 export interface Path {
   latencyMs: number;
   jitterMs: number;
   stalled: { "to-server": boolean; "to-client": boolean };
   refuses: boolean;
-  /** How long a dial takes at most. */
+  /** The most that a dial takes in addition to `latencyMs`. */
   dialDelayMs: number;
-  /** What comes on top of `latencyMs` and `jitterMs` in one direction. */
+  /** Added to `latencyMs` and `jitterMs`, for one direction. */
   added: Record<Direction, { delayMs: number; jitterMs: number }>;
-  /** Of all connections together. */
+  /** Counted over all connections together. */
   readonly countdowns: Countdowns;
 }
 
 export class SimNetwork {
   readonly clock: EventClock;
   readonly random: () => number;
-  /** What each direction of a connection holds before `roomBytes` is 0, as a kernel does. */
+  /** How many bytes each direction of a connection holds before `roomBytes` is 0: the kernel's buffers. */
   readonly kernelBytes: number;
-  /** With less room than this there is none: a kernel does not wake a writer for every byte. */
+  /** Less room than this counts as none: a kernel does not wake a writer for every byte. */
   readonly leastRoomBytes: number;
   readonly #listeners = new Map<string, (socket: SimSocket) => void>();
   readonly #paths = new Map<string, Path>();
@@ -68,7 +68,10 @@ export class SimNetwork {
     this.#listeners.delete(address);
   }
 
-  /** Calls back once, unless the dial is taken back by calling what is answered. `from`: whose it is, if that matters. */
+  /**
+   * Calls back once, unless the caller cancels the dial with the returned function. `from` names the dialler, if
+   * needed.
+   */
   dial(address: string, onOpen: (socket: SimSocket) => void, onRefused: () => void, from = ""): () => void {
     const path = this.path(address);
     return this.clock.schedule(path.latencyMs + path.dialDelayMs * this.random(), () => {
@@ -81,22 +84,22 @@ export class SimNetwork {
     });
   }
 
-  /** Open connections to the address, all of them or only those of one who dialled. */
+  /** Open connections to the address: all of them, or only those that `from` dialled. */
   wires(address: string, from?: string): Wire[] {
     return [...this.#wires].filter((wire) => wire.address === address && (from === undefined || wire.from === from));
   }
 
-  /** Lets everything go on that a fault on the path held back. */
+  /** Lets bytes that a stall on the path held back go on. */
   resume(address: string): void {
     for (const wire of this.wires(address)) wire.resume();
   }
 
-  /** What is on its way to or from the address arrives now. */
+  /** Delivers everything that is on its way to or from the address now. */
   hurry(address: string): void {
     for (const wire of this.wires(address)) wire.hurry();
   }
 
-  /** Every connection to the address, at once. */
+  /** Cuts every connection to the address at once. */
   cutAll(address: string, reason: string): void {
     for (const wire of this.wires(address)) wire.cutNow(reason);
   }
@@ -125,7 +128,7 @@ export class Wire {
     return socket === this.client ? this.server : this.client;
   }
 
-  /** Each end hears of it by itself, some time within `withinMs`; what was on its way to an end may still arrive. */
+  /** Each end hears of the cut separately, some time within `withinMs`; until then bytes may still arrive there. */
   cut(withinMs: number): void {
     for (const socket of [this.client, this.server]) {
       this.#network.clock.schedule(withinMs * this.#network.random(), () => socket.kill("cut"));
@@ -137,25 +140,27 @@ export class Wire {
     this.server.kill(reason);
   }
 
-  /** Both ends at once after exactly so many more bytes were delivered, in both directions together. */
+  /** Cuts both ends at once after exactly so many more bytes were delivered, counted over both directions together. */
   cutAfter(bytes: number): void {
     this.#bytesUntilCut = bytes;
   }
 
-  /** That end hears of it at once, and the other never does: from now on nothing passes. */
+  /** The given end hears of the cut at once, the other end never: from now on nothing passes. */
   cutAt(end: "client" | "server"): void {
     this.swallow("to-server");
     this.swallow("to-client");
     this[end].kill("cut");
   }
 
-  /** What is on its way in this direction, or written from now on, arrives after so long at the earliest. */
+  /**
+   * Bytes that are on their way in this direction, or are written from now on, arrive after `forMs` at the earliest.
+   */
   hold(direction: Direction, forMs: number): void {
     const socket = direction === "to-server" ? this.client : this.server;
     socket.heldUntilMs = Math.max(socket.heldUntilMs, this.#network.clock.nowMs + forMs);
   }
 
-  /** From now on what is written in this direction vanishes. */
+  /** From now on bytes that are written in this direction are dropped. */
   swallow(direction: Direction): void {
     (direction === "to-server" ? this.client : this.server).swallowed = true;
   }
@@ -186,22 +191,22 @@ export class Wire {
   }
 }
 
-/** One end of a connection. Its `events` are set by who gets it, at once. */
+/** One end of a connection. The code that is handed the socket sets `events` at once. */
 export class SimSocket {
   events: SocketEvents = { onData: () => {}, onClose: () => {}, onDrain: () => {} };
   closed = false;
-  /** What this end writes vanishes. */
+  /** Bytes that this end writes are dropped. */
   swallowed = false;
-  /** Nothing that this end has written arrives before. */
+  /** Nothing that this end has written arrives before this time. */
   heldUntilMs = 0;
   readonly wire: Wire;
   readonly #network: SimNetwork;
   readonly #direction: Direction;
-  /** Written here and not delivered yet; the close comes last. */
+  /** Items written at this end and not delivered yet; the close is the last. */
   #queue: Array<{ bytes: Buffer | "end"; dueMs: number }> = [];
   #queuedBytes = 0;
   #lastDueMs = 0;
-  /** Takes back the next delivery; undefined when none is planned. */
+  /** Cancels the next delivery; undefined when none is planned. */
   #planned: (() => void) | undefined;
   #full = false;
   #ended = false;
@@ -216,7 +221,7 @@ export class SimSocket {
     return this.#network.path(this.wire.address);
   }
 
-  /** How much can be written now; more is taken all the same. */
+  /** How many bytes should be written now; write() takes more all the same. */
   get roomBytes(): number {
     const room = this.#network.kernelBytes - this.#queuedBytes;
     if (room >= this.#network.leastRoomBytes) return room;
@@ -226,7 +231,7 @@ export class SimSocket {
 
   write(bytes: Buffer): void {
     if (this.closed || this.#ended || this.swallowed || bytes.length === 0) return;
-    // The bytes are on their way: who writes may not change them any more, and a copy would show if it did.
+    // A copy, as a kernel makes one: the writer may change its buffer afterwards.
     this.#queue.push({ bytes: Buffer.from(bytes), dueMs: this.#due() });
     this.#queuedBytes += bytes.length;
     this.pump();
@@ -240,7 +245,7 @@ export class SimSocket {
     return this.#lastDueMs;
   }
 
-  /** After what was written the peer hears of the close. This end hears nothing more. */
+  /** The peer hears of the close after the bytes that were written. This end hears nothing more. */
   end(): void {
     if (this.closed || this.#ended) return;
     this.#ended = true;
@@ -250,7 +255,7 @@ export class SimSocket {
     this.wire.ended();
   }
 
-  /** At once, as a reset: what was written may still arrive, or not. */
+  /** Closes at once, as a reset does: bytes that were written may still arrive, or not. */
   destroy(): void {
     if (this.closed) return;
     this.closed = true;
@@ -263,7 +268,7 @@ export class SimSocket {
     this.wire.ended();
   }
 
-  /** The network ends it; its owner hears of that. */
+  /** The network closes this end, whose owner hears of that. */
   kill(reason: string): void {
     if (this.closed) return;
     this.closed = true;
@@ -271,7 +276,7 @@ export class SimSocket {
     this.wire.ended();
   }
 
-  /** Delivers what is due. */
+  /** Plans the delivery of the next item. */
   pump(): void {
     if (this.#planned !== undefined) return;
     const next = this.#queue[0];
@@ -283,7 +288,7 @@ export class SimSocket {
     });
   }
 
-  /** Delivers what was written by now as if it were due. */
+  /** Delivers everything that was written by now, as if it were due. */
   hurry(): void {
     this.#lastDueMs = this.#network.clock.nowMs;
     for (const each of this.#queue) each.dueMs = this.#lastDueMs;

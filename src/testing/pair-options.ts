@@ -8,22 +8,22 @@ import type { Link, Payload } from "../link/types.ts";
 import { type ResolvedServerOptions, resolveServerOptions, type ServerSupervisorOptions } from "../server/options.ts";
 
 export interface LinkPairOptions {
-  /** Jitter, ids, and into which pieces bytes are split come from it. From 0 to 2^32 - 1, default 1. */
+  /** All random choices (jitter, ids, the pieces in which bytes arrive) come from it. From 0 to 2^32 - 1, default 1. */
   seed?: number;
   /** As for ConnectionManager.open(). */
   client?: LinkOptions & DurableOptions & Pick<OpenOptions, "reconnect" | "whenSessionLost">;
   /** As for ServerSupervisor. */
   server?: LinkOptions & DurableOptions & Pick<ServerSupervisorOptions, "resumeForMs">;
-  /** Who the client is: what authenticate() would have said. Not empty. */
+  /** The client's identity, as authenticate() would have answered it. Not empty. */
   identity?: string;
-  /** What it would have said of the client besides. Only with `identity`. */
+  /** The client's claims, as authenticate() would have answered them. Only with `identity`. */
   claims?: unknown;
   /** For the server's handler, before any message. At most 4 KiB. Default empty. */
   openPayload?: Payload;
   /**
-   * What you give to ServerSupervisor.serve(), and treated as there: it is called for `server`, and for each session that
-   * follows a lost one; when it fails its link ends with HANDLER_FAILED, and when it is done its link is closed. Without
-   * it `server` is yours.
+   * The handler that you give to ServerSupervisor.serve(). It is called for `server`, and for each session that follows
+   * a lost one; when it fails its link ends with HANDLER_FAILED, and when it is done its link is closed. Without a
+   * handler your test uses `server` itself.
    */
   serve?: (link: Link) => void | Promise<void>;
 }
@@ -49,7 +49,7 @@ export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOption
   const openPayload = payload("openPayload", options.openPayload ?? "", MAX_OPEN_PAYLOAD_BYTES);
   const clientOptions = group("client", options.client, CLIENT_OPTION_NAMES);
   const serverOptions = group("server", options.server, SERVER_OPTION_NAMES);
-  // Where the two are is nobody's business.
+  // The port must be valid, and is not used.
   const client = of("client", () => resolveOpenOptions({ ...clientOptions, port: 1, openPayload }));
   const server = of("server", () =>
     resolveServerOptions({
@@ -61,7 +61,7 @@ export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOption
   if (client.mode !== server.mode) {
     throw new RespliceError("PROTOCOL_MISMATCH", `the client has mode "${client.mode}", the server "${server.mode}"`);
   }
-  // What was accepted is told at once: flush() is not to need time.
+  // ACKs are sent at once, so that flush() needs no time to pass.
   return {
     seed: integer("seed", options.seed ?? 1, 0, 2 ** 32 - 1),
     client: { ...client, ackDelayMs: 0 },
@@ -70,7 +70,7 @@ export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOption
   };
 }
 
-/** Says of a wrong option at which end it is. */
+/** Puts the end into the name of a wrong option: `client.ackDelayMs`. */
 function of<T>(end: "client" | "server", resolve: () => T): T {
   try {
     return resolve();

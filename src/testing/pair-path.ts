@@ -1,4 +1,6 @@
-/** The path between the two ends of a pair, and what can be done to it. What is done shows in the next turns. */
+/**
+ * The path between the two ends of a pair, and its faults. A fault takes effect in the next turns of the event loop.
+ */
 import { DialError } from "../io/dial.ts";
 import type { Connection } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
@@ -8,7 +10,7 @@ import { SimConnection } from "./sim-connection.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const SERVER = "server";
-/** What a connection holds in each direction before its writer has to wait. */
+/** How many bytes a connection holds in each direction before its writer has to wait. */
 const KERNEL_BYTES = 131_072;
 
 export class PairPath implements Faults {
@@ -23,7 +25,7 @@ export class PairPath implements Faults {
     this.#network.listen(SERVER, (socket) => onConnection(new SimConnection(socket)));
   }
 
-  /** Calls back once, unless the dial is taken back by calling what is answered. */
+  /** Calls back once, unless the caller cancels the dial with the returned function. */
   open(onOpen: (connection: Connection) => void, onRefused: () => void): () => void {
     const opened = (socket: SimSocket): void => {
       for (const direction of this.#swallowing) socket.wire.swallow(direction);
@@ -46,7 +48,7 @@ export class PairPath implements Faults {
   cut(how: "fin" | "rst"): void {
     checkHow(how);
     const reason = how === "fin" ? "closed by the peer" : "ECONNRESET";
-    // Never within a step of a link that is about to write on what is cut.
+    // Scheduled: a cut must not come within a step of a link that is about to write on the connection.
     this.#time.schedule(0, () => this.#network.cutAll(SERVER, reason));
   }
 

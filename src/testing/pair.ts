@@ -16,17 +16,19 @@ import { VirtualTime, type VirtualClock } from "./virtual-time.ts";
 export type { LinkPairOptions, VirtualClock };
 
 /**
- * The two ends of a durable link in memory, connected, under a virtual clock: no socket, no waiting, the same run each time.
- * Give the function that you give to serve() as `serve`, or call it with `server`, and talk to it with `client`.
+ * Makes the two ends of a durable link in memory, connected, under a virtual clock: without sockets and without
+ * waiting, and with the same run each time. Pass your handler as `serve`, or call it with `server`, and talk to it with
+ * `client`.
  *
- * Both are what a ConnectionManager and a ServerSupervisor make, so all of the product is there: backoff, keepalive,
- * standbys, resumes, lost sessions. What differs:
+ * Both links are those that a ConnectionManager and a ServerSupervisor make, with backoff, keepalive, standbys, resumes
+ * and lost sessions. The differences:
  *
- * - On a path without faults bytes take no time: what is sent arrives, and is acknowledged, while your test awaits
- *   anything. All that waits for time (latency, backoff, keepalive, deadlines) waits for `clock.advance()`.
- * - A fault shows in the next turns of the event loop: `await clock.advance(0)` lets it.
- * - Nothing keeps the process alive: what waits for time that nobody lets pass is waited for in vain.
- * - Runs are alike if your code waits for promises alone. What waits for real timers, files or sockets comes when it comes.
+ * - On a path without faults bytes take no time: a message arrives, and is acknowledged, while your test awaits
+ *   anything. Everything that needs time (latency, backoff, keepalive, deadlines) needs `clock.advance()`.
+ * - A fault takes effect in the next turns of the event loop: `await clock.advance(0)` waits for these.
+ * - Nothing keeps the process alive: if your test waits for something that needs time, and does not advance the clock,
+ *   Node exits.
+ * - Runs are the same if your code waits for promises only. Real timers, files or sockets make them differ.
  *
  * @throws RespliceError INVALID_OPTION, and PROTOCOL_MISMATCH where the ends have different modes.
  */
@@ -34,10 +36,12 @@ export function linkPair(options: LinkPairOptions = {}): LinkPair {
   return new Pair(resolvePairOptions(options));
 }
 
-/** Disposed of, both ends are closed as by close(), at the same moment, and the clock stops; that takes no real time. */
+/** Disposal closes both ends at the same moment, as close() does, and stops the clock; that takes no real time. */
 export interface LinkPair extends AsyncDisposable {
   readonly client: Link;
-  /** The server's end. When its session was lost, or has expired, and the client has another: the link of that one. */
+  /**
+   * The server's end. When the session was lost or has expired, and the client has a new one: the link of the new one.
+   */
   readonly server: Link;
   readonly path: Faults;
   readonly clock: VirtualClock;
@@ -90,7 +94,7 @@ class Pair implements LinkPair {
     this.#connect();
   }
 
-  /** The first attempt of the client's dial loop, stepped through here and now. */
+  /** Runs the first attempt of the client's dial loop, synchronously. */
   #connect(): void {
     const { dialer, engine } = this.#opened;
     this.path.open(

@@ -1,10 +1,10 @@
 /**
- * Keeps a port on 127.0.0.1 that nobody listens on now, but will again. Otherwise the next who asks for a free port is given
- * it, and clients that still dial it find a stranger there.
+ * Reserves a port on 127.0.0.1 while its server is away and will come back. Otherwise the system may give the port to
+ * another process, and clients that still dial it would reach that one.
  *
- * What keeps it is a socket that is connected to itself: dials are refused all the same, and a listener may come beside it,
- * ours or another process's, if it sets SO_REUSEADDR as Node and Go do. It is a claim, too: a second such socket finds the
- * address in use. It does not keep the process alive.
+ * A socket that is connected to itself reserves the port. Dials are still refused, and a listener can still bind the
+ * port, in this process or another, if it sets SO_REUSEADDR as Node and Go do. A second claim of the same port fails:
+ * the address is in use. The socket does not keep the process alive.
  */
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
@@ -15,22 +15,22 @@ const HOST = "127.0.0.1";
 export class PortClaim implements Disposable {
   readonly port: number;
   /**
-   * Rejects with the system's error where the port is somebody else's: a listener's, another claim's. Stays pending if it is
-   * released before.
+   * Rejects with the system's error if a listener or another claim has the port. Stays pending if the claim is released
+   * before.
    */
   readonly settled: Promise<void>;
   readonly #socket: Socket | undefined;
 
   constructor(port: number) {
     this.port = port;
-    // On Windows, where listeners don't set SO_REUSEADDR, none could come beside it.
+    // Not on Windows: listeners do not set SO_REUSEADDR there, and could not bind the port.
     this.#socket =
       process.platform === "win32" ? undefined : connect({ port, host: HOST, localPort: port, localAddress: HOST });
     this.settled = this.#socket === undefined ? Promise.resolve() : connected(this.#socket);
-    this.settled.catch(() => {}); // not everybody asks
+    this.settled.catch(() => {}); // callers need not await it
   }
 
-  /** Who listens while this is true has it for a client. */
+  /** A listener that binds the port while this is true would accept this socket as a client. */
   get connecting(): boolean {
     return this.#socket?.connecting === true;
   }
@@ -38,7 +38,7 @@ export class PortClaim implements Disposable {
   /** May be called again. */
   release(): void {
     if (this.connecting) this.#socket?.destroy();
-    // A close in order would keep the port for a minute more.
+    // A FIN would keep the port in TIME_WAIT for a minute.
     else this.#socket?.resetAndDestroy();
   }
 
@@ -54,11 +54,11 @@ async function connected(socket: Socket): Promise<void> {
 }
 
 /**
- * A free port on 127.0.0.1 between 20,000 and 31,999, kept until it is released, so that no other run on this machine draws
- * it while its server is away. It is outside the ranges from which systems draw the ports of outgoing connections (Linux
- * 32768 to 60999, macOS and Windows from 49152), as those have two traps for a server that goes away and comes back: its
- * port may be drawn meanwhile, and a client that dials it on loopback while nobody listens may draw it itself and be
- * connected to itself.
+ * Claims a free port on 127.0.0.1 between 20,000 and 31,999, so that no other run on this machine gets it while its
+ * server is away. The range is outside those of ephemeral ports (Linux 32768 to 60999, macOS and Windows from 49152).
+ * For a server that goes away and comes back, an ephemeral port is unsafe in two ways: another connection may get it
+ * meanwhile; and a client that dials it on loopback while nobody listens may get it as its own port, and be connected
+ * to itself.
  */
 export async function claimPort(): Promise<PortClaim> {
   for (let attempt = 0; attempt < 100; attempt++) {

@@ -1,4 +1,4 @@
-/** Random numbers that a seed makes. */
+/** Random numbers from a seed. */
 import { hash } from "node:crypto";
 import type { Entropy } from "../core/session/proof.ts";
 
@@ -18,7 +18,7 @@ export function seededEntropy(random: () => number): Entropy {
     random,
     randomBytes: (bytes) => Buffer.from(Array.from({ length: bytes }, () => Math.floor(random() * 256))),
     equal: (a, b) => a.equals(b),
-    // A hash with a key is enough where nobody attacks it, and takes half of the time.
+    // Not a real HMAC: a hash of key and parts is enough where nobody attacks it, and takes half of the time.
     hmac: (key, parts) => hash("sha256", Buffer.concat([key, ...parts]), "buffer"),
   };
 }

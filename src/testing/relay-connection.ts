@@ -1,4 +1,4 @@
-/** The inner half of the fault relay: what one relayed connection does under the faults that are on. */
+/** One connection through the fault relay, under the faults that are on. */
 
 import type { Socket } from "node:net";
 import { bothDirections, type Direction } from "./faults.ts";
@@ -11,10 +11,10 @@ export interface Condition {
   readonly jitterMs: number;
 }
 
-/** What a lane sees of the relay. */
+/** The interface of the relay for a lane. */
 export interface Road {
   readonly conditions: Readonly<Record<Direction, Condition>>;
-  /** A countdown has run out: nothing moves until the bytes up to it are flushed, then comes the cut. */
+  /** A countdown has run out: nothing is passed on until the bytes before the cut are flushed; then the relay cuts. */
   readonly frozen: boolean;
   /** How many of `bytes` may pass; counts them. */
   admit(direction: Direction, bytes: number): number;
@@ -22,11 +22,11 @@ export interface Road {
   cutIfFlushed(): void;
 }
 
-/** For how long a connection that was cut with "fin" may take to close from its own end. */
+/** How long the ends of a connection that was cut with "fin" may take to close it. */
 const finMsMax = 1_000;
-/** As long as Linux keeps a half-closed connection whose owner is gone (tcp_fin_timeout). */
+/** How long Linux keeps a half-closed connection whose process is gone (tcp_fin_timeout). */
 const lingerMs = 60_000;
-/** What a fresh connection takes at once, with the smaller of Linux's first windows. */
+/** How many bytes a new connection takes at once, with the smaller of Linux's initial windows. */
 const atOnceBytes = 64 * 1024;
 
 /** A client, the server that was dialled for it, and a lane each way. */
@@ -35,7 +35,7 @@ export class RelayConnection {
   readonly #server: Socket;
   readonly #lanes: Readonly<Record<Direction, Lane>>;
   readonly #closed: Promise<void>;
-  /** Until this ends by force: after a "fin", or after both ends have left a black hole. */
+  /** Destroys the connection: some time after a "fin", or after both ends have left a black hole. */
   #timer: NodeJS.Timeout | undefined;
 
   constructor(client: Socket, server: Socket, road: Road, onClose: () => void) {
@@ -63,7 +63,7 @@ export class RelayConnection {
     return this.#lanes["to-server"].flushed && this.#lanes["to-client"].flushed;
   }
 
-  /** Enough that some of it may wait in our kernel for room in the receiver's. */
+  /** Whether so much was carried that some bytes may wait in our kernel for room in the receiver's. */
   get carriedMuch(): boolean {
     return Math.max(this.#client.bytesWritten, this.#server.bytesWritten) > atOnceBytes;
   }
@@ -84,7 +84,7 @@ export class RelayConnection {
       reset(this.#server);
       return;
     }
-    // Only end(): a socket that is destroyed with bytes unread sends a reset. The lanes read them away.
+    // Only end(): a socket that is destroyed with unread bytes sends a reset. The lanes read and drop such bytes.
     this.#client.end();
     this.#server.end();
     this.#destroyIn(finMsMax);
@@ -112,20 +112,20 @@ export class RelayConnection {
   }
 }
 
-/** Bytes, or how the sender's side ended. */
+/** Bytes, or the end of the sender's side. */
 type Item = Buffer | "fin" | "rst";
 
-/** Read no further than this while items wait for their time. What is due goes to the socket, which may have to keep it. */
+/** A lane reads no further while so many bytes wait for their time. Bytes that are due are the socket's to buffer. */
 const queuedBytesMax = 4 * 1024 * 1024;
-/** About what a waiting item costs beside its bytes, so that many small ones are bounded too. */
+/** The approximate memory of a waiting item besides its bytes, so that many small items are bounded too. */
 const itemBytes = 256;
 
 /**
  * One direction of a connection.
  *
- * - open: items are written on, through the queue if something holds them.
- * - black-holed: items are read and dropped, unless a stall keeps them from being read.
- * - closed: cut, or the receiver is gone; whatever still comes is read and dropped.
+ * - open: items are passed on; they wait in the queue while a fault holds them.
+ * - black-holed: items are read and dropped; during a stall they are not read.
+ * - closed: the connection was cut, or the receiver is gone; everything that still arrives is read and dropped.
  */
 class Lane {
   readonly #from: Socket;
@@ -133,7 +133,7 @@ class Lane {
   readonly #direction: Direction;
   readonly #road: Road;
   #state: "open" | "black-holed" | "closed" = "open";
-  /** Left in this order, so an item that is due waits for the one before it. A "rst" is the last. */
+  /** Items leave in this order, so an item that is due waits for the one before it. A "rst" is the last. */
   #queue: { readonly item: Item; readonly dueMs: number }[] = [];
   #queuedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -146,7 +146,7 @@ class Lane {
     this.#road = road;
     from.on("data", (chunk) => this.#receive(chunk));
     from.on("end", () => this.#receive("fin"));
-    // Whatever the error is, a dial that failed included, this side is lost; its "error" listener must never go away.
+    // After any error, a failed dial included, this side is lost. The "error" listener must never be removed.
     from.on("error", () => this.#receive("rst"));
     to.on("drain", () => this.#readOrPause());
     to.on("close", () => this.#state === "open" && this.close());
@@ -158,7 +158,7 @@ class Lane {
     return this.#state === "black-holed";
   }
 
-  /** Whether all that was written on is in the kernel. */
+  /** Whether everything that was passed on is in the kernel. */
   get flushed(): boolean {
     return this.#unflushed === 0;
   }
@@ -171,7 +171,7 @@ class Lane {
     this.#drop("closed");
   }
 
-  /** Writes on what may go now. To be called when conditions change; once too often does no harm. */
+  /** Passes on the items that may go now. To be called when conditions change; an extra call does no harm. */
   pump(): void {
     clearTimeout(this.#timer);
     while (this.#queue.length > 0 && !this.#held) {
@@ -200,7 +200,7 @@ class Lane {
   #receive(item: Item): void {
     if (this.#state !== "open") return;
     if (!this.#held && !this.#delayed) {
-      // Nothing waits: when a condition ends, pump() empties the queue.
+      // The queue is empty here, since pump() empties it when a condition ends.
       this.#deliver(item);
       this.#readOrPause();
       return;
@@ -208,7 +208,7 @@ class Lane {
     const { delayMs, jitterMs } = this.#road.conditions[this.#direction];
     this.#queue.push({ item, dueMs: performance.now() + delayMs + Math.random() * jitterMs });
     this.#queuedBytes += cost(item);
-    // Otherwise the first one's timer is on its way already.
+    // Otherwise the timer of the first item runs already.
     if (this.#queue.length === 1) this.pump();
     else this.#readOrPause();
   }
@@ -260,7 +260,8 @@ function reset(socket: Socket): void {
     // libuv refuses to reset in the middle of a shutdown (EINVAL), and Node then leaks the handle.
     socket.once("finish", () => socket.resetAndDestroy());
   } else {
-    // While connecting it waits for that: the other end may have the connection already, and destroy() would send it a FIN.
+    // On a connecting socket this waits for the connection: the other end may have it already, and destroy() would send
+    // a FIN.
     socket.resetAndDestroy();
   }
 }

@@ -7,20 +7,22 @@ import { PortClaim } from "./port-claim.ts";
 /**
  * A TCP relay in this process, between your client and any server. It listens on 127.0.0.1.
  *
- * - Without faults it is transparent: half-close, reset and backpressure are passed on, and a target that can't be reached
- *   resets the client. (A reset that follows a FIN shows at the next write, as Node doesn't watch an ended socket.)
+ * - Without faults the relay is transparent: it passes on half-close, reset and backpressure, and if the target can't
+ *   be reached it resets the client. (A reset that follows a FIN shows at the next write, as Node doesn't watch an
+ *   ended socket.)
  * - A cut with RST can discard bytes that a kernel has and the receiving application hasn't read yet. cutAfterBytes()
- *   therefore stops all traffic until the last byte is in the kernel (for 1 s at most), and for 2 ms more, or 25 ms where a
- *   connection has carried more than 64 KiB; then it cuts. A receiver that reads as bytes come gets exactly so many.
- * - On Node 22 a reset that arrives together with bytes shows as a clean end, to the relay as to anyone else.
- * - A black-holed connection is kept, without buffers, until both ends have closed it and 60 s more (one that half-closed
- *   and waits for an answer must go on waiting), or until close().
- * - latency() keeps up to 4 MiB for each connection and direction, and reads no further than that.
- * - While it refuses connections its port stays its own: nobody else is given it.
+ *   therefore stops all traffic until the last byte is in the kernel (for 1 s at most), and for 2 ms more, or 25 ms
+ *   where a connection has carried more than 64 KiB; then it cuts. A receiver that reads bytes as they arrive gets
+ *   exactly so many.
+ * - On Node 22 a reset that arrives together with bytes shows as a clean end, to the relay as to any other program.
+ * - The relay keeps a black-holed connection, without buffers, until both ends have closed it and 60 s more, or until
+ *   close(): an end that has half-closed it and waits for an answer must go on waiting.
+ * - latency() keeps up to 4 MiB for each connection and direction; the relay reads no further than that.
+ * - While the relay refuses connections it keeps its port: no other process can get it.
  * - After close() faults do nothing.
  *
- * @param target Where connections go: `host` is 127.0.0.1 by default. `listenPort` is the relay's own port, by default 0:
- * any free one.
+ * @param target Where connections go: `host` is 127.0.0.1 by default. `listenPort` is the relay's own port, by default
+ * 0: any free one.
  * @throws RangeError for a port that is none; the promise rejects with the system's error if `listenPort` can't be had.
  */
 export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
@@ -43,11 +45,12 @@ const HOST = "127.0.0.1";
 /** How long a receiver that doesn't read may hold up cutAfterBytes(). */
 const flushMsMax = 1_000;
 /**
- * How long the receiver gets to read the last bytes before the reset comes. In ticks, as after a blocked event loop a timer
- * runs before a receiver in this process has read.
+ * How long the receiver gets to read the last bytes before the reset comes. Several short timers, as after a blocked
+ * event loop one timer would run before a receiver in this process has read.
  *
- * - few bytes are in its kernel at once, but before libuv 1.52 (Node 22) bytes and reset read in one go show as a clean end;
- * - of many bytes some may wait in our kernel for room in the receiver's, and a reset would discard them.
+ * - Few bytes reach the receiver's kernel at once; but before libuv 1.52 (Node 22) bytes and a reset that are read
+ *   together show as a clean end.
+ * - Of many bytes some may wait in the sending kernel for room in the receiver's, and a reset would discard them.
  */
 const settleFew = { ticks: 2, tickMs: 1 };
 const settleMany = { ticks: 5, tickMs: 5 };
@@ -129,7 +132,7 @@ class Relay implements FaultRelay, Road {
     this.#countdowns.clear();
     this.#pumpAll();
     clearTimeout(this.#relistenTimer);
-    // It would be our first client.
+    // Else the claim's own socket would be the listener's first client.
     if (this.#claim?.connecting === true) this.#leavePort();
     if (this.#listener === undefined) this.#relisten(relistenTriesMax);
   }
@@ -195,8 +198,8 @@ class Relay implements FaultRelay, Road {
   }
 
   /**
-   * An accepted connection that is reset looks different from a refused one: nothing may listen. Closing is immediate, its
-   * "close" event is not, as open connections stay.
+   * To be refused, a dial must find no listener: accepting and resetting it would look different. The listener stops at
+   * once; its "close" event comes later, as open connections stay.
    */
   #stopListening(): void {
     clearTimeout(this.#relistenTimer);
@@ -213,12 +216,12 @@ class Relay implements FaultRelay, Road {
     this.#claim = undefined;
   }
 
-  /** Someone may have taken the port meanwhile, if only as the local port of a connection. */
+  /** Tries again if the port is taken: another process may have got it, if only as the local port of a connection. */
   #relisten(triesLeft: number): void {
     const listener = this.#listen(this.port, (error) => {
       if (this.#listener !== listener) return;
       this.#listener = undefined;
-      // Nobody to tell: heal() has returned. Uncaught is better than a test that hangs.
+      // heal() has returned, so nobody can catch this. An uncaught exception is better than a test that hangs.
       if (triesLeft === 0) throw error;
       this.#relistenTimer = setTimeout(() => this.#relisten(triesLeft - 1), relistenEveryMs);
     });

@@ -1,4 +1,4 @@
-/** One end of a simulated connection, as a link's connection. */
+/** Adapts one end of a simulated connection to the `Connection` that a link uses. */
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import type { SimSocket } from "./network.ts";
 
@@ -6,9 +6,9 @@ const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, on
 
 export class SimConnection implements Connection {
   handler: ConnectionHandler = DEAF;
-  /** What a service may look at, and finds on a developer's machine. */
+  /** The address that a service sees on a developer's machine. */
   readonly remoteAddress = "127.0.0.1";
-  /** What is written is copied at once. */
+  /** Nothing is ever pending: written bytes are copied at once. */
   readonly pendingBytes = 0;
   readonly #socket: SimSocket;
 

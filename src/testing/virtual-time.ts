@@ -1,6 +1,6 @@
 /**
- * Time for links that are tested in memory. What is due now runs by itself, one thing in a turn of the event loop, with
- * nothing waited for, so the application's promises come in between, as with sockets. Only `advance()` lets time pass.
+ * Time for links that are tested in memory. Events that are due now run by themselves, one in each turn of the event
+ * loop, so that the application's promises run in between, as with sockets. Only `advance()` lets time pass.
  */
 import { RespliceError } from "../link/errors.ts";
 import type { Clock, Timer } from "../link/ports.ts";
@@ -10,25 +10,25 @@ export interface VirtualClock {
   /** Milliseconds since the pair was made. */
   readonly nowMs: number;
   /**
-   * Runs everything due within `ms`, in order, with the promises in between. It waits for nothing real: not for a timer of
-   * Node's, a file or a socket that your code uses. Called again before it resolves, it goes on from where it will have
-   * been. Rejects a RangeError for what is no time, and INVALID_STATE where the two ends talk at one moment without end:
-   * then give the path a latency().
+   * Runs everything that is due within `ms`, in order, with the promises in between. It does not wait for real timers,
+   * files or sockets that your code uses. A second call before the first has resolved begins where the first ends.
+   * Rejects with a RangeError for an invalid `ms`, and with INVALID_STATE if the two ends exchange messages without end
+   * at one moment: then give the path a latency().
    */
   advance(ms: number): Promise<void>;
 }
 
-/** A test runner's fake timers replace the global one, and would stop everything. */
+/** Kept from before a test runner's fake timers replace the global one, which would stop everything. */
 const nextTurn = setImmediate;
-/** So many turns in which nothing happened: the application may have used a few for itself. */
+/** After so many turns without an event nothing more is due now: the application may need a few turns of its own. */
 const QUIET_TURNS = 3;
-/** Two echoes would hold time up for ever. Hundreds of megabytes take fewer. */
+/** Two echoes would never let time pass. A transfer of hundreds of megabytes takes fewer turns. */
 const MOST_TURNS_AT_ONCE = 100_000;
 
 export class VirtualTime extends EventClock implements Clock, VirtualClock {
   #turnPlanned = false;
   #stopped = false;
-  /** The last one that was asked for. */
+  /** The last advance that was asked for. */
   #passing: Promise<void> = Promise.resolve();
 
   // ── as a link sees it ───────────────────────────────────────────────────────────────────────────────────────────
@@ -41,12 +41,12 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
     process.nextTick(run, of);
   }
 
-  /** After everything that is due now. */
+  /** Runs after everything that is due now. */
   afterPoll<T>(run: (of: T) => void, of: T): void {
     this.schedule(0, () => run(of));
   }
 
-  /** One thing in a turn is spread enough. */
+  /** Events run one in each turn, which spreads them already. */
   spread<T>(run: (of: T) => void, of: T): void {
     this.schedule(0, () => run(of));
   }
@@ -74,12 +74,12 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
     );
   }
 
-  /** Lets as much time pass as it takes. */
+  /** Lets time pass until `done()`. */
   advanceUntil(done: () => boolean): Promise<void> {
     return this.#pass(() => Infinity, done);
   }
 
-  /** Nothing happens any more, and no time passes. */
+  /** From now on no event runs, and no time passes. */
   stop(): void {
     this.#stopped = true;
   }
@@ -104,7 +104,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
     if (!this.#stopped && untilMs !== Infinity) this.nowMs = Math.max(this.nowMs, untilMs);
   }
 
-  /** Resolves when nothing is due now, and nobody makes it so. */
+  /** Resolves when nothing is due now, and for a few turns nothing new becomes due. */
   async #quiet(): Promise<void> {
     for (let turns = 0, quiet = 0; quiet < QUIET_TURNS && !this.#stopped; turns++) {
       if (turns === MOST_TURNS_AT_ONCE) {
@@ -132,7 +132,9 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
   }
 }
 
-/** Moves without leaving anything behind on the clock: one that was planned too early looks again when it comes. */
+/**
+ * A later due time does not add an event to the clock: the event that is planned already plans the next when it runs.
+ */
 class VirtualTimer implements Timer {
   readonly #time: VirtualTime;
   readonly #run: () => void;

@@ -1,12 +1,13 @@
 /**
- * The demo: a sender and a receiver, each a process of its own, and between them a path that this process breaks again and
- * again. At the end every message is accounted for.
+ * The demo: a sender and a receiver, each a process of its own, and between them a path that this process breaks again
+ * and again. At the end every message is accounted for.
  *
- * How recovery is measured: from the path's healing to the first message, of those sent after the healing, that is handed
- * to the receiver's consumer. What still came through before the fault, from some kernel's buffer, can't be taken for a
- * recovery that way, and by order all that had waited was handed out earlier. The healing of a cut is the cut: the path
- * accepts at once again. A cut after N bytes happens unseen: it counts from when the first of the two ends notices, as soon
- * as the reset has arrived there. All times are of the system's monotonic clock, see nowMs().
+ * A recovery is measured from the path's healing to the moment when the first message that was sent after the healing
+ * is handed to the receiver's consumer. So earlier messages, from a kernel's buffer, are not taken for a recovery; and
+ * as messages come in order, all those that had waited were handed out before. A cut is healed at once, as the path
+ * accepts connections again: the healing of a cut is the cut. This process does not see a cut after N bytes: it counts
+ * from when the first of the two ends has noticed the reset. All times are of the system's monotonic clock, see
+ * nowMs().
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoArguments } from "../arguments.ts";
@@ -20,7 +21,7 @@ import { describeFault, LiveView, type Outcome, PlainView, type View } from "./v
 import { EXIT } from "../exit-codes.ts";
 
 const MESSAGES_PER_SECOND = 1_000;
-/** A link that has not recovered by then never will. */
+/** After so long, a link is taken not to recover at all. */
 const RECOVERY_MS_MAX = 30_000;
 
 export async function demo(options: DemoArguments): Promise<number> {
@@ -45,9 +46,11 @@ class Run {
   readonly #plan: FaultPlan;
   readonly #book = new FaultBook();
   readonly #processes: DemoProcesses;
-  /** No further fault: the time is up, all messages are sent, or somebody has had enough. */
+  /**
+   * Aborted when no further fault is to be made: the time is up, all messages are sent, or the user has interrupted.
+   */
   readonly #over = new AbortController();
-  /** Nor is anything waited for. */
+  /** Aborted when nothing is to be waited for any more, either. */
   readonly #hurry = new AbortController();
   #exitCode: number = EXIT.ok;
   #view: View;
@@ -56,12 +59,12 @@ class Run {
     this.#options = options;
     this.#plan = new FaultPlan(options.seed);
     this.#processes = new DemoProcesses(options.verbose);
-    // With --json stdout is for the result alone.
+    // With --json stdout gets the result only.
     const stream = options.json ? process.stderr : process.stdout;
     this.#view = new PlainView((text) => void stream.write(text));
   }
 
-  /** The first time it ends early, but in order; the second time at once. */
+  /** The first call ends the run early, but in order; the second ends it at once. */
   end(exitCode: number): void {
     if (this.#hurry.signal.aborted && exitCode !== EXIT.brokenPipe) {
       this.#processes.kill();
@@ -111,7 +114,7 @@ class Run {
     const { signal } = this.#over;
     const first = await this.#inTime(this.#processes.handedSince(nowMs()));
     if (first === "too-late") return this.#giveUp("not one message has arrived");
-    // With --messages it is over when they are sent, and else when the time is up; the last fault may take longer than that.
+    // With --messages the run ends when they are sent, otherwise when the time is up; the last fault may take longer.
     if (this.#options.messages === undefined) {
       setTimeout(() => this.#over.abort(), this.#options.seconds * 1_000).unref();
     } else {
@@ -131,13 +134,13 @@ class Run {
     }
   }
 
-  /** Makes the fault, ends it, and waits until messages flow again. Answers how long that took from the healing. */
+  /** Makes the fault, ends it, and waits until messages flow again. Answers how long that took after the healing. */
   async #strike(path: FaultPath, fault: Fault): Promise<Outcome | "too-late" | "did-not-happen"> {
     const lost = fault.kind === "cut-after-bytes" ? this.#processes.lost() : undefined;
     let healedMs = await path.make(fault, this.#plan.nextEnding());
     if (lost !== undefined) {
       const lostMs = await this.#inTime(lost);
-      // Where no messages are left to send, so many bytes may never pass.
+      // If no messages are left to send, so many bytes may never pass.
       if (typeof lostMs === "string") return lostMs === "over" ? "did-not-happen" : lostMs;
       healedMs = lostMs;
     } else if ("holdMs" in fault) {
@@ -147,13 +150,13 @@ class Run {
     await path.heal(fault);
     const handedMs = await this.#inTime(this.#processes.handedSince(healedMs));
     if (typeof handedMs === "string") return handedMs === "over" ? "not-measured" : handedMs;
-    // Both ways: with a hole in the way back messages arrive all the time.
+    // Acceptance proves the other direction, too: with a black hole only there, messages arrive all the time.
     const flushed = await this.#inTime(this.#processes.flushed());
     if (flushed === "too-late") return flushed;
     return stopsMessages(fault) ? handedMs - healedMs : "never-stopped";
   }
 
-  /** "over": it will not come, as all messages are sent, or is not waited for. */
+  /** Waits for at most RECOVERY_MS_MAX. "over": all messages are sent, or the user has interrupted. */
   async #inTime<T>(waited: Promise<T>): Promise<T | "over" | "too-late"> {
     const { signal } = this.#hurry;
     const timer = new AbortController();

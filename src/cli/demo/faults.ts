@@ -1,40 +1,42 @@
-/** Which faults the demo makes, in which order: drawn from a seed, so that a run's faults can be made again. */
+/** The demo's faults and their order, drawn from a seed, so that a run's faults can be repeated. */
 import type { Direction } from "../../testing/index.ts";
 import { seeded } from "../../testing/random.ts";
 
 export type Fault =
   /** All connections are closed, and new ones accepted at once. */
   | { readonly kind: "fin" | "rst" }
-  /** As "rst", once so many more bytes have passed on to the receiver. */
+  /** As "rst", after so many more bytes have passed to the receiver. */
   | { readonly kind: "cut-after-bytes"; readonly bytes: number }
-  /** Bytes vanish, and open connections stay dead after the path has healed. */
+  /** Bytes are dropped, and open connections stay dead after the path has healed. */
   | { readonly kind: "black-hole"; readonly holdMs: number }
   | { readonly kind: "one-way-black-hole"; readonly holdMs: number; readonly direction: Direction }
-  /** Bytes are held back, and none is lost. */
+  /** Bytes are held back, and none are lost. */
   | { readonly kind: "stall"; readonly holdMs: number }
   | { readonly kind: "latency"; readonly holdMs: number; readonly delayMs: number; readonly jitterMs: number };
 
 export type FaultKind = Fault["kind"];
 
-/** All follow each other once, the slow ones last; then there is one of the slow ones among twelve, nine of them cuts. */
+/**
+ * The first round has each kind once, the slow ones last. Each later round of twelve has nine cuts and one slow fault.
+ */
 const CUTS = ["fin", "rst", "cut-after-bytes"] as const;
 const QUICK_KINDS = [...CUTS, "stall", "latency"] as const;
-/** A black hole takes as long as it takes to be noticed: some seconds. */
+/** A black hole lasts until the link notices it: some seconds. */
 const SLOW_KINDS = ["black-hole", "one-way-black-hole"] as const;
 export const FAULT_KINDS: readonly FaultKind[] = [...CUTS, ...SLOW_KINDS, "stall", "latency"];
 
 const BYTES_MAX = 20_000;
 const HOLD_MS = [300, 1_000] as const;
-/** Too little to make a link doubt its connection. */
+/** Too short for a link to suspect its connection. */
 const DELAY_MS = [40, 160] as const;
 /**
- * So that the cuts come a little more slowly than one a second: a link's quick first retries come back at that rate, and
- * with more cuts than that it would rightly take its time.
+ * Chosen so that there is a little less than one cut a second: a link gets its quick retries back at that rate, and
+ * with more cuts its delays would grow.
  */
 const CALM_MS = [300, 700] as const;
 
 export interface Step {
-  /** How long nothing happens before. */
+  /** The pause before the fault. */
   readonly calmMs: number;
   readonly fault: Fault;
 }
@@ -45,7 +47,7 @@ export class FaultPlan {
   #rounds = 0;
   #holes = 0;
   #oneWays = 0;
-  /** Drawn already, and not taken. */
+  /** Steps that are drawn already, and not taken. */
   readonly #ahead: Step[] = [];
 
   constructor(seed: number) {
@@ -56,7 +58,7 @@ export class FaultPlan {
     return this.#ahead.shift() ?? this.#draw();
   }
 
-  /** The fault that ends connections next, of those that have not been taken. */
+  /** The first fault that ends connections, of those that are not taken yet. */
   nextEnding(): Fault {
     for (let at = 0; ; at++) {
       const step = this.#ahead[at] ?? this.#draw();
@@ -70,7 +72,7 @@ export class FaultPlan {
     return { calmMs: this.#between(CALM_MS), fault: this.#fault(this.#round.pop() as FaultKind) };
   }
 
-  /** The last is taken first. */
+  /** The last one is taken first. */
   #shuffledRound(): FaultKind[] {
     if (this.#rounds++ === 0) return [...this.#shuffled(SLOW_KINDS), ...this.#shuffled(QUICK_KINDS)];
     const hole = this.#holes++ % 2 === 0 ? "one-way-black-hole" : "black-hole";
@@ -111,14 +113,14 @@ export class FaultPlan {
   }
 }
 
-/** Whether the connections that are open now will not outlive it. */
+/** Whether the fault ends the connections that are open now. */
 function endsConnections(fault: Fault): boolean {
   return fault.kind !== "stall" && fault.kind !== "latency";
 }
 
 /**
- * Whether messages stop, so that there is a recovery to measure. Latency only delays them; a hole in the way back swallows
- * what the receiver says, while messages go on arriving.
+ * Whether messages stop, so that there is a recovery to measure. Latency only delays them; a black hole towards the
+ * client drops the receiver's ACKs, while messages go on arriving.
  */
 export function stopsMessages(fault: Fault): boolean {
   if (fault.kind === "one-way-black-hole") return fault.direction === "to-server";

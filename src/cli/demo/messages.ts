@@ -1,13 +1,13 @@
 /**
- * What the demo's processes share: the numbered messages that go through the link, and what the processes tell each other
- * over Node's IPC, which no fault touches.
+ * Shared by the demo's processes: the numbered messages that go through the link, and the orders and notes that the
+ * processes exchange over Node's IPC, which no fault affects.
  */
 import type { LinkState } from "../../index.ts";
 
-/** How often either process tells how many messages it has counted. */
+/** How often each process reports how many messages it has counted. */
 export const STATS_EVERY_MS = 100;
 
-/** A message through the link: its number from 0 up, when it was given to the link, and filler. */
+/** A message through the link: its number from 0 up, the time when it was given to the link, and filler. */
 const MESSAGE_BYTES = 64;
 
 export function encodeMessage(number: number, sentMs: number): Buffer {
@@ -17,7 +17,7 @@ export function encodeMessage(number: number, sentMs: number): Buffer {
   return message;
 }
 
-/** Throws when it is none: bytes were mixed up. */
+/** Throws if `message` is not one of the demo's: then bytes were mixed up. */
 export function decodeMessage(message: Buffer): { number: number; sentMs: number } {
   const number = message.length === MESSAGE_BYTES ? message.readDoubleLE(0) : Number.NaN;
   if (
@@ -32,9 +32,9 @@ export function decodeMessage(message: Buffer): { number: number; sentMs: number
 }
 
 /**
- * The system's monotonic clock, in milliseconds. The three processes run on one machine, where it is the same for all
- * (CLOCK_MONOTONIC; mach's and QPC count from the boot too), so times of different processes can be subtracted, and how
- * long IPC takes does not show in any figure.
+ * The system's monotonic clock, in milliseconds. It is the same for all processes of a machine (CLOCK_MONOTONIC; the
+ * clocks of macOS and Windows count from the boot, too), so times of the three processes can be subtracted, and the
+ * delay of IPC does not show in any figure.
  */
 export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
@@ -52,7 +52,7 @@ export type ToSender =
   | { readonly type: "open"; readonly port: number; readonly perSecond: number; readonly messages: number | undefined }
   /** Answered when the receiver's consumer has accepted all that was sent until now. */
   | { readonly type: "flush"; readonly id: number }
-  /** Sends nothing more, and closes. */
+  /** Send nothing more, and close the link. */
   | { readonly type: "finish" };
 
 export type FromSender =
@@ -69,7 +69,9 @@ export type FromSender =
   | { readonly type: "done"; readonly sent: number; readonly undelivered: number; readonly error: string | undefined };
 
 export type ToReceiver =
-  /** Answered with the time at which the first message that was sent at `sinceMs` or later was handed to the consumer. */
+  /**
+   * Answered with the time at which the first message that was sent at `sinceMs` or later was handed to the consumer.
+   */
   { readonly type: "watch"; readonly id: number; readonly sinceMs: number };
 
 export type FromReceiver =
@@ -79,11 +81,11 @@ export type FromReceiver =
   | { readonly type: "handed"; readonly id: number; readonly atMs: number }
   | { readonly type: "done"; readonly tally: Tally; readonly error: string | undefined };
 
-/** What the receiver's consumer was handed. */
+/** Counts of the messages that the receiver's consumer was handed. */
 export interface Tally {
-  /** All of it, the doubled ones included. */
+  /** All messages, doubled ones included. */
   readonly received: number;
-  /** Different ones. */
+  /** Messages with different numbers. */
   readonly distinct: number;
   readonly doubled: number;
   /** Handed out after one with a higher number. */

@@ -1,6 +1,6 @@
 /**
- * The demo's path through a real Toxiproxy 2.12. What differs from our relay: a connection in a black hole is closed when
- * the hole ends (removing the toxic does that), so a silent fault ends in one that a socket notices.
+ * The demo's path through a real Toxiproxy 2.12. One thing differs from our relay: at the end of a black hole its
+ * connections are closed (removing the toxic does that), so sockets notice the end of a silent fault.
  */
 import type { Fault } from "./faults.ts";
 import { nowMs } from "./messages.ts";
@@ -11,7 +11,7 @@ import { ToxiproxyProxy, type ToxicStream } from "../toxiproxy/proxy.ts";
 
 const BOTH: readonly ToxicStream[] = ["upstream", "downstream"];
 
-/** `firstFault` ends the first connection. */
+/** @param firstFault the fault that ends the first connection */
 export async function openToxiproxyPath(
   receiverPort: number,
   firstFault: Fault,
@@ -116,8 +116,8 @@ class ToxiproxyPath implements FaultPath {
   }
 
   /**
-   * Connections that are opened while a reset_peer toxic is there, even an idle one, are closed with RST, whatever closes
-   * them; all others with FIN.
+   * Connections that are opened while there is a reset_peer toxic, even an idle one, are closed with RST, for whatever
+   * reason; all others are closed with FIN.
    */
   async #prepare(next: Fault): Promise<void> {
     const resets = next.kind === "rst";
@@ -134,7 +134,7 @@ class ToxiproxyPath implements FaultPath {
   }
 
   async #close(): Promise<void> {
-    // A Toxiproxy that somebody else runs keeps no proxy of ours.
+    // Another's Toxiproxy goes on running: remove our proxy from it.
     await this.#proxy.remove().catch(() => {});
     await this.#stop();
   }

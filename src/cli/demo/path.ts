@@ -1,24 +1,25 @@
-/** The path between the demo's two processes, and how a fault is made on it: here by the fault relay of resplice/testing. */
+/** The path between the demo's two processes, and its implementation with the fault relay of resplice/testing. */
 import { faultRelay, type FaultRelay } from "../../testing/index.ts";
 import type { Fault } from "./faults.ts";
 import { nowMs } from "./messages.ts";
 
 /**
- * Each way, in all faults: on bare loopback next to nothing is in flight when it is cut, and losses would not show.
+ * In each direction, during all faults. On bare loopback almost nothing is in flight at a cut, and losses would not
+ * show.
  */
 export const BASE_LATENCY_MS = 5;
 
 export interface FaultPath {
   /** Where the sender connects to. */
   readonly port: number;
-  /** For people. */
+  /** The path's description, for people. */
   readonly what: string;
   /**
-   * Makes the fault. `next` is the one after which connections end next: some can only be ended in the right way if that is
-   * known when they are opened. Answers when the path carried again, where it does at once: from a cut on.
+   * Makes the fault. `next` is the next fault that ends connections: Toxiproxy must know when a connection is opened
+   * whether it will be reset. Answers the time of the fault; for a cut the path carries again from then on.
    */
   make(fault: Fault, next: Fault): Promise<number>;
-  /** Ends the fault; a cut needs that too. */
+  /** Ends the fault. To be called after a cut, too. */
   heal(fault: Fault): Promise<void>;
   /** May be called again. */
   close(): Promise<void>;

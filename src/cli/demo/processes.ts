@@ -1,4 +1,4 @@
-/** The demo's two child processes as its parent sees them. */
+/** The demo's two child processes, as the parent process uses them. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { extname } from "node:path";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { LinkState } from "../../index.ts";
 import type { FromReceiver, FromSender, StateNote, Tally, ToReceiver, ToSender } from "./messages.ts";
 
-/** What is shown while it runs. */
+/** The figures that are shown while the demo runs. */
 export interface Live {
   state: LinkState;
   sent: number;
@@ -15,7 +15,7 @@ export interface Live {
   rttMs: number | undefined;
 }
 
-/** What the two ends say at the end. */
+/** The final counts of the two ends. */
 export interface Ends {
   readonly sent: number;
   readonly undelivered: number;
@@ -23,7 +23,7 @@ export interface Ends {
   readonly errors: readonly string[];
 }
 
-/** More than the sender's close() takes. */
+/** Longer than the sender's close() may take. */
 const FINISH_MS = 40_000;
 
 export class DemoProcesses {
@@ -41,9 +41,9 @@ export class DemoProcesses {
   readonly live: Live = { state: "created", sent: 0, received: 0, inFlightBytes: 0, rttMs: undefined };
   /** The receiver's port. */
   readonly listening: Promise<number> = this.#listening.promise;
-  /** All messages that there are to be were sent. */
+  /** Resolves when all messages of --messages are sent. */
   readonly exhausted: Promise<void> = this.#exhausted.promise;
-  /** Rejects when a process ends, or its link, before it was told to. */
+  /** Rejects when a process or its link ends before it was told to. */
   readonly failed: Promise<never>;
 
   constructor(verbose: boolean) {
@@ -52,7 +52,7 @@ export class DemoProcesses {
     this.#sender.on("message", (note: FromSender) => this.#onSender(note));
     this.#receiver.on("message", (note: FromReceiver) => this.#onReceiver(note));
     this.failed = this.#watchForFailure();
-    this.failed.catch(() => {}); // raced where something is awaited
+    this.failed.catch(() => {}); // each wait of the demo races with it
     this.#exits = Promise.all([this.#sender, this.#receiver].map((child) => once(child, "exit")));
     process.on("exit", this.kill);
   }
@@ -139,17 +139,17 @@ export class DemoProcesses {
     this.#tellSender({ type: "open", port, perSecond, messages });
   }
 
-  /** When the first message that is sent at `sinceMs` or later was handed to the receiver's consumer. */
+  /** Answers when the first message that was sent at `sinceMs` or later was handed to the receiver's consumer. */
   handedSince(sinceMs: number): Promise<number> {
     return this.#ask((id) => tell(this.#receiver, { type: "watch", id, sinceMs } satisfies ToReceiver));
   }
 
-  /** All that was sent until now is accepted, and the sender knows. */
+  /** Resolves when everything that was sent until now is accepted, and the sender knows that. */
   async flushed(): Promise<void> {
     await this.#ask((id) => this.#tellSender({ type: "flush", id }));
   }
 
-  /** When the first of the two ends notices that its connection is gone. To be called before that happens. */
+  /** Answers when the first of the two ends noticed that its connection is gone. To be called before that happens. */
   lost(): Promise<number> {
     return new Promise((resolve) => {
       this.#onLoss = (atMs) => {
@@ -159,7 +159,7 @@ export class DemoProcesses {
     });
   }
 
-  /** Lets the sender close its link, and both processes end. */
+  /** Tells the sender to close its link, and waits until both processes have ended. */
   async finish(): Promise<Ends> {
     this.#finishing = true;
     this.#tellSender({ type: "finish" });
@@ -188,7 +188,7 @@ export class DemoProcesses {
     tell(this.#sender, order);
   }
 
-  /** At once, and without an answer. May be called again. */
+  /** Kills both processes at once. May be called again. */
   readonly kill = (): void => {
     this.#finishing = true;
     this.#sender.kill("SIGKILL");
@@ -204,7 +204,7 @@ function start(command: string, verbose: boolean): ChildProcess {
   return fork(entry, verbose ? [command, "--verbose"] : [command], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
 }
 
-/** A process that has ended hears nothing, and that it has ended is told by itself. */
+/** Sends an order, unless the process has ended: its 'exit' event reports that. */
 function tell(child: ChildProcess, order: ToSender | ToReceiver): void {
   if (child.connected) child.send(order, () => {});
 }

@@ -1,4 +1,4 @@
-/** The demo's receiving process: counts what its consumer is handed, each number exactly. */
+/** The demo's receiving process: counts the messages that its consumer is handed, by their numbers. */
 import { type Link, ServerSupervisor } from "../../index.ts";
 import { decodeMessage, type FromReceiver, nowMs, STATS_EVERY_MS, type Tally, type ToReceiver } from "./messages.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -32,7 +32,7 @@ export async function runReceiver(verbose: boolean): Promise<number> {
   return EXIT.ok;
 }
 
-/** As many messages as are looked through for a watch: IPC takes far less than the time in which so many come. */
+/** How many past messages a watch looks through: IPC takes far less time than so many messages take to arrive. */
 const REMEMBERED = 32_768;
 const FIRST_SIZE = 65_536;
 
@@ -42,7 +42,7 @@ export class Counter {
   #doubled = 0;
   #reordered = 0;
   #highest = -1;
-  /** One byte a number. */
+  /** One byte for each message number. */
   #seen = new Uint8Array(FIRST_SIZE);
   /** The last messages, in a ring: when each was sent, and when it was handed out. */
   readonly #sentMs = new Float64Array(REMEMBERED);
@@ -85,7 +85,9 @@ export class Counter {
     else this.#highest = number;
   }
 
-  /** Finds the first message that was sent at `sinceMs` or later, which may have been handed out before we were asked. */
+  /**
+   * Finds the first message that was sent at `sinceMs` or later. It may have been handed out before the parent asked.
+   */
   watch(sinceMs: number, found: (atMs: number) => void): void {
     for (let index = Math.max(0, this.#received - REMEMBERED); index < this.#received; index++) {
       const at = index % REMEMBERED;

@@ -1,4 +1,4 @@
-/** What happened in a run of the demo: in figures, as JSON and for people. */
+/** The result of a run of the demo: in figures, as JSON and for people. */
 import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 import type { Ends } from "./processes.ts";
 import { formatCount, formatMs } from "../words.ts";
@@ -14,11 +14,11 @@ export interface Percentiles {
 export interface DemoResult {
   readonly sent: number;
   readonly received: number;
-  /** Sent, and never handed to the receiver's consumer. */
+  /** Messages that were sent and never handed to the receiver's consumer. */
   readonly lost: number;
-  /** Handed out a second time. */
+  /** Messages that were handed out again. */
   readonly doubled: number;
-  /** Handed out after one that was sent later. */
+  /** Messages that were handed out after one that was sent later. */
   readonly reordered: number;
   /** How often each kind was made. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
@@ -27,7 +27,7 @@ export interface DemoResult {
   readonly seed: number;
 }
 
-/** The faults of a run and what each took to recover from. */
+/** The faults of a run, and how long each recovery took. */
 export class FaultBook {
   readonly #counts = new Map<FaultKind, number>();
   readonly #recoveriesMs = new Map<FaultKind, number[]>();
@@ -83,7 +83,7 @@ export function isWhole({ lost, doubled, reordered }: DemoResult): boolean {
   return lost === 0 && doubled === 0 && reordered === 0;
 }
 
-/** The result in some lines. */
+/** The result as text of several lines. */
 export function describe(result: DemoResult, what: string, tookMs: number): string {
   const { sent, received, lost, doubled, reordered, faults, recoveryMs, seed } = result;
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0);

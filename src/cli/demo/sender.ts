@@ -1,4 +1,4 @@
-/** The demo's sending process: numbered messages at a steady rate over one durable link. Its parent tells it what to do. */
+/** The demo's sending process: sends numbered messages at a steady rate over one durable link, as its parent orders. */
 import { ConnectionManager, type Link } from "../../index.ts";
 import { encodeMessage, type FromSender, nowMs, STATS_EVERY_MS, type ToSender } from "./messages.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -59,7 +59,7 @@ class Sender {
     });
   }
 
-  /** Sends what is due by now. What the link has no room for is sent as soon as it has: late, and not left out. */
+  /** Sends the messages that are due. If the link has no room, they are sent later; none is left out. */
   #tick(): void {
     const due = Math.min(this.#most, Math.floor(((nowMs() - this.#sinceMs) / 1_000) * this.#perSecond));
     while (this.#sent < due) {
@@ -80,7 +80,7 @@ class Sender {
   flush(id: number): void {
     this.#link.flush().then(
       () => this.#tell({ type: "flushed", id }),
-      () => {}, // the link has ended, which "done" tells
+      () => {}, // the link has ended, and "done" reports that
     );
   }
 

@@ -1,10 +1,12 @@
-/** What the demo shows while it runs: lines redrawn in place on a terminal, else one line a fault. */
+/** The demo's display while it runs: on a terminal, lines that are redrawn in place; else one line for each fault. */
 import { type Fault, FAULT_KINDS } from "./faults.ts";
 import type { Live } from "./processes.ts";
 import type { FaultBook } from "./report.ts";
 import { formatBytes, formatCount, formatMs } from "../words.ts";
 
-/** How long a recovery took, in milliseconds; or why there is no such figure. "not-measured": no messages were left. */
+/**
+ * The time of a recovery in milliseconds, or why there is none. "not-measured": no messages were left to measure with.
+ */
 export type Outcome = number | "never-stopped" | "not-measured";
 
 export interface View {
@@ -12,16 +14,16 @@ export interface View {
   begin(fault: Fault): void;
   /** Messages flow again. */
   end(fault: Fault, outcome: Outcome): void;
-  /** A line for people. */
+  /** Shows a line for people. */
   say(line: string): void;
   close(): void;
 }
 
 const REDRAW_EVERY_MS = 100;
-/** The rate is that of the last so many redraws. */
+/** The rate is taken over so many redraws. */
 const RATE_SAMPLES = 10;
 
-/** One line a fault. */
+/** One line for each fault. */
 export class PlainView implements View {
   readonly #write: (text: string) => void;
   readonly #startMs = performance.now();
@@ -97,7 +99,7 @@ export class LiveView implements View {
       `last fault     ${this.#fault}`,
       `last recovery  ${this.#recovery}`,
     ];
-    // A line that wraps would be two to go up.
+    // Lines are cut to the terminal's width: a line that wraps would take two, and going up would go wrong.
     const width = (process.stdout.columns || 80) - 1;
     const text = lines.map((line) => `${line.slice(0, width)}\u001B[K\n`).join("");
     this.#write(`${this.#up()}${text}`);

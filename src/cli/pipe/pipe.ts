@@ -1,4 +1,4 @@
-/** A netcat that survives: stdin and stdout through one durable link of mode "bytes". */
+/** A netcat that survives lost connections: stdin and stdout through one durable link of mode "bytes". */
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionManager, type Link, type LinkReport, RespliceError, ServerSupervisor } from "../../index.ts";
@@ -7,7 +7,7 @@ import { EXIT } from "../exit-codes.ts";
 import { stderrLogger } from "../log.ts";
 import { describeChange, formatBytes } from "../words.ts";
 
-/** How long Ctrl-C waits for what has been read to be delivered, and a lost stdout for the other direction. */
+/** After Ctrl-C, or when stdout is lost: how long to wait until everything read from stdin is delivered. */
 const DRAIN_MS = 10_000;
 const PROGRESS_EVERY_MS = 1_000;
 const LINK_OPTIONS = { mode: "bytes", allowHalfOpen: true } as const;
@@ -19,10 +19,10 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
     port: address.port,
     ...(address.host === undefined ? {} : { host: address.host }),
     ...(verbose ? { logger: stderrLogger() } : {}),
-    // One link, and it is the only one: whoever else comes is told to come again later.
+    // One link only: any other client is told to come back later.
     limits: { sessions: 1 },
   });
-  // Read ahead: when the link is there it is known whether our input has ended, however soon the client ends its own.
+  // Read ahead, so that we know whether our input has ended when the link comes, however soon the client ends its own.
   process.stdin.on("error", () => {}).read(0);
   try {
     const arrived = new Promise<Link>((resolve) => {
@@ -35,7 +35,7 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
   } catch (error) {
     return failed(error);
   } finally {
-    // Waits until the client knows that all is over.
+    // Waits until the client knows that the link has ended.
     await server.close({ deadlineMs: 0 });
     interrupts.dispose();
   }
@@ -67,11 +67,11 @@ function say(line: string): void {
   process.stderr.write(`resplice: ${line}\n`);
 }
 
-/** Ctrl-C and SIGTERM. */
+/** Listens for Ctrl-C and SIGTERM. */
 class Interrupts {
-  /** The exit code that the first one asks for. */
+  /** The exit code of the first signal. */
   readonly first: Promise<number>;
-  /** Called at the second. */
+  /** Called at the second signal. */
   onSecond: () => void = () => {};
   #count = 0;
   #resolve: (code: number) => void = () => {};
@@ -100,7 +100,7 @@ class Interrupts {
 
 async function joinToStdio(link: Link, interrupts: Interrupts, progress: boolean): Promise<number> {
   const joint = new Joint(link, process.stdin, process.stdout);
-  // A server's link comes connected, and has no transition to tell of.
+  // A server's link is connected from the beginning, and emits no transition to that.
   if (link.state === "connected") say(`connected with ${link.remoteAddress ?? "a client"}`);
   link.on("state", (change) => say(describeChange(change)));
   link.on("stalled", () => say("stalled: what reads our stdout has taken nothing for 10 s"));
@@ -130,7 +130,7 @@ type Ending =
   | { readonly what: "whole" }
   | { readonly what: "stopped" | "broken-pipe" | "failed"; readonly why: string };
 
-/** A link, what is read into it and what is written from it. */
+/** Joins a link to an input and an output. */
 class Joint {
   readonly #link: Link;
   readonly #input: Readable;
@@ -142,7 +142,7 @@ class Joint {
   #stopped = false;
   #gaveUp = false;
   #readingDone: Promise<void> | undefined;
-  /** What stdin had read ahead when it was stopped. */
+  /** Bytes that stdin had read ahead when it was stopped. */
   #rest: Buffer | undefined;
   #fault = "";
   #shown = { atMs: performance.now(), readBytes: 0, wroteBytes: 0 };
@@ -161,11 +161,11 @@ class Joint {
     return this.#ending(report);
   }
 
-  /** Reads no more, and ends when what was read is delivered, or when that takes too long. */
+  /** Reads no more, and ends when everything that was read is delivered, or after DRAIN_MS. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    // What the stream has read ahead would go with it.
+    // destroy() would discard bytes that the stream has read ahead.
     this.#rest = (this.#input.read() as Buffer | null) ?? undefined;
     this.#input.destroy();
     void this.#drain();
@@ -188,11 +188,11 @@ class Joint {
       return;
     }
     await this.#flush(leftMs);
-    // Not end() or close(): the peer would take what it has for the whole.
+    // Not end() or close(): the peer would take the part that it has for the whole.
     this.#link.abort("interrupted");
   }
 
-  /** Until all that was taken is delivered, or that takes too long: it ends then in any case. */
+  /** Resolves when all taken bytes are delivered, and after `withinMs` in any case. Never rejects. */
   async #flush(withinMs: number): Promise<void> {
     await this.#link.flush({ signal: AbortSignal.timeout(withinMs) }).catch(() => {});
   }
@@ -221,25 +221,25 @@ class Joint {
       for await (const chunk of this.#input as AsyncIterable<Buffer>) await this.#take(chunk);
     } catch (error) {
       if (error instanceof RespliceError) {
-        // The link takes no more: why is in its report.
+        // The link takes no more: its report says why.
         this.#reading = "stopped";
         return;
       }
       if (!this.#over) {
         this.#reading = "failed";
         this.#fault = `stdin cannot be read: ${(error as Error).message}`;
-        // Not end(): the peer would take what it has for the whole.
+        // Not end(): the peer would take the part that it has for the whole.
         this.#link.abort("stdin-failed");
         return;
       }
-      // Its stream was destroyed, by us.
+      // We have destroyed stdin ourselves.
     }
     this.#reading = this.#over ? "stopped" : "ended";
     try {
       if (this.#rest !== undefined) await this.#take(this.#rest);
       if (this.#reading === "ended") this.#link.end();
     } catch {
-      // As above.
+      // The link takes no more: its report says why.
     }
   }
 
@@ -248,7 +248,7 @@ class Joint {
     this.#readBytes += chunk.length;
   }
 
-  /** Our input was ended by ourselves. */
+  /** Whether we have ended reading ourselves. */
   get #over(): boolean {
     return this.#stopped || this.#writing === "broken" || this.#link.state === "closed";
   }
@@ -256,7 +256,7 @@ class Joint {
   async #write(): Promise<void> {
     try {
       for await (const chunk of this.#link) {
-        // Accepted when the loop comes back: what is in this process only has not been delivered.
+        // The chunk is accepted when the loop comes back: as long as only this process has it, it is not delivered.
         const error = await written(this.#output, chunk);
         if (error === undefined) {
           this.#wroteBytes += chunk.length;
@@ -274,7 +274,7 @@ class Joint {
     }
   }
 
-  /** Nobody reads us any more. What we took is still delivered; what we were given is not accepted, and the peer is told. */
+  /** Nobody reads our stdout any more. Delivers what was read from stdin, accepts nothing more, and aborts the link. */
   async #giveUpOutput(): Promise<void> {
     this.#input.destroy();
     await this.#flush(DRAIN_MS);
@@ -294,7 +294,7 @@ class Joint {
   }
 }
 
-/** Resolves when the system has taken it. */
+/** Resolves when the system has taken the chunk; with the error if it could not be written. */
 function written(output: Writable, chunk: Buffer): Promise<Error | undefined> {
   return new Promise((resolve) => {
     output.write(chunk, (error) => resolve(error ?? undefined));

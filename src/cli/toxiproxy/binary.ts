@@ -1,4 +1,5 @@
-// The toxiproxy-server binary of one pinned version: on the PATH, in our cache, or made and put there.
+// Finds the toxiproxy-server binary of one pinned version on the PATH or in our cache; else builds or downloads it
+// there.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -12,7 +13,7 @@ export const TOXIPROXY_VERSION: string = "2.12.0";
 
 export interface Binary {
   readonly file: string;
-  /** Where it was or how it was made, for people. */
+  /** Where the binary was found or how it was made, for people. */
   readonly how: string;
 }
 
@@ -20,12 +21,12 @@ const EXE = process.platform === "win32" ? ".exe" : "";
 const MODULE = "github.com/Shopify/toxiproxy/v2";
 const RELEASES = "https://github.com/Shopify/toxiproxy/releases";
 const RELEASE = `${RELEASES}/download/v${TOXIPROXY_VERSION}`;
-const RELEASE_BYTES_MAX = 64 * 2 ** 20; // it has 8.6 MB
+const RELEASE_BYTES_MAX = 64 * 2 ** 20; // the binary has 8.6 MB
 
-// SHA-256 of the bare binaries of release v2.12.0, from its checksums.txt. The place where this was written could not
-// download from GitHub: the values are those that independent public projects pin for the same files (each was found
-// in several; one of them tests its parser with lines of that checksums.txt). Were one wrong, the real file would be
-// refused. Platforms without a value that others confirm are left out.
+// SHA-256 of the bare binaries of release v2.12.0, as in its checksums.txt. The author could not download from GitHub:
+// the values are those that independent public projects pin for the same files (each was found in several; one of them
+// tests its parser with lines of that checksums.txt). If a value were wrong, the real file would be refused. Platforms
+// for which no two projects agree on a value are left out.
 const RELEASE_SHA256: Readonly<Record<string, string>> = {
   "toxiproxy-server-linux-amd64": "556d891134a3c582dc1e1a3f7335fd55142e5965769855a00b944e13e48302fc",
   "toxiproxy-server-linux-arm64": "53e770c1c3035b5a9f1bc629fce537db1f95f62b26f4ebe6e756afd701cf077c",
@@ -85,7 +86,7 @@ export async function findOrMakeBinary(env: NodeJS.ProcessEnv, onProgress: (line
   );
 }
 
-/** Lets `make` write a binary to a scratch folder, checks it and moves it into place at once: others see all or nothing. */
+/** Lets `make` write a binary to a scratch folder, checks it and moves it into place atomically. */
 async function makeInto(folder: string, file: string, make: (scratch: string) => Promise<string>): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const scratch = await mkdtemp(join(folder, ".making-"));
@@ -155,7 +156,7 @@ async function downloadRelease(
   return file;
 }
 
-/** What is wrong with this binary; undefined if it runs and is of our version. */
+/** The reason why this binary cannot be used; undefined if it runs and has the pinned version. */
 async function faultOf(file: string): Promise<string | undefined> {
   try {
     const { stdout } = await promisify(execFile)(file, ["-version"], { timeout: 10_000 });
@@ -198,7 +199,7 @@ function withNotes(how: string, notes: readonly string[]): string {
   return notes.length === 0 ? how : `${how}; passed over: ${notes.join("; ")}`;
 }
 
-/** An error as part of a sentence, with what its cause or its process had to say. */
+/** An error as part of a sentence, with its cause's message or its process's output on stderr. */
 export function reason(error: unknown): string {
   if (!(error instanceof Error)) {
     return String(error);

@@ -1,4 +1,4 @@
-/** The few calls of Toxiproxy's HTTP interface that the demo needs, for one proxy. */
+/** The calls of Toxiproxy's HTTP interface that the demo needs, for one proxy. */
 import { reason } from "./binary.ts";
 
 /** `upstream` is what the client sends, `downstream` what the server sends. */
@@ -18,7 +18,10 @@ export class ToxiproxyProxy {
     this.#fields = fields;
   }
 
-  /** Makes it disabled: a connection gets no toxic in full that is added later. */
+  /**
+   * Creates the proxy disabled: a toxic that is added later does not apply in full to a connection that is open
+   * already.
+   */
   static async create(
     url: string,
     fields: { name: string; listen: string; upstream: string },

@@ -1,7 +1,7 @@
 // Finds or makes a Toxiproxy server of one pinned version and runs it, for the chaos tests and for
 // `resplice demo --toxiproxy`. In this order: a running one (TOXIPROXY_URL), `toxiproxy-server` on the PATH, our cache,
-// `go install`, the release binary. Nothing is skipped silently: `how` says which way it was, and which ones on the
-// PATH were passed over; if no way works, the error says why each one failed and what to do.
+// `go install`, the release binary. Nothing is skipped silently: `how` says which way was taken, and which binaries on
+// the PATH were passed over; if no way works, the error says why each one failed and what to do.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,15 +13,15 @@ import { findOrMakeBinary, reason, TOXIPROXY_VERSION } from "./binary.ts";
 export interface ToxiproxyOptions {
   /** Where TOXIPROXY_URL, PATH, XDG_CACHE_HOME and HOME are read. Default: `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Told, in a line, before something slow: a build or a download. Default: nobody. */
+  /** Called with a line of text before a slow step: a build or a download. Default: not called. */
   readonly onProgress?: (line: string) => void;
 }
 
 export interface RunningToxiproxy {
-  /** Of its HTTP interface, without a slash at the end. */
+  /** The URL of the HTTP interface, without a slash at the end. */
   readonly url: string;
   readonly version: string;
-  /** How it was found or made, for people. */
+  /** How the server was found or made, for people. */
   readonly how: string;
   /** Ends the server, if we started it. May be called again. */
   readonly stop: () => Promise<void>;
@@ -38,7 +38,8 @@ export async function startToxiproxy(options: ToxiproxyOptions = {}): Promise<Ru
   return run(binary.file, binary.how, env);
 }
 
-// A server that somebody else runs -------------------------------------------------------------------------------------
+// A server that somebody else runs
+// -------------------------------------------------------------------------------------
 
 async function useRunning(given: string): Promise<RunningToxiproxy> {
   const url = given.replace(/\/+$/, "");
@@ -70,7 +71,8 @@ async function askVersion(url: string, timeoutMs: number): Promise<string> {
   return body.version;
 }
 
-// The process ----------------------------------------------------------------------------------------------------------
+// The process
+// ----------------------------------------------------------------------------------------------------------
 
 const START_MS_MAX = 10_000;
 const POLL_MS = 10;
@@ -79,7 +81,7 @@ const LOG_CHARS_KEPT = 4_096;
 async function run(file: string, how: string, env: NodeJS.ProcessEnv): Promise<RunningToxiproxy> {
   const claim = await claimPort();
   const url = `http://127.0.0.1:${claim.port}`;
-  // Detached: a Ctrl-C at the terminal is for us alone; we still want the proxy while we close our links.
+  // Detached, so that Ctrl-C at the terminal does not reach it: we still need the proxy while we close our links.
   const child = spawn(file, ["-host", "127.0.0.1", "-port", String(claim.port)], {
     env: { ...env, LOG_LEVEL: "error" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -133,7 +135,7 @@ async function answerOf(url: string): Promise<string> {
   }
 }
 
-/** Rejects as soon as the server can't start. It does not exit when its port is taken: it only logs that. */
+/** Rejects as soon as the server can't start. If its port is taken, the server does not exit, and only logs that. */
 function failureOf(child: ChildProcess, file: string): Promise<never> {
   return new Promise((_resolve, reject) => {
     let log = "";
@@ -151,8 +153,8 @@ function failureOf(child: ChildProcess, file: string): Promise<never> {
 }
 
 /**
- * A process that does nothing but kill `pid` when we are gone: the pipe to it closes however we die, also by SIGKILL,
- * which no handler of ours sees.
+ * A process that only kills `pid` when this process has gone. The pipe to it closes however we end, also by SIGKILL,
+ * for which no handler of ours runs.
  */
 function guardOf(pid: number): ChildProcess {
   const script =
@@ -165,7 +167,7 @@ function guardOf(pid: number): ChildProcess {
     detached: true,
     windowsHide: true,
   });
-  guard.on("error", () => {}); // without it there is still the handler of "exit"
+  guard.on("error", () => {}); // without a guard there is still the handler of "exit"
   guard.stdin.on("error", () => {});
   return guard;
 }
