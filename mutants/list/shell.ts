@@ -511,9 +511,9 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "a link is opened amid close()",
     rule: "a manager that closes is closing before any listener hears of it",
-    file: "src/client/manager.ts",
-    find: "    this.#closing = promise;\n    resolve(this.#close(options));\n",
-    replace: "    resolve(this.#close(options));\n    this.#closing = promise;\n",
+    file: "src/link/waits.ts",
+    find: "    this.#promise = promise;\n    resolve(work());\n",
+    replace: "    resolve(work());\n    this.#promise = promise;\n",
     tests: ["test/client/manager.test.ts"],
   },
   {

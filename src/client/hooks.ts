@@ -32,13 +32,13 @@ export async function ask(
   deadline.start();
   const patience = AbortSignal.any([signal, late.signal]);
   const given = abortableWait<unknown>(patience, () => patience.reason as Error);
+  // The function may throw, and may abort the signal before it does.
+  const call = async (): Promise<unknown> => hook({ number, signal: patience });
+  call().then(given.resolve, given.reject);
   try {
-    // The function may throw, and abort the signal before it does.
-    const answer = (async () => hook({ number, signal: patience }))();
-    return await Promise.race([given.promise, answer]);
+    return await given.promise;
   } finally {
     deadline.clear();
-    given.resolve(undefined);
   }
 }
 

@@ -14,7 +14,7 @@ import type { LinkEngine } from "../link/engine.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
-import { timedWait } from "../link/waits.ts";
+import { Once, timedWait } from "../link/waits.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { type MetricsLine, metricsLine } from "../telemetry/metrics.ts";
 import { DialGate } from "./gate.ts";
@@ -58,7 +58,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #unforgotten = new Map<ClientLinkCore, Driver>();
   readonly #metrics: MetricsLine | undefined;
   #ids = 0;
-  #closing: Promise<CloseReport> | undefined;
+  readonly #closing: Once<CloseReport> = new Once();
   #whenForgotten: (() => void) | undefined;
 
   constructor(options: ConnectionManagerOptions = {}) {
@@ -96,7 +96,7 @@ export class ConnectionManager implements AsyncDisposable {
 
   /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
   open(options: Target & OpenOptions): Link {
-    if (this.#closing !== undefined) throw new RespliceError("INVALID_STATE", "the manager is closing");
+    if (this.#closing.isBegun) throw new RespliceError("INVALID_STATE", "the manager is closing");
     const resolved = resolveOpenOptions(options, this.#options.defaults);
     const { core, driver, dialer, engine, link } = new ClientLinkOwner(resolved, this.#host);
     this.#engines.add(engine);
@@ -123,7 +123,7 @@ export class ConnectionManager implements AsyncDisposable {
 
   /** For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. */
   health(): Health {
-    if (this.#closing !== undefined) return { status: "down", reasons: ["closing"] };
+    if (this.#closing.isBegun) return { status: "down", reasons: ["closing"] };
     const away = Array.from(this.#engines).filter(({ state }) => state !== "connected");
     if (away.length === 0) return { status: "healthy", reasons: [] };
     const status = away.length === this.#engines.size ? "down" : "degraded";
@@ -142,12 +142,7 @@ export class ConnectionManager implements AsyncDisposable {
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
-    if (this.#closing !== undefined) return this.#closing;
-    const { promise, resolve } = Promise.withResolvers<CloseReport>();
-    // Before anything is closed: listeners hear of that at once, and may open a link or call this again.
-    this.#closing = promise;
-    resolve(this.#close(options));
-    return promise;
+    return this.#closing.run(() => this.#close(options));
   }
 
   async #close(options: CloseOptions): Promise<CloseReport> {

@@ -49,6 +49,24 @@ export function timedWait(
   };
 }
 
+/** Work that is done once: each call of `run()` after the first answers the same promise. */
+export class Once<T> {
+  #promise: Promise<T> | undefined;
+
+  get isBegun(): boolean {
+    return this.#promise !== undefined;
+  }
+
+  /** The promise is there before the work begins: listeners that the work calls at once may call this again. */
+  run(work: () => Promise<T>): Promise<T> {
+    if (this.#promise !== undefined) return this.#promise;
+    const { promise, resolve } = Promise.withResolvers<T>();
+    this.#promise = promise;
+    resolve(work());
+    return promise;
+  }
+}
+
 /** Several waits for the same event, each with its own signal. */
 export class Waits {
   readonly #waits = new Set<Wait<void>>();

@@ -10,6 +10,7 @@ import { RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
 import { checkCloseOptions, messageLimits } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import { Once } from "../link/waits.ts";
 import { logDescriptors, logMemory, logServer } from "../telemetry/events.ts";
 import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
 import { type MetricsLine, metricsLine } from "../telemetry/metrics.ts";
@@ -63,7 +64,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   readonly #listener: Listener;
   readonly #metrics: MetricsLine | undefined;
   #state: SupervisorState = "created";
-  #closing: Promise<CloseReport> | undefined;
+  readonly #closing: Once<CloseReport> = new Once();
 
   constructor(options: ServerSupervisorOptions) {
     super(EVENT_NAMES);
@@ -206,12 +207,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
-    if (this.#closing !== undefined) return this.#closing;
-    const { promise, resolve } = Promise.withResolvers<CloseReport>();
-    // Before anything is closed: listeners hear of that at once, and may call this again.
-    this.#closing = promise;
-    resolve(this.#close(options));
-    return promise;
+    return this.#closing.run(() => this.#close(options));
   }
 
   async #close(options: CloseOptions): Promise<CloseReport> {

@@ -1,5 +1,4 @@
 /** A server that goes away and its clients, over real sockets; and what each of them may be doing meanwhile. */
-import net from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Link } from "../../src/index.ts";
 import {
@@ -10,13 +9,13 @@ import {
   openTo,
   pair,
   QUICK,
-  rawServer,
   receiveText,
   relayTo,
   runToExit,
   serve,
   turned,
 } from "../support.ts";
+import { holdingAfterHello } from "./holding.ts";
 
 const host = "127.0.0.1";
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -328,25 +327,3 @@ test("a link that has ended is not kept by a handler that never returns", async 
   `);
   expect(printed).toBe("20 few");
 });
-
-/** A proxy that holds back what a client says after its HELLO, until it is opened. */
-async function holdingAfterHello(port: number): Promise<{ port: number; welcomed: Promise<void>; open: () => void }> {
-  const welcome = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  const proxy = await rawServer((client) => {
-    const server = net.connect(port, host);
-    let said = 0;
-    client.on(
-      "data",
-      (chunk) => void (said++ === 0 ? server.write(chunk) : gate.promise.then(() => server.write(chunk))),
-    );
-    server.on("data", (chunk) => {
-      client.write(chunk);
-      welcome.resolve();
-    });
-    server.on("error", () => {});
-    server.on("close", () => client.destroy());
-    client.on("close", () => server.destroy());
-  });
-  return { port: proxy, welcomed: welcome.promise, open: gate.resolve };
-}

@@ -8,13 +8,13 @@ import {
   isPending,
   openTo,
   pair,
-  rawServer,
   receiveText,
   relayTo,
   runToExit,
   serve,
   turned,
 } from "../support.ts";
+import { holdingAfterHello } from "./holding.ts";
 import { connects } from "./connects.ts";
 
 const host = "127.0.0.1";
@@ -259,25 +259,3 @@ describe("the process", () => {
     expect(printed).toBe("alive");
   });
 });
-
-/** A proxy that holds back what a client says after its HELLO, until it is opened. */
-async function holdingAfterHello(port: number): Promise<{ port: number; welcomed: Promise<void>; open: () => void }> {
-  const welcome = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  const proxy = await rawServer((client) => {
-    const server = net.connect(port, host);
-    let said = 0;
-    client.on(
-      "data",
-      (chunk) => void (said++ === 0 ? server.write(chunk) : gate.promise.then(() => server.write(chunk))),
-    );
-    server.on("data", (chunk) => {
-      client.write(chunk);
-      welcome.resolve();
-    });
-    server.on("error", () => {});
-    server.on("close", () => client.destroy());
-    client.on("close", () => server.destroy());
-  });
-  return { port: proxy, welcomed: welcome.promise, open: gate.resolve };
-}

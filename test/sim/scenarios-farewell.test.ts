@@ -1,25 +1,8 @@
 /** The end of a session that moves, where it crosses with something else that ends. */
 import { expect, test } from "vitest";
-import type { LinkCore } from "../../src/core/session/link-core.ts";
 import { CountingBudget } from "../core/support.ts";
-import { ByHand, hear, only, outcomeOf, read, say } from "./by-hand.ts";
-
-function beforeTheMove(options: Parameters<ByHand["client"]>[0] = {}) {
-  const world = new ByHand();
-  const [server, next] = [world.server(), world.server()];
-  const client = world.client(options);
-  const line = client.connect(server);
-  return { world, server, next, client, line };
-}
-
-function goAway({ world, server }: Pick<ReturnType<typeof beforeTheMove>, "world" | "server">): void {
-  server.core.drain(10_000, world.nowMs);
-  world.drain();
-}
-
-function endWithInput(core: LinkCore): void {
-  if (core.inputEnded) core.end();
-}
+import { hear, only, outcomeOf, read, say } from "./by-hand.ts";
+import { beforeTheMove, endWithInput, goAway } from "./openings.ts";
 
 test("close() during the move, with something left to say and something that nobody will read", () => {
   const { world, server, next, client, line } = beforeTheMove();

@@ -1,32 +1,13 @@
 /** A server that goes away: its clients end their sessions, and go on in new ones with nothing in doubt. */
 import { expect, test } from "vitest";
-import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import { ByHand, hear, namesOf, only, outcomeOf, read, say } from "./by-hand.ts";
-
-/** A client with a link to the server that will go away, and the server that it finds after that. */
-function beforeTheMove(options: Parameters<ByHand["client"]>[0] = {}) {
-  const world = new ByHand();
-  const [server, next] = [world.server(), world.server()];
-  const client = world.client(options);
-  const line = client.connect(server);
-  return { world, server, next, client, line };
-}
-
-function goAway({ world, server }: Pick<ReturnType<typeof beforeTheMove>, "world" | "server">): void {
-  server.core.drain(10_000, world.nowMs);
-  world.drain();
-}
+import { beforeTheMove, endWithInput, goAway } from "./openings.ts";
 
 function replacements(events: readonly LinkCoreEvent[]): string[] {
   return events.flatMap((event) =>
     event.type === "replaced" ? [`${event.reason}: ${event.undelivered.length} reported`] : [],
   );
-}
-
-/** The application ends when its input has. */
-function endWithInput(core: LinkCore): void {
-  if (core.inputEnded) core.end();
 }
 
 test("the client ends first, the server when its application has, and nothing is in doubt", () => {

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { devNull } from "node:os";
-import { type FaultRelay, faultRelay } from "resplice/testing";
+import type { FaultRelay } from "resplice/testing";
 import { expect, onTestFinished, test } from "vitest";
-import { runToExit } from "../../support.ts";
+import { relayTo, runToExit } from "../../support.ts";
 import { listening, resplice, type Run } from "../support.ts";
 
 const SLOW = { timeout: 60_000 };
@@ -248,12 +248,6 @@ async function pair(): Promise<{ listener: Run; client: Run; relay: FaultRelay }
   const client = resplice(["connect", `127.0.0.1:${relay.port}`]);
   await Promise.all([client.says(/connected: a new session/), listener.says(/connected with/)]);
   return { listener, client, relay };
-}
-
-async function relayTo(port: number): Promise<FaultRelay> {
-  const relay = await faultRelay({ port });
-  onTestFinished(() => relay.close());
-  return relay;
 }
 
 async function freePort(): Promise<number> {
