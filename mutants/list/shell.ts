@@ -210,8 +210,8 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "late stream kept",
     rule: "a stream that comes when nobody waits for it is destroyed",
-    file: "src/client/connector.ts",
-    find: "if (attempt.signal.aborted) discard(stream);\n",
+    file: "src/client/hooks.ts",
+    find: "if (patience.aborted) discard(answer);\n    else ",
     replace: "",
     tests: ["test/client/hooks-connect.test.ts"],
   },

@@ -145,24 +145,21 @@ export class Connector {
 
   /** Asks for the application's own transport. A stream that comes after the dial was given up is destroyed. */
   async #transport(connect: ForEachAttempt<Duplex>, terms: DialTerms): Promise<Connection> {
-    const given = await this.#ask(
-      "connect",
-      async (attempt) => {
-        const stream: unknown = await connect(attempt);
-        if (attempt.signal.aborted) discard(stream);
-        return stream;
-      },
-      terms,
-    );
+    const given = await this.#ask("connect", connect, terms, discard);
     const problem = unfitness(given);
     if (problem === undefined) return new StreamConnection(given as Duplex, false);
     discard(given);
     throw new RespliceError("CONNECT_FAILED", `the function connect gave ${problem}`);
   }
 
-  #ask(name: string, hook: ForEachAttempt<unknown>, { number, patience, signal }: DialTerms): Promise<unknown> {
+  #ask(
+    name: string,
+    hook: ForEachAttempt<unknown>,
+    { number, patience, signal }: DialTerms,
+    discardLate?: (answer: unknown) => void,
+  ): Promise<unknown> {
     const { host, options } = this.#link;
     const withinMs = stretched(options.timeouts.connectMs, patience);
-    return ask(name, hook, { number, signal, withinMs, clock: host.clock });
+    return ask(name, hook, { number, signal, withinMs, clock: host.clock }, discardLate);
   }
 }

@@ -19,12 +19,14 @@ import type { ForEachAttempt } from "./targets.ts";
 
 /**
  * Calls the function `name` for one attempt. The function may hang, or answer anything. When `withinMs` are over,
- * rejects with TIMED_OUT; when `signal` is aborted, with the signal's reason.
+ * rejects with TIMED_OUT; when `signal` is aborted, with the signal's reason. An answer that comes after that goes to
+ * `discard`.
  */
 export async function ask(
   name: string,
   hook: ForEachAttempt<unknown>,
   { number, signal, withinMs, clock }: { number: number; signal: AbortSignal; withinMs: number; clock: Clock },
+  discard: (answer: unknown) => void = () => {},
 ): Promise<unknown> {
   signal.throwIfAborted();
   const late = new AbortController();
@@ -34,7 +36,10 @@ export async function ask(
   const given = abortableWait<unknown>(patience, () => patience.reason as Error);
   // The function may throw, and may abort the signal before it does.
   const call = async (): Promise<unknown> => hook({ number, signal: patience });
-  call().then(given.resolve, given.reject);
+  call().then((answer) => {
+    if (patience.aborted) discard(answer);
+    else given.resolve(answer);
+  }, given.reject);
   try {
     return await given.promise;
   } finally {

@@ -11,11 +11,16 @@ describe("connect", () => {
   async function expectWorks(made: (socket: net.Socket) => Duplex | Promise<Duplex>): Promise<void> {
     const { port } = await serve({}, echo);
     const streams: Duplex[] = [];
+    // The link may ask for another when the test is over, where nothing can be registered any more.
+    const sockets: net.Socket[] = [];
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
     const link = manage().open({
       reconnect: QUICK,
       connect: async () => {
         const socket = net.connect(port, "127.0.0.1");
-        onTestFinished(() => void socket.destroy());
+        sockets.push(socket);
         await once(socket, "connect");
         const stream = await made(socket);
         streams.push(stream);
@@ -208,3 +213,23 @@ function foreign(socket: net.Socket): Duplex {
   for (const name of ["drain", "end", "error", "close"]) socket.on(name, (what) => stream.emit(name, what));
   return stream as unknown as Duplex;
 }
+
+test.each(Array.from({ length: 12 }, (_, ticks) => ticks))(
+  "a stream that is given while the link ends is destroyed, %i microtasks later",
+  async (ticks) => {
+    const stream = new PassThrough();
+    const link = manage().open({
+      connect: async () => {
+        void endAfter(ticks);
+        return stream;
+      },
+    });
+    const endAfter = async (left: number): Promise<void> => {
+      for (let n = 0; n < left; n++) await Promise.resolve();
+      link.abort();
+    };
+    await link.closed;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(stream.destroyed).toBe(true);
+  },
+);
