@@ -22,7 +22,7 @@ import {
 } from "../src/index.ts";
 import type { Clock, Timer } from "../src/link/ports.ts";
 import { faultRelay, type FaultRelay } from "../src/testing/index.ts";
-import { claimPort } from "../src/testing/port-claim.ts";
+import { claimPort, PortClaim } from "../src/testing/port-claim.ts";
 
 /** Fast enough for a test, and still jittered. */
 export const QUICK = { minDelayMs: 5, maxDelayMs: 20 };
@@ -75,7 +75,7 @@ export async function serve(
   });
   const { port } = await supervisor.listen();
   // Not awaited: it waits a second for a client that has just gone without a word.
-  onTestFinished(() => void supervisor.close({ deadlineMs: 0 }));
+  onTestFinished(() => void supervisor.close({ deadlineMs: 0 }).then(() => keepFromOthers(port)));
   return { supervisor, port, links };
 }
 
@@ -228,11 +228,17 @@ export async function eventually(check: () => void | Promise<void>, withinMs = 5
   }
 }
 
-/** A port on 127.0.0.1 that nobody listens on, the test's own until it ends. */
+/** A port on 127.0.0.1 that nobody listens on, and that no other test is given while this process lives. */
 export async function unusedPort(): Promise<number> {
-  const claim = await claimPort();
-  onTestFinished(() => claim.release());
-  return claim.port;
+  return (await claimPort()).port;
+}
+
+/**
+ * Clients may dial for a while after their test is over. No other test file's server gets the port that they dial, as long
+ * as this process lives.
+ */
+function keepFromOthers(port: number): void {
+  if (port > 0) void new PortClaim(port);
 }
 
 /** A raw client's connection, and everything that it is told. */
@@ -271,12 +277,13 @@ export async function rawServer(onConnection: (socket: net.Socket) => void): Pro
     onConnection(socket);
   });
   onTestFinished(() => {
-    server.close();
+    server.close(() => keepFromOthers(port));
     for (const socket of sockets) socket.destroy();
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return (server.address() as net.AddressInfo).port;
+  const { port } = server.address() as net.AddressInfo;
+  return port;
 }
 
 /** A proxy that keeps what passes. */
