@@ -1,7 +1,7 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { ownChunk } from "../core/log/own-chunks.ts";
+import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, ReadingLine } from "./reading-line.ts";
 

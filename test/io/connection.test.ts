@@ -2,7 +2,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { Duplex } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import { releaseChunk } from "../../src/core/log/own-chunks.ts";
+import { releaseChunk } from "../../src/core/wire/own-chunks.ts";
 import { StreamConnection } from "../../src/io/connection.ts";
 import { Arrivals, eventually, rawServer } from "../support.ts";
 

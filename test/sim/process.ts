@@ -2,7 +2,7 @@
  * A process with its connections and one event loop. While the loop is blocked nothing in it runs; what happens to it
  * meanwhile waits, and is found after the timers, which Node runs first.
  */
-import { ownChunk } from "../../src/core/log/own-chunks.ts";
+import { ownChunk } from "../../src/core/wire/own-chunks.ts";
 import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import type { Random } from "./random.ts";

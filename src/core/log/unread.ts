@@ -5,7 +5,7 @@
  * of an ArrayBuffer is kept, that part is copied out. Bytes that a consumer takes at once are not copied. After
  * `rest()` the memory held is at most twice the bytes that wait, and 8 KiB.
  */
-import { releaseChunk } from "./own-chunks.ts";
+import { releaseChunk } from "../wire/own-chunks.ts";
 
 /** When a chunk has ended, at least this share of it must be kept; else the kept bytes are copied out. */
 const LEAST_KEPT = 3 / 4;

@@ -5,6 +5,7 @@
  */
 import { MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
+import { releaseChunk } from "./own-chunks.ts";
 import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
@@ -104,6 +105,8 @@ export class FrameDecoder {
   #dataLeft = 0;
   #dataFlags = 0;
   #skipLeft = 0;
+  /** The sink was given a view of the chunk that is being taken. */
+  #isHandedOn = false;
 
   constructor(expect: number) {
     this.expect = expect;
@@ -115,7 +118,15 @@ export class FrameDecoder {
     this.#held = undefined;
   }
 
+  /** Frees a chunk of our own (see own-chunks.ts) unless the sink was given a view of it: all other frames are copies. */
   push(chunk: Buffer, sink: FrameSink): Fault | undefined {
+    this.#isHandedOn = false;
+    const problem = this.#take(chunk, sink);
+    if (!this.#isHandedOn) releaseChunk(chunk.buffer);
+    return problem;
+  }
+
+  #take(chunk: Buffer, sink: FrameSink): Fault | undefined {
     let at = 0;
     while (at < chunk.length && !this.#stopped) {
       if (this.#dataLeft > 0) {
@@ -167,6 +178,7 @@ export class FrameDecoder {
     const offset = this.#dataOffset;
     this.#dataOffset += bytes;
     this.#dataLeft -= bytes;
+    this.#isHandedOn = true;
     sink.onData(offset, chunk.subarray(at, at + bytes), this.#dataLeft === 0 ? this.#dataFlags : 0);
     return at + bytes;
   }
@@ -224,7 +236,7 @@ export class FrameDecoder {
     this.#dataOffset = offset;
     this.#dataLeft = bytes;
     this.#dataFlags = flags;
-    if (bytes === 0) sink.onData(offset, from.subarray(at, at), flags);
+    if (bytes === 0) sink.onData(offset, NOTHING, flags);
     return undefined;
   }
 }
@@ -234,7 +246,7 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
     case "hello":
     case "standby": {
       const hello = decodeHello(flags, body);
-      return "detail" in hello ? hello : { type: name, hello, raw: ownCopy(raw) };
+      return "detail" in hello ? hello : { type: name, hello, raw: hello.resume ? ownCopy(raw) : NOTHING };
     }
     case "welcome": {
       const welcome = decodeWelcome(flags, body);

@@ -115,7 +115,8 @@ export const RESET_CODES = { aborted: 1, "handler-failed": 2, "close-timeout": 3
 export type HelloFrame = {
   type: "hello" | "standby";
   hello: Hello;
-  /** The whole frame, over which the proof is computed. */ raw: Buffer;
+  /** The whole frame, over which the proof of a resume or a standby is computed; empty in an open, which has none. */
+  raw: Buffer;
 };
 
 export type Frame =

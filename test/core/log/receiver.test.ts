@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED } from "../../../src/core/wire/frames.ts";
-import { ownChunk } from "../../../src/core/log/own-chunks.ts";
+import { ownChunk } from "../../../src/core/wire/own-chunks.ts";
 import { Receiver } from "../../../src/core/log/receiver.ts";
 import { Allowance } from "../../../src/core/log/window.ts";
 import { CountingBudget } from "../support.ts";

@@ -110,7 +110,7 @@ export const sample: fc.Arbitrary<Sample> = fc.oneof(
   { weight: 4, arbitrary: data },
   hello.map((given) => {
     const bytes = encodeHello("hello", given);
-    return { bytes, frame: { type: "hello" as const, hello: given, raw: bytes } };
+    return { bytes, frame: { type: "hello" as const, hello: given, raw: given.resume ? bytes : Buffer.alloc(0) } };
   }),
   hello.map((given) => {
     const standby = { ...given, resume: true, fallback: undefined };

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { MAX_POSITION, writePosition } from "../../../src/core/wire/bytes.ts";
 import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { ownChunk } from "../../../src/core/wire/own-chunks.ts";
 import {
   DATA_ACK_NOW,
   DATA_END_FINAL,
@@ -369,4 +370,37 @@ test("frames before a bad one are handed out", () => {
 test("a STANDBY says that we read no more, as a resume does", () => {
   const closing = { ...A_HELLO, positions: { ...A_HELLO.positions, stop: true } };
   expect(decoded(encodeHello("standby", closing))).toMatchObject([{ type: "standby", hello: closing }]);
+});
+
+describe("what becomes of a chunk of our own", () => {
+  const hello = encodeHello("hello", { ...A_HELLO, resume: false, openPayload: Buffer.alloc(100) });
+  const ping = encodeToken("ping", 1);
+  const data = [encodeDataHeader(0, 10, 0), Buffer.alloc(10)];
+
+  test.each([
+    ["HELLO: it was copied, and is given back", [hello], 0],
+    ["the beginning of a frame: it was copied, too", [hello.subarray(0, 100)], 0],
+    ["DATA among others: the sink has a view of it", [ping, ...data, ping], 58],
+    ["only DATA's header: what follows has its own chunk", data.slice(0, 1), 0],
+  ])("%s", (_, parts, left) => {
+    const chunk = Buffer.from(new Uint8Array(Buffer.concat(parts)).buffer);
+    ownChunk(chunk.buffer);
+    const sink = new Collector();
+    expect(new FrameDecoder(EVERY_FRAME).push(chunk, sink)).toBeUndefined();
+    expect(chunk.length).toBe(left);
+  });
+
+  test("HELLO is whole after that; only a resume keeps the bytes that its proof is about", () => {
+    const resume = encodeHello("hello", A_HELLO);
+    for (const [frame, raw] of [
+      [hello, Buffer.alloc(0)],
+      [resume, resume],
+    ] as const) {
+      const chunk = Buffer.from(new Uint8Array(frame).buffer);
+      ownChunk(chunk.buffer);
+      const sink = new Collector();
+      new FrameDecoder(EVERY_FRAME).push(chunk, sink);
+      expect(sink.seen).toEqual([{ ...decoded(frame)[0], raw }]);
+    }
+  });
 });

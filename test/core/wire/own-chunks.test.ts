@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ownChunk, releaseChunk } from "../../../src/core/log/own-chunks.ts";
+import { ownChunk, releaseChunk } from "../../../src/core/wire/own-chunks.ts";
 
 test("a chunk of our own is given back, once", () => {
   const memory = new ArrayBuffer(64);
