@@ -448,6 +448,14 @@ describe("until accepted", () => {
     client.abort("enough");
     expect(await sent).toMatchObject({ code: "LINK_ENDED", delivery: "maybe" });
   });
+
+  test("and what ends in a piece that was never written was not sent", async () => {
+    const link = openTo(await unusedPort(), { mode: "bytes" });
+    const sent = failure(link.send("begin", { until: "accepted" }));
+    await link.send("ning");
+    link.abort("enough");
+    expect(await sent).toMatchObject({ code: "LINK_ENDED", delivery: "not-sent" });
+  });
 });
 
 test("after the end every sending call says LINK_ENDED", async () => {

@@ -103,10 +103,10 @@ function checkCalls(from: End, isHanded: (number: number) => boolean): void {
       );
     }
   }
-  for (const { call, delivery } of awaited.lost) {
+  for (const { call, delivery, from: first, to } of awaited.lost) {
     // What a call for one message was told is among the reports.
     if (call.covers === "message") continue;
-    const covered = reported.slice(call.reportedBefore).filter(({ number }) => number <= call.number);
+    const covered = reported.slice(first, to).filter(({ number }) => number <= call.number);
     const worst = covered.find((report) => report.delivery === "maybe") ?? covered[0];
     if (worst?.delivery === delivery) continue;
     violation(`${name}: a call for everything up to ${call.number} was told "${delivery}", not "${worst?.delivery}"`);

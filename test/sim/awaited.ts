@@ -5,15 +5,19 @@ import { check } from "./stage.ts";
 
 export interface Call {
   readonly covers: Ticket["covers"];
-  /** The last message that it waits for, and how many messages had been reported when it began. */
+  /** The last message that it waits for. */
   readonly number: number;
+  /** How many messages had been lost when it began: it does not wait for those. */
   readonly reportedBefore: number;
 }
 
 export class Awaited {
   readonly delivered: Call[] = [];
-  readonly lost: Array<{ call: Call; delivery: LostTicket["delivery"] }> = [];
+  /** `from` and `to`: which of the end's reports came with it. */
+  readonly lost: Array<{ call: Call; delivery: LostTicket["delivery"]; from: number; to: number }> = [];
   readonly #open = new Map<Ticket, Call>();
+  /** Calls that were given up, maybe after their message was lost and before they were told. */
+  readonly #givenUp = new Map<Ticket, Call>();
 
   /** After some messages the application waits: for that message, for all, or until it waits no more. */
   wait(core: LinkCore, number: number, reportedBefore: number): void {
@@ -26,6 +30,7 @@ export class Awaited {
     for (const [ticket, call] of this.#open) {
       this.#open.delete(ticket);
       if (core.withdraw(ticket)) this.delivered.push(call);
+      else this.#givenUp.set(ticket, call);
       return;
     }
   }
@@ -39,14 +44,20 @@ export class Awaited {
     }
   }
 
-  /** Answers the messages that were lost, each with its call. */
-  told(name: string, tickets: readonly LostTicket[]): Array<{ number: number; delivery: LostTicket["delivery"] }> {
+  /** Answers the messages that were lost, each with a call of its own. `from` and `to`: see `lost`. */
+  told(
+    name: string,
+    tickets: readonly LostTicket[],
+    from: number,
+    to: number,
+  ): Array<{ number: number; delivery: LostTicket["delivery"] }> {
     return tickets.flatMap(({ ticket, delivery }) => {
-      const call = this.#open.get(ticket);
-      check(call !== undefined, () => `${name}: a call is told twice, or after it was given up`);
+      const call = this.#open.get(ticket) ?? this.#givenUp.get(ticket);
+      check(call !== undefined, () => `${name}: a call is told twice`);
       if (call === undefined) return [];
       this.#open.delete(ticket);
-      this.lost.push({ call, delivery });
+      this.#givenUp.delete(ticket);
+      this.lost.push({ call, delivery, from, to });
       return ticket.covers === "message" ? [{ number: call.number, delivery }] : [];
     });
   }

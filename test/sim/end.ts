@@ -182,7 +182,7 @@ export class End {
           ? streamPiece(this.#tags.out, this.bytesTaken, size)
           : encodeMessage(this.#tags.out, taken, size);
       core.take(payload, size, taken % 5 === 0);
-      this.awaited.wait(core, taken, this.reported.length);
+      this.awaited.wait(core, taken, this.reported.length + untold(core));
       // Whoever gives a payload to be copied may change it at once.
       if (taken % 5 !== 0) payload.fill(0xee);
       this.bytesTaken += size;
@@ -270,7 +270,8 @@ export class End {
     const { mode, payloadBytes } = this.#stage.options;
     const { name } = this;
     this.awaited.settle(this.core);
-    const told = this.awaited.told(name, lost);
+    const before = this.reported.length;
+    const told = this.awaited.told(name, lost, before, before + undeliveredCount);
     if (outcome !== undefined) this.awaited.checkNobodyWaits(name);
     this.outcome ??= outcome;
     if (mode === "bytes") return;
@@ -335,6 +336,11 @@ export class End {
       `grant ${receiver.grant} ${receiver.endKind} outcome ${this.outcome}`
     );
   }
+}
+
+/** Undelivered messages of which the application will hear in this step. */
+function untold({ events }: LinkCore): number {
+  return events.reduce((sum, event) => (event.type === "replaced" ? sum + event.undeliveredCount : sum), 0);
 }
 
 export function payloadSize(number: number, payloadBytes: number): number {
