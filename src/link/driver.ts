@@ -36,8 +36,8 @@ export class Driver {
   #unwritten = false;
   #deferred = false;
   #turnEnds = false;
-  /** `takenTo` when `changed()` last wrote. */
-  #seenEnd = 0;
+  /** `takenBytes` when `changed()` last wrote. */
+  #takenBefore = 0;
 
   constructor(protocol: Protocol, channels: ChannelIo, clock: Clock) {
     this.protocol = protocol;
@@ -87,9 +87,9 @@ export class Driver {
       this.#deferred = true;
       this.clock.defer(Driver.#runDeferred, this);
     }
-    const end = this.protocol.takenTo;
-    if (end - this.#seenEnd < WRITE_AT_ONCE_BYTES && end >= this.#seenEnd) return;
-    this.#seenEnd = end;
+    const { takenBytes } = this.protocol;
+    if (takenBytes - this.#takenBefore < WRITE_AT_ONCE_BYTES) return;
+    this.#takenBefore = takenBytes;
     this.#transmit();
   }
 

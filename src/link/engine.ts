@@ -1,7 +1,5 @@
 /** The machinery of one link, the same at both ends, behind the object that the application holds. */
 import type { Duplex } from "node:stream";
-import type { Outcome } from "../core/session/link-events.ts";
-import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { LinkState } from "../core/states.ts";
 import { warnOnce } from "../telemetry/warning.ts";
 import type { Driver } from "./driver.ts";
@@ -263,7 +261,7 @@ export class LinkEngine {
         this.#onReplaced(event);
         break;
       case "ended":
-        this.#onEnded(event.outcome, event.detail, event.peerCode, event.undelivered);
+        this.#onEnded(event);
         break;
       case "attempt-failed":
       case "gone":
@@ -287,35 +285,34 @@ export class LinkEngine {
   }
 
   #onReplaced(event: Extract<ProtocolEvent, { type: "replaced" }>): void {
-    const { reason, sessionId } = event;
-    const reported = this.outgoing.replaced(event.undelivered, event.carried, (delivery) =>
-      replacedError(reason, delivery),
-    );
+    const { reason, sessionId, undelivered, lost } = event;
+    this.outgoing.replaced(lost, (delivery) => replacedError(reason, delivery));
     // After close() the state stays "draining" until the link is closed.
     if (this.#drain?.isClosing !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
     this.#book ??= new UndeliveredBook();
-    this.#book.counts[reason] += event.undelivered.length;
-    if (reported.length === 0) return;
-    const report: Undelivered = { reason, sessionId, messages: reported.map(toMessage) };
+    this.#book.counts[reason] += event.undeliveredCount;
+    if (undelivered.length === 0) return;
+    const report: Undelivered = { reason, sessionId, messages: undelivered.map(toMessage) };
     this.owner.onUndelivered(report);
     this.#life.later(() => {
       if (!this.link.emit("undelivered", report)) this.#book?.keep(report.messages);
     });
   }
 
-  #onEnded(outcome: Outcome, detail: string, peerCode: string, undelivered: readonly UndeliveredEntry[]): void {
+  #onEnded({ outcome, detail, peerCode, undelivered, lost }: Extract<ProtocolEvent, { type: "ended" }>): void {
     this.#ending.failure ??= outcomeError(outcome, detail, peerCode, this.#ending.handlerError);
     this.#ending.isAborted = outcome === "aborted";
     const error = this.failure;
     const because = error ?? this.endedError();
-    const reported = this.outgoing.ended(
-      undelivered,
+    this.outgoing.ended(
+      lost,
       (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
     );
+    const reported = undelivered.map(toMessage);
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
-      const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported.map(toMessage)] };
+      const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported] };
       if (error !== undefined) report.error = error;
       this.#waitsForConnected?.reject(because);
       this.#waitsForSent?.reject(because);

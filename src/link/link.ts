@@ -82,8 +82,7 @@ export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   get writableLength(): number {
-    const { takenTo, acceptedTo } = this.#engine.protocol;
-    return takenTo - acceptedTo;
+    return this.#engine.protocol.unackedBytes;
   }
 
   // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────

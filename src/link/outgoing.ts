@@ -1,11 +1,11 @@
 /** The sending side of a link: takes messages, and keeps the calls that wait for room or for acceptance. */
 import { ownCopy } from "../core/wire/bytes.ts";
 import { REFERENCE_BYTES } from "../core/log/log.ts";
-import type { UndeliveredEntry } from "../core/log/sender.ts";
+import type { LostTicket } from "../core/session/tickets.ts";
 import type { Account } from "../core/log/window.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
-import type { Outbound } from "./protocol.ts";
+import type { Outbound, Ticket } from "./protocol.ts";
 import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
@@ -13,21 +13,16 @@ import { abortableWait, type Wait } from "./waits.ts";
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** A call that waits for the acceptance of everything up to `position` in the current session. */
-interface Mark {
-  position: number;
-  /** A flush waits for all messages before it, a send for its own message. */
-  readonly kind: "send" | "flush";
-  readonly wait: Wait<void>;
-}
-
 /** A send() that waits for room, or a ready(), which has no payload. */
 interface Waiter {
   readonly payload: Payload | undefined;
   readonly bytes: number;
   readonly given: boolean;
-  /** Resolves with the position where the message ends; for ready() the position is not used. */
-  readonly wait: Wait<number>;
+  /** When the message was taken, its send() goes on to wait for acceptance, until its own signal is aborted. */
+  readonly thenAccepted: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** Resolves when the message was taken, or with the wait for its acceptance. */
+  readonly wait: Wait<void>;
 }
 
 /** The driver of the link. */
@@ -53,7 +48,8 @@ export class Outgoing {
   /** The sends among the waiters, and the bytes that they hold. One may always wait; more if queue and share allow. */
   #waitingSends = 0;
   #waiting: Account | undefined;
-  #marks: Mark[] = [];
+  /** The calls that wait for acceptance. */
+  readonly #accepting = new Map<Ticket, Wait<void>>();
   /** The size of the message that trySend() last refused: ready() waits for as much room. */
   #refusedBytes = 0;
   /** Made when the first message is sent: most links of a large server send little. */
@@ -123,18 +119,15 @@ export class Outgoing {
     const signal = options?.signal;
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
     const given = options?.transfer === true && isGiven(message, bytes);
-    const untilAccepted = options?.until === "accepted";
-    let position: number;
+    const thenAccepted = options?.until === "accepted";
     if (hasRoom) {
       this.#take(message, bytes, given);
-      position = this.#outbound.takenTo;
-    } else {
-      // The caller may change the bytes as soon as send() returns, and they are taken later: so copy them now.
-      const payload = given || typeof message === "string" ? message : ownCopy(message);
-      position = await this.#waitForRoom(payload, bytes, given || payload !== message, signal);
+      if (thenAccepted) await this.#waitForAcceptance("message", signal);
+      return;
     }
-    if (!untilAccepted) return;
-    await this.#waitForAcceptance("send", position, signal);
+    // The caller may change the bytes as soon as send() returns, and they are taken later: so copy them now.
+    const payload = given || typeof message === "string" ? message : ownCopy(message);
+    await this.#waitForRoom({ payload, bytes, given: given || payload !== message, thenAccepted, signal });
   }
 
   /**
@@ -150,28 +143,24 @@ export class Outgoing {
     const bytes = this.#refusedBytes;
     const isAhead = this.#room.pace();
     if (!isAhead && this.#waiters.length === 0 && this.#outbound.hasRoom(bytes)) return;
-    await this.#waitForRoom(undefined, bytes, false, options?.signal);
+    await this.#waitForRoom({ payload: undefined, bytes, given: false, thenAccepted: false, signal: options?.signal });
   }
 
-  #waitForRoom(
-    payload: Payload | undefined,
-    bytes: number,
-    given: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
+  #waitForRoom(call: Omit<Waiter, "wait">): Promise<void> {
+    const { payload, bytes, signal } = call;
     if (payload !== undefined && this.#mayNotWait(bytes)) {
       const full = new RespliceError("QUEUE_FULL", `${this.#waitingSends} sends wait already`, {
         delivery: "not-sent",
       });
       return Promise.reject(full);
     }
-    const wait: Wait<number> = abortableWait(signal, () => {
+    const wait: Waiter["wait"] = abortableWait(signal, () => {
       this.#waiters = this.#waiters.filter((other) => other !== waiter);
       this.#count(waiter, -1);
       this.#driver.changed();
       return aborted(signal as AbortSignal, "not-sent");
     });
-    const waiter: Waiter = { payload, bytes, given, wait };
+    const waiter: Waiter = { ...call, wait };
     this.#waiters.push(waiter);
     this.#count(waiter, 1);
     this.#room.askAgain();
@@ -194,24 +183,22 @@ export class Outgoing {
 
   async flush(options: WaitOptions | undefined): Promise<void> {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
-    const { takenTo, acceptedTo } = this.#outbound;
-    if (takenTo === acceptedTo) return;
-    await this.#waitForAcceptance("flush", takenTo, options?.signal);
+    if (this.#outbound.unackedBytes === 0) return;
+    if (this.#outbound.ended) throw this.#host.endedError();
+    await this.#waitForAcceptance("everything", options?.signal);
   }
 
-  /** Waits until the peer has accepted everything up to `position`. */
-  #waitForAcceptance(kind: Mark["kind"], position: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#outbound.ended) return Promise.reject(this.#host.endedError());
-    this.#outbound.askForAck();
+  /** Waits until the peer has accepted the message that was taken last, or everything taken so far. */
+  #waitForAcceptance(covers: "message" | "everything", signal: AbortSignal | undefined): Promise<void> {
+    const ticket = this.#outbound.ticket(covers);
     this.#driver.changed();
     const wait: Wait<void> = abortableWait(signal, () => {
-      this.#marks = this.#marks.filter((other) => other !== mark);
+      this.#accepting.delete(ticket);
       // The message was taken: if the caller sent it again, it might arrive twice.
-      const delivery: Delivery = mark.position <= this.#outbound.acceptedTo ? "delivered" : "maybe";
-      return aborted(signal as AbortSignal, kind === "send" ? delivery : undefined);
+      const delivery: Delivery = this.#outbound.withdraw(ticket) ? "delivered" : "maybe";
+      return aborted(signal as AbortSignal, covers === "message" ? delivery : undefined);
     });
-    const mark: Mark = { position, kind, wait };
-    this.#marks.push(mark);
+    this.#accepting.set(ticket, wait);
     return wait.promise;
   }
 
@@ -222,19 +209,19 @@ export class Outgoing {
 
   /** Settles the waits for which there is room now, and those for messages that were accepted. */
   progress(): void {
-    if (this.#marks.length > 0) this.#resolveMarks(this.#outbound.acceptedTo);
+    this.#resolveDelivered();
     const waiters = this.#waiters;
     let served = 0;
     while (served < waiters.length && this.#serve(waiters[served] as Waiter)) served++;
     if (served > 0) this.#waiters = waiters.slice(served);
   }
 
-  #resolveMarks(acceptedTo: number): void {
-    const marks = this.#marks;
-    let accepted = 0;
-    while (accepted < marks.length && (marks[accepted] as Mark).position <= acceptedTo) accepted++;
-    if (accepted > 0) this.#marks = marks.slice(accepted);
-    for (let at = 0; at < accepted; at++) (marks[at] as Mark).wait.resolve();
+  #resolveDelivered(): void {
+    if (this.#accepting.size === 0) return;
+    for (const ticket of this.#outbound.takeDelivered()) {
+      this.#accepting.get(ticket)?.resolve();
+      this.#accepting.delete(ticket);
+    }
   }
 
   /** Answers false if the waiter has to go on waiting. */
@@ -244,7 +231,7 @@ export class Outgoing {
     if (payload === undefined && this.#room.hasToWait()) return false;
     this.#count(waiter, -1);
     if (payload === undefined || this.#takeWaiting(waiter, payload)) {
-      waiter.wait.resolve(this.#outbound.takenTo);
+      waiter.wait.resolve(waiter.thenAccepted ? this.#waitForAcceptance("message", waiter.signal) : undefined);
     }
     return true;
   }
@@ -261,36 +248,14 @@ export class Outgoing {
     return true;
   }
 
-  /**
-   * The session was replaced. Calls that wait for messages that were carried over go on waiting; the others are
-   * rejected with what is known of their messages. Answers the messages that no call waits for: each is reported once.
-   */
-  replaced(
-    undelivered: readonly UndeliveredEntry[],
-    carried: ReadonlyMap<number, number>,
-    error: (delivery: Delivery) => RespliceError,
-  ): UndeliveredEntry[] {
-    this.#madeRoom?.sessionReplaced();
-    const known = new Map(undelivered.map(({ end, delivery }) => [end, delivery]));
-    const firstEnd = undelivered[0]?.end ?? Infinity;
-    const firstInDoubt = undelivered.find(({ delivery }) => delivery === "maybe")?.end ?? Infinity;
-    const marks = this.#marks;
-    this.#marks = [];
-    for (const mark of marks) {
-      const { kind, position } = mark;
-      // A flush answers for every message before it: the first that is lost or in doubt decides.
-      const upTo: Delivery | undefined =
-        position >= firstInDoubt ? "maybe" : position >= firstEnd ? "not-sent" : undefined;
-      const lost = kind === "send" ? known.get(position) : upTo;
-      if (lost === undefined) {
-        mark.position = carried.get(position) ?? 0;
-        this.#marks.push(mark);
-        continue;
-      }
-      if (kind === "send") known.delete(position);
-      mark.wait.reject(error(lost));
+  /** The session was replaced. Rejects the calls whose messages are lost; those for messages that go on wait on. */
+  replaced(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): void {
+    this.#madeRoom?.askAgain();
+    this.#resolveDelivered();
+    for (const { ticket, delivery } of lost) {
+      this.#accepting.get(ticket)?.reject(error(delivery));
+      this.#accepting.delete(ticket);
     }
-    return undelivered.filter(({ end }) => known.has(end));
   }
 
   /** The direction has ended: rejects the sends that wait for room. */
@@ -302,14 +267,10 @@ export class Outgoing {
     for (const waiter of waiters) waiter.wait.reject(this.#host.endedError());
   }
 
-  /** The link has ended. Answers the undelivered messages that no call waited for. */
-  ended(undelivered: readonly UndeliveredEntry[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
+  /** The link has ended: nobody waits any more. */
+  ended(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): void {
     this.sendingEnded();
-    const acceptedTo = this.#outbound.acceptedTo;
-    const marks = this.#marks;
-    this.#marks = marks.filter(({ position }) => position > acceptedTo);
-    for (const mark of marks) if (mark.position <= acceptedTo) mark.wait.resolve();
-    return this.replaced(undelivered, new Map(), error);
+    this.replaced(lost, error);
   }
 }
 

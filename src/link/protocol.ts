@@ -7,15 +7,23 @@
  * A protocol is driven: after each call the driver takes its `events`, writes what `transmit()` answers, and sets its
  * timer to `nextTimeoutMs`.
  *
- * Positions are numbers that grow as messages are taken, or handed out. They count within a `session`. A new session
- * begins anew, and its "replaced" event says what became of the messages taken before.
+ * A message that was taken has no position here: with a queue before its log, the protocol does not know one yet. A
+ * call that waits for a message's acceptance holds a `Ticket`. Messages that are received have positions, which grow as
+ * they are handed out, and count within a `session`. A new session begins anew.
  */
 import type { Keep } from "../core/log/unread.ts";
 import type { Account } from "../core/log/window.ts";
 import type { LinkCoreEvent, Outcome } from "../core/session/link-events.ts";
 import type { Mode, ResetCode } from "../core/wire/frames.ts";
 
+/**
+ * "replaced" and "ended" say what became of the messages that were taken and not accepted. Each of their tickets goes
+ * on, or is among those that are lost.
+ */
 export type ProtocolEvent = LinkCoreEvent;
+
+/** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */
+export type Ticket = object;
 
 /** The properties that both directions share. */
 interface Directions {
@@ -44,17 +52,25 @@ export interface Outbound extends Directions {
    * will never change again, and need not be copied.
    */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void;
-  /** The position where the last message taken ends. */
-  readonly takenTo: number;
+  /** Bytes taken since the start of the link, with the overhead of each message. */
+  readonly takenBytes: number;
+  /** Of these, the bytes that the peer has not accepted. */
+  readonly unackedBytes: number;
   /**
-   * The peer has accepted everything below. Only input from the peer moves it, so it may be read before `transmit()`.
+   * A ticket for the message that was taken last, or for all messages that were taken so far. Asks the peer to
+   * acknowledge at once when it has accepted them.
    */
-  readonly acceptedTo: number;
+  ticket(covers: "message" | "everything"): Ticket;
+  /**
+   * Nobody waits any more: if the ticket's message is lost, it is reported like a message without a ticket. Answers
+   * whether the peer has accepted its messages.
+   */
+  withdraw(ticket: Ticket): boolean;
+  /** Takes out the tickets whose messages the peer has accepted since the last call. */
+  takeDelivered(): readonly Ticket[];
   /** Messages and bytes that were taken and never written. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;
-  /** Asks the peer to acknowledge at once when it has accepted everything taken until now. */
-  askForAck(): void;
   /** Ends this direction after everything taken so far. */
   end(): void;
   /** This end has ended this direction. */

@@ -25,7 +25,7 @@ export class Room {
   readonly #overheadBytes: number;
   readonly #clock: Pick<Clock, "afterPoll">;
   readonly #host: RoomHost;
-  /** `takenTo` when a turn was last waited for, and whether the next one is being waited for. */
+  /** `takenBytes` when a turn was last waited for, and whether the next one is being waited for. */
   #turnFrom = 0;
   #turnEnds = false;
   /** The room that is known to be left. Only use() makes it smaller, so it holds until `askAgain()`. */
@@ -54,17 +54,11 @@ export class Room {
   }
 
   /**
-   * The known room does not hold any more: sending has ended, the sender is paced, or another sender waits and goes
-   * first.
+   * The known room does not hold any more: sending has ended, the session was replaced, the sender is paced, or another
+   * sender waits and goes first.
    */
   askAgain(): void {
     this.#largestBytes = -1;
-  }
-
-  /** The session was replaced: positions begin anew. */
-  sessionReplaced(): void {
-    this.askAgain();
-    this.#turnFrom = this.#outbound.takenTo;
   }
 
   /** The queue has room for the message. Answers whether pacing lets its sender go on, too. */
@@ -102,7 +96,7 @@ export class Room {
 
   static #nextTurn(this: void, room: Room): void {
     room.#turnEnds = false;
-    room.#turnFrom = room.#outbound.takenTo;
+    room.#turnFrom = room.#outbound.takenBytes;
     room.#host.changed();
   }
 
@@ -115,6 +109,6 @@ export class Room {
   }
 
   get #turnBytes(): number {
-    return this.#outbound.takenTo - this.#turnFrom;
+    return this.#outbound.takenBytes - this.#turnFrom;
   }
 }

@@ -25,7 +25,7 @@ export function linkStats(
     received: { messages: incoming.messages, bytes: incoming.bytes },
     undelivered: { ...(book?.counts ?? NONE_UNDELIVERED) },
     queue: { messages: protocol.queuedMessages, bytes: queuedBytes },
-    logBytes: protocol.takenTo - protocol.acceptedTo - queuedBytes,
+    logBytes: protocol.unackedBytes - queuedBytes,
     windowBytes: protocol.windowBytes,
     unacceptedBytes: protocol.unacceptedBytes,
   };

@@ -5,7 +5,8 @@ import type { Clock } from "./ports.ts";
 /** A promise, and the functions with which its owner settles it. Only the first call counts. */
 export interface Wait<T> {
   readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
+  /** With a promise the wait goes on until that is settled. */
+  readonly resolve: (value: T | Promise<T>) => void;
   readonly reject: (error: Error) => void;
 }
 

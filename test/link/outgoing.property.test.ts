@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
 import { Sender } from "../../src/core/log/sender.ts";
 import { Account, Flight, RoundTrip } from "../../src/core/log/window.ts";
+import { type Ticket, Tickets } from "../../src/core/session/tickets.ts";
 import { RespliceError } from "../../src/link/errors.ts";
 import { Outgoing } from "../../src/link/outgoing.ts";
 import type { Clock } from "../../src/link/ports.ts";
@@ -29,6 +30,7 @@ class Core {
   readonly maxMessageBytes = MAX_MESSAGE_BYTES;
   readonly session = { sender: new Sender("messages", new BlockPool(), ampleAccount(), Infinity) };
   readonly #budget = new CountingBudget();
+  readonly #tickets = new Tickets();
   adopted: object | undefined;
   ended = false;
   readonly #flight = new Flight(new RoundTrip());
@@ -45,20 +47,28 @@ class Core {
     return QUEUE.maxBytes - this.session.sender.queuedBytes;
   }
 
-  get takenTo(): number {
+  get takenBytes(): number {
     return this.session.sender.log.end;
   }
 
-  get acceptedTo(): number {
-    return this.session.sender.log.start;
+  get unackedBytes(): number {
+    return this.session.sender.unackedBytes;
   }
 
   get queuedBytes(): number {
     return this.session.sender.queuedBytes;
   }
 
-  askForAck(): void {
-    this.session.sender.askForAck();
+  ticket(covers: Ticket["covers"]): Ticket {
+    return this.#tickets.issue(covers, this.takenBytes);
+  }
+
+  withdraw(ticket: Ticket): boolean {
+    return this.#tickets.withdraw(ticket, this.session.sender.log.start);
+  }
+
+  takeDelivered(): readonly Ticket[] {
+    return this.#tickets.takeDelivered(this.session.sender.log.start);
   }
 
   newAccount(): Account {

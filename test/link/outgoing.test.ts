@@ -439,6 +439,23 @@ describe("until accepted", () => {
     // The one message was waited for: its rejection tells of it, the report does not.
     expect((await client.closed).undelivered).toEqual([]);
   });
+
+  test("in a byte stream, too: what ends in the middle of an undelivered piece is in doubt", async () => {
+    const { client, server } = await pair({ mode: "bytes" }, { mode: "bytes" });
+    const sent = failure(client.send("begin", { until: "accepted" }));
+    await client.send("ning");
+    await expect.poll(() => server.readableLength).toBe(9);
+    client.abort("enough");
+    expect(await sent).toMatchObject({ code: "LINK_ENDED", delivery: "maybe" });
+  });
+
+  test("and what ends in a piece that was never written was not sent", async () => {
+    const link = openTo(await unusedPort(), { mode: "bytes" });
+    const sent = failure(link.send("begin", { until: "accepted" }));
+    await link.send("ning");
+    link.abort("enough");
+    expect(await sent).toMatchObject({ code: "LINK_ENDED", delivery: "not-sent" });
+  });
 });
 
 test("after the end every sending call says LINK_ENDED", async () => {

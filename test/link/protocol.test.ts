@@ -38,8 +38,9 @@ class Datagrams implements Protocol, ChannelIo {
   ended = false;
   outputEnded = false;
   readingStopped = false;
-  takenTo = 0;
-  acceptedTo = 0;
+  takenBytes = 0;
+  #acceptedTo = 0;
+  readonly #tickets = new Map<object, number>();
   received = 0;
   handedTo = 0;
   consumedTo = 0;
@@ -78,7 +79,7 @@ class Datagrams implements Protocol, ChannelIo {
 
   take(payload: Uint8Array | string, payloadBytes: number): void {
     this.#queue.push(Buffer.from(payload as string));
-    this.takenTo += payloadBytes;
+    this.takenBytes += payloadBytes;
   }
 
   get queuedMessages(): number {
@@ -86,11 +87,15 @@ class Datagrams implements Protocol, ChannelIo {
   }
 
   get queuedBytes(): number {
-    return this.takenTo - this.#writtenTo;
+    return this.takenBytes - this.#writtenTo;
+  }
+
+  get unackedBytes(): number {
+    return this.takenBytes - this.#acceptedTo;
   }
 
   get owedBytes(): number {
-    return this.takenTo - this.acceptedTo;
+    return this.unackedBytes;
   }
 
   get sendingEnded(): boolean {
@@ -101,7 +106,23 @@ class Datagrams implements Protocol, ChannelIo {
     return this.#isEndAccepted;
   }
 
-  askForAck(): void {}
+  ticket(): object {
+    const ticket = {};
+    this.#tickets.set(ticket, this.takenBytes);
+    return ticket;
+  }
+
+  withdraw(ticket: object): boolean {
+    const isAccepted = (this.#tickets.get(ticket) ?? Infinity) <= this.#acceptedTo;
+    this.#tickets.delete(ticket);
+    return isAccepted;
+  }
+
+  takeDelivered(): object[] {
+    const delivered = Array.from(this.#tickets).flatMap(([ticket, end]) => (end <= this.#acceptedTo ? [ticket] : []));
+    for (const ticket of delivered) this.#tickets.delete(ticket);
+    return delivered;
+  }
 
   recycle(): void {
     this.recycled++;
@@ -115,14 +136,14 @@ class Datagrams implements Protocol, ChannelIo {
     if (this.#isEndWritten) return [];
     const out = this.#queue.splice(0);
     this.#written += out.length;
-    this.#writtenTo = this.takenTo;
+    this.#writtenTo = this.takenBytes;
     if (this.outputEnded) out.push(Buffer.from(END));
     this.#isEndWritten = this.outputEnded;
     return out;
   }
 
   accepted(): { messages: number; bytes: number } {
-    return { messages: this.#accepted, bytes: this.acceptedTo };
+    return { messages: this.#accepted, bytes: this.#acceptedTo };
   }
 
   // ── what is received ────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +152,7 @@ class Datagrams implements Protocol, ChannelIo {
     const text = String(chunk);
     if (text === ACK) {
       this.#accepted = this.#written;
-      this.acceptedTo = this.#writtenTo;
+      this.#acceptedTo = this.#writtenTo;
       this.#isEndAccepted = this.#isEndWritten;
     } else if (text === END) {
       this.#hasEnded = true;
@@ -200,7 +221,15 @@ class Datagrams implements Protocol, ChannelIo {
   #tell(outcome: Outcome): void {
     if (this.ended) return;
     this.ended = true;
-    this.events.push({ type: "ended", outcome, peerCode: "", undelivered: [], detail: "" });
+    this.events.push({
+      type: "ended",
+      outcome,
+      peerCode: "",
+      undeliveredCount: 0,
+      undelivered: [],
+      lost: [],
+      detail: "",
+    });
   }
 
   reset(_code: string, _reason: string, outcome: Outcome): void {

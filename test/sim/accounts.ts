@@ -75,6 +75,7 @@ function checkSaid(link: End, heard: ReadonlySet<number>): void {
   const { name, outcome, taken } = link;
   for (const number of heard)
     if (number >= taken) violation(`${name}: message ${number} was handed out, and never said`);
+  checkCalls(link, (number) => heard.has(number));
   if (outcome !== undefined) checkFates(link, (number) => heard.has(number));
 }
 
@@ -86,7 +87,30 @@ function checkAllAccounted(client: End, links: readonly End[], resends: boolean)
     const times = handed.get(number) ?? 0;
     if (times > 1) violation(`${client.name}: message ${number} was handed out ${times} times`);
   }
+  checkCalls(client, (number) => handed.has(number));
   checkFates(client, (number) => handed.has(number));
+}
+
+/** Calls that waited for acceptance were told the truth. */
+function checkCalls(from: End, isHanded: (number: number) => boolean): void {
+  const { name, awaited, reported, tooLarge } = from;
+  for (const { covers, number, reportedBefore } of awaited.delivered) {
+    const before = new Set(reported.slice(0, reportedBefore).map((report) => report.number));
+    for (let covered = covers === "message" ? number : 0; covered <= number; covered++) {
+      if (isHanded(covered) || before.has(covered) || tooLarge.has(covered)) continue;
+      violation(
+        `${name}: a call for ${covers} up to ${number} was told "delivered", and ${covered} was not handed out`,
+      );
+    }
+  }
+  for (const { call, delivery, from: first, to } of awaited.lost) {
+    // What a call for one message was told is among the reports.
+    if (call.covers === "message") continue;
+    const covered = reported.slice(first, to).filter(({ number }) => number <= call.number);
+    const worst = covered.find((report) => report.delivery === "maybe") ?? covered[0];
+    if (worst?.delivery === delivery) continue;
+    violation(`${name}: a call for everything up to ${call.number} was told "${delivery}", not "${worst?.delivery}"`);
+  }
 }
 
 /** Each message that an end has taken was handed out at the other, reported, once and truly, or too large. */

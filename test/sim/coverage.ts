@@ -85,6 +85,7 @@ const WAYS: readonly string[] = [
   "handed",
   "reported maybe",
   "reported not-sent",
+  "a call was told of its loss",
 ];
 
 function transitions(what: string, table: Readonly<Record<string, Readonly<Record<string, string>>>>): string[] {

@@ -1,8 +1,9 @@
 /** An application at one end of a link: it sends numbered messages at its own pace, and checks what it gets. */
 import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { Outcome } from "../../src/core/session/link-events.ts";
-import type { UndeliveredEntry } from "../../src/core/log/sender.ts";
 import { type Session, windowFloorBytes } from "../../src/core/session/session.ts";
+import type { Undelivered } from "../../src/core/session/tickets.ts";
+import { Awaited } from "./awaited.ts";
 import type { SimProcess } from "./process.ts";
 import { LinkLife } from "./life.ts";
 import type { Side } from "./parameters.ts";
@@ -32,6 +33,7 @@ export class End {
   /** The same by session: a client has several, one after the other. */
   readonly handedIn = new Map<string, number[]>();
   readonly reported: Array<{ number: number; delivery: string }> = [];
+  readonly awaited: Awaited = new Awaited();
   outcome: Outcome | undefined;
   paused = false;
   /** Its consumer throws at the next message. */
@@ -120,6 +122,7 @@ export class End {
 
   /** Sends and reads what it can. */
   run(): void {
+    this.awaited.settle(this.core);
     this.#send();
     this.#read();
     this.#acceptHeld();
@@ -178,8 +181,8 @@ export class End {
         mode === "bytes"
           ? streamPiece(this.#tags.out, this.bytesTaken, size)
           : encodeMessage(this.#tags.out, taken, size);
-      if (taken % 7 === 0) core.session.sender.askForAck();
       core.take(payload, size, taken % 5 === 0);
+      this.awaited.wait(core, taken, this.reported.length + untold(core));
       // Whoever gives a payload to be copied may change it at once.
       if (taken % 5 !== 0) payload.fill(0xee);
       this.bytesTaken += size;
@@ -262,13 +265,23 @@ export class End {
     this.bytesHanded += bytes.length;
   }
 
-  report(entries: UndeliveredEntry[]): void {
+  /** The session is over, and with `outcome` the link. */
+  report({ undeliveredCount, undelivered, lost }: Undelivered, outcome?: Outcome): void {
     const { mode, payloadBytes } = this.#stage.options;
+    const { name } = this;
+    this.awaited.settle(this.core);
+    const before = this.reported.length;
+    const told = this.awaited.told(name, lost, before, before + undeliveredCount);
+    if (outcome !== undefined) this.awaited.checkNobodyWaits(name);
+    this.outcome ??= outcome;
     if (mode === "bytes") return;
-    for (const { message, delivery } of entries) {
+    this.reported.push(...told);
+    if (told.length > 0) this.#stage.count("a call was told of its loss");
+    check(told.length + undelivered.length === undeliveredCount, () => `${name}: ${undeliveredCount} are undelivered`);
+    for (const { message, delivery } of undelivered) {
       const number = message.readUIntBE(1, 3);
       const sent = encodeMessage(this.#tags.out, number, payloadSize(number, payloadBytes));
-      check(message.equals(sent), () => `${this.name}: reported message ${number} is corrupt`);
+      check(message.equals(sent), () => `${name}: reported message ${number} is corrupt`);
       this.reported.push({ number, delivery });
       this.#stage.count(`reported ${delivery}`);
     }
@@ -323,6 +336,11 @@ export class End {
       `grant ${receiver.grant} ${receiver.endKind} outcome ${this.outcome}`
     );
   }
+}
+
+/** Undelivered messages of which the application will hear in this step. */
+function untold({ events }: LinkCore): number {
+  return events.reduce((sum, event) => (event.type === "replaced" ? sum + event.undeliveredCount : sum), 0);
 }
 
 export function payloadSize(number: number, payloadBytes: number): number {

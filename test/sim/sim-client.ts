@@ -180,7 +180,7 @@ export class SimClient extends SimProcess {
         stage.note(`${name}: session replaced, ${event.reason}, ${event.undelivered.length} reported`);
         stage.count(`client replaced ${event.reason}`);
         stage.hasCarried = true;
-        end.report(event.undelivered);
+        end.report(event);
         if (end.reads) end.life.to("moved");
         if (event.reason === "moved") this.#goOn();
         break;
@@ -191,8 +191,7 @@ export class SimClient extends SimProcess {
           check(event.peerCode === REFUSED_BECAUSE, () => `${name}: refused because ${event.peerCode}`);
           stage.count("client was told why it is refused");
         }
-        end.outcome = event.outcome;
-        end.report(event.undelivered);
+        end.report(event, event.outcome);
         end.life.to("end");
         break;
       case "suspect":

@@ -463,8 +463,7 @@ export class SimServer extends SimProcess {
         stage.count(`link ended ${event.outcome}`);
         // A tombstone that was restored has told its application in an earlier life.
         if (end.outcome !== undefined) break;
-        end.outcome = event.outcome;
-        end.report(event.undelivered);
+        end.report(event, event.outcome);
         end.life.to("end");
         break;
       case "gone":

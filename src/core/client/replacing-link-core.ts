@@ -192,7 +192,7 @@ export abstract class ReplacingLinkCore extends LinkCore {
     // Release the old session's memory first: the budgets may have no more for the new one.
     old.release();
     this.session = new Session(keys, this.options);
-    this.#replaced(reason, old.keys.id, carried);
+    this.#useSender(reason, old, carried);
     if (stopped) this.session.stopReading();
   }
 
@@ -204,17 +204,18 @@ export abstract class ReplacingLinkCore extends LinkCore {
   #dropTooLarge(maxMessageBytes: number): void {
     this.#agreedMaxMessageBytes = maxMessageBytes;
     if (maxMessageBytes >= this.options.maxMessageBytes) return;
-    const { sender, keys } = this.session;
-    this.#replaced(
+    const { session } = this;
+    this.#useSender(
       "too-large",
-      keys.id,
-      carryOver(sender, ({ message }) => message.length <= maxMessageBytes),
+      session,
+      carryOver(session.sender, ({ message }) => message.length <= maxMessageBytes),
     );
   }
 
-  #replaced(reason: Replacement, sessionId: string, { sender, undelivered, carried }: Carried): void {
+  #useSender(reason: Replacement, old: Session, { sender, undelivered, carried }: Carried): void {
+    const report = this.senderReplaced(old.sender, sender, undelivered, carried);
     this.session.sender.log.clear();
     this.session.sender = sender;
-    this.events.push({ type: "replaced", reason, sessionId, undelivered, carried });
+    this.events.push({ type: "replaced", reason, sessionId: old.keys.id, ...report });
   }
 }

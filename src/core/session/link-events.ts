@@ -2,8 +2,8 @@
 import type { EvidenceOptions } from "./evidence.ts";
 import type { Fault } from "../wire/faults.ts";
 import type { RefuseCode, ResetCode } from "../wire/frames.ts";
-import type { UndeliveredEntry } from "../log/sender.ts";
 import type { SessionLimits } from "./session.ts";
+import type { Undelivered } from "./tickets.ts";
 
 export interface LinkCoreOptions extends SessionLimits {
   /** The most that may wait to be written for the first time. */
@@ -64,17 +64,8 @@ export type LinkCoreEvent =
    */
   | { type: "close-connection"; channel: number; last: Buffer[] | undefined; reason: string; fault: Fault | undefined }
   | AttemptFailed
-  | {
-      type: "replaced";
-      reason: "session-lost" | "too-large" | "moved";
-      sessionId: string;
-      undelivered: UndeliveredEntry[];
-      /**
-       * For each message that was carried over: where it ended in the old session, and where it ends in the new one.
-       */
-      carried: Map<number, number>;
-    }
+  | ({ type: "replaced"; reason: "session-lost" | "too-large" | "moved"; sessionId: string } & Undelivered)
   /** The link has ended, and the application is to be told so. It comes once. */
-  | { type: "ended"; outcome: Outcome; peerCode: string; undelivered: UndeliveredEntry[]; detail: string }
+  | ({ type: "ended"; outcome: Outcome; peerCode: string; detail: string } & Undelivered)
   /** Neither end needs the session any more. */
   | { type: "gone" };

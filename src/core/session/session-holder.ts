@@ -2,6 +2,7 @@
  * Holds a link's session, and implements `Outbound` and `Inbound` of `link/protocol.ts` on it, whichever connection
  * carries it. A link may have several sessions, one after the other, but its machinery does not see them.
  */
+import type { Sender, UndeliveredEntry } from "../log/sender.ts";
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
 import { PREFIX_BYTES } from "../log/log.ts";
@@ -10,6 +11,10 @@ import type { Keep } from "../log/unread.ts";
 import { Account } from "../log/window.ts";
 import type { Mode } from "../wire/frames.ts";
 import type { Session } from "./session.ts";
+import { type Ticket, Tickets, type Undelivered } from "./tickets.ts";
+
+const NONE: readonly Ticket[] = [];
+const NOTHING_CARRIED: ReadonlyMap<number, number> = new Map();
 
 export abstract class SessionHolder {
   readonly events: LinkCoreEvent[] = [];
@@ -18,6 +23,10 @@ export abstract class SessionHolder {
   #outcomeTold = false;
   /** Messages and bytes that the peer has accepted in earlier sessions of the link. */
   #acceptedBefore: { messages: number; bytes: number } | undefined;
+  /** Bytes that were taken in earlier sessions of the link and are not in this one. */
+  #takenBefore = 0;
+  /** Made for the first call that waits. */
+  #tickets: Tickets | undefined;
 
   constructor(options: LinkCoreOptions, session: Session) {
     this.options = options;
@@ -93,14 +102,57 @@ export abstract class SessionHolder {
     this.session.sender.take(payload, payloadBytes, given);
   }
 
-  /** The position where the last message taken ends. */
-  get takenTo(): number {
-    return this.session.sender.log.end;
+  /** Bytes taken since the start of the link, with what each message needs besides its payload. */
+  get takenBytes(): number {
+    return this.#takenBefore + this.session.sender.log.end;
   }
 
-  /** The peer has accepted everything below. */
-  get acceptedTo(): number {
-    return this.session.sender.log.start;
+  /** Bytes taken that the peer has not accepted. */
+  get unackedBytes(): number {
+    return this.session.sender.unackedBytes;
+  }
+
+  /**
+   * A ticket for the message that was taken last, or for all messages taken so far. The peer is asked to acknowledge at
+   * once when it has accepted them. The pieces of a byte stream have no bounds, so there each ticket is for everything.
+   */
+  ticket(covers: Ticket["covers"]): Ticket {
+    const { sender } = this.session;
+    sender.askForAck();
+    return (this.#tickets ??= new Tickets()).issue(this.mode === "bytes" ? "everything" : covers, sender.log.end);
+  }
+
+  /** Nobody waits for the ticket any more. Answers whether its messages were delivered. */
+  withdraw(ticket: Ticket): boolean {
+    return this.#tickets?.withdraw(ticket, this.session.sender.log.start) === true;
+  }
+
+  /** Takes out the tickets whose messages the peer has accepted. */
+  takeDelivered(): readonly Ticket[] {
+    return this.#tickets?.takeDelivered(this.session.sender.log.start) ?? NONE;
+  }
+
+  /**
+   * `next` takes the place of the sender `old`, and positions begin anew. `carried`: for each message that was carried
+   * over, where it ended and where it ends now. `entries`: the others.
+   */
+  protected senderReplaced(
+    old: Sender,
+    next: Sender,
+    entries: readonly UndeliveredEntry[],
+    carried: ReadonlyMap<number, number>,
+  ): Undelivered {
+    this.#takenBefore += old.log.end - next.log.end;
+    return this.#undelivered(old, entries, carried);
+  }
+
+  #undelivered(
+    { log }: Sender,
+    entries: readonly UndeliveredEntry[],
+    carried: ReadonlyMap<number, number>,
+  ): Undelivered {
+    const report = this.#tickets?.sessionOver(log.start, entries, carried);
+    return report ?? { undeliveredCount: entries.length, lost: [], undelivered: entries };
   }
 
   get queuedMessages(): number {
@@ -114,10 +166,6 @@ export abstract class SessionHolder {
   /** Bytes taken that this session is to deliver, and that the peer has not accepted. */
   get owedBytes(): number {
     return this.session.sender.owedBytes;
-  }
-
-  askForAck(): void {
-    this.session.sender.askForAck();
   }
 
   /** The connection in use has written all but `pendingBytes` of the bytes that it was given. */
@@ -271,8 +319,9 @@ export abstract class SessionHolder {
   protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {
     if (this.#outcomeTold) return;
     this.#outcomeTold = true;
-    const undelivered = this.session.sender.undelivered();
+    const { sender } = this.session;
+    const report = this.#undelivered(sender, sender.undelivered(), NOTHING_CARRIED);
     this.session.release();
-    this.events.push({ type: "ended", outcome, peerCode, undelivered, detail });
+    this.events.push({ type: "ended", outcome, peerCode, detail, ...report });
   }
 }

@@ -1,0 +1,68 @@
+/** The calls of an application that wait until its messages are accepted, and what each of them was told. */
+import type { LinkCore } from "../../src/core/session/link-core.ts";
+import type { LostTicket, Ticket } from "../../src/core/session/tickets.ts";
+import { check } from "./stage.ts";
+
+export interface Call {
+  readonly covers: Ticket["covers"];
+  /** The last message that it waits for. */
+  readonly number: number;
+  /** How many messages had been lost when it began: it does not wait for those. */
+  readonly reportedBefore: number;
+}
+
+export class Awaited {
+  readonly delivered: Call[] = [];
+  /** `from` and `to`: which of the end's reports came with it. */
+  readonly lost: Array<{ call: Call; delivery: LostTicket["delivery"]; from: number; to: number }> = [];
+  readonly #open = new Map<Ticket, Call>();
+  /** Calls that were given up, maybe after their message was lost and before they were told. */
+  readonly #givenUp = new Map<Ticket, Call>();
+
+  /** After some messages the application waits: for that message, for all, or until it waits no more. */
+  wait(core: LinkCore, number: number, reportedBefore: number): void {
+    if (number % 7 === 0) this.#open.set(core.ticket("message"), { covers: "message", number, reportedBefore });
+    if (number % 11 === 0) this.#open.set(core.ticket("everything"), { covers: "everything", number, reportedBefore });
+    if (number % 17 === 0) this.#giveUp(core);
+  }
+
+  #giveUp(core: LinkCore): void {
+    for (const [ticket, call] of this.#open) {
+      this.#open.delete(ticket);
+      if (core.withdraw(ticket)) this.delivered.push(call);
+      else this.#givenUp.set(ticket, call);
+      return;
+    }
+  }
+
+  settle(core: LinkCore): void {
+    for (const ticket of core.takeDelivered()) {
+      const call = this.#open.get(ticket);
+      // Without a call the application has given up.
+      if (call !== undefined) this.delivered.push(call);
+      this.#open.delete(ticket);
+    }
+  }
+
+  /** Answers the messages that were lost, each with a call of its own. `from` and `to`: see `lost`. */
+  told(
+    name: string,
+    tickets: readonly LostTicket[],
+    from: number,
+    to: number,
+  ): Array<{ number: number; delivery: LostTicket["delivery"] }> {
+    return tickets.flatMap(({ ticket, delivery }) => {
+      const call = this.#open.get(ticket) ?? this.#givenUp.get(ticket);
+      check(call !== undefined, () => `${name}: a call is told twice`);
+      if (call === undefined) return [];
+      this.#open.delete(ticket);
+      this.#givenUp.delete(ticket);
+      this.lost.push({ call, delivery, from, to });
+      return ticket.covers === "message" ? [{ number: call.number, delivery }] : [];
+    });
+  }
+
+  checkNobodyWaits(name: string): void {
+    check(this.#open.size === 0, () => `${name}: the link has ended, and ${this.#open.size} calls still wait`);
+  }
+}
