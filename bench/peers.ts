@@ -19,7 +19,7 @@ export interface PeerRow {
 }
 
 const BYTES = 64;
-const AT_MOST_ONCE = "at most once: what is under way when a connection is lost is lost";
+const AT_MOST_ONCE = "at most once: messages under way are lost with their connection";
 
 /** `version`: of the package, or how else it is known. */
 const SUBJECTS: readonly { name: string; package: string | null; guarantee: string; peer?: PeerName; broker?: true }[] =
@@ -27,7 +27,7 @@ const SUBJECTS: readonly { name: string; package: string | null; guarantee: stri
     {
       name: "raw, gathered",
       package: null,
-      guarantee: "none: a connection that is lost takes what is under way along",
+      guarantee: "none: messages under way are lost with their connection",
     },
     { name: "resplice", package: null, guarantee: "each once and in order while both processes live" },
     { name: "ws", package: "ws", guarantee: AT_MOST_ONCE, peer: "ws" },
@@ -40,7 +40,8 @@ const SUBJECTS: readonly { name: string; package: string | null; guarantee: stri
     {
       name: "Socket.IO with acks",
       package: "socket.io",
-      guarantee: "the sender learns what arrived; sending the rest again is up to it, and may double",
+      guarantee:
+        "the sender learns which messages arrived; it has to send the others again itself, and some may arrive twice",
       peer: "Socket.IO with acks",
     },
     {

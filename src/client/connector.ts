@@ -12,7 +12,7 @@ import type { DialOptions, Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { Clock, Connection } from "../link/ports.ts";
-import type { LogSink } from "../telemetry/logger.ts";
+import type { Journal } from "../telemetry/journal.ts";
 import type { DialGate } from "./gate.ts";
 import { ask, toTlsOptions, usable } from "./hooks.ts";
 import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
@@ -27,7 +27,7 @@ export interface DialHost {
   readonly gate: DialGate;
   readonly dial: Dial;
   readonly entropy: Entropy;
-  readonly logger: LogSink | undefined;
+  readonly journal: Journal;
   /** The id for the next connection. */
   nextId(): number;
 }

@@ -161,7 +161,7 @@ export class Dialer {
       this.#lastError = error;
       this.#backoff.onFailed();
       if (error.code === "TIMED_OUT") this.#patience *= 2;
-      if (!isRetried(error, shouldRetry, this.#engine.id, host.logger)) throw error;
+      if (!isRetried(error, shouldRetry, this.#engine.id, host.journal)) throw error;
     }
     if (!core.wantsDial) return;
     const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, host.entropy.random());

@@ -9,11 +9,9 @@ import { invalidOption, RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock } from "../link/ports.ts";
 import { abortableWait } from "../link/waits.ts";
-import { logHookFailed } from "../telemetry/events.ts";
-import type { LogSink } from "../telemetry/logger.ts";
+import type { Journal } from "../telemetry/journal.ts";
 import { printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
-import { warnOnce } from "../telemetry/warning.ts";
 import { Deadline } from "./deadline.ts";
 import type { ForEachAttempt } from "./targets.ts";
 
@@ -70,10 +68,10 @@ export function isRetried(
   failure: RespliceError,
   shouldRetry: ((error: RespliceError) => boolean) | undefined,
   link: string,
-  logger: LogSink | undefined,
+  journal: Journal,
 ): boolean {
   const failed = (thrown: unknown): boolean => {
-    reportHook("reconnect.shouldRetry", thrown, link, logger);
+    journal.record({ event: "link.hook-failed", link, failure: { hook: "reconnect.shouldRetry", thrown } });
     return failure.retryable;
   };
   try {
@@ -85,10 +83,4 @@ export function isRetried(
   } catch (thrown) {
     return failed(thrown);
   }
-}
-
-/** Reports the failure to the log; without a logger, once as a process warning. */
-function reportHook(hook: string, thrown: unknown, link: string, logger: LogSink | undefined): void {
-  if (logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", thrown, hook);
-  else logHookFailed(logger, { link, hook, detail: messageOf(thrown) });
 }

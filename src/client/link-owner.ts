@@ -8,8 +8,9 @@ import { LinkEngine } from "../link/engine.ts";
 import { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
-import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
+import { countByDelivery } from "../link/undelivered.ts";
+import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
 import type { ResolvedOpenOptions } from "./options.ts";
@@ -19,7 +20,6 @@ export interface ClientHost extends DialHost {
   readonly memory: SharedMemory;
   /** A random id of this process: a server must not take two processes with the same session for one. */
   readonly instance: string;
-  onConnected(opened: ClientLinkOwner): void;
   /** The application can no longer send on the link. */
   onLeft(opened: ClientLinkOwner): void;
   /** The application can send on the link again: its server went away, and the link moves to another. */
@@ -72,29 +72,36 @@ export class ClientLinkOwner implements LinkOwner {
 
   onEvent(event: LinkCoreEvent): void {
     this.dialer.onEvent(event);
-    if (event.type === "connected") this.#host.onConnected(this);
-  }
-
-  get ids(): object {
-    return { link: this.link.id, session: this.core.sessionId };
   }
 
   onState(change: StateChange): void {
     if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
     else if (change.from === "draining") this.#host.onBack(this);
-    reportState(this.#host.logger, this, change);
+    this.#host.journal.record({ event: "link.state", ids: this.#ids, change });
   }
 
-  onUndelivered(event: Undelivered): void {
-    reportUndelivered(this.#host.logger, this, event);
+  onRecovered(recoveryMs: number): void {
+    this.#host.journal.record({ event: "link.recovered", ids: this.#ids, recoveryMs });
   }
 
-  onHandlerFailed(thrown: unknown): boolean {
-    return reportHandlerFailed(this.#host.logger, this, thrown);
+  onUndelivered({ reason, messages }: Undelivered): void {
+    const counts = countByDelivery(messages);
+    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason, ...counts });
   }
 
-  onEnded(ended: LinkReport): void {
+  onHandlerFailed(thrown: unknown, isHeard: boolean): void {
+    this.#host.journal.record({ event: "link.handler-failed", ids: this.#ids, thrown, isHeard });
+  }
+
+  onEnded({ undelivered }: LinkReport): void {
     this.#host.onEnded(this);
-    reportEnded(this.#host.logger, this, ended);
+    if (undelivered.length === 0) return;
+    const counts = countByDelivery(undelivered);
+    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason: "ended", ...counts });
+  }
+
+  /** For the records about this link. */
+  get #ids(): LinkIds {
+    return { link: this.link.id, session: this.core.sessionId };
   }
 }

@@ -15,8 +15,9 @@ import { checkCloseOptions } from "../link/options.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { Once, timedWait } from "../link/waits.ts";
-import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
-import { type MetricsLine, metricsLine } from "../telemetry/metrics.ts";
+import type { LineCounts } from "../telemetry/logger.ts";
+import type { SampleSource } from "../telemetry/samples.ts";
+import { Telemetry } from "../telemetry/telemetry.ts";
 import { DialGate } from "./gate.ts";
 import {
   type ConnectionManagerOptions,
@@ -56,14 +57,19 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer does not know of the end yet. */
   readonly #unforgotten = new Map<ClientLinkCore, Driver>();
-  readonly #metrics: MetricsLine | undefined;
+  readonly #telemetry: Telemetry;
   #ids = 0;
   readonly #closing: Once<CloseReport> = new Once();
   #whenForgotten: (() => void) | undefined;
 
   constructor(options: ConnectionManagerOptions = {}) {
     this.#options = resolveManagerOptions(options);
-    const { logger, maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = this.#options;
+    const { maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = this.#options;
+    const source: SampleSource = {
+      links: () => Array.from(this.#engines, (engine) => engine.stats()),
+      counts: () => ({}),
+    };
+    this.#telemetry = new Telemetry("manager.metrics", this.#options, source, () => this.#clock.now());
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
     this.#host = {
       clock: this.#clock,
@@ -73,20 +79,18 @@ export class ConnectionManager implements AsyncDisposable {
       nextId: () => ++this.#ids,
       memory: new LinkMemory(maxBufferBytes),
       instance: INSTANCE,
-      logger,
-      onConnected: ({ engine }) => this.#noteRecovery(engine),
+      journal: this.#telemetry.journal,
       onLeft: ({ link }) => this.#open.delete(link),
       onBack: ({ link }) => this.#open.add(link),
       onEnded: ({ engine }) => {
-        this.#metrics?.ended(engine.stats());
+        this.#telemetry.linkEnded(engine);
         this.#engines.delete(engine);
       },
       onGone: ({ core }) => {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
       },
     };
-    this.#metrics = metricsLine("manager.metrics", this.#options, () => this.#clock.now());
-    this.#metrics?.start(() => Array.from(this.#engines, (engine) => engine.stats()));
+    this.#telemetry.start();
   }
 
   /** Links that can be sent on: a link leaves the set when it ends or begins to drain. */
@@ -106,16 +110,6 @@ export class ConnectionManager implements AsyncDisposable {
     return link;
   }
 
-  #noteRecovery(engine: LinkEngine): void {
-    const metrics = this.#metrics;
-    if (metrics === undefined) return;
-    const before = engine.stats().reconnects;
-    this.#clock.defer(() => {
-      const { reconnects, recoveryMs } = engine.stats();
-      if (reconnects > before && recoveryMs !== undefined) metrics.recovered(recoveryMs);
-    }, undefined);
-  }
-
   /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */
   async connected(options?: WaitOptions): Promise<void> {
     await Promise.all(Array.from(this.#engines, (engine) => engine.connected(options)));
@@ -132,7 +126,7 @@ export class ConnectionManager implements AsyncDisposable {
 
   stats(): ManagerStats {
     const bufferBytes = heldBytes(this.#unforgotten.keys());
-    const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
+    const { lines } = this.#telemetry;
     return { ...sumStats(this.#engines), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
   }
 
@@ -146,7 +140,7 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   async #close(options: CloseOptions): Promise<CloseReport> {
-    this.#metrics?.stop();
+    this.#telemetry.stop();
     // Of those that are here now: one that a listener ends meanwhile is reported, too.
     const closed = [...this.#engines].map(async (engine) => {
       return [engine.link, await engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
@@ -155,7 +149,7 @@ export class ConnectionManager implements AsyncDisposable {
     const forgotten = this.#forgotten();
     // If links were cut off at the deadline, the time is over: do not wait further.
     if (report.left === 0) await forgotten;
-    this.#options.logger?.flush();
+    this.#telemetry.flush();
     return report;
   }
 

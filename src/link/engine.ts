@@ -1,7 +1,6 @@
 /** The machinery of one link, the same at both ends, behind the object that the application holds. */
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
-import { warnOnce } from "../telemetry/warning.ts";
 import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, replacedError, RespliceError } from "./errors.ts";
@@ -173,8 +172,7 @@ export class LinkEngine {
   }
 
   #tellOfHandler(error: unknown): void {
-    const isHeard = this.owner.onHandlerFailed(error) || this.link.listenerCount("error") > 0;
-    if (!isHeard) warnOnce("RESPLICE_HANDLER_FAILED", error);
+    this.owner.onHandlerFailed(error, this.link.listenerCount("error") > 0);
   }
 
   #reset(code: "aborted" | "handler-failed", reason: string): void {
@@ -239,11 +237,13 @@ export class LinkEngine {
   onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void {
     this.owner.onEvent(event);
     switch (event.type) {
-      case "connected":
-        this.#life.connectionAdopted();
+      case "connected": {
+        const recoveryMs = this.#life.connectionAdopted();
+        if (recoveryMs !== undefined) this.owner.onRecovered(recoveryMs);
         this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
         this.#waitsForConnected?.resolve();
         break;
+      }
       case "disconnected":
         this.#life.connectionLost();
         break;

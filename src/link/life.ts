@@ -49,12 +49,13 @@ export class Life {
     this.#lostMs ??= this.#clock.now();
   }
 
-  connectionAdopted(): void {
-    if (this.#lostMs !== undefined) {
-      this.recoveryMs = this.#clock.now() - this.#lostMs;
-      this.reconnects++;
-    }
+  /** Answers how long there was no connection; undefined if none had been lost. */
+  connectionAdopted(): number | undefined {
+    if (this.#lostMs === undefined) return undefined;
+    this.recoveryMs = this.#clock.now() - this.#lostMs;
+    this.reconnects++;
     this.#lostMs = undefined;
+    return this.recoveryMs;
   }
 
   /** Runs `emission` when the current step is complete. */

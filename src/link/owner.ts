@@ -17,7 +17,9 @@ export interface LinkOwner {
   onEvent(event: ProtocolEvent): void;
   onState(change: StateChange): void;
   onUndelivered(event: Undelivered): void;
-  /** A handler of the link has thrown `thrown`. Answers whether a logger or a listener is told of it. */
-  onHandlerFailed(thrown: unknown): boolean;
+  /** A lost connection was replaced after `recoveryMs`. */
+  onRecovered(recoveryMs: number): void;
+  /** A handler of the link has thrown `thrown`. `isHeard`: the link's 'error' event has a listener. */
+  onHandlerFailed(thrown: unknown, isHeard: boolean): void;
   onEnded(report: LinkReport): void;
 }

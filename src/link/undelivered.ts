@@ -30,6 +30,12 @@ export class UndeliveredBook {
   }
 }
 
+/** How many of the messages may have arrived, and how many were never sent. */
+export function countByDelivery(messages: readonly UndeliveredMessage[]): { maybe: number; notSent: number } {
+  const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
+  return { maybe, notSent: messages.length - maybe };
+}
+
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {
   return { message: message as Message, delivery, position };
 }

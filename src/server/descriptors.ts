@@ -8,6 +8,14 @@ export interface Descriptors {
   open: number;
 }
 
+/** Descriptors that are open for a moment only: of a refused connection, a file, a name that is looked up. */
+const SPARE_DESCRIPTORS = 32;
+
+/** How many descriptors the process may need with so many connections, beside those that are `open` now. */
+export function descriptorsNeeded(connections: number, open: number): number {
+  return connections + open + SPARE_DESCRIPTORS;
+}
+
 /** Undefined where the limit is unknown: the system is not Linux, or /proc cannot be read now. */
 export function descriptors(read: () => Descriptors | undefined = readFromProc): Descriptors | undefined {
   try {

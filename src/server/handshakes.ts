@@ -6,10 +6,9 @@ import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
-import { logRefusal, logRejected } from "../telemetry/events.ts";
-import type { LogSink } from "../telemetry/logger.ts";
-import { errorOf, messageOf } from "../telemetry/thrown.ts";
-import { warnOnce } from "../telemetry/warning.ts";
+import type { Journal } from "../telemetry/journal.ts";
+import type { HookFailure } from "../telemetry/record.ts";
+import { messageOf } from "../telemetry/thrown.ts";
 import type { Guest } from "./listener.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { peerOf } from "./peer.ts";
@@ -21,7 +20,7 @@ const MOST_WAITING_BYTES = 8_192;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
-  logger: LogSink | undefined;
+  journal: Journal;
   /** Whether to wait for the client to close a connection on which the reason for the close was sent. */
   mayLinger(): boolean;
   /** A client has opened a link. */
@@ -164,17 +163,15 @@ export class Handshakes implements HandshakeOwner {
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
     this.refused[code] = (this.refused[code] ?? 0) + 1;
     this.#refusing.add(channel);
-    const { logger } = this.#hooks;
-    if (logger === undefined) return;
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
-    logRefusal(logger, { code, reason, sessionId, remoteAddress, retryAfterMs });
+    this.#hooks.journal.record({ event: "server.refused", code, reason, sessionId, remoteAddress, retryAfterMs });
   }
 
-  /** Reports a connection that was closed because of what it sent, or did not send. */
-  rejected(remoteAddress: string, reason: string, detail: string, err?: Error): void {
+  /** Reports a connection that was closed because of what it sent or did not send, or of a function that failed. */
+  rejected(remoteAddress: string, reason: string, detail: string, failure?: HookFailure): void {
     this.rejections[reason] = (this.rejections[reason] ?? 0) + 1;
-    const { logger } = this.#hooks;
-    if (logger !== undefined) logRejected(logger, { reason, detail, remoteAddress, ...(err && { err }) });
+    const rejected = { event: "server.rejected", reason, detail, remoteAddress } as const;
+    this.#hooks.journal.record(failure === undefined ? rejected : { ...rejected, failure });
   }
 
   #authenticate(event: Extract<ServerCoreEvent, { type: "authenticate" }>): void {
@@ -198,9 +195,9 @@ export class Handshakes implements HandshakeOwner {
     const { authenticate } = this.#hooks;
     if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
-    const failed = (error: unknown): CheckedVerdict => {
-      if (this.#hooks.logger === undefined) warnOnce("RESPLICE_HOOK_FAILED", error, "authenticate");
-      this.rejected(remoteAddress, "authenticate() failed", messageOf(error), errorOf(error));
+    const failed = (thrown: unknown): CheckedVerdict => {
+      const failure = { hook: "authenticate", thrown };
+      this.rejected(remoteAddress, "authenticate() failed", messageOf(thrown), failure);
       return "unavailable";
     };
     const certificate = handshake.certificate();

@@ -8,19 +8,23 @@ import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
 import type { ChannelIo } from "../link/protocol.ts";
-import { reportEnded, reportHandlerFailed, reportState, reportUndelivered } from "../link/report.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import type { LogSink } from "../telemetry/logger.ts";
+import { countByDelivery } from "../link/undelivered.ts";
+import type { Journal } from "../telemetry/journal.ts";
+import type { LinkIds } from "../telemetry/record.ts";
 
 /** The parts of the server that its links use. */
 export interface ServerHost {
-  readonly options: ResolvedLinkOptions & { authenticate: unknown; logger: LogSink | undefined };
+  readonly options: ResolvedLinkOptions & { authenticate: unknown };
+  readonly journal: Journal;
   readonly clock: Clock;
   readonly channels: ChannelIo;
   /** The application can no longer send on the link. */
   onLeft(served: ServerLinkOwner): void;
-  /** A handler of the link has thrown. Answers whether anybody listens for that. */
-  onHandlerFailed(served: ServerLinkOwner, thrown: unknown): boolean;
+  /** A handler of the link has thrown. */
+  onHandlerFailed(served: ServerLinkOwner, thrown: unknown): void;
+  /** Whether `onHandlerFailed()` tells a listener of the application. */
+  hearsHandlerErrors(): boolean;
   onEnded(served: ServerLinkOwner): void;
   /** Neither end needs the session any more. */
   onGone(served: ServerLinkOwner): void;
@@ -72,26 +76,36 @@ export class ServerLinkOwner implements LinkOwner {
     if (event.type === "disconnected") this.engine.waiting(0, 0, event.reason, undefined);
   }
 
-  get ids(): object {
-    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
-  }
-
   onState(change: StateChange): void {
     if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
-    reportState(this.#host.options.logger, this, change);
+    this.#host.journal.record({ event: "link.state", ids: this.#ids, change });
   }
 
-  onUndelivered(event: Undelivered): void {
-    reportUndelivered(this.#host.options.logger, this, event);
+  onRecovered(recoveryMs: number): void {
+    this.#host.journal.record({ event: "link.recovered", ids: this.#ids, recoveryMs });
   }
 
-  onHandlerFailed(thrown: unknown): boolean {
-    const isLogged = reportHandlerFailed(this.#host.options.logger, this, thrown);
-    return this.#host.onHandlerFailed(this, thrown) || isLogged;
+  onUndelivered({ reason, messages }: Undelivered): void {
+    const counts = countByDelivery(messages);
+    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason, ...counts });
   }
 
-  onEnded(ended: LinkReport): void {
+  onHandlerFailed(thrown: unknown, isHeard: boolean): void {
+    const host = this.#host;
+    const isHeardAnywhere = isHeard || host.hearsHandlerErrors();
+    host.journal.record({ event: "link.handler-failed", ids: this.#ids, thrown, isHeard: isHeardAnywhere });
+    host.onHandlerFailed(this, thrown);
+  }
+
+  onEnded({ undelivered }: LinkReport): void {
     this.#host.onEnded(this);
-    reportEnded(this.#host.options.logger, this, ended);
+    if (undelivered.length === 0) return;
+    const counts = countByDelivery(undelivered);
+    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason: "ended", ...counts });
+  }
+
+  /** For the records about this link. */
+  get #ids(): LinkIds {
+    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
   }
 }

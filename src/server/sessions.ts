@@ -16,6 +16,7 @@ import type { Clock } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkState, LinkStats, Traffic } from "../link/types.ts";
 import { timedWait } from "../link/waits.ts";
+import type { Journal } from "../telemetry/journal.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type ServerHost, ServerLinkOwner } from "./link-owner.ts";
@@ -27,8 +28,11 @@ const CONFIRMED_WITHIN_MS = 1_000;
 export interface SessionsHost {
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** A handler of the link has thrown. Answers whether anybody listens for that. */
-  onHandlerFailed(link: Link, thrown: unknown): boolean;
+  readonly journal: Journal;
+  /** A handler of the link has thrown. */
+  onHandlerFailed(link: Link, thrown: unknown): void;
+  /** Whether `onHandlerFailed()` tells a listener of the application. */
+  hearsHandlerErrors(): boolean;
   onEnded(link: Link): void;
   /**
    * Whether to wait for the client to close a connection on which the reason for the close was sent; for a few only.
@@ -54,7 +58,7 @@ export class Sessions {
   constructor(options: ResolvedServerOptions, outside: SessionsHost) {
     this.#options = options;
     this.#outside = outside;
-    const { limits, timeouts, logger } = options;
+    const { limits, timeouts } = options;
     const memory = new LinkMemory(limits.bufferBytes);
     this.#core = new ServerCore(
       {
@@ -73,9 +77,11 @@ export class Sessions {
     this.#host = {
       options,
       clock: outside.clock,
+      journal: outside.journal,
       channels: this.#core,
       onLeft: ({ link }) => this.#open.delete(link),
       onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
+      hearsHandlerErrors: () => outside.hearsHandlerErrors(),
       onEnded: ({ link }) => outside.onEnded(link),
       onGone: ({ core }) => {
         this.#links.delete(core);
@@ -84,7 +90,7 @@ export class Sessions {
     };
     this.handshakes = new Handshakes(this.#core, outside.clock, {
       authenticate: options.authenticate,
-      logger,
+      journal: outside.journal,
       mayLinger: () => outside.mayLinger(),
       onLink: (core) => this.#created(core),
       onAttached: (core, channel, connection) => {

@@ -11,10 +11,10 @@ import { runContained } from "../link/life.ts";
 import { checkCloseOptions, messageLimits } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
-import { logDescriptors, logMemory, logServer } from "../telemetry/events.ts";
-import { type LineCounts, NO_LINES } from "../telemetry/logger.ts";
-import { type MetricsLine, metricsLine } from "../telemetry/metrics.ts";
-import { descriptors } from "./descriptors.ts";
+import type { LineCounts } from "../telemetry/logger.ts";
+import type { SampleSource } from "../telemetry/samples.ts";
+import { Telemetry } from "../telemetry/telemetry.ts";
+import { descriptors, descriptorsNeeded } from "./descriptors.ts";
 import { Listener } from "./listener.ts";
 import { resolveServerOptions, type ServerSupervisorOptions, sessionsThatFit } from "./options.ts";
 import { Sessions } from "./sessions.ts";
@@ -62,7 +62,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   readonly #clock = new SystemClock();
   readonly #sessions: Sessions;
   readonly #listener: Listener;
-  readonly #metrics: MetricsLine | undefined;
+  readonly #telemetry: Telemetry;
   #state: SupervisorState = "created";
   readonly #closing: Once<CloseReport> = new Once();
 
@@ -70,11 +70,18 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     super(EVENT_NAMES);
     this.#options = resolveServerOptions(options);
     const { timeouts } = this.#options;
+    const source: SampleSource = {
+      links: () => this.#sessions.linkStats(),
+      counts: () => ({ turnedAway: this.#sessions.handshakes.turnedAway.total }),
+    };
+    this.#telemetry = new Telemetry("server.metrics", this.#options, source, () => this.#clock.now());
     this.#sessions = new Sessions(this.#options, {
       clock: this.#clock,
       entropy: SYSTEM_ENTROPY,
+      journal: this.#telemetry.journal,
       onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
-      onEnded: (link) => this.#metrics?.ended(link.stats()),
+      hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
+      onEnded: (link) => this.#telemetry.linkEnded(link),
       mayLinger: () => this.#listener.sockets - this.#sessions.connections < MOST_LINGERING,
     });
     const { handshakes } = this.#sessions;
@@ -85,7 +92,6 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
       accept: (connection) => handshakes.accept(connection),
       onTlsFailed: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "tls", reason),
     });
-    this.#metrics = metricsLine("server.metrics", this.#options, () => this.#clock.now());
   }
 
   get state(): SupervisorState {
@@ -124,8 +130,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#listener.onError((error) => this.#listenerFailed(error));
       this.#to("listen", "listening");
-      this.#startMetrics();
-      this.#logLimits(address);
+      this.#telemetry.start();
+      this.#recordLimits(address);
       return address;
     } catch (error) {
       this.#to("listen-failed", "listen failed");
@@ -133,33 +139,26 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     }
   }
 
-  #logLimits({ host, port }: { host: string; port: number }): void {
-    const { logger, limits, machine } = this.#options;
-    if (logger === undefined) return;
+  #recordLimits({ host, port }: { host: string; port: number }): void {
+    const { limits, machine } = this.#options;
+    const { journal } = this.#telemetry;
+    const { connections, sessions, bufferBytes } = limits;
     const may = descriptors();
-    const sessionsMayHoldBytes = mayHoldBytes(limits.bufferBytes, limits.sessions, messageLimits(this.#options));
-    const fields = { host, port, ...limits, sessionsMayHoldBytes, ...(may && { descriptorLimit: may.limit }) };
-    logServer(logger, "server.listening", fields, `listening on ${host}:${port}`);
-    if (may !== undefined) logDescriptors(logger, limits.connections, may);
-    const fitting = sessionsThatFit(limits.bufferBytes, this.#options, machine);
-    if (limits.sessions <= fitting) return;
-    logMemory(logger, { sessions: limits.sessions, fitting, sessionsMayHoldBytes, ...machine });
-  }
-
-  #startMetrics(): void {
-    let before = 0;
-    const sinceLastLine = (): { turnedAway: number } => {
-      const { total } = this.#sessions.handshakes.turnedAway;
-      const turnedAway = total - before;
-      before = total;
-      return { turnedAway };
-    };
-    this.#metrics?.start(() => this.#sessions.linkStats(), sinceLastLine);
+    const descriptorLimit = may && { descriptorLimit: may.limit };
+    const sessionsMayHoldBytes = mayHoldBytes(bufferBytes, sessions, messageLimits(this.#options));
+    journal.record({ event: "server.listening", host, port, limits, sessionsMayHoldBytes, ...descriptorLimit });
+    const needed = descriptorsNeeded(connections, may?.open ?? 0);
+    if (may !== undefined && needed > may.limit) {
+      journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
+    }
+    const fitting = sessionsThatFit(bufferBytes, this.#options, machine);
+    if (sessions <= fitting) return;
+    journal.record({ event: "server.memory", sessions, fitting, sessionsMayHoldBytes, ...machine });
   }
 
   #listenerFailed(cause: Error): void {
     const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
-    this.#options.logger?.error({ event: "server.listener-failed", code: error.code }, error.message);
+    this.#telemetry.journal.record({ event: "server.listener-failed", code: error.code, message: error.message });
     runContained(this.#clock, () => this.emit("error", error));
   }
 
@@ -184,7 +183,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   stats(): SupervisorStats {
     const { handshaking, ...stats } = this.#sessions.stats();
-    const lines = { ...(this.#options.logger?.counts ?? NO_LINES) };
+    const { lines } = this.#telemetry;
     return { state: this.#state, ...stats, lines, connections: { open: this.#sessions.connections, handshaking } };
   }
 
@@ -193,7 +192,7 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     if (to === undefined) return;
     const change = { from: this.#state, to, reason };
     this.#state = to;
-    if (this.#options.logger !== undefined) logServer(this.#options.logger, "server.state", change, `server ${to}`);
+    this.#telemetry.journal.record({ event: "server.state", ...change });
     runContained(this.#clock, () => this.emit("state", change));
   }
 
@@ -214,12 +213,12 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     const listened = this.#state === "listening" || this.#state === "bound";
     this.#to("drain", "close() was called");
     const reports = await this.#sessions.drain(options);
-    this.#metrics?.stop();
+    this.#telemetry.stop();
     if (listened) this.#listener.stopListening();
     this.#listener.destroyAll();
     this.#sessions.stop();
     this.#to("end", "closed");
-    this.#options.logger?.flush();
+    this.#telemetry.flush();
     return closeReport(reports);
   }
 

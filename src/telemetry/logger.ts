@@ -3,13 +3,14 @@
  * and the logger is tried again later. Lines that repeat are written at a bounded rate, with the number of those left
  * out.
  */
+import type { LoggedRecord } from "./record.ts";
 import { warnOnce } from "./warning.ts";
 
 /** The methods that are used of a logger: pino and console have them. Errors that they throw are caught and counted. */
 export type Logger = Record<Level, (fields: object, message: string) => void>;
 
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
-type Level = (typeof LEVELS)[number];
+export type Level = (typeof LEVELS)[number];
 
 /** A token bucket: `atOnce` lines at once after a pause, then `perSecond` for as long as they repeat. */
 interface Rate {
@@ -24,25 +25,11 @@ const TROUBLE: Rate = { atOnce: 100, perSecond: 10 };
 /** For lines whose pace the application sets. */
 const PACED: Rate = { atOnce: Infinity, perSecond: Infinity };
 
-/** Every event that is logged. */
-export type LogEvent =
-  | "link.state"
-  | "link.undelivered"
-  | "link.handler-failed"
-  | "link.hook-failed"
-  | "server.state"
-  | "server.listening"
-  | "server.memory"
-  | "server.descriptors"
-  | "server.listener-failed"
-  | "server.refused"
-  | "server.rejected"
-  | "manager.metrics"
-  | "server.metrics"
-  | "log.suppressed";
+/** Every event that is logged: those of records, and the report of lines that were left out. */
+export type LogEvent = LoggedRecord["event"] | "log.suppressed";
 
 /** A line's kind is its event and its level. Each kind has this rate to itself. */
-const RATES: Readonly<Record<LogEvent, Rate>> = {
+export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "link.state": LIFE,
   "link.undelivered": TROUBLE,
   "link.handler-failed": TROUBLE,

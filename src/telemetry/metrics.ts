@@ -1,148 +1,110 @@
-/** The periodic metrics line: the traffic since the last line, and the present state. */
-import { type LineCounts, type LogSink, NO_LINES } from "./logger.ts";
-
-export interface LinkSample {
-  state: string;
-  rttMs: number | undefined;
-  reconnects: number;
-  recoveryMs: number | undefined;
-  taken: { messages: number; bytes: number };
-  received: { messages: number; bytes: number };
-  queue: { messages: number; bytes: number };
-  logBytes: number;
-  windowBytes: number;
-}
-
-interface Totals {
-  takenMessages: number;
-  takenBytes: number;
-  receivedMessages: number;
-  receivedBytes: number;
-  reconnects: number;
-}
-
-type MetricsEvent = "manager.metrics" | "server.metrics";
+/** The periodic metrics record: the traffic since the last one, and the present state. */
+import type { Journal } from "./journal.ts";
+import { type LineCounts, NO_LINES } from "./logger.ts";
+import type { Metrics, MetricsEvent } from "./record.ts";
+import { NOTHING, type Samples, type Snapshot } from "./samples.ts";
 
 /** The logger's own counts of lines, and its report of those left out. */
-interface LineSource {
+export interface LineSource {
   readonly counts: Readonly<LineCounts>;
   flush(): void;
 }
 
-const NOTHING: Totals = { takenMessages: 0, takenBytes: 0, receivedMessages: 0, receivedBytes: 0, reconnects: 0 };
-
-/** Undefined if no line is ever to be written: there is no logger, or the interval is 0. */
-export function metricsLine(
-  event: MetricsEvent,
-  options: { logger: (LogSink & LineSource) | undefined; metricsIntervalMs: number },
-  now: () => number,
-): MetricsLine | undefined {
-  const { logger, metricsIntervalMs } = options;
-  return logger === undefined || metricsIntervalMs === 0
-    ? undefined
-    : new MetricsLine(logger, event, metricsIntervalMs, now);
+export interface MetricsOptions {
+  event: MetricsEvent;
+  intervalMs: number;
+  /** Recoveries are read from it, and the metrics written to it. */
+  journal: Journal;
+  samples: Samples;
+  lines: LineSource;
+  now: () => number;
 }
 
-export class MetricsLine {
-  readonly #logger: LogSink & LineSource;
-  readonly #event: MetricsEvent;
-  readonly #intervalMs: number;
-  readonly #now: () => number;
+/** The most recoveries of one interval that are kept, for their median. */
+const MOST_RECOVERIES = 10_000;
+
+export class PeriodicMetrics {
+  readonly #options: MetricsOptions;
   #timer: NodeJS.Timeout | undefined;
   #lastMs: number;
-  #last: Totals = NOTHING;
-  /** The totals of links that have ended. */
-  #ended: Totals = NOTHING;
+  #last: Pick<Snapshot, "totals" | "counts"> = { totals: NOTHING, counts: {} };
   #recoveriesMs: number[] = [];
   #lines: Readonly<LineCounts> = NO_LINES;
 
-  constructor(logger: LogSink & LineSource, event: MetricsEvent, intervalMs: number, now: () => number) {
-    this.#logger = logger;
-    this.#event = event;
-    this.#intervalMs = intervalMs;
-    this.#now = now;
-    this.#lastMs = now();
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    this.#lastMs = options.now();
+    options.journal.subscribe((record) => {
+      if (record.event === "link.recovered") this.#recovered(record.recoveryMs);
+    });
   }
 
-  /** Writes a line at each interval. `others` answers further fields, which are not sums over links. */
-  start(samples: () => Iterable<LinkSample>, others: () => Record<string, number> = () => ({})): void {
-    this.#timer = setInterval(() => this.write(samples(), others()), this.#intervalMs).unref();
+  /** Records the metrics at each interval. */
+  start(): void {
+    this.#timer = setInterval(() => this.write(), this.#options.intervalMs).unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  /** A link was connected again after `ms`. */
-  recovered(ms: number): void {
-    if (this.#recoveriesMs.length < 10_000) this.#recoveriesMs.push(ms);
+  #recovered(ms: number): void {
+    if (this.#recoveriesMs.length < MOST_RECOVERIES) this.#recoveriesMs.push(ms);
   }
 
-  /** Keeps the totals of a link that has ended. */
-  ended(sample: LinkSample): void {
-    this.#ended = add(this.#ended, sample);
+  write(): void {
+    const { event, journal, samples, lines, now } = this.#options;
+    lines.flush();
+    const snapshot = samples.take();
+    const metrics = this.#metricsOf(snapshot, now(), { ...lines.counts });
+    const before = this.#last.counts;
+    const counts: Record<string, number> = {};
+    for (const [name, count] of Object.entries(snapshot.counts)) counts[name] = count - (before[name] ?? 0);
+    this.#last = snapshot;
+    journal.record({ event, metrics, counts });
   }
 
-  write(samples: Iterable<LinkSample>, others: Record<string, number> = {}): void {
-    this.#logger.flush();
-    const lines = { ...this.#logger.counts };
-    const nowMs = this.#now();
+  /** Ends the interval. */
+  #metricsOf({ links, totals }: Snapshot, nowMs: number, lines: LineCounts): Metrics {
     const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1_000);
-    let totals = this.#ended;
-    const links: Record<string, number> = {};
+    const byState: Record<string, number> = {};
     const rtts: number[] = [];
     let queuedMessages = 0;
     let queuedBytes = 0;
     let logBytes = 0;
     let windowBytes = 0;
-    for (const sample of samples) {
-      totals = add(totals, sample);
-      links[sample.state] = (links[sample.state] ?? 0) + 1;
-      if (sample.rttMs !== undefined) rtts.push(sample.rttMs);
-      queuedMessages += sample.queue.messages;
-      queuedBytes += sample.queue.bytes;
-      logBytes += sample.logBytes;
-      windowBytes += sample.windowBytes;
+    for (const link of links) {
+      byState[link.state] = (byState[link.state] ?? 0) + 1;
+      if (link.rttMs !== undefined) rtts.push(link.rttMs);
+      queuedMessages += link.queue.messages;
+      queuedBytes += link.queue.bytes;
+      logBytes += link.logBytes;
+      windowBytes += link.windowBytes;
     }
-    const last = this.#last;
+    const { totals: last } = this.#last;
     const perSecond = (now: number, before: number): number => Math.round(Math.max(0, now - before) / seconds);
-    this.#logger.info(
-      {
-        event: this.#event,
-        links,
-        sentPerSecond: perSecond(totals.takenMessages, last.takenMessages),
-        sentBytesPerSecond: perSecond(totals.takenBytes, last.takenBytes),
-        receivedPerSecond: perSecond(totals.receivedMessages, last.receivedMessages),
-        receivedBytesPerSecond: perSecond(totals.receivedBytes, last.receivedBytes),
-        queuedMessages,
-        queuedBytes,
-        logBytes,
-        windowBytes,
-        rttMsMedian: quantile(rtts, 0.5),
-        reconnects: Math.max(0, totals.reconnects - last.reconnects),
-        recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
-        recoveryMsMax: quantile(this.#recoveriesMs, 1),
-        linesSuppressed: lines.suppressed - this.#lines.suppressed,
-        linesFailed: lines.failed - this.#lines.failed,
-        ...others,
-      },
-      "metrics",
-    );
-    this.#last = totals;
+    const metrics: Metrics = {
+      links: byState,
+      sentPerSecond: perSecond(totals.takenMessages, last.takenMessages),
+      sentBytesPerSecond: perSecond(totals.takenBytes, last.takenBytes),
+      receivedPerSecond: perSecond(totals.receivedMessages, last.receivedMessages),
+      receivedBytesPerSecond: perSecond(totals.receivedBytes, last.receivedBytes),
+      queuedMessages,
+      queuedBytes,
+      logBytes,
+      windowBytes,
+      rttMsMedian: quantile(rtts, 0.5),
+      reconnects: Math.max(0, totals.reconnects - last.reconnects),
+      recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
+      recoveryMsMax: quantile(this.#recoveriesMs, 1),
+      linesSuppressed: lines.suppressed - this.#lines.suppressed,
+      linesFailed: lines.failed - this.#lines.failed,
+    };
     this.#lines = lines;
     this.#lastMs = nowMs;
     this.#recoveriesMs = [];
+    return metrics;
   }
-}
-
-function add(totals: Totals, sample: LinkSample): Totals {
-  return {
-    takenMessages: totals.takenMessages + sample.taken.messages,
-    takenBytes: totals.takenBytes + sample.taken.bytes,
-    receivedMessages: totals.receivedMessages + sample.received.messages,
-    receivedBytes: totals.receivedBytes + sample.received.bytes,
-    reconnects: totals.reconnects + sample.reconnects,
-  };
 }
 
 /** The quantile by nearest rank; undefined without values. */

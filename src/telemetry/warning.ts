@@ -1,5 +1,6 @@
 /** Process warnings, for failures that nobody would see otherwise: each kind is given once in a process. */
 import { MOST_MESSAGE_CHARACTERS, printable } from "./printable.ts";
+import type { TelemetryRecord } from "./record.ts";
 import { errorOf } from "./thrown.ts";
 
 const WARNINGS = {
@@ -26,4 +27,15 @@ export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: 
     MOST_MESSAGE_CHARACTERS,
   );
   process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail: detail.join("\n") });
+}
+
+/** Reads the journal of an owner without a logger: a failure of which nobody is told becomes a process warning. */
+export function warnOfFailures(record: TelemetryRecord): void {
+  const { event } = record;
+  if (event === "link.handler-failed") {
+    if (!record.isHeard) warnOnce("RESPLICE_HANDLER_FAILED", record.thrown);
+  } else if (event === "link.hook-failed" || event === "server.rejected") {
+    const { failure } = record;
+    if (failure !== undefined) warnOnce("RESPLICE_HOOK_FAILED", failure.thrown, failure.hook);
+  }
 }

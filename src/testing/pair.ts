@@ -7,6 +7,8 @@ import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
 import type { Link } from "../link/types.ts";
 import { Sessions } from "../server/sessions.ts";
+import { Journal } from "../telemetry/journal.ts";
+import { warnOfFailures } from "../telemetry/warning.ts";
 import type { Faults } from "./faults.ts";
 import { type LinkPairOptions, type ResolvedPairOptions, resolvePairOptions } from "./pair-options.ts";
 import { PairPath } from "./pair-path.ts";
@@ -60,10 +62,14 @@ class Pair implements LinkPair {
     const random = seeded(seed);
     const entropy = seededEntropy(random);
     const { clock } = this;
+    const journal = new Journal();
+    journal.subscribe(warnOfFailures);
     this.#sessions = new Sessions(server, {
       clock,
       entropy,
-      onHandlerFailed: () => false,
+      journal,
+      onHandlerFailed: () => {},
+      hearsHandlerErrors: () => false,
       onEnded: () => {},
       mayLinger: () => true,
     });
@@ -83,8 +89,7 @@ class Pair implements LinkPair {
       nextId: () => ++ids,
       memory: new LinkMemory(maxBufferBytes),
       instance: newId(entropy),
-      logger: undefined,
-      onConnected: () => {},
+      journal,
       onLeft: () => {},
       onBack: () => {},
       onEnded: () => {},

@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { isRetried } from "../../src/client/hooks.ts";
 import { RespliceError } from "../../src/index.ts";
+import { Journal } from "../../src/telemetry/journal.ts";
+import { logLines } from "../../src/telemetry/log-line.ts";
 import { eventually, logKeeper, manage, openTo, QUICK, serve, turned, unusedPort } from "../support.ts";
 import { expectRetried, failures, SECRET } from "./attempts.ts";
 
@@ -115,13 +117,15 @@ describe("shouldRetry", () => {
 
   test("that cannot say leaves it to the error", () => {
     const { lines, logger } = logKeeper();
+    const journal = new Journal();
+    journal.subscribe(logLines(logger));
     const rejected = Promise.reject(new Error("late"));
     const throws = (): boolean => {
       throw new Error("mine\n");
     };
     for (const shouldRetry of [undefined, throws, () => rejected as never, () => undefined as never]) {
-      expect(isRetried(retryable, shouldRetry, "l", logger)).toBe(true);
-      expect(isRetried(final, shouldRetry, "l", logger)).toBe(false);
+      expect(isRetried(retryable, shouldRetry, "l", journal)).toBe(true);
+      expect(isRetried(final, shouldRetry, "l", journal)).toBe(false);
     }
     expect(lines).toHaveLength(4);
     expect(lines[0]).toMatchObject({
@@ -131,8 +135,8 @@ describe("shouldRetry", () => {
       hook: "reconnect.shouldRetry",
       detail: "mine\\n",
     });
-    expect(isRetried(final, () => true, "l", logger)).toBe(true);
-    expect(isRetried(retryable, () => false, "l", logger)).toBe(false);
+    expect(isRetried(final, () => true, "l", journal)).toBe(true);
+    expect(isRetried(retryable, () => false, "l", journal)).toBe(false);
   });
 
   test("that throws ends neither the link nor the process; without a logger the process is warned, once", async () => {

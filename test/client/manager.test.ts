@@ -337,3 +337,21 @@ test("what the logger is told holds no secret and no credential", async () => {
     for (const secret of ["hunter2", "pay10ad", "b0dy", "l0st"]) expect(text).not.toContain(secret);
   }
 });
+
+test("the metrics line has how long links were away", async () => {
+  const { lines, logger } = logKeeper();
+  const { port } = await serve();
+  const relay = await relayTo(port);
+  const manager = manage({ logger, metricsIntervalMs: 20 });
+  const link = manager.open({ port: relay.port, host, reconnect: QUICK });
+  await link.connected();
+  relay.cut("rst");
+  await turned(link, "reconnecting");
+  await turned(link, "connected");
+  const { recoveryMs } = link.stats();
+  await eventually(() => {
+    const metrics = lines.filter(({ event, reconnects }) => event === "manager.metrics" && reconnects === 1);
+    expect(metrics).toMatchObject([{ recoveryMsMedian: recoveryMs, recoveryMsMax: recoveryMs }]);
+  });
+  expect(recoveryMs).toBeGreaterThan(0);
+});

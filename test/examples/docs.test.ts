@@ -1,7 +1,14 @@
 /** What the documents name exists, and what exists by name is in the documents. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
+import { LIMIT_NAMES } from "../../src/core/server/handshake-table.ts";
 import { REFUSE_CODES, RESET_CODES } from "../../src/core/wire/frames.ts";
+import { resolveServerOptions } from "../../src/server/options.ts";
+import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
+import { RATES } from "../../src/telemetry/logger.ts";
+import type { LoggedRecord } from "../../src/telemetry/record.ts";
+import { echo, eventually, logKeeper, manage, receiveText, refusal, serve } from "../support.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, ROOT), "utf8");
@@ -26,8 +33,10 @@ function anchors(markdown: string): string[] {
 
 /** The members of a union of strings, as its source has them. */
 function union(path: string, name: string): string[] {
-  const [, members = ""] = new RegExp(`type ${name} =([^;]*);`, "u").exec(read(path)) ?? [];
-  return [...members.replaceAll(/\/\*\*.*?\*\//gsu, "").matchAll(/"([^"]+)"/gu)].map(([, member = ""]) => member);
+  // Without comments, which may have semicolons and quotation marks of their own.
+  const source = read(path).replaceAll(/\/\*\*.*?\*\//gsu, "");
+  const [, members = ""] = new RegExp(`type ${name} =([^;]*);`, "u").exec(source) ?? [];
+  return [...members.matchAll(/"([^"]+)"/gu)].map(([, member = ""]) => member);
 }
 
 test.each(DOCUMENTS)("the links of %s lead somewhere", (path) => {
@@ -68,7 +77,7 @@ test("docs/delivery.md lists every error code, and no other", () => {
 
 test("docs/metrics.md lists every log line, ending and refusal", () => {
   const document = read("docs/metrics.md");
-  const events = union("src/telemetry/logger.ts", "LogEvent");
+  const events = Object.keys(RATES);
   const listed = [...document.matchAll(/^\| `([a-z]+\.[a-z-]+)`/gmu)].map(([, event]) => event);
   expect(events.length).toBeGreaterThan(10);
   expect(new Set(listed)).toEqual(new Set(events));
@@ -85,4 +94,183 @@ test("docs/protocol.md has the number of every code", () => {
   const document = read("docs/protocol.md");
   const codes = [...Object.entries(REFUSE_CODES), ...Object.entries(RESET_CODES)];
   expect(codes.filter(([name, number]) => !document.includes(`\n| ${number} | ${name} |`))).toEqual([]);
+});
+
+/** The names that the text does not have in backticks, alone or as a part of a path such as `limits.connections`. */
+function unnamed(text: string, names: readonly string[]): string[] {
+  const code = new Set([...text.matchAll(/`([^`\n]*)`/gu)].flatMap(([, quoted = ""]) => quoted.split(/[^\w-]+/u)));
+  return names.filter((name) => !code.has(name));
+}
+
+test("docs/protocol.md names every fault", () => {
+  const [, section = ""] = /\n## Faults\n(.*?)\n## /su.exec(read("docs/protocol.md")) ?? [];
+  const faults = union("src/core/wire/faults.ts", "FaultCode");
+  expect(faults.length).toBeGreaterThan(5);
+  expect(faults.filter((name) => !section.includes(`\n| ${name} | `))).toEqual([]);
+});
+
+// ── log lines, metrics, stats() ───────────────────────────────────────────────────────────────────────────────────────
+
+/** With every optional field: a field that is new does not compile before it is here. */
+type Complete<T> = T extends object ? { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> } : T;
+type Logged = Exclude<LoggedRecord, { event: "manager.metrics" | "server.metrics" }>;
+type AnyOf<E> = Complete<Extract<Logged, { event: E }>>;
+
+const ids = { link: "l", session: "s", identity: "i" };
+const { limits } = resolveServerOptions({ port: 1 });
+const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
+  "link.state": {
+    event: "link.state",
+    ids,
+    change: {
+      from: "connecting",
+      to: "connected",
+      reason: "opened",
+      attempt: 1,
+      nextDelayMs: 0,
+      session: "new",
+      error: { code: "GAVE_UP", message: "gave up" },
+    },
+  },
+  "link.undelivered": { event: "link.undelivered", ids, reason: "ended", maybe: 1, notSent: 1 },
+  "link.handler-failed": { event: "link.handler-failed", ids, thrown: {}, isHeard: true },
+  "link.hook-failed": { event: "link.hook-failed", link: "l", failure: { hook: "tls", thrown: {} } },
+  "server.state": { event: "server.state", from: "created", to: "bound", reason: "listen() was called" },
+  "server.listening": {
+    event: "server.listening",
+    host: "::",
+    port: 1,
+    limits,
+    sessionsMayHoldBytes: 1,
+    descriptorLimit: 1,
+  },
+  "server.memory": {
+    event: "server.memory",
+    sessions: 2,
+    fitting: 1,
+    sessionsMayHoldBytes: 1,
+    memoryBytes: 1,
+    oldGenerationBytes: 1,
+  },
+  "server.descriptors": { event: "server.descriptors", connections: 1, open: 1, needed: 2, descriptorLimit: 1 },
+  "server.listener-failed": { event: "server.listener-failed", code: "LISTEN_FAILED", message: "EMFILE" },
+  "server.refused": {
+    event: "server.refused",
+    code: "stale",
+    reason: "",
+    sessionId: "s",
+    remoteAddress: "",
+    retryAfterMs: 0,
+  },
+  "server.rejected": {
+    event: "server.rejected",
+    reason: "bad-frame",
+    detail: "",
+    remoteAddress: "",
+    failure: { hook: "authenticate", thrown: {} },
+  },
+};
+
+describe("docs/metrics.md", () => {
+  const document = read("docs/metrics.md");
+  const section = (heading: string): string =>
+    new RegExp(`\\n## ${heading}\\n(.*?)(?:\\n## |$)`, "su").exec(document)?.[1] ?? "";
+
+  test.each(Object.values(RECORDS))("the row of $event has its level and all of its fields", (record) => {
+    const row =
+      section("Lines")
+        .split("\n")
+        .find((line) => line.startsWith(`| \`${record.event}\` `)) ?? "";
+    const { level, fields }: LogLine = lineOf(record);
+    const { event: _, ...others } = fields;
+    expect(Object.keys(others).length).toBeGreaterThan(0);
+    expect(unnamed(row, Object.keys(others))).toEqual([]);
+    expect(row.split("|")[2]).toContain(`\`${level}\``);
+  });
+
+  test("every field of the metrics lines, and of stats()", async () => {
+    const { lines, logger } = logKeeper();
+    const { supervisor, port } = await serve({ logger, metricsIntervalMs: 5 }, echo);
+    const manager = manage({ logger, metricsIntervalMs: 5 });
+    const link = manager.open({ port, host: "127.0.0.1" });
+    await link.send("one");
+    await receiveText(link);
+    for (const event of ["manager.metrics", "server.metrics"]) {
+      await eventually(() => expect(lines.find((line) => line.event === event)).toBeDefined());
+      const {
+        event: _,
+        level,
+        message,
+        ...fields
+      } = lines.find((line) => line.event === event) ?? { level: "", message: "" };
+      expect([level, message, Object.keys(fields).length > 10]).toEqual(["info", "metrics", true]);
+      expect(unnamed(section("Metrics"), Object.keys(fields))).toEqual([]);
+    }
+    for (const stats of [link.stats(), manager.stats(), supervisor.stats()]) {
+      expect(unnamed(section("Asking"), Object.keys(stats))).toEqual([]);
+    }
+    const { connections, sessions, lines: counted } = supervisor.stats();
+    const parts = [connections, sessions, counted].flatMap((part) => Object.keys(part));
+    expect(unnamed(section("Asking"), parts)).toEqual([]);
+  });
+});
+
+// ── options ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The names that are allowed there, by the refusal of one that is not. */
+function allowed(resolve: (given: object) => unknown): string[] {
+  return refusal(() => resolve({ nonsense: 1 })).option?.allowed.split(", ") ?? [];
+}
+
+const open = (options: object): unknown => resolveOpenOptions({ port: 1, ...options });
+const listen = (options: object): unknown => resolveServerOptions({ port: 1, ...options });
+const GROUPS = ["queue", "keepalive", "timeouts", "window", "manualAcceptance", "reconnect"];
+const OPTIONS: Array<[string, string[]]> = [
+  ["a manager", allowed(resolveManagerOptions)],
+  ["open()", allowed(open)],
+  ["a supervisor", allowed(listen)],
+  ["limits", allowed((given) => listen({ limits: given }))],
+  ...GROUPS.map((name): [string, string[]] => [name, allowed((given) => open({ [name]: given }))]),
+];
+
+/** The page of an option, if it is not docs/reconnecting.md. */
+const PAGES: Readonly<Record<string, readonly string[]>> = {
+  "docs/delivery.md": [
+    "allowHalfOpen",
+    "bufferBytes",
+    "manualAcceptance",
+    "maxBatchBytes",
+    "maxBufferBytes",
+    "maxBytes",
+    "maxMessageBytes",
+    "maxMessages",
+    "minBytes",
+    "mode",
+    "queue",
+    "whenSessionLost",
+    "window",
+  ],
+  "docs/metrics.md": ["logger", "metricsIntervalMs"],
+};
+const elsewhere = new Set(Object.values(PAGES).flat());
+
+test.each(OPTIONS)("every option of %s is on its page", (_, names) => {
+  expect(names.length).toBeGreaterThan(0);
+  for (const [page, options] of Object.entries(PAGES)) {
+    expect([
+      page,
+      unnamed(
+        read(page),
+        options.filter((name) => names.includes(name)),
+      ),
+    ]).toEqual([page, []]);
+  }
+  const others = names.filter((name) => !elsewhere.has(name));
+  expect(unnamed(read("docs/reconnecting.md"), others)).toEqual([]);
+});
+
+test("the pages are of options that there are, and a limit that turns clients away is an option", () => {
+  const names = new Set(OPTIONS.flatMap(([, options]) => options));
+  expect([...elsewhere, ...LIMIT_NAMES].filter((name) => !names.has(name))).toEqual([]);
+  expect(names.size).toBeGreaterThan(45);
 });

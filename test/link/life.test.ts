@@ -37,15 +37,16 @@ test("moves as the table says, and does nothing where it has no such transition"
 
 test("measures a recovery from the first loss", () => {
   const { life, time } = setUp();
-  life.connectionAdopted();
+  expect(life.connectionAdopted()).toBeUndefined();
   expect([life.reconnects, life.recoveryMs]).toEqual([0, undefined]);
   time.ms = 10;
   life.connectionLost();
   time.ms = 20;
   life.connectionLost();
   time.ms = 35;
-  life.connectionAdopted();
+  expect(life.connectionAdopted()).toBe(25);
   expect([life.reconnects, life.recoveryMs]).toEqual([1, 25]);
+  expect(life.connectionAdopted()).toBeUndefined();
 });
 
 test("emissions wait until they are let go; those that come from within come after", () => {

@@ -276,7 +276,8 @@ function held(): Held {
     onEvent: () => {},
     onState: (change) => void changes.push(change),
     onUndelivered: () => {},
-    onHandlerFailed: () => true,
+    onRecovered: () => {},
+    onHandlerFailed: () => {},
     onEnded: () => {},
   };
   const link = new DurableLink(new LinkEngine("datagrams", driver, resolveLinkOptions({}, "client"), owner));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { UndeliveredBook } from "../../src/link/undelivered.ts";
+import { countByDelivery, UndeliveredBook } from "../../src/link/undelivered.ts";
 
 const MIB = 1_048_576;
 
@@ -23,4 +23,11 @@ test("of more than 64 MiB the oldest are dropped", () => {
   book.keep(large.slice(0, 40));
   book.keep(large.slice(40));
   expect(book.takeKept()).toEqual(large.slice(6));
+});
+
+test("messages are counted by what is known of them", () => {
+  const known = ["maybe", "not-sent", "maybe"] as const;
+  const some = known.map((delivery) => ({ message: Buffer.alloc(1), delivery, position: undefined }));
+  expect(countByDelivery(some)).toEqual({ maybe: 2, notSent: 1 });
+  expect(countByDelivery([])).toEqual({ maybe: 0, notSent: 0 });
 });

@@ -3,6 +3,7 @@ import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { Sessions } from "../../src/server/sessions.ts";
+import { Journal } from "../../src/telemetry/journal.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
 
 /** A connection that notes what is done to it. */
@@ -33,7 +34,9 @@ test("who is refused is told so and waited for; where too many are waited for al
   const outside = {
     clock,
     entropy: SYSTEM_ENTROPY,
-    onHandlerFailed: () => false,
+    journal: new Journal(),
+    onHandlerFailed: () => {},
+    hearsHandlerErrors: () => false,
     onEnded: () => {},
     mayLinger: () => mayLinger,
   };

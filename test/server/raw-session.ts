@@ -39,7 +39,14 @@ export async function unconfirmed(port: number): Promise<RawClient> {
   return client;
 }
 
-function openingOf(keys: SessionKeys, openPayload: string): Hello {
+/** The CONFIRM that answers the WELCOME. */
+export function confirmOf(keys: SessionKeys, welcome: Buffer): Buffer {
+  const incarnation = welcome.toString("hex", INCARNATION_AT, NONCE_AT);
+  const nonce = welcome.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES);
+  return encodeConfirm(confirmMac(SYSTEM_ENTROPY, keys, incarnation, nonce));
+}
+
+export function openingOf(keys: SessionKeys, openPayload: string): Hello {
   return {
     version: PROTOCOL_VERSION,
     mode: "messages",
@@ -63,9 +70,7 @@ export async function rawSession(port: number, openPayload = ""): Promise<RawSes
   const opening = openingOf(keys, openPayload);
   client.socket.write(encodeHello("hello", opening));
   const [welcome] = (await once(client.socket, "data")) as [Buffer];
-  const incarnation = welcome.toString("hex", INCARNATION_AT, NONCE_AT);
-  const nonce = welcome.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES);
-  client.socket.write(encodeConfirm(confirmMac(SYSTEM_ENTROPY, keys, incarnation, nonce)));
+  client.socket.write(confirmOf(keys, welcome));
   return Object.assign(client, {
     acknowledge(accepted: number, window: number): void {
       const positions = { received: accepted, accepted, window, stop: false, done: false };
@@ -74,6 +79,7 @@ export async function rawSession(port: number, openPayload = ""): Promise<RawSes
     async resume(received: number): Promise<RawClient> {
       const again = await rawClient(port);
       const positions = { received, accepted: 0, window: 0, stop: false, done: false };
+      const incarnation = welcome.toString("hex", INCARNATION_AT, NONCE_AT);
       const generation = { epoch: 1, counter: 2 };
       const resuming = { ...opening, resume: true, incarnation, generation, positions, secretOrProof: Buffer.alloc(0) };
       again.socket.write(encodeProvenHello(SYSTEM_ENTROPY, "hello", resuming, keys.secret));

@@ -302,6 +302,31 @@ test("more sessions than memory is sure to hold are allowed, and the log says so
   expect(lines.find(({ event }) => event === "server.memory")).toMatchObject({ level: "warn", sessions: 50_000_000 });
 });
 
+test("the metrics line has how long clients were away, those whose links drain too", async () => {
+  const { lines, logger } = logKeeper();
+  const { client, server, relay } = await pair({}, { logger, metricsIntervalMs: 20 });
+  relay.cut("rst");
+  await turned(server, "connected");
+  const { recoveryMs } = server.stats();
+  await eventually(() => {
+    const metrics = lines.filter(({ event, reconnects }) => event === "server.metrics" && reconnects === 1);
+    expect(metrics).toMatchObject([{ recoveryMsMedian: recoveryMs, recoveryMsMax: recoveryMs }]);
+  });
+  expect(recoveryMs).toBeGreaterThan(0);
+  // The client reads on, so that the server's link is still draining when it comes back.
+  server.trySend("keeps it here");
+  await eventually(() => expect(client.readableLength).toBeGreaterThan(0));
+  const closed = server.close();
+  relay.cut("rst");
+  await eventually(() => expect(server.stats().reconnects).toBe(2));
+  await eventually(() => {
+    const metrics = lines.filter(({ event, reconnects }) => event === "server.metrics" && reconnects === 1);
+    expect(metrics.map(({ recoveryMsMax }) => recoveryMsMax)).toEqual([recoveryMs, server.stats().recoveryMs]);
+  });
+  await client.receive();
+  await closed;
+});
+
 test("a metrics line at its interval", async () => {
   const { lines, logger } = logKeeper();
   const { port } = await serve({ logger, metricsIntervalMs: 20 }, echo);

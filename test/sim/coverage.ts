@@ -1,7 +1,7 @@
 /** What must have occurred, if all of it is to be tested. Lists that the core has as data or types are taken from there. */
 import type { FaultCode } from "../../src/core/wire/faults.ts";
 import { REFUSE_CODES } from "../../src/core/wire/frames.ts";
-import type { LimitName } from "../../src/core/server/handshake-table.ts";
+import { LIMIT_NAMES } from "../../src/core/server/handshake-table.ts";
 import type { Outcome } from "../../src/core/session/link-events.ts";
 import { LINK_TRANSITIONS, SESSION_TRANSITIONS } from "../../src/core/states.ts";
 import { FAULT_KINDS, TRAPPED } from "./fault-kinds.ts";
@@ -26,18 +26,6 @@ const FAULT_CODES: Record<FaultCode, readonly Side[]> = {
 export function isFaultCode(text: string): boolean {
   return Object.hasOwn(FAULT_CODES, text);
 }
-
-/** A limit that is new does not compile before it is here. */
-const LIMITS = Object.keys({
-  connections: true,
-  handshakes: true,
-  authenticating: true,
-  sessions: true,
-  sessionsPerIdentity: true,
-  opensPerSecond: true,
-  resumesPerSecond: true,
-  standbysPerSecond: true,
-} satisfies Record<LimitName, true>);
 
 /** Which end's application can hear of it. */
 const OUTCOMES: Record<Outcome, readonly Side[]> = {
@@ -103,7 +91,7 @@ const GROUPS: ReadonlyArray<readonly [string, readonly string[]]> = [
     "protocol errors",
     Object.entries(FAULT_CODES).flatMap(([code, sides]) => sides.map((side) => `${code} seen by the ${side}`)),
   ],
-  ["turned away", LIMITS.map((limit) => `turned away by ${limit}`)],
+  ["turned away", LIMIT_NAMES.map((limit) => `turned away by ${limit}`)],
   ["refusals", Object.keys(REFUSE_CODES).map((code) => `server refused ${code}`)],
   [
     "outcomes",

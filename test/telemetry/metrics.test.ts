@@ -1,40 +1,38 @@
 import { expect, onTestFinished, test, vi } from "vitest";
+import { Journal } from "../../src/telemetry/journal.ts";
+import { logLines } from "../../src/telemetry/log-line.ts";
 import { ContainedLogger } from "../../src/telemetry/logger.ts";
-import { type LinkSample, MetricsLine, metricsLine, quantile } from "../../src/telemetry/metrics.ts";
+import { PeriodicMetrics, quantile } from "../../src/telemetry/metrics.ts";
+import type { MetricsEvent } from "../../src/telemetry/record.ts";
+import { type LinkSample, Samples } from "../../src/telemetry/samples.ts";
 import { logKeeper } from "../support.ts";
+import { sampleOf } from "./sample-of.ts";
 
-const sample = (given: Partial<LinkSample> = {}): LinkSample => ({
-  state: "connected",
-  rttMs: 1,
-  reconnects: 0,
-  recoveryMs: undefined,
-  taken: { messages: 0, bytes: 0 },
-  received: { messages: 0, bytes: 0 },
-  queue: { messages: 0, bytes: 0 },
-  logBytes: 0,
-  windowBytes: 0,
-  ...given,
-});
-
-function setUp() {
+/** `now.links` and `now.counts` are what an owner would answer. */
+function setUp(event: MetricsEvent = "server.metrics") {
   const { lines, logger } = logKeeper();
-  const time = { ms: 0 };
-  return {
-    lines,
-    time,
-    metrics: new MetricsLine(new ContainedLogger(logger, () => time.ms), "server.metrics", 1_000, () => time.ms),
-  };
+  const now = { ms: 0, links: [] as LinkSample[], counts: {} as Record<string, number> };
+  const broken = { ...logger };
+  const log = new ContainedLogger(broken, () => now.ms);
+  const journal = new Journal();
+  journal.subscribe(logLines(log));
+  const samples = new Samples({ links: () => now.links, counts: () => now.counts });
+  const options = { event, intervalMs: 1_000, journal, samples, lines: log, now: () => now.ms };
+  return { lines, logger, broken, log, now, journal, samples, metrics: new PeriodicMetrics(options) };
 }
 
 test("rates since the last line, and how things stand", () => {
-  const { lines, time, metrics } = setUp();
-  time.ms = 2_000;
-  metrics.write([
-    sample({ taken: { messages: 100, bytes: 1_000 }, queue: { messages: 1, bytes: 5 }, logBytes: 7, windowBytes: 9 }),
-    sample({ state: "reconnecting", rttMs: undefined, received: { messages: 50, bytes: 500 }, windowBytes: 1 }),
-  ]);
+  const { lines, now, metrics } = setUp();
+  now.ms = 2_000;
+  const queue = { messages: 1, bytes: 5 };
+  now.links = [
+    sampleOf({ taken: { messages: 100, bytes: 1_000 }, queue, logBytes: 7, windowBytes: 9 }),
+    sampleOf({ state: "reconnecting", rttMs: undefined, received: { messages: 50, bytes: 500 }, windowBytes: 1 }),
+  ];
+  metrics.write();
   expect(lines[0]).toMatchObject({
     level: "info",
+    message: "metrics",
     event: "server.metrics",
     links: { connected: 1, reconnecting: 1 },
     sentPerSecond: 50,
@@ -48,70 +46,69 @@ test("rates since the last line, and how things stand", () => {
     rttMsMedian: 1,
     reconnects: 0,
   });
-  time.ms = 3_000;
-  metrics.write([sample({ taken: { messages: 110, bytes: 1_000 }, reconnects: 2 })]);
+  now.ms = 3_000;
+  now.links = [sampleOf({ taken: { messages: 110, bytes: 1_000 }, reconnects: 2 })];
+  metrics.write();
   expect(lines[1]).toMatchObject({ sentPerSecond: 10, sentBytesPerSecond: 0, reconnects: 2 });
 });
 
 test("a line at each interval, until it is stopped", () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  const { lines, metrics } = setUp();
-  let turnedAway = 0;
-  metrics.start(
-    () => [sample()],
-    () => ({ turnedAway: ++turnedAway }),
-  );
+  const { lines, now, metrics } = setUp();
+  now.links = [sampleOf()];
+  metrics.start();
   vi.advanceTimersByTime(2_500);
   metrics.stop();
   vi.advanceTimersByTime(2_500);
-  expect(lines.map((line) => line["turnedAway"])).toEqual([1, 2]);
+  expect(lines).toHaveLength(2);
   expect(lines[0]).toMatchObject({ links: { connected: 1 } });
 });
 
-test("no line where there is no logger, or no interval", () => {
-  const logger = new ContainedLogger(logKeeper().logger);
-  expect(metricsLine("server.metrics", { logger: undefined, metricsIntervalMs: 1_000 }, () => 0)).toBeUndefined();
-  expect(metricsLine("server.metrics", { logger, metricsIntervalMs: 0 }, () => 0)).toBeUndefined();
-  expect(metricsLine("server.metrics", { logger, metricsIntervalMs: 1_000 }, () => 0)).toBeInstanceOf(MetricsLine);
+test("the owner's own counts, since the line before", () => {
+  const { lines, now, metrics } = setUp();
+  for (const turnedAway of [3, 4, 4]) {
+    now.counts = { turnedAway };
+    metrics.write();
+  }
+  expect(lines.map((line) => line["turnedAway"])).toEqual([3, 1, 0]);
 });
 
 test("what a link did stays counted when it has ended", () => {
-  const { lines, time, metrics } = setUp();
-  time.ms = 1_000;
-  metrics.write([sample({ taken: { messages: 10, bytes: 10 } })]);
-  metrics.ended(sample({ taken: { messages: 15, bytes: 15 } }));
-  time.ms = 2_000;
-  metrics.write([]);
-  time.ms = 3_000;
-  metrics.write([]);
+  const { lines, now, samples, metrics } = setUp();
+  now.ms = 1_000;
+  now.links = [sampleOf({ taken: { messages: 10, bytes: 10 } })];
+  metrics.write();
+  now.links = [];
+  samples.ended(sampleOf({ taken: { messages: 15, bytes: 15 } }));
+  now.ms = 2_000;
+  metrics.write();
+  now.ms = 3_000;
+  metrics.write();
   expect(lines.map(({ sentPerSecond }) => sentPerSecond)).toEqual([10, 5, 0]);
 });
 
 test("recoveries of the interval", () => {
-  const { lines, time, metrics } = setUp();
-  for (const ms of [5, 1, 9]) metrics.recovered(ms);
-  time.ms = 1_000;
-  metrics.write([]);
-  metrics.write([]);
+  const { lines, now, journal, metrics } = setUp();
+  const ids = { link: "l", session: "s" };
+  for (const recoveryMs of [5, 1, 9]) journal.record({ event: "link.recovered", ids, recoveryMs });
+  now.ms = 1_000;
+  metrics.write();
+  metrics.write();
   expect(lines[0]).toMatchObject({ recoveryMsMedian: 5, recoveryMsMax: 9 });
   expect(lines[1]).toMatchObject({ recoveryMsMedian: undefined, recoveryMsMax: undefined });
 });
 
 test("says first what was left out, and counts it and the lines that failed since the line before", () => {
-  const { lines, logger } = logKeeper();
-  const time = { ms: 0 };
-  const broken = { ...logger };
-  const log = new ContainedLogger(broken, () => time.ms);
-  const metrics = new MetricsLine(log, "manager.metrics", 1_000, () => time.ms);
+  const { lines, logger, broken, log, metrics } = setUp("manager.metrics");
   for (let line = 0; line < 103; line++) log.warn({ event: "server.refused" }, "refused");
   broken.error = () => {
     throw new Error("disk full");
   };
   log.error({ event: "link.state" }, "closed");
   broken.error = logger.error;
-  metrics.write([]);
-  metrics.write([]);
+  metrics.write();
+  metrics.write();
   expect(lines.slice(100)).toMatchObject([
     { event: "log.suppressed", of: "server.refused", suppressed: 3 },
     { event: "log.suppressed", of: "link.state", suppressed: 1 },
@@ -121,8 +118,9 @@ test("says first what was left out, and counts it and the lines that failed sinc
 });
 
 test("two lines in the same moment do not divide by zero", () => {
-  const { lines, metrics } = setUp();
-  metrics.write([sample({ taken: { messages: 1, bytes: 1 } })]);
+  const { lines, now, metrics } = setUp();
+  now.links = [sampleOf({ taken: { messages: 1, bytes: 1 } })];
+  metrics.write();
   expect(Number.isFinite(lines[0]?.["sentPerSecond"])).toBe(true);
 });
 

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { logHandlerFailed } from "../../src/telemetry/events.ts";
+import { logLines } from "../../src/telemetry/log-line.ts";
 import { errorOf, messageOf } from "../../src/telemetry/thrown.ts";
 import { logKeeper } from "../support.ts";
 
@@ -55,7 +55,8 @@ test.each([
   ["an Error whose cause throws", new Error("mine", { cause: withGetter("stack", new Error("cause")) })],
 ] as const)("%s is something that a logger can read whole", (_, thrown) => {
   const written: string[] = [];
-  logHandlerFailed(pino({}, { write: (line: string) => void written.push(line) }), {}, thrown);
+  const write = logLines(pino({}, { write: (line: string) => void written.push(line) }));
+  write({ event: "link.handler-failed", ids: { link: "l", session: "s" }, thrown, isHeard: true });
   const { err, level, event } = JSON.parse(written[0] ?? "") as Record<string, unknown>;
   expect({ level, event }).toEqual({ level: 50, event: "link.handler-failed" });
   expect(err).toMatchObject({ message: expect.any(String) as string, stack: expect.any(String) as string });
@@ -66,9 +67,10 @@ test("an Error is handed on as it is, with its causes, also when they are a circ
   error.cause = new Error("inner", { cause: error });
   expect(errorOf(error)).toBe(error);
   const { lines, logger } = logKeeper();
-  logHandlerFailed(logger, { link: "l" }, error);
+  const ids = { link: "l", session: "s" };
+  logLines(logger)({ event: "link.handler-failed", ids, thrown: error, isHeard: true });
   expect(lines).toEqual([
-    { level: "error", message: "a handler has failed: mine", event: "link.handler-failed", link: "l", err: error },
+    { level: "error", message: "a handler has failed: mine", event: "link.handler-failed", ...ids, err: error },
   ]);
 });
 

@@ -77,15 +77,17 @@ export class Handshake {
 }
 
 /** The names of a server's limits, one of which a refused client has met. */
-export type LimitName =
-  | "connections"
-  | "handshakes"
-  | "authenticating"
-  | "sessions"
-  | "sessionsPerIdentity"
-  | "opensPerSecond"
-  | "resumesPerSecond"
-  | "standbysPerSecond";
+export const LIMIT_NAMES = [
+  "connections",
+  "handshakes",
+  "authenticating",
+  "sessions",
+  "sessionsPerIdentity",
+  "opensPerSecond",
+  "resumesPerSecond",
+  "standbysPerSecond",
+] as const;
+export type LimitName = (typeof LIMIT_NAMES)[number];
 
 export interface HandshakeTableOptions {
   /** From a connection's opening to its WELCOME, and from there to CONFIRM. */

@@ -1,0 +1,19 @@
+/** The one stream of telemetry records of a manager or a supervisor. */
+import type { TelemetryRecord } from "./record.ts";
+
+/** Renders records, or counts them. It must not throw, nor change a record, which others read too. */
+export type RecordReader = (record: TelemetryRecord) => void;
+
+export class Journal {
+  readonly #readers: RecordReader[] = [];
+
+  /** From now on the reader is called with each record, after those that subscribed before it. */
+  subscribe(reader: RecordReader): void {
+    this.#readers.push(reader);
+  }
+
+  /** Hands the record to all readers, at once. Fields that only a reader needs are made by the reader. */
+  record(record: TelemetryRecord): void {
+    for (const reader of this.#readers) reader(record);
+  }
+}

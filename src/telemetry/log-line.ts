@@ -1,0 +1,108 @@
+/**
+ * Renders telemetry records as structured log lines, one for each record. docs/metrics.md lists the lines, their levels
+ * and their fields.
+ */
+import type { RecordReader } from "./journal.ts";
+import type { Level, LogEvent, LogFields, LogSink } from "./logger.ts";
+import { printable } from "./printable.ts";
+import type { LinkChange, LinkIds, LoggedRecord } from "./record.ts";
+import { errorOf, messageOf } from "./thrown.ts";
+
+/** The most characters of a field; docs/metrics.md states it. */
+const MOST_FIELD_CHARACTERS = 256;
+/** The most characters of the message of an error that ended a link. */
+const MOST_ERROR_CHARACTERS = 1_000;
+
+export interface LogLine {
+  level: Level;
+  fields: LogFields;
+  message: string;
+}
+
+/** A reader that writes each record to the logger. */
+export function logLines(logger: LogSink): RecordReader {
+  return (record) => {
+    if (record.event === "link.recovered") return;
+    const { level, fields, message } = lineOf(record);
+    logger[level](fields, message);
+  };
+}
+
+export function lineOf(record: LoggedRecord): LogLine {
+  const { event } = record;
+  switch (event) {
+    case "link.state":
+      return stateLine(record.ids, record.change);
+    case "link.undelivered": {
+      const { ids, reason, maybe, notSent } = record;
+      return line("warn", event, { ...ids, reason, maybe, notSent }, `messages undelivered: ${reason}`);
+    }
+    case "link.handler-failed": {
+      // The thrown value goes into `err`, pino's field for errors, so that its stack and its causes are written.
+      const err = errorOf(record.thrown);
+      const message = printable(messageOf(err), MOST_FIELD_CHARACTERS);
+      return line("error", event, { ...record.ids, err }, `a handler has failed: ${message}`);
+    }
+    case "link.hook-failed": {
+      const { hook, thrown } = record.failure;
+      const fields = { link: record.link, hook, detail: messageOf(thrown) };
+      return line("warn", event, fields, `the function ${hook} failed`);
+    }
+    case "server.state": {
+      const { from, to, reason } = record;
+      return line("info", event, { from, to, reason }, `server ${to}`);
+    }
+    case "server.listening": {
+      const { event: _, limits, host, port, ...rest } = record;
+      return line("info", event, { host, port, ...limits, ...rest }, `listening on ${host}:${port}`);
+    }
+    case "server.memory": {
+      const { event: _, ...fields } = record;
+      const { sessions, fitting } = fields;
+      const advice = `with half of the memory and of V8's heap for them, ${fitting} are sure to fit`;
+      return line("warn", event, fields, `limits.sessions is ${sessions}: ${advice}`);
+    }
+    case "server.descriptors": {
+      const { event: _, ...fields } = record;
+      const { connections, needed, descriptorLimit } = fields;
+      const advice = `this process may have ${descriptorLimit}: raise ulimit -n, or lower the limit`;
+      const message = `limits.connections is ${connections}, which may need ${needed} descriptors, and ${advice}`;
+      return line("warn", event, fields, message);
+    }
+    case "server.listener-failed":
+      return line("error", event, { code: record.code }, record.message);
+    case "server.refused": {
+      const { event: _, ...fields } = record;
+      return line("warn", event, fields, `refused: ${fields.code}`);
+    }
+    case "server.rejected": {
+      const { reason, detail, remoteAddress, failure } = record;
+      const err = failure && { err: errorOf(failure.thrown) };
+      const message = `connection closed: ${printable(reason, MOST_FIELD_CHARACTERS)}`;
+      return line("warn", event, { reason, detail, remoteAddress, ...err }, message);
+    }
+    case "manager.metrics":
+    case "server.metrics":
+      return line("info", event, { ...record.metrics, ...record.counts }, "metrics");
+  }
+}
+
+function stateLine(ids: LinkIds, change: LinkChange): LogLine {
+  // In every line `session` is the session's id; `resumed` says whether the session is a new one.
+  const { error, session, ...rest } = change;
+  const resumed = session === undefined ? {} : { resumed: session === "resumed" };
+  const fields = { ...ids, ...rest, ...resumed, ...(error && { code: error.code }) };
+  const trouble = change.to === "reconnecting" || change.to === "suspect";
+  const level = change.to === "closed" && error !== undefined ? "error" : trouble ? "warn" : "info";
+  const because = error === undefined ? "" : `: ${printable(error.message, MOST_ERROR_CHARACTERS)}`;
+  return line(level, "link.state", fields, `link ${change.to}${because}`);
+}
+
+/** Escapes the fields' strings: a peer may have written an identity, a reason or a thrown message. */
+function line(level: Level, event: LogEvent, fields: object, message: string): LogLine {
+  const shown: LogFields = { event };
+  for (const [name, value] of Object.entries(fields) as Array<[string, unknown]>) {
+    shown[name] = typeof value === "string" ? printable(value, MOST_FIELD_CHARACTERS) : value;
+  }
+  return { level, fields: shown, message };
+}

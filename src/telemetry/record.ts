@@ -1,0 +1,130 @@
+/**
+ * The records of telemetry: one for each thing that happens to links and servers, as plain data. `event` names are
+ * stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
+ */
+import type { LinkState, SupervisorState } from "../core/states.ts";
+import type { RefuseCode } from "../core/wire/frames.ts";
+
+/** The link that a record is about. `identity`: at a server; empty without authenticate(). */
+export interface LinkIds {
+  link: string;
+  session: string;
+  identity?: string;
+}
+
+export interface LinkChange {
+  from: LinkState;
+  to: LinkState;
+  reason: string;
+  attempt?: number;
+  nextDelayMs?: number;
+  session?: "new" | "resumed";
+  error?: { code: string; message: string };
+}
+
+/** `maybe` and `notSent`: how many messages. `reason`: `ended` for those in the report of the link's end. */
+export interface LinkUndelivered {
+  event: "link.undelivered";
+  ids: LinkIds;
+  reason: "session-lost" | "too-large" | "ended";
+  maybe: number;
+  notSent: number;
+}
+
+export interface ServerListening {
+  event: "server.listening";
+  host: string;
+  port: number;
+  limits: object;
+  sessionsMayHoldBytes: number;
+  /** Absent where it is unknown. */
+  descriptorLimit?: number;
+}
+
+/** `limits.sessions` is more than memory is sure to hold. */
+export interface ServerMemory {
+  event: "server.memory";
+  sessions: number;
+  fitting: number;
+  sessionsMayHoldBytes: number;
+  memoryBytes: number;
+  oldGenerationBytes: number;
+}
+
+/** The process may have fewer descriptors than its server's connections may need. */
+export interface ServerDescriptors {
+  event: "server.descriptors";
+  connections: number;
+  open: number;
+  needed: number;
+  descriptorLimit: number;
+}
+
+export interface ServerRefused {
+  event: "server.refused";
+  code: RefuseCode;
+  reason: string;
+  sessionId: string;
+  remoteAddress: string;
+  retryAfterMs: number;
+}
+
+/** A connection was closed because of what it sent, or did not send, or because a function of the options failed. */
+export interface ServerRejected {
+  event: "server.rejected";
+  reason: string;
+  detail: string;
+  remoteAddress: string;
+  failure?: HookFailure;
+}
+
+/** A function of the application's options has thrown. */
+export interface HookFailure {
+  hook: string;
+  thrown: unknown;
+}
+
+export type MetricsEvent = "manager.metrics" | "server.metrics";
+
+/** The traffic of an interval, and the state at its end. */
+export interface Metrics {
+  /** How many links are in each state. */
+  links: Readonly<Record<string, number>>;
+  sentPerSecond: number;
+  sentBytesPerSecond: number;
+  receivedPerSecond: number;
+  receivedBytesPerSecond: number;
+  queuedMessages: number;
+  queuedBytes: number;
+  logBytes: number;
+  windowBytes: number;
+  rttMsMedian: number | undefined;
+  reconnects: number;
+  recoveryMsMedian: number | undefined;
+  recoveryMsMax: number | undefined;
+  linesSuppressed: number;
+  linesFailed: number;
+}
+
+/** The records that the log has a line of. */
+export type LoggedRecord =
+  | { event: "link.state"; ids: LinkIds; change: LinkChange }
+  | LinkUndelivered
+  /** `isHeard`: a listener of the application is told of the error. */
+  | { event: "link.handler-failed"; ids: LinkIds; thrown: unknown; isHeard: boolean }
+  /** The link can do without the function's answer. */
+  | { event: "link.hook-failed"; link: string; failure: HookFailure }
+  | { event: "server.state"; from: SupervisorState; to: SupervisorState; reason: string }
+  | ServerListening
+  | ServerMemory
+  | ServerDescriptors
+  | { event: "server.listener-failed"; code: string; message: string }
+  | ServerRefused
+  | ServerRejected
+  /** `counts`: the manager's or server's own numbers, each since the record before. */
+  | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
+
+export type TelemetryRecord =
+  | LoggedRecord
+  /** A lost connection was replaced after `recoveryMs`. */
+  | { event: "link.recovered"; ids: LinkIds; recoveryMs: number };

@@ -1,0 +1,67 @@
+/** The telemetry of one manager or one supervisor: its journal, and the renderers that its options ask for. */
+import { Journal } from "./journal.ts";
+import { logLines } from "./log-line.ts";
+import { type ContainedLogger, type LineCounts, NO_LINES } from "./logger.ts";
+import { PeriodicMetrics } from "./metrics.ts";
+import type { MetricsEvent } from "./record.ts";
+import { type LinkSample, Samples, type SampleSource } from "./samples.ts";
+import { warnOfFailures } from "./warning.ts";
+
+export interface TelemetryOptions {
+  /** Undefined: failures of the application's functions become process warnings, and nothing else is told. */
+  logger: ContainedLogger | undefined;
+  /** 0: no metrics lines. Without a logger there are none either. */
+  metricsIntervalMs: number;
+}
+
+export class Telemetry {
+  readonly journal: Journal = new Journal();
+  readonly #logger: ContainedLogger | undefined;
+  readonly #samples: Samples;
+  readonly #metrics: PeriodicMetrics | undefined;
+
+  /** `event`: the name of the metrics line. `now` answers milliseconds. */
+  constructor(event: MetricsEvent, options: TelemetryOptions, source: SampleSource, now: () => number) {
+    const { journal } = this;
+    const { logger, metricsIntervalMs } = options;
+    const samples = new Samples(source);
+    this.#logger = logger;
+    this.#samples = samples;
+    journal.subscribe(logger === undefined ? warnOfFailures : logLines(logger));
+    if (logger !== undefined && metricsIntervalMs > 0) {
+      this.#metrics = new PeriodicMetrics({
+        event,
+        intervalMs: metricsIntervalMs,
+        journal,
+        samples,
+        lines: logger,
+        now,
+      });
+    }
+  }
+
+  /** Lines for the logger, since the start. */
+  get lines(): LineCounts {
+    return { ...(this.#logger?.counts ?? NO_LINES) };
+  }
+
+  /** Keeps the totals of a link that has ended, if there are metrics lines. */
+  linkEnded(link: { stats(): LinkSample }): void {
+    if (this.#metrics !== undefined) this.#samples.ended(link.stats());
+  }
+
+  /** Begins the metrics lines. */
+  start(): void {
+    this.#metrics?.start();
+  }
+
+  /** Ends the metrics lines. Other records go on. */
+  stop(): void {
+    this.#metrics?.stop();
+  }
+
+  /** Writes to the log how many lines were left out. */
+  flush(): void {
+    this.#logger?.flush();
+  }
+}

@@ -1,0 +1,268 @@
+/** A server without its listener, in memory and under virtual time. */
+import { describe, expect, onTestFinished, test } from "vitest";
+import { DialGate } from "../../src/client/gate.ts";
+import { ClientLinkOwner } from "../../src/client/link-owner.ts";
+import { resolveOpenOptions } from "../../src/client/options.ts";
+import { newId, newKeys } from "../../src/core/session/proof.ts";
+import { encodeHello, encodeReset } from "../../src/core/wire/frames.ts";
+import {
+  type Link,
+  type LinkReport,
+  type OpenOptions,
+  RespliceError,
+  type ServerSupervisorOptions,
+} from "../../src/index.ts";
+import { LinkMemory } from "../../src/io/budget.ts";
+import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
+import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
+import { resolveServerOptions } from "../../src/server/options.ts";
+import { Sessions } from "../../src/server/sessions.ts";
+import { Journal } from "../../src/telemetry/journal.ts";
+import type { TelemetryRecord } from "../../src/telemetry/record.ts";
+import { PairPath } from "../../src/testing/pair-path.ts";
+import { seeded } from "../../src/testing/random.ts";
+import { VirtualTime } from "../../src/testing/virtual-time.ts";
+import { confirmOf, openingOf } from "./raw-session.ts";
+
+type Handler = (link: Link) => void | Promise<void>;
+
+/** `links` are those that the handler was called with, `ended` those that have ended. */
+function setUp(handler: Handler = () => {}, options: Partial<ServerSupervisorOptions> = {}) {
+  const clock = new VirtualTime();
+  const random = seeded(1);
+  const links: Link[] = [];
+  const ended: Link[] = [];
+  const records: TelemetryRecord[] = [];
+  const journal = new Journal();
+  journal.subscribe((record) => void records.push(record));
+  const sessions = new Sessions(resolveServerOptions({ port: 1, ...options }), {
+    clock,
+    entropy: SYSTEM_ENTROPY,
+    journal,
+    onHandlerFailed: () => {},
+    hearsHandlerErrors: () => false,
+    onEnded: (link) => void ended.push(link),
+    mayLinger: () => true,
+  });
+  sessions.handler = (link) => {
+    links.push(link);
+    return handler(link);
+  };
+  const path = new PairPath(clock, random, (connection) => void sessions.handshakes.accept(connection));
+  onTestFinished(() => {
+    sessions.stop();
+    clock.stop();
+  });
+  return { clock, path, sessions, links, ended, records };
+}
+
+type Server = ReturnType<typeof setUp>;
+
+/** A client's link. It dials in the next turn. */
+function dial({ clock, path }: Server, options: OpenOptions = {}): Link {
+  let ids = 0;
+  const owner = new ClientLinkOwner(resolveOpenOptions({ port: 1, ...options }), {
+    clock,
+    entropy: SYSTEM_ENTROPY,
+    gate: new DialGate(clock, 64, 200),
+    dial: (_, { signal }) => path.dial(signal),
+    nextId: () => ++ids,
+    memory: new LinkMemory(1_048_576),
+    instance: newId(SYSTEM_ENTROPY),
+    journal: new Journal(),
+    onLeft: () => {},
+    onBack: () => {},
+    onEnded: () => {},
+    onGone: () => {},
+  });
+  owner.dialer.start(owner.engine);
+  return owner.link;
+}
+
+async function connect(server: Server, options?: OpenOptions): Promise<Link> {
+  const link = dial(server, options);
+  const connected = link.connected();
+  await server.clock.advance(0);
+  await connected;
+  return link;
+}
+
+/** A connection whose client is the test: it keeps what the server writes. */
+class ByHand implements Connection {
+  handler: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+  readonly remoteAddress = "";
+  readonly roomBytes = 65_536;
+  readonly pendingBytes = 0;
+  readonly written: Buffer[] = [];
+
+  write(buffers: readonly Buffer[]): void {
+    this.written.push(...buffers);
+  }
+
+  end(): void {}
+
+  destroy(): void {}
+}
+
+/** Opens a session, as far as its WELCOME. The returned function makes the CONFIRM. */
+async function unconfirmed({ sessions, clock }: Server): Promise<{ connection: ByHand; confirm: () => Buffer }> {
+  const connection = new ByHand();
+  const keys = newKeys(SYSTEM_ENTROPY);
+  sessions.handshakes.accept(connection);
+  connection.handler.onData(encodeHello("hello", openingOf(keys, "")));
+  await clock.advance(0);
+  return { connection, confirm: () => confirmOf(keys, Buffer.concat(connection.written)) };
+}
+
+/** Drains, and answers the reports, and how long it took in virtual time. */
+async function drained({ sessions, clock }: Server, deadlineMs: number) {
+  const beganMs = clock.nowMs;
+  let reports: Map<Link, LinkReport> | undefined;
+  void sessions.drain({ deadlineMs }).then((all) => (reports = all));
+  await clock.advanceUntil(() => reports !== undefined);
+  return { reports: reports ?? new Map<Link, LinkReport>(), tookMs: clock.nowMs - beganMs };
+}
+
+describe("the handler", () => {
+  test.each<[string, Handler, string]>([
+    ["that returns at once leaves its link open", () => {}, "connected"],
+    ["that is async and done closes its link", async () => {}, "closed"],
+    ["that is done, and has called onMessage(), leaves it open", async (link) => link.onMessage(() => {}), "connected"],
+    ["that runs on leaves it open", () => new Promise(() => {}), "connected"],
+  ])("%s", async (_, handler, state) => {
+    const server = setUp(handler);
+    await connect(server);
+    await server.clock.advance(10);
+    expect(server.links.map((link) => link.state)).toEqual([state]);
+  });
+
+  test("is called when the link is connected", async () => {
+    const states: string[] = [];
+    await connect(setUp((link) => void states.push(link.state)));
+    expect(states).toEqual(["connected"]);
+  });
+
+  test("is not called with a link that ended in the very step in which it was opened", async () => {
+    const server = setUp();
+    const { connection, confirm } = await unconfirmed(server);
+    connection.handler.onData(Buffer.concat([confirm(), encodeReset("aborted", 0, "")]));
+    await server.clock.advance(0);
+    expect(server.ended).toHaveLength(1);
+    expect(server.links).toEqual([]);
+  });
+
+  const told = new RespliceError("LINK_ENDED", "sending is over");
+  test.each<[string, boolean, unknown, boolean]>([
+    ["that rethrows LINK_ENDED while the server goes away has not failed", true, told, false],
+    ["that rethrows it at another time has failed", false, told, true],
+    ["that throws anything else has failed", true, new Error("mine"), true],
+  ])("%s", async (_, goesAway, error, hasFailed) => {
+    const gate = Promise.withResolvers<void>();
+    const server = setUp(() => gate.promise);
+    await connect(server, { whenSessionLost: "end" });
+    if (goesAway) void server.sessions.drain({ deadlineMs: 1_000 });
+    gate.reject(error);
+    await server.clock.advance(100);
+    const { closed } = server.links[0] as Link;
+    expect((await closed).error?.code).toBe(hasFailed ? "HANDLER_FAILED" : goesAway ? undefined : "LINK_ENDED");
+    const failures = server.records.filter(({ event }) => event === "link.handler-failed");
+    expect(failures).toMatchObject(hasFailed ? [{ thrown: error, isHeard: false }] : []);
+  });
+});
+
+describe("the links that can be sent on, and their numbers", () => {
+  test("a connection that is lost leaves a session that waits", async () => {
+    const server = setUp();
+    const { sessions, path, clock } = server;
+    await connect(server);
+    expect([...sessions.open]).toEqual(server.links);
+    expect(sessions.connections).toBe(1);
+    expect(sessions.stats()).toMatchObject({ handshaking: 0, sessions: { connected: 1, waiting: 0 } });
+    path.refuse();
+    path.cut("rst");
+    await clock.advance(10);
+    expect(sessions.connections).toBe(0);
+    expect(sessions.stats()).toMatchObject({ links: { reconnecting: 1 }, sessions: { connected: 0, waiting: 1 } });
+    expect([...sessions.open]).toEqual(server.links);
+    expect(sessions.linkStats()).toMatchObject([{ state: "reconnecting" }]);
+  });
+
+  test("a link that has ended is none of them, though its tombstone waits for the client", async () => {
+    const server = setUp(() => {}, { resumeForMs: 10_000 });
+    const { sessions, path, clock, ended } = server;
+    await connect(server);
+    path.refuse();
+    path.cut("rst");
+    await clock.advance(10);
+    server.links[0]?.abort();
+    await clock.advance(0);
+    expect(ended).toEqual(server.links);
+    expect([...sessions.open]).toEqual([]);
+    expect(sessions.linkStats()).toEqual([]);
+    expect(sessions.stats()).toMatchObject({ links: { closed: 1 }, sessions: { connected: 0, waiting: 1 } });
+    await clock.advance(20_000);
+    expect(sessions.stats()).toMatchObject({ links: { closed: 0 }, sessions: { connected: 0, waiting: 0 } });
+    expect(ended).toHaveLength(1);
+  });
+
+  test("stop() ends every timer: a session no longer expires", async () => {
+    const lives: string[] = [];
+    for (const isStopped of [false, true]) {
+      const server = setUp(() => {}, { resumeForMs: 1_000 });
+      await connect(server, { reconnect: { maxAttempts: 0 } });
+      server.path.refuse();
+      server.path.cut("rst");
+      await server.clock.advance(10);
+      if (isStopped) server.sessions.stop();
+      await server.clock.advance(5_000);
+      lives.push(server.links[0]?.state ?? "");
+    }
+    expect(lives).toEqual(["closed", "reconnecting"]);
+  });
+});
+
+describe("drain()", () => {
+  test("takes no time where there are no links", async () => {
+    expect(await drained(setUp(), 5_000)).toEqual({ reports: new Map(), tookMs: 0 });
+  });
+
+  test("asks the client to go on elsewhere: its link is not over, and no session is opened for it here", async () => {
+    const server = setUp();
+    const client = await connect(server);
+    const { reports } = await drained(server, 5_000);
+    expect([...reports]).toEqual([[server.links[0], { undelivered: [] }]]);
+    expect(client.state).not.toBe("closed");
+    await server.clock.advance(5_000);
+    expect(server.links).toHaveLength(1);
+    expect(server.sessions.stats().refused["draining"]).toBeGreaterThan(0);
+  });
+
+  test("lets a byte stream come to its own end, and cuts it off at the deadline", async () => {
+    const server = setUp(() => {}, { mode: "bytes" });
+    await connect(server, { mode: "bytes" });
+    const { reports, tookMs } = await drained(server, 200);
+    expect([...reports.values()]).toMatchObject([{ error: { code: "CLOSE_TIMEOUT" } }]);
+    expect(tookMs).toBe(200);
+  });
+
+  test.each([
+    [5_000, 1_000],
+    [300, 300],
+  ])("with %d ms it waits %d ms for a client that does not confirm its session", async (deadlineMs, waitsMs) => {
+    const server = setUp();
+    await unconfirmed(server);
+    expect(await drained(server, deadlineMs)).toEqual({ reports: new Map(), tookMs: waitsMs });
+  });
+
+  test("a session that is confirmed meanwhile is served, and has the rest of the time", async () => {
+    const server = setUp(() => new Promise(() => {}));
+    const { connection, confirm } = await unconfirmed(server);
+    connection.handler.onData(confirm());
+    const draining = drained(server, 2_000);
+    const { reports, tookMs } = await draining;
+    expect(server.links).toHaveLength(1);
+    // This client does not go on elsewhere.
+    expect([...reports.values()]).toMatchObject([{ error: { code: "CLOSE_TIMEOUT" } }]);
+    expect(tookMs).toBeGreaterThanOrEqual(2_000);
+  });
+});
