@@ -4,7 +4,7 @@
  */
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
-import { PREFIX_BYTES } from "../log/log.ts";
+import { PREFIX_BYTES } from "../log/blocks.ts";
 import type { Hand } from "../log/receiver.ts";
 import type { Keep } from "../log/unread.ts";
 import { Account } from "../log/window.ts";
