@@ -233,6 +233,11 @@ export abstract class SessionHolder {
     return this.session.receiver.windowBytes;
   }
 
+  /** Always: credit keeps a peer from sending too much, and its ACKs come on the same connection. */
+  get readsOn(): boolean {
+    return true;
+  }
+
   /** The peer has ended, and the consumer has been handed everything. */
   get inputEnded(): boolean {
     return this.session.receiver.endReached;
