@@ -6,9 +6,9 @@
  */
 
 /** The time that one connection may take in a turn: more than it takes to read 2 MiB of large messages. */
-const ALONE_MS = 2;
+const ALONE_MS = 1;
 /** The time that all waiting connections together may take in a turn: connections that send little wait meanwhile. */
-const TOGETHER_MS = 1;
+const TOGETHER_MS = 0.5;
 
 export interface Reader {
   /** The reader stops reading, until `goOn()`. */

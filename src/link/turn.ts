@@ -4,11 +4,8 @@
  */
 import type { Clock } from "./ports.ts";
 
-/**
- * The time that a link may take in a turn, the same as `Clock.spread` takes: short compared with any timeout of a
- * link.
- */
-const TURN_MS = 2;
+/** The time that a link may take in a turn: a healthy link may have to wait for two such turns of a flooded one. */
+const TURN_MS = 1;
 /** Messages between two looks at the clock, at first: a look costs as much as handing out a message. */
 const LOOK_AFTER = 16;
 /**
@@ -16,8 +13,8 @@ const LOOK_AFTER = 16;
  * `LATE_MS`.
  */
 const LOOK_AFTER_MOST = 256;
-const SOON_MS = 0.25;
-const LATE_MS = 1;
+const SOON_MS = 0.125;
+const LATE_MS = 0.5;
 
 export type TurnClock = Pick<Clock, "now" | "afterPoll">;
 

@@ -19,17 +19,17 @@ test("who has taken its share in one go waits for the next turn; one that is rea
   const { heard, made } = readers(line, ["busy", "quiet"]);
   const [busy, quiet] = made;
   for (let n = 0; n < 10; n++) {
-    busy?.took(1.8);
-    quiet?.took(1.8);
+    busy?.took(0.9);
+    quiet?.took(0.9);
   }
   expect(heard).toEqual([]);
-  quiet?.took(0.1);
-  busy?.took(1.2);
-  busy?.took(1.2);
+  quiet?.took(0.05);
+  busy?.took(0.6);
+  busy?.took(0.6);
   expect(heard).toEqual(["busy waits"]);
   // It has had its turn: what it took before is not counted again.
   await nextTurn();
-  busy?.took(1.8);
+  busy?.took(0.9);
   expect(heard).toEqual(["busy waits", "busy goes on"]);
 });
 
@@ -37,7 +37,7 @@ test("what was taken in turns before is not counted", async () => {
   const line = new ReadingLine();
   const { heard, made } = readers(line, ["alone"]);
   for (let turn = 0; turn < 5; turn++) {
-    made[0]?.took(1.8);
+    made[0]?.took(0.9);
     await nextTurn();
   }
   expect(heard).toEqual([]);
@@ -55,16 +55,16 @@ test("who has had enough for this turn waits, however little it took", async () 
 test("those that go on together share a turn; who is alone again has all of it", async () => {
   const line = new ReadingLine();
   const { heard, made } = readers(line, ["a", "b", "c", "d"]);
-  for (const reader of made) line.wait(reader, 0.1);
+  for (const reader of made) line.wait(reader, 0.05);
   await nextTurn();
   heard.splice(0);
-  for (const reader of made) reader.took(0.2);
+  for (const reader of made) reader.took(0.1);
   expect(heard).toEqual([]);
-  made[0]?.took(0.3);
+  made[0]?.took(0.15);
   expect(heard.splice(0)).toEqual(["a waits"]);
   await nextTurn();
   heard.splice(0);
-  made[0]?.took(1.8);
+  made[0]?.took(0.9);
   expect(heard).toEqual([]);
 });
 
@@ -72,7 +72,7 @@ test("of those that wait only so many go on in one turn, in the order in which t
   const line = new ReadingLine();
   const names = ["a", "b", "c", "d", "e"];
   const { heard, made } = readers(line, names);
-  for (const reader of made) line.wait(reader, 0.4);
+  for (const reader of made) line.wait(reader, 0.2);
   expect(heard.splice(0)).toEqual(names.map((name) => `${name} waits`));
   await nextTurn();
   expect(heard.splice(0)).toEqual(["a goes on", "b goes on", "c goes on"]);

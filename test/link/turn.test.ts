@@ -6,14 +6,15 @@ import type { Connection } from "../../src/link/ports.ts";
 import { ByHand, type HandServer, type Line, say } from "../sim/by-hand.ts";
 import { pair } from "../support.ts";
 
-/** What a link needs of the outside: each look at the clock is a millisecond later, and turns end by hand. */
+/** What a link needs of the outside: each look at the clock is half a millisecond later, and turns end by hand. */
 class Turns {
   nowMs = 0;
   changes = 0;
   readonly #next: Array<() => void> = [];
 
   now(): number {
-    return this.nowMs++;
+    this.nowMs += 0.5;
+    return this.nowMs;
   }
 
   afterPoll<T>(run: (of: T) => void, of: T): void {
@@ -26,7 +27,7 @@ class Turns {
 }
 
 const MESSAGES = 1_000;
-/** The clock is looked at after each 16, and says two milliseconds after the third look. */
+/** The clock is looked at after each 16, and says a millisecond more at the third look than at the first. */
 const IN_A_TURN = 16 * 3;
 
 interface Reading {

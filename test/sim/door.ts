@@ -77,7 +77,8 @@ export class Door {
   }
 
   #listen(visitor: Visitor, chunk: Buffer): void {
-    visitor.decoder.push(chunk, {
+    // A copy: the decoder gives the memory of what it has decoded back, and the core reads the chunk as well.
+    visitor.decoder.push(Buffer.from(chunk), {
       onFrame: (frame) => {
         if (frame.type === "hello" || frame.type === "standby") visitor.said ??= frame;
         if (frame.type === "commit") visitor.commits = true;
