@@ -17,7 +17,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ENDING,
   ...MOVING,
   ...PACE,
+  ...PORTS,
   ...DOOR,
   ...SHELL,
-  ...PORTS,
 ];

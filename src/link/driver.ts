@@ -29,6 +29,8 @@ export class Driver {
   readonly channels: ChannelIo;
   /** The connections: one, or two while a second stands by. */
   #attached: readonly Attached[] = [];
+  /** The connection that is not read, as the protocol does not read on. */
+  #paused: Attached | undefined;
   readonly #timer: Timer;
   #running = false;
   #again = false;
@@ -38,8 +40,6 @@ export class Driver {
   #turnEnds = false;
   /** `takenTo` when `changed()` last wrote. */
   #seenEnd = 0;
-  /** The connection that is not read, as the protocol does not read on. */
-  #paused: Attached | undefined;
 
   constructor(protocol: Protocol, channels: ChannelIo, clock: Clock) {
     this.protocol = protocol;
