@@ -64,5 +64,4 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
     "test/testing/relay-cut.test.ts",
     "test/testing/relay-stall.test.ts",
   ],
-  "src/testing/sim-connection.ts": ["test/testing/pair-faults.test.ts"],
 };

@@ -128,6 +128,14 @@ export const ENDING: readonly Mutant[] = [
     replace: 'if (phase === "gone" || phase === "done" || this.adopted !== undefined',
   },
   {
+    name: "dialled for a reset again and again",
+    rule: "one connection is dialled to tell the server of a reset",
+    file: "src/core/client/primary.ts",
+    find: "if (tellsReset) this.#resetsLeft--;",
+    replace: "",
+    tests: ["test/core/client/primary.test.ts"],
+  },
+  {
     name: "tombstone has no expiry",
     rule: "a client's tombstone that no server can know any more is forgotten",
     file: "src/core/client/replacing-link-core.ts",

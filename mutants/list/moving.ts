@@ -196,8 +196,8 @@ export const MOVING: readonly Mutant[] = [
     name: "expired session not replaced",
     rule: "a client whose session cannot be known any more opens another",
     file: "src/core/client/link-core.ts",
-    find: 'if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired");\n    this.sessionLost(nowMs);',
-    replace: 'if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired");',
+    find: 'if (channel !== undefined) this.#attemptFailed(channel, "session expired");\n    this.sessionLost(nowMs);',
+    replace: 'if (channel !== undefined) this.#attemptFailed(channel, "session expired");',
     tests: ["test/sim/scenarios-ending.test.ts"],
   },
   {

@@ -393,9 +393,9 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "reason of an earlier attempt",
     rule: "a reason is that of the refusal behind it, on the same connection",
-    file: "src/core/client/link-core.ts",
-    find: 'this.#reason = "";\n    channel.send',
-    replace: "channel.send",
+    file: "src/core/client/primary.ts",
+    find: 'this.reason = "";',
+    replace: "",
     tests: AUTHENTICATION,
   },
   {
@@ -451,9 +451,8 @@ export const OPENING: readonly Mutant[] = [
     row: 38,
     rule: "a WELCOME after abort() is answered with RESET",
     file: "src/core/client/link-core.ts",
-    find: `channel.send(this.resetFrame);
-      this.closeChannel(channel, "reset", { flush: true });`,
-    replace: `this.closeChannel(channel, "reset", { flush: true });`,
+    find: 'channel.send(this.resetFrame);\n      this.becomeGone("reset", { flush: true });',
+    replace: 'this.becomeGone("reset", { flush: true });',
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
 ];

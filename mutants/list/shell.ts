@@ -472,8 +472,8 @@ export const SHELL: readonly Mutant[] = [
     name: "stream's throw not contained",
     rule: "a transport that throws is lost, and throws at nobody",
     file: "src/io/connection.ts",
-    find: "this.lost(describe(error));\n    }\n  }\n\n  #write",
-    replace: "throw error;\n    }\n  }\n\n  #write",
+    find: "this.lost(describe(error));\n    }\n    this.#isWriting",
+    replace: "throw error;\n    }\n    this.#isWriting",
     tests: ["test/io/connection.test.ts"],
   },
   {

@@ -25,6 +25,10 @@ const LINGER_MS = 2_000;
 
 const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
+/** The error of a write that has failed. */
+type WriteError = Error | null | undefined;
+type WriteCallback = (error: WriteError) => void;
+
 /** The property in which a stream keeps its connection, so that all streams can share the same listener functions. */
 const CONNECTION = Symbol("connection");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
@@ -69,6 +73,14 @@ function close(stream: Duplex): void {
   }
 }
 
+/**
+ * The address of the peer that a stream is connected to; "" where it has none, as on a Unix socket, or where the stream
+ * is no socket. A socket knows it from when it is connected until it is closed.
+ */
+export function remoteAddressOf(stream: Duplex): string {
+  return stream instanceof Socket ? (stream.remoteAddress ?? "") : "";
+}
+
 /** One reading line for all connections of the process: they share its event loop. */
 const line = new ReadingLine();
 
@@ -76,18 +88,27 @@ export class StreamConnection implements Connection, Reader {
   handler: ConnectionHandler = DEAF;
   readonly #stream: ConnectedStream;
   readonly #isOurs: boolean;
+  #remoteAddress: string;
   #closed = false;
+  /** There are two reasons not to read: the handler has paused this connection, or it waits in the reading line. */
   #isPaused = false;
+  #waits = false;
   /** Buffers that were written while others waited already, and whether a callback is set for the last of them. */
   #waitingWrites = 0;
   #isFull = false;
+  /** The handler wants to know when the kernel has everything, and was not told since it wrote last. */
+  #isAwaited = false;
+  #isWriting = false;
+  /** One callback for all writes, made when a handler first wants it. */
+  #onWritten: WriteCallback | undefined;
 
   /**
    * The stream is connected. Only this connection may read or close it from now on. `isOurs`: this library made the
    * socket, so the application reads it only where it has found it by other means, such as node:diagnostics_channel.
    */
-  constructor(stream: Duplex, isOurs: boolean) {
+  constructor(stream: Duplex, isOurs: boolean, remoteAddress: string) {
     this.#isOurs = isOurs;
+    this.#remoteAddress = remoteAddress;
     this.#stream = Object.assign(stream, { [CONNECTION]: this });
     if (stream instanceof Socket) stream.setNoDelay(true);
     stream.on("data", onData);
@@ -95,12 +116,18 @@ export class StreamConnection implements Connection, Reader {
     stream.on("end", onEnd);
     stream.on("error", onError);
     stream.on("close", onClose);
+    // A socket that the application gave may be connecting still, and then has no address yet.
+    if (remoteAddress === "" && stream instanceof Socket && stream.connecting) stream.once("connect", onConnect);
     // The application may have paused its stream.
     if (stream.readableFlowing !== true) stream.resume();
   }
 
   get remoteAddress(): string {
-    return this.#stream instanceof Socket ? (this.#stream.remoteAddress ?? "") : "";
+    return this.#remoteAddress;
+  }
+
+  connected(): void {
+    this.#remoteAddress = remoteAddressOf(this.#stream);
   }
 
   received(chunk: Buffer): void {
@@ -108,8 +135,8 @@ export class StreamConnection implements Connection, Reader {
     const fromMs = isSmall ? 0 : performance.now();
     if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
     const enough = this.handler.onData(chunk) === "enough";
-    // A stream that the application made may emit data though it was paused.
-    if (this.#closed || this.#isPaused) return;
+    // A stream that the application made may emit data though it was paused: it waits in the line once.
+    if (this.#closed || this.#waits) return;
     const tookMs = isSmall ? 0 : performance.now() - fromMs;
     if (enough) line.wait(this, tookMs);
     else line.took(this, tookMs);
@@ -121,20 +148,36 @@ export class StreamConnection implements Connection, Reader {
   }
 
   pause(): void {
+    if (this.#closed || this.#isPaused) return;
     this.#isPaused = true;
-    // A stream of another library may have no pause(), and then goes on.
-    if ("pause" in this.#stream) this.#flow("pause");
+    if (!this.#waits) this.#flow("pause");
   }
 
-  /** Resumes reading even if the connection is closed by now: one that lingers waits for the end of the stream. */
   resume(): void {
+    if (!this.#closed) this.#readOn();
+  }
+
+  #readOn(): void {
+    if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#flow("resume");
+    if (!this.#waits) this.#flow("resume");
+  }
+
+  wait(): void {
+    this.#waits = true;
+    if (!this.#isPaused) this.#flow("pause");
+  }
+
+  /** Reads on even if the connection is closed by now: one that lingers waits for the end of the stream. */
+  goOn(): void {
+    this.#waits = false;
+    if (!this.#isPaused) this.#flow("resume");
   }
 
   #flow(which: "pause" | "resume"): void {
     try {
-      this.#stream[which]();
+      // A stream of another library may have no pause(), and then goes on.
+      if (which in this.#stream) this.#stream[which]();
     } catch (error) {
       this.lost(describe(error));
     }
@@ -159,12 +202,14 @@ export class StreamConnection implements Connection, Reader {
 
   write(buffers: readonly Buffer[]): void {
     if (this.#closed) return;
+    this.#isWriting = true;
     try {
       this.#write(buffers);
     } catch (error) {
       // A stream that the application made may throw where it should call back.
       this.lost(describe(error));
     }
+    this.#isWriting = false;
   }
 
   #write(buffers: readonly Buffer[]): void {
@@ -185,16 +230,41 @@ export class StreamConnection implements Connection, Reader {
     this.#stream.uncork();
   }
 
-  /** If too many buffers wait, answers a callback for the write: it is called when these buffers were written. */
-  #count(waits: boolean, buffers: number): (() => void) | undefined {
+  /**
+   * Counts the buffers that wait. Answers a callback for the write if too many wait, or if the handler wants to know
+   * when all are written.
+   */
+  #count(waits: boolean, buffers: number): WriteCallback | undefined {
     this.#waitingWrites = waits ? this.#waitingWrites + buffers : 0;
-    if (this.#waitingWrites < MOST_WAITING_WRITES || this.#isFull) return undefined;
+    if (this.handler.onWritten !== undefined) this.#isAwaited = true;
+    if (this.#waitingWrites < MOST_WAITING_WRITES || this.#isFull) {
+      return this.#isAwaited ? (this.#onWritten ??= (error) => this.#written(error)) : undefined;
+    }
     this.#isFull = true;
-    return () => {
+    return (error) => {
       this.#isFull = false;
       this.#waitingWrites = 0;
+      this.#written(error);
       if (!this.#closed) this.handler.onDrain();
     };
+  }
+
+  drained(): void {
+    this.#written(undefined);
+    this.handler.onDrain();
+  }
+
+  /**
+   * A write was done, or has failed: Node calls back with the error before it destroys the stream, and by then does not
+   * count the write as pending.
+   */
+  #written(error: WriteError): void {
+    if (error || this.#closed || !this.#isAwaited) return;
+    // A stream of another library may call back within its write().
+    if (this.#isWriting) return process.nextTick(() => this.#written(error));
+    if (this.#stream.writableLength > 0) return;
+    this.#isAwaited = false;
+    this.handler.onWritten?.();
   }
 
   end(last: readonly Buffer[]): void {
@@ -204,6 +274,8 @@ export class StreamConnection implements Connection, Reader {
     this.#closed = true;
     this.handler = DEAF;
     this.#stream.end();
+    // The peer's end stands behind everything that was not read.
+    this.#readOn();
     const linger = setTimeout(() => close(this.#stream), LINGER_MS);
     this.#stream.once("close", () => clearTimeout(linger));
   }
@@ -240,7 +312,11 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
 }
 
 function onDrain(this: ConnectedStream): void {
-  this[CONNECTION].handler.onDrain();
+  this[CONNECTION].drained();
+}
+
+function onConnect(this: ConnectedStream): void {
+  this[CONNECTION].connected();
 }
 
 /** The peer has ended its side of the connection: a connection serves both directions, or none. */

@@ -11,12 +11,13 @@ const ALONE_MS = 1;
 const TOGETHER_MS = 0.5;
 
 export interface Reader {
-  pause(): void;
-  resume(): void;
+  /** The reader stops reading, until `goOn()`. */
+  wait(): void;
+  goOn(): void;
 }
 
 export class ReadingLine {
-  /** The connections that wait, each once: they are paused, so they are not read. */
+  /** The connections that wait, each once: they are not read meanwhile. */
   #waiting: Array<{ reader: Reader; tookMs: number }> = [];
   /** The connection that was read last, and the time that it has taken since another one was read. */
   #last: Reader | undefined;
@@ -41,7 +42,7 @@ export class ReadingLine {
 
   /** `reader` is not read any more in this turn, in which it took `tookMs`. */
   wait(reader: Reader, tookMs: number): void {
-    reader.pause();
+    reader.wait();
     this.#waiting.push({ reader, tookMs });
     this.#tookMs = 0;
     if (this.#waiting.length === 1) setImmediate(() => this.#goOn());
@@ -53,7 +54,7 @@ export class ReadingLine {
     for (let ms = 0; at < due.length && ms < TOGETHER_MS; at++) {
       const { reader, tookMs } = due[at] as { reader: Reader; tookMs: number };
       ms += tookMs;
-      reader.resume();
+      reader.goOn();
     }
     this.#shareMs = due.length === 1 ? ALONE_MS : TOGETHER_MS / at;
     this.#waiting = due.slice(at);

@@ -29,6 +29,8 @@ export class Driver {
   readonly channels: ChannelIo;
   /** The connections: one, or two while a second stands by. */
   #attached: readonly Attached[] = [];
+  /** The connection that is not read, as the protocol does not read on. */
+  #paused: Attached | undefined;
   readonly #timer: Timer;
   #running = false;
   #again = false;
@@ -119,8 +121,19 @@ export class Driver {
       this.#turnEnds = true;
       this.clock.afterPoll(Driver.#endTurn, this);
     }
+    if (!this.protocol.readsOn || this.#paused !== undefined) this.#pauseOrResume();
     this.#timer.set(this.protocol.nextTimeoutMs);
     this.hooks?.onStepComplete();
+  }
+
+  /** Pauses the connection in use, and no other: one that is to replace it has its introduction to read. */
+  #pauseOrResume(): void {
+    const { adopted, readsOn } = this.protocol;
+    const paused = readsOn ? undefined : this.#attached.find(({ id }) => id === adopted?.id);
+    if (paused === this.#paused) return;
+    this.#paused?.connection.resume();
+    this.#paused = paused;
+    paused?.connection.pause();
   }
 
   #step(): void {
@@ -181,12 +194,14 @@ export class Driver {
 class Attached implements ConnectionHandler {
   readonly id: number;
   readonly connection: Connection;
+  readonly onWritten: (() => void) | undefined;
   readonly #driver: Driver;
 
   constructor(driver: Driver, id: number, connection: Connection) {
     this.#driver = driver;
     this.id = id;
     this.connection = connection;
+    this.onWritten = driver.protocol.written === undefined ? undefined : () => this.#written();
     connection.handler = this;
   }
 
@@ -198,6 +213,11 @@ class Attached implements ConnectionHandler {
   }
 
   onDrain(): void {
+    this.#driver.run();
+  }
+
+  #written(): void {
+    this.#driver.protocol.written?.(this.id);
     this.#driver.run();
   }
 

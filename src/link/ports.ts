@@ -26,14 +26,28 @@ export interface Timer {
 /** One connection. Its input goes to its handler, of which there is one at a time. */
 export interface Connection {
   handler: ConnectionHandler;
+  /**
+   * The peer's address, "" where it has none, as on a Unix socket. Whoever makes the connection gives it: it stays the
+   * same after the close, and need not be the address of the socket.
+   */
   readonly remoteAddress: string;
   /**
    * The bytes that can be written now without piling up in this process; once it is 0, `onDrain` says when it grows.
    */
   readonly roomBytes: number;
-  /** Bytes given to write() that may not be changed yet: the socket has still to read them. */
+  /**
+   * Bytes given to write() that may not be changed yet: the socket has still to read them. Of a connection that is
+   * closed it says nothing.
+   */
   readonly pendingBytes: number;
   write(buffers: readonly Buffer[]): void;
+  /**
+   * Stops reading, until `resume()`: what the peer sends piles up on its own side. A stream that cannot be paused hands
+   * over chunks all the same. A connection that is paused does not hear that its peer has ended it.
+   */
+  pause(): void;
+  /** Reads on after `pause()`. On a connection that is not paused, or is closed, it does nothing. */
+  resume(): void;
   /** Closes the connection after `last` has been written. The handler is not called any more. */
   end(last: readonly Buffer[]): void;
   /** Closes the connection at once. The handler is not called any more. */
@@ -47,6 +61,12 @@ export interface ConnectionHandler {
    */
   onData(chunk: Buffer): "enough" | undefined;
   onDrain(): void;
+  /**
+   * The kernel has taken everything that was written: `pendingBytes` has fallen to 0. Called once each time, never
+   * within write(). A connection whose handler has no `onWritten` is spared a callback for each write; so bytes that
+   * were written for a handler before this one may not be reported.
+   */
+  readonly onWritten?: (() => void) | undefined;
   /** Called once; no other call follows. */
   onClosed(reason: string): void;
 }

@@ -112,6 +112,12 @@ export interface Inbound extends Directions {
   readonly unacceptedBytes: number;
   /** The peer can send no more until our consumer accepts something. */
   readonly isFull: boolean;
+  /**
+   * The connection in use is to be read. False only in a protocol without credit, whose peer sends as fast as it is
+   * read. It changes with what arrives and with what the consumer accepts, not with what is handed out: the driver
+   * looks at it after each step.
+   */
+  readonly readsOn: boolean;
   readonly windowBytes: number;
   /** The peer has ended its direction, and everything before was handed out. */
   readonly inputEnded: boolean;
@@ -138,6 +144,11 @@ export interface Protocol extends Outbound, Inbound {
   endTurn(): boolean;
   /** The connection in use has written all but `pendingBytes` of the transmitted bytes: their memory may be reused. */
   recycle(pendingBytes: number): void;
+  /**
+   * The kernel has taken all bytes that were transmitted on the connection. Only a protocol that needs to know has this
+   * method: it costs a callback for each write.
+   */
+  written?(id: number): void;
   /** Ends both directions at both ends. `reason` is the application's code for the peer. */
   reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void;
   /** Ends the link without telling the peer. */

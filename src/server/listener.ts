@@ -1,7 +1,7 @@
 /** The listening socket, TCP or TLS. Hands over each accepted connection, and with TLS reports when it is secured. */
 import net from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
-import { StreamConnection } from "../io/connection.ts";
+import { remoteAddressOf, StreamConnection } from "../io/connection.ts";
 import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
@@ -59,7 +59,7 @@ export class Listener {
   #plain(): net.Server {
     return net.createServer({ noDelay: true }, (socket) => {
       this.#track(socket);
-      this.#options.accept(new StreamConnection(socket, true));
+      this.#options.accept(new StreamConnection(socket, true, remoteAddressOf(socket)));
     });
   }
 
@@ -68,7 +68,7 @@ export class Listener {
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
       this.#track(socket);
-      const connection = new UnsecuredConnection(socket, () => this.#shaking.delete(socket));
+      const connection = new UnsecuredConnection(socket, remoteAddressOf(socket), () => this.#shaking.delete(socket));
       socket.once("close", () => this.#shaking.delete(socket));
       // Set before accept(), which may give the connection up at once for lack of room.
       const shaking: Shaking = { connection, guest: { secured: () => {} } };
@@ -81,14 +81,14 @@ export class Listener {
         socket.destroy();
         return;
       }
-      shaking.connection.secured();
-      shaking.guest.secured(new StreamConnection(socket, true), () => certificateOf(socket));
+      const { connection, guest } = shaking;
+      connection.secured();
+      guest.secured(new StreamConnection(socket, true, connection.remoteAddress), () => certificateOf(socket));
     });
     server.on("tlsClientError", (error, socket) => {
       // The close of a connection that we closed ourselves has been reported already.
-      if (this.#shakenBy(socket) !== undefined) {
-        this.#options.onTlsFailed(socket.remoteAddress ?? "", tlsRefusal(error));
-      }
+      const shaking = this.#shakenBy(socket);
+      if (shaking !== undefined) this.#options.onTlsFailed(shaking.connection.remoteAddress, tlsRefusal(error));
       socket.destroy();
     });
     return server;

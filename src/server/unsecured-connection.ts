@@ -13,8 +13,8 @@ export class UnsecuredConnection implements Connection {
   readonly #onGivenUp: () => void;
 
   /** @param onGivenUp called when our side closes the connection */
-  constructor(socket: Socket, onGivenUp: () => void) {
-    this.remoteAddress = socket.remoteAddress ?? "";
+  constructor(socket: Socket, remoteAddress: string, onGivenUp: () => void) {
+    this.remoteAddress = remoteAddress;
     this.#socket = socket;
     this.#onGivenUp = onGivenUp;
     socket.once("close", () => this.handler.onClosed("closed"));
@@ -26,6 +26,10 @@ export class UnsecuredConnection implements Connection {
   }
 
   write(): void {}
+
+  pause(): void {}
+
+  resume(): void {}
 
   end(): void {
     this.destroy();

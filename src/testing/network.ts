@@ -13,6 +13,8 @@ export interface SocketEvents {
   onClose(reason: string): void;
   /** There is room again after `roomBytes` was 0. */
   onDrain(): void;
+  /** `pendingBytes` has fallen to 0, or was 0 after bytes were written; never called within write(). */
+  readonly onWritten?: (() => void) | undefined;
 }
 
 /** The path to one address. All but `refuses` and `dialDelayMs` applies to open connections as well. */
@@ -210,6 +212,9 @@ export class SimSocket {
   #planned: (() => void) | undefined;
   #full = false;
   #ended = false;
+  #isPaused = false;
+  /** `onWritten` is planned. */
+  #isReporting = false;
 
   constructor(network: SimNetwork, wire: Wire, direction: Direction) {
     this.#network = network;
@@ -229,12 +234,41 @@ export class SimSocket {
     return 0;
   }
 
+  /** Bytes that were written and find no room in the kernel. */
+  get pendingBytes(): number {
+    return Math.max(0, this.#queuedBytes - this.#network.kernelBytes);
+  }
+
   write(bytes: Buffer): void {
-    if (this.closed || this.#ended || this.swallowed || bytes.length === 0) return;
-    // A copy, as a kernel makes one: the writer may change its buffer afterwards.
-    this.#queue.push({ bytes: Buffer.from(bytes), dueMs: this.#due() });
-    this.#queuedBytes += bytes.length;
-    this.pump();
+    if (this.closed || this.#ended || bytes.length === 0) return;
+    if (!this.swallowed) {
+      // A copy, as a kernel makes one: the writer may change its buffer afterwards.
+      this.#queue.push({ bytes: Buffer.from(bytes), dueMs: this.#due() });
+      this.#queuedBytes += bytes.length;
+      this.pump();
+    }
+    this.#report();
+  }
+
+  /** Plans `onWritten`, for all bytes that were written by the time it is called. */
+  #report(): void {
+    if (this.events.onWritten === undefined || this.#isReporting || this.pendingBytes > 0) return;
+    this.#isReporting = true;
+    this.#network.clock.schedule(0, () => {
+      this.#isReporting = false;
+      if (!this.closed && this.pendingBytes === 0) this.events.onWritten?.();
+    });
+  }
+
+  /** Nothing more arrives at this end, until `resume()` or its close. */
+  pause(): void {
+    this.#isPaused = !this.closed;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.wire.peer(this).pump();
   }
 
   #due(): number {
@@ -251,6 +285,7 @@ export class SimSocket {
     this.#ended = true;
     if (!this.swallowed) this.#queue.push({ bytes: "end", dueMs: this.#due() });
     this.closed = true;
+    this.resume();
     this.pump();
     this.wire.ended();
   }
@@ -264,6 +299,7 @@ export class SimSocket {
       this.#unplan();
     }
     if (!this.swallowed) this.#queue.push({ bytes: "end", dueMs: this.#due() });
+    this.resume();
     this.pump();
     this.wire.ended();
   }
@@ -272,6 +308,7 @@ export class SimSocket {
   kill(reason: string): void {
     if (this.closed) return;
     this.closed = true;
+    this.resume();
     this.events.onClose(reason);
     this.wire.ended();
   }
@@ -280,7 +317,7 @@ export class SimSocket {
   pump(): void {
     if (this.#planned !== undefined) return;
     const next = this.#queue[0];
-    if (next === undefined || this.#path.stalled[this.#direction]) return;
+    if (next === undefined || this.#isHeldUp) return;
     const dueMs = Math.max(this.heldUntilMs, next.dueMs);
     this.#planned = this.#network.clock.schedule(dueMs - this.#network.clock.nowMs, () => {
       this.#planned = undefined;
@@ -301,9 +338,14 @@ export class SimSocket {
     this.#planned = undefined;
   }
 
+  /** The path is stalled, or the peer does not read. */
+  get #isHeldUp(): boolean {
+    return this.#path.stalled[this.#direction] || this.wire.peer(this).#isPaused;
+  }
+
   #deliver(): void {
     const next = this.#queue[0];
-    if (next === undefined || this.#path.stalled[this.#direction]) return;
+    if (next === undefined || this.#isHeldUp) return;
     if (this.heldUntilMs > this.#network.clock.nowMs) return this.pump();
     const peer = this.wire.peer(this);
     const { bytes } = next;
@@ -321,7 +363,9 @@ export class SimSocket {
       ? { passing: allowed, isDue: false }
       : this.#path.countdowns.admit(this.#direction, allowed);
     const piece = bytes.subarray(0, passing);
+    const { pendingBytes } = this;
     this.#queuedBytes -= piece.length;
+    if (pendingBytes > 0) this.#report();
     if (piece.length === bytes.length) this.#queue.shift();
     else next.bytes = bytes.subarray(piece.length);
     if (!this.swallowed && !peer.closed && piece.length > 0) peer.events.onData(piece);

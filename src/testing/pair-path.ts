@@ -10,6 +10,8 @@ import { SimConnection } from "./sim-connection.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const SERVER = "server";
+/** The address that a service sees on a developer's machine. */
+const LOCALHOST = "127.0.0.1";
 /** How many bytes a connection holds in each direction before its writer has to wait. */
 const KERNEL_BYTES = 131_072;
 
@@ -22,14 +24,14 @@ export class PairPath implements Faults {
     this.#time = time;
     this.#network = new SimNetwork(time, random, KERNEL_BYTES, KERNEL_BYTES / 2);
     Object.assign(this.#network.path(SERVER), { latencyMs: 0, dialDelayMs: 0 });
-    this.#network.listen(SERVER, (socket) => onConnection(new SimConnection(socket)));
+    this.#network.listen(SERVER, (socket) => onConnection(new SimConnection(socket, LOCALHOST)));
   }
 
   /** Calls back once, unless the caller cancels the dial with the returned function. */
   open(onOpen: (connection: Connection) => void, onRefused: () => void): () => void {
     const opened = (socket: SimSocket): void => {
       for (const direction of this.#swallowing) socket.wire.swallow(direction);
-      onOpen(new SimConnection(socket));
+      onOpen(new SimConnection(socket, LOCALHOST));
     };
     return this.#network.dial(SERVER, opened, onRefused);
   }

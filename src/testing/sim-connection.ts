@@ -5,19 +5,27 @@ import type { SimSocket } from "./network.ts";
 const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
 export class SimConnection implements Connection {
-  handler: ConnectionHandler = DEAF;
-  /** The address that a service sees on a developer's machine. */
-  readonly remoteAddress = "127.0.0.1";
-  /** Nothing is ever pending: written bytes are copied at once. */
-  readonly pendingBytes = 0;
+  readonly remoteAddress: string;
+  #handler: ConnectionHandler = DEAF;
   readonly #socket: SimSocket;
 
-  constructor(socket: SimSocket) {
+  constructor(socket: SimSocket, remoteAddress: string) {
     this.#socket = socket;
-    socket.events = {
-      onData: (chunk) => this.handler.onData(chunk),
-      onDrain: () => this.handler.onDrain(),
-      onClose: (reason) => this.handler.onClosed(reason),
+    this.remoteAddress = remoteAddress;
+    this.handler = DEAF;
+  }
+
+  get handler(): ConnectionHandler {
+    return this.#handler;
+  }
+
+  set handler(handler: ConnectionHandler) {
+    this.#handler = handler;
+    this.#socket.events = {
+      onData: (chunk) => handler.onData(chunk),
+      onDrain: () => handler.onDrain(),
+      onWritten: handler.onWritten,
+      onClose: (reason) => handler.onClosed(reason),
     };
   }
 
@@ -25,8 +33,20 @@ export class SimConnection implements Connection {
     return this.#socket.closed ? 0 : this.#socket.roomBytes;
   }
 
+  get pendingBytes(): number {
+    return this.#socket.pendingBytes;
+  }
+
   write(buffers: readonly Buffer[]): void {
     this.#socket.write(Buffer.concat(buffers));
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   end(last: readonly Buffer[]): void {

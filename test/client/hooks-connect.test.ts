@@ -54,6 +54,7 @@ describe("connect", () => {
     const link = manage().open({ connect: () => net.connect(port, "127.0.0.1") });
     await link.send("one");
     expect(await receiveText(link)).toBe("one");
+    expect(link.remoteAddress).toBe("127.0.0.1");
   });
 
   test("may give a stream whose 'readable' had a listener", () =>

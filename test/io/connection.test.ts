@@ -5,36 +5,10 @@ import { expect, onTestFinished, test } from "vitest";
 import { releaseChunk } from "../../src/core/wire/own-chunks.ts";
 import { StreamConnection } from "../../src/io/connection.ts";
 import { Arrivals, eventually, rawServer } from "../support.ts";
-
-async function setUp() {
-  const sockets = new Arrivals<net.Socket>();
-  const port = await rawServer((socket) => sockets.put(socket));
-  const near = net.connect(port, "127.0.0.1");
-  onTestFinished(() => void near.destroy());
-  await once(near, "connect");
-  const far = await sockets.next();
-  const connection = new StreamConnection(near, true);
-  const heard: string[] = [];
-  connection.handler = {
-    onData: (chunk) => {
-      heard.push(`data ${String(chunk)}`);
-      return undefined;
-    },
-    onDrain: () => void heard.push("drain"),
-    onClosed: (reason) => void heard.push(`closed ${reason}`),
-  };
-  return { connection, near, far, heard };
-}
-
-async function everything(socket: net.Socket): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await once(socket, "end");
-  return String(Buffer.concat(chunks));
-}
+import { connected, everything } from "./connected.ts";
 
 test("bytes come and go, small buffers as one", async () => {
-  const { connection, far, heard } = await setUp();
+  const { connection, far, heard } = await connected();
   expect(connection.remoteAddress).toBe("127.0.0.1");
   connection.write([Buffer.from("a"), Buffer.from("b")]);
   connection.write([Buffer.from("c")]);
@@ -47,8 +21,29 @@ test("bytes come and go, small buffers as one", async () => {
   expect(heard).toEqual(["data back"]);
 });
 
+test("the address is the one that the connection was made with, also when the socket has none any more", async () => {
+  const { connection, near, far } = await connected();
+  far.resetAndDestroy();
+  await eventually(() => expect(near.closed).toBe(true));
+  expect(connection.remoteAddress).toBe("127.0.0.1");
+  expect(new StreamConnection(new net.Socket(), true, "192.0.2.7").remoteAddress).toBe("192.0.2.7");
+});
+
+test.each([
+  ["its address is known", "", "127.0.0.1"],
+  ["it keeps the address that it was made with", "192.0.2.7", "192.0.2.7"],
+])("when a socket that was connecting is connected %s", async (_, given, address) => {
+  const port = await rawServer(() => {});
+  const socket = net.connect(port, "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  const connection = new StreamConnection(socket, false, given);
+  expect(connection.remoteAddress).toBe(given);
+  await once(socket, "connect");
+  expect(connection.remoteAddress).toBe(address);
+});
+
 test("a handler that has had enough for this turn hears one chunk in each", async () => {
-  const { connection, near, far, heard } = await setUp();
+  const { connection, near, far, heard } = await connected();
   const everyTurn: number[] = [];
   let chunks = 0;
   connection.handler = {
@@ -70,10 +65,10 @@ test("a handler that has had enough for this turn hears one chunk in each", asyn
 });
 
 test("the peer's end, and its reset, close it, once", async () => {
-  const one = await setUp();
+  const one = await connected();
   one.far.end();
   await eventually(() => expect(one.heard).toEqual(["closed closed by the peer"]));
-  const two = await setUp();
+  const two = await connected();
   two.far.resetAndDestroy();
   await eventually(() => expect(two.near.closed).toBe(true));
   expect(two.heard).toEqual([expect.stringMatching(/^closed (ECONNRESET|closed by the peer)$/)]);
@@ -90,7 +85,7 @@ test("a stream whose own _write() throws, or that fails with no Error, is lost, 
   const odd = new Duplex({ read: () => {}, write: () => {} });
   const heard: string[] = [];
   const connections = [throwing, failing, odd].map((stream) => {
-    const connection = new StreamConnection(stream, false);
+    const connection = new StreamConnection(stream, false, "");
     connection.handler = { onData: () => undefined, onDrain: () => {}, onClosed: (reason) => void heard.push(reason) };
     return connection;
   });
@@ -104,7 +99,7 @@ test("a stream whose own _write() throws, or that fails with no Error, is lost, 
 });
 
 test("roomBytes shrinks as writes pile up, and drain says when it is back", async () => {
-  const { connection, far, heard } = await setUp();
+  const { connection, far, heard } = await connected();
   expect(connection.roomBytes).toBeGreaterThan(0);
   far.pause();
   while (connection.roomBytes > 0) {
@@ -120,7 +115,7 @@ test("roomBytes shrinks as writes pile up, and drain says when it is back", asyn
 });
 
 test("after destroy() or end() nothing is heard, and writing does nothing", async () => {
-  const { connection, near, far, heard } = await setUp();
+  const { connection, near, far, heard } = await connected();
   connection.destroy();
   connection.write([Buffer.from("late")]);
   connection.end([Buffer.from("late")]);
@@ -128,7 +123,7 @@ test("after destroy() or end() nothing is heard, and writing does nothing", asyn
   await once(near, "close");
   expect(heard).toEqual([]);
   expect(connection.roomBytes).toBe(0);
-  const ended = await setUp();
+  const ended = await connected();
   ended.connection.end([Buffer.from("last")]);
   expect(ended.connection.roomBytes).toBe(0);
   ended.connection.write([Buffer.from("late")]);
@@ -140,7 +135,7 @@ test("after destroy() or end() nothing is heard, and writing does nothing", asyn
 });
 
 test("a peer that does not close after us is not waited for", async () => {
-  const { connection, near, far } = await setUp();
+  const { connection, near, far } = await connected();
   far.pause();
   connection.end([]);
   await once(near, "close");
@@ -156,7 +151,7 @@ test("any Duplex will do", async () => {
       callback();
     },
   });
-  const connection = new StreamConnection(stream, false);
+  const connection = new StreamConnection(stream, false, "");
   const heard: string[] = [];
   connection.handler = {
     onData: (chunk) => void heard.push(String(chunk)),
@@ -173,7 +168,7 @@ test("any Duplex will do", async () => {
 });
 
 test("who sends what takes long to look at is not read on in the same turn, and is read to its end", async () => {
-  const { connection, near, far } = await setUp();
+  const { connection, near, far } = await connected();
   const waits: boolean[] = [];
   let bytes = 0;
   let closed = "";
@@ -194,7 +189,7 @@ test("who sends what takes long to look at is not read on in the same turn, and 
 });
 
 test("one that is closed while it waits to be read is closed in order", async () => {
-  const { connection, near, far } = await setUp();
+  const { connection, near, far } = await connected();
   connection.handler = {
     onData: () => {
       for (const untilMs = performance.now() + 2; performance.now() < untilMs;);
@@ -211,7 +206,7 @@ test("one that is closed while it waits to be read is closed in order", async ()
 });
 
 test.each(["pause", "resume"] as const)("a stream whose %s() throws is lost, and throws at nobody", async (which) => {
-  const { connection, near, far } = await setUp();
+  const { connection, near, far } = await connected();
   let closed = "";
   connection.handler = {
     onData: () => {
@@ -237,7 +232,7 @@ test("a peer that does not read has few writes to wait for, however small, in li
       written.push(done);
     },
   });
-  const connection = new StreamConnection(stream, false);
+  const connection = new StreamConnection(stream, false, "");
   let drained = 0;
   connection.handler = { onData: () => undefined, onDrain: () => drained++, onClosed: () => {} };
   let writes = 0;
@@ -255,7 +250,7 @@ test.each([
   ["the application's transport", { isOurs: false, isRead: false }, 65_536],
 ])("a large chunk from %s: whether it is given back when it was copied", async (_, { isOurs, isRead }, left) => {
   const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
-  const connection = new StreamConnection(stream, isOurs);
+  const connection = new StreamConnection(stream, isOurs, "");
   if (isRead) stream.on("data", () => {});
   const chunks = new Arrivals<Buffer>();
   connection.handler = {

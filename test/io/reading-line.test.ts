@@ -5,8 +5,8 @@ import { type Reader, ReadingLine } from "../../src/io/reading-line.ts";
 function readers(line: ReadingLine, names: readonly string[]) {
   const heard: string[] = [];
   const made = names.map((name): Reader & { took(ms: number): void } => ({
-    pause: () => void heard.push(`${name} waits`),
-    resume: () => void heard.push(`${name} goes on`),
+    wait: () => void heard.push(`${name} waits`),
+    goOn: () => void heard.push(`${name} goes on`),
     took(ms) {
       line.took(this, ms);
     },

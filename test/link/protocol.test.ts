@@ -31,6 +31,9 @@ class Datagrams implements Protocol, ChannelIo {
   readonly awaitsEndOfTurn = false;
   readonly windowBytes = 0;
   readonly isFull = false;
+  get readsOn(): boolean {
+    return true;
+  }
   readonly inputMoves = false;
   readonly peerStopped = false;
   readonly rttMs = undefined;
@@ -251,18 +254,83 @@ class Datagrams implements Protocol, ChannelIo {
   }
 }
 
+const MOST_UNACCEPTED_BYTES = 10;
+
+/** Without credit: it is read no faster than its consumer accepts. One write at a time: the rest is not sent for sure. */
+class Careful extends Datagrams {
+  /** What became of the messages, when the connection was lost. */
+  lost: { maybe: string[]; notSent: number } | undefined;
+  #underWay: Buffer[] = [];
+
+  override get readsOn(): boolean {
+    return this.unacceptedBytes < MOST_UNACCEPTED_BYTES;
+  }
+
+  override transmit(): Buffer[] {
+    if (this.#underWay.length > 0) return [];
+    this.#underWay = super.transmit();
+    return this.#underWay;
+  }
+
+  written(id: number): void {
+    if (id === this.adopted?.id) this.#underWay = [];
+  }
+
+  override connectionClosed(): void {
+    this.lost = { maybe: this.#underWay.map(String), notSent: this.queuedMessages };
+    super.connectionClosed();
+  }
+}
+
 const NOBODY: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
+/** A connection to a peer that acknowledges what it is written, once the kernel has it. */
+class Line implements Connection {
+  handler: ConnectionHandler = NOBODY;
+  readonly remoteAddress = "127.0.0.1:1";
+  readonly roomBytes = 65_536;
+  pendingBytes = 0;
+  isPaused = false;
+  /** The kernel takes nothing. */
+  isStuck = false;
+  readonly written: string[] = [];
+
+  write(buffers: readonly Buffer[]): void {
+    this.written.push(...buffers.map(String));
+    for (const { length } of buffers) this.pendingBytes += length;
+    if (!this.isStuck) setImmediate(() => this.#take());
+  }
+
+  #take(): void {
+    if (this.pendingBytes > 0) {
+      this.pendingBytes = 0;
+      this.handler.onWritten?.();
+    }
+    this.handler.onData(Buffer.from(ACK));
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  end(): void {}
+
+  destroy(): void {}
+}
+
 interface Held {
-  protocol: Datagrams;
+  driver: Driver;
   link: Link;
-  connection: Connection;
+  connection: Line;
   written: string[];
   changes: StateChange[];
 }
 
-function held(): Held {
-  const protocol = new Datagrams();
+function held(protocol: Datagrams = new Datagrams()): Held {
   const driver = new Driver(protocol, protocol, new SystemClock());
   const changes: StateChange[] = [];
   const owner: LinkOwner = {
@@ -281,27 +349,16 @@ function held(): Held {
     onEnded: () => {},
   };
   const link = new DurableLink(new LinkEngine("datagrams", driver, resolveLinkOptions({}, "client"), owner));
-  const written: string[] = [];
-  const connection: Connection = {
-    handler: NOBODY,
-    remoteAddress: "127.0.0.1:1",
-    roomBytes: 65_536,
-    pendingBytes: 0,
-    write: (buffers: readonly Buffer[]) => {
-      written.push(...buffers.map(String));
-      setImmediate(() => connection.handler.onData(Buffer.from(ACK)));
-    },
-    end: () => {},
-    destroy: () => {},
-  };
+  const connection = new Line();
   protocol.connect(1);
   driver.attach(1, connection);
   driver.run();
-  return { protocol, link, connection, written, changes };
+  return { driver, link, connection, written: connection.written, changes };
 }
 
 test("it is connected, and sends what it is given, until it is accepted", async () => {
-  const { link, protocol, written } = held();
+  const protocol = new Datagrams();
+  const { link, written } = held(protocol);
   await link.connected();
   expect(link.remoteAddress).toBe("127.0.0.1:1");
   expect(link.sessionId).toBe("");
@@ -324,7 +381,8 @@ test("its queue has the bounds that the protocol states, and so has a message", 
 });
 
 test("what arrives is handed out, with a position, and accepted", async () => {
-  const { link, connection, protocol } = held();
+  const protocol = new Datagrams();
+  const { link, connection } = held(protocol);
   const first = link.receive();
   connection.handler.onData(Buffer.from("one"));
   expect(String(await first)).toBe("one");
@@ -339,7 +397,8 @@ test("what arrives is handed out, with a position, and accepted", async () => {
 });
 
 test("a handler that throws has accepted what came before, and ends the link", async () => {
-  const { link, connection, protocol } = held();
+  const protocol = new Datagrams();
+  const { link, connection } = held(protocol);
   connection.handler.onData(Buffer.from("good"));
   connection.handler.onData(Buffer.from("bad"));
   link.onMessage((message) => {
@@ -358,4 +417,67 @@ test("it ends when both directions have, and close() waits for that", async () =
   expect(written).toEqual(["last", END]);
   expect(changes.map(({ to }) => to)).toEqual(["connected", "draining", "closed"]);
   expect((await failure(() => link.trySend("late"))).code).toBe("LINK_ENDED");
+});
+
+test("a connection whose consumer is slow is paused, and read on as the consumer accepts", async () => {
+  const protocol = new Careful();
+  const { link, connection } = held(protocol);
+  const seen: boolean[] = [];
+  for (const text of ["1234", "5678", "9012"]) {
+    connection.handler.onData(Buffer.from(text));
+    seen.push(connection.isPaused);
+  }
+  expect(seen).toEqual([false, false, true]);
+  // A stream that cannot be paused goes on.
+  connection.handler.onData(Buffer.from("3456"));
+  expect(String(await link.receive())).toBe("1234");
+  await new Promise(setImmediate);
+  expect([protocol.unacceptedBytes, connection.isPaused]).toEqual([12, true]);
+  expect(String(await link.receive())).toBe("5678");
+  await new Promise(setImmediate);
+  expect([protocol.unacceptedBytes, connection.isPaused]).toEqual([8, false]);
+});
+
+test("only the connection in use is paused, and another that takes over from it", async () => {
+  const protocol = new Careful();
+  const { driver, link, connection } = held(protocol);
+  const next = new Line();
+  driver.attach(2, next);
+  connection.handler.onData(Buffer.from("0123456789"));
+  expect([connection.isPaused, next.isPaused]).toEqual([true, false]);
+  protocol.connect(2);
+  driver.run();
+  expect([connection.isPaused, next.isPaused]).toEqual([false, true]);
+  await link.receive();
+  await new Promise(setImmediate);
+  expect([connection.isPaused, next.isPaused]).toEqual([false, false]);
+});
+
+test("the protocol is told when the kernel has what it wrote, and writes on", async () => {
+  const protocol = new Careful();
+  const { driver, link, connection, written } = held(protocol);
+  link.trySend("one");
+  driver.run();
+  link.trySend("two");
+  driver.run();
+  expect(written).toEqual(["one"]);
+  await link.flush();
+  expect(written).toEqual(["one", "two"]);
+  await new Promise(setImmediate);
+  connection.isStuck = true;
+  link.trySend("three");
+  driver.run();
+  for (const text of ["four", "five"]) link.trySend(text);
+  driver.run();
+  expect(written).toEqual(["one", "two", "three"]);
+  connection.handler.onClosed("ECONNRESET");
+  expect((await link.closed).error?.code).toBe("GAVE_UP");
+  expect(protocol.lost).toEqual({ maybe: ["three"], notSent: 2 });
+});
+
+test("a protocol that does not ask is not told", () => {
+  expect([held().connection, held(new Careful()).connection].map(({ handler }) => typeof handler.onWritten)).toEqual([
+    "undefined",
+    "function",
+  ]);
 });

@@ -191,6 +191,8 @@ test("who has handed out what a turn allows says that it is enough, until all is
     roomBytes: 0,
     pendingBytes: 0,
     write: () => {},
+    pause: () => {},
+    resume: () => {},
     end: () => {},
     destroy: () => {},
   };

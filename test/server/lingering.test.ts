@@ -18,6 +18,10 @@ class Noted implements Connection {
     this.done.push(`write ${Buffer.concat(buffers).length}`);
   }
 
+  pause(): void {}
+
+  resume(): void {}
+
   end(last: readonly Buffer[]): void {
     this.done.push(`end ${Buffer.concat(last).length}`);
   }

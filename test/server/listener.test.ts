@@ -64,6 +64,27 @@ test("a TLS handshake that fails is told of once, one that takes too long is clo
   expect([accepted.length, secured.length]).toEqual([2, 0]);
 });
 
+test("who is gone when its TLS handshake has failed is told of with its address", async () => {
+  const { listener, accepted, failed } = setUp({ tls: await certificate() });
+  const { port } = await listener.listen();
+  const { socket } = await rawClient(port);
+  await eventually(() => expect(accepted).toHaveLength(1));
+  socket.resetAndDestroy();
+  await eventually(() => expect(failed).toEqual([{ remoteAddress: "127.0.0.1", reason: expect.any(String) }]));
+  expect(accepted[0]?.remoteAddress).toBe("127.0.0.1");
+});
+
+test("a connection has the same address before and after its TLS handshake, and when it is closed", async () => {
+  const { listener, accepted, secured } = setUp({ tls: await certificate() });
+  const { port } = await listener.listen();
+  const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  socket.on("error", () => {});
+  await eventually(() => expect(secured).toHaveLength(1));
+  socket.destroy();
+  await eventually(() => expect(listener.sockets).toBe(0));
+  expect([...accepted, ...secured].map(({ remoteAddress }) => remoteAddress)).toEqual(["127.0.0.1", "127.0.0.1"]);
+});
+
 test("a connection that is given up while TLS shakes hands is closed, and not told of", async () => {
   const { listener, accepted, failed } = setUp({ tls: await certificate() });
   const { port } = await listener.listen();

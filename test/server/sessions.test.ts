@@ -101,6 +101,10 @@ class ByHand implements Connection {
 
   end(): void {}
 
+  pause(): void {}
+
+  resume(): void {}
+
   destroy(): void {}
 }
 

@@ -1,7 +1,7 @@
 /** Counterexamples of suspicion, standbys and takeovers. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
 import { DATA_HEADER_BYTES } from "../../src/core/wire/frames.ts";
-import { PREFIX_BYTES } from "../../src/core/log/log.ts";
+import { PREFIX_BYTES } from "../../src/core/log/blocks.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { suspectLink } from "./openings.ts";
 

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { EventClock } from "../../src/testing/clock.ts";
 import { SimNetwork, type SimSocket, type Wire } from "../../src/testing/network.ts";
 import { seeded } from "../../src/testing/random.ts";
@@ -153,4 +153,114 @@ test("a writer that found no room is told when there is enough, and not before",
   clock.runUntil(100);
   expect(client.seen).toEqual(["10 drain"]);
   expect(client.socket.roomBytes).toBe(1_000);
+});
+
+describe("an end that is paused", () => {
+  test("gets nothing, and its peer finds no room; then it gets everything, and the peer's close behind it", () => {
+    const { clock, client, server } = connected();
+    server.socket.pause();
+    client.socket.write(Buffer.alloc(1_000, "x"));
+    clock.runUntil(10);
+    expect([server.seen, client.socket.roomBytes]).toEqual([[], 0]);
+    client.socket.end();
+    clock.runUntil(20);
+    expect(server.seen).toEqual([]);
+    server.socket.resume();
+    clock.runUntil(30);
+    expect([server.bytes, server.seen.at(-1)]).toEqual([1_000, "20 closed by the peer"]);
+  });
+
+  test("is not reached by what a stall has held back, and hears of a cut", () => {
+    const { network, clock, wire, client, server } = connected();
+    const { stalled } = network.path("server");
+    stalled["to-server"] = true;
+    client.socket.write(Buffer.from("x"));
+    server.socket.pause();
+    stalled["to-server"] = false;
+    network.resume("server");
+    network.hurry("server");
+    clock.runUntil(10);
+    expect(server.seen).toEqual([]);
+    wire.cutNow("cut");
+    expect(server.seen).toEqual(["10 cut"]);
+  });
+
+  test.each<[string, (socket: SimSocket) => void]>([
+    ["ends", (socket) => socket.end()],
+    ["is destroyed", (socket) => socket.destroy()],
+    ["is cut", (socket) => socket.kill("cut")],
+    ["is ended, and paused again", (socket) => (socket.end(), socket.pause())],
+  ])("that %s keeps no bytes on their way", (_, close) => {
+    const { clock, client, server } = connected();
+    server.socket.pause();
+    client.socket.write(Buffer.alloc(1_000));
+    clock.runUntil(10);
+    close(server.socket);
+    clock.runUntil(20);
+    expect([server.bytes, client.socket.roomBytes]).toEqual([0, 1_000]);
+  });
+});
+
+describe("bytes that find no room in the kernel", () => {
+  function asking(...given: Parameters<typeof connected>) {
+    const made = connected(...given);
+    const { clock, client } = made;
+    const told: string[] = [];
+    const { socket } = client;
+    socket.events = {
+      ...socket.events,
+      onWritten: () => told.push(`${clock.nowMs} with ${socket.pendingBytes} pending`),
+    };
+    return { ...made, told };
+  }
+
+  test("are pending, and the writer is told once when none are", () => {
+    const { network, clock, client, told } = asking();
+    network.path("server").latencyMs = 10;
+    client.socket.write(Buffer.alloc(1_500));
+    expect(client.socket.pendingBytes).toBe(500);
+    clock.runUntil(9);
+    expect(told).toEqual([]);
+    clock.runUntil(20);
+    expect(told).toEqual(["10 with 0 pending"]);
+  });
+
+  test("though there are none the writer is told, after it has written", () => {
+    const { clock, client, told } = asking();
+    client.socket.write(Buffer.alloc(10));
+    client.socket.write(Buffer.alloc(10));
+    expect(told).toEqual([]);
+    clock.runUntil(0);
+    expect(told).toEqual(["0 with 0 pending"]);
+    client.socket.write(Buffer.alloc(10));
+    clock.runUntil(0);
+    expect(told).toHaveLength(2);
+  });
+
+  test("and that are written before it is told come first", () => {
+    const { network, clock, client, told } = asking();
+    network.path("server").latencyMs = 10;
+    client.socket.write(Buffer.alloc(10));
+    client.socket.write(Buffer.alloc(1_500));
+    clock.runUntil(9);
+    expect(told).toEqual([]);
+    clock.runUntil(20);
+    expect(told).toEqual(["10 with 0 pending"]);
+  });
+
+  test("are not waited for where they are swallowed", () => {
+    const { clock, wire, client, told } = asking();
+    wire.swallow("to-server");
+    client.socket.write(Buffer.alloc(1_500));
+    clock.runUntil(0);
+    expect(told).toEqual(["0 with 0 pending"]);
+  });
+
+  test("are told of to nobody who is closed", () => {
+    const { clock, client, told } = asking();
+    client.socket.write(Buffer.alloc(10));
+    client.socket.end();
+    clock.runUntil(10);
+    expect(told).toEqual([]);
+  });
 });

@@ -15,6 +15,7 @@ import {
   type Welcome,
 } from "../wire/frames.ts";
 import { type Closing, RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
+import { Primary } from "./primary.ts";
 import { Standby } from "./standby.ts";
 
 export type { ClientLinkCoreOptions };
@@ -28,19 +29,14 @@ type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: F
 type StandbyFailure = { timedOut?: boolean; retryAfterMs?: number };
 
 export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
-  /** The newest connection on which HELLO was sent and no answer has come. */
-  #attempt: Channel | undefined;
-  /** The reason that the server gave for a refusal that follows; empty if it gave none. */
-  #reason = "";
+  readonly #primary: Primary = new Primary();
   readonly #standby: Standby = new Standby(this.options.keepalive.suspectAfterMs);
-  /** The dials that may still be made to tell the server of a reset. */
-  #resetsLeft = 1;
 
   /** A connection is to be dialled to speak for the session. */
   get wantsDial(): boolean {
     const { phase } = this.session;
-    if (phase === "gone" || this.adopted !== undefined || this.#attempt !== undefined) return false;
-    return this.#standby.channel === undefined && (phase !== "reset" || this.#resetsLeft > 0);
+    if (phase === "gone" || this.adopted !== undefined || this.#primary.channel !== undefined) return false;
+    return this.#standby.channel === undefined && (phase !== "reset" || this.#primary.mayTellReset);
   }
 
   /** A second connection is to be dialled, since the first has gone silent. */
@@ -78,14 +74,11 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     if (this.adopted !== undefined || this.#standby.channel !== undefined) {
       return this.closeChannel(channel, "not needed");
     }
-    if (this.#attempt !== undefined) this.closeChannel(this.#attempt, "replaced");
-    this.#attempt = channel;
-    this.#reason = "";
+    const isReset = this.session.phase === "reset";
+    this.#dropPrimary("replaced");
+    this.#primary.opened(channel, isReset);
     channel.send(this.hello("hello", credentials));
-    if (this.session.phase === "reset") {
-      this.#resetsLeft--;
-      if (this.introduction.known) channel.send(this.resetFrame);
-    }
+    if (isReset && this.introduction.known) channel.send(this.resetFrame);
   }
 
   /** A connection is gone, for whatever reason. */
@@ -93,9 +86,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     if (this.adopted?.id === id) {
       this.adopted.close();
       this.dropAdopted(reason, nowMs);
-    } else if (this.#attempt?.id === id) {
-      this.#attempt.close();
-      this.#attemptFailed(this.#attempt, reason);
+    } else if (this.#primary.channel?.id === id) {
+      this.#primary.channel.close();
+      this.#attemptFailed(this.#primary.channel, reason);
     } else if (this.#standby.channel?.id === id) {
       this.#standby.channel.close();
       this.#standbyFailed(reason, nowMs);
@@ -131,10 +124,16 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.timers.set("standby", nowMs + pauseMs);
   }
 
-  #dropStandby(reason: string): void {
+  #dropStandby(reason: string, closing?: Closing): void {
     const { channel } = this.#standby;
     this.#standby.clear();
-    if (channel !== undefined) this.closeChannel(channel, reason);
+    if (channel !== undefined) this.closeChannel(channel, reason, closing);
+  }
+
+  #dropPrimary(reason: string, closing?: Closing): void {
+    const { channel } = this.#primary;
+    this.#primary.clear();
+    if (channel !== undefined) this.closeChannel(channel, reason, closing);
   }
 
   protected override onDisconnected(nowMs: number): void {
@@ -148,9 +147,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   #attemptFailed(channel: Channel, reason: string, { refused, retryAfterMs = 0, problem }: AttemptFailure = {}): void {
-    if (this.#attempt === channel) this.#attempt = undefined;
+    if (this.#primary.channel === channel) this.#primary.clear();
     this.closeChannel(channel, reason, { problem });
-    if (this.session.phase === "reset" && this.#resetsLeft <= 0) return this.becomeGone(reason);
+    if (this.session.phase === "reset" && !this.#primary.mayTellReset) return this.becomeGone(reason);
     this.events.push({ type: "attempt-failed", channel: channel.id, reason, refused, retryAfterMs, fault: problem });
   }
 
@@ -166,16 +165,16 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   #channel(id: number): Channel | undefined {
     if (this.adopted?.id === id) return this.adopted;
-    if (this.#attempt?.id === id) return this.#attempt;
+    if (this.#primary.channel?.id === id) return this.#primary.channel;
     return this.#standby.channel?.id === id ? this.#standby.channel : undefined;
   }
 
   #onProblem(channel: Channel, problem: Fault, nowMs: number): void {
     if (channel === this.adopted) {
       this.onFault(channel, problem, nowMs);
-    } else if (channel === this.#attempt) {
+    } else if (channel === this.#primary.channel) {
       if (problem.code === "impossible-position") {
-        this.#attempt = undefined;
+        this.#primary.clear();
         this.#failOn(channel, problem);
       }
       this.#attemptFailed(channel, problem.code, { problem });
@@ -206,7 +205,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     }
     if (channel === this.adopted) return this.#onFrameInUse(channel, frame, nowMs);
     if (frame.type === "pong") return undefined;
-    return channel === this.#attempt
+    return channel === this.#primary.channel
       ? this.#onAnswer(channel, frame, nowMs)
       : this.#onStandbyAnswer(channel, frame, nowMs);
   }
@@ -225,7 +224,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       case "welcome":
         return this.#onWelcome(channel, frame.welcome, nowMs);
       case "reason":
-        this.#reason = frame.text;
+        this.#primary.reason = frame.text;
         return undefined;
       case "refuse":
         this.#onRefuse(channel, frame.code, frame.retryAfterMs, nowMs);
@@ -241,34 +240,27 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   #onWelcome(channel: Channel, welcome: Welcome, nowMs: number): Fault | undefined {
-    const { session } = this;
-    const problem = this.introduction.checkWelcome(welcome, session);
+    const { introduction, session } = this;
+    const problem = introduction.checkWelcome(welcome, session);
     if (problem !== undefined) return problem;
     channel.roundTrip.sample(nowMs - channel.openedMs);
     this.#standby.lastRoundTripMs = nowMs - channel.openedMs;
     if (!this.isLive && !this.isMoving && welcome.result === "lost") {
-      this.#attempt = undefined;
-      this.closeChannel(channel, "session lost");
       this.becomeGone("session lost");
       return undefined;
     }
     if (session.phase === "reset") {
       // The link was aborted while HELLO was unanswered: the server has, or will soon have, a session that nobody
       // wants.
-      this.#attempt = undefined;
       channel.send(this.resetFrame);
-      this.closeChannel(channel, "reset", { flush: true });
-      this.becomeGone("reset");
+      this.becomeGone("reset", { flush: true });
       return undefined;
     }
-    return this.#adoptWelcomed(channel, welcome, nowMs);
-  }
-
-  #adoptWelcomed(channel: Channel, welcome: Welcome, nowMs: number): Fault | undefined {
     const impossible = this.welcomed(welcome);
     if (impossible !== undefined) return impossible;
-    this.#attempt = undefined;
-    if (!this.introduction.confirmed) channel.send(this.introduction.confirm(this.session, welcome.nonce));
+    this.#primary.clear();
+    // The session may have been replaced.
+    if (!introduction.confirmed) channel.send(introduction.confirm(this.session, welcome.nonce));
     if (welcome.result === "resumed") this.#use(channel, "resumed", "resumed", welcome.goaway, nowMs);
     else this.#use(channel, "new", this.newSessionReason, welcome.goaway, nowMs);
     return undefined;
@@ -285,13 +277,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   #onRefuse(channel: Channel, code: RefuseCode, retryAfterMs: number, nowMs: number): void {
-    this.endRefused(code, code === "authentication" ? this.#reason : "");
-    if (code === "session-lost") {
-      this.#attempt = undefined;
-      this.sessionLost(nowMs);
-    }
-    // The server keeps the session longer after such a refusal, so the client does too.
-    if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
+    // The attempt fails by this refusal, not by the loss of the session.
+    if (code === "session-lost") this.#primary.clear();
+    this.refused(code, code === "authentication" ? this.#primary.reason : "", nowMs);
     this.#attemptFailed(channel, code, { refused: code, retryAfterMs });
   }
 
@@ -365,7 +353,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   // ── endings, time and output ────────────────────────────────────────────────────────────────────────────────────
 
   protected override onExpiry(nowMs: number): void {
-    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, "session expired");
+    const { channel } = this.#primary;
+    if (channel !== undefined) this.#attemptFailed(channel, "session expired");
     this.sessionLost(nowMs);
   }
 
@@ -378,24 +367,21 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.#dropStandby("reset");
     // The session is not known and no HELLO is under way: the server has none, or will forget an unconfirmed one by
     // itself.
-    if (!this.introduction.known && this.#attempt === undefined) this.becomeGone("reset");
-    else if (this.#attempt !== undefined) this.#resetsLeft = 0;
+    if (this.#primary.channel !== undefined) this.#primary.tellsReset();
+    else if (!this.introduction.known) this.becomeGone("reset");
   }
 
   /** The reset got lost: one more dial tells the server, if it can be reached in another `RESET_ANSWERED_WITHIN_MS`. */
   protected override onResetUnanswered(nowMs: number): void {
-    if (this.adopted === undefined || this.#resetsLeft <= 0) return this.becomeGone("lingered");
+    if (this.adopted === undefined || !this.#primary.mayTellReset) return this.becomeGone("lingered");
     this.dropAdopted("reset was not answered", nowMs);
     this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
   }
 
   protected override leaveConnections(reason: string, closing?: Closing): void {
     super.leaveConnections(reason, closing);
-    for (const channel of [this.#attempt, this.#standby.channel]) {
-      if (channel !== undefined) this.closeChannel(channel, reason, closing);
-    }
-    this.#attempt = undefined;
-    this.#standby.clear();
+    this.#dropPrimary(reason, closing);
+    this.#dropStandby(reason, closing);
   }
 
   /** The bytes that the connection should write now: control frames, and at most about `roomBytes` of data. */

@@ -159,6 +159,14 @@ export abstract class ReplacingLinkCore extends LinkCore {
     return true;
   }
 
+  /** The server has refused to open or to resume the session. `reason`: in the server's words. */
+  protected refused(code: RefuseCode, reason: string, nowMs: number): void {
+    this.endRefused(code, reason);
+    if (code === "session-lost") this.sessionLost(nowMs);
+    // The server keeps the session longer after such a refusal, so the client does too.
+    if (code === "overloaded" || code === "authentication-unavailable") this.awaitExpiry(nowMs);
+  }
+
   /** Ends the link if the code is a terminal one. `reason`: in the peer's words. */
   protected endRefused(code: RefuseCode, reason: string): void {
     const ending = TERMINAL_REFUSALS[code];

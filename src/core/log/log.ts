@@ -4,12 +4,12 @@
  * buffer and the replay buffer at once: sockets are handed views of them, so the used part of a block never changes. A
  * block is reused when the peer has accepted all of it, unless an earlier connection may still have to write it.
  */
-import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
+import { BLOCK_BYTES, type Block, type BlockPool, PREFIX_BYTES } from "./blocks.ts";
+import { MessageCount } from "./message-count.ts";
 import { ownCopy } from "../wire/bytes.ts";
 import type { Mode } from "../wire/frames.ts";
 import type { Account } from "./window.ts";
 
-export const PREFIX_BYTES = 4;
 /** A part of a block that is smaller than this does not get a frame of its own. */
 const LEAST_FRAME_BYTES = 16_384;
 /**
@@ -28,31 +28,6 @@ const NOTHING: Block[] = [];
 /** The most memory that a log takes for so many bytes: a part of its blocks may never be filled. */
 export function memoryFor(bytes: number, blockBytes: number = BLOCK_BYTES): number {
   return bytes + blockBytes + MOST_BESIDE_BYTES;
-}
-
-interface Block {
-  /** The log's bytes are `bytes[0, used)`. */
-  readonly bytes: Buffer;
-  /** The size of the memory that `bytes` is a view of. */
-  readonly memoryBytes: number;
-  used: number;
-  /** The position of `bytes[0]`. */
-  readonly start: number;
-  /** Only the current connection can still be writing this block, so it may be reused once it is acked and written. */
-  isOurs: boolean;
-  /** Messages that begin here, and the position of the first. */
-  messages: number;
-  firstMessage: number;
-}
-
-/** How far the messages in the log were counted. */
-interface MessageCount {
-  /** Messages that begin below the position that was asked for last. */
-  messages: number;
-  /** The block that was reached, how many of its messages were counted, and where the next of them begins. */
-  block: number;
-  inBlock: number;
-  next: number;
 }
 
 export interface LoggedMessage {
@@ -85,7 +60,7 @@ export class Log {
   #nextBlockBytes: number;
   /** Messages in the blocks that were released. */
   #released = 0;
-  readonly #count: MessageCount = { messages: 0, block: 0, inBlock: 0, next: 0 };
+  readonly #count: MessageCount = new MessageCount();
 
   constructor(mode: Mode, pool: BlockPool, account: Account) {
     this.mode = mode;
@@ -251,7 +226,7 @@ export class Log {
       block = this.#blocks[++dropped];
     }
     if (dropped > 0) {
-      this.#forgetCount(dropped);
+      this.#count.drop(this.#blocks, dropped);
       for (const block of this.#blocks.splice(0, dropped)) {
         this.account.hold(-block.memoryBytes);
         if (block.isOurs && this.pool.keeps(block.bytes.length)) this.#retire(block);
@@ -297,54 +272,12 @@ export class Log {
     this.#retired = NOTHING;
     this.#last = undefined;
     this.#cursor = 0;
-    this.#count.block = 0;
-    this.#count.inBlock = 0;
+    this.#count.clear();
   }
 
-  /**
-   * How many messages begin below `position`, which never goes back. Messages are looked at one by one in one block
-   * only.
-   */
+  /** How many messages begin below `position`, which never goes back. */
   countTo(position: number): number {
-    const count = this.#count;
-    for (let block = this.#blocks[count.block]; block !== undefined; block = this.#blocks[count.block]) {
-      const isLast = block === this.#last;
-      if (position < block.start + block.used || isLast) {
-        this.#countWithin(block, position);
-        break;
-      }
-      count.messages += block.messages - count.inBlock;
-      count.inBlock = 0;
-      count.block++;
-    }
-    return count.messages;
-  }
-
-  #countWithin(block: Block, position: number): void {
-    const count = this.#count;
-    let { inBlock } = count;
-    if (position >= this.end) {
-      inBlock = block.messages;
-      count.next = this.end;
-    } else {
-      if (inBlock === 0) count.next = block.firstMessage;
-      while (inBlock < block.messages && count.next < position) {
-        count.next += PREFIX_BYTES + block.bytes.readUInt32BE(count.next - block.start);
-        inBlock++;
-      }
-    }
-    count.messages += inBlock - count.inBlock;
-    count.inBlock = inBlock;
-  }
-
-  /** The first `dropped` blocks are about to be removed: all of their messages count as counted. */
-  #forgetCount(dropped: number): void {
-    const count = this.#count;
-    for (; count.block < dropped; count.block++) {
-      count.messages += (this.#blocks[count.block] as Block).messages - count.inBlock;
-      count.inBlock = 0;
-    }
-    count.block -= dropped;
+    return this.#count.countTo(position, this.#blocks, this.end);
   }
 
   /** The start of the first message that begins at `position` or above; the end of the log if there is none. */

@@ -5,7 +5,7 @@
 import { readUint32 } from "../wire/bytes.ts";
 import { DATA_ACK_NOW, DATA_BLOCKED, DATA_END_FINAL, DATA_END_MOVED, type Mode } from "../wire/frames.ts";
 import { type Fault, fault } from "../wire/faults.ts";
-import { PREFIX_BYTES } from "./log.ts";
+import { PREFIX_BYTES } from "./blocks.ts";
 import type { EndKind } from "./sender.ts";
 import { type Keep, Unread } from "./unread.ts";
 import type { Allowance } from "./window.ts";

@@ -5,7 +5,7 @@
 import type { Sender, UndeliveredEntry } from "../log/sender.ts";
 import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
-import { PREFIX_BYTES } from "../log/log.ts";
+import { PREFIX_BYTES } from "../log/blocks.ts";
 import type { Hand } from "../log/receiver.ts";
 import type { Keep } from "../log/unread.ts";
 import { Account } from "../log/window.ts";
@@ -279,6 +279,11 @@ export abstract class SessionHolder {
 
   get windowBytes(): number {
     return this.session.receiver.windowBytes;
+  }
+
+  /** Always: credit keeps a peer from sending too much, and its ACKs come on the same connection. */
+  get readsOn(): boolean {
+    return true;
   }
 
   /** The peer has ended, and the consumer has been handed everything. */

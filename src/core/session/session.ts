@@ -2,11 +2,11 @@
  * One end of a durable session: its two halves, its flags and its phase. It outlives connections. Its holder decides
  * which connection may speak for it (`core/client/link-core.ts`, `core/server/server.ts`).
  */
-import type { BlockPool } from "../log/blocks.ts";
+import { type BlockPool, PREFIX_BYTES } from "../log/blocks.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import type { Mode, Positions } from "../wire/frames.ts";
 import { NO_INCARNATION, type SessionKeys } from "./proof.ts";
-import { memoryFor, PREFIX_BYTES } from "../log/log.ts";
+import { memoryFor } from "../log/log.ts";
 import { Receiver } from "../log/receiver.ts";
 import { Sender } from "../log/sender.ts";
 import { nextPhase, type SessionInput, type SessionPhase } from "../states.ts";

@@ -4,8 +4,8 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BlockPool } from "../../../src/core/log/blocks.ts";
-import { Log, PREFIX_BYTES } from "../../../src/core/log/log.ts";
+import { BlockPool, PREFIX_BYTES } from "../../../src/core/log/blocks.ts";
+import { Log } from "../../../src/core/log/log.ts";
 import { runs } from "../../properties.ts";
 import { ampleAccount } from "../support.ts";
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BLOCK_BYTES, BlockPool } from "../../../src/core/log/blocks.ts";
+import { BLOCK_BYTES, BlockPool, PREFIX_BYTES } from "../../../src/core/log/blocks.ts";
 import type { Mode } from "../../../src/core/wire/frames.ts";
-import { Log, memoryFor, PREFIX_BYTES } from "../../../src/core/log/log.ts";
+import { Log, memoryFor } from "../../../src/core/log/log.ts";
 import { Account } from "../../../src/core/log/window.ts";
 import { runs } from "../../properties.ts";
 import { ampleAccount, CountingBudget } from "../support.ts";

@@ -4,9 +4,8 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BlockPool } from "../../../src/core/log/blocks.ts";
+import { BlockPool, PREFIX_BYTES } from "../../../src/core/log/blocks.ts";
 import { DATA_END_FINAL, DATA_END_MOVED, MAX_DATA_BYTES } from "../../../src/core/wire/frames.ts";
-import { PREFIX_BYTES } from "../../../src/core/log/log.ts";
 import { Sender } from "../../../src/core/log/sender.ts";
 import { Flight, RoundTrip } from "../../../src/core/log/window.ts";
 import { runs } from "../../properties.ts";
