@@ -6,6 +6,7 @@ import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
 import { DOOR } from "./list/door.ts";
 import { SHELL } from "./list/shell.ts";
+import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...PACE,
   ...DOOR,
   ...SHELL,
+  ...STORE,
 ];

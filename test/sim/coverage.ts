@@ -74,6 +74,8 @@ const WAYS: readonly string[] = [
   "server closed reset before it was confirmed",
   "server closed replaced by a newer standby",
   "server gave-way",
+  "server adopt",
+  "server restored",
   "server attached a late connection",
   "server left",
   "restored a session that was live",

@@ -5,6 +5,7 @@ import { quarterOf } from "../../src/core/server/handshake-table.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import { compareOwners, type Owner } from "../../src/core/session/proof.ts";
 import {
+  type AdoptEvent,
   type AuthenticateEvent,
   type CheckedVerdict,
   ServerCore,
@@ -13,13 +14,12 @@ import {
 } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
-import { Door } from "./door.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
-import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
+import { askToAdopt, save, SimStore, storedIn, StoreWriter } from "./store.ts";
 
 const FOR_EVER_MS = 3_600_000;
 
@@ -50,8 +50,8 @@ export class SimServer extends SimProcess {
   readonly #owners = new Map<ServerLinkCore, Owner>();
   /** Outlives the process. */
   readonly #store: SimStore;
-  readonly #marks = new Map<ServerLinkCore, StoredMarks>();
-  readonly #door: Door | undefined;
+  readonly #sharesStore: boolean;
+  readonly #writers = new Map<ServerLinkCore, StoreWriter>();
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
   /** Calls of the application's function. */
@@ -59,14 +59,13 @@ export class SimServer extends SimProcess {
   /** What was said of each connection was said of that open payload. */
   readonly #letInFor = new Map<number, Buffer>();
   #onceDone: Array<() => void> = [];
-  #isRestoring = false;
   #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
 
   /** `shared`: with other servers. */
   constructor(stage: Stage, address: string, shared: SimStore | undefined) {
     super(stage, address);
     this.#store = shared ?? new SimStore();
-    if (shared !== undefined) this.#door = new Door(this, shared);
+    this.#sharesStore = shared !== undefined;
     this.start();
   }
 
@@ -81,8 +80,11 @@ export class SimServer extends SimProcess {
       resumeForMs: options.resumeForMs,
       handshakeMs: options.handshakeMs,
       ...(this.stage.healed ? ENOUGH : this.#room),
+      hasOutbox: options.commitMs > 0,
+      hasStore: options.commitMs > 0,
+      sharesStore: this.#sharesStore,
       admission: {
-        open: (who, nowMs) => (this.#isRestoring ? 0 : this.#turnAway() || admission.open(who, nowMs)),
+        open: (who, nowMs) => this.#turnAway() || admission.open(who, nowMs),
         comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
           this.#turnAway() || admission.comeBack(kind, who, comings, leftMs, mayHurry, nowMs),
       },
@@ -93,7 +95,7 @@ export class SimServer extends SimProcess {
     this.leaves = false;
     this.drains = false;
     // From a store that others have too, only what a client comes for.
-    if (this.#door === undefined) for (const stored of this.#store.sessions) this.restore(stored, stored.link.owner);
+    if (!this.#sharesStore) this.#goOn();
     this.listen();
     // There are sessions to be waited for.
     this.pump();
@@ -103,35 +105,44 @@ export class SimServer extends SimProcess {
     if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket));
   }
 
-  /** As it was stored, whatever the process has known beyond that. */
-  restore(stored: StoredSession, owner: Owner): void {
-    const { end: dead, link: deadLink } = stored;
-    const { keys } = deadLink.session;
-    // Whoever closes or aborts knows that something is in doubt.
-    if (!mayGoOn(stored)) return this.#store.forget(keys.id, stored.token);
-    // Through the front door, where nobody is turned away for it.
-    const { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity } = this.#options;
-    this.#isRestoring = true;
-    this.enlarge();
-    const link = restore(this.core, stored, owner, seededEntropy(this.random), this.nowMs);
-    const before = { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity };
-    Object.assign(this.#options, before);
-    this.#isRestoring = false;
-    const end = new End(this, link, dead.client, "server", stored);
-    this.ends.set(link, end);
+  /** With what was stored, whatever the process has known beyond that. */
+  #goOn(): void {
+    for (const stored of this.#store.sessions) {
+      const snapshot = storedIn(stored);
+      if (snapshot === undefined) this.#store.forget(stored.link.session.keys.id, stored.token);
+      else this.core.restore(snapshot, this.nowMs);
+    }
+  }
+
+  #onRestored(link: ServerLinkCore): void {
+    const stored = this.#store.get(link.session.keys.id);
+    // The session came here, and went on elsewhere before the store's answer was here: nothing more can be written.
+    const isLate = link.token !== undefined && link.token !== stored?.token;
+    if (stored === undefined || isLate) return this.#onRestoredLate(link);
+    const { end: dead, committed, durable, saved } = stored;
+    const end = new End(this, link, dead.client, "server", { ...stored, isDone: saved?.phase === "done" });
     // It is the same application that goes on, here.
     stored.ends.splice(stored.ends.indexOf(dead), 1);
     this.allEnds.push(end);
-    this.#keep(link, end, stored);
-    this.#owners.set(link, link.owner);
+    this.#hold(link, end);
     this.stage.hasCarried = true;
-    this.stage.count(`restored a session that was ${link.session.phase}`);
-    this.stage.note(`${end.name}: restored at ${stored.committed}, with what was said up to ${stored.durable}`);
+    this.stage.count(`restored a session that was ${saved?.phase}`);
+    this.stage.note(`${end.name}: restored at ${committed}, with what was said up to ${durable}`);
   }
 
-  #keep(link: ServerLinkCore, end: End, { committed, durable }: { committed: number; durable: number }): void {
-    const stored = { link, end, ends: this.allEnds, committed, durable };
-    this.#marks.set(link, new StoredMarks(this, this.#store, stored, () => this.fence(link)));
+  /** No application is to count what it hears or says there. */
+  #onRestoredLate(link: ServerLinkCore): void {
+    this.ends.set(link, new End(this, link, clientOf(link.openPayload), "server"));
+    this.stage.hasCarried = true;
+    this.stage.count("restored too late");
+    this.fence(link);
+  }
+
+  #hold(link: ServerLinkCore, end: End): void {
+    this.ends.set(link, end);
+    if (this.stage.options.commitMs === 0) return;
+    this.#store.hold(link, end, this.allEnds);
+    this.#writers.set(link, new StoreWriter(this, this.#store, link, end, () => this.fence(link)));
   }
 
   /** Another process has the session now. What this one has not stored it has never done. */
@@ -139,25 +150,13 @@ export class SimServer extends SimProcess {
     const stored = this.#store.get(link.session.keys.id);
     if (stored?.link === link) save(stored);
     this.stage.count("fenced");
-    this.#marks.delete(link);
+    this.#writers.delete(link);
     link.abandon("session-lost");
-  }
-
-  /** A session that is in memory here, and by which token. */
-  held(sessionId: string): { link: ServerLinkCore; token: number } | undefined {
-    for (const [link, { token }] of this.#marks) if (link.session.keys.id === sessionId) return { link, token };
-    return undefined;
   }
 
   /** Nobody has taken it away. */
   owns(link: ServerLinkCore): boolean {
-    return this.#door === undefined || this.#store.get(link.session.keys.id)?.token === this.#marks.get(link)?.token;
-  }
-
-  /** As if the connection had failed. */
-  hangUp(channel: number): void {
-    this.closeSocket(channel, undefined);
-    this.core.connectionClosed(channel, "not let in", this.nowMs);
+    return !this.#sharesStore || this.#store.get(link.session.keys.id)?.token === link.token;
   }
 
   /** In an admission of its own, besides the server's. */
@@ -181,15 +180,14 @@ export class SimServer extends SimProcess {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
     this.die();
-    for (const link of this.#marks.keys()) {
+    for (const link of this.#writers.keys()) {
       const stored = this.#store.get(link.session.keys.id);
       if (stored?.link === link) save(stored);
     }
-    this.#door?.clear();
     for (const { session, openPayload } of this.core.links()) {
       if (session.phase === "provisional") this.stage.unstored.add(clientOf(openPayload));
     }
-    this.#marks.clear();
+    this.#writers.clear();
     // What it held is given back; what its application was doing nobody hears of.
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
@@ -266,7 +264,7 @@ export class SimServer extends SimProcess {
   #forgetOrphans(): void {
     for (const link of this.ends.keys()) {
       // Where others can go on with it, it is let go: they may be waiting for us to take theirs.
-      const isFree = this.#door !== undefined && link.adopted === undefined;
+      const isFree = this.#sharesStore && link.adopted === undefined;
       if (!this.owns(link) || isFree) this.fence(link);
       else if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
     }
@@ -286,7 +284,7 @@ export class SimServer extends SimProcess {
     this.#drainEvents();
     for (const end of this.ends.values()) end.run();
     this.#drainEvents();
-    for (const marks of this.#marks.values()) marks.look();
+    for (const writer of this.#writers.values()) writer.look();
     for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
@@ -314,8 +312,7 @@ export class SimServer extends SimProcess {
   }
 
   protected override receive(channel: number, chunk: Buffer): void {
-    if (this.#door === undefined) this.core.receive(channel, chunk, this.nowMs);
-    else this.#door.receive(channel, chunk);
+    this.core.receive(channel, chunk, this.nowMs);
   }
 
   protected override connectionClosed(channel: number, reason: string): void {
@@ -352,6 +349,12 @@ export class SimServer extends SimProcess {
     switch (event.type) {
       case "authenticate":
         this.#authenticate(event);
+        break;
+      case "adopt":
+        this.#adopt(event);
+        break;
+      case "restored":
+        this.#onRestored(event.link);
         break;
       case "link":
         check(!stage.isForeign(event.channel), () => `${name}: a stranger was given a link`);
@@ -403,11 +406,21 @@ export class SimServer extends SimProcess {
     this.#authenticating++;
     const answer = (): void => {
       this.#authenticating--;
-      if (this.#door === undefined) core.authenticated(channel, verdict, this.nowMs);
-      else this.#door.authenticated(channel, verdict);
+      core.authenticated(channel, verdict, this.nowMs);
     };
     if (authenticateMs === 0) answer();
     else this.later(authenticateMs * this.random(), answer);
+  }
+
+  #adopt(event: AdoptEvent): void {
+    const { core } = this;
+    askToAdopt(this, this.#store, core, event, (answer) => {
+      // Its client has read a WELCOME, and its CONFIRM came to nobody.
+      const isNew = answer === "unknown" && !this.#store.wasHeld(event.sessionId);
+      const letInFor = this.#letInFor.get(event.channel);
+      if (isNew && letInFor !== undefined) this.stage.unstored.add(clientOf(letInFor));
+      core.adopted(event.channel, answer, this.nowMs);
+    });
   }
 
   #verdictOn(credentials: string): CheckedVerdict {
@@ -427,9 +440,8 @@ export class SimServer extends SimProcess {
     const client = clientOf(link.openPayload);
     check(client >= 0, () => "the open payload is wrong");
     const end = new End(this, link, client, "server");
-    this.ends.set(link, end);
     this.allEnds.push(end);
-    if (stage.options.commitMs > 0) this.#keep(link, end, { committed: 0, durable: 0 });
+    this.#hold(link, end);
   }
 
   #onLinkEvent(link: ServerLinkCore, end: End, event: LinkCoreEvent): void {
@@ -470,8 +482,7 @@ export class SimServer extends SimProcess {
       case "gone":
         stage.note(`${name}: gone`);
         this.ends.delete(link);
-        this.#store.forget(link.session.keys.id, this.#marks.get(link)?.token ?? 0);
-        this.#marks.delete(link);
+        if (this.#writers.delete(link)) this.#store.forget(link.session.keys.id, link.token);
         break;
       case "leaving":
         stage.note(`${name}: sends its client away`);

@@ -14,12 +14,24 @@ import {
 import type { Owner } from "../session/proof.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 
-type ResetFrame = Extract<Frame, { type: "reset" }>;
+export type ResetFrame = Extract<Frame, { type: "reset" }>;
 
 const HELLO_FRAMES = frameMask("hello", "standby");
 const WAITING_FRAMES = frameMask("reset", "ping", "pong");
 const PROVISIONAL_FRAMES = frameMask("confirm", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("commit", "ping", "pong");
+
+/** A resume or a COMMIT that waits until the store has answered. */
+export type AdoptionRequest =
+  | {
+      by: "resume";
+      said: HelloFrame;
+      reset: ResetFrame | undefined;
+      /** The session that authentication was about: it was in memory, and its proof was checked. */
+      link: ServerLinkCore | undefined;
+      identity: string;
+    }
+  | { by: "commit"; link: ServerLinkCore; owner: Owner; positions: Positions };
 
 type HandshakeState =
   | { name: "silent" }
@@ -32,6 +44,8 @@ type HandshakeState =
   | { name: "confirming"; link: ServerLinkCore; nonce: Buffer; positions: Positions }
   /** The client may answer READY with COMMIT. */
   | { name: "standing-by"; link: ServerLinkCore; owner: Owner }
+  /** The store was asked who may speak for the session. `token`: that of the session in memory, if it is here. */
+  | { name: "adopting"; request: AdoptionRequest; token: number | undefined }
   | { name: "over"; link: ServerLinkCore | undefined };
 
 export class Handshake {
@@ -68,6 +82,11 @@ export class Handshake {
   standingBy(link: ServerLinkCore, owner: Owner): void {
     this.state = { name: "standing-by", link, owner };
     this.channel.decoder.expect = STANDBY_FRAMES;
+  }
+
+  adopting(request: AdoptionRequest, token: number | undefined): void {
+    this.state = { name: "adopting", request, token };
+    this.channel.decoder.expect = WAITING_FRAMES;
   }
 
   /** The handshake is over. With a link: the connection speaks for that now. */
@@ -180,6 +199,17 @@ export class HandshakeTable {
     handshake.standingBy(link, owner);
   }
 
+  /** The store is asked. A COMMIT cannot be taken back, so no other standby takes the place of its connection. */
+  adopting(handshake: Handshake, request: AdoptionRequest, token: number | undefined): void {
+    this.#standsByNoMore(handshake);
+    handshake.adopting(request, token);
+  }
+
+  #standsByNoMore(handshake: Handshake): void {
+    const { state } = handshake;
+    if (state.name === "standing-by" && this.#standbys.get(state.link) === handshake) this.#standbys.delete(state.link);
+  }
+
   /** Gives up the oldest standby: a client that is still there answers READY within a round trip. */
   #giveUpStandby(): void {
     const [oldest] = this.#standbys.values();
@@ -208,8 +238,8 @@ export class HandshakeTable {
   }
 
   #over(handshake: Handshake, link?: ServerLinkCore): void {
-    const { channel, peer, state } = handshake;
-    if (state.name === "standing-by" && this.#standbys.get(state.link) === handshake) this.#standbys.delete(state.link);
+    const { channel, peer } = handshake;
+    this.#standsByNoMore(handshake);
     handshake.over(link);
     this.#handshakes.delete(channel.id);
     this.#silent.delete(peer, handshake);

@@ -55,14 +55,14 @@ class Direction {
   /** What the sender was told it may write up to, on this connection. */
   #told = 0;
   readonly #window: Allowance;
-  #committed = 0;
+  readonly #late: boolean;
 
   /** `late`: what is accepted is committed only later, as with a store. */
   constructor(mode: Mode, late: boolean) {
     this.sender = new Sender(mode, new BlockPool(), ampleAccount(), Infinity);
     this.#window = new Allowance(MAX_MESSAGE_BYTES + 4, 600, this.budget);
-    this.receiver = new Receiver(mode, MAX_MESSAGE_BYTES, this.#window);
-    if (late) Object.defineProperty(this.receiver, "committed", { get: () => this.#committed });
+    this.#late = late;
+    this.receiver = new Receiver(mode, MAX_MESSAGE_BYTES, this.#window, late);
     this.#connect();
   }
 
@@ -90,7 +90,7 @@ class Direction {
         this.#cut(step.forget);
         break;
       case "commit":
-        this.#committed = this.receiver.accepted;
+        if (this.#late) this.receiver.onCommitted(this.receiver.accepted);
         break;
       case "end":
         this.sender.end("final");
