@@ -419,6 +419,7 @@ export class SimServer extends SimProcess {
       const isNew = answer === "unknown" && !this.#store.wasHeld(event.sessionId);
       const letInFor = this.#letInFor.get(event.channel);
       if (isNew && letInFor !== undefined) this.stage.unstored.add(clientOf(letInFor));
+      this.stage.count(`store: ${event.by} ${typeof answer === "string" ? answer : "taken"}`);
       core.adopted(event.channel, answer, this.nowMs);
     });
   }
