@@ -8,7 +8,7 @@ import type { Frame } from "../../src/core/wire/frames.ts";
 import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/session/link-events.ts";
 import {
-  type Adoption,
+  type StoreAnswer,
   ServerCore,
   type ServerCoreEvent,
   type ServerCoreOptions,
@@ -174,7 +174,7 @@ export class HandServer {
   }
 
   /** The store's answer to what the connection waits for. */
-  adopt(line: Line, answer: Adoption): void {
+  adopt(line: Line, answer: StoreAnswer): void {
     this.core.adopted(line.id, answer, this.world.nowMs);
     this.world.drain();
   }

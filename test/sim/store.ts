@@ -6,7 +6,7 @@
 import { compareOwners, type Owner, type Provable } from "../../src/core/session/proof.ts";
 import type { SessionSnapshot } from "../../src/core/session/snapshot.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
-import type { AdoptEvent, Adoption, ServerCore } from "../../src/core/server/server.ts";
+import type { AdoptEvent, StoreAnswer, ServerCore } from "../../src/core/server/server.ts";
 import type { End } from "./end.ts";
 import type { SimProcess } from "./process.ts";
 
@@ -82,7 +82,7 @@ export class SimStore {
   }
 
   /** A connection is about to be let in by the process that has `token`, if any. `mayAdopt`: its proof is right. */
-  adopt(id: string, owner: Owner, token: number | undefined, mayAdopt: (stored: Provable) => boolean): Adoption {
+  adopt(id: string, owner: Owner, token: number | undefined, mayAdopt: (stored: Provable) => boolean): StoreAnswer {
     const stored = this.#sessions.get(id);
     if (stored === undefined) return "unknown";
     const { link, owner: before } = stored;
@@ -193,10 +193,10 @@ export function askToAdopt(
   store: SimStore,
   core: ServerCore,
   { channel, sessionId, owner, token }: AdoptEvent,
-  answered: (answer: Adoption) => void,
+  answered: (answer: StoreAnswer) => void,
 ): void {
   const { unavailable } = process.stage.options.shares;
-  let answer: Adoption = "unavailable";
+  let answer: StoreAnswer = "unavailable";
   askStore(
     process,
     () => {

@@ -115,7 +115,8 @@ export interface HandshakeTableOptions {
 
 /**
  * The share of each kind of connection that has said HELLO: strangers and known clients until they are authenticated,
- * those that are to confirm, and standbys. So no kind keeps out the others, nor new connections.
+ * those that are to confirm, and standbys. So no kind keeps out the others, nor new connections. As many may wait for a
+ * shared store.
  */
 export function quarterOf({ maxHandshakes }: { maxHandshakes: number }): number {
   return Math.max(1, Math.floor(maxHandshakes / 4));
@@ -142,6 +143,8 @@ export class HandshakeTable {
   readonly #silent = new Crowd<Handshake>();
   /** The standby of each session: a client has one at a time. */
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
+  /** The connections that wait for the answer of a shared store. */
+  readonly #adopting = new Set<Handshake>();
 
   /** @param onOver is called for each handshake that has left the table, for whatever reason */
   constructor(
@@ -199,10 +202,21 @@ export class HandshakeTable {
     handshake.standingBy(link, owner);
   }
 
+  /** As many connections wait for the store as may: a store that is slow keeps no others out. */
+  get isStoreBusy(): boolean {
+    return this.#adopting.size >= quarterOf(this.#options);
+  }
+
   /** The store is asked. A COMMIT cannot be taken back, so no other standby takes the place of its connection. */
   adopting(handshake: Handshake, request: AdoptionRequest, token: number | undefined): void {
     this.#standsByNoMore(handshake);
+    this.#adopting.add(handshake);
     handshake.adopting(request, token);
+  }
+
+  /** The store has answered. */
+  adopted(handshake: Handshake): void {
+    this.#adopting.delete(handshake);
   }
 
   #standsByNoMore(handshake: Handshake): void {
@@ -240,6 +254,7 @@ export class HandshakeTable {
   #over(handshake: Handshake, link?: ServerLinkCore): void {
     const { channel, peer } = handshake;
     this.#standsByNoMore(handshake);
+    this.#adopting.delete(handshake);
     handshake.over(link);
     this.#handshakes.delete(channel.id);
     this.#silent.delete(peer, handshake);

@@ -12,7 +12,7 @@ import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import { confirm, open, welcomeProvisional } from "./opening.ts";
 import {
-  type Adoption,
+  type StoreAnswer,
   askStore,
   heedStore,
   isAskedAbout,
@@ -24,7 +24,7 @@ import {
 import type { SessionSnapshot } from "../session/snapshot.ts";
 import { type AdoptEvent, type ServerCoreEvent, type ServerCoreOptions, ServerState } from "./state.ts";
 
-export type { AdoptEvent, Adoption, AuthenticateEvent, ServerCoreEvent, ServerCoreOptions };
+export type { AdoptEvent, StoreAnswer, AuthenticateEvent, ServerCoreEvent, ServerCoreOptions };
 
 /** `refused`: refused for good, with the reason, or empty. "unavailable": authentication was not possible now. */
 export type CheckedVerdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
@@ -294,11 +294,12 @@ export class ServerCore {
    * Takes the answer to an "adopt" event, now or later. Everything is checked as if the frame had arrived now. If the
    * connection does not wait any more, the answer changes nothing.
    */
-  adopted(id: number, answer: Adoption, nowMs: number): void {
+  adopted(id: number, answer: StoreAnswer, nowMs: number): void {
     const state = this.#state;
     const handshake = state.handshakes.get(id);
     if (handshake?.state.name !== "adopting") return;
     const { request, token } = handshake.state;
+    state.handshakes.adopted(handshake);
     if (!heedStore(state, handshake, request, token, answer, nowMs)) return;
     if (request.by === "resume") {
       const { said, reset, link: asked, identity } = request;

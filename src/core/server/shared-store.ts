@@ -16,7 +16,7 @@ import type { ServerState } from "./state.ts";
  * "unavailable": there was no answer. Else the session comes from the store, with a token higher than any before, and
  * the owner that was let in before this one.
  */
-export type Adoption =
+export type StoreAnswer =
   | "unknown"
   | "stale"
   | "taken-over"
@@ -48,6 +48,10 @@ export function askStore(state: ServerState, handshake: Handshake, request: Adop
   if (link === undefined && state.goneMs !== undefined) {
     return state.entrance.comeBackLater(handshake, "draining", "draining", nowMs);
   }
+  if (state.handshakes.isStoreBusy) {
+    link?.extend(owner, nowMs);
+    return state.entrance.comeBackLater(handshake, "overloaded", "too many ask the store", nowMs, "handshakes");
+  }
   const { by } = request;
   state.handshakes.adopting(handshake, request, link?.token);
   state.events.push({ type: "adopt", channel: handshake.channel.id, sessionId, owner, by, token: link?.token });
@@ -78,7 +82,7 @@ export function heedStore(
   handshake: Handshake,
   request: AdoptionRequest,
   token: number | undefined,
-  answer: Adoption,
+  answer: StoreAnswer,
   nowMs: number,
 ): boolean {
   const { id, incarnation, owner } = namedBy(request);

@@ -5,7 +5,7 @@ import { secretBytes } from "../../../src/core/session/proof.ts";
 import type { SessionSnapshot } from "../../../src/core/session/snapshot.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "../../sim/by-hand.ts";
 import { decoded } from "../support.ts";
-import { asked, nextResume, resumes, sayProven, snapshotOf, stored } from "./sharing.ts";
+import { asked, nextResume, resumes, sayProven, SHARED, snapshotOf, stored } from "./sharing.ts";
 
 describe("the store is asked", () => {
   test("about a resume of a session that is here, with its token; and nothing is answered until then", () => {
@@ -86,6 +86,41 @@ describe("the store is asked", () => {
 });
 
 describe("while the answer is awaited", () => {
+  test("a quarter of the handshakes may wait; others come back later, and are asked about when an answer has come", () => {
+    const world = new ByHand();
+    const server = world.server({ ...SHARED, maxHandshakes: 4 });
+    const clients = [world.client(), world.client(), world.client()];
+    for (const client of clients) client.connect(server).cut();
+    for (const [n, link] of server.links.entries()) link.token = n + 1;
+    world.pass(200_000);
+    const [first, second, third] = clients.map((client) => client.dial(server)) as [Line, Line, Line];
+    for (const line of [first, second]) line.up();
+    expect(asked(server)).toMatchObject([{ channel: first.id }]);
+    expect(server.events).toContainEqual(
+      expect.objectContaining({ type: "close-connection", channel: second.id, limit: "handshakes" }),
+    );
+    first.cut();
+    third.up();
+    expect(asked(server)).toMatchObject([{ channel: first.id }, { channel: third.id }]);
+    world.pass(150_000);
+    // The session of the client that was turned away waits for the full time again.
+    expect(server.links.map(({ session }) => session.phase)).toEqual(["gone", "live", "gone"]);
+  });
+
+  test("and no longer: a client that is to confirm a session in place of a lost one does not wait for the store", () => {
+    const world = new ByHand();
+    const server = world.server({ ...SHARED, maxHandshakes: 4 });
+    const clients = [world.client(), world.client()];
+    for (const client of clients) client.connect(server).cut();
+    for (const [n, link] of server.links.entries()) link.token = n + 1;
+    const [first, second] = clients.map((client) => client.dial(server)) as [Line, Line];
+    first.up();
+    server.adopt(first, "unknown");
+    expect(only(first.down(), "welcome").welcome.result).toBe("lost");
+    second.up();
+    expect(asked(server)).toMatchObject([{ channel: first.id }, { channel: second.id }]);
+  });
+
   test("a PING is answered, and a RESET behind HELLO waits", () => {
     const { world, client, first, line } = stored();
     line.cut();

@@ -9,7 +9,8 @@ import { seeded, seededEntropy } from "../../../src/testing/random.ts";
 import { ByHand, type HandClient, type HandServer, Line, only } from "../../sim/by-hand.ts";
 import { decoded } from "../support.ts";
 
-const SHARED = { hasStore: true, hasOutbox: true, sharesStore: true };
+/** The options of its servers. */
+export const SHARED = { hasStore: true, hasOutbox: true, sharesStore: true };
 
 export interface Stored {
   world: ByHand;
