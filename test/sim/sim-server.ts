@@ -5,7 +5,6 @@ import { quarterOf } from "../../src/core/server/handshake-table.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import { compareOwners, type Owner } from "../../src/core/session/proof.ts";
 import {
-  type AdoptEvent,
   type AuthenticateEvent,
   type CheckedVerdict,
   ServerCore,
@@ -19,7 +18,8 @@ import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
-import { askToAdopt, save, SimStore, storedIn, StoreWriter } from "./store.ts";
+import type { SimStore } from "./store.ts";
+import { StoreClient } from "./store-client.ts";
 
 const FOR_EVER_MS = 3_600_000;
 
@@ -48,10 +48,7 @@ export class SimServer extends SimProcess {
   drains = false;
   /** Whose connection each link adopted last. */
   readonly #owners = new Map<ServerLinkCore, Owner>();
-  /** Outlives the process. */
-  readonly #store: SimStore;
-  readonly #sharesStore: boolean;
-  readonly #writers = new Map<ServerLinkCore, StoreWriter>();
+  readonly #store: StoreClient;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
   /** Calls of the application's function. */
@@ -64,8 +61,7 @@ export class SimServer extends SimProcess {
   /** `shared`: with other servers. */
   constructor(stage: Stage, address: string, shared: SimStore | undefined) {
     super(stage, address);
-    this.#store = shared ?? new SimStore();
-    this.#sharesStore = shared !== undefined;
+    this.#store = new StoreClient(this, shared);
     this.start();
   }
 
@@ -82,7 +78,7 @@ export class SimServer extends SimProcess {
       ...(this.stage.healed ? ENOUGH : this.#room),
       hasOutbox: options.commitMs > 0,
       hasStore: options.commitMs > 0,
-      sharesStore: this.#sharesStore,
+      sharesStore: this.#store.isShared,
       admission: {
         open: (who, nowMs) => this.#turnAway() || admission.open(who, nowMs),
         comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
@@ -94,8 +90,7 @@ export class SimServer extends SimProcess {
     this.isUp = true;
     this.leaves = false;
     this.drains = false;
-    // From a store that others have too, only what a client comes for.
-    if (!this.#sharesStore) this.#goOn();
+    this.#store.start();
     this.listen();
     // There are sessions to be waited for.
     this.pump();
@@ -105,58 +100,9 @@ export class SimServer extends SimProcess {
     if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket));
   }
 
-  /** With what was stored, whatever the process has known beyond that. */
-  #goOn(): void {
-    for (const stored of this.#store.sessions) {
-      const snapshot = storedIn(stored);
-      if (snapshot === undefined) this.#store.forget(stored.link.session.keys.id, stored.token);
-      else this.core.restore(snapshot, this.nowMs);
-    }
-  }
-
-  #onRestored(link: ServerLinkCore): void {
-    const stored = this.#store.get(link.session.keys.id);
-    // The session came here, and went on elsewhere before the store's answer was here: nothing more can be written.
-    const isLate = link.token !== undefined && link.token !== stored?.token;
-    if (stored === undefined || isLate) return this.#onRestoredLate(link);
-    const { end: dead, committed, durable, saved } = stored;
-    const end = new End(this, link, dead.client, "server", { ...stored, isDone: saved?.phase === "done" });
-    // It is the same application that goes on, here.
-    stored.ends.splice(stored.ends.indexOf(dead), 1);
-    this.allEnds.push(end);
-    this.#hold(link, end);
-    this.stage.hasCarried = true;
-    this.stage.count(`restored a session that was ${saved?.phase}`);
-    this.stage.note(`${end.name}: restored at ${committed}, with what was said up to ${durable}`);
-  }
-
-  /** No application is to count what it hears or says there. */
-  #onRestoredLate(link: ServerLinkCore): void {
-    this.ends.set(link, new End(this, link, clientOf(link.openPayload), "server"));
-    this.stage.hasCarried = true;
-    this.stage.count("restored too late");
-    this.fence(link);
-  }
-
-  #hold(link: ServerLinkCore, end: End): void {
-    this.ends.set(link, end);
-    if (this.stage.options.commitMs === 0) return;
-    this.#store.hold(link, end, this.allEnds);
-    this.#writers.set(link, new StoreWriter(this, this.#store, link, end, () => this.fence(link)));
-  }
-
-  /** Another process has the session now. What this one has not stored it has never done. */
-  fence(link: ServerLinkCore): void {
-    const stored = this.#store.get(link.session.keys.id);
-    if (stored?.link === link) save(stored);
-    this.stage.count("fenced");
-    this.#writers.delete(link);
-    link.abandon("session-lost");
-  }
-
   /** Nobody has taken it away. */
   owns(link: ServerLinkCore): boolean {
-    return !this.#sharesStore || this.#store.get(link.session.keys.id)?.token === link.token;
+    return this.#store.owns(link);
   }
 
   /** In an admission of its own, besides the server's. */
@@ -180,14 +126,10 @@ export class SimServer extends SimProcess {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
     this.die();
-    for (const link of this.#writers.keys()) {
-      const stored = this.#store.get(link.session.keys.id);
-      if (stored?.link === link) save(stored);
-    }
+    this.#store.die();
     for (const { session, openPayload } of this.core.links()) {
       if (session.phase === "provisional") this.stage.unstored.add(clientOf(openPayload));
     }
-    this.#writers.clear();
     // What it held is given back; what its application was doing nobody hears of.
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
@@ -264,8 +206,8 @@ export class SimServer extends SimProcess {
   #forgetOrphans(): void {
     for (const link of this.ends.keys()) {
       // Where others can go on with it, it is let go: they may be waiting for us to take theirs.
-      const isFree = this.#sharesStore && link.adopted === undefined;
-      if (!this.owns(link) || isFree) this.fence(link);
+      const isFree = this.#store.isShared && link.adopted === undefined;
+      if (!this.owns(link) || isFree) this.#store.fence(link);
       else if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
     }
     this.pump();
@@ -284,7 +226,7 @@ export class SimServer extends SimProcess {
     this.#drainEvents();
     for (const end of this.ends.values()) end.run();
     this.#drainEvents();
-    for (const writer of this.#writers.values()) writer.look();
+    this.#store.look();
     for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
@@ -351,10 +293,10 @@ export class SimServer extends SimProcess {
         this.#authenticate(event);
         break;
       case "adopt":
-        this.#adopt(event);
+        this.#store.adopt(event, this.#letInFor.get(event.channel));
         break;
       case "restored":
-        this.#onRestored(event.link);
+        this.#store.onRestored(event.link);
         break;
       case "link":
         check(!stage.isForeign(event.channel), () => `${name}: a stranger was given a link`);
@@ -412,18 +354,6 @@ export class SimServer extends SimProcess {
     else this.later(authenticateMs * this.random(), answer);
   }
 
-  #adopt(event: AdoptEvent): void {
-    const { core } = this;
-    askToAdopt(this, this.#store, core, event, (answer) => {
-      // Its client has read a WELCOME, and its CONFIRM came to nobody.
-      const isNew = answer === "unknown" && !this.#store.wasHeld(event.sessionId);
-      const letInFor = this.#letInFor.get(event.channel);
-      if (isNew && letInFor !== undefined) this.stage.unstored.add(clientOf(letInFor));
-      this.stage.count(`store: ${event.by} ${typeof answer === "string" ? answer : "taken"}`);
-      core.adopted(event.channel, answer, this.nowMs);
-    });
-  }
-
   #verdictOn(credentials: string): CheckedVerdict {
     const [, name, number] = /^I am (client-(\d+)|mallory)$/.exec(credentials) ?? [];
     const special = number === undefined ? undefined : this.stage.verdicts.get(Number(number));
@@ -441,8 +371,9 @@ export class SimServer extends SimProcess {
     const client = clientOf(link.openPayload);
     check(client >= 0, () => "the open payload is wrong");
     const end = new End(this, link, client, "server");
+    this.ends.set(link, end);
     this.allEnds.push(end);
-    this.#hold(link, end);
+    if (stage.options.commitMs > 0) this.#store.hold(link, end);
   }
 
   #onLinkEvent(link: ServerLinkCore, end: End, event: LinkCoreEvent): void {
@@ -483,7 +414,7 @@ export class SimServer extends SimProcess {
       case "gone":
         stage.note(`${name}: gone`);
         this.ends.delete(link);
-        if (this.#writers.delete(link)) this.#store.forget(link.session.keys.id, link.token);
+        this.#store.onGone(link);
         break;
       case "leaving":
         stage.note(`${name}: sends its client away`);

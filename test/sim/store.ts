@@ -6,7 +6,7 @@
 import { compareOwners, type Owner, type Provable } from "../../src/core/session/proof.ts";
 import type { SessionSnapshot } from "../../src/core/session/snapshot.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
-import type { AdoptEvent, StoreAnswer, ServerCore } from "../../src/core/server/server.ts";
+import type { StoreAnswer } from "../../src/core/server/server.ts";
 import type { End } from "./end.ts";
 import type { SimProcess } from "./process.ts";
 
@@ -125,89 +125,8 @@ export class SimStore {
   }
 }
 
-/** Asks the store to commit what a link's application accepts, and to keep what it says, and tells the link. */
-export class StoreWriter {
-  readonly #process: SimProcess;
-  readonly #store: SimStore;
-  readonly #link: ServerLinkCore;
-  readonly #end: End;
-  readonly #onFenced: () => void;
-  #commits = false;
-  #writes = false;
-
-  constructor(process: SimProcess, store: SimStore, link: ServerLinkCore, end: End, onFenced: () => void) {
-    this.#process = process;
-    this.#store = store;
-    this.#link = link;
-    this.#end = end;
-    this.#onFenced = onFenced;
-  }
-
-  /** After each step. One request of each kind at a time. */
-  look(): void {
-    const { receiver, sender, phase } = this.#link.session;
-    if (phase !== "live") return;
-    if (!this.#commits && receiver.accepted > receiver.committed) this.#commit(receiver.committed, receiver.accepted);
-    if (!this.#writes && sender.finalPosition > sender.durable) this.#write(sender.finalPosition, this.#end.taken);
-  }
-
-  #commit(from: number, to: number): void {
-    const { session, token } = this.#link;
-    this.#commits = true;
-    let done = false;
-    askStore(
-      this.#process,
-      () => {
-        done = this.#store.commit(session.keys.id, token, from, to);
-        if (!done) this.#process.stage.count("commit refused");
-      },
-      () => {
-        this.#commits = false;
-        if (done) this.#link.committed(to);
-        else if (session.phase === "live") this.#onFenced();
-      },
-    );
-  }
-
-  #write(to: number, taken: number): void {
-    const { session, token } = this.#link;
-    this.#writes = true;
-    let done = false;
-    askStore(
-      this.#process,
-      () => {
-        done = this.#store.write(session.keys.id, token, to, taken);
-      },
-      () => {
-        this.#writes = false;
-        if (done) this.#link.persisted(to);
-        else if (session.phase === "live") this.#onFenced();
-      },
-    );
-  }
-}
-
-/** Before a connection may speak for a session that other servers could have as well, the store is asked. */
-export function askToAdopt(
-  process: SimProcess,
-  store: SimStore,
-  core: ServerCore,
-  { channel, sessionId, owner, token }: AdoptEvent,
-  answered: (answer: StoreAnswer) => void,
-): void {
-  const { unavailable } = process.stage.options.shares;
-  let answer: StoreAnswer = "unavailable";
-  askStore(
-    process,
-    () => {
-      answer = store.adopt(sessionId, owner, token, (stored) => core.mayAdopt(channel, stored));
-    },
-    () => answered(process.random() < unavailable ? "unavailable" : answer),
-  );
-}
-
 /** There and back: the process may have died meanwhile, at either time. */
-function askStore(process: SimProcess, arrives: () => void, returns: () => void): void {
+export function askStore(process: SimProcess, arrives: () => void, returns: () => void): void {
   const { stage, random } = process;
   const thereMs = stage.options.commitMs * random();
   stage.clock.schedule(thereMs, arrives);
