@@ -197,6 +197,14 @@ export const STORE: readonly Mutant[] = [
     tests: SHARED,
   },
   {
+    name: "driver of a fenced link sleeps",
+    rule: "the driver of a link that another process has now is told to run",
+    file: "src/core/server/shared-store.ts",
+    find: 'state.events.push({ type: "changed", link });\n',
+    replace: "",
+    tests: SHARED,
+  },
+  {
     name: "unknown of an earlier time",
     rule: "the store's word that a session is unknown is about the token that was asked about",
     file: "src/core/server/shared-store.ts",

@@ -183,6 +183,7 @@ describe("the session comes from the store", () => {
     first.adopt(resumed, { token: 3, snapshot });
     expect(outcomeOf(first.linkEvents)).toMatchObject({ outcome: "session-lost" });
     expect([stale.gone, first.core.sessions, first.links.length]).toEqual([true, 1, 2]);
+    expect(first.events.find((event) => event.type === "changed")?.link).toBe(stale);
     resumed.settle();
     expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
     expect(first.links[1]?.token).toBe(3);
