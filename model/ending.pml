@@ -1,6 +1,6 @@
 /*
- * Ends: docs/protocol.md, "Endings"; in src/core session/session.ts, server/server.ts, and link-core.ts of session and
- * client. One session that is live on one connection. The client sends a message, or with -D SERVER_SENDS the server
+ * Ends: docs/protocol.md, "Endings"; in src/core session/session.ts, server/server.ts,
+ * server/adoption.ts, and link-core.ts of session and client. One session that is live on one connection. The client sends a message, or with -D SERVER_SENDS the server
  * does. Each application ends its direction, at any moment, and may stop reading at any moment (a half-close and a
  * close()), or abort. Tombstones, resumes of tombstones, expiry.
  *

@@ -1,5 +1,5 @@
 /*
- * Open with CONFIRM: docs/protocol.md, "Open" and "Who a session is"; in src/core server/server.ts,
+ * Open with CONFIRM: docs/protocol.md, "Open" and "Who a session is"; in src/core server/opening.ts,
  * server/session-table.ts and client/introduction.ts. One client opens one session and sends one message. Each attempt
  * to open may reach either of two servers, attempts overtake each other, answers are lost, the client may give up while
  * it waits, somebody plays back what the client has said, and somebody who knows the session's id, but not its secret,

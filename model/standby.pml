@@ -1,5 +1,5 @@
 /*
- * Standby and its commit: docs/protocol.md, "Standby"; in src/core server/server.ts, and standby.ts and link-core.ts of
+ * Standby and its commit: docs/protocol.md, "Standby"; in src/core server/adoption.ts, and standby.ts and link-core.ts of
  * client. A session that is live on one connection, a client that suspects that connection, rightly or not, and a
  * second server, which does not know the session and which a standby may reach instead. With the resume that follows
  * when a takeover is interrupted.

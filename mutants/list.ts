@@ -7,6 +7,7 @@ import { PACE } from "./list/pace.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SHELL } from "./list/shell.ts";
+import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -20,4 +21,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...PORTS,
   ...DOOR,
   ...SHELL,
+  ...STORE,
 ];

@@ -23,7 +23,7 @@ export const ENDING: readonly Mutant[] = [
     row: 23,
     rule: "the end is resent like a byte",
     file: "src/core/log/sender.ts",
-    find: "if (this.sentNow === this.endAt && this.durable >= this.endAt) {",
+    find: "if (this.sentNow === this.endAt && this.#isEndDurable) {",
     replace: "if (this.sentNow === this.endAt && this.highestSent <= this.endAt) {",
   },
   {
@@ -212,9 +212,9 @@ export const ENDING: readonly Mutant[] = [
     rule: "a session that was reset answers its client's resume with RESET",
     file: "src/core/server/server.ts",
     find: `handshake.channel.send(link.resetAnswer());
-        return this.#handshakes.close(handshake, "reset", undefined);
+        return state.handshakes.close(handshake, "reset", undefined);
       case "live":`,
-    replace: `return this.#handshakes.close(handshake, "reset", undefined);
+    replace: `return state.handshakes.close(handshake, "reset", undefined);
       case "live":`,
     tests: ["test/sim/scenarios-farewell.test.ts"],
   },

@@ -148,7 +148,7 @@ export const PACE: readonly Mutant[] = [
     row: 19,
     rule: "a session waits for its client while nobody can say who it is",
     file: "src/core/server/server.ts",
-    find: "link?.extend(said.hello, nowMs);\n",
+    find: "link?.extend(ownerOf(said.hello), nowMs);\n",
     replace: "",
     tests: ["test/sim/scenarios-opening.test.ts"],
   },

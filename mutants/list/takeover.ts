@@ -19,9 +19,9 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "generation not checked at COMMIT",
     row: 9,
     rule: "who may take over is checked at COMMIT",
-    file: "src/core/server/server.ts",
-    find: `if (!this.#mayOwn(handshake, link, owner)) return;
-    if (link.session.phase === "reset") {`,
+    file: "src/core/server/adoption.ts",
+    find: `if (!mayOwn(state, handshake, link, owner)) return;
+  if (link.session.phase === "reset") {`,
     replace: 'if (link.session.phase === "reset") {',
     tests: ["test/sim/scenarios-takeover.test.ts"],
   },
@@ -30,7 +30,7 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 9,
     rule: "who may take over is checked after authentication",
     file: "src/core/server/server.ts",
-    find: `if (!this.#mayOwn(handshake, link, owner)) return;
+    find: `if (!mayOwn(state, handshake, link, owner)) return;
     switch`,
     replace: "switch",
   },
@@ -38,8 +38,8 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "generation not checked at an open",
     row: 9,
     rule: "an open that is late does not take a provisional session from a newer one",
-    file: "src/core/server/server.ts",
-    find: "this.#mayOwn(handshake, known, ownerOf(hello)) &&\n",
+    file: "src/core/server/opening.ts",
+    find: "mayOwn(state, handshake, known, ownerOf(hello)) &&\n",
     replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
@@ -83,7 +83,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "the one taken over is not told",
     row: 24,
     rule: "the connection of an earlier process hears TAKEN_OVER",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/adoption.ts",
     find: 'if (owner.epoch > link.owner.epoch) link.adopted?.send(encodeRefuse("taken-over", 0));',
     replace: "",
     tests: ["test/sim/scenarios-opening.test.ts"],
@@ -91,7 +91,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "owner not noted",
     rule: "a session keeps the generation of its owner",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/adoption.ts",
     find: "link.owner = owner;\n",
     replace: "",
   },
@@ -192,7 +192,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "standby for live sessions only",
     row: 39,
     rule: "a tombstone answers STANDBY",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/adoption.ts",
     find: 'return phase === "live" || phase === "done";',
     replace: 'return phase === "live";',
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -201,10 +201,10 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "COMMIT to a tombstone is a lost session",
     row: 39,
     rule: "a tombstone answers COMMIT",
-    file: "src/core/server/server.ts",
-    find: 'if (link.session.phase === "gone") return this.#handshakes.refuse(handshake, "session-lost", "it has ended", 0);',
+    file: "src/core/server/adoption.ts",
+    find: 'if (link.session.phase === "gone") return handshakes.refuse(handshake, "session-lost", "it has ended", 0);',
     replace:
-      'if (link.session.phase === "gone" || link.session.phase === "done") return this.#handshakes.refuse(handshake, "session-lost", "it has ended", 0);',
+      'if (link.session.phase === "gone" || link.session.phase === "done") return handshakes.refuse(handshake, "session-lost", "it has ended", 0);',
     tests: ["test/sim/scenarios-takeover.test.ts"],
   },
   {

@@ -130,6 +130,10 @@ export class Handshakes implements HandshakeOwner {
         handshake.look();
         break;
       }
+      case "adopt":
+      case "restored":
+        // There is no store to ask, and nothing to restore.
+        break;
       case "gave-way":
         this.turnedAway.add("handshakes", this.#clock.now());
         break;

@@ -7,7 +7,12 @@ import { ClientLinkCore, type ClientLinkCoreOptions, type DialRole } from "../..
 import type { Frame } from "../../src/core/wire/frames.ts";
 import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { LinkCoreEvent, LinkCoreOptions } from "../../src/core/session/link-events.ts";
-import { ServerCore, type ServerCoreEvent, type ServerCoreOptions } from "../../src/core/server/server.ts";
+import {
+  type StoreAnswer,
+  ServerCore,
+  type ServerCoreEvent,
+  type ServerCoreOptions,
+} from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import { CountingBudget, type Data, decoded } from "../core/support.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
@@ -168,6 +173,12 @@ export class HandServer {
     this.world.drain();
   }
 
+  /** The store's answer to what the connection waits for. */
+  adopt(line: Line, answer: StoreAnswer): void {
+    this.core.adopted(line.id, answer, this.world.nowMs);
+    this.world.drain();
+  }
+
   get refusals(): string[] {
     return this.events.flatMap((event) => (event.type === "refused" ? [event.code] : []));
   }
@@ -175,7 +186,7 @@ export class HandServer {
   drain(): void {
     for (const event of this.core.events.splice(0)) {
       this.events.push(event);
-      if (event.type === "link") this.links.push(event.link);
+      if (event.type === "link" || event.type === "restored") this.links.push(event.link);
       if (event.type === "close-connection") this.lines.get(event.channel)?.closedBy("server", event.last);
       if (event.type === "authenticate" && this.authentication === "at once") {
         const identity = event.credentials.toString();

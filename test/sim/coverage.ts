@@ -62,6 +62,10 @@ const WAYS: readonly string[] = [
   "server closed reset before it was confirmed",
   "server closed replaced by a newer standby",
   "server gave-way",
+  "server restored",
+  ...["resume kept", "resume taken", "resume unknown", "resume unavailable", "commit kept"].map(
+    (how) => `store: ${how}`,
+  ),
   "server attached a late connection",
   "server left",
   "restored a session that was live",

@@ -16,6 +16,8 @@ export interface StoredEnd {
   committed: number;
   durable: number;
   durableTaken: number;
+  /** It was told how its link ended. */
+  isDone: boolean;
 }
 
 export class End {
@@ -93,16 +95,16 @@ export class End {
   }
 
   /** The process was restarted: what was not stored has not happened. */
-  #goOn({ end, committed, durable, durableTaken }: StoredEnd): void {
+  #goOn({ end, committed, durable, durableTaken, isDone }: StoredEnd): void {
     this.handed.push(...end.handed.filter((_, n) => (end.#handedAt[n] as number) <= committed));
     this.handedIn.set(end.core.session.keys.id, [...this.handed]);
     this.#handedAt.push(...end.#handedAt.slice(0, this.handed.length));
     this.expected = (this.handed.at(-1) ?? -1) + 1;
     this.taken = durableTaken;
     for (const number of end.tooLarge) if (number < durableTaken) this.tooLarge.add(number);
-    this.bytesTaken = durable;
+    this.bytesTaken = Math.min(durable, this.core.session.sender.endAt);
     this.bytesHanded = Math.min(committed, this.core.session.receiver.endPosition);
-    if (this.core.session.phase === "done") {
+    if (isDone) {
       this.outcome = end.outcome;
       this.reported.push(...end.reported);
     }

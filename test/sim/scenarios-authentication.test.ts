@@ -8,7 +8,7 @@ import {
   type Hello,
   type HelloFrame,
 } from "../../src/core/wire/frames.ts";
-import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import type { AuthenticateEvent } from "../../src/core/server/server.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";
@@ -219,22 +219,17 @@ test("a fallback that is known is refused for another payload", () => {
 describe("the session has come here, as from a store, before the verdict is there", () => {
   /** `stored`: its open payload. `stated`: that of the resume that waits. */
   function arrives(stored: string, stated: string, knowsSecret = true): HandServer {
-    const link = cutLink();
-    const { world, client, said } = link;
-    const { keys, incarnation } = client.core.session;
+    const { world, server: first, client, said } = cutLink();
+    const { keys } = client.core.session;
+    const snapshot = first.link.snapshot();
+    if (snapshot === undefined) throw new Error("there is nothing to go on with");
     const server = world.server();
     server.authentication = "by hand";
     const secret = knowsSecret ? keys.secret : "x".repeat(32);
     const line = new Line(world, server);
     const hello = { ...said, openPayload: Buffer.from(stated), secretOrProof: Buffer.alloc(0) };
     line.give(encodeProvenHello(seededEntropy(seeded(1)), "hello", hello, secret));
-    const opening = new Line(world, server);
-    const open = { ...said, resume: false, incarnation: "00".repeat(16), generation: { epoch: 1, counter: 1 } };
-    opening.give(
-      encodeHello("hello", { ...open, openPayload: Buffer.from(stored), secretOrProof: secretBytes(keys.secret) }),
-    );
-    server.verdict(opening);
-    for (const { session } of server.core.links()) session.incarnation = incarnation;
+    server.core.restore({ ...snapshot, openPayload: Buffer.from(stored) }, world.nowMs);
     server.verdict(line);
     return server;
   }

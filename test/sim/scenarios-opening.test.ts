@@ -4,11 +4,11 @@
  *
  * | rows | why |
  * |---|---|
- * | 1, 2 | no outbox and no store yet: everything taken is durable, everything accepted is committed. The simulation moves the two marks late (store.ts) |
+ * | 1, 2 | no outbox and no store yet. The simulation says late what is persisted and committed (store.ts) |
  * | 20, 21 | `serve()` and the iterator are the link's: what the core sees of them is a reset or an acceptance |
  * | 22 | queue policies stand before the log, and are not there yet |
  * | 32 | that a reopened outbox counts its end as sent; here is what its rule leads to, the terminal position |
- * | 33, 34 | no store yet: no conditional writes, no tokens. The simulation's servers do both for the core (door.ts, store.ts) |
+ * | 33, 34 | no store yet: the conditional writes and the tokens are the simulation's (store.ts). How the core heeds their answers is in test/core/server/shared-store.test.ts |
  */
 import { expect, test } from "vitest";
 import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/wire/frames.ts";

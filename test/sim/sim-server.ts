@@ -13,13 +13,13 @@ import {
 } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
-import { Door } from "./door.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
-import { mayGoOn, restore, save, SimStore, StoredMarks, type StoredSession } from "./store.ts";
+import type { SimStore } from "./store.ts";
+import { StoreClient } from "./store-client.ts";
 
 const FOR_EVER_MS = 3_600_000;
 
@@ -48,10 +48,7 @@ export class SimServer extends SimProcess {
   drains = false;
   /** Whose connection each link adopted last. */
   readonly #owners = new Map<ServerLinkCore, Owner>();
-  /** Outlives the process. */
-  readonly #store: SimStore;
-  readonly #marks = new Map<ServerLinkCore, StoredMarks>();
-  readonly #door: Door | undefined;
+  readonly #store: StoreClient;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
   /** Calls of the application's function. */
@@ -59,14 +56,12 @@ export class SimServer extends SimProcess {
   /** What was said of each connection was said of that open payload. */
   readonly #letInFor = new Map<number, Buffer>();
   #onceDone: Array<() => void> = [];
-  #isRestoring = false;
   #overloaded: { untilMs: number; retryAfterMs: number } = { untilMs: 0, retryAfterMs: 0 };
 
   /** `shared`: with other servers. */
   constructor(stage: Stage, address: string, shared: SimStore | undefined) {
     super(stage, address);
-    this.#store = shared ?? new SimStore();
-    if (shared !== undefined) this.#door = new Door(this, shared);
+    this.#store = new StoreClient(this, shared);
     this.start();
   }
 
@@ -81,8 +76,11 @@ export class SimServer extends SimProcess {
       resumeForMs: options.resumeForMs,
       handshakeMs: options.handshakeMs,
       ...(this.stage.healed ? ENOUGH : this.#room),
+      hasOutbox: options.commitMs > 0,
+      hasStore: options.commitMs > 0,
+      sharesStore: this.#store.isShared,
       admission: {
-        open: (who, nowMs) => (this.#isRestoring ? 0 : this.#turnAway() || admission.open(who, nowMs)),
+        open: (who, nowMs) => this.#turnAway() || admission.open(who, nowMs),
         comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
           this.#turnAway() || admission.comeBack(kind, who, comings, leftMs, mayHurry, nowMs),
       },
@@ -92,8 +90,7 @@ export class SimServer extends SimProcess {
     this.isUp = true;
     this.leaves = false;
     this.drains = false;
-    // From a store that others have too, only what a client comes for.
-    if (this.#door === undefined) for (const stored of this.#store.sessions) this.restore(stored, stored.link.owner);
+    this.#store.start();
     this.listen();
     // There are sessions to be waited for.
     this.pump();
@@ -103,61 +100,9 @@ export class SimServer extends SimProcess {
     if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket));
   }
 
-  /** As it was stored, whatever the process has known beyond that. */
-  restore(stored: StoredSession, owner: Owner): void {
-    const { end: dead, link: deadLink } = stored;
-    const { keys } = deadLink.session;
-    // Whoever closes or aborts knows that something is in doubt.
-    if (!mayGoOn(stored)) return this.#store.forget(keys.id, stored.token);
-    // Through the front door, where nobody is turned away for it.
-    const { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity } = this.#options;
-    this.#isRestoring = true;
-    this.enlarge();
-    const link = restore(this.core, stored, owner, seededEntropy(this.random), this.nowMs);
-    const before = { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity };
-    Object.assign(this.#options, before);
-    this.#isRestoring = false;
-    const end = new End(this, link, dead.client, "server", stored);
-    this.ends.set(link, end);
-    // It is the same application that goes on, here.
-    stored.ends.splice(stored.ends.indexOf(dead), 1);
-    this.allEnds.push(end);
-    this.#keep(link, end, stored);
-    this.#owners.set(link, link.owner);
-    this.stage.hasCarried = true;
-    this.stage.count(`restored a session that was ${link.session.phase}`);
-    this.stage.note(`${end.name}: restored at ${stored.committed}, with what was said up to ${stored.durable}`);
-  }
-
-  #keep(link: ServerLinkCore, end: End, { committed, durable }: { committed: number; durable: number }): void {
-    const stored = { link, end, ends: this.allEnds, committed, durable };
-    this.#marks.set(link, new StoredMarks(this, this.#store, stored, () => this.fence(link)));
-  }
-
-  /** Another process has the session now. What this one has not stored it has never done. */
-  fence(link: ServerLinkCore): void {
-    const stored = this.#store.get(link.session.keys.id);
-    if (stored?.link === link) save(stored);
-    this.stage.count("fenced");
-    this.#marks.delete(link);
-    link.abandon("session-lost");
-  }
-
-  /** A session that is in memory here, and by which token. */
-  held(sessionId: string): { link: ServerLinkCore; token: number } | undefined {
-    for (const [link, { token }] of this.#marks) if (link.session.keys.id === sessionId) return { link, token };
-    return undefined;
-  }
-
   /** Nobody has taken it away. */
   owns(link: ServerLinkCore): boolean {
-    return this.#door === undefined || this.#store.get(link.session.keys.id)?.token === this.#marks.get(link)?.token;
-  }
-
-  /** As if the connection had failed. */
-  hangUp(channel: number): void {
-    this.closeSocket(channel, undefined);
-    this.core.connectionClosed(channel, "not let in", this.nowMs);
+    return this.#store.owns(link);
   }
 
   /** In an admission of its own, besides the server's. */
@@ -181,15 +126,10 @@ export class SimServer extends SimProcess {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
     this.die();
-    for (const link of this.#marks.keys()) {
-      const stored = this.#store.get(link.session.keys.id);
-      if (stored?.link === link) save(stored);
-    }
-    this.#door?.clear();
+    this.#store.die();
     for (const { session, openPayload } of this.core.links()) {
       if (session.phase === "provisional") this.stage.unstored.add(clientOf(openPayload));
     }
-    this.#marks.clear();
     // What it held is given back; what its application was doing nobody hears of.
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
@@ -266,8 +206,8 @@ export class SimServer extends SimProcess {
   #forgetOrphans(): void {
     for (const link of this.ends.keys()) {
       // Where others can go on with it, it is let go: they may be waiting for us to take theirs.
-      const isFree = this.#door !== undefined && link.adopted === undefined;
-      if (!this.owns(link) || isFree) this.fence(link);
+      const isFree = this.#store.isShared && link.adopted === undefined;
+      if (!this.owns(link) || isFree) this.#store.fence(link);
       else if (!this.stage.isAwaited(link.session.keys.id)) link.abandon("expired");
     }
     this.pump();
@@ -286,7 +226,7 @@ export class SimServer extends SimProcess {
     this.#drainEvents();
     for (const end of this.ends.values()) end.run();
     this.#drainEvents();
-    for (const marks of this.#marks.values()) marks.look();
+    this.#store.look();
     for (const link of this.ends.keys()) link.endTurn();
     this.transmitAll();
     this.#drainEvents();
@@ -314,8 +254,7 @@ export class SimServer extends SimProcess {
   }
 
   protected override receive(channel: number, chunk: Buffer): void {
-    if (this.#door === undefined) this.core.receive(channel, chunk, this.nowMs);
-    else this.#door.receive(channel, chunk);
+    this.core.receive(channel, chunk, this.nowMs);
   }
 
   protected override connectionClosed(channel: number, reason: string): void {
@@ -352,6 +291,12 @@ export class SimServer extends SimProcess {
     switch (event.type) {
       case "authenticate":
         this.#authenticate(event);
+        break;
+      case "adopt":
+        this.#store.adopt(event, this.#letInFor.get(event.channel));
+        break;
+      case "restored":
+        this.#store.onRestored(event.link);
         break;
       case "link":
         check(!stage.isForeign(event.channel), () => `${name}: a stranger was given a link`);
@@ -403,8 +348,7 @@ export class SimServer extends SimProcess {
     this.#authenticating++;
     const answer = (): void => {
       this.#authenticating--;
-      if (this.#door === undefined) core.authenticated(channel, verdict, this.nowMs);
-      else this.#door.authenticated(channel, verdict);
+      core.authenticated(channel, verdict, this.nowMs);
     };
     if (authenticateMs === 0) answer();
     else this.later(authenticateMs * this.random(), answer);
@@ -429,7 +373,7 @@ export class SimServer extends SimProcess {
     const end = new End(this, link, client, "server");
     this.ends.set(link, end);
     this.allEnds.push(end);
-    if (stage.options.commitMs > 0) this.#keep(link, end, { committed: 0, durable: 0 });
+    if (stage.options.commitMs > 0) this.#store.hold(link, end);
   }
 
   #onLinkEvent(link: ServerLinkCore, end: End, event: LinkCoreEvent): void {
@@ -469,8 +413,7 @@ export class SimServer extends SimProcess {
       case "gone":
         stage.note(`${name}: gone`);
         this.ends.delete(link);
-        this.#store.forget(link.session.keys.id, this.#marks.get(link)?.token ?? 0);
-        this.#marks.delete(link);
+        this.#store.onGone(link);
         break;
       case "leaving":
         stage.note(`${name}: sends its client away`);

@@ -24,6 +24,7 @@ const MOST_BESIDE_BYTES = 4_096;
 
 /** A shared empty list. */
 const NOTHING: Block[] = [];
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** The most memory that a log takes for so many bytes: a part of its blocks may never be filled. */
 export function memoryFor(bytes: number, blockBytes: number = BLOCK_BYTES): number {
@@ -68,6 +69,18 @@ export class Log {
     this.account = account;
     this.#nextBlockBytes = this.pool.firstBytes;
     this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
+  }
+
+  /** An empty log goes on at `start`, where `rest` is left of a message of which the peer has accepted a part. */
+  restart(start: number, rest: Uint8Array): void {
+    this.start = start;
+    this.end = start;
+    this.#appendSplit(rest);
+  }
+
+  /** The bytes before the first message that is kept whole, as a copy. */
+  rest(): Buffer {
+    return this.mode === "bytes" ? NO_BYTES : this.#copy(this.start, this.#walkToStart().position - this.start);
   }
 
   /** The bytes that a payload takes in the log, with its prefix. */

@@ -20,7 +20,14 @@ export type Hand = (message: Buffer, end: number) => boolean;
 
 const FORGET: Keep = () => {};
 
-/** There is no store yet, so everything accepted is committed at once. */
+/** A receiver as plain data. Bytes that are not committed come again. */
+export interface ReceiverSnapshot {
+  readonly committed: number;
+  /** The end of the peer's direction, if it has come; it comes again unless `committed` is above it. */
+  readonly endKind: EndKind;
+  readonly endPosition: number;
+}
+
 export class Receiver {
   readonly mode: Mode;
   /** Everything below has arrived; one more than the last byte once the end has. */
@@ -50,15 +57,20 @@ export class Receiver {
   #ackNowAt = -1;
   #stated = 0;
   #peerIsBlocked = false;
+  readonly #hasStore: boolean;
+  #committed = 0;
 
-  constructor(mode: Mode, maxMessageBytes: number, allowance: Allowance) {
+  /** `hasStore`: what was accepted is stated to the peer when a store has it. */
+  constructor(mode: Mode, maxMessageBytes: number, allowance: Allowance, hasStore = false) {
     this.mode = mode;
     this.#maxMessageBytes = maxMessageBytes;
     this.#allowance = allowance;
+    this.#hasStore = hasStore;
   }
 
+  /** Acceptance that is stated to the peer. Without a store everything accepted is committed at once. */
   get committed(): number {
-    return this.accepted;
+    return this.#hasStore ? this.#committed : this.accepted;
   }
 
   /** Bytes that wait to be handed out. */
@@ -271,10 +283,25 @@ export class Receiver {
     }
     this.accepted = Math.max(this.accepted, Math.min(position, this.handed));
     this.#acceptEnd();
-    if (this.accepted === before) return "nothing";
-    const asked = this.#ackNowAt >= 0 && this.accepted >= this.#ackNowAt;
+    return this.accepted === before || this.#hasStore ? "nothing" : this.#urgencyOf(this.accepted);
+  }
+
+  /**
+   * The store has our acceptance up to `to`. Answers how urgent an ACK is. Throws a RangeError if so much was not
+   * accepted, or if there is no store.
+   */
+  onCommitted(to: number): "urgent" | "later" | "nothing" {
+    if (!this.#hasStore || to > this.accepted) throw new RangeError(`committed ${to} of ${this.accepted} accepted`);
+    if (to <= this.#committed) return "nothing";
+    this.#committed = to;
+    return this.#urgencyOf(to);
+  }
+
+  /** How urgent an ACK is that states `committed`, which has risen. */
+  #urgencyOf(committed: number): "urgent" | "later" {
+    const asked = this.#ackNowAt >= 0 && committed >= this.#ackNowAt;
     if (asked) this.#ackNowAt = -1;
-    const unstated = this.accepted + this.#allowance.size - this.grant;
+    const unstated = committed + this.#allowance.size - this.grant;
     return asked || this.endAccepted || unstated * 4 >= this.#allowance.size ? "urgent" : "later";
   }
 
@@ -313,6 +340,25 @@ export class Receiver {
    */
   restart(): void {
     this.grant = Math.max(Math.min(this.received, this.endPosition), this.committed + this.#allowance.size);
+  }
+
+  snapshot(): ReceiverSnapshot {
+    const { committed, endKind, endPosition } = this;
+    return { committed, endKind, endPosition };
+  }
+
+  /** A new receiver goes on from a snapshot: it has received what was committed, and nothing else. */
+  restore({ committed, endKind, endPosition }: ReceiverSnapshot): void {
+    const isEnded = committed > endPosition;
+    this.received = committed;
+    this.accepted = committed;
+    this.#committed = committed;
+    this.handed = isEnded ? endPosition : committed;
+    if (isEnded) {
+      this.endKind = endKind;
+      this.endPosition = endPosition;
+    }
+    this.loseConnection();
   }
 
   /**

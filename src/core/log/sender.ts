@@ -12,7 +12,7 @@ import {
   MAX_DATA_BYTES,
 } from "../wire/frames.ts";
 import type { Mode } from "../wire/frames.ts";
-import { Log } from "./log.ts";
+import { Log, type LoggedMessage } from "./log.ts";
 import { Account, type Flight } from "./window.ts";
 
 export type EndKind = "none" | "final" | "moved";
@@ -25,6 +25,21 @@ export interface UndeliveredEntry {
   position: number | undefined;
   /** Where the message ends in the log. */
   end: number;
+}
+
+/** A sender as plain data. */
+export interface SenderSnapshot {
+  readonly acked: number;
+  readonly highestSent: number;
+  /** Everything below is persisted; the end too, if this is above `endAt`. */
+  readonly durable: number;
+  readonly endKind: EndKind;
+  readonly endAt: number;
+  /** Where the log begins, with `rest`: the bytes of a message of which the peer has accepted a part. */
+  readonly start: number;
+  readonly rest: Uint8Array;
+  /** The messages of the log; of a byte stream its pieces. */
+  readonly messages: readonly LoggedMessage[];
 }
 
 export class Sender {
@@ -57,22 +72,45 @@ export class Sender {
 
   /** The most bytes that may be written and not accepted. */
   readonly #mostWritten: number;
+  readonly #hasOutbox: boolean;
+  /** The outbox has everything below; the end of the direction too, if this is above `endAt`. */
+  #persisted = 0;
 
-  /** `account`: for the memory that the log holds. */
-  constructor(mode: Mode, pool: BlockPool, account: Account, mostWrittenBytes: number) {
+  /** `account`: for the memory that the log holds. `hasOutbox`: nothing is written before it is persisted. */
+  constructor(mode: Mode, pool: BlockPool, account: Account, mostWrittenBytes: number, hasOutbox = false) {
     this.log = new Log(mode, pool, account);
     this.#mostWritten = mostWrittenBytes;
+    this.#hasOutbox = hasOutbox;
   }
 
   /** An empty sender for the link's next session, with an account of its own. */
   successor(): Sender {
     const { mode, pool, account } = this.log;
-    return new Sender(mode, pool, new Account(account.minimum, account.budget), this.#mostWritten);
+    const own = new Account(account.minimum, account.budget);
+    return new Sender(mode, pool, own, this.#mostWritten, this.#hasOutbox);
   }
 
-  /** Only bytes below are written to a connection. A log in memory holds nothing back; one on disk would. */
+  /** Only bytes below are written to a connection. Without an outbox nothing is held back. */
   get durable(): number {
-    return this.log.end;
+    return this.#hasOutbox ? this.#persisted : this.log.end;
+  }
+
+  get #isEndDurable(): boolean {
+    return !this.#hasOutbox || this.#persisted > this.endAt;
+  }
+
+  /**
+   * The outbox has everything below `to`. The end of the direction takes the position after the last byte:
+   * `finalPosition` says that it is persisted too. Throws a RangeError if nothing was taken there, or if there is no
+   * outbox.
+   */
+  onPersisted(to: number): void {
+    const { finalPosition } = this;
+    if (!this.#hasOutbox || to > Math.max(this.log.end, finalPosition)) {
+      throw new RangeError(`persisted up to ${to} of ${finalPosition}`);
+    }
+    // Above the end there are messages for the next session, which may have been persisted before the end was set.
+    this.#persisted = Math.max(this.#persisted, to > finalPosition ? this.endAt : to);
   }
 
   /** The position after everything, the end of the direction included. */
@@ -135,6 +173,8 @@ export class Sender {
     if (this.endKind !== "none") return;
     this.endKind = "moved";
     this.endAt = this.log.messageFrom(this.highestSent);
+    // Messages beyond may be persisted already, but the end is not.
+    this.#persisted = Math.min(this.#persisted, this.endAt);
   }
 
   wasWritten(start: number): boolean {
@@ -153,7 +193,7 @@ export class Sender {
 
   /** Bytes or an end that could be written now if the connection had room. */
   hasSomethingToWrite(flight: Flight): boolean {
-    return this.sentNow < this.#writableTo(flight) || this.sentNow === this.endAt;
+    return this.sentNow < this.#writableTo(flight) || (this.sentNow === this.endAt && this.#isEndDurable);
   }
 
   #writableTo(flight: Flight): number {
@@ -167,7 +207,7 @@ export class Sender {
     const before = this.sentNow;
     const to = Math.min(this.#writableTo(flight), this.sentNow + maxBytes);
     while (this.sentNow < to) this.#writeFrame(out, Math.min(to, this.log.frameEnd(this.sentNow, MAX_DATA_BYTES)));
-    if (this.sentNow === this.endAt && this.durable >= this.endAt) {
+    if (this.sentNow === this.endAt && this.#isEndDurable) {
       if (this.sentNow === before) out.push(encodeDataHeader(this.sentNow, 0, this.#endFlag()));
       this.sentNow++;
     }
@@ -179,7 +219,7 @@ export class Sender {
 
   #writeFrame(out: Buffer[], to: number): void {
     let flags = 0;
-    if (to === this.endAt) flags |= this.#endFlag();
+    if (to === this.endAt && this.#isEndDurable) flags |= this.#endFlag();
     const isAwaited = this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to;
     if (isAwaited || (to === this.#flightTo && to < this.durable)) flags |= DATA_ACK_NOW;
     if (this.#isBlockedAt(to)) flags |= DATA_BLOCKED;
@@ -221,6 +261,49 @@ export class Sender {
     this.log.release(Math.min(accepted, this.endAt));
     // An ack can be ahead of this connection's cursor; accepted bytes are never sent again.
     this.sentNow = Math.max(this.sentNow, accepted);
+  }
+
+  /** The sender of a live session as data. Payloads are copies. */
+  snapshot(): SenderSnapshot {
+    const { log } = this;
+    return { ...this.tombstone(), rest: log.rest(), messages: log.messages() };
+  }
+
+  /** The positions alone: the session is done, and sends nothing more. */
+  tombstone(): SenderSnapshot {
+    const { acked, highestSent, endKind, endAt, log } = this;
+    const durable = this.#hasOutbox ? this.#persisted : this.finalPosition;
+    return { acked, highestSent, durable, endKind, endAt, start: log.start, rest: Buffer.alloc(0), messages: [] };
+  }
+
+  /**
+   * A new sender goes on from a snapshot of a live session. Messages that are not durable have never been taken.
+   * Everything durable may have been written before.
+   */
+  restore({ acked, durable, endKind, endAt, start, rest, messages }: SenderSnapshot): void {
+    const { log } = this;
+    log.restart(start, rest);
+    for (const { payload, start: from, end } of messages) {
+      const kept = log.mode === "bytes" ? payload.subarray(0, Math.max(0, durable - from)) : payload;
+      if (end <= durable || log.mode === "bytes") this.take(kept, kept.length, false);
+    }
+    if (endKind !== "none" && durable > endAt) this.end(endKind);
+    this.acked = acked;
+    this.sentNow = acked;
+    this.highestSent = Math.max(this.finalPosition, acked);
+    this.#writtenMessages = this.#takenMessages;
+    this.#persisted = this.finalPosition;
+  }
+
+  /** A new sender has the positions of a session that is done. */
+  restoreTombstone({ acked, highestSent, endKind, endAt, start }: SenderSnapshot): void {
+    this.log.restart(start, Buffer.alloc(0));
+    this.acked = acked;
+    this.sentNow = acked;
+    this.highestSent = highestSent;
+    this.endKind = endKind;
+    this.endAt = endAt;
+    this.ended = true;
   }
 
   /** Messages that were taken and are not acked, oldest first. */

@@ -4,7 +4,7 @@
 import { type Admission, noComings } from "./admission.ts";
 import { Authentications } from "./authentication.ts";
 import type { Hello, HelloFrame, RefuseCode } from "../wire/frames.ts";
-import type { Entropy } from "../session/proof.ts";
+import { type Entropy, ownerOf } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
@@ -170,7 +170,7 @@ export class Entrance {
 
   #keep(link: ServerLinkCore, hello: Hello, nowMs: number): void {
     this.#sessions.keep(link, nowMs);
-    link.extend(hello, nowMs);
+    link.extend(ownerOf(hello), nowMs);
   }
 
   // ── who they are ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,12 +14,24 @@ import {
 import type { Owner } from "../session/proof.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 
-type ResetFrame = Extract<Frame, { type: "reset" }>;
+export type ResetFrame = Extract<Frame, { type: "reset" }>;
 
 const HELLO_FRAMES = frameMask("hello", "standby");
 const WAITING_FRAMES = frameMask("reset", "ping", "pong");
 const PROVISIONAL_FRAMES = frameMask("confirm", "reset", "ping", "pong");
 const STANDBY_FRAMES = frameMask("commit", "ping", "pong");
+
+/** A resume or a COMMIT that waits until the store has answered. */
+export type AdoptionRequest =
+  | {
+      by: "resume";
+      said: HelloFrame;
+      reset: ResetFrame | undefined;
+      /** The session that authentication was about: it was in memory, and its proof was checked. */
+      link: ServerLinkCore | undefined;
+      identity: string;
+    }
+  | { by: "commit"; link: ServerLinkCore; owner: Owner; positions: Positions };
 
 type HandshakeState =
   | { name: "silent" }
@@ -32,6 +44,8 @@ type HandshakeState =
   | { name: "confirming"; link: ServerLinkCore; nonce: Buffer; positions: Positions }
   /** The client may answer READY with COMMIT. */
   | { name: "standing-by"; link: ServerLinkCore; owner: Owner }
+  /** The store was asked who may speak for the session. `token`: that of the session in memory, if it is here. */
+  | { name: "adopting"; request: AdoptionRequest; token: number | undefined }
   | { name: "over"; link: ServerLinkCore | undefined };
 
 export class Handshake {
@@ -70,6 +84,11 @@ export class Handshake {
     this.channel.decoder.expect = STANDBY_FRAMES;
   }
 
+  adopting(request: AdoptionRequest, token: number | undefined): void {
+    this.state = { name: "adopting", request, token };
+    this.channel.decoder.expect = WAITING_FRAMES;
+  }
+
   /** The handshake is over. With a link: the connection speaks for that now. */
   over(link?: ServerLinkCore): void {
     this.state = { name: "over", link };
@@ -98,7 +117,8 @@ export interface HandshakeTableOptions {
 
 /**
  * The share of each kind of connection that has said HELLO: strangers and known clients until they are authenticated,
- * those that are to confirm, and standbys. So no kind keeps out the others, nor new connections.
+ * those that are to confirm, and standbys. So no kind keeps out the others, nor new connections. As many may wait for a
+ * shared store.
  */
 export function quarterOf({ maxHandshakes }: { maxHandshakes: number }): number {
   return Math.max(1, Math.floor(maxHandshakes / 4));
@@ -125,6 +145,8 @@ export class HandshakeTable {
   readonly #silent = new Crowd<Handshake>();
   /** The standby of each session: a client has one at a time. */
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
+  /** The connections that wait for the answer of a shared store. */
+  readonly #adopting = new Set<Handshake>();
 
   /** @param onOver is called for each handshake that has left the table, for whatever reason */
   constructor(
@@ -182,6 +204,28 @@ export class HandshakeTable {
     handshake.standingBy(link, owner);
   }
 
+  /** As many connections wait for the store as may: a store that is slow keeps no others out. */
+  get isStoreBusy(): boolean {
+    return this.#adopting.size >= quarterOf(this.#options);
+  }
+
+  /** The store is asked. A COMMIT cannot be taken back, so no other standby takes the place of its connection. */
+  adopting(handshake: Handshake, request: AdoptionRequest, token: number | undefined): void {
+    this.#standsByNoMore(handshake);
+    this.#adopting.add(handshake);
+    handshake.adopting(request, token);
+  }
+
+  /** The store has answered. */
+  adopted(handshake: Handshake): void {
+    this.#adopting.delete(handshake);
+  }
+
+  #standsByNoMore(handshake: Handshake): void {
+    const { state } = handshake;
+    if (state.name === "standing-by" && this.#standbys.get(state.link) === handshake) this.#standbys.delete(state.link);
+  }
+
   /** Gives up the oldest standby: a client that is still there answers READY within a round trip. */
   #giveUpStandby(): void {
     const [oldest] = this.#standbys.values();
@@ -210,8 +254,9 @@ export class HandshakeTable {
   }
 
   #over(handshake: Handshake, link?: ServerLinkCore): void {
-    const { channel, peer, state } = handshake;
-    if (state.name === "standing-by" && this.#standbys.get(state.link) === handshake) this.#standbys.delete(state.link);
+    const { channel, peer } = handshake;
+    this.#standsByNoMore(handshake);
+    this.#adopting.delete(handshake);
     handshake.over(link);
     this.#handshakes.delete(channel.id);
     this.#silent.delete(peer, handshake);

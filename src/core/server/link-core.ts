@@ -9,23 +9,15 @@ import {
   encodeReset,
   encodeWelcome,
   type Frame,
-  type Hello,
   type HelloFrame,
   type Positions,
   type Welcome,
 } from "../wire/frames.ts";
-import {
-  compareOwners,
-  confirmMac,
-  type Entropy,
-  isProven,
-  type Owner,
-  ownerOf,
-  type SessionKeys,
-} from "../session/proof.ts";
+import { compareOwners, confirmMac, type Entropy, isFor, type Owner, type SessionKeys } from "../session/proof.ts";
 import { type Closing, LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions } from "../session/link-events.ts";
 import { Session } from "../session/session.ts";
+import { restoreSession, type SessionSnapshot, snapshotOf } from "../session/snapshot.ts";
 
 export const ADOPTED_FRAMES: number = frameMask("data", "ack", "ping", "pong", "reset", "confirm");
 export interface ServerLinkCoreOptions extends LinkCoreOptions {
@@ -43,6 +35,11 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   owner: Owner;
   /** The claims of the verdict on the connection in use, or on the last one. */
   claims: unknown;
+  /**
+   * The store's number for this process's hold on the session: it rises whenever the session comes to another process,
+   * or here again. Undefined without a store, and until the store has the session. The caller sets it.
+   */
+  token: number | undefined;
   /** The nonce of the newest WELCOME, until the client has sent a frame other than CONFIRM. */
   nonce: Buffer | undefined;
   /** How often its client has come back lately; undefined until it does. */
@@ -70,21 +67,22 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.owner = client.owner;
   }
 
-  /** Whether the client has proven that it knows the session's secret. */
-  isProven({ raw, hello }: HelloFrame): boolean {
+  /** Whether the frame is for this session, and its client has proven that it knows the secret: see `isFor()`. */
+  isFor(said: HelloFrame): boolean {
     const { keys, incarnation } = this.session;
-    return hello.resume && hello.incarnation === incarnation && isProven(this.entropy, raw, hello, keys.secret);
+    return isFor(this.entropy, said, { keys, incarnation, openPayload: this.openPayload });
   }
 
-  /**
-   * Whether the frame is for this session. A HELLO with a fallback states the open payload, which has to be this
-   * session's: the client was authorised for one payload. Without a fallback, and always in STANDBY, it may be left
-   * out.
-   */
-  isFor(said: HelloFrame): boolean {
-    const { fallback, openPayload } = said.hello;
-    if (!this.isProven(said)) return false;
-    return (fallback === undefined && openPayload.length === 0) || openPayload.equals(this.openPayload);
+  /** The session as plain data, for a store. Undefined if no process could go on with it: see `snapshotOf()`. */
+  snapshot(): SessionSnapshot | undefined {
+    return snapshotOf(this.session, this);
+  }
+
+  /** Goes on with a session that a snapshot was taken of. It waits for its client. */
+  restore(snapshot: SessionSnapshot, nowMs: number): void {
+    restoreSession(this.session, snapshot);
+    this.#wasAttached = true;
+    this.#awaitClient(nowMs);
   }
 
   isConfirmed(mac: Buffer, nonce: Buffer): boolean {
@@ -174,9 +172,9 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
    * The client has proven that it is there, and could not be let in now: the session waits for it for the full time
    * again.
    */
-  extend(hello: Hello, nowMs: number): void {
+  extend(owner: Owner, nowMs: number): void {
     if (this.adopted !== undefined || this.session.phase === "provisional") return;
-    if (compareOwners(ownerOf(hello), this.owner) === "newer") this.#awaitClient(nowMs);
+    if (compareOwners(owner, this.owner) === "newer") this.#awaitClient(nowMs);
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {

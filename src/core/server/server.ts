@@ -1,121 +1,96 @@
 /**
- * The core of a server, with all its links: it decides which session a connection may speak for, and answers it until
- * then. `link-core.ts` is the core of one link once it has a connection.
+ * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and answers
+ * them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
+import { canStandBy, commit, mayOwn, refuseAnother, resume, standBy } from "./adoption.ts";
 import type { FrameTaker } from "../session/channel.ts";
-import { type AuthenticateEvent, Entrance, type EntranceOptions, whoOf } from "./entrance.ts";
+import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
+import { type Frame, type HelloFrame, type Positions, PROTOCOL_VERSION } from "../wire/frames.ts";
+import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
+import type { Handshake, ResetFrame } from "./handshake-table.ts";
+import type { ServerLinkCore } from "./link-core.ts";
+import { confirm, open, welcomeProvisional } from "./opening.ts";
 import {
-  encodeReady,
-  encodeRefuse,
-  type Frame,
-  type Hello,
-  type HelloFrame,
-  NONCE_BYTES,
-  type Positions,
-  PROTOCOL_VERSION,
-  type Welcome,
-} from "../wire/frames.ts";
-import { compareOwners, type Entropy, type Owner, ownerOf, secretBytes } from "../session/proof.ts";
-import { type Handshake, type HandshakeEvent, HandshakeTable } from "./handshake-table.ts";
-import { ADOPTED_FRAMES, type ServerLinkCore } from "./link-core.ts";
-import { SessionTable, type SessionTableOptions } from "./session-table.ts";
+  type StoreAnswer,
+  askStore,
+  heedStore,
+  isAskedAbout,
+  isCommitAskedAbout,
+  namedBy,
+  proves,
+  restore,
+} from "./shared-store.ts";
+import type { SessionSnapshot } from "../session/snapshot.ts";
+import { type AdoptEvent, type ServerCoreEvent, type ServerCoreOptions, ServerState } from "./state.ts";
 
-export type ServerCoreOptions = SessionTableOptions & EntranceOptions;
-
-export type { AuthenticateEvent };
-
-export type ServerCoreEvent =
-  | AuthenticateEvent
-  /** A client has opened a link. */
-  | { type: "link"; channel: number; link: ServerLinkCore }
-  /** A connection speaks for this link from now on: its input and output are the link's. */
-  | { type: "attached"; channel: number; link: ServerLinkCore }
-  /** Nobody has confirmed the session, and another was given its place. No application has heard of it. */
-  | { type: "gave-way"; link: ServerLinkCore }
-  /** The link has changed, but not because of input on its own connection: its driver has to run. */
-  | { type: "changed"; link: ServerLinkCore }
-  | HandshakeEvent;
+export type { AdoptEvent, StoreAnswer, AuthenticateEvent, ServerCoreEvent, ServerCoreOptions };
 
 /** `refused`: refused for good, with the reason, or empty. "unavailable": authentication was not possible now. */
 export type CheckedVerdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
 
-/** A new session's client states its window with its first ACK. */
-const NO_POSITIONS: Positions = { received: 0, accepted: 0, window: 0, stop: false, done: false };
-
 export class ServerCore {
-  readonly events: ServerCoreEvent[] = [];
-  readonly #sessions: SessionTable;
-  readonly #handshakes: HandshakeTable;
-  readonly #entrance: Entrance;
-  readonly #attached = new Map<number, ServerLinkCore>();
-  readonly #options: ServerCoreOptions;
-  readonly #entropy: Entropy;
-  /** When the server will be gone; undefined if it is not going away. */
-  #goneMs: number | undefined;
+  readonly events: ServerCoreEvent[];
+  readonly #state: ServerState;
 
   constructor(options: ServerCoreOptions, entropy: Entropy) {
-    this.#options = options;
-    this.#entropy = entropy;
-    this.#handshakes = new HandshakeTable(options, this.events, (id) => this.#entrance.left(id));
-    this.#sessions = new SessionTable(options, entropy, (link) => {
-      this.#handshakes.leave(link, "gave way");
-      this.events.push({ type: "gave-way", link });
-    });
-    this.#entrance = new Entrance(options, this.#handshakes, this.#sessions, this.events, entropy);
+    this.#state = new ServerState(options, entropy);
+    this.events = this.#state.events;
   }
 
   /** How many connections there are in each of the two states, and how many sessions. */
   get handshakes(): number {
-    return this.#handshakes.size;
+    return this.#state.handshakes.size;
   }
 
   get attached(): number {
-    return this.#attached.size;
+    return this.#state.attached.size;
   }
 
   /** Calls of the application's function that are under way. */
   get authenticating(): number {
-    return this.#entrance.authenticating;
+    return this.#state.entrance.authenticating;
   }
 
   get sessions(): number {
-    return this.#sessions.size;
+    return this.#state.sessions.size;
   }
 
   get unconfirmed(): number {
-    return this.#sessions.unconfirmed;
+    return this.#state.sessions.unconfirmed;
   }
 
   links(): IterableIterator<ServerLinkCore> {
-    return this.#sessions.links();
+    return this.#state.sessions.links();
   }
 
   /** Opens are refused from now on, and clients are asked to go on elsewhere, for which they have `deadlineMs`. */
   drain(deadlineMs: number, nowMs: number): void {
-    this.#goneMs = nowMs + deadlineMs;
-    for (const link of this.#sessions.links()) link.goAway(deadlineMs);
+    this.#state.goneMs = nowMs + deadlineMs;
+    for (const link of this.links()) link.goAway(deadlineMs);
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** @param peer the part of the client's address that has a share of its own; "" if it is unknown */
   connectionOpened(id: number, peer: string, nowMs: number): void {
-    this.#entrance.open(id, peer, this.#attached.size, nowMs);
+    this.#state.entrance.open(id, peer, this.attached, nowMs);
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {
-    const state = this.#handshakes.get(id)?.state;
-    if (state?.name === "confirming") this.#sessions.keep(state.link, nowMs);
-    if (this.#handshakes.lost(id)) return;
-    this.#attached.get(id)?.connectionClosed(id, reason, nowMs);
-    this.#attached.delete(id);
+    const { attached, handshakes, sessions } = this.#state;
+    const state = handshakes.get(id)?.state;
+    if (state?.name === "confirming") sessions.keep(state.link, nowMs);
+    if (handshakes.lost(id)) return;
+    attached.get(id)?.connectionClosed(id, reason, nowMs);
+    attached.delete(id);
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {
-    const attached = this.#attached.get(id);
-    if (attached !== undefined) return attached.receive(id, chunk, nowMs);
-    const handshake = this.#handshakes.get(id);
+    const { attached, handshakes } = this.#state;
+    const link = attached.get(id);
+    if (link !== undefined) return link.receive(id, chunk, nowMs);
+    const handshake = handshakes.get(id);
     if (handshake === undefined || handshake.channel.closed) return;
     const { channel } = handshake;
     const taker: FrameTaker = {
@@ -127,7 +102,7 @@ export class ServerCore {
     };
     const problem = channel.receive(chunk, taker, nowMs);
     if (problem === undefined || channel.closed) return;
-    if (handshake.link === undefined) this.#handshakes.close(handshake, problem.code, problem);
+    if (handshake.link === undefined) handshakes.close(handshake, problem.code, problem);
     else handshake.link.onProblem(channel, problem, nowMs);
   }
 
@@ -146,12 +121,13 @@ export class ServerCore {
         return this.#onHello(handshake, frame, nowMs);
       case "reset":
         if (state.name === "authenticating") state.reset = frame;
+        if (state.name === "adopting" && state.request.by === "resume") state.request.reset = frame;
         if (state.name !== "confirming") return undefined;
         state.link.forgetProvisional();
-        this.#handshakes.close(handshake, "reset before it was confirmed", undefined);
+        this.#state.handshakes.close(handshake, "reset before it was confirmed", undefined);
         return undefined;
       case "confirm":
-        return this.#onConfirm(handshake, frame.mac, nowMs);
+        return confirm(this.#state, handshake, frame.mac, nowMs);
       case "commit":
         this.#onCommit(handshake, frame.positions, nowMs);
         return undefined;
@@ -161,20 +137,21 @@ export class ServerCore {
   }
 
   #onHello(handshake: Handshake, frame: HelloFrame, nowMs: number): Fault | undefined {
+    const { entrance, handshakes, options } = this.#state;
     const { version, mode, maxMessageBytes, sessionId } = frame.hello;
     const mismatch =
-      version !== PROTOCOL_VERSION ? `version ${version}` : mode === this.#options.mode ? undefined : `mode ${mode}`;
+      version !== PROTOCOL_VERSION ? `version ${version}` : mode === options.mode ? undefined : `mode ${mode}`;
     if (mismatch !== undefined) {
-      this.#handshakes.refuse(handshake, "mismatch", mismatch, 0);
+      handshakes.refuse(handshake, "mismatch", mismatch, 0);
       return undefined;
     }
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");
     handshake.sessionId = sessionId;
     const link = this.#sessionOf(frame);
     if (link !== undefined && !link.isFor(frame)) {
-      this.#handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
+      handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
     } else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {
-      this.#entrance.introduce(handshake, frame, link, this.#attached.size, nowMs);
+      entrance.introduce(handshake, frame, link, this.attached, nowMs);
     }
     return undefined;
   }
@@ -182,45 +159,54 @@ export class ServerCore {
   /** Checked before authentication: a client that comes too often costs no call. */
   #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLinkCore, nowMs: number): boolean {
     if (type === "standby" && !canStandBy(link)) {
-      this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
+      this.#state.handshakes.refuse(handshake, "no-standby", "no such session here", 0);
       return false;
     }
     // A HELLO that was replayed does not count as the session's coming back.
-    if (!this.#mayOwn(handshake, link, ownerOf(hello))) return false;
-    return this.#entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
+    if (!mayOwn(this.#state, handshake, link, ownerOf(hello))) return false;
+    return this.#state.entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
   }
 
   /** The session that a resume or a standby names, if it is here. */
   #sessionOf({ type, hello }: HelloFrame): ServerLinkCore | undefined {
     if (type === "hello" && !hello.resume) return undefined;
-    const link = this.#sessions.get(hello.sessionId);
-    return link?.session.incarnation === hello.incarnation ? link : undefined;
+    return this.#state.sessions.find(hello.sessionId, hello.incarnation);
   }
 
   /** Takes the answer to an "authenticate" event, now or later. Everything is checked as if HELLO had arrived now. */
   authenticated(id: number, verdict: CheckedVerdict, nowMs: number): void {
-    this.#entrance.answered(id, nowMs);
+    this.#state.entrance.answered(id, nowMs);
     this.#onVerdict(id, verdict, nowMs);
-    this.#entrance.proceed(nowMs);
+    this.#state.entrance.proceed(nowMs);
   }
 
   #onVerdict(id: number, verdict: CheckedVerdict, nowMs: number): void {
-    const handshake = this.#handshakes.get(id);
+    const state = this.#state;
+    const handshake = state.handshakes.get(id);
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
     const link = this.#sessionOf(said);
-    if (link !== asked && link !== undefined && !this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
+    if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
     if (verdict === "unavailable") {
-      link?.extend(said.hello, nowMs);
-      this.#entrance.comeBackLater(handshake, "authentication-unavailable", "no verdict", nowMs);
+      link?.extend(ownerOf(said.hello), nowMs);
+      state.entrance.comeBackLater(handshake, "authentication-unavailable", "no verdict", nowMs);
     } else if ("refused" in verdict) {
       const { refused } = verdict;
       const reason = refused === "" ? "refused" : refused;
-      this.#handshakes.refuse(handshake, "authentication", reason, 0, { told: refused });
+      state.handshakes.refuse(handshake, "authentication", reason, 0, { told: refused });
     } else {
+      const { identity } = verdict;
       handshake.claims = verdict.claims;
-      this.#onAuthenticated(handshake, said, link, verdict.identity, nowMs);
+      if (isAskedAbout(state, said, link)) {
+        return askStore(state, handshake, { by: "resume", said, reset, link: asked, identity }, nowMs);
+      }
+      this.#onAuthenticated(handshake, said, link, identity, nowMs);
     }
+    this.#takeReset(handshake, reset, nowMs);
+  }
+
+  /** Takes the RESET that came right behind a HELLO. */
+  #takeReset(handshake: Handshake, reset: ResetFrame | undefined, nowMs: number): void {
     if (reset !== undefined && !handshake.channel.closed) this.#onFrame(handshake, reset, nowMs);
   }
 
@@ -231,115 +217,29 @@ export class ServerCore {
     identity: string,
     nowMs: number,
   ): void {
-    if (said.type === "standby") this.#onStandby(handshake, said, link, identity);
+    if (said.type === "standby") standBy(this.#state, handshake, said, link, identity);
     else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
-    else this.#onOpen(handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
+    else open(this.#state, handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
   }
 
   /** The session may have come here since authentication began: answers whether the verdict is about this session. */
   #isAnswerFor(
     handshake: Handshake,
     said: HelloFrame,
-    link: ServerLinkCore,
+    link: ServerLinkCore | undefined,
     asked: ServerLinkCore | undefined,
     nowMs: number,
   ): boolean {
+    if (link === asked || link === undefined) return true;
+    const { entrance, handshakes } = this.#state;
     const openPayload = asked?.openPayload ?? said.hello.openPayload;
-    if (!link.isFor(said)) this.#handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
+    if (!link.isFor(said)) handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
     else if (openPayload.equals(link.openPayload)) return true;
-    else this.#entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
+    else entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
     return false;
   }
 
-  // ── a new session ───────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** An open, or a fallback of a resume whose session is not known. */
-  #onOpen(
-    handshake: Handshake,
-    hello: Hello,
-    id: string,
-    identity: string,
-    result: "new" | "lost",
-    nowMs: number,
-  ): void {
-    const secret = result === "new" ? hello.secretOrProof : hello.fallback?.secret;
-    if (secret === undefined) throw new Error("a fallback without a secret");
-    const known = this.#sessions.get(id);
-    if (known !== undefined) {
-      if (!this.#entropy.equal(secret, secretBytes(known.session.keys.secret)) || known.identity !== identity) {
-        this.#handshakes.refuse(handshake, "authentication", "another session's id", 0);
-      } else if (!known.openPayload.equals(hello.openPayload)) {
-        this.#handshakes.refuse(handshake, "authentication", "another open payload than the session's", 0);
-      } else if (known.session.phase !== "provisional") {
-        // The session was confirmed, so its client has read a WELCOME, and would resume it rather than open it.
-        this.#handshakes.refuse(handshake, "stale", "opened before", 0);
-      } else if (
-        this.#mayOwn(handshake, known, ownerOf(hello)) &&
-        this.#entrance.mayComeBack(handshake, known, "resume", hello, nowMs)
-      ) {
-        this.#welcomeProvisional(handshake, hello, known, result, nowMs);
-      }
-      return;
-    }
-    if (this.#goneMs !== undefined) return this.#entrance.comeBackLater(handshake, "draining", "draining", nowMs);
-    const who = whoOf(identity, handshake.peer);
-    if (!this.#entrance.mayOpen(handshake, identity, who, nowMs)) return;
-    const link = this.#sessions.open({ id, secret: secret.toString("latin1") }, hello, identity, who, nowMs);
-    this.#welcomeProvisional(handshake, hello, link, result, nowMs);
-  }
-
-  #mayOwn(handshake: Handshake, link: ServerLinkCore, owner: Owner): boolean {
-    const verdict = compareOwners(owner, link.owner);
-    if (verdict !== "newer") this.#handshakes.refuse(handshake, verdict, "not newer than the session's owner", 0);
-    return verdict === "newer";
-  }
-
-  #welcomeProvisional(
-    handshake: Handshake,
-    hello: Hello,
-    link: ServerLinkCore,
-    result: Welcome["result"],
-    nowMs: number,
-  ): void {
-    const nonce = this.#entropy.randomBytes(NONCE_BYTES);
-    link.owner = ownerOf(hello);
-    this.#sessions.keep(link, nowMs);
-    // Only the newest connection may confirm.
-    link.nonce = nonce;
-    // If a resume is answered with its fallback, the positions in its HELLO are those of the lost session.
-    handshake.confirming(link, nonce, result === "lost" ? NO_POSITIONS : hello.positions);
-    handshake.channel.send(link.welcome(result, nonce));
-  }
-
-  #onConfirm(handshake: Handshake, mac: Buffer, nowMs: number): Fault | undefined {
-    const { channel, state } = handshake;
-    if (state.name !== "confirming") throw new Error(`CONFIRM on a connection that is ${state.name}`);
-    const { link, nonce, positions } = state;
-    if (link.nonce !== nonce || link.session.phase !== "provisional") {
-      // The client has dialled again meanwhile, or was too slow.
-      this.#handshakes.close(handshake, "confirmed too late", undefined);
-      return undefined;
-    }
-    if (positions.received > 0) {
-      link.forgetProvisional();
-      return fault("impossible-position", "something received in a session that has sent nothing");
-    }
-    if (!link.isConfirmed(mac, nonce)) {
-      link.forgetProvisional();
-      return fault("wrong-proof", "wrong MAC in CONFIRM");
-    }
-    this.#sessions.confirmed(link);
-    link.nonce = undefined;
-    link.confirm();
-    this.events.push({ type: "link", channel: channel.id, link });
-    const problem = this.#attach(handshake, link, positions, false, nowMs);
-    if (this.#goneMs !== undefined) link.goAway(this.#goneMs - nowMs);
-    link.checkThrough();
-    return problem;
-  }
-
-  // ── a session that is known ─────────────────────────────────────────────────────────────────────────────────────
-
+  /** `link`: undefined if the session is not known. */
   #onResume(
     handshake: Handshake,
     said: HelloFrame,
@@ -347,127 +247,101 @@ export class ServerCore {
     identity: string,
     nowMs: number,
   ): void {
+    const state = this.#state;
     const { hello } = said;
     if (link === undefined) {
       const { fallback } = hello;
-      if (fallback !== undefined) return this.#onOpen(handshake, hello, fallback.id, identity, "lost", nowMs);
-      return this.#handshakes.refuse(handshake, "session-lost", "unknown session", 0);
+      if (fallback !== undefined) return open(state, handshake, hello, fallback.id, identity, "lost", nowMs);
+      return state.handshakes.refuse(handshake, "session-lost", "unknown session", 0);
     }
-    if (link.identity !== identity) return this.#refuseAnother(handshake);
+    if (link.identity !== identity) return refuseAnother(state, handshake);
     const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
+    if (!mayOwn(state, handshake, link, owner)) return;
     switch (link.session.phase) {
       case "provisional":
-        return this.#welcomeProvisional(handshake, hello, link, "resumed", nowMs);
+        return welcomeProvisional(state, handshake, hello, link, "resumed", nowMs);
       case "reset":
         handshake.channel.send(link.resetAnswer());
-        return this.#handshakes.close(handshake, "reset", undefined);
+        return state.handshakes.close(handshake, "reset", undefined);
       case "live":
       case "done":
-        return this.#resume(handshake, said, link, owner, nowMs);
+        return resume(state, handshake, said, link, owner, nowMs);
       case "gone":
         throw new Error("a session that is gone is still in the table");
     }
   }
 
-  #refuseAnother(handshake: Handshake): void {
-    this.#handshakes.refuse(handshake, "authentication", "another identity than the session's", 0);
-  }
-
-  #resume(handshake: Handshake, said: HelloFrame, link: ServerLinkCore, owner: Owner, nowMs: number): void {
-    if (!this.#takeOver(handshake, link, owner, said.hello.positions, false, nowMs)) return;
-    link.nonce = this.#entropy.randomBytes(NONCE_BYTES);
-    handshake.channel.send(link.welcome("resumed", link.nonce));
-    link.checkThrough();
-  }
-
-  #onStandby(handshake: Handshake, { hello }: HelloFrame, link: ServerLinkCore | undefined, identity: string): void {
-    if (link === undefined || !canStandBy(link)) {
-      return this.#handshakes.refuse(handshake, "no-standby", "no such session here", 0);
-    }
-    if (link.identity !== identity) return this.#refuseAnother(handshake);
-    const owner = ownerOf(hello);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    this.#handshakes.standingBy(handshake, link, owner);
-    handshake.channel.send(encodeReady());
-  }
-
   #onCommit(handshake: Handshake, positions: Positions, nowMs: number): void {
-    const { channel, state } = handshake;
-    if (state.name !== "standing-by") throw new Error(`COMMIT on a connection that is ${state.name}`);
-    const { link, owner } = state;
-    if (link.session.phase === "gone") return this.#handshakes.refuse(handshake, "session-lost", "it has ended", 0);
-    if (!this.#mayOwn(handshake, link, owner)) return;
-    if (link.session.phase === "reset") {
-      channel.send(link.resetAnswer());
-      return this.#handshakes.close(handshake, "reset", undefined);
+    const { state: waiting } = handshake;
+    if (waiting.name !== "standing-by") throw new Error(`COMMIT on a connection that is ${waiting.name}`);
+    const { link, owner } = waiting;
+    if (!isCommitAskedAbout(this.#state, link)) return commit(this.#state, handshake, link, owner, positions, nowMs);
+    askStore(this.#state, handshake, { by: "commit", link, owner, positions }, nowMs);
+  }
+
+  // ── a store that other processes share ──────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Answers whether the connection that waits for the answer to an "adopt" event may have the session that the store
+   * has, as far as its proof says so. To be asked before the store's conditional write: who cannot prove that the
+   * session is its own takes it from nobody. False if the connection does not wait any more.
+   */
+  mayAdopt(id: number, stored: Provable): boolean {
+    return proves(this.#state, id, stored);
+  }
+
+  /**
+   * Takes the answer to an "adopt" event, now or later. Everything is checked as if the frame had arrived now. If the
+   * connection does not wait any more, the answer changes nothing.
+   */
+  adopted(id: number, answer: StoreAnswer, nowMs: number): void {
+    const state = this.#state;
+    const handshake = state.handshakes.get(id);
+    if (handshake?.state.name !== "adopting") return;
+    const { request, token } = handshake.state;
+    state.handshakes.adopted(handshake);
+    if (!heedStore(state, handshake, request, token, answer, nowMs)) return;
+    if (request.by === "resume") {
+      const { said, reset, link: asked, identity } = request;
+      const link = this.#sessionOf(said);
+      if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
+      this.#onAuthenticated(handshake, said, link, identity, nowMs);
+      this.#takeReset(handshake, reset, nowMs);
+    } else {
+      const { id: sessionId, incarnation, owner } = namedBy(request);
+      const link = state.sessions.find(sessionId, incarnation) ?? request.link;
+      commit(state, handshake, link, owner, request.positions, nowMs);
     }
-    if (!this.#takeOver(handshake, link, owner, positions, true, nowMs)) return;
-    link.nonce = undefined;
-    link.sendCommitted(channel);
-    link.checkThrough();
   }
 
-  /** Answers whether the takeover succeeded: an impossible position ends the session at both ends. */
-  #takeOver(
-    handshake: Handshake,
-    link: ServerLinkCore,
-    owner: Owner,
-    positions: Positions,
-    late: boolean,
-    nowMs: number,
-  ): boolean {
-    // Another process has taken the session over: the first must not fight for it.
-    if (owner.epoch > link.owner.epoch) link.adopted?.send(encodeRefuse("taken-over", 0));
-    link.owner = owner;
-    const problem = this.#attach(handshake, link, positions, late, nowMs);
-    if (problem === undefined) return true;
-    link.onImpossibleResume(handshake.channel, problem);
-    this.events.push({ type: "changed", link });
-    this.#handshakes.close(handshake, problem.code, problem);
-    return false;
-  }
-
-  #attach(
-    handshake: Handshake,
-    link: ServerLinkCore,
-    positions: Positions,
-    late: boolean,
-    nowMs: number,
-  ): Fault | undefined {
-    const { channel } = handshake;
-    const problem = link.takeOver(channel, positions, late, nowMs);
-    if (problem !== undefined) return problem;
-    link.claims = handshake.claims;
-    this.#handshakes.attached(handshake, link);
-    this.#attached.set(channel.id, link);
-    link.onDetached = (id) => this.#attached.delete(id);
-    channel.decoder.expect = ADOPTED_FRAMES;
-    this.events.push({ type: "attached", channel: channel.id, link });
-    return undefined;
+  /**
+   * Goes on with a session that a snapshot was taken of, and that waits for its client now. No limit on sessions and no
+   * admission keeps it out, since it was let in before; it counts for sessions that come later. There is a "restored"
+   * event. Throws if the session is here already.
+   */
+  restore(snapshot: SessionSnapshot, nowMs: number): ServerLinkCore {
+    return restore(this.#state, snapshot, nowMs);
   }
 
   // ── time and output ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** When the server has something to do. Each link has a timeout of its own. */
   get nextTimeoutMs(): number {
-    return Math.min(this.#handshakes.nextTimeoutMs, this.#sessions.nextTimeoutMs, this.#entrance.nextTimeoutMs);
+    const { entrance, handshakes, sessions } = this.#state;
+    return Math.min(handshakes.nextTimeoutMs, sessions.nextTimeoutMs, entrance.nextTimeoutMs);
   }
 
   tick(nowMs: number): void {
     // First refuse the clients that are told when to come back, then close those that are told nothing.
-    this.#entrance.tick(nowMs);
-    this.#handshakes.tick(nowMs);
-    this.#sessions.tick(nowMs);
+    const { entrance, handshakes, sessions } = this.#state;
+    entrance.tick(nowMs);
+    handshakes.tick(nowMs);
+    sessions.tick(nowMs);
   }
 
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {
-    const attached = this.#attached.get(id);
-    return attached === undefined ? this.#handshakes.transmit(id) : attached.transmit(id, roomBytes, nowMs);
+    const { attached, handshakes } = this.#state;
+    const link = attached.get(id);
+    return link === undefined ? handshakes.transmit(id) : link.transmit(id, roomBytes, nowMs);
   }
-}
-
-/** Only a live session can have a standby, or a tombstone whose client may not know yet that it is done. */
-function canStandBy({ session: { phase } }: ServerLinkCore): boolean {
-  return phase === "live" || phase === "done";
 }

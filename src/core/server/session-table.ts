@@ -4,6 +4,7 @@ import type { Hello } from "../wire/frames.ts";
 import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/proof.ts";
 import { type LimitName, quarterOf } from "./handshake-table.ts";
 import { ServerLinkCore, type ServerLinkCoreOptions } from "./link-core.ts";
+import type { SessionSnapshot } from "../session/snapshot.ts";
 
 export interface SessionTableOptions extends ServerLinkCoreOptions {
   maxSessions: number;
@@ -55,6 +56,12 @@ export class SessionTable {
     return this.#links.get(id);
   }
 
+  /** The session of that id and incarnation: one of another incarnation is unknown. */
+  find(id: string, incarnation: string): ServerLinkCore | undefined {
+    const link = this.#links.get(id);
+    return link?.session.incarnation === incarnation ? link : undefined;
+  }
+
   links(): IterableIterator<ServerLinkCore> {
     return this.#links.values();
   }
@@ -104,12 +111,33 @@ export class SessionTable {
       { identity, openPayload: hello.openPayload, owner: ownerOf(hello) },
       this.#entropy,
     );
-    this.#links.set(keys.id, link);
-    this.#perIdentity.set(identity, (this.#perIdentity.get(identity) ?? 0) + 1);
+    this.#add(link);
     this.#provisional.set(link, { who, sinceMs: nowMs, untilMs: nowMs + this.#options.handshakeMs });
     this.#unconfirmed.add(who, link);
-    link.onForgotten = () => this.#forget(link);
     return link;
+  }
+
+  /**
+   * Goes on with a session that a snapshot was taken of, which waits for its client. No limit keeps it out, since it was
+   * let in before; it counts for those that come later. An unconfirmed session of the same id gives way: it was opened
+   * by a HELLO that is older than the snapshot. Throws if the session itself is here.
+   */
+  restore(snapshot: SessionSnapshot, nowMs: number): ServerLinkCore {
+    const { keys, incarnation, maxMessageBytes } = snapshot;
+    this.#links.get(keys.id)?.forgetProvisional();
+    if (this.#links.has(keys.id)) throw new Error(`session ${keys.id} is here already`);
+    const options = this.#optionsFor(maxMessageBytes);
+    const link = new ServerLinkCore(options, keys, incarnation, snapshot, this.#entropy);
+    this.#add(link);
+    link.restore(snapshot, nowMs);
+    return link;
+  }
+
+  #add(link: ServerLinkCore): void {
+    const { identity } = link;
+    this.#links.set(link.session.keys.id, link);
+    this.#perIdentity.set(identity, (this.#perIdentity.get(identity) ?? 0) + 1);
+    link.onForgotten = () => this.#forget(link);
   }
 
   /** The options for a message size. Most clients want the same size, and share one object. */

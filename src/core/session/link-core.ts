@@ -1,6 +1,6 @@
 /**
  * The core of one link, as far as both ends are the same: its session and the connection that speaks for it. Which
- * connection may do so is decided in `core/client/link-core.ts` for a client, and in `core/server/server.ts` for a
+ * connection may do so is decided in `core/client/link-core.ts` for a client, and in `core/server/adoption.ts` for a
  * server.
  *
  * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the
@@ -48,6 +48,27 @@ export abstract class LinkCore extends SessionHolder {
   /** The smoothed round trip of the connection in use. */
   get rttMs(): number | undefined {
     return this.adopted?.roundTrip.smoothedMs;
+  }
+
+  // ── an outbox and a store ───────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * The outbox has everything below `to` (`SessionLimits.hasOutbox`); the end of the direction takes the position after
+   * the last byte. It may be written now. The caller drops answers about an earlier session of the link. Throws a
+   * RangeError if nothing was taken there.
+   */
+  persisted(to: number): void {
+    if (this.session.phase === "live") this.session.sender.onPersisted(to);
+  }
+
+  /**
+   * The store has the acceptance up to `to` (`SessionLimits.hasStore`): an ACK is owed, and the link may be through.
+   * Throws a RangeError if so much was not accepted.
+   */
+  committed(to: number): void {
+    if (this.session.phase !== "live") return;
+    this.session.committed(to);
+    this.checkThrough();
   }
 
   // ── endings by the application ──────────────────────────────────────────────────────────────────────────────────

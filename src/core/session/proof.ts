@@ -6,6 +6,7 @@ import {
   encodeHello,
   type Generation,
   type Hello,
+  type HelloFrame,
   HELLO_PROOF_AT,
   ID_BYTES,
   PROOF_BYTES,
@@ -54,6 +55,26 @@ export function encodeProvenHello(entropy: Entropy, type: "hello" | "standby", h
 
 export function isProven(entropy: Entropy, frame: Buffer, hello: Hello, secret: string): boolean {
   return entropy.equal(hello.secretOrProof, helloProof(entropy, frame, secret));
+}
+
+/** The parts of a session that a resume or STANDBY is compared with. */
+export interface Provable {
+  readonly keys: SessionKeys;
+  readonly incarnation: string;
+  readonly openPayload: Buffer;
+}
+
+/**
+ * Whether the frame is for this session, and proves that its client knows the secret. A HELLO with a fallback states
+ * the open payload, which has to be this session's: the client was authorised for one payload. Without a fallback, and
+ * always in STANDBY, it may be left out.
+ */
+export function isFor(entropy: Entropy, said: HelloFrame, session: Provable): boolean {
+  const { raw, hello } = said;
+  const { fallback, openPayload, incarnation } = hello;
+  if (!hello.resume || incarnation !== session.incarnation) return false;
+  if (!isProven(entropy, raw, hello, session.keys.secret)) return false;
+  return (fallback === undefined && openPayload.length === 0) || openPayload.equals(session.openPayload);
 }
 
 /** HMAC over the label and the whole frame, header included, with zeros where the proof stands. */

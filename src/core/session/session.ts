@@ -1,6 +1,6 @@
 /**
  * One end of a durable session: its two halves, its flags and its phase. It outlives connections. Its holder decides
- * which connection may speak for it (`core/client/link-core.ts`, `core/server/server.ts`).
+ * which connection may speak for it (`core/client/link-core.ts`, `core/server/adoption.ts`).
  */
 import { type BlockPool, PREFIX_BYTES } from "../log/blocks.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -27,6 +27,10 @@ export interface SessionLimits extends SharedMemory {
   /** The bytes that manual acceptance may leave unaccepted, on top of one message. */
   maxBatchBytes: number;
   window: { minBytes: number; maxBytes: number };
+  /** Messages are persisted in an outbox: nothing is written before `persisted()` says so. Default false. */
+  hasOutbox?: boolean;
+  /** Acceptance is committed in a store: an ACK states no more than `committed()` has said. Default false. */
+  hasStore?: boolean;
 }
 
 /** The least window of a byte stream, which needs no room for a whole message. */
@@ -90,12 +94,12 @@ export class Session {
 
   constructor(keys: SessionKeys, limits: SessionLimits) {
     this.keys = keys;
-    const { mode, blocks, window } = limits;
+    const { mode, blocks, window, hasOutbox, hasStore } = limits;
     this.windowAllowance = new Allowance(windowFloorBytes(limits), window.maxBytes, limits.windowBudget);
     this.#firstWindowBytes = window.minBytes;
     const account = new Account(logFloorBytes(limits, blocks.blockBytes), limits.logBudget);
-    this.sender = new Sender(mode, blocks, account, Math.max(MOST_WRITTEN_BYTES, largestBytes(limits)));
-    this.receiver = new Receiver(limits.mode, limits.maxMessageBytes, this.windowAllowance);
+    this.sender = new Sender(mode, blocks, account, Math.max(MOST_WRITTEN_BYTES, largestBytes(limits)), hasOutbox);
+    this.receiver = new Receiver(mode, limits.maxMessageBytes, this.windowAllowance, hasStore);
   }
 
   /** Our direction is complete: the peer has accepted its end, or reads no more. */
@@ -197,7 +201,15 @@ export class Session {
 
   /** The application accepts everything up to `position`. */
   accept(position: number): void {
-    const urgency = this.receiver.accept(position);
+    this.#oweAck(this.receiver.accept(position));
+  }
+
+  /** The store has our acceptance up to `to`. */
+  committed(to: number): void {
+    this.#oweAck(this.receiver.onCommitted(to));
+  }
+
+  #oweAck(urgency: "urgent" | "later" | "nothing"): void {
     if (urgency === "urgent") this.ackOwed = "turn";
     else if (urgency === "later" && this.ackOwed === "nothing") this.ackOwed = "later";
   }

@@ -140,12 +140,12 @@ describe("acceptance ahead of what was handed out", () => {
 describe("what is accepted and not committed yet", () => {
   /** 60 bytes are accepted, 20 of them committed. */
   function committing(): ReturnType<typeof receiving> {
-    const made = receiving("bytes", 100);
-    Object.defineProperty(made.receiver, "committed", { get: () => 20, configurable: true });
+    const made = receiving("bytes", 100, 100, true);
     made.receiver.onData(0, Buffer.alloc(60), 0);
     made.receiver.next();
-    made.receiver.accept(60);
-    expect(made.receiver.accepted).toBe(60);
+    expect(made.receiver.accept(60)).toBe("nothing");
+    made.receiver.onCommitted(20);
+    expect([made.receiver.accepted, made.receiver.committed]).toEqual([60, 20]);
     return made;
   }
 
@@ -166,14 +166,13 @@ describe("what is accepted and not committed yet", () => {
   });
 
   test("is held by nobody: a cut gives back the memory that it took, and it stands for no credit", () => {
-    const { receiver, window, budget } = receiving("bytes", 100, 400);
-    let committed = 20;
-    Object.defineProperty(receiver, "committed", { get: () => committed });
+    const { receiver, window, budget } = receiving("bytes", 100, 400, true);
     window.growTo(400);
     receiver.statedWindow();
     receiver.onData(0, Buffer.alloc(250), 0);
     receiver.next();
     receiver.accept(250);
+    receiver.onCommitted(20);
     receiver.onData(250, Buffer.alloc(130), 0);
     receiver.loseConnection();
     // Of 380 bytes 130 wait to be read, and are charged.
@@ -183,7 +182,7 @@ describe("what is accepted and not committed yet", () => {
     expect([receiver.committed + receiver.statedWindow(), receiver.grant]).toEqual([150, 380]);
     expect(receiver.onData(380, Buffer.alloc(1), 0)).toMatchObject({ code: "beyond-credit" });
     expect([window.size, budget.taken]).toEqual([130, 30]);
-    committed = 250;
+    receiver.onCommitted(250);
     expect([receiver.committed + receiver.statedWindow(), receiver.grant]).toEqual([380, 380]);
   });
 
@@ -191,7 +190,80 @@ describe("what is accepted and not committed yet", () => {
     const { receiver } = committing();
     receiver.onData(60, Buffer.alloc(0), DATA_END_FINAL);
     expect([receiver.accepted, receiver.endAccepted]).toEqual([61, false]);
-    Object.defineProperty(receiver, "committed", { get: () => 61 });
+    receiver.onCommitted(60);
+    expect(receiver.endAccepted).toBe(false);
+    expect(receiver.onCommitted(61)).toBe("urgent");
     expect(receiver.endAccepted).toBe(true);
+  });
+
+  test("is told at once when the peer waits for it, or much credit has come together", () => {
+    const { receiver } = committing();
+    receiver.onData(60, Buffer.alloc(10), DATA_ACK_NOW);
+    receiver.next();
+    receiver.accept(70);
+    receiver.statedWindow();
+    expect(receiver.onCommitted(44)).toBe("later");
+    expect(receiver.onCommitted(45)).toBe("urgent");
+    expect(receiver.onCommitted(70)).toBe("urgent");
+    const other = committing();
+    other.receiver.statedWindow();
+    other.receiver.onData(60, Buffer.alloc(10), DATA_ACK_NOW);
+    other.receiver.next();
+    other.receiver.accept(70);
+    other.receiver.statedWindow();
+    expect(other.receiver.onCommitted(30)).toBe("later");
+  });
+
+  test("an answer of the store that comes late takes nothing back, and asks for no ACK", () => {
+    const { receiver } = committing();
+    expect(receiver.onCommitted(20)).toBe("nothing");
+    expect(receiver.onCommitted(10)).toBe("nothing");
+    expect(receiver.committed).toBe(20);
+  });
+
+  test("what was never accepted cannot be committed, and without a store nothing can", () => {
+    expect(() => committing().receiver.onCommitted(61)).toThrow(RangeError);
+    const { receiver } = receiving("bytes", 100);
+    receiver.onData(0, Buffer.alloc(60), 0);
+    receiver.next();
+    receiver.accept(60);
+    expect(() => receiver.onCommitted(60)).toThrow(RangeError);
+    expect(receiver.committed).toBe(60);
+  });
+});
+
+describe("a receiver that goes on from a snapshot", () => {
+  test("has what was committed, and asks for the rest again", () => {
+    const { receiver } = receiving("bytes", 100, 100, true);
+    receiver.onData(0, Buffer.from("0123456789"), 0);
+    receiver.next();
+    receiver.accept(10);
+    receiver.onCommitted(4);
+    const snapshot = receiver.snapshot();
+    const next = receiving("bytes", 100, 400, true);
+    next.window.growTo(400);
+    next.receiver.restore(snapshot);
+    const { received, handed, accepted, committed, endKind, grant } = next.receiver;
+    expect([received, handed, accepted, committed, endKind, grant]).toEqual([4, 4, 4, 4, "none", 104]);
+    expect([next.window.size, next.budget.taken]).toEqual([100, 0]);
+    next.receiver.restart();
+    expect(next.receiver.onData(4, Buffer.from("456789"), 0)).toBeUndefined();
+    expect(next.receiver.next()?.toString()).toBe("456789");
+  });
+
+  test("has an end that was committed, and no other", () => {
+    const { receiver } = receiving("bytes", 100, 100, true);
+    receiver.onData(0, Buffer.alloc(10), DATA_END_FINAL);
+    receiver.next();
+    receiver.accept(10);
+    receiver.onCommitted(10);
+    const early = receiving("bytes", 100, 100, true);
+    early.receiver.restore(receiver.snapshot());
+    expect([early.receiver.endKind, early.receiver.endReached, early.receiver.received]).toEqual(["none", false, 10]);
+    receiver.onCommitted(11);
+    const late = receiving("bytes", 100, 100, true);
+    late.receiver.restore(receiver.snapshot());
+    expect([late.receiver.endKind, late.receiver.endReached, late.receiver.endAccepted]).toEqual(["final", true, true]);
+    expect([late.receiver.handed, late.receiver.received]).toEqual([10, 11]);
   });
 });

@@ -55,14 +55,14 @@ class Direction {
   /** What the sender was told it may write up to, on this connection. */
   #told = 0;
   readonly #window: Allowance;
-  #committed = 0;
+  readonly #late: boolean;
 
-  /** `late`: what is accepted is committed only later, as with a store. */
+  /** `late`: what is accepted is committed later, as with a store, and what is taken is persisted later. */
   constructor(mode: Mode, late: boolean) {
-    this.sender = new Sender(mode, new BlockPool(), ampleAccount(), Infinity);
+    this.sender = new Sender(mode, new BlockPool(), ampleAccount(), Infinity, late);
     this.#window = new Allowance(MAX_MESSAGE_BYTES + 4, 600, this.budget);
-    this.receiver = new Receiver(mode, MAX_MESSAGE_BYTES, this.#window);
-    if (late) Object.defineProperty(this.receiver, "committed", { get: () => this.#committed });
+    this.#late = late;
+    this.receiver = new Receiver(mode, MAX_MESSAGE_BYTES, this.#window, late);
     this.#connect();
   }
 
@@ -90,7 +90,9 @@ class Direction {
         this.#cut(step.forget);
         break;
       case "commit":
-        this.#committed = this.receiver.accepted;
+        if (!this.#late) break;
+        this.receiver.onCommitted(this.receiver.accepted);
+        this.sender.onPersisted(this.sender.finalPosition);
         break;
       case "end":
         this.sender.end("final");
@@ -198,6 +200,7 @@ class Direction {
     const accepted = Math.min(receiver.accepted, receiver.endPosition);
     const marks = [accepted, receiver.handed, receiver.received, Math.max(receiver.grant, receiver.received)];
     expect(marks).toEqual(marks.toSorted((a, b) => a - b));
+    if (this.#late) expect(sender.highestSent).toBeLessThanOrEqual(sender.durable);
     expect(sender.acked).toBeLessThanOrEqual(receiver.committed);
     expect(receiver.committed).toBeLessThanOrEqual(receiver.accepted);
     expect(receiver.received).toBeLessThanOrEqual(sender.highestSent);

@@ -11,10 +11,11 @@ export function receiving(
   mode: Mode,
   window: number,
   most: number = window,
+  hasStore = false,
 ): { receiver: Receiver; window: Allowance; budget: CountingBudget } {
   const budget = new CountingBudget();
   const allowance = new Allowance(window, most, budget);
-  const receiver = new Receiver(mode, MAX_MESSAGE_BYTES, allowance);
+  const receiver = new Receiver(mode, MAX_MESSAGE_BYTES, allowance, hasStore);
   receiver.statedWindow();
   return { receiver, window: allowance, budget };
 }

@@ -48,17 +48,6 @@ describe("what is written", () => {
     expect(sender.undelivered()).toMatchObject([{ delivery: "not-sent" }]);
   });
 
-  test("is nothing that is not durable yet", () => {
-    const { sender, write, take } = sending("bytes");
-    let durable = 4;
-    Object.defineProperty(sender, "durable", { get: () => durable });
-    take(10);
-    expect(write().map(({ offset, bytes }) => [offset, bytes.length])).toEqual([[0, 4]]);
-    expect(write()).toEqual([]);
-    durable = 10;
-    expect(write().map(({ offset, bytes }) => [offset, bytes.length])).toEqual([[4, 6]]);
-  });
-
   test("is nothing when there is nothing", () => {
     const { sender, flight, write } = sending("messages");
     expect(sender.hasSomethingToWrite(flight)).toBe(false);
@@ -204,21 +193,6 @@ describe("the end of the direction", () => {
     expect(write().map(({ flags }) => flags)).toEqual([DATA_BLOCKED]);
     expect(write()).toEqual([]);
     sender.limit = 11;
-    expect(write().map(({ flags }) => flags)).toEqual([DATA_END_FINAL]);
-  });
-
-  test("waits until it is durable, though all bytes before it have left", () => {
-    const { sender, write, take } = sending("bytes");
-    take(10);
-    let durable = 10;
-    Object.defineProperty(sender, "durable", { get: () => durable });
-    write();
-    sender.end("final");
-    // As a store holds an end back that it does not have yet.
-    durable = 9;
-    expect(write()).toEqual([]);
-    expect(sender.sentNow).toBe(10);
-    durable = 10;
     expect(write().map(({ flags }) => flags)).toEqual([DATA_END_FINAL]);
   });
 

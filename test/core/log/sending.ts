@@ -8,7 +8,13 @@ import { ampleAccount, decodedData } from "../support.ts";
 /** A sender on a connection with plenty of everything, except what is named. */
 export function sending(
   mode: Mode,
-  options: { limit?: number; flightBytes?: number; mostWrittenBytes?: number; account?: Account } = {},
+  options: {
+    limit?: number;
+    flightBytes?: number;
+    mostWrittenBytes?: number;
+    account?: Account;
+    hasOutbox?: boolean;
+  } = {},
 ): {
   sender: Sender;
   flight: Flight;
@@ -16,8 +22,8 @@ export function sending(
   take: (bytes: number) => void;
 } {
   const plenty = 16 * 1_048_576;
-  const { account = ampleAccount(), mostWrittenBytes = plenty } = options;
-  const sender = new Sender(mode, new BlockPool(), account, mostWrittenBytes);
+  const { account = ampleAccount(), mostWrittenBytes = plenty, hasOutbox } = options;
+  const sender = new Sender(mode, new BlockPool(), account, mostWrittenBytes, hasOutbox);
   const flight = new Flight(new RoundTrip());
   flight.limitBytes = options.flightBytes ?? plenty;
   sender.restart(0, options.limit ?? plenty);
