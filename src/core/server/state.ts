@@ -52,7 +52,7 @@ export class ServerState {
   readonly handshakes: HandshakeTable;
   readonly entrance: Entrance;
   /** The links that connections speak for, by connection. */
-  readonly attached = new Map<number, ServerLinkCore>();
+  readonly attached: Map<number, ServerLinkCore> = new Map();
   /** When the server will be gone; undefined if it is not going away. */
   goneMs: number | undefined;
 
