@@ -15,7 +15,7 @@ import type { Protocol, ProtocolEvent } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, Undelivered, WaitOptions } from "./types.ts";
-import { toMessage, UndeliveredBook } from "./undelivered.ts";
+import { inOrder, toMessage, UndeliveredBook } from "./undelivered.ts";
 import { Waits } from "./waits.ts";
 
 export class LinkEngine {
@@ -285,8 +285,9 @@ export class LinkEngine {
   }
 
   #onReplaced(event: Extract<ProtocolEvent, { type: "replaced" }>): void {
-    const { reason, sessionId, undelivered, lost } = event;
-    this.outgoing.replaced(lost, (delivery) => replacedError(reason, delivery));
+    const { reason, sessionId, lost } = event;
+    const abandoned = this.outgoing.replaced(lost, (delivery) => replacedError(reason, delivery));
+    const undelivered = inOrder(event.undelivered, abandoned);
     // After close() the state stays "draining" until the link is closed.
     if (this.#drain?.isClosing !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
@@ -305,11 +306,11 @@ export class LinkEngine {
     this.#ending.isAborted = outcome === "aborted";
     const error = this.failure;
     const because = error ?? this.endedError();
-    this.outgoing.ended(
+    const abandoned = this.outgoing.ended(
       lost,
       (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
     );
-    const reported = undelivered.map(toMessage);
+    const reported = inOrder(undelivered, abandoned).map(toMessage);
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
       const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported] };

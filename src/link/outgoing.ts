@@ -1,11 +1,11 @@
 /** The sending side of a link: takes messages, and keeps the calls that wait for room or for acceptance. */
 import { ownCopy } from "../core/wire/bytes.ts";
 import { REFERENCE_BYTES } from "../core/log/log.ts";
-import type { LostTicket } from "../core/session/tickets.ts";
+import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { Account } from "../core/log/window.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { Clock } from "./ports.ts";
-import type { Outbound, Ticket } from "./protocol.ts";
+import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
 import { Room } from "./room.ts";
 import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
@@ -105,12 +105,25 @@ export class Outgoing {
   }
 
   #take(message: Payload, bytes: number, given: boolean): void {
+    this.#append(message, bytes, given);
+    this.#driver.changed("writes");
+  }
+
+  /** Takes a message, and waits for its acceptance. */
+  #takeAndWait(message: Payload, bytes: number, given: boolean, signal: AbortSignal | undefined): Promise<void> {
+    this.#append(message, bytes, given);
+    // The ticket is issued before anything is written: an application's transport may end the link in its write().
+    const accepted = this.#waitForAcceptance("message", signal);
+    this.#driver.changed("writes");
+    return accepted;
+  }
+
+  #append(message: Payload, bytes: number, given: boolean): void {
     this.#outbound.take(message, bytes, given);
     this.#room.use(bytes);
     this.takenMessages++;
     this.takenBytes += bytes;
     this.#refusedBytes = 0;
-    this.#driver.changed("writes");
   }
 
   async send(message: Payload, options?: SendOptions): Promise<void> {
@@ -120,11 +133,8 @@ export class Outgoing {
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
     const given = options?.transfer === true && isGiven(message, bytes);
     const thenAccepted = options?.until === "accepted";
-    if (hasRoom) {
-      this.#take(message, bytes, given);
-      if (thenAccepted) await this.#waitForAcceptance("message", signal);
-      return;
-    }
+    if (hasRoom && thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
+    if (hasRoom) return this.#take(message, bytes, given);
     // The caller may change the bytes as soon as send() returns, and they are taken later: so copy them now.
     const payload = given || typeof message === "string" ? message : ownCopy(message);
     await this.#waitForRoom({ payload, bytes, given: given || payload !== message, thenAccepted, signal });
@@ -185,13 +195,14 @@ export class Outgoing {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     if (this.#outbound.unackedBytes === 0) return;
     if (this.#outbound.ended) throw this.#host.endedError();
-    await this.#waitForAcceptance("everything", options?.signal);
+    const accepted = this.#waitForAcceptance("everything", options?.signal);
+    this.#driver.changed();
+    await accepted;
   }
 
   /** Waits until the peer has accepted the message that was taken last, or everything taken so far. */
   #waitForAcceptance(covers: "message" | "everything", signal: AbortSignal | undefined): Promise<void> {
     const ticket = this.#outbound.ticket(covers);
-    this.#driver.changed();
     const wait: Wait<void> = abortableWait(signal, () => {
       this.#accepting.delete(ticket);
       // The message was taken: if the caller sent it again, it might arrive twice.
@@ -230,32 +241,38 @@ export class Outgoing {
     if (this.#outbound.sendingEnded || !this.#outbound.hasRoom(bytes)) return false;
     if (payload === undefined && this.#room.hasToWait()) return false;
     this.#count(waiter, -1);
-    if (payload === undefined || this.#takeWaiting(waiter, payload)) {
-      waiter.wait.resolve(waiter.thenAccepted ? this.#waitForAcceptance("message", waiter.signal) : undefined);
-    }
+    if (payload === undefined) waiter.wait.resolve();
+    else this.#takeWaiting(waiter, payload);
     return true;
   }
 
   /** Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it. */
-  #takeWaiting(waiter: Waiter, payload: Payload): boolean {
+  #takeWaiting({ bytes, given, thenAccepted, signal, wait }: Waiter, payload: Payload): void {
     try {
-      this.#checkSize(waiter.bytes);
+      this.#checkSize(bytes);
     } catch (error) {
-      waiter.wait.reject(error as RespliceError);
-      return false;
+      return wait.reject(error as RespliceError);
     }
-    this.#take(payload, waiter.bytes, waiter.given);
-    return true;
+    if (thenAccepted) return wait.resolve(this.#takeAndWait(payload, bytes, given, signal));
+    this.#take(payload, bytes, given);
+    wait.resolve();
   }
 
-  /** The session was replaced. Rejects the calls whose messages are lost; those for messages that go on wait on. */
-  replaced(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): void {
+  /**
+   * The session was replaced. Rejects the calls whose messages are lost; those for messages that go on wait on. Answers
+   * the messages whose calls were aborted meanwhile.
+   */
+  replaced(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.#madeRoom?.askAgain();
     this.#resolveDelivered();
-    for (const { ticket, delivery } of lost) {
-      this.#accepting.get(ticket)?.reject(error(delivery));
+    const abandoned: UndeliveredEntry[] = [];
+    for (const { ticket, delivery, entry } of lost) {
+      const wait = this.#accepting.get(ticket);
       this.#accepting.delete(ticket);
+      if (wait !== undefined) wait.reject(error(delivery));
+      else if (entry !== undefined) abandoned.push(entry);
     }
+    return abandoned;
   }
 
   /** The direction has ended: rejects the sends that wait for room. */
@@ -267,10 +284,10 @@ export class Outgoing {
     for (const waiter of waiters) waiter.wait.reject(this.#host.endedError());
   }
 
-  /** The link has ended: nobody waits any more. */
-  ended(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): void {
+  /** The link has ended: nobody waits any more. Answers the messages whose calls were aborted meanwhile. */
+  ended(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.sendingEnded();
-    this.replaced(lost, error);
+    return this.replaced(lost, error);
   }
 }
 

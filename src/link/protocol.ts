@@ -25,6 +25,9 @@ export type ProtocolEvent = LinkCoreEvent;
 /** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */
 export type Ticket = object;
 
+/** A ticket whose messages will not be delivered, or not all of them. */
+export type LostTicket = Extract<ProtocolEvent, { type: "ended" }>["lost"][number];
+
 /** The properties that both directions share. */
 interface Directions {
   /** In "bytes" a message is a chunk of a stream. */

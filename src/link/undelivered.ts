@@ -39,3 +39,11 @@ export function countByDelivery(messages: readonly UndeliveredMessage[]): { mayb
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {
   return { message: message as Message, delivery, position };
 }
+
+/** The messages of both lists, oldest first. */
+export function inOrder(
+  reported: readonly UndeliveredEntry[],
+  abandoned: readonly UndeliveredEntry[],
+): readonly UndeliveredEntry[] {
+  return abandoned.length === 0 ? reported : [...reported, ...abandoned].toSorted((a, b) => a.end - b.end);
+}

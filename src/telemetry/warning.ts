@@ -21,12 +21,19 @@ export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: 
   if (given.has(code)) return;
   given.add(code);
   const error = errorOf(thrown);
-  const detail = (error.stack ?? error.message).split("\n").map((line) => printable(line, MOST_MESSAGE_CHARACTERS));
+  const detail = stackOf(error)
+    .split("\n")
+    .map((line) => printable(line, MOST_MESSAGE_CHARACTERS));
   const message = printable(
     source === undefined ? error.message : `${source}: ${error.message}`,
     MOST_MESSAGE_CHARACTERS,
   );
   process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail: detail.join("\n") });
+}
+
+/** With Error.prepareStackTrace a stack may be anything. */
+function stackOf({ stack, message }: Error): string {
+  return typeof stack === "string" ? stack : message;
 }
 
 /** Reads the journal of an owner without a logger: a failure of which nobody is told becomes a process warning. */

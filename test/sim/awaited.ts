@@ -1,4 +1,5 @@
 /** The calls of an application that wait until its messages are accepted, and what each of them was told. */
+import type { UndeliveredEntry } from "../../src/core/log/sender.ts";
 import type { LinkCore } from "../../src/core/session/link-core.ts";
 import type { LostTicket, Ticket } from "../../src/core/session/tickets.ts";
 import { check } from "./stage.ts";
@@ -11,13 +12,18 @@ export interface Call {
   readonly reportedBefore: number;
 }
 
+interface Told {
+  byCalls: Array<{ number: number; delivery: LostTicket["delivery"] }>;
+  abandoned: UndeliveredEntry[];
+}
+
 export class Awaited {
   readonly delivered: Call[] = [];
   /** `from` and `to`: which of the end's reports came with it. */
   readonly lost: Array<{ call: Call; delivery: LostTicket["delivery"]; from: number; to: number }> = [];
   readonly #open = new Map<Ticket, Call>();
   /** Calls that were given up, maybe after their message was lost and before they were told. */
-  readonly #givenUp = new Map<Ticket, Call>();
+  readonly #givenUp = new Set<Ticket>();
 
   /** After some messages the application waits: for that message, for all, or until it waits no more. */
   wait(core: LinkCore, number: number, reportedBefore: number): void {
@@ -30,7 +36,7 @@ export class Awaited {
     for (const [ticket, call] of this.#open) {
       this.#open.delete(ticket);
       if (core.withdraw(ticket)) this.delivered.push(call);
-      else this.#givenUp.set(ticket, call);
+      else this.#givenUp.add(ticket);
       return;
     }
   }
@@ -44,22 +50,22 @@ export class Awaited {
     }
   }
 
-  /** Answers the messages that were lost, each with a call of its own. `from` and `to`: see `lost`. */
-  told(
-    name: string,
-    tickets: readonly LostTicket[],
-    from: number,
-    to: number,
-  ): Array<{ number: number; delivery: LostTicket["delivery"] }> {
-    return tickets.flatMap(({ ticket, delivery }) => {
-      const call = this.#open.get(ticket) ?? this.#givenUp.get(ticket);
-      check(call !== undefined, () => `${name}: a call is told twice`);
-      if (call === undefined) return [];
+  /**
+   * Answers the messages of which a call was told, and those whose calls were given up: the application is told of
+   * them. `from` and `to`: see `lost`.
+   */
+  told(name: string, tickets: readonly LostTicket[], from: number, to: number): Told {
+    const told: Told = { byCalls: [], abandoned: [] };
+    for (const { ticket, delivery, entry } of tickets) {
+      const call = this.#open.get(ticket);
+      check(call !== undefined || this.#givenUp.has(ticket), () => `${name}: a call is told twice`);
       this.#open.delete(ticket);
       this.#givenUp.delete(ticket);
-      this.lost.push({ call, delivery, from, to });
-      return ticket.covers === "message" ? [{ number: call.number, delivery }] : [];
-    });
+      if (call !== undefined) this.lost.push({ call, delivery, from, to });
+      if (call !== undefined && ticket.covers === "message") told.byCalls.push({ number: call.number, delivery });
+      else if (entry !== undefined) told.abandoned.push(entry);
+    }
+    return told;
   }
 
   checkNobodyWaits(name: string): void {

@@ -273,14 +273,15 @@ export class End {
     const { name } = this;
     this.awaited.settle(this.core);
     const before = this.reported.length;
-    const told = this.awaited.told(name, lost, before, before + undeliveredCount);
+    const { byCalls, abandoned } = this.awaited.told(name, lost, before, before + undeliveredCount);
+    const entries = [...undelivered, ...abandoned];
     if (outcome !== undefined) this.awaited.checkNobodyWaits(name);
     this.outcome ??= outcome;
     if (mode === "bytes") return;
-    this.reported.push(...told);
-    if (told.length > 0) this.#stage.count("a call was told of its loss");
-    check(told.length + undelivered.length === undeliveredCount, () => `${name}: ${undeliveredCount} are undelivered`);
-    for (const { message, delivery } of undelivered) {
+    this.reported.push(...byCalls);
+    if (byCalls.length > 0) this.#stage.count("a call was told of its loss");
+    check(byCalls.length + entries.length === undeliveredCount, () => `${name}: ${undeliveredCount} are undelivered`);
+    for (const { message, delivery } of entries) {
       const number = message.readUIntBE(1, 3);
       const sent = encodeMessage(this.#tags.out, number, payloadSize(number, payloadBytes));
       check(message.equals(sent), () => `${name}: reported message ${number} is corrupt`);

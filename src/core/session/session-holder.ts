@@ -143,7 +143,9 @@ export abstract class SessionHolder {
     carried: ReadonlyMap<number, number>,
   ): Undelivered {
     this.#takenBefore += old.log.end - next.log.end;
-    return this.#undelivered(old, entries, carried);
+    const report = this.#undelivered(old, entries, carried);
+    if (this.#tickets?.isAwaited === true) next.askForAck();
+    return report;
   }
 
   #undelivered(

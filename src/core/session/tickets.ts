@@ -15,6 +15,8 @@ export interface Ticket {
 export interface LostTicket {
   ticket: Ticket;
   delivery: UndeliveredEntry["delivery"];
+  /** The one message that the ticket stands for. If nobody waits any more, the application is to be told of it. */
+  entry: UndeliveredEntry | undefined;
 }
 
 /** The messages that a session could not deliver. */
@@ -27,10 +29,16 @@ export interface Undelivered {
   undelivered: readonly UndeliveredEntry[];
 }
 
+/** The tickets of a link. */
 export class Tickets {
   /** In the order of their positions. */
   readonly #open = new Set<Ticket>();
   #delivered: Ticket[] = [];
+
+  /** Somebody waits. */
+  get isAwaited(): boolean {
+    return this.#open.size > 0;
+  }
 
   issue(covers: Ticket["covers"], position: number): Ticket {
     const ticket: Ticket = { covers, position };
@@ -89,9 +97,9 @@ export class Tickets {
         continue;
       }
       this.#open.delete(ticket);
-      unclaimed.delete(own?.end ?? -1);
+      if (own !== undefined) unclaimed.delete(own.end);
       // A peer that lies may accept half of a message: that one is in doubt.
-      lost.push({ ticket, delivery: delivery ?? "maybe" });
+      lost.push({ ticket, delivery: delivery ?? "maybe", entry: own });
     }
     return { undeliveredCount: entries.length, lost, undelivered: [...unclaimed.values()] };
   }

@@ -21,7 +21,7 @@ describe("while the session lives", () => {
     expect(tickets.takeDelivered(28)).toEqual([third]);
   });
 
-  test("who waits no more hears whether it was delivered", () => {
+  test("a ticket that is withdrawn says whether its message was delivered", () => {
     const tickets = new Tickets();
     const accepted = tickets.issue("message", 14);
     const open = tickets.issue("message", 28);
@@ -29,7 +29,7 @@ describe("while the session lives", () => {
     expect(tickets.takeDelivered(28)).toEqual([]);
   });
 
-  test("who waits no more hears that it was delivered, also when the session is over since", () => {
+  test("and still says so when the session is over", () => {
     const tickets = new Tickets();
     const delivered = tickets.issue("message", 14);
     const lost = tickets.issue("message", 28);
@@ -48,8 +48,8 @@ describe("when the session is over", () => {
     expect(tickets.sessionOver(14, entries, NOT_CARRIED)).toEqual({
       undeliveredCount: 3,
       lost: [
-        { ticket: inDoubt, delivery: "maybe" },
-        { ticket: notSent, delivery: "not-sent" },
+        { ticket: inDoubt, delivery: "maybe", entry: entries[0] },
+        { ticket: notSent, delivery: "not-sent", entry: entries[2] },
       ],
       undelivered: [entries[1]],
     });
@@ -66,8 +66,8 @@ describe("when the session is over", () => {
     expect(tickets.sessionOver(14, entries, NOT_CARRIED)).toEqual({
       undeliveredCount: 2,
       lost: [
-        { ticket: notSent, delivery: "not-sent" },
-        { ticket: inDoubt, delivery: "maybe" },
+        { ticket: notSent, delivery: "not-sent", entry: undefined },
+        { ticket: inDoubt, delivery: "maybe", entry: undefined },
       ],
       undelivered: entries,
     });
@@ -78,7 +78,7 @@ describe("when the session is over", () => {
     const tickets = new Tickets();
     const ticket = tickets.issue("everything", 18);
     const entries = [entry(18, "not-sent", 0)];
-    expect(tickets.sessionOver(14, entries, NOT_CARRIED).lost).toEqual([{ ticket, delivery: "not-sent" }]);
+    expect(tickets.sessionOver(14, entries, NOT_CARRIED).lost).toMatchObject([{ ticket, delivery: "not-sent" }]);
   });
 
   test("a ticket that ends within a piece of a byte stream is told of that piece", () => {
@@ -86,14 +86,14 @@ describe("when the session is over", () => {
     const before = tickets.issue("everything", 100);
     const within = tickets.issue("everything", 103);
     const entries = [entry(200, "maybe", 100)];
-    expect(tickets.sessionOver(100, entries, NOT_CARRIED).lost).toEqual([{ ticket: within, delivery: "maybe" }]);
+    expect(tickets.sessionOver(100, entries, NOT_CARRIED).lost).toMatchObject([{ ticket: within, delivery: "maybe" }]);
     expect(tickets.takeDelivered(0)).toEqual([before]);
   });
 
   test("a peer has accepted half of a message: that one is in doubt", () => {
     const tickets = new Tickets();
     const ticket = tickets.issue("message", 28);
-    expect(tickets.sessionOver(20, [], NOT_CARRIED).lost).toEqual([{ ticket, delivery: "maybe" }]);
+    expect(tickets.sessionOver(20, [], NOT_CARRIED).lost).toMatchObject([{ ticket, delivery: "maybe" }]);
   });
 });
 
@@ -109,7 +109,7 @@ test("the session is replaced: tickets of messages that go on stand for them in 
   ]);
   expect(tickets.sessionOver(14, entries, next)).toEqual({
     undeliveredCount: 1,
-    lost: [{ ticket: lost, delivery: "maybe" }],
+    lost: [{ ticket: lost, delivery: "maybe", entry: entries[0] }],
     undelivered: [],
   });
   expect(tickets.takeDelivered(0)).toEqual([]);
