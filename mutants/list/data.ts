@@ -475,6 +475,14 @@ export const DATA: readonly Mutant[] = [
     tests: ["test/core/wire/decoder.test.ts"],
   },
   {
+    name: "stop before it is committed",
+    rule: "a peer hears that nobody reads any more when everything accepted is committed",
+    file: "src/core/log/receiver.ts",
+    find: "return this.stopped && this.committed >= this.accepted;",
+    replace: "return this.stopped;",
+    tests: ["test/core/committed.test.ts"],
+  },
+  {
     name: "small pieces wait as they are",
     rule: "what comes in small pieces is put together while it waits",
     file: "src/core/log/unread.ts",

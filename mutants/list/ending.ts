@@ -46,9 +46,9 @@ export const ENDING: readonly Mutant[] = [
     name: "half-close ends both directions",
     rule: "the end of one direction leaves the other open",
     file: "src/core/session/session.ts",
-    find: "get inDone(): boolean {\n    return this.receiver.stopped || this.receiver.endAccepted;",
+    find: "get inDone(): boolean {\n    return this.receiver.stopIsFinal || this.receiver.endAccepted;",
     replace:
-      "get inDone(): boolean {\n    return this.receiver.stopped || this.receiver.endAccepted || this.sender.endAcked;",
+      "get inDone(): boolean {\n    return this.receiver.stopIsFinal || this.receiver.endAccepted || this.sender.endAcked;",
   },
   {
     name: "done before the end is accepted",
@@ -63,7 +63,7 @@ export const ENDING: readonly Mutant[] = [
     row: 35,
     rule: "who reads no more says so",
     file: "src/core/session/session.ts",
-    find: "stop: this.receiver.stopped,",
+    find: "stop: this.receiver.stopIsFinal,",
     replace: "stop: false,",
   },
   {

@@ -173,6 +173,14 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/core/session/tickets.test.ts"],
   },
   {
+    name: "a client that was cut last is left",
+    rule: "a server that closes waits for clients that were cut in the last moment",
+    file: "src/server/sessions.ts",
+    find: "core.adopted === undefined ? core.missesEndSinceMs : nowMs",
+    replace: "core.adopted === undefined ? -Infinity : nowMs",
+    tests: ["test/server/supervisor-closing.test.ts"],
+  },
+  {
     name: "a ticket after the write",
     rule: "a ticket is issued before its message is written, as the link may end within the write",
     file: "src/link/outgoing.ts",

@@ -251,7 +251,8 @@ export class StreamConnection implements Connection, Reader {
 
   drained(): void {
     this.#written(undefined);
-    this.handler.onDrain();
+    // The handler may have written, and that write may have lost the connection.
+    if (!this.#closed) this.handler.onDrain();
   }
 
   /**

@@ -132,8 +132,7 @@ export class Handshakes implements HandshakeOwner {
       }
       case "adopt":
       case "restored":
-        // There is no store to ask, and nothing to restore.
-        break;
+        throw new Error(`${event.type}: this server has no store`);
       case "gave-way":
         this.turnedAway.add("handshakes", this.#clock.now());
         break;

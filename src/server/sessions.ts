@@ -163,7 +163,8 @@ export class Sessions {
 
   /**
    * Asks clients to go on at another server. Clients without a connection can still come back to finish, and no session
-   * is opened. Resolves with the report of each link, when every connected client knows of its end.
+   * is opened. Resolves with the report of each link, when every client knows of its end that is connected, or was so a
+   * moment ago.
    */
   async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
     const nowMs = this.#outside.clock.now();
@@ -209,12 +210,19 @@ export class Sessions {
     return Array.from(this.#links.values(), ({ link }) => link).filter((link) => !reports.has(link));
   }
 
-  /** Resolves when every connected client knows of the end, or after FORGET_AFTER_MS. */
+  /**
+   * Resolves when every connected client knows of the end, or after FORGET_AFTER_MS. A client whose connection was cut
+   * in the last moment has so long to come back for it: once the server is gone it would dial for minutes.
+   */
   async #forgotten(): Promise<void> {
     const { clock } = this.#outside;
-    const waiting = (): boolean => [...this.#links.keys()].some((core) => core.adopted !== undefined);
-    if (!waiting()) return;
-    const wait = timedWait(clock, clock.now() + FORGET_AFTER_MS);
+    const nowMs = clock.now();
+    const lastMs = Array.from(this.#links.keys(), (core) =>
+      core.adopted === undefined ? core.missesEndSinceMs : nowMs,
+    ).reduce((last, ms) => Math.max(last, ms), -Infinity);
+    const dueMs = lastMs + FORGET_AFTER_MS;
+    if (dueMs <= nowMs) return;
+    const wait = timedWait(clock, dueMs);
     this.#whenEmpty = wait.end;
     await wait.promise;
   }

@@ -42,6 +42,20 @@ function expectDoubt(reset: Buffer): void {
   expect(outcomeOf(client.events)?.undelivered.map(({ message }) => message.toString())).toEqual(["two"]);
 }
 
+test("a consumer that stops is said to have stopped when everything that it has accepted is committed", () => {
+  const acks = (): object[] => {
+    const frames = [...line.down()];
+    world.pass(25);
+    return [...frames, ...line.down()].flatMap((frame) => (frame.type === "ack" ? [frame.positions] : []));
+  };
+  server.link.stopReading();
+  expect(acks()).toMatchObject([{ accepted: 7, stop: false }]);
+  expect(client.core.peerStopped).toBe(false);
+  server.link.committed(14);
+  expect(acks()).toMatchObject([{ accepted: 14, stop: true }]);
+  expect([client.core.peerStopped, client.core.session.sender.acked]).toEqual([true, 14]);
+});
+
 test("an ACK says what is committed", () => {
   expect(line.down()).toEqual([]);
   world.pass(25);

@@ -44,6 +44,27 @@ describe("close()", () => {
     }
   });
 
+  test("a client whose connection was cut in the last moment comes back, and hears that the link has ended well", async () => {
+    const { supervisor, client, server, relay } = await pair({ mode: "bytes", allowHalfOpen: true }, { mode: "bytes" });
+    server.end();
+    expect(await client.receive()).toBeNull();
+    await client.send("last");
+    client.end();
+    await expect.poll(() => server.readableLength).toBe(4);
+    relay.refuse();
+    const away = turned(server, "reconnecting");
+    relay.cut("rst");
+    await away;
+    expect(await receiveText(server)).toBe("last");
+    expect(await server.receive()).toBeNull();
+    expect(await server.closed).toEqual({ undelivered: [] });
+    const closed = supervisor.close({ deadlineMs: 0 });
+    expect(await isPending(closed, 50)).toBe(true);
+    relay.heal();
+    expect(await client.closed).toEqual({ undelivered: [] });
+    expect(await closed).toEqual({ left: 0, undelivered: [] });
+  });
+
   test("the handler of a link whose client goes on elsewhere can still answer what it was handed", async () => {
     let answer = (): void => {};
     const handed = new Promise<void>((resolve) => {

@@ -93,6 +93,14 @@ export class Receiver {
     return this.handed === this.endPosition && this.received > this.endPosition;
   }
 
+  /**
+   * Nobody reads any more, and everything accepted is committed: a peer that hears of the stop takes the accepted
+   * position for the last one.
+   */
+  get stopIsFinal(): boolean {
+    return this.stopped && this.committed >= this.accepted;
+  }
+
   /** The peer can send no more until our consumer accepts: its credit is used up, or it has said that it is blocked. */
   get isFull(): boolean {
     return !this.stopped && (this.received >= this.grant || this.#peerIsBlocked) && this.unacceptedBytes > 0;

@@ -219,6 +219,15 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.#awaitClient(nowMs);
   }
 
+  /**
+   * When the client was last here, if it has lost its connection and may not know yet that both directions are complete;
+   * else -Infinity.
+   */
+  get missesEndSinceMs(): number {
+    const isAway = this.session.phase === "done" && this.adopted === undefined;
+    return isAway ? this.#untilMs - this.options.resumeForMs : -Infinity;
+  }
+
   #awaitClient(nowMs: number): void {
     this.#untilMs = nowMs + this.options.resumeForMs;
     this.timers.clear("reset-answer");

@@ -128,8 +128,8 @@ export class SessionTable {
     if (this.#links.has(keys.id)) throw new Error(`session ${keys.id} is here already`);
     const options = this.#optionsFor(maxMessageBytes);
     const link = new ServerLinkCore(options, keys, incarnation, snapshot, this.#entropy);
-    this.#add(link);
     link.restore(snapshot, nowMs);
+    this.#add(link);
     return link;
   }
 

@@ -38,7 +38,8 @@ export function isCommitAskedAbout({ options }: ServerState, link: ServerLinkCor
 }
 
 function isShared({ sharesStore = false }: ServerState["options"], link: ServerLinkCore | undefined): boolean {
-  return sharesStore && (link === undefined || link.token !== undefined);
+  // A session that was reset here answers so from memory, whatever the store says.
+  return sharesStore && (link === undefined || (link.token !== undefined && link.session.phase !== "reset"));
 }
 
 /** Asks the store. A server that goes away takes no session that it does not have. */
@@ -98,14 +99,23 @@ export function heedStore(
       return false;
     case "unknown":
       // If it has come here again since, the answer is about an earlier time.
-      if (link !== undefined && link.token === token) fence(state, link);
+      if (link !== undefined && link.token === token && link.session.phase !== "done") fence(state, link);
       return true;
     case "kept":
       return true;
     default:
+      if (isAnothers(state.sessions.get(id), incarnation)) {
+        state.handshakes.refuse(handshake, "authentication", "another session's id", 0);
+        return false;
+      }
       bringIn(state, link, answer.token, answer.snapshot, nowMs);
       return true;
   }
+}
+
+/** The id was opened again here, and confirmed, as the id of another session. */
+function isAnothers(link: ServerLinkCore | undefined, incarnation: string): boolean {
+  return link !== undefined && link.session.incarnation !== incarnation && link.session.phase !== "provisional";
 }
 
 function bringIn(

@@ -11,7 +11,8 @@ import { SessionTable, type SessionTableOptions } from "./session-table.ts";
 export interface ServerCoreOptions extends SessionTableOptions, EntranceOptions {
   /**
    * Other processes may have the sessions too: a store that all of them share is asked before a resume or a COMMIT lets
-   * a connection speak for a session, and before a session is said to be unknown. Default false: nobody is asked.
+   * a connection speak for a session, and before a resume is told that a session is unknown. It needs `hasStore` and
+   * `hasOutbox`: without them a session cannot go on elsewhere. Default false: nobody is asked.
    */
   sharesStore?: boolean;
 }
@@ -57,6 +58,9 @@ export class ServerState {
   goneMs: number | undefined;
 
   constructor(options: ServerCoreOptions, entropy: Entropy) {
+    if (options.sharesStore === true && !(options.hasStore === true && options.hasOutbox === true)) {
+      throw new Error("sharesStore needs hasStore and hasOutbox");
+    }
     this.options = options;
     this.entropy = entropy;
     this.handshakes = new HandshakeTable(options, this.events, (id) => this.entrance.left(id));

@@ -109,7 +109,7 @@ export class Session {
 
   /** The peer's direction is complete: its end is accepted, or we read no more. */
   get inDone(): boolean {
-    return this.receiver.stopped || this.receiver.endAccepted;
+    return this.receiver.stopIsFinal || this.receiver.endAccepted;
   }
 
   /** A new session may replace this one, without reopening a direction that the peer or our consumer has closed. */
@@ -142,7 +142,7 @@ export class Session {
       received: this.receiver.received,
       accepted: this.receiver.committed,
       window: this.receiver.statedWindow(),
-      stop: this.receiver.stopped,
+      stop: this.receiver.stopIsFinal,
       done: this.phase === "done",
     };
   }

@@ -1,9 +1,10 @@
 /** A store that several servers share: when it is asked, and how each answer is heeded. COMMIT is in shared-store-commit. */
 import { describe, expect, test } from "vitest";
 import { encodeConfirm, encodeHello, encodeToken } from "../../../src/core/wire/frames.ts";
-import { secretBytes } from "../../../src/core/session/proof.ts";
+import { confirmMac, secretBytes } from "../../../src/core/session/proof.ts";
 import type { SessionSnapshot } from "../../../src/core/session/snapshot.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "../../sim/by-hand.ts";
+import { seeded, seededEntropy } from "../../../src/testing/random.ts";
 import { decoded } from "../support.ts";
 import { asked, nextResume, resumes, sayProven, SHARED, snapshotOf, stored } from "./sharing.ts";
 
@@ -59,6 +60,21 @@ describe("the store is asked", () => {
     standby.up();
     expect(namesOf(standby.down())).toEqual(["ready"]);
     expect(asked(first)).toEqual([]);
+  });
+
+  test("not about a session that was reset here: its client hears of that", () => {
+    const { world, client, first, line } = stored();
+    line.cut();
+    first.link.reset("aborted", "enough", "aborted", world.nowMs);
+    const resumed = client.dial(first);
+    resumed.up();
+    expect(asked(first)).toEqual([]);
+    resumed.settle();
+    expect(outcomeOf(client.events)).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
+  });
+
+  test("only by a server whose sessions can go on elsewhere: it has a store and an outbox", () => {
+    expect(() => new ByHand().server({ sharesStore: true, hasStore: true })).toThrow("hasOutbox");
   });
 
   test("by no server that has a store of its own, or none", () => {
@@ -217,6 +233,23 @@ describe("the session comes from the store", () => {
     late.give(encodeConfirm(Buffer.alloc(32)));
     expect(late.isOpen).toBe(false);
     expect(second.link.adopted?.id).toBe(resumed.id);
+  });
+
+  test("not in the place of another session that was opened with its id, and confirmed", () => {
+    const given = stored();
+    const { world, client, first, second, line } = given;
+    const { keys } = client.core.session;
+    line.cut();
+    const open = { ...nextResume(given), resume: false, incarnation: "00".repeat(16) };
+    const late = new Line(world, second);
+    late.give(encodeHello("hello", { ...open, secretOrProof: secretBytes(keys.secret) }));
+    const { incarnation, nonce } = only(decoded(late.takeDown()), "welcome").welcome;
+    late.give(encodeConfirm(confirmMac(seededEntropy(seeded(1)), keys, incarnation, nonce)));
+    expect([second.core.sessions, second.core.unconfirmed]).toEqual([1, 0]);
+    const resumed = resumes(client, second);
+    second.adopt(resumed, { token: 2, snapshot: snapshotOf(first.link) });
+    expect(second.refusals).toEqual(["authentication"]);
+    expect(second.link.session.incarnation).toBe(incarnation);
   });
 
   test("to a server that goes away, which asks its client to go on elsewhere", () => {
