@@ -2,7 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const ADMISSION = ["test/core/server/admission.test.ts"];
-const AUTHENTICATION = ["test/core/server/authentication.test.ts"];
+const AUTHENTICATION = ["test/core/server/authentication-queue.test.ts"];
 const CROWDS = ["test/sim/scenarios-crowds.test.ts"];
 
 export const DOOR: readonly Mutant[] = [
@@ -21,7 +21,7 @@ export const DOOR: readonly Mutant[] = [
     name: "herd sent back at one moment",
     row: 19,
     rule: "those who are refused are spread over the time that all of them need",
-    file: "src/core/server/turns.ts",
+    file: "src/core/server/come-back-times.ts",
     find: "const lastMs = Math.max(nowMs, this.#nextMs.get(who) ?? 0);",
     replace: "const lastMs = nowMs;",
     tests: ADMISSION,
@@ -29,7 +29,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "one line for everybody's turns",
     rule: "who is refused often puts off nobody but itself",
-    file: "src/core/server/turns.ts",
+    file: "src/core/server/come-back-times.ts",
     find: "next(who: string, perSecond: number, nowMs: number): number {",
     replace: 'next(_: string, perSecond: number, nowMs: number): number {\n    const who = "all";',
     tests: ADMISSION,
@@ -37,7 +37,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "turns without an end",
     rule: "nobody is told to stay away for longer than half a minute",
-    file: "src/core/server/turns.ts",
+    file: "src/core/server/come-back-times.ts",
     find: "const isTooLong = turnMs - nowMs > this.#mostMs;",
     replace: "const isTooLong = false;",
     tests: ADMISSION,
@@ -128,7 +128,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "calls unlimited",
     rule: "so many calls of authenticate() at once, and no more",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "if (this.#calls.size >= this.#options.maxAuthenticating) return undefined;",
     replace: "",
     tests: AUTHENTICATION,
@@ -136,7 +136,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "no calls kept for the known",
     rule: "sessions that are here have calls of their own",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "maxAuthenticating - Math.floor(maxAuthenticating / 4)",
     replace: "maxAuthenticating",
     tests: AUTHENTICATION,
@@ -144,7 +144,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "no calls kept for strangers",
     rule: "known ones that come without a pause leave a quarter of the calls to strangers",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "const mayBeKnown = this.#calls.size - this.#strangers.size < this.#mostOfOne;",
     replace: "const mayBeKnown = true;",
     tests: AUTHENTICATION,
@@ -152,7 +152,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "calls kept for nobody new",
     rule: "the last calls are for those of whom none is under way",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "return this.#unknown.takeInTurn((who) => !isLast || this.#strangers.countOf(who) === 0);",
     replace: "return this.#unknown.takeInTurn(() => !isLast || this.size >= 0);",
     tests: AUTHENTICATION,
@@ -160,7 +160,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "line without an end",
     rule: "nobody waits who could not be answered in time",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "return line.size > room ? [...line.largest].at(-1) : undefined;",
     replace: "return undefined;",
     tests: AUTHENTICATION,
@@ -168,7 +168,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "patience without an end",
     rule: "who has waited too long is told when to come back",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "const isOver = oldest !== undefined && oldest[1].sinceMs + this.#patienceMs <= nowMs;",
     replace: "const isOver = oldest !== undefined && nowMs < 0;",
     tests: [...AUTHENTICATION, ...CROWDS],
@@ -176,7 +176,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "call of who has gone not counted",
     rule: "a call is under way until it is answered, whoever has gone",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "    const waiter = this.#waiting.get(id);\n    if (waiter === undefined) return;\n    this.#waiting.delete(id);",
     replace:
       "    this.#end(id, 0);\n    const waiter = this.#waiting.get(id);\n    if (waiter === undefined) return;\n    this.#waiting.delete(id);",
@@ -185,7 +185,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "hanging call counted for ever",
     rule: "a call that is never answered holds its place no longer than a handshake may last",
-    file: "src/core/server/authentication.ts",
+    file: "src/core/server/authentication-queue.ts",
     find: "if (sinceMs + this.#options.handshakeMs > nowMs) break;",
     replace: "if (sinceMs < Infinity) break;",
     tests: AUTHENTICATION,
@@ -203,8 +203,8 @@ export const DOOR: readonly Mutant[] = [
     name: "a long line at the door",
     rule: "who may have a session here is not told to wait for all that say nothing",
     file: "src/core/server/entrance.ts",
-    find: "new Turns(random, AT_DOOR.mostMs)",
-    replace: "new Turns(random)",
+    find: "new ComeBackTimes(random, AT_DOOR.mostMs)",
+    replace: "new ComeBackTimes(random)",
     tests: CROWDS,
   },
   {

@@ -220,7 +220,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "identity ignored at a standby",
     rule: "authentication runs on a standby too, and a session belongs to one identity",
-    file: "src/core/server/adoption.ts",
+    file: "src/core/server/takeover.ts",
     find: `if (link.identity !== identity) return refuseAnother(state, handshake);
   const owner = ownerOf(hello);
   if (!mayOwn(state, handshake, link, owner)) return;
@@ -361,7 +361,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "claims of the first verdict",
     rule: "a link has the claims of the connection that speaks for it",
-    file: "src/core/server/adoption.ts",
+    file: "src/core/server/takeover.ts",
     find: "link.claims = handshake.claims;",
     replace: "link.claims ??= handshake.claims;",
     tests: AUTHENTICATION,

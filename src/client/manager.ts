@@ -7,7 +7,7 @@ import { remoteAddressOf, StreamConnection } from "../io/connection.ts";
 import { dial } from "../io/dial.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
-import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/drain.ts";
+import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { LinkEngine } from "../link/engine.ts";

@@ -72,7 +72,8 @@ export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions
 }
 
 /**
- * The first delay is 0 to 200 ms. A later one is half to all of this: a tenth of the outage so far, within the bounds.
+ * A connection that was lost is dialled again after 0 to 200 ms. Every other delay is half to all of this: a tenth of the
+ * outage so far, within the bounds.
  */
 export interface ReconnectOptions {
   /** Default 500. Holds also where a server asks for less. */

@@ -5,8 +5,8 @@ import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
-import { Drain } from "./drain.ts";
-import { Ending } from "./ending.ts";
+import { Closing } from "./closing.ts";
+import { EndResult } from "./end-result.ts";
 import { Life, throwLater } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -29,13 +29,13 @@ export class LinkEngine {
   link!: Link;
   readonly #options: ResolvedLinkOptions;
   readonly #life: Life;
-  readonly #ending = new Ending();
+  readonly #endResult = new EndResult();
   // These objects are made when they are first needed: most links never need them.
   #book: UndeliveredBook | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
   #duplex: LinkDuplex | undefined;
-  #drain: Drain | undefined;
+  #closing: Closing | undefined;
   #stall: StallWatch | undefined;
   #endEmitted = false;
   #attempt = 0;
@@ -53,7 +53,7 @@ export class LinkEngine {
   }
 
   get closed(): Promise<LinkReport> {
-    return this.#ending.closed;
+    return this.#endResult.closed;
   }
 
   get state(): LinkState {
@@ -108,10 +108,10 @@ export class LinkEngine {
   close(options: CloseOptions = {}): Promise<LinkReport> {
     checkCloseOptions(options);
     if (this.#duplex !== undefined) return this.#finish(options);
-    const drain = this.#drains();
-    const isFirst = !drain.isClosing;
+    const closing = this.#getClosing();
+    const isFirst = !closing.isBegun;
     this.incoming.acceptNow();
-    drain.close(options, this.incoming.hasConsumer);
+    closing.close(options, this.incoming.hasConsumer);
     if (isFirst && !this.isOver) {
       this.outgoing.sendingEnded();
       this.#drainNow();
@@ -128,7 +128,7 @@ export class LinkEngine {
   }
 
   #finish(options: CloseOptions): Promise<LinkReport> {
-    const isFirst = this.#drains().finish(options);
+    const isFirst = this.#getClosing().finish(options);
     if (isFirst && !this.isOver) this.#drainNow();
     return this.closed;
   }
@@ -141,7 +141,7 @@ export class LinkEngine {
 
   /** The server goes away, and has told the client to go on elsewhere. */
   leave(options: CloseOptions): void {
-    this.#drains().leave(options);
+    this.#getClosing().leave(options);
     this.driver.run();
   }
 
@@ -150,12 +150,12 @@ export class LinkEngine {
    * client ends.
    */
   handlerReturned(): void {
-    if (!this.goesOnAlone) this.#drains().endsWithInput = true;
+    if (!this.goesOnAlone) this.#getClosing().endsWithInput = true;
     this.driver.run();
   }
 
-  #drains(): Drain {
-    return (this.#drain ??= new Drain(this.driver, this));
+  #getClosing(): Closing {
+    return (this.#closing ??= new Closing(this.driver, this));
   }
 
   abort(code = ""): void {
@@ -166,8 +166,8 @@ export class LinkEngine {
 
   /** The handler of this link threw: the message that it was handed is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
-    if (!this.protocol.ended || !this.#ending.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
-    this.#ending.handlerError = error;
+    if (!this.protocol.ended || !this.#endResult.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
+    this.#endResult.handlerError = error;
     this.#reset("handler-failed", "");
   }
 
@@ -183,7 +183,7 @@ export class LinkEngine {
 
   /** Sets the error with which the link will end, if it has none yet. */
   fail(error: RespliceError): void {
-    this.#ending.failure ??= error;
+    this.#endResult.failure ??= error;
   }
 
   /** The link is read by a handler or as a stream: it goes on after the handler of serve() has returned. */
@@ -193,7 +193,7 @@ export class LinkEngine {
 
   /** The error for calls that come after the end. */
   endedError(): RespliceError {
-    return this.#ending.endedError(this.protocol);
+    return this.#endResult.endedError(this.protocol);
   }
 
   // ── called by the parts of the link ─────────────────────────────────────────────────────────────────────────────
@@ -225,11 +225,11 @@ export class LinkEngine {
   }
 
   get failure(): RespliceError | undefined {
-    return this.#ending.failure;
+    return this.#endResult.failure;
   }
 
   get isAborted(): boolean {
-    return this.#ending.isAborted;
+    return this.#endResult.isAborted;
   }
 
   // ── events of the protocol ──────────────────────────────────────────────────────────────────────────────────────
@@ -289,7 +289,7 @@ export class LinkEngine {
     const abandoned = this.outgoing.replaced(lost, (delivery) => replacedError(reason, delivery));
     const undelivered = inOrder(event.undelivered, abandoned);
     // After close() the state stays "draining" until the link is closed.
-    if (this.#drain?.isClosing !== true) this.#life.to("moved", { reason, attempt: 1 });
+    if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
     this.#book ??= new UndeliveredBook();
     this.#book.counts[reason] += event.undeliveredCount;
@@ -302,8 +302,8 @@ export class LinkEngine {
   }
 
   #onEnded({ outcome, detail, peerCode, undelivered, lost }: Extract<ProtocolEvent, { type: "ended" }>): void {
-    this.#ending.failure ??= outcomeError(outcome, detail, peerCode, this.#ending.handlerError);
-    this.#ending.isAborted = outcome === "aborted";
+    this.#endResult.failure ??= outcomeError(outcome, detail, peerCode, this.#endResult.handlerError);
+    this.#endResult.isAborted = outcome === "aborted";
     const error = this.failure;
     const because = error ?? this.endedError();
     const abandoned = this.outgoing.ended(
@@ -321,7 +321,7 @@ export class LinkEngine {
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded(report);
-      this.#ending.close(report);
+      this.#endResult.close(report);
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));
   }
@@ -335,7 +335,7 @@ export class LinkEngine {
       // sent() then checks whether everything was accepted.
       this.#waitsForSent?.resolve();
       if (protocol.peerStopped) this.outgoing.sendingEnded();
-      this.#drain?.outputDone();
+      this.#closing?.outputDone();
     }
     if (protocol.isFull) (this.#stall ??= new StallWatch(this.driver, this)).look();
     if (protocol.inputEnded) this.#onInputEnded();
@@ -355,7 +355,7 @@ export class LinkEngine {
     // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;
-    if (!goesOn || this.#drain?.endsWithInput === true) this.#endSending();
+    if (!goesOn || this.#closing?.endsWithInput === true) this.#endSending();
   }
 
   /** The stream calls listeners of the application within a step. An error that they throw must not stop the step. */

@@ -7,7 +7,7 @@ import { type Entropy, newId } from "../core/session/proof.ts";
 import { ServerCore } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { LinkMemory } from "../io/budget.ts";
-import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/drain.ts";
+import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { LinkEngine } from "../link/engine.ts";

@@ -4,7 +4,7 @@ import { resolveManagerOptions } from "../client/options.ts";
 import { ClientLinkOwner } from "../client/link-owner.ts";
 import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
-import { DEFAULT_CLOSE_MS } from "../link/drain.ts";
+import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import type { Link } from "../link/types.ts";
 import { Sessions } from "../server/sessions.ts";
 import { Journal } from "../telemetry/journal.ts";

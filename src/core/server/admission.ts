@@ -4,7 +4,7 @@
  * and keeps one turn after it had to be refused.
  */
 import { Shares } from "./shares.ts";
-import { MOST_RETRY_MS, Turns } from "./turns.ts";
+import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
 
 export interface AdmissionOptions {
   opensPerSecond: number;
@@ -38,7 +38,7 @@ export class Admission {
   readonly #perSecond: { open: number; resume: number; standby: number };
   readonly #shares: { open: Shares; resume: Shares; standby: Shares };
   readonly #hurried: { resume: Shares; standby: Shares };
-  readonly #turns: { open: Turns; resume: Turns; standby: Turns };
+  readonly #turns: { open: ComeBackTimes; resume: ComeBackTimes; standby: ComeBackTimes };
 
   /** @param random in [0, 1) */
   constructor({ opensPerSecond, resumesPerSecond, standbysPerSecond }: AdmissionOptions, random: () => number) {
@@ -52,7 +52,11 @@ export class Admission {
       resume: new Shares(HURRIED_PART * resumesPerSecond),
       standby: new Shares(HURRIED_PART * standbysPerSecond),
     };
-    this.#turns = { open: new Turns(random), resume: new Turns(random), standby: new Turns(random) };
+    this.#turns = {
+      open: new ComeBackTimes(random),
+      resume: new ComeBackTimes(random),
+      standby: new ComeBackTimes(random),
+    };
   }
 
   /** Answers 0 if the open is admitted, or after how many milliseconds the client is to come back. */

@@ -2,13 +2,13 @@
  * Decides which connections a server has room for, which give way when it is full, and when a client is authenticated.
  */
 import { type Admission, noComings } from "./admission.ts";
-import { Authentications } from "./authentication.ts";
+import { AuthenticationQueue } from "./authentication-queue.ts";
 import type { Hello, HelloFrame, RefuseCode } from "../wire/frames.ts";
 import { type Entropy, ownerOf } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
-import { MOST_RETRY_MS, Turns } from "./turns.ts";
+import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
 
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
@@ -61,9 +61,9 @@ export class Entrance {
   readonly #sessions: SessionTable;
   readonly #events: { push(event: AuthenticateEvent): unknown };
   readonly #entropy: Entropy;
-  readonly #authentications: Authentications;
-  readonly #turns: Turns;
-  readonly #turnsAtDoor: Turns;
+  readonly #authentications: AuthenticationQueue;
+  readonly #turns: ComeBackTimes;
+  readonly #turnsAtDoor: ComeBackTimes;
 
   constructor(
     options: EntranceOptions,
@@ -78,9 +78,9 @@ export class Entrance {
     this.#events = events;
     this.#entropy = entropy;
     const random = (): number => entropy.random();
-    this.#turns = new Turns(random);
-    this.#turnsAtDoor = new Turns(random, AT_DOOR.mostMs);
-    this.#authentications = new Authentications(options, random);
+    this.#turns = new ComeBackTimes(random);
+    this.#turnsAtDoor = new ComeBackTimes(random, AT_DOOR.mostMs);
+    this.#authentications = new AuthenticationQueue(options, random);
   }
 
   /** Calls under way. */
@@ -114,7 +114,7 @@ export class Entrance {
     return silent !== undefined;
   }
 
-  /** Turns a connection away before HELLO. Its client may be a stranger, or one that has a session here. */
+  /** ComeBackTimes a connection away before HELLO. Its client may be a stranger, or one that has a session here. */
   #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
     const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
     this.#refuse(handshake, "overloaded", reason, waitMs, limit);

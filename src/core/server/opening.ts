@@ -1,5 +1,5 @@
 /** How a session is opened: it is unconfirmed until CONFIRM answers the nonce of a WELCOME. */
-import { attach, mayOwn } from "./adoption.ts";
+import { attach, mayOwn } from "./takeover.ts";
 import { whoOf } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import { type Hello, NONCE_BYTES, type Positions, type Welcome } from "../wire/frames.ts";

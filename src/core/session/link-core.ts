@@ -1,6 +1,6 @@
 /**
  * The core of one link, as far as both ends are the same: its session and the connection that speaks for it. Which
- * connection may do so is decided in `core/client/link-core.ts` for a client, and in `core/server/adoption.ts` for a
+ * connection may do so is decided in `core/client/link-core.ts` for a client, and in `core/server/takeover.ts` for a
  * server.
  *
  * The driver's contract: call one method, then drain: `events`, `transmit()` for each connection that has room, and the

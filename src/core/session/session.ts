@@ -1,6 +1,6 @@
 /**
  * One end of a durable session: its two halves, its flags and its phase. It outlives connections. Its holder decides
- * which connection may speak for it (`core/client/link-core.ts`, `core/server/adoption.ts`).
+ * which connection may speak for it (`core/client/link-core.ts`, `core/server/takeover.ts`).
  */
 import { type BlockPool, PREFIX_BYTES } from "../log/blocks.ts";
 import { type Fault, fault } from "../wire/faults.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Admission, type Comings, noComings } from "../../../src/core/server/admission.ts";
-import { MOST_RETRY_MS } from "../../../src/core/server/turns.ts";
+import { MOST_RETRY_MS } from "../../../src/core/server/come-back-times.ts";
 import { seeded } from "../../../src/testing/random.ts";
 
 const RATES = { opensPerSecond: 10, resumesPerSecond: 100, standbysPerSecond: 5 };

@@ -3,7 +3,7 @@ import { RespliceError } from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 import type { LinkReport } from "./types.ts";
 
-export class Ending {
+export class EndResult {
   /** The error that ended the link; undefined if it ended in order. */
   failure: RespliceError | undefined;
   /** This end has called abort(). */

@@ -8,7 +8,7 @@ import { Sweep } from "./sweep.ts";
 /** No client is told to stay away for longer. */
 export const MOST_RETRY_MS = 30_000;
 
-export class Turns {
+export class ComeBackTimes {
   /** Clients that were told longest ago are first, and mostly over first. A forgotten client begins a new line. */
   readonly #nextMs = new Map<string, number>();
   readonly #sweep = new Sweep(this.#nextMs, (turnMs, nowMs) => turnMs <= nowMs);

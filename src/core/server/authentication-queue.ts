@@ -5,7 +5,7 @@
  */
 import { Crowd } from "./crowd.ts";
 import { quarterOf } from "./handshake-table.ts";
-import { Turns } from "./turns.ts";
+import { ComeBackTimes } from "./come-back-times.ts";
 
 export interface AuthenticationOptions {
   /** The most calls under way at once. */
@@ -29,9 +29,9 @@ interface Call {
   who: string;
 }
 
-export class Authentications {
+export class AuthenticationQueue {
   readonly #options: AuthenticationOptions;
-  readonly #turns: Turns;
+  readonly #turns: ComeBackTimes;
   /** The calls under way, by connection, oldest first. A call goes on when its connection is gone. */
   readonly #calls = new Map<number, Call>();
   /** The calls of strangers. */
@@ -51,7 +51,7 @@ export class Authentications {
   /** @param random in [0, 1) */
   constructor(options: AuthenticationOptions, random: () => number) {
     this.#options = options;
-    this.#turns = new Turns(random);
+    this.#turns = new ComeBackTimes(random);
   }
 
   /** Calls under way. */

@@ -1,4 +1,4 @@
-/** Closes a link within a deadline: both directions drain, or the client is asked to go on at another server. */
+/** close() of a link: both directions drain within a deadline, or the client is asked to go on at another server. */
 import type { Driver } from "./driver.ts";
 import type { CloseOptions } from "./types.ts";
 
@@ -8,8 +8,8 @@ export const FORGET_AFTER_MS = 6_000;
 /** The part of a server's closing time in which its handlers have to return. */
 const HANDLER_SHARE = 0.8;
 
-export class Drain {
-  isClosing = false;
+export class Closing {
+  isBegun = false;
   /** This direction ends when the peer's does, even if a handler or a send would go on. */
   endsWithInput = false;
   #stopsWhenSent = false;
@@ -26,10 +26,10 @@ export class Drain {
   /** A second call can only shorten the drain, and only if its options have a deadline or a signal. */
   close(options: CloseOptions, hasConsumer: boolean): void {
     const { protocol } = this.#driver;
-    const isFirst = !this.isClosing;
+    const isFirst = !this.isBegun;
     this.#cutOff(options, isFirst);
     if (!isFirst) return;
-    this.isClosing = true;
+    this.isBegun = true;
     protocol.end();
     // A consumer goes on reading until our direction is complete.
     if (hasConsumer) this.#stopsWhenSent = true;

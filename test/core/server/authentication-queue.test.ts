@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Authentications } from "../../../src/core/server/authentication.ts";
+import { AuthenticationQueue } from "../../../src/core/server/authentication-queue.ts";
 
 interface Options {
   maxAuthenticating: number;
@@ -10,7 +10,7 @@ interface Options {
 /** An application's function that takes so long, and clients that say when they come. */
 class Bench {
   nowMs = 0;
-  readonly line: Authentications;
+  readonly line: AuthenticationQueue;
   readonly begun: number[] = [];
   readonly refused = new Map<number, number>();
   mostAtOnce = 0;
@@ -18,7 +18,7 @@ class Bench {
   #callMs: number;
 
   constructor(options: Partial<Options>, callMs: number) {
-    this.line = new Authentications(
+    this.line = new AuthenticationQueue(
       { maxAuthenticating: 8, handshakeMs: 60_000, maxHandshakes: 400, ...options },
       () => 0.5,
     );
