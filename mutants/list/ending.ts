@@ -131,7 +131,7 @@ export const ENDING: readonly Mutant[] = [
     name: "dialled for a reset again and again",
     rule: "one connection is dialled to tell the server of a reset",
     file: "src/core/client/primary.ts",
-    find: "if (tellsReset) this.#resetsLeft--;",
+    find: "if (tellsReset) this.#tellsReset = true;",
     replace: "",
     tests: ["test/core/client/primary.test.ts"],
   },

@@ -441,7 +441,7 @@ export const SHELL: readonly Mutant[] = [
     rule: "the totals keep what links did that have ended",
     file: "src/telemetry/samples.ts",
     find: "let totals = this.#ended;",
-    replace: "let totals: Totals = NOTHING;",
+    replace: "let totals: Totals = NO_TOTALS;",
     tests: ["test/telemetry/samples.test.ts"],
   },
   {

@@ -5,7 +5,7 @@
  * turn.
  */
 
-/** The time that one connection may take in a turn: more than it takes to read 2 MiB of large messages. */
+/** The time that one connection may take in a turn. */
 const ALONE_MS = 1;
 /** The time that all waiting connections together may take in a turn: connections that send little wait meanwhile. */
 const TOGETHER_MS = 0.5;

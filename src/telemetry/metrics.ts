@@ -2,7 +2,7 @@
 import type { Journal } from "./journal.ts";
 import { type LineCounts, NO_LINES } from "./logger.ts";
 import type { Metrics, MetricsEvent } from "./record.ts";
-import { NOTHING, type Samples, type Snapshot } from "./samples.ts";
+import { NO_TOTALS, type Samples, type Snapshot } from "./samples.ts";
 
 /** The logger's own counts of lines, and its report of those left out. */
 export interface LineSource {
@@ -27,7 +27,7 @@ export class PeriodicMetrics {
   readonly #options: MetricsOptions;
   #timer: NodeJS.Timeout | undefined;
   #lastMs: number;
-  #last: Pick<Snapshot, "totals" | "counts"> = { totals: NOTHING, counts: {} };
+  #last: Pick<Snapshot, "totals" | "counts"> = { totals: NO_TOTALS, counts: {} };
   #recoveriesMs: number[] = [];
   #lines: Readonly<LineCounts> = NO_LINES;
 

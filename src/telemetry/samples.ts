@@ -36,7 +36,7 @@ export interface Snapshot {
   counts: Readonly<Record<string, number>>;
 }
 
-export const NOTHING: Readonly<Totals> = {
+export const NO_TOTALS: Readonly<Totals> = {
   takenMessages: 0,
   takenBytes: 0,
   receivedMessages: 0,
@@ -46,7 +46,7 @@ export const NOTHING: Readonly<Totals> = {
 
 export class Samples {
   readonly #source: SampleSource;
-  #ended: Totals = NOTHING;
+  #ended: Totals = NO_TOTALS;
 
   constructor(source: SampleSource) {
     this.#source = source;

@@ -37,7 +37,7 @@ export function save(stored: StoredSession): void {
   stored.saved ??= stored.link.snapshot();
 }
 
-/** What another process may go on with; undefined: who closes or aborts knows that something is in doubt. */
+/** The session as another process may go on with it; undefined if its application has closed or aborted it. */
 export function storedIn(stored: StoredSession): SessionSnapshot | undefined {
   const { committed, durable } = stored;
   save(stored);

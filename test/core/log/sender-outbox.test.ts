@@ -9,7 +9,7 @@ import { sending } from "./sending.ts";
 
 type Sending = ReturnType<typeof sending>;
 
-/** What is written now: where each frame begins, its bytes, its flags. */
+/** The frames that are written now: where each begins, its bytes, its flags. */
 function written({ write }: Sending): Array<[offset: number, bytes: number, flags: number]> {
   return write().map(({ offset, bytes, flags }) => [offset, bytes.length, flags]);
 }
