@@ -81,7 +81,7 @@ test("what is due now runs without advance(), one thing in a turn, and promises 
     });
   }
   expect(seen).toEqual([]);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await expect.poll(() => seen.at(-1)).toBe("0 after two");
   expect(seen).toEqual(["0 one", "0 end of one", "0 after one", "0 two", "0 end of two", "0 after two"]);
 });
 
