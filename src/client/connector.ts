@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import type { ClientLinkCore, DialRole } from "../core/client/link-core.ts";
 import type { Entropy } from "../core/session/proof.ts";
-import { discard, remoteAddressOf, StreamConnection, unfitness } from "../io/connection.ts";
+import { discard, StreamConnection, unfitness } from "../io/connection.ts";
 import type { DialOptions, Endpoint } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
@@ -147,10 +147,7 @@ export class Connector {
   async #transport(connect: ForEachAttempt<Duplex>, terms: DialTerms): Promise<Connection> {
     const given = await this.#ask("connect", connect, terms, discard);
     const problem = unfitness(given);
-    if (problem === undefined) {
-      const stream = given as Duplex;
-      return new StreamConnection(stream, false, remoteAddressOf(stream));
-    }
+    if (problem === undefined) return new StreamConnection(given as Duplex, false);
     discard(given);
     throw new RespliceError("CONNECT_FAILED", `the function connect gave ${problem}`);
   }

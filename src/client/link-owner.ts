@@ -9,7 +9,7 @@ import { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { countByDelivery } from "../link/undelivered.ts";
+import { recordUndelivered } from "../link/undelivered.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
@@ -85,8 +85,7 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   onUndelivered({ reason, messages }: Undelivered): void {
-    const counts = countByDelivery(messages);
-    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason, ...counts });
+    recordUndelivered(this.#host.journal, this.#ids, reason, messages);
   }
 
   onHandlerFailed(thrown: unknown, isHeard: boolean): void {
@@ -95,9 +94,7 @@ export class ClientLinkOwner implements LinkOwner {
 
   onEnded({ undelivered }: LinkReport): void {
     this.#host.onEnded(this);
-    if (undelivered.length === 0) return;
-    const counts = countByDelivery(undelivered);
-    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason: "ended", ...counts });
+    recordUndelivered(this.#host.journal, this.#ids, "ended", undelivered);
   }
 
   /** For the records about this link. */

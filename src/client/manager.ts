@@ -3,7 +3,7 @@ import type { ClientLinkCore } from "../core/client/link-core.ts";
 import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
-import { remoteAddressOf, StreamConnection } from "../io/connection.ts";
+import { StreamConnection } from "../io/connection.ts";
 import { dial } from "../io/dial.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
@@ -74,10 +74,7 @@ export class ConnectionManager implements AsyncDisposable {
     this.#host = {
       clock: this.#clock,
       gate: this.#gate,
-      dial: async (endpoint, dialOptions) => {
-        const socket = await dial(endpoint, dialOptions);
-        return new StreamConnection(socket, true, remoteAddressOf(socket));
-      },
+      dial: async (endpoint, dialOptions) => new StreamConnection(await dial(endpoint, dialOptions), true),
       entropy: SYSTEM_ENTROPY,
       nextId: () => ++this.#ids,
       memory: new LinkMemory(maxBufferBytes),

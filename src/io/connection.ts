@@ -106,7 +106,7 @@ export class StreamConnection implements Connection, Reader {
    * The stream is connected. Only this connection may read or close it from now on. `isOurs`: this library made the
    * socket, so the application reads it only where it has found it by other means, such as node:diagnostics_channel.
    */
-  constructor(stream: Duplex, isOurs: boolean, remoteAddress: string) {
+  constructor(stream: Duplex, isOurs: boolean, remoteAddress: string = remoteAddressOf(stream)) {
     this.#isOurs = isOurs;
     this.#remoteAddress = remoteAddress;
     this.#stream = Object.assign(stream, { [CONNECTION]: this });

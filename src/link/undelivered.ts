@@ -1,5 +1,7 @@
 /** Counts undelivered messages, and keeps those that no listener was told of for the report of close(). */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
+import type { Journal } from "../telemetry/journal.ts";
+import type { LinkIds, LinkUndelivered } from "../telemetry/record.ts";
 import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
 
 /**
@@ -34,6 +36,16 @@ export class UndeliveredBook {
 export function countByDelivery(messages: readonly UndeliveredMessage[]): { maybe: number; notSent: number } {
   const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
   return { maybe, notSent: messages.length - maybe };
+}
+
+/** Records how many of the messages may have arrived, and how many were never sent. Without messages there is no record. */
+export function recordUndelivered(
+  journal: Journal,
+  ids: LinkIds,
+  reason: LinkUndelivered["reason"],
+  messages: readonly UndeliveredMessage[],
+): void {
+  if (messages.length > 0) journal.record({ event: "link.undelivered", ids, reason, ...countByDelivery(messages) });
 }
 
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {

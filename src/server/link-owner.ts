@@ -9,7 +9,7 @@ import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
 import type { ChannelIo } from "../link/protocol.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { countByDelivery } from "../link/undelivered.ts";
+import { recordUndelivered } from "../link/undelivered.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 
@@ -86,8 +86,7 @@ export class ServerLinkOwner implements LinkOwner {
   }
 
   onUndelivered({ reason, messages }: Undelivered): void {
-    const counts = countByDelivery(messages);
-    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason, ...counts });
+    recordUndelivered(this.#host.journal, this.#ids, reason, messages);
   }
 
   onHandlerFailed(thrown: unknown, isHeard: boolean): void {
@@ -99,9 +98,7 @@ export class ServerLinkOwner implements LinkOwner {
 
   onEnded({ undelivered }: LinkReport): void {
     this.#host.onEnded(this);
-    if (undelivered.length === 0) return;
-    const counts = countByDelivery(undelivered);
-    this.#host.journal.record({ event: "link.undelivered", ids: this.#ids, reason: "ended", ...counts });
+    recordUndelivered(this.#host.journal, this.#ids, "ended", undelivered);
   }
 
   /** For the records about this link. */

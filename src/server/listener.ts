@@ -59,7 +59,7 @@ export class Listener {
   #plain(): net.Server {
     return net.createServer({ noDelay: true }, (socket) => {
       this.#track(socket);
-      this.#options.accept(new StreamConnection(socket, true, remoteAddressOf(socket)));
+      this.#options.accept(new StreamConnection(socket, true));
     });
   }
 

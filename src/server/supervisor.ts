@@ -140,7 +140,9 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   #recordLimits({ host, port }: { host: string; port: number }): void {
-    const { limits, machine } = this.#options;
+    const { limits, logger, machine } = this.#options;
+    // Only the log tells of these: without one nothing is read from /proc.
+    if (logger === undefined) return;
     const { journal } = this.#telemetry;
     const { connections, sessions, bufferBytes } = limits;
     const may = descriptors();

@@ -2,7 +2,7 @@ import { EventEmitter, once } from "node:events";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import { onTestFinished } from "vitest";
-import { remoteAddressOf, StreamConnection } from "../../src/io/connection.ts";
+import { StreamConnection } from "../../src/io/connection.ts";
 import { Arrivals, rawServer } from "../support.ts";
 
 export interface Connected {
@@ -20,7 +20,7 @@ export async function connected(): Promise<Connected> {
   onTestFinished(() => void near.destroy());
   await once(near, "connect");
   const far = await sockets.next();
-  const connection = new StreamConnection(near, true, remoteAddressOf(near));
+  const connection = new StreamConnection(near, true);
   const heard: string[] = [];
   connection.handler = {
     onData: (chunk) => {

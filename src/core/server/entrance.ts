@@ -114,7 +114,7 @@ export class Entrance {
     return silent !== undefined;
   }
 
-  /** ComeBackTimes a connection away before HELLO. Its client may be a stranger, or one that has a session here. */
+  /** Turns a connection away before HELLO. Its client may be a stranger, or one that has a session here. */
   #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
     const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
     this.#refuse(handshake, "overloaded", reason, waitMs, limit);

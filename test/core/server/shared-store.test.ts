@@ -1,12 +1,12 @@
 /** A store that several servers share: when it is asked, and how each answer is heeded. COMMIT is in shared-store-commit. */
 import { describe, expect, test } from "vitest";
-import { encodeConfirm, encodeHello, encodeToken } from "../../../src/core/wire/frames.ts";
-import { confirmMac, secretBytes } from "../../../src/core/session/proof.ts";
+import { encodeConfirm, encodeToken } from "../../../src/core/wire/frames.ts";
+import { confirmMac } from "../../../src/core/session/proof.ts";
 import type { SessionSnapshot } from "../../../src/core/session/snapshot.ts";
-import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "../../sim/by-hand.ts";
+import { ByHand, hear, type Line, namesOf, only, outcomeOf, say } from "../../sim/by-hand.ts";
 import { seeded, seededEntropy } from "../../../src/testing/random.ts";
 import { decoded } from "../support.ts";
-import { asked, nextResume, resumes, sayProven, SHARED, snapshotOf, stored } from "./sharing.ts";
+import { asked, nextResume, opensAgain, resumes, sayProven, SHARED, snapshotOf, stored } from "./sharing.ts";
 
 describe("the store is asked", () => {
   test("about a resume of a session that is here, with its token; and nothing is answered until then", () => {
@@ -219,12 +219,9 @@ describe("the session comes from the store", () => {
 
   test("in the place of an unconfirmed one that a late HELLO has opened", () => {
     const given = stored();
-    const { world, client, first, second, line } = given;
-    const { keys } = client.core.session;
+    const { client, first, second, line } = given;
     line.cut();
-    const open = { ...nextResume(given), resume: false, incarnation: "00".repeat(16) };
-    const late = new Line(world, second);
-    late.give(encodeHello("hello", { ...open, secretOrProof: secretBytes(keys.secret) }));
+    const late = opensAgain(given, second);
     expect(only(decoded(late.takeDown()), "welcome").welcome.result).toBe("new");
     const resumed = resumes(client, second);
     second.adopt(resumed, { token: 2, snapshot: snapshotOf(first.link) });
@@ -237,12 +234,10 @@ describe("the session comes from the store", () => {
 
   test("not in the place of another session that was opened with its id, and confirmed", () => {
     const given = stored();
-    const { world, client, first, second, line } = given;
-    const { keys } = client.core.session;
+    const { client, first, second, line } = given;
     line.cut();
-    const open = { ...nextResume(given), resume: false, incarnation: "00".repeat(16) };
-    const late = new Line(world, second);
-    late.give(encodeHello("hello", { ...open, secretOrProof: secretBytes(keys.secret) }));
+    const late = opensAgain(given, second);
+    const { keys } = client.core.session;
     const { incarnation, nonce } = only(decoded(late.takeDown()), "welcome").welcome;
     late.give(encodeConfirm(confirmMac(seededEntropy(seeded(1)), keys, incarnation, nonce)));
     expect([second.core.sessions, second.core.unconfirmed]).toEqual([1, 0]);

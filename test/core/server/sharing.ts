@@ -1,7 +1,7 @@
 /** A link whose session a store has that two servers share. The tests stand for the store, and count its tokens. */
 import { expect } from "vitest";
-import type { Hello } from "../../../src/core/wire/frames.ts";
-import { encodeProvenHello } from "../../../src/core/session/proof.ts";
+import { encodeHello, type Hello } from "../../../src/core/wire/frames.ts";
+import { encodeProvenHello, secretBytes } from "../../../src/core/session/proof.ts";
 import type { SessionSnapshot } from "../../../src/core/session/snapshot.ts";
 import type { ServerLinkCore } from "../../../src/core/server/link-core.ts";
 import type { AdoptEvent } from "../../../src/core/server/server.ts";
@@ -67,4 +67,12 @@ export function sayProven(
   const { secret } = client.core.session.keys;
   line.give(encodeProvenHello(seededEntropy(seeded(1)), type, { ...hello, secretOrProof: Buffer.alloc(0) }, secret));
   return line;
+}
+
+/** Opens the session again, as a HELLO does that was under way for long. */
+export function opensAgain(given: Stored, server: HandServer): Line {
+  const open = { ...nextResume(given), resume: false, incarnation: "00".repeat(16) };
+  const late = new Line(given.world, server);
+  late.give(encodeHello("hello", { ...open, secretOrProof: secretBytes(given.client.core.session.keys.secret) }));
+  return late;
 }
