@@ -229,6 +229,14 @@ export const STORE: readonly Mutant[] = [
     tests: SHARED,
   },
   {
+    name: "lost between the store's answer and its arrival",
+    rule: "a session that was let go of while the store's answer was under way may be in the store still",
+    file: "src/core/server/shared-store.ts",
+    find: "if (link !== undefined) return true;\n",
+    replace: "return true;\n",
+    tests: SHARED,
+  },
+  {
     name: "session kept that the store has forgotten",
     rule: "a session that the store does not know any more has ended elsewhere",
     file: "src/core/server/shared-store.ts",

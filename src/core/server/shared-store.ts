@@ -102,7 +102,10 @@ export function heedStore(
       if (link !== undefined && link.token === token && link.session.phase !== "done") fence(state, link);
       return true;
     case "kept":
-      return true;
+      if (link !== undefined) return true;
+      // It was let go meanwhile, and only the store knows whether there is something to go on with.
+      state.entrance.comeBackLater(handshake, "overloaded", "the session has just gone from here", nowMs);
+      return false;
     default:
       if (isAnothers(state.sessions.get(id), incarnation)) {
         state.handshakes.refuse(handshake, "authentication", "another session's id", 0);

@@ -288,17 +288,36 @@ describe("after the answer everything is decided again", () => {
     expect([second.link.token, second.link.adopted?.id]).toEqual([3, newer.id]);
   });
 
-  test("the session has expired meanwhile: it is lost, though the store has kept it", () => {
+  test("the session has expired meanwhile, though the store has kept it: the client comes back, and is lost then", () => {
     const given = stored();
     const { world, first, line } = given;
     line.lose("server");
     world.pass(299_000);
     line.lose("client");
-    const waits = sayProven(given, first, "hello", nextResume(given));
+    const again = nextResume(given);
+    const waits = sayProven(given, first, "hello", again);
     world.pass(1_000);
     expect(outcomeOf(first.linkEvents)?.outcome).toBe("expired");
     first.adopt(waits, "kept");
-    expect(first.refusals).toEqual(["session-lost"]);
+    expect(first.refusals).toEqual(["overloaded"]);
+    first.adopt(sayProven(given, first, "hello", again), "unknown");
+    expect(first.refusals).toEqual(["overloaded", "session-lost"]);
+  });
+
+  test("the session was let go of meanwhile, for another process: the store is asked again, and brings it back", () => {
+    const { client, first, line } = stored();
+    line.cut();
+    const waits = resumes(client, first);
+    const snapshot = snapshotOf(first.link);
+    first.link.abandon("session-lost");
+    first.adopt(waits, "kept");
+    expect(first.refusals).toEqual(["overloaded"]);
+    waits.settle();
+    const again = resumes(client, first);
+    expect(asked(first).at(-1)).toMatchObject({ channel: again.id, token: undefined });
+    first.adopt(again, { token: 2, snapshot });
+    again.settle();
+    expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
   });
 
   test("a connection that is gone is not answered, and brings nothing here", () => {
