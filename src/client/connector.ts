@@ -5,7 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
-import type { ClientLinkCore, DialRole } from "../core/client/link-core.ts";
+import type { DialRole } from "../core/client/link-core.ts";
 import type { Entropy } from "../core/session/proof.ts";
 import { discard, StreamConnection, unfitness } from "../io/connection.ts";
 import type { DialOptions, Endpoint } from "../io/dial.ts";
@@ -32,9 +32,32 @@ export interface DialHost {
   nextId(): number;
 }
 
+/**
+ * What dialling asks of a protocol's core, and tells it. `ClientLinkCore` implements it for the durable protocol. A
+ * protocol without a session wants no standby.
+ */
+export interface DialledCore {
+  readonly gone: boolean;
+  /** A connection is to be dialled to speak for the link. */
+  readonly wantsDial: boolean;
+  /** A second connection is to be dialled, since the first has gone silent. */
+  readonly wantsStandby: boolean;
+  /** How long a standby may take, from its dial to READY, in milliseconds. */
+  readonly standbyPatienceMs: number;
+  /** A server may have the link's session. */
+  readonly sessionKnown: boolean;
+  /** A dial succeeded. */
+  connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void;
+  /** The standby's dial failed before there was a connection. */
+  standbyDialFailed(nowMs: number, failure: { timedOut: boolean }): void;
+  standbyTimedOut(id: number, nowMs: number): void;
+  /** The dial loop has given up, or met a failure that ends the link. */
+  endUnreachable(): void;
+}
+
 /** The link that is dialled for. */
 export interface DialledLink {
-  readonly core: ClientLinkCore;
+  readonly core: DialledCore;
   readonly driver: Driver;
   readonly options: ResolvedOpenOptions;
   readonly host: DialHost;
