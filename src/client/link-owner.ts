@@ -5,11 +5,11 @@ import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { SharedMemory } from "../core/session/session.ts";
 import { Driver } from "../link/driver.ts";
 import { LinkEngine } from "../link/engine.ts";
-import { DurableLink } from "../link/link.ts";
+import { LinkHandle } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
-import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { recordUndelivered } from "../link/undelivered.ts";
+import type { Link, StateChange } from "../link/types.ts";
+import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
@@ -39,6 +39,7 @@ export class ClientLinkOwner implements LinkOwner {
   readonly identity: undefined = undefined;
   readonly claims: undefined = undefined;
   readonly isServing = false;
+  readonly hearsHandlerErrors = false;
   readonly openPayload: Buffer;
   readonly #host: ClientHost;
 
@@ -54,7 +55,15 @@ export class ClientLinkOwner implements LinkOwner {
     this.driver = new Driver(this.core, this.core, host.clock);
     this.dialer = new Dialer({ core: this.core, driver: this.driver, options, host });
     this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, options, this);
-    this.link = new DurableLink(this.engine);
+    this.link = new LinkHandle(this.engine);
+  }
+
+  get journal(): Journal {
+    return this.#host.journal;
+  }
+
+  get ids(): LinkIds {
+    return { link: this.link.id, session: this.core.sessionId };
   }
 
   endUnopened(): boolean {
@@ -77,28 +86,11 @@ export class ClientLinkOwner implements LinkOwner {
   onState(change: StateChange): void {
     if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
     else if (change.from === "draining") this.#host.onBack(this);
-    this.#host.journal.record({ event: "link.state", ids: this.#ids, change });
   }
 
-  onRecovered(recoveryMs: number): void {
-    this.#host.journal.record({ event: "link.recovered", ids: this.#ids, recoveryMs });
-  }
+  onHandlerFailed(): void {}
 
-  onUndelivered({ reason, messages }: Undelivered): void {
-    recordUndelivered(this.#host.journal, this.#ids, reason, messages);
-  }
-
-  onHandlerFailed(thrown: unknown, isHeard: boolean): void {
-    this.#host.journal.record({ event: "link.handler-failed", ids: this.#ids, thrown, isHeard });
-  }
-
-  onEnded({ undelivered }: LinkReport): void {
+  onEnded(): void {
     this.#host.onEnded(this);
-    recordUndelivered(this.#host.journal, this.#ids, "ended", undelivered);
-  }
-
-  /** For the records about this link. */
-  get #ids(): LinkIds {
-    return { link: this.link.id, session: this.core.sessionId };
   }
 }

@@ -15,7 +15,7 @@ import type { Protocol, ProtocolEvent } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, Undelivered, WaitOptions } from "./types.ts";
-import { inOrder, toMessage, UndeliveredBook } from "./undelivered.ts";
+import { inOrder, recordUndelivered, toMessage, UndeliveredBook } from "./undelivered.ts";
 import { Waits } from "./waits.ts";
 
 export class LinkEngine {
@@ -172,7 +172,10 @@ export class LinkEngine {
   }
 
   #tellOfHandler(error: unknown): void {
-    this.owner.onHandlerFailed(error, this.link.listenerCount("error") > 0);
+    const { journal, ids, hearsHandlerErrors } = this.owner;
+    const isHeard = hearsHandlerErrors || this.link.listenerCount("error") > 0;
+    journal.record({ event: "link.handler-failed", ids, thrown: error, isHeard });
+    this.owner.onHandlerFailed(error);
   }
 
   #reset(code: "aborted" | "handler-failed", reason: string): void {
@@ -212,7 +215,9 @@ export class LinkEngine {
   }
 
   onChange(change: StateChange): void {
+    const { journal, ids } = this.owner;
     this.owner.onState(change);
+    journal.record({ event: "link.state", ids, change });
     this.#life.later(() => this.link.emit("state", change));
   }
 
@@ -239,7 +244,9 @@ export class LinkEngine {
     switch (event.type) {
       case "connected": {
         const recoveryMs = this.#life.connectionAdopted();
-        if (recoveryMs !== undefined) this.owner.onRecovered(recoveryMs);
+        if (recoveryMs !== undefined) {
+          this.owner.journal.record({ event: "link.recovered", ids: this.owner.ids, recoveryMs });
+        }
         this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
         this.#waitsForConnected?.resolve();
         break;
@@ -295,7 +302,7 @@ export class LinkEngine {
     this.#book.counts[reason] += event.undeliveredCount;
     if (undelivered.length === 0) return;
     const report: Undelivered = { reason, sessionId, messages: undelivered.map(toMessage) };
-    this.owner.onUndelivered(report);
+    recordUndelivered(this.owner.journal, this.owner.ids, reason, report.messages);
     this.#life.later(() => {
       if (!this.link.emit("undelivered", report)) this.#book?.keep(report.messages);
     });
@@ -320,7 +327,8 @@ export class LinkEngine {
       this.#stall?.stop();
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
-      this.owner.onEnded(report);
+      this.owner.onEnded();
+      recordUndelivered(this.owner.journal, this.owner.ids, "ended", report.undelivered);
       this.#endResult.close(report);
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));

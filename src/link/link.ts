@@ -18,7 +18,7 @@ import type {
 
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
 
-export class DurableLink extends CheckedEmitter<LinkEvents> implements Link {
+export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
   readonly #engine: LinkEngine;
   /** Made when the application first asks for it. */

@@ -1,8 +1,13 @@
 /** The interface from a link to its owner, which is one link of a client's manager or of a server's supervisor. */
+import type { Journal } from "../telemetry/journal.ts";
+import type { LinkIds } from "../telemetry/record.ts";
 import type { ProtocolEvent } from "./protocol.ts";
-import type { LinkReport, StateChange, Undelivered } from "./types.ts";
+import type { StateChange } from "./types.ts";
 
 export interface LinkOwner {
+  readonly journal: Journal;
+  /** For the records about the link. */
+  readonly ids: LinkIds;
   readonly identity: string | undefined;
   readonly claims: unknown;
   readonly openPayload: Buffer;
@@ -16,10 +21,9 @@ export interface LinkOwner {
   onStepComplete(): void;
   onEvent(event: ProtocolEvent): void;
   onState(change: StateChange): void;
-  onUndelivered(event: Undelivered): void;
-  /** A lost connection was replaced after `recoveryMs`. */
-  onRecovered(recoveryMs: number): void;
-  /** A handler of the link has thrown `thrown`. `isHeard`: the link's 'error' event has a listener. */
-  onHandlerFailed(thrown: unknown, isHeard: boolean): void;
-  onEnded(report: LinkReport): void;
+  /** Whether `onHandlerFailed()` tells a listener of the application. */
+  readonly hearsHandlerErrors: boolean;
+  /** A handler of the link has thrown `thrown`. */
+  onHandlerFailed(thrown: unknown): void;
+  onEnded(): void;
 }

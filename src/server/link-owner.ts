@@ -3,13 +3,12 @@ import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { Driver } from "../link/driver.ts";
 import { LinkEngine } from "../link/engine.ts";
-import { DurableLink } from "../link/link.ts";
+import { LinkHandle } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
 import type { ChannelIo } from "../link/protocol.ts";
-import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { recordUndelivered } from "../link/undelivered.ts";
+import type { Link, StateChange } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 
@@ -44,7 +43,15 @@ export class ServerLinkOwner implements LinkOwner {
     this.#host = host;
     this.driver = new Driver(core, host.channels, host.clock);
     this.engine = new LinkEngine(id, this.driver, host.options, this);
-    this.link = new DurableLink(this.engine);
+    this.link = new LinkHandle(this.engine);
+  }
+
+  get journal(): Journal {
+    return this.#host.journal;
+  }
+
+  get ids(): LinkIds {
+    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
   }
 
   get identity(): string | undefined {
@@ -76,33 +83,19 @@ export class ServerLinkOwner implements LinkOwner {
     if (event.type === "disconnected") this.engine.waiting(0, 0, event.reason, undefined);
   }
 
-  onState(change: StateChange): void {
-    if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
-    this.#host.journal.record({ event: "link.state", ids: this.#ids, change });
+  onState({ to }: StateChange): void {
+    if (to === "draining" || to === "closed") this.#host.onLeft(this);
   }
 
-  onRecovered(recoveryMs: number): void {
-    this.#host.journal.record({ event: "link.recovered", ids: this.#ids, recoveryMs });
+  get hearsHandlerErrors(): boolean {
+    return this.#host.hearsHandlerErrors();
   }
 
-  onUndelivered({ reason, messages }: Undelivered): void {
-    recordUndelivered(this.#host.journal, this.#ids, reason, messages);
+  onHandlerFailed(thrown: unknown): void {
+    this.#host.onHandlerFailed(this, thrown);
   }
 
-  onHandlerFailed(thrown: unknown, isHeard: boolean): void {
-    const host = this.#host;
-    const isHeardAnywhere = isHeard || host.hearsHandlerErrors();
-    host.journal.record({ event: "link.handler-failed", ids: this.#ids, thrown, isHeard: isHeardAnywhere });
-    host.onHandlerFailed(this, thrown);
-  }
-
-  onEnded({ undelivered }: LinkReport): void {
+  onEnded(): void {
     this.#host.onEnded(this);
-    recordUndelivered(this.#host.journal, this.#ids, "ended", undelivered);
-  }
-
-  /** For the records about this link. */
-  get #ids(): LinkIds {
-    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
   }
 }

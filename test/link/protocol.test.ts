@@ -6,11 +6,12 @@ import type { Link, StateChange } from "../../src/index.ts";
 import { SystemClock } from "../../src/io/clock.ts";
 import { Driver } from "../../src/link/driver.ts";
 import { LinkEngine } from "../../src/link/engine.ts";
-import { DurableLink } from "../../src/link/link.ts";
+import { LinkHandle } from "../../src/link/link.ts";
 import { resolveLinkOptions } from "../../src/link/options.ts";
 import type { LinkOwner } from "../../src/link/owner.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../../src/link/protocol.ts";
+import { Journal } from "../../src/telemetry/journal.ts";
 import { ampleAccount } from "../core/support.ts";
 import { failure } from "../support.ts";
 
@@ -334,6 +335,8 @@ function held(protocol: Datagrams = new Datagrams()): Held {
   const driver = new Driver(protocol, protocol, new SystemClock());
   const changes: StateChange[] = [];
   const owner: LinkOwner = {
+    journal: new Journal(),
+    ids: { link: "datagrams", session: "" },
     identity: undefined,
     claims: undefined,
     openPayload: Buffer.alloc(0),
@@ -343,12 +346,11 @@ function held(protocol: Datagrams = new Datagrams()): Held {
     onStepComplete: () => {},
     onEvent: () => {},
     onState: (change) => void changes.push(change),
-    onUndelivered: () => {},
-    onRecovered: () => {},
+    hearsHandlerErrors: false,
     onHandlerFailed: () => {},
     onEnded: () => {},
   };
-  const link = new DurableLink(new LinkEngine("datagrams", driver, resolveLinkOptions({}, "client"), owner));
+  const link = new LinkHandle(new LinkEngine("datagrams", driver, resolveLinkOptions({}, "client"), owner));
   const connection = new Line();
   protocol.connect(1);
   driver.attach(1, connection);
