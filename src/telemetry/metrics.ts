@@ -82,7 +82,7 @@ export class PeriodicMetrics {
       windowBytes += link.windowBytes;
     }
     const { totals: last } = this.#last;
-    const perSecond = (now: number, before: number): number => Math.round(Math.max(0, now - before) / seconds);
+    const perSecond = (now: number, before: number): number => Math.round((now - before) / seconds);
     const metrics: Metrics = {
       links: byState,
       sentPerSecond: perSecond(totals.takenMessages, last.takenMessages),
@@ -94,7 +94,7 @@ export class PeriodicMetrics {
       logBytes,
       windowBytes,
       rttMsMedian: quantile(rtts, 0.5),
-      reconnects: Math.max(0, totals.reconnects - last.reconnects),
+      reconnects: totals.reconnects - last.reconnects,
       recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
       recoveryMsMax: quantile(this.#recoveriesMs, 1),
       linesSuppressed: lines.suppressed - this.#lines.suppressed,

@@ -20,7 +20,7 @@ test("hands over nothing, and its peer has to wait; then everything, in order", 
   // More than a kernel keeps for a peer that does not read.
   const all = 16 * 2 ** 20;
   far.write(Buffer.alloc(all));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await turns(100);
   expect([bytes, far.writableLength > 0]).toEqual([0, true]);
   connection.resume();
   await eventually(() => expect(bytes).toBe(all));

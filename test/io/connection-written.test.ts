@@ -52,7 +52,7 @@ test("while the peer does not read there is no call, and one when the kernel has
   }
   const told = listen(connection);
   connection.write([Buffer.from("last")]);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let turn = 0; turn < 20; turn++) await ticks();
   expect([told, connection.pendingBytes > 0]).toEqual([[], true]);
   far.resume();
   await eventually(() => expect(told).toContain(ALL_WRITTEN));

@@ -133,8 +133,7 @@ class StoreWriter {
   readonly #link: ServerLinkCore;
   readonly #end: End;
   readonly #onFenced: () => void;
-  #commits = false;
-  #writes = false;
+  readonly #asks = { commit: false, write: false };
 
   constructor(process: SimProcess, store: SimStore, link: ServerLinkCore, end: End, onFenced: () => void) {
     this.#process = process;
@@ -146,43 +145,38 @@ class StoreWriter {
 
   /** After each step. One request of each kind at a time. */
   look(): void {
-    const { receiver, sender, phase } = this.#link.session;
+    const { session, token } = this.#link;
+    const { receiver, sender, phase } = session;
+    const { id } = session.keys;
     if (phase !== "live") return;
-    if (!this.#commits && receiver.accepted > receiver.committed) this.#commit(receiver.committed, receiver.accepted);
-    if (!this.#writes && sender.finalPosition > sender.durable) this.#write(sender.finalPosition, this.#end.taken);
+    const { accepted, committed } = receiver;
+    if (accepted > committed) {
+      const commit = (): boolean => this.#store.commit(id, token, committed, accepted);
+      this.#ask("commit", commit, () => this.#link.committed(accepted));
+    }
+    const { finalPosition } = sender;
+    if (finalPosition > sender.durable) {
+      const { taken } = this.#end;
+      const write = (): boolean => this.#store.write(id, token, finalPosition, taken);
+      this.#ask("write", write, () => this.#link.persisted(finalPosition));
+    }
   }
 
-  #commit(from: number, to: number): void {
-    const { session, token } = this.#link;
-    this.#commits = true;
+  /** `request` answers whether the store has done it, and `tell` tells the link so. */
+  #ask(kind: "commit" | "write", request: () => boolean, tell: () => void): void {
+    if (this.#asks[kind]) return;
+    this.#asks[kind] = true;
     let done = false;
     askStore(
       this.#process,
       () => {
-        done = this.#store.commit(session.keys.id, token, from, to);
-        if (!done) this.#process.stage.count("commit refused");
+        done = request();
+        if (!done) this.#process.stage.count(`${kind} refused`);
       },
       () => {
-        this.#commits = false;
-        if (done) this.#link.committed(to);
-        else if (session.phase === "live") this.#onFenced();
-      },
-    );
-  }
-
-  #write(to: number, taken: number): void {
-    const { session, token } = this.#link;
-    this.#writes = true;
-    let done = false;
-    askStore(
-      this.#process,
-      () => {
-        done = this.#store.write(session.keys.id, token, to, taken);
-      },
-      () => {
-        this.#writes = false;
-        if (done) this.#link.persisted(to);
-        else if (session.phase === "live") this.#onFenced();
+        this.#asks[kind] = false;
+        if (done) tell();
+        else if (this.#link.session.phase === "live") this.#onFenced();
       },
     );
   }
