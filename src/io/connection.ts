@@ -111,11 +111,7 @@ export class StreamConnection implements Connection, Reader {
     this.#remoteAddress = remoteAddress;
     this.#stream = Object.assign(stream, { [CONNECTION]: this });
     if (stream instanceof Socket) stream.setNoDelay(true);
-    stream.on("data", onData);
-    stream.on("drain", onDrain);
-    stream.on("end", onEnd);
-    stream.on("error", onError);
-    stream.on("close", onClose);
+    for (const [event, listener] of LISTENERS) stream.on(event, listener);
     // A socket that the application gave may be connecting still, and then has no address yet.
     if (remoteAddress === "" && stream instanceof Socket && stream.connecting) stream.once("connect", onConnect);
     // The application may have paused its stream.
@@ -286,6 +282,26 @@ export class StreamConnection implements Connection, Reader {
     this.handler = DEAF;
     close(this.#stream);
   }
+
+  /**
+   * Lets go of the stream and answers it, paused, for another connection to be made on it, as STARTTLS does. The handler
+   * is not called any more. Undefined if the connection is closed, or has bytes that the kernel has not taken yet.
+   */
+  release(): Duplex | undefined {
+    const stream = this.#stream;
+    if (this.#closed || stream.writableLength > 0) return undefined;
+    this.#closed = true;
+    this.handler = DEAF;
+    // It may wait in the reading line still, which would make the stream flow.
+    this.#isPaused = true;
+    for (const [event, listener] of LISTENERS) stream.off(event, listener);
+    stream.off("connect", onConnect);
+    // An error at a moment without another listener must not end the process.
+    stream.on("error", () => {});
+    stream.pause();
+    delete (stream as Partial<ConnectedStream>)[CONNECTION];
+    return stream;
+  }
 }
 
 /**
@@ -332,6 +348,15 @@ function onError(this: ConnectedStream, error: unknown): void {
 function onClose(this: ConnectedStream): void {
   this[CONNECTION].lost("closed");
 }
+
+/** The listeners of every connection. They find it in their stream. */
+const LISTENERS: ReadonlyArray<readonly [string, (this: ConnectedStream, given: unknown) => void]> = [
+  ["data", onData],
+  ["drain", onDrain],
+  ["end", onEnd],
+  ["error", onError],
+  ["close", onClose],
+];
 
 /** The text of an error. A stream may fail with any value, not only an Error. */
 function describe(error: unknown): string {
