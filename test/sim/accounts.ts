@@ -43,7 +43,7 @@ function checkLink(world: World, { end, name, number: client }: SimClient, cost:
     if (cost === "lossless") checkLossless(end, links, world);
     if (cost === "moving" && options.mode === "messages") checkMoved(end, links, world);
   }
-  if (options.mode === "bytes") return;
+  if (options.mode === "bytes") return checkStream(world, end, links);
   checkAllAccounted(end, links, options.whenSessionLost === "resend");
   // Who believed what its peer never said believes as well that it has what it never got.
   if (world.misled.has(name)) return;
@@ -89,6 +89,26 @@ function checkAllAccounted(client: End, links: readonly End[], resends: boolean)
   }
   checkCalls(client, (number) => handed.has(number));
   checkFates(client, (number) => handed.has(number));
+}
+
+/** A byte stream has one session. Its calls were told the truth, in both directions. */
+function checkStream(world: World, client: End, links: readonly End[]): void {
+  if (world.misled.has(client.name)) return;
+  const { id } = client.core.session.keys;
+  const servers = links.filter(({ core }) => core.session.keys.id === id);
+  checkCallsOfStream(client, Math.max(0, ...servers.map(({ bytesHanded }) => bytesHanded)));
+  for (const server of servers) checkCallsOfStream(server, client.bytesHanded);
+}
+
+function checkCallsOfStream({ name, awaited }: End, handedTo: number): void {
+  for (const { covers, piece } of awaited.delivered) {
+    if (piece.to <= handedTo) continue;
+    violation(`${name}: a call for ${covers} up to ${piece.to} was told "delivered", and ${handedTo} were handed out`);
+  }
+  for (const { call, delivery } of awaited.lost) {
+    if (call.covers !== "message" || delivery !== "not-sent" || call.piece.from >= handedTo) continue;
+    violation(`${name}: the piece at ${call.piece.from} is "not sent", and ${handedTo} bytes were handed out`);
+  }
 }
 
 /** Calls that waited for acceptance were told the truth. */

@@ -10,6 +10,8 @@ export interface Call {
   readonly number: number;
   /** How many messages had been lost when it began: it does not wait for those. */
   readonly reportedBefore: number;
+  /** In mode "bytes": where the last message that it waits for begins and ends in the stream. */
+  readonly piece: { from: number; to: number };
 }
 
 interface Told {
@@ -26,10 +28,10 @@ export class Awaited {
   readonly #givenUp = new Set<Ticket>();
 
   /** After some messages the application waits: for that message, for all, or until it waits no more. */
-  wait(core: LinkCore, number: number, reportedBefore: number): void {
-    if (number % 7 === 0) this.#open.set(core.ticket("message"), { covers: "message", number, reportedBefore });
-    if (number % 11 === 0) this.#open.set(core.ticket("everything"), { covers: "everything", number, reportedBefore });
-    if (number % 17 === 0) this.#giveUp(core);
+  wait(core: LinkCore, last: Omit<Call, "covers">): void {
+    if (last.number % 7 === 0) this.#open.set(core.ticket("message"), { covers: "message", ...last });
+    if (last.number % 11 === 0) this.#open.set(core.ticket("everything"), { covers: "everything", ...last });
+    if (last.number % 17 === 0) this.#giveUp(core);
   }
 
   #giveUp(core: LinkCore): void {

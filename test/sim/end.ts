@@ -184,7 +184,8 @@ export class End {
           ? streamPiece(this.#tags.out, this.bytesTaken, size)
           : encodeMessage(this.#tags.out, taken, size);
       core.take(payload, size, taken % 5 === 0);
-      this.awaited.wait(core, taken, this.reported.length + untold(core));
+      const piece = { from: this.bytesTaken, to: this.bytesTaken + size };
+      this.awaited.wait(core, { number: taken, reportedBefore: this.reported.length + untold(core), piece });
       // Whoever gives a payload to be copied may change it at once.
       if (taken % 5 !== 0) payload.fill(0xee);
       this.bytesTaken += size;
