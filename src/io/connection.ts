@@ -1,6 +1,7 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, ReadingLine } from "./reading-line.ts";
@@ -338,7 +339,7 @@ function onConnect(this: ConnectedStream): void {
 
 /** The peer has ended its side of the connection: a connection serves both directions, or none. */
 function onEnd(this: ConnectedStream): void {
-  this[CONNECTION].lost("closed by the peer");
+  this[CONNECTION].lost(CLOSED_BY_PEER);
 }
 
 function onError(this: ConnectedStream, error: unknown): void {

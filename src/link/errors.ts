@@ -30,6 +30,7 @@ export type ErrorCode =
   | "AUTHENTICATION_UNAVAILABLE"
   // an attempt failed for good
   | "AUTHENTICATION_REFUSED"
+  | "LOGIN_REFUSED"
   | "CERTIFICATE_INVALID"
   | "PROTOCOL_MISMATCH"
   | "PROTOCOL_ERROR"
@@ -184,6 +185,8 @@ export function outcomeError(
       return new RespliceError("HANDLER_FAILED", "the handler of this link failed", { cause: handlerError });
     case "close-timeout":
       return new RespliceError("CLOSE_TIMEOUT", "close() ran out of time before the peer had accepted everything");
+    case "login-refused":
+      return new RespliceError("LOGIN_REFUSED", `the server refused the login: ${printable(detail, MOST_REASON)}`);
     case "gave-up":
       return new RespliceError("GAVE_UP", "no more attempts");
   }
@@ -194,6 +197,13 @@ export function replacedError(reason: "session-lost" | "too-large" | "moved", de
   return reason === "too-large"
     ? new RespliceError("MESSAGE_TOO_LARGE", "larger than the peer takes", { delivery })
     : new RespliceError("SESSION_LOST", "the session is lost", { delivery });
+}
+
+/** The error for a message that was written on a connection that is lost. */
+export function connectionLostError(delivery: Delivery): RespliceError {
+  return new RespliceError("CONNECTION_LOST", "the connection was lost before it was known that the message arrived", {
+    delivery,
+  });
 }
 
 const REFUSALS: Readonly<Partial<Record<RefuseCode, ErrorCode>>> = {

@@ -14,13 +14,29 @@
 import type { Keep } from "../core/log/unread.ts";
 import type { Account } from "../core/log/window.ts";
 import type { LinkCoreEvent, Outcome } from "../core/session/link-events.ts";
+import type { Undelivered } from "../core/session/tickets.ts";
 import type { Mode, ResetCode } from "../core/wire/frames.ts";
 
 /**
- * "replaced" and "ended" say what became of the messages that were taken and not accepted. Each of their tickets goes
- * on, or is among those that are lost.
+ * "replaced", "connection-lost" and "ended" say what became of the messages that were taken and not accepted. Each of
+ * their tickets goes on, or is among those that are lost.
  */
-export type ProtocolEvent = LinkCoreEvent;
+export type ProtocolEvent = LinkCoreEvent | PlainEvent;
+
+/** The events that only a protocol without a session has. */
+export type PlainEvent =
+  /**
+   * A connection is lost, and the link goes on: these messages were written on it, and nobody can say whether they
+   * arrived.
+   */
+  | ({ type: "connection-lost" } & Undelivered)
+  /**
+   * The answer to a request. `parts`: all messages of the answer, in order. Most answers are one message; the parts
+   * before the last are those that `classify()` called "more".
+   */
+  | { type: "answered"; ticket: Ticket; parts: readonly Buffer[] }
+  /** A message, or raw bytes that were asked for, has arrived on a connection that is still logging in. */
+  | { type: "login-message"; channel: number; message: Buffer };
 
 /** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */
 export type Ticket = object;

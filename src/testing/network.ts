@@ -3,6 +3,7 @@
  * any byte, stalled, refused or delayed, and can drop bytes. Everything happens on an `EventClock`, and every choice
  * comes from one random source, so a run can be repeated from its seed.
  */
+import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import type { EventClock } from "./clock.ts";
 import { Countdowns } from "./countdowns.ts";
 import type { Direction } from "./faults.ts";
@@ -351,7 +352,7 @@ export class SimSocket {
     const { bytes } = next;
     if (bytes === "end") {
       this.#queue = [];
-      if (!this.swallowed) peer.kill("closed by the peer");
+      if (!this.swallowed) peer.kill(CLOSED_BY_PEER);
       return;
     }
     // In pieces: a byte, all of it, or something in between.

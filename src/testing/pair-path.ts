@@ -1,6 +1,7 @@
 /**
  * The path between the two ends of a pair, and its faults. A fault takes effect in the next turns of the event loop.
  */
+import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { DialError } from "../io/dial.ts";
 import type { Connection } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
@@ -49,7 +50,7 @@ export class PairPath implements Faults {
 
   cut(how: "fin" | "rst"): void {
     checkHow(how);
-    const reason = how === "fin" ? "closed by the peer" : "ECONNRESET";
+    const reason = how === "fin" ? CLOSED_BY_PEER : "ECONNRESET";
     // Scheduled: a cut must not come within a step of a link that is about to write on the connection.
     this.#time.schedule(0, () => this.#network.cutAll(SERVER, reason));
   }

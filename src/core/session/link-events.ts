@@ -29,7 +29,12 @@ export type Outcome =
   | "aborted"
   | "handler-failed"
   | "close-timeout"
-  | "gave-up";
+  | "gave-up"
+  /** The server has refused the login of a plain protocol for good. */
+  | "login-refused";
+
+/** The reason of a connection that the peer has ended in order. */
+export const CLOSED_BY_PEER = "closed by the peer";
 
 /** The outcome of a link that the peer has reset. */
 export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
@@ -53,7 +58,11 @@ export interface AttemptFailed {
 
 export type LinkCoreEvent =
   | { type: "connected"; channel: number; session: "new" | "resumed"; reason: string }
-  | { type: "disconnected"; reason: string; fault: Fault | undefined }
+  /**
+   * `wasUseless`: nothing that was of use has arrived on the connection, so the next dial waits as after an attempt
+   * that failed. `restsAddress`: the next dials go to other addresses, if there are any.
+   */
+  | { type: "disconnected"; reason: string; fault: Fault | undefined; wasUseless?: boolean; restsAddress?: boolean }
   | { type: "suspect"; reason: string }
   | { type: "recovered" }
   /** The server goes away: the client ends the session, and goes on in another if it can. */

@@ -27,6 +27,11 @@ export interface Undelivered {
   lost: readonly LostTicket[];
   /** The messages that no ticket stands for alone, oldest first: the application is to be told of them. */
   undelivered: readonly UndeliveredEntry[];
+  /**
+   * Messages of which only the number is known any more: they were written, and it is not known whether they arrived.
+   * Absent if there are none; the durable protocol never has any.
+   */
+  untracked?: { messages: number; bytes: number };
 }
 
 /** The tickets of a link. */

@@ -1,0 +1,80 @@
+/** The options of a plain link's core. The shell has checked them. */
+import type { BlockPool } from "../core/log/blocks.ts";
+import type { Budget } from "../core/log/window.ts";
+import type { Framing } from "./framing.ts";
+
+/** Identifies a request and its answer. */
+export type MessageId = string | number | bigint;
+
+export interface RequestOptions {
+  /** Requests that may wait for their answers at once. At least 1. */
+  maxInFlight: number;
+  /**
+   * Without this the server answers every message, in the order in which they were sent. With it, an answer belongs to
+   * the request of the same id: it is called for each message that is sent, and for each one that arrives. A message
+   * that is sent without an id (undefined) is not answered; one that arrives without an id goes to the consumer.
+   */
+  idOf?: (message: Buffer) => MessageId | undefined;
+  /**
+   * Says of each message that arrives whether it is the answer, or the last part of it; a part of an answer that has
+   * more; or no answer at all: a "push" goes to the consumer. Default: with `idOf`, a message without an id is a push;
+   * everything else is an answer.
+   */
+  classify?: (message: Buffer) => "answer" | "push" | "more";
+  /** The parts of one answer together, in bytes. An answer that is larger is a fault of the connection. */
+  maxAnswerBytes: number;
+}
+
+export interface ProbeOptions {
+  message: Buffer;
+  /**
+   * What it says yes to answers the probe, and goes no further. Not asked where answers come in order: there the answer
+   * is known by its place. Without it, and without an id in `message`, any bytes that arrive answer the probe.
+   */
+  isAnswer?: (message: Buffer) => boolean;
+  /**
+   * The server works in order: when it has answered the probe it has everything that was written before. Needs
+   * `isAnswer`, or requests whose answers come in order.
+   */
+  proves: boolean;
+}
+
+export interface PlainCoreOptions {
+  framing: Framing;
+  /** Connections are logged in: a connection is in use only after `loginDone()`. */
+  hasLogin: boolean;
+  probe?: ProbeOptions;
+  requests?: RequestOptions;
+  /** After this message the connection is given up, and its address rests for a while. */
+  reconnectWhen?: (message: Buffer) => boolean;
+  /** What was written when the connection was lost is sent again, before anything newer, instead of being reported. */
+  resendInFlight: boolean;
+  /**
+   * The most that is kept of what was written and is neither answered nor proven, so that it can be reported: in bytes
+   * of payload, and 100 more for each message. Older messages are let go, and counted as untracked. With a probe that
+   * proves none is let go: sending waits for proof instead.
+   */
+  inDoubtBytes: number;
+  /** In bytes of payload, in both directions. */
+  maxMessageBytes: number;
+  /** What may wait to be written; `maxBytes` in bytes of payload. */
+  queue: { maxMessages: number; maxBytes: number };
+  /** The connection is not read while so many bytes have arrived that the consumer has not accepted. */
+  windowBytes: number;
+  /** Silence after which the probe is sent. 0: never. */
+  pingAfterMs: number;
+  /** How long the server may take to answer a probe, counted from the last byte that has arrived. */
+  deadAfterMs: number;
+  /** How long the kernel may take none of the bytes that it is given. At most 128 KiB are given at once. */
+  writeStallMs: number;
+  /** How long a request may go unanswered, counted from when it was written, or from the last part of an answer. */
+  answerMs: number;
+  /** A connection that is not used for so long is closed; the next message dials again. Infinity: never. */
+  idleCloseMs: number;
+  /** A connection so old is replaced by a new one, up to 2.5 % earlier. Infinity: never. */
+  maxConnectionAgeMs: number;
+  logBudget: Budget;
+  blocks: BlockPool;
+  /** The error that `take()` and `request()` throw where the framing, or `idOf`, has thrown at a message. */
+  encodeFailed: (thrown: unknown) => Error;
+}

@@ -1,0 +1,238 @@
+/**
+ * The memory of the messages that are sent. Each message is framed once, when it is taken. Small ones lie one behind
+ * the other in blocks, so that many of them are written as one buffer; large ones keep the pieces that the framing has
+ * made.
+ */
+import type { BlockPool } from "../core/log/blocks.ts";
+import { ownCopy } from "../core/wire/bytes.ts";
+import type { Framing } from "./framing.ts";
+import type { MessageId } from "./options.ts";
+
+/** A message with so many bytes is not copied into a block, unless blocks are so small that it would not fit. */
+const LARGE_BYTES = 8_192;
+/** Smaller pieces of a large message are copied: a framing may use the memory of a header again. */
+const SMALL_PIECE_BYTES = 1_024;
+/** Up to so many bytes a loop copies faster than `set()`. */
+const FEW_BYTES = 8;
+
+/** Memory for many messages. */
+interface Block {
+  readonly bytes: Buffer;
+  used: number;
+  /** Messages that still need it, and 1 while more may be added. */
+  users: number;
+  /** A socket may still read it, or the application may see it: it is never used again. */
+  isShared: boolean;
+}
+
+/** One message, and where its bytes are. */
+export class Stored {
+  /** As `idOf()` has said. */
+  id: MessageId | undefined;
+  payloadBytes = 0;
+  wireBytes = 0;
+  /** Of a small message. */
+  wire: Block | undefined;
+  wireFrom = 0;
+  payloadIn: Block | undefined;
+  payloadFrom = 0;
+  /** Of a large message. */
+  pieces: readonly Buffer[] | undefined;
+  large: Buffer | undefined;
+
+  /** A view of the message, which its block's memory must outlive. */
+  get payload(): Buffer {
+    const { large, payloadFrom } = this;
+    if (large !== undefined) return large;
+    const block = this.payloadIn as Block;
+    block.isShared = true;
+    return block.bytes.subarray(payloadFrom, payloadFrom + this.payloadBytes);
+  }
+
+  /** The bytes on the wire from `from`, about `most` of them, are added to `out`. Answers how many were added. */
+  addTo(out: Buffer[], from: number, most: number): number {
+    let skip = from;
+    let added = 0;
+    for (const piece of this.pieces as readonly Buffer[]) {
+      if (skip >= piece.length) {
+        skip -= piece.length;
+        continue;
+      }
+      if (added >= most) break;
+      const end = Math.min(piece.length, skip + most - added);
+      out.push(skip === 0 && end === piece.length ? piece : piece.subarray(skip, end));
+      added += end - skip;
+      skip = 0;
+    }
+    return added;
+  }
+}
+
+export class Storage {
+  readonly #framing: Framing;
+  readonly #idOf: ((message: Buffer) => MessageId | undefined) | undefined;
+  readonly #pool: BlockPool;
+  readonly #largeFrom: number;
+  /** Bytes on the wire, and payloads that do not lie there unchanged. */
+  #wire: Block | undefined;
+  #payloads: Block | undefined;
+
+  constructor(framing: Framing, idOf: ((message: Buffer) => MessageId | undefined) | undefined, pool: BlockPool) {
+    this.#framing = framing;
+    this.#idOf = idOf;
+    this.#pool = pool;
+    this.#largeFrom = Math.min(LARGE_BYTES, pool.blockBytes / 8);
+  }
+
+  /**
+   * Frames the message, and sets where its bytes are. `given`: the payload never changes. Throws what the framing or
+   * `idOf()` throws; then nothing was stored.
+   */
+  store(into: Stored, payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    if (payloadBytes >= this.#largeFrom) return this.#storeLarge(into, payload, payloadBytes, given);
+    const isText = typeof payload === "string";
+    const message = isText ? this.#written(payload, payloadBytes) : asBuffer(payload);
+    const encoded = this.#encode(into, message);
+    if (encoded instanceof Uint8Array) {
+      if (encoded.length > this.#pool.blockBytes) return this.#storePieces(into, ownCopy(message), [encoded], message);
+      const block = this.#room(encoded.length);
+      into.wireFrom = block.used;
+      into.wireBytes = encoded.length;
+      if (encoded === message) this.#payloadLies(into, block, block.used, payloadBytes);
+      else this.#keepPayload(into, message, payloadBytes, isText);
+      append(block, encoded);
+      into.wire = block;
+      return;
+    }
+    const bytes = sumOf(encoded);
+    if (bytes > this.#pool.blockBytes) return this.#storePieces(into, ownCopy(message), encoded, message);
+    const block = this.#room(bytes);
+    into.wireFrom = block.used;
+    into.wireBytes = bytes;
+    let lies = false;
+    for (let n = 0; n < encoded.length; n++) {
+      const piece = encoded[n] as Uint8Array;
+      if (piece === message && !lies) {
+        lies = true;
+        this.#payloadLies(into, block, block.used, payloadBytes);
+      }
+      append(block, piece);
+    }
+    if (!lies) this.#keepPayload(into, message, payloadBytes, isText);
+    into.wire = block;
+  }
+
+  #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
+    into.id = this.#idOf?.(message);
+    return this.#framing.encode(message);
+  }
+
+  /** The text as bytes, where the next payload would be kept. */
+  #written(text: string, bytes: number): Buffer {
+    const block = this.#payloadRoom(bytes);
+    block.bytes.write(text, block.used);
+    return block.bytes.subarray(block.used, block.used + bytes);
+  }
+
+  #payloadLies(into: Stored, block: Block, from: number, bytes: number): void {
+    block.users++;
+    into.payloadIn = block;
+    into.payloadFrom = from;
+    into.payloadBytes = bytes;
+  }
+
+  #keepPayload(into: Stored, message: Buffer, bytes: number, isText: boolean): void {
+    const block = this.#payloadRoom(bytes);
+    this.#payloadLies(into, block, block.used, bytes);
+    // A text was written there already.
+    if (!isText) block.bytes.set(message, block.used);
+    block.used += bytes;
+  }
+
+  #payloadRoom(bytes: number): Block {
+    const block = this.#payloads;
+    if (block !== undefined && block.bytes.length - block.used >= bytes) return block;
+    return (this.#payloads = this.#next(block, bytes));
+  }
+
+  #room(bytes: number): Block {
+    const block = this.#wire;
+    if (block !== undefined && block.bytes.length - block.used >= bytes) {
+      block.users++;
+      return block;
+    }
+    const next = this.#next(block, bytes);
+    next.users++;
+    return (this.#wire = next);
+  }
+
+  #next(before: Block | undefined, bytes: number): Block {
+    if (before !== undefined) this.#leave(before);
+    const { firstBytes, blockBytes } = this.#pool;
+    const size = before === undefined && bytes <= firstBytes ? firstBytes : blockBytes;
+    return { bytes: this.#pool.take(size), used: 0, users: 1, isShared: false };
+  }
+
+  #storeLarge(into: Stored, payload: Uint8Array | string, bytes: number, given: boolean): void {
+    let own: Buffer;
+    if (typeof payload === "string") {
+      own = Buffer.allocUnsafeSlow(bytes);
+      own.write(payload);
+    } else {
+      own = given ? asBuffer(payload) : ownCopy(payload);
+    }
+    const encoded = this.#encode(into, own);
+    this.#storePieces(into, own, encoded instanceof Uint8Array ? [encoded] : encoded, own);
+  }
+
+  /** `message`: the object that the framing was given in place of `own`, which has the same bytes. */
+  #storePieces(into: Stored, own: Buffer, encoded: readonly Uint8Array[], message: Buffer): void {
+    into.large = own;
+    into.payloadBytes = own.length;
+    into.wireBytes = sumOf(encoded);
+    into.pieces = encoded.map((piece) => {
+      if (piece === message) return own;
+      return piece.length < SMALL_PIECE_BYTES || own !== message ? ownCopy(piece) : asBuffer(piece);
+    });
+  }
+
+  /** The socket that its bytes were given to may go on reading them. */
+  static mayBeRead({ wire }: Stored): void {
+    if (wire !== undefined) wire.isShared = true;
+  }
+
+  /** Nobody needs the message any more. A second call does nothing. */
+  release(stored: Stored): void {
+    const { wire, payloadIn } = stored;
+    stored.large = stored.pieces = stored.wire = stored.payloadIn = undefined;
+    if (wire !== undefined) this.#leave(wire);
+    if (payloadIn !== undefined) this.#leave(payloadIn);
+  }
+
+  #leave(block: Block): void {
+    if (--block.users === 0 && !block.isShared) this.#pool.give(block.bytes);
+  }
+}
+
+/** The bytes of all pieces. Throws where a framing has given something else. */
+function sumOf(pieces: readonly Uint8Array[]): number {
+  if (!Array.isArray(pieces)) throw new TypeError("encode() has given neither bytes nor pieces of bytes");
+  let bytes = 0;
+  for (let n = 0; n < pieces.length; n++) {
+    const piece: unknown = pieces[n];
+    if (!(piece instanceof Uint8Array)) throw new TypeError("encode() has given a piece that is no bytes");
+    bytes += piece.length;
+  }
+  return bytes;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function append(block: Block, piece: Uint8Array): void {
+  const { bytes, used } = block;
+  if (piece.length > FEW_BYTES) bytes.set(piece, used);
+  else for (let n = 0; n < piece.length; n++) bytes[used + n] = piece[n] as number;
+  block.used = used + piece.length;
+}

@@ -1,0 +1,132 @@
+/**
+ * The deadlines of the connection in use. They are worked out from the times at which something happened, so nothing is
+ * set or moved for a message. When a deadline is noticed late, our own process was stalled or asleep and could not have
+ * read an answer meanwhile: then all of them begin anew.
+ */
+
+export interface WatchOptions {
+  pingAfterMs: number;
+  deadAfterMs: number;
+  writeStallMs: number;
+  answerMs: number;
+  idleCloseMs: number;
+  maxConnectionAgeMs: number;
+}
+
+/** What the deadlines depend on besides times. */
+export interface WatchFacts {
+  /** Messages wait, or are under way, or an answer is awaited. */
+  readonly isBusy: boolean;
+  /** Since when the oldest request waits for its answer; Infinity if none does. */
+  readonly waitsSinceMs: number;
+  /** The connection is read. While it is not, an answer may be waiting in the kernel. */
+  readonly isRead: boolean;
+}
+
+export type Verdict = "nothing" | "probe" | "probe-unanswered" | "answer-late" | "write-stalled" | "idle" | "aged";
+
+const ASLEEP_MS = 1_000;
+/** Connections that were opened together are not replaced together. */
+const AGE_JITTER = 0.025;
+
+export class Watch {
+  readonly #options: WatchOptions;
+  /** Infinity once it was told. */
+  #agedMs: number;
+  /** No deadline counts from an earlier time. */
+  #fromMs: number;
+  #heardMs: number;
+  #usedMs: number;
+  /** When the probe was written that is not answered; Infinity if there is none. */
+  #probedMs = Infinity;
+  /** When the write began that is under way; Infinity if there is none. */
+  #writingMs = Infinity;
+  #wasRead = true;
+
+  constructor(options: WatchOptions, random: number, nowMs: number) {
+    this.#options = options;
+    this.#agedMs = nowMs + options.maxConnectionAgeMs * (1 - AGE_JITTER * random);
+    this.#fromMs = this.#heardMs = this.#usedMs = nowMs;
+  }
+
+  heard(nowMs: number): void {
+    this.#heardMs = nowMs;
+  }
+
+  /** A message was written or has arrived. Probes and their answers do not count: they are no use of the connection. */
+  used(nowMs: number): void {
+    this.#usedMs = nowMs;
+  }
+
+  probed(nowMs: number): void {
+    this.#probedMs = nowMs;
+  }
+
+  probeAnswered(): void {
+    this.#probedMs = Infinity;
+  }
+
+  writing(nowMs: number): void {
+    this.#writingMs = nowMs;
+  }
+
+  written(): void {
+    this.#writingMs = Infinity;
+  }
+
+  /** The connection is read again, or is not read any more. */
+  reads(isRead: boolean, nowMs: number): void {
+    if (isRead && !this.#wasRead) this.#fromMs = nowMs;
+    this.#wasRead = isRead;
+  }
+
+  nextMs(facts: WatchFacts): number {
+    const { writeStallMs, idleCloseMs } = this.#options;
+    const stall = Math.max(this.#writingMs, this.#fromMs) + writeStallMs;
+    if (!facts.isRead) return Math.min(stall, this.#agedMs);
+    const idle = facts.isBusy ? Infinity : Math.max(this.#usedMs, this.#fromMs) + idleCloseMs;
+    return Math.min(stall, idle, this.#agedMs, this.#probeMs(), this.#deadMs(), this.#lateMs(facts));
+  }
+
+  #probeMs(): number {
+    const { pingAfterMs } = this.#options;
+    if (pingAfterMs === 0 || this.#probedMs !== Infinity) return Infinity;
+    return Math.max(this.#heardMs, this.#fromMs) + pingAfterMs;
+  }
+
+  /** Bytes that arrive put it off: on a slow path the answer waits behind them. */
+  #deadMs(): number {
+    if (this.#probedMs === Infinity) return Infinity;
+    return Math.max(this.#probedMs, this.#heardMs, this.#fromMs) + this.#options.deadAfterMs;
+  }
+
+  #lateMs({ waitsSinceMs }: WatchFacts): number {
+    return Math.max(waitsSinceMs, this.#fromMs) + this.#options.answerMs;
+  }
+
+  /** The most pressing thing that is due. */
+  check(facts: WatchFacts, nowMs: number): Verdict {
+    const dueMs = this.nextMs(facts);
+    if (nowMs < dueMs) return "nothing";
+    if (nowMs >= this.#agedMs) {
+      this.#agedMs = Infinity;
+      return "aged";
+    }
+    const probes = facts.isRead && nowMs >= this.#probeMs();
+    if (nowMs - dueMs > ASLEEP_MS) {
+      this.#fromMs = nowMs;
+      return probes ? this.#probe(nowMs) : "nothing";
+    }
+    if (nowMs >= Math.max(this.#writingMs, this.#fromMs) + this.#options.writeStallMs) return "write-stalled";
+    if (!facts.isRead) return "nothing";
+    if (nowMs >= this.#deadMs()) return "probe-unanswered";
+    if (nowMs >= this.#lateMs(facts)) return "answer-late";
+    return probes ? this.#probe(nowMs) : "idle";
+  }
+
+  /** The answer is awaited from now on, even if the kernel takes the probe only later. */
+  #probe(nowMs: number): "probe" {
+    this.#probedMs = nowMs;
+    return "probe";
+  }
+}
