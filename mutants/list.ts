@@ -1,5 +1,6 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
 import { DATA } from "./list/data.ts";
+import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
@@ -22,4 +23,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DOOR,
   ...SHELL,
   ...STORE,
+  ...DIAL,
 ];

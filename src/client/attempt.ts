@@ -1,9 +1,9 @@
 /** One attempt of the dial loop. */
-import type { Endpoint } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
 import { type Connector, type DialledLink, type DialTerms, type Opened, stretched } from "./connector.ts";
 import { Deadline } from "./deadline.ts";
 import { asError } from "./failure.ts";
+import type { Place } from "./place.ts";
 
 const ATTEMPT_MS = 20_000;
 
@@ -24,7 +24,7 @@ export class Attempt implements DialTerms {
   readonly #deadline: Deadline;
   readonly #handshakeDeadline: Deadline;
   readonly #handshake = Promise.withResolvers<void>();
-  #endpoint: Endpoint | undefined;
+  #place: Place | undefined;
 
   constructor(link: DialledLink, connector: Connector, { number, patience }: { number: number; patience: number }) {
     const { clock } = link.host;
@@ -46,8 +46,8 @@ export class Attempt implements DialTerms {
   }
 
   /** Where the connection goes; undefined until there is a connection, and with the application's own transport. */
-  get endpoint(): Endpoint | undefined {
-    return this.#endpoint;
+  get place(): Place | undefined {
+    return this.#place;
   }
 
   /** Resolves when the connection speaks for the session. Rejects with a RespliceError. */
@@ -57,7 +57,7 @@ export class Attempt implements DialTerms {
       leave = await this.#link.host.gate.enter(this.signal);
       this.#deadline.start();
       const opened = await this.#connector.open(this);
-      this.#endpoint = opened.endpoint;
+      this.#place = opened.place;
       await this.#shakeHands(opened);
     } catch (error) {
       throw asError(error);
@@ -79,7 +79,7 @@ export class Attempt implements DialTerms {
       driver.run();
       await this.#handshake.promise;
     } catch (error) {
-      this.#connector.failed(opened.endpoint);
+      this.#connector.failed(opened.place, asError(error));
       throw error;
     }
   }

@@ -8,14 +8,16 @@ import type { ConnectionOptions } from "node:tls";
 import type { DialRole } from "../core/client/link-core.ts";
 import type { Entropy } from "../core/session/proof.ts";
 import { discard, StreamConnection, unfitness } from "../io/connection.ts";
-import type { DialOptions, Endpoint } from "../io/dial.ts";
+import { type DialOptions, type Endpoint, nameOf } from "../io/dial.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { Clock, Connection } from "../link/ports.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { DialGate } from "./gate.ts";
+import { asError } from "./failure.ts";
 import { ask, toTlsOptions, usable } from "./hooks.ts";
 import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
+import { aloneMs, type LastAddress, Place } from "./place.ts";
 import { EndpointChooser, type ForEachAttempt, toEndpoints } from "./targets.ts";
 
 /** Connects, or rejects with a DialError. */
@@ -46,6 +48,8 @@ export interface DialledCore {
   readonly standbyPatienceMs: number;
   /** A server may have the link's session. */
   readonly sessionKnown: boolean;
+  /** The smoothed round trip of the connection in use, or of the last one, in milliseconds. */
+  readonly lastRttMs?: number | undefined;
   /** A dial succeeded. */
   connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void;
   /** The standby's dial failed before there was a connection. */
@@ -77,7 +81,7 @@ export interface DialTerms {
 export interface Opened {
   readonly connection: Connection;
   /** Undefined: the application's own transport. */
-  readonly endpoint: Endpoint | undefined;
+  readonly place: Place | undefined;
   readonly credentials: Buffer;
 }
 
@@ -92,7 +96,7 @@ export class Connector {
   readonly #link: DialledLink;
   readonly #chooser: EndpointChooser;
   /** Where the link was connected last. */
-  #endpoint: Endpoint | undefined;
+  #place: Place | undefined;
 
   constructor(link: DialledLink) {
     this.#link = link;
@@ -106,26 +110,28 @@ export class Connector {
   }
 
   /** Hands the connection to the driver and to the core, which sends HELLO or STANDBY on it. */
-  introduce(id: number, role: DialRole, { connection, credentials }: Omit<Opened, "endpoint">): void {
+  introduce(id: number, role: DialRole, { connection, credentials }: Omit<Opened, "place">): void {
     const { core, driver, host } = this.#link;
     core.connectionOpened(id, role, credentials, host.clock.now());
     driver.attach(id, connection);
   }
 
   /** The link is connected. */
-  connected(endpoint: Endpoint | undefined): void {
-    this.#endpoint = endpoint;
-    if (endpoint !== undefined) this.#chooser.connected(endpoint);
+  connected(place: Place | undefined): void {
+    this.#place = place;
+    place?.proved();
   }
 
-  /** For a while the next attempts go to other endpoints, if there are any. */
-  failed(endpoint: Endpoint | undefined): void {
-    if (endpoint !== undefined) this.#chooser.failed(endpoint, this.#link.host.clock.now());
+  /** For a while the next attempts go to other addresses, if there are any. */
+  failed(place: Place | undefined, error: RespliceError): void {
+    // A server that has the session is dialled again when it says: at any other the session would be lost.
+    if (error.code === "OVERLOADED" && this.#link.core.sessionKnown) return;
+    place?.gaveUp(error);
   }
 
   /** The server that the link was connected to has gone away. */
   moved(): void {
-    this.failed(this.#endpoint);
+    this.#place?.leave();
   }
 
   async #credentials(terms: DialTerms): Promise<Buffer> {
@@ -138,27 +144,38 @@ export class Connector {
     const { core, host, options } = this.#link;
     const { target, timeouts } = options;
     if (target.kind === "connect") {
-      return { connection: await this.#transport(target.connect, terms), endpoint: undefined };
+      return { connection: await this.#transport(target.connect, terms), place: undefined };
     }
     const given =
       typeof target.endpoints === "function" ? await this.#ask("endpoints", target.endpoints, terms) : target.endpoints;
     const endpoints = usable("endpoints", given, toEndpoints);
     const tls = await this.#tls(terms);
     // Only the server that the link was connected to last knows the session.
-    const before = core.sessionKnown ? this.#endpoint : undefined;
+    const before = core.sessionKnown ? this.#place?.endpoint : undefined;
     const endpoint = this.#chooser.choose(endpoints, host.clock.now(), host.entropy.random(), before);
+    const place = new Place(endpoint, this.#chooser, host.clock, this.#lastAddress(endpoint));
     try {
       const connection = await host.dial(endpoint, {
         connectMs: stretched(timeouts.connectMs, terms.patience),
         tlsMs: stretched(timeouts.tlsMs, terms.patience),
         tls,
         signal: terms.signal,
+        addresses: place,
       });
-      return { connection, endpoint };
+      return { connection, place };
     } catch (error) {
-      this.failed(endpoint);
-      throw error;
+      const failure = asError(error);
+      this.failed(place, failure);
+      throw failure;
     }
+  }
+
+  /** The address of the endpoint that the link was connected to last. While a session is known, only it has that. */
+  #lastAddress(endpoint: Endpoint): LastAddress | undefined {
+    const { sessionKnown, lastRttMs } = this.#link.core;
+    const last = this.#place;
+    if (last?.address === undefined || nameOf(last.endpoint) !== nameOf(endpoint)) return undefined;
+    return { address: last.address, aloneMs: sessionKnown ? aloneMs(lastRttMs) : 0 };
   }
 
   async #tls(terms: DialTerms): Promise<ConnectionOptions | false> {

@@ -115,7 +115,7 @@ export class Dialer {
 
   #onConnected(channel: number): void {
     const made = [this.#attempt, this.#standby].find((dial) => dial?.id === channel);
-    this.#connector.connected(made?.endpoint);
+    this.#connector.connected(made?.place);
     made?.adopted();
   }
 

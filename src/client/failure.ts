@@ -1,5 +1,5 @@
 /** Turns whatever made an attempt fail, before a server could refuse it, into a RespliceError. */
-import { DialError } from "../io/dial.ts";
+import { DialError } from "../io/dial-error.ts";
 import { RespliceError } from "../link/errors.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";

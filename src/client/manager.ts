@@ -4,7 +4,7 @@ import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";
-import { dial } from "../io/dial.ts";
+import { SystemDial } from "../io/dial.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
@@ -71,10 +71,11 @@ export class ConnectionManager implements AsyncDisposable {
     };
     this.#telemetry = new Telemetry("manager.metrics", this.#options, source, () => this.#clock.now());
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
+    const system = new SystemDial(this.#clock);
     this.#host = {
       clock: this.#clock,
       gate: this.#gate,
-      dial: async (endpoint, dialOptions) => new StreamConnection(await dial(endpoint, dialOptions), true),
+      dial: async (endpoint, dialOptions) => new StreamConnection(await system.dial(endpoint, dialOptions), true),
       entropy: SYSTEM_ENTROPY,
       nextId: () => ++this.#ids,
       memory: new LinkMemory(maxBufferBytes),

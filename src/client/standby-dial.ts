@@ -1,8 +1,8 @@
 /** The dial of a standby: a second connection, for a link whose first has gone silent. */
-import type { Endpoint } from "../io/dial.ts";
 import type { RespliceError } from "../link/errors.ts";
 import type { Connector, DialledLink, DialTerms } from "./connector.ts";
 import { Deadline } from "./deadline.ts";
+import type { Place } from "./place.ts";
 
 /**
  * One dial of a standby, with a deadline from the dial to READY (the core's `standbyPatienceMs`). The core decides
@@ -20,7 +20,7 @@ export class StandbyDial implements DialTerms {
   readonly #deadline: Deadline;
   #isDialling = true;
   #isLate = false;
-  #endpoint: Endpoint | undefined;
+  #place: Place | undefined;
 
   /** @param leave gives the standby's place in the gate back */
   constructor(link: DialledLink, connector: Connector, leave: () => void) {
@@ -42,8 +42,8 @@ export class StandbyDial implements DialTerms {
   }
 
   /** Where the connection goes; undefined until there is a connection, and with the application's own transport. */
-  get endpoint(): Endpoint | undefined {
-    return this.#endpoint;
+  get place(): Place | undefined {
+    return this.#place;
   }
 
   /** Dials, and hands the connection, or the failure, to the core. Never rejects. */
@@ -52,7 +52,7 @@ export class StandbyDial implements DialTerms {
     this.#deadline.start();
     try {
       const opened = await this.#connector.open(this);
-      this.#endpoint = opened.endpoint;
+      this.#place = opened.place;
       this.#connector.introduce(this.id, "standby", opened);
     } catch {
       this.#deadline.clear();

@@ -1,8 +1,9 @@
 /** Where to connect: which endpoint the next attempt takes. */
 import type { Duplex } from "node:stream";
-import type { Endpoint } from "../io/dial.ts";
+import { type Endpoint, nameOf } from "../io/dial.ts";
 import { integer, oneOf, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
+import { Resting } from "./resting.ts";
 
 export type { Endpoint };
 
@@ -17,8 +18,8 @@ export type ForEachAttempt<T> = (attempt: { number: number; signal: AbortSignal 
 export type Target =
   | Endpoint
   /**
-   * A function is called for each attempt (SRV, a registry). An endpoint that failed is passed over for 30 s, if there
-   * is another. Default order: "in-order".
+   * A function is called for each attempt (SRV, a registry). An endpoint all of whose addresses have failed is passed
+   * over for 30 s, if there is another. Default order: "in-order".
    */
   | { endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; endpointOrder?: EndpointOrder }
   /** Any transport (a proxy, an SSH stream): a new stream for each attempt. */
@@ -84,12 +85,11 @@ export function toEndpoints(endpoints: unknown): readonly Endpoint[] {
   return endpoints as readonly Endpoint[];
 }
 
-/** An endpoint that failed is passed over for so long, if there is another. */
-const REST_MS = 30_000;
-
 export class EndpointChooser {
+  /** Endpoints that have failed, by name, and addresses of them. */
+  readonly resting: Resting = new Resting();
   readonly #order: EndpointOrder;
-  readonly #failedMs = new Map<string, number>();
+  #passedOver: string | undefined;
   #turn = 0;
 
   constructor(order: EndpointOrder) {
@@ -98,34 +98,40 @@ export class EndpointChooser {
 
   /** Chooses `before`, the endpoint of the last connection, unless it failed lately; else by the order. */
   choose(endpoints: readonly Endpoint[], nowMs: number, random: number, before?: Endpoint): Endpoint {
-    const rested = endpoints.filter((endpoint) => nowMs - this.#lastFailure(endpoint) >= REST_MS);
-    const same = before && rested.find((endpoint) => keyOf(endpoint) === keyOf(before));
+    const rested = endpoints.filter((endpoint) => !this.resting.rests(nameOf(endpoint), nowMs));
+    const same = before && rested.find((endpoint) => nameOf(endpoint) === nameOf(before));
     if (same !== undefined) return same;
     if (rested.length === 0) {
-      return endpoints.reduce((best, other) => (this.#lastFailure(other) < this.#lastFailure(best) ? other : best));
+      return endpoints.reduce((best, other) => (this.#lastFailureMs(other) < this.#lastFailureMs(best) ? other : best));
     }
+    const others = rested.filter((endpoint) => nameOf(endpoint) !== this.#passedOver);
+    this.#passedOver = undefined;
+    const candidates = others.length > 0 ? others : rested;
     const at = {
       "in-order": 0,
-      "round-robin": this.#turn++ % rested.length,
-      random: Math.floor(random * rested.length),
+      "round-robin": this.#turn++ % candidates.length,
+      random: Math.floor(random * candidates.length),
     };
-    return rested[at[this.#order]] as Endpoint;
+    return candidates[at[this.#order]] as Endpoint;
   }
 
   failed(endpoint: Endpoint, nowMs: number): void {
-    if (this.#failedMs.size >= 1_000) this.#failedMs.clear();
-    this.#failedMs.set(keyOf(endpoint), nowMs);
+    this.resting.failed(nameOf(endpoint), nowMs);
+  }
+
+  /**
+   * The next choice falls on another endpoint, if there is one. For faults of this machine, some of which are always
+   * the same for one endpoint: an IPv6 address where there is no IPv6.
+   */
+  passOver(endpoint: Endpoint): void {
+    this.#passedOver = nameOf(endpoint);
   }
 
   connected(endpoint: Endpoint): void {
-    this.#failedMs.delete(keyOf(endpoint));
+    this.resting.connected(nameOf(endpoint));
   }
 
-  #lastFailure(endpoint: Endpoint): number {
-    return this.#failedMs.get(keyOf(endpoint)) ?? -Infinity;
+  #lastFailureMs(endpoint: Endpoint): number {
+    return this.resting.lastFailureMs(nameOf(endpoint));
   }
-}
-
-function keyOf(endpoint: Endpoint): string {
-  return "path" in endpoint ? endpoint.path : `${endpoint.host ?? "localhost"}:${endpoint.port}`;
 }

@@ -1,113 +1,188 @@
-/** One dial: a TCP or TLS connection within its deadlines, or an error that says how it failed. */
+/**
+ * One dial: the addresses of a name, a TCP connection to one of them, and TLS on it, within their deadlines; or an error
+ * that says how it failed.
+ */
+import dns from "node:dns";
 import net from "node:net";
 import type { Duplex } from "node:stream";
-import tls, { type ConnectionOptions } from "node:tls";
-import { quotesValues, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
+import type { ConnectionOptions } from "node:tls";
+import type { Clock } from "../link/ports.ts";
+import { DialError } from "./dial-error.ts";
+import { Lookups } from "./lookup.ts";
+import { interleaved, Race, type RacePlan } from "./race.ts";
+import { secure } from "./secure.ts";
+import { tlsRefusal } from "./tls-options.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
 
 export interface DialOptions {
+  /** For the lookup, and for all addresses together. */
   connectMs: number;
   tlsMs: number;
   /** false: no TLS. No other value means that. */
   tls: ConnectionOptions | false;
   signal: AbortSignal;
+  addresses: AddressBook;
 }
 
-export class DialError extends Error {
-  readonly kind: "failed" | "timed-out" | "certificate" | "aborted";
+/** What the caller knows of the addresses of an endpoint, and is told of them. Not used with the path of a Unix socket. */
+export interface AddressBook {
+  /** When each address is dialled. They come as they were looked up, their families in turn. */
+  plan(addresses: readonly string[]): RacePlan;
+  /** The dial of an address begins. */
+  dialled(address: string): void;
+  failed(address: string, error: Error): void;
+  /** The dial goes on with TLS on a connection to this address. */
+  connected(address: string): void;
+}
 
-  constructor(kind: DialError["kind"], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.kind = kind;
+/** `net.connect()`; tests give another. */
+export type ConnectSocket = (to: net.NetConnectOpts) => net.Socket;
+
+/** Dials for all links of a manager. */
+export class SystemDial {
+  readonly #clock: Clock;
+  readonly #connectSocket: ConnectSocket;
+  readonly #lookups: Lookups;
+
+  constructor(clock: Clock, connectSocket: ConnectSocket = (to) => net.connect(to)) {
+    this.#clock = clock;
+    this.#connectSocket = connectSocket;
+    this.#lookups = new Lookups(clock);
   }
-}
 
-/** Rejects with a DialError. A dial that fails destroys its socket. */
-export async function dial(endpoint: Endpoint, options: DialOptions): Promise<Duplex> {
-  const socket = await connect(endpoint, options);
-  return options.tls === false ? socket : secure(socket, endpoint, options.tls, options);
-}
+  /** Rejects with a DialError. A dial that fails destroys its sockets. */
+  async dial(endpoint: Endpoint, options: DialOptions): Promise<Duplex> {
+    const socket = await this.#connect(endpoint, options);
+    const { tls, tlsMs, signal } = options;
+    const host = "path" in endpoint ? undefined : hostOf(endpoint);
+    return tls === false ? socket : secure(socket, { host, tls, tlsMs, signal }, this.#clock);
+  }
 
-function connect(endpoint: Endpoint, { connectMs, signal }: DialOptions): Promise<net.Socket> {
-  const where = "path" in endpoint ? endpoint.path : `${endpoint.host ?? "localhost"}:${endpoint.port}`;
-  const socket = net.connect({
-    ...endpoint,
-    noDelay: true,
-    // Node tries the addresses of a name one after the other, each for 250 ms by default: less than a slow path needs.
-    ...("path" in endpoint ? {} : { autoSelectFamilyAttemptTimeout: Math.max(250, Math.floor(connectMs / 3)) }),
-  });
-  return established(socket, "connect", connectMs, `connecting to ${where}`, signal, () => socket);
-}
+  async #connect(endpoint: Endpoint, options: DialOptions): Promise<net.Socket> {
+    const { connectMs, signal } = options;
+    const what = `connecting to ${nameOf(endpoint)}`;
+    const late = new AbortController();
+    const deadline = this.#clock.timer(() => late.abort());
+    deadline.set(this.#clock.now() + connectMs);
+    const both = AbortSignal.any([signal, late.signal]);
+    let race: Race<net.Socket> | undefined;
+    const stop = (): void => race?.stop(new Error("stopped"));
+    both.addEventListener("abort", stop, { once: true });
+    try {
+      race = "path" in endpoint ? this.#toPath(endpoint) : await this.#toAddresses(endpoint, options, both);
+      both.throwIfAborted();
+      const winner = await race.run();
+      if (winner === undefined) throw allFailed(what, race.said);
+      if (!("path" in endpoint)) options.addresses.connected(winner.address);
+      return winner.connection;
+    } catch (error) {
+      if (signal.aborted) throw new DialError("aborted", `${what}: aborted`, signal.reason);
+      if (late.signal.aborted) throw tookTooLong(what, connectMs, race?.said);
+      throw error instanceof DialError ? error : new DialError("failed", tlsRefusal(error), error);
+    } finally {
+      deadline.clear();
+      both.removeEventListener("abort", stop);
+    }
+  }
 
-async function secure(
-  socket: net.Socket,
-  endpoint: Endpoint,
-  tlsOptions: ConnectionOptions,
-  { tlsMs, signal }: DialOptions,
-): Promise<tls.TLSSocket> {
-  const host = "path" in endpoint ? undefined : (endpoint.host ?? "localhost");
-  const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
-  let secured: tls.TLSSocket;
-  try {
-    secured = tls.connect({
-      ...servername,
-      ...(host === undefined ? {} : { host }),
-      ...withContainedCheck(whatIsGiven(tlsOptions)),
-      socket,
+  #toPath(endpoint: { path: string }): Race<net.Socket> {
+    const plan = { order: [endpoint.path], reserve: [], aloneMs: 0 };
+    return new Race(plan, this.#clock, (_, connected, failed) =>
+      connectedOrNot(this.#connectSocket(endpoint), connected, failed),
+    );
+  }
+
+  async #toAddresses(
+    endpoint: { host?: string; port: number },
+    { addresses }: DialOptions,
+    signal: AbortSignal,
+  ): Promise<Race<net.Socket>> {
+    const host = hostOf(endpoint);
+    const found = net.isIP(host) === 0 ? await this.#lookups.addresses(host, dns.lookup, signal) : [host];
+    return new Race(addresses.plan(interleaved(found)), this.#clock, (address, connected, failed) => {
+      addresses.dialled(address);
+      const socket = this.#connectSocket({ host: address, port: endpoint.port, noDelay: true });
+      return connectedOrNot(socket, connected, (error) => {
+        addresses.failed(address, error);
+        failed(error);
+      });
     });
-  } catch (error) {
-    socket.destroy();
-    throw new DialError("failed", `tls.connect() refuses its options: ${tlsRefusal(error)}`);
   }
-  return established(secured, "secureConnect", tlsMs, "the TLS handshake", signal, () => secured);
 }
 
-function established<T extends net.Socket>(
-  socket: T,
-  event: "connect" | "secureConnect",
-  withinMs: number,
-  what: string,
-  signal: AbortSignal,
-  result: () => T,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    // This listener is never removed: an error at a moment without another listener must not end the process.
-    socket.on("error", () => {});
-    const fail = (error: DialError): void => {
-      cleanUp();
-      socket.destroy();
-      reject(error);
-    };
-    const onAbort = (): void => fail(new DialError("aborted", `${what}: aborted`, signal.reason));
-    const onError = (error: Error): void => {
-      const kind = isCertificateError(error) ? "certificate" : "failed";
-      fail(new DialError(kind, tlsRefusal(error), quotesValues(error) ? undefined : error));
-    };
-    const onClose = (): void => fail(new DialError("failed", `${what}: closed`));
-    const onDone = (): void => {
-      cleanUp();
-      resolve(result());
-    };
-    const timer = setTimeout(() => fail(new DialError("timed-out", `${what} took more than ${withinMs} ms`)), withinMs);
-    const cleanUp = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
-      socket.off("error", onError);
-      socket.off("close", onClose);
-      socket.off(event, onDone);
-    };
-    socket.once("error", onError);
-    socket.once("close", onClose);
-    socket.once(event, onDone);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
+/** Answers a function that takes the dial back. */
+function connectedOrNot(
+  socket: net.Socket,
+  connected: (socket: net.Socket) => void,
+  failed: (error: Error) => void,
+): () => void {
+  const cleanUp = (): void => {
+    socket.off("connect", onConnect);
+    socket.off("error", onError);
+    socket.off("close", onClose);
+  };
+  const onConnect = (): void => {
+    cleanUp();
+    connected(socket);
+  };
+  const onError = (error: Error): void => {
+    cleanUp();
+    socket.destroy();
+    failed(error);
+  };
+  const onClose = (): void => onError(new Error("closed"));
+  // This listener is never removed: an error at a moment without another listener must not end the process.
+  socket.on("error", () => {});
+  socket.once("connect", onConnect);
+  socket.once("error", onError);
+  socket.once("close", onClose);
+  return () => {
+    cleanUp();
+    socket.destroy();
+  };
 }
 
-/** Error codes of OpenSSL's certificate verification, and of Node's own check of the name. */
-const CERTIFICATE_ERROR = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/;
+/** The host without the brackets that an IPv6 address has in a URL. */
+function hostOf({ host = "localhost" }: { host?: string }): string {
+  const [, bracketed = ""] = /^\[(.*)\]$/.exec(host) ?? [];
+  return net.isIPv6(bracketed) ? bracketed : host;
+}
 
-function isCertificateError(error: Error): boolean {
-  return "code" in error && typeof error.code === "string" && CERTIFICATE_ERROR.test(error.code);
+/** An endpoint as text. Two ways to write the same address give the same text. */
+export function nameOf(endpoint: Endpoint): string {
+  if ("path" in endpoint) return endpoint.path;
+  const host = hostOf(endpoint);
+  return net.isIPv6(host) ? `[${host}]:${endpoint.port}` : `${host}:${endpoint.port}`;
+}
+
+type Said = Race<unknown>["said"];
+
+function allFailed(what: string, said: Said): DialError {
+  const errors = said.flatMap(({ error = [] }) => error);
+  const [first] = errors;
+  // What Node says of one address names it.
+  if (first !== undefined && errors.length === 1) return new DialError("failed", tlsRefusal(first), first);
+  const message = `${what} failed: ${inWords(said)}`;
+  const code = first && codeOf(first);
+  return new DialError(
+    "failed",
+    message,
+    Object.assign(new AggregateError(errors, message), code === undefined ? {} : { code }),
+  );
+}
+
+function tookTooLong(what: string, ms: number, said: Said | undefined): DialError {
+  const where = said === undefined ? "the lookup of the name has not ended" : inWords(said);
+  return new DialError("timed-out", `${what} took more than ${ms} ms: ${where}`);
+}
+
+function inWords(said: Said): string {
+  return said
+    .map(({ address, error }) => `${address} ${error === undefined ? "no answer" : (codeOf(error) ?? error.message)}`)
+    .join(", ");
+}
+
+function codeOf(error: Error): string | undefined {
+  return "code" in error && typeof error.code === "string" ? error.code : undefined;
 }

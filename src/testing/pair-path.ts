@@ -2,7 +2,7 @@
  * The path between the two ends of a pair, and its faults. A fault takes effect in the next turns of the event loop.
  */
 import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
-import { DialError } from "../io/dial.ts";
+import { DialError } from "../io/dial-error.ts";
 import type { Connection } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 import { bothDirections, checkBytes, checkHow, checkMs, type Direction, directionsOf, type Faults } from "./faults.ts";

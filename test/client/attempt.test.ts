@@ -2,11 +2,12 @@ import { expect, test } from "vitest";
 import { Attempt } from "../../src/client/attempt.ts";
 import type { Connector, DialledLink, Opened } from "../../src/client/connector.ts";
 import { DialGate } from "../../src/client/gate.ts";
+import type { Place } from "../../src/client/place.ts";
 import { RespliceError } from "../../src/index.ts";
 import { failure, ManualClock } from "../support.ts";
 
 const ENDED = new RespliceError("LINK_ENDED", "the link has ended");
-const ENDPOINT = { port: 7, host: "a.example" };
+const PLACE = {} as Place;
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -25,12 +26,12 @@ function begin({ patience = 1, wantsDial = true } = {}) {
   const connector = {
     open: () => dialling.promise,
     introduce: (id: number, role: string) => done.push(["introduce", id, role]),
-    failed: (endpoint: unknown) => done.push(["failed", endpoint]),
+    failed: (place: unknown, error: RespliceError) => done.push(["failed", place, error.code]),
   } as unknown as Connector;
   const attempt = new Attempt(link, connector, { number: 1, patience });
   const open = async (): Promise<void> => {
     const connection = { destroy: () => done.push("destroy") } as unknown as Opened["connection"];
-    dialling.resolve({ connection, endpoint: ENDPOINT, credentials: Buffer.alloc(0) });
+    dialling.resolve({ connection, place: PLACE, credentials: Buffer.alloc(0) });
     await settled();
   };
   return { attempt, clock, gate, done, open, dialling };
@@ -46,7 +47,7 @@ test("resolves when the core has adopted its connection, and leaves nothing behi
   await run;
   expect(gate.inFlight).toBe(0);
   expect(attempt.signal.aborted).toBe(false);
-  expect(attempt.endpoint).toBe(ENDPOINT);
+  expect(attempt.place).toBe(PLACE);
   expect(done).toEqual([["introduce", 3, "primary"]]);
 });
 
@@ -59,7 +60,7 @@ test("fails for the reason that the core gives", async () => {
   expect(await failure(run)).toBe(refused);
   expect(done).toEqual([
     ["introduce", 3, "primary"],
-    ["failed", ENDPOINT],
+    ["failed", PLACE, "OVERLOADED"],
   ]);
 });
 
@@ -103,5 +104,5 @@ test("a connection that comes when none is wanted any more is destroyed", async 
   const failed = failure(attempt.run());
   await open();
   expect(await failed).toMatchObject({ code: "CONNECTION_LOST" });
-  expect(done).toEqual(["destroy", ["failed", ENDPOINT]]);
+  expect(done).toEqual(["destroy", ["failed", PLACE, "CONNECTION_LOST"]]);
 });

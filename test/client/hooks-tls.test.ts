@@ -3,7 +3,7 @@ import net from "node:net";
 import { describe, expect, test } from "vitest";
 import { asError } from "../../src/client/failure.ts";
 import type { OpenOptions } from "../../src/index.ts";
-import { DialError } from "../../src/io/dial.ts";
+import { DialError } from "../../src/io/dial-error.ts";
 import {
   certificate,
   echo,

@@ -1,13 +1,32 @@
-import net from "node:net";
-import { describe, expect, test } from "vitest";
-import { dial, DialError, type DialOptions } from "../../src/io/dial.ts";
+import { once } from "node:events";
+import net, { type AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { SystemClock } from "../../src/io/clock.ts";
+import { DialError } from "../../src/io/dial-error.ts";
+import {
+  type AddressBook,
+  type ConnectSocket,
+  type DialOptions,
+  type Endpoint,
+  SystemDial,
+} from "../../src/io/dial.ts";
 import { certificate, rawServer, serve, socketPath, unusedPort } from "../support.ts";
 
+const system = new SystemDial(new SystemClock());
+const dial = (endpoint: Endpoint, given: DialOptions): Promise<Duplex> => system.dial(endpoint, given);
+const inOrder: AddressBook = {
+  plan: (order) => ({ order, reserve: [], aloneMs: 0 }),
+  dialled: () => {},
+  failed: () => {},
+  connected: () => {},
+};
 const options = (given: Partial<DialOptions> = {}): DialOptions => ({
   connectMs: 1_000,
   tlsMs: 1_000,
   tls: false,
   signal: new AbortController().signal,
+  addresses: inOrder,
   ...given,
 });
 const host = "127.0.0.1";
@@ -81,5 +100,108 @@ describe("failures", () => {
     // Options that node:tls refuses at once.
     await expect(dial({ port, host }, options({ tls: { cert: "no certificate" } }))).rejects.toThrow();
     await expect.poll(() => open, { timeout: 1_000 }).toBe(0);
+  });
+});
+
+describe("the addresses of a name", () => {
+  /** The addresses that a dial finds instead of those of its endpoint. */
+  const finding = (...found: string[]): AddressBook => ({ ...inOrder, plan: () => inOrder.plan(found) });
+  /** Nobody answers a dial to an address of 192.0.2.0/24; 127.0.0.9 answers after 400 ms. */
+  const network: ConnectSocket = (to) => {
+    if (!("host" in to)) return net.connect(to);
+    if (to.host?.startsWith("192.0.2.") === true) return new net.Socket();
+    if (to.host !== "127.0.0.9") return net.connect(to);
+    const socket = new net.Socket();
+    setTimeout(() => void socket.connect(to), 400);
+    return socket;
+  };
+  const raced = new SystemDial(new SystemClock(), network);
+  const silent = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+
+  test("four that are silent and one that answers at once: within 1.5 s", async () => {
+    const port = await rawServer(() => {});
+    const startedMs = performance.now();
+    const chosen: string[] = [];
+    const addresses = { ...finding(...silent, host), connected: (address: string) => void chosen.push(address) };
+    const stream = await raced.dial({ port }, options({ addresses, connectMs: 10_000 }));
+    expect(performance.now() - startedMs).toBeLessThan(1_500);
+    expect(chosen).toEqual([host]);
+    stream.destroy();
+  });
+
+  test("one that takes 400 ms is not given up for silent ones", async () => {
+    const server = net.createServer().listen(0, "127.0.0.9");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const stream = await raced.dial(
+      { port },
+      options({ addresses: finding("127.0.0.9", ...silent), connectMs: 10_000 }),
+    );
+    expect((stream as net.Socket).remoteAddress).toBe("127.0.0.9");
+    stream.destroy();
+  });
+
+  test("when none connects, each is told of with what it said", async () => {
+    const port = await unusedPort();
+    const failed: string[] = [];
+    const addresses = {
+      ...finding("127.0.0.1", "127.0.0.2"),
+      failed: (address: string, error: Error) => void failed.push(`${address} ${error.message}`),
+    };
+    const error = await dialError(dial({ port }, options({ addresses })));
+    expect(error).toMatchObject({
+      kind: "failed",
+      message: `connecting to localhost:${port} failed: 127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED`,
+      cause: { code: "ECONNREFUSED", errors: [{ code: "ECONNREFUSED" }, { code: "ECONNREFUSED" }] },
+    });
+    expect(failed).toEqual([
+      `127.0.0.1 connect ECONNREFUSED 127.0.0.1:${port}`,
+      `127.0.0.2 connect ECONNREFUSED 127.0.0.2:${port}`,
+    ]);
+  });
+
+  test("and those that have not answered in time", async () => {
+    const port = await unusedPort();
+    const dialled: string[] = [];
+    const addresses = { ...finding(host, "192.0.2.1"), dialled: (address: string) => void dialled.push(address) };
+    expect(await dialError(raced.dial({ port }, options({ addresses, connectMs: 50 })))).toMatchObject({
+      kind: "timed-out",
+      message: `connecting to localhost:${port} took more than 50 ms: 127.0.0.1 ECONNREFUSED, 192.0.2.1 no answer`,
+    });
+    expect(dialled).toEqual([host, "192.0.2.1"]);
+  });
+
+  test("the sockets of those that lost are destroyed, and only then", async () => {
+    const port = await rawServer(() => {});
+    const sockets: net.Socket[] = [];
+    let destroyedBefore: boolean | undefined;
+    const kept = new SystemDial(new SystemClock(), (to) => {
+      destroyedBefore = sockets[0]?.destroyed;
+      const socket = network(to);
+      sockets.push(socket);
+      return socket;
+    });
+    const stream = await kept.dial({ port }, options({ addresses: finding("192.0.2.1", host) }));
+    stream.destroy();
+    expect(destroyedBefore).toBe(false);
+    expect(sockets.map((socket) => socket.destroyed)).toEqual([true, true]);
+  });
+
+  test.each([["::1"], ["[::1]"]])("%s is an address, and no name", async (address) => {
+    const server = net.createServer().listen(0, "::1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    let found: readonly string[] = [];
+    const addresses: AddressBook = {
+      ...inOrder,
+      plan: (given) => {
+        found = given;
+        return inOrder.plan(given);
+      },
+    };
+    (await dial({ port, host: address }, options({ addresses }))).destroy();
+    expect(found).toEqual(["::1"]);
   });
 });

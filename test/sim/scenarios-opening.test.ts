@@ -14,6 +14,7 @@ import { expect, test } from "vitest";
 import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/wire/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+import { openLink } from "./openings.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 
 const NOTHING = { received: 0, accepted: 0, window: 65_536, stop: false, done: false };
@@ -349,4 +350,20 @@ test("DATA that the session cannot have been sent does not prove that CONFIRM ar
   next.down();
   expect(namesOf(next.up())[0]).toBe("confirm");
   expect(server.links).toHaveLength(1);
+});
+
+test("the round trip of a connection is known when it is lost: the next dial waits for that address as long", () => {
+  const { world, server, client, line } = openLink();
+  expect(client.core.lastRttMs).toBe(client.core.rttMs);
+  world.pass(16_000);
+  // A PING, whose answer takes 300 ms.
+  line.up();
+  world.pass(300);
+  line.settle();
+  const { rttMs } = client.core;
+  expect(rttMs).toBeGreaterThan(0);
+  line.cut();
+  expect([client.core.rttMs, client.core.lastRttMs]).toEqual([undefined, rttMs]);
+  client.connect(server);
+  expect(client.core.lastRttMs).toBe(client.core.rttMs);
 });

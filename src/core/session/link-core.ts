@@ -38,6 +38,7 @@ export abstract class LinkCore extends SessionHolder {
   protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
+  #lastRttMs: number | undefined;
   #mistakes: Mistakes | undefined;
 
   constructor(options: LinkCoreOptions, session: Session, entropy: Entropy) {
@@ -48,6 +49,11 @@ export abstract class LinkCore extends SessionHolder {
   /** The smoothed round trip of the connection in use. */
   get rttMs(): number | undefined {
     return this.adopted?.roundTrip.smoothedMs;
+  }
+
+  /** The smoothed round trip of the connection in use, or of the last one. */
+  get lastRttMs(): number | undefined {
+    return this.rttMs ?? this.#lastRttMs;
   }
 
   // ── an outbox and a store ───────────────────────────────────────────────────────────────────────────────────────
@@ -185,6 +191,7 @@ export abstract class LinkCore extends SessionHolder {
     const channel = this.adopted;
     if (channel === undefined) return;
     if (!channel.closed) this.closeChannel(channel, reason, { problem });
+    this.#lastRttMs = this.lastRttMs;
     this.inUse = undefined;
     if (this.gone) return;
     this.onDisconnected(nowMs);

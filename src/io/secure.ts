@@ -1,0 +1,82 @@
+/** TLS on a socket that is connected, within a deadline. */
+import net from "node:net";
+import tls, { type ConnectionOptions } from "node:tls";
+import type { Clock } from "../link/ports.ts";
+import { DialError } from "./dial-error.ts";
+import { quotesValues, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
+
+export interface SecureOptions {
+  /** The name or the address that was dialled; undefined with a Unix socket. */
+  host: string | undefined;
+  tls: ConnectionOptions;
+  tlsMs: number;
+  signal: AbortSignal;
+}
+
+/** Rejects with a DialError, and then destroys the socket. */
+export async function secure(
+  socket: net.Socket,
+  { host, tls: tlsOptions, tlsMs, signal }: SecureOptions,
+  clock: Clock,
+): Promise<tls.TLSSocket> {
+  const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
+  let secured: tls.TLSSocket;
+  try {
+    secured = tls.connect({
+      ...servername,
+      ...(host === undefined ? {} : { host }),
+      ...withContainedCheck(whatIsGiven(tlsOptions)),
+      socket,
+    });
+  } catch (error) {
+    socket.destroy();
+    throw new DialError("failed", `tls.connect() refuses its options: ${tlsRefusal(error)}`);
+  }
+  return handshake(secured, tlsMs, signal, clock);
+}
+
+function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal, clock: Clock): Promise<tls.TLSSocket> {
+  const what = "the TLS handshake";
+  return new Promise((resolve, reject) => {
+    // This listener is never removed: an error at a moment without another listener must not end the process.
+    socket.on("error", () => {});
+    const fail = (error: DialError): void => {
+      cleanUp();
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => fail(new DialError("aborted", `${what}: aborted`, signal.reason));
+    const onError = (error: Error): void => {
+      const kind = isCertificateError(error) ? "certificate" : "failed";
+      fail(new DialError(kind, tlsRefusal(error), quotesValues(error) ? undefined : error));
+    };
+    const onClose = (): void => fail(new DialError("failed", `${what}: closed`));
+    const onDone = (): void => {
+      cleanUp();
+      resolve(socket);
+    };
+    const deadline = clock.timer(() => {
+      fail(new DialError("timed-out", `${what} took more than ${withinMs} ms`));
+    });
+    const cleanUp = (): void => {
+      deadline.clear();
+      signal.removeEventListener("abort", onAbort);
+      socket.off("error", onError);
+      socket.off("close", onClose);
+      socket.off("secureConnect", onDone);
+    };
+    deadline.set(clock.now() + withinMs);
+    socket.once("error", onError);
+    socket.once("close", onClose);
+    socket.once("secureConnect", onDone);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/** Error codes of OpenSSL's certificate verification, and of Node's own check of the name. */
+const CERTIFICATE_ERROR = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/;
+
+function isCertificateError(error: Error): boolean {
+  return "code" in error && typeof error.code === "string" && CERTIFICATE_ERROR.test(error.code);
+}
