@@ -77,10 +77,15 @@ export class Attempt implements DialTerms {
       this.#handshakeDeadline.start();
       this.#connector.introduce(this.id, "primary", opened);
       driver.run();
+      const login = this.#link.login?.(this);
+      if (login !== undefined) await Promise.race([login, this.#handshake.promise]);
       await this.#handshake.promise;
     } catch (error) {
-      this.#connector.failed(opened.place, asError(error));
-      throw error;
+      const failure = asError(error);
+      this.#connector.failed(opened.place, failure);
+      // A login may have failed, or may be at work still.
+      this.abort(failure);
+      throw failure;
     }
   }
 

@@ -50,6 +50,8 @@ export interface DialledCore {
   readonly sessionKnown: boolean;
   /** The smoothed round trip of the connection in use, or of the last one, in milliseconds. */
   readonly lastRttMs?: number | undefined;
+  /** The core itself has closed the connection that was lost last: the next dial needs no delay. */
+  readonly dialsAtOnce?: boolean;
   /** A dial succeeded. */
   connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void;
   /** The standby's dial failed before there was a connection. */
@@ -59,12 +61,27 @@ export interface DialledCore {
   endUnreachable(): void;
 }
 
+/** The options of a link that its dial loop needs. */
+export type DialledOptions = Pick<ResolvedOpenOptions, "target" | "tls" | "reconnect" | "timeouts" | "credentials">;
+
 /** The link that is dialled for. */
 export interface DialledLink {
   readonly core: DialledCore;
   readonly driver: Driver;
-  readonly options: ResolvedOpenOptions;
+  readonly options: DialledOptions;
   readonly host: DialHost;
+  /** Logs the connection of an attempt in, before it is in use. Rejects when that fails, or the attempt is given up. */
+  readonly login?: ((attempt: LoginTerms) => Promise<void>) | undefined;
+}
+
+/** The attempt whose connection is to be logged in. */
+export interface LoginTerms {
+  /** The id of the connection. */
+  readonly id: number;
+  /** Aborted when the attempt is given up, with a RespliceError. */
+  readonly signal: AbortSignal;
+  /** Where the connection goes; undefined with the application's own transport. */
+  readonly place: Place | undefined;
 }
 
 /** The dial that a connection is opened for. */
@@ -129,7 +146,7 @@ export class Connector {
     place?.gaveUp(error);
   }
 
-  /** The server that the link was connected to has gone away. */
+  /** The server that the link was connected to has gone away, or is not to be dialled again soon. */
   moved(): void {
     this.#place?.leave();
   }

@@ -1,19 +1,25 @@
-/** One link of a manager, with its core, its driver, its engine and its dial loop. */
-import { ClientLinkCore } from "../core/client/link-core.ts";
+/** One link of a manager, with its core, its driver, its engine and its dial loop, whatever its protocol. */
 import { newId } from "../core/session/proof.ts";
-import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import type { SharedMemory } from "../core/session/session.ts";
 import { Driver } from "../link/driver.ts";
 import { LinkEngine } from "../link/engine.ts";
 import { LinkHandle } from "../link/link.ts";
-import { coreOptions } from "../link/options.ts";
+import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
+import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Link, StateChange } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
-import type { DialHost } from "./connector.ts";
+import type { DialHost, DialledCore, DialledLink, DialledOptions } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
-import type { ResolvedOpenOptions } from "./options.ts";
+
+/** The core of a client's link. */
+export interface ClientCore extends Protocol, ChannelIo, DialledCore {
+  /** Ends a link that was never opened, and answers true if so. */
+  endUnopened(): boolean;
+  /** Bytes received and not accepted yet, and the memory of what is to be sent. */
+  readonly heldBytes: number;
+}
 
 /** The parts of the manager that its links use. */
 export interface ClientHost extends DialHost {
@@ -29,8 +35,16 @@ export interface ClientHost extends DialHost {
   onGone(opened: ClientLinkOwner): void;
 }
 
+export interface ClientLinkTerms {
+  core: ClientCore;
+  /** For the machinery of the link. */
+  link: ResolvedLinkOptions;
+  options: DialledOptions;
+  openPayload: Buffer;
+}
+
 export class ClientLinkOwner implements LinkOwner {
-  readonly core: ClientLinkCore;
+  readonly core: ClientCore;
   readonly driver: Driver;
   readonly dialer: Dialer;
   readonly engine: LinkEngine;
@@ -43,19 +57,24 @@ export class ClientLinkOwner implements LinkOwner {
   readonly openPayload: Buffer;
   readonly #host: ClientHost;
 
-  constructor(options: ResolvedOpenOptions, host: ClientHost) {
-    const { instance, memory } = host;
-    const { openPayload, whenSessionLost } = options;
+  constructor({ core, link, options, openPayload }: ClientLinkTerms, host: ClientHost) {
     this.#host = host;
     this.openPayload = openPayload;
-    this.core = new ClientLinkCore(
-      { ...coreOptions(options, memory), instance, epoch: 1, openPayload, whenSessionLost },
-      host.entropy,
-    );
-    this.driver = new Driver(this.core, this.core, host.clock);
-    this.dialer = new Dialer({ core: this.core, driver: this.driver, options, host });
-    this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, options, this);
-    this.link = new LinkHandle(this.engine);
+    this.core = core;
+    this.driver = new Driver(core, core, host.clock);
+    const { login } = this;
+    this.dialer = new Dialer({ core, driver: this.driver, options, host, login });
+    this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, link, this);
+    this.link = this.newLink();
+  }
+
+  /** Logs a new connection in; undefined if the protocol has no login. */
+  protected get login(): DialledLink["login"] {
+    return undefined;
+  }
+
+  protected newLink(): Link {
+    return new LinkHandle(this.engine);
   }
 
   get journal(): Journal {
@@ -79,7 +98,7 @@ export class ClientLinkOwner implements LinkOwner {
     if (this.core.gone) this.#host.onGone(this);
   }
 
-  onEvent(event: LinkCoreEvent): void {
+  onEvent(event: ProtocolEvent): void {
     this.dialer.onEvent(event);
   }
 

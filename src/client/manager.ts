@@ -1,10 +1,11 @@
 /** ConnectionManager: all client links of a service, and the resources that they share. */
-import type { ClientLinkCore } from "../core/client/link-core.ts";
 import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";
 import { SystemDial } from "../io/dial.ts";
+import { DialError } from "../io/dial-error.ts";
+import { secure } from "../io/secure.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
@@ -25,7 +26,10 @@ import {
   resolveManagerOptions,
   resolveOpenOptions,
 } from "./options.ts";
-import { type ClientHost, ClientLinkOwner } from "./link-owner.ts";
+import type { ClientCore, ClientLinkOwner } from "./link-owner.ts";
+import { durableLink } from "./durable-link.ts";
+import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
+import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.ts";
 import type { Target } from "./targets.ts";
 
 export interface ManagerStats {
@@ -51,12 +55,12 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
-  readonly #host: ClientHost;
+  readonly #host: PlainHost;
   readonly #engines = new Set<LinkEngine>();
   /** Links that can be sent on. */
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer does not know of the end yet. */
-  readonly #unforgotten = new Map<ClientLinkCore, Driver>();
+  readonly #unforgotten = new Map<ClientCore, Driver>();
   readonly #telemetry: Telemetry;
   #ids = 0;
   readonly #closing: Once<CloseReport> = new Once();
@@ -76,6 +80,11 @@ export class ConnectionManager implements AsyncDisposable {
       clock: this.#clock,
       gate: this.#gate,
       dial: async (endpoint, dialOptions) => new StreamConnection(await system.dial(endpoint, dialOptions), true),
+      secure: async (connection, secureOptions) => {
+        const stream = (connection as StreamConnection).release();
+        if (stream === undefined) throw new DialError("failed", "TLS cannot begin while bytes are still to be written");
+        return new StreamConnection(await secure(stream, secureOptions, this.#clock), true, connection.remoteAddress);
+      },
       entropy: SYSTEM_ENTROPY,
       nextId: () => ++this.#ids,
       memory: new LinkMemory(maxBufferBytes),
@@ -99,16 +108,24 @@ export class ConnectionManager implements AsyncDisposable {
     return this.#open;
   }
 
+  /** Opens a link to a server that is not resplice. Returns at once and dials; send() may be called right away. */
+  open(options: Target & OpenPlainOptions): Link;
   /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
-  open(options: Target & OpenOptions): Link {
+  open(options: Target & OpenOptions): Link;
+  open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
     if (this.#closing.isBegun) throw new RespliceError("INVALID_STATE", "the manager is closing");
-    const resolved = resolveOpenOptions(options, this.#options.defaults);
-    const { core, driver, dialer, engine, link } = new ClientLinkOwner(resolved, this.#host);
+    const { core, driver, dialer, engine, link } = this.#owner(options);
     this.#engines.add(engine);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);
     dialer.start(engine);
     return link;
+  }
+
+  #owner(options: Target & (OpenPlainOptions | OpenOptions)): ClientLinkOwner {
+    const { defaults } = this.#options;
+    if (options.protocol === undefined) return durableLink(resolveOpenOptions(options, defaults), this.#host);
+    return new PlainLinkOwner(resolveOpenPlainOptions(options, defaults), this.#host);
   }
 
   /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */

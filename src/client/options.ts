@@ -54,6 +54,8 @@ export interface ConnectOptions {
 
 /** Options of a durable link. */
 export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions {
+  /** Given, it is a plain link: see OpenPlainOptions. */
+  protocol?: never;
   /**
    * For the server's authenticate(), on resumes too. At most 16 KiB. A function can give a fresh token for each
    * attempt.
@@ -103,9 +105,9 @@ export interface ResolvedOpenOptions extends ResolvedLinkOptions {
   whenSessionLost: "report" | "resend" | "end";
 }
 
-const CONNECT_OPTION_NAMES = ["tls", "reconnect"] as const;
+export const CONNECT_OPTION_NAMES = ["tls", "reconnect"] as const;
 const OPEN_OPTION_NAMES = ["credentials", "openPayload", "whenSessionLost"] as const;
-const TARGET_OPTION_NAMES = ["host", "port", "path", "endpoints", "endpointOrder", "connect"] as const;
+export const TARGET_OPTION_NAMES = ["host", "port", "path", "endpoints", "endpointOrder", "connect"] as const;
 const RECONNECT_OPTION_NAMES = [
   "minDelayMs",
   "maxDelayMs",
@@ -152,21 +154,32 @@ export function resolveOpenOptions(
   given: Target & OpenOptions,
   defaults: LinkOptions & ConnectOptions = {},
 ): ResolvedOpenOptions {
-  // If there is a default, `tls: undefined` means the default.
-  if (defaults.tls === undefined) checkTls(given, "tls");
   const options = mergeOptions(defaults as Target & OpenOptions, given);
-  checkTls(options, "tls");
   checkNames(options, [...TARGET_OPTION_NAMES, ...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES, ...OPEN_OPTION_NAMES]);
   const credentials = options.credentials ?? "";
   if (typeof credentials !== "function") toCredentials(credentials);
   return {
     ...resolveLinkOptions(options, "client"),
-    target: resolveTarget(options),
-    tls: resolveTls(options),
-    reconnect: resolveReconnect(options.reconnect),
+    ...resolveConnectOptions(given, defaults, options),
     credentials,
     openPayload: payload("openPayload", options.openPayload ?? "", MAX_OPEN_PAYLOAD_BYTES),
     whenSessionLost: oneOf("whenSessionLost", options.whenSessionLost ?? "report", ["report", "resend", "end"]),
+  };
+}
+
+/** How to connect. `options`: those that were given, with the defaults for the others. */
+export function resolveConnectOptions(
+  given: Target & ConnectOptions,
+  defaults: ConnectOptions,
+  options: Target & ConnectOptions,
+): Pick<ResolvedOpenOptions, "target" | "tls" | "reconnect"> {
+  // If there is a default, `tls: undefined` means the default.
+  if (defaults.tls === undefined) checkTls(given, "tls");
+  checkTls(options, "tls");
+  return {
+    target: resolveTarget(options),
+    tls: resolveTls(options),
+    reconnect: resolveReconnect(options.reconnect),
   };
 }
 
@@ -204,7 +217,7 @@ function checkTls(given: ConnectOptions, name: string): void {
   }
 }
 
-function resolveTls(options: Target & OpenOptions): ResolvedOpenOptions["tls"] {
+function resolveTls(options: Target & ConnectOptions): ResolvedOpenOptions["tls"] {
   const { tls = false } = options;
   if (tls !== false && "connect" in options) {
     throw invalidOption("tls", tls, "not with connect: the stream comes as it is");

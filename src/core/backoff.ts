@@ -74,6 +74,12 @@ export class Backoff {
     this.failures++;
   }
 
+  /** The connection is gone, and was of no use: it counts as an attempt that failed. */
+  onUseless(): void {
+    this.#connectedMs = Infinity;
+    this.failures++;
+  }
+
   /** The network is known to be back: the next delays are those of a new outage. */
   restart(nowMs: number): void {
     this.failures = 0;

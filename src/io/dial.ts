@@ -144,7 +144,7 @@ function connectedOrNot(
 }
 
 /** The host without the brackets that an IPv6 address has in a URL. */
-function hostOf({ host = "localhost" }: { host?: string }): string {
+export function hostOf({ host = "localhost" }: { host?: string }): string {
   const [, bracketed = ""] = /^\[(.*)\]$/.exec(host) ?? [];
   return net.isIPv6(bracketed) ? bracketed : host;
 }

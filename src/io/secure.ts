@@ -1,5 +1,6 @@
 /** TLS on a socket that is connected, within a deadline. */
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
 import { DialError } from "./dial-error.ts";
@@ -15,7 +16,7 @@ export interface SecureOptions {
 
 /** Rejects with a DialError, and then destroys the socket. */
 export async function secure(
-  socket: net.Socket,
+  socket: Duplex,
   { host, tls: tlsOptions, tlsMs, signal }: SecureOptions,
   clock: Clock,
 ): Promise<tls.TLSSocket> {

@@ -104,6 +104,10 @@ export abstract class PlainHolder {
     }
   }
 
+  get heldBytes(): number {
+    return this.outbox.unwrittenBytes + this.inbox.unacceptedBytes;
+  }
+
   get takenBytes(): number {
     return this.outbox.takenBytes;
   }

@@ -1,7 +1,8 @@
 /** Both ends of a durable link in one process, on a simulated network under virtual time. */
 import { DialGate } from "../client/gate.ts";
 import { resolveManagerOptions } from "../client/options.ts";
-import { ClientLinkOwner } from "../client/link-owner.ts";
+import { durableLink } from "../client/durable-link.ts";
+import type { ClientLinkOwner } from "../client/link-owner.ts";
 import { newId } from "../core/session/proof.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
@@ -81,7 +82,7 @@ class Pair implements LinkPair {
     this.path = new PairPath(clock, random, (connection) => void handshakes.accept(connection));
     const { maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = resolveManagerOptions({});
     let ids = 0;
-    this.#opened = new ClientLinkOwner(client, {
+    this.#opened = durableLink(client, {
       clock,
       entropy,
       gate: new DialGate(clock, maxDialsInFlight, maxDialsPerSecond),

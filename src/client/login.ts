@@ -1,0 +1,149 @@
+/** The application's login function at work on one connection, which is not in use before the function is done. */
+import type { ConnectionOptions } from "node:tls";
+import { integer } from "../link/check.ts";
+import type { Driver } from "../link/driver.ts";
+import { RespliceError } from "../link/errors.ts";
+import type { Clock, Connection } from "../link/ports.ts";
+import type { Message, Payload } from "../link/types.ts";
+import { abortableWait, type Wait } from "../link/waits.ts";
+import type { PlainCore } from "../plain/core.ts";
+import type { LoginConnection } from "../plain/plain.ts";
+import { toTlsOptions } from "./hooks.ts";
+
+/** A server may send so much, besides one message, that the function has not received. */
+const MOST_UNREAD_BYTES = 1_048_576;
+const MOST_RAW_BYTES = 65_536;
+
+/** Begins TLS on a connection. Rejects with a DialError, and then the connection is closed. */
+export type StartTls = (connection: Connection, tls: ConnectionOptions, signal: AbortSignal) => Promise<Connection>;
+
+export interface LoginConnectionTerms {
+  /** The id of the connection. */
+  readonly id: number;
+  /** Aborted when the attempt is given up, with a RespliceError. */
+  readonly signal: AbortSignal;
+  readonly startTls: StartTls;
+}
+
+export interface LoginLink {
+  readonly core: PlainCore;
+  readonly driver: Driver;
+  readonly clock: Clock;
+}
+
+export class Login implements LoginConnection {
+  readonly id: number;
+  readonly signal: AbortSignal;
+  readonly #link: LoginLink;
+  readonly #startTls: StartTls;
+  readonly #unread: Message[] = [];
+  #unreadBytes = 0;
+  #receiving: Wait<Message> | undefined;
+  #isOver = false;
+
+  constructor(link: LoginLink, { id, signal, startTls }: LoginConnectionTerms) {
+    this.id = id;
+    this.signal = signal;
+    this.#link = link;
+    this.#startTls = startTls;
+  }
+
+  /**
+   * Calls the function. Resolves when the connection is in use; rejects with what the function has thrown, or with the
+   * reason of the signal.
+   */
+  async run(login: (connection: LoginConnection) => Promise<void>): Promise<void> {
+    const { core, driver, clock } = this.#link;
+    const { signal } = this;
+    const done = abortableWait<void>(signal, () => signal.reason as Error);
+    // The function may throw at once, and may go on after the signal was aborted.
+    const call = async (): Promise<void> => login(this);
+    call().then(done.resolve, done.reject);
+    try {
+      await done.promise;
+    } finally {
+      this.#isOver = true;
+    }
+    core.loginDone(this.id, this.#unread.splice(0), clock.now());
+    driver.run();
+  }
+
+  /** A message has arrived on the connection. */
+  onMessage(message: Buffer): void {
+    if (this.#isOver) return;
+    const receiving = this.#receiving;
+    this.#receiving = undefined;
+    if (receiving !== undefined) return receiving.resolve(message as Message);
+    this.#unread.push(message as Message);
+    this.#unreadBytes += message.length;
+    const { core, driver, clock } = this.#link;
+    if (this.#unreadBytes <= core.maxMessageBytes + MOST_UNREAD_BYTES) return;
+    core.connectionClosed(this.id, "more bytes than a login may leave unread", clock.now());
+    driver.changed();
+  }
+
+  send(message: Payload): void {
+    this.#write(message, "framed");
+  }
+
+  sendRaw(bytes: Payload): void {
+    this.#write(bytes, "raw");
+  }
+
+  #write(given: Payload, how: "framed" | "raw"): void {
+    this.#checkGoesOn();
+    const { core, driver } = this.#link;
+    core.loginSend(this.id, Buffer.from(given as Uint8Array), how);
+    driver.run();
+  }
+
+  #checkGoesOn(): void {
+    if (this.#isOver) throw new RespliceError("INVALID_STATE", "the login is over: use the link");
+    this.signal.throwIfAborted();
+  }
+
+  async receive(): Promise<Message> {
+    this.#checkGoesOn();
+    const message = this.#unread.shift();
+    if (message === undefined) return this.#next();
+    this.#unreadBytes -= message.length;
+    return message;
+  }
+
+  async receiveRaw(bytes: number): Promise<Message> {
+    this.#checkGoesOn();
+    integer("bytes", bytes, 1, MOST_RAW_BYTES);
+    this.#link.core.loginExpect(this.id, bytes);
+    return this.#next();
+  }
+
+  #next(): Promise<Message> {
+    if (this.#receiving !== undefined) throw new RespliceError("CONSUMER_BUSY", "another receive() waits already");
+    const { signal } = this;
+    const wait = abortableWait<Message>(signal, () => signal.reason as Error);
+    this.#receiving = wait;
+    return wait.promise;
+  }
+
+  async startTls(options: ConnectionOptions = {}): Promise<void> {
+    this.#checkGoesOn();
+    const tls = toTlsOptions(options);
+    const { core, driver, clock } = this.#link;
+    const { id, signal } = this;
+    if (!core.startTls(id, this.#unread.length)) {
+      driver.run();
+      throw new RespliceError("PROTOCOL_ERROR", "bytes came behind the answer that allowed TLS");
+    }
+    const connection = driver.detach(id);
+    if (connection === undefined) throw new RespliceError("CONNECTION_LOST", "the connection is gone");
+    try {
+      const secured = await this.#startTls(connection, tls, signal);
+      driver.attach(id, secured);
+      core.tlsStarted(id);
+    } catch (error) {
+      core.connectionClosed(id, "TLS failed", clock.now());
+      driver.run();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/** A client's link to a server that is not resplice. */
+import { hostOf } from "../io/dial.ts";
+import type { SecureOptions } from "../io/secure.ts";
+import { RespliceError } from "../link/errors.ts";
+import type { Connection } from "../link/ports.ts";
+import type { ProtocolEvent } from "../link/protocol.ts";
+import { PlainCore } from "../plain/core.ts";
+import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
+import { messageOf } from "../telemetry/thrown.ts";
+import { type DialledLink, type LoginTerms, stretched } from "./connector.ts";
+import { type ClientHost, ClientLinkOwner } from "./link-owner.ts";
+import { Login } from "./login.ts";
+import type { ResolvedOpenPlainOptions } from "./plain-options.ts";
+
+export interface PlainHost extends ClientHost {
+  /** Begins TLS on a connection (STARTTLS). Rejects with a DialError, and then the connection is closed. */
+  readonly secure: (connection: Connection, options: SecureOptions) => Promise<Connection>;
+}
+
+/** No server is given an open payload. */
+const NO_PAYLOAD = Buffer.alloc(0);
+
+export class PlainLinkOwner extends ClientLinkOwner {
+  declare readonly core: PlainCore;
+  readonly #host: PlainHost;
+  readonly #options: ResolvedOpenPlainOptions;
+  #login: Login | undefined;
+
+  constructor(options: ResolvedOpenPlainOptions, host: PlainHost) {
+    super({ core: plainCore(options, host), link: options.link, options, openPayload: NO_PAYLOAD }, host);
+    this.#host = host;
+    this.#options = options;
+  }
+
+  protected override get login(): DialledLink["login"] {
+    return (terms) => this.#logIn(terms);
+  }
+
+  async #logIn({ id, signal, place }: LoginTerms): Promise<void> {
+    const { login } = this.#options.plain;
+    if (login === undefined) return;
+    const { core, driver } = this;
+    const { clock } = this.#host;
+    const host = place === undefined || "path" in place.endpoint ? undefined : hostOf(place.endpoint);
+    const tlsMs = stretched(this.#options.timeouts.tlsMs, 1);
+    const work = new Login(
+      { core, driver, clock },
+      {
+        id,
+        signal,
+        startTls: (connection, tls) => this.#host.secure(connection, { host, tls, tlsMs, signal }),
+      },
+    );
+    this.#login = work;
+    try {
+      await work.run(login);
+    } finally {
+      if (this.#login === work) this.#login = undefined;
+    }
+  }
+
+  override onEvent(event: ProtocolEvent): void {
+    if (event.type === "login-message" && event.channel === this.#login?.id) this.#login.onMessage(event.message);
+    super.onEvent(event);
+  }
+}
+
+function plainCore(options: ResolvedOpenPlainOptions, host: ClientHost): PlainCore {
+  const { plain, link, deadAfterMs, writeStallMs, answerMs, windowBytes } = options;
+  const { probe, requests, reconnectWhen, login } = plain;
+  const { maxMessageBytes, queue, keepalive } = link;
+  return new PlainCore(
+    {
+      framing: plain.framing,
+      hasLogin: login !== undefined,
+      ...(probe && { probe }),
+      ...(requests && { requests: { ...requests, maxAnswerBytes: requests.maxAnswerBytes ?? maxMessageBytes } }),
+      ...(reconnectWhen && { reconnectWhen }),
+      resendInFlight: plain.resendInFlight,
+      inDoubtBytes: plain.inDoubtBytes,
+      idleCloseMs: plain.idleCloseMs,
+      maxConnectionAgeMs: plain.maxConnectionAgeMs,
+      maxMessageBytes,
+      queue,
+      windowBytes,
+      pingAfterMs: keepalive.pingAfterMs,
+      deadAfterMs,
+      writeStallMs,
+      answerMs,
+      logBudget: host.memory.logBudget,
+      blocks: host.memory.blocks,
+      encodeFailed,
+    },
+    host.entropy,
+  );
+}
+
+/** The framing's error, if it is one of ours; else the text of what it has thrown. */
+function encodeFailed(thrown: unknown): RespliceError {
+  if (thrown instanceof RespliceError) return thrown;
+  const text = printable(messageOf(thrown), MOST_MESSAGE_CHARACTERS);
+  return new RespliceError("INVALID_ARGUMENT", `the framing refuses the message: ${text}`, {
+    cause: thrown,
+    delivery: "not-sent",
+  });
+}
