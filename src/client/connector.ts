@@ -40,6 +40,8 @@ export interface DialledCore {
   readonly gone: boolean;
   /** A connection is to be dialled to speak for the link. */
   readonly wantsDial: boolean;
+  /** The core itself has closed the connection, in order: the first dial needs no delay. */
+  readonly dialsAtOnce?: boolean;
   /** A second connection is to be dialled, since the first has gone silent. */
   readonly wantsStandby: boolean;
   /** How long a standby may take, from its dial to READY, in milliseconds. */

@@ -3,10 +3,10 @@
  */
 import pRetry from "p-retry";
 import { Backoff } from "../core/backoff.ts";
-import type { LinkCoreEvent } from "../core/session/link-events.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
 import type { LinkEngine } from "../link/engine.ts";
 import type { Clock, Connection } from "../link/ports.ts";
+import type { ProtocolEvent } from "../link/protocol.ts";
 import { Attempt } from "./attempt.ts";
 import { Connector, type DialledLink } from "./connector.ts";
 import { abortableWait } from "../link/waits.ts";
@@ -28,6 +28,8 @@ export class Dialer {
   #standby: StandbyDial | undefined;
   /** Attempts since the link was last connected. */
   #attempts = 0;
+  /** Those that the present connection took. */
+  #attemptsBefore = 0;
   #everConnected = false;
   #lostMs: number;
   /** Doubles with each attempt in a row that timed out: the next one is given more time. */
@@ -81,10 +83,11 @@ export class Dialer {
     this.#wake?.();
   }
 
-  onEvent(event: LinkCoreEvent): void {
+  onEvent(event: ProtocolEvent): void {
     switch (event.type) {
       case "connected":
         this.#everConnected = true;
+        this.#attemptsBefore = this.#attempts;
         this.#attempts = 0;
         this.#patience = 1;
         this.#lastError = undefined;
@@ -95,7 +98,8 @@ export class Dialer {
         if (this.#attempt?.id === event.channel) this.#attempt.failed(attemptError(event));
         break;
       case "disconnected":
-        this.#lost(event.reason);
+        this.#lost(event.reason, event.wasUseless);
+        if (event.restsAddress === true) this.#connector.moved();
         // No dial is wanted, as a standby may still take over. A dial would report the waiting itself.
         if (!this.#dialled.core.wantsDial) this.#engine.waiting(1, 0, event.reason, undefined);
         break;
@@ -119,10 +123,16 @@ export class Dialer {
     made?.adopted();
   }
 
-  #lost(reason: string): void {
-    this.#lostMs = this.#clock.now();
+  /** `wasUseless`: the connection counts as an attempt that failed, unless it has lasted for long. */
+  #lost(reason: string, wasUseless = false): void {
+    const nowMs = this.#clock.now();
     this.#why = reason;
-    this.#backoff.onLost(this.#lostMs);
+    if (wasUseless && this.#backoff.onUseless(nowMs)) {
+      this.#attempts = this.#attemptsBefore;
+      return;
+    }
+    this.#lostMs = nowMs;
+    this.#backoff.onLost(nowMs);
   }
 
   // ── to speak for the session ────────────────────────────────────────────────────────────────────────────────────
@@ -132,7 +142,7 @@ export class Dialer {
     const { core } = this.#dialled;
     const { signal } = this.#stop;
     try {
-      if (this.#everConnected) await this.#pause(undefined);
+      if (this.#everConnected && core.dialsAtOnce !== true) await this.#pause(undefined);
       // The delay between attempts is slept in shouldRetry: p-retry's own has no jitter at its maximum.
       await pRetry(() => this.#dial(), {
         retries: Infinity,

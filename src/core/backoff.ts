@@ -70,6 +70,17 @@ export class Backoff {
     }
   }
 
+  /**
+   * The connection is gone, and has brought nothing: it counts as an attempt that failed. Answers false if it has
+   * lasted so long that its loss is a new outage.
+   */
+  onUseless(nowMs: number): boolean {
+    if (nowMs - this.#connectedMs >= this.#options.resetAfterMs) return false;
+    this.#connectedMs = Infinity;
+    this.failures++;
+    return true;
+  }
+
   onFailed(): void {
     this.failures++;
   }
