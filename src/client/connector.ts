@@ -42,6 +42,8 @@ export interface DialledCore {
   readonly gone: boolean;
   /** A connection is to be dialled to speak for the link. */
   readonly wantsDial: boolean;
+  /** The core itself has closed the connection, in order: the first dial needs no delay. */
+  readonly dialsAtOnce?: boolean;
   /** A second connection is to be dialled, since the first has gone silent. */
   readonly wantsStandby: boolean;
   /** How long a standby may take, from its dial to READY, in milliseconds. */
@@ -50,8 +52,6 @@ export interface DialledCore {
   readonly sessionKnown: boolean;
   /** The smoothed round trip of the connection in use, or of the last one, in milliseconds. */
   readonly lastRttMs?: number | undefined;
-  /** The core itself has closed the connection that was lost last: the next dial needs no delay. */
-  readonly dialsAtOnce?: boolean;
   /** A dial succeeded. */
   connectionOpened(id: number, role: DialRole, credentials: Buffer, nowMs: number): void;
   /** The standby's dial failed before there was a connection. */

@@ -28,6 +28,8 @@ export class Dialer {
   #standby: StandbyDial | undefined;
   /** Attempts since the link was last connected. */
   #attempts = 0;
+  /** Those that the present connection took. */
+  #attemptsBefore = 0;
   #everConnected = false;
   #lostMs: number;
   /** Doubles with each attempt in a row that timed out: the next one is given more time. */
@@ -85,6 +87,7 @@ export class Dialer {
     switch (event.type) {
       case "connected":
         this.#everConnected = true;
+        this.#attemptsBefore = this.#attempts;
         this.#attempts = 0;
         this.#patience = 1;
         this.#lastError = undefined;
@@ -120,11 +123,16 @@ export class Dialer {
     made?.adopted();
   }
 
+  /** `wasUseless`: the connection counts as an attempt that failed, unless it has lasted for long. */
   #lost(reason: string, wasUseless = false): void {
-    this.#lostMs = this.#clock.now();
+    const nowMs = this.#clock.now();
     this.#why = reason;
-    if (wasUseless) this.#backoff.onUseless();
-    else this.#backoff.onLost(this.#lostMs);
+    if (wasUseless && this.#backoff.onUseless(nowMs)) {
+      this.#attempts = this.#attemptsBefore;
+      return;
+    }
+    this.#lostMs = nowMs;
+    this.#backoff.onLost(nowMs);
   }
 
   // ── to speak for the session ────────────────────────────────────────────────────────────────────────────────────

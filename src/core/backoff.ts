@@ -70,13 +70,18 @@ export class Backoff {
     }
   }
 
-  onFailed(): void {
+  /**
+   * The connection is gone, and has brought nothing: it counts as an attempt that failed. Answers false if it has
+   * lasted so long that its loss is a new outage.
+   */
+  onUseless(nowMs: number): boolean {
+    if (nowMs - this.#connectedMs >= this.#options.resetAfterMs) return false;
+    this.#connectedMs = Infinity;
     this.failures++;
+    return true;
   }
 
-  /** The connection is gone, and was of no use: it counts as an attempt that failed. */
-  onUseless(): void {
-    this.#connectedMs = Infinity;
+  onFailed(): void {
     this.failures++;
   }
 

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
 import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
-import { outcomeError, replacedError, RespliceError } from "./errors.ts";
+import { connectionLostError, outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { Closing } from "./closing.ts";
 import { EndResult } from "./end-result.ts";
@@ -267,11 +267,16 @@ export class LinkEngine {
       case "replaced":
         this.#onReplaced(event);
         break;
+      case "connection-lost":
+        this.#onConnectionLost(event);
+        break;
       case "ended":
         this.#onEnded(event);
         break;
       case "attempt-failed":
       case "gone":
+      case "answered":
+      case "login-message":
     }
   }
 
@@ -298,17 +303,31 @@ export class LinkEngine {
     // After close() the state stays "draining" until the link is closed.
     if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
-    this.#book ??= new UndeliveredBook();
-    this.#book.counts[reason] += event.undeliveredCount;
-    if (undelivered.length === 0) return;
-    const report: Undelivered = { reason, sessionId, messages: undelivered.map(toMessage) };
-    recordUndelivered(this.owner.journal, this.owner.ids, reason, report.messages);
+    this.#report({ reason, sessionId, messages: undelivered.map(toMessage) }, event.undeliveredCount);
+  }
+
+  /** The link goes on. */
+  #onConnectionLost(event: Extract<ProtocolEvent, { type: "connection-lost" }>): void {
+    const { lost, undelivered, undeliveredCount, untracked } = event;
+    const abandoned = this.outgoing.replaced(lost, connectionLostError);
+    const messages = inOrder(undelivered, abandoned).map(toMessage);
+    const { sessionId } = this.protocol;
+    this.#report({ reason: "connection-lost", sessionId, messages, ...(untracked && { untracked }) }, undeliveredCount);
+  }
+
+  /** `count`: with those whose calls are told. */
+  #report(report: Undelivered, count: number): void {
+    const book = (this.#book ??= new UndeliveredBook());
+    book.counts[report.reason] += count;
+    if (report.messages.length === 0 && report.untracked === undefined) return;
+    recordUndelivered(this.owner.journal, this.owner.ids, report.reason, report.messages, report.untracked);
     this.#life.later(() => {
-      if (!this.link.emit("undelivered", report)) this.#book?.keep(report.messages);
+      if (!this.link.emit("undelivered", report)) book.keepReport(report);
     });
   }
 
-  #onEnded({ outcome, detail, peerCode, undelivered, lost }: Extract<ProtocolEvent, { type: "ended" }>): void {
+  #onEnded(event: Extract<ProtocolEvent, { type: "ended" }>): void {
+    const { outcome, detail, peerCode, undelivered, lost } = event;
     this.#endResult.failure ??= outcomeError(outcome, detail, peerCode, this.#endResult.handlerError);
     this.#endResult.isAborted = outcome === "aborted";
     const error = this.failure;
@@ -321,6 +340,8 @@ export class LinkEngine {
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
       const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported] };
+      const untracked = this.#book?.allUntracked(event.untracked) ?? event.untracked;
+      if (untracked !== undefined) report.untracked = untracked;
       if (error !== undefined) report.error = error;
       this.#waitsForConnected?.reject(because);
       this.#waitsForSent?.reject(because);
@@ -328,7 +349,7 @@ export class LinkEngine {
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded();
-      recordUndelivered(this.owner.journal, this.owner.ids, "ended", report.undelivered);
+      recordUndelivered(this.owner.journal, this.owner.ids, "ended", report.undelivered, report.untracked);
       this.#endResult.close(report);
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));

@@ -189,18 +189,21 @@ export type StateChange = { from: LinkState; reason: string } & (
  * There is at most one event in a turn for each reason.
  */
 export interface Undelivered {
-  reason: "session-lost" | "too-large";
+  reason: "session-lost" | "connection-lost" | "too-large";
   /** The session that was lost. A peer that commits positions can tell from it and `position` which messages it has. */
   sessionId: string;
   messages: UndeliveredMessage[];
+  /** Only of a plain link: see `LinkReport`. */
+  untracked?: Traffic;
 }
 /** `position`: where the message ends in its session; undefined if it was never written. */
 export type UndeliveredMessage = { message: Message; delivery: "not-sent" | "maybe"; position: number | undefined };
 /**
  * `error`: absent after close(), and if the peer ended in order. `undelivered`: oldest first; empty if all was
- * accepted.
+ * accepted. `untracked`: of a plain link, messages of which only the number is known any more: they were written, and
+ * nobody can say whether they arrived.
  */
-export type LinkReport = { error?: RespliceError; undelivered: UndeliveredMessage[] };
+export type LinkReport = { error?: RespliceError; undelivered: UndeliveredMessage[]; untracked?: Traffic };
 
 /** `left`: how many links were cut off at the deadline. */
 export type CloseReport = { left: number; undelivered: Array<UndeliveredMessage & { link: Link }> };

@@ -2,19 +2,35 @@
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds, LinkUndelivered } from "../telemetry/record.ts";
-import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
+import type { Message, Traffic, Undelivered, UndeliveredMessage } from "./types.ts";
 
 /**
  * The most that is kept. When there is more, the oldest messages are dropped: they only show in the logs and counters.
  */
 const MAX_KEPT_BYTES = 64 * 1_048_576;
 
-export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> = { "session-lost": 0, "too-large": 0 };
+export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> = {
+  "session-lost": 0,
+  "connection-lost": 0,
+  "too-large": 0,
+};
 
 export class UndeliveredBook {
   readonly counts: Record<Undelivered["reason"], number> = { ...NONE_UNDELIVERED };
   #kept: UndeliveredMessage[] = [];
   #keptBytes = 0;
+  #untracked: Traffic | undefined;
+
+  /** No listener was told of these: they stay for the report of close(). */
+  keepReport({ messages, untracked }: Undelivered): void {
+    this.keep(messages);
+    this.#untracked = sumOf(this.#untracked, untracked);
+  }
+
+  /** The messages that were let go, those of the link's end included. */
+  allUntracked(atEnd: Traffic | undefined): Traffic | undefined {
+    return sumOf(this.#untracked, atEnd);
+  }
 
   keep(messages: readonly UndeliveredMessage[]): void {
     const kept = [...this.#kept, ...messages];
@@ -32,6 +48,12 @@ export class UndeliveredBook {
   }
 }
 
+function sumOf(a: Traffic | undefined, b: Traffic | undefined): Traffic | undefined {
+  return a === undefined || b === undefined
+    ? (a ?? b)
+    : { messages: a.messages + b.messages, bytes: a.bytes + b.bytes };
+}
+
 /** How many of the messages may have arrived, and how many were never sent. */
 export function countByDelivery(messages: readonly UndeliveredMessage[]): { maybe: number; notSent: number } {
   const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
@@ -44,8 +66,11 @@ export function recordUndelivered(
   ids: LinkIds,
   reason: LinkUndelivered["reason"],
   messages: readonly UndeliveredMessage[],
+  untracked?: Traffic,
 ): void {
-  if (messages.length > 0) journal.record({ event: "link.undelivered", ids, reason, ...countByDelivery(messages) });
+  if (messages.length === 0 && untracked === undefined) return;
+  const counts = { ...countByDelivery(messages), ...(untracked && { untracked: untracked.messages }) };
+  journal.record({ event: "link.undelivered", ids, reason, ...counts });
 }
 
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {

@@ -1,5 +1,6 @@
 /** The requests that were written and wait for their answers, in order or by their ids. */
-import type { Entry, Gate, Outbox } from "./outbox.ts";
+import type { Entry } from "./entry.ts";
+import type { Gate, Outbox } from "./outbox.ts";
 import type { MessageId, RequestOptions } from "./options.ts";
 
 export class Answers implements Gate {

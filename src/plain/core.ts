@@ -24,57 +24,37 @@
  * "connection-lost" with what is in doubt. A request that is lost is among the `lost` of "connection-lost" or "ended",
  * with its ticket and without an entry: the owner sees the event before the engine does, and rejects the call.
  */
-import { RoundTrip } from "../core/log/window.ts";
 import { CLOSED_BY_PEER, type Outcome } from "../core/session/link-events.ts";
 import type { ChannelIo, Protocol } from "../link/protocol.ts";
-import { type MessageTaker, PlainConnection, type Problem, problem, textOf } from "./connection.ts";
-import { PlainHolder } from "./holder.ts";
-import type { MessageId, PlainCoreOptions } from "./options.ts";
-import type { Entry } from "./outbox.ts";
-import { Watch, type WatchFacts } from "./watch.ts";
+import { PlainConnection, type Problem } from "./connection.ts";
+import type { PlainCoreOptions } from "./options.ts";
+import { PlainTraffic } from "./traffic.ts";
+import { Watch } from "./watch.ts";
 
 export type { PlainCoreOptions };
 
-/** With a probe that proves, one is sent when this part of `inDoubtBytes` is in doubt. */
-const PROOF_FROM = 1 / 2;
-const NO_PROBE = -1;
-
-export class PlainCore extends PlainHolder implements Protocol, ChannelIo, MessageTaker, WatchFacts {
+export class PlainCore extends PlainTraffic implements Protocol, ChannelIo {
   readonly #entropy: { random(): number };
-  #connection: PlainConnection | undefined;
-  #watch: Watch | undefined;
-  #roundTrip: RoundTrip | undefined;
   /** A connection that logs in. */
   #login: PlainConnection | undefined;
   #wasConnected = false;
   /** We have closed the connection because it was not used: the next message dials. */
   #isIdle = false;
   #dialsAtOnce = false;
-  /** The connection is to be replaced once nothing is under way on it. */
-  #isRetiring = false;
-  #probeOwed = false;
-  /** The number of the first message that was written after the probe that awaits its answer. */
-  #probeBefore = NO_PROBE;
-  #probedMs = 0;
-  readonly #probeId: MessageId | undefined;
 
   constructor(options: PlainCoreOptions, entropy: { random(): number }) {
     super(options);
     this.#entropy = entropy;
-    const { probe, requests } = options;
-    if (probe !== undefined && probe.isAnswer === undefined) this.#probeId = requests?.idOf?.(probe.message);
-    const isExact = probe?.isAnswer !== undefined || this.answers?.isInOrder === true || this.#probeId !== undefined;
-    if (probe?.proves === true && !isExact) throw new Error("a probe proves nothing if its answer is not known");
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   get adopted(): { readonly id: number } | undefined {
-    return this.#connection;
+    return this.inUse;
   }
 
   get wantsDial(): boolean {
-    if (this.ended || this.isInputEnded || this.#connection !== undefined || this.#login !== undefined) return false;
+    if (this.ended || this.isInputEnded || this.inUse !== undefined || this.#login !== undefined) return false;
     return !this.#isIdle || this.outbox.sentTo < this.outbox.next;
   }
 
@@ -107,21 +87,18 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
     this.#dialsAtOnce = false;
     if (this.options.hasLogin) this.#login = connection;
     else this.#adopt(connection, nowMs);
-    if (connection.problem !== undefined) this.#giveUp(connection, connection.problem);
+    if (connection.problem !== undefined) this.giveUp(connection, connection.problem);
   }
 
   #adopt(connection: PlainConnection, nowMs: number): void {
     const { options } = this;
     connection.isInUse = true;
-    this.#connection = connection;
+    this.inUse = connection;
     const pingAfterMs = options.probe === undefined ? 0 : options.pingAfterMs;
-    this.#watch = new Watch({ ...options, pingAfterMs }, this.#entropy.random(), nowMs);
-    this.#roundTrip = undefined;
+    this.watch = new Watch({ ...options, pingAfterMs }, this.#entropy.random(), nowMs);
     this.#wasConnected = true;
     this.#isIdle = false;
-    this.#isRetiring = false;
-    this.#probeOwed = false;
-    this.#probeBefore = NO_PROBE;
+    this.begin();
     this.events.push({ type: "connected", channel: connection.id, session: "new", reason: "opened" });
   }
 
@@ -137,7 +114,7 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
   }
 
   #find(id: number): PlainConnection | undefined {
-    if (this.#connection?.id === id) return this.#connection;
+    if (this.inUse?.id === id) return this.inUse;
     return this.#login?.id === id ? this.#login : undefined;
   }
 
@@ -147,7 +124,7 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
     this.events.push({ type: "close-connection", channel: connection.id, last, reason, fault });
   }
 
-  #giveUp(connection: PlainConnection, trouble: Problem): void {
+  protected override giveUp(connection: PlainConnection, trouble: Problem): void {
     if (connection === this.#login) return this.#dropLogin(connection, trouble.reason, trouble);
     this.#close(connection, trouble.reason, trouble);
     this.#lost(connection, trouble);
@@ -155,8 +132,8 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
 
   /** The connection in use is gone. What was written on it and is not known to have arrived is reported, or sent again. */
   #lost(connection: PlainConnection, { reason, fault, restsAddress = false }: Problem): void {
-    this.#connection = undefined;
-    this.#watch = undefined;
+    this.inUse = undefined;
+    this.watch = undefined;
     const wasUseless = (fault !== undefined || restsAddress) && connection.messages === 0;
     this.events.push({ type: "disconnected", reason, fault, wasUseless, restsAddress });
     const { resendInFlight } = this.options;
@@ -172,8 +149,8 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
   /** We close the connection in use, on which nothing is under way. */
   #closeInOrder(connection: PlainConnection, reason: "idle" | "aged"): void {
     this.#close(connection, reason, {}, true);
-    this.#connection = undefined;
-    this.#watch = undefined;
+    this.inUse = undefined;
+    this.watch = undefined;
     this.#isIdle = reason === "idle";
     this.#dialsAtOnce = true;
     this.outbox.closedInOrder();
@@ -203,7 +180,7 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
     if (connection?.id !== id) return false;
     connection.startTls(unread);
     if (connection.problem === undefined) return true;
-    this.#giveUp(connection, connection.problem);
+    this.giveUp(connection, connection.problem);
     return false;
   }
 
@@ -245,12 +222,11 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
   receive(id: number, chunk: Buffer, nowMs: number): void {
     const connection = this.#find(id);
     if (connection === undefined) return;
-    const watch = connection.isInUse ? this.#watch : undefined;
+    const watch = connection.isInUse ? this.watch : undefined;
     watch?.reads(this.readsOn, nowMs);
     watch?.heard(nowMs);
     connection.receive(chunk, nowMs);
-    if (watch !== undefined && this.#probeBefore !== NO_PROBE && this.#isAnsweredByAnything)
-      this.#onProbeAnswered(nowMs);
+    if (watch !== undefined) this.heard(nowMs);
     this.#afterInput(connection);
     watch?.reads(this.readsOn, nowMs);
   }
@@ -258,83 +234,8 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
   #afterInput(connection: PlainConnection): void {
     // A function of the application may have ended the link.
     if (connection.isClosed) return;
-    if (connection.problem !== undefined) return this.#giveUp(connection, connection.problem);
+    if (connection.problem !== undefined) return this.giveUp(connection, connection.problem);
     if (connection.isInUse) this.#settle(connection);
-  }
-
-  onMessage(connection: PlainConnection, message: Buffer, nowMs: number): void {
-    if (!connection.isInUse) {
-      this.events.push({ type: "login-message", channel: connection.id, message: Buffer.from(message) });
-      return;
-    }
-    try {
-      const leaves = this.options.reconnectWhen?.(message) === true;
-      const trouble = this.#sort(message, nowMs);
-      if (trouble !== undefined) connection.problem = trouble;
-      else if (leaves) connection.problem = { reason: "reconnect-when", fault: undefined, restsAddress: true };
-      else connection.messages++;
-    } catch (thrown) {
-      connection.problem = problem("function-failed", textOf(thrown));
-    }
-  }
-
-  /** To the probe, to a request, or to the consumer. */
-  #sort(message: Buffer, nowMs: number): Problem | undefined {
-    const { answers } = this;
-    const isInOrder = answers?.isInOrder === true;
-    if (!isInOrder && this.options.probe?.isAnswer?.(message) === true) return this.#onProbeAnswered(nowMs);
-    this.#watch?.used(nowMs);
-    if (answers === undefined) return this.inbox.push(message) as undefined;
-    const id = answers.idOf(message);
-    if (id !== undefined && id === this.#probeId && this.#probeBefore !== NO_PROBE) return this.#onProbeAnswered(nowMs);
-    const kind = answers.kindOf(message, id);
-    if (kind === "push") return this.inbox.push(message) as undefined;
-    const entry = answers.find(id);
-    if (isInOrder && this.#isProbesTurn(entry)) return kind === "more" ? undefined : this.#onProbeAnswered(nowMs);
-    if (entry === undefined) return problem("answer-unexpected", "an answer that no request waits for");
-    if (kind === "answer") return this.#answered(entry, message);
-    if (!answers.addPart(entry, message, nowMs)) return undefined;
-    return problem("answer-too-large", `an answer of ${entry.partsBytes} bytes, and more`);
-  }
-
-  #isProbesTurn(entry: Entry | undefined): boolean {
-    return this.#probeBefore !== NO_PROBE && (entry === undefined || entry.number >= this.#probeBefore);
-  }
-
-  #answered(entry: Entry, message: Buffer): undefined {
-    const { ticket, parts } = entry;
-    this.answers?.answered(entry);
-    if (ticket?.kind === "request") {
-      this.events.push({ type: "answered", ticket, parts: parts === undefined ? [message] : [...parts, message] });
-    } else if (ticket !== undefined) {
-      this.tickets.onDelivered(ticket);
-    }
-    this.outbox.delivered(entry);
-  }
-
-  // ── the probe ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-  get #isAnsweredByAnything(): boolean {
-    return (
-      this.options.probe?.isAnswer === undefined && this.#probeId === undefined && this.answers?.isInOrder !== true
-    );
-  }
-
-  protected override wantsProof(): void {
-    if (this.options.probe?.proves === true) this.#probeOwed = true;
-  }
-
-  #onProbeAnswered(nowMs: number): undefined {
-    const before = this.#probeBefore;
-    if (before === NO_PROBE) return;
-    this.#probeBefore = NO_PROBE;
-    this.#watch?.probeAnswered();
-    (this.#roundTrip ??= new RoundTrip()).sample(nowMs - this.#probedMs);
-    if (this.options.probe?.proves === true) this.outbox.proven(before, this.tickets.onDelivered);
-  }
-
-  get rttMs(): number | undefined {
-    return this.#roundTrip?.smoothedMs;
   }
 
   // ── output ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -345,89 +246,34 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
     if (connection === undefined) return out;
     connection.drainInto(out);
     if (!connection.isInUse) return out;
-    const { outbox } = this;
-    if (!outbox.isWriting && outbox.sentTo < outbox.next && this.#mayWrite) {
-      if (this.answers !== undefined) this.answers.nowMs = nowMs;
-      outbox.write(out, roomBytes, this.gate);
-      if (outbox.isWriting) {
-        this.#watch?.writing(nowMs);
-        this.#watch?.used(nowMs);
-      }
-    }
-    // Not in the middle of a message.
-    if (this.#probeOwed && this.#probeBefore === NO_PROBE && outbox.partWritten === 0)
-      this.#probe(connection, out, nowMs);
+    this.writeTo(connection, out, roomBytes, nowMs);
     return out;
   }
 
-  /** A message that was begun is always brought to its end. */
-  get #mayWrite(): boolean {
-    const { outbox } = this;
-    if (outbox.partWritten > 0) return true;
-    if (this.#isRetiring) return false;
-    return this.options.probe?.proves !== true || outbox.doubtBytes < this.options.inDoubtBytes;
-  }
-
-  #probe(connection: PlainConnection, out: Buffer[], nowMs: number): void {
-    const { probe } = this.options;
-    if (probe === undefined) return;
-    this.#probeOwed = false;
-    try {
-      connection.send(probe.message);
-    } catch (thrown) {
-      return this.#giveUp(connection, problem("framing-failed", textOf(thrown)));
-    }
-    connection.drainInto(out);
-    this.#probeBefore = this.outbox.sentTo;
-    this.#probedMs = nowMs;
-    this.#watch?.probed(nowMs);
-  }
-
   written(id: number): void {
-    const connection = this.#connection;
+    const connection = this.inUse;
     if (connection?.id !== id) return;
-    this.#watch?.written();
+    this.watch?.written();
     this.outbox.written();
     this.#settle(connection);
   }
 
   /** Something has become of what is under way. */
   #settle(connection: PlainConnection): void {
-    const { outbox } = this;
-    const { inDoubtBytes, probe } = this.options;
-    if (probe?.proves !== true) outbox.letGo(inDoubtBytes);
-    else if (!outbox.isClear && (this.#endsSoon || outbox.doubtBytes > PROOF_FROM * inDoubtBytes))
-      this.#probeOwed = true;
-    if (this.#isRetiring && this.isQuiet) this.#closeInOrder(connection, "aged");
+    this.lookAtDoubt();
+    if (this.isRetiring && this.isQuiet) this.#closeInOrder(connection, "aged");
     this.checkThrough();
-  }
-
-  /** What is in doubt is to be proven, as nothing will be written behind it. */
-  get #endsSoon(): boolean {
-    return this.#isRetiring || this.outputEnded;
   }
 
   // ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  get isBusy(): boolean {
-    return !this.isQuiet || this.outbox.sentTo < this.outbox.next || this.#probeBefore !== NO_PROBE;
-  }
-
-  get waitsSinceMs(): number {
-    return this.answers?.waitsSinceMs ?? Infinity;
-  }
-
-  get isRead(): boolean {
-    return this.readsOn;
-  }
-
   get nextTimeoutMs(): number {
-    return this.#watch?.nextMs(this) ?? Infinity;
+    return this.watch?.nextMs(this) ?? Infinity;
   }
 
   tick(nowMs: number): void {
-    const connection = this.#connection;
-    const watch = this.#watch;
+    const connection = this.inUse;
+    const watch = this.watch;
     if (connection === undefined || watch === undefined) return;
     watch.reads(this.readsOn, nowMs);
     const verdict = watch.check(this, nowMs);
@@ -435,15 +281,14 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
       case "nothing":
         return;
       case "probe":
-        this.#probeOwed = true;
-        return;
+        return this.oweProbe();
       case "aged":
-        this.#isRetiring = true;
+        this.isRetiring = true;
         return this.#settle(connection);
       case "idle":
         return this.#closeInOrder(connection, "idle");
       default:
-        this.#giveUp(connection, { reason: verdict, fault: undefined });
+        this.giveUp(connection, { reason: verdict, fault: undefined });
     }
   }
 
@@ -471,15 +316,15 @@ export class PlainCore extends PlainHolder implements Protocol, ChannelIo, Messa
 
   protected override checkThrough(): void {
     // Without a connection nothing more arrives, and none is dialled only to read.
-    if (this.#connection === undefined && this.outputDone) this.endInput();
+    if (this.inUse === undefined && this.outputDone) this.endInput();
     super.checkThrough();
   }
 
   protected override leaveConnections(outcome: Outcome): void {
     const inOrder = outcome === "closed";
-    if (this.#connection !== undefined) this.#close(this.#connection, outcome, {}, inOrder);
+    if (this.inUse !== undefined) this.#close(this.inUse, outcome, {}, inOrder);
     if (this.#login !== undefined) this.#close(this.#login, outcome);
-    this.#connection = this.#login = undefined;
-    this.#watch = undefined;
+    this.inUse = this.#login = undefined;
+    this.watch = undefined;
   }
 }

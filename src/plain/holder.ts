@@ -10,9 +10,10 @@ import type { ProtocolEvent } from "../link/protocol.ts";
 import { Answers } from "./answers.ts";
 import { Inbox } from "./inbox.ts";
 import type { PlainCoreOptions } from "./options.ts";
-import { type Entry, type Gate, Outbox } from "./outbox.ts";
+import type { Entry, PlainTicket } from "./entry.ts";
+import { type Gate, Outbox } from "./outbox.ts";
 import { Storage } from "./storage.ts";
-import { type PlainTicket, PlainTickets, undeliveredEntry } from "./tickets.ts";
+import { PlainTickets, undeliveredEntry } from "./tickets.ts";
 
 /** Without requests each message is written as its turn comes. */
 const OPEN: Gate = { mayWrite: () => true, onWritten: () => {} };

@@ -4,8 +4,8 @@
  * the next without being touched: only the bounds between the parts move.
  */
 import { Account, type Budget } from "../core/log/window.ts";
-import { Storage, Stored } from "./storage.ts";
-import type { PlainTicket } from "./tickets.ts";
+import { Entry, type PlainTicket } from "./entry.ts";
+import { Storage } from "./storage.ts";
 
 /** Memory is reserved in steps, so that not each message asks the shared budget. */
 const RESERVED_BYTES = 65_536;
@@ -13,30 +13,6 @@ const RESERVED_BYTES = 65_536;
 export const ENTRY_BYTES = 100;
 /** The array of messages is shortened when so many at its beginning, and half of all, are settled. */
 const SETTLED_TO_SHORTEN = 1_024;
-
-/** A message. */
-export class Entry extends Stored {
-  readonly number: number;
-  /** The link has taken so many bytes of payload when it had taken this message. */
-  readonly end: number;
-  /** Its bytes, or some of them, were given to a kernel, perhaps on an earlier connection. */
-  wasWritten = false;
-  /** Its fate is known, or it was reported. */
-  isSettled = false;
-  /** It is to be answered. */
-  isAnswered: boolean = false;
-  writtenMs = 0;
-  ticket: PlainTicket | undefined;
-  /** The parts of its answer that have arrived. */
-  parts: Buffer[] | undefined;
-  partsBytes = 0;
-
-  constructor(number: number, end: number) {
-    super();
-    this.number = number;
-    this.end = end;
-  }
-}
 
 export interface OutboxOptions {
   queue: { maxMessages: number; maxBytes: number };

@@ -1,17 +1,6 @@
 /** What calls hold that wait for a message, or for all messages so far, and what they are told. */
-import type { LostTicket, Ticket } from "../core/session/tickets.ts";
-import type { Entry } from "./outbox.ts";
-
-/**
- * "message": the answer to one message, or the proof that it was received. "request": the same, and the caller wants
- * the answer itself. "everything": the kernel has all messages below `number`.
- */
-export interface PlainTicket extends Ticket {
-  readonly kind: "message" | "request" | "everything";
-  readonly number: number;
-  /** Undefined once nobody waits. */
-  entry: Entry | undefined;
-}
+import type { LostTicket } from "../core/session/tickets.ts";
+import type { Entry, PlainTicket } from "./entry.ts";
 
 export class PlainTickets {
   /** Those for everything, in the order of their numbers. */

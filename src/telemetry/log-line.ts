@@ -34,8 +34,9 @@ export function lineOf(record: LoggedRecord): LogLine {
     case "link.state":
       return stateLine(record.ids, record.change);
     case "link.undelivered": {
-      const { ids, reason, maybe, notSent } = record;
-      return line("warn", event, { ...ids, reason, maybe, notSent }, `messages undelivered: ${reason}`);
+      const { ids, reason, maybe, notSent, untracked } = record;
+      const fields = { ...ids, reason, maybe, notSent, ...(untracked !== undefined && { untracked }) };
+      return line("warn", event, fields, `messages undelivered: ${reason}`);
     }
     case "link.handler-failed": {
       // The thrown value goes into `err`, pino's field for errors, so that its stack and its causes are written.

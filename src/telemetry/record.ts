@@ -22,13 +22,17 @@ export interface LinkChange {
   error?: { code: string; message: string };
 }
 
-/** `maybe` and `notSent`: how many messages. `reason`: `ended` for those in the report of the link's end. */
+/**
+ * `maybe`, `notSent` and `untracked`: how many messages; only a plain link has untracked ones. `reason`: `ended` for
+ * those in the report of the link's end.
+ */
 export interface LinkUndelivered {
   event: "link.undelivered";
   ids: LinkIds;
-  reason: "session-lost" | "too-large" | "ended";
+  reason: "session-lost" | "connection-lost" | "too-large" | "ended";
   maybe: number;
   notSent: number;
+  untracked?: number;
 }
 
 export interface ServerListening {

@@ -142,7 +142,7 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
       error: { code: "GAVE_UP", message: "gave up" },
     },
   },
-  "link.undelivered": { event: "link.undelivered", ids, reason: "ended", maybe: 1, notSent: 1 },
+  "link.undelivered": { event: "link.undelivered", ids, reason: "ended", maybe: 1, notSent: 1, untracked: 1 },
   "link.handler-failed": { event: "link.handler-failed", ids, thrown: {}, isHeard: true },
   "link.hook-failed": { event: "link.hook-failed", link: "l", failure: { hook: "tls", thrown: {} } },
   "server.state": { event: "server.state", from: "created", to: "bound", reason: "listen() was called" },

@@ -46,7 +46,7 @@ describe("what it is", () => {
       taken: { messages: 1, bytes: 4 },
       accepted: { messages: 1, bytes: 4 },
       received: { messages: 0, bytes: 0 },
-      undelivered: { "session-lost": 0, "too-large": 0 },
+      undelivered: { "session-lost": 0, "connection-lost": 0, "too-large": 0 },
       queue: { messages: 0, bytes: 0 },
       logBytes: 0,
       windowBytes: expect.any(Number),

@@ -1,7 +1,7 @@
 /** A server without its listener, in memory and under virtual time. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DialGate } from "../../src/client/gate.ts";
-import { ClientLinkOwner } from "../../src/client/link-owner.ts";
+import { durableLink } from "../../src/client/durable-link.ts";
 import { resolveOpenOptions } from "../../src/client/options.ts";
 import { newId, newKeys } from "../../src/core/session/proof.ts";
 import { encodeHello, encodeReset } from "../../src/core/wire/frames.ts";
@@ -61,7 +61,7 @@ type Server = ReturnType<typeof setUp>;
 /** A client's link. It dials in the next turn. */
 function dial({ clock, path }: Server, options: OpenOptions = {}): Link {
   let ids = 0;
-  const owner = new ClientLinkOwner(resolveOpenOptions({ port: 1, ...options }), {
+  const owner = durableLink(resolveOpenOptions({ port: 1, ...options }), {
     clock,
     entropy: SYSTEM_ENTROPY,
     gate: new DialGate(clock, 64, 200),

@@ -1,0 +1,38 @@
+/** A message that is sent, and the ticket of a call that waits for it. */
+import type { Ticket } from "../core/session/tickets.ts";
+import { Stored } from "./storage.ts";
+
+/** A message. */
+export class Entry extends Stored {
+  readonly number: number;
+  /** The link has taken so many bytes of payload when it had taken this message. */
+  readonly end: number;
+  /** Its bytes, or some of them, were given to a kernel, perhaps on an earlier connection. */
+  wasWritten = false;
+  /** Its fate is known, or it was reported. */
+  isSettled = false;
+  /** It is to be answered. */
+  isAnswered: boolean = false;
+  writtenMs = 0;
+  ticket: PlainTicket | undefined;
+  /** The parts of its answer that have arrived. */
+  parts: Buffer[] | undefined;
+  partsBytes = 0;
+
+  constructor(number: number, end: number) {
+    super();
+    this.number = number;
+    this.end = end;
+  }
+}
+
+/**
+ * "message": the answer to one message, or the proof that it was received. "request": the same, and the caller wants
+ * the answer itself. "everything": the kernel has all messages below `number`.
+ */
+export interface PlainTicket extends Ticket {
+  readonly kind: "message" | "request" | "everything";
+  readonly number: number;
+  /** Undefined once nobody waits. */
+  entry: Entry | undefined;
+}

@@ -1,0 +1,199 @@
+/**
+ * What passes over the connection in use: messages, answers and probes. Which connection that is, and how the link ends,
+ * is decided in `core.ts`.
+ */
+import { RoundTrip } from "../core/log/window.ts";
+import { type MessageTaker, type PlainConnection, type Problem, problem, textOf } from "./connection.ts";
+import { PlainHolder } from "./holder.ts";
+import type { MessageId, PlainCoreOptions } from "./options.ts";
+import type { Entry } from "./entry.ts";
+import type { Watch, WatchFacts } from "./watch.ts";
+
+/** With a probe that proves, one is sent when this part of `inDoubtBytes` is in doubt. */
+const PROOF_FROM = 1 / 2;
+const NO_PROBE = -1;
+
+export abstract class PlainTraffic extends PlainHolder implements MessageTaker, WatchFacts {
+  protected inUse: PlainConnection | undefined;
+  protected watch: Watch | undefined;
+  /** The connection is to be replaced once nothing is under way on it. */
+  protected isRetiring = false;
+  #roundTrip: RoundTrip | undefined;
+  #probeOwed = false;
+  /** The number of the first message that was written after the probe that awaits its answer. */
+  #probeBefore = NO_PROBE;
+  #probedMs = 0;
+  readonly #probeId: MessageId | undefined;
+
+  constructor(options: PlainCoreOptions) {
+    super(options);
+    const { probe, requests } = options;
+    if (probe !== undefined && probe.isAnswer === undefined) this.#probeId = requests?.idOf?.(probe.message);
+    const isExact = probe?.isAnswer !== undefined || this.answers?.isInOrder === true || this.#probeId !== undefined;
+    if (probe?.proves === true && !isExact) throw new Error("a probe proves nothing if its answer is not known");
+  }
+
+  /** Another connection is in use. */
+  protected begin(): void {
+    this.isRetiring = false;
+    this.#roundTrip = undefined;
+    this.#probeOwed = false;
+    this.#probeBefore = NO_PROBE;
+  }
+
+  protected abstract giveUp(connection: PlainConnection, trouble: Problem): void;
+
+  // ── what arrives ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onMessage(connection: PlainConnection, message: Buffer, nowMs: number): void {
+    if (!connection.isInUse) {
+      this.events.push({ type: "login-message", channel: connection.id, message: Buffer.from(message) });
+      return;
+    }
+    try {
+      const leaves = this.options.reconnectWhen?.(message) === true;
+      const trouble = this.#sort(message, nowMs);
+      if (trouble !== undefined) connection.problem = trouble;
+      else if (leaves) connection.problem = { reason: "reconnect-when", fault: undefined, restsAddress: true };
+      else connection.messages++;
+    } catch (thrown) {
+      connection.problem = problem("function-failed", textOf(thrown));
+    }
+  }
+
+  /** To the probe, to a request, or to the consumer. */
+  #sort(message: Buffer, nowMs: number): Problem | undefined {
+    const { answers } = this;
+    const isInOrder = answers?.isInOrder === true;
+    if (!isInOrder && this.options.probe?.isAnswer?.(message) === true) return this.#onProbeAnswered(nowMs);
+    this.watch?.used(nowMs);
+    if (answers === undefined) return this.inbox.push(message) as undefined;
+    const id = answers.idOf(message);
+    if (id !== undefined && id === this.#probeId && this.#probeBefore !== NO_PROBE) return this.#onProbeAnswered(nowMs);
+    const kind = answers.kindOf(message, id);
+    if (kind === "push") return this.inbox.push(message) as undefined;
+    const entry = answers.find(id);
+    if (isInOrder && this.#isProbesTurn(entry)) return kind === "more" ? undefined : this.#onProbeAnswered(nowMs);
+    if (entry === undefined) return problem("answer-unexpected", "an answer that no request waits for");
+    if (kind === "answer") return this.#answered(entry, message);
+    if (!answers.addPart(entry, message, nowMs)) return undefined;
+    return problem("answer-too-large", `an answer of ${entry.partsBytes} bytes, and more`);
+  }
+
+  #isProbesTurn(entry: Entry | undefined): boolean {
+    return this.#probeBefore !== NO_PROBE && (entry === undefined || entry.number >= this.#probeBefore);
+  }
+
+  #answered(entry: Entry, message: Buffer): undefined {
+    const { ticket, parts } = entry;
+    this.answers?.answered(entry);
+    if (ticket?.kind === "request") {
+      this.events.push({ type: "answered", ticket, parts: parts === undefined ? [message] : [...parts, message] });
+    } else if (ticket !== undefined) {
+      this.tickets.onDelivered(ticket);
+    }
+    this.outbox.delivered(entry);
+  }
+
+  /** Bytes have arrived on the connection in use. */
+  protected heard(nowMs: number): void {
+    if (this.#probeBefore !== NO_PROBE && this.#isAnsweredByAnything) this.#onProbeAnswered(nowMs);
+  }
+
+  // ── the probe ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get #isAnsweredByAnything(): boolean {
+    return (
+      this.options.probe?.isAnswer === undefined && this.#probeId === undefined && this.answers?.isInOrder !== true
+    );
+  }
+
+  protected override wantsProof(): void {
+    if (this.options.probe?.proves === true) this.#probeOwed = true;
+  }
+
+  #onProbeAnswered(nowMs: number): undefined {
+    const before = this.#probeBefore;
+    if (before === NO_PROBE) return;
+    this.#probeBefore = NO_PROBE;
+    this.watch?.probeAnswered();
+    (this.#roundTrip ??= new RoundTrip()).sample(nowMs - this.#probedMs);
+    if (this.options.probe?.proves === true) this.outbox.proven(before, this.tickets.onDelivered);
+  }
+
+  get rttMs(): number | undefined {
+    return this.#roundTrip?.smoothedMs;
+  }
+
+  protected oweProbe(): void {
+    this.#probeOwed = true;
+  }
+
+  // ── what is written ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  protected writeTo(connection: PlainConnection, out: Buffer[], roomBytes: number, nowMs: number): void {
+    const { outbox } = this;
+    if (!outbox.isWriting && outbox.sentTo < outbox.next && this.#mayWrite) {
+      if (this.answers !== undefined) this.answers.nowMs = nowMs;
+      outbox.write(out, roomBytes, this.gate);
+      if (outbox.isWriting) {
+        this.watch?.writing(nowMs);
+        this.watch?.used(nowMs);
+      }
+    }
+    // Not in the middle of a message.
+    if (this.#probeOwed && this.#probeBefore === NO_PROBE && outbox.partWritten === 0)
+      this.#probe(connection, out, nowMs);
+  }
+
+  /** A message that was begun is always brought to its end. */
+  get #mayWrite(): boolean {
+    const { outbox } = this;
+    if (outbox.partWritten > 0) return true;
+    if (this.isRetiring) return false;
+    return this.options.probe?.proves !== true || outbox.doubtBytes < this.options.inDoubtBytes;
+  }
+
+  #probe(connection: PlainConnection, out: Buffer[], nowMs: number): void {
+    const { probe } = this.options;
+    if (probe === undefined) return;
+    this.#probeOwed = false;
+    try {
+      connection.send(probe.message);
+    } catch (thrown) {
+      return this.giveUp(connection, problem("framing-failed", textOf(thrown)));
+    }
+    connection.drainInto(out);
+    this.#probeBefore = this.outbox.sentTo;
+    this.#probedMs = nowMs;
+    this.watch?.probed(nowMs);
+  }
+
+  /** Lets go of what is too much to be kept, or asks for proof. */
+  protected lookAtDoubt(): void {
+    const { outbox } = this;
+    const { inDoubtBytes, probe } = this.options;
+    if (probe?.proves !== true) outbox.letGo(inDoubtBytes);
+    else if (!outbox.isClear && (this.#endsSoon || outbox.doubtBytes > PROOF_FROM * inDoubtBytes))
+      this.#probeOwed = true;
+  }
+
+  /** What is in doubt is to be proven, as nothing will be written behind it. */
+  get #endsSoon(): boolean {
+    return this.isRetiring || this.outputEnded;
+  }
+
+  // ── what the deadlines depend on ────────────────────────────────────────────────────────────────────────────────
+
+  get isBusy(): boolean {
+    return !this.isQuiet || this.outbox.sentTo < this.outbox.next || this.#probeBefore !== NO_PROBE;
+  }
+
+  get waitsSinceMs(): number {
+    return this.answers?.waitsSinceMs ?? Infinity;
+  }
+
+  get isRead(): boolean {
+    return this.readsOn;
+  }
+}
