@@ -83,8 +83,8 @@ export class Attempt implements DialTerms {
     } catch (error) {
       const failure = asError(error);
       this.#connector.failed(opened.place, failure);
-      // A login may have failed, or may be at work still.
-      this.abort(failure);
+      // A login may be at work still; and if it has failed, its connection is open.
+      if (this.#link.login !== undefined) this.abort(failure);
       throw failure;
     }
   }
