@@ -1,6 +1,7 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
 import { DATA } from "./list/data.ts";
 import { ENDING } from "./list/ending.ts";
+import { FRAMING } from "./list/framing.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
@@ -22,4 +23,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DOOR,
   ...SHELL,
   ...STORE,
+  ...FRAMING,
 ];

@@ -101,7 +101,8 @@ export class DelimitedDecoder implements FrameDecoder {
     let isHandedOn = false;
     let at = this.#held.length > 0 ? this.#goOn(chunk, deliver) : 0;
     for (let found = chunk.indexOf(this.#search, at); found !== -1; found = chunk.indexOf(this.#search, at)) {
-      const end = trims && found > at && chunk[found - 1] === CARRIAGE_RETURN ? found - 1 : found;
+      // Before an empty line stands the end of another one, and so no carriage return that could be taken for its own.
+      const end = trims && chunk[found - 1] === CARRIAGE_RETURN ? found - 1 : found;
       if (end - at > most) throw oversized(most);
       isHandedOn = true;
       deliver(view(buffer, byteOffset + at, end - at));
