@@ -13,6 +13,7 @@ import { topLists } from "./profile.ts";
 import { toCells, toColumns, toMarkdown, toRows } from "./report.ts";
 import { type Entrant, runRounds, withReference } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
+import { framing } from "./framing.ts";
 import { goodput } from "./goodput.ts";
 import { idle } from "./idle.ts";
 import { many } from "./many.ts";
@@ -37,6 +38,7 @@ const SCENARIOS: readonly Scenario[] = [
   recovery,
   goodput,
   memory,
+  framing,
 ];
 
 for (const [signal, code] of [

@@ -2,6 +2,7 @@
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
+import { FRAMING } from "./list/framing.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
@@ -24,4 +25,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHELL,
   ...STORE,
   ...DIAL,
+  ...FRAMING,
 ];

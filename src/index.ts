@@ -15,6 +15,7 @@
  */
 export { ConnectionManager, type ManagerStats } from "./client/manager.ts";
 export type { ConnectionManagerOptions, ConnectOptions, OpenOptions, ReconnectOptions } from "./client/options.ts";
+export { bytes, delimited, fixed, lengthPrefixed, lines } from "./client/framings.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {
@@ -46,6 +47,9 @@ export type {
   UndeliveredMessage,
   WaitOptions,
 } from "./link/types.ts";
+export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framing.ts";
+export type { LengthPrefix } from "./plain/length-prefix.ts";
+export type { LineOptions } from "./plain/lines.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
 export {
   ServerSupervisor,

@@ -10,5 +10,10 @@ test("the main entry point", () => {
     "MiB",
     "RespliceError",
     "ServerSupervisor",
+    "bytes",
+    "delimited",
+    "fixed",
+    "lengthPrefixed",
+    "lines",
   ]);
 });
