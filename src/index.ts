@@ -15,7 +15,6 @@
  */
 export { ConnectionManager, type ManagerStats } from "./client/manager.ts";
 export type { ConnectionManagerOptions, ConnectOptions, OpenOptions, ReconnectOptions } from "./client/options.ts";
-export { bytes, delimited, fixed, lengthPrefixed, lines } from "./client/framings.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {
@@ -48,8 +47,6 @@ export type {
   WaitOptions,
 } from "./link/types.ts";
 export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framing.ts";
-export type { LengthPrefix } from "./plain/length-prefix.ts";
-export type { LineOptions } from "./plain/lines.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
 export {
   ServerSupervisor,
@@ -59,3 +56,9 @@ export {
 } from "./server/supervisor.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";
 export type { Authenticated, Verdict } from "./server/verdict.ts";
+export { bytes } from "./plain/bytes.ts";
+export { delimited } from "./plain/delimited.ts";
+export { fixed } from "./plain/fixed.ts";
+export type { LengthPrefix } from "./plain/length-prefix.ts";
+export { lengthPrefixed } from "./plain/length-prefixed.ts";
+export { type LineOptions, lines } from "./plain/lines.ts";

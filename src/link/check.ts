@@ -70,9 +70,14 @@ export function boolean(name: string, value: unknown): boolean {
   return value;
 }
 
-export function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
-  if (!allowed.includes(value)) throw invalidWord(name, value, allowed.join(", "));
+export function oneOf<T extends string | number>(name: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) throw invalidWord(name, value, allowed.map(shown).join(", "));
   return value;
+}
+
+/** A word as it is; a control character as an escape. */
+function shown(allowed: string | number): string {
+  return typeof allowed === "string" && /[^ -~]/.test(allowed) ? JSON.stringify(allowed) : String(allowed);
 }
 
 /** Throws for an option that does not exist: a misspelled one would otherwise do nothing, silently. */

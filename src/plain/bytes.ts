@@ -1,7 +1,10 @@
 /** A stream of bytes without messages. */
 import type { Deliver, FrameDecoder, FrameLimits, Framing } from "./framing.ts";
 
-/** See client/framings.ts, which exports it. */
+/**
+ * No framing: messages are chunks as they come, split and joined at will, and bytes are sent as they are given. A chunk
+ * that is larger than the link's `maxMessageBytes` is handed out in pieces of that size.
+ */
 export function bytes(): Framing {
   return new ByteFraming();
 }

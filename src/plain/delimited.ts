@@ -1,24 +1,24 @@
 /** Messages that end with a delimiter of one byte or several. Also the decoder of lines. */
 import { ownCopy } from "../core/wire/bytes.ts";
 import { release, view } from "./chunks.ts";
-import {
-  type Deliver,
-  type FrameDecoder,
-  type FrameLimits,
-  type Framing,
-  FramingError,
-  oversized,
-  partAtEnd,
-} from "./framing.ts";
+import { type Deliver, type FrameDecoder, type FrameLimits, type Framing, oversized, partAtEnd } from "./framing.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 import { Held } from "./held.ts";
-import { invalidOption } from "./framing-options.ts";
 import { ended } from "./pieces.ts";
 
 /** While bytes of a delimiter may be missing, each chunk is searched together with as many bytes that came before it. */
 const MOST_DELIMITER_BYTES = 256;
 const CARRIAGE_RETURN = 0x0d;
 
-/** See client/framings.ts, which exports it. Throws a FramingError. */
+/**
+ * Messages of any bytes, each followed by `delimiter`, of 1 to 256 bytes; a string is taken as UTF-8. A message cannot
+ * hold the delimiter: sending one rejects with INVALID_ARGUMENT. Messages may be empty. A last message whose delimiter
+ * has not come when the peer ends is not delivered: nobody can tell it from a part of one.
+ *
+ * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for long.
+ *
+ * Throws INVALID_OPTION.
+ */
 export function delimited(delimiter: string | Uint8Array): Framing {
   if (typeof delimiter !== "string" && !(delimiter instanceof Uint8Array)) throw invalidDelimiter(delimiter);
   const bytes = ownCopy(typeof delimiter === "string" ? Buffer.from(delimiter) : delimiter);
@@ -26,7 +26,7 @@ export function delimited(delimiter: string | Uint8Array): Framing {
   return new DelimitedFraming(bytes);
 }
 
-function invalidDelimiter(given: unknown): FramingError {
+function invalidDelimiter(given: unknown): RespliceError {
   return invalidOption("delimiter", given, `a string or bytes, of 1 to ${MOST_DELIMITER_BYTES} bytes`);
 }
 
@@ -50,7 +50,7 @@ class DelimitedFraming implements Framing {
       if (found < message.length) at = found;
     }
     if (at === -1) return ended(message, delimiter);
-    throw new FramingError("INVALID_ARGUMENT", `the message would end at its byte ${at}, where the delimiter begins`);
+    throw new RespliceError("INVALID_ARGUMENT", `the message would end at its byte ${at}, where the delimiter begins`);
   }
 
   decoder(limits: FrameLimits): FrameDecoder {

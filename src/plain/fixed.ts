@@ -1,12 +1,20 @@
 /** Messages of one size. */
 import { release, view } from "./chunks.ts";
-import { type Deliver, type FrameDecoder, type FrameLimits, type Framing, FramingError, partAtEnd } from "./framing.ts";
+import { type Deliver, type FrameDecoder, type FrameLimits, type Framing, partAtEnd } from "./framing.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 import { Held } from "./held.ts";
-import { integer, invalidOption } from "./framing-options.ts";
+import { integer } from "../link/check.ts";
 
 const MOST_BYTES = 0x7fff_ffff;
 
-/** See client/framings.ts, which exports it. Throws a FramingError. */
+/**
+ * Messages of exactly `messageBytes` bytes, with nothing between them: records of a device. Sending one of another size
+ * rejects with INVALID_ARGUMENT. A part of one at the peer's end is not delivered.
+ *
+ * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for long.
+ *
+ * Throws INVALID_OPTION.
+ */
 export function fixed(messageBytes: number): Framing {
   return new FixedFraming(integer("messageBytes", messageBytes, 1, MOST_BYTES));
 }
@@ -21,7 +29,7 @@ class FixedFraming implements Framing {
 
   encode(message: Buffer): Buffer {
     if (message.length === this.#bytes) return message;
-    throw new FramingError("INVALID_ARGUMENT", `a message of ${message.length} bytes, where each has ${this.#bytes}`);
+    throw new RespliceError("INVALID_ARGUMENT", `a message of ${message.length} bytes, where each has ${this.#bytes}`);
   }
 
   decoder({ maxMessageBytes }: FrameLimits): FrameDecoder {

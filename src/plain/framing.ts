@@ -3,7 +3,7 @@
  * `lengthPrefixed()`, `fixed()` and `bytes()` are made for it, and an application can bring its own: see
  * docs/protocols.md.
  */
-import type { ErrorCode } from "../link/errors.ts";
+import { RespliceError } from "../link/errors.ts";
 
 export interface Framing {
   /** For logs and errors. */
@@ -42,46 +42,16 @@ export interface FrameDecoder {
 
 export type Deliver = (message: Buffer) => void;
 
-/** The error codes of framings. */
-export type FramingCode = Extract<
-  ErrorCode,
-  "INVALID_OPTION" | "INVALID_ARGUMENT" | "MESSAGE_TOO_LARGE" | "PROTOCOL_ERROR"
->;
-
-/**
- * Thrown by the framings of this folder, which know nothing of `RespliceError`: whoever calls them makes that of it, with
- * the same code, text and option. INVALID_OPTION comes from the functions that make a framing, and from `decoder()`;
- * INVALID_ARGUMENT and MESSAGE_TOO_LARGE from `encode()`; PROTOCOL_ERROR from a decoder, and means the connection.
- */
-export class FramingError extends Error {
-  override readonly name = "FramingError";
-  readonly code: FramingCode;
-  /** INVALID_OPTION: the option's path, the given value, and the values allowed. */
-  readonly option: InvalidOption | undefined;
-
-  constructor(code: FramingCode, message: string, option?: InvalidOption) {
-    super(message);
-    this.code = code;
-    this.option = option;
-  }
-}
-
-export interface InvalidOption {
-  readonly name: string;
-  readonly value: unknown;
-  readonly allowed: string;
-}
-
 /** A fault of the peer: its connection is closed. */
-export function streamFault(text: string): FramingError {
-  return new FramingError("PROTOCOL_ERROR", text);
+export function streamFault(text: string): RespliceError {
+  return new RespliceError("PROTOCOL_ERROR", text);
 }
 
-export function oversized(maxMessageBytes: number): FramingError {
+export function oversized(maxMessageBytes: number): RespliceError {
   return streamFault(`a message of more than maxMessageBytes, ${maxMessageBytes} bytes`);
 }
 
 /** The peer has ended after `bytes` of a message. */
-export function partAtEnd(bytes: number): FramingError {
+export function partAtEnd(bytes: number): RespliceError {
   return streamFault(`the peer has ended within a message, of which ${bytes} bytes have come`);
 }

@@ -1,5 +1,6 @@
 /** How a length is written in front of its message: the options, checked, and lengths as bytes. */
-import { boolean, group, integer, invalidOption, oneOf } from "./framing-options.ts";
+import { boolean, group, integer, oneOf } from "../link/check.ts";
+import { invalidOption } from "../link/errors.ts";
 
 export interface LengthPrefix {
   /**

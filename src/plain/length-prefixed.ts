@@ -5,11 +5,11 @@ import {
   type FrameDecoder,
   type FrameLimits,
   type Framing,
-  FramingError,
   oversized,
   partAtEnd,
   streamFault,
 } from "./framing.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 import { Held } from "./held.ts";
 import {
   type LengthPrefix,
@@ -20,10 +20,26 @@ import {
   writeLength,
   writeVarint,
 } from "./length-prefix.ts";
-import { invalidOption } from "./framing-options.ts";
 import { COPIED_BYTES } from "./pieces.ts";
 
-/** See client/framings.ts, which exports it. Throws a FramingError. */
+/**
+ * Messages with their length in front of them. Default: 4 bytes, the highest first, which count what follows. On the wire
+ * a message is
+ *
+ *     headerBytes | length | rest
+ *
+ * and without `strip: false` it is sent and received as its header and its rest. Messages may be empty.
+ *
+ * A message rejects with MESSAGE_TOO_LARGE if its length does not fit into the prefix, and with INVALID_ARGUMENT if it has
+ * fewer bytes than `headerBytes` and `uncountedBytes`. A length that is received is refused if it is smaller than what
+ * it must count, or if the message would be larger than the link's `maxMessageBytes`, before any memory is taken for it.
+ * A part of a message at the peer's end is not delivered.
+ *
+ * A message that is received keeps at most 64 KiB of memory besides its own bytes, or the chunk in which the application's
+ * own stream brought it: copy what is kept for long.
+ *
+ * Throws INVALID_OPTION.
+ */
 export function lengthPrefixed(options?: LengthPrefix): Framing {
   return new LengthFraming(resolvePrefix(options));
 }
@@ -42,14 +58,14 @@ class LengthFraming implements Framing {
     if (!strip) return message;
     const least = headerBytes + uncountedBytes;
     if (message.length < least) {
-      throw new FramingError(
+      throw new RespliceError(
         "INVALID_ARGUMENT",
         `a message of ${message.length} bytes, where each has at least ${least}`,
       );
     }
     const length = message.length - least + countedBytes;
     if (length > mostLength) {
-      throw new FramingError("MESSAGE_TOO_LARGE", `a length of ${length}, and the prefix holds at most ${mostLength}`);
+      throw new RespliceError("MESSAGE_TOO_LARGE", `a length of ${length}, and the prefix holds at most ${mostLength}`);
     }
     const front = headerBytes + (isVarint ? varintBytes(length) : mostBytes);
     const restBytes = message.length - headerBytes;

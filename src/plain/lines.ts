@@ -1,7 +1,8 @@
 /** Messages that are lines of text. */
 import { DelimitedDecoder } from "./delimited.ts";
-import { type FrameDecoder, type FrameLimits, type Framing, FramingError } from "./framing.ts";
-import { boolean, group, oneOf } from "./framing-options.ts";
+import { type FrameDecoder, type FrameLimits, type Framing } from "./framing.ts";
+import { RespliceError } from "../link/errors.ts";
+import { boolean, group, oneOf } from "../link/check.ts";
 import { ended } from "./pieces.ts";
 
 const LINE_FEED = 0x0a;
@@ -24,7 +25,17 @@ export interface LineOptions {
   allowUnendedLast?: boolean;
 }
 
-/** See client/framings.ts, which exports it. Throws a FramingError. */
+/**
+ * Messages are lines, without their ends; "\n" and "\r\n" both end one. An empty line is an empty message. Bytes are not
+ * decoded: any encoding will do in which no other character holds the byte 0x0A, such as UTF-8.
+ *
+ * A message that holds "\n", or ends with "\r", is not one line: sending it rejects with INVALID_ARGUMENT. Any other "\r"
+ * is sent as it is. Danger: some servers take it for a line end, so text of others may hold commands.
+ *
+ * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for long.
+ *
+ * Throws INVALID_OPTION.
+ */
 export function lines(options?: LineOptions): Framing {
   const given = group("lines", options, ["ending", "allowUnendedLast"]);
   const ending = oneOf<LineEnding>("lines.ending", given.ending ?? "\n", ["\n", "\r\n"]);
@@ -43,9 +54,9 @@ class LineFraming implements Framing {
 
   encode(message: Buffer): Buffer | readonly Buffer[] {
     const at = message.indexOf(LINE_FEED);
-    if (at !== -1) throw new FramingError("INVALID_ARGUMENT", `the message has a line end, "\\n", at byte ${at}`);
+    if (at !== -1) throw new RespliceError("INVALID_ARGUMENT", `the message has a line end, "\\n", at byte ${at}`);
     if (message.length > 0 && message[message.length - 1] === CARRIAGE_RETURN) {
-      throw new FramingError(
+      throw new RespliceError(
         "INVALID_ARGUMENT",
         'the message ends with "\\r", which would become a part of its line end',
       );

@@ -1,6 +1,7 @@
 /** What the tests of framings share: streams cut into chunks, and what a decoder makes of them. */
 import { expect } from "vitest";
-import { type FrameDecoder, type Framing, FramingError } from "../../src/plain/framing.ts";
+import { type FrameDecoder, type Framing } from "../../src/plain/framing.ts";
+import { RespliceError } from "../../src/link/errors.ts";
 
 export const MOST = 1_048_576;
 
@@ -24,9 +25,9 @@ export function decode(decoder: FrameDecoder, chunks: readonly Buffer[], ends = 
     for (const chunk of chunks) decoder.decode(Buffer.from(chunk), deliver);
     if (ends) decoder.end(deliver);
   } catch (error) {
-    expect(error).toBeInstanceOf(FramingError);
-    expect((error as FramingError).code).toBe("PROTOCOL_ERROR");
-    return { messages: texts(), fault: (error as FramingError).message };
+    expect(error).toBeInstanceOf(RespliceError);
+    expect((error as RespliceError).code).toBe("PROTOCOL_ERROR");
+    return { messages: texts(), fault: (error as RespliceError).message };
   }
   return { messages: texts() };
 }
@@ -47,12 +48,12 @@ export function chunked(stream: Buffer, bytes: number): Buffer[] {
   return chunks;
 }
 
-export function framingError(act: () => unknown): FramingError {
+export function framingError(act: () => unknown): RespliceError {
   try {
     act();
   } catch (error) {
-    expect(error).toBeInstanceOf(FramingError);
-    return error as FramingError;
+    expect(error).toBeInstanceOf(RespliceError);
+    return error as RespliceError;
   }
   throw new Error("nothing was thrown");
 }

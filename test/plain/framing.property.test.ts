@@ -4,7 +4,8 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { bytes } from "../../src/plain/bytes.ts";
 import { delimited } from "../../src/plain/delimited.ts";
 import { fixed } from "../../src/plain/fixed.ts";
-import { type Framing, FramingError } from "../../src/plain/framing.ts";
+import { type Framing } from "../../src/plain/framing.ts";
+import { RespliceError } from "../../src/link/errors.ts";
 import type { LengthPrefix } from "../../src/plain/length-prefix.ts";
 import { lengthPrefixed } from "../../src/plain/length-prefixed.ts";
 import { lines } from "../../src/plain/lines.ts";
@@ -64,7 +65,7 @@ function canEncode(encode: Framing["encode"], message: Buffer): boolean {
     encode(message);
     return true;
   } catch (error) {
-    if (!(error instanceof FramingError) || error.code !== "INVALID_ARGUMENT") throw error;
+    if (!(error instanceof RespliceError) || error.code !== "INVALID_ARGUMENT") throw error;
     return false;
   }
 }

@@ -16,11 +16,11 @@ test("the defaults", () => {
 });
 
 test.each([
-  [{ bytes: 5 }, "bytes", '1, 2, 3, 4, 8, "varint", "varint4"'],
-  [{ bytes: "4" }, "bytes", '1, 2, 3, 4, 8, "varint", "varint4"'],
-  [{ endian: "middle" }, "endian", '"big", "little"'],
+  [{ bytes: 5 }, "bytes", "1, 2, 3, 4, 8, varint, varint4"],
+  [{ bytes: "4" }, "bytes", "1, 2, 3, 4, 8, varint, varint4"],
+  [{ endian: "middle" }, "endian", "big, little"],
   [{ bytes: "varint", endian: "big" }, "endian", "nothing, as a varint has an order of its own"],
-  [{ counts: "all" }, "counts", '"rest", "itself", "whole"'],
+  [{ counts: "all" }, "counts", "rest, itself, whole"],
   [{ bytes: "varint4", counts: "itself" }, "counts", '"rest", for a varint'],
   [{ headerBytes: -1 }, "headerBytes", "an integer from 0 to 1024"],
   [{ headerBytes: 1_025 }, "headerBytes", "an integer from 0 to 1024"],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytes, delimited, fixed, lengthPrefixed, lines } from "../../src/client/framings.ts";
+import { bytes, delimited, fixed, lengthPrefixed, lines } from "../../src/index.ts";
 import { refusal } from "../support.ts";
 
 test("each makes its framing", () => {
