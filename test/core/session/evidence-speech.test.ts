@@ -231,6 +231,17 @@ describe("what comes between", () => {
     expect(evidence.nextMs()).toBe(102_999 + 2_200);
   });
 
+  test("progress, which answers a PING as a PONG does", () => {
+    const { evidence, run } = client();
+    expect(evidence.isAsking).toBe(false);
+    evidence.onSpoken(0);
+    expect(run(1_100)).toEqual([[1_100, "ping"]]);
+    expect(evidence.isAsking).toBe(true);
+    evidence.onHeard(1_200);
+    evidence.onProgress(false, 1_200);
+    expect([evidence.isAsking, evidence.nextMs()]).toEqual([false, 3_400]);
+  });
+
   test("a tick that is early finds nothing", () => {
     const { evidence } = client();
     evidence.onSpoken(0);
