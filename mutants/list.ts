@@ -8,6 +8,7 @@ import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
+import { SILENCE } from "./list/silence.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -20,6 +21,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ENDING,
   ...MOVING,
   ...PACE,
+  ...SILENCE,
   ...PORTS,
   ...DOOR,
   ...SHELL,

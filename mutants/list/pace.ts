@@ -10,8 +10,8 @@ export const PACE: readonly Mutant[] = [
     row: 15,
     rule: "each direction needs evidence of its own",
     file: "src/core/session/evidence.ts",
-    find: "Math.min(this.heardMs, this.provenMs) + this.#options.pingAfterMs",
-    replace: "Math.max(this.heardMs, this.provenMs) + this.#options.pingAfterMs",
+    find: "return Math.min(this.heardMs, this.provenMs);",
+    replace: "return Math.max(this.heardMs, this.provenMs);",
     tests: EVIDENCE,
   },
   {
@@ -19,8 +19,8 @@ export const PACE: readonly Mutant[] = [
     row: 15,
     rule: "what the peer says does not prove that it hears",
     file: "src/core/session/evidence.ts",
-    find: "this.heardMs = nowMs;\n  }\n\n  /** Data",
-    replace: "this.heardMs = nowMs;\n    this.#onProven(nowMs);\n  }\n\n  /** Data",
+    find: "onHeard(nowMs: number): void {\n    this.heardMs = nowMs;",
+    replace: "onHeard(nowMs: number): void {\n    this.heardMs = nowMs;\n    this.#onProven(nowMs);",
     tests: EVIDENCE,
   },
   {

@@ -51,18 +51,23 @@ export interface QueueOptions {
 }
 
 /**
- * A dead path is noticed after `pingAfterMs` + `suspectAfterMs`. Then the client dials a second connection; the first
- * one stays until it is replaced.
+ * How soon a dead path is noticed. A client that has sent or received within the last second notices it within 5 s:
+ * 1 to 1.2 s after the last message it sends a ping, whose answer may take 2 to 4 s, at most `suspectAfterMs` and at
+ * least 4 round trips. Further pings follow after 2, 4 and 8 s. On a link that is silent for longer, and at a server, a
+ * dead path is noticed after `pingAfterMs` + `suspectAfterMs`. Then the client dials a second connection; the first one
+ * stays until it is replaced.
  */
 export interface KeepaliveOptions {
   /**
-   * Silence in either direction after which a ping is sent. Default 15,000 (a server: 45,000). A smaller value notices
-   * a dead path sooner, and wakes devices more often. 0: no pings.
+   * Silence in either direction after which a ping is sent, in milliseconds. Default 15,000 (a server: 45,000). A
+   * smaller value notices a dead path sooner, and wakes devices more often. No ping is later than this, those after a
+   * message included. 0: no pings at all, and a path that dies while nothing is sent is never noticed.
    */
   pingAfterMs?: number;
   /**
-   * How long a ping may go unanswered. Default 5,000; longer on slow paths. When data in flight makes no progress, the
-   * limit is 2 to 4 s instead, at most this value and at least 4 round trips.
+   * How long a ping may go unanswered, in milliseconds. Default 5,000; longer on slow paths. For the first ping after a
+   * message, and for data in flight that makes no progress, the limit is 2 to 4 s instead, at most this value and at
+   * least 4 round trips.
    */
   suspectAfterMs?: number;
 }
@@ -81,7 +86,7 @@ export interface TimeoutOptions {
 export interface ResolvedLinkOptions {
   mode: Mode;
   queue: { maxMessages: number; maxBytes: number };
-  keepalive: { pingAfterMs: number; suspectAfterMs: number };
+  keepalive: { pingAfterMs: number; suspectAfterMs: number; pingAfterSpeechMs: readonly number[] };
   timeouts: { connectMs: number; tlsMs: number; handshakeMs: number };
   maxMessageBytes: number;
   allowHalfOpen: boolean;
@@ -94,6 +99,11 @@ const DEFAULTS = {
   client: { pingAfterMs: 15_000, handshakeMs: 5_000 },
   server: { pingAfterMs: 45_000, handshakeMs: 60_000 },
 } as const;
+/**
+ * The application cannot set this. A client finds out for both ends, as it is the one that dials: a server that asked too
+ * would double the pings.
+ */
+const PING_AFTER_SPEECH_MS = { client: [1_000, 2_000, 4_000, 8_000], server: [] } as const;
 /** Data in flight may make no progress for a time between these two. */
 const STALLED_AFTER_MS = [2_000, 4_000] as const;
 /** The application cannot set this. */
@@ -119,6 +129,7 @@ export function resolveLinkOptions(
     keepalive: {
       pingAfterMs: integer("keepalive.pingAfterMs", keepalive.pingAfterMs ?? DEFAULTS[side].pingAfterMs, 0, MOST_MS),
       suspectAfterMs: integer("keepalive.suspectAfterMs", keepalive.suspectAfterMs ?? 5_000, 1, MOST_MS),
+      pingAfterSpeechMs: PING_AFTER_SPEECH_MS[side],
     },
     timeouts: {
       connectMs: integer("timeouts.connectMs", timeouts.connectMs ?? 10_000, 1, MOST_MS),

@@ -15,7 +15,7 @@ test("the defaults of a client", () => {
     mode: "messages",
     queue: { maxMessages: 10_000, maxBytes: 16 * MiB },
     ackDelayMs: 25,
-    keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000 },
+    keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, pingAfterSpeechMs: [1_000, 2_000, 4_000, 8_000] },
     timeouts: { connectMs: 10_000, tlsMs: 10_000, handshakeMs: 5_000 },
     maxMessageBytes: 1 * MiB,
     allowHalfOpen: false,
@@ -26,7 +26,8 @@ test("the defaults of a client", () => {
 
 test("a server is more patient", () => {
   expect(resolveLinkOptions({}, "server")).toMatchObject({
-    keepalive: { pingAfterMs: 45_000 },
+    // Whether anybody is there is asked after speech by the client alone.
+    keepalive: { pingAfterMs: 45_000, pingAfterSpeechMs: [] },
     timeouts: { handshakeMs: 60_000 },
   });
 });

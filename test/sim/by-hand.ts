@@ -27,7 +27,7 @@ const LINK_OPTIONS: LinkCoreOptions = {
   blocks: new BlockPool(),
   queue: { maxMessages: 1_000, maxBytes: 1_000_000 },
   ackDelayMs: 25,
-  keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000] },
+  keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000], pingAfterSpeechMs: [] },
 };
 
 type Moved = Frame | Data;
@@ -89,6 +89,7 @@ export class HandClient {
     this.core = new ClientLinkCore(
       {
         ...LINK_OPTIONS,
+        keepalive: { ...LINK_OPTIONS.keepalive, pingAfterSpeechMs: [1_000, 2_000, 4_000, 8_000] },
         instance: "aa".repeat(16),
         epoch: 1,
         openPayload: Buffer.from("hello"),

@@ -57,6 +57,7 @@ const WAYS: readonly string[] = [
   ),
   "client disconnected without a fault",
   "client was told why it is refused",
+  "silence after speech was noticed",
   ...["session-lost", "too-large", "moved"].map((why) => `client replaced ${why}`),
   ...["cut", "handshake timed out", "session expired"].map((why) => `client attempt-failed ${why}`),
   ...["new", "resumed", "standby"].map((why) => `link connected ${why}`),

@@ -37,6 +37,7 @@ function drawKinds(random: Random): Kinds {
   const lossless = kindsOf("lossless");
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, () => pick(random, lossless));
   if (random() < 0.5) kinds.push("trap", "trap");
+  if (random() < 0.2) kinds.push("silence after speech", "silence after speech");
   const isMoving = random() < 0.3;
   // Several a run: each has its phases, and the other faults fall into them.
   if (isMoving) kinds.push("move", "move", "move", "trap");
@@ -149,7 +150,7 @@ function drawFaults(random: Random, kinds: readonly FaultKind[], pauseMs: number
     const kind = pick(random, kinds);
     const given = Object.fromEntries(parametersOf(kind).map(([name, parameter]) => [name, parameter.draw(random)]));
     // What waits is laid before what it waits for, most of which happens early.
-    const waits = kind === "trap" || ("when" in given && given["when"] !== "now");
+    const waits = kind === "trap" || kind === "silence after speech" || ("when" in given && given["when"] !== "now");
     const early = waits ? random() ** 2 : 1;
     const fault = { atMs: round(early * atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
     atMs += 2 * pauseMs * random();

@@ -84,6 +84,11 @@ export const FAULTS = {
       forMs: amount(0, 500, 2),
     },
   },
+  /** One way, soon after a frame of DATA has passed in either, when nothing may be in flight: noticed in time. */
+  "silence after speech": {
+    cost: "lossless",
+    parameters: { client: which, direction, nth: count(10), afterMs: amount(0, 95) },
+  },
   /** Again and again: a client that comes back more often than others. */
   flapping: { cost: "lossless", parameters: { client: which, times: count(40), everyMs: amount(1, 300, 2) } },
   // ── processes and applications ────────────────────────────────────────────────────────────────────────────────────

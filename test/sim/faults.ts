@@ -9,6 +9,7 @@ import type { Random } from "./random.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { SimServer } from "./sim-server.ts";
 import { answerOddly, crowd, pester, refuseFalsely, replay } from "./strangers.ts";
+import { laySilence } from "./silences.ts";
 import { layTrap } from "./traps.ts";
 import type { World } from "./world.ts";
 
@@ -205,6 +206,9 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
       layTrap(world, client, fault);
       if (isOfStandbys(fault.frame)) goSilent(world, client);
       // It counts when it is sprung.
+      return false;
+    case "silence after speech":
+      laySilence(world, client, fault);
       return false;
     case "usurper":
       return usurp(world, client, fault.later, random);

@@ -48,6 +48,10 @@ export abstract class SimProcess {
     return this.stage.clock.nowMs + this.#aheadMs;
   }
 
+  get isBlocked(): boolean {
+    return this.#blocked;
+  }
+
   /** What must hold after every step. */
   abstract checkBounds(): void;
   /** All that hold memory. */

@@ -242,6 +242,7 @@ test("a connection that nobody asks on may stay silent, though the one before it
     pingAfterMs: 0,
     suspectAfterMs: 5_000,
     stalledAfterMs: [2_000, 4_000],
+    pingAfterSpeechMs: [],
   };
   const world = new ByHand();
   const server = world.server({ keepalive });

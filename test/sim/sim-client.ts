@@ -2,7 +2,7 @@
 import { Backoff } from "../../src/core/backoff.ts";
 import { ClientLinkCore, type DialRole } from "../../src/core/client/link-core.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
-import type { SimSocket } from "../../src/testing/network.ts";
+import type { SimSocket, Wire } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
@@ -27,6 +27,8 @@ export class SimClient extends SimProcess {
   route: number;
   /** A fault has sent it elsewhere. */
   rerouted = false;
+  /** Its connection in use is suspect. */
+  suspects = false;
   readonly #links: readonly ClientLinkCore[];
   readonly #backoff: Backoff = new Backoff(DELAYS, 0);
   readonly #flights = new Map<number, Flight>();
@@ -57,6 +59,11 @@ export class SimClient extends SimProcess {
 
   get homeRoute(): number {
     return this.number % this.stage.options.servers;
+  }
+
+  get wireInUse(): Wire | undefined {
+    const { adopted } = this.core;
+    return adopted === undefined ? undefined : this.sockets.get(adopted.id)?.wire;
   }
 
   /** As retryNow(): the network is known to be back. */
@@ -149,6 +156,7 @@ export class SimClient extends SimProcess {
         stage.count(`client connected ${event.session} ${event.reason}`);
         check(this.sockets.has(event.channel), () => `${name}: adopted a connection that it has closed`);
         if (event.session === "new") end.expected = 0;
+        this.suspects = false;
         end.life.to("adopted");
         this.#backoff.onConnected(nowMs);
         if (!this.rerouted) this.route = Number(this.#flights.get(event.channel)?.address.split("-")[1]);
@@ -196,10 +204,12 @@ export class SimClient extends SimProcess {
         break;
       case "suspect":
         stage.note(`${name}: suspect`);
+        this.suspects = true;
         end.life.to("suspected");
         break;
       case "recovered":
         stage.note(`${name}: recovered`);
+        this.suspects = false;
         end.life.to("recovered");
         break;
       case "leaving":

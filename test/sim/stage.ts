@@ -192,6 +192,7 @@ export abstract class Stage {
         pingAfterMs: side === "client" ? options.pingAfterMs : 3 * options.pingAfterMs,
         suspectAfterMs: options.suspectAfterMs,
         stalledAfterMs: [200, 400],
+        pingAfterSpeechMs: side === "client" ? [100, 200, 400, 800] : [],
       },
       instance: instanceOf(client ?? 0),
       epoch: 1,

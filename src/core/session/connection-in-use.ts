@@ -50,9 +50,21 @@ export class ConnectionInUse {
 
   /** The peer's `received` went up. Answers true if that ends a suspicion. */
   onProgress(stillInFlight: boolean, nowMs: number): boolean {
+    // Progress answers a PING too: then the timer, as it was set for the answer, may be too late for the next PING.
+    const wasAsking = this.#evidence.isAsking;
     const recovered = this.#evidence.onProgress(stillInFlight, nowMs);
-    if (recovered) this.#watch();
+    if (wasAsking) this.#watch();
     return recovered;
+  }
+
+  /** DATA has arrived, in the bytes that were heard last. */
+  dataArrived(): void {
+    if (this.#evidence.onSpoken(this.#evidence.heardMs)) this.timers.atLatest("evidence", this.#evidence.nextMs());
+  }
+
+  dataWritten(nowMs: number): void {
+    this.#evidence.onSpoken(nowMs);
+    this.awaitProgress(nowMs);
   }
 
   /** Something was written that the peer is to answer. */

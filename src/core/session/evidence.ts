@@ -2,6 +2,9 @@
  * The evidence that a connection is alive, for each direction apart. Any byte proves the inbound direction. A PONG, or
  * the peer's `received` going up, proves the outbound one. A lack of evidence makes a connection suspect, never dead:
  * only a replacement that takes over, the socket, or the far more patient server ends it.
+ *
+ * When nothing is in flight, only a PING can find out that a direction is dead. A peer that has just spoken is likely to
+ * speak again soon, and so a client asks soon after the last DATA, whoever sent it, and then less and less often.
  */
 import type { RoundTrip } from "../log/window.ts";
 
@@ -14,11 +17,20 @@ export interface EvidenceOptions {
    * Data in flight may make no progress for a time drawn between these two, or for `suspectAfterMs` if that is less.
    */
   stalledAfterMs: readonly [number, number];
+  /**
+   * Speech makes PINGs come earlier than `pingAfterMs` says, never later. The first time counts from the last DATA in
+   * either direction, each other time from the proof that answers the PING before. Up to a fifth is added to each.
+   * Empty: speech changes nothing.
+   */
+  pingAfterSpeechMs: readonly number[];
 }
 
 /** A tick that is later than this was delayed by our own process, which could not have read an answer meanwhile. */
 const ASLEEP_MS = 1_000;
-/** This part of the time limit is drawn at random, so that links that sent a PING together do not suspect together. */
+/**
+ * This part of a time is drawn at random, so that links that spoke together do not send a PING together, and those that
+ * sent one together do not suspect together.
+ */
 const JITTER = 0.2;
 /** A slow path is given so many round trips. */
 const SUSPECT_AFTER_ROUND_TRIPS = 4;
@@ -42,6 +54,14 @@ export class Evidence {
   #waitingMs = Infinity;
   #stallMs: number;
   #unansweredForMs: number;
+  /** When DATA was last sent or received. */
+  #spokeMs: number;
+  /** How many of the PINGs after speech (`pingAfterSpeechMs`) were sent since; all of them if there was no speech yet. */
+  #asked: number;
+  /** The time before the next of these PINGs; Infinity if none is left. */
+  #askAfterMs = Infinity;
+  /** The random number by which these PINGs are jittered. It is drawn when speech begins. */
+  #drawn = 0;
   readonly #options: EvidenceOptions;
   readonly #roundTrip: RoundTrip;
   readonly #entropy: { random(): number };
@@ -52,23 +72,43 @@ export class Evidence {
     this.#entropy = entropy;
     this.heardMs = nowMs;
     this.provenMs = nowMs;
-    this.#stallMs = this.#drawStall();
+    this.#stallMs = this.#stallAfterMs(entropy.random());
     this.#unansweredForMs = options.suspectAfterMs;
+    this.#spokeMs = nowMs;
+    this.#asked = options.pingAfterSpeechMs.length;
   }
 
   get pingToken(): number {
     return this.#pingToken;
   }
 
+  /** A PING is unanswered. */
+  get isAsking(): boolean {
+    return this.#pingedMs !== Infinity;
+  }
+
   onHeard(nowMs: number): void {
     this.heardMs = nowMs;
+  }
+
+  /**
+   * The application's data (DATA) was sent or has arrived. ACK, PING and PONG are no speech: they follow from it, or from
+   * silence. Answers true if that brings the next PING forward; while the first PING after speech is still to come, only
+   * the time is noted.
+   */
+  onSpoken(nowMs: number): boolean {
+    this.#spokeMs = nowMs;
+    if (this.#asked === 0) return false;
+    this.#drawn = this.#entropy.random();
+    this.#plan(0);
+    return true;
   }
 
   /** Data was written while none was in flight. */
   onWaiting(nowMs: number): void {
     if (this.#waitingMs === Infinity) {
       this.#waitingMs = nowMs;
-      this.#stallMs = this.#drawStall();
+      this.#stallMs = this.#stallAfterMs(this.#entropy.random());
     }
   }
 
@@ -103,7 +143,17 @@ export class Evidence {
   }
 
   #pingDueMs(): number {
-    return Math.min(this.heardMs, this.provenMs) + this.#options.pingAfterMs;
+    return Math.min(this.#unprovenSinceMs + this.#options.pingAfterMs, this.#askDueMs());
+  }
+
+  /** When the next PING after speech is due. */
+  #askDueMs(): number {
+    return (this.#asked === 0 ? this.#spokeMs : this.#unprovenSinceMs) + this.#askAfterMs;
+  }
+
+  /** Since when one direction at least is without proof. */
+  get #unprovenSinceMs(): number {
+    return Math.min(this.heardMs, this.provenMs);
   }
 
   #unansweredMs(): number {
@@ -118,9 +168,8 @@ export class Evidence {
     return Math.min(MOST_SUSPECT_AFTER_MS, SUSPECT_AFTER_ROUND_TRIPS * (this.#roundTrip.smoothedMs ?? 0));
   }
 
-  #drawStall(): number {
+  #stallAfterMs(drawn: number): number {
     const [least, most] = this.#options.stalledAfterMs;
-    const drawn = this.#entropy.random();
     return Math.min(least + (most - least) * drawn, this.#jittered(drawn));
   }
 
@@ -148,8 +197,25 @@ export class Evidence {
 
   #ping(nowMs: number): "ping" {
     this.#pingedMs = nowMs;
-    this.#unansweredForMs = this.#jittered(this.#entropy.random());
+    this.#unansweredForMs = this.#drawPatience();
+    // A PING that comes for another reason before this time does not stand for the first one after speech.
+    if (nowMs >= this.#askDueMs()) this.#plan(this.#asked + 1);
     this.#pingToken++;
     return "ping";
+  }
+
+  /**
+   * Right after speech the answer is awaited like data in flight. The later that PING is drawn, the shorter the wait:
+   * with the defaults both take 3.2 to 5 s together.
+   */
+  #drawPatience(): number {
+    const isAfterSpeech = this.#asked === 0 && this.#askAfterMs < Infinity;
+    return isAfterSpeech ? this.#stallAfterMs(1 - this.#drawn) : this.#jittered(this.#entropy.random());
+  }
+
+  /** So many of the PINGs after speech were sent: the time before the next one. */
+  #plan(asked: number): void {
+    this.#asked = asked;
+    this.#askAfterMs = (this.#options.pingAfterSpeechMs[asked] ?? Infinity) * (1 + JITTER * this.#drawn);
   }
 }

@@ -160,6 +160,7 @@ export abstract class LinkCore extends SessionHolder {
     if (session.phase === "reset" || session.phase === "gone") return undefined;
     const problem = session.onData(offset, bytes, flags);
     if (problem !== undefined) return problem;
+    this.inUse?.dataArrived();
     this.checkThrough();
     return undefined;
   }
@@ -354,7 +355,7 @@ export abstract class LinkCore extends SessionHolder {
     } else if (session.ackOwed === "later") {
       inUse.timers.atLatest("ack", nowMs + this.options.ackDelayMs);
     }
-    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) inUse.awaitProgress(nowMs);
+    if (writesData && session.write(out, roomBytes, channel.flight, nowMs) > 0) inUse.dataWritten(nowMs);
     return out;
   }
 }

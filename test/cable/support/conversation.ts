@@ -8,7 +8,7 @@ import type { OpenOptions } from "../../../src/index.ts";
 import { type Cable, type Host, layCable } from "./hosts.ts";
 import { PeerProcess, type Transition } from "./peer-process.ts";
 
-const PORT = 7_000;
+export const PORT = 7_000;
 const TALK_EVERY_MS = 10;
 
 /** No cable can be had here, and that is expected: nothing is tested. */

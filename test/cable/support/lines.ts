@@ -3,7 +3,7 @@ import type { OpenOptions, ServerSupervisorOptions } from "../../../src/index.ts
 
 /** What a peer is started with. */
 export type Role = { name: string; host: string; port: number } & (
-  | { role: "client"; options: OpenOptions }
+  | { role: "client"; options: OpenOptions; links?: number }
   | { role: "server"; options: Omit<ServerSupervisorOptions, "port" | "host"> }
 );
 
@@ -13,6 +13,8 @@ export type Order =
   | { order: "talk"; everyMs: number }
   | { order: "rest" }
   | { order: "send"; count: number }
+  /** Each link of a client says something once, at a moment of its own within so long. Obeyed when the last has. */
+  | { order: "speak"; withinMs: number }
   /** Until the other application has accepted all that was taken. */
   | { order: "flush" }
   /** Keeps the event loop busy for so long, with a message under way whose answer cannot be read meanwhile. */

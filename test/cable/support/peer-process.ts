@@ -91,6 +91,12 @@ export class PeerProcess {
     );
   }
 
+  /** Resolves when so many messages have arrived from that peer, on any of its links. */
+  async counts(from: string, count: number): Promise<void> {
+    let left = count;
+    await this.until(`${count} messages`, (report) => report.is === "received" && report.from === from && --left <= 0);
+  }
+
   /** What has arrived from that peer, in the order in which it did. */
   received(from: string): number[] {
     return this.reports.flatMap((each) => (each.is === "received" && each.from === from ? [each.number] : []));

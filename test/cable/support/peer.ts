@@ -46,10 +46,13 @@ function numberOf(message: Buffer): number {
 
 // ── the link ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** The one that the orders are about, if not about all. */
 let link: Link | undefined;
+const links: Link[] = [];
 
 function use(opened: Link): void {
   link = opened;
+  links.push(opened);
   opened.onMessage(take);
   opened.on("undelivered", ({ reason, messages }) => {
     for (const delivery of ["not-sent", "maybe"] as const) {
@@ -61,7 +64,9 @@ function use(opened: Link): void {
 
 if (role.role === "client") {
   const manager = new ConnectionManager({ logger, metricsIntervalMs: 0 });
-  use(manager.open({ ...role.options, host: role.host, port: role.port }));
+  for (let left = role.links ?? 1; left > 0; left--) {
+    use(manager.open({ ...role.options, host: role.host, port: role.port }));
+  }
 } else {
   const { host, port } = role;
   const supervisor = new ServerSupervisor({ ...role.options, host, port, logger, metricsIntervalMs: 0 });
@@ -97,8 +102,16 @@ async function obey(order: Order): Promise<Ended | undefined> {
     case "send":
       for (let left = order.count; left > 0; left--) await link.send(encode(sent++));
       return undefined;
+    case "speak":
+      await Promise.all(
+        links.map(async (each) => {
+          await new Promise((resolve) => setTimeout(resolve, order.withinMs * Math.random()));
+          await each.send(encode(sent++));
+        }),
+      );
+      return undefined;
     case "flush":
-      await link.flush();
+      await Promise.all(links.map((each) => each.flush()));
       return undefined;
     case "block":
       if (link.trySend(encode(sent))) sent++;

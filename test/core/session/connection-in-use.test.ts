@@ -1,10 +1,16 @@
 import { expect, test } from "vitest";
 import { Channel } from "../../../src/core/session/channel.ts";
 import { ConnectionInUse } from "../../../src/core/session/connection-in-use.ts";
+import type { EvidenceOptions } from "../../../src/core/session/evidence.ts";
 import type { Session } from "../../../src/core/session/session.ts";
 import { decoded } from "../support.ts";
 
-const KEEPALIVE = { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000] as const };
+const KEEPALIVE: EvidenceOptions = {
+  pingAfterMs: 15_000,
+  suspectAfterMs: 5_000,
+  stalledAfterMs: [2_000, 4_000],
+  pingAfterSpeechMs: [1_000, 2_000],
+};
 
 function use(): ConnectionInUse {
   return new ConnectionInUse(new Channel(1, 0, 0), KEEPALIVE, { random: () => 0.5 }, 0);
@@ -68,3 +74,39 @@ test.each(["nothing", "later"] as const)(
     expect(inUse.isAckDue(owing(ackOwed))).toBe(false);
   },
 );
+
+test("DATA that arrives is followed by a PING: the first sets the timer, the others leave it alone", () => {
+  const inUse = use();
+  inUse.onHeard(5_000);
+  inUse.dataArrived();
+  expect(inUse.timers.nextMs).toBe(6_100);
+  inUse.onHeard(6_000);
+  inUse.dataArrived();
+  expect(inUse.timers.nextMs).toBe(6_100);
+  expect(tick(inUse, 6_100)).toBe(false);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([7_100, []]);
+  expect(tick(inUse, 7_100)).toBe(false);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([10_100, ["ping"]]);
+});
+
+test("DATA that is written is followed by a PING, though it was received", () => {
+  const inUse = use();
+  inUse.dataWritten(5_000);
+  inUse.onHeard(5_010);
+  inUse.onProgress(false, 5_010);
+  expect(inUse.timers.nextMs).toBe(6_100);
+  expect(tick(inUse, 6_100)).toBe(false);
+  expect(written(inUse)).toEqual(["ping"]);
+});
+
+test("progress answers a PING, and the next one comes in time", () => {
+  const inUse = use();
+  inUse.dataWritten(0);
+  expect(tick(inUse, 1_100)).toBe(false);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([3_000, ["ping"]]);
+  inUse.onHeard(1_200);
+  inUse.onProgress(false, 1_200);
+  expect(inUse.timers.nextMs).toBe(3_400);
+  expect(tick(inUse, 3_400)).toBe(false);
+  expect(written(inUse)).toEqual(["ping"]);
+});

@@ -1,8 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Evidence, type EvidenceOptions } from "../../../src/core/session/evidence.ts";
-import { RoundTrip } from "../../../src/core/log/window.ts";
-
-const OPTIONS: EvidenceOptions = { pingAfterMs: 15_000, suspectAfterMs: 10_000, stalledAfterMs: [2_000, 4_000] };
+import { watch } from "./watching.ts";
 
 describe("silence", () => {
   test("nothing at all for 15 seconds: a PING, then a suspicion when nobody answers it for 8 to 10, and that only once", () => {
@@ -255,23 +252,3 @@ describe("a slow path", () => {
     expect(roundTrip.smoothedMs).toBe(1_234);
   });
 });
-
-/** Evidence from time 0 on, and a driver that wakes exactly when asked to; it answers what each wake-up found. */
-function watch(
-  options: Partial<EvidenceOptions> = {},
-  random: () => number = () => 0.5,
-): { evidence: Evidence; roundTrip: RoundTrip; run: (untilMs: number) => Array<[ms: number, finding: string]> } {
-  const roundTrip = new RoundTrip();
-  const evidence = new Evidence({ ...OPTIONS, ...options }, roundTrip, { random }, 0);
-  const run = (untilMs: number): Array<[number, string]> => {
-    const findings: Array<[number, string]> = [];
-    for (let wakeUps = 0; evidence.nextMs() <= untilMs; wakeUps++) {
-      if (wakeUps > 100) throw new Error("wakes up without end");
-      const dueMs = evidence.nextMs();
-      const finding = evidence.check(dueMs, dueMs);
-      if (finding !== "nothing") findings.push([dueMs, finding]);
-    }
-    return findings;
-  };
-  return { evidence, roundTrip, run };
-}

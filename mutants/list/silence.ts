@@ -1,0 +1,138 @@
+/** How soon a silence after speech is noticed. */
+import type { Mutant } from "../mutant.ts";
+
+const EVIDENCE = "src/core/session/evidence.ts";
+const SPEECH = ["test/core/session/evidence-speech.test.ts"];
+const IN_USE = ["test/core/session/connection-in-use.test.ts"];
+const SCENARIOS = ["test/sim/scenarios-silence.test.ts"];
+
+export const SILENCE: readonly Mutant[] = [
+  {
+    name: "nobody asks after speech",
+    rule: "a client asks soon after the last DATA",
+    file: EVIDENCE,
+    find: "if (this.#asked === 0) return false;",
+    replace: "if (this.#asked >= 0) return false;",
+  },
+  {
+    name: "DATA that arrives is no speech",
+    rule: "DATA of either direction is followed by a PING",
+    file: "src/core/session/link-core.ts",
+    find: "this.inUse?.dataArrived();\n",
+    replace: "",
+    tests: SCENARIOS,
+  },
+  {
+    name: "DATA that is written is no speech",
+    rule: "DATA of either direction is followed by a PING",
+    file: "src/core/session/connection-in-use.ts",
+    find: "this.#evidence.onSpoken(nowMs);\n",
+    replace: "",
+    tests: SCENARIOS,
+  },
+  {
+    name: "speech does not wake the timer",
+    rule: "the first DATA after a PING sets the timer",
+    file: "src/core/session/connection-in-use.ts",
+    find: 'if (this.#evidence.onSpoken(this.#evidence.heardMs)) this.timers.atLatest("evidence", this.#evidence.nextMs());',
+    replace: "this.#evidence.onSpoken(this.#evidence.heardMs);",
+    tests: IN_USE,
+  },
+  {
+    name: "every DATA wakes the timer",
+    rule: "while DATA moves, only its time is noted",
+    file: EVIDENCE,
+    find: "if (this.#asked === 0) return false;",
+    replace: "",
+    tests: SPEECH,
+  },
+  {
+    name: "progress leaves the timer of a PING",
+    rule: "when progress has answered a PING, the next one comes in time",
+    file: "src/core/session/connection-in-use.ts",
+    find: "if (wasAsking) this.#watch();",
+    replace: "if (recovered) this.#watch();",
+    tests: IN_USE,
+  },
+  {
+    name: "speech counts from its beginning",
+    rule: "the first PING counts from the last DATA",
+    file: EVIDENCE,
+    find: "this.#spokeMs = nowMs;\n    if (",
+    replace: "if (this.#asked !== 0) this.#spokeMs = nowMs;\n    if (",
+    tests: SPEECH,
+  },
+  {
+    name: "what is heard counts as speech",
+    rule: "ACK, PING and PONG do not put the first PING off",
+    file: EVIDENCE,
+    find: "onHeard(nowMs: number): void {\n    this.heardMs = nowMs;",
+    replace: "onHeard(nowMs: number): void {\n    this.heardMs = nowMs;\n    this.#spokeMs = nowMs;",
+    tests: SPEECH,
+  },
+  {
+    name: "asked every second after speech",
+    rule: "PINGs after speech come less and less often, and end",
+    file: EVIDENCE,
+    find: "this.#plan(this.#asked + 1);",
+    replace: "this.#plan(0 * this.#asked);",
+    tests: SPEECH,
+  },
+  {
+    name: "asked later than pingAfterMs",
+    rule: "speech makes PINGs come earlier, never later",
+    file: EVIDENCE,
+    find: "Math.min(this.#unprovenSinceMs + this.#options.pingAfterMs, this.#askDueMs())",
+    replace: "Math.min(Math.max(this.#unprovenSinceMs, this.#spokeMs) + this.#options.pingAfterMs, this.#askDueMs())",
+    tests: SPEECH,
+  },
+  {
+    name: "any PING stands for the first after speech",
+    rule: "a PING that comes before the first one after speech is due does not stand for it",
+    file: EVIDENCE,
+    find: "if (nowMs >= this.#askDueMs()) this.#plan",
+    replace: "this.#plan",
+    tests: SPEECH,
+  },
+  {
+    name: "asked after speech at the same moment",
+    row: 18,
+    rule: "links that spoke at the same moment ask at different ones",
+    file: EVIDENCE,
+    find: "?? Infinity) * (1 + JITTER * this.#drawn)",
+    replace: "?? Infinity) * (1 + 0 * JITTER * this.#drawn)",
+    tests: SPEECH,
+  },
+  {
+    name: "asked within the second",
+    rule: "a silence that begins within a second of the last DATA is found out by the first PING",
+    file: EVIDENCE,
+    find: "?? Infinity) * (1 + JITTER * this.#drawn)",
+    replace: "?? Infinity) * (1 - JITTER * this.#drawn)",
+    tests: SPEECH,
+  },
+  {
+    name: "first answer awaited like any other",
+    rule: "the answer to the first PING after speech is awaited like data in flight",
+    file: EVIDENCE,
+    find: "return isAfterSpeech ? ",
+    replace: "return isAfterSpeech && false ? ",
+    tests: SPEECH,
+  },
+  {
+    name: "asked late and awaited long",
+    rule: "the later the first PING after speech, the shorter the wait: both take 5 s at the most",
+    file: EVIDENCE,
+    find: "this.#stallAfterMs(1 - this.#drawn)",
+    replace: "this.#stallAfterMs(this.#drawn)",
+    tests: SPEECH,
+  },
+  {
+    name: "server asks after speech",
+    rule: "only the client asks after speech",
+    file: "src/link/options.ts",
+    find: "client: [1_000, 2_000, 4_000, 8_000], server: []",
+    replace: "client: [1_000, 2_000, 4_000, 8_000], server: [1_000]",
+    tests: ["test/link/options.test.ts"],
+  },
+];
