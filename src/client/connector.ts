@@ -161,6 +161,8 @@ export class Connector {
         tls,
         signal: terms.signal,
         addresses: place,
+        socket: options.socket,
+        lookup: options.lookup,
       });
       return { connection, place };
     } catch (error) {

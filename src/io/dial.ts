@@ -3,7 +3,7 @@
  * that says how it failed.
  */
 import dns from "node:dns";
-import net from "node:net";
+import net, { type LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
@@ -15,6 +15,15 @@ import { tlsRefusal } from "./tls-options.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
 
+/** Of TCP sockets; a Unix socket has none of these. */
+export interface SocketOptions {
+  /** An IP address of this machine, from which to dial; undefined: the kernel chooses. */
+  localAddress: string | undefined;
+  /** The first keepalive probe comes after so many milliseconds without data; 0: there are none. */
+  keepAlive: number;
+  noDelay: boolean;
+}
+
 export interface DialOptions {
   /** For the lookup, and for all addresses together. */
   connectMs: number;
@@ -23,6 +32,9 @@ export interface DialOptions {
   tls: ConnectionOptions | false;
   signal: AbortSignal;
   addresses: AddressBook;
+  socket: SocketOptions;
+  /** undefined: `dns.lookup()`. */
+  lookup: LookupFunction | undefined;
 }
 
 /** What the caller knows of the addresses of an endpoint, and is told of them. Not used with the path of a Unix socket. */
@@ -95,14 +107,28 @@ export class SystemDial {
 
   async #toAddresses(
     endpoint: { host?: string; port: number },
-    { addresses }: DialOptions,
+    { addresses, socket: { localAddress, keepAlive, noDelay }, lookup = dns.lookup }: DialOptions,
     signal: AbortSignal,
   ): Promise<Race<net.Socket>> {
     const host = hostOf(endpoint);
-    const found = net.isIP(host) === 0 ? await this.#lookups.addresses(host, dns.lookup, signal) : [host];
-    return new Race(addresses.plan(interleaved(found)), this.#clock, (address, connected, failed) => {
+    const found = net.isIP(host) === 0 ? await this.#lookups.addresses(host, lookup, signal) : [host];
+    const reachable =
+      localAddress === undefined ? found : found.filter((each) => net.isIP(each) === net.isIP(localAddress));
+    if (reachable.length === 0) {
+      throw new DialError(
+        "failed",
+        `${nameOf(endpoint)} has no address of the family of the local address ${localAddress}`,
+      );
+    }
+    const to = {
+      port: endpoint.port,
+      noDelay,
+      ...(keepAlive > 0 ? { keepAlive: true, keepAliveInitialDelay: keepAlive } : {}),
+      ...(localAddress === undefined ? {} : { localAddress }),
+    };
+    return new Race(addresses.plan(interleaved(reachable)), this.#clock, (address, connected, failed) => {
       addresses.dialled(address);
-      const socket = this.#connectSocket({ host: address, port: endpoint.port, noDelay: true });
+      const socket = this.#connectSocket({ ...to, host: address });
       return connectedOrNot(socket, connected, (error) => {
         addresses.failed(address, error);
         failed(error);
