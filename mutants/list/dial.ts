@@ -4,6 +4,7 @@ import type { Mutant } from "../mutant.ts";
 const RACE = ["test/io/race.test.ts"];
 const LOOKUP = ["test/io/lookup.test.ts"];
 const PLACE = ["test/client/place.test.ts"];
+const TLS = ["test/io/tls-sessions.test.ts"];
 const CONNECTOR = ["test/client/connector.test.ts"];
 
 export const DIAL: readonly Mutant[] = [
@@ -119,5 +120,37 @@ export const DIAL: readonly Mutant[] = [
     find: "if (this.#failedMs.size <= MOST_PLACES) return;",
     replace: "return;",
     tests: ["test/client/resting.test.ts"],
+  },
+  {
+    name: "TLS session for other options",
+    rule: "a TLS session is dropped when the options change that its certificate was checked with",
+    file: "src/io/tls-sessions.ts",
+    find: "before !== undefined && isSame(before.options, options)",
+    replace: "before !== undefined",
+    tests: TLS,
+  },
+  {
+    name: "TLS session tried again",
+    rule: "a TLS session with which a handshake has failed is not used again",
+    file: "src/io/tls-sessions.ts",
+    find: "    sessions?.delete(endpoint);\n",
+    replace: "",
+    tests: TLS,
+  },
+  {
+    name: "TLS session after its certificate",
+    rule: "a TLS session ends with the certificate that was checked",
+    file: "src/io/tls-sessions.ts",
+    find: "kept !== undefined && kept.untilMs > this.#wallMs()",
+    replace: "kept !== undefined",
+    tests: TLS,
+  },
+  {
+    name: "TLS session past a check of one's own",
+    rule: "where the application checks a certificate by itself, it does so at each handshake",
+    file: "src/io/tls-sessions.ts",
+    find: "if (OWN.some((name) => options[name] !== undefined)) return undefined;",
+    replace: "",
+    tests: TLS,
   },
 ];

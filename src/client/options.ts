@@ -58,7 +58,9 @@ export interface ConnectionManagerOptions {
 export interface ConnectOptions {
   /**
    * Default false. true: Node's defaults, `host` as server name. A function is called for each attempt, to read renewed
-   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off.
+   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off. The TLS
+   * session of a server is used again, until its certificate expires, with the same object of options only: danger if
+   * you change what an option refers to (the bytes of a buffer).
    */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
   reconnect?: ReconnectOptions;
@@ -276,8 +278,11 @@ function resolveTls(options: Target & OpenOptions): ResolvedOpenOptions["tls"] {
   if (tls !== false && "connect" in options) {
     throw invalidOption("tls", tls, "not with connect: the stream comes as it is");
   }
-  return tls === true ? {} : tls;
+  return tls === true ? NODE_DEFAULTS : tls;
 }
+
+/** One object for all links, so that they share TLS sessions. */
+const NODE_DEFAULTS: ConnectionOptions = Object.freeze({});
 
 /** Throws INVALID_OPTION, which never shows the credentials. */
 export function toCredentials(given: unknown): Buffer {

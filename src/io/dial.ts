@@ -11,6 +11,7 @@ import { DialError } from "./dial-error.ts";
 import { Lookups } from "./lookup.ts";
 import { interleaved, Race, type RacePlan } from "./race.ts";
 import { secure } from "./secure.ts";
+import { TlsSessions } from "./tls-sessions.ts";
 import { tlsRefusal } from "./tls-options.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
@@ -56,6 +57,7 @@ export class SystemDial {
   readonly #clock: Clock;
   readonly #connectSocket: ConnectSocket;
   readonly #lookups: Lookups;
+  readonly #tlsSessions: TlsSessions = new TlsSessions(Date.now);
 
   constructor(clock: Clock, connectSocket: ConnectSocket = (to) => net.connect(to)) {
     this.#clock = clock;
@@ -68,7 +70,8 @@ export class SystemDial {
     const socket = await this.#connect(endpoint, options);
     const { tls, tlsMs, signal } = options;
     const host = "path" in endpoint ? undefined : hostOf(endpoint);
-    return tls === false ? socket : secure(socket, { host, tls, tlsMs, signal }, this.#clock);
+    if (tls === false) return socket;
+    return secure(socket, { endpoint: nameOf(endpoint), host, tls, tlsMs, signal }, this.#clock, this.#tlsSessions);
   }
 
   async #connect(endpoint: Endpoint, options: DialOptions): Promise<net.Socket> {
