@@ -5,6 +5,7 @@ const RACE = ["test/io/race.test.ts"];
 const LOOKUP = ["test/io/lookup.test.ts"];
 const PLACE = ["test/client/place.test.ts"];
 const TLS = ["test/io/tls-sessions.test.ts"];
+const HOLD = ["test/client/dialer-hold.test.ts"];
 const CONNECTOR = ["test/client/connector.test.ts"];
 
 export const DIAL: readonly Mutant[] = [
@@ -152,5 +153,45 @@ export const DIAL: readonly Mutant[] = [
     find: "if (OWN.some((name) => options[name] !== undefined)) return undefined;",
     replace: "",
     tests: TLS,
+  },
+  {
+    name: "held link dials",
+    rule: "a link that is held dials no more, though its time has come",
+    file: "src/client/dialer.ts",
+    find: "if (this.#heldMs === undefined) wait.resolve();",
+    replace: "if (this.#heldMs !== null) wait.resolve();",
+    tests: HOLD,
+  },
+  {
+    name: "held link stands by",
+    rule: "a link that is held dials no standby",
+    file: "src/client/dialer.ts",
+    find: " && this.#heldMs === undefined) this.#standBy();",
+    replace: ") this.#standBy();",
+    tests: HOLD,
+  },
+  {
+    name: "hold counts as a failure",
+    rule: "an attempt that a hold took back has not failed",
+    file: "src/client/dialer.ts",
+    find: "if (failure === HELD) this.#attempts--;",
+    replace: "",
+    tests: HOLD,
+  },
+  {
+    name: "hold counts as outage",
+    rule: "the time for which a link was held does not count for maxElapsedMs",
+    file: "src/client/dialer.ts",
+    find: "      this.#lostMs += nowMs - Math.max(this.#heldMs, this.#lostMs);\n",
+    replace: "",
+    tests: HOLD,
+  },
+  {
+    name: "held link tells nobody of its end",
+    rule: "abort() ends a hold: the peer is to be told",
+    file: "src/client/dialer.ts",
+    find: "if (this.#heldMs !== undefined) this.retryNow();",
+    replace: "",
+    tests: HOLD,
   },
 ];
