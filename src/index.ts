@@ -14,7 +14,13 @@
  * is complete; on() throws for a name that is not listed. An open link keeps the process alive, also while offline.
  */
 export { ConnectionManager, type ManagerStats } from "./client/manager.ts";
-export type { ConnectionManagerOptions, ConnectOptions, OpenOptions, ReconnectOptions } from "./client/options.ts";
+export type {
+  ClientSocketOptions,
+  ConnectionManagerOptions,
+  ConnectOptions,
+  OpenOptions,
+  ReconnectOptions,
+} from "./client/options.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {

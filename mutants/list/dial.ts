@@ -4,6 +4,8 @@ import type { Mutant } from "../mutant.ts";
 const RACE = ["test/io/race.test.ts"];
 const LOOKUP = ["test/io/lookup.test.ts"];
 const PLACE = ["test/client/place.test.ts"];
+const TLS = ["test/io/tls-sessions.test.ts"];
+const HOLD = ["test/client/dialer-hold.test.ts"];
 const CONNECTOR = ["test/client/connector.test.ts"];
 
 export const DIAL: readonly Mutant[] = [
@@ -119,5 +121,77 @@ export const DIAL: readonly Mutant[] = [
     find: "if (this.#failedMs.size <= MOST_PLACES) return;",
     replace: "return;",
     tests: ["test/client/resting.test.ts"],
+  },
+  {
+    name: "TLS session for other options",
+    rule: "a TLS session is dropped when the options change that its certificate was checked with",
+    file: "src/io/tls-sessions.ts",
+    find: "before !== undefined && isSame(before.options, options)",
+    replace: "before !== undefined",
+    tests: TLS,
+  },
+  {
+    name: "TLS session tried again",
+    rule: "a TLS session with which a handshake has failed is not used again",
+    file: "src/io/tls-sessions.ts",
+    find: "    sessions?.delete(endpoint);\n",
+    replace: "",
+    tests: TLS,
+  },
+  {
+    name: "TLS session after its certificate",
+    rule: "a TLS session ends with the certificate that was checked",
+    file: "src/io/tls-sessions.ts",
+    find: "kept !== undefined && kept.untilMs > this.#wallMs()",
+    replace: "kept !== undefined",
+    tests: TLS,
+  },
+  {
+    name: "TLS session past a check of one's own",
+    rule: "where the application checks a certificate by itself, it does so at each handshake",
+    file: "src/io/tls-sessions.ts",
+    find: "if (OWN.some((name) => options[name] !== undefined)) return undefined;",
+    replace: "",
+    tests: TLS,
+  },
+  {
+    name: "held link dials",
+    rule: "a link that is held dials no more, though its time has come",
+    file: "src/client/dialer.ts",
+    find: "if (this.#heldMs === undefined) wait.resolve();",
+    replace: "if (this.#heldMs !== null) wait.resolve();",
+    tests: HOLD,
+  },
+  {
+    name: "held link stands by",
+    rule: "a link that is held dials no standby",
+    file: "src/client/dialer.ts",
+    find: " && this.#heldMs === undefined) this.#standBy();",
+    replace: ") this.#standBy();",
+    tests: HOLD,
+  },
+  {
+    name: "hold counts as a failure",
+    rule: "an attempt that a hold took back has not failed",
+    file: "src/client/dialer.ts",
+    find: "if (failure === HELD) this.#attempts--;",
+    replace: "",
+    tests: HOLD,
+  },
+  {
+    name: "hold counts as outage",
+    rule: "the time for which a link was held does not count for maxElapsedMs",
+    file: "src/client/dialer.ts",
+    find: "      this.#lostMs += nowMs - Math.max(this.#heldMs, this.#lostMs);\n",
+    replace: "",
+    tests: HOLD,
+  },
+  {
+    name: "held link tells nobody of its end",
+    rule: "abort() ends a hold: the peer is to be told",
+    file: "src/client/dialer.ts",
+    find: "if (this.#heldMs !== undefined) this.retryNow();",
+    replace: "",
+    tests: HOLD,
   },
 ];

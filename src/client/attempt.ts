@@ -72,6 +72,7 @@ export class Attempt implements DialTerms {
     try {
       if (!core.wantsDial || this.signal.aborted) {
         opened.connection.destroy();
+        this.signal.throwIfAborted();
         throw new RespliceError("CONNECTION_LOST", "no connection is wanted any more");
       }
       this.#handshakeDeadline.start();

@@ -62,7 +62,10 @@ export interface DialledCore {
 }
 
 /** The options of a link that its dial loop needs. */
-export type DialledOptions = Pick<ResolvedOpenOptions, "target" | "tls" | "reconnect" | "timeouts" | "credentials">;
+export type DialledOptions = Pick<
+  ResolvedOpenOptions,
+  "target" | "tls" | "reconnect" | "socket" | "lookup" | "timeouts" | "credentials"
+>;
 
 /** The link that is dialled for. */
 export interface DialledLink {
@@ -178,6 +181,8 @@ export class Connector {
         tls,
         signal: terms.signal,
         addresses: place,
+        socket: options.socket,
+        lookup: options.lookup,
       });
       return { connection, place };
     } catch (error) {

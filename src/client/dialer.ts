@@ -3,9 +3,10 @@
  */
 import pRetry from "p-retry";
 import { Backoff } from "../core/backoff.ts";
+import { MOST_MS } from "../link/check.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
 import type { LinkEngine } from "../link/engine.ts";
-import type { Clock, Connection } from "../link/ports.ts";
+import type { Clock, Connection, Timer } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import { Attempt } from "./attempt.ts";
 import { Connector, type DialledLink } from "./connector.ts";
@@ -37,6 +38,8 @@ export class Dialer {
   #why = "opened";
   #lastError: RespliceError | undefined;
   #wake: (() => void) | undefined;
+  /** Since when no dial may begin; undefined: the link is not held. */
+  #heldMs: number | undefined;
 
   constructor(dialled: DialledLink) {
     const { host, options } = dialled;
@@ -68,7 +71,7 @@ export class Dialer {
     const { core } = this.#dialled;
     if (core.gone) return this.#end();
     if (core.wantsDial && !this.#looping) void this.#loop();
-    if (core.wantsStandby && this.#standby?.isDialling !== true) this.#standBy();
+    if (core.wantsStandby && this.#standby?.isDialling !== true && this.#heldMs === undefined) this.#standBy();
   }
 
   #end(): void {
@@ -78,8 +81,25 @@ export class Dialer {
     this.#standby?.abort(ended);
   }
 
+  /** Takes back the dial that is under way, and begins none until `retryNow()`. A link that has ended is not held. */
+  hold(): void {
+    if (this.#heldMs !== undefined) return;
+    this.#heldMs = this.#clock.now();
+    this.#attempt?.abort(HELD);
+    // A standby whose connection the core has goes on.
+    if (this.#standby?.isDialling === true) this.#standby.abort(HELD);
+  }
+
+  /** Ends a hold, too. */
   retryNow(): void {
-    this.#backoff.restart(this.#clock.now());
+    const nowMs = this.#clock.now();
+    this.#backoff.restart(nowMs);
+    if (this.#heldMs !== undefined) {
+      // The time without a connection for which the link was held does not count for maxElapsedMs.
+      this.#lostMs += nowMs - Math.max(this.#heldMs, this.#lostMs);
+      this.#heldMs = undefined;
+      this.check();
+    }
     this.#wake?.();
   }
 
@@ -108,6 +128,10 @@ export class Dialer {
         this.#lost(event.reason);
         // Not earlier: until the session is replaced, only that server can bring it to its end.
         this.#connector.moved();
+        break;
+      case "ended":
+        // The peer is to be told.
+        if (this.#heldMs !== undefined) this.retryNow();
         break;
       case "gone":
         this.#attempt?.failed(linkEnded());
@@ -142,7 +166,8 @@ export class Dialer {
     const { core } = this.#dialled;
     const { signal } = this.#stop;
     try {
-      if (this.#everConnected && core.dialsAtOnce !== true) await this.#pause(undefined);
+      const waits = this.#everConnected && core.dialsAtOnce !== true;
+      if (waits || this.#heldMs !== undefined) await this.#pause(undefined);
       // The delay between attempts is slept in shouldRetry: p-retry's own has no jitter at its maximum.
       await pRetry(() => this.#dial(), {
         retries: Infinity,
@@ -166,7 +191,8 @@ export class Dialer {
     const { core, host, options } = this.#dialled;
     const { maxAttempts, maxElapsedMs, shouldRetry } = options.reconnect;
     const nowMs = this.#clock.now();
-    const error = failure === undefined ? undefined : asError(failure);
+    const error = failure === undefined || failure === HELD ? undefined : asError(failure);
+    if (failure === HELD) this.#attempts--;
     if (error !== undefined) {
       this.#lastError = error;
       this.#backoff.onFailed();
@@ -174,21 +200,29 @@ export class Dialer {
       if (!isRetried(error, shouldRetry, this.#engine.id, host.journal)) throw error;
     }
     if (!core.wantsDial) return;
-    const delayMs = this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, host.entropy.random());
-    if (this.#attempts >= maxAttempts || nowMs + delayMs - this.#lostMs > maxElapsedMs) {
+    const isHeld = this.#heldMs !== undefined;
+    const delayMs = isHeld ? Infinity : this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, host.entropy.random());
+    if (this.#attempts >= maxAttempts || (!isHeld && nowMs + delayMs - this.#lostMs > maxElapsedMs)) {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
-    this.#engine.waiting(this.#attempts + 1, delayMs, error?.code ?? this.#why, error);
-    await this.#sleep(delayMs);
+    const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
+    this.#engine.waiting(this.#attempts + 1, delayMs, reason, error);
+    // A listener that heard of the hold may have ended it.
+    if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
   }
 
+  /** While the link is held the time goes on, and the process stays alive. */
   async #sleep(delayMs: number): Promise<void> {
     const { signal } = this.#stop;
     // A listener may have ended the link when it heard of the pause.
     signal.throwIfAborted();
     const wait = abortableWait<void>(signal, () => signal.reason as Error);
-    const timer = this.#clock.timer(wait.resolve);
-    timer.set(this.#clock.now() + delayMs);
+    const wakeIn = (ms: number): void => timer.set(this.#clock.now() + Math.min(ms, MOST_MS));
+    const timer: Timer = this.#clock.timer(() => {
+      if (this.#heldMs === undefined) wait.resolve();
+      else wakeIn(MOST_MS);
+    });
+    wakeIn(delayMs);
     this.#wake = wait.resolve;
     try {
       await wait.promise;
@@ -201,8 +235,9 @@ export class Dialer {
   async #dial(): Promise<void> {
     this.#attempts++;
     this.#engine.dialling(this.#attempts, this.#why);
-    // A listener may have ended the link when it heard of the attempt.
+    // A listener may have ended the link, or held it, when it heard of the attempt.
     this.#stop.signal.throwIfAborted();
+    if (this.#heldMs !== undefined) throw HELD;
     const attempt = new Attempt(this.#dialled, this.#connector, { number: this.#attempts, patience: this.#patience });
     this.#attempt = attempt;
     try {
@@ -235,6 +270,9 @@ export class Dialer {
     void this.#standby.run();
   }
 }
+
+/** An attempt that was taken back, and has not failed. */
+const HELD = new RespliceError("ABORTED", "the link is held");
 
 function linkEnded(): RespliceError {
   return new RespliceError("LINK_ENDED", "the link has ended");

@@ -89,6 +89,10 @@ export class ClientLinkOwner implements LinkOwner {
     return this.core.endUnopened();
   }
 
+  hold(): void {
+    this.dialer.hold();
+  }
+
   retryNow(): void {
     this.dialer.retryNow();
   }

@@ -5,7 +5,6 @@ import { SystemClock } from "../io/clock.ts";
 import { StreamConnection } from "../io/connection.ts";
 import { SystemDial } from "../io/dial.ts";
 import { DialError } from "../io/dial-error.ts";
-import { secure } from "../io/secure.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
@@ -80,10 +79,11 @@ export class ConnectionManager implements AsyncDisposable {
       clock: this.#clock,
       gate: this.#gate,
       dial: async (endpoint, dialOptions) => new StreamConnection(await system.dial(endpoint, dialOptions), true),
-      secure: async (connection, secureOptions) => {
+      startTls: async (connection, endpoint, tlsOptions) => {
         const stream = (connection as StreamConnection).release();
         if (stream === undefined) throw new DialError("failed", "TLS cannot begin while bytes are still to be written");
-        return new StreamConnection(await secure(stream, secureOptions, this.#clock), true, connection.remoteAddress);
+        const secured = await system.startTls(stream, endpoint, tlsOptions);
+        return new StreamConnection(secured, true, connection.remoteAddress);
       },
       entropy: SYSTEM_ENTROPY,
       nextId: () => ++this.#ids,

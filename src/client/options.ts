@@ -1,12 +1,24 @@
 /** The options of a manager and of a client's links. */
+import { isIP, type LookupFunction } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import type { BackoffOptions } from "../core/backoff.ts";
 import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/frames.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
+import type { SocketOptions } from "../io/dial.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions } from "../io/tls-options.ts";
-import { checkNames, group, integer, integerOrInfinity, logger, MOST_MS, oneOf, payload } from "../link/check.ts";
-import { invalidOption, type RespliceError } from "../link/errors.ts";
+import {
+  boolean,
+  checkNames,
+  group,
+  integer,
+  integerOrInfinity,
+  logger,
+  MOST_MS,
+  oneOf,
+  payload,
+} from "../link/check.ts";
+import { invalidOption, invalidWord, type RespliceError } from "../link/errors.ts";
 import {
   type DurableOptions,
   LINK_OPTION_NAMES,
@@ -46,10 +58,32 @@ export interface ConnectionManagerOptions {
 export interface ConnectOptions {
   /**
    * Default false. true: Node's defaults, `host` as server name. A function is called for each attempt, to read renewed
-   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off.
+   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off. The TLS
+   * session of a server is used again, until its certificate expires, with the same object of options only: danger if
+   * you change what an option refers to (the bytes of a buffer).
    */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
   reconnect?: ReconnectOptions;
+  /** Of the link's TCP sockets. Not with a target `path` or `connect`. */
+  socket?: ClientSocketOptions;
+  /**
+   * Finds the addresses of `host`, called as `dns.lookup()` is, with `all: true`. Default: `dns.lookup()`, which has four
+   * threads, shared with the files of the process. Links that have the same function share one call for a name. A call
+   * that takes more than 30 s has failed. Not with a target `path` or `connect`.
+   */
+  lookup?: LookupFunction;
+}
+
+export interface ClientSocketOptions {
+  /** An IP address of this machine to dial from. Only addresses of the same family are dialled. Default: any. */
+  localAddress?: string;
+  /**
+   * Milliseconds without data after which the kernel sends its first keepalive probe, at least 1,000. Default 0: no
+   * probes, as a link has its own (`keepalive`). Smaller: a NAT keeps the connection, and devices are woken more often.
+   */
+  keepAlive?: number;
+  /** Default true. false: small writes wait for the acknowledgement of those before (Nagle). Danger: 40 ms for each. */
+  noDelay?: boolean;
 }
 
 /** Options of a durable link. */
@@ -95,6 +129,8 @@ export interface ReconnectOptions {
 export interface ResolvedOpenOptions extends ResolvedLinkOptions {
   target: ReturnType<typeof resolveTarget>;
   tls: ConnectionOptions | ForEachAttempt<ConnectionOptions> | false;
+  socket: SocketOptions;
+  lookup: LookupFunction | undefined;
   reconnect: BackoffOptions & {
     maxAttempts: number;
     maxElapsedMs: number;
@@ -105,9 +141,10 @@ export interface ResolvedOpenOptions extends ResolvedLinkOptions {
   whenSessionLost: "report" | "resend" | "end";
 }
 
-export const CONNECT_OPTION_NAMES = ["tls", "reconnect"] as const;
+export const CONNECT_OPTION_NAMES = ["tls", "reconnect", "socket", "lookup"] as const;
 const OPEN_OPTION_NAMES = ["credentials", "openPayload", "whenSessionLost"] as const;
 export const TARGET_OPTION_NAMES = ["host", "port", "path", "endpoints", "endpointOrder", "connect"] as const;
+const SOCKET_OPTION_NAMES = ["localAddress", "keepAlive", "noDelay"] as const;
 const RECONNECT_OPTION_NAMES = [
   "minDelayMs",
   "maxDelayMs",
@@ -134,6 +171,8 @@ export function resolveManagerOptions(
   checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");
   resolveLinkOptions(defaults, "client");
   resolveReconnect(defaults.reconnect);
+  resolveSocket(defaults.socket);
+  resolveLookup(defaults.lookup);
   checkTls(defaults, "defaults.tls");
   return {
     logger: logger(options.logger),
@@ -172,15 +211,45 @@ export function resolveConnectOptions(
   given: Target & ConnectOptions,
   defaults: ConnectOptions,
   options: Target & ConnectOptions,
-): Pick<ResolvedOpenOptions, "target" | "tls" | "reconnect"> {
+): Pick<ResolvedOpenOptions, "target" | "tls" | "reconnect" | "socket" | "lookup"> {
   // If there is a default, `tls: undefined` means the default.
   if (defaults.tls === undefined) checkTls(given, "tls");
   checkTls(options, "tls");
+  checkTarget(given);
   return {
     target: resolveTarget(options),
     tls: resolveTls(options),
     reconnect: resolveReconnect(options.reconnect),
+    socket: resolveSocket(options.socket),
+    lookup: resolveLookup(options.lookup),
   };
+}
+
+/** What is given for this link, and not as a default for all, must have an effect on it. */
+function checkTarget(given: Target & ConnectOptions): void {
+  if (!("connect" in given) && !("path" in given)) return;
+  for (const name of ["socket", "lookup"] as const) {
+    if (given[name] !== undefined) throw invalidOption(name, given[name], "not with connect or path: it is for TCP");
+  }
+}
+
+function resolveSocket(given: ClientSocketOptions | undefined): SocketOptions {
+  const { localAddress, keepAlive = 0, noDelay = true } = group("socket", given, SOCKET_OPTION_NAMES);
+  if (localAddress !== undefined && (typeof localAddress !== "string" || isIP(localAddress) === 0)) {
+    throw invalidWord("socket.localAddress", localAddress, "an IP address");
+  }
+  return {
+    localAddress,
+    keepAlive: keepAlive === 0 ? 0 : integer("socket.keepAlive", keepAlive, 1_000, MOST_MS),
+    noDelay: boolean("socket.noDelay", noDelay),
+  };
+}
+
+function resolveLookup(given: LookupFunction | undefined): LookupFunction | undefined {
+  if (given !== undefined && typeof given !== "function") {
+    throw invalidOption("lookup", given, "a function with the signature of dns.lookup()");
+  }
+  return given;
 }
 
 function resolveReconnect(given: ReconnectOptions | undefined): ResolvedOpenOptions["reconnect"] {
@@ -222,8 +291,11 @@ function resolveTls(options: Target & ConnectOptions): ResolvedOpenOptions["tls"
   if (tls !== false && "connect" in options) {
     throw invalidOption("tls", tls, "not with connect: the stream comes as it is");
   }
-  return tls === true ? {} : tls;
+  return tls === true ? NODE_DEFAULTS : tls;
 }
+
+/** One object for all links, so that they share TLS sessions. */
+const NODE_DEFAULTS: ConnectionOptions = Object.freeze({});
 
 /** Throws INVALID_OPTION, which never shows the credentials. */
 export function toCredentials(given: unknown): Buffer {

@@ -1,6 +1,5 @@
 /** A client's link to a server that is not resplice. */
-import { hostOf } from "../io/dial.ts";
-import type { SecureOptions } from "../io/secure.ts";
+import type { Endpoint, StartTlsOptions } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
@@ -13,8 +12,15 @@ import { Login } from "./login.ts";
 import type { ResolvedOpenPlainOptions } from "./plain-options.ts";
 
 export interface PlainHost extends ClientHost {
-  /** Begins TLS on a connection (STARTTLS). Rejects with a DialError, and then the connection is closed. */
-  readonly secure: (connection: Connection, options: SecureOptions) => Promise<Connection>;
+  /**
+   * Begins TLS on a connection (STARTTLS). `endpoint`: where it goes; undefined with the application's own transport.
+   * Rejects with a DialError, and then the connection is closed.
+   */
+  readonly startTls: (
+    connection: Connection,
+    endpoint: Endpoint | undefined,
+    options: StartTlsOptions,
+  ) => Promise<Connection>;
 }
 
 /** No server is given an open payload. */
@@ -41,14 +47,13 @@ export class PlainLinkOwner extends ClientLinkOwner {
     if (login === undefined) return;
     const { core, driver } = this;
     const { clock } = this.#host;
-    const host = place === undefined || "path" in place.endpoint ? undefined : hostOf(place.endpoint);
     const tlsMs = stretched(this.#options.timeouts.tlsMs, 1);
     const work = new Login(
       { core, driver, clock },
       {
         id,
         signal,
-        startTls: (connection, tls) => this.#host.secure(connection, { host, tls, tlsMs, signal }),
+        startTls: (connection, tls) => this.#host.startTls(connection, place?.endpoint, { tls, tlsMs, signal }),
       },
     );
     this.#login = work;

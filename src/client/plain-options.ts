@@ -63,8 +63,8 @@ export function resolveOpenPlainOptions(
   given: Target & OpenPlainOptions,
   defaults: ConnectOptions & { queue?: QueueOptions; maxMessageBytes?: number },
 ): ResolvedOpenPlainOptions {
-  const { queue, maxMessageBytes, tls, reconnect } = defaults;
-  const shared = mergeOptions({}, { queue, maxMessageBytes, tls, reconnect });
+  const { queue, maxMessageBytes, tls, reconnect, socket, lookup } = defaults;
+  const shared = mergeOptions({}, { queue, maxMessageBytes, tls, reconnect, socket, lookup });
   const options = mergeOptions(shared as Target & OpenPlainOptions, given);
   checkNames(given, [...TARGET_OPTION_NAMES, ...CONNECT_OPTION_NAMES, ...OPTION_NAMES]);
   const keepalive = group("keepalive", options.keepalive, ["pingAfterMs", "deadAfterMs"]);

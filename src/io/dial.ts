@@ -3,17 +3,27 @@
  * that says how it failed.
  */
 import dns from "node:dns";
-import net from "node:net";
+import net, { type LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
 import { DialError } from "./dial-error.ts";
 import { Lookups } from "./lookup.ts";
 import { interleaved, Race, type RacePlan } from "./race.ts";
-import { secure } from "./secure.ts";
+import { secure, type SecureOptions } from "./secure.ts";
+import { TlsSessions } from "./tls-sessions.ts";
 import { tlsRefusal } from "./tls-options.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
+
+/** Of TCP sockets; a Unix socket has none of these. */
+export interface SocketOptions {
+  /** An IP address of this machine, from which to dial; undefined: the kernel chooses. */
+  localAddress: string | undefined;
+  /** The first keepalive probe comes after so many milliseconds without data; 0: there are none. */
+  keepAlive: number;
+  noDelay: boolean;
+}
 
 export interface DialOptions {
   /** For the lookup, and for all addresses together. */
@@ -23,7 +33,12 @@ export interface DialOptions {
   tls: ConnectionOptions | false;
   signal: AbortSignal;
   addresses: AddressBook;
+  socket: SocketOptions;
+  /** undefined: `dns.lookup()`. */
+  lookup: LookupFunction | undefined;
 }
+
+export type StartTlsOptions = Omit<SecureOptions, "endpoint" | "host">;
 
 /** What the caller knows of the addresses of an endpoint, and is told of them. Not used with the path of a Unix socket. */
 export interface AddressBook {
@@ -44,6 +59,7 @@ export class SystemDial {
   readonly #clock: Clock;
   readonly #connectSocket: ConnectSocket;
   readonly #lookups: Lookups;
+  readonly #tlsSessions: TlsSessions = new TlsSessions(Date.now);
 
   constructor(clock: Clock, connectSocket: ConnectSocket = (to) => net.connect(to)) {
     this.#clock = clock;
@@ -56,7 +72,21 @@ export class SystemDial {
     const socket = await this.#connect(endpoint, options);
     const { tls, tlsMs, signal } = options;
     const host = "path" in endpoint ? undefined : hostOf(endpoint);
-    return tls === false ? socket : secure(socket, { host, tls, tlsMs, signal }, this.#clock);
+    if (tls === false) return socket;
+    return secure(socket, { endpoint: nameOf(endpoint), host, tls, tlsMs, signal }, this.#clock, this.#tlsSessions);
+  }
+
+  /**
+   * TLS on a connection that has spoken without it (STARTTLS). `endpoint`: where it goes; undefined with a transport of
+   * the application's, of which it is not known whether it leads to the same server again. Rejects with a DialError, and
+   * then destroys the stream.
+   */
+  startTls(stream: Duplex, endpoint: Endpoint | undefined, options: StartTlsOptions): Promise<Duplex> {
+    if (endpoint === undefined) {
+      return secure(stream, { ...options, endpoint: "", host: undefined }, this.#clock, new TlsSessions(Date.now));
+    }
+    const host = "path" in endpoint ? undefined : hostOf(endpoint);
+    return secure(stream, { ...options, endpoint: nameOf(endpoint), host }, this.#clock, this.#tlsSessions);
   }
 
   async #connect(endpoint: Endpoint, options: DialOptions): Promise<net.Socket> {
@@ -95,14 +125,28 @@ export class SystemDial {
 
   async #toAddresses(
     endpoint: { host?: string; port: number },
-    { addresses }: DialOptions,
+    { addresses, socket: { localAddress, keepAlive, noDelay }, lookup = dns.lookup }: DialOptions,
     signal: AbortSignal,
   ): Promise<Race<net.Socket>> {
     const host = hostOf(endpoint);
-    const found = net.isIP(host) === 0 ? await this.#lookups.addresses(host, dns.lookup, signal) : [host];
-    return new Race(addresses.plan(interleaved(found)), this.#clock, (address, connected, failed) => {
+    const found = net.isIP(host) === 0 ? await this.#lookups.addresses(host, lookup, signal) : [host];
+    const reachable =
+      localAddress === undefined ? found : found.filter((each) => net.isIP(each) === net.isIP(localAddress));
+    if (reachable.length === 0) {
+      throw new DialError(
+        "failed",
+        `${nameOf(endpoint)} has no address of the family of the local address ${localAddress}`,
+      );
+    }
+    const to = {
+      port: endpoint.port,
+      noDelay,
+      ...(keepAlive > 0 ? { keepAlive: true, keepAliveInitialDelay: keepAlive } : {}),
+      ...(localAddress === undefined ? {} : { localAddress }),
+    };
+    return new Race(addresses.plan(interleaved(reachable)), this.#clock, (address, connected, failed) => {
       addresses.dialled(address);
-      const socket = this.#connectSocket({ host: address, port: endpoint.port, noDelay: true });
+      const socket = this.#connectSocket({ ...to, host: address });
       return connectedOrNot(socket, connected, (error) => {
         addresses.failed(address, error);
         failed(error);
@@ -144,7 +188,7 @@ function connectedOrNot(
 }
 
 /** The host without the brackets that an IPv6 address has in a URL. */
-export function hostOf({ host = "localhost" }: { host?: string }): string {
+function hostOf({ host = "localhost" }: { host?: string }): string {
   const [, bracketed = ""] = /^\[(.*)\]$/.exec(host) ?? [];
   return net.isIPv6(bracketed) ? bracketed : host;
 }

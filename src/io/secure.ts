@@ -4,9 +4,12 @@ import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
 import { DialError } from "./dial-error.ts";
+import type { TlsSessions } from "./tls-sessions.ts";
 import { quotesValues, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
 
 export interface SecureOptions {
+  /** Its name: sessions are kept by it. */
+  endpoint: string;
   /** The name or the address that was dialled; undefined with a Unix socket. */
   host: string | undefined;
   tls: ConnectionOptions;
@@ -17,9 +20,11 @@ export interface SecureOptions {
 /** Rejects with a DialError, and then destroys the socket. */
 export async function secure(
   socket: Duplex,
-  { host, tls: tlsOptions, tlsMs, signal }: SecureOptions,
+  { endpoint, host, tls: tlsOptions, tlsMs, signal }: SecureOptions,
   clock: Clock,
+  sessions: TlsSessions,
 ): Promise<tls.TLSSocket> {
+  const before = sessions.take(tlsOptions, endpoint);
   const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
   let secured: tls.TLSSocket;
   try {
@@ -27,16 +32,37 @@ export async function secure(
       ...servername,
       ...(host === undefined ? {} : { host }),
       ...withContainedCheck(whatIsGiven(tlsOptions)),
+      ...(before === undefined ? {} : { session: before.session }),
       socket,
     });
   } catch (error) {
     socket.destroy();
     throw new DialError("failed", `tls.connect() refuses its options: ${tlsRefusal(error)}`);
   }
-  return handshake(secured, tlsMs, signal, clock);
+  /** When the certificate expires. Nobody has checked it before the handshake is done. */
+  let untilMs: number | undefined;
+  let latest: Buffer | undefined;
+  secured.on("session", (session) => {
+    latest = session;
+    if (untilMs !== undefined) sessions.keep(tlsOptions, endpoint, { session, untilMs });
+  });
+  await handshake(secured, tlsMs, signal, clock);
+  const reused = secured.isSessionReused() ? before : undefined;
+  // The server shows no certificate when a session is reused.
+  untilMs = reused?.untilMs ?? expiryMs(secured);
+  // A session that was reused is good again, and mostly no new one follows.
+  latest ??= reused?.session;
+  if (latest !== undefined) sessions.keep(tlsOptions, endpoint, { session: latest, untilMs });
+  return secured;
 }
 
-function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal, clock: Clock): Promise<tls.TLSSocket> {
+/** When the server's certificate expires, in milliseconds since 1970; NaN if it has none. */
+function expiryMs(socket: tls.TLSSocket): number {
+  const certificate: Partial<tls.PeerCertificate> | null = socket.getPeerCertificate();
+  return Date.parse(certificate?.valid_to ?? "");
+}
+
+function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal, clock: Clock): Promise<void> {
   const what = "the TLS handshake";
   return new Promise((resolve, reject) => {
     // This listener is never removed: an error at a moment without another listener must not end the process.
@@ -54,7 +80,7 @@ function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal,
     const onClose = (): void => fail(new DialError("failed", `${what}: closed`));
     const onDone = (): void => {
       cleanUp();
-      resolve(socket);
+      resolve();
     };
     const deadline = clock.timer(() => {
       fail(new DialError("timed-out", `${what} took more than ${withinMs} ms`));

@@ -79,6 +79,11 @@ export class LinkEngine {
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
   }
 
+  /** close() dials, to deliver what was taken: from then on the link is not held. */
+  hold(): void {
+    if (!this.isOver && this.#closing?.isBegun !== true) this.owner.hold();
+  }
+
   /** Resolves when the peer has accepted all of our direction. Rejects if the peer stopped reading before that. */
   async sent(): Promise<void> {
     if (!this.protocol.outputDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);

@@ -122,6 +122,10 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     return this.#engine.connected(options);
   }
 
+  hold(): void {
+    this.#engine.hold();
+  }
+
   retryNow(): void {
     this.#engine.owner.retryNow();
   }

@@ -15,6 +15,8 @@ export interface LinkOwner {
   readonly isServing: boolean;
   /** Ends a link that was never opened, and answers true if so: then there is no peer to be told. */
   endUnopened(): boolean;
+  /** Begins no dial until `retryNow()`. Does nothing on a server, which never dials. */
+  hold(): void;
   /** Dials at once. Does nothing on a server, which never dials. */
   retryNow(): void;
   /** Called after every step of the driver. */

@@ -105,7 +105,13 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * ABORTED.
    */
   connected(options?: WaitOptions): Promise<void>;
-  /** Dials now if the link waits for its next attempt: for an application that knows that the network is back. */
+  /**
+   * Dials no more until retryNow(): for an application that knows that the network is away, or too dear. A connection
+   * stays, and an attempt that is under way is taken back. What is sent waits. close() and abort() end it. Does nothing
+   * on a server, or when close() was called.
+   */
+  hold(): void;
+  /** Ends hold(). Dials now if the link waits for its next attempt: for an application that knows that the network is back. */
   retryNow(): void;
 
   /**
@@ -179,6 +185,7 @@ export type StateChange = { from: LinkState; reason: string } & (
    * moved). Subscribe again.
    */
   | { to: "connected"; attempt: number; session: "new" | "resumed" }
+  /** `nextDelayMs`: Infinity while the link is held. */
   | { to: "reconnecting"; attempt: number; nextDelayMs: number; error?: RespliceError }
   | { to: "suspect" | "draining" }
   | { to: "closed"; error?: RespliceError }

@@ -71,6 +71,8 @@ export class ServerLinkOwner implements LinkOwner {
     return false;
   }
 
+  hold(): void {}
+
   retryNow(): void {}
 
   onStepComplete(): void {

@@ -90,9 +90,11 @@ export function lineOf(record: LoggedRecord): LogLine {
 
 function stateLine(ids: LinkIds, change: LinkChange): LogLine {
   // In every line `session` is the session's id; `resumed` says whether the session is a new one.
-  const { error, session, ...rest } = change;
+  const { error, session, nextDelayMs = Infinity, ...rest } = change;
   const resumed = session === undefined ? {} : { resumed: session === "resumed" };
-  const fields = { ...ids, ...rest, ...resumed, ...(error && { code: error.code }) };
+  // JSON has no Infinity: a link that is held waits for no time.
+  const delay = nextDelayMs === Infinity ? {} : { nextDelayMs };
+  const fields = { ...ids, ...rest, ...delay, ...resumed, ...(error && { code: error.code }) };
   const trouble = change.to === "reconnecting" || change.to === "suspect";
   const level = change.to === "closed" && error !== undefined ? "error" : trouble ? "warn" : "info";
   const because = error === undefined ? "" : `: ${printable(error.message, MOST_ERROR_CHARACTERS)}`;

@@ -106,3 +106,13 @@ test("a connection that comes when none is wanted any more is destroyed", async 
   expect(await failed).toMatchObject({ code: "CONNECTION_LOST" });
   expect(done).toEqual(["destroy", ["failed", PLACE, "CONNECTION_LOST"]]);
 });
+
+test("a connection that comes when the attempt was taken back is destroyed, and the attempt fails for that reason", async () => {
+  const { attempt, done, open } = begin();
+  const failed = failure(attempt.run());
+  await settled();
+  attempt.abort(ENDED);
+  await open();
+  expect(await failed).toBe(ENDED);
+  expect(done).toEqual([["drop", 3, "LINK_ENDED"], "destroy", ["failed", PLACE, "LINK_ENDED"]]);
+});

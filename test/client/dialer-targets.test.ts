@@ -1,9 +1,9 @@
 /** Targets of a dial: sockets, endpoints in order, functions that are asked for each attempt. */
 import { once } from "node:events";
-import net from "node:net";
+import net, { type LookupFunction } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type Endpoint, RespliceError } from "../../src/index.ts";
 import {
   echo,
@@ -141,5 +141,66 @@ describe("targets", () => {
       },
     });
     expect((await link.closed).error).toMatchObject({ code: "AUTHENTICATION_REFUSED", message: "the proxy says no" });
+  });
+});
+
+describe("the addresses of a name", () => {
+  /** A lookup whose answers the test gives. */
+  const finding = (...addresses: string[]) => {
+    const names: string[] = [];
+    const lookup: LookupFunction = (name, _, answer) => {
+      names.push(name);
+      setImmediate(() =>
+        answer(
+          null,
+          addresses.map((address) => ({ address, family: net.isIP(address) })),
+        ),
+      );
+    };
+    return { names, lookup };
+  };
+
+  test("one that refuses is passed over in the same attempt", async () => {
+    const { port } = await serve({ host: "127.0.0.2" }, echo);
+    const { lookup } = finding("127.0.0.1", "127.0.0.2");
+    const link = manage().open({ port, host: "a.example", lookup, reconnect: { maxAttempts: 1 } });
+    await link.send("hello");
+    expect(await receiveText(link)).toBe("hello");
+    expect(link.remoteAddress).toBe("127.0.0.2");
+  });
+
+  test("one whose handshake fails rests, and the next attempt goes to another", async () => {
+    const { port } = await serve({ host: "127.0.0.2" }, echo);
+    const deaf = net.createServer((socket) => socket.destroy()).listen(port, "127.0.0.1");
+    onTestFinished(() => void deaf.close());
+    await once(deaf, "listening");
+    const { lookup } = finding("127.0.0.1", "127.0.0.2");
+    const link = manage().open({ port, host: "a.example", lookup, reconnect: { ...QUICK, maxAttempts: 2 } });
+    await link.send("hello");
+    expect(await receiveText(link)).toBe("hello");
+    expect(link.remoteAddress).toBe("127.0.0.2");
+  });
+
+  test("links of one manager share the lookup of a name", async () => {
+    const { port } = await serve();
+    const { names, lookup } = finding("127.0.0.1");
+    const manager = manage({ defaults: { lookup } });
+    const links = Array.from({ length: 10 }, () => manager.open({ port, host: "a.example" }));
+    await Promise.all(links.map((link) => link.connected()));
+    expect(names).toEqual(["a.example"]);
+  });
+
+  test("a link that gives up while it waits for one leaves it to the others", async () => {
+    const { port } = await serve();
+    const answers: Array<() => void> = [];
+    const lookup: LookupFunction = (_, __, answer) =>
+      void answers.push(() => answer(null, [{ address: "127.0.0.1", family: 4 }]));
+    const manager = manage({ defaults: { lookup } });
+    const [one, two] = [manager.open({ port, host: "a.example" }), manager.open({ port, host: "a.example" })];
+    await eventually(() => expect(answers.length).toBe(1));
+    await one.close({ deadlineMs: 0 });
+    answers[0]?.();
+    await two.connected();
+    expect(answers.length).toBe(1);
   });
 });

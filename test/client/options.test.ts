@@ -27,6 +27,8 @@ test("the defaults", () => {
     credentials: "",
     openPayload: Buffer.alloc(0),
     whenSessionLost: "report",
+    socket: { localAddress: undefined, keepAlive: 0, noDelay: true },
+    lookup: undefined,
   });
   expect(resolveManagerOptions({}, { memoryBytes: 2 * GiB, oldGenerationBytes: GiB })).toEqual({
     logger: undefined,
@@ -58,6 +60,14 @@ describe("open()", () => {
     ["credentials", { credentials: { token: 1 } }],
     ["tls", { tls: "yes" }],
     ["tls", { tls: 1 }],
+    ["socket", { socket: true }],
+    ["socket.localAddress", { socket: { localAddress: "localhost" } }],
+    ["socket.localAddress", { socket: { localAddress: 5 } }],
+    ["socket.keepAlive", { socket: { keepAlive: true } }],
+    ["socket.keepAlive", { socket: { keepAlive: 999 } }],
+    ["socket.noDelay", { socket: { noDelay: 1 } }],
+    ["socket.reuseAddr", { socket: { reuseAddr: true } }],
+    ["lookup", { lookup: "dns" }],
     ["host", { host: 5 }],
     ["retry", { retry: {} }],
     ["Port", { Port: 7 }],
@@ -73,6 +83,27 @@ describe("open()", () => {
   test("tls with connect: the stream is the application's, so tls would silently not be used", () => {
     const error = refusal(() => resolveOpenOptions({ connect: () => new Promise(() => {}), tls: true }));
     expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+  });
+
+  test.each<[string, object]>([
+    ["socket", { socket: { noDelay: false } }],
+    ["lookup", { lookup: () => {} }],
+  ])("%s with a transport that is not ours, or a Unix socket: it would silently not be used", (name, option) => {
+    for (const target of [{ connect: () => new Promise(() => {}) }, { path: "/x" }]) {
+      const error = refusal(() => resolveOpenOptions({ ...target, ...option } as never));
+      expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name } });
+      // A default is for all links of a manager, and some of them may have another target.
+      expect(() => resolveOpenOptions(target as never, option)).not.toThrow();
+    }
+  });
+
+  test("the options of a socket are merged with the defaults", () => {
+    const defaults = { socket: { localAddress: "::1", keepAlive: 60_000 } };
+    expect(resolveOpenOptions({ port: 1, socket: { keepAlive: 0 } }, defaults).socket).toEqual({
+      localAddress: "::1",
+      keepAlive: 0,
+      noDelay: true,
+    });
   });
 
   test.each<[string, object]>([
@@ -132,6 +163,8 @@ describe("new ConnectionManager()", () => {
     ["logger", { logger: {} }],
     ["logger", { logger: "pino" }],
     ["defaults.port", { defaults: { port: 5 } }],
+    ["socket.keepAlive", { defaults: { socket: { keepAlive: -1 } } }],
+    ["lookup", { defaults: { lookup: {} } }],
     ["defaults.credentials", { defaults: { credentials: "x" } }],
     ["loger", { loger: console }],
   ])("%s of %j is refused", (name, options) => {

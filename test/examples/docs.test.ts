@@ -234,7 +234,7 @@ function allowed(resolve: (given: object) => unknown): string[] {
 
 const open = (options: object): unknown => resolveOpenOptions({ port: 1, ...options });
 const listen = (options: object): unknown => resolveServerOptions({ port: 1, ...options });
-const GROUPS = ["queue", "keepalive", "timeouts", "window", "manualAcceptance", "reconnect"];
+const GROUPS = ["queue", "keepalive", "timeouts", "window", "manualAcceptance", "reconnect", "socket"];
 const OPTIONS: Array<[string, string[]]> = [
   ["a manager", allowed(resolveManagerOptions)],
   ["open()", allowed(open)],

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import net, { type AddressInfo } from "node:net";
+import net, { type AddressInfo, type LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { SystemClock } from "../../src/io/clock.ts";
@@ -27,6 +27,8 @@ const options = (given: Partial<DialOptions> = {}): DialOptions => ({
   tls: false,
   signal: new AbortController().signal,
   addresses: inOrder,
+  socket: { localAddress: undefined, keepAlive: 0, noDelay: true },
+  lookup: undefined,
   ...given,
 });
 const host = "127.0.0.1";
@@ -203,5 +205,57 @@ describe("the addresses of a name", () => {
     };
     (await dial({ port, host: address }, options({ addresses }))).destroy();
     expect(found).toEqual(["::1"]);
+  });
+});
+
+describe("the options of sockets", () => {
+  /** What net.connect() was given. */
+  async function given(socket: Partial<DialOptions["socket"]>, ...found: string[]): Promise<net.NetConnectOpts[]> {
+    const port = await rawServer(() => {});
+    const seen: net.NetConnectOpts[] = [];
+    const watched = new SystemDial(new SystemClock(), (to) => {
+      seen.push(to);
+      return net.connect(to);
+    });
+    const lookup: LookupFunction = (_, __, answer) =>
+      answer(
+        null,
+        found.map((address) => ({ address, family: net.isIP(address) })),
+      );
+    const defaults = { localAddress: undefined, keepAlive: 0, noDelay: true };
+    const stream = await watched.dial(
+      { port, host: "a.example" },
+      options({ lookup, socket: { ...defaults, ...socket } }),
+    );
+    stream.destroy();
+    return seen.map(({ port: _, ...others }: Partial<net.TcpNetConnectOpts>) => others) as net.NetConnectOpts[];
+  }
+
+  test("without any: no delay, and none of the kernel's probes", async () => {
+    expect(await given({}, host)).toEqual([{ host, noDelay: true }]);
+  });
+
+  test("each reaches the socket", async () => {
+    expect(await given({ noDelay: false, keepAlive: 60_000, localAddress: "127.0.0.3" }, host)).toEqual([
+      { host, noDelay: false, keepAlive: true, keepAliveInitialDelay: 60_000, localAddress: "127.0.0.3" },
+    ]);
+  });
+
+  test("the server sees the local address", async () => {
+    const seen: unknown[] = [];
+    const port = await rawServer((socket) => void seen.push(socket.remoteAddress));
+    const socket = { localAddress: "127.0.0.3", keepAlive: 0, noDelay: true };
+    const stream = await dial({ port, host }, options({ socket }));
+    await expect.poll(() => seen).toEqual(["127.0.0.3"]);
+    stream.destroy();
+  });
+
+  test("addresses of another family than the local one are not dialled", async () => {
+    const dialled = await given({ localAddress: "127.0.0.3" }, "::1", host);
+    expect(dialled).toMatchObject([{ host }]);
+    expect(await dialError(given({ localAddress: "127.0.0.3" }, "::1"))).toMatchObject({
+      kind: "failed",
+      message: expect.stringMatching(/^a\.example:\d+ has no address of the family of the local address 127\.0\.0\.3$/),
+    });
   });
 });

@@ -30,6 +30,7 @@ const LINK: Face<Link> = {
   accept: true,
   duplex: true,
   connected: true,
+  hold: true,
   retryNow: true,
   end: true,
   close: true,

@@ -342,6 +342,7 @@ function held(protocol: Datagrams = new Datagrams()): Held {
     openPayload: Buffer.alloc(0),
     isServing: false,
     endUnopened: () => false,
+    hold: () => {},
     retryNow: () => {},
     onStepComplete: () => {},
     onEvent: () => {},

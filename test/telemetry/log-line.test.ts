@@ -40,6 +40,14 @@ test("a transition: one line, louder the worse it is", () => {
   expect(lines[4]).not.toHaveProperty("error");
 });
 
+test("the delay before the next attempt, and none where a link is held", () => {
+  const { lines, changed } = setUp();
+  for (const nextDelayMs of [0, 5, Infinity]) {
+    changed({ from: "connected", to: "reconnecting", reason: "ECONNRESET", attempt: 1, nextDelayMs });
+  }
+  expect(lines.map((line) => ("nextDelayMs" in line ? line["nextDelayMs"] : "none"))).toEqual([0, 5, "none"]);
+});
+
 test("the session's id stays in a line about a link that is connected", () => {
   const { lines, changed } = setUp();
   const ids = { link: "l", session: "0123" };
