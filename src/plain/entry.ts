@@ -19,8 +19,8 @@ export class Entry extends Stored {
   parts: Buffer[] | undefined;
   partsBytes = 0;
 
-  constructor(number: number, end: number) {
-    super();
+  constructor(number: number, end: number, isRequest: boolean) {
+    super(isRequest);
     this.number = number;
     this.end = end;
   }

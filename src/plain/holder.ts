@@ -81,7 +81,7 @@ export abstract class PlainHolder {
 
   /** Throws `encodeFailed()`'s error where the framing cannot frame the message; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    const entry = this.#take(payload, payloadBytes, given);
+    const entry = this.#take(payload, payloadBytes, given, false);
     this.#lastTaken = entry;
     const { requests } = this.options;
     entry.isAnswered = requests !== undefined && (requests.idOf === undefined || entry.id !== undefined);
@@ -92,14 +92,14 @@ export abstract class PlainHolder {
    * `take()`, the caller has checked that there is room. Throws as `take()` does, and where `idOf()` gives no id.
    */
   request(payload: Uint8Array | string, payloadBytes: number, given: boolean): PlainTicket {
-    const entry = this.#take(payload, payloadBytes, given);
+    const entry = this.#take(payload, payloadBytes, given, true);
     entry.isAnswered = true;
     return this.tickets.forMessage(entry, "request");
   }
 
-  #take(payload: Uint8Array | string, payloadBytes: number, given: boolean): Entry {
+  #take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
     try {
-      return this.outbox.take(payload, payloadBytes, given);
+      return this.outbox.take(payload, payloadBytes, given, isRequest);
     } catch (thrown) {
       throw this.options.encodeFailed(thrown);
     }

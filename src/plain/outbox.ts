@@ -91,8 +91,8 @@ export class Outbox {
   }
 
   /** Throws what the framing throws; then nothing was taken. */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): Entry {
-    const entry = new Entry(this.next, this.takenBytes + payloadBytes);
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
+    const entry = new Entry(this.next, this.takenBytes + payloadBytes, isRequest);
     this.storage.store(entry, payload, payloadBytes, given);
     this.next++;
     this.#entries.push(entry);

@@ -27,6 +27,8 @@ interface Block {
 
 /** One message, and where its bytes are. */
 export class Stored {
+  /** The caller wants the answer. */
+  readonly isRequest: boolean;
   /** As `idOf()` has said. */
   id: MessageId | undefined;
   payloadBytes = 0;
@@ -39,6 +41,10 @@ export class Stored {
   /** Of a large message. */
   pieces: readonly Buffer[] | undefined;
   large: Buffer | undefined;
+
+  constructor(isRequest: boolean) {
+    this.isRequest = isRequest;
+  }
 
   /** A view of the message, which its block's memory must outlive. */
   get payload(): Buffer {
@@ -123,7 +129,10 @@ export class Storage {
   }
 
   #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
-    into.id = this.#idOf?.(message);
+    if (this.#idOf !== undefined) {
+      into.id = this.#idOf(message);
+      if (into.isRequest && into.id === undefined) throw new RangeError("idOf() has given no id for a request");
+    }
     return this.#framing.encode(message);
   }
 
