@@ -21,6 +21,7 @@ export type {
   OpenOptions,
   ReconnectOptions,
 } from "./client/options.ts";
+export type { OpenPlainOptions, PlainKeepaliveOptions, PlainTimeoutOptions } from "./client/plain-options.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {
@@ -68,3 +69,12 @@ export { fixed } from "./plain/fixed.ts";
 export type { LengthPrefix } from "./plain/length-prefix.ts";
 export { lengthPrefixed } from "./plain/length-prefixed.ts";
 export { type LineOptions, lines } from "./plain/lines.ts";
+export type { MessageId } from "./plain/options.ts";
+export {
+  type LoginConnection,
+  plain,
+  type PlainOptions,
+  type PlainProbe,
+  type PlainProtocol,
+  type PlainRequests,
+} from "./plain/plain.ts";

@@ -78,8 +78,7 @@ export class Attempt implements DialTerms {
       this.#handshakeDeadline.start();
       this.#connector.introduce(this.id, "primary", opened);
       driver.run();
-      const login = this.#link.login?.(this);
-      if (login !== undefined) await Promise.race([login, this.#handshake.promise]);
+      await this.#link.login?.(this);
       await this.#handshake.promise;
     } catch (error) {
       const failure = asError(error);
@@ -99,6 +98,8 @@ export class Attempt implements DialTerms {
   /** The core has given the attempt's connection up. */
   failed(error: RespliceError): void {
     this.#handshake.reject(error);
+    // A login that is at work is stopped, and its error is the attempt's.
+    this.#abort.abort(error);
   }
 
   /** Gives the attempt up, however far it has come. */

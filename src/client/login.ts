@@ -40,6 +40,8 @@ export class Login implements LoginConnection {
   #unreadBytes = 0;
   #receiving: Wait<Message> | undefined;
   #isOver = false;
+  /** The connection was detached, for TLS to begin on it, and is not attached again. */
+  #isBetween = false;
 
   constructor(link: LoginLink, { id, signal, startTls }: LoginConnectionTerms) {
     this.id = id;
@@ -61,6 +63,10 @@ export class Login implements LoginConnection {
     call().then(done.resolve, done.reject);
     try {
       await done.promise;
+    } catch (error) {
+      // Nobody else closes a connection that is between two.
+      if (this.#isBetween) this.#close("TLS was not started");
+      throw error;
     } finally {
       this.#isOver = true;
     }
@@ -76,10 +82,14 @@ export class Login implements LoginConnection {
     if (receiving !== undefined) return receiving.resolve(message as Message);
     this.#unread.push(message as Message);
     this.#unreadBytes += message.length;
+    if (this.#unreadBytes <= this.#link.core.maxMessageBytes + MOST_UNREAD_BYTES) return;
+    this.#close("more bytes than a login may leave unread");
+  }
+
+  #close(reason: string): void {
     const { core, driver, clock } = this.#link;
-    if (this.#unreadBytes <= core.maxMessageBytes + MOST_UNREAD_BYTES) return;
-    core.connectionClosed(this.id, "more bytes than a login may leave unread", clock.now());
-    driver.changed();
+    core.connectionClosed(this.id, reason, clock.now());
+    driver.run();
   }
 
   send(message: Payload): void {
@@ -98,8 +108,8 @@ export class Login implements LoginConnection {
   }
 
   #checkGoesOn(): void {
-    if (this.#isOver) throw new RespliceError("INVALID_STATE", "the login is over: use the link");
     this.signal.throwIfAborted();
+    if (this.#isOver) throw new RespliceError("INVALID_STATE", "the login is over: use the link");
   }
 
   async receive(): Promise<Message> {
@@ -128,7 +138,7 @@ export class Login implements LoginConnection {
   async startTls(options: ConnectionOptions = {}): Promise<void> {
     this.#checkGoesOn();
     const tls = toTlsOptions(options);
-    const { core, driver, clock } = this.#link;
+    const { core, driver } = this.#link;
     const { id, signal } = this;
     if (!core.startTls(id, this.#unread.length)) {
       driver.run();
@@ -136,14 +146,10 @@ export class Login implements LoginConnection {
     }
     const connection = driver.detach(id);
     if (connection === undefined) throw new RespliceError("CONNECTION_LOST", "the connection is gone");
-    try {
-      const secured = await this.#startTls(connection, tls, signal);
-      driver.attach(id, secured);
-      core.tlsStarted(id);
-    } catch (error) {
-      core.connectionClosed(id, "TLS failed", clock.now());
-      driver.run();
-      throw error;
-    }
+    this.#isBetween = true;
+    const secured = await this.#startTls(connection, tls, signal);
+    this.#isBetween = false;
+    driver.attach(id, secured);
+    core.tlsStarted(id);
   }
 }

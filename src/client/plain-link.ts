@@ -100,12 +100,10 @@ function plainCore(options: ResolvedOpenPlainOptions, host: ClientHost): PlainCo
   );
 }
 
-/** The framing's error, if it is one of ours; else the text of what it has thrown. */
+/** The error for a message that the framing has refused: with the framing's code, if it has one of ours. */
 function encodeFailed(thrown: unknown): RespliceError {
-  if (thrown instanceof RespliceError) return thrown;
+  const code = thrown instanceof RespliceError ? thrown.code : "INVALID_ARGUMENT";
   const text = printable(messageOf(thrown), MOST_MESSAGE_CHARACTERS);
-  return new RespliceError("INVALID_ARGUMENT", `the framing refuses the message: ${text}`, {
-    cause: thrown,
-    delivery: "not-sent",
-  });
+  const details = { cause: thrown, delivery: "not-sent" } as const;
+  return new RespliceError(code, `the framing refuses the message: ${text}`, details);
 }

@@ -354,7 +354,15 @@ export class LinkEngine {
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded();
-      recordUndelivered(this.owner.journal, this.owner.ids, "ended", report.undelivered, report.untracked);
+      // Of a link that was closed in order nothing is known to be wrong.
+      const { undelivered: messages, untracked: letGo } = report;
+      recordUndelivered(
+        this.owner.journal,
+        this.owner.ids,
+        "ended",
+        messages,
+        outcome === "closed" ? undefined : letGo,
+      );
       this.#endResult.close(report);
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));

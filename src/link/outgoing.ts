@@ -133,6 +133,7 @@ export class Outgoing {
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
     const given = options?.transfer === true && isGiven(message, bytes);
     const thenAccepted = options?.until === "accepted";
+    if (thenAccepted && this.#outbound.knowsAcceptance === false) throw neverAccepted();
     if (hasRoom && thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
     if (hasRoom) return this.#take(message, bytes, given);
     // The caller may change the bytes as soon as send() returns, and they are taken later: so copy them now.
@@ -289,6 +290,11 @@ export class Outgoing {
     this.sendingEnded();
     return this.replaced(lost, error);
   }
+}
+
+function neverAccepted(): RespliceError {
+  const what = 'until: "accepted" needs a server that answers (requests), or a probe that proves';
+  return new RespliceError("NOT_SUPPORTED", what);
 }
 
 /**

@@ -61,6 +61,8 @@ export interface Outbound extends Directions {
   readonly overheadBytes: number;
   /** Answers whether there is room for a message with a payload of `payloadBytes`. */
   hasRoom(payloadBytes: number): boolean;
+  /** False: nobody can know whether the peer has accepted a message, and `ticket("message")` is not called. */
+  readonly knowsAcceptance?: boolean;
   /** The messages, and the bytes, for which there is certainly room. */
   readonly roomMessages: number;
   readonly roomBytes: number;
