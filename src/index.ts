@@ -21,6 +21,7 @@ export type {
   OpenOptions,
   ReconnectOptions,
 } from "./client/options.ts";
+export { srv, type SrvOptions } from "./client/srv.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {

@@ -10,5 +10,6 @@ test("the main entry point", () => {
     "MiB",
     "RespliceError",
     "ServerSupervisor",
+    "srv",
   ]);
 });
