@@ -21,7 +21,11 @@ export type {
   OpenOptions,
   ReconnectOptions,
 } from "./client/options.ts";
+<<<<<<< HEAD
 export type { OpenPlainOptions, PlainKeepaliveOptions, PlainTimeoutOptions } from "./client/plain-options.ts";
+=======
+export { srv, type SrvOptions } from "./client/srv.ts";
+>>>>>>> dial
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {

@@ -10,10 +10,14 @@ test("the main entry point", () => {
     "MiB",
     "RespliceError",
     "ServerSupervisor",
+<<<<<<< HEAD
     "bytes",
     "delimited",
     "fixed",
     "lengthPrefixed",
     "lines",
+=======
+    "srv",
+>>>>>>> dial
   ]);
 });

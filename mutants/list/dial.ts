@@ -6,6 +6,7 @@ const LOOKUP = ["test/io/lookup.test.ts"];
 const PLACE = ["test/client/place.test.ts"];
 const TLS = ["test/io/tls-sessions.test.ts"];
 const HOLD = ["test/client/dialer-hold.test.ts"];
+const SRV = ["test/client/srv.test.ts"];
 const CONNECTOR = ["test/client/connector.test.ts"];
 
 export const DIAL: readonly Mutant[] = [
@@ -193,5 +194,37 @@ export const DIAL: readonly Mutant[] = [
     find: "if (this.#heldMs !== undefined) this.retryNow();",
     replace: "",
     tests: HOLD,
+  },
+  {
+    name: "SRV list forgotten",
+    rule: "the last good list is used while the DNS is away",
+    file: "src/client/srv.ts",
+    find: "      if (this.#lastGood !== undefined) return this.#lastGood;\n",
+    replace: "",
+    tests: SRV,
+  },
+  {
+    name: "SRV query awaited",
+    rule: "a DNS that is silent does not keep links away that have a list",
+    file: "src/client/srv.ts",
+    find: "if (before === undefined) return query;",
+    replace: "if (PATIENCE_MS > 0) return query;",
+    tests: SRV,
+  },
+  {
+    name: "SRV priority ignored",
+    rule: "records of the lowest priority come first",
+    file: "src/client/srv.ts",
+    find: ".toSorted((one, other) => one - other);",
+    replace: ";",
+    tests: SRV,
+  },
+  {
+    name: "SRV root taken for a host",
+    rule: "a target that is the root says that there is no such service",
+    file: "src/client/srv.ts",
+    find: 'target !== "." && target !== ""',
+    replace: "target.length < 256",
+    tests: SRV,
   },
 ];

@@ -1,6 +1,17 @@
 /** Dialling with TLS. */
 import { describe, expect, test } from "vitest";
-import { certificate, echo, eventually, manage, openTo, rawServer, receiveText, runToExit, serve } from "../support.ts";
+import {
+  certificate,
+  echo,
+  eventually,
+  manage,
+  openTo,
+  QUICK,
+  rawServer,
+  receiveText,
+  runToExit,
+  serve,
+} from "../support.ts";
 import { firstFailure } from "./first-failure.ts";
 
 describe("TLS", () => {
@@ -30,6 +41,18 @@ describe("TLS", () => {
     // By address it is the right one.
     const other = manage().open({ port, host: "127.0.0.1", tls: { ca: tls.cert } });
     await other.connected();
+  });
+
+  test("shouldRetry can go on: the certificate may be renewed by the next attempt", async () => {
+    const tls = await certificate();
+    const { port } = await serve({ tls });
+    const seen: string[] = [];
+    const link = openTo(port, {
+      tls: ({ number }) => (number > 2 ? { ca: tls.cert } : {}),
+      reconnect: { ...QUICK, shouldRetry: ({ code }) => seen.push(code) > 0 },
+    });
+    await link.connected();
+    expect(seen).toEqual(["CERTIFICATE_INVALID", "CERTIFICATE_INVALID"]);
   });
 
   test("a function reads renewed options for each attempt", async () => {

@@ -2,8 +2,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
+import { asError } from "../../src/client/failure.ts";
+import { TERMINAL_REFUSALS } from "../../src/core/client/introduction.ts";
 import { LIMIT_NAMES } from "../../src/core/server/handshake-table.ts";
-import { REFUSE_CODES, RESET_CODES } from "../../src/core/wire/frames.ts";
+import { REFUSE_CODES, type RefuseCode, RESET_CODES } from "../../src/core/wire/frames.ts";
+import { DialError } from "../../src/io/dial-error.ts";
+import { attemptError } from "../../src/link/errors.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
 import { RATES } from "../../src/telemetry/logger.ts";
@@ -83,6 +87,25 @@ test("docs/delivery.md lists every error code, and no other", () => {
   const listed = [...section.matchAll(/^\| `([A-Z_]+)`/gmu)].map(([, code]) => code);
   expect(new Set(listed)).toEqual(new Set(union("src/link/errors.ts", "ErrorCode")));
   expect(listed.length).toBeGreaterThan(20);
+});
+
+test("docs/reconnecting.md says of every failure of an attempt whether it is retried, as the code has it", () => {
+  const [, section = ""] = /\n## Retried or not\n(.*?)\n## /su.exec(read("docs/reconnecting.md")) ?? [];
+  const rows = [...section.matchAll(/^\| `([A-Z_]+)` \|[^|]+\| (yes|no) \| (decides|is not asked) \|$/gmu)];
+  const refusals = (Object.keys(REFUSE_CODES) as RefuseCode[]).map((refused) => ({
+    error: attemptError({ reason: "", refused, retryAfterMs: 0, fault: undefined }),
+    // A link that takes no new session ends by the core's word, too.
+    isFinal: refused in TERMINAL_REFUSALS || refused === "session-lost",
+  }));
+  const dials = (["failed", "timed-out", "certificate"] as const).map((kind) => ({
+    error: asError(new DialError(kind, "")),
+    isFinal: false,
+  }));
+  const inCode = [...refusals, ...dials].map(({ error, isFinal }) =>
+    [error.code, error.retryable ? "yes" : "no", isFinal ? "is not asked" : "decides"].join(" "),
+  );
+  expect(new Set(rows.map(([, ...cells]) => cells.join(" ")))).toEqual(new Set(inCode));
+  expect(rows.length).toBe(new Set(inCode).size);
 });
 
 test("docs/metrics.md lists every log line, ending and refusal", () => {
