@@ -6,6 +6,7 @@ import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
+import { QUEUE } from "./list/queue.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -22,4 +23,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DOOR,
   ...SHELL,
   ...STORE,
+  ...QUEUE,
 ];
