@@ -24,10 +24,11 @@ export {
   KiB,
   type LinkOptions,
   MiB,
-  type QueueOptions,
   type TimeoutOptions,
 } from "./link/options.ts";
+export type { PriorityOptions, QueueOptions } from "./link/queue-options.ts";
 export type {
+  ClearOptions,
   CloseOptions,
   CloseReport,
   Health,

@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const NAIVE = ["test/core/queue/policy-queue.property.test.ts"];
 const POLICIES = ["test/core/queue/policy-queue.test.ts"];
+const LINK = ["test/link/backlog.test.ts"];
 const CLASSES = ["test/core/queue/classes.test.ts"];
 
 export const QUEUE: readonly Mutant[] = [
@@ -113,5 +114,77 @@ export const QUEUE: readonly Mutant[] = [
     find: "this.#wasStarved = this.#isStarved;",
     replace: "this.#wasStarved = false;",
     tests: CLASSES,
+  },
+  {
+    name: "the whole queue goes into the log",
+    rule: "messages go on only as far as the connection is about to write them",
+    file: "src/link/backlog.ts",
+    find: "return adopted !== undefined && !sendingEnded && queuedBytes < LOW_WATER_BYTES;",
+    replace: "return adopted !== undefined && !sendingEnded && queuedBytes >= 0;",
+    tests: LINK,
+  },
+  {
+    name: "policy messages overtake",
+    rule: "a message goes to the log directly only if none waits",
+    file: "src/link/backlog.ts",
+    find: "this.#queue.messages === 0 && this.#outbound.adopted !== undefined &&",
+    replace: "this.#outbound.adopted !== undefined &&",
+    tests: LINK,
+  },
+  {
+    name: "a policy without a connection writes to the log",
+    rule: "while there is no connection messages wait under the policy",
+    file: "src/link/backlog.ts",
+    find: "this.#queue.messages === 0 && this.#outbound.adopted !== undefined &&",
+    replace: "this.#queue.messages === 0 &&",
+    tests: LINK,
+  },
+  {
+    name: "an aborted send stays in the queue",
+    rule: "a message whose call is aborted while it waits is taken out",
+    file: "src/link/backlog.ts",
+    find: "if (this.#queue.remove(entry)) this.#left(entry.message);",
+    replace: "",
+    tests: LINK,
+  },
+  {
+    name: "flush() forgets what was dropped",
+    rule: "a flush() rejects when one of its messages was dropped",
+    file: "src/link/backlog.ts",
+    find: "for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(dropped(reason));",
+    replace: "",
+    tests: LINK,
+  },
+  {
+    name: "flush() of a conflated message",
+    rule: "a flush() waits for the message that took the place of one that it covers",
+    file: "src/link/backlog.ts",
+    find: "[message.checkpoint, by.message.checkpoint] = [by.message.checkpoint, message.checkpoint];",
+    replace: "",
+    tests: LINK,
+  },
+  {
+    name: "the end overtakes what waits",
+    rule: "end() comes after all that waits under a policy",
+    file: "src/link/outgoing.ts",
+    find: "if (this.#isEmpty) this.#outbound.end();",
+    replace: "if (this.takenMessages >= 0) this.#outbound.end();",
+    tests: LINK,
+  },
+  {
+    name: "no timer for what expires",
+    rule: "what expires is told of when its time is over, connected or not",
+    file: "src/link/backlog.ts",
+    find: "this.#timer.set(Math.min(expiryMs, failMs));",
+    replace: "this.#timer.set(failMs);",
+    tests: LINK,
+  },
+  {
+    name: "a sleeping machine keeps messages young",
+    rule: "the time that the machine sleeps counts for the time to live",
+    file: "src/link/age.ts",
+    find: "if (sleptMs > MOST_DRIFT_MS) this.sleptMs += sleptMs;",
+    replace: "",
+    tests: ["test/link/age.test.ts"],
   },
 ];

@@ -9,7 +9,7 @@ import { DurableLink } from "../link/link.ts";
 import { coreOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { recordUndelivered } from "../link/undelivered.ts";
+import { countByDelivery, type DeliveryCounts, recordUndelivered } from "../link/undelivered.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
@@ -84,8 +84,8 @@ export class ClientLinkOwner implements LinkOwner {
     this.#host.journal.record({ event: "link.recovered", ids: this.#ids, recoveryMs });
   }
 
-  onUndelivered({ reason, messages }: Undelivered): void {
-    recordUndelivered(this.#host.journal, this.#ids, reason, messages);
+  onUndelivered(reason: Undelivered["reason"], counts: DeliveryCounts): void {
+    recordUndelivered(this.#host.journal, this.#ids, reason, counts);
   }
 
   onHandlerFailed(thrown: unknown, isHeard: boolean): void {
@@ -94,7 +94,7 @@ export class ClientLinkOwner implements LinkOwner {
 
   onEnded({ undelivered }: LinkReport): void {
     this.#host.onEnded(this);
-    recordUndelivered(this.#host.journal, this.#ids, "ended", undelivered);
+    recordUndelivered(this.#host.journal, this.#ids, "ended", countByDelivery(undelivered));
   }
 
   /** For the records about this link. */

@@ -14,8 +14,17 @@ import type { LinkOwner } from "./owner.ts";
 import type { Protocol, ProtocolEvent } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
-import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, Undelivered, WaitOptions } from "./types.ts";
-import { inOrder, toMessage, UndeliveredBook } from "./undelivered.ts";
+import type {
+  CloseOptions,
+  Link,
+  LinkReport,
+  LinkStats,
+  StateChange,
+  Undelivered,
+  UndeliveredMessage,
+  WaitOptions,
+} from "./types.ts";
+import { countByDelivery, inOrder, toMessage, UndeliveredBook } from "./undelivered.ts";
 import { Waits } from "./waits.ts";
 
 export class LinkEngine {
@@ -96,13 +105,12 @@ export class LinkEngine {
 
   /** Ends our direction: everything that was written to the stream has been taken. */
   endSending(): void {
-    this.#endSending();
+    this.endOutput();
     this.driver.changed();
   }
 
-  #endSending(): void {
-    this.protocol.end();
-    this.outgoing.sendingEnded();
+  endOutput(): void {
+    this.outgoing.end();
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
@@ -112,10 +120,7 @@ export class LinkEngine {
     const isFirst = !closing.isBegun;
     this.incoming.acceptNow();
     closing.close(options, this.incoming.hasConsumer);
-    if (isFirst && !this.isOver) {
-      this.outgoing.sendingEnded();
-      this.#drainNow();
-    }
+    if (isFirst && !this.isOver) this.#drainNow();
     return this.closed;
   }
 
@@ -135,7 +140,8 @@ export class LinkEngine {
 
   #drainNow(): void {
     this.#life.to("drain", { reason: "close() was called" });
-    if (!this.owner.endUnopened()) this.owner.retryNow();
+    const isEmpty = (this.outgoing.backlog?.messages ?? 0) === 0;
+    if (!isEmpty || !this.owner.endUnopened()) this.owner.retryNow();
     this.driver.run();
   }
 
@@ -295,10 +301,23 @@ export class LinkEngine {
     this.#book.counts[reason] += event.undeliveredCount;
     if (undelivered.length === 0) return;
     const report: Undelivered = { reason, sessionId, messages: undelivered.map(toMessage) };
-    this.owner.onUndelivered(report);
+    this.owner.onUndelivered(reason, countByDelivery(report.messages));
     this.#life.later(() => {
       if (!this.link.emit("undelivered", report)) this.#book?.keep(report.messages);
     });
+  }
+
+  get hearsUndelivered(): boolean {
+    return this.link.listenerCount("undelivered") > 0;
+  }
+
+  /** A policy of the queue has dropped messages that no call waits for. */
+  onDropped(reason: Undelivered["reason"], count: number, messages: UndeliveredMessage[]): void {
+    (this.#book ??= new UndeliveredBook()).counts[reason] += count;
+    this.owner.onUndelivered(reason, { maybe: 0, notSent: count });
+    if (messages.length === 0) return;
+    const report: Undelivered = { reason, sessionId: this.protocol.sessionId, messages };
+    this.#life.emitNow(() => this.link.emit("undelivered", report));
   }
 
   #onEnded({ outcome, detail, peerCode, undelivered, lost }: Extract<ProtocolEvent, { type: "ended" }>): void {
@@ -310,7 +329,10 @@ export class LinkEngine {
       lost,
       (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
     );
-    const reported = inOrder(undelivered, abandoned).map(toMessage);
+    const neverSent = this.outgoing.backlogEnded(
+      new RespliceError(because.code, because.message, { cause: because.cause, delivery: "not-sent" }),
+    );
+    const reported = [...inOrder(undelivered, abandoned).map(toMessage), ...neverSent];
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
       const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported] };
@@ -355,7 +377,7 @@ export class LinkEngine {
     // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;
-    if (!goesOn || this.#closing?.endsWithInput === true) this.#endSending();
+    if (!goesOn || this.#closing?.endsWithInput === true) this.endOutput();
   }
 
   /** The stream calls listeners of the application within a step. An error that they throw must not stop the step. */

@@ -12,9 +12,11 @@ export type ErrorCode =
   | "CONSUMER_BUSY"
   | "MESSAGE_TOO_LARGE"
   | "QUEUE_FULL"
+  | "NOT_CONNECTED"
   | "LINK_ENDED"
   | "ABORTED"
   // a message or a link is lost
+  | "DROPPED"
   | "SESSION_LOST"
   | "SESSION_EXPIRED"
   | "CLOSE_TIMEOUT"
@@ -39,6 +41,7 @@ export type Delivery = "not-sent" | "maybe" | "delivered";
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "QUEUE_FULL",
+  "NOT_CONNECTED",
   "CONNECT_FAILED",
   "CONNECTION_LOST",
   "TIMED_OUT",

@@ -1,6 +1,7 @@
 /** The interface from a link to its owner, which is one link of a client's manager or of a server's supervisor. */
 import type { ProtocolEvent } from "./protocol.ts";
 import type { LinkReport, StateChange, Undelivered } from "./types.ts";
+import type { DeliveryCounts } from "./undelivered.ts";
 
 export interface LinkOwner {
   readonly identity: string | undefined;
@@ -16,7 +17,7 @@ export interface LinkOwner {
   onStepComplete(): void;
   onEvent(event: ProtocolEvent): void;
   onState(change: StateChange): void;
-  onUndelivered(event: Undelivered): void;
+  onUndelivered(reason: Undelivered["reason"], counts: DeliveryCounts): void;
   /** A lost connection was replaced after `recoveryMs`. */
   onRecovered(recoveryMs: number): void;
   /** A handler of the link has thrown `thrown`. `isHeard`: the link's 'error' event has a listener. */

@@ -9,7 +9,13 @@ import type { Message, Undelivered, UndeliveredMessage } from "./types.ts";
  */
 const MAX_KEPT_BYTES = 64 * 1_048_576;
 
-export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> = { "session-lost": 0, "too-large": 0 };
+export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> = {
+  "session-lost": 0,
+  "too-large": 0,
+  overflow: 0,
+  expired: 0,
+  conflated: 0,
+};
 
 export class UndeliveredBook {
   readonly counts: Record<Undelivered["reason"], number> = { ...NONE_UNDELIVERED };
@@ -32,8 +38,13 @@ export class UndeliveredBook {
   }
 }
 
-/** How many of the messages may have arrived, and how many were never sent. */
-export function countByDelivery(messages: readonly UndeliveredMessage[]): { maybe: number; notSent: number } {
+/** How many of some messages may have arrived, and how many were never sent. */
+export interface DeliveryCounts {
+  maybe: number;
+  notSent: number;
+}
+
+export function countByDelivery(messages: readonly UndeliveredMessage[]): DeliveryCounts {
   const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
   return { maybe, notSent: messages.length - maybe };
 }
@@ -43,9 +54,9 @@ export function recordUndelivered(
   journal: Journal,
   ids: LinkIds,
   reason: LinkUndelivered["reason"],
-  messages: readonly UndeliveredMessage[],
+  { maybe, notSent }: DeliveryCounts,
 ): void {
-  if (messages.length > 0) journal.record({ event: "link.undelivered", ids, reason, ...countByDelivery(messages) });
+  if (maybe + notSent > 0) journal.record({ event: "link.undelivered", ids, reason, maybe, notSent });
 }
 
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {

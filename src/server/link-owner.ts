@@ -9,7 +9,7 @@ import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
 import type { ChannelIo } from "../link/protocol.ts";
 import type { Link, LinkReport, StateChange, Undelivered } from "../link/types.ts";
-import { recordUndelivered } from "../link/undelivered.ts";
+import { countByDelivery, type DeliveryCounts, recordUndelivered } from "../link/undelivered.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 
@@ -85,8 +85,8 @@ export class ServerLinkOwner implements LinkOwner {
     this.#host.journal.record({ event: "link.recovered", ids: this.#ids, recoveryMs });
   }
 
-  onUndelivered({ reason, messages }: Undelivered): void {
-    recordUndelivered(this.#host.journal, this.#ids, reason, messages);
+  onUndelivered(reason: Undelivered["reason"], counts: DeliveryCounts): void {
+    recordUndelivered(this.#host.journal, this.#ids, reason, counts);
   }
 
   onHandlerFailed(thrown: unknown, isHeard: boolean): void {
@@ -98,7 +98,7 @@ export class ServerLinkOwner implements LinkOwner {
 
   onEnded({ undelivered }: LinkReport): void {
     this.#host.onEnded(this);
-    recordUndelivered(this.#host.journal, this.#ids, "ended", undelivered);
+    recordUndelivered(this.#host.journal, this.#ids, "ended", countByDelivery(undelivered));
   }
 
   /** For the records about this link. */

@@ -26,7 +26,7 @@ export interface LinkChange {
 export interface LinkUndelivered {
   event: "link.undelivered";
   ids: LinkIds;
-  reason: "session-lost" | "too-large" | "ended";
+  reason: "session-lost" | "too-large" | "overflow" | "expired" | "conflated" | "ended";
   maybe: number;
   notSent: number;
 }
