@@ -9,6 +9,7 @@ import { PACE } from "./list/pace.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
+import { QUEUE } from "./list/queue.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -28,4 +29,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORE,
   ...DIAL,
   ...FRAMING,
+  ...QUEUE,
 ];

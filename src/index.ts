@@ -21,11 +21,8 @@ export type {
   OpenOptions,
   ReconnectOptions,
 } from "./client/options.ts";
-<<<<<<< HEAD
 export type { OpenPlainOptions, PlainKeepaliveOptions, PlainTimeoutOptions } from "./client/plain-options.ts";
-=======
 export { srv, type SrvOptions } from "./client/srv.ts";
->>>>>>> dial
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
 export {
@@ -35,10 +32,11 @@ export {
   KiB,
   type LinkOptions,
   MiB,
-  type QueueOptions,
   type TimeoutOptions,
 } from "./link/options.ts";
+export type { PriorityOptions, QueueOptions } from "./link/queue-options.ts";
 export type {
+  ClearOptions,
   CloseOptions,
   CloseReport,
   Health,

@@ -10,14 +10,11 @@ test("the main entry point", () => {
     "MiB",
     "RespliceError",
     "ServerSupervisor",
-<<<<<<< HEAD
     "bytes",
     "delimited",
     "fixed",
     "lengthPrefixed",
     "lines",
-=======
     "srv",
->>>>>>> dial
   ]);
 });

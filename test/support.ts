@@ -342,6 +342,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  wallMs(): number {
+    return this.#nowMs;
+  }
+
   defer<T>(run: (of: T) => void, of: T): void {
     process.nextTick(run, of);
   }

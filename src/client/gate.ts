@@ -1,9 +1,15 @@
 /** Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. */
+import { Line, type Member } from "../core/queue/line.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 
 /** All links may become suspect at the same moment, and each then dials a standby: so they get fewer places. */
 const MAX_STANDBYS = 16;
+
+/** An attempt that waits for its place. */
+interface Applicant extends Member<Applicant> {
+  readonly wait: Wait<() => void>;
+}
 
 export class DialGate {
   standbys = 0;
@@ -13,7 +19,7 @@ export class DialGate {
   readonly #clock: Clock;
   readonly #timer: Timer;
   #nextMs = 0;
-  #waiting: Array<Wait<() => void>> = [];
+  readonly #waiting: Line<Applicant> = new Line();
 
   constructor(clock: Clock, maxInFlight: number, perSecond: number) {
     this.#clock = clock;
@@ -26,10 +32,11 @@ export class DialGate {
   enter(signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     const wait: Wait<() => void> = abortableWait(signal, () => {
-      this.#waiting = this.#waiting.filter((other) => other !== wait);
+      this.#waiting.remove(applicant);
       return signal.reason as Error;
     });
-    this.#waiting.push(wait);
+    const applicant: Applicant = { wait, before: undefined, after: undefined };
+    this.#waiting.append(applicant);
     this.#admit();
     return wait.promise;
   }
@@ -49,10 +56,12 @@ export class DialGate {
     const nowMs = this.#clock.now();
     // After a pause, the dials of a tenth of a second may begin at once.
     this.#nextMs = Math.max(this.#nextMs, nowMs - 100);
-    while (this.#waiting.length > 0 && this.inFlight < this.#maxInFlight) {
+    for (const applicant of this.#waiting) {
+      if (this.inFlight >= this.#maxInFlight) return;
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
       this.#nextMs += this.#intervalMs;
-      this.#waiting.shift()?.resolve(this.#place());
+      this.#waiting.remove(applicant);
+      applicant.wait.resolve(this.#place());
     }
   }
 

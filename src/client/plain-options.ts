@@ -1,6 +1,7 @@
 /** The options of a plain link: of its dials, its queue and its deadlines. Those of plain() itself are in plain/plain.ts. */
 import { checkNames, group, integer, MOST_MS } from "../link/check.ts";
-import { MiB, mergeOptions, type QueueOptions, resolveLinkOptions, type ResolvedLinkOptions } from "../link/options.ts";
+import { MiB, mergeOptions, resolveLinkOptions, type ResolvedLinkOptions } from "../link/options.ts";
+import type { QueueOptions } from "../link/queue-options.ts";
 import { plainOptions, type PlainProtocol, type ResolvedPlainOptions } from "../plain/plain.ts";
 import type { DialledOptions } from "./connector.ts";
 import { CONNECT_OPTION_NAMES, type ConnectOptions, resolveConnectOptions, TARGET_OPTION_NAMES } from "./options.ts";

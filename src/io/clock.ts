@@ -50,6 +50,10 @@ export class SystemClock implements Clock {
     return performance.now();
   }
 
+  wallMs(): number {
+    return Date.now();
+  }
+
   /** Runs after the current turn, and after all promises that are ready in it. */
   defer<T>(run: (of: T) => void, of: T): void {
     process.nextTick(run, of);

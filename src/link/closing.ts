@@ -8,6 +8,12 @@ export const FORGET_AFTER_MS = 6_000;
 /** The part of a server's closing time in which its handlers have to return. */
 const HANDLER_SHARE = 0.8;
 
+export interface ClosingLink {
+  readonly closed: Promise<unknown>;
+  /** Ends our direction behind everything that was taken. */
+  endOutput(): void;
+}
+
 export class Closing {
   isBegun = false;
   /** This direction ends when the peer's does, even if a handler or a send would go on. */
@@ -15,10 +21,10 @@ export class Closing {
   #stopsWhenSent = false;
   #isFinishing = false;
   readonly #driver: Driver;
-  readonly #link: { readonly closed: Promise<unknown> };
+  readonly #link: ClosingLink;
 
   /** Deadlines are dropped once the link is closed. */
-  constructor(driver: Driver, link: { readonly closed: Promise<unknown> }) {
+  constructor(driver: Driver, link: ClosingLink) {
     this.#driver = driver;
     this.#link = link;
   }
@@ -30,7 +36,7 @@ export class Closing {
     this.#cutOff(options, isFirst);
     if (!isFirst) return;
     this.isBegun = true;
-    protocol.end();
+    this.#link.endOutput();
     // A consumer goes on reading until our direction is complete.
     if (hasConsumer) this.#stopsWhenSent = true;
     else protocol.stopReading();

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
 import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
-import { connectionLostError, outcomeError, replacedError, RespliceError } from "./errors.ts";
+import { connectionLostError, ofMessage, outcomeError, replacedError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { Closing } from "./closing.ts";
 import { EndResult } from "./end-result.ts";
@@ -14,8 +14,18 @@ import type { LinkOwner } from "./owner.ts";
 import type { Protocol, ProtocolEvent } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
-import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, Undelivered, WaitOptions } from "./types.ts";
-import { inOrder, recordUndelivered, toMessage, UndeliveredBook } from "./undelivered.ts";
+import type {
+  CloseOptions,
+  Link,
+  LinkReport,
+  LinkStats,
+  StateChange,
+  Undelivered,
+  UndeliveredMessage,
+  WaitOptions,
+} from "./types.ts";
+import { inOrder, toMessage } from "./undelivered.ts";
+import { UndeliveredReports } from "./undelivered-reports.ts";
 import { Waits } from "./waits.ts";
 
 export class LinkEngine {
@@ -31,7 +41,7 @@ export class LinkEngine {
   readonly #life: Life;
   readonly #endResult = new EndResult();
   // These objects are made when they are first needed: most links never need them.
-  #book: UndeliveredBook | undefined;
+  #reports: UndeliveredReports | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
   #duplex: LinkDuplex | undefined;
@@ -101,13 +111,12 @@ export class LinkEngine {
 
   /** Ends our direction: everything that was written to the stream has been taken. */
   endSending(): void {
-    this.#endSending();
+    this.endOutput();
     this.driver.changed();
   }
 
-  #endSending(): void {
-    this.protocol.end();
-    this.outgoing.sendingEnded();
+  endOutput(): void {
+    this.outgoing.end();
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
@@ -117,10 +126,7 @@ export class LinkEngine {
     const isFirst = !closing.isBegun;
     this.incoming.acceptNow();
     closing.close(options, this.incoming.hasConsumer);
-    if (isFirst && !this.isOver) {
-      this.outgoing.sendingEnded();
-      this.#drainNow();
-    }
+    if (isFirst && !this.isOver) this.#drainNow();
     return this.closed;
   }
 
@@ -140,7 +146,8 @@ export class LinkEngine {
 
   #drainNow(): void {
     this.#life.to("drain", { reason: "close() was called" });
-    if (!this.owner.endUnopened()) this.owner.retryNow();
+    const isEmpty = (this.outgoing.backlog?.messages ?? 0) === 0;
+    if (!isEmpty || !this.owner.endUnopened()) this.owner.retryNow();
     this.driver.run();
   }
 
@@ -248,10 +255,9 @@ export class LinkEngine {
     this.owner.onEvent(event);
     switch (event.type) {
       case "connected": {
+        const { journal, ids } = this.owner;
         const recoveryMs = this.#life.connectionAdopted();
-        if (recoveryMs !== undefined) {
-          this.owner.journal.record({ event: "link.recovered", ids: this.owner.ids, recoveryMs });
-        }
+        if (recoveryMs !== undefined) journal.record({ event: "link.recovered", ids, recoveryMs });
         this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
         this.#waitsForConnected?.resolve();
         break;
@@ -308,7 +314,7 @@ export class LinkEngine {
     // After close() the state stays "draining" until the link is closed.
     if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
-    this.#report({ reason, sessionId, messages: undelivered.map(toMessage) }, event.undeliveredCount);
+    this.#getReports().lost({ reason, sessionId, messages: undelivered.map(toMessage) }, event.undeliveredCount);
   }
 
   /** The link goes on. */
@@ -316,19 +322,20 @@ export class LinkEngine {
     const { lost, undelivered, undeliveredCount, untracked } = event;
     const abandoned = this.outgoing.replaced(lost, connectionLostError);
     const messages = inOrder(undelivered, abandoned).map(toMessage);
-    const { sessionId } = this.protocol;
-    this.#report({ reason: "connection-lost", sessionId, messages, ...(untracked && { untracked }) }, undeliveredCount);
+    const report = { sessionId: this.protocol.sessionId, messages, ...(untracked && { untracked }) };
+    this.#getReports().lost({ reason: "connection-lost", ...report }, undeliveredCount);
   }
 
-  /** `count`: with those whose calls are told. */
-  #report(report: Undelivered, count: number): void {
-    const book = (this.#book ??= new UndeliveredBook());
-    book.counts[report.reason] += count;
-    if (report.messages.length === 0 && report.untracked === undefined) return;
-    recordUndelivered(this.owner.journal, this.owner.ids, report.reason, report.messages, report.untracked);
-    this.#life.later(() => {
-      if (!this.link.emit("undelivered", report)) book.keepReport(report);
-    });
+  #getReports(): UndeliveredReports {
+    return (this.#reports ??= new UndeliveredReports(this.#life, this));
+  }
+
+  get hearsUndelivered(): boolean {
+    return this.link.listenerCount("undelivered") > 0;
+  }
+
+  onDropped(reason: Undelivered["reason"], count: number, messages: UndeliveredMessage[]): void {
+    this.#getReports().dropped(reason, count, messages);
   }
 
   #onEnded(event: Extract<ProtocolEvent, { type: "ended" }>): void {
@@ -337,33 +344,19 @@ export class LinkEngine {
     this.#endResult.isAborted = outcome === "aborted";
     const error = this.failure;
     const because = error ?? this.endedError();
-    const abandoned = this.outgoing.ended(
-      lost,
-      (delivery) => new RespliceError(because.code, because.message, { cause: because.cause, delivery }),
-    );
-    const reported = inOrder(undelivered, abandoned).map(toMessage);
+    const abandoned = this.outgoing.ended(lost, (delivery) => ofMessage(because, delivery));
+    const neverSent = this.outgoing.backlogEnded(ofMessage(because, "not-sent"));
+    const reported = [...inOrder(undelivered, abandoned).map(toMessage), ...neverSent];
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
-      const report: LinkReport = { undelivered: [...(this.#book?.takeKept() ?? []), ...reported] };
-      const untracked = this.#book?.allUntracked(event.untracked) ?? event.untracked;
-      if (untracked !== undefined) report.untracked = untracked;
-      if (error !== undefined) report.error = error;
       this.#waitsForConnected?.reject(because);
       this.#waitsForSent?.reject(because);
       this.#stall?.stop();
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded();
-      // Of a link that was closed in order nothing is known to be wrong.
-      const { undelivered: messages, untracked: letGo } = report;
-      recordUndelivered(
-        this.owner.journal,
-        this.owner.ids,
-        "ended",
-        messages,
-        outcome === "closed" ? undefined : letGo,
-      );
-      this.#endResult.close(report);
+      const report = this.#getReports().atEnd(reported, event.untracked, outcome === "closed");
+      this.#endResult.close(error === undefined ? report : { ...report, error });
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));
   }
@@ -397,7 +390,7 @@ export class LinkEngine {
     // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;
-    if (!goesOn || this.#closing?.endsWithInput === true) this.#endSending();
+    if (!goesOn || this.#closing?.endsWithInput === true) this.endOutput();
   }
 
   /** The stream calls listeners of the application within a step. An error that they throw must not stop the step. */
@@ -412,6 +405,6 @@ export class LinkEngine {
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   stats(): LinkStats {
-    return linkStats(this.protocol, this.#life, this.outgoing, this.incoming, this.#book);
+    return linkStats(this.protocol, this.#life, this.outgoing, this.incoming, this.#reports?.book);
   }
 }

@@ -12,9 +12,11 @@ export type ErrorCode =
   | "CONSUMER_BUSY"
   | "MESSAGE_TOO_LARGE"
   | "QUEUE_FULL"
+  | "NOT_CONNECTED"
   | "LINK_ENDED"
   | "ABORTED"
   // a message or a link is lost
+  | "DROPPED"
   | "SESSION_LOST"
   | "SESSION_EXPIRED"
   | "CLOSE_TIMEOUT"
@@ -40,6 +42,7 @@ export type Delivery = "not-sent" | "maybe" | "delivered";
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "QUEUE_FULL",
+  "NOT_CONNECTED",
   "CONNECT_FAILED",
   "CONNECTION_LOST",
   "TIMED_OUT",
@@ -197,6 +200,11 @@ export function replacedError(reason: "session-lost" | "too-large" | "moved", de
   return reason === "too-large"
     ? new RespliceError("MESSAGE_TOO_LARGE", "larger than the peer takes", { delivery })
     : new RespliceError("SESSION_LOST", "the session is lost", { delivery });
+}
+
+/** The error that ended a link, as a call is told it that waits for a message. */
+export function ofMessage({ code, message, cause }: RespliceError, delivery: Delivery): RespliceError {
+  return new RespliceError(code, message, { cause, delivery });
 }
 
 /** The error for a message that was written on a connection that is lost. */

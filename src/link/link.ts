@@ -4,6 +4,7 @@ import type { LinkState } from "../core/states.ts";
 import { CheckedEmitter } from "./emitter.ts";
 import type { LinkEngine } from "./engine.ts";
 import type {
+  ClearOptions,
   CloseOptions,
   Link,
   LinkEvents,
@@ -13,6 +14,7 @@ import type {
   Payload,
   SendOptions,
   TrySendOptions,
+  UndeliveredMessage,
   WaitOptions,
 } from "./types.ts";
 
@@ -81,8 +83,12 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     return this.#engine.outgoing.flush(options);
   }
 
+  clear(options: ClearOptions = {}): UndeliveredMessage[] {
+    return this.#engine.outgoing.clear(options);
+  }
+
   get writableLength(): number {
-    return this.#engine.protocol.unackedBytes;
+    return this.#engine.outgoing.unacceptedBytes;
   }
 
   // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────

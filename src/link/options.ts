@@ -5,6 +5,7 @@ import type { LinkCoreOptions } from "../core/session/link-events.ts";
 import { type SharedMemory, windowFloorBytes } from "../core/session/session.ts";
 import { boolean, group, integer, MOST_MS, oneOf } from "./check.ts";
 import { invalidOption } from "./errors.ts";
+import { type QueueOptions, type ResolvedQueue, resolvePolicy } from "./queue-options.ts";
 import type { CloseOptions } from "./types.ts";
 
 export const KiB = 1_024;
@@ -37,17 +38,6 @@ export interface DurableOptions {
    * Link.
    */
   manualAcceptance?: { maxBatchBytes: number };
-}
-
-/**
- * Limits the messages that wait to be sent for the first time. Size it as your rate times the outage to survive. When
- * the queue is full, send() waits and trySend() answers false.
- */
-export interface QueueOptions {
-  /** Default 10,000. */
-  maxMessages?: number;
-  /** Default 16 MiB, for each link: too much on a server with many links. It must hold at least one message. */
-  maxBytes?: number;
 }
 
 /**
@@ -85,7 +75,7 @@ export interface TimeoutOptions {
 /** Every option with its value. */
 export interface ResolvedLinkOptions {
   mode: Mode;
-  queue: { maxMessages: number; maxBytes: number };
+  queue: ResolvedQueue;
   keepalive: { pingAfterMs: number; suspectAfterMs: number; pingAfterSpeechMs: readonly number[] };
   timeouts: { connectMs: number; tlsMs: number; handshakeMs: number };
   maxMessageBytes: number;
@@ -115,7 +105,7 @@ export function resolveLinkOptions(
   options: LinkOptions & DurableOptions,
   side: "client" | "server",
 ): ResolvedLinkOptions {
-  const queue = group("queue", options.queue, ["maxMessages", "maxBytes"]);
+  const queue = group("queue", options.queue, QUEUE_OPTION_NAMES);
   const keepalive = group("keepalive", options.keepalive, ["pingAfterMs", "suspectAfterMs"]);
   const timeouts = group("timeouts", options.timeouts, ["connectMs", "tlsMs", "handshakeMs"]);
   const window = group("window", options.window, ["minBytes", "maxBytes"]);
@@ -125,6 +115,7 @@ export function resolveLinkOptions(
     queue: {
       maxMessages: integer("queue.maxMessages", queue.maxMessages ?? 10_000, 1, Number.MAX_SAFE_INTEGER),
       maxBytes: integer("queue.maxBytes", queue.maxBytes ?? 16 * MiB, 1, Number.MAX_SAFE_INTEGER),
+      policy: undefined,
     },
     keepalive: {
       pingAfterMs: integer("keepalive.pingAfterMs", keepalive.pingAfterMs ?? DEFAULTS[side].pingAfterMs, 0, MOST_MS),
@@ -150,6 +141,10 @@ export function resolveLinkOptions(
     integer("manualAcceptance.maxBatchBytes", manualAcceptance.maxBatchBytes, 1, MOST_WINDOW_BYTES);
   }
   checkTogether(resolved, options);
+  resolved.queue.policy = resolvePolicy(queue, resolved.queue, resolved.maxMessageBytes + 4);
+  if (resolved.queue.policy !== undefined && resolved.mode === "bytes") {
+    throw invalidOption("queue", queue, 'only maxMessages and maxBytes in mode "bytes": a stream cannot lose a part');
+  }
   return resolved;
 }
 
@@ -187,10 +182,12 @@ export function messageLimits(
 /** The options as the core takes them. */
 export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory): LinkCoreOptions {
   const keepalive: EvidenceOptions = { ...options.keepalive, stalledAfterMs: STALLED_AFTER_MS };
+  const { maxMessages, maxBytes, policy } = options.queue;
   return {
     ...messageLimits(options),
     window: options.window,
-    queue: options.queue,
+    // With a policy the queue before the log has the bounds, and gives the log no more than one write.
+    queue: { maxMessages: policy === undefined ? maxMessages : Infinity, maxBytes },
     ackDelayMs: options.ackDelayMs,
     keepalive,
     ...memory,
@@ -220,6 +217,15 @@ export function checkCloseOptions({ deadlineMs, signal }: CloseOptions): void {
     throw invalidOption("signal", signal, "an AbortSignal");
   }
 }
+
+const QUEUE_OPTION_NAMES = [
+  "maxMessages",
+  "maxBytes",
+  "overflow",
+  "ttlMs",
+  "whileDisconnected",
+  "priorities",
+] as const satisfies ReadonlyArray<keyof QueueOptions>;
 
 export const LINK_OPTION_NAMES = [
   "queue",

@@ -1,94 +1,101 @@
-/** The sending side of a link: takes messages, and keeps the calls that wait for room or for acceptance. */
+/** The sending side of a link: takes messages, into the log or into the queue before it. */
 import { ownCopy } from "../core/wire/bytes.ts";
-import { REFERENCE_BYTES } from "../core/log/log.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import type { Account } from "../core/log/window.ts";
+import { Acceptance } from "./acceptance.ts";
+import { Backlog, notConnected } from "./backlog.ts";
+import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
+import { isGiven, payloadBytes } from "./payload.ts";
 import type { Clock } from "./ports.ts";
-import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
+import type { LostTicket, Outbound } from "./protocol.ts";
+import { checkOlderThan, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
 import { Room } from "./room.ts";
-import type { Payload, SendOptions, TrySendOptions, WaitOptions } from "./types.ts";
-import { keepInPlace } from "./untransferable.ts";
-import { abortableWait, type Wait } from "./waits.ts";
-
-const NOTHING: Uint8Array = new Uint8Array(0);
-
-/** A send() that waits for room, or a ready(), which has no payload. */
-interface Waiter {
-  readonly payload: Payload | undefined;
-  readonly bytes: number;
-  readonly given: boolean;
-  /** When the message was taken, its send() goes on to wait for acceptance, until its own signal is aborted. */
-  readonly thenAccepted: boolean;
-  readonly signal: AbortSignal | undefined;
-  /** Resolves when the message was taken, or with the wait for its acceptance. */
-  readonly wait: Wait<void>;
-}
+import type { ClearOptions, Payload, SendOptions, TrySendOptions, UndeliveredMessage, WaitOptions } from "./types.ts";
+import { type RoomCall, type Waiter, type WaiterServer, Waiters } from "./waiters.ts";
 
 /** The driver of the link. */
 export interface OutgoingDriver {
-  readonly clock: Pick<Clock, "afterPoll">;
+  readonly clock: Clock;
   /** "writes": something was taken, and nothing else has changed. */
   changed(what?: "writes"): void;
+  run(): void;
 }
 
-export interface OutgoingHost {
+export interface OutgoingHost extends DropHost {
   /** The error that calls get once nothing can be sent any more. */
   endedError(): RespliceError;
 }
 
-export class Outgoing {
+export class Outgoing implements WaiterServer {
   readonly #outbound: Outbound;
   readonly #driver: OutgoingDriver;
-  readonly #queue: { maxMessages: number; maxBytes: number };
   /** The largest chunk in mode "bytes", where the ends agree on no message size. */
   readonly #maxChunkBytes: number;
   readonly #host: OutgoingHost;
-  #waiters: Waiter[] = [];
-  /** The sends among the waiters, and the bytes that they hold. One may always wait; more if queue and share allow. */
-  #waitingSends = 0;
-  #waiting: Account | undefined;
-  /** The calls that wait for acceptance. */
-  readonly #accepting = new Map<Ticket, Wait<void>>();
-  /** The size of the message that trySend() last refused: ready() waits for as much room. */
+  readonly #acceptance: Acceptance;
+  /** The messages that wait under a policy; undefined if the queue has none. */
+  readonly backlog: Backlog | undefined;
+  /** The calls that wait for room. */
+  readonly #waiters: Waiters;
+  /** The size of the message that trySend() last refused, and its class: ready() waits for as much room. */
   #refusedBytes = 0;
+  #refusedTerms: PolicyTerms | undefined;
   /** Made when the first message is sent: most links of a large server send little. */
   #madeRoom: Room | undefined;
+  /** This direction ends when everything that waits under the policy is in the log. */
+  #endsWhenEmpty = false;
   takenMessages = 0;
   takenBytes = 0;
 
-  constructor(
-    outbound: Outbound,
-    queue: { maxMessages: number; maxBytes: number },
-    driver: OutgoingDriver,
-    host: OutgoingHost,
-  ) {
+  constructor(outbound: Outbound, queue: ResolvedQueue, driver: OutgoingDriver, host: OutgoingHost) {
+    const { policy, maxBytes } = queue;
     this.#outbound = outbound;
     this.#driver = driver;
-    this.#queue = queue;
-    this.#maxChunkBytes = queue.maxBytes;
+    this.#maxChunkBytes = maxBytes;
     this.#host = host;
+    this.#acceptance = new Acceptance(outbound);
+    this.#waiters = new Waiters(outbound, queue);
+    this.backlog =
+      policy === undefined ? undefined : new Backlog(policy, { outbound, driver, host, acceptance: this.#acceptance });
   }
 
   get #room(): Room {
-    return (this.#madeRoom ??= new Room(this.#outbound, this.#driver.clock, this.#driver));
+    return (this.#madeRoom ??= new Room(this.backlog ?? this.#outbound, this.#driver.clock, this.#driver));
   }
 
   trySend(message: Payload, options?: TrySendOptions): boolean {
     const bytes = payloadBytes(message);
-    if (!this.#room.isLeft(bytes) && !(this.#hasRoom(bytes) && this.#room.mayGoOn(this.#mostBytes))) {
-      this.#refusedBytes = bytes;
-      return false;
+    if (options !== undefined) this.#checkOptions(options);
+    if (!this.#room.isLeft(bytes)) {
+      if (this.backlog !== undefined) return this.#trySendBehind(this.backlog, message, bytes, options);
+      if (!(this.#hasRoom(bytes) && this.#room.mayGoOn(this.#mostBytes))) {
+        this.#refusedBytes = bytes;
+        return false;
+      }
     }
     this.#take(message, bytes, options !== undefined && options.transfer === true && isGiven(message, bytes));
     return true;
   }
 
+  #checkOptions(options: TrySendOptions): void {
+    if (this.backlog === undefined) checkWithoutPolicy(options);
+    else this.backlog.terms(options);
+  }
+
   /** Throws when no message of so many bytes will ever be taken. */
   #hasRoom(bytes: number): boolean {
-    if (this.#outbound.sendingEnded) throw this.#host.endedError();
+    this.#checkSending(bytes);
+    return this.#waiters.size === 0 && this.#outbound.hasRoom(bytes);
+  }
+
+  #checkSending(bytes: number): void {
+    if (this.#isOver) throw this.#host.endedError();
     this.#checkSize(bytes);
-    return this.#waiters.length === 0 && this.#outbound.hasRoom(bytes);
+  }
+
+  /** No message is taken any more. */
+  get #isOver(): boolean {
+    return this.#outbound.sendingEnded || this.#endsWhenEmpty;
   }
 
   get #mostBytes(): number {
@@ -106,14 +113,16 @@ export class Outgoing {
 
   #take(message: Payload, bytes: number, given: boolean): void {
     this.#append(message, bytes, given);
+    this.#count(bytes);
     this.#driver.changed("writes");
   }
 
   /** Takes a message, and waits for its acceptance. */
   #takeAndWait(message: Payload, bytes: number, given: boolean, signal: AbortSignal | undefined): Promise<void> {
     this.#append(message, bytes, given);
+    this.#count(bytes);
     // The ticket is issued before anything is written: an application's transport may end the link in its write().
-    const accepted = this.#waitForAcceptance("message", signal);
+    const accepted = this.#acceptance.wait("message", signal);
     this.#driver.changed("writes");
     return accepted;
   }
@@ -121,6 +130,9 @@ export class Outgoing {
   #append(message: Payload, bytes: number, given: boolean): void {
     this.#outbound.take(message, bytes, given);
     this.#room.use(bytes);
+  }
+
+  #count(bytes: number): void {
     this.takenMessages++;
     this.takenBytes += bytes;
     this.#refusedBytes = 0;
@@ -128,18 +140,127 @@ export class Outgoing {
 
   async send(message: Payload, options?: SendOptions): Promise<void> {
     const bytes = payloadBytes(message);
+    if (options !== undefined) this.#checkOptions(options);
+    if (options?.until === "accepted" && this.#outbound.knowsAcceptance === false) throw neverAccepted();
+    if (this.backlog !== undefined) return this.#sendBehind(this.backlog, message, bytes, options);
     const hasRoom = this.#room.isLeft(bytes) || this.#hasRoom(bytes);
     const signal = options?.signal;
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
     const given = options?.transfer === true && isGiven(message, bytes);
     const thenAccepted = options?.until === "accepted";
-    if (thenAccepted && this.#outbound.knowsAcceptance === false) throw neverAccepted();
     if (hasRoom && thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
     if (hasRoom) return this.#take(message, bytes, given);
-    // The caller may change the bytes as soon as send() returns, and they are taken later: so copy them now.
-    const payload = given || typeof message === "string" ? message : ownCopy(message);
-    await this.#waitForRoom({ payload, bytes, given: given || payload !== message, thenAccepted, signal });
+    const payload = keep(message, given);
+    const isKept = given || payload !== message;
+    await this.#waitForRoom({ payload, bytes, given: isKept, terms: undefined, thenAccepted, signal });
   }
+
+  // ── under a policy ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #trySendBehind(backlog: Backlog, message: Payload, bytes: number, options: TrySendOptions | undefined): boolean {
+    this.#checkSending(bytes);
+    backlog.checkConnected();
+    const terms = backlog.terms(options);
+    const isDirect = this.#isDirect(backlog, bytes);
+    const hasRoom = isDirect || this.#mayWaitIn(backlog, bytes, terms);
+    const isPaced = hasRoom && !this.#room.mayGoOn(this.#mostBytes);
+    if (backlog.waitsForRoom && (!hasRoom || isPaced)) {
+      this.#refusedBytes = bytes;
+      this.#refusedTerms = terms;
+      return false;
+    }
+    const given = options?.transfer === true && isGiven(message, bytes);
+    if (isDirect) this.#take(message, bytes, given);
+    else this.#queueUp(backlog, message, bytes, given, terms);
+    return true;
+  }
+
+  async #sendBehind(
+    backlog: Backlog,
+    message: Payload,
+    bytes: number,
+    options: SendOptions | undefined,
+  ): Promise<void> {
+    this.#checkSending(bytes);
+    const signal = options?.signal;
+    if (signal?.aborted === true) throw aborted(signal, "not-sent");
+    backlog.checkConnected();
+    const terms = backlog.terms(options);
+    const given = options?.transfer === true && isGiven(message, bytes);
+    const thenAccepted = options?.until === "accepted";
+    if (this.#isDirect(backlog, bytes)) {
+      if (thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
+      return this.#take(message, bytes, given);
+    }
+    if (!backlog.waitsForRoom || this.#mayWaitIn(backlog, bytes, terms)) {
+      if (thenAccepted) return this.#queueUpAndWait(backlog, message, bytes, given, terms, signal);
+      return this.#queueUp(backlog, message, bytes, given, terms);
+    }
+    const payload = keep(message, given);
+    await this.#waitForRoom({ payload, bytes, given: given || payload !== message, terms, thenAccepted, signal });
+  }
+
+  #isDirect(backlog: Backlog, bytes: number): boolean {
+    return backlog.isDirect && this.#waiters.size === 0 && this.#outbound.hasRoom(bytes);
+  }
+
+  /** The queue has room for the message without dropping another, and no call of its class waits for that. */
+  #mayWaitIn(backlog: Backlog, bytes: number, terms: PolicyTerms): boolean {
+    return this.#waiters.isFirst(terms) && backlog.hasRoom(bytes, terms);
+  }
+
+  #queueUp(backlog: Backlog, message: Payload, bytes: number, given: boolean, terms: PolicyTerms): void {
+    const payload = this.#queueing(bytes, message, given);
+    backlog.push(payload, bytes, given || payload !== message, terms);
+    this.#driver.changed();
+  }
+
+  #queueUpAndWait(
+    backlog: Backlog,
+    message: Payload,
+    bytes: number,
+    given: boolean,
+    terms: PolicyTerms,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const payload = this.#queueing(bytes, message, given);
+    const accepted = backlog.pushAndWait(payload, bytes, given || payload !== message, terms, signal);
+    this.#driver.changed();
+    return accepted;
+  }
+
+  #queueing(bytes: number, message: Payload, given: boolean): Payload {
+    this.#room.askAgain();
+    this.#count(bytes);
+    return keep(message, given);
+  }
+
+  clear(options: ClearOptions = {}): UndeliveredMessage[] {
+    if (this.backlog === undefined) throw new RespliceError("NOT_SUPPORTED", "clear() needs a queue with a policy");
+    checkOlderThan(options.olderThanMs);
+    const cleared = this.backlog.clear(options);
+    this.#driver.changed();
+    return cleared;
+  }
+
+  /** Bytes that were taken and the peer has not accepted. */
+  get unacceptedBytes(): number {
+    return this.#outbound.unackedBytes + (this.backlog?.bytes ?? 0);
+  }
+
+  /** Ends this direction behind everything that was taken. */
+  end(): void {
+    if (this.#isEmpty) this.#outbound.end();
+    else this.#endsWhenEmpty = true;
+    this.sendingEnded();
+  }
+
+  /** No message waits before the log. */
+  get #isEmpty(): boolean {
+    return this.backlog === undefined || this.backlog.messages === 0;
+  }
+
+  // ── waiting for room ────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Whether a paced sender has to wait now. progress() is called when the turn is over, or the connection takes more.
@@ -149,113 +270,88 @@ export class Outgoing {
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
-    if (this.#outbound.sendingEnded) throw this.#host.endedError();
-    if (options?.signal?.aborted === true) throw aborted(options.signal);
+    if (this.#isOver) throw this.#host.endedError();
+    const signal = options?.signal;
+    if (signal?.aborted === true) throw aborted(signal);
     const bytes = this.#refusedBytes;
+    const terms = this.backlog === undefined ? undefined : (this.#refusedTerms ?? this.backlog.terms(undefined));
     const isAhead = this.#room.pace();
-    if (!isAhead && this.#waiters.length === 0 && this.#outbound.hasRoom(bytes)) return;
-    await this.#waitForRoom({ payload: undefined, bytes, given: false, thenAccepted: false, signal: options?.signal });
+    if (!isAhead && this.#waiters.isFirst(terms) && this.#hasRoomFor(bytes, terms)) return;
+    await this.#waitForRoom({ payload: undefined, bytes, given: false, terms, thenAccepted: false, signal });
   }
 
-  #waitForRoom(call: Omit<Waiter, "wait">): Promise<void> {
-    const { payload, bytes, signal } = call;
-    if (payload !== undefined && this.#mayNotWait(bytes)) {
-      const full = new RespliceError("QUEUE_FULL", `${this.#waitingSends} sends wait already`, {
-        delivery: "not-sent",
-      });
-      return Promise.reject(full);
-    }
-    const wait: Waiter["wait"] = abortableWait(signal, () => {
-      this.#waiters = this.#waiters.filter((other) => other !== waiter);
-      this.#count(waiter, -1);
-      this.#driver.changed();
-      return aborted(signal as AbortSignal, "not-sent");
-    });
-    const waiter: Waiter = { ...call, wait };
-    this.#waiters.push(waiter);
-    this.#count(waiter, 1);
+  #hasRoomFor(bytes: number, terms: PolicyTerms | undefined): boolean {
+    if (this.backlog === undefined || terms === undefined) return this.#outbound.hasRoom(bytes);
+    return !this.backlog.isFailing && this.backlog.hasRoom(bytes, terms);
+  }
+
+  #waitForRoom(call: RoomCall): Promise<void> {
     this.#room.askAgain();
-    return wait.promise;
-  }
-
-  #mayNotWait(bytes: number): boolean {
-    const { maxMessages, maxBytes } = this.#queue;
-    const { heldBytes, mostBytes } = (this.#waiting ??= this.#outbound.newAccount());
-    return (
-      this.#waitingSends >= maxMessages || (this.#waitingSends > 0 && heldBytes + bytes > Math.min(maxBytes, mostBytes))
-    );
-  }
-
-  #count({ payload, bytes }: Waiter, by: 1 | -1): void {
-    if (payload === undefined) return;
-    this.#waitingSends += by;
-    this.#waiting?.hold(by * bytes);
+    return this.#waiters.wait(call, () => this.#driver.changed());
   }
 
   async flush(options: WaitOptions | undefined): Promise<void> {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
-    if (this.#outbound.unackedBytes === 0) return;
+    if (this.#outbound.unackedBytes === 0 && this.#isEmpty) return;
     if (this.#outbound.ended) throw this.#host.endedError();
-    const accepted = this.#waitForAcceptance("everything", options?.signal);
+    const signal = options?.signal;
+    const accepted =
+      this.backlog === undefined || this.#isEmpty
+        ? this.#acceptance.wait("everything", signal)
+        : this.backlog.flush(signal);
     this.#driver.changed();
     await accepted;
   }
 
-  /** Waits until the peer has accepted the message that was taken last, or everything taken so far. */
-  #waitForAcceptance(covers: "message" | "everything", signal: AbortSignal | undefined): Promise<void> {
-    const ticket = this.#outbound.ticket(covers);
-    const wait: Wait<void> = abortableWait(signal, () => {
-      this.#accepting.delete(ticket);
-      // The message was taken: if the caller sent it again, it might arrive twice.
-      const delivery: Delivery = this.#outbound.withdraw(ticket) ? "delivered" : "maybe";
-      return aborted(signal as AbortSignal, covers === "message" ? delivery : undefined);
-    });
-    this.#accepting.set(ticket, wait);
-    return wait.promise;
-  }
-
-  /** A call waits for room. */
+  /** A call waits for room, or a message for the log. */
   get isAwaited(): boolean {
-    return this.#waiters.length > 0;
+    return this.#waiters.size > 0 || !this.#isEmpty;
   }
 
   /** Settles the waits for which there is room now, and those for messages that were accepted. */
   progress(): void {
-    this.#resolveDelivered();
-    const waiters = this.#waiters;
-    let served = 0;
-    while (served < waiters.length && this.#serve(waiters[served] as Waiter)) served++;
-    if (served > 0) this.#waiters = waiters.slice(served);
+    this.#acceptance.settle();
+    if (this.backlog === undefined) this.#waiters.serve(this);
+    else this.#progressBehind(this.backlog);
   }
 
-  #resolveDelivered(): void {
-    if (this.#accepting.size === 0) return;
-    for (const ticket of this.#outbound.takeDelivered()) {
-      this.#accepting.get(ticket)?.resolve();
-      this.#accepting.delete(ticket);
+  #progressBehind(backlog: Backlog): void {
+    if (backlog.adopted === undefined) this.#madeRoom?.askAgain();
+    backlog.progress();
+    for (let { size } = this.#waiters; size > 0; { size } = this.#waiters) {
+      this.#waiters.serve(this);
+      if (this.#waiters.size === size || !backlog.isMoving) break;
+      backlog.progress();
+    }
+    // A send does not wait for room while messages fail at once; a ready() does, until the link is connected.
+    if (backlog.isFailing) this.#waiters.reject(({ payload }) => payload !== undefined, notConnected);
+    if (this.#endsWhenEmpty && (this.#isEmpty || this.#outbound.sendingEnded)) {
+      this.#endsWhenEmpty = false;
+      this.#outbound.end();
     }
   }
 
-  /** Answers false if the waiter has to go on waiting. */
-  #serve(waiter: Waiter): boolean {
-    const { payload, bytes } = waiter;
-    if (this.#outbound.sendingEnded || !this.#outbound.hasRoom(bytes)) return false;
-    if (payload === undefined && this.#room.hasToWait()) return false;
-    this.#count(waiter, -1);
-    if (payload === undefined) waiter.wait.resolve();
-    else this.#takeWaiting(waiter, payload);
-    return true;
+  mayServe({ payload, bytes, terms }: Waiter): boolean {
+    if (this.#isOver || !this.#hasRoomFor(bytes, terms)) return false;
+    return payload !== undefined || !this.#room.hasToWait();
   }
 
   /** Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it. */
-  #takeWaiting({ bytes, given, thenAccepted, signal, wait }: Waiter, payload: Payload): void {
+  serve({ payload, bytes, given, terms, thenAccepted, signal, wait }: Waiter): void {
+    if (payload === undefined) return wait.resolve();
     try {
       this.#checkSize(bytes);
     } catch (error) {
       return wait.reject(error as RespliceError);
     }
-    if (thenAccepted) return wait.resolve(this.#takeAndWait(payload, bytes, given, signal));
-    this.#take(payload, bytes, given);
+    const { backlog } = this;
+    if (backlog === undefined || terms === undefined) {
+      if (thenAccepted) return wait.resolve(this.#takeAndWait(payload, bytes, given, signal));
+      this.#take(payload, bytes, given);
+    } else {
+      if (thenAccepted) return wait.resolve(this.#queueUpAndWait(backlog, payload, bytes, given, terms, signal));
+      this.#queueUp(backlog, payload, bytes, given, terms);
+    }
     wait.resolve();
   }
 
@@ -265,30 +361,27 @@ export class Outgoing {
    */
   replaced(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.#madeRoom?.askAgain();
-    this.#resolveDelivered();
-    const abandoned: UndeliveredEntry[] = [];
-    for (const { ticket, delivery, entry } of lost) {
-      const wait = this.#accepting.get(ticket);
-      this.#accepting.delete(ticket);
-      if (wait !== undefined) wait.reject(error(delivery));
-      else if (entry !== undefined) abandoned.push(entry);
-    }
-    return abandoned;
+    return this.#acceptance.lost(lost, error);
   }
 
   /** The direction has ended: rejects the sends that wait for room. */
   sendingEnded(): void {
     this.#madeRoom?.askAgain();
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) this.#count(waiter, -1);
-    for (const waiter of waiters) waiter.wait.reject(this.#host.endedError());
+    this.#waiters.reject(
+      () => true,
+      () => this.#host.endedError(),
+    );
   }
 
   /** The link has ended: nobody waits any more. Answers the messages whose calls were aborted meanwhile. */
   ended(lost: readonly LostTicket[], error: (delivery: Delivery) => RespliceError): UndeliveredEntry[] {
     this.sendingEnded();
     return this.replaced(lost, error);
+  }
+
+  /** The link has ended: answers the messages that waited under a policy and were never sent. */
+  backlogEnded(error: RespliceError): UndeliveredMessage[] {
+    return this.backlog?.ended(error) ?? [];
   }
 }
 
@@ -297,38 +390,7 @@ function neverAccepted(): RespliceError {
   return new RespliceError("NOT_SUPPORTED", what);
 }
 
-/**
- * The size of a payload. Throws for a value that could not be copied: a failure while copying would leave part of it
- * in the log.
- */
-function payloadBytes(message: Payload): number {
-  if (typeof message === "string") return Buffer.byteLength(message);
-  if (!(message instanceof Uint8Array)) {
-    throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects");
-  }
-  const { byteLength } = message;
-  if (byteLength === 0) checkAttached(message);
-  return byteLength;
-}
-
-/**
- * Throws if the view's ArrayBuffer was transferred elsewhere, or has become too small: such a view looks like an empty
- * one.
- */
-function checkAttached(message: Uint8Array): void {
-  try {
-    NOTHING.set(message);
-  } catch (cause) {
-    const what = "the message is empty since its ArrayBuffer was transferred elsewhere, or made smaller";
-    throw new RespliceError("INVALID_ARGUMENT", what, { cause, delivery: "not-sent" });
-  }
-}
-
-/** The payload is large enough for a log to refer to it, and its memory cannot change its size; else it is copied. */
-function isGiven(message: Payload, bytes: number): boolean {
-  if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
-  const { buffer } = message;
-  if (!(buffer instanceof ArrayBuffer) || buffer.resizable) return false;
-  keepInPlace(message.buffer);
-  return true;
+/** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */
+function keep(message: Payload, given: boolean): Payload {
+  return given || typeof message === "string" ? message : ownCopy(message);
 }

@@ -4,6 +4,8 @@ export type { Budget } from "../core/log/window.ts";
 /** Monotonic time, in milliseconds. */
 export interface Clock {
   now(): number;
+  /** The wall clock, in milliseconds: it goes on while the machine sleeps, and may be set. */
+  wallMs(): number;
   /** Runs `run` with `of` after the current turn, once for each call. */
   defer<T>(run: (of: T) => void, of: T): void;
   /** Runs `run` with `of` when everything that has arrived by now was handed to its reader, once for each call. */

@@ -15,13 +15,19 @@ const AHEAD_BYTES = 131_072;
 /** After this many bytes a paced sender waits for the next turn of the event loop. */
 const TURN_BYTES = 1_048_576;
 
+/** The outbound side of a protocol, or the queue before it. */
+export type RoomSource = Pick<
+  Outbound,
+  "adopted" | "overheadBytes" | "roomMessages" | "roomBytes" | "takenBytes" | "queuedBytes"
+>;
+
 export interface RoomHost {
   /** The turn that the sender waits for has come. */
   changed(): void;
 }
 
 export class Room {
-  readonly #outbound: Outbound;
+  readonly #outbound: RoomSource;
   readonly #overheadBytes: number;
   readonly #clock: Pick<Clock, "afterPoll">;
   readonly #host: RoomHost;
@@ -36,7 +42,7 @@ export class Room {
   /** The sender was told to wait, and has not called ready() yet. */
   #isTold = false;
 
-  constructor(outbound: Outbound, clock: Pick<Clock, "afterPoll">, host: RoomHost) {
+  constructor(outbound: RoomSource, clock: Pick<Clock, "afterPoll">, host: RoomHost) {
     this.#outbound = outbound;
     this.#overheadBytes = outbound.overheadBytes;
     this.#clock = clock;

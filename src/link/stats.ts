@@ -14,6 +14,7 @@ export function linkStats(
   book: UndeliveredBook | undefined,
 ): LinkStats {
   const { queuedBytes } = protocol;
+  const { backlog } = outgoing;
   return {
     state: life.state,
     stateForMs: life.stateForMs,
@@ -24,7 +25,11 @@ export function linkStats(
     accepted: protocol.accepted(),
     received: { messages: incoming.messages, bytes: incoming.bytes },
     undelivered: { ...(book?.counts ?? NONE_UNDELIVERED) },
-    queue: { messages: protocol.queuedMessages, bytes: queuedBytes },
+    queue: {
+      messages: protocol.queuedMessages + (backlog?.messages ?? 0),
+      bytes: queuedBytes + (backlog?.bytes ?? 0),
+      oldestAgeMs: backlog?.oldestAgeMs,
+    },
     logBytes: protocol.unackedBytes - queuedBytes,
     windowBytes: protocol.windowBytes,
     unacceptedBytes: protocol.unacceptedBytes,

@@ -40,28 +40,37 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * the link is responsible for delivering it. With `until: "accepted"`, resolves when the peer's consumer has
    * accepted it. Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or one whose ArrayBuffer was
    * transferred elsewhere), QUEUE_FULL (as many sends wait already as the queue holds, in messages or in bytes),
-   * ABORTED; with `until: "accepted"` also the error that ended the link, or SESSION_LOST. `error.delivery` says what
-   * is known of the message. Danger: two ends that both await "accepted" inside their consumers deadlock.
+   * NOT_CONNECTED (`queue.whileDisconnected`), ABORTED; with `until: "accepted"` also the error that ended the link,
+   * SESSION_LOST, or DROPPED (a policy of the queue). `error.delivery` says what is known of the message. Danger: two ends that both await "accepted" inside their consumers deadlock.
    */
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**
    * The fastest way to send: it makes no promise. false: there is no room, and the message was NOT taken (unlike a
    * stream's write()); see ready(). A caller that waits with ready() also gets false when the link has taken 128 KiB
    * that the connection has not, and after each MiB. So it never runs far ahead of the connection, nor keeps other
-   * work waiting. Throws LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT.
+   * work waiting. Where `queue.overflow` drops messages it never answers false. Throws LINK_ENDED, MESSAGE_TOO_LARGE,
+   * NOT_CONNECTED (`queue.whileDisconnected`), INVALID_ARGUMENT.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;
   /**
-   * Resolves when trySend() has room, connected or not; after each MiB it resolves in the next turn of the event loop.
-   * Rejects LINK_ENDED, ABORTED.
+   * Resolves when trySend() has room, and no message has to be dropped for that, connected or not; after each MiB it
+   * resolves in the next turn of the event loop. While sends fail with NOT_CONNECTED it waits. Rejects LINK_ENDED,
+   * ABORTED.
    */
   ready(options?: WaitOptions): Promise<void>;
   /**
    * Resolves when the peer's consumer has accepted every message that the link has taken until now.
-   * Rejects SESSION_LOST (it is unknown whether some of them arrived), LINK_ENDED, ABORTED, or the error that ended
-   * the link.
+   * Rejects SESSION_LOST (it is unknown whether some of them arrived), DROPPED (the queue's policy has dropped one of
+   * them), LINK_ENDED, ABORTED, or the error that ended the link. A message that was replaced by a newer one with the
+   * same key counts as accepted with that; one that was aborted, or that clear() took out, does not count.
    */
   flush(options?: WaitOptions): Promise<void>;
+  /**
+   * Takes messages out of a queue that has a policy, else NOT_SUPPORTED, and hands them back; those that were given to
+   * the connection stay. A send() until "accepted" rejects with DROPPED instead, and its message is not among them.
+   * Throws INVALID_ARGUMENT.
+   */
+  clear(options?: ClearOptions): UndeliveredMessage[];
   /** Bytes that the link has taken and the peer has not yet accepted. */ readonly writableLength: number;
 
   // There are three ways to receive, and one consumer at a time (else CONSUMER_BUSY). Each throws the error that ended
@@ -147,11 +156,27 @@ export interface TrySendOptions {
    * memory grows, Node ends the process.
    */
   transfer?: boolean;
+  /**
+   * With `queue.overflow: "conflate"`: the message takes the place of the one that waits with the same key, and its
+   * class. At most 256 characters.
+   */
+  key?: string;
+  /** With a queue that has a policy: how long the message may wait. 1 to 2,147,483,647, or Infinity. Default `queue.ttlMs`. */
+  ttlMs?: number;
+  /** With `queue.priorities`: the name of one. Default the last. */
+  priority?: string;
+}
+/** Messages of one class only, or that have waited longer than so many milliseconds. */
+export interface ClearOptions {
+  priority?: string;
+  olderThanMs?: number;
 }
 export interface SendOptions extends TrySendOptions, WaitOptions {
-  /** Default "taken". To abort does not take back a message that was taken: see `error.delivery`. */ until?:
-    | "taken"
-    | "accepted";
+  /**
+   * Default "taken". To abort takes back a message that waits under a policy of the queue ("not-sent"), and no other
+   * that was taken: see `error.delivery`.
+   */
+  until?: "taken" | "accepted";
 }
 export interface CloseOptions {
   /** How long to wait for acceptance. Default 5,000. 0: not at all. */ deadlineMs?: number;
@@ -160,7 +185,10 @@ export interface CloseOptions {
 
 export interface LinkEvents {
   state: [change: StateChange];
-  /** Messages that this link will not deliver. Without a listener they are kept for the report of close(). */
+  /**
+   * Messages that this link will not deliver. Without a listener those of a lost session are kept for the report of
+   * close(), and those that a policy of the queue has dropped are only counted.
+   */
   undelivered: [event: Undelivered];
   /**
    * The consumer has accepted nothing for 10 s, and the peer can send no more until it does. Emitted once for each
@@ -196,8 +224,11 @@ export type StateChange = { from: LinkState; reason: string } & (
  * There is at most one event in a turn for each reason.
  */
 export interface Undelivered {
-  reason: "session-lost" | "connection-lost" | "too-large";
-  /** The session that was lost. A peer that commits positions can tell from it and `position` which messages it has. */
+  reason: "session-lost" | "connection-lost" | "too-large" | "overflow" | "expired" | "conflated";
+  /**
+   * The session that was lost; of a message that the queue dropped, the present one. A peer that commits positions can
+   * tell from it and `position` which messages it has.
+   */
   sessionId: string;
   messages: UndeliveredMessage[];
   /** Only of a plain link: see `LinkReport`. */
@@ -219,7 +250,8 @@ export type Health = { status: "healthy" | "degraded" | "down"; reasons: string[
 export type Traffic = { messages: number; bytes: number };
 /**
  * Counters are since the start. `accepted`: by the peer's consumer; for a byte stream only the bytes are counted.
- * `unacceptedBytes`: received, and not yet accepted by our consumer. `queue`: taken, and never written.
+ * `unacceptedBytes`: received, and not yet accepted by our consumer. `queue`: taken, and never written; `oldestAgeMs` is
+ * how long the first in line has waited, 0 if none waits, and undefined without a policy: then no times are kept.
  */
 export interface LinkStats {
   state: LinkState;
@@ -233,7 +265,7 @@ export interface LinkStats {
   accepted: Traffic;
   received: Traffic;
   undelivered: Record<Undelivered["reason"], number>;
-  queue: Traffic;
+  queue: Traffic & { oldestAgeMs: number | undefined };
   /** Bytes written, and not yet accepted by the peer. */
   logBytes: number;
   windowBytes: number;

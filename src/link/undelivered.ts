@@ -13,6 +13,9 @@ export const NONE_UNDELIVERED: Readonly<Record<Undelivered["reason"], number>> =
   "session-lost": 0,
   "connection-lost": 0,
   "too-large": 0,
+  overflow: 0,
+  expired: 0,
+  conflated: 0,
 };
 
 export class UndeliveredBook {
@@ -54,8 +57,14 @@ function sumOf(a: Traffic | undefined, b: Traffic | undefined): Traffic | undefi
     : { messages: a.messages + b.messages, bytes: a.bytes + b.bytes };
 }
 
-/** How many of the messages may have arrived, and how many were never sent. */
-export function countByDelivery(messages: readonly UndeliveredMessage[]): { maybe: number; notSent: number } {
+/** How many of some messages may have arrived, and how many were never sent; of a plain link, how many were let go. */
+interface DeliveryCounts {
+  maybe: number;
+  notSent: number;
+  untracked?: number;
+}
+
+export function countByDelivery(messages: readonly UndeliveredMessage[]): DeliveryCounts {
   const maybe = messages.filter(({ delivery }) => delivery === "maybe").length;
   return { maybe, notSent: messages.length - maybe };
 }
@@ -65,11 +74,10 @@ export function recordUndelivered(
   journal: Journal,
   ids: LinkIds,
   reason: LinkUndelivered["reason"],
-  messages: readonly UndeliveredMessage[],
-  untracked?: Traffic,
+  { maybe, notSent, untracked = 0 }: DeliveryCounts,
 ): void {
-  if (messages.length === 0 && untracked === undefined) return;
-  const counts = { ...countByDelivery(messages), ...(untracked && { untracked: untracked.messages }) };
+  if (maybe + notSent + untracked === 0) return;
+  const counts = { maybe, notSent, ...(untracked > 0 && { untracked }) };
   journal.record({ event: "link.undelivered", ids, reason, ...counts });
 }
 

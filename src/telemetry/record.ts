@@ -29,7 +29,7 @@ export interface LinkChange {
 export interface LinkUndelivered {
   event: "link.undelivered";
   ids: LinkIds;
-  reason: "session-lost" | "connection-lost" | "too-large" | "ended";
+  reason: "session-lost" | "connection-lost" | "too-large" | "overflow" | "expired" | "conflated" | "ended";
   maybe: number;
   notSent: number;
   untracked?: number;

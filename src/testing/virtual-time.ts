@@ -37,6 +37,11 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
     return this.nowMs;
   }
 
+  /** No machine sleeps here. */
+  wallMs(): number {
+    return this.nowMs;
+  }
+
   defer<T>(run: (of: T) => void, of: T): void {
     process.nextTick(run, of);
   }

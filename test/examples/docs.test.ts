@@ -258,12 +258,15 @@ function allowed(resolve: (given: object) => unknown): string[] {
 const open = (options: object): unknown => resolveOpenOptions({ port: 1, ...options });
 const listen = (options: object): unknown => resolveServerOptions({ port: 1, ...options });
 const GROUPS = ["queue", "keepalive", "timeouts", "window", "manualAcceptance", "reconnect", "socket"];
+const PRIORITY = { name: "urgent" };
 const OPTIONS: Array<[string, string[]]> = [
   ["a manager", allowed(resolveManagerOptions)],
   ["open()", allowed(open)],
   ["a supervisor", allowed(listen)],
   ["limits", allowed((given) => listen({ limits: given }))],
   ...GROUPS.map((name): [string, string[]] => [name, allowed((given) => open({ [name]: given }))]),
+  ["a priority", allowed((given) => open({ queue: { priorities: [{ ...PRIORITY, ...given }] } }))],
+  ["whileDisconnected", allowed((given) => open({ queue: { whileDisconnected: given } }))],
 ];
 
 /** The page of an option, if it is not docs/reconnecting.md. */
@@ -284,6 +287,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
     "window",
   ],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
+  "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
 const elsewhere = new Set(Object.values(PAGES).flat());
 
@@ -300,6 +304,34 @@ test.each(OPTIONS)("every option of %s is on its page", (_, names) => {
   }
   const others = names.filter((name) => !elsewhere.has(name));
   expect(unnamed(read("docs/reconnecting.md"), others)).toEqual([]);
+});
+
+test("docs/queue.md: the table has each option of a queue, of a class and of a message, with a default and a consequence", () => {
+  const { policy } = resolveOpenOptions({ port: 1, queue: { ttlMs: Infinity, priorities: [PRIORITY] } }).queue;
+  const rows = [
+    ...read("docs/queue.md").matchAll(/^\| `([\w.[\]]+)` \|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|$/gmu),
+  ];
+  const queue = allowed((given) => open({ queue: given })).map((name) => `queue.${name}`);
+  const ofClass = allowed((given) => open({ queue: { priorities: [{ ...PRIORITY, ...given }] } }));
+  const ofMessage = ["key", "ttlMs", "priority"];
+  expect(new Set(rows.map(([, name]) => name))).toEqual(
+    new Set([...queue, ...ofClass.map((name) => `priorities[].${name}`), ...ofMessage]),
+  );
+  for (const [, name, unit, byDefault, consequence] of rows) {
+    expect([name, unit?.trim() !== "", byDefault?.trim() !== "", (consequence?.trim().length ?? 0) > 20]).toEqual([
+      name,
+      true,
+      true,
+      true,
+    ]);
+  }
+  const defaults = Object.fromEntries(rows.map(([, name = "", , byDefault = ""]) => [name, byDefault.trim()]));
+  expect([defaults["queue.overflow"], defaults["queue.ttlMs"]]).toEqual([
+    `"${policy?.overflow}"`,
+    String(policy?.ttlMs),
+  ]);
+  expect(defaults["queue.maxMessages"]).toBe(policy?.maxMessages.toLocaleString("en"));
+  expect(defaults["queue.maxBytes"]).toBe(`${(policy?.maxBytes ?? 0) / 1_048_576} MiB`);
 });
 
 test("the pages are of options that there are, and a limit that turns clients away is an option", () => {

@@ -21,6 +21,7 @@ const LINK: Face<Link> = {
   trySend: true,
   ready: true,
   flush: true,
+  clear: true,
   writableLength: true,
   receive: true,
   [Symbol.asyncIterator]: true,

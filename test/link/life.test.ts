@@ -8,6 +8,7 @@ function setUp() {
   const time = { ms: 0 };
   const clock: Clock = {
     now: () => time.ms,
+    wallMs: () => time.ms,
     defer: (run, of) => void deferred.push(() => run(of)),
     afterPoll: (run, of) => void deferred.push(() => run(of)),
     spread: (run, of) => void deferred.push(() => run(of)),

@@ -13,7 +13,7 @@ function refused(options: unknown): RespliceError {
 test("the defaults of a client", () => {
   expect(resolveLinkOptions({}, "client")).toEqual({
     mode: "messages",
-    queue: { maxMessages: 10_000, maxBytes: 16 * MiB },
+    queue: { maxMessages: 10_000, maxBytes: 16 * MiB, policy: undefined },
     ackDelayMs: 25,
     keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, pingAfterSpeechMs: [1_000, 2_000, 4_000, 8_000] },
     timeouts: { connectMs: 10_000, tlsMs: 10_000, handshakeMs: 5_000 },
@@ -69,7 +69,7 @@ describe("each option is checked by itself", () => {
 
   test.each([
     ["queue.maxMesages", { queue: { maxMesages: 1 } }],
-    ["queue.overflow", { queue: { overflow: "drop-oldest" } }],
+    ["queue.overFlow", { queue: { overFlow: "drop-oldest" } }],
     ["keepalive.pingMs", { keepalive: { pingMs: 1 } }],
     ["timeouts.connect", { timeouts: { connect: 1 } }],
     ["window.max", { window: { max: 1 } }],

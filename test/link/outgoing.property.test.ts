@@ -19,7 +19,7 @@ import { runs } from "../properties.ts";
 const AHEAD_BYTES = 131_072;
 /** So much is taken in a turn of the event loop from those who wait. */
 const TURN_BYTES = 1_048_576;
-const QUEUE = { maxMessages: 12, maxBytes: 1_600_000 };
+const QUEUE = { maxMessages: 12, maxBytes: 1_600_000, policy: undefined };
 const MAX_MESSAGE_BYTES = 400_000;
 const PLENTY = 1_000_000_000;
 
@@ -133,9 +133,11 @@ class World {
   readonly #clock: Pick<Clock, "afterPoll"> = {
     afterPoll: (run, of) => void this.#nextTurn.push(() => run(of)),
   };
-  readonly #driver = { clock: this.#clock, changed: () => {} };
+  readonly #driver = { clock: this.#clock as Clock, changed: () => {}, run: () => {} };
   readonly outgoing = new Outgoing(this.core as unknown as Outbound, QUEUE, this.#driver, {
     endedError: () => new RespliceError("LINK_ENDED", "the link has ended", { delivery: "not-sent" }),
+    hearsUndelivered: false,
+    onDropped: () => {},
   });
 
   payload(bytes: number): Buffer {

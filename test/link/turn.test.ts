@@ -170,6 +170,7 @@ test("who has handed out what a turn allows says that it is enough, until all is
     { receive: () => {}, connectionClosed: () => {}, transmit: () => [] },
     {
       now: () => turns.now(),
+      wallMs: () => 0,
       defer: () => {},
       afterPoll: () => {},
       timer: () => ({ set() {}, clear() {} }),

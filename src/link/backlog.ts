@@ -1,0 +1,313 @@
+/**
+ * The messages of a link that wait under the policies of its queue, before the log of its protocol. They go on into the
+ * log while the link is connected, and only as far as the connection is about to write them: so no policy touches a
+ * message of which a byte was written on the connection in use.
+ *
+ * While nothing waits and the connection keeps up, messages go to the log directly.
+ */
+import type { Entry } from "../core/queue/entry.ts";
+import { type Dropped, PolicyQueue } from "../core/queue/policy-queue.ts";
+import type { Acceptance, Awaiting } from "./acceptance.ts";
+import { AgeClock } from "./age.ts";
+import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
+import { DropReports, type DropHost, notSent } from "./drop-reports.ts";
+import { RespliceError } from "./errors.ts";
+import type { Clock, Timer } from "./ports.ts";
+import type { Outbound } from "./protocol.ts";
+import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
+import type { RoomSource } from "./room.ts";
+import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage } from "./types.ts";
+
+/** No more than one write: the log is given more while it holds less that was never written. */
+const LOW_WATER_BYTES = 65_536;
+
+/** A message in the queue. */
+interface Held {
+  readonly payload: Payload;
+  readonly given: boolean;
+  readonly call: Awaiting | undefined;
+  checkpoint: Checkpoint<Awaiting>;
+}
+
+/** The parts of the link that its backlog uses. */
+export interface BacklogParts {
+  readonly outbound: Outbound;
+  readonly acceptance: Acceptance;
+  readonly driver: { readonly clock: Clock; changed(): void; run(): void };
+  readonly host: DropHost;
+}
+
+export class Backlog implements RoomSource {
+  readonly policy: QueuePolicy;
+  readonly #outbound: Outbound;
+  readonly #acceptance: Acceptance;
+  readonly #driver: BacklogParts["driver"];
+  readonly #age: AgeClock;
+  readonly #queue: PolicyQueue<Held>;
+  readonly #checkpoints: Checkpoints<Awaiting> = new Checkpoints();
+  readonly #reports: DropReports;
+  readonly #timer: Timer;
+  /** Since when there is no connection. */
+  #lostMs: number | undefined;
+
+  constructor(policy: QueuePolicy, { outbound, acceptance, driver, host }: BacklogParts) {
+    this.policy = policy;
+    this.#outbound = outbound;
+    this.#acceptance = acceptance;
+    this.#driver = driver;
+    this.#age = new AgeClock(driver.clock);
+    this.#queue = new PolicyQueue(policy, outbound.newAccount());
+    this.#reports = new DropReports(driver.clock, host);
+    this.#timer = driver.clock.timer(() => driver.run());
+    this.#lookAtConnection();
+    this.#setTimer();
+  }
+
+  // ── as the room sees it ─────────────────────────────────────────────────────────────────────────────────────────
+
+  get adopted(): { readonly id: number } | undefined {
+    return this.#outbound.adopted;
+  }
+
+  get overheadBytes(): number {
+    return this.#outbound.overheadBytes;
+  }
+
+  get roomMessages(): number {
+    return this.isDirect ? this.#outbound.roomMessages : 0;
+  }
+
+  get roomBytes(): number {
+    return Math.min(this.#outbound.roomBytes, LOW_WATER_BYTES - this.#outbound.queuedBytes);
+  }
+
+  get takenBytes(): number {
+    return this.#outbound.takenBytes;
+  }
+
+  get queuedBytes(): number {
+    return this.#outbound.queuedBytes + this.#queue.bytes;
+  }
+
+  // ── what waits ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get messages(): number {
+    return this.#queue.messages;
+  }
+
+  /** Of payload. */
+  get bytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** How long the first message in line has waited; 0 if none waits. */
+  get oldestAgeMs(): number {
+    return this.#queue.messages === 0 ? 0 : this.#age.now() - this.#queue.oldestMs;
+  }
+
+  /** A message may go to the log at once: nothing waits, and the connection keeps up. */
+  get isDirect(): boolean {
+    return (
+      this.#queue.messages === 0 && this.#outbound.adopted !== undefined && this.#outbound.queuedBytes < LOW_WATER_BYTES
+    );
+  }
+
+  /** A message for which there is no room has to wait outside; else another, or it, is dropped. */
+  get waitsForRoom(): boolean {
+    return this.policy.overflow === "wait";
+  }
+
+  /** The log takes more. */
+  get isMoving(): boolean {
+    const { adopted, queuedBytes, sendingEnded } = this.#outbound;
+    return adopted !== undefined && !sendingEnded && queuedBytes < LOW_WATER_BYTES;
+  }
+
+  /** Throws INVALID_ARGUMENT if the options do not fit the policy. */
+  terms(options: TrySendOptions | undefined): PolicyTerms {
+    return policyTerms(this.policy, options);
+  }
+
+  /** Throws if messages fail at once while there is no connection, as the policy may say. */
+  checkConnected(): void {
+    if (!this.isFailing) return;
+    throw notConnected();
+  }
+
+  get isFailing(): boolean {
+    const { failAfterMs } = this.policy;
+    if (failAfterMs === Infinity || this.#outbound.adopted !== undefined) return false;
+    return this.#lostMs !== undefined && this.#driver.clock.now() - this.#lostMs >= failAfterMs;
+  }
+
+  #lookAtConnection(): void {
+    if (this.#outbound.adopted === undefined) this.#lostMs ??= this.#driver.clock.now();
+    else this.#lostMs = undefined;
+  }
+
+  /** Answers whether the message can wait here, and nothing has to be dropped for it. */
+  hasRoom(bytes: number, { priority, key }: PolicyTerms): boolean {
+    this.#queue.expire(this.#age.now());
+    this.#settle();
+    return this.#queue.hasRoom({ bytes, priority, key });
+  }
+
+  push(payload: Payload, bytes: number, given: boolean, terms: PolicyTerms): void {
+    this.#push(payload, bytes, given, terms, undefined);
+  }
+
+  /** Resolves when the peer has accepted the message. */
+  pushAndWait(
+    payload: Payload,
+    bytes: number,
+    given: boolean,
+    terms: PolicyTerms,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const call = this.#acceptance.call("message", signal, () => {
+      if (this.#queue.remove(entry)) this.#left(entry.message);
+      this.#driver.changed();
+      return "not-sent";
+    });
+    const entry = this.#push(payload, bytes, given, terms, call);
+    return call.wait.promise;
+  }
+
+  #push(payload: Payload, bytes: number, given: boolean, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
+    const held: Held = { payload, given, call, checkpoint: this.#checkpoints.join() };
+    const entry = this.#queue.push(held, { bytes, ...terms }, this.#age.now());
+    this.#settle();
+    this.#setTimer();
+    return entry;
+  }
+
+  /** Resolves when the peer has accepted all that waits now, and all that is in the log. */
+  flush(signal: AbortSignal | undefined): Promise<void> {
+    const call = this.#acceptance.call("everything", signal, () => undefined);
+    this.#checkpoints.add(call);
+    return call.wait.promise;
+  }
+
+  /** Answers the messages that it took out, but those whose calls wait: these are told by themselves. */
+  clear(options: ClearOptions): UndeliveredMessage[] {
+    const { olderThanMs, priority: name } = options;
+    const priority = name === undefined ? undefined : policyTerms(this.policy, { priority: name }).priority;
+    const cleared = this.#queue.clear({ priority, olderThanMs }, this.#age.now());
+    this.#settle();
+    for (const { message } of cleared) this.#left(message);
+    return told(cleared, () => dropped("clear() took it out of the queue"));
+  }
+
+  // ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Drops what is over, and moves what the connection is about to write. */
+  progress(): void {
+    this.#lookAtConnection();
+    if (this.#queue.messages > 0) {
+      if (this.isFailing) this.#failAll();
+      this.#move();
+      this.#settle();
+    }
+    this.#setTimer();
+  }
+
+  #move(): void {
+    const nowMs = this.#age.now();
+    this.#queue.expire(nowMs);
+    while (this.isMoving) {
+      const entry = this.#queue.next(nowMs);
+      if (entry === undefined) return;
+      const isTooLarge = entry.bytes > this.#outbound.maxMessageBytes;
+      if (!isTooLarge && !this.#outbound.hasRoom(entry.bytes)) return;
+      this.#queue.take(entry, nowMs);
+      if (isTooLarge) this.#dropTooLarge(entry);
+      else this.#toLog(entry);
+      this.#left(entry.message);
+    }
+  }
+
+  #toLog({ message: { payload, given, call }, bytes }: Entry<Held>): void {
+    this.#outbound.take(payload, bytes, given);
+    if (call !== undefined) this.#acceptance.await(call, "message");
+  }
+
+  /** The ends have agreed on a message size that is too small for it. */
+  #dropTooLarge({ message: { payload, call }, bytes }: Entry<Held>): void {
+    const error = new RespliceError("MESSAGE_TOO_LARGE", `a message of ${bytes} bytes is larger than the peer takes`, {
+      delivery: "not-sent",
+    });
+    if (call === undefined) this.#reports.add("too-large", payload);
+    else call.wait.reject(error);
+  }
+
+  /** The link was without a connection for as long as messages may wait for one. */
+  #failAll(): void {
+    const nowMs = this.#age.now();
+    for (const entry of this.#queue.clear({}, nowMs)) this.#drop({ entry, reason: "expired", by: undefined });
+  }
+
+  #settle(): void {
+    for (const each of this.#queue.takeDropped()) this.#drop(each);
+  }
+
+  #drop({ entry: { message }, reason, by }: Dropped<Held>): void {
+    const { payload, call } = message;
+    if (by === undefined) {
+      for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(dropped(reason));
+    } else {
+      // The new message has the place of the old one: a flush() that covers the old one waits for the new one.
+      [message.checkpoint, by.message.checkpoint] = [by.message.checkpoint, message.checkpoint];
+    }
+    if (call === undefined) this.#reports.add(reason, payload);
+    else call.wait.reject(dropped(reason));
+    this.#left(message);
+  }
+
+  #left({ checkpoint }: Held): void {
+    for (const flush of this.#checkpoints.left(checkpoint)) {
+      if (this.#outbound.unackedBytes === 0) flush.wait.resolve();
+      else this.#acceptance.await(flush, "everything");
+    }
+  }
+
+  #setTimer(): void {
+    const expiryMs = this.#queue.nextExpiryMs - this.#age.sleptMs;
+    const failMs = this.#lostMs === undefined || this.isFailing ? Infinity : this.#lostMs + this.policy.failAfterMs;
+    this.#timer.set(Math.min(expiryMs, failMs));
+  }
+
+  /** The link has ended: nothing waits any more. Answers the messages that no call waits for. */
+  ended(error: RespliceError): UndeliveredMessage[] {
+    this.#timer.clear();
+    const rest = this.#queue.clear({}, this.#age.now());
+    this.#settle();
+    for (const flush of this.#checkpoints.takeCovering(undefined)) flush.wait.reject(error);
+    this.#reports.tell();
+    return told(rest, () => error);
+  }
+}
+
+/** Tells the calls that wait. Answers the messages of the others. */
+function told(entries: ReadonlyArray<Entry<Held>>, error: () => RespliceError): UndeliveredMessage[] {
+  const others: UndeliveredMessage[] = [];
+  for (const { message } of entries) {
+    if (message.call === undefined) others.push(notSent(message.payload));
+    else message.call.wait.reject(error());
+  }
+  return others;
+}
+
+const BECAUSE = {
+  overflow: "there was no room for it in the queue",
+  expired: "it has waited in the queue for too long",
+  conflated: "a newer message with the same key has its place in the queue",
+} as const;
+
+function dropped(why: string): RespliceError {
+  const text = why in BECAUSE ? BECAUSE[why as keyof typeof BECAUSE] : why;
+  return new RespliceError("DROPPED", `the message was dropped: ${text}`, { delivery: "not-sent" });
+}
+
+export function notConnected(): RespliceError {
+  return new RespliceError("NOT_CONNECTED", "the link is not connected", { delivery: "not-sent" });
+}

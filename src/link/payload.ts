@@ -1,0 +1,43 @@
+/** The payload of a message that an application gives: its size, and whether its memory can be kept. */
+import { REFERENCE_BYTES } from "../core/log/log.ts";
+import { RespliceError } from "./errors.ts";
+import type { Payload } from "./types.ts";
+import { keepInPlace } from "./untransferable.ts";
+
+const NOTHING: Uint8Array = new Uint8Array(0);
+
+/**
+ * The size of a payload. Throws for a value that could not be copied: a failure while copying would leave part of it
+ * in the log.
+ */
+export function payloadBytes(message: Payload): number {
+  if (typeof message === "string") return Buffer.byteLength(message);
+  if (!(message instanceof Uint8Array)) {
+    throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects");
+  }
+  const { byteLength } = message;
+  if (byteLength === 0) checkAttached(message);
+  return byteLength;
+}
+
+/**
+ * Throws if the view's ArrayBuffer was transferred elsewhere, or has become too small: such a view looks like an empty
+ * one.
+ */
+function checkAttached(message: Uint8Array): void {
+  try {
+    NOTHING.set(message);
+  } catch (cause) {
+    const what = "the message is empty since its ArrayBuffer was transferred elsewhere, or made smaller";
+    throw new RespliceError("INVALID_ARGUMENT", what, { cause, delivery: "not-sent" });
+  }
+}
+
+/** The payload is large enough for a log to refer to it, and its memory cannot change its size; else it is copied. */
+export function isGiven(message: Payload, bytes: number): boolean {
+  if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
+  const { buffer } = message;
+  if (!(buffer instanceof ArrayBuffer) || buffer.resizable) return false;
+  keepInPlace(message.buffer);
+  return true;
+}

@@ -1,0 +1,124 @@
+/** Calls that wait for room: in each priority class first come first served. */
+import type { Account } from "../core/log/window.ts";
+import { Line, type Member } from "../core/queue/line.ts";
+import { aborted, RespliceError } from "./errors.ts";
+import type { Outbound } from "./protocol.ts";
+import type { PolicyTerms, ResolvedQueue } from "./queue-options.ts";
+import type { Payload } from "./types.ts";
+import { abortableWait, type Wait } from "./waits.ts";
+
+/** What a call wants. */
+export interface RoomCall {
+  /** Undefined of a ready(), which has no message. */
+  readonly payload: Payload | undefined;
+  readonly bytes: number;
+  readonly given: boolean;
+  /** What the message says to the queue's policy; undefined without one. */
+  readonly terms: PolicyTerms | undefined;
+  /** When the message was taken, its send() goes on to wait for acceptance, until its own signal is aborted. */
+  readonly thenAccepted: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A send() that waits for room, or a ready(). */
+export interface Waiter extends RoomCall, Member<Waiter> {
+  /** Resolves when the message was taken, or with the wait for its acceptance. */
+  readonly wait: Wait<void>;
+}
+
+export interface WaiterServer {
+  mayServe(waiter: Waiter): boolean;
+  /** The call waits no more. */
+  serve(waiter: Waiter): void;
+}
+
+/** The calls of one class. */
+class ClassLine {
+  readonly line: Line<Waiter> = new Line();
+  /** The sends among them, and the bytes that they hold. */
+  sends = 0;
+  bytes = 0;
+}
+
+export class Waiters {
+  readonly #outbound: Outbound;
+  readonly #queue: ResolvedQueue;
+  readonly #classes: readonly ClassLine[];
+  /** The memory of the messages that wait. */
+  #account: Account | undefined;
+  /** All calls that wait. */
+  size = 0;
+
+  constructor(outbound: Outbound, queue: ResolvedQueue) {
+    this.#outbound = outbound;
+    this.#queue = queue;
+    this.#classes = (queue.policy?.classes ?? [undefined]).map(() => new ClassLine());
+  }
+
+  #classOf(terms: PolicyTerms | undefined): ClassLine {
+    return this.#classes[terms?.priority ?? 0] as ClassLine;
+  }
+
+  /** Nobody of the same class waits. */
+  isFirst(terms: PolicyTerms | undefined): boolean {
+    return this.#classOf(terms).line.size === 0;
+  }
+
+  /** Rejects QUEUE_FULL if as many wait as may. `onLeft`: the call was aborted. */
+  wait(call: RoomCall, onLeft: () => void): Promise<void> {
+    const { signal, payload, bytes } = call;
+    const own = this.#classOf(call.terms);
+    if (payload !== undefined && this.#mayNotWait(own, bytes)) {
+      const full = new RespliceError("QUEUE_FULL", `${own.sends} sends wait already`, { delivery: "not-sent" });
+      return Promise.reject(full);
+    }
+    const wait: Wait<void> = abortableWait(signal, () => {
+      this.#leave(waiter);
+      onLeft();
+      return aborted(signal as AbortSignal, "not-sent");
+    });
+    const waiter: Waiter = { ...call, wait, before: undefined, after: undefined };
+    own.line.append(waiter);
+    this.#count(waiter, 1);
+    return wait.promise;
+  }
+
+  /** One send of a class may always wait; more if the queue's bounds, and the link's share of memory, allow. */
+  #mayNotWait(own: ClassLine, bytes: number): boolean {
+    const { maxMessages, maxBytes } = this.#queue;
+    const { heldBytes, mostBytes } = (this.#account ??= this.#outbound.newAccount());
+    if (own.sends >= maxMessages) return true;
+    return own.sends > 0 && (own.bytes + bytes > maxBytes || heldBytes + bytes > mostBytes);
+  }
+
+  #leave(waiter: Waiter): void {
+    this.#classOf(waiter.terms).line.remove(waiter);
+    this.#count(waiter, -1);
+  }
+
+  #count({ payload, bytes, terms }: Waiter, by: 1 | -1): void {
+    this.size += by;
+    if (payload === undefined) return;
+    const own = this.#classOf(terms);
+    own.sends += by;
+    own.bytes += by * bytes;
+    this.#account?.hold(by * bytes);
+  }
+
+  /** Hands out one call after another, as long as there is room for the first of a class. */
+  serve(server: WaiterServer): void {
+    for (const { line } of this.#classes) {
+      for (let { first } = line; first !== undefined && server.mayServe(first); first = line.first) {
+        this.#leave(first);
+        server.serve(first);
+      }
+    }
+  }
+
+  /** Nobody who was chosen waits any more. */
+  reject(chosen: (waiter: Waiter) => boolean, error: () => RespliceError): void {
+    const leaving = this.#classes.flatMap(({ line }) => [...line].filter(chosen));
+    for (const waiter of leaving) this.#leave(waiter);
+    for (const waiter of leaving) waiter.wait.reject(error());
+  }
+}
