@@ -246,15 +246,18 @@ export class Outgoing {
     return true;
   }
 
-  /** Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it. */
+  /**
+   * Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it, or it cannot be
+   * framed.
+   */
   #takeWaiting({ bytes, given, thenAccepted, signal, wait }: Waiter, payload: Payload): void {
     try {
       this.#checkSize(bytes);
+      if (thenAccepted) return wait.resolve(this.#takeAndWait(payload, bytes, given, signal));
+      this.#take(payload, bytes, given);
     } catch (error) {
       return wait.reject(error as RespliceError);
     }
-    if (thenAccepted) return wait.resolve(this.#takeAndWait(payload, bytes, given, signal));
-    this.#take(payload, bytes, given);
     wait.resolve();
   }
 
