@@ -21,6 +21,7 @@ export type {
   OpenOptions,
   ReconnectOptions,
 } from "./client/options.ts";
+export type { PlainLink } from "./client/plain-handle.ts";
 export type { OpenPlainOptions, PlainKeepaliveOptions, PlainTimeoutOptions } from "./client/plain-options.ts";
 export { srv, type SrvOptions } from "./client/srv.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
@@ -47,6 +48,7 @@ export type {
   LinkStats,
   Message,
   Payload,
+  RequestOptions,
   SendOptions,
   StateChange,
   Traffic,

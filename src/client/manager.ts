@@ -27,6 +27,7 @@ import {
 } from "./options.ts";
 import type { ClientCore, ClientLinkOwner } from "./link-owner.ts";
 import { durableLink } from "./durable-link.ts";
+import type { PlainLink } from "./plain-handle.ts";
 import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
 import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.ts";
 import type { Target } from "./targets.ts";
@@ -109,7 +110,7 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   /** Opens a link to a server that is not resplice. Returns at once and dials; send() may be called right away. */
-  open(options: Target & OpenPlainOptions): Link;
+  open(options: Target & OpenPlainOptions): PlainLink;
   /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
   open(options: Target & OpenOptions): Link;
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {

@@ -3,12 +3,14 @@ import type { Endpoint, StartTlsOptions } from "../io/dial.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
+import type { Link } from "../link/types.ts";
 import { PlainCore } from "../plain/core.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import { type DialledLink, type LoginTerms, stretched } from "./connector.ts";
 import { type ClientHost, ClientLinkOwner } from "./link-owner.ts";
 import { Login } from "./login.ts";
+import { PlainLinkHandle } from "./plain-handle.ts";
 import type { ResolvedOpenPlainOptions } from "./plain-options.ts";
 
 export interface PlainHost extends ClientHost {
@@ -40,6 +42,10 @@ export class PlainLinkOwner extends ClientLinkOwner {
 
   protected override get login(): DialledLink["login"] {
     return (terms) => this.#logIn(terms);
+  }
+
+  protected override newLink(): Link {
+    return new PlainLinkHandle(this.engine);
   }
 
   async #logIn({ id, signal, place }: LoginTerms): Promise<void> {

@@ -4,11 +4,14 @@ import { aborted, type Delivery, type RespliceError } from "./errors.ts";
 import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
-type Covers = "message" | "everything";
+/** What a call waits for: that its message was taken, and then that the peer has accepted it, or has answered it. */
+export type Until = "taken" | "accepted" | "answered";
+type Covers = "message" | "answer" | "everything";
 
 /** A call that waits for acceptance, though its message may still wait in the queue. */
 export interface Awaiting {
-  readonly wait: Wait<void>;
+  readonly covers: Covers;
+  readonly wait: Wait<unknown>;
   /** The protocol's ticket, once the message is in the log. */
   ticket: Ticket | undefined;
 }
@@ -16,32 +19,35 @@ export interface Awaiting {
 export class Acceptance {
   readonly #outbound: Outbound;
   /** The calls whose messages are in the log. */
-  readonly #waits = new Map<Ticket, Wait<void>>();
+  readonly #waits = new Map<Ticket, Wait<unknown>>();
 
   constructor(outbound: Outbound) {
     this.#outbound = outbound;
   }
 
-  /** Waits until the peer has accepted the message that was taken last, or everything taken so far. */
-  wait(covers: Covers, signal: AbortSignal | undefined): Promise<void> {
-    const call = this.call(covers, signal, () => undefined);
-    this.await(call, covers);
+  /**
+   * Waits until the peer has accepted the message that was taken last, or has answered it, or has accepted everything
+   * taken so far.
+   */
+  wait(until: "accepted" | "answered" | "everything", signal: AbortSignal | undefined): Promise<unknown> {
+    const call = this.call(coveredBy(until), signal, () => undefined);
+    this.await(call);
     return call.wait.promise;
   }
 
   /** A call that begins to wait before its message is in the log. `onAbort`: it is given up before that. */
   call(covers: Covers, signal: AbortSignal | undefined, onAbort: () => Delivery | undefined): Awaiting {
-    const wait: Wait<void> = abortableWait(signal, () => {
+    const wait: Wait<unknown> = abortableWait(signal, () => {
       const delivery = call.ticket === undefined ? onAbort() : this.#giveUp(call.ticket);
-      return aborted(signal as AbortSignal, covers === "message" ? delivery : undefined);
+      return aborted(signal as AbortSignal, covers === "everything" ? undefined : delivery);
     });
-    const call: Awaiting = { wait, ticket: undefined };
+    const call: Awaiting = { covers, wait, ticket: undefined };
     return call;
   }
 
   /** The call's message was taken last, or everything that it waits for has been taken. */
-  await(call: Awaiting, covers: Covers): void {
-    call.ticket = this.#outbound.ticket(covers);
+  await(call: Awaiting): void {
+    call.ticket = this.#outbound.ticket(call.covers);
     this.#waits.set(call.ticket, call.wait);
   }
 
@@ -55,9 +61,15 @@ export class Acceptance {
   settle(): void {
     if (this.#waits.size === 0) return;
     for (const ticket of this.#outbound.takeDelivered()) {
-      this.#waits.get(ticket)?.resolve();
+      this.#waits.get(ticket)?.resolve(undefined);
       this.#waits.delete(ticket);
     }
+  }
+
+  /** Without a call the application has given up. */
+  answered(ticket: Ticket, parts: readonly Buffer[]): void {
+    this.#waits.get(ticket)?.resolve(parts);
+    this.#waits.delete(ticket);
   }
 
   /**
@@ -75,4 +87,9 @@ export class Acceptance {
     }
     return abandoned;
   }
+}
+
+export function coveredBy(until: "accepted" | "answered" | "everything"): Covers {
+  if (until === "accepted") return "message";
+  return until === "answered" ? "answer" : "everything";
 }

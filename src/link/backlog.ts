@@ -7,7 +7,7 @@
  */
 import type { Entry } from "../core/queue/entry.ts";
 import { type Dropped, PolicyQueue } from "../core/queue/policy-queue.ts";
-import type { Acceptance, Awaiting } from "./acceptance.ts";
+import { type Acceptance, type Awaiting, coveredBy, type Until } from "./acceptance.ts";
 import { AgeClock } from "./age.ts";
 import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
 import { DropReports, type DropHost, notSent } from "./drop-reports.ts";
@@ -152,19 +152,20 @@ export class Backlog implements RoomSource {
     return this.#queue.hasRoom({ bytes, priority, key });
   }
 
-  push(payload: Payload, bytes: number, given: boolean, terms: PolicyTerms): void {
-    this.#push(payload, bytes, given, terms, undefined);
-  }
-
-  /** Resolves when the peer has accepted the message. */
-  pushAndWait(
+  /** Answers the rest of the call's wait, if it wants more than that the message waits here. */
+  push(
     payload: Payload,
     bytes: number,
     given: boolean,
     terms: PolicyTerms,
+    until: Until,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const call = this.#acceptance.call("message", signal, () => {
+  ): Promise<unknown> | undefined {
+    if (until === "taken") {
+      this.#push(payload, bytes, given, terms, undefined);
+      return undefined;
+    }
+    const call = this.#acceptance.call(coveredBy(until), signal, () => {
       if (this.#queue.remove(entry)) this.#left(entry.message);
       this.#driver.changed();
       return "not-sent";
@@ -182,7 +183,7 @@ export class Backlog implements RoomSource {
   }
 
   /** Resolves when the peer has accepted all that waits now, and all that is in the log. */
-  flush(signal: AbortSignal | undefined): Promise<void> {
+  flush(signal: AbortSignal | undefined): Promise<unknown> {
     const call = this.#acceptance.call("everything", signal, () => undefined);
     this.#checkpoints.add(call);
     return call.wait.promise;
@@ -227,8 +228,14 @@ export class Backlog implements RoomSource {
   }
 
   #toLog({ message: { payload, given, call }, bytes }: Entry<Held>): void {
-    this.#outbound.take(payload, bytes, given);
-    if (call !== undefined) this.#acceptance.await(call, "message");
+    try {
+      this.#outbound.take(payload, bytes, given, call?.covers === "answer");
+    } catch (error) {
+      // An application's framing has accepted the message when it was sent, and refuses it now.
+      if (call === undefined) return this.#reports.add("too-large", payload);
+      return call.wait.reject(error as RespliceError);
+    }
+    if (call !== undefined) this.#acceptance.await(call);
   }
 
   /** The ends have agreed on a message size that is too small for it. */
@@ -265,8 +272,8 @@ export class Backlog implements RoomSource {
 
   #left({ checkpoint }: Held): void {
     for (const flush of this.#checkpoints.left(checkpoint)) {
-      if (this.#outbound.unackedBytes === 0) flush.wait.resolve();
-      else this.#acceptance.await(flush, "everything");
+      if (this.#outbound.unackedBytes === 0) flush.wait.resolve(undefined);
+      else this.#acceptance.await(flush);
     }
   }
 

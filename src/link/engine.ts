@@ -271,6 +271,9 @@ export class LinkEngine {
       case "recovered":
         this.#life.to("recovered", { reason: "answered", attempt: this.#attempt, session: "resumed" });
         break;
+      case "answered":
+        this.outgoing.answered(event.ticket, event.parts);
+        break;
       case "leaving":
         this.#life.to("drain", { reason: "going-away" });
         if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
@@ -286,7 +289,6 @@ export class LinkEngine {
         break;
       case "attempt-failed":
       case "gone":
-      case "answered":
       case "login-message":
     }
   }

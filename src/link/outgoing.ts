@@ -1,16 +1,24 @@
 /** The sending side of a link: takes messages, into the log or into the queue before it. */
 import { ownCopy } from "../core/wire/bytes.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { Acceptance } from "./acceptance.ts";
+import { Acceptance, type Until } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { isGiven, payloadBytes } from "./payload.ts";
 import type { Clock } from "./ports.ts";
-import type { LostTicket, Outbound } from "./protocol.ts";
+import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
 import { checkOlderThan, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
 import { Room } from "./room.ts";
-import type { ClearOptions, Payload, SendOptions, TrySendOptions, UndeliveredMessage, WaitOptions } from "./types.ts";
+import type {
+  ClearOptions,
+  Payload,
+  RequestOptions,
+  SendOptions,
+  TrySendOptions,
+  UndeliveredMessage,
+  WaitOptions,
+} from "./types.ts";
 import { type RoomCall, type Waiter, type WaiterServer, Waiters } from "./waiters.ts";
 
 /** The driver of the link. */
@@ -112,24 +120,27 @@ export class Outgoing implements WaiterServer {
   }
 
   #take(message: Payload, bytes: number, given: boolean): void {
-    this.#append(message, bytes, given);
+    this.#outbound.take(message, bytes, given, false);
+    this.#room.use(bytes);
     this.#count(bytes);
     this.#driver.changed("writes");
   }
 
-  /** Takes a message, and waits for its acceptance. */
-  #takeAndWait(message: Payload, bytes: number, given: boolean, signal: AbortSignal | undefined): Promise<void> {
-    this.#append(message, bytes, given);
+  /** Takes a message into the log. Answers the rest of the call's wait, if it wants more than that. */
+  #takeFor(
+    until: Until,
+    signal: AbortSignal | undefined,
+    message: Payload,
+    bytes: number,
+    given: boolean,
+  ): Promise<unknown> | undefined {
+    this.#outbound.take(message, bytes, given, until === "answered");
+    this.#room.use(bytes);
     this.#count(bytes);
     // The ticket is issued before anything is written: an application's transport may end the link in its write().
-    const accepted = this.#acceptance.wait("message", signal);
+    const then = until === "taken" ? undefined : this.#acceptance.wait(until, signal);
     this.#driver.changed("writes");
-    return accepted;
-  }
-
-  #append(message: Payload, bytes: number, given: boolean): void {
-    this.#outbound.take(message, bytes, given);
-    this.#room.use(bytes);
+    return then;
   }
 
   #count(bytes: number): void {
@@ -138,21 +149,41 @@ export class Outgoing implements WaiterServer {
     this.#refusedBytes = 0;
   }
 
-  async send(message: Payload, options?: SendOptions): Promise<void> {
+  send(message: Payload, options?: SendOptions): Promise<void> {
+    return this.#send(message, options, options?.until ?? "taken") as Promise<void>;
+  }
+
+  /** Resolves with the parts of the answer. */
+  request(message: Payload, options?: RequestOptions): Promise<readonly Buffer[]> {
+    return this.#send(message, options, "answered") as Promise<readonly Buffer[]>;
+  }
+
+  async #send(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> {
     const bytes = payloadBytes(message);
     if (options !== undefined) this.#checkOptions(options);
-    if (options?.until === "accepted" && this.#outbound.knowsAcceptance === false) throw neverAccepted();
-    if (this.backlog !== undefined) return this.#sendBehind(this.backlog, message, bytes, options);
-    const hasRoom = this.#room.isLeft(bytes) || this.#hasRoom(bytes);
+    if (until !== "taken") this.#checkKnown(until);
+    const { backlog } = this;
+    const isLeft = backlog === undefined && this.#room.isLeft(bytes);
+    if (!isLeft) this.#checkSending(bytes);
     const signal = options?.signal;
     if (signal?.aborted === true) throw aborted(signal, "not-sent");
+    backlog?.checkConnected();
+    const terms = backlog?.terms(options);
     const given = options?.transfer === true && isGiven(message, bytes);
-    const thenAccepted = options?.until === "accepted";
-    if (hasRoom && thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
-    if (hasRoom) return this.#take(message, bytes, given);
+    if (isLeft || this.#isDirect(bytes)) return this.#takeFor(until, signal, message, bytes, given);
+    if (backlog !== undefined && terms !== undefined) {
+      const mayWaitThere = !backlog.waitsForRoom || this.#mayWaitIn(backlog, bytes, terms);
+      if (mayWaitThere) return this.#queueFor(backlog, until, signal, message, bytes, given, terms);
+    }
     const payload = keep(message, given);
-    const isKept = given || payload !== message;
-    await this.#waitForRoom({ payload, bytes, given: isKept, terms: undefined, thenAccepted, signal });
+    return this.#waitForRoom({ payload, bytes, given: given || payload !== message, terms, until, signal });
+  }
+
+  #checkKnown(until: "accepted" | "answered"): void {
+    const { knowsAcceptance, answersRequests } = this.#outbound;
+    if (until === "answered" ? answersRequests === true : knowsAcceptance !== false) return;
+    const needs = until === "answered" ? "requests" : "requests, or a probe that proves";
+    throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the server has ${until}: plain() needs ${needs}`);
   }
 
   // ── under a policy ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,7 +192,7 @@ export class Outgoing implements WaiterServer {
     this.#checkSending(bytes);
     backlog.checkConnected();
     const terms = backlog.terms(options);
-    const isDirect = this.#isDirect(backlog, bytes);
+    const isDirect = this.#isDirect(bytes);
     const hasRoom = isDirect || this.#mayWaitIn(backlog, bytes, terms);
     const isPaced = hasRoom && !this.#room.mayGoOn(this.#mostBytes);
     if (backlog.waitsForRoom && (!hasRoom || isPaced)) {
@@ -171,37 +202,13 @@ export class Outgoing implements WaiterServer {
     }
     const given = options?.transfer === true && isGiven(message, bytes);
     if (isDirect) this.#take(message, bytes, given);
-    else this.#queueUp(backlog, message, bytes, given, terms);
+    else this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms);
     return true;
   }
 
-  async #sendBehind(
-    backlog: Backlog,
-    message: Payload,
-    bytes: number,
-    options: SendOptions | undefined,
-  ): Promise<void> {
-    this.#checkSending(bytes);
-    const signal = options?.signal;
-    if (signal?.aborted === true) throw aborted(signal, "not-sent");
-    backlog.checkConnected();
-    const terms = backlog.terms(options);
-    const given = options?.transfer === true && isGiven(message, bytes);
-    const thenAccepted = options?.until === "accepted";
-    if (this.#isDirect(backlog, bytes)) {
-      if (thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
-      return this.#take(message, bytes, given);
-    }
-    if (!backlog.waitsForRoom || this.#mayWaitIn(backlog, bytes, terms)) {
-      if (thenAccepted) return this.#queueUpAndWait(backlog, message, bytes, given, terms, signal);
-      return this.#queueUp(backlog, message, bytes, given, terms);
-    }
-    const payload = keep(message, given);
-    await this.#waitForRoom({ payload, bytes, given: given || payload !== message, terms, thenAccepted, signal });
-  }
-
-  #isDirect(backlog: Backlog, bytes: number): boolean {
-    return backlog.isDirect && this.#waiters.size === 0 && this.#outbound.hasRoom(bytes);
+  /** The message goes into the log at once. */
+  #isDirect(bytes: number): boolean {
+    return this.#waiters.size === 0 && this.backlog?.isDirect !== false && this.#outbound.hasRoom(bytes);
   }
 
   /** The queue has room for the message without dropping another, and no call of its class waits for that. */
@@ -209,30 +216,23 @@ export class Outgoing implements WaiterServer {
     return this.#waiters.isFirst(terms) && backlog.hasRoom(bytes, terms);
   }
 
-  #queueUp(backlog: Backlog, message: Payload, bytes: number, given: boolean, terms: PolicyTerms): void {
-    const payload = this.#queueing(bytes, message, given);
-    backlog.push(payload, bytes, given || payload !== message, terms);
-    this.#driver.changed();
-  }
-
-  #queueUpAndWait(
+  /** The message waits under the policy. Answers the rest of the call's wait, if it wants more than that. */
+  #queueFor(
     backlog: Backlog,
+    until: Until,
+    signal: AbortSignal | undefined,
     message: Payload,
     bytes: number,
     given: boolean,
     terms: PolicyTerms,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const payload = this.#queueing(bytes, message, given);
-    const accepted = backlog.pushAndWait(payload, bytes, given || payload !== message, terms, signal);
-    this.#driver.changed();
-    return accepted;
-  }
-
-  #queueing(bytes: number, message: Payload, given: boolean): Payload {
+  ): Promise<unknown> | undefined {
+    this.#outbound.checkMessage?.(message, until === "answered");
     this.#room.askAgain();
     this.#count(bytes);
-    return keep(message, given);
+    const payload = keep(message, given);
+    const then = backlog.push(payload, bytes, given || payload !== message, terms, until, signal);
+    this.#driver.changed();
+    return then;
   }
 
   clear(options: ClearOptions = {}): UndeliveredMessage[] {
@@ -277,7 +277,7 @@ export class Outgoing implements WaiterServer {
     const terms = this.backlog === undefined ? undefined : (this.#refusedTerms ?? this.backlog.terms(undefined));
     const isAhead = this.#room.pace();
     if (!isAhead && this.#waiters.isFirst(terms) && this.#hasRoomFor(bytes, terms)) return;
-    await this.#waitForRoom({ payload: undefined, bytes, given: false, terms, thenAccepted: false, signal });
+    await this.#waitForRoom({ payload: undefined, bytes, given: false, terms, until: "taken", signal });
   }
 
   #hasRoomFor(bytes: number, terms: PolicyTerms | undefined): boolean {
@@ -285,7 +285,7 @@ export class Outgoing implements WaiterServer {
     return !this.backlog.isFailing && this.backlog.hasRoom(bytes, terms);
   }
 
-  #waitForRoom(call: RoomCall): Promise<void> {
+  #waitForRoom(call: RoomCall): Promise<unknown> {
     this.#room.askAgain();
     return this.#waiters.wait(call, () => this.#driver.changed());
   }
@@ -306,6 +306,11 @@ export class Outgoing implements WaiterServer {
   /** A call waits for room, or a message for the log. */
   get isAwaited(): boolean {
     return this.#waiters.size > 0 || !this.#isEmpty;
+  }
+
+  /** The answer to a request has come. */
+  answered(ticket: Ticket, parts: readonly Buffer[]): void {
+    this.#acceptance.answered(ticket, parts);
   }
 
   /** Settles the waits for which there is room now, and those for messages that were accepted. */
@@ -336,23 +341,23 @@ export class Outgoing implements WaiterServer {
     return payload !== undefined || !this.#room.hasToWait();
   }
 
-  /** Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it. */
-  serve({ payload, bytes, given, terms, thenAccepted, signal, wait }: Waiter): void {
-    if (payload === undefined) return wait.resolve();
+  /**
+   * Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it, or it cannot be
+   * framed.
+   */
+  serve({ payload, bytes, given, terms, until, signal, wait }: Waiter): void {
+    if (payload === undefined) return wait.resolve(undefined);
+    const { backlog } = this;
     try {
       this.#checkSize(bytes);
+      const then =
+        backlog === undefined || terms === undefined
+          ? this.#takeFor(until, signal, payload, bytes, given)
+          : this.#queueFor(backlog, until, signal, payload, bytes, given, terms);
+      wait.resolve(then);
     } catch (error) {
-      return wait.reject(error as RespliceError);
+      wait.reject(error as RespliceError);
     }
-    const { backlog } = this;
-    if (backlog === undefined || terms === undefined) {
-      if (thenAccepted) return wait.resolve(this.#takeAndWait(payload, bytes, given, signal));
-      this.#take(payload, bytes, given);
-    } else {
-      if (thenAccepted) return wait.resolve(this.#queueUpAndWait(backlog, payload, bytes, given, terms, signal));
-      this.#queueUp(backlog, payload, bytes, given, terms);
-    }
-    wait.resolve();
   }
 
   /**
@@ -383,11 +388,6 @@ export class Outgoing implements WaiterServer {
   backlogEnded(error: RespliceError): UndeliveredMessage[] {
     return this.backlog?.ended(error) ?? [];
   }
-}
-
-function neverAccepted(): RespliceError {
-  const what = 'until: "accepted" needs a server that answers (requests), or a probe that proves';
-  return new RespliceError("NOT_SUPPORTED", what);
 }
 
 /** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */

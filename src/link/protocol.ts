@@ -63,6 +63,8 @@ export interface Outbound extends Directions {
   hasRoom(payloadBytes: number): boolean;
   /** False: nobody can know whether the peer has accepted a message, and `ticket("message")` is not called. */
   readonly knowsAcceptance?: boolean;
+  /** The peer answers messages: `ticket("answer")` may be called, and "answered" events come. */
+  readonly answersRequests?: boolean;
   /** The messages, and the bytes, for which there is certainly room. */
   readonly roomMessages: number;
   readonly roomBytes: number;
@@ -70,18 +72,21 @@ export interface Outbound extends Directions {
   newAccount(): Account;
   /**
    * Takes a message. The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom()`. `given`: the payload
-   * will never change again, and need not be copied.
+   * will never change again, and need not be copied. `isRequest`: `ticket("answer")` follows. Throws a RespliceError,
+   * and takes nothing, where the protocol cannot frame the message.
    */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void;
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): void;
+  /** Throws what `take()` would throw. Only a protocol with a framing has this method. */
+  checkMessage?(payload: Uint8Array | string, isRequest: boolean): void;
   /** Bytes taken since the start of the link, with the overhead of each message. */
   readonly takenBytes: number;
   /** Of these, the bytes that the peer has not accepted. */
   readonly unackedBytes: number;
   /**
-   * A ticket for the message that was taken last, or for all messages that were taken so far. Asks the peer to
-   * acknowledge at once when it has accepted them.
+   * A ticket for the message that was taken last, for its answer, or for all messages that were taken so far. Asks the
+   * peer to acknowledge at once when it has accepted them.
    */
-  ticket(covers: "message" | "everything"): Ticket;
+  ticket(covers: "message" | "answer" | "everything"): Ticket;
   /**
    * Nobody waits any more: if the ticket's message is lost, it is reported like a message without a ticket. Answers
    * whether the peer has accepted its messages.

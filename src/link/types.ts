@@ -178,6 +178,8 @@ export interface SendOptions extends TrySendOptions, WaitOptions {
    */
   until?: "taken" | "accepted";
 }
+/** Of request(), on a plain link. */
+export type RequestOptions = WaitOptions & TrySendOptions;
 export interface CloseOptions {
   /** How long to wait for acceptance. Default 5,000. 0: not at all. */ deadlineMs?: number;
   /** Aborting it ends that wait early; close() still does not reject. */ signal?: AbortSignal;

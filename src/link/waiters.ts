@@ -1,4 +1,5 @@
 /** Calls that wait for room: in each priority class first come first served. */
+import type { Until } from "./acceptance.ts";
 import type { Account } from "../core/log/window.ts";
 import { Line, type Member } from "../core/queue/line.ts";
 import { aborted, RespliceError } from "./errors.ts";
@@ -15,15 +16,15 @@ export interface RoomCall {
   readonly given: boolean;
   /** What the message says to the queue's policy; undefined without one. */
   readonly terms: PolicyTerms | undefined;
-  /** When the message was taken, its send() goes on to wait for acceptance, until its own signal is aborted. */
-  readonly thenAccepted: boolean;
+  /** When the message was taken, its call goes on to wait for that, until its own signal is aborted. */
+  readonly until: Until;
   readonly signal: AbortSignal | undefined;
 }
 
 /** A send() that waits for room, or a ready(). */
 export interface Waiter extends RoomCall, Member<Waiter> {
-  /** Resolves when the message was taken, or with the wait for its acceptance. */
-  readonly wait: Wait<void>;
+  /** Resolves when the message was taken, or with the rest of the call's wait. */
+  readonly wait: Wait<unknown>;
 }
 
 export interface WaiterServer {
@@ -65,14 +66,14 @@ export class Waiters {
   }
 
   /** Rejects QUEUE_FULL if as many wait as may. `onLeft`: the call was aborted. */
-  wait(call: RoomCall, onLeft: () => void): Promise<void> {
+  wait(call: RoomCall, onLeft: () => void): Promise<unknown> {
     const { signal, payload, bytes } = call;
     const own = this.#classOf(call.terms);
     if (payload !== undefined && this.#mayNotWait(own, bytes)) {
       const full = new RespliceError("QUEUE_FULL", `${own.sends} sends wait already`, { delivery: "not-sent" });
       return Promise.reject(full);
     }
-    const wait: Wait<void> = abortableWait(signal, () => {
+    const wait: Wait<unknown> = abortableWait(signal, () => {
       this.#leave(waiter);
       onLeft();
       return aborted(signal as AbortSignal, "not-sent");

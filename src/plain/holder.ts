@@ -79,30 +79,33 @@ export abstract class PlainHolder {
     return new Account(this.options.maxMessageBytes, this.options.logBudget);
   }
 
-  /** Throws `encodeFailed()`'s error where the framing cannot frame the message; then nothing was taken. */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    const entry = this.#take(payload, payloadBytes, given, false);
+  /**
+   * Throws `encodeFailed()`'s error where the framing cannot frame the message, or where `idOf()` gives no id for a
+   * request; then nothing was taken.
+   */
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): void {
+    let entry: Entry;
+    try {
+      entry = this.outbox.take(payload, payloadBytes, given, isRequest);
+    } catch (thrown) {
+      throw this.options.encodeFailed(thrown);
+    }
     this.#lastTaken = entry;
     const { requests } = this.options;
     entry.isAnswered = requests !== undefined && (requests.idOf === undefined || entry.id !== undefined);
   }
 
-  /**
-   * Takes a request: an "answered" event will bring its answer, or its ticket will be among the lost ones. As with
-   * `take()`, the caller has checked that there is room. Throws as `take()` does, and where `idOf()` gives no id.
-   */
-  request(payload: Uint8Array | string, payloadBytes: number, given: boolean): PlainTicket {
-    const entry = this.#take(payload, payloadBytes, given, true);
-    entry.isAnswered = true;
-    return this.tickets.forMessage(entry, "request");
-  }
-
-  #take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
+  checkMessage(payload: Uint8Array | string, isRequest: boolean): void {
     try {
-      return this.outbox.take(payload, payloadBytes, given, isRequest);
+      this.outbox.storage.check(payload, isRequest);
     } catch (thrown) {
       throw this.options.encodeFailed(thrown);
     }
+  }
+
+  /** Messages are answered: `ticket("answer")` has a meaning. */
+  get answersRequests(): boolean {
+    return this.answers !== undefined;
   }
 
   get heldBytes(): number {
@@ -127,12 +130,17 @@ export abstract class PlainHolder {
     return this.answers !== undefined || this.options.probe?.proves === true;
   }
 
-  /** "message": its answer or proof. "everything": the kernel has it. */
-  ticket(covers: "message" | "everything"): PlainTicket {
+  /**
+   * "message": its answer or proof. "answer": an "answered" event will bring it, or the ticket will be among the lost
+   * ones. "everything": the kernel has it.
+   */
+  ticket(covers: "message" | "answer" | "everything"): PlainTicket {
     const { next, takenBytes } = this.outbox;
     if (covers === "everything") return this.tickets.forEverything(takenBytes, next);
+    const entry = this.#lastTaken as Entry;
+    if (covers === "answer") return this.tickets.forMessage(entry, "request");
     this.wantsProof();
-    return this.tickets.forMessage(this.#lastTaken as Entry, "message");
+    return this.tickets.forMessage(entry, "message");
   }
 
   /** A probe is to prove soon that what was written has arrived. */

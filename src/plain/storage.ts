@@ -128,6 +128,11 @@ export class Storage {
     into.wire = block;
   }
 
+  /** Throws what `store()` would throw. */
+  check(payload: Uint8Array | string, isRequest: boolean): void {
+    this.#encode(new Stored(isRequest), typeof payload === "string" ? Buffer.from(payload) : asBuffer(payload));
+  }
+
   #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
     if (this.#idOf !== undefined) {
       into.id = this.#idOf(message);

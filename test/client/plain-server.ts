@@ -1,6 +1,6 @@
 /** Servers that know nothing of resplice, and plain links to them. */
 import type net from "node:net";
-import { lines, type Link, type OpenPlainOptions, plain, type PlainOptions } from "../../src/index.ts";
+import { lines, type OpenPlainOptions, plain, type PlainLink, type PlainOptions } from "../../src/index.ts";
 import { Arrivals, manage, QUICK, rawServer } from "../support.ts";
 
 /** A connection of a server that speaks lines. */
@@ -50,7 +50,7 @@ export async function lineServer(greet: (socket: LineSocket) => void = () => {})
 export type PlainTerms = Omit<OpenPlainOptions, "protocol"> & { plain?: Partial<PlainOptions> };
 
 /** A plain link of lines to `port` on loopback. */
-export function openPlain(port: number, { plain: protocol, ...options }: PlainTerms = {}): Link {
+export function openPlain(port: number, { plain: protocol, ...options }: PlainTerms = {}): PlainLink {
   return manage().open({
     port,
     host: "127.0.0.1",

@@ -193,3 +193,22 @@ describe("short connections", () => {
     expect(quickRetries(120_000)).toBe(9);
   });
 });
+
+describe("a connection that has brought nothing", () => {
+  test("counts as an attempt that failed: the outage goes on", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    backoff.onConnected(100);
+    expect([backoff.onUseless(200), backoff.failures, backoff.outageMs(200)]).toEqual([true, 1, 200]);
+    backoff.onConnected(1_000);
+    expect([backoff.onUseless(1_100), backoff.failures, backoff.outageMs(1_100)]).toEqual([true, 2, 1_100]);
+    // It is forgotten: a loss that is told without a connection changes nothing.
+    backoff.onLost(1_200);
+    expect(backoff.failures).toBe(2);
+  });
+
+  test("is lost like any other if it has lasted", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    backoff.onConnected(0);
+    expect([backoff.onUseless(OPTIONS.resetAfterMs), backoff.failures]).toEqual([false, 0]);
+  });
+});

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { withoutSecrets } from "../../src/link/errors.ts";
 import { delimited } from "../../src/plain/delimited.ts";
 import { chunked, decode, decoded, decodedToEnd, framingError, streamOf } from "./decoding.ts";
 
@@ -92,7 +93,7 @@ test.each([
   const { code, option } = framingError(() => delimited(delimiter as never));
   expect([code, option]).toEqual([
     "INVALID_OPTION",
-    { name, value: delimiter, allowed: "a string or bytes, of 1 to 256 bytes" },
+    { name, value: withoutSecrets(delimiter), allowed: "a string or bytes, of 1 to 256 bytes" },
   ]);
 });
 

@@ -97,11 +97,12 @@ export class Hand {
   }
 
   send(...messages: string[]): void {
-    for (const message of messages) this.core.take(message, Buffer.byteLength(message), false);
+    for (const message of messages) this.core.take(message, Buffer.byteLength(message), false, false);
   }
 
   request(message: string): object {
-    return this.core.request(message, Buffer.byteLength(message), false);
+    this.core.take(message, Buffer.byteLength(message), false, true);
+    return this.core.ticket("answer");
   }
 
   /** What is written now. The kernel has not taken it before `written()`. */

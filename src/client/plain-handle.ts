@@ -1,0 +1,34 @@
+/** The object that an application holds of a plain link: a link that can also ask. */
+import type { LinkEngine } from "../link/engine.ts";
+import { LinkHandle } from "../link/link.ts";
+import type { Link, Message, Payload, RequestOptions } from "../link/types.ts";
+
+/** A link to a server that is not resplice. Nobody knows which messages that server's application has accepted. */
+export interface PlainLink extends Link {
+  /**
+   * Sends, and resolves with the answer; needs `plain({ requests })`, else NOT_SUPPORTED. An answer of several parts is
+   * one message with all of them: see requestParts(). Aborted, a request that was written keeps its place, and its answer
+   * is dropped. Rejects as send() does, and CONNECTION_LOST with `delivery` "maybe": written, and not answered.
+   */
+  request(message: Payload, options?: RequestOptions): Promise<Message>;
+  /** As request(), and resolves with all parts of the answer: those that `classify` called "more", and the last. */
+  requestParts(message: Payload, options?: RequestOptions): Promise<Message[]>;
+}
+
+export class PlainLinkHandle extends LinkHandle implements PlainLink {
+  readonly #engine: LinkEngine;
+
+  constructor(engine: LinkEngine) {
+    super(engine);
+    this.#engine = engine;
+  }
+
+  async request(message: Payload, options?: RequestOptions): Promise<Message> {
+    const parts = await this.#engine.outgoing.request(message, options);
+    return (parts.length === 1 ? parts[0] : Buffer.concat(parts)) as Message;
+  }
+
+  async requestParts(message: Payload, options?: RequestOptions): Promise<Message[]> {
+    return (await this.#engine.outgoing.request(message, options)) as Message[];
+  }
+}

@@ -1,0 +1,67 @@
+/** Messages that wait for the consumer: their positions, and the memory that they keep. */
+import { expect, test } from "vitest";
+import { Inbox } from "../../src/plain/inbox.ts";
+
+const keep = (): void => {};
+
+function filled(...texts: string[]): Inbox {
+  const inbox = new Inbox();
+  for (const text of texts) inbox.push(Buffer.from(text));
+  return inbox;
+}
+
+test("each message has a position of its own, also an empty one", () => {
+  const inbox = filled("", "a", "");
+  expect([inbox.receivedTo, inbox.hasUnread]).toEqual([13, true]);
+  const seen: Array<[string, number]> = [];
+  const hand = (message: Buffer, end: number): boolean => seen.push([String(message), end]) > 0;
+  expect(inbox.handOut(hand, keep, 2)).toBe(true);
+  expect(inbox.handOut(hand, keep, 2)).toBe(false);
+  expect(seen).toEqual([
+    ["", 4],
+    ["a", 9],
+    ["", 13],
+  ]);
+  inbox.accept(9);
+  expect(inbox.unacceptedBytes).toBe(4);
+});
+
+test("what ends below an accepted position is skipped, and no more", () => {
+  const inbox = filled("one", "two", "three");
+  inbox.accept(15);
+  expect([String(inbox.next(keep)), inbox.acceptedTo]).toEqual(["three", 14]);
+  inbox.accept(1_000);
+  expect([inbox.acceptedTo, inbox.next(keep)]).toEqual([23, undefined]);
+});
+
+test("a handler that wants no more stops it", () => {
+  const inbox = filled("one", "two");
+  expect(inbox.handOut(() => false, keep, 10)).toBe(false);
+  expect(String(inbox.next(keep))).toBe("two");
+});
+
+test("once it is stopped nothing waits, and nothing is added", () => {
+  const inbox = filled("one");
+  inbox.stop();
+  inbox.push(Buffer.from("two"));
+  expect([inbox.hasUnread, inbox.next(keep), inbox.unacceptedBytes]).toEqual([false, undefined, 0]);
+});
+
+test("messages that wait do not keep the chunks alive that they are a small part of", () => {
+  const inbox = new Inbox();
+  const memory = new Set<ArrayBufferLike>();
+  for (let n = 0; n < 3_000; n++) {
+    const chunk = Buffer.alloc(10_000, n % 256);
+    inbox.push(chunk.subarray(0, 5));
+    inbox.push(chunk.subarray(5, 10));
+    inbox.rest();
+  }
+  for (let n = 0; n < 6_000; n++) {
+    const message = inbox.next(keep) as Buffer;
+    expect(message.equals(Buffer.alloc(5, Math.floor(n / 2) % 256))).toBe(true);
+    memory.add(message.buffer);
+  }
+  let bytes = 0;
+  for (const { byteLength } of memory) bytes += byteLength;
+  expect(bytes).toBeLessThan(200_000);
+});
