@@ -13,7 +13,8 @@ export class DialGate {
   readonly #clock: Clock;
   readonly #timer: Timer;
   #nextMs = 0;
-  #waiting: Array<Wait<() => void>> = [];
+  /** In the order in which they came. Aborting one costs the same however many there are. */
+  readonly #waiting = new Set<Wait<() => void>>();
 
   constructor(clock: Clock, maxInFlight: number, perSecond: number) {
     this.#clock = clock;
@@ -26,10 +27,10 @@ export class DialGate {
   enter(signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     const wait: Wait<() => void> = abortableWait(signal, () => {
-      this.#waiting = this.#waiting.filter((other) => other !== wait);
+      this.#waiting.delete(wait);
       return signal.reason as Error;
     });
-    this.#waiting.push(wait);
+    this.#waiting.add(wait);
     this.#admit();
     return wait.promise;
   }
@@ -49,10 +50,12 @@ export class DialGate {
     const nowMs = this.#clock.now();
     // After a pause, the dials of a tenth of a second may begin at once.
     this.#nextMs = Math.max(this.#nextMs, nowMs - 100);
-    while (this.#waiting.length > 0 && this.inFlight < this.#maxInFlight) {
+    for (const wait of this.#waiting) {
+      if (this.inFlight >= this.#maxInFlight) return;
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
       this.#nextMs += this.#intervalMs;
-      this.#waiting.shift()?.resolve(this.#place());
+      this.#waiting.delete(wait);
+      wait.resolve(this.#place());
     }
   }
 
