@@ -608,8 +608,8 @@ export const SHELL: readonly Mutant[] = [
     name: "dialled though a listener has ended the link",
     rule: "a link that ends when an attempt is told of is not dialled",
     file: "src/client/dialer.ts",
-    find: "this.#stop.signal.throwIfAborted();\n    const attempt",
-    replace: "const attempt",
+    find: "this.#stop.signal.throwIfAborted();\n    if (this.#heldMs",
+    replace: "if (this.#heldMs",
     tests: ["test/client/dialer.test.ts"],
   },
   {

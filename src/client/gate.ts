@@ -1,15 +1,9 @@
 /** Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. */
-import { Line, type Member } from "../core/queue/line.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 
 /** All links may become suspect at the same moment, and each then dials a standby: so they get fewer places. */
 const MAX_STANDBYS = 16;
-
-/** An attempt that waits for its place. */
-interface Applicant extends Member<Applicant> {
-  readonly wait: Wait<() => void>;
-}
 
 export class DialGate {
   standbys = 0;
@@ -19,7 +13,8 @@ export class DialGate {
   readonly #clock: Clock;
   readonly #timer: Timer;
   #nextMs = 0;
-  readonly #waiting: Line<Applicant> = new Line();
+  /** In the order in which they came. Aborting one costs the same however many there are. */
+  readonly #waiting = new Set<Wait<() => void>>();
 
   constructor(clock: Clock, maxInFlight: number, perSecond: number) {
     this.#clock = clock;
@@ -32,11 +27,10 @@ export class DialGate {
   enter(signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     const wait: Wait<() => void> = abortableWait(signal, () => {
-      this.#waiting.remove(applicant);
+      this.#waiting.delete(wait);
       return signal.reason as Error;
     });
-    const applicant: Applicant = { wait, before: undefined, after: undefined };
-    this.#waiting.append(applicant);
+    this.#waiting.add(wait);
     this.#admit();
     return wait.promise;
   }
@@ -56,12 +50,12 @@ export class DialGate {
     const nowMs = this.#clock.now();
     // After a pause, the dials of a tenth of a second may begin at once.
     this.#nextMs = Math.max(this.#nextMs, nowMs - 100);
-    for (const applicant of this.#waiting) {
+    for (const wait of this.#waiting) {
       if (this.inFlight >= this.#maxInFlight) return;
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
       this.#nextMs += this.#intervalMs;
-      this.#waiting.remove(applicant);
-      applicant.wait.resolve(this.#place());
+      this.#waiting.delete(wait);
+      wait.resolve(this.#place());
     }
   }
 

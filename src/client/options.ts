@@ -68,8 +68,8 @@ export interface ConnectOptions {
   socket?: ClientSocketOptions;
   /**
    * Finds the addresses of `host`, called as `dns.lookup()` is, with `all: true`. Default: `dns.lookup()`, which has four
-   * threads, shared with the files of the process. Links that have the same function share one call for a name. A call
-   * that takes more than 30 s has failed. Not with a target `path` or `connect`.
+   * threads, shared with the files of the process. Links that have the same function share one call for a name; after
+   * 30 s without an answer another one begins. Not with a target `path` or `connect`.
    */
   lookup?: LookupFunction;
 }

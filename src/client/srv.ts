@@ -26,7 +26,7 @@ export interface SrvHost {
   readonly clock: Clock;
   newResolver(): SrvResolver;
   /** In [0, 1). */
-  random(): number;
+  readonly random: () => number;
 }
 
 /** c-ares does not notice that resolv.conf has changed (nodejs/node#1644): a resolver is replaced after so long. */

@@ -5,13 +5,18 @@
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "../link/ports.ts";
 
-/** After so long nobody waits any more for a lookup, and another one may begin. */
-const MOST_LOOKUP_MS = 30_000;
+/** After so long nobody joins a lookup that has not answered, and another one begins. */
+const JOINED_FOR_MS = 30_000;
+
+interface UnderWay {
+  readonly addresses: Promise<readonly string[]>;
+  readonly sinceMs: number;
+}
 
 export class Lookups {
   readonly #clock: Clock;
-  /** Those under way, by the function that looks up and the name. */
-  readonly #underWay = new Map<LookupFunction, Map<string, Promise<readonly string[]>>>();
+  /** By the function that looks up, and by the name. A function that never answers leaves with its links. */
+  readonly #underWay = new WeakMap<LookupFunction, Map<string, UnderWay>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -30,32 +35,32 @@ export class Lookups {
   }
 
   #shared(host: string, lookup: LookupFunction): Promise<readonly string[]> {
-    const ofFunction = this.#underWay.get(lookup) ?? new Map<string, Promise<readonly string[]>>();
+    const nowMs = this.#clock.now();
+    const ofFunction = this.#underWay.get(lookup) ?? new Map<string, UnderWay>();
     const before = ofFunction.get(host);
-    if (before !== undefined) return before;
-    const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
-    const timer = this.#clock.timer(() => reject(new Error(`looking up ${host} took more than ${MOST_LOOKUP_MS} ms`)));
-    timer.set(this.#clock.now() + MOST_LOOKUP_MS);
-    const shared = promise.finally(() => {
-      timer.clear();
-      ofFunction.delete(host);
-      if (ofFunction.size === 0) this.#underWay.delete(lookup);
-    });
-    this.#underWay.set(lookup, ofFunction);
+    if (before !== undefined && nowMs - before.sinceMs < JOINED_FOR_MS) return before.addresses;
+    const shared: UnderWay = {
+      sinceMs: nowMs,
+      addresses: lookedUp(host, lookup).finally(() => {
+        if (ofFunction.get(host) === shared) ofFunction.delete(host);
+      }),
+    };
     ofFunction.set(host, shared);
-    // A function of the application's may throw, answer twice, and answer anything.
-    try {
-      lookup(host, { all: true, order: "verbatim" }, (error, answer) => {
-        if (error) return reject(error);
-        const addresses = toAddresses(answer);
-        if (addresses.length > 0) resolve(addresses);
-        else reject(new Error(`the lookup of ${host} gave no address`));
-      });
-    } catch (error) {
-      reject(error instanceof Error ? error : new Error("the lookup failed", { cause: error }));
-    }
-    return shared;
+    this.#underWay.set(lookup, ofFunction);
+    return shared.addresses;
   }
+}
+
+function lookedUp(host: string, lookup: LookupFunction): Promise<readonly string[]> {
+  return new Promise((resolve, reject) => {
+    // A function of the application's may throw, answer twice, and answer anything.
+    lookup(host, { all: true, order: "verbatim" }, (error, answer) => {
+      if (error) return reject(error);
+      const addresses = toAddresses(answer);
+      if (addresses.length > 0) resolve(addresses);
+      else reject(new Error(`the lookup of ${host} gave no address`));
+    });
+  });
 }
 
 /** A function of the application's may not know `all`, and answer one address. */

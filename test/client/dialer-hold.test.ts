@@ -1,5 +1,5 @@
 /** hold(): a link that dials no more until retryNow(). */
-import net from "node:net";
+import type net from "node:net";
 import { setTimeout as lasts } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { linkPair } from "resplice/testing";
