@@ -127,12 +127,12 @@ export abstract class PlainHolder {
   ticket(covers: "message" | "everything"): PlainTicket {
     const { next, takenBytes } = this.outbox;
     if (covers === "everything") return this.tickets.forEverything(takenBytes, next);
-    this.wantsProof();
+    this.wantsProof(next);
     return this.tickets.forMessage(this.#lastTaken as Entry, "message");
   }
 
-  /** A probe is to prove soon that what was written has arrived. */
-  protected abstract wantsProof(): void;
+  /** A probe is to prove soon that the messages below this number have arrived. */
+  protected abstract wantsProof(to: number): void;
 
   /** A message whose ticket is withdrawn keeps its place, and its answer is dropped. */
   withdraw(ticket: PlainTicket): boolean {
@@ -164,7 +164,7 @@ export abstract class PlainHolder {
   end(): void {
     if (this.ended) return;
     this.outputEnded = true;
-    this.wantsProof();
+    this.wantsProof(this.outbox.next);
     this.checkThrough();
   }
 

@@ -63,7 +63,7 @@ test.each(DOCUMENTS)("the scripts and files that %s names exist", (path) => {
 
 test.each([
   ["What is in the core", ["core"]],
-  ["What is above the core", ["link", "io", "client", "server"]],
+  ["What is above the core", ["link", "plain", "io", "client", "server"]],
 ])("ARCHITECTURE.md, %s: every file, and no other", (title, folders) => {
   const [, section = ""] = new RegExp(`### ${title}\n\n((?:\\|.*\n)+)`, "u").exec(read("ARCHITECTURE.md")) ?? [];
   const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
