@@ -4,6 +4,7 @@ import { ENDING } from "./list/ending.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
+import { PLAIN } from "./list/plain.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SHELL } from "./list/shell.ts";
@@ -18,6 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ENDING,
   ...MOVING,
   ...PACE,
+  ...PLAIN,
   ...PORTS,
   ...DOOR,
   ...SHELL,
