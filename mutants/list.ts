@@ -6,6 +6,7 @@ import { FRAMING } from "./list/framing.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
+import { PLAIN } from "./list/plain.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
@@ -23,6 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MOVING,
   ...PACE,
   ...SILENCE,
+  ...PLAIN,
   ...PORTS,
   ...DOOR,
   ...SHELL,

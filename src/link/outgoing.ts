@@ -202,7 +202,7 @@ export class Outgoing implements WaiterServer {
     }
     const given = options?.transfer === true && isGiven(message, bytes);
     if (isDirect) this.#take(message, bytes, given);
-    else this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms);
+    else void this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms);
     return true;
   }
 

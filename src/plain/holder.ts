@@ -139,12 +139,12 @@ export abstract class PlainHolder {
     if (covers === "everything") return this.tickets.forEverything(takenBytes, next);
     const entry = this.#lastTaken as Entry;
     if (covers === "answer") return this.tickets.forMessage(entry, "request");
-    this.wantsProof();
+    this.wantsProof(next);
     return this.tickets.forMessage(entry, "message");
   }
 
-  /** A probe is to prove soon that what was written has arrived. */
-  protected abstract wantsProof(): void;
+  /** A probe is to prove soon that the messages below this number have arrived. */
+  protected abstract wantsProof(to: number): void;
 
   /** A message whose ticket is withdrawn keeps its place, and its answer is dropped. */
   withdraw(ticket: PlainTicket): boolean {
@@ -176,7 +176,7 @@ export abstract class PlainHolder {
   end(): void {
     if (this.ended) return;
     this.outputEnded = true;
-    this.wantsProof();
+    this.wantsProof(this.outbox.next);
     this.checkThrough();
   }
 

@@ -172,6 +172,8 @@ export class Outbox {
       this.sentTo++;
     }
     if (run !== undefined) out.push(viewOf(run, runEnd));
+    // Messages that are no bytes on the wire: no write will say that it is done.
+    if (this.isWriting && left === roomBytes) this.written();
   }
 
   /** The kernel has everything that was given to it. */
@@ -300,7 +302,7 @@ export class Outbox {
     }
     this.#forget(this.next);
     this.kernelTo = this.sentTo = this.next;
-    this.queuedMessages = this.queuedBytes = this.unwrittenBytes = 0;
+    this.queuedMessages = this.queuedBytes = 0;
     this.account.hold(-this.account.heldBytes);
     return left;
   }

@@ -23,6 +23,9 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
   /** The number of the first message that was written after the probe that awaits its answer. */
   #probeBefore = NO_PROBE;
   #probedMs = 0;
+  /** Messages below are to be proven soon, and those below `#provenTo` are, as far as a probe can prove them. */
+  #proofTo = 0;
+  #provenTo = 0;
   readonly #probeId: MessageId | undefined;
 
   constructor(options: PlainCoreOptions) {
@@ -39,6 +42,7 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     this.#roundTrip = undefined;
     this.#probeOwed = false;
     this.#probeBefore = NO_PROBE;
+    this.#provenTo = 0;
   }
 
   protected abstract giveUp(connection: PlainConnection, trouble: Problem): void;
@@ -108,8 +112,15 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     );
   }
 
-  protected override wantsProof(): void {
-    if (this.options.probe?.proves === true) this.#probeOwed = true;
+  protected override wantsProof(to: number): void {
+    this.#proofTo = Math.max(this.#proofTo, to);
+  }
+
+  /** A message was written that is to be proven, and no probe was answered that was written behind it. */
+  get #owesProof(): boolean {
+    if (this.options.probe?.proves !== true) return false;
+    const { head, sentTo } = this.outbox;
+    return Math.max(this.#provenTo, head) < Math.min(this.#proofTo, sentTo);
   }
 
   #onProbeAnswered(nowMs: number): undefined {
@@ -118,6 +129,7 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     this.#probeBefore = NO_PROBE;
     this.watch?.probeAnswered();
     (this.#roundTrip ??= new RoundTrip()).sample(nowMs - this.#probedMs);
+    this.#provenTo = before;
     if (this.options.probe?.proves === true) this.outbox.proven(before, this.tickets.onDelivered);
   }
 
@@ -141,9 +153,9 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
         this.watch?.used(nowMs);
       }
     }
+    if (this.#probeBefore !== NO_PROBE || !(this.#probeOwed || this.#owesProof)) return;
     // Not in the middle of a message.
-    if (this.#probeOwed && this.#probeBefore === NO_PROBE && outbox.partWritten === 0)
-      this.#probe(connection, out, nowMs);
+    if (outbox.partWritten === 0) this.#probe(connection, out, nowMs);
   }
 
   /** A message that was begun is always brought to its end. */
@@ -174,13 +186,7 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     const { outbox } = this;
     const { inDoubtBytes, probe } = this.options;
     if (probe?.proves !== true) outbox.letGo(inDoubtBytes);
-    else if (!outbox.isClear && (this.#endsSoon || outbox.doubtBytes > PROOF_FROM * inDoubtBytes))
-      this.#probeOwed = true;
-  }
-
-  /** What is in doubt is to be proven, as nothing will be written behind it. */
-  get #endsSoon(): boolean {
-    return this.isRetiring || this.outputEnded;
+    else if (this.isRetiring || outbox.doubtBytes > PROOF_FROM * inDoubtBytes) this.wantsProof(outbox.sentTo);
   }
 
   // ── what the deadlines depend on ────────────────────────────────────────────────────────────────────────────────

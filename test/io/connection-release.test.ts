@@ -22,7 +22,7 @@ test("TLS begins on the stream, and the old handler hears nothing more", async (
   const second = new StreamConnection(secured, true);
   const told: string[] = [];
   second.handler = {
-    onData: (chunk) => void told.push(String(chunk)) as undefined,
+    onData: (chunk) => void told.push(String(chunk)),
     onDrain: () => {},
     onClosed: (reason) => void told.push(reason),
   };

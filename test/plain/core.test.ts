@@ -59,6 +59,16 @@ describe("one write at a time", () => {
     expect(first?.buffer).toBe(given.buffer);
   });
 
+  test("a message that is no bytes on the wire is written at once", () => {
+    const framing = { ...LINES, encode: (message: Buffer) => (message.length > 3 ? [] : [message]) };
+    const hand = new Hand({ framing });
+    hand.connect();
+    hand.send("", "x".repeat(20_000));
+    expect(hand.core.transmit(hand.id, 100, 0).join("")).toBe("");
+    hand.send("abc");
+    expect(hand.write()).toBe("abc");
+  });
+
   test("a message that cannot be framed is not taken", () => {
     const hand = new Hand();
     hand.send("one");
@@ -330,6 +340,8 @@ describe("endings", () => {
     expect(hand.drain()).toEqual([]);
     hand.core.abandon("gave-up");
     expect(hand.drain()).toEqual([]);
+    // flush() must not say that all is well.
+    expect(hand.core.unackedBytes).toBe(6);
   });
 
   test("a link that was never connected and has nothing to send just ends", () => {

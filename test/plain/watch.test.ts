@@ -113,6 +113,24 @@ describe("a probe that proves", () => {
     expect(hand.reported()).toEqual(["two maybe"]);
   });
 
+  test("a message that is to be proven, and is written only later, is", () => {
+    const hand = new Hand({ probe: PROVES, ...TIMES });
+    hand.connect();
+    hand.send("one");
+    hand.write();
+    hand.send("two");
+    const ticket = hand.core.ticket("message");
+    expect(hand.write()).toBe("PING\n");
+    hand.written();
+    expect(hand.write()).toBe("two\n");
+    hand.written();
+    hand.hear("PONG\n");
+    expect(hand.core.takeDelivered()).toEqual([]);
+    expect(hand.flush()).toBe("PING\n");
+    hand.hear("PONG\n");
+    expect([hand.core.takeDelivered(), hand.flush()]).toEqual([[ticket], ""]);
+  });
+
   test("one that does not prove leaves everything in doubt", () => {
     const hand = new Hand({ probe: { ...PROVES, proves: false }, ...TIMES });
     hand.connect();
