@@ -3,6 +3,9 @@ import type { Direction } from "../../src/testing/faults.ts";
 import type { Wire } from "../../src/testing/network.ts";
 import type { Channel } from "../../src/core/session/channel.ts";
 import { ConnectionInUse } from "../../src/core/session/connection-in-use.ts";
+import { Session } from "../../src/core/session/session.ts";
+import type { Fault } from "../../src/core/wire/faults.ts";
+import type { Flight } from "../../src/core/log/window.ts";
 import type { FaultOf } from "./fault-kinds.ts";
 import type { SimClient } from "./sim-client.ts";
 import { check } from "./stage.ts";
@@ -17,19 +20,23 @@ const NOTICED_WITHIN_MS = 500;
 const MOST_PATIENCE_MS = 50_000;
 const LOOK_EVERY_MS = 10;
 
+/** When the client's session has sent or received so much DATA. One that replaces the session is left alone. */
 export function laySilence(world: World, client: SimClient, fault: FaultOf<"silence after speech">): void {
   const { direction, nth, afterMs } = fault;
-  world.traps.add({
-    from: client.name,
-    frame: "data",
-    left: nth,
-    before: () => {},
-    after: ({ wire }) => void world.clock.schedule(afterMs, () => fallSilent(world, client, wire, direction)),
-  });
+  let left: number = nth;
+  const heard = onSpeech.get(client.core.session) ?? [];
+  onSpeech.set(client.core.session, [
+    ...heard,
+    () => {
+      left--;
+      if (left === 0) world.clock.schedule(afterMs, () => fallSilent(world, client, direction));
+    },
+  ]);
 }
 
-function fallSilent(world: World, client: SimClient, wire: Wire, direction: Direction): void {
-  if (client.wireInUse !== wire || client.suspects) return;
+function fallSilent(world: World, client: SimClient, direction: Direction): void {
+  const wire = client.wireInUse;
+  if (wire === undefined || client.suspects || world.healed) return;
   world.count("fault silence after speech");
   world.note(`${client.name}: silence ${direction}`);
   wire.swallow(direction);
@@ -70,10 +77,25 @@ function noticedWithinMs(world: World, { roundTrip }: Channel): number {
   return Math.max(NOTICED_WITHIN_MS, suspectAfterMs, PING_WITHIN_MS + patienceMs) + 2 * LOOK_EVERY_MS;
 }
 
+// ── what a core does not tell anybody ────────────────────────────────────────────────────────────────────────────────
+
 const pongs = new WeakMap<Channel, number>();
+const onSpeech = new WeakMap<Session, ReadonlyArray<() => void>>();
 
 const { onPong } = ConnectionInUse.prototype;
 ConnectionInUse.prototype.onPong = function (token: number, nowMs: number): boolean {
   pongs.set(this.channel, (pongs.get(this.channel) ?? 0) + 1);
   return onPong.call(this, token, nowMs);
+};
+
+const { onData, write } = Session.prototype;
+Session.prototype.onData = function (offset: number, bytes: Buffer, flags: number): Fault | undefined {
+  const problem = onData.call(this, offset, bytes, flags);
+  if (problem === undefined) for (const hear of onSpeech.get(this) ?? []) hear();
+  return problem;
+};
+Session.prototype.write = function (out: Buffer[], maxBytes: number, flight: Flight, nowMs: number): number {
+  const bytes = write.call(this, out, maxBytes, flight, nowMs);
+  if (bytes > 0) for (const hear of onSpeech.get(this) ?? []) hear();
+  return bytes;
 };
