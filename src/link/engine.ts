@@ -14,16 +14,7 @@ import type { LinkOwner } from "./owner.ts";
 import type { Protocol, ProtocolEvent } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
-import type {
-  CloseOptions,
-  Link,
-  LinkReport,
-  LinkStats,
-  StateChange,
-  Undelivered,
-  UndeliveredMessage,
-  WaitOptions,
-} from "./types.ts";
+import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, WaitOptions } from "./types.ts";
 import { inOrder, toMessage } from "./undelivered.ts";
 import { UndeliveredReports } from "./undelivered-reports.ts";
 import { Waits } from "./waits.ts";
@@ -316,7 +307,7 @@ export class LinkEngine {
     // After close() the state stays "draining" until the link is closed.
     if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason, attempt: 1 });
     if (reason === "moved") return;
-    this.#getReports().lost({ reason, sessionId, messages: undelivered.map(toMessage) }, event.undeliveredCount);
+    this.reports.lost({ reason, sessionId, messages: undelivered.map(toMessage) }, event.undeliveredCount);
   }
 
   /** The link goes on. */
@@ -325,19 +316,11 @@ export class LinkEngine {
     const abandoned = this.outgoing.replaced(lost, connectionLostError);
     const messages = inOrder(undelivered, abandoned).map(toMessage);
     const report = { sessionId: this.protocol.sessionId, messages, ...(untracked && { untracked }) };
-    this.#getReports().lost({ reason: "connection-lost", ...report }, undeliveredCount);
+    this.reports.lost({ reason: "connection-lost", ...report }, undeliveredCount);
   }
 
-  #getReports(): UndeliveredReports {
+  get reports(): UndeliveredReports {
     return (this.#reports ??= new UndeliveredReports(this.#life, this));
-  }
-
-  get hearsUndelivered(): boolean {
-    return this.link.listenerCount("undelivered") > 0;
-  }
-
-  onDropped(reason: Undelivered["reason"], count: number, messages: UndeliveredMessage[]): void {
-    this.#getReports().dropped(reason, count, messages);
   }
 
   #onEnded(event: Extract<ProtocolEvent, { type: "ended" }>): void {
@@ -357,7 +340,7 @@ export class LinkEngine {
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded();
-      const report = this.#getReports().atEnd(reported, event.untracked, outcome === "closed");
+      const report = this.reports.atEnd(reported, event.untracked, outcome === "closed");
       this.#endResult.close(error === undefined ? report : { ...report, error });
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));

@@ -29,7 +29,9 @@ export interface OutgoingDriver {
   run(): void;
 }
 
-export interface OutgoingHost extends DropHost {
+export interface OutgoingHost {
+  /** Told of messages that a policy of the queue has dropped. */
+  readonly reports: DropHost;
   /** The error that calls get once nothing can be sent any more. */
   endedError(): RespliceError;
 }
@@ -64,7 +66,9 @@ export class Outgoing implements WaiterServer {
     this.#acceptance = new Acceptance(outbound);
     this.#waiters = new Waiters(outbound, queue);
     this.backlog =
-      policy === undefined ? undefined : new Backlog(policy, { outbound, driver, host, acceptance: this.#acceptance });
+      policy === undefined
+        ? undefined
+        : new Backlog(policy, { outbound, driver, host: host.reports, acceptance: this.#acceptance });
   }
 
   get #room(): Room {

@@ -1,4 +1,5 @@
 /** Tells the application, and the log, of messages that a link will not deliver. Made when there is one. */
+import type { DropHost } from "./drop-reports.ts";
 import type { Life } from "./life.ts";
 import type { LinkOwner } from "./owner.ts";
 import type { Link, LinkReport, Traffic, Undelivered, UndeliveredMessage } from "./types.ts";
@@ -13,7 +14,7 @@ export interface ReportedLink {
   readonly protocol: { readonly sessionId: string };
 }
 
-export class UndeliveredReports {
+export class UndeliveredReports implements DropHost {
   readonly book: UndeliveredBook = new UndeliveredBook();
   readonly #life: Life;
   readonly #of: ReportedLink;
@@ -35,8 +36,12 @@ export class UndeliveredReports {
     });
   }
 
+  get hearsUndelivered(): boolean {
+    return this.#of.link.listenerCount("undelivered") > 0;
+  }
+
   /** A policy of the queue has dropped messages that no call waits for. `messages` is empty if nobody listened. */
-  dropped(reason: Reason, count: number, messages: UndeliveredMessage[]): void {
+  onDropped(reason: Reason, count: number, messages: UndeliveredMessage[]): void {
     const { link, owner, protocol } = this.#of;
     this.book.counts[reason] += count;
     recordUndelivered(owner.journal, owner.ids, reason, { maybe: 0, notSent: count });

@@ -73,7 +73,7 @@ export class PlainTickets {
   }
 }
 
-export function deliveryOf({ wasWritten }: Entry): "maybe" | "not-sent" {
+function deliveryOf({ wasWritten }: Entry): "maybe" | "not-sent" {
   return wasWritten ? "maybe" : "not-sent";
 }
 

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import net from "node:net";
 import { expect, test } from "vitest";
 import { lines, plain } from "../../src/index.ts";
 import { eventually, failure, heard, manage, receiveText, refusal, turned, unusedPort } from "../support.ts";
@@ -32,9 +33,8 @@ test("what is sent before there is a server waits for it", async () => {
   const link = openPlain(port);
   for (const text of ["one", "two", "three"]) link.trySend(text);
   await turned(link, "reconnecting");
-  const net = await import("node:net");
   const server = net.createServer().listen(port, "127.0.0.1");
-  const [socket] = (await once(server, "connection")) as [import("node:net").Socket];
+  const [socket] = (await once(server, "connection")) as [net.Socket];
   let got = "";
   socket.on("data", (chunk: Buffer) => (got += String(chunk)));
   await eventually(() => expect(got).toBe("one\ntwo\nthree\n"));
