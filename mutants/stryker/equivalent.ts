@@ -59,4 +59,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     replacement: "accepted < this.acked",
     why: "to accept what was accepted releases nothing",
   },
+  {
+    file: "src/core/log/sender.ts",
+    line: 'if (endKind !== "none" && durable > endAt) this.end(endKind);',
+    original: 'endKind !== "none"',
+    replacement: "true",
+    why: "without an end `endAt` is infinite, so that nothing is above it; only the compiler needs the comparison",
+  },
+  {
+    file: "src/core/log/window.ts",
+    line: "if (less > 0) this.#account.hold(-less);",
+    original: "less > 0",
+    replacement: "less >= 0",
+    why: "to hold 0 bytes less changes nothing",
+  },
 ];

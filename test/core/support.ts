@@ -18,7 +18,7 @@ import {
 } from "../../src/core/wire/frames.ts";
 import { Account, type Budget } from "../../src/core/log/window.ts";
 
-/** Knows what was taken, and fails when more is given back. */
+/** Knows what was taken, and fails when more is given back, or when it is asked for nothing. */
 export class CountingBudget implements Budget {
   taken = 0;
   readonly most: number;
@@ -32,10 +32,12 @@ export class CountingBudget implements Budget {
   }
 
   borrow(bytes: number): void {
+    if (!(bytes > 0)) throw new Error(`${bytes} bytes were borrowed`);
     this.taken += bytes;
   }
 
   give(bytes: number): void {
+    if (!(bytes > 0)) throw new Error(`${bytes} bytes were given back`);
     this.taken -= bytes;
     if (this.taken < 0) throw new Error("more was given back than was taken");
   }

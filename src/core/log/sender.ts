@@ -284,7 +284,7 @@ export class Sender {
     const { log } = this;
     log.restart(start, rest);
     for (const { payload, start: from, end } of messages) {
-      const kept = log.mode === "bytes" ? payload.subarray(0, Math.max(0, durable - from)) : payload;
+      const kept = payload.subarray(0, Math.max(0, durable - from));
       if (end <= durable || log.mode === "bytes") this.take(kept, kept.length, false);
     }
     if (endKind !== "none" && durable > endAt) this.end(endKind);

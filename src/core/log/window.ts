@@ -8,6 +8,7 @@
 export interface Budget {
   /** Bytes that no account has borrowed. Below 0 when an account had to hold bytes for which there was no room. */
   readonly freeBytes: number;
+  /** `bytes` is above 0; so it is for `give()`. */
   borrow(bytes: number): void;
   give(bytes: number): void;
 }
@@ -35,11 +36,6 @@ export class Account {
   /** The most bytes that the account may hold: its minimum and its fair share. */
   get mostBytes(): number {
     return this.minimum + Math.max(0, Math.floor((this.budget.freeBytes + this.#borrowed) / 2));
-  }
-
-  /** The account has borrowed more than it could borrow now, since others have borrowed too. */
-  get isAboveShare(): boolean {
-    return this.#borrowed > Math.max(0, this.budget.freeBytes);
   }
 
   /** Holds `bytes` more, or less if that is negative. The caller has checked `mostBytes`. */
@@ -92,7 +88,7 @@ export class Allowance {
 
   /** Gives back the part above its share if others have borrowed too, but nothing of the `promised` bytes. */
   giveBack(promised: number): void {
-    if (this.#account.isAboveShare) this.shrinkTo(Math.max(promised, this.#account.mostBytes));
+    this.shrinkTo(Math.max(promised, this.#account.mostBytes));
   }
 }
 

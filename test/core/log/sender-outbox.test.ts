@@ -21,6 +21,7 @@ describe("with an outbox", () => {
     expect(made.sender.hasSomethingToWrite(made.flight)).toBe(false);
     expect(written(made)).toEqual([]);
     made.sender.onPersisted(4);
+    expect(made.sender.hasSomethingToWrite(made.flight)).toBe(true);
     expect(written(made)).toEqual([[0, 4, 0]]);
     expect(written(made)).toEqual([]);
     made.sender.onPersisted(10);
@@ -153,6 +154,24 @@ describe("a snapshot", () => {
     expect(written(made)).toEqual([[30, 0, DATA_END_MOVED]]);
   });
 
+  test("has no end that is not durable, though all bytes before it are", () => {
+    const { sender } = threeMessages();
+    sender.end("final");
+    const made = restored("messages", sender.snapshot(), 30);
+    expect([made.sender.endKind, made.sender.endAt, made.sender.durable]).toEqual(["none", Infinity, 30]);
+    expect(made.sender.ended).toBe(false);
+  });
+
+  test("is copied: what becomes of its bytes afterwards does not change what is sent", () => {
+    const large = sending("messages", { hasOutbox: true });
+    large.take(10_000);
+    large.sender.onPersisted(10_004);
+    const snapshot = large.sender.snapshot();
+    const made = restored("messages", snapshot, 4);
+    snapshot.messages[0]?.payload.fill("x");
+    expect(Buffer.concat(made.write().map(({ bytes }) => bytes))).toEqual(Buffer.alloc(10_000, "b"));
+  });
+
   test("is taken where the peer has accepted a part of a message, and counts it as no message", () => {
     const { sender } = threeMessages();
     sender.onAccepted(17);
@@ -187,10 +206,13 @@ describe("a snapshot", () => {
     sender.onPersisted(31);
     sender.onAccepted(31);
     const made = sending("messages");
-    made.sender.restoreTombstone(sender.tombstone());
+    const tombstone = sender.tombstone();
+    expect(tombstone.messages).toEqual([]);
+    made.sender.restoreTombstone(tombstone);
     const { acked, highestSent, endKind, endAt, ended, endAcked, log } = made.sender;
     expect([acked, highestSent, endKind, endAt, ended, endAcked]).toEqual([31, 30, "final", 30, true, true]);
     expect([log.memoryBytes, made.sender.undelivered()]).toEqual([0, []]);
+    expect([made.sender.queuedBytes, made.sender.owedBytes]).toEqual([0, 0]);
   });
 
   test("is plain data, and later changes of the sender do not touch it", () => {

@@ -71,6 +71,7 @@ describe("credit", () => {
     const { sender, flight, write, take } = sending("bytes", { limit: 250 });
     take(1_000);
     expect(write(100).map(({ flags }) => flags)).toEqual([0]);
+    expect(sender.hasSomethingToWrite(flight)).toBe(true);
     expect(write().map(({ offset, bytes, flags }) => [offset, bytes.length, flags])).toEqual([
       [100, 150, DATA_BLOCKED],
     ]);
@@ -156,6 +157,13 @@ describe("what is written and not accepted", () => {
     take(1_000);
     expect(write().map(({ flags }) => flags)).toEqual([0]);
     expect(budget.taken).toBe(0);
+  });
+
+  test("is not said to be all that can be kept when nothing more will be taken", () => {
+    const { sender, write, take } = sending("bytes", { account: new Account(70_000, new CountingBudget(100_000)) });
+    take(101_000);
+    sender.end("final");
+    expect(write().map(({ flags }) => flags)).toEqual([0, DATA_END_FINAL]);
   });
 });
 

@@ -96,6 +96,20 @@ describe("allowance", () => {
     for (const { size } of links) expect(Math.abs(size - 310)).toBeLessThanOrEqual(2);
   });
 
+  test("a link that has no more than its share gives nothing back, be it exactly its share", () => {
+    const budget = new CountingBudget(1_200);
+    const [first, second] = [new Allowance(10, 10_000, budget), new Allowance(10, 10_000, budget)];
+    first.growTo(410);
+    second.growTo(410);
+    expect(budget.freeBytes).toBe(400);
+    first.giveBack(0);
+    second.giveBack(0);
+    expect([first.size, second.size]).toEqual([410, 410]);
+    new Allowance(10, 10_000, budget).growTo(12);
+    first.giveBack(0);
+    expect([first.size, second.size]).toEqual([409, 410]);
+  });
+
   test("what was promised is not given back, however much more than its share that is", () => {
     const budget = new CountingBudget(1_200);
     const first = new Allowance(10, 10_000, budget);
@@ -128,9 +142,9 @@ describe("account", () => {
     const account = new Account(50, budget);
     expect([budget.freeBytes, account.mostBytes]).toEqual([-200, 50]);
     account.hold(50);
-    expect(account.isAboveShare).toBe(false);
+    expect([budget.taken, account.mostBytes]).toEqual([300, 50]);
     account.hold(1);
-    expect(account.isAboveShare).toBe(true);
+    expect([budget.taken, account.mostBytes]).toEqual([301, 50]);
   });
 });
 

@@ -1,11 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FrameDecoder } from "../../../src/core/wire/decoder.ts";
-import { encodeHello, FRAME_HEADER_BYTES, type Hello, HELLO_PROOF_AT } from "../../../src/core/wire/frames.ts";
+import {
+  encodeHello,
+  FRAME_HEADER_BYTES,
+  type Hello,
+  HELLO_PROOF_AT,
+  PROOF_BYTES,
+} from "../../../src/core/wire/frames.ts";
 import {
   compareOwners,
   confirmMac,
   encodeProvenHello,
+  isFor,
   isProven,
   newId,
   newKeys,
@@ -126,6 +133,44 @@ describe("the proof of a resume", () => {
       return frame.toString("hex", HELLO_PROOF_AT, HELLO_PROOF_AT + 32);
     });
     expect(new Set(proofs).size).toBe(3);
+  });
+});
+
+describe("a resume is for a session", () => {
+  const session = { keys, incarnation: INCARNATION, openPayload: Buffer.from("db:5432") };
+  const fallback = { id: newId(entropy), secret: secretBytes(newKeys(entropy).secret) };
+  const nothing = Buffer.alloc(0);
+
+  /** The verdict on a resume that is sound but for the change. */
+  function verdict(change: Partial<Hello>, secret: string = keys.secret, to: typeof session = session): boolean {
+    const raw = encodeProvenHello(entropy, "hello", resume(change), secret);
+    const secretOrProof = raw.subarray(HELLO_PROOF_AT, HELLO_PROOF_AT + PROOF_BYTES);
+    return isFor(entropy, { type: "hello", hello: resume({ ...change, secretOrProof }), raw }, to);
+  }
+
+  test("if it proves the secret and states the session's incarnation", () => {
+    expect(verdict({})).toBe(true);
+    expect(verdict({}, newKeys(entropy).secret)).toBe(false);
+    expect(verdict({ incarnation: "ac".repeat(16) })).toBe(false);
+  });
+
+  test("and an open is not, though it proves the secret", () => {
+    expect(verdict({ resume: false })).toBe(false);
+  });
+
+  test.each<[string, Partial<Hello>, boolean]>([
+    ["the session's payload", { openPayload: session.openPayload }, true],
+    ["no payload", { openPayload: nothing }, true],
+    ["another payload", { openPayload: Buffer.from("db:5433") }, false],
+    ["a fallback and the session's payload", { fallback, openPayload: session.openPayload }, true],
+    ["a fallback and no payload", { fallback, openPayload: nothing }, false],
+    ["a fallback and another payload", { fallback, openPayload: Buffer.from("db:5433") }, false],
+  ])("with %s", (_, change, expected) => {
+    expect(verdict(change)).toBe(expected);
+  });
+
+  test("with a fallback and no payload, if the session has none", () => {
+    expect(verdict({ fallback, openPayload: nothing }, keys.secret, { ...session, openPayload: nothing })).toBe(true);
   });
 });
 
