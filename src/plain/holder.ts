@@ -125,8 +125,8 @@ export abstract class PlainHolder {
 
   /** "message": its answer or proof. "everything": the kernel has it. */
   ticket(covers: "message" | "everything"): PlainTicket {
-    const { next, takenBytes } = this.outbox;
-    if (covers === "everything") return this.tickets.forEverything(takenBytes, next);
+    const { next } = this.outbox;
+    if (covers === "everything") return this.tickets.forEverything(next);
     this.wantsProof(next);
     return this.tickets.forMessage(this.#lastTaken as Entry, "message");
   }

@@ -10,7 +10,7 @@ import { Storage } from "./storage.ts";
 /** Memory is reserved in steps, so that not each message asks the shared budget. */
 const RESERVED_BYTES = 65_536;
 /** Counted for each message that is in doubt besides its payload: about what its object takes. */
-export const ENTRY_BYTES = 100;
+const ENTRY_BYTES = 100;
 /** The array of messages is shortened when so many at its beginning, and half of all, are settled. */
 const SETTLED_TO_SHORTEN = 1_024;
 
@@ -92,11 +92,11 @@ export class Outbox {
 
   /** Throws what the framing throws; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
-    const entry = new Entry(this.next, this.takenBytes + payloadBytes, isRequest);
+    const entry = new Entry(this.next, isRequest);
     this.storage.store(entry, payload, payloadBytes, given);
     this.next++;
     this.#entries.push(entry);
-    this.takenBytes = entry.end;
+    this.takenBytes += payloadBytes;
     this.queuedMessages++;
     this.queuedBytes += payloadBytes;
     this.#holdMore(payloadBytes);

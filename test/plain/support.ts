@@ -32,7 +32,7 @@ class LineDecoder implements FrameDecoder {
   }
 }
 
-export const NO_MS = Infinity;
+const NO_MS = Infinity;
 
 export function plainOptions(changed: Partial<PlainCoreOptions> = {}): PlainCoreOptions {
   return {

@@ -9,7 +9,7 @@ export interface Failure {
 }
 
 /** Answers undefined if everything holds. */
-export function run(schedule: Schedule): Failure | undefined {
+function run(schedule: Schedule): Failure | undefined {
   const world = new World(schedule);
   try {
     world.run();
