@@ -100,14 +100,6 @@ export const PLAIN: readonly Mutant[] = [
     tests: OUTBOX,
   },
   {
-    name: "the report is overwritten",
-    rule: "memory that the application was shown is not used again",
-    file: "src/plain/storage.ts",
-    find: "    block.isShared = true;\n    return block",
-    replace: "    return block",
-    tests: OUTBOX,
-  },
-  {
     name: "a plain message is not copied",
     rule: "the caller may change the bytes once they are taken",
     file: "src/plain/storage.ts",

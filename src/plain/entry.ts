@@ -5,8 +5,6 @@ import { Stored } from "./storage.ts";
 /** A message. */
 export class Entry extends Stored {
   readonly number: number;
-  /** The link has taken so many bytes of payload when it had taken this message. */
-  readonly end: number;
   /** Its bytes, or some of them, were given to a kernel, perhaps on an earlier connection. */
   wasWritten = false;
   /** Its fate is known, or it was reported. */
@@ -19,10 +17,9 @@ export class Entry extends Stored {
   parts: Buffer[] | undefined;
   partsBytes = 0;
 
-  constructor(number: number, end: number, isRequest: boolean) {
+  constructor(number: number, isRequest: boolean) {
     super(isRequest);
     this.number = number;
-    this.end = end;
   }
 }
 

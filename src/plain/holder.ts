@@ -135,8 +135,8 @@ export abstract class PlainHolder {
    * ones. "everything": the kernel has it.
    */
   ticket(covers: "message" | "answer" | "everything"): PlainTicket {
-    const { next, takenBytes } = this.outbox;
-    if (covers === "everything") return this.tickets.forEverything(takenBytes, next);
+    const { next } = this.outbox;
+    if (covers === "everything") return this.tickets.forEverything(next);
     const entry = this.#lastTaken as Entry;
     if (covers === "answer") return this.tickets.forMessage(entry, "request");
     this.wantsProof(next);

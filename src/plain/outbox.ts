@@ -92,11 +92,11 @@ export class Outbox {
 
   /** Throws what the framing throws; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
-    const entry = new Entry(this.next, this.takenBytes + payloadBytes, isRequest);
+    const entry = new Entry(this.next, isRequest);
     this.storage.store(entry, payload, payloadBytes, given);
     this.next++;
     this.#entries.push(entry);
-    this.takenBytes = entry.end;
+    this.takenBytes += payloadBytes;
     this.queuedMessages++;
     this.queuedBytes += payloadBytes;
     this.#holdMore(payloadBytes);

@@ -21,7 +21,7 @@ interface Block {
   used: number;
   /** Messages that still need it, and 1 while more may be added. */
   users: number;
-  /** A socket may still read it, or the application may see it: it is never used again. */
+  /** A socket may still read it: it is never used again. */
   isShared: boolean;
 }
 
@@ -46,12 +46,11 @@ export class Stored {
     this.isRequest = isRequest;
   }
 
-  /** A view of the message, which its block's memory must outlive. */
+  /** A view of the message. A message that was shown to the application is never released, and so keeps its block. */
   get payload(): Buffer {
     const { large, payloadFrom } = this;
     if (large !== undefined) return large;
     const block = this.payloadIn as Block;
-    block.isShared = true;
     return block.bytes.subarray(payloadFrom, payloadFrom + this.payloadBytes);
   }
 

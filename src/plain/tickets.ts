@@ -8,13 +8,19 @@ export class PlainTickets {
   #delivered: PlainTicket[] = [];
 
   forMessage(entry: Entry, kind: "message" | "request"): PlainTicket {
-    const ticket: PlainTicket = { kind, covers: "message", position: entry.end, number: entry.number, entry };
+    const ticket: PlainTicket = { kind, covers: "message", position: entry.number, number: entry.number, entry };
     entry.ticket = ticket;
     return ticket;
   }
 
-  forEverything(end: number, number: number): PlainTicket {
-    const ticket: PlainTicket = { kind: "everything", covers: "everything", position: end, number, entry: undefined };
+  forEverything(number: number): PlainTicket {
+    const ticket: PlainTicket = {
+      kind: "everything",
+      covers: "everything",
+      position: number,
+      number,
+      entry: undefined,
+    };
     this.#flushes.add(ticket);
     return ticket;
   }
@@ -77,7 +83,7 @@ function deliveryOf({ wasWritten }: Entry): "maybe" | "not-sent" {
   return wasWritten ? "maybe" : "not-sent";
 }
 
-/** Plain messages have no position: the server counts none. */
+/** Plain messages have no position: the server counts none. Their order is that of their numbers. */
 export function undeliveredEntry(entry: Entry): LostTicket["entry"] & object {
-  return { message: entry.payload, delivery: deliveryOf(entry), position: undefined, end: entry.end };
+  return { message: entry.payload, delivery: deliveryOf(entry), position: undefined, end: entry.number };
 }

@@ -65,3 +65,12 @@ test("messages that wait do not keep the chunks alive that they are a small part
   for (const { byteLength } of memory) bytes += byteLength;
   expect(bytes).toBeLessThan(200_000);
 });
+
+test("the last message of a large chunk does not keep it alive beyond the turn", () => {
+  const inbox = new Inbox();
+  const chunk = Buffer.alloc(100_000, "x");
+  for (let n = 0; n < 10; n++) inbox.push(chunk.subarray(n * 10_000, (n + 1) * 10_000));
+  for (let n = 0; n < 9; n++) expect(inbox.next(keep)?.buffer).toBe(chunk.buffer);
+  inbox.rest();
+  expect(inbox.next(keep)?.buffer.byteLength).toBe(10_000);
+});

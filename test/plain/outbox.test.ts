@@ -107,10 +107,10 @@ test("a message that was reported can be sent again, from its own memory", () =>
   const { outbox, send, write } = made(1_024);
   const framing = { ...LINES, encode: (message: Buffer) => Buffer.concat([message, Buffer.from("\n")]) };
   const other = new Storage(framing, undefined, new BlockPool(1_024));
-  const entry = new Entry(0, 5, false);
+  const entry = new Entry(0, false);
   other.store(entry, "first", 5, false);
   const { payload } = entry;
-  const again = new Entry(1, 10, false);
+  const again = new Entry(1, false);
   other.store(again, payload, 5, false);
   expect(String(again.payload)).toBe("first");
   send("x");
