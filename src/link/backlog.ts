@@ -21,10 +21,14 @@ import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage } from "
 /** No more than one write: the log is given more while it holds less that was never written. */
 const LOW_WATER_BYTES = 65_536;
 
-/** A message in the queue. */
-interface Held {
+/** A payload that never changes again; `given`: as for `Outbound.take()`. */
+export interface Kept {
   readonly payload: Payload;
   readonly given: boolean;
+}
+
+/** A message in the queue. */
+interface Held extends Kept {
   readonly call: Awaiting | undefined;
   checkpoint: Checkpoint<Awaiting>;
 }
@@ -152,28 +156,22 @@ export class Backlog implements RoomSource {
     return this.#queue.hasRoom({ bytes, priority, key });
   }
 
-  push(payload: Payload, bytes: number, given: boolean, terms: PolicyTerms): void {
-    this.#push(payload, bytes, given, terms, undefined);
+  push(kept: Kept, bytes: number, terms: PolicyTerms): void {
+    this.#push(kept, bytes, terms, undefined);
   }
 
   /** Resolves when the peer has accepted the message. */
-  pushAndWait(
-    payload: Payload,
-    bytes: number,
-    given: boolean,
-    terms: PolicyTerms,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  pushAndWait(kept: Kept, bytes: number, terms: PolicyTerms, signal: AbortSignal | undefined): Promise<void> {
     const call = this.#acceptance.call("message", signal, () => {
       if (this.#queue.remove(entry)) this.#left(entry.message);
       this.#driver.changed();
       return "not-sent";
     });
-    const entry = this.#push(payload, bytes, given, terms, call);
+    const entry = this.#push(kept, bytes, terms, call);
     return call.wait.promise;
   }
 
-  #push(payload: Payload, bytes: number, given: boolean, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
+  #push({ payload, given }: Kept, bytes: number, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
     const held: Held = { payload, given, call, checkpoint: this.#checkpoints.join() };
     const entry = this.#queue.push(held, { bytes, ...terms }, this.#age.now());
     this.#settle();

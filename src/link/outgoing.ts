@@ -2,7 +2,7 @@
 import { ownCopy } from "../core/wire/bytes.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { Acceptance } from "./acceptance.ts";
-import { Backlog, notConnected } from "./backlog.ts";
+import { Backlog, type Kept, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { isGiven, payloadBytes } from "./payload.ts";
@@ -29,14 +29,13 @@ export interface OutgoingHost extends DropHost {
 export class Outgoing implements WaiterServer {
   readonly #outbound: Outbound;
   readonly #driver: OutgoingDriver;
-  /** The largest chunk in mode "bytes", where the ends agree on no message size. */
-  readonly #maxChunkBytes: number;
+  readonly #queue: ResolvedQueue;
   readonly #host: OutgoingHost;
   readonly #acceptance: Acceptance;
   /** The messages that wait under a policy; undefined if the queue has none. */
   readonly backlog: Backlog | undefined;
-  /** The calls that wait for room. */
-  readonly #waiters: Waiters;
+  /** The calls that wait for room. Made for the first of them. */
+  #waiters: Waiters | undefined;
   /** The size of the message that trySend() last refused, and its class: ready() waits for as much room. */
   #refusedBytes = 0;
   #refusedTerms: PolicyTerms | undefined;
@@ -48,13 +47,12 @@ export class Outgoing implements WaiterServer {
   takenBytes = 0;
 
   constructor(outbound: Outbound, queue: ResolvedQueue, driver: OutgoingDriver, host: OutgoingHost) {
-    const { policy, maxBytes } = queue;
+    const { policy } = queue;
     this.#outbound = outbound;
     this.#driver = driver;
-    this.#maxChunkBytes = maxBytes;
+    this.#queue = queue;
     this.#host = host;
     this.#acceptance = new Acceptance(outbound);
-    this.#waiters = new Waiters(outbound, queue);
     this.backlog =
       policy === undefined ? undefined : new Backlog(policy, { outbound, driver, host, acceptance: this.#acceptance });
   }
@@ -85,12 +83,22 @@ export class Outgoing implements WaiterServer {
   /** Throws when no message of so many bytes will ever be taken. */
   #hasRoom(bytes: number): boolean {
     this.#checkSending(bytes);
-    return this.#waiters.size === 0 && this.#outbound.hasRoom(bytes);
+    return this.#isFirst && this.#outbound.hasRoom(bytes);
   }
 
   #checkSending(bytes: number): void {
     if (this.#isOver) throw this.#host.endedError();
     this.#checkSize(bytes);
+  }
+
+  /** No call waits for room. */
+  get #isFirst(): boolean {
+    return this.#waiters === undefined || this.#waiters.size === 0;
+  }
+
+  /** No call of the same class waits for room. */
+  #isFirstOf(terms: PolicyTerms | undefined): boolean {
+    return this.#waiters === undefined || this.#waiters.isFirst(terms);
   }
 
   /** No message is taken any more. */
@@ -100,7 +108,8 @@ export class Outgoing implements WaiterServer {
 
   get #mostBytes(): number {
     const { mode, maxMessageBytes } = this.#outbound;
-    return mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
+    // In mode "bytes" the ends agree on no message size: of a chunk the queue's bound is the largest.
+    return mode === "messages" ? maxMessageBytes : this.#queue.maxBytes;
   }
 
   #checkSize(bytes: number): void {
@@ -149,9 +158,7 @@ export class Outgoing implements WaiterServer {
     const thenAccepted = options?.until === "accepted";
     if (hasRoom && thenAccepted) return this.#takeAndWait(message, bytes, given, signal);
     if (hasRoom) return this.#take(message, bytes, given);
-    const payload = keep(message, given);
-    const isKept = given || payload !== message;
-    await this.#waitForRoom({ payload, bytes, given: isKept, terms: undefined, thenAccepted, signal });
+    await this.#waitForRoom({ ...kept(message, given), bytes, terms: undefined, thenAccepted, signal });
   }
 
   // ── under a policy ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,22 +202,21 @@ export class Outgoing implements WaiterServer {
       if (thenAccepted) return this.#queueUpAndWait(backlog, message, bytes, given, terms, signal);
       return this.#queueUp(backlog, message, bytes, given, terms);
     }
-    const payload = keep(message, given);
-    await this.#waitForRoom({ payload, bytes, given: given || payload !== message, terms, thenAccepted, signal });
+    await this.#waitForRoom({ ...kept(message, given), bytes, terms, thenAccepted, signal });
   }
 
   #isDirect(backlog: Backlog, bytes: number): boolean {
-    return backlog.isDirect && this.#waiters.size === 0 && this.#outbound.hasRoom(bytes);
+    return backlog.isDirect && this.#isFirst && this.#outbound.hasRoom(bytes);
   }
 
   /** The queue has room for the message without dropping another, and no call of its class waits for that. */
   #mayWaitIn(backlog: Backlog, bytes: number, terms: PolicyTerms): boolean {
-    return this.#waiters.isFirst(terms) && backlog.hasRoom(bytes, terms);
+    return this.#isFirstOf(terms) && backlog.hasRoom(bytes, terms);
   }
 
   #queueUp(backlog: Backlog, message: Payload, bytes: number, given: boolean, terms: PolicyTerms): void {
-    const payload = this.#queueing(bytes, message, given);
-    backlog.push(payload, bytes, given || payload !== message, terms);
+    this.#beforeQueueing(bytes);
+    backlog.push(kept(message, given), bytes, terms);
     this.#driver.changed();
   }
 
@@ -222,16 +228,15 @@ export class Outgoing implements WaiterServer {
     terms: PolicyTerms,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const payload = this.#queueing(bytes, message, given);
-    const accepted = backlog.pushAndWait(payload, bytes, given || payload !== message, terms, signal);
+    this.#beforeQueueing(bytes);
+    const accepted = backlog.pushAndWait(kept(message, given), bytes, terms, signal);
     this.#driver.changed();
     return accepted;
   }
 
-  #queueing(bytes: number, message: Payload, given: boolean): Payload {
+  #beforeQueueing(bytes: number): void {
     this.#room.askAgain();
     this.#count(bytes);
-    return keep(message, given);
   }
 
   clear(options: ClearOptions = {}): UndeliveredMessage[] {
@@ -275,7 +280,7 @@ export class Outgoing implements WaiterServer {
     const bytes = this.#refusedBytes;
     const terms = this.backlog === undefined ? undefined : (this.#refusedTerms ?? this.backlog.terms(undefined));
     const isAhead = this.#room.pace();
-    if (!isAhead && this.#waiters.isFirst(terms) && this.#hasRoomFor(bytes, terms)) return;
+    if (!isAhead && this.#isFirstOf(terms) && this.#hasRoomFor(bytes, terms)) return;
     await this.#waitForRoom({ payload: undefined, bytes, given: false, terms, thenAccepted: false, signal });
   }
 
@@ -286,6 +291,7 @@ export class Outgoing implements WaiterServer {
 
   #waitForRoom(call: RoomCall): Promise<void> {
     this.#room.askAgain();
+    this.#waiters ??= new Waiters(this.#outbound, this.#queue);
     return this.#waiters.wait(call, () => this.#driver.changed());
   }
 
@@ -304,26 +310,27 @@ export class Outgoing implements WaiterServer {
 
   /** A call waits for room, or a message for the log. */
   get isAwaited(): boolean {
-    return this.#waiters.size > 0 || !this.#isEmpty;
+    return !(this.#isFirst && this.#isEmpty);
   }
 
   /** Settles the waits for which there is room now, and those for messages that were accepted. */
   progress(): void {
     this.#acceptance.settle();
-    if (this.backlog === undefined) this.#waiters.serve(this);
+    if (this.backlog === undefined) this.#waiters?.serve(this);
     else this.#progressBehind(this.backlog);
   }
 
   #progressBehind(backlog: Backlog): void {
     if (backlog.adopted === undefined) this.#madeRoom?.askAgain();
     backlog.progress();
-    for (let { size } = this.#waiters; size > 0; { size } = this.#waiters) {
-      this.#waiters.serve(this);
-      if (this.#waiters.size === size || !backlog.isMoving) break;
+    const waiters = this.#waiters;
+    for (let size = waiters?.size ?? 0; waiters !== undefined && size > 0; { size } = waiters) {
+      waiters.serve(this);
+      if (waiters.size === size || !backlog.isMoving) break;
       backlog.progress();
     }
     // A send does not wait for room while messages fail at once; a ready() does, until the link is connected.
-    if (backlog.isFailing) this.#waiters.reject(({ payload }) => payload !== undefined, notConnected);
+    if (backlog.isFailing) waiters?.reject("sends", notConnected);
     if (this.#endsWhenEmpty && (this.#isEmpty || this.#outbound.sendingEnded)) {
       this.#endsWhenEmpty = false;
       this.#outbound.end();
@@ -363,13 +370,10 @@ export class Outgoing implements WaiterServer {
     return this.#acceptance.lost(lost, error);
   }
 
-  /** The direction has ended: rejects the sends that wait for room. */
+  /** The direction has ended: rejects the calls that wait for room. */
   sendingEnded(): void {
     this.#madeRoom?.askAgain();
-    this.#waiters.reject(
-      () => true,
-      () => this.#host.endedError(),
-    );
+    this.#waiters?.reject("all", () => this.#host.endedError());
   }
 
   /** The link has ended: nobody waits any more. Answers the messages whose calls were aborted meanwhile. */
@@ -385,6 +389,7 @@ export class Outgoing implements WaiterServer {
 }
 
 /** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */
-function keep(message: Payload, given: boolean): Payload {
-  return given || typeof message === "string" ? message : ownCopy(message);
+function kept(message: Payload, given: boolean): Kept {
+  if (given || typeof message === "string") return { payload: message, given };
+  return { payload: ownCopy(message), given: true };
 }
