@@ -23,13 +23,14 @@ import { measurePeers, toPeerCells } from "./peers.ts";
 import { piped } from "./piped.ts";
 import { recovery } from "./recovery.ts";
 import { roundTrip } from "./round-trip.ts";
-import { throughput } from "./throughput.ts";
+import { throughput, underPolicy } from "./throughput.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
 const ONLY_PEERS = "peers";
 const SCENARIOS: readonly Scenario[] = [
   ...throughput,
+  underPolicy,
   piped,
   ...roundTrip,
   idle,

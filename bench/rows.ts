@@ -40,6 +40,7 @@ export const ROWS = {
   "await send(), 64 B, CPU": { unit: CPU, goal: null },
   "until accepted, 1,000 in flight, 64 B": { unit: RATE, goal: { of: "ours", atLeast: 500_000 } },
   "until accepted, 1,000 in flight, 64 B, CPU": { unit: CPU, goal: null },
+  "one way, 64 B, a queue with a policy beside one without": { unit: RATE, goal: { of: "ratio", atLeast: 0.9 } },
   "duplex() piped, 64 KiB chunks": { unit: "chunks/s", goal: { of: "ratio", atLeast: 0.9 } },
   "duplex() piped, 64 KiB chunks, CPU": { unit: CPU, goal: null },
   "round trip, 64 B, one in flight, p50": { unit: "us", goal: { of: "ratio", atMost: 1.15 } },

@@ -1,6 +1,6 @@
 /** One end of a conversation at full speed: it sends, receives, or both. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Link } from "resplice";
+import type { Link, QueueOptions } from "resplice";
 import { connector, type Conversation, listen, type Side } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { RawConversation } from "./raw.ts";
@@ -17,6 +17,8 @@ export interface Traffic {
   send: "copy" | "transfer" | "uncopied" | "send" | "accepted";
   receive: "handler" | "loop";
   bothWays: boolean;
+  /** Of the link that sends. */
+  queue?: QueueOptions;
 }
 
 export type ThroughputCommands = {
@@ -48,7 +50,8 @@ answerCalls({
       if (traffic.bothWays) sending = send(accepted);
     }),
   connect: (port) => {
-    const opened = connector(traffic.side)(port);
+    const { queue } = traffic;
+    const opened = connector(traffic.side)(port, queue === undefined ? {} : { queue });
     if (traffic.bothWays) receive(opened);
     sending = send(opened);
   },

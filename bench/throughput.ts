@@ -9,6 +9,8 @@ import type { Sample } from "./worker.ts";
 /** Before it is measured, so that the code is compiled and the windows have grown. */
 export const WARM_UP_MS = 500;
 
+const UNDER_POLICY = "one way, 64 B, a queue with a policy beside one without";
+
 type RateName = { [K in RowName]: `${K}, CPU` extends RowName ? K : never }[RowName];
 
 export const throughput: readonly Scenario[] = [
@@ -40,6 +42,18 @@ function atFullSpeed(
     },
   };
 }
+
+/** Here the reference is resplice too: the same link without a policy. */
+export const underPolicy: Scenario = {
+  name: UNDER_POLICY,
+  rows: [UNDER_POLICY],
+  sides: ["ours", "reference"],
+  async measure(side, crew, { seconds }) {
+    const traffic: Traffic = { side: "ours", bytes: 64, send: "copy", receive: "handler", bothWays: false };
+    if (side === "ours") traffic.queue = { ttlMs: 60_000, priorities: [{ name: "high" }, { name: "low" }] };
+    return { [UNDER_POLICY]: (await converse(crew, traffic, seconds)).rate };
+  },
+};
 
 export async function converse(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
   const receiver = crew.start<ThroughputCommands>("throughput-worker.ts", "receiver", traffic);

@@ -4,6 +4,7 @@ import type { Mutant } from "../mutant.ts";
 const NAIVE = ["test/core/queue/policy-queue.property.test.ts"];
 const POLICIES = ["test/core/queue/policy-queue.test.ts"];
 const LINK = ["test/link/backlog.test.ts"];
+const ENDING = ["test/link/backlog-ending.test.ts"];
 const CLASSES = ["test/core/queue/classes.test.ts"];
 
 export const QUEUE: readonly Mutant[] = [
@@ -153,7 +154,7 @@ export const QUEUE: readonly Mutant[] = [
     file: "src/link/backlog.ts",
     find: "for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(dropped(reason));",
     replace: "",
-    tests: LINK,
+    tests: ENDING,
   },
   {
     name: "flush() of a conflated message",
@@ -161,7 +162,7 @@ export const QUEUE: readonly Mutant[] = [
     file: "src/link/backlog.ts",
     find: "[message.checkpoint, by.message.checkpoint] = [by.message.checkpoint, message.checkpoint];",
     replace: "",
-    tests: LINK,
+    tests: ENDING,
   },
   {
     name: "the end overtakes what waits",
@@ -169,7 +170,7 @@ export const QUEUE: readonly Mutant[] = [
     file: "src/link/outgoing.ts",
     find: "if (this.#isEmpty) this.#outbound.end();",
     replace: "if (this.takenMessages >= 0) this.#outbound.end();",
-    tests: LINK,
+    tests: ENDING,
   },
   {
     name: "no timer for what expires",

@@ -18,8 +18,8 @@ export interface Awaiting {
 
 export class Acceptance {
   readonly #outbound: Outbound;
-  /** The calls whose messages are in the log. */
-  readonly #waits = new Map<Ticket, Wait<unknown>>();
+  /** The calls whose messages are in the log. Made for the first of them: most links never have one. */
+  #waits: Map<Ticket, Wait<unknown>> | undefined;
 
   constructor(outbound: Outbound) {
     this.#outbound = outbound;
@@ -48,28 +48,29 @@ export class Acceptance {
   /** The call's message was taken last, or everything that it waits for has been taken. */
   await(call: Awaiting): void {
     call.ticket = this.#outbound.ticket(call.covers);
-    this.#waits.set(call.ticket, call.wait);
+    (this.#waits ??= new Map()).set(call.ticket, call.wait);
   }
 
   /** The message was taken: if the caller sent it again, it might arrive twice. */
   #giveUp(ticket: Ticket): Delivery {
-    this.#waits.delete(ticket);
+    this.#waits?.delete(ticket);
     return this.#outbound.withdraw(ticket) ? "delivered" : "maybe";
   }
 
   /** Resolves the calls whose messages were accepted. */
   settle(): void {
-    if (this.#waits.size === 0) return;
+    const waits = this.#waits;
+    if (waits === undefined || waits.size === 0) return;
     for (const ticket of this.#outbound.takeDelivered()) {
-      this.#waits.get(ticket)?.resolve(undefined);
-      this.#waits.delete(ticket);
+      waits.get(ticket)?.resolve(undefined);
+      waits.delete(ticket);
     }
   }
 
   /** Without a call the application has given up. */
   answered(ticket: Ticket, parts: readonly Buffer[]): void {
-    this.#waits.get(ticket)?.resolve(parts);
-    this.#waits.delete(ticket);
+    this.#waits?.get(ticket)?.resolve(parts);
+    this.#waits?.delete(ticket);
   }
 
   /**
@@ -80,8 +81,8 @@ export class Acceptance {
     this.settle();
     const abandoned: UndeliveredEntry[] = [];
     for (const { ticket, delivery, entry } of lost) {
-      const wait = this.#waits.get(ticket);
-      this.#waits.delete(ticket);
+      const wait = this.#waits?.get(ticket);
+      this.#waits?.delete(ticket);
       if (wait !== undefined) wait.reject(error(delivery));
       else if (entry !== undefined) abandoned.push(entry);
     }

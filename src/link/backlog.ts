@@ -21,10 +21,14 @@ import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage } from "
 /** No more than one write: the log is given more while it holds less that was never written. */
 const LOW_WATER_BYTES = 65_536;
 
-/** A message in the queue. */
-interface Held {
+/** A payload that never changes again; `given`: as for `Outbound.take()`. */
+export interface Kept {
   readonly payload: Payload;
   readonly given: boolean;
+}
+
+/** A message in the queue. */
+interface Held extends Kept {
   readonly call: Awaiting | undefined;
   checkpoint: Checkpoint<Awaiting>;
 }
@@ -154,15 +158,14 @@ export class Backlog implements RoomSource {
 
   /** Answers the rest of the call's wait, if it wants more than that the message waits here. */
   push(
-    payload: Payload,
+    kept: Kept,
     bytes: number,
-    given: boolean,
     terms: PolicyTerms,
     until: Until,
     signal: AbortSignal | undefined,
   ): Promise<unknown> | undefined {
     if (until === "taken") {
-      this.#push(payload, bytes, given, terms, undefined);
+      this.#push(kept, bytes, terms, undefined);
       return undefined;
     }
     const call = this.#acceptance.call(coveredBy(until), signal, () => {
@@ -170,11 +173,11 @@ export class Backlog implements RoomSource {
       this.#driver.changed();
       return "not-sent";
     });
-    const entry = this.#push(payload, bytes, given, terms, call);
+    const entry = this.#push(kept, bytes, terms, call);
     return call.wait.promise;
   }
 
-  #push(payload: Payload, bytes: number, given: boolean, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
+  #push({ payload, given }: Kept, bytes: number, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
     const held: Held = { payload, given, call, checkpoint: this.#checkpoints.join() };
     const entry = this.#queue.push(held, { bytes, ...terms }, this.#age.now());
     this.#settle();

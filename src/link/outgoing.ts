@@ -2,7 +2,7 @@
 import { ownCopy } from "../core/wire/bytes.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { Acceptance, type Until } from "./acceptance.ts";
-import { Backlog, notConnected } from "./backlog.ts";
+import { Backlog, type Kept, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { isGiven, payloadBytes } from "./payload.ts";
@@ -39,14 +39,13 @@ export interface OutgoingHost {
 export class Outgoing implements WaiterServer {
   readonly #outbound: Outbound;
   readonly #driver: OutgoingDriver;
-  /** The largest chunk in mode "bytes", where the ends agree on no message size. */
-  readonly #maxChunkBytes: number;
+  readonly #queue: ResolvedQueue;
   readonly #host: OutgoingHost;
   readonly #acceptance: Acceptance;
   /** The messages that wait under a policy; undefined if the queue has none. */
   readonly backlog: Backlog | undefined;
-  /** The calls that wait for room. */
-  readonly #waiters: Waiters;
+  /** The calls that wait for room. Made for the first of them. */
+  #waiters: Waiters | undefined;
   /** The size of the message that trySend() last refused, and its class: ready() waits for as much room. */
   #refusedBytes = 0;
   #refusedTerms: PolicyTerms | undefined;
@@ -58,13 +57,12 @@ export class Outgoing implements WaiterServer {
   takenBytes = 0;
 
   constructor(outbound: Outbound, queue: ResolvedQueue, driver: OutgoingDriver, host: OutgoingHost) {
-    const { policy, maxBytes } = queue;
+    const { policy } = queue;
     this.#outbound = outbound;
     this.#driver = driver;
-    this.#maxChunkBytes = maxBytes;
+    this.#queue = queue;
     this.#host = host;
     this.#acceptance = new Acceptance(outbound);
-    this.#waiters = new Waiters(outbound, queue);
     this.backlog =
       policy === undefined
         ? undefined
@@ -97,12 +95,22 @@ export class Outgoing implements WaiterServer {
   /** Throws when no message of so many bytes will ever be taken. */
   #hasRoom(bytes: number): boolean {
     this.#checkSending(bytes);
-    return this.#waiters.size === 0 && this.#outbound.hasRoom(bytes);
+    return this.#isFirst && this.#outbound.hasRoom(bytes);
   }
 
   #checkSending(bytes: number): void {
     if (this.#isOver) throw this.#host.endedError();
     this.#checkSize(bytes);
+  }
+
+  /** No call waits for room. */
+  get #isFirst(): boolean {
+    return this.#waiters === undefined || this.#waiters.size === 0;
+  }
+
+  /** No call of the same class waits for room. */
+  #isFirstOf(terms: PolicyTerms | undefined): boolean {
+    return this.#waiters === undefined || this.#waiters.isFirst(terms);
   }
 
   /** No message is taken any more. */
@@ -112,7 +120,8 @@ export class Outgoing implements WaiterServer {
 
   get #mostBytes(): number {
     const { mode, maxMessageBytes } = this.#outbound;
-    return mode === "messages" ? maxMessageBytes : this.#maxChunkBytes;
+    // In mode "bytes" the ends agree on no message size: of a chunk the queue's bound is the largest.
+    return mode === "messages" ? maxMessageBytes : this.#queue.maxBytes;
   }
 
   #checkSize(bytes: number): void {
@@ -179,8 +188,7 @@ export class Outgoing implements WaiterServer {
       const mayWaitThere = !backlog.waitsForRoom || this.#mayWaitIn(backlog, bytes, terms);
       if (mayWaitThere) return this.#queueFor(backlog, until, signal, message, bytes, given, terms);
     }
-    const payload = keep(message, given);
-    return this.#waitForRoom({ payload, bytes, given: given || payload !== message, terms, until, signal });
+    return this.#waitForRoom({ ...kept(message, given), bytes, terms, until, signal });
   }
 
   #checkKnown(until: "accepted" | "answered"): void {
@@ -212,12 +220,12 @@ export class Outgoing implements WaiterServer {
 
   /** The message goes into the log at once. */
   #isDirect(bytes: number): boolean {
-    return this.#waiters.size === 0 && this.backlog?.isDirect !== false && this.#outbound.hasRoom(bytes);
+    return this.#isFirst && this.backlog?.isDirect !== false && this.#outbound.hasRoom(bytes);
   }
 
   /** The queue has room for the message without dropping another, and no call of its class waits for that. */
   #mayWaitIn(backlog: Backlog, bytes: number, terms: PolicyTerms): boolean {
-    return this.#waiters.isFirst(terms) && backlog.hasRoom(bytes, terms);
+    return this.#isFirstOf(terms) && backlog.hasRoom(bytes, terms);
   }
 
   /** The message waits under the policy. Answers the rest of the call's wait, if it wants more than that. */
@@ -233,8 +241,7 @@ export class Outgoing implements WaiterServer {
     this.#outbound.checkMessage?.(message, until === "answered");
     this.#room.askAgain();
     this.#count(bytes);
-    const payload = keep(message, given);
-    const then = backlog.push(payload, bytes, given || payload !== message, terms, until, signal);
+    const then = backlog.push(kept(message, given), bytes, terms, until, signal);
     this.#driver.changed();
     return then;
   }
@@ -280,7 +287,7 @@ export class Outgoing implements WaiterServer {
     const bytes = this.#refusedBytes;
     const terms = this.backlog === undefined ? undefined : (this.#refusedTerms ?? this.backlog.terms(undefined));
     const isAhead = this.#room.pace();
-    if (!isAhead && this.#waiters.isFirst(terms) && this.#hasRoomFor(bytes, terms)) return;
+    if (!isAhead && this.#isFirstOf(terms) && this.#hasRoomFor(bytes, terms)) return;
     await this.#waitForRoom({ payload: undefined, bytes, given: false, terms, until: "taken", signal });
   }
 
@@ -291,6 +298,7 @@ export class Outgoing implements WaiterServer {
 
   #waitForRoom(call: RoomCall): Promise<unknown> {
     this.#room.askAgain();
+    this.#waiters ??= new Waiters(this.#outbound, this.#queue);
     return this.#waiters.wait(call, () => this.#driver.changed());
   }
 
@@ -309,7 +317,7 @@ export class Outgoing implements WaiterServer {
 
   /** A call waits for room, or a message for the log. */
   get isAwaited(): boolean {
-    return this.#waiters.size > 0 || !this.#isEmpty;
+    return !(this.#isFirst && this.#isEmpty);
   }
 
   /** The answer to a request has come. */
@@ -320,20 +328,21 @@ export class Outgoing implements WaiterServer {
   /** Settles the waits for which there is room now, and those for messages that were accepted. */
   progress(): void {
     this.#acceptance.settle();
-    if (this.backlog === undefined) this.#waiters.serve(this);
+    if (this.backlog === undefined) this.#waiters?.serve(this);
     else this.#progressBehind(this.backlog);
   }
 
   #progressBehind(backlog: Backlog): void {
     if (backlog.adopted === undefined) this.#madeRoom?.askAgain();
     backlog.progress();
-    for (let { size } = this.#waiters; size > 0; { size } = this.#waiters) {
-      this.#waiters.serve(this);
-      if (this.#waiters.size === size || !backlog.isMoving) break;
+    const waiters = this.#waiters;
+    for (let size = waiters?.size ?? 0; waiters !== undefined && size > 0; { size } = waiters) {
+      waiters.serve(this);
+      if (waiters.size === size || !backlog.isMoving) break;
       backlog.progress();
     }
     // A send does not wait for room while messages fail at once; a ready() does, until the link is connected.
-    if (backlog.isFailing) this.#waiters.reject(({ payload }) => payload !== undefined, notConnected);
+    if (backlog.isFailing) waiters?.reject("sends", notConnected);
     if (this.#endsWhenEmpty && (this.#isEmpty || this.#outbound.sendingEnded)) {
       this.#endsWhenEmpty = false;
       this.#outbound.end();
@@ -373,13 +382,10 @@ export class Outgoing implements WaiterServer {
     return this.#acceptance.lost(lost, error);
   }
 
-  /** The direction has ended: rejects the sends that wait for room. */
+  /** The direction has ended: rejects the calls that wait for room. */
   sendingEnded(): void {
     this.#madeRoom?.askAgain();
-    this.#waiters.reject(
-      () => true,
-      () => this.#host.endedError(),
-    );
+    this.#waiters?.reject("all", () => this.#host.endedError());
   }
 
   /** The link has ended: nobody waits any more. Answers the messages whose calls were aborted meanwhile. */
@@ -395,6 +401,7 @@ export class Outgoing implements WaiterServer {
 }
 
 /** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */
-function keep(message: Payload, given: boolean): Payload {
-  return given || typeof message === "string" ? message : ownCopy(message);
+function kept(message: Payload, given: boolean): Kept {
+  if (given || typeof message === "string") return { payload: message, given };
+  return { payload: ownCopy(message), given: true };
 }

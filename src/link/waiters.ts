@@ -116,10 +116,14 @@ export class Waiters {
     }
   }
 
-  /** Nobody who was chosen waits any more. */
-  reject(chosen: (waiter: Waiter) => boolean, error: () => RespliceError): void {
-    const leaving = this.#classes.flatMap(({ line }) => [...line].filter(chosen));
-    for (const waiter of leaving) this.#leave(waiter);
-    for (const waiter of leaving) waiter.wait.reject(error());
+  /** Nobody waits any more, or no send(). */
+  reject(which: "all" | "sends", error: () => RespliceError): void {
+    for (const { line } of this.#classes) {
+      for (const waiter of line) {
+        if (which === "sends" && waiter.payload === undefined) continue;
+        this.#leave(waiter);
+        waiter.wait.reject(error());
+      }
+    }
   }
 }

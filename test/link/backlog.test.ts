@@ -1,52 +1,15 @@
 /** A link whose queue has a policy, at the client's end of a pair in memory. */
 import { describe, expect, test } from "vitest";
-import type { Link, QueueOptions, RespliceError, Undelivered } from "../../src/index.ts";
-import type { LinkPair } from "../../src/testing/index.ts";
-import { failure, isPending, refusal } from "../support.ts";
+import type { QueueOptions, RespliceError } from "../../src/index.ts";
+import { Acceptance } from "../../src/link/acceptance.ts";
+import { Backlog } from "../../src/link/backlog.ts";
+import { resolveLinkOptions } from "../../src/link/options.ts";
+import type { Outbound } from "../../src/link/protocol.ts";
+import type { QueuePolicy } from "../../src/link/queue-options.ts";
+import { ampleAccount } from "../core/support.ts";
+import { failure, isPending, ManualClock, refusal } from "../support.ts";
 import { paired } from "../testing/paired.ts";
-
-interface Away extends LinkPair {
-  /** What 'undelivered' said: the reason, and each message with what is known of it. */
-  readonly events: Array<[string, string[]]>;
-  /** What the server's consumer was handed. */
-  readonly got: string[];
-  /** The path is whole again, and the client is back. */
-  back(): Promise<void>;
-}
-
-function connected(queue: QueueOptions, other: object = {}): Away {
-  const pair = paired({ client: { queue, ...other } });
-  const events: Array<[string, string[]]> = [];
-  pair.client.on("undelivered", ({ reason, messages }: Undelivered) => {
-    events.push([reason, messages.map(({ message, delivery }) => `${message.toString()} ${delivery}`)]);
-  });
-  const got: string[] = [];
-  pair.server.onMessage((message) => void got.push(message.toString()));
-  const back = async (): Promise<void> => {
-    pair.path.heal();
-    pair.client.retryNow();
-    await pair.clock.advance(200);
-  };
-  return Object.assign(pair, { events, got, back });
-}
-
-/** The client has no connection, and gets none. */
-async function away(queue: QueueOptions, other: object = {}): Promise<Away> {
-  const pair = connected(queue, other);
-  await loseConnection(pair);
-  return pair;
-}
-
-async function loseConnection({ path, clock, client }: LinkPair): Promise<void> {
-  path.cut("rst");
-  path.refuse();
-  await clock.advance(0);
-  expect(client.state).toBe("reconnecting");
-}
-
-function sendAll(link: Link, ...texts: string[]): void {
-  for (const text of texts) expect(link.trySend(text)).toBe(true);
-}
+import { away, connected, loseConnection, sendAll } from "./backlogs.ts";
 
 describe("while the link is connected and keeps up", () => {
   test("messages go straight to the log: a queue for one message drops none of a hundred", async () => {
@@ -73,15 +36,48 @@ describe("while the link is connected and keeps up", () => {
     const { client, server, clock, path, events } = connected({ overflow: "drop-oldest", maxMessages: 5 });
     await clock.advance(10);
     path.stall();
-    for (let n = 0; n < 400; n++) client.trySend(`${String(n).padStart(3)}${"x".repeat(997)}`);
-    await clock.advance(10);
-    const [[reason, dropped] = ["", []]] = events;
-    expect([reason, events.length]).toEqual(["overflow", 1]);
+    for (let n = 0; n < 400; n++) {
+      client.trySend(`${String(n).padStart(3)}${"x".repeat(997)}`);
+      if (n % 10 === 9) await clock.advance(0);
+    }
+    expect(new Set(events.map(([reason]) => reason))).toEqual(new Set(["overflow"]));
+    // One write, and what was written before the path stopped and was not reported received.
     expect(client.stats().queue.messages).toBeLessThan(75);
     path.heal();
     await clock.advance(5_000);
+    const dropped = events.flatMap(([, messages]) => messages);
+    expect(dropped.length).toBeGreaterThan(200);
     expect(server.stats().received.messages + dropped.length).toBe(400);
     expect(dropped.at(-1)).toMatch(/^394/u);
+  });
+
+  test("a small message does not overtake a large one for which the log has no memory yet", () => {
+    const log: string[] = [];
+    const outbound = {
+      adopted: { id: 1 },
+      sendingEnded: false,
+      queuedBytes: 0,
+      unackedBytes: 0,
+      maxMessageBytes: 1_000,
+      hasRoom: (bytes: number) => bytes < 100,
+      newAccount: ampleAccount,
+      take: (payload: string) => void log.push(payload),
+    } as unknown as Outbound;
+    const { policy } = resolveLinkOptions({ queue: { ttlMs: Infinity } }, "client").queue;
+    const driver = { clock: new ManualClock(0), changed: () => {}, run: () => {} };
+    const host = { hearsUndelivered: false, onDropped: () => {} };
+    const backlog = new Backlog(policy as QueuePolicy, {
+      outbound,
+      acceptance: new Acceptance(outbound),
+      driver,
+      host,
+    });
+    const terms = backlog.terms(undefined);
+    expect(backlog.isDirect).toBe(true);
+    backlog.push({ payload: "large", given: true }, 100, terms, "taken", undefined);
+    backlog.push({ payload: "small", given: true }, 5, terms, "taken", undefined);
+    backlog.progress();
+    expect([log, backlog.isDirect]).toEqual([[], false]);
   });
 });
 
@@ -284,63 +280,6 @@ describe("a call that is aborted", () => {
   });
 });
 
-describe("flush()", () => {
-  test("covers what waits, whatever comes later", async () => {
-    const { client, got, back, clock } = await away({ priorities: [{ name: "high" }, { name: "low" }] });
-    sendAll(client, "a");
-    const flushed = client.flush();
-    client.trySend("later", { priority: "high" });
-    await clock.advance(0);
-    expect(await isPending(flushed)).toBe(true);
-    expect(client.writableLength).toBe(6);
-    await back();
-    await flushed;
-    expect(got).toEqual(["later", "a"]);
-  });
-
-  test("rejects when one of those is dropped, and not for a later one", async () => {
-    const { client, clock, back } = await away({ overflow: "drop-oldest" });
-    client.trySend("a", { ttlMs: 10 });
-    const first = failure(client.flush());
-    sendAll(client, "b");
-    const second = failure(client.flush());
-    await clock.advance(10);
-    expect(await first).toMatchObject({ code: "DROPPED" });
-    expect(await second).toMatchObject({ code: "DROPPED" });
-    const third = client.flush();
-    client.trySend("c", { ttlMs: 1 });
-    await clock.advance(1);
-    await back();
-    await third;
-  });
-
-  test("waits for the message that took the place of another, and not for one that was given up", async () => {
-    const { client, got, back, clock } = await away({ overflow: "conflate" });
-    client.trySend("a1", { key: "a" });
-    const controller = new AbortController();
-    const given = failure(client.send("given up", { until: "accepted", signal: controller.signal }));
-    const flushed = client.flush();
-    client.trySend("a2", { key: "a" });
-    controller.abort();
-    await given;
-    await clock.advance(0);
-    expect(await isPending(flushed)).toBe(true);
-    await back();
-    await flushed;
-    expect(got).toEqual(["a2"]);
-  });
-
-  test("can be given up", async () => {
-    const { client, clock } = await away({ overflow: "drop-oldest" });
-    client.trySend("a", { ttlMs: 10 });
-    const controller = new AbortController();
-    const flushed = failure(client.flush({ signal: controller.signal }));
-    controller.abort();
-    expect(await flushed).toMatchObject({ code: "ABORTED", delivery: undefined });
-    await clock.advance(10);
-  });
-});
-
 describe("clear()", () => {
   test("hands back what it removed, and makes room", async () => {
     const { client, got, back, events, clock } = await away({
@@ -372,82 +311,6 @@ describe("clear()", () => {
   });
 });
 
-describe("the end", () => {
-  test("end() comes after all that waits; nothing more is taken meanwhile", async () => {
-    const { client, server, got, back, clock } = await away({ ttlMs: Infinity });
-    sendAll(client, "a", "b");
-    client.end();
-    expect(refusal(() => client.trySend("late")).code).toBe("LINK_ENDED");
-    expect((await failure(client.send("late"))).code).toBe("LINK_ENDED");
-    await back();
-    expect([got, server.state]).toEqual([["a", "b"], "closed"]);
-    await clock.advance(0);
-    expect(await client.closed).toEqual({ undelivered: [] });
-  });
-
-  test("close() delivers what waits", async () => {
-    const { client, got, path, clock } = await away({ overflow: "drop-oldest" });
-    sendAll(client, "a", "b");
-    path.heal();
-    const closed = client.close();
-    await clock.advance(5_000);
-    expect([await closed, got]).toEqual([{ undelivered: [] }, ["a", "b"]]);
-  });
-
-  test("what waits when the link ends is not-sent, by class in its order; calls that wait are told", async () => {
-    const { client, clock } = await away({ priorities: [{ name: "high" }, { name: "low" }], maxMessages: 6 });
-    sendAll(client, "low 1", "low 2");
-    client.trySend("high 1", { priority: "high" });
-    const awaited = failure(client.send("awaited", { until: "accepted" }));
-    const flushed = failure(client.flush());
-    const waiting = failure(client.send("waits for room"));
-    client.abort();
-    await clock.advance(0);
-    const { undelivered } = await client.closed;
-    expect(undelivered.map(({ message, delivery }) => [String(message), delivery])).toEqual([
-      ["high 1", "not-sent"],
-      ["low 1", "not-sent"],
-      ["low 2", "not-sent"],
-    ]);
-    const expected = { code: "LINK_ENDED", delivery: "not-sent" };
-    expect(await awaited).toMatchObject(expected);
-    expect(await waiting).toMatchObject(expected);
-    expect((await flushed).code).toBe("LINK_ENDED");
-    expect(client.stats().queue).toMatchObject({ messages: 0, bytes: 0 });
-  });
-
-  test("a peer that ends waits for what this end has in its queue", async () => {
-    const { client, server, got, clock, path } = await away({ ttlMs: Infinity });
-    sendAll(client, "a");
-    server.end();
-    path.heal();
-    client.retryNow();
-    await clock.advance(5_000);
-    expect([got, client.state, server.state]).toEqual([["a"], "closed", "closed"]);
-  });
-
-  test("a peer that reads no more ends a link that drains", async () => {
-    const { client, server, clock, path } = await away({ ttlMs: Infinity });
-    sendAll(client, "a");
-    client.end();
-    server.abort("enough");
-    path.heal();
-    client.retryNow();
-    await clock.advance(5_000);
-    const { error, undelivered } = await client.closed;
-    expect(error?.code).toBe("PEER_ABORTED");
-    expect(undelivered).toMatchObject([{ delivery: "not-sent" }]);
-  });
-
-  test("a session that is lost leaves what waits alone: it goes on in the next one", async () => {
-    const pair = await away({ ttlMs: Infinity });
-    sendAll(pair.client, "a");
-    pair.server.abort();
-    await pair.clock.advance(0);
-    expect(pair.client.stats().queue.messages).toBe(1);
-  });
-});
-
 describe("what one message may say", () => {
   const key = { key: "k" };
   test.each<[string, QueueOptions, object]>([
@@ -476,10 +339,5 @@ describe("what one message may say", () => {
     bytes.fill(0);
     await back();
     expect(got).toEqual(["mine"]);
-  });
-
-  test("a message that waits and turns out to be too large for the peer is reported, and its call told", async () => {
-    const pair = paired({ client: { queue: { ttlMs: Infinity } }, server: { maxMessageBytes: 1_000 } });
-    expect((await failure(pair.client.send("x".repeat(1_001)))).code).toBe("MESSAGE_TOO_LARGE");
   });
 });

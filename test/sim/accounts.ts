@@ -52,7 +52,7 @@ function checkLink(world: World, { end, name, number: client }: SimClient, cost:
   const fits = (number: number): boolean => payloadSize(number, payloadBytes) <= limit;
   for (const link of links) {
     const heard = end.handedIn.get(link.core.session.keys.id) ?? [];
-    checkNoGap(link.name, link.handed, link.handed[0] ?? 0, fits);
+    checkNoGap(link.name, link.handed, link.handed[0] ?? 0, (number) => fits(number) && !wasDropped(end, number));
     checkNoGap(name, heard, 0, fits);
     checkSaid(link, new Set(heard));
   }
@@ -102,12 +102,13 @@ function checkStream(world: World, client: End, links: readonly End[]): void {
 
 function checkCallsOfStream({ name, awaited }: End, handedTo: number): void {
   for (const { covers, piece } of awaited.delivered) {
-    if (piece.to <= handedTo) continue;
+    if (piece === undefined || piece.to <= handedTo) continue;
     violation(`${name}: a call for ${covers} up to ${piece.to} was told "delivered", and ${handedTo} were handed out`);
   }
   for (const { call, delivery } of awaited.lost) {
-    if (call.covers !== "message" || delivery !== "not-sent" || call.piece.from >= handedTo) continue;
-    violation(`${name}: the piece at ${call.piece.from} is "not sent", and ${handedTo} bytes were handed out`);
+    const { covers, piece } = call;
+    if (covers !== "message" || delivery !== "not-sent" || piece === undefined || piece.from >= handedTo) continue;
+    violation(`${name}: the piece at ${piece.from} is "not sent", and ${handedTo} bytes were handed out`);
   }
 }
 
@@ -117,7 +118,7 @@ function checkCalls(from: End, isHanded: (number: number) => boolean): void {
   for (const { covers, number, reportedBefore } of awaited.delivered) {
     const before = new Set(reported.slice(0, reportedBefore).map((report) => report.number));
     for (let covered = covers === "message" ? number : 0; covered <= number; covered++) {
-      if (isHanded(covered) || before.has(covered) || tooLarge.has(covered)) continue;
+      if (isHanded(covered) || before.has(covered) || tooLarge.has(covered) || wasDropped(from, covered)) continue;
       violation(
         `${name}: a call for ${covers} up to ${number} was told "delivered", and ${covered} was not handed out`,
       );
@@ -142,10 +143,18 @@ function checkFates(from: End, isHanded: (number: number) => boolean): void {
     const report = reported.get(number);
     const handed = isHanded(number);
     if (handed && report === "not-sent") violation(`${name}: message ${number} was handed out, but is "not sent"`);
-    if (!handed && report === undefined && !from.tooLarge.has(number)) {
+    const dropped = wasDropped(from, number);
+    if (handed && dropped) violation(`${name}: message ${number} was handed out, but the queue has dropped it`);
+    if (report !== undefined && dropped) violation(`${name}: message ${number} was reported and dropped`);
+    if (!handed && report === undefined && !from.tooLarge.has(number) && !dropped) {
       violation(`${name}: message ${number} vanished; ${from.describe()}`);
     }
   }
+}
+
+/** By a policy of its queue, which has checked the reason. */
+function wasDropped({ backlog }: End, number: number): boolean {
+  return backlog?.dropped.has(number) === true;
 }
 
 function checkLossless(client: End, links: readonly End[], world: World): void {
@@ -175,7 +184,9 @@ function checkMoved(client: End, links: readonly End[], world: World): void {
   const sentBy = (end: End): number[] => {
     const reported = new Set(end.reported.map(({ number }) => number));
     const taken = Array.from({ length: end.taken }, (_, number) => number);
-    return taken.filter((number) => payloadSize(number, payloadBytes) <= limit && !reported.has(number));
+    return taken.filter(
+      (number) => payloadSize(number, payloadBytes) <= limit && !reported.has(number) && !wasDropped(end, number),
+    );
   };
   const up = inOrder.flatMap(({ handed }) => handed);
   const sent = sentBy(client);
@@ -197,6 +208,6 @@ function checkExactly(from: End, to: End, world: World): void {
   if (world.options.payloadBytes <= limit && from.reported.length > 0) {
     violation(`${from.name} reported ${from.reported.length} messages of a link that closed`);
   }
-  const sent = from.taken - from.tooLarge.size - from.reported.length;
+  const sent = from.taken - from.tooLarge.size - from.reported.length - (from.backlog?.dropped.size ?? 0);
   if (to.handed.length !== sent) violation(`${to.name} got ${to.handed.length} of ${sent} messages`);
 }

@@ -11,7 +11,7 @@ export interface Call {
   /** How many messages had been lost when it began: it does not wait for those. */
   readonly reportedBefore: number;
   /** In mode "bytes": where the last message that it waits for begins and ends in the stream. */
-  readonly piece: { from: number; to: number };
+  readonly piece: { from: number; to: number } | undefined;
 }
 
 interface Told {

@@ -82,6 +82,7 @@ const WAYS: readonly string[] = [
   "reported maybe",
   "reported not-sent",
   "a call was told of its loss",
+  ...["overflow", "expired"].map((why) => `dropped ${why}`),
 ];
 
 function transitions(what: string, table: Readonly<Record<string, Readonly<Record<string, string>>>>): string[] {

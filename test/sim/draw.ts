@@ -20,7 +20,18 @@ export function draw(seed: number): Schedule {
   const { kinds, ...what } = drawKinds(random);
   const pauseMs = pick(random, [5, 20, 100, 300, 300, 1_000]);
   const faults = drawFaults(random, kinds, pauseMs);
-  return { seed, options: drawOptions(random, what, pauseMs * faults.length), faults };
+  const options = drawOptions(random, what, pauseMs * faults.length);
+  return { seed, options: { ...options, policy: drawPolicy(streamOf(seed, "policy"), options.mode) }, faults };
+}
+
+/** From a stream of its own: what else a seed stands for was there before. */
+function drawPolicy(random: Random, mode: WorldOptions["mode"]): WorldOptions["policy"] {
+  const overflow = pick(random, ["none", "none", "none", "wait", "drop-oldest", "drop-newest"] as const);
+  return {
+    overflow: mode === "bytes" ? "none" : overflow,
+    maxMessages: pick(random, [1, 5, 1_000]),
+    ttlMs: pick(random, [0, 0, 20, 1_000]),
+  };
 }
 
 interface Kinds {
@@ -62,7 +73,7 @@ function drawOptions(
   random: Random,
   { isStored, isMoving, isLosing }: Omit<Kinds, "kinds">,
   forMs: number,
-): WorldOptions {
+): Omit<WorldOptions, "policy"> {
   const mode = pick(random, ["messages", "messages", "messages", "bytes"] as const);
   const clients = pick(random, [1, 1, 1, 1, 2, 3, 4]);
   const kernelBytes = pick(random, [64, 1_000, 100_000]);

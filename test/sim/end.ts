@@ -6,6 +6,7 @@ import type { Undelivered } from "../../src/core/session/tickets.ts";
 import { Awaited } from "./awaited.ts";
 import type { SimProcess } from "./process.ts";
 import { LinkLife } from "./life.ts";
+import { SimBacklog } from "./sim-backlog.ts";
 import type { Side } from "./parameters.ts";
 import type { Random } from "./random.ts";
 import { check, type Stage, violated } from "./stage.ts";
@@ -36,6 +37,10 @@ export class End {
   readonly handedIn = new Map<string, number[]>();
   readonly reported: Array<{ number: number; delivery: string }> = [];
   readonly awaited: Awaited = new Awaited();
+  /** What waits before the core under a policy; undefined without one. */
+  readonly backlog: SimBacklog | undefined;
+  /** It ends its direction as soon as nothing waits there. */
+  endsWhenEmpty = false;
   outcome: Outcome | undefined;
   paused = false;
   /** Its consumer throws at the next message. */
@@ -92,6 +97,11 @@ export class End {
     const [up, down] = [2 * client, 2 * client + 1];
     this.#tags = side === "client" ? { out: up, in: down } : { out: down, in: up };
     if (before !== undefined) this.#goOn(before);
+    if (side === "client" && stage.options.policy.overflow !== "none") {
+      this.backlog = new SimBacklog(process, core, (number) =>
+        this.awaited.wait(core, { number, reportedBefore: this.reported.length + untold(core), piece: undefined }),
+      );
+    }
   }
 
   /** The process was restarted: what was not stored has not happened. */
@@ -125,6 +135,7 @@ export class End {
   /** Sends and reads what it can. */
   run(): void {
     this.awaited.settle(this.core);
+    this.backlog?.progress();
     this.#send();
     this.#read();
     this.#acceptHeld();
@@ -141,7 +152,7 @@ export class End {
   #send(): void {
     const { core } = this;
     const { clock, options, healed } = this.#stage;
-    while (!this.allTaken && !core.sendingEnded && clock.nowMs >= this.#thinksUntilMs) {
+    while (!this.allTaken && !this.endsWhenEmpty && !core.sendingEnded && clock.nowMs >= this.#thinksUntilMs) {
       if (!this.#take()) return;
       if (options.thinkMs > 0 && this.taken % options.burst === 0 && !healed) {
         const thoughtMs = 2 * options.thinkMs * this.#random();
@@ -149,7 +160,11 @@ export class End {
         this.#process.later(thoughtMs, () => {});
       }
     }
+    this.backlog?.progress();
     const { receiver, sender, peerStopped } = core.session;
+    // What waits under a policy goes before the end, unless nobody reads it any more.
+    if (this.backlog?.isEmpty === false && !peerStopped) return;
+    if (this.endsWhenEmpty && !sender.ended) core.end();
     // Whose client goes on elsewhere ends when it has read everything. It has answered that; the rest is for the next.
     // Or when it is shown the end, with what it was handed last still in its hands.
     const isThere = this.ordinal % 2 === 0 ? receiver.endAccepted : receiver.endReached;
@@ -178,6 +193,7 @@ export class End {
     if (mode === "messages" && size > core.maxMessageBytes) {
       this.tooLarge.add(taken);
     } else {
+      if (this.backlog !== undefined && !this.backlog.isDirect(size)) return this.#takeBehind(this.backlog, size);
       if (!core.hasRoom(size)) return false;
       const payload =
         mode === "bytes"
@@ -190,6 +206,14 @@ export class End {
       if (taken % 5 !== 0) payload.fill(0xee);
       this.bytesTaken += size;
     }
+    this.taken++;
+    return true;
+  }
+
+  /** The message waits under the policy, or is dropped there. */
+  #takeBehind(backlog: SimBacklog, size: number): boolean {
+    if (!backlog.push(this.taken, encodeMessage(this.#tags.out, this.taken, size))) return false;
+    this.bytesTaken += size;
     this.taken++;
     return true;
   }
@@ -289,6 +313,12 @@ export class End {
       this.reported.push({ number, delivery });
       this.#stage.count(`reported ${delivery}`);
     }
+    if (outcome !== undefined) for (const number of this.backlog?.ended() ?? []) this.#reportWaiting(number);
+  }
+
+  #reportWaiting(number: number): void {
+    this.reported.push({ number, delivery: "not-sent" });
+    this.#stage.count("reported not-sent");
   }
 
   // ── what must hold after every step ─────────────────────────────────────────────────────────────────────────────

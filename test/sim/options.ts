@@ -10,6 +10,8 @@ export interface WorldOptions {
   maxMessageBytes: { client: number; server: number };
   window: { minBytes: number; maxBytes: number };
   queue: { maxMessages: number; maxBytes: number };
+  /** Of the clients' queues, in mode "messages"; "none": there is no policy. A `ttlMs` of 0 is none. */
+  policy: { overflow: "none" | "wait" | "drop-oldest" | "drop-newest"; maxMessages: number; ttlMs: number };
   /** For the windows of all links together, and for their logs, above the floors. */
   budgetBytes: number;
   /** Of the log. */
@@ -68,6 +70,7 @@ export const SIMPLE: WorldOptions = {
   maxMessageBytes: { client: 1_000, server: 1_000 },
   window: { minBytes: 4_096, maxBytes: 65_536 },
   queue: { maxMessages: 100, maxBytes: 65_536 },
+  policy: { overflow: "none", maxMessages: 100, ttlMs: 0 },
   budgetBytes: 1_000_000,
   blockBytes: 65_536,
   ackDelayMs: 25,
@@ -92,6 +95,13 @@ export const SIMPLE: WorldOptions = {
   ends: { client: true, server: true },
   staysOpen: false,
 };
+
+const POLICIES: ReadonlySet<WorldOptions["policy"]["overflow"]> = new Set([
+  "none",
+  "wait",
+  "drop-oldest",
+  "drop-newest",
+]);
 
 type Plain = string | number | boolean | { [name: string]: Plain };
 
@@ -139,6 +149,9 @@ export function isLegal(options: WorldOptions): boolean {
     window.minBytes <= window.maxBytes &&
     (mode === "bytes" || windowFloor(options) <= window.maxBytes) &&
     queue.maxMessages >= 1 &&
+    POLICIES.has(options.policy.overflow) &&
+    options.policy.maxMessages >= 1 &&
+    (mode === "messages" || options.policy.overflow === "none") &&
     // What a sender gives a byte stream in one go is to fit, too.
     queue.maxBytes >= Math.max(largest, mode === "bytes" ? payloadBytes : 0) + 4
   );

@@ -6,7 +6,7 @@
  * |---|---|
  * | 1, 2 | no outbox and no store yet. The simulation says late what is persisted and committed (store.ts) |
  * | 20, 21 | `serve()` and the iterator are the link's: what the core sees of them is a reset or an acceptance |
- * | 22 | queue policies stand before the log, and are not there yet |
+ * | 22 | queue policies stand before the log: the simulation draws them for clients (sim-backlog.ts), and test/core/queue has the rest |
  * | 32 | that a reopened outbox counts its end as sent; here is what its rule leads to, the terminal position |
  * | 33, 34 | no store yet: the conditional writes and the tokens are the simulation's (store.ts). How the core heeds their answers is in test/core/server/shared-store.test.ts |
  */

@@ -76,8 +76,12 @@ export class SimClient extends SimProcess {
   /** As close() of a link: without anybody at the other end it is over at once, else everything is sent first. */
   close(): void {
     this.end.life.to("drain");
-    if (this.core.endUnopened()) return;
-    this.core.end();
+    if (this.end.backlog?.isEmpty === false) {
+      this.end.endsWhenEmpty = true;
+    } else {
+      if (this.core.endUnopened()) return;
+      this.core.end();
+    }
     this.core.stopReading();
     this.end.reads = false;
     this.retryNow();
