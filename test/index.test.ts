@@ -15,6 +15,7 @@ test("the main entry point", () => {
     "fixed",
     "lengthPrefixed",
     "lines",
+    "plain",
     "srv",
   ]);
 });

@@ -257,8 +257,8 @@ export const PLAIN: readonly Mutant[] = [
     name: "an unused link waits before it dials",
     rule: "a message dials at once after the link has closed an unused connection",
     file: "src/client/dialer.ts",
-    find: "if (this.#everConnected && core.dialsAtOnce !== true) await",
-    replace: "if (this.#everConnected) await",
+    find: "this.#everConnected && core.dialsAtOnce !== true;",
+    replace: "this.#everConnected;",
     tests: LINK,
   },
   {
@@ -500,9 +500,8 @@ export const PLAIN: readonly Mutant[] = [
     name: "a waiting send that cannot be framed stops the step",
     rule: "a message that has waited for room and cannot be framed rejects its send()",
     file: "src/link/outgoing.ts",
-    find: "      this.#take(payload, bytes, given);\n    } catch (error) {\n      return wait.reject(error as RespliceError);\n    }\n    wait",
-    replace:
-      "    } catch (error) {\n      return wait.reject(error as RespliceError);\n    }\n    this.#take(payload, bytes, given);\n    wait",
+    find: "      wait.resolve(then);\n    } catch (error) {\n      wait.reject(error as RespliceError);\n",
+    replace: "      wait.resolve(then);\n    } catch (error) {\n      throw error;\n",
     tests: LINK,
   },
   {

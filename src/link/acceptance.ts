@@ -1,6 +1,6 @@
 /** The calls that wait until the peer has accepted a message, or everything. */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { aborted, type Delivery, type RespliceError } from "./errors.ts";
+import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
@@ -93,4 +93,11 @@ export class Acceptance {
 export function coveredBy(until: "accepted" | "answered" | "everything"): Covers {
   if (until === "accepted") return "message";
   return until === "answered" ? "answer" : "everything";
+}
+
+/** Throws NOT_SUPPORTED if nobody can know what the call waits for. */
+export function checkKnown({ knowsAcceptance, answersRequests }: Outbound, until: "accepted" | "answered"): void {
+  if (until === "answered" ? answersRequests === true : knowsAcceptance !== false) return;
+  const needs = until === "answered" ? "requests" : "requests, or a probe that proves";
+  throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the server has ${until}: plain() needs ${needs}`);
 }

@@ -13,6 +13,7 @@ import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
 import { DropReports, type DropHost, notSent } from "./drop-reports.ts";
 import { RespliceError } from "./errors.ts";
 import type { Clock, Timer } from "./ports.ts";
+import type { Kept } from "./payload.ts";
 import type { Outbound } from "./protocol.ts";
 import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
 import type { RoomSource } from "./room.ts";
@@ -20,12 +21,6 @@ import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage } from "
 
 /** No more than one write: the log is given more while it holds less that was never written. */
 const LOW_WATER_BYTES = 65_536;
-
-/** A payload that never changes again; `given`: as for `Outbound.take()`. */
-export interface Kept {
-  readonly payload: Payload;
-  readonly given: boolean;
-}
 
 /** A message in the queue. */
 interface Held extends Kept {

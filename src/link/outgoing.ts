@@ -1,11 +1,10 @@
 /** The sending side of a link: takes messages, into the log or into the queue before it. */
-import { ownCopy } from "../core/wire/bytes.ts";
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { Acceptance, type Until } from "./acceptance.ts";
-import { Backlog, type Kept, notConnected } from "./backlog.ts";
+import { Acceptance, checkKnown, type Until } from "./acceptance.ts";
+import { Backlog, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
-import { isGiven, payloadBytes } from "./payload.ts";
+import { isGiven, kept, payloadBytes } from "./payload.ts";
 import type { Clock } from "./ports.ts";
 import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
 import { checkOlderThan, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
@@ -174,7 +173,7 @@ export class Outgoing implements WaiterServer {
   async #send(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> {
     const bytes = payloadBytes(message);
     if (options !== undefined) this.#checkOptions(options);
-    if (until !== "taken") this.#checkKnown(until);
+    if (until !== "taken") checkKnown(this.#outbound, until);
     const { backlog } = this;
     const isLeft = backlog === undefined && this.#room.isLeft(bytes);
     if (!isLeft) this.#checkSending(bytes);
@@ -189,13 +188,6 @@ export class Outgoing implements WaiterServer {
       if (mayWaitThere) return this.#queueFor(backlog, until, signal, message, bytes, given, terms);
     }
     return this.#waitForRoom({ ...kept(message, given), bytes, terms, until, signal });
-  }
-
-  #checkKnown(until: "accepted" | "answered"): void {
-    const { knowsAcceptance, answersRequests } = this.#outbound;
-    if (until === "answered" ? answersRequests === true : knowsAcceptance !== false) return;
-    const needs = until === "answered" ? "requests" : "requests, or a probe that proves";
-    throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the server has ${until}: plain() needs ${needs}`);
   }
 
   // ── under a policy ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -398,10 +390,4 @@ export class Outgoing implements WaiterServer {
   backlogEnded(error: RespliceError): UndeliveredMessage[] {
     return this.backlog?.ended(error) ?? [];
   }
-}
-
-/** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */
-function kept(message: Payload, given: boolean): Kept {
-  if (given || typeof message === "string") return { payload: message, given };
-  return { payload: ownCopy(message), given: true };
 }

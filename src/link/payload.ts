@@ -1,4 +1,5 @@
 /** The payload of a message that an application gives: its size, and whether its memory can be kept. */
+import { ownCopy } from "../core/wire/bytes.ts";
 import { REFERENCE_BYTES } from "../core/log/log.ts";
 import { RespliceError } from "./errors.ts";
 import type { Payload } from "./types.ts";
@@ -40,4 +41,16 @@ export function isGiven(message: Payload, bytes: number): boolean {
   if (!(buffer instanceof ArrayBuffer) || buffer.resizable) return false;
   keepInPlace(message.buffer);
   return true;
+}
+
+/** A payload that never changes again; `given`: as for `Outbound.take()`. */
+export interface Kept {
+  readonly payload: Payload;
+  readonly given: boolean;
+}
+
+/** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */
+export function kept(message: Payload, given: boolean): Kept {
+  if (given || typeof message === "string") return { payload: message, given };
+  return { payload: ownCopy(message), given: true };
 }
