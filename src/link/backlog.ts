@@ -16,11 +16,14 @@ import type { Clock, Timer } from "./ports.ts";
 import type { Kept } from "./payload.ts";
 import type { Outbound } from "./protocol.ts";
 import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
-import type { RoomSource } from "./room.ts";
+import { AHEAD_BYTES, type RoomSource } from "./room.ts";
 import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage } from "./types.ts";
 
-/** No more than one write: the log is given more while it holds less that was never written. */
-const LOW_WATER_BYTES = 65_536;
+/**
+ * The log is given more while it holds less that was never written: as far as a paced sender may be ahead of the
+ * connection. With less than that a sender at full speed would go through the queue, which costs more than the log.
+ */
+const LOW_WATER_BYTES = AHEAD_BYTES;
 
 /** A message in the queue. */
 interface Held extends Kept {

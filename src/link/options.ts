@@ -186,7 +186,7 @@ export function coreOptions(options: ResolvedLinkOptions, memory: SharedMemory):
   return {
     ...messageLimits(options),
     window: options.window,
-    // With a policy the queue before the log has the bounds, and gives the log no more than one write.
+    // With a policy the queue before the log has the bounds, and gives the log little.
     queue: { maxMessages: policy === undefined ? maxMessages : Infinity, maxBytes },
     ackDelayMs: options.ackDelayMs,
     keepalive,

@@ -11,7 +11,7 @@ import type { Clock } from "./ports.ts";
 import type { Outbound } from "./protocol.ts";
 
 /** As much as two writes. */
-const AHEAD_BYTES = 131_072;
+export const AHEAD_BYTES = 131_072;
 /** After this many bytes a paced sender waits for the next turn of the event loop. */
 const TURN_BYTES = 1_048_576;
 
