@@ -17,7 +17,7 @@ import type { Kept } from "./payload.ts";
 import type { Outbound } from "./protocol.ts";
 import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
 import { AHEAD_BYTES, type RoomSource } from "./room.ts";
-import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage } from "./types.ts";
+import type { ClearOptions, TrySendOptions, UndeliveredMessage } from "./types.ts";
 
 /**
  * The log is given more while it holds less that was never written: as far as a paced sender may be ahead of the

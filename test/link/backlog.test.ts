@@ -74,8 +74,8 @@ describe("while the link is connected and keeps up", () => {
     });
     const terms = backlog.terms(undefined);
     expect(backlog.isDirect).toBe(true);
-    backlog.push({ payload: "large", given: true }, 100, terms, "taken", undefined);
-    backlog.push({ payload: "small", given: true }, 5, terms, "taken", undefined);
+    void backlog.push({ payload: "large", given: true }, 100, terms, "taken", undefined);
+    void backlog.push({ payload: "small", given: true }, 5, terms, "taken", undefined);
     backlog.progress();
     expect([log, backlog.isDirect]).toEqual([[], false]);
   });

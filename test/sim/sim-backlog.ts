@@ -117,7 +117,7 @@ export class SimBacklog {
     const terms = { priority: 0, key: undefined, ttlMs };
     if (this.#backlog.waitsForRoom && !this.#backlog.hasRoom(payload.length, terms)) return false;
     if (ttlMs < Infinity) this.#cameMs.set(number, this.#process.nowMs);
-    this.#backlog.push({ payload, given: true }, payload.length, terms, "taken", undefined);
+    void this.#backlog.push({ payload, given: true }, payload.length, terms, "taken", undefined);
     this.#process.stage.count("waited under a policy");
     this.#tell();
     return true;
