@@ -135,7 +135,9 @@ export class Hand {
   /** Lets time pass, and calls tick() whenever it is due. */
   pass(ms: number): void {
     const untilMs = this.nowMs + ms;
+    let ticks = 0;
     for (let dueMs = this.core.nextTimeoutMs; dueMs <= untilMs; dueMs = this.core.nextTimeoutMs) {
+      if (++ticks > 1_000) throw new Error("the timer is due again and again");
       this.nowMs = Math.max(this.nowMs, dueMs);
       this.core.tick(this.nowMs);
     }
