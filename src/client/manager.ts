@@ -129,15 +129,21 @@ export class ConnectionManager implements AsyncDisposable {
     return new PlainLinkOwner(resolveOpenPlainOptions(options, defaults), this.#host);
   }
 
-  /** Resolves when all open links are connected. Rejects with the error of the first that ends instead, or ABORTED. */
+  /**
+   * Resolves when all open links are connected, or at rest (`idleCloseMs` of a plain link). Rejects with the error of the
+   * first that ends instead, or ABORTED.
+   */
   async connected(options?: WaitOptions): Promise<void> {
-    await Promise.all(Array.from(this.#engines, (engine) => engine.connected(options)));
+    const awaited = [...this.#engines].filter(({ protocol }) => protocol.isAtRest !== true);
+    await Promise.all(awaited.map((engine) => engine.connected(options)));
   }
 
   /** For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. */
   health(): Health {
     if (this.#closing.isBegun) return { status: "down", reasons: ["closing"] };
-    const away = Array.from(this.#engines).filter(({ state }) => state !== "connected");
+    const away = [...this.#engines].filter(
+      ({ state, protocol }) => state !== "connected" && protocol.isAtRest !== true,
+    );
     if (away.length === 0) return { status: "healthy", reasons: [] };
     const status = away.length === this.#engines.size ? "down" : "degraded";
     return { status, reasons: away.map(({ id, state }) => `link ${id} is ${state}`) };

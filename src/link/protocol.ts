@@ -157,6 +157,8 @@ export interface Inbound extends Directions {
 }
 
 export interface Protocol extends Outbound, Inbound {
+  /** There is no connection, as nothing needs one: what is sent next dials. Only a protocol that rests has this. */
+  readonly isAtRest?: boolean;
   /** For logs and applications; "" where there is no session. */
   readonly sessionId: string;
   /** The driver takes all of them out after each call. */

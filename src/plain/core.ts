@@ -58,6 +58,10 @@ export class PlainCore extends PlainTraffic implements Protocol, ChannelIo {
     return !this.#isIdle || this.outbox.sentTo < this.outbox.next;
   }
 
+  get isAtRest(): boolean {
+    return this.#isIdle && !this.wantsDial;
+  }
+
   get dialsAtOnce(): boolean {
     return this.#dialsAtOnce;
   }

@@ -141,6 +141,20 @@ test("close() sends what waits first", async () => {
   expect(report).toEqual({ undelivered: [], untracked: { messages: 1, bytes: 3 } });
 });
 
+test("an unused connection is closed, which is no fault; what is sent next dials at once", async () => {
+  const { port, sockets } = await lineServer();
+  const manager = manage();
+  const protocol = plain({ framing: lines(), idleCloseMs: 30 });
+  const link = manager.open({ port, host: "127.0.0.1", protocol });
+  const first = await sockets.next();
+  expect((await turned(link, "reconnecting")).reason).toBe("idle");
+  await once(first.socket, "close");
+  expect(manager.health()).toEqual({ status: "healthy", reasons: [] });
+  await manager.connected();
+  await link.send("needed again");
+  expect(await (await sockets.next()).lines.next()).toBe("needed again");
+});
+
 test("a server that cannot be reached is reported as for any link", async () => {
   expect(await firstFailure(openPlain(await unusedPort()))).toMatchObject({ code: "CONNECT_FAILED", retryable: true });
 });
