@@ -135,8 +135,8 @@ export const DIAL: readonly Mutant[] = [
     name: "TLS session tried again",
     rule: "a TLS session with which a handshake has failed is not used again",
     file: "src/io/tls-sessions.ts",
-    find: "    sessions?.delete(endpoint);\n",
-    replace: "",
+    find: "    sessions.delete(endpoint);\n    const before",
+    replace: "    const before",
     tests: TLS,
   },
   {
@@ -226,5 +226,13 @@ export const DIAL: readonly Mutant[] = [
     find: 'target !== "." && target !== ""',
     replace: "target.length < 256",
     tests: SRV,
+  },
+  {
+    name: "the session's address leads no more when all rest",
+    rule: "the address that may have the session is first and alone, also where all addresses rest",
+    file: "src/client/place.ts",
+    find: "(fresh.length > 0 || last.aloneMs > 0)",
+    replace: "fresh.length > 0",
+    tests: ["test/client/place.test.ts"],
   },
 ];

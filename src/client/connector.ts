@@ -187,7 +187,8 @@ export class Connector {
       return { connection, place };
     } catch (error) {
       const failure = asError(error);
-      this.failed(place, failure);
+      // A standby has less time than the address with the session is dialled alone: its failure says little of it.
+      if (terms.number > 0) this.failed(place, failure);
       throw failure;
     }
   }

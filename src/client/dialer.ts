@@ -91,6 +91,11 @@ export class Dialer {
   }
 
   /** Ends a hold, too. */
+  #outageBegins(): void {
+    this.#lostMs = this.#clock.now();
+    this.#backoff.restart(this.#lostMs);
+  }
+
   retryNow(): void {
     const nowMs = this.#clock.now();
     this.#backoff.restart(nowMs);
@@ -166,7 +171,10 @@ export class Dialer {
     const { core } = this.#dialled;
     const { signal } = this.#stop;
     try {
-      const waits = this.#everConnected && core.dialsAtOnce !== true;
+      const isFresh = core.dialsAtOnce === true;
+      // The time in which no connection was needed is no outage.
+      if (isFresh) this.#outageBegins();
+      const waits = this.#everConnected && !isFresh;
       if (waits || this.#heldMs !== undefined) await this.#pause(undefined);
       // The delay between attempts is slept in shouldRetry: p-retry's own has no jitter at its maximum.
       await pRetry(() => this.#dial(), {

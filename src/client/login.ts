@@ -8,10 +8,13 @@ import type { Message, Payload } from "../link/types.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 import type { PlainCore } from "../plain/core.ts";
 import type { LoginConnection } from "../plain/plain.ts";
+import { asError } from "./failure.ts";
 import { toTlsOptions } from "./hooks.ts";
 
 /** A server may send so much, besides one message, that the function has not received. */
 const MOST_UNREAD_BYTES = 1_048_576;
+/** Counted for each message besides its bytes: about what its object takes. */
+const MESSAGE_BYTES = 100;
 const MOST_RAW_BYTES = 65_536;
 
 /** Begins TLS on a connection. Rejects with a DialError, and then the connection is closed. */
@@ -42,6 +45,7 @@ export class Login implements LoginConnection {
   #isOver = false;
   /** The connection was detached, for TLS to begin on it, and is not attached again. */
   #isBetween = false;
+  #tlsError: RespliceError | undefined;
 
   constructor(link: LoginLink, { id, signal, startTls }: LoginConnectionTerms) {
     this.id = id;
@@ -57,18 +61,22 @@ export class Login implements LoginConnection {
   async run(login: (connection: LoginConnection) => Promise<void>): Promise<void> {
     const { core, driver, clock } = this.#link;
     const { signal } = this;
+    signal.throwIfAborted();
     const done = abortableWait<void>(signal, () => signal.reason as Error);
     // The function may throw at once, and may go on after the signal was aborted.
     const call = async (): Promise<void> => login(this);
     call().then(done.resolve, done.reject);
     try {
       await done.promise;
+      // It has gone on without the TLS that it has begun.
+      if (this.#isBetween) throw this.#tlsError ?? new RespliceError("CONNECTION_LOST", "TLS was not awaited");
     } catch (error) {
       // Nobody else closes a connection that is between two.
       if (this.#isBetween) this.#close("TLS was not started");
       throw error;
     } finally {
       this.#isOver = true;
+      this.#receiving?.reject(new RespliceError("INVALID_STATE", "the login is over"));
     }
     core.loginDone(this.id, this.#unread.splice(0), clock.now());
     driver.run();
@@ -81,7 +89,7 @@ export class Login implements LoginConnection {
     this.#receiving = undefined;
     if (receiving !== undefined) return receiving.resolve(message as Message);
     this.#unread.push(message as Message);
-    this.#unreadBytes += message.length;
+    this.#unreadBytes += message.length + MESSAGE_BYTES;
     if (this.#unreadBytes <= this.#link.core.maxMessageBytes + MOST_UNREAD_BYTES) return;
     this.#close("more bytes than a login may leave unread");
   }
@@ -116,7 +124,7 @@ export class Login implements LoginConnection {
     this.#checkGoesOn();
     const message = this.#unread.shift();
     if (message === undefined) return this.#next();
-    this.#unreadBytes -= message.length;
+    this.#unreadBytes -= message.length + MESSAGE_BYTES;
     return message;
   }
 
@@ -147,7 +155,13 @@ export class Login implements LoginConnection {
     const connection = driver.detach(id);
     if (connection === undefined) throw new RespliceError("CONNECTION_LOST", "the connection is gone");
     this.#isBetween = true;
-    const secured = await this.#startTls(connection, tls, signal);
+    let secured: Connection;
+    try {
+      secured = await this.#startTls(connection, tls, signal);
+    } catch (error) {
+      this.#tlsError = asError(error);
+      throw this.#tlsError;
+    }
     this.#isBetween = false;
     driver.attach(id, secured);
     core.tlsStarted(id);

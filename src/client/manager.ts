@@ -82,7 +82,10 @@ export class ConnectionManager implements AsyncDisposable {
       dial: async (endpoint, dialOptions) => new StreamConnection(await system.dial(endpoint, dialOptions), true),
       startTls: async (connection, endpoint, tlsOptions) => {
         const stream = (connection as StreamConnection).release();
-        if (stream === undefined) throw new DialError("failed", "TLS cannot begin while bytes are still to be written");
+        if (stream === undefined) {
+          connection.destroy();
+          throw new DialError("failed", "TLS cannot begin while bytes are still to be written");
+        }
         const secured = await system.startTls(stream, endpoint, tlsOptions);
         return new StreamConnection(secured, true, connection.remoteAddress);
       },

@@ -61,11 +61,13 @@ export class Place implements AddressBook {
     const tired = addresses
       .filter((address) => !fresh.includes(address))
       .toSorted((one, other) => resting.lastFailureMs(this.#nameOf(one)) - resting.lastFailureMs(this.#nameOf(other)));
-    if (fresh.length === 0) return { order: tired, reserve: [], aloneMs: 0 };
     const last = this.#last;
-    if (last === undefined || !fresh.includes(last.address)) return { order: fresh, reserve: tired, aloneMs: 0 };
-    const others = fresh.filter((address) => address !== last.address);
-    return { order: [last.address, ...others], reserve: tired, aloneMs: last.aloneMs };
+    const [order, reserve] = fresh.length > 0 ? [fresh, tired] : [tired, []];
+    // Where all rest, the one that may have a session still comes first.
+    const leads = last !== undefined && order.includes(last.address) && (fresh.length > 0 || last.aloneMs > 0);
+    if (!leads) return { order, reserve, aloneMs: 0 };
+    const others = order.filter((address) => address !== last.address);
+    return { order: [last.address, ...others], reserve, aloneMs: last.aloneMs };
   }
 
   dialled(address: string): void {

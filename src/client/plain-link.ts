@@ -8,6 +8,7 @@ import { PlainCore } from "../plain/core.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import { type DialledLink, type LoginTerms, stretched } from "./connector.ts";
+import { asError } from "./failure.ts";
 import { type ClientHost, ClientLinkOwner } from "./link-owner.ts";
 import { Login } from "./login.ts";
 import { PlainLinkHandle } from "./plain-handle.ts";
@@ -65,6 +66,8 @@ export class PlainLinkOwner extends ClientLinkOwner {
     this.#login = work;
     try {
       await work.run(login);
+    } catch (error) {
+      throw signal.aborted ? error : loginError(error);
     } finally {
       if (this.#login === work) this.#login = undefined;
     }
@@ -104,6 +107,13 @@ function plainCore(options: ResolvedOpenPlainOptions, host: ClientHost): PlainCo
     },
     host.entropy,
   );
+}
+
+/** Only a refusal and a certificate end the link: any other error of a login is one of this attempt. */
+function loginError(thrown: unknown): RespliceError {
+  const error = asError(thrown);
+  if (error.retryable || error.code === "LOGIN_REFUSED" || error.code === "CERTIFICATE_INVALID") return error;
+  return new RespliceError("CONNECT_FAILED", `the login failed: ${error.message}`, { cause: error });
 }
 
 /** The error for a message that the framing has refused: with the framing's code, if it has one of ours. */

@@ -1,5 +1,6 @@
 /** The options of a plain link: of its dials, its queue and its deadlines. Those of plain() itself are in plain/plain.ts. */
 import { checkNames, group, integer, MOST_MS } from "../link/check.ts";
+import { invalidWord } from "../link/errors.ts";
 import { MiB, mergeOptions, resolveLinkOptions, type ResolvedLinkOptions } from "../link/options.ts";
 import type { QueueOptions } from "../link/queue-options.ts";
 import { plainOptions, type PlainProtocol, type ResolvedPlainOptions } from "../plain/plain.ts";
@@ -81,10 +82,15 @@ export function resolveOpenPlainOptions(
     },
     "client",
   );
+  const protocol = plainOptions(options.protocol);
+  if (protocol.idleCloseMs !== Infinity && (link.queue.policy?.failAfterMs ?? Infinity) !== Infinity) {
+    const allowed = '"queue" with idleCloseMs: a message that is sent while there is no connection dials';
+    throw invalidWord("queue.whileDisconnected", options.queue?.whileDisconnected, allowed);
+  }
   return {
     ...resolveConnectOptions(given, defaults, options),
     credentials: "",
-    plain: plainOptions(options.protocol),
+    plain: protocol,
     link,
     timeouts: link.timeouts,
     deadAfterMs: integer("keepalive.deadAfterMs", keepalive.deadAfterMs ?? 10_000, 1, MOST_MS),

@@ -77,15 +77,18 @@ export class Race<T> {
     this.#timer.set(this.#clock.now() + (this.said.length === 0 ? Math.max(STAGGER_MS, this.#aloneMs) : STAGGER_MS));
     const saying: Race<T>["said"][number] = { address, error: undefined };
     this.said.push(saying);
-    const takeBack = this.#connect(
-      address,
-      (connection) => this.#connected(address, connection),
-      (error) => {
-        saying.error = error;
-        this.#failed(address);
-      },
-    );
-    this.#running.set(address, takeBack);
+    const failed = (error: Error): void => {
+      saying.error = error;
+      this.#failed(address);
+    };
+    try {
+      this.#running.set(
+        address,
+        this.#connect(address, (connection) => this.#connected(address, connection), failed),
+      );
+    } catch (error) {
+      failed(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   #connected(address: string, connection: T): void {

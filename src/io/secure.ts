@@ -24,7 +24,7 @@ export async function secure(
   clock: Clock,
   sessions: TlsSessions,
 ): Promise<tls.TLSSocket> {
-  const before = sessions.take(tlsOptions, endpoint);
+  const { before, keep } = sessions.take(tlsOptions, endpoint);
   const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
   let secured: tls.TLSSocket;
   try {
@@ -44,7 +44,7 @@ export async function secure(
   let latest: Buffer | undefined;
   secured.on("session", (session) => {
     latest = session;
-    if (untilMs !== undefined) sessions.keep(tlsOptions, endpoint, { session, untilMs });
+    if (untilMs !== undefined) keep({ session, untilMs });
   });
   await handshake(secured, tlsMs, signal, clock);
   const reused = secured.isSessionReused() ? before : undefined;
@@ -52,7 +52,7 @@ export async function secure(
   untilMs = reused?.untilMs ?? expiryMs(secured);
   // A session that was reused is good again, and mostly no new one follows.
   latest ??= reused?.session;
-  if (latest !== undefined) sessions.keep(tlsOptions, endpoint, { session: latest, untilMs });
+  if (latest !== undefined) keep({ session: latest, untilMs });
   return secured;
 }
 

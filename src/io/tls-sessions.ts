@@ -35,22 +35,27 @@ export class TlsSessions {
     this.#wallMs = wallMs;
   }
 
-  /** A session is used once: if the handshake fails, it is gone. */
-  take(options: ConnectionOptions, endpoint: string): TlsSession | undefined {
+  /**
+   * For one handshake. A session is used once: if the handshake fails, it is gone. `keep` keeps one for the options as
+   * they are now: if the application changes them meanwhile, nobody is given that session.
+   */
+  take(
+    options: ConnectionOptions,
+    endpoint: string,
+  ): { before: TlsSession | undefined; keep: (session: TlsSession) => void } {
     const sessions = this.#sessionsOf(options);
-    const kept = sessions?.get(endpoint);
-    sessions?.delete(endpoint);
-    return kept !== undefined && kept.untilMs > this.#wallMs() ? kept : undefined;
-  }
-
-  keep(options: ConnectionOptions, endpoint: string, session: TlsSession): void {
-    const sessions = this.#sessionsOf(options);
-    if (sessions === undefined) return;
+    if (sessions === undefined) return { before: undefined, keep: () => {} };
+    const kept = sessions.get(endpoint);
     sessions.delete(endpoint);
-    sessions.set(endpoint, session);
-    if (sessions.size <= MOST_ENDPOINTS) return;
-    const [oldest = endpoint] = sessions.keys();
-    sessions.delete(oldest);
+    const before = kept !== undefined && kept.untilMs > this.#wallMs() ? kept : undefined;
+    const keep = (session: TlsSession): void => {
+      sessions.delete(endpoint);
+      sessions.set(endpoint, session);
+      if (sessions.size <= MOST_ENDPOINTS) return;
+      const [oldest = endpoint] = sessions.keys();
+      sessions.delete(oldest);
+    };
+    return { before, keep };
   }
 
   /** The sessions of these options; none any more if the application has changed one of them since. */

@@ -51,6 +51,7 @@ export class Backlog implements RoomSource {
   readonly #timer: Timer;
   /** Since when there is no connection. */
   #lostMs: number | undefined;
+  #isOver = false;
 
   constructor(policy: QueuePolicy, { outbound, acceptance, driver, host }: BacklogParts) {
     this.policy = policy;
@@ -143,7 +144,8 @@ export class Backlog implements RoomSource {
   }
 
   #lookAtConnection(): void {
-    if (this.#outbound.adopted === undefined) this.#lostMs ??= this.#driver.clock.now();
+    const { adopted, isAtRest } = this.#outbound;
+    if (adopted === undefined && isAtRest !== true) this.#lostMs ??= this.#driver.clock.now();
     else this.#lostMs = undefined;
   }
 
@@ -179,14 +181,18 @@ export class Backlog implements RoomSource {
     const held: Held = { payload, given, call, checkpoint: this.#checkpoints.join() };
     const entry = this.#queue.push(held, { bytes, ...terms }, this.#age.now());
     this.#settle();
+    this.#outbound.wake?.();
     this.#setTimer();
     return entry;
   }
 
   /** Resolves when the peer has accepted all that waits now, and all that is in the log. */
   flush(signal: AbortSignal | undefined): Promise<unknown> {
-    const call = this.#acceptance.call("everything", signal, () => undefined);
-    this.#checkpoints.add(call);
+    const call = this.#acceptance.call("everything", signal, () => {
+      checkpoint.flushes.delete(call);
+      return undefined;
+    });
+    const checkpoint = this.#checkpoints.add(call);
     return call.wait.promise;
   }
 
@@ -204,6 +210,7 @@ export class Backlog implements RoomSource {
 
   /** Drops what is over, and moves what the connection is about to write. */
   progress(): void {
+    if (this.#isOver) return;
     this.#lookAtConnection();
     if (this.#queue.messages > 0) {
       if (this.isFailing) this.#failAll();
@@ -279,6 +286,7 @@ export class Backlog implements RoomSource {
   }
 
   #setTimer(): void {
+    if (this.#isOver) return;
     const expiryMs = this.#queue.nextExpiryMs - this.#age.sleptMs;
     const failMs = this.#lostMs === undefined || this.isFailing ? Infinity : this.#lostMs + this.policy.failAfterMs;
     this.#timer.set(Math.min(expiryMs, failMs));
@@ -286,6 +294,7 @@ export class Backlog implements RoomSource {
 
   /** The link has ended: nothing waits any more. Answers the messages that no call waits for. */
   ended(error: RespliceError): UndeliveredMessage[] {
+    this.#isOver = true;
     this.#timer.clear();
     const rest = this.#queue.clear({}, this.#age.now());
     this.#settle();

@@ -8,7 +8,7 @@ import { Line, type Member } from "../core/queue/line.ts";
 export class Checkpoint<T> implements Member<Checkpoint<T>> {
   /** The messages that wait, and the calls that wait for these and for all earlier ones. */
   waiting = 0;
-  flushes: T[] = [];
+  readonly flushes: Set<T> = new Set();
   before: Checkpoint<T> | undefined = undefined;
   after: Checkpoint<T> | undefined = undefined;
 }
@@ -27,9 +27,14 @@ export class Checkpoints<T> {
     return newest;
   }
 
-  add(flush: T): void {
-    (this.#line.last as Checkpoint<T>).flushes.push(flush);
-    this.#line.append(new Checkpoint());
+  /** Answers the checkpoint that keeps the flush. A message that comes later has another. */
+  add(flush: T): Checkpoint<T> {
+    const newest = this.#line.last as Checkpoint<T>;
+    // No message has come since the last flush.
+    const checkpoint = newest.waiting === 0 ? (newest.before ?? newest) : newest;
+    checkpoint.flushes.add(flush);
+    if (checkpoint === newest) this.#line.append(new Checkpoint());
+    return checkpoint;
   }
 
   /** A message of the checkpoint waits no more. Answers the flushes that no message is left for. */
@@ -47,7 +52,8 @@ export class Checkpoints<T> {
   takeCovering(checkpoint: Checkpoint<T> | undefined): T[] {
     const covering: T[] = [];
     for (let each = checkpoint ?? this.#line.first; each !== undefined; each = each.after) {
-      covering.push(...each.flushes.splice(0));
+      covering.push(...each.flushes);
+      each.flushes.clear();
     }
     return covering;
   }

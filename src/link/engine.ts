@@ -254,7 +254,7 @@ export class LinkEngine {
         break;
       }
       case "disconnected":
-        this.#life.connectionLost();
+        if (this.protocol.isAtRest !== true) this.#life.connectionLost();
         break;
       case "suspect":
         this.#life.to("suspected", { reason: event.reason });

@@ -159,6 +159,7 @@ export class Outgoing implements WaiterServer {
     this.takenMessages++;
     this.takenBytes += bytes;
     this.#refusedBytes = 0;
+    this.#refusedTerms = undefined;
   }
 
   send(message: Payload, options?: SendOptions): Promise<void> {

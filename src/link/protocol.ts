@@ -61,6 +61,10 @@ export interface Outbound extends Directions {
   readonly overheadBytes: number;
   /** Answers whether there is room for a message with a payload of `payloadBytes`. */
   hasRoom(payloadBytes: number): boolean;
+  /** There is no connection, as nothing needs one: what is sent next dials. Only a protocol that rests has this. */
+  readonly isAtRest?: boolean;
+  /** A message waits before the protocol: one that rests is to dial. */
+  wake?(): void;
   /** False: nobody can know whether the peer has accepted a message, and `ticket("message")` is not called. */
   readonly knowsAcceptance?: boolean;
   /** The peer answers messages: `ticket("answer")` may be called, and "answered" events come. */
@@ -157,8 +161,6 @@ export interface Inbound extends Directions {
 }
 
 export interface Protocol extends Outbound, Inbound {
-  /** There is no connection, as nothing needs one: what is sent next dials. Only a protocol that rests has this. */
-  readonly isAtRest?: boolean;
   /** For logs and applications; "" where there is no session. */
   readonly sessionId: string;
   /** The driver takes all of them out after each call. */

@@ -245,8 +245,12 @@ export type UndeliveredMessage = { message: Message; delivery: "not-sent" | "may
  */
 export type LinkReport = { error?: RespliceError; undelivered: UndeliveredMessage[]; untracked?: Traffic };
 
-/** `left`: how many links were cut off at the deadline. */
-export type CloseReport = { left: number; undelivered: Array<UndeliveredMessage & { link: Link }> };
+/** `left`: how many links were cut off at the deadline. `untracked`: only of plain links, see `LinkReport`. */
+export type CloseReport = {
+  left: number;
+  undelivered: Array<UndeliveredMessage & { link: Link }>;
+  untracked?: Traffic;
+};
 
 export type Health = { status: "healthy" | "degraded" | "down"; reasons: string[] };
 export type Traffic = { messages: number; bytes: number };

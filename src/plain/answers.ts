@@ -3,6 +3,9 @@ import type { Entry } from "./entry.ts";
 import type { Gate, Outbox } from "./outbox.ts";
 import type { MessageId, RequestOptions } from "./options.ts";
 
+/** Counted for each part of an answer besides its bytes: about what its object takes. */
+const PART_BYTES = 100;
+
 export class Answers implements Gate {
   readonly #requests: RequestOptions;
   readonly #outbox: Outbox;
@@ -48,6 +51,11 @@ export class Answers implements Gate {
     if (entry.id !== undefined) this.#byId.set(entry.id, entry);
   }
 
+  /** An answer is awaited from now on, not from when the first part was written. */
+  onWhole(entry: Entry): void {
+    entry.writtenMs = this.nowMs;
+  }
+
   /** Whether the message is an answer, or a part of one. Throws what the application's functions throw. */
   kindOf(message: Buffer, id: MessageId | undefined): "answer" | "push" | "more" {
     const { classify, idOf } = this.#requests;
@@ -74,7 +82,7 @@ export class Answers implements Gate {
   /** A part of an answer that has more. Answers whether the answer has become too large. */
   addPart(entry: Entry, part: Buffer, nowMs: number): boolean {
     this.#partMs = nowMs;
-    entry.partsBytes += part.length;
+    entry.partsBytes += part.length + PART_BYTES;
     // Nobody reads what nobody waits for, and of a withdrawn request only the count of its bytes is kept.
     if (entry.ticket?.kind === "request") (entry.parts ??= []).push(part);
     return entry.partsBytes > this.#requests.maxAnswerBytes;

@@ -62,6 +62,11 @@ export class PlainCore extends PlainTraffic implements Protocol, ChannelIo {
     return this.#isIdle && !this.wantsDial;
   }
 
+  /** A message waits before the outbox: a connection is needed. */
+  wake(): void {
+    this.#isIdle = false;
+  }
+
   get dialsAtOnce(): boolean {
     return this.#dialsAtOnce;
   }

@@ -16,7 +16,7 @@ import { Storage } from "./storage.ts";
 import { PlainTickets, undeliveredEntry } from "./tickets.ts";
 
 /** Without requests each message is written as its turn comes. */
-const OPEN: Gate = { mayWrite: () => true, onWritten: () => {} };
+const OPEN: Gate = { mayWrite: () => true, onWritten: () => {}, onWhole: () => {} };
 
 export abstract class PlainHolder {
   readonly mode = "messages";
@@ -116,13 +116,14 @@ export abstract class PlainHolder {
     return this.outbox.takenBytes;
   }
 
-  /** Bytes of payload that no kernel has: `flush()` waits for these. */
+  /** Bytes of payload that no kernel has: `flush()` waits for these. At least 1 while a message waits that has none. */
   get unackedBytes(): number {
-    return this.outbox.unwrittenBytes;
+    const { unwrittenBytes, kernelTo, next } = this.outbox;
+    return unwrittenBytes === 0 && kernelTo < next ? 1 : unwrittenBytes;
   }
 
   get owedBytes(): number {
-    return this.outbox.unwrittenBytes;
+    return this.unackedBytes;
   }
 
   /** Whether it can be known at all that a message has arrived: `until: "accepted"` makes sense. */

@@ -25,6 +25,8 @@ export interface Gate {
   /** The message may be written now. If not, it and all behind it wait. */
   mayWrite(entry: Entry): boolean;
   onWritten(entry: Entry): void;
+  /** A message that is written in several parts is written whole. */
+  onWhole(entry: Entry): void;
 }
 
 export class Outbox {
@@ -136,7 +138,8 @@ export class Outbox {
     let runEnd = 0;
     while (this.sentTo < this.next && left > 0) {
       const entry = this.entry(this.sentTo);
-      if (entry.isSettled) {
+      // A message that is answered before all of it was written is written to its end.
+      if (entry.isSettled && this.partWritten === 0) {
         // It was answered on an earlier connection, between others that are sent again.
         entry.payloadBytes = 0;
         this.sentTo++;
@@ -170,6 +173,7 @@ export class Outbox {
       if (this.partWritten < entry.wireBytes) break;
       this.partWritten = 0;
       this.sentTo++;
+      gate.onWhole(entry);
     }
     if (run !== undefined) out.push(viewOf(run, runEnd));
     // Messages that are no bytes on the wire: no write will say that it is done.
@@ -216,10 +220,14 @@ export class Outbox {
     this.#advance();
   }
 
-  /** Lets go of the oldest messages in doubt until at most `mostBytes` of them are kept. */
+  /**
+   * Lets go of the oldest messages in doubt until at most `mostBytes` of them are kept. One that is old keeps the places
+   * of all that were settled after it, which count as well.
+   */
   letGo(mostBytes: number): void {
     this.#letGoFrom = Math.max(this.#letGoFrom, this.head);
-    for (; this.doubtBytes > mostBytes && this.#letGoFrom < this.kernelTo; this.#letGoFrom++) {
+    for (; this.#letGoFrom < this.kernelTo; this.#letGoFrom++) {
+      if (this.doubtBytes <= mostBytes && (this.kernelTo - this.#letGoFrom) * ENTRY_BYTES <= mostBytes) break;
       const entry = this.entry(this.#letGoFrom);
       if (entry.isSettled || entry.isAnswered || entry.ticket !== undefined) continue;
       this.untrackedMessages++;

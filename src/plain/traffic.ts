@@ -163,7 +163,9 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     const { outbox } = this;
     if (outbox.partWritten > 0) return true;
     if (this.isRetiring) return false;
-    return this.options.probe?.proves !== true || outbox.doubtBytes < this.options.inDoubtBytes;
+    return (
+      this.options.probe?.proves !== true || outbox.doubtBytes === 0 || outbox.doubtBytes < this.options.inDoubtBytes
+    );
   }
 
   #probe(connection: PlainConnection, out: Buffer[], nowMs: number): void {
@@ -197,6 +199,10 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
 
   get waitsSinceMs(): number {
     return this.answers?.waitsSinceMs ?? Infinity;
+  }
+
+  get isPartWritten(): boolean {
+    return this.outbox.partWritten > 0;
   }
 
   get isRead(): boolean {

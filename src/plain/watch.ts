@@ -21,6 +21,8 @@ export interface WatchFacts {
   readonly waitsSinceMs: number;
   /** The connection is read. While it is not, an answer may be waiting in the kernel. */
   readonly isRead: boolean;
+  /** A large message is being written in parts: nothing else can be written meanwhile, not even a probe. */
+  readonly isPartWritten: boolean;
 }
 
 export type Verdict = "nothing" | "probe" | "probe-unanswered" | "answer-late" | "write-stalled" | "idle" | "aged";
@@ -41,6 +43,7 @@ export class Watch {
   #probedMs = Infinity;
   /** When the write began that is under way; Infinity if there is none. */
   #writingMs = Infinity;
+  #wroteMs = -Infinity;
   #wasRead = true;
 
   constructor(options: WatchOptions, random: number, nowMs: number) {
@@ -66,8 +69,10 @@ export class Watch {
     this.#probedMs = Infinity;
   }
 
+  /** A write begins: the kernel has taken all that was written before. */
   writing(nowMs: number): void {
     this.#writingMs = nowMs;
+    this.#wroteMs = nowMs;
   }
 
   written(): void {
@@ -85,7 +90,7 @@ export class Watch {
     const stall = Math.max(this.#writingMs, this.#fromMs) + writeStallMs;
     if (!facts.isRead) return Math.min(stall, this.#agedMs);
     const idle = facts.isBusy ? Infinity : Math.max(this.#usedMs, this.#fromMs) + idleCloseMs;
-    return Math.min(stall, idle, this.#agedMs, this.#probeMs(), this.#deadMs(), this.#lateMs(facts));
+    return Math.min(stall, idle, this.#agedMs, this.#probeMs(), this.#deadMs(facts), this.#lateMs(facts));
   }
 
   #probeMs(): number {
@@ -94,14 +99,16 @@ export class Watch {
     return Math.max(this.#heardMs, this.#fromMs) + pingAfterMs;
   }
 
-  /** Bytes that arrive put it off: on a slow path the answer waits behind them. */
-  #deadMs(): number {
+  /** Bytes that arrive put it off: on a slow path the answer waits behind them. So do the parts of a large message. */
+  #deadMs({ isPartWritten }: WatchFacts): number {
     if (this.#probedMs === Infinity) return Infinity;
-    return Math.max(this.#probedMs, this.#heardMs, this.#fromMs) + this.#options.deadAfterMs;
+    const partMs = isPartWritten ? this.#wroteMs : -Infinity;
+    return Math.max(this.#probedMs, this.#heardMs, this.#fromMs, partMs) + this.#options.deadAfterMs;
   }
 
-  #lateMs({ waitsSinceMs }: WatchFacts): number {
-    return Math.max(waitsSinceMs, this.#fromMs) + this.#options.answerMs;
+  #lateMs({ waitsSinceMs, isPartWritten }: WatchFacts): number {
+    const partMs = isPartWritten ? this.#wroteMs : -Infinity;
+    return Math.max(waitsSinceMs, this.#fromMs, partMs) + this.#options.answerMs;
   }
 
   /** The most pressing thing that is due. */
@@ -119,7 +126,7 @@ export class Watch {
     }
     if (nowMs >= Math.max(this.#writingMs, this.#fromMs) + this.#options.writeStallMs) return "write-stalled";
     if (!facts.isRead) return "nothing";
-    if (nowMs >= this.#deadMs()) return "probe-unanswered";
+    if (nowMs >= this.#deadMs(facts)) return "probe-unanswered";
     if (nowMs >= this.#lateMs(facts)) return "answer-late";
     return probes ? this.#probe(nowMs) : "idle";
   }

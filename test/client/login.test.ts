@@ -179,6 +179,28 @@ test("bytes behind the answer that allows TLS are refused: they did not come und
   await eventually(() => expect(errors).toMatchObject([{ code: "PROTOCOL_ERROR" }]));
 });
 
+test("a login that goes on without the TLS that it has begun has failed", async () => {
+  const { port, sockets } = await lineServer((line) => line.letGo());
+  const link = openPlain(port, {
+    plain: {
+      async login(connection) {
+        await connection.startTls().catch(() => {});
+      },
+    },
+  });
+  const { socket } = await sockets.next();
+  socket.write("no TLS here, not at all");
+  expect(await firstFailure(link)).toMatchObject({ code: "CONNECT_FAILED" });
+  expect(link.stats().reconnects).toBe(0);
+});
+
+test("any other error of the package that a login throws is one of the attempt", async () => {
+  const { port } = await lineServer();
+  const link = openPlain(port, { plain: { login: async (connection) => connection.send("two\nlines") } });
+  const error = await firstFailure(link);
+  expect(error).toMatchObject({ code: "CONNECT_FAILED", retryable: true, cause: { code: "INVALID_ARGUMENT" } });
+});
+
 test("a certificate that is not trusted ends the link", async () => {
   const { key, cert } = await certificate();
   const { port } = await lineServer((line) => {

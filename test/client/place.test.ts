@@ -165,6 +165,17 @@ describe("the address that the link was connected to last", () => {
     });
   });
 
+  test("also where all rest, if only it may have the session", () => {
+    const { clock, place } = link();
+    for (const address of [A, B]) {
+      place().failed(address, REFUSED);
+      clock.pass(10);
+    }
+    const lead = { order: [B, A], reserve: [], aloneMs: 1_250 };
+    expect(place({ address: B, aloneMs: 1_250 }).plan([A, B])).toEqual(lead);
+    expect(place({ address: B, aloneMs: 0 }).plan([A, B])).toMatchObject({ order: [A, B], aloneMs: 0 });
+  });
+
   test("not if it rests, or is none of the endpoint's any more", () => {
     const { place } = link();
     expect(place({ address: "10.9.9.9", aloneMs: 1_250 }).plan([A, B])).toMatchObject({ order: [A, B], aloneMs: 0 });

@@ -2,7 +2,18 @@ import { once } from "node:events";
 import net from "node:net";
 import { expect, test } from "vitest";
 import { lines, plain } from "../../src/index.ts";
-import { eventually, failure, heard, manage, receiveText, refusal, turned, unusedPort } from "../support.ts";
+import {
+  eventually,
+  failure,
+  heard,
+  isPending,
+  manage,
+  QUICK,
+  receiveText,
+  refusal,
+  turned,
+  unusedPort,
+} from "../support.ts";
 import { firstFailure } from "./first-failure.ts";
 import { lineServer, openPlain } from "./plain-server.ts";
 
@@ -153,6 +164,40 @@ test("an unused connection is closed, which is no fault; what is sent next dials
   await manager.connected();
   await link.send("needed again");
   expect(await (await sockets.next()).lines.next()).toBe("needed again");
+});
+
+test("so it does with a policy of the queue, and time without need is no outage", async () => {
+  const { port, sockets } = await lineServer();
+  const link = openPlain(port, {
+    plain: { idleCloseMs: 30 },
+    queue: { overflow: "drop-oldest", ttlMs: 5_000 },
+    reconnect: { ...QUICK, maxElapsedMs: 20 },
+  });
+  const first = await sockets.next();
+  await turned(link, "reconnecting");
+  await once(first.socket, "close");
+  await link.send("needed again");
+  await link.flush();
+  expect(await (await sockets.next()).lines.next()).toBe("needed again");
+  expect([link.stats().reconnects, link.stats().recoveryMs]).toEqual([0, undefined]);
+  const failing = { protocol: plain({ framing: lines(), idleCloseMs: 30 }), queue: { whileDisconnected: "fail" } };
+  expect(refusal(() => manage().open({ port, ...failing } as never)).option?.name).toBe("queue.whileDisconnected");
+});
+
+test("flush() waits for empty messages, too", async () => {
+  const port = await unusedPort();
+  const link = openPlain(port);
+  await link.send("");
+  expect(await isPending(link.flush())).toBe(true);
+});
+
+test("the report of the manager has what nobody can know", async () => {
+  const { port, sockets } = await lineServer();
+  const manager = manage();
+  const protocol = plain({ framing: lines() });
+  for (const text of ["one", "three"]) manager.open({ port, host: "127.0.0.1", protocol }).trySend(text);
+  await (await sockets.next()).lines.next();
+  expect(await manager.close()).toEqual({ left: 0, undelivered: [], untracked: { messages: 2, bytes: 8 } });
 });
 
 test("a server that cannot be reached is reported as for any link", async () => {

@@ -46,6 +46,31 @@ test("a request that was cancelled keeps its place: the next one gets its own an
   expect(String(await next)).toBe("next answer");
 });
 
+test("an answer before the request was written whole: the rest is written, and nothing is mixed up", async () => {
+  const { port, sockets } = await lineServer((socket) => socket.letGo());
+  const link = openPlain(port, { plain: REQUESTS, maxMessageBytes: 8_000_000 });
+  const large = "x".repeat(8_000_000);
+  const first = link.request(large);
+  const second = link.request("second");
+  const { socket } = await sockets.next();
+  let bytes = 0;
+  let last = "";
+  socket.once("data", () => {
+    socket.pause();
+    socket.write("too large\n");
+  });
+  expect(String(await first)).toBe("too large");
+  socket.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    last = String(chunk.subarray(-8));
+    if (last.endsWith("second\n")) socket.write("answer\n");
+  });
+  socket.resume();
+  expect(String(await second)).toBe("answer");
+  expect(bytes).toBeGreaterThan(7_500_000);
+  expect(await link.close()).toEqual({ undelivered: [] });
+});
+
 test("by an id of theirs, in any order", async () => {
   const { port, sockets } = await lineServer();
   const idOf = (message: Buffer): string => String(message).split(" ")[0] as string;

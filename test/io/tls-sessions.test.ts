@@ -15,33 +15,33 @@ describe("a session", () => {
   const begin = (options: ConnectionOptions) => {
     const time = { ms: 1_000 };
     const sessions = new TlsSessions(() => time.ms);
-    sessions.keep(options, "a:1", ONE);
+    sessions.take(options, "a:1").keep(ONE);
     return { time, sessions };
   };
 
   test("is used once, for the endpoint that it is of", () => {
     const options = { ca: "ca" };
     const { sessions } = begin(options);
-    expect(sessions.take(options, "b:1")).toBeUndefined();
-    expect(sessions.take(options, "a:1")).toBe(ONE);
-    expect(sessions.take(options, "a:1")).toBeUndefined();
-    sessions.keep(options, "a:1", ONE);
-    sessions.keep(options, "a:1", TWO);
-    expect(sessions.take(options, "a:1")).toBe(TWO);
+    expect(sessions.take(options, "b:1").before).toBeUndefined();
+    expect(sessions.take(options, "a:1").before).toBe(ONE);
+    expect(sessions.take(options, "a:1").before).toBeUndefined();
+    sessions.take(options, "a:1").keep(ONE);
+    sessions.take(options, "a:1").keep(TWO);
+    expect(sessions.take(options, "a:1").before).toBe(TWO);
   });
 
   test("is not used when the certificate has expired, or when that is not known", () => {
     const options = {};
     const { time, sessions } = begin(options);
     time.ms = LATER;
-    expect(sessions.take(options, "a:1")).toBeUndefined();
-    sessions.keep(options, "a:1", { ...ONE, untilMs: NaN });
-    expect(sessions.take(options, "a:1")).toBeUndefined();
+    expect(sessions.take(options, "a:1").before).toBeUndefined();
+    sessions.take(options, "a:1").keep({ ...ONE, untilMs: NaN });
+    expect(sessions.take(options, "a:1").before).toBeUndefined();
   });
 
   test("is for the options that it was checked with, and not for others that are alike", () => {
     const { sessions } = begin({ ca: "ca" });
-    expect(sessions.take({ ca: "ca" }, "a:1")).toBeUndefined();
+    expect(sessions.take({ ca: "ca" }, "a:1").before).toBeUndefined();
   });
 
   test.each<[string, (options: { ca: string[]; servername?: string }) => void]>([
@@ -58,7 +58,7 @@ describe("a session", () => {
     const options = { ca: ["ca"] };
     const { sessions } = begin(options);
     change(options);
-    expect(sessions.take(options, "a:1")).toBeUndefined();
+    expect(sessions.take(options, "a:1").before).toBeUndefined();
   });
 
   test.each<[string, ConnectionOptions]>([
@@ -67,17 +67,26 @@ describe("a session", () => {
     ["session", { session: TWO.session }],
   ])("is not kept where the application checks by itself: %s", (_, options) => {
     const { sessions } = begin(options);
-    expect(sessions.take(options, "a:1")).toBeUndefined();
+    expect(sessions.take(options, "a:1").before).toBeUndefined();
+  });
+
+  test("that was begun with other options is for those: the application has changed them meanwhile", () => {
+    const options = { ca: "ca" };
+    const { sessions } = begin(options);
+    const { keep } = sessions.take(options, "a:1");
+    options.ca = "other";
+    keep(TWO);
+    expect(sessions.take(options, "a:1").before).toBeUndefined();
   });
 
   test("of more than a hundred endpoints the oldest is forgotten", () => {
     const options = {};
     const { sessions } = begin(options);
-    for (let i = 0; i < 99; i++) sessions.keep(options, String(i), ONE);
-    sessions.keep(options, "a:1", ONE);
-    sessions.keep(options, "new", ONE);
-    expect(sessions.take(options, "0")).toBeUndefined();
-    expect(["a:1", "1", "98", "new"].map((name) => sessions.take(options, name))).toEqual([ONE, ONE, ONE, ONE]);
+    for (let i = 0; i < 99; i++) sessions.take(options, String(i)).keep(ONE);
+    sessions.take(options, "a:1").keep(ONE);
+    sessions.take(options, "new").keep(ONE);
+    expect(sessions.take(options, "0").before).toBeUndefined();
+    expect(["a:1", "1", "98", "new"].map((name) => sessions.take(options, name).before)).toEqual([ONE, ONE, ONE, ONE]);
   });
 });
 

@@ -7,7 +7,7 @@ import { Storage } from "../../src/plain/storage.ts";
 import { CountingBudget } from "../core/support.ts";
 import { LINES } from "./support.ts";
 
-const OPEN: Gate = { mayWrite: () => true, onWritten: () => {} };
+const OPEN: Gate = { mayWrite: () => true, onWritten: () => {}, onWhole: () => {} };
 
 function made(blockBytes = 4_096) {
   const pool = new BlockPool(blockBytes);

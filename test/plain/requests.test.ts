@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { RequestOptions } from "../../src/plain/options.ts";
 import { Hand } from "./support.ts";
 
-const IN_ORDER: RequestOptions = { maxInFlight: 100, maxAnswerBytes: 100 };
+const IN_ORDER: RequestOptions = { maxInFlight: 100, maxAnswerBytes: 1_000 };
 /** "7 text": the id is 7; without a number there is none. */
 const BY_ID: RequestOptions = { ...IN_ORDER, idOf: (message) => /^(\d+) /u.exec(String(message))?.[1] };
 const CLASSIFIED: RequestOptions = {
@@ -107,7 +107,7 @@ describe("in order", () => {
   });
 
   test("the parts of an answer have a bound", () => {
-    const hand = new Hand({ requests: { ...CLASSIFIED, maxAnswerBytes: 10 } });
+    const hand = new Hand({ requests: { ...CLASSIFIED, maxAnswerBytes: 210 } });
     hand.connect();
     const ticket = hand.request("one");
     hand.flush();

@@ -117,7 +117,7 @@ function requestsOf({ protocol, maxInFlight }: WorldOptions): RequestOptions | u
   if (protocol === "silent" || protocol === "proven") return undefined;
   const base: RequestOptions = {
     maxInFlight,
-    maxAnswerBytes: 100,
+    maxAnswerBytes: 10_000,
     classify: (m) => (isOne(m, "!") ? "push" : isOne(m, "m") ? "more" : "answer"),
   };
   if (protocol === "in-order") return base;
