@@ -329,10 +329,10 @@ export const PLAIN: readonly Mutant[] = [
   {
     name: "a refused login is retried",
     rule: "a login that is refused for good ends the link",
-    file: "src/plain/core.ts",
-    find: 'if (isFatal) return this.tellOutcome("login-refused", reason);',
-    replace: "if (isFatal) isFatal = false;",
-    tests: CORE,
+    file: "src/client/plain-link.ts",
+    find: 'error.retryable || error.code === "LOGIN_REFUSED" ||',
+    replace: "error.retryable ||",
+    tests: ["test/client/login.test.ts"],
   },
   {
     name: "bytes before TLS",

@@ -7,14 +7,13 @@ import type { Clock, Connection } from "../link/ports.ts";
 import type { Message, Payload } from "../link/types.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 import type { PlainCore } from "../plain/core.ts";
+import { ENTRY_BYTES } from "../plain/entry.ts";
 import type { LoginConnection } from "../plain/plain.ts";
 import { asError } from "./failure.ts";
 import { toTlsOptions } from "./hooks.ts";
 
 /** A server may send so much, besides one message, that the function has not received. */
 const MOST_UNREAD_BYTES = 1_048_576;
-/** Counted for each message besides its bytes: about what its object takes. */
-const MESSAGE_BYTES = 100;
 const MOST_RAW_BYTES = 65_536;
 
 /** Begins TLS on a connection. Rejects with a DialError, and then the connection is closed. */
@@ -89,7 +88,7 @@ export class Login implements LoginConnection {
     this.#receiving = undefined;
     if (receiving !== undefined) return receiving.resolve(message as Message);
     this.#unread.push(message as Message);
-    this.#unreadBytes += message.length + MESSAGE_BYTES;
+    this.#unreadBytes += message.length + ENTRY_BYTES;
     if (this.#unreadBytes <= this.#link.core.maxMessageBytes + MOST_UNREAD_BYTES) return;
     this.#close("more bytes than a login may leave unread");
   }
@@ -124,7 +123,7 @@ export class Login implements LoginConnection {
     this.#checkGoesOn();
     const message = this.#unread.shift();
     if (message === undefined) return this.#next();
-    this.#unreadBytes -= message.length + MESSAGE_BYTES;
+    this.#unreadBytes -= message.length + ENTRY_BYTES;
     return message;
   }
 

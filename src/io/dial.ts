@@ -71,13 +71,11 @@ export class SystemDial {
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Duplex> {
     const socket = await this.#connect(endpoint, options);
     const { tls, tlsMs, signal } = options;
-    const host = "path" in endpoint ? undefined : hostOf(endpoint);
-    if (tls === false) return socket;
-    return secure(socket, { endpoint: nameOf(endpoint), host, tls, tlsMs, signal }, this.#clock, this.#tlsSessions);
+    return tls === false ? socket : this.startTls(socket, endpoint, { tls, tlsMs, signal });
   }
 
   /**
-   * TLS on a connection that has spoken without it (STARTTLS). `endpoint`: where it goes; undefined with a transport of
+   * TLS on a connection, which may have spoken without it (STARTTLS). `endpoint`: where it goes; undefined with a transport of
    * the application's, of which it is not known whether it leads to the same server again. Rejects with a DialError, and
    * then destroys the stream.
    */

@@ -188,8 +188,6 @@ export function outcomeError(
       return new RespliceError("HANDLER_FAILED", "the handler of this link failed", { cause: handlerError });
     case "close-timeout":
       return new RespliceError("CLOSE_TIMEOUT", "close() ran out of time before the peer had accepted everything");
-    case "login-refused":
-      return new RespliceError("LOGIN_REFUSED", `the server refused the login: ${printable(detail, MOST_REASON)}`);
     case "gave-up":
       return new RespliceError("GAVE_UP", "no more attempts");
   }

@@ -51,7 +51,8 @@ export class UndeliveredBook {
   }
 }
 
-function sumOf(a: Traffic | undefined, b: Traffic | undefined): Traffic | undefined {
+/** The sum, where either may be absent. */
+export function sumOf(a: Traffic | undefined, b: Traffic | undefined): Traffic | undefined {
   return a === undefined || b === undefined
     ? (a ?? b)
     : { messages: a.messages + b.messages, bytes: a.bytes + b.bytes };

@@ -1,10 +1,7 @@
 /** The requests that were written and wait for their answers, in order or by their ids. */
-import type { Entry } from "./entry.ts";
+import { ENTRY_BYTES, type Entry } from "./entry.ts";
 import type { Gate, Outbox } from "./outbox.ts";
 import type { MessageId, RequestOptions } from "./options.ts";
-
-/** Counted for each part of an answer besides its bytes: about what its object takes. */
-const PART_BYTES = 100;
 
 export class Answers implements Gate {
   readonly #requests: RequestOptions;
@@ -82,7 +79,7 @@ export class Answers implements Gate {
   /** A part of an answer that has more. Answers whether the answer has become too large. */
   addPart(entry: Entry, part: Buffer, nowMs: number): boolean {
     this.#partMs = nowMs;
-    entry.partsBytes += part.length + PART_BYTES;
+    entry.partsBytes += part.length + ENTRY_BYTES;
     // Nobody reads what nobody waits for, and of a withdrawn request only the count of its bytes is kept.
     if (entry.ticket?.kind === "request") (entry.parts ??= []).push(part);
     return entry.partsBytes > this.#requests.maxAnswerBytes;

@@ -3,26 +3,19 @@
  * `LinkCore` is: one method is called, then everything is drained.
  *
  * The driver and the engine see a `Protocol` and a `ChannelIo`, the dial loop a `DialledCore` (client/connector.ts). The
- * owner of the link uses these besides:
- *
- *     request(payload, bytes, given)         takes a request; as with take(), there has to be room
- *     withdraw(ticket)                       nobody waits for it any more; the answer will be dropped
- *     knowsAcceptance                        false: `until: "accepted"` is NOT_SUPPORTED
- *     dialsAtOnce                            the connection was closed by us: the next dial needs no delay
- *
- * and these while a connection logs in (`options.hasLogin`), which is not in use until loginDone():
+ * login of a new connection (client/login.ts) uses these besides, if `options.hasLogin`; it is not in use until
+ * loginDone(), and a login has failed when the connection is closed:
  *
  *     loginSend(id, message, "framed")       or "raw": bytes that are written as they are
  *     loginExpect(id, bytes)                 the next so many bytes come as one message, whatever the framing
- *     startTls(id, unread, nowMs)            `unread`: messages that the login function has not received; then the
+ *     startTls(id, unread)                   `unread`: messages that the login function has not received; then the
  *                                            owner exchanges the connection (driver.detach(), driver.attach()), and
  *     tlsStarted(id)                         from now on what arrives came under TLS
  *     loginDone(id, unread, nowMs)           in use from now on; `unread` goes the way of all messages
- *     loginFailed(id, isFatal, reason, nowMs, retryAfterMs)
  *
  * Its events are those of `ProtocolEvent`: "login-message" for the login function; "answered" with ticket and answer;
  * "connection-lost" with what is in doubt. A request that is lost is among the `lost` of "connection-lost" or "ended",
- * with its ticket and without an entry: the owner sees the event before the engine does, and rejects the call.
+ * with its ticket and without an entry.
  */
 import { CLOSED_BY_PEER, type Outcome } from "../core/session/link-events.ts";
 import type { ChannelIo, Protocol } from "../link/protocol.ts";
@@ -207,23 +200,16 @@ export class PlainCore extends PlainTraffic implements Protocol, ChannelIo {
     this.#afterInput(connection);
   }
 
-  /** Retryable, it does not count as connected: the delays of the dial loop go on growing. */
-  loginFailed(id: number, isFatal: boolean, reason: string, retryAfterMs = 0): void {
-    const connection = this.#login;
-    if (connection?.id !== id) return;
-    if (isFatal) return this.tellOutcome("login-refused", reason);
-    this.#dropLogin(connection, reason, {}, retryAfterMs);
-  }
-
-  #dropLogin(connection: PlainConnection, reason: string, trouble: Partial<Problem> = {}, retryAfterMs = 0): void {
+  #dropLogin(connection: PlainConnection, reason: string, trouble: Partial<Problem> = {}): void {
     this.#close(connection, reason, trouble);
-    this.#loginOver(reason, trouble, retryAfterMs);
+    this.#loginOver(reason, trouble);
   }
 
-  #loginOver(reason: string, { fault }: Partial<Problem> = {}, retryAfterMs = 0): void {
+  /** It does not count as connected: the delays of the dial loop go on growing. */
+  #loginOver(reason: string, { fault }: Partial<Problem> = {}): void {
     const channel = (this.#login as PlainConnection).id;
     this.#login = undefined;
-    this.events.push({ type: "attempt-failed", channel, reason, refused: undefined, retryAfterMs, fault });
+    this.events.push({ type: "attempt-failed", channel, reason, refused: undefined, retryAfterMs: 0, fault });
   }
 
   // ── input ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,9 @@
 import type { Ticket } from "../core/session/tickets.ts";
 import { Stored } from "./storage.ts";
 
+/** Counted for each message besides its payload, where many are kept: about what its object takes. */
+export const ENTRY_BYTES = 100;
+
 /** A message. */
 export class Entry extends Stored {
   readonly number: number;

@@ -2,6 +2,7 @@
 import type { BlockPool } from "../core/log/blocks.ts";
 import type { Budget } from "../core/log/window.ts";
 import type { Framing } from "./framing.ts";
+import type { WatchOptions } from "./watch.ts";
 
 /** Identifies a request and its answer. */
 export type MessageId = string | number | bigint;
@@ -39,7 +40,7 @@ export interface ProbeOptions {
   proves: boolean;
 }
 
-export interface PlainCoreOptions {
+export interface PlainCoreOptions extends WatchOptions {
   framing: Framing;
   /** Connections are logged in: a connection is in use only after `loginDone()`. */
   hasLogin: boolean;
@@ -61,20 +62,8 @@ export interface PlainCoreOptions {
   queue: { maxMessages: number; maxBytes: number };
   /** The connection is not read while so many bytes have arrived that the consumer has not accepted. */
   windowBytes: number;
-  /** Silence after which the probe is sent. 0: never. */
-  pingAfterMs: number;
-  /** How long the server may take to answer a probe, counted from the last byte that has arrived. */
-  deadAfterMs: number;
-  /** How long the kernel may take none of the bytes that it is given. At most 128 KiB are given at once. */
-  writeStallMs: number;
-  /** How long a request may go unanswered, counted from when it was written, or from the last part of an answer. */
-  answerMs: number;
-  /** A connection that is not used for so long is closed; the next message dials again. Infinity: never. */
-  idleCloseMs: number;
-  /** A connection so old is replaced by a new one, up to 2.5 % earlier. Infinity: never. */
-  maxConnectionAgeMs: number;
   logBudget: Budget;
   blocks: BlockPool;
-  /** The error that `take()` and `request()` throw where the framing, or `idOf`, has thrown at a message. */
+  /** The error that `take()` throws where the framing, or `idOf`, has thrown at a message. */
   encodeFailed: (thrown: unknown) => Error;
 }

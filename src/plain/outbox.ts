@@ -4,13 +4,11 @@
  * the next without being touched: only the bounds between the parts move.
  */
 import { Account, type Budget } from "../core/log/window.ts";
-import { Entry, type PlainTicket } from "./entry.ts";
+import { ENTRY_BYTES, Entry, type PlainTicket } from "./entry.ts";
 import { Storage } from "./storage.ts";
 
 /** Memory is reserved in steps, so that not each message asks the shared budget. */
 const RESERVED_BYTES = 65_536;
-/** Counted for each message that is in doubt besides its payload: about what its object takes. */
-const ENTRY_BYTES = 100;
 /** The array of messages is shortened when so many at its beginning, and half of all, are settled. */
 const SETTLED_TO_SHORTEN = 1_024;
 

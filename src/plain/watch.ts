@@ -4,12 +4,19 @@
  * read an answer meanwhile: then all of them begin anew.
  */
 
+/** All in milliseconds. */
 export interface WatchOptions {
+  /** Silence after which the probe is sent. 0: never. */
   pingAfterMs: number;
+  /** How long the server may take to answer a probe, counted from the last byte that has arrived. */
   deadAfterMs: number;
+  /** How long the kernel may take none of the bytes that it is given. At most 128 KiB are given at once. */
   writeStallMs: number;
+  /** How long a request may go unanswered, counted from when it was written, or from the last part of an answer. */
   answerMs: number;
+  /** A connection that is not used for so long is closed; the next message dials again. Infinity: never. */
   idleCloseMs: number;
+  /** A connection so old is replaced by a new one, up to 2.5 % earlier. Infinity: never. */
   maxConnectionAgeMs: number;
 }
 

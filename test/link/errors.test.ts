@@ -87,7 +87,6 @@ test("how a link ended", () => {
     "handler-failed": "HANDLER_FAILED",
     "close-timeout": "CLOSE_TIMEOUT",
     "gave-up": "GAVE_UP",
-    "login-refused": "LOGIN_REFUSED",
   };
   for (const [outcome, code] of Object.entries(codes)) {
     const error = outcomeError(outcome as Outcome, "detail", "quota");

@@ -374,7 +374,6 @@ describe("a connection that logs in", () => {
   });
 
   test.each([
-    ["is refused for now", (hand: Hand) => hand.core.loginFailed(hand.id, false, "LOADING", 5), "LOADING", 5],
     ["is cut", (hand: Hand) => hand.cut(), "ECONNRESET", 0],
     ["cannot be decoded", (hand: Hand) => hand.hear("poison\n"), "framing-failed", 0],
   ])("one that %s is a failed attempt, and was never connected", (_, fail, reason, retryAfterMs) => {
@@ -383,14 +382,6 @@ describe("a connection that logs in", () => {
     fail(hand);
     expect(hand.last("attempt-failed")).toMatchObject({ channel: 1, reason, retryAfterMs });
     expect([hand.all("connected").length, hand.all("disconnected").length, hand.core.wantsDial]).toEqual([0, 0, true]);
-  });
-
-  test("one that is refused for good ends the link", () => {
-    const hand = new Hand({ hasLogin: true });
-    hand.send("one");
-    hand.core.loginFailed(hand.connect(), true, "WRONGPASS");
-    expect(hand.last("ended")).toMatchObject({ outcome: "login-refused", detail: "WRONGPASS" });
-    expect(hand.reported("ended")).toEqual(["one not-sent"]);
   });
 
   test("raw bytes that are expected are not decoded", () => {

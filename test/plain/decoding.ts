@@ -47,13 +47,3 @@ export function chunked(stream: Buffer, bytes: number): Buffer[] {
   for (let at = 0; at < stream.length; at += bytes) chunks.push(stream.subarray(at, at + bytes));
   return chunks;
 }
-
-export function framingError(act: () => unknown): RespliceError {
-  try {
-    act();
-  } catch (error) {
-    expect(error).toBeInstanceOf(RespliceError);
-    return error as RespliceError;
-  }
-  throw new Error("nothing was thrown");
-}

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import { withoutSecrets } from "../../src/link/errors.ts";
 import { delimited } from "../../src/plain/delimited.ts";
-import { chunked, decode, decoded, decodedToEnd, framingError, streamOf } from "./decoding.ts";
+import { chunked, decode, decoded, decodedToEnd, streamOf } from "./decoding.ts";
+import { refusal } from "../support.ts";
 
 test("messages are what stands before each delimiter, also nothing", () => {
   expect(decoded(delimited("\0"), "one\0\0three\0")).toEqual({ messages: ["one", "", "three"] });
@@ -66,7 +67,7 @@ describe("sent", () => {
     ["aba", "xab", 1],
     ["abab", "xxab", 2],
   ])("with %j %j would end early", (delimiter, message, at) => {
-    const { code, message: text } = framingError(() => delimited(delimiter).encode(Buffer.from(message)));
+    const { code, message: text } = refusal(() => delimited(delimiter).encode(Buffer.from(message)));
     expect([code, text]).toEqual([
       "INVALID_ARGUMENT",
       `the message would end at its byte ${at}, where the delimiter begins`,
@@ -90,7 +91,7 @@ test.each([
   [10, "delimiter"],
   [undefined, "delimiter"],
 ])("%j is no delimiter", (delimiter, name) => {
-  const { code, option } = framingError(() => delimited(delimiter as never));
+  const { code, option } = refusal(() => delimited(delimiter as never));
   expect([code, option]).toEqual([
     "INVALID_OPTION",
     { name, value: withoutSecrets(delimiter), allowed: "a string or bytes, of 1 to 256 bytes" },

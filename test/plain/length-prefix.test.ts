@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readLength, resolvePrefix, varintBytes, writeLength, writeVarint } from "../../src/plain/length-prefix.ts";
-import { framingError } from "./decoding.ts";
+import { refusal } from "../support.ts";
 
 test("the defaults", () => {
   expect(resolvePrefix(undefined)).toEqual({
@@ -28,7 +28,7 @@ test.each([
   [{ strip: "yes" }, "strip", "true or false"],
   [{ offset: 1 }, "offset", "bytes, endian, headerBytes, counts, uncountedBytes, strip"],
 ])("%j is refused", (options, name, allowed) => {
-  const { code, option } = framingError(() => resolvePrefix(options as never));
+  const { code, option } = refusal(() => resolvePrefix(options as never));
   expect([code, option?.name, option?.allowed]).toEqual(["INVALID_OPTION", `lengthPrefixed.${name}`, allowed]);
 });
 

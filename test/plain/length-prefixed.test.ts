@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import type { LengthPrefix } from "../../src/plain/length-prefix.ts";
 import { lengthPrefixed } from "../../src/plain/length-prefixed.ts";
-import { chunked, decode, decoded, decodedToEnd, framingError, MOST, streamOf } from "./decoding.ts";
+import { chunked, decode, decoded, decodedToEnd, MOST, streamOf } from "./decoding.ts";
+import { refusal } from "../support.ts";
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 const encoded = (options: LengthPrefix, message: string | Buffer): string =>
@@ -187,7 +188,7 @@ describe("sent", () => {
     [{ bytes: "varint4" }, 2 ** 28, "a length of 268435456, and the prefix holds at most 268435455"],
   ])("%j: %i bytes are too many", (options, bytes, text) => {
     // Without the memory.
-    const { code, message } = framingError(() => lengthPrefixed(options).encode({ length: bytes } as Buffer));
+    const { code, message } = refusal(() => lengthPrefixed(options).encode({ length: bytes } as Buffer));
     expect([code, message]).toEqual(["MESSAGE_TOO_LARGE", text]);
   });
 
@@ -197,7 +198,7 @@ describe("sent", () => {
   });
 
   test("a message has what comes before and after the length", () => {
-    const { code, message } = framingError(() =>
+    const { code, message } = refusal(() =>
       lengthPrefixed({ headerBytes: 3, uncountedBytes: 1 }).encode(Buffer.alloc(3)),
     );
     expect([code, message]).toEqual(["INVALID_ARGUMENT", "a message of 3 bytes, where each has at least 4"]);
@@ -209,7 +210,7 @@ test.each<[LengthPrefix, number, number]>([
   [{ headerBytes: 3, strip: false }, 6, 7],
   [{ bytes: "varint", strip: false, headerBytes: 1 }, 1, 2],
 ])("%j: no message fits into %i bytes", (options, maxMessageBytes, least) => {
-  const { code, option } = framingError(() => lengthPrefixed(options).decoder({ maxMessageBytes }));
+  const { code, option } = refusal(() => lengthPrefixed(options).decoder({ maxMessageBytes }));
   expect([code, option?.name, option?.value]).toEqual(["INVALID_OPTION", "maxMessageBytes", maxMessageBytes]);
   expect(option?.allowed).toContain(`at least ${least}`);
   expect(() => lengthPrefixed(options).decoder({ maxMessageBytes: least })).not.toThrow();

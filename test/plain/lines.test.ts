@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { lines } from "../../src/plain/lines.ts";
-import { chunked, decode, decoded, decodedToEnd, framingError, MOST, streamOf } from "./decoding.ts";
+import { chunked, decode, decoded, decodedToEnd, MOST, streamOf } from "./decoding.ts";
+import { refusal } from "../support.ts";
 
 describe("received", () => {
   test('without their ends, be they "\\n" or "\\r\\n"; an empty line is a message', () => {
@@ -83,7 +84,7 @@ describe("sent", () => {
     ["\n", 'the message has a line end, "\\n", at byte 0'],
     ["one\r", 'the message ends with "\\r", which would become a part of its line end'],
   ])("%j is refused: it would not be one line", (message, text) => {
-    const { code, message: said } = framingError(() => lines({ ending: "\r\n" }).encode(Buffer.from(message)));
+    const { code, message: said } = refusal(() => lines({ ending: "\r\n" }).encode(Buffer.from(message)));
     expect([code, said]).toEqual(["INVALID_ARGUMENT", text]);
   });
 
@@ -124,7 +125,7 @@ test.each([
   ["\n", "lines"],
   [null, "lines"],
 ])("%j is refused", (options, name) => {
-  const { code, option } = framingError(() => lines(options as never));
+  const { code, option } = refusal(() => lines(options as never));
   expect([code, option?.name]).toEqual(["INVALID_OPTION", name]);
   expect(option?.allowed).not.toBe("");
 });

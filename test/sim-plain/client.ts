@@ -341,7 +341,7 @@ export class PlainClient {
 
   #onLogin(id: number, text: string): void {
     if (text === "l") this.core.loginDone(id, [], this.sleepy.now());
-    else if (text === "x") this.core.loginFailed(id, false, "refused");
+    else if (text === "x") this.driver.drop(id, "refused");
     else check(/^R$|^!|^a999999$/u.test(text), () => `the login was handed ${JSON.stringify(text)}`);
   }
 

@@ -27,11 +27,8 @@ export function isFaultCode(text: string): boolean {
   return Object.hasOwn(FAULT_CODES, text);
 }
 
-/** Only a plain link ends so. */
-type PlainOutcome = "login-refused";
-
 /** Which end's application can hear of it. */
-const OUTCOMES: Record<Exclude<Outcome, PlainOutcome>, readonly Side[]> = {
+const OUTCOMES: Record<Outcome, readonly Side[]> = {
   closed: ["client", "server"],
   "session-lost": ["client", "server"],
   expired: ["server"],

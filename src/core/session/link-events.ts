@@ -29,9 +29,7 @@ export type Outcome =
   | "aborted"
   | "handler-failed"
   | "close-timeout"
-  | "gave-up"
-  /** The server has refused the login of a plain protocol for good. */
-  | "login-refused";
+  | "gave-up";
 
 /** The reason of a connection that the peer has ended in order. */
 export const CLOSED_BY_PEER = "closed by the peer";
