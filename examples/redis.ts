@@ -24,6 +24,8 @@ export interface RedisOptions extends Omit<OpenPlainOptions, "protocol"> {
   host?: string;
   /** Asked for each connection: a password that has changed is used for the next one. */
   password?: () => string | Promise<string>;
+  /** Commands that may wait for their answers at once. Fewer: less is in doubt after a loss. Default 1,000. */
+  maxInFlight?: number;
   /** What the server says unasked: ["message", channel, text], ["invalidate", keys]. */
   onPush?: (push: Reply) => void;
 }
@@ -42,7 +44,10 @@ export class Redis {
   readonly #onPush: (push: Reply) => void;
   readonly #channels = new Set<string>();
 
-  constructor(manager: ConnectionManager, { password, onPush = () => {}, ...options }: RedisOptions) {
+  constructor(
+    manager: ConnectionManager,
+    { password, maxInFlight = 1_000, onPush = () => {}, ...options }: RedisOptions,
+  ) {
     this.#password = password;
     this.#onPush = onPush;
     this.link = manager.open({
@@ -51,7 +56,7 @@ export class Redis {
       protocol: plain({
         framing: resp,
         login: (connection) => this.#logIn(connection),
-        requests: { classify },
+        requests: { classify, maxInFlight },
         probe: { message: command(["PING"]) },
         reconnectWhen: (message) => message.toString("latin1", 0, READONLY.length) === READONLY,
       }),

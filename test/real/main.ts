@@ -1,9 +1,10 @@
 /** `npm run test:real`: plain links to real servers, each with the figures that it reaches. */
 import { runSuite } from "../endurance/suite.ts";
+import { REDIS } from "./redis.ts";
 import { RealStage, type RealScenario } from "./stage.ts";
 
 /** Each group has a file of its own: redis.ts, mosquitto.ts, … */
-const SCENARIOS: readonly RealScenario[] = [];
+const SCENARIOS: readonly RealScenario[] = [...REDIS];
 
 await runSuite({
   name: "real",
