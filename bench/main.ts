@@ -21,7 +21,9 @@ import { mass } from "./mass.ts";
 import { memory } from "./memory.ts";
 import { measurePeers, toPeerCells } from "./peers.ts";
 import { piped } from "./piped.ts";
+import { plainLines } from "./plain-lines.ts";
 import { recovery } from "./recovery.ts";
+import { redis } from "./redis.ts";
 import { roundTrip } from "./round-trip.ts";
 import { throughput, underPolicy } from "./throughput.ts";
 
@@ -30,6 +32,7 @@ const EXIT_USAGE = 64;
 const ONLY_PEERS = "peers";
 const SCENARIOS: readonly Scenario[] = [
   ...throughput,
+  plainLines,
   underPolicy,
   piped,
   ...roundTrip,
@@ -40,6 +43,7 @@ const SCENARIOS: readonly Scenario[] = [
   goodput,
   memory,
   framing,
+  ...redis,
 ];
 
 for (const [signal, code] of [

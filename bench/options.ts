@@ -2,13 +2,14 @@
 import { parseArgs } from "node:util";
 
 import { PAIRS } from "./comparison.ts";
-import { GUARDED } from "./rows.ts";
+import { GUARDED, ONLY_BY_NAME } from "./rows.ts";
 import type { Settings } from "./scenario.ts";
 import { PAIRS_MIN } from "./statistics.ts";
 
 export const HELP = `npm run bench -- [options]
 
-  --only TEXT           rows whose name contains TEXT; may be given several times
+  --only TEXT           rows whose name contains TEXT; may be given several times. --only Redis: beside ioredis, which is
+                        installed the first time; needs redis-server
   --rounds N            how often each row is measured, default 5, with --against ${PAIRS}
   --seconds N           how long a measurement at full speed takes, default 1
   --memory-seconds N    how long memory is watched under load, default 20
@@ -51,7 +52,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
     only,
     wants: (row) => {
       if (only.length > 0) return only.some((text) => row.includes(text));
-      return against === undefined || GUARDED.has(row);
+      return against === undefined ? !ONLY_BY_NAME.has(row) : GUARDED.has(row);
     },
     against,
     rounds,

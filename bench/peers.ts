@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Crew, withCrew } from "./crew.ts";
 import { installedVersion, installNatsServer, installPeers, NATS_SERVER_VERSION, natsServer } from "./peers-install.ts";
-import type { BrokerCommands } from "./peers/broker-worker.ts";
+import type { Broker, BrokerCommands } from "./peers/broker-worker.ts";
 import type { PeerCommands, PeerName } from "./peers/worker.ts";
 import { short } from "./report.ts";
 import { median, type Spread, spread } from "./statistics.ts";
@@ -126,10 +126,7 @@ async function measure({ name, peer, broker }: Subject, crew: Crew, seconds: num
     );
     return rate;
   }
-  const brokerPort =
-    broker === undefined
-      ? 0
-      : await crew.start<BrokerCommands>("peers/broker-worker.ts", "broker", natsServer()).call("listen");
+  const brokerPort = broker === undefined ? 0 : await startBroker(crew, { kind: "nats", command: natsServer() });
   const receiver = crew.start<PeerCommands>("peers/worker.ts", `${name}, receiver`, peer);
   const sender = crew.start<PeerCommands>("peers/worker.ts", `${name}, sender`, peer);
   await sender.call("connect", await receiver.call("listen", brokerPort));
@@ -137,6 +134,11 @@ async function measure({ name, peer, broker }: Subject, crew: Crew, seconds: num
   const { rate } = await measureRates(receiver, sender, seconds);
   await receiver.call("received", await sender.call("stop"));
   return rate;
+}
+
+/** Answers its port. */
+export function startBroker(crew: Crew, broker: Broker): Promise<number> {
+  return crew.start<BrokerCommands>("peers/broker-worker.ts", "broker", broker).call("listen");
 }
 
 function versionOf({ name, package: packageName, broker }: Subject): string {

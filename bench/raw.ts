@@ -10,12 +10,13 @@ const BLOCK_BYTES = 65_536;
 const IDLE_BLOCKS = 16;
 const PREFIX_BYTES = 4;
 
-/** With the methods of a `Link`, as far as the measurements need them. */
+/** With the methods of a `Link`, as far as the measurements need them. `RawLines` puts something else around messages. */
 export class RawConversation {
   readonly socket: net.Socket;
-  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  protected block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   readonly #idle: Buffer[] = [];
-  #used = 0;
+  /** How much of the block is filled. */
+  protected used = 0;
   #full = false;
 
   constructor(socket: net.Socket) {
@@ -25,20 +26,26 @@ export class RawConversation {
 
   /** Gathers. false: the socket is full, and the message was not taken. */
   trySend(payload: Buffer): boolean {
-    if (this.#full) return false;
     const bytes = PREFIX_BYTES + payload.length;
-    if (this.#used + bytes > this.#block.length) {
+    if (!this.hasRoom(bytes)) return false;
+    this.block.writeUInt32BE(payload.length, this.used);
+    this.block.set(payload, this.used + PREFIX_BYTES);
+    this.used += bytes;
+    return true;
+  }
+
+  /** Makes room in the block for so many bytes. false: the socket is full. */
+  protected hasRoom(bytes: number): boolean {
+    if (this.#full) return false;
+    if (this.used + bytes > this.block.length) {
       this.#write();
-      if (bytes > this.#block.length) {
+      if (bytes > this.block.length) {
         // Larger messages want larger blocks, from now on.
-        this.#block = Buffer.allocUnsafeSlow(bytes);
+        this.block = Buffer.allocUnsafeSlow(bytes);
         this.#idle.length = 0;
       }
       if (this.#full) return false;
     }
-    this.#block.writeUInt32BE(payload.length, this.#used);
-    this.#block.set(payload, this.#used + PREFIX_BYTES);
-    this.#used += bytes;
     return true;
   }
 
@@ -78,23 +85,23 @@ export class RawConversation {
   /** Resolves when the kernel has everything. */
   flush(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#used > 0) this.#write();
+      if (this.used > 0) this.#write();
       // An empty write comes after all that were written before it.
       this.socket.write("", () => resolve());
     });
   }
 
   #write(): void {
-    if (this.#used === 0) return;
-    const block = this.#block;
-    this.#full = !this.socket.write(block.subarray(0, this.#used), () => this.#recycle(block));
-    this.#block = this.#idle.pop() ?? Buffer.allocUnsafeSlow(block.length);
-    this.#used = 0;
+    if (this.used === 0) return;
+    const block = this.block;
+    this.#full = !this.socket.write(block.subarray(0, this.used), () => this.#recycle(block));
+    this.block = this.#idle.pop() ?? Buffer.allocUnsafeSlow(block.length);
+    this.used = 0;
   }
 
   /** Nobody reads it any more. */
   #recycle(block: Buffer): void {
-    if (block.length === this.#block.length && this.#idle.length < IDLE_BLOCKS) this.#idle.push(block);
+    if (block.length === this.block.length && this.#idle.length < IDLE_BLOCKS) this.#idle.push(block);
   }
 
   onMessage(handler: (message: Buffer) => void): void {
@@ -163,12 +170,15 @@ class Parser {
 }
 
 /** A listener on loopback. */
-export async function listenRaw(onConversation: (conversation: RawConversation) => void): Promise<number> {
-  const server = net.createServer({ noDelay: true }, (socket) => onConversation(new RawConversation(socket)));
+export async function listenRaw(
+  onConversation: (conversation: RawConversation) => void,
+  Speaks: typeof RawConversation = RawConversation,
+): Promise<number> {
+  const server = net.createServer({ noDelay: true }, (socket) => onConversation(new Speaks(socket)));
   await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 }, resolve));
   return (server.address() as net.AddressInfo).port;
 }
 
-export function connectRaw(port: number): RawConversation {
-  return new RawConversation(net.connect({ port, host: "127.0.0.1", noDelay: true }));
+export function connectRaw(port: number, Speaks: typeof RawConversation = RawConversation): RawConversation {
+  return new Speaks(net.connect({ port, host: "127.0.0.1", noDelay: true }));
 }

@@ -40,6 +40,8 @@ export const ROWS = {
   "await send(), 64 B, CPU": { unit: CPU, goal: null },
   "until accepted, 1,000 in flight, 64 B": { unit: RATE, goal: { of: "ours", atLeast: 500_000 } },
   "until accepted, 1,000 in flight, 64 B, CPU": { unit: CPU, goal: null },
+  "one way, plain lines of 100 B": { unit: RATE, goal: { of: "ratio", atLeast: 0.75 } },
+  "one way, plain lines of 100 B, CPU": { unit: CPU, goal: null },
   "one way, 64 B, a queue with a policy beside one without": { unit: RATE, goal: { of: "ratio", atLeast: 0.9 } },
   "duplex() piped, 64 KiB chunks": { unit: "chunks/s", goal: { of: "ratio", atLeast: 0.9 } },
   "duplex() piped, 64 KiB chunks, CPU": { unit: CPU, goal: null },
@@ -75,6 +77,9 @@ export const ROWS = {
   "memory at full speed, 1 KiB, RSS of the receiver": { unit: "MiB", goal: null },
   "memory at full speed, 1 KiB, RSS of both, last quarter through the second": { unit: "", goal: NO_GROWTH },
   "line of 8 MiB in chunks of 1,460 B, decoded in": { unit: "ms", goal: { of: "ours", atMost: 50 } },
+  "Redis, SET and GET, 1,000 in flight": { unit: "requests/s", goal: { of: "ratio", atLeast: 1.5 } },
+  "Redis, SET and GET, 1,000 in flight, CPU": { unit: "ns/request, the client", goal: null },
+  "Redis, SET and GET, one in flight, p50": { unit: "us", goal: { of: "ratio", atMost: 1.1 } },
 } as const satisfies Record<string, RowDefinition>;
 
 export type RowName = keyof typeof ROWS;
@@ -84,6 +89,13 @@ export function isMoreBetter(name: RowName): boolean {
   const { unit, goal }: RowDefinition = ROWS[name];
   return goal === null ? unit.endsWith("/s") : "atLeast" in goal;
 }
+
+/** Need what is not in this repository, and are measured only where `--only` names them: a Redis server, and ioredis. */
+export const ONLY_BY_NAME: ReadonlySet<RowName> = new Set<RowName>([
+  "Redis, SET and GET, 1,000 in flight",
+  "Redis, SET and GET, 1,000 in flight, CPU",
+  "Redis, SET and GET, one in flight, p50",
+]);
 
 /** What no change may make worse unless it says so. */
 export const GUARDED: ReadonlySet<RowName> = new Set<RowName>([

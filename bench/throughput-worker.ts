@@ -21,16 +21,19 @@ export interface Traffic {
   queue?: QueueOptions;
 }
 
-export type ThroughputCommands = {
+export type ConversationCommands = {
   listen(): Promise<number>;
   connect(port: number): void;
   sample(): Sample;
-  /** Bytes that are left when the garbage is gone: for a process that was started with exposeGc. */
-  heldBytes(): number;
   /** Stops sending; answers how many were sent when all have left. */
   stop(): Promise<number>;
   /** Resolves when so many have been received. */
   received(messages: number): Promise<void>;
+};
+
+export type ThroughputCommands = ConversationCommands & {
+  /** Bytes that are left when the garbage is gone: for a process that was started with exposeGc. */
+  heldBytes(): number;
 };
 
 const IN_FLIGHT = 1_000;

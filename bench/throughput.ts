@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Crew, Worker } from "./crew.ts";
 import type { RowName } from "./rows.ts";
 import type { Scenario } from "./scenario.ts";
-import type { ThroughputCommands, Traffic } from "./throughput-worker.ts";
+import type { ConversationCommands, Traffic } from "./throughput-worker.ts";
 import type { Sample } from "./worker.ts";
 
 /** Before it is measured, so that the code is compiled and the windows have grown. */
@@ -55,9 +55,14 @@ export const underPolicy: Scenario = {
   },
 };
 
-export async function converse(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
-  const receiver = crew.start<ThroughputCommands>("throughput-worker.ts", "receiver", traffic);
-  const sender = crew.start<ThroughputCommands>("throughput-worker.ts", "sender", traffic);
+export function converse(crew: Crew, traffic: Traffic, seconds: number): Promise<Rates> {
+  return converseIn("throughput-worker.ts", crew, traffic, seconds);
+}
+
+/** Both ends are processes of this file, which are given the same argument. */
+export async function converseIn(file: string, crew: Crew, argument: unknown, seconds: number): Promise<Rates> {
+  const receiver = crew.start<ConversationCommands>(file, "receiver", argument);
+  const sender = crew.start<ConversationCommands>(file, "sender", argument);
   await sender.call("connect", await receiver.call("listen"));
   await sleep(WARM_UP_MS);
   const rates = await measureRates(receiver, sender, seconds);

@@ -32,8 +32,6 @@ export interface RedisOptions extends Omit<OpenPlainOptions, "protocol"> {
 
 /** The login is refused for good. After any other error (LOADING, "max number of clients reached") it is tried again. */
 const FATAL = new Set(["WRONGPASS", "NOAUTH", "NOPERM", "NOPROTO", "DENIED"]);
-/** We write to what has become a replica: the name may lead to another server by now. */
-const READONLY = "-READONLY ";
 /** Answers a command of ours, though it is written as a push. */
 const SUBSCRIBED = /^>3\r\n\$\d+\r\np?(un)?subscribe\r\n/;
 
@@ -58,7 +56,7 @@ export class Redis {
         login: (connection) => this.#logIn(connection),
         requests: { classify, maxInFlight },
         probe: { message: command(["PING"]) },
-        reconnectWhen: (message) => message.toString("latin1", 0, READONLY.length) === READONLY,
+        reconnectWhen: isReadonly,
       }),
     });
     this.link.onMessage((push) => this.#onPush(parse(push)));
@@ -104,6 +102,11 @@ export class Redis {
       else this.#onPush(reply);
     }
   }
+}
+
+/** We write to what has become a replica: the name may lead to another server by now. */
+function isReadonly(message: Message): boolean {
+  return message[0] === "-".charCodeAt(0) && message.toString("latin1", 0, 10) === "-READONLY ";
 }
 
 function classify(message: Message): "answer" | "push" {

@@ -1,6 +1,8 @@
-/** A NATS server, with a parent that takes it along when it goes. */
+/** A NATS or Redis server, with a parent that takes it along when it goes. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,31 +11,57 @@ import { answerCalls } from "../calls.ts";
 import { given } from "../worker.ts";
 import { HOST } from "./peer.ts";
 
+export interface Broker {
+  kind: keyof typeof KINDS;
+  /** The program. */
+  command: string;
+}
+
 export type BrokerCommands = {
   /** Resolves with its port. */
   listen(): Promise<number>;
 };
 
+const KINDS = {
+  nats: {
+    args: (port: number, folder: string) => ["-a", HOST, "-p", `${port}`, "-js", "-sd", folder],
+    ready: "Server is ready",
+  },
+  /** It keeps nothing on disk. */
+  redis: {
+    args: (port: number, folder: string) => ["--bind", HOST, "--port", `${port}`, "--dir", folder, "--save", ""],
+    ready: "Ready to accept connections",
+  },
+};
+
 answerCalls({ listen } satisfies BrokerCommands);
 
-function listen(): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "resplice-nats-"));
-  const anyPort = "-1";
-  const server = spawn(given() as string, ["-a", HOST, "-p", anyPort, "-js", "-sd", folder], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+async function listen(): Promise<number> {
+  const { kind, command } = given() as Broker;
+  const folder = mkdtempSync(join(tmpdir(), `resplice-${kind}-`));
+  const port = await freePort();
+  const server = spawn(command, KINDS[kind].args(port, folder), { stdio: ["ignore", "pipe", "pipe"] });
   process.on("exit", () => {
     server.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
-  let port = 0;
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.once("exit", (code) => reject(new Error(`nats-server ended with ${code}`)));
-    createInterface(server.stderr).on("line", (line) => {
-      port = Number(/client connections on \S+:(\d+)/.exec(line)?.[1] ?? port);
-      if (line.includes("Server is ready")) resolve(port);
-    });
+    server.once("exit", (code) => reject(new Error(`${command} ended with ${code}`)));
+    for (const output of [server.stdout, server.stderr]) {
+      createInterface(output).on("line", (line) => {
+        if (line.includes(KINDS[kind].ready)) resolve(port);
+      });
+    }
   });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, HOST);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }

@@ -179,14 +179,14 @@ class Parser {
 
   #line(): string {
     const begin = this.#at;
-    const end = this.#message.indexOf("\r\n", begin);
-    this.#at = end + 2;
-    return this.#message.toString("utf8", begin, end);
+    const end = this.#message.indexOf(LINE_FEED, begin);
+    this.#at = end + 1;
+    return this.#message.toString("utf8", begin, end - 1);
   }
 
   #string(bytes: number): string {
     const begin = this.#at;
-    this.#at += bytes + 2;
+    this.#at += bytes + "\r\n".length;
     return this.#message.toString("utf8", begin, begin + bytes);
   }
 }

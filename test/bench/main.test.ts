@@ -29,6 +29,14 @@ test("--only may be given several times", () => {
   expect(options.wants("one way, 64 B")).toBe(false);
 });
 
+test("rows that need more than this repository are measured only where --only names them", () => {
+  const redis = "Redis, SET and GET, one in flight, p50";
+  const [all, named] = [readOptions([]), readOptions(["--only", "Redis"])];
+  if (all === "help" || named === "help") throw new Error("no help was asked for");
+  expect([all.wants(redis), all.wants("round trip, 64 B, one in flight, p50")]).toEqual([false, true]);
+  expect(named.wants(redis)).toBe(true);
+});
+
 test.each([
   ["5 are too few for an interval: 6 at least", ["--rounds", "5"]],
   ["neither --peers nor --profile", ["--peers"]],
