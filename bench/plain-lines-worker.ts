@@ -14,7 +14,7 @@ export interface LineTraffic {
 }
 
 const LINE_BYTES = 100;
-/** They take turns: more than are lost without a trace. */
+/** Sent one after the other, again and again. */
 const LINES = Array.from({ length: 1_024 }, (_, number) => Buffer.from(`${number} `.padEnd(LINE_BYTES, "x")));
 const MASK = LINES.length - 1;
 /** Of the others the first four bytes, which have the number, and the length. */

@@ -90,7 +90,7 @@ export function isMoreBetter(name: RowName): boolean {
   return goal === null ? unit.endsWith("/s") : "atLeast" in goal;
 }
 
-/** Need what is not in this repository, and are measured only where `--only` names them: a Redis server, and ioredis. */
+/** These rows need a Redis server and ioredis, and are measured only where `--only` names them. */
 export const ONLY_BY_NAME: ReadonlySet<RowName> = new Set<RowName>([
   "Redis, SET and GET, 1,000 in flight",
   "Redis, SET and GET, 1,000 in flight, CPU",

@@ -93,7 +93,7 @@ if (import.meta.main) await main(process.argv.slice(2));
 async function main([where = "localhost:502", address = "0", count = "1", everyMs = "1000"]: string[]): Promise<void> {
   const { hostname, port } = new URL(`tcp://${where}`);
   const manager = new ConnectionManager();
-  const device = new Modbus(manager, { host: hostname, port: Number(port) });
+  const device = new Modbus(manager, { host: hostname, port: Number(port || 502) });
   device.link.on("state", (change) => {
     const why = "error" in change ? `, ${change.error?.message}` : "";
     console.error(`${change.to}: ${change.reason}${why}`);
@@ -101,12 +101,11 @@ async function main([where = "localhost:502", address = "0", count = "1", everyM
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
-  await device.link.connected({ signal: stop.signal });
   while (!stop.signal.aborted) {
     try {
       console.log((await device.readHoldingRegisters(Number(address), Number(count))).join(" "));
     } catch (error) {
-      // A poll that fails with its connection is no news: the state has been told.
+      // A poll fails while there is no connection, and with its loss: the state has been told.
       if (!(error instanceof RespliceError)) console.error((error as Error).message);
     }
     await sleep(Number(everyMs), undefined, { signal: stop.signal }).catch(() => {});

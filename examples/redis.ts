@@ -64,8 +64,8 @@ export class Redis {
 
   /**
    * Resolves with the answer, or rejects: a RedisError is the server's, a RespliceError says by its `delivery` what is
-   * known. Many calls at once are pipelined. A command that blocks (BLPOP) holds up all others: give it a client of its
-   * own, and `timeouts.answerMs`.
+   * known. Many calls at once are pipelined. A command that blocks (BLPOP) holds up all others, and PING: give it a
+   * client of its own, with `keepalive.deadAfterMs` and `timeouts.answerMs` beyond the time that it may take.
    */
   async call(args: readonly string[], options?: RequestOptions): Promise<Reply> {
     const reply = parse(await this.link.request(command(args), options));

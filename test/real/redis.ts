@@ -110,7 +110,7 @@ async function kills(stage: RealStage): Promise<void> {
     unit: "",
     note: `${there.maybe} of them are in the database`,
   });
-  // Else the rows above say little.
+  // With few of these the rows above would say little.
   const atLeast = (what: string, figure: number, bound: number): void =>
     stage.row({ what, figure, bound, is: "at least", unit: "" });
   atLeast("delivered", all.delivered, total / 2);
