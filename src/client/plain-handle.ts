@@ -23,12 +23,15 @@ export class PlainLinkHandle extends LinkHandle implements PlainLink {
     this.#engine = engine;
   }
 
-  async request(message: Payload, options?: RequestOptions): Promise<Message> {
-    const parts = await this.#engine.outgoing.request(message, options);
-    return (parts.length === 1 ? parts[0] : Buffer.concat(parts)) as Message;
+  request(message: Payload, options?: RequestOptions): Promise<Message> {
+    return this.#engine.outgoing.request(message, options).then(whole);
   }
 
-  async requestParts(message: Payload, options?: RequestOptions): Promise<Message[]> {
-    return (await this.#engine.outgoing.request(message, options)) as Message[];
+  requestParts(message: Payload, options?: RequestOptions): Promise<Message[]> {
+    return this.#engine.outgoing.request(message, options) as Promise<Message[]>;
   }
+}
+
+function whole(parts: readonly Buffer[]): Message {
+  return (parts.length === 1 ? parts[0] : Buffer.concat(parts)) as Message;
 }

@@ -4,7 +4,7 @@ import { Acceptance, checkKnown, type Until } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
-import { isGiven, kept, payloadBytes } from "./payload.ts";
+import { checkSize, isGiven, kept, payloadBytes } from "./payload.ts";
 import type { Clock } from "./ports.ts";
 import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
 import { checkOlderThan, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
@@ -99,7 +99,7 @@ export class Outgoing implements WaiterServer {
 
   #checkSending(bytes: number): void {
     if (this.#isOver) throw this.#host.endedError();
-    this.#checkSize(bytes);
+    checkSize(bytes, this.#mostBytes);
   }
 
   /** No call waits for room. */
@@ -121,14 +121,6 @@ export class Outgoing implements WaiterServer {
     const { mode, maxMessageBytes } = this.#outbound;
     // In mode "bytes" the ends agree on no message size: of a chunk the queue's bound is the largest.
     return mode === "messages" ? maxMessageBytes : this.#queue.maxBytes;
-  }
-
-  #checkSize(bytes: number): void {
-    const most = this.#mostBytes;
-    if (bytes <= most) return;
-    throw new RespliceError("MESSAGE_TOO_LARGE", `a message of ${bytes} bytes; at most ${most}`, {
-      delivery: "not-sent",
-    });
   }
 
   #take(message: Payload, bytes: number, given: boolean): void {
@@ -171,7 +163,17 @@ export class Outgoing implements WaiterServer {
     return this.#send(message, options, "answered") as Promise<readonly Buffer[]>;
   }
 
-  async #send(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> {
+  /** Not async, as every promise costs: the caller gets that of the message's own wait. */
+  #send(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> {
+    try {
+      return this.#takeOrWait(message, options, until) ?? Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Takes the message, or lets it wait. Answers the call's wait, if it has one. */
+  #takeOrWait(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> | undefined {
     const bytes = payloadBytes(message);
     if (options !== undefined) this.#checkOptions(options);
     if (until !== "taken") checkKnown(this.#outbound, until);
@@ -355,7 +357,7 @@ export class Outgoing implements WaiterServer {
     if (payload === undefined) return wait.resolve(undefined);
     const { backlog } = this;
     try {
-      this.#checkSize(bytes);
+      checkSize(bytes, this.#mostBytes);
       const then =
         backlog === undefined || terms === undefined
           ? this.#takeFor(until, signal, payload, bytes, given)

@@ -34,6 +34,13 @@ function checkAttached(message: Uint8Array): void {
   }
 }
 
+/** Throws MESSAGE_TOO_LARGE. */
+export function checkSize(bytes: number, most: number): void {
+  if (bytes <= most) return;
+  const what = `a message of ${bytes} bytes; at most ${most}`;
+  throw new RespliceError("MESSAGE_TOO_LARGE", what, { delivery: "not-sent" });
+}
+
 /** The payload is large enough for a log to refer to it, and its memory cannot change its size; else it is copied. */
 export function isGiven(message: Payload, bytes: number): boolean {
   if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
