@@ -14,9 +14,9 @@ export class SmtpServer {
   /** A file with the certificate of the authority that its clients have to trust. */
   readonly trust: string;
   offersTls = true;
-  /** The answers to DATA and to a text; undefined: none. */
-  onData: (socket: net.Socket) => string | undefined = () => "354 go ahead";
-  onText: () => string | undefined = () => "250-taken\r\n250 as number 1";
+  /** The answers to DATA and to a text, or none. */
+  onData: () => string | void = () => "354 go ahead";
+  onText: () => string | void = () => "250-taken\r\n250 as number 1";
   /** The texts of mails as they came, without the dot at the end. */
   readonly texts: string[] = [];
   /** Lines that are no command, or come before the login. */
@@ -68,7 +68,7 @@ export class SmtpServer {
           return isLoggedIn ? "235 come in" : "535 wrong password";
         }
         if (isLoggedIn && next === "DATA") {
-          const answer = this.onData(secured);
+          const answer = this.onData();
           if (answer?.startsWith("354") !== false) text = [];
           return answer;
         }
@@ -86,14 +86,14 @@ export class SmtpServer {
 }
 
 /** Hands each line on, and writes what is answered. */
-function converse(socket: net.Socket, onLine: (line: string) => string | undefined): { stop(): void } {
+function converse(socket: net.Socket, onLine: (line: string) => string | void): { stop(): void } {
   let rest = "";
   const onData = (chunk: Buffer): void => {
     const lines = (rest + String(chunk)).split("\r\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const answer = onLine(line);
-      if (answer !== undefined && socket.writable) socket.write(`${answer}\r\n`);
+      if (typeof answer === "string" && socket.writable) socket.write(`${answer}\r\n`);
     }
   };
   socket.on("data", onData);
