@@ -2,7 +2,7 @@
 // acknowledged it is published again, with the same packet id and marked as a duplicate. MQTT_USER=... and
 // MQTT_PASSWORD=... if the broker wants them. Each line of the input is a message:
 //
-//     npm run example -- examples/mqtt.ts 1883 sensors/door
+//     npm run example -- examples/mqtt.ts 1883 sensors/door door-sensor    the last is the name of the client
 import { createInterface } from "node:readline";
 import {
   ConnectionManager,
@@ -17,9 +17,10 @@ import {
 export interface MqttOptions {
   host?: string;
   port: number;
-  /** The broker knows a client by it, and closes the older connection when a client comes twice. */
+  /** The broker keeps what it knows of a client under this name. Two with the same name close each other's connections. */
   clientId: string;
   user?: string | undefined;
+  /** Only with a user. */
   password?: string | undefined;
   /** A broker that says nothing for so long is given up. */
   keepaliveSeconds: number;
@@ -60,11 +61,14 @@ export class Publisher {
     this.link.onMessage(() => {}); // nothing was subscribed to
   }
 
-  /** Resolves when the broker has the message. Rejects when the link has ended, and when 65,535 messages wait. */
+  /**
+   * Resolves when the broker has the message, which may be twice. One that is published again may come behind later ones.
+   * Rejects when the link has ended, and when 65,535 messages wait.
+   */
   async publish(topic: string, payload: string | Uint8Array): Promise<void> {
     const id = this.#takeId();
-    const packet = Buffer.concat([Buffer.of(PUBLISH), text(topic), uint16(id), Buffer.from(payload)]);
     try {
+      const packet = Buffer.concat([Buffer.of(PUBLISH), text(topic), uint16(id), Buffer.from(payload)]);
       for (;;) {
         try {
           await this.link.request(packet);
@@ -109,7 +113,9 @@ async function logIn(connection: LoginConnection, options: MqttOptions): Promise
 }
 
 function uint16(value: number): Buffer {
-  return Buffer.of(value >> 8, value & 0xff);
+  const written = Buffer.alloc(2);
+  written.writeUInt16BE(value); // throws above 65,535
+  return written;
 }
 
 /** A string as MQTT has it: with its length in front. */
@@ -120,10 +126,9 @@ function text(value: string): Buffer {
 
 if (import.meta.main) await main(process.argv.slice(2));
 
-async function main([port = "1883", topic = "example"]: string[]): Promise<void> {
+async function main([port = "1883", topic = "example", clientId = "example"]: string[]): Promise<void> {
   const { MQTT_USER: user, MQTT_PASSWORD: password } = process.env;
   const manager = new ConnectionManager();
-  const clientId = `example-${process.pid}`;
   const publisher = new Publisher(manager, { port: Number(port), clientId, user, password, keepaliveSeconds: 30 });
   const input = createInterface({ input: process.stdin });
   publisher.link.on("state", ({ to, reason }) => console.error(`${to}: ${reason}`));

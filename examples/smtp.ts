@@ -39,6 +39,8 @@ export interface Outcome {
   why: string;
 }
 
+const MOST_MAIL_BYTES = 32 * MiB;
+
 /** Answers are lines. What is sent goes out as it is: a command is one line, a mail has many. */
 const framing: Framing = { name: "smtp", encode: (message) => message, decoder: (limits) => lines().decoder(limits) };
 
@@ -46,7 +48,7 @@ export function openSmtp(manager: ConnectionManager, options: SmtpOptions): Plai
   return manager.open({
     host: options.host,
     port: options.port,
-    maxMessageBytes: 32 * MiB, // of a mail
+    maxMessageBytes: MOST_MAIL_BYTES,
     timeouts: { handshakeMs: 15_000, answerMs: 300_000 }, // some servers let everybody wait for their greeting
     protocol: plain({
       framing,
@@ -93,14 +95,20 @@ async function answer(connection: LoginConnection): Promise<string[]> {
   }
 }
 
-/** One mail at a time on a link. If one of the recipients is refused the mail is. Rejects when the link has ended. */
+/**
+ * Danger: two at once on a link would mix their commands. If one of the recipients is refused the mail is. Rejects when
+ * the link has ended.
+ */
 export async function deliver(link: PlainLink, { from, to, text }: Mail): Promise<Outcome> {
+  const whole = content(text);
+  // Found out behind DATA, this would leave the server waiting for a text.
+  if (Buffer.byteLength(whole) > MOST_MAIL_BYTES) return { what: "refused", why: "the mail is too large" };
   const steps: Array<[what: string, expected: string]> = [
     [command("RSET"), "2"], // forgets a mail before that was refused half-way
     [command(`MAIL FROM:<${from}>`), "2"],
     ...to.map((address): [string, string] => [command(`RCPT TO:<${address}>`), "2"]),
     [command("DATA"), "3"],
-    [content(text), "2"],
+    [whole, "2"],
   ];
   let why = "";
   for (const [number, [what, expected]] of steps.entries()) {

@@ -1,6 +1,6 @@
 // Ships lines to a syslog server over TCP (RFC 5424 lines, RFC 6587 octet counting). The server never answers. So a line
 // is either reported as lost ("not-sent" for certain, or "maybe"), or nothing is known of it but the number ("untracked").
-// What cannot be sent waits; the oldest lines are dropped when there are too many, and all after ten minutes:
+// Lines that cannot be sent wait for ten minutes; when there are too many the oldest are dropped:
 //
 //     tail -F app.log | npm run --silent example -- examples/syslog.ts 601
 //     tail -F app.log | npm run --silent example -- examples/syslog.ts 601 100000 3600000    lines and ms at the most

@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
-import { relayTo } from "../support.ts";
+import { deliver, openSmtp } from "../../examples/smtp.ts";
+import { manage, relayTo, unusedPort } from "../support.ts";
 import { example, type Program } from "./support/program.ts";
 import { PASSWORD, SmtpServer } from "./support/smtp-server.ts";
 
@@ -62,4 +63,11 @@ test("a wrong password ends the sender, and without TLS nothing is told", { time
   await program.line(/LOGIN_REFUSED|535 wrong password/u);
   expect(await program.exited).toBe(1);
   expect([server.nonsense, server.texts]).toEqual([[], []]);
+});
+
+test("a mail that is too large is refused before the server is told of it", async () => {
+  const terms = { host: "127.0.0.1", port: await unusedPort(), user: undefined, password: undefined };
+  const link = openSmtp(manage(), terms);
+  const mail = { from: "me@here", to: ["you@there"], text: "x".repeat(32 * 1_048_576) };
+  expect(await deliver(link, mail)).toEqual({ what: "refused", why: "the mail is too large" });
 });
