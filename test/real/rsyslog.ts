@@ -44,7 +44,7 @@ async function killed(stage: RealStage): Promise<void> {
   link.on("undelivered", ({ messages, untracked }) => accounts.takeReport(messages, untracked));
 
   const count = stage.scaled(LINES, 25_000);
-  const harmedTo = 0.9 * count;
+  const harmedTo = Math.floor(0.9 * count);
   const sending = new AbortController();
   const harmed = harm(server, sending.signal);
   for (let number = 0; number < count; number++) {
