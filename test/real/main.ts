@@ -1,9 +1,11 @@
 /** `npm run test:real`: plain links to real servers, each with the figures that it reaches. */
 import { runSuite } from "../endurance/suite.ts";
+import { MOSQUITTO } from "./mosquitto.ts";
+import { RSYSLOG } from "./rsyslog.ts";
 import { RealStage, type RealScenario } from "./stage.ts";
 
 /** Each group has a file of its own: redis.ts, mosquitto.ts, … */
-const SCENARIOS: readonly RealScenario[] = [];
+const SCENARIOS: readonly RealScenario[] = [...MOSQUITTO, ...RSYSLOG];
 
 await runSuite({
   name: "real",
