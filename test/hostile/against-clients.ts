@@ -3,8 +3,7 @@ import { MiB } from "../../src/index.ts";
 import type { Child } from "../endurance/child.ts";
 import { SECRET, type VictimKind } from "./client.ts";
 import { NEVER_MS } from "./healthy.ts";
-import type { Scenario } from "./against-servers.ts";
-import type { HealthyClient, Stage } from "./stage.ts";
+import type { Attack, HealthyClient, Stage } from "./stage.ts";
 import type { VillainCommands, VillainPlan } from "./villain.ts";
 
 /** Its own delays are from 500 to 30,000 ms, and the first after at most 200 ms. */
@@ -12,8 +11,8 @@ const MOST_DELAY_MS = 30_000;
 const LEAST_DELAY_MS = 500;
 const BACK_WITHIN_MS = 2_000;
 
-export const AGAINST_CLIENTS: Scenario[] = [
-  ...[1, 8].map((mebibytes): Scenario => ({
+export const AGAINST_CLIENTS: Attack[] = [
+  ...[1, 8].map((mebibytes): Attack => ({
     name: `client-pinned-${mebibytes}`,
     about: `a server that sends 512 bytes of DATA in each 64 KiB, within ${mebibytes} MiB of credit`,
     run: (stage) => pinned(stage, mebibytes * MiB),
@@ -42,7 +41,7 @@ export const AGAINST_CLIENTS: Scenario[] = [
       await stays(stage, healthy);
     },
   },
-  ...(["reset", "refuse-text"] as const).map((kind): Scenario => ({
+  ...(["reset", "refuse-text"] as const).map((kind): Attack => ({
     name: `controls-${kind}`,
     about: `a server whose ${kind === "reset" ? "RESET" : "REFUSE"} has a reason that commands the terminal`,
     async run(stage) {
@@ -54,7 +53,7 @@ export const AGAINST_CLIENTS: Scenario[] = [
     },
   })),
   ...(["tls: () => undefined", "tls: async () => undefined", "tls: undefined at the second attempt"] as const).map(
-    (kind): Scenario => ({
+    (kind): Attack => ({
       name: `clear-text-${kind.includes("async") ? "async" : kind.includes("second") ? "later" : "first"}`,
       about: `${kind}, and somebody who listens in clear text`,
       run: (stage) => clearText(stage, kind),

@@ -1,6 +1,7 @@
 /** Attacks on a server by those it lets in: what it keeps for them, and the time that it has for them. */
 import { FLOODS, type FloodName } from "./attacks.ts";
-import { abandoned, type Scenario } from "./against-servers.ts";
+import { abandoned } from "./against-servers.ts";
+import type { Attack } from "./stage.ts";
 
 const ABOUT_FLOODS: Record<FloodName, string> = {
   again: "a byte of DATA that has arrived",
@@ -9,7 +10,7 @@ const ABOUT_FLOODS: Record<FloodName, string> = {
   extension: "empty extensions",
 };
 
-export const AGAINST_LIMITS: Scenario[] = [
+export const AGAINST_LIMITS: Attack[] = [
   {
     name: "identities",
     about:
@@ -17,7 +18,7 @@ export const AGAINST_LIMITS: Scenario[] = [
     run: (stage) =>
       abandoned(stage, { authenticateMs: 0 }, { credentials: `${"i".repeat(1_000)}#:${"c".repeat(15_000)}` }),
   },
-  ...(Object.keys(FLOODS) as FloodName[]).map((kind): Scenario => ({
+  ...(Object.keys(FLOODS) as FloodName[]).map((kind): Attack => ({
     name: `flood-${kind}`,
     about: `four sessions that send nothing but the smallest frames: ${ABOUT_FLOODS[kind]}`,
     async run(stage) {

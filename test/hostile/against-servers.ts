@@ -9,14 +9,7 @@ import type { Plan } from "./attacks.ts";
 import { NEVER_MS } from "./healthy.ts";
 import { NO_VERDICTS, type ServerCommands, type ServerPlan } from "./server.ts";
 import type { Child } from "../endurance/child.ts";
-import { isAlive, type Stage } from "./stage.ts";
-
-export interface Scenario {
-  name: string;
-  /** What it does, in one line. */
-  about: string;
-  run(stage: Stage): Promise<void>;
-}
+import { type Attack, isAlive, type Stage } from "./stage.ts";
 
 /** Nobody is told to wait for longer than this. */
 const MOST_RETRY_AFTER_MS = 30_000;
@@ -30,8 +23,8 @@ const ENDLESS = 1_000_000;
 /** Admission is not what is attacked: it must not be what protects. */
 const ALL_WELCOME = { opensPerSecond: 100_000, resumesPerSecond: 100_000, standbysPerSecond: 100_000 };
 
-export const AGAINST_SERVERS: Scenario[] = [
-  ...[1, 8].map((mebibytes): Scenario => ({
+export const AGAINST_SERVERS: Attack[] = [
+  ...[1, 8].map((mebibytes): Attack => ({
     name: `pinned-${mebibytes}`,
     about: `512 bytes of DATA in each 64 KiB that is read, within ${mebibytes} MiB of credit`,
     run: (stage) => pinned(stage, mebibytes * MiB),
@@ -105,7 +98,7 @@ export const AGAINST_SERVERS: Scenario[] = [
     about: "4,000 clients in a crowd, and an authenticate() of 2 s",
     run: eviction,
   },
-  ...[100, 2_000].map((sockets): Scenario => ({
+  ...[100, 2_000].map((sockets): Attack => ({
     name: `connections-${sockets}`,
     about: `connections: 100, and ${sockets} ${sockets === 100 ? "silent sockets" : "hostile ones of six kinds"}`,
     run: (stage) => fullHouse(stage, sockets),

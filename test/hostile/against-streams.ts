@@ -6,10 +6,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { MiB } from "../../src/index.ts";
 import type { Child } from "../endurance/child.ts";
-import type { Scenario } from "./against-servers.ts";
 import { NEVER_MS } from "./healthy.ts";
 import type { PayloadCommands } from "./payload-process.ts";
-import type { Stage } from "./stage.ts";
+import type { Attack, Stage } from "./stage.ts";
 import type { CutShort, Outcome, StreamCommands } from "./stream-process.ts";
 
 const WHOLE_BYTES = 64 * MiB;
@@ -20,8 +19,8 @@ const KIB = 1_024;
 const SIDECAR_BYTES = 500 * MiB;
 const SIDECAR_FAILS_AFTER_BYTES = 36 * MiB;
 
-export const AGAINST_STREAMS: Scenario[] = [
-  ...(["abort", "close", "manager.close"] as const).map((cutShort): Scenario => ({
+export const AGAINST_STREAMS: Attack[] = [
+  ...(["abort", "close", "manager.close"] as const).map((cutShort): Attack => ({
     name: `download-${cutShort}`,
     about: `${cutShort}() in the midst of a download of 64 MiB`,
     run: (stage) => download(stage, "download", WHOLE_BYTES, cutShort),
@@ -57,7 +56,7 @@ export const AGAINST_STREAMS: Scenario[] = [
     { frameKiB: 300, cut: false, encoding: false },
     { frameKiB: 150, cut: true, encoding: false },
     { frameKiB: 150, cut: false, encoding: true },
-  ].map(({ frameKiB, cut, encoding }): Scenario => ({
+  ].map(({ frameKiB, cut, encoding }): Attack => ({
     name: `read-${frameKiB}${cut ? "-cut" : ""}${encoding ? "-encoding" : ""}`,
     about: `read(n) in frames of ${frameKiB} KiB${cut ? ", and a cut within one" : ""}${encoding ? ", with setEncoding()" : ""}`,
     run: (stage) => frames(stage, frameKiB * KIB, cut, encoding),

@@ -1,7 +1,7 @@
 /** What of the attacks can be judged without a clock: memory, answers, and what applications are told. */
 import { expect, test } from "vitest";
 import { command } from "../endurance/support.ts";
-import { type Row, table, toRow } from "./rows.ts";
+import { type Row, table, toRow } from "../endurance/rows.ts";
 
 const hostile = command("../hostile/main.ts");
 
@@ -36,7 +36,7 @@ test("a figure meets its bound from its own side, and one that is none meets not
 test("the table shows what was missed, with its unit and its side", () => {
   const row = toRow("stuck", { what: "memory held", figure: 3 * 2 ** 20, bound: 2 ** 20, unit: "MiB", note: "why" });
   expect(table([row])).toEqual([
-    "        attack  what          figure  bound",
-    "MISSED  stuck   memory held  3.0 MiB  at most 1.0 MiB  why",
+    "        scenario  what          figure  bound",
+    "MISSED  stuck     memory held  3.0 MiB  at most 1.0 MiB  why",
   ]);
 });

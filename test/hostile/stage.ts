@@ -6,11 +6,12 @@ import { median } from "../../bench/statistics.ts";
 import { type FaultRelay, faultRelay } from "../../src/testing/index.ts";
 import type { Commands } from "../../bench/calls.ts";
 import { Child } from "../endurance/child.ts";
+import type { Scenario } from "../endurance/suite.ts";
 import type { AttackerCommands } from "./attacker.ts";
 import type { AttackName, Plan } from "./attacks.ts";
 import type { ClientCommands } from "./client.ts";
 import { NEVER_MS, type Trips } from "./healthy.ts";
-import { type Row, type RowDraft, toRow } from "./rows.ts";
+import { type Row, type RowDraft, toRow } from "../endurance/rows.ts";
 import type { ServerCommands, ServerPlan } from "./server.ts";
 import type { VillainCommands, VillainPlan } from "./villain.ts";
 import type { Where } from "./wire.ts";
@@ -38,6 +39,8 @@ export interface Beside {
   press: () => Promise<unknown>;
   release: () => Promise<unknown>;
 }
+
+export type Attack = Scenario<Stage>;
 
 export interface StageOptions {
   /** How long an attack goes on. */

@@ -1,7 +1,7 @@
-/** What is said of an attack: the figure that it reached, and the bound. */
+/** The figures that a scenario reached, each with its bound. */
 
 export interface Row {
-  attack: string;
+  scenario: string;
   what: string;
   figure: number;
   bound: number;
@@ -9,27 +9,27 @@ export interface Row {
   is: "at most" | "at least";
   unit: string;
   met: boolean;
-  /** How hard the attack pressed, what went on beside it, or why there is no figure. */
+  /** Figures without a bound, the circumstances, or why there is no figure. */
   note: string;
 }
 
-export type RowDraft = Omit<Row, "attack" | "met" | "is" | "note"> & Partial<Pick<Row, "is" | "note">>;
+export type RowDraft = Omit<Row, "scenario" | "met" | "is" | "note"> & Partial<Pick<Row, "is" | "note">>;
 
-export function toRow(attack: string, draft: RowDraft): Row {
+export function toRow(scenario: string, draft: RowDraft): Row {
   const { figure, bound, is = "at most", note = "" } = draft;
-  return { ...draft, attack, is, note, met: is === "at most" ? figure <= bound : figure >= bound };
+  return { ...draft, scenario, is, note, met: is === "at most" ? figure <= bound : figure >= bound };
 }
 
 export function table(rows: readonly Row[]): string[] {
   const cells = rows.map((row) => [
     row.met ? "met" : "MISSED",
-    row.attack,
+    row.scenario,
     row.what,
     shown(row.figure, row.unit),
     `${row.is} ${shown(row.bound, row.unit)}`,
     row.note,
   ]);
-  const all = [["", "attack", "what", "figure", "bound", ""], ...cells];
+  const all = [["", "scenario", "what", "figure", "bound", ""], ...cells];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
   return all.map((line) =>
     line
