@@ -1,9 +1,10 @@
 /** `npm run test:real`: plain links to real servers, each with the figures that it reaches. */
 import { runSuite } from "../endurance/suite.ts";
+import { POSTGRES } from "./postgres.ts";
 import { RealStage, type RealScenario } from "./stage.ts";
 
 /** Each group has a file of its own: redis.ts, mosquitto.ts, … */
-const SCENARIOS: readonly RealScenario[] = [];
+const SCENARIOS: readonly RealScenario[] = [...POSTGRES];
 
 await runSuite({
   name: "real",
