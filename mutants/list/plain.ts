@@ -6,6 +6,7 @@ const REQUESTS = ["test/plain/requests.test.ts"];
 const WATCH = ["test/plain/watch.test.ts"];
 const LINK = ["test/plain/link.test.ts"];
 const OUTBOX = ["test/plain/outbox.test.ts"];
+const ENTRIES = ["test/plain/entries.test.ts"];
 const INBOX = ["test/plain/inbox.test.ts"];
 const SIMULATED = ["test/sim-plain/seeds.test.ts"];
 
@@ -42,6 +43,30 @@ export const PLAIN: readonly Mutant[] = [
     find: "    else this.#forget(underWay);",
     replace: "    else this.#forget(this.next);",
     tests: CORE,
+  },
+  {
+    name: "a reported message becomes another",
+    rule: "only the object of a settled message is used again",
+    file: "src/plain/entries.ts",
+    find: "      if (!this.at(n).isSettled) this.#slots[slot] = undefined;\n",
+    replace: "",
+    tests: ENTRIES,
+  },
+  {
+    name: "a message with the bytes of another's answer",
+    rule: "an object that is used again has nothing of the message before",
+    file: "src/plain/entry.ts",
+    find: "    this.payloadBytes = this.partsBytes = 0;",
+    replace: "    this.payloadBytes = 0;",
+    tests: ENTRIES,
+  },
+  {
+    name: "a ring that grows too late",
+    rule: "a ring has room for all messages that are not forgotten",
+    file: "src/plain/entries.ts",
+    find: "if (next - this.#first === this.#slots.length) this.#grow();",
+    replace: "if (next - this.#first > this.#slots.length) this.#grow();",
+    tests: ENTRIES,
   },
   {
     name: "doubt is kept for ever",
