@@ -1,10 +1,11 @@
 /** `npm run test:real`: plain links to real servers, each with the figures that it reaches. */
 import { runSuite } from "../endurance/suite.ts";
+import { NGINX } from "./nginx.ts";
 import { POSTGRES } from "./postgres.ts";
 import { RealStage, type RealScenario } from "./stage.ts";
 
 /** Each group has a file of its own: redis.ts, mosquitto.ts, … */
-const SCENARIOS: readonly RealScenario[] = [...POSTGRES];
+const SCENARIOS: readonly RealScenario[] = [...POSTGRES, ...NGINX];
 
 await runSuite({
   name: "real",

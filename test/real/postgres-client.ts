@@ -39,7 +39,7 @@ export function postgres(login: PostgresLogin, tls: ConnectionOptions): PlainPro
 }
 
 /** What the server has to say against a query. */
-export class PostgresError extends Error {
+class PostgresError extends Error {
   readonly code: string;
 
   constructor({ code, text }: Problem) {

@@ -53,9 +53,13 @@ export class PostgresServer {
       superuser_reserved_connections: RESERVED,
     };
     const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-    const server = stage.server({ command, args: ["-D", data, "-p", `${port}`, ...args], port, ...owner() });
-    // Killed, it would leave a piece of shared memory behind.
-    stage.onClose(() => server.stop("SIGINT"));
+    const server = stage.server({
+      command,
+      args: ["-D", data, "-p", `${port}`, ...args],
+      port,
+      ...owner(),
+      endSignal: "SIGINT",
+    });
     await server.start();
     const started = new PostgresServer(stage, server, cert);
     await query(started.admin, `CREATE ROLE client LOGIN PASSWORD '${PASSWORD}'`);
