@@ -27,7 +27,7 @@ async function terminated(stage: RealStage): Promise<void> {
   await query(admin, "CREATE TABLE inserts (place bigserial, id integer)");
   await query(admin, "GRANT INSERT ON inserts TO client; GRANT USAGE ON SEQUENCE inserts_place_seq TO client");
   const link = server.open({ applicationName: "inserts" });
-  const accounts = new Accounts(() => Number.NaN);
+  const accounts = new Accounts();
   let cuts = 0;
   link.on("state", ({ from }) => {
     if (from === "connected") cuts++;
@@ -59,7 +59,7 @@ async function terminated(stage: RealStage): Promise<void> {
   const shares = `${delivered} answered, ${maybe.there + maybe.lost} in doubt (${maybe.there} are there)`;
   const [first = "none"] = accounts.failures;
   stage.row({
-    what: "told wrong",
+    what: "wrong accounts",
     figure: accounts.failures.length,
     bound: 0,
     unit: "",
