@@ -16,19 +16,18 @@ export class Accounts {
   readonly failures: string[] = [];
   /** How many messages the link has only counted. */
   untracked = 0;
-  readonly #numberOf: (message: Buffer) => number;
   readonly #said = new Map<number, Delivery>();
   readonly #asked: Array<Promise<void>> = [];
 
-  constructor(numberOf: (message: Buffer) => number) {
-    this.#numberOf = numberOf;
-  }
-
   /** A report of the link has messages in the order in which they were sent. */
-  takeReport(messages: readonly UndeliveredMessage[], untracked: Traffic | undefined): void {
+  takeReport(
+    messages: readonly UndeliveredMessage[],
+    untracked: Traffic | undefined,
+    numberOf: (message: Buffer) => number,
+  ): void {
     let before = -1;
     for (const { message, delivery } of messages) {
-      const number = this.#numberOf(message);
+      const number = numberOf(message);
       if (number <= before) this.failures.push(`${number} was reported behind ${before}`);
       before = number;
       this.#say(number, delivery);

@@ -24,7 +24,7 @@ describe.for(["FIN", "RST"] as const)("cut with %s", (how) => {
   });
 });
 
-test("what does not fit into inDoubtBytes is counted, and what is reported is the newest", async () => {
+test("what does not fit into inDoubtBytes is only counted", async () => {
   await using talk = await talkPlainly({ plain: { inDoubtBytes: 10_000 } });
   await cutUnderLoad(talk);
   const { maybe, untold } = await talk.finish();

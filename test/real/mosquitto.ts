@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Publisher } from "../../examples/mqtt.ts";
 import { faultRelay, type FaultRelay } from "../../src/testing/index.ts";
 import { Accounts } from "../accounts.ts";
+import { turned } from "../turned.ts";
 import { installed } from "./install.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { freePort, type RealScenario, type RealStage } from "./stage.ts";
@@ -41,7 +42,7 @@ async function cut(stage: RealStage): Promise<void> {
   let cuts = 0;
   link.on("state", ({ from }) => (cuts += from === "connected" ? 1 : 0));
 
-  const accounts = new Accounts(Number);
+  const accounts = new Accounts();
   const count = stage.scaled(MESSAGES, 4_000);
   const sending = new AbortController();
   const cutting = cutAgainAndAgain(relay, sending.signal);
@@ -115,7 +116,7 @@ async function stopped(stage: RealStage): Promise<void> {
     unit: "ms",
   });
 
-  const accounts = new Accounts(Number);
+  const accounts = new Accounts();
   let sent = 0;
   const timer = setInterval(() => {
     accounts.takeAnswer(sent, publisher.publish(TOPIC, `${sent}`));
@@ -149,9 +150,7 @@ async function longestNotice({ link }: Publisher, broker: ServerProcess, rounds:
     await sleep(500 + (round * KEEPALIVE_S * 1_000) / rounds);
     broker.signal("SIGSTOP");
     const stoppedMs = performance.now();
-    await new Promise<void>((resolve) => {
-      link.on("state", ({ to }) => void (to === "reconnecting" && resolve()));
-    });
+    await turned(link, "reconnecting");
     longestMs = Math.max(longestMs, performance.now() - stoppedMs);
     broker.signal("SIGCONT");
   }

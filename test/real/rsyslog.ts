@@ -38,10 +38,10 @@ async function killed(stage: RealStage): Promise<void> {
     inDoubtBytes: IN_DOUBT_BYTES,
     queue: { maxMessages: LINES, maxBytes: 64 * MiB },
   });
-  const accounts = new Accounts((message) => numberIn(String(message)));
+  const accounts = new Accounts();
   let cuts = 0;
   link.on("state", ({ from }) => (cuts += from === "connected" ? 1 : 0));
-  link.on("undelivered", ({ messages, untracked }) => accounts.takeReport(messages, untracked));
+  link.on("undelivered", ({ messages, untracked }) => accounts.takeReport(messages, untracked, numberOf));
 
   const count = stage.scaled(LINES, 25_000);
   const harmedTo = Math.floor(0.9 * count);
@@ -56,7 +56,7 @@ async function killed(stage: RealStage): Promise<void> {
   }
   const { untracked } = accounts;
   const { undelivered } = await link.close();
-  accounts.takeReport(undelivered, undefined);
+  accounts.takeReport(undelivered, undefined, numberOf);
   const untilMs = performance.now() + READ_WITHIN_MS;
   while (linesThere().at(-1) !== count - 1 && performance.now() < untilMs) await sleep(100);
 
@@ -135,6 +135,10 @@ input(type="imtcp" address="${HOST}" port="${port}" ruleset="file")
       .map(numberIn);
   };
   return { server, linesThere };
+}
+
+function numberOf(message: Buffer): number {
+  return numberIn(String(message));
 }
 
 function numberIn(line: string): number {

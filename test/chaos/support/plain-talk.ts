@@ -54,8 +54,8 @@ export async function talkPlainly(options: PlainTalkOptions = {}): Promise<Plain
   const manager = new ConnectionManager();
   const protocol = plain({ framing: lines(), ...(hasAnswers && { probe: { message: PROBE } }), ...options.plain });
   const link = manager.open({ host: proxy.host, port: proxy.port, reconnect: QUICK, ...options.client, protocol });
-  const accounts = new Accounts((message) => Number.parseInt(String(message), 10));
-  link.on("undelivered", ({ messages, untracked }) => accounts.takeReport(messages, untracked));
+  const accounts = new Accounts();
+  link.on("undelivered", ({ messages, untracked }) => accounts.takeReport(messages, untracked, numberOf));
 
   let sent = 0;
   const send = async (count: number): Promise<void> => {
@@ -95,7 +95,7 @@ export async function talkPlainly(options: PlainTalkOptions = {}): Promise<Plain
       await lost(() => proxy.down());
       await send(LAST);
       const { undelivered, untracked } = await link.close({ deadlineMs: 0 });
-      accounts.takeReport(undelivered, untracked);
+      accounts.takeReport(undelivered, untracked, numberOf);
       await Promise.all([server.close(), accounts.settled()]);
       const all = server.read.flat();
       const has = new Set(all);
@@ -118,6 +118,10 @@ export async function talkPlainly(options: PlainTalkOptions = {}): Promise<Plain
 async function ask(link: PlainLink, text: string, expected: string): Promise<void> {
   const answer = String(await link.request(text));
   if (answer !== expected) throw new Error(`the answer of another: ${answer}`);
+}
+
+function numberOf(message: Buffer | string): number {
+  return Number.parseInt(String(message), 10);
 }
 
 function answerTo(number: number): string {
@@ -175,7 +179,7 @@ class Reader {
   }
 
   #take(line: string, numbers: number[]): string {
-    const number = Number.parseInt(line, 10);
+    const number = numberOf(line);
     if (line !== this.#textOf(number)) this.failures.push(`the server has read ${line}`);
     numbers.push(number);
     this.#waiting = this.#waiting.filter(({ isHere, resolve }) => {
