@@ -189,7 +189,7 @@ export class Backlog implements RoomSource {
   /** Resolves when the peer has accepted all that waits now, and all that is in the log. */
   flush(signal: AbortSignal | undefined): Promise<unknown> {
     const call = this.#acceptance.call("everything", signal, () => {
-      checkpoint.flushes.delete(call);
+      this.#checkpoints.withdraw(checkpoint, call);
       return undefined;
     });
     const checkpoint = this.#checkpoints.add(call);
