@@ -65,7 +65,7 @@ describe("while the link is connected and keeps up", () => {
     } as unknown as Outbound;
     const { policy } = resolveLinkOptions({ queue: { ttlMs: Infinity } }, "client").queue;
     const driver = { clock: new ManualClock(0), changed: () => {}, run: () => {} };
-    const host = { hearsUndelivered: false, onDropped: () => {} };
+    const host = { hearsUndelivered: false, onDropped: () => {}, emitAll: () => {} };
     const backlog = new Backlog(policy as QueuePolicy, {
       outbound,
       acceptance: new Acceptance(outbound),

@@ -46,7 +46,11 @@ export class SimBacklog {
       outbound,
       acceptance: new Acceptance(outbound),
       driver: { clock: this.#clock(), changed: () => {}, run: () => process.pump() },
-      host: { hearsUndelivered: true, onDropped: (reason, _, messages) => this.#onDropped(reason, messages) },
+      host: {
+        hearsUndelivered: true,
+        onDropped: (reason, _, messages) => this.#onDropped(reason, messages),
+        emitAll: () => {},
+      },
     });
   }
 
