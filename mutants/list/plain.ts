@@ -208,8 +208,16 @@ export const PLAIN: readonly Mutant[] = [
     name: "a request without an id",
     rule: "a request has an id where answers are matched by ids",
     file: "src/plain/storage.ts",
-    find: 'if (into.isRequest && into.id === undefined) throw new RangeError("idOf() has given no id for a request");',
+    find: 'if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);',
     replace: "",
+    tests: REQUESTS,
+  },
+  {
+    name: "a wait for an answer that cannot come",
+    rule: "no call waits until a message without an id is accepted, unless a probe proves",
+    file: "src/plain/holder.ts",
+    find: 'return until === "answered" || (until === "accepted" && this.options.probe?.proves !== true);',
+    replace: 'return until === "answered";',
     tests: REQUESTS,
   },
   {

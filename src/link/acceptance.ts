@@ -1,11 +1,9 @@
 /** The calls that wait until the peer has accepted a message, or everything. */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
-import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
+import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
-/** What a call waits for: that its message was taken, and then that the peer has accepted it, or has answered it. */
-export type Until = "taken" | "accepted" | "answered";
 type Covers = "message" | "answer" | "everything";
 
 /** A call that waits for acceptance, though its message may still wait in the queue. */
@@ -93,6 +91,12 @@ export class Acceptance {
 export function coveredBy(until: "accepted" | "answered" | "everything"): Covers {
   if (until === "accepted") return "message";
   return until === "answered" ? "answer" : "everything";
+}
+
+/** The opposite, for a call that waits for one message; undefined: none waits. */
+export function untilOf(call: Awaiting | undefined): Until {
+  if (call === undefined) return "taken";
+  return call.covers === "answer" ? "answered" : "accepted";
 }
 
 /** Throws NOT_SUPPORTED if nobody can know what the call waits for. */

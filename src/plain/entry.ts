@@ -20,8 +20,8 @@ export class Entry extends Stored {
   parts: Buffer[] | undefined;
   partsBytes = 0;
 
-  constructor(number: number, isRequest: boolean) {
-    super(isRequest);
+  constructor(number: number, needsId: boolean) {
+    super(needsId);
     this.number = number;
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { BlockPool } from "../core/log/blocks.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
+import { RespliceError } from "../link/errors.ts";
 import type { Framing } from "./framing.ts";
 import type { MessageId } from "./options.ts";
 
@@ -12,6 +13,7 @@ import type { MessageId } from "./options.ts";
 const LARGE_BYTES = 8_192;
 /** Smaller pieces of a large message are copied: a framing may use the memory of a header again. */
 const SMALL_PIECE_BYTES = 1_024;
+const UNANSWERED = "idOf() has given no id for it, so it cannot be known what the server has accepted or answered";
 /** Up to so many bytes a loop copies faster than `set()`. */
 const FEW_BYTES = 8;
 
@@ -27,8 +29,8 @@ interface Block {
 
 /** One message, and where its bytes are. */
 export class Stored {
-  /** The caller wants the answer. */
-  readonly isRequest: boolean;
+  /** Only its answer can tell a call what that waits for. */
+  readonly needsId: boolean;
   /** As `idOf()` has said. */
   id: MessageId | undefined;
   payloadBytes = 0;
@@ -42,8 +44,8 @@ export class Stored {
   pieces: readonly Buffer[] | undefined;
   large: Buffer | undefined;
 
-  constructor(isRequest: boolean) {
-    this.isRequest = isRequest;
+  constructor(needsId: boolean) {
+    this.needsId = needsId;
   }
 
   /** A view of the message. A message that was shown to the application is never released, and so keeps its block. */
@@ -91,7 +93,7 @@ export class Storage {
 
   /**
    * Frames the message, and sets where its bytes are. `given`: the payload never changes. Throws what the framing or
-   * `idOf()` throws; then nothing was stored.
+   * `idOf()` throws, and NOT_SUPPORTED for want of an id; then nothing was stored.
    */
   store(into: Stored, payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
     if (payloadBytes >= this.#largeFrom) return this.#storeLarge(into, payload, payloadBytes, given);
@@ -128,14 +130,14 @@ export class Storage {
   }
 
   /** Throws what `store()` would throw. */
-  check(payload: Uint8Array | string, isRequest: boolean): void {
-    this.#encode(new Stored(isRequest), typeof payload === "string" ? Buffer.from(payload) : asBuffer(payload));
+  check(payload: Uint8Array | string, needsId: boolean): void {
+    this.#encode(new Stored(needsId), typeof payload === "string" ? Buffer.from(payload) : asBuffer(payload));
   }
 
   #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
     if (this.#idOf !== undefined) {
       into.id = this.#idOf(message);
-      if (into.isRequest && into.id === undefined) throw new RangeError("idOf() has given no id for a request");
+      if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);
     }
     return this.#framing.encode(message);
   }
