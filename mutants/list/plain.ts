@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const CORE = ["test/plain/core.test.ts"];
 const REQUESTS = ["test/plain/requests.test.ts"];
+const FUNCTIONS = ["test/plain/functions.test.ts"];
 const WATCH = ["test/plain/watch.test.ts"];
 const LINK = ["test/plain/link.test.ts"];
 const OUTBOX = ["test/plain/outbox.test.ts"];
@@ -219,6 +220,14 @@ export const PLAIN: readonly Mutant[] = [
     find: 'return until === "answered" || (until === "accepted" && this.options.probe?.proves !== true);',
     replace: 'return until === "answered";',
     tests: REQUESTS,
+  },
+  {
+    name: "isAnswer() may say anything",
+    rule: "an answer of isAnswer() or reconnectWhen() that is neither yes nor no is a fault",
+    file: "src/plain/functions.ts",
+    find: 'if (typeof answer === "boolean") return answer;',
+    replace: "if (name !== undefined) return answer === true;",
+    tests: FUNCTIONS,
   },
   {
     name: "classify() may say anything",

@@ -1,13 +1,13 @@
 /** The sending side of a link: takes messages, into the log or into the queue before it. */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { Acceptance, checkKnown } from "./acceptance.ts";
+import { Acceptance, checkKnown, unknownUntil } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { isGiven, kept, payloadBytes } from "./payload.ts";
 import type { Clock } from "./ports.ts";
 import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
-import { checkOlderThan, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
+import { checkClearOptions, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
 import { Room } from "./room.ts";
 import type {
   ClearOptions,
@@ -163,7 +163,9 @@ export class Outgoing implements WaiterServer {
   }
 
   send(message: Payload, options?: SendOptions): Promise<void> {
-    return this.#send(message, options, options?.until ?? "taken") as Promise<void>;
+    const until = options?.until ?? "taken";
+    if (until !== "taken" && until !== "accepted") return Promise.reject(unknownUntil());
+    return this.#send(message, options, until) as Promise<void>;
   }
 
   /** Resolves with the parts of the answer. */
@@ -241,7 +243,7 @@ export class Outgoing implements WaiterServer {
 
   clear(options: ClearOptions = {}): UndeliveredMessage[] {
     if (this.backlog === undefined) throw new RespliceError("NOT_SUPPORTED", "clear() needs a queue with a policy");
-    checkOlderThan(options.olderThanMs);
+    checkClearOptions(options);
     const cleared = this.backlog.clear(options);
     this.#driver.changed();
     return cleared;

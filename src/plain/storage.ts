@@ -7,6 +7,7 @@ import type { BlockPool } from "../core/log/blocks.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { Framing } from "./framing.ts";
+import { idOrNone } from "./functions.ts";
 import type { MessageId } from "./options.ts";
 
 /** A message with so many bytes is not copied into a block, unless blocks are so small that it would not fit. */
@@ -136,7 +137,7 @@ export class Storage {
 
   #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
     if (this.#idOf !== undefined) {
-      into.id = this.#idOf(message);
+      into.id = idOrNone(this.#idOf(message));
       if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);
     }
     return this.#framing.encode(message);

@@ -1,6 +1,6 @@
 /** A link whose queue has a policy, at the client's end of a pair in memory. */
 import { describe, expect, test } from "vitest";
-import type { QueueOptions, RespliceError } from "../../src/index.ts";
+import type { ClearOptions, QueueOptions, RespliceError } from "../../src/index.ts";
 import { Acceptance } from "../../src/link/acceptance.ts";
 import { Backlog } from "../../src/link/backlog.ts";
 import { resolveLinkOptions } from "../../src/link/options.ts";
@@ -308,6 +308,8 @@ describe("clear()", () => {
     const { client } = connected({ ttlMs: 5 });
     expect(refusal(() => client.clear({ olderThanMs: -1 })).code).toBe("INVALID_ARGUMENT");
     expect(refusal(() => client.clear({ priority: "none" })).code).toBe("INVALID_ARGUMENT");
+    const misspelled = refusal(() => client.clear({ olderThan: 9 } as ClearOptions));
+    expect(misspelled).toMatchObject({ code: "INVALID_ARGUMENT", message: expect.stringContaining("olderThanMs") });
   });
 });
 

@@ -242,6 +242,7 @@ describe("what arrives", () => {
       "function-failed",
       "mine",
     ],
+    ["neither yes nor no", "any\n", { reconnectWhen: () => "READONLY" as never }, "function-failed", "reconnectWhen()"],
   ])("%s closes the connection, which was useless if it brought nothing else", (_, text, options, reason, detail) => {
     const hand = new Hand(options);
     for (const [before, wasUseless] of [

@@ -233,6 +233,18 @@ describe("by id", () => {
     expect(hand.core.queuedMessages).toBe(0);
   });
 
+  test("an idOf() that gives something else: nothing is taken, and a connection that brought such a message is given up", () => {
+    const idOf = (message: Buffer): string | undefined =>
+      message.includes("null") ? (null as never) : (BY_ID.idOf?.(message) as string | undefined);
+    const hand = new Hand({ requests: { ...BY_ID, idOf } });
+    hand.connect();
+    expect(() => hand.send("null")).toThrow("idOf() has given neither");
+    hand.request("1 a");
+    hand.flush();
+    hand.hear("null\n");
+    expect(hand.last("disconnected")).toMatchObject({ reason: "function-failed" });
+  });
+
   test("no call waits for a message without an id, which nothing answers: so what is in doubt stays bounded", () => {
     const hand = new Hand({ requests: BY_ID, inDoubtBytes: 250 });
     hand.connect();
