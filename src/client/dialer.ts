@@ -214,7 +214,7 @@ export class Dialer {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
-    this.#engine.waiting(this.#attempts + 1, delayMs, reason, error);
+    this.#engine.pausing(this.#attempts + 1, delayMs, reason, error);
     // A listener that heard of the hold may have ended it.
     if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
   }

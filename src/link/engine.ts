@@ -284,7 +284,7 @@ export class LinkEngine {
     }
   }
 
-  /** The client's dial loop begins an attempt. */
+  /** Outside any step: the client's dial loop begins an attempt. */
   dialling(attempt: number, reason: string): void {
     this.#attempt = attempt;
     this.#life.to("dial", { reason, attempt });
@@ -292,11 +292,17 @@ export class LinkEngine {
   }
 
   /**
-   * There is no connection. The next attempt begins after `nextDelayMs`; a server passes 0, and waits for its client.
+   * Within a step: there is no connection. The next attempt begins after `nextDelayMs`; a server passes 0, and waits for
+   * its client.
    */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });
+  }
+
+  /** As `waiting()`, outside any step: the dial loop waits. */
+  pausing(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
+    this.waiting(attempt, nextDelayMs, reason, error);
     this.#life.emitAll();
   }
 
