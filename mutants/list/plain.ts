@@ -230,6 +230,14 @@ export const PLAIN: readonly Mutant[] = [
     tests: FUNCTIONS,
   },
   {
+    name: "an unused link reconnects",
+    rule: "a link that has closed its unused connection is idle, which is no trouble",
+    file: "src/client/dialer.ts",
+    find: "if (core.isAtRest === true) this.#engine.unused(reason);",
+    replace: "if (core.isAtRest === true) this.#engine.waiting(1, 0, reason, undefined);",
+    tests: LINK,
+  },
+  {
     name: "classify() may say anything",
     rule: "an answer of classify() that is none is a fault",
     file: "src/plain/answers.ts",

@@ -125,8 +125,7 @@ export class Dialer {
       case "disconnected":
         this.#lost(event.reason, event.wasUseless);
         if (event.restsAddress === true) this.#connector.moved();
-        // No dial is wanted, as a standby may still take over. A dial would report the waiting itself.
-        if (!this.#dialled.core.wantsDial) this.#engine.waiting(1, 0, event.reason, undefined);
+        this.#onNoDial(event.reason);
         break;
       case "replaced":
         if (event.reason !== "moved") break;
@@ -144,6 +143,13 @@ export class Dialer {
       default:
         break;
     }
+  }
+
+  /** A dial reports the waiting itself. If none is wanted, none is needed, or a standby may still take over. */
+  #onNoDial(reason: string): void {
+    const { core } = this.#dialled;
+    if (core.isAtRest === true) this.#engine.unused(reason);
+    else if (!core.wantsDial) this.#engine.waiting(1, 0, reason, undefined);
   }
 
   #onConnected(channel: number): void {

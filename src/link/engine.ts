@@ -300,6 +300,11 @@ export class LinkEngine {
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });
   }
 
+  /** Within a step: there is no connection, as none is needed. */
+  unused(reason: string): void {
+    this.#life.to("unused", { reason });
+  }
+
   /** As `waiting()`, outside any step: the dial loop waits. */
   pausing(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     this.waiting(attempt, nextDelayMs, reason, error);

@@ -215,7 +215,7 @@ test("after a message that says so another address is dialled", async () => {
 test("a connection that was closed for being unused is dialled without delay for the next message", async () => {
   const { time, lines, link, newest, changes } = opened({ idleCloseMs: 100 });
   await time.advance(1_000);
-  expect([lines.length, link.state, changes.at(-1)?.reason]).toEqual([1, "reconnecting", "idle"]);
+  expect([lines.length, link.state, changes.at(-1)?.reason]).toEqual([1, "idle", "idle"]);
   const fromMs = time.nowMs;
   link.trySend("one");
   await time.advance(1);
