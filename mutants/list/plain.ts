@@ -232,9 +232,9 @@ export const PLAIN: readonly Mutant[] = [
   {
     name: "an unused link reconnects",
     rule: "a link that has closed its unused connection is idle, which is no trouble",
-    file: "src/client/dialer.ts",
-    find: "if (core.isAtRest === true) this.#engine.unused(reason);",
-    replace: "if (core.isAtRest === true) this.#engine.waiting(1, 0, reason, undefined);",
+    file: "src/link/engine.ts",
+    find: 'if (this.protocol.isAtRest === true) this.#life.to("unused", { reason: event.reason });',
+    replace: "if (this.protocol.isAtRest === true) this.#waitsForSent?.resolve();",
     tests: LINK,
   },
   {

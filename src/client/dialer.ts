@@ -109,6 +109,7 @@ export class Dialer {
   }
 
   onEvent(event: ProtocolEvent): void {
+    const { core } = this.#dialled;
     switch (event.type) {
       case "connected":
         this.#everConnected = true;
@@ -125,7 +126,8 @@ export class Dialer {
       case "disconnected":
         this.#lost(event.reason, event.wasUseless);
         if (event.restsAddress === true) this.#connector.moved();
-        this.#onNoDial(event.reason);
+        // A dial reports the waiting itself. Without one a standby may still take over, or nothing needs a connection.
+        if (!core.wantsDial && core.isAtRest !== true) this.#engine.waiting(1, 0, event.reason, undefined);
         break;
       case "replaced":
         if (event.reason !== "moved") break;
@@ -143,13 +145,6 @@ export class Dialer {
       default:
         break;
     }
-  }
-
-  /** A dial reports the waiting itself. If none is wanted, none is needed, or a standby may still take over. */
-  #onNoDial(reason: string): void {
-    const { core } = this.#dialled;
-    if (core.isAtRest === true) this.#engine.unused(reason);
-    else if (!core.wantsDial) this.#engine.waiting(1, 0, reason, undefined);
   }
 
   #onConnected(channel: number): void {

@@ -254,7 +254,8 @@ export class LinkEngine {
         break;
       }
       case "disconnected":
-        if (this.protocol.isAtRest !== true) this.#life.connectionLost();
+        if (this.protocol.isAtRest === true) this.#life.to("unused", { reason: event.reason });
+        else this.#life.connectionLost();
         break;
       case "suspect":
         this.#life.to("suspected", { reason: event.reason });
@@ -291,18 +292,10 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  /**
-   * Within a step: there is no connection. The next attempt begins after `nextDelayMs`; a server passes 0, and waits for
-   * its client.
-   */
+  /** Within a step: there is no connection. The next attempt begins after `nextDelayMs`; a server, which waits, passes 0. */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });
-  }
-
-  /** Within a step: there is no connection, as none is needed. */
-  unused(reason: string): void {
-    this.#life.to("unused", { reason });
   }
 
   /** As `waiting()`, outside any step: the dial loop waits. */
