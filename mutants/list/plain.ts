@@ -238,6 +238,14 @@ export const PLAIN: readonly Mutant[] = [
     tests: LINK,
   },
   {
+    name: "a replaced connection goes unsaid",
+    rule: "each connection of a plain link is new to the application, also one that replaces another for its age",
+    file: "src/core/states.ts",
+    find: '    dial: "connecting",\n    suspected',
+    replace: "    suspected",
+    tests: LINK,
+  },
+  {
     name: "classify() may say anything",
     rule: "an answer of classify() that is none is a fault",
     file: "src/plain/answers.ts",

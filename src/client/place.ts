@@ -19,8 +19,8 @@ export interface LastAddress {
 const LOCAL_FAULTS: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENETDOWN"]);
 /**
  * At once, this machine has no way to the address: there is no network, or none of its family. Later, a router has said
- * so. EHOSTUNREACH is always taken for a fault of the address: it comes from routers, or after nobody on the same network
- * has answered for the address.
+ * so. EHOSTUNREACH is always taken for a fault of the address: it comes from routers, or after nobody on the same
+ * network has answered for the address.
  */
 const NO_WAY = "ENETUNREACH";
 

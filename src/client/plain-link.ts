@@ -116,7 +116,7 @@ function loginError(thrown: unknown): RespliceError {
   return new RespliceError("CONNECT_FAILED", `the login failed: ${error.message}`, { cause: error });
 }
 
-/** The error for a message that cannot be framed, or has no id: with the code of what was thrown, if it has one of ours. */
+/** The error for a message that cannot be framed, or lacks an id: with the code of what was thrown, if that has one. */
 function encodeFailed(thrown: unknown): RespliceError {
   const code = thrown instanceof RespliceError ? thrown.code : "INVALID_ARGUMENT";
   const text = printable(messageOf(thrown), MOST_MESSAGE_CHARACTERS);

@@ -41,6 +41,8 @@ export const LINK_TRANSITIONS: Transitions<LinkState, LinkInput> = {
   created: { dial: "connecting", adopted: "connected", drain: "draining", end: "closed" },
   connecting: { adopted: "connected", disconnected: "reconnecting", drain: "draining", end: "closed" },
   connected: {
+    // A connection that this end has closed is replaced at once. Durable links close none so.
+    dial: "connecting",
     suspected: "suspect",
     disconnected: "reconnecting",
     unused: "idle",

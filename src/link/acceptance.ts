@@ -93,7 +93,7 @@ export function coveredBy(until: "accepted" | "answered" | "everything"): Covers
   return until === "answered" ? "answer" : "everything";
 }
 
-/** The opposite, for a call that waits for one message; undefined: none waits. */
+/** The opposite of `coveredBy()`, for a call that waits for one message; undefined: no call waits. */
 export function untilOf(call: Awaiting | undefined): Until {
   if (call === undefined) return "taken";
   return call.covers === "answer" ? "answered" : "accepted";

@@ -292,7 +292,7 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  /** Within a step: there is no connection. The next attempt begins after `nextDelayMs`; a server, which waits, passes 0. */
+  /** Within a step: there is no connection. The next attempt begins after `nextDelayMs`; 0 at a server, which waits. */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });

@@ -79,9 +79,9 @@ export interface Outbound extends Directions {
   newAccount(): Account;
   /**
    * Takes a message. The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom()`. `given`: the payload
-   * will never change again, and need not be copied. `until`: `ticket("message")` follows, or `ticket("answer")`. Throws
-   * a RespliceError, and takes nothing, where the protocol cannot frame the message, or where nothing will say what the
-   * caller waits for.
+   * will never change again, and need not be copied. `until`: `ticket("message")` follows, or `ticket("answer")`.
+   * Throws a RespliceError, and takes nothing, where the protocol cannot frame the message, or where nothing will say
+   * what the caller waits for.
    */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, until: Until): void;
   /** Throws what `take()` would throw. Only a protocol with a framing has this method. */

@@ -23,8 +23,8 @@ export type Message = Buffer<ArrayBuffer>;
 export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, AsyncDisposable {
   /** For logs. */ readonly id: string;
   /**
-   * On the server, "reconnecting" is waiting for the client. "idle": a plain link has closed its connection, which was not
-   * used, and dials for the next message.
+   * On the server, "reconnecting" is waiting for the client. "idle": a plain link has closed its connection, which was
+   * not used, and dials for the next message.
    */
   readonly state: LinkState;
   /** The same on both ends, and not secret. It changes with a 'state' event of `session: "new"`. */

@@ -80,8 +80,8 @@ export abstract class PlainHolder {
   }
 
   /**
-   * Throws `encodeFailed()`'s error where the framing cannot frame the message, or where `idOf()` gives no id and a call
-   * waits for the answer; then nothing was taken.
+   * Throws `encodeFailed()`'s error where the framing cannot frame the message, or where `idOf()` gives no id and a
+   * call waits for the answer; then nothing was taken.
    */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, until: Until): void {
     let entry: Entry;

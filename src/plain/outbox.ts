@@ -90,7 +90,7 @@ export class Outbox {
     return bytes <= this.account.heldBytes || bytes <= this.account.mostBytes;
   }
 
-  /** `needsId`: a call waits for its answer. Throws what `Storage.store()` throws; then nothing was taken. */
+  /** `needsId`: a call waits for the answer. Throws what `Storage.store()` throws; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, needsId: boolean): Entry {
     const entry = new Entry(this.next, needsId);
     this.storage.store(entry, payload, payloadBytes, given);

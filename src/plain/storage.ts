@@ -14,9 +14,9 @@ import type { MessageId } from "./options.ts";
 const LARGE_BYTES = 8_192;
 /** Smaller pieces of a large message are copied: a framing may use the memory of a header again. */
 const SMALL_PIECE_BYTES = 1_024;
-const UNANSWERED = "idOf() has given no id for it, so it cannot be known what the server has accepted or answered";
 /** Up to so many bytes a loop copies faster than `set()`. */
 const FEW_BYTES = 8;
+const UNANSWERED = "idOf() has given no id for it, so it cannot be known what the server has accepted or answered";
 
 /** Memory for many messages. */
 interface Block {
@@ -30,7 +30,7 @@ interface Block {
 
 /** One message, and where its bytes are. */
 export class Stored {
-  /** Only its answer can tell a call what that waits for. */
+  /** A call waits for its answer: where answers have ids, it must have one. */
   readonly needsId: boolean;
   /** As `idOf()` has said. */
   id: MessageId | undefined;

@@ -209,3 +209,15 @@ test("a connection that was closed for being unused is dialled without delay for
   await time.advance(1);
   expect([lines.length, newest().written, newest().atMs - fromMs]).toEqual([2, "one\n", 0]);
 });
+
+test("a connection that is replaced for its age is a new one to the application", async () => {
+  const { time, lines, link, changes } = opened({ maxConnectionAgeMs: 100 });
+  await time.advance(50);
+  changes.length = 0;
+  await time.advance(100);
+  expect([lines.length, link.state]).toEqual([2, "connected"]);
+  expect(changes).toMatchObject([
+    { from: "connected", to: "connecting", reason: "aged" },
+    { to: "connected", session: "new" },
+  ]);
+});

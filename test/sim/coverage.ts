@@ -83,9 +83,9 @@ const WAYS: readonly string[] = [
   "a message overtook another",
 ];
 
-/** Only a plain link is ever idle. */
+/** Only a plain link closes a connection that is old, or not used. */
 function ofDurableLinks(what: string): boolean {
-  return !what.includes("idle");
+  return !what.includes("idle") && what !== "link connected, dial: connecting";
 }
 
 function transitions(what: string, table: Readonly<Record<string, Readonly<Record<string, string>>>>): string[] {

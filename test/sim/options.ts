@@ -11,8 +11,8 @@ export interface WorldOptions {
   window: { minBytes: number; maxBytes: number };
   queue: { maxMessages: number; maxBytes: number };
   /**
-   * Of the clients' queues, in mode "messages"; "none": there is no policy. A `ttlMs` of 0 is none, and one class are no
-   * priorities. With "conflate" two of three messages have one of so many keys.
+   * Of the clients' queues, in mode "messages"; "none": there is no policy. A `ttlMs` of 0 is none, and one class are
+   * no priorities. With "conflate" two of three messages have one of so many keys.
    */
   policy: {
     overflow: "none" | "wait" | "drop-oldest" | "drop-newest" | "conflate";
