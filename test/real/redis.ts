@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis, type RedisOptions } from "../../examples/redis.ts";
 import type { Reply } from "../../examples/support/resp.ts";
-import { type Delivery, RespliceError, type StateChange } from "../../src/index.ts";
+import type { RespliceError } from "../../src/index.ts";
+import { Accounts } from "../accounts.ts";
+import { turned } from "../turned.ts";
 import { installed } from "./install.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { freePort, type RealScenario, type RealStage } from "./stage.ts";
@@ -42,18 +44,6 @@ function clientOf(stage: RealStage, { port }: ServerProcess, options: Partial<Re
   return new Redis(stage.manager(), { host: HOST, port, ...options });
 }
 
-/** The next change to this state. */
-function turned(redis: Redis, to: StateChange["to"]): Promise<StateChange> {
-  return new Promise((resolve) => {
-    const onState = (change: StateChange): void => {
-      if (change.to !== to) return;
-      redis.link.off("state", onState);
-      resolve(change);
-    };
-    redis.link.on("state", onState);
-  });
-}
-
 const SETS = 100_000;
 const PER_SECOND = 2_000;
 const KILL_EVERY_MS = 500;
@@ -77,63 +67,48 @@ async function kills(stage: RealStage): Promise<void> {
     });
   }
   const total = stage.scaled(SETS, 4_000);
-  const outcomes: Promise<Outcome>[] = [];
+  const accounts = new Accounts();
   const over = new AbortController();
   const killing = killConnections(killer, over.signal);
   const startMs = performance.now();
+  let sent = 0;
   let restarts = Promise.resolve();
-  for (let kill = 1; outcomes.length < total;) {
+  for (let kill = 1; sent < total;) {
     const due = Math.min(total, Math.floor(((performance.now() - startMs) * PER_SECOND) / 1_000));
-    while (outcomes.length < due) outcomes.push(set(links[outcomes.length % 2] as Redis, outcomes.length));
-    if (kill <= SERVER_KILLS && outcomes.length >= (total * kill) / (SERVER_KILLS + 1)) {
+    for (; sent < due; sent++) accounts.takeAnswer(sent, setOnce(links[sent % 2] as Redis, sent));
+    if (kill <= SERVER_KILLS && sent >= (total * kill) / (SERVER_KILLS + 1)) {
       kill++;
       restarts = restarts.then(() => server.stop()).then(() => server.start());
     }
     await sleep(5);
   }
   await restarts;
-  const ended = await Promise.all(outcomes);
+  await accounts.settled();
   over.abort();
   await killing;
 
-  const stored = await whichAreStored(clientOf(stage, server), total);
-  const none = (what: string, figure: number): void => stage.row({ what, figure, bound: 0, unit: "" });
-  const all = countOutcomes(ended);
-  const there = countOutcomes(ended.filter((_, id) => stored[id]));
-  none("delivered, and not in the database", all.delivered - there.delivered);
-  none("not sent, and in the database", there["not-sent"]);
-  none("written twice", all.again);
+  const stored = await idsStored(clientOf(stage, server), total);
+  const { delivered, maybe, notSent } = accounts.compare(total, stored, "delivered");
+  const [first = "none"] = accounts.failures;
+  stage.row({ what: "wrong accounts", figure: accounts.failures.length, bound: 0, unit: "", note: `first: ${first}` });
   stage.row({
     what: `in doubt, ${cuts} cuts with at most ${IN_FLIGHT} in flight`,
-    figure: all.maybe,
+    figure: maybe.there + maybe.lost,
     bound: cuts * IN_FLIGHT,
     unit: "",
-    note: `${there.maybe} of them are in the database`,
+    note: `${maybe.there} of them are in the database`,
   });
   // With few of these the rows above would say little.
   const atLeast = (what: string, figure: number, bound: number): void =>
     stage.row({ what, figure, bound, is: "at least", unit: "" });
-  atLeast("delivered", all.delivered, total / 2);
-  atLeast("not sent", all["not-sent"], 1);
+  atLeast("delivered", delivered, total / 2);
+  atLeast("not sent", notSent, 1);
   atLeast("cuts", cuts, (2 * total) / PER_SECOND);
 }
 
-/** "again": the key was there before. */
-type Outcome = Delivery | "again";
-
-async function set(redis: Redis, id: number): Promise<Outcome> {
-  try {
-    return (await redis.call(["SET", `id:${id}`, "1", "NX"])) === "OK" ? "delivered" : "again";
-  } catch (error) {
-    if (error instanceof RespliceError && error.delivery !== undefined) return error.delivery;
-    throw error;
-  }
-}
-
-function countOutcomes(outcomes: readonly Outcome[]): Record<Outcome, number> {
-  const counts = { delivered: 0, maybe: 0, "not-sent": 0, again: 0 };
-  for (const outcome of outcomes) counts[outcome]++;
-  return counts;
+async function setOnce(redis: Redis, id: number): Promise<void> {
+  const answer = await redis.call(["SET", `id:${id}`, "1", "NX"]);
+  if (answer !== "OK") throw new Error("it was there before");
 }
 
 async function killConnections(killer: Redis, signal: AbortSignal): Promise<void> {
@@ -144,11 +119,12 @@ async function killConnections(killer: Redis, signal: AbortSignal): Promise<void
   }
 }
 
-async function whichAreStored(redis: Redis, total: number): Promise<boolean[]> {
-  const stored: boolean[] = [];
-  while (stored.length < total) {
-    const keys = Array.from({ length: Math.min(1_000, total - stored.length) }, (_, at) => `id:${stored.length + at}`);
-    for (const value of (await redis.call(["MGET", ...keys])) as Reply[]) stored.push(value !== null);
+async function idsStored(redis: Redis, total: number): Promise<Set<number>> {
+  const stored = new Set<number>();
+  for (let from = 0; from < total; from += 1_000) {
+    const ids = Array.from({ length: Math.min(1_000, total - from) }, (_, at) => from + at);
+    const values = (await redis.call(["MGET", ...ids.map((id) => `id:${id}`)])) as Reply[];
+    for (const [at, value] of values.entries()) if (value !== null) stored.add(from + at);
   }
   return stored;
 }
@@ -198,7 +174,7 @@ async function passwordChanged(stage: RealStage): Promise<void> {
   await told.call(["CONFIG", "SET", "requirepass", "after"]);
   password = "after";
   const startMs = performance.now();
-  const back = turned(told, "connected");
+  const back = turned(told.link, "connected");
   await told.call(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"]).catch(() => {});
   const { error } = await untold.link.closed;
   const tookMs = performance.now() - startMs;
@@ -231,8 +207,8 @@ async function full(stage: RealStage): Promise<void> {
   const answer = redis.call(["PING"]);
   const reasons = new Set<string>();
   for (let refusals = 0; refusals < REFUSALS; refusals++) {
-    const change = await turned(redis, "reconnecting");
-    if ("error" in change) reasons.add(change.error?.message ?? "");
+    const { error } = await turned(redis.link, "reconnecting");
+    reasons.add(error?.message ?? "");
   }
   await owner.call(["CONFIG", "SET", "maxclients", "100"]);
   const startMs = performance.now();
@@ -285,7 +261,7 @@ async function stopped(stage: RealStage): Promise<void> {
     () => "answered",
     (error: unknown) => (error as RespliceError).delivery,
   );
-  const { reason } = await turned(redis, "reconnecting");
+  const { reason } = await turned(redis.link, "reconnecting");
   const tookMs = performance.now() - startMs;
   const bound = 1.1 * (PING_AFTER_MS + DEAD_AFTER_MS);
   stage.row({
