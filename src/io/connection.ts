@@ -180,6 +180,12 @@ export class StreamConnection implements Connection, Reader {
     }
   }
 
+  /** The peer has ended its side: unless the handler wants to know, a connection serves both directions, or none. */
+  inputEnded(): void {
+    if (this.#closed || this.handler.onInputEnded === undefined) this.lost(CLOSED_BY_PEER);
+    else this.handler.onInputEnded();
+  }
+
   /** The connection has failed, or the peer has closed it. */
   lost(reason: string): void {
     if (this.#closed) return;
@@ -265,9 +271,13 @@ export class StreamConnection implements Connection, Reader {
     this.handler.onWritten?.();
   }
 
+  endWriting(): void {
+    if (!this.#closed) this.#stream.end();
+  }
+
   end(last: readonly Buffer[]): void {
     if (this.#closed) return;
-    this.write(last);
+    if (last.length > 0) this.write(last);
     if (this.#closed) return;
     this.#closed = true;
     this.handler = DEAF;
@@ -337,9 +347,8 @@ function onConnect(this: ConnectedStream): void {
   this[CONNECTION].connected();
 }
 
-/** The peer has ended its side of the connection: a connection serves both directions, or none. */
 function onEnd(this: ConnectedStream): void {
-  this[CONNECTION].lost(CLOSED_BY_PEER);
+  this[CONNECTION].inputEnded();
 }
 
 function onError(this: ConnectedStream, error: unknown): void {

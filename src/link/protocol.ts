@@ -36,7 +36,17 @@ export type PlainEvent =
    */
   | { type: "answered"; ticket: Ticket; parts: readonly Buffer[] }
   /** A message, or raw bytes that were asked for, has arrived on a connection that is still logging in. */
-  | { type: "login-message"; channel: number; message: Buffer };
+  | { type: "login-message"; channel: number; message: Buffer }
+  /**
+   * The link's only connection is over, for which the link ends as `outcome` says when its consumer has everything that
+   * has arrived. Nothing is sent any more.
+   */
+  | ({ type: "severed"; reason: string; outcome: Outcome; detail: string } & Undelivered)
+  /** Our direction of the connection is to end behind everything that was written; it is read on. */
+  | { type: "end-writing"; channel: number };
+
+/** The events that are not for the driver. */
+export type LinkEvent = Exclude<ProtocolEvent, { type: "close-connection" | "end-writing" }>;
 
 /** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */
 export type Ticket = object;
@@ -192,6 +202,11 @@ export interface Protocol extends Outbound, Inbound {
 /** Takes a connection's input and answers its output: the core of a client's link, or the core of a whole server. */
 export interface ChannelIo {
   receive(id: number, chunk: Buffer, nowMs: number): void;
+  /**
+   * The peer has ended its direction of the connection, and may still read. Only a protocol that goes on writing then
+   * has this method: else the connection is closed.
+   */
+  peerEnded?(id: number, nowMs: number): void;
   connectionClosed(id: number, reason: string, nowMs: number): void;
   /** The bytes that the connection is to write now, at most about `roomBytes`; empty if there are none. */
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[];

@@ -106,14 +106,19 @@ export interface LoginConnection {
 }
 
 /** Every option of plain() with its value. */
-export interface ResolvedPlainOptions {
+export interface ResolvedPlainOptions extends GivenPlainOptions {
+  readonly inDoubtBytes: number;
+}
+
+/** The same, where the default of one depends on the end. */
+export interface GivenPlainOptions {
   readonly framing: Framing;
   readonly login: ((connection: LoginConnection) => Promise<void>) | undefined;
   readonly probe: ProbeOptions | undefined;
   readonly requests: (Omit<RequestOptions, "maxAnswerBytes"> & { maxAnswerBytes: number | undefined }) | undefined;
   readonly reconnectWhen: ((message: Buffer) => boolean) | undefined;
   readonly resendInFlight: boolean;
-  readonly inDoubtBytes: number;
+  readonly inDoubtBytes: number | undefined;
   readonly idleCloseMs: number;
   readonly maxConnectionAgeMs: number;
 }
@@ -134,9 +139,9 @@ const MOST_PROBE_BYTES = 65_536;
 
 class Plain implements PlainProtocol {
   readonly name: string;
-  readonly options: ResolvedPlainOptions;
+  readonly options: GivenPlainOptions;
 
-  constructor(options: ResolvedPlainOptions) {
+  constructor(options: GivenPlainOptions) {
     this.name = `plain, ${options.framing.name}`;
     this.options = options;
   }
@@ -165,14 +170,17 @@ export function plain(options: PlainOptions): PlainProtocol {
     requests,
     reconnectWhen: aFunction("plain.reconnectWhen", given.reconnectWhen) as ResolvedPlainOptions["reconnectWhen"],
     resendInFlight: boolean("plain.resendInFlight", given.resendInFlight ?? false),
-    inDoubtBytes: integer("plain.inDoubtBytes", given.inDoubtBytes ?? 16 * 1_048_576, 0, Number.MAX_SAFE_INTEGER),
+    inDoubtBytes:
+      given.inDoubtBytes === undefined
+        ? undefined
+        : integer("plain.inDoubtBytes", given.inDoubtBytes, 0, Number.MAX_SAFE_INTEGER),
     idleCloseMs: duration("plain.idleCloseMs", given.idleCloseMs),
     maxConnectionAgeMs: duration("plain.maxConnectionAgeMs", given.maxConnectionAgeMs),
   });
 }
 
 /** The options of what plain() has given. Throws INVALID_OPTION for anything else. */
-export function plainOptions(protocol: unknown): ResolvedPlainOptions {
+export function plainOptions(protocol: unknown): GivenPlainOptions {
   if (protocol instanceof Plain) return protocol.options;
   throw invalidOption("protocol", protocol, "what plain() gives");
 }

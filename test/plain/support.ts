@@ -1,6 +1,7 @@
 /** What the tests of the plain protocol share: a framing, options, and a core that is driven by hand. */
 import { BlockPool } from "../../src/core/log/blocks.ts";
-import { PlainCore, type PlainCoreOptions } from "../../src/plain/core.ts";
+import { PlainCore } from "../../src/plain/core.ts";
+import type { PlainCoreOptions } from "../../src/plain/options.ts";
 import type { FrameDecoder, Framing } from "../../src/plain/framing.ts";
 import type { ProtocolEvent } from "../../src/link/protocol.ts";
 import { CountingBudget } from "../core/support.ts";

@@ -29,7 +29,9 @@ export type Outcome =
   | "aborted"
   | "handler-failed"
   | "close-timeout"
-  | "gave-up";
+  | "gave-up"
+  /** The only connection of a link is lost. */
+  | "connection-lost";
 
 /** The reason of a connection that the peer has ended in order. */
 export const CLOSED_BY_PEER = "closed by the peer";
@@ -63,8 +65,11 @@ export type LinkCoreEvent =
   | { type: "disconnected"; reason: string; fault: Fault | undefined; wasUseless?: boolean; restsAddress?: boolean }
   | { type: "suspect"; reason: string }
   | { type: "recovered" }
-  /** The server goes away: the client ends the session, and goes on in another if it can. */
-  | { type: "leaving" }
+  /**
+   * The server goes away: the client ends the session, and goes on in another if it can. `reason`: why the link itself
+   * is to end, if that is another.
+   */
+  | { type: "leaving"; reason?: string }
   /**
    * `last` set (even to `[]`): write everything pending, then `last`, then close. Unset: destroy the connection at
    * once.
