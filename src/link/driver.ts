@@ -52,7 +52,11 @@ export class Driver {
   }
 
   get remoteAddress(): string | undefined {
-    return this.#find(this.protocol.adopted?.id)?.connection.remoteAddress;
+    return this.addressOf(this.protocol.adopted?.id);
+  }
+
+  addressOf(id: number | undefined): string | undefined {
+    return this.#find(id)?.connection.remoteAddress;
   }
 
   #find(id: number | undefined): Attached | undefined {

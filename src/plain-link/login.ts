@@ -60,6 +60,10 @@ export class Login implements LoginConnection {
     this.#tls = tls;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#link.driver.addressOf(this.id);
+  }
+
   /**
    * Calls the function. Resolves when the connection is in use; rejects with what the function has thrown, or with the
    * reason of the signal.

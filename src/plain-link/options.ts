@@ -1,9 +1,10 @@
 /** The options of a plain link that both ends have: of its queue and its deadlines. Those of plain() are in plain/plain.ts. */
 import type { SharedMemory } from "../core/session/session.ts";
 import { group, integer, MOST_MS } from "../link/check.ts";
-import { RespliceError } from "../link/errors.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 import { type LinkOptions, MiB, resolveLinkOptions, type ResolvedLinkOptions } from "../link/options.ts";
 import type { QueueOptions } from "../link/queue-options.ts";
+import type { Framing } from "../plain/framing.ts";
 import type { PlainCoreOptions } from "../plain/options.ts";
 import { plainOptions, type PlainProtocol, type ResolvedPlainOptions } from "../plain/plain.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
@@ -50,7 +51,14 @@ export interface ResolvedPlainLink {
   windowBytes: number;
 }
 
-export const PLAIN_LINK_OPTION_NAMES = ["protocol", "queue", "keepalive", "timeouts", "maxMessageBytes", "windowBytes"] as const;
+export const PLAIN_LINK_OPTION_NAMES = [
+  "protocol",
+  "queue",
+  "keepalive",
+  "timeouts",
+  "maxMessageBytes",
+  "windowBytes",
+] as const;
 const MOST_WINDOW_BYTES = 1_024 * MiB;
 /** The default of `inDoubtBytes` in bytes: a server has one of these for each client. */
 const IN_DOUBT_BYTES = { client: 16 * MiB, server: 65_536 } as const;
@@ -83,6 +91,7 @@ export function resolvePlainLink<T extends "connectMs" | "tlsMs" | "handshakeMs"
     side,
   );
   const plain = plainOptions(options.protocol);
+  checkFraming(plain.framing, link.maxMessageBytes);
   return {
     plain: { ...plain, inDoubtBytes: plain.inDoubtBytes ?? IN_DOUBT_BYTES[side] },
     link,
@@ -91,6 +100,20 @@ export function resolvePlainLink<T extends "connectMs" | "tlsMs" | "handshakeMs"
     answerMs: integer("timeouts.answerMs", answerMs ?? 30_000, 1, MOST_MS),
     windowBytes: integer("windowBytes", options.windowBytes ?? MiB, 1, MOST_WINDOW_BYTES),
   };
+}
+
+/** A framing refuses a `maxMessageBytes` that none of its messages can have. */
+function checkFraming(framing: Framing, maxMessageBytes: number): void {
+  try {
+    framing.decoder({ maxMessageBytes });
+  } catch (thrown) {
+    if (thrown instanceof RespliceError && thrown.code === "INVALID_OPTION") throw thrown;
+    throw invalidOption(
+      "plain.framing",
+      framing,
+      `one whose decoder() does not throw: ${printable(messageOf(thrown))}`,
+    );
+  }
 }
 
 /** The options as the core takes them. */

@@ -72,7 +72,12 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     return this.login?.id === id ? this.login : undefined;
   }
 
-  protected close(connection: PlainConnection, reason: string, { fault }: Partial<Problem> = {}, inOrder = false): void {
+  protected close(
+    connection: PlainConnection,
+    reason: string,
+    { fault }: Partial<Problem> = {},
+    inOrder = false,
+  ): void {
     connection.close();
     const last = inOrder ? [] : undefined;
     this.events.push({ type: "close-connection", channel: connection.id, last, reason, fault });

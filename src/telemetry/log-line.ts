@@ -59,9 +59,10 @@ export function lineOf(record: LoggedRecord): LogLine {
     }
     case "server.memory": {
       const { event: _, ...fields } = record;
-      const { sessions, fitting } = fields;
+      const { sessions, connections, fitting } = fields;
+      const limit = sessions === undefined ? `connections is ${connections}` : `sessions is ${sessions}`;
       const advice = `with half of the memory and of V8's heap for them, ${fitting} are sure to fit`;
-      return line("warn", event, fields, `limits.sessions is ${sessions}: ${advice}`);
+      return line("warn", event, fields, `limits.${limit}: ${advice}`);
     }
     case "server.descriptors": {
       const { event: _, ...fields } = record;

@@ -182,6 +182,7 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
   "server.memory": {
     event: "server.memory",
     sessions: 2,
+    connections: 2,
     fitting: 1,
     sessionsMayHoldBytes: 1,
     memoryBytes: 1,
