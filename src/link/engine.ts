@@ -168,7 +168,8 @@ export class LinkEngine {
 
   /** The handler of this link threw: the message that it was handed is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
-    if (!this.protocol.ended || !this.#endResult.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
+    const isOver = this.protocol.ended || this.failure !== undefined;
+    if (!(isOver && this.#endResult.isOwn(error))) this.#life.later(() => this.#tellOfHandler(error));
     this.#endResult.handlerError = error;
     this.#reset("handler-failed", "");
   }

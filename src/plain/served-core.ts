@@ -80,6 +80,12 @@ export class ServedPlainCore extends PlainLinkCore {
     this.checkThrough();
   }
 
+  /** Of a link whose connection is over the end is decided. */
+  override reset(code: string, reason: string, outcome: Outcome): void {
+    if (this.ending.outcome === "closed") super.reset(code, reason, outcome);
+    else this.tellOutcome(this.ending.outcome, this.ending.detail);
+  }
+
   // ── the end in order ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Takes no more messages from the client. Those that are here may be answered; then the link ends. */
@@ -142,9 +148,9 @@ export class ServedPlainCore extends PlainLinkCore {
     return super.readsOn && (this.ended || this.inbox.unacceptedBytes < this.#window.mostBytes);
   }
 
-  /** A message that the consumer has in hand is a use of the connection. */
+  /** A message that the consumer has in hand is a use of the connection. One that is ending anyway is not unused. */
   override get isBusy(): boolean {
-    return super.isBusy || this.inbox.unacceptedBytes > 0;
+    return super.isBusy || this.isInputEnded || this.inbox.unacceptedBytes > 0;
   }
 
   protected override leaveConnections(outcome: Outcome): void {

@@ -76,8 +76,7 @@ export class Listener {
   }
 
   #secure(options: TlsOptions): tls.Server {
-    const { allowHalfOpen, tlsMs } = this.#options;
-    const server = tls.createServer({ ...withContainedSni(options), allowHalfOpen, handshakeTimeout: tlsMs });
+    const server = tls.createServer({ ...withContainedSni(options), handshakeTimeout: this.#options.tlsMs });
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
       this.#track(socket);
@@ -95,6 +94,8 @@ export class Listener {
         return;
       }
       const { connection, guest } = shaking;
+      // Not before: a client that ends within the handshake is gone.
+      if (this.#options.allowHalfOpen) socket.allowHalfOpen = true;
       connection.secured();
       guest.secured(new StreamConnection(socket, true, connection.remoteAddress), () => certificateOf(socket));
     });
