@@ -26,6 +26,8 @@ export interface PlainHost extends ClientHost {
   ) => Promise<Connection>;
 }
 
+/** What a server may say, besides one message, that its login has not received. */
+const MOST_UNREAD_BYTES = 1_048_576;
 /** No server is given an open payload. */
 const NO_PAYLOAD = Buffer.alloc(0);
 
@@ -61,6 +63,7 @@ export class PlainLinkOwner extends ClientLinkOwner {
       {
         id,
         signal,
+        mostUnreadBytes: MOST_UNREAD_BYTES,
         tls: {
           check: toTlsOptions,
           start: (connection, tls) => this.#startTls(connection, place?.endpoint, { tls, tlsMs, signal }),

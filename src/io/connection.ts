@@ -40,7 +40,7 @@ type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
  */
 export function unfitness(stream: unknown): string | undefined {
   if (!isStream(stream)) return "no stream.Duplex";
-  if (CONNECTION in stream) return "a stream that it gave before: each attempt needs a new one";
+  if (CONNECTION in stream) return "a stream that is a connection of a link already";
   const { readable, writable, destroyed, connecting } = stream as Duplex & { connecting?: boolean };
   // A socket that is still connecting is not readable yet.
   if (destroyed || !writable || (!readable && connecting !== true)) return "a stream that has ended, or was closed";

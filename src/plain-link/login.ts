@@ -10,8 +10,6 @@ import { ENTRY_BYTES } from "../plain/entry.ts";
 import type { PlainLinkCore } from "../plain/link-core.ts";
 import type { LoginConnection } from "../plain/plain.ts";
 
-/** A server may send so much, besides one message, that the function has not received. */
-const MOST_UNREAD_BYTES = 1_048_576;
 const MOST_RAW_BYTES = 65_536;
 
 /** The reason of a connection that was closed for that. */
@@ -30,6 +28,8 @@ export interface LoginConnectionTerms {
   readonly id: number;
   /** Aborted when the connection is given up, with a RespliceError. */
   readonly signal: AbortSignal;
+  /** The peer may send so much, besides one message, that the function has not received. */
+  readonly mostUnreadBytes: number;
   /** Undefined at a server, which cannot begin TLS in the middle of a connection. */
   readonly tls: TlsStarter | undefined;
 }
@@ -44,6 +44,7 @@ export class Login implements LoginConnection {
   readonly id: number;
   readonly signal: AbortSignal;
   readonly #link: LoginLink;
+  readonly #mostUnreadBytes: number;
   readonly #tls: TlsStarter | undefined;
   readonly #unread: Message[] = [];
   #unreadBytes = 0;
@@ -53,10 +54,11 @@ export class Login implements LoginConnection {
   #isBetween = false;
   #tlsError: RespliceError | undefined;
 
-  constructor(link: LoginLink, { id, signal, tls }: LoginConnectionTerms) {
+  constructor(link: LoginLink, { id, signal, mostUnreadBytes, tls }: LoginConnectionTerms) {
     this.id = id;
     this.signal = signal;
     this.#link = link;
+    this.#mostUnreadBytes = mostUnreadBytes;
     this.#tls = tls;
   }
 
@@ -100,7 +102,7 @@ export class Login implements LoginConnection {
     if (receiving !== undefined) return receiving.resolve(message as Message);
     this.#unread.push(message as Message);
     this.#unreadBytes += message.length + ENTRY_BYTES;
-    if (this.#unreadBytes <= this.#link.core.maxMessageBytes + MOST_UNREAD_BYTES) return;
+    if (this.#unreadBytes <= this.#link.core.maxMessageBytes + this.#mostUnreadBytes) return;
     this.#close(MUCH_UNREAD);
   }
 

@@ -18,7 +18,7 @@
  */
 import { CLOSED_BY_PEER, type Outcome } from "../core/session/link-events.ts";
 import type { ChannelIo, Protocol } from "../link/protocol.ts";
-import { PlainConnection, type Problem } from "./connection.ts";
+import type { PlainConnection, Problem } from "./connection.ts";
 import type { PlainCoreOptions } from "./options.ts";
 import { PlainTraffic } from "./traffic.ts";
 import { Watch } from "./watch.ts";

@@ -23,6 +23,8 @@ export interface ArrivalHost {
   onOver(arrival: Arrival): void;
 }
 
+/** What a client may say, besides one message, that its login has not received: nobody knows yet who it is. */
+const MOST_UNREAD_BYTES = 65_536;
 /** A link has one connection. */
 const ID = 1;
 
@@ -60,7 +62,10 @@ export class Arrival implements Guest, ArrivalOfLink {
     core.opened(ID, clock.now());
     driver.attach(ID, this.#connection);
     if (login === undefined || this.#isOver) return driver.run();
-    this.#login = new Login({ core, driver, clock }, { id: ID, signal: this.#abort.signal, tls: undefined });
+    this.#login = new Login(
+      { core, driver, clock },
+      { id: ID, signal: this.#abort.signal, mostUnreadBytes: MOST_UNREAD_BYTES, tls: undefined },
+    );
     driver.run();
     void this.#logIn(this.#login, login);
   }

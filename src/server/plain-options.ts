@@ -46,7 +46,7 @@ export interface PlainLimits {
   /**
    * Links, and connections that are not let in yet. Default: as many as fit into memory, at most 10,000. As many fit as
    * half of the memory of the machine or container, less `bufferBytes`, has room for what each may hold in any case:
-   * four of the largest message, 320 KiB and `inDoubtBytes`; with the defaults 4.4 MiB. When it is reached, connections
+   * four of the largest message, 400 KiB and `inDoubtBytes`; with the defaults 4.5 MiB. When it is reached, connections
    * that have not logged in give way to new ones, from the address that has most of these.
    */
   connections?: number;

@@ -29,7 +29,7 @@ export interface Service {
   capacity: Capacity;
   tlsMs: number;
   allowHalfOpen: boolean;
-  open(host: ServedHost): ServedLinks;
+  open: (host: ServedHost) => ServedLinks;
 }
 
 /** Throws INVALID_OPTION. */

@@ -95,9 +95,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
 
   constructor(options: ServerSupervisorOptions | (PlainServerOptions & { protocol: Protocol })) {
     super(EVENT_NAMES);
-    const { listening, capacity, tlsMs, allowHalfOpen, open } = serve(
-      options as ServerSupervisorOptions | PlainServerOptions,
-    );
+    const { listening, capacity, tlsMs, allowHalfOpen, open } = serve(options);
     this.#options = listening;
     this.#capacity = capacity;
     const source: SampleSource = {

@@ -1,6 +1,6 @@
 /** A server of clients that are not resplice goes away. */
 import { describe, expect, test } from "vitest";
-import { type LoginConnection, RespliceError } from "../../src/index.ts";
+import type { LoginConnection, RespliceError } from "../../src/index.ts";
 import { eventually, receiveText } from "../support.ts";
 import { connects } from "./connects.ts";
 import { echoLines, lineClient, servePlain } from "./plain-servers.ts";

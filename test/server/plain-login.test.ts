@@ -116,7 +116,7 @@ test("a client that goes away meanwhile has done nothing wrong", async () => {
 
 test.each([
   ["framing-failed", `${"x".repeat(2_000)}\n`],
-  ["more bytes than a login may leave unread", "x\n".repeat(20_000)],
+  ["more bytes than a login may leave unread", "x\n".repeat(2_000)],
 ])("a client that breaks the rules meanwhile is rejected: %s", async (reason, text) => {
   const { port, supervisor } = await withLogin(() => new Promise(() => {}), { maxMessageBytes: 1_000 });
   const client = lineClient(port);
