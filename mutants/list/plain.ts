@@ -321,9 +321,9 @@ export const PLAIN: readonly Mutant[] = [
   {
     name: "in use before the login",
     rule: "a connection is in use only when its login is done",
-    file: "src/plain/core.ts",
-    find: "if (this.options.hasLogin) this.#login = connection;",
-    replace: "if (this.ended) this.#login = connection;",
+    file: "src/plain/link-core.ts",
+    find: "if (this.options.hasLogin) this.login = connection;",
+    replace: "if (this.ended) this.login = connection;",
     tests: CORE,
   },
   {

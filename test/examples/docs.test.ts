@@ -11,6 +11,7 @@ import { attemptError } from "../../src/link/errors.ts";
 import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
 import { bytes, plain } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
+import { PLAIN_LIMIT_NAMES, resolvePlainServerOptions } from "../../src/server/plain-options.ts";
 import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
 import { RATES } from "../../src/telemetry/logger.ts";
 import type { LoggedRecord } from "../../src/telemetry/record.ts";
@@ -69,7 +70,7 @@ test.each(DOCUMENTS)("the scripts and files that %s names exist", (path) => {
 
 test.each([
   ["What is in the core", ["core"]],
-  ["What is above the core", ["plain", "link", "io", "client", "server"]],
+  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server"]],
 ])("ARCHITECTURE.md, %s: every file, and no other", (title, folders) => {
   const [, section = ""] = new RegExp(`### ${title}\n\n((?:\\|.*\n)+)`, "u").exec(read("ARCHITECTURE.md")) ?? [];
   const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
@@ -325,6 +326,25 @@ test("docs/plain.md: the table has each option of plain(), and of a plain link t
   expect(expected.filter((name) => !named.has(name))).toEqual([]);
   const others = allowed(link).filter((name) => !["keepalive", "timeouts", "protocol", "windowBytes"].includes(name));
   expect(others.filter((name) => !allowed(open).includes(name))).toEqual([]);
+});
+
+test("docs/plain.md: a server's options are those of a link and of any server, or are in its table", () => {
+  const serve = (options: object): unknown =>
+    resolvePlainServerOptions({ protocol: plain({ framing: bytes() }), ...options });
+  const [, section = ""] = /\n## At a server\n(.*?)\n## /su.exec(read("docs/plain.md")) ?? [];
+  const rows = [...section.matchAll(/^\| `([\w.]+)` \|[^|\n]*\| (.{10,}) \|$/gmu)].map(([, name]) => name);
+  const limits = allowed((given) => serve({ limits: given })).map((name) => `limits.${name}`);
+  expect(new Set(rows)).toEqual(new Set([...limits, "allowHalfOpen"]));
+  const others = allowed(serve).filter((name) => !["limits", "protocol", "windowBytes"].includes(name));
+  expect(others.filter((name) => !allowed(listen).includes(name))).toEqual([]);
+  expect(PLAIN_LIMIT_NAMES.filter((name) => !limits.includes(`limits.${name}`))).toEqual([]);
+  // The log line has them all.
+  expect(
+    unnamed(
+      read("docs/metrics.md"),
+      Object.keys(resolvePlainServerOptions({ protocol: plain({ framing: bytes() }) }).limits),
+    ),
+  ).toEqual([]);
 });
 
 test("docs/queue.md: the table has each option of a queue, of a class and of a message, with a default and a consequence", () => {
