@@ -161,7 +161,7 @@ export const SERVED: readonly Mutant[] = [
     name: "a login may take for ever",
     rule: "a login has `handshakeMs`",
     file: "src/server/arrival.ts",
-    find: "    this.#deadline.set(host.clock.now() + host.handshakeMs);\n",
+    find: "      this.#deadline.set(clock.now() + handshakeMs);\n",
     replace: "",
     tests: LOGIN,
   },

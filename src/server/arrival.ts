@@ -32,29 +32,36 @@ export class Arrival implements Guest, ArrivalOfLink {
   /** The address by which the client is counted. */
   readonly peer: string;
   readonly #host: ArrivalHost;
-  readonly #deadline: Timer;
-  readonly #abort = new AbortController();
   #connection: Connection;
+  /** Made where there is something to wait for: most links of a large server keep their arrival for a long time. */
+  #deadline: Timer | undefined;
   #served: PlainServerLink | undefined;
   #login: Login | undefined;
+  #abort: AbortController | undefined;
   #isOver = false;
 
   constructor(connection: Connection, host: ArrivalHost) {
     this.peer = peerOf(connection.remoteAddress);
     this.#connection = connection;
     this.#host = host;
-    this.#deadline = host.clock.timer(() => this.reject("handshake timed out", ""));
-    this.#deadline.set(host.clock.now() + host.handshakeMs);
-    connection.handler = { onData: () => undefined, onDrain: () => {}, onClosed: () => this.#leave("closed") };
+  }
+
+  start(isSecured: boolean): void {
+    const { clock, handshakeMs, login } = this.#host;
+    if (!isSecured || login !== undefined) {
+      this.#deadline = clock.timer(() => this.reject("handshake timed out", ""));
+      this.#deadline.set(clock.now() + handshakeMs);
+    }
+    if (isSecured) return this.#begin();
+    this.#connection.handler = { onData: () => undefined, onDrain: () => {}, onClosed: () => this.#leave("closed") };
   }
 
   secured(connection: Connection): void {
     this.#connection = connection;
-    this.begin();
+    this.#begin();
   }
 
-  /** The connection can be used. */
-  begin(): void {
+  #begin(): void {
     const { clock, login } = this.#host;
     const served = this.#host.newLink(this);
     this.#served = served;
@@ -62,9 +69,11 @@ export class Arrival implements Guest, ArrivalOfLink {
     core.opened(ID, clock.now());
     driver.attach(ID, this.#connection);
     if (login === undefined || this.#isOver) return driver.run();
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
     this.#login = new Login(
       { core, driver, clock },
-      { id: ID, signal: this.#abort.signal, mostUnreadBytes: MOST_UNREAD_BYTES, tls: undefined },
+      { id: ID, signal, mostUnreadBytes: MOST_UNREAD_BYTES, tls: undefined },
     );
     driver.run();
     void this.#logIn(this.#login, login);
@@ -125,13 +134,14 @@ export class Arrival implements Guest, ArrivalOfLink {
   #leave(reason: string): void {
     if (this.#isOver) return;
     this.#over();
-    this.#abort.abort(new RespliceError("CONNECTION_LOST", reason));
+    this.#abort?.abort(new RespliceError("CONNECTION_LOST", reason));
     this.#served?.driver.stop();
     this.#host.onOver(this);
   }
 
   #over(): void {
     this.#isOver = true;
-    this.#deadline.clear();
+    this.#deadline?.clear();
+    this.#deadline = this.#login = undefined;
   }
 }

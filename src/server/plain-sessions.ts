@@ -18,6 +18,13 @@ import { UnsecuredConnection } from "./unsecured-connection.ts";
 /** The guest of a connection that is closed already. */
 const NOBODY: Guest = { secured: (connection) => connection.destroy() };
 
+const TOO_MANY: Readonly<Record<PlainLimitName, string>> = {
+  connections: "too many connections",
+  handshakes: "too many handshakes",
+  connectionsPerAddress: "too many connections of this address",
+  opensPerSecond: "too many opens",
+};
+
 export class PlainSessions extends ServedLinks<PlainServerLink> {
   readonly acceptsWhileDraining = false;
   /** A client that takes nothing is given up by the deadlines of its connection. */
@@ -70,12 +77,12 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     const limit = this.#lacking(peerOf(connection.remoteAddress));
     if (limit !== undefined) {
       this.refusals.turnedAway.add(limit, this.outside.clock.now());
-      return this.#refuse(connection, "overloaded", `too many ${limit}`);
+      return this.#refuse(connection, "overloaded", TOO_MANY[limit]);
     }
     const arrival = new Arrival(connection, this.#arrivalHost);
     this.#arrivals.add(arrival.peer, arrival);
     this.#clients.add(arrival.peer, arrival);
-    if (!(connection instanceof UnsecuredConnection)) arrival.begin();
+    arrival.start(!(connection instanceof UnsecuredConnection));
     return arrival;
   }
 
@@ -103,7 +110,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   #evict(limit: PlainLimitName): void {
     const arrival = this.#arrivals.pick(this.outside.entropy.random());
     this.refusals.turnedAway.add(limit, this.outside.clock.now());
-    arrival?.giveUp(`too many ${limit}`);
+    arrival?.giveUp(TOO_MANY[limit]);
   }
 
   #onLetIn(arrival: Arrival, served: PlainServerLink): void {

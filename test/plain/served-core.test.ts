@@ -194,7 +194,7 @@ describe("a client that has ended", () => {
     hand.flush();
     hand.fin();
     hand.pass(10_000);
-    expect([hand.flush(), hand.outcome]).toEqual(["", undefined]);
+    expect([hand.flush(), hand.all("severed"), hand.core.adopted?.id]).toEqual(["", [], hand.id]);
   });
 });
 

@@ -166,6 +166,14 @@ test("listen() of a server that has nowhere to listen is INVALID_OPTION, and cha
   expect(supervisor.stats().connections.open).toBe(1);
 });
 
+test("the log has metrics from the first stream on, once for each interval", async () => {
+  const { lines: log, logger } = logKeeper();
+  const { supervisor } = nowhere({ logger, metricsIntervalMs: 50 });
+  for (let n = 0; n < 5; n++) supervisor.accept(duplexPair()[0]);
+  await eventually(() => expect(log.some(({ event }) => event === "server.metrics")).toBe(true));
+  expect(log.filter(({ event }) => event === "server.metrics")).toHaveLength(1);
+});
+
 test("a stream that fails ends nothing but its connection", async () => {
   const { supervisor } = nowhere();
   const [, stream] = duplexPair();
