@@ -21,6 +21,7 @@ export interface ServedPlainOptions extends PlainCoreOptions {
 export class ServedPlainCore extends PlainLinkCore {
   /** What has arrived and is not accepted. */
   readonly #window: Account;
+  #isSevered = false;
   #isLeaving = false;
   #hasEndedWriting = false;
 
@@ -76,14 +77,24 @@ export class ServedPlainCore extends PlainLinkCore {
     this.outputEnded = true;
     this.endInput();
     this.ending = { outcome, detail };
+    this.#isSevered = true;
     this.events.push({ type: "severed", reason, outcome, detail, ...this.report(left, true) });
     this.checkThrough();
   }
 
   /** Of a link whose connection is over the end is decided. */
   override reset(code: string, reason: string, outcome: Outcome): void {
-    if (this.ending.outcome === "closed") super.reset(code, reason, outcome);
-    else this.tellOutcome(this.ending.outcome, this.ending.detail);
+    if (this.#isSevered) this.tellOutcome(this.ending.outcome, this.ending.detail);
+    else super.reset(code, reason, outcome);
+  }
+
+  get isSevered(): boolean {
+    return this.#isSevered;
+  }
+
+  /** Nothing waits to be sent any more. */
+  override get heldBytes(): number {
+    return this.#isSevered ? this.inbox.unacceptedBytes : super.heldBytes;
   }
 
   // ── the end in order ────────────────────────────────────────────────────────────────────────────────────────────
@@ -104,6 +115,11 @@ export class ServedPlainCore extends PlainLinkCore {
   /** A handler that is running may answer what it was handed. */
   override get inputMoves(): boolean {
     return this.#isLeaving;
+  }
+
+  /** No message will arrive any more: the client has ended or is gone, or the link leaves. */
+  get takesNoMore(): boolean {
+    return this.isInputEnded;
   }
 
   /** No message will arrive any more, and some of those that are here are not read. */

@@ -130,6 +130,10 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     if (arrival !== undefined) this.#onOver(arrival);
   }
 
+  protected override isLeft({ core }: PlainServerLink): boolean {
+    return core.takesNoMore;
+  }
+
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A handler may answer what it was handed; then its link ends. Nobody is let in any more. */

@@ -86,6 +86,9 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** The server goes away: asks the link to end within its time. */
   protected abstract sendAway(served: Owner, options: CloseOptions): void;
 
+  /** The client has gone, or the link is to end without it, in the ordinary course of its protocol. */
+  protected abstract isLeft(served: Owner): boolean;
+
   /** How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its own. */
   protected abstract readonly closesWithinMs: number;
 
@@ -125,10 +128,10 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     else void engine.close({ deadlineMs: this.closesWithinMs });
   }
 
-  /** A handler that only rethrows LINK_ENDED, because its client is sent away, has not failed. */
+  /** A handler that only rethrows LINK_ENDED, because the server or its client goes away, has not failed. */
   #handlerFailed(served: Owner, error: unknown): void {
-    const isSentAway = this.farewell !== undefined || served.core.inputMoves;
-    const isTold = isSentAway && error instanceof RespliceError && error.code === "LINK_ENDED";
+    const isGoing = this.farewell !== undefined || this.isLeft(served);
+    const isTold = isGoing && error instanceof RespliceError && error.code === "LINK_ENDED";
     if (isTold) return this.#handlerReturned(served);
     served.isServing = false;
     served.engine.failHandler(error);

@@ -94,6 +94,11 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     if (this.#links.size === 0) this.#whenEmpty?.();
   }
 
+  /** A client that ends its direction of a session has agreed on that with the handler. */
+  protected override isLeft(): boolean {
+    return false;
+  }
+
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**

@@ -329,15 +329,15 @@ test("docs/plain.md: the table has each option of plain(), and of a plain link t
 });
 
 test("docs/plain.md: a server's options are those of a link and of any server, or are in its table", () => {
-  const serve = (options: object): unknown =>
+  const listenPlain = (options: object): unknown =>
     resolvePlainServerOptions({ protocol: plain({ framing: bytes() }), ...options });
   const [, section = ""] = /\n## At a server\n(.*?)\n## /su.exec(read("docs/plain.md")) ?? [];
   const rows = [...section.matchAll(/^\| `([\w.]+)` \|[^|\n]*\| (.{10,}) \|$/gmu)].map(([, name]) => name);
-  const limits = allowed((given) => serve({ limits: given })).map((name) => `limits.${name}`);
-  expect(new Set(rows)).toEqual(new Set([...limits, "allowHalfOpen"]));
-  const others = allowed(serve).filter((name) => !["limits", "protocol", "windowBytes"].includes(name));
+  const ofLimits = allowed((given) => listenPlain({ limits: given })).map((name) => `limits.${name}`);
+  expect(new Set(rows)).toEqual(new Set([...ofLimits, "allowHalfOpen"]));
+  const others = allowed(listenPlain).filter((name) => !["limits", "protocol", "windowBytes"].includes(name));
   expect(others.filter((name) => !allowed(listen).includes(name))).toEqual([]);
-  expect(PLAIN_LIMIT_NAMES.filter((name) => !limits.includes(`limits.${name}`))).toEqual([]);
+  expect(PLAIN_LIMIT_NAMES.filter((name) => !ofLimits.includes(`limits.${name}`))).toEqual([]);
   // The log line has them all.
   expect(
     unnamed(

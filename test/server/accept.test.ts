@@ -55,7 +55,12 @@ test("a durable link lives on over one stream after the other, without a listene
 
 test("a client that is not resplice is served, and a half-closed socket is answered", async () => {
   const supervisor = new ServerSupervisor({ protocol: plain({ framing: lines() }) });
-  supervisor.serve((link) => link.onMessage(async (message) => link.send(`${String(message)}!`)));
+  supervisor.serve((link) =>
+    link.onMessage(async (message) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await link.send(`${String(message)}!`);
+    }),
+  );
   onTestFinished(() => void supervisor.close({ deadlineMs: 0 }));
   const port = await rawServer((socket) => supervisor.accept(socket));
   const client = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });

@@ -5,7 +5,14 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { type LoginConnection, RespliceError } from "../../src/index.ts";
 import { LineSocket } from "../client/plain-server.ts";
 import { certificate, eventually, failure, isPending, logKeeper } from "../support.ts";
-import { echoLines, lineClient, type PlainServerTerms, servePlain } from "./plain-servers.ts";
+import {
+  echoLines,
+  HandConnection,
+  lineClient,
+  plainSessions,
+  type PlainServerTerms,
+  servePlain,
+} from "./plain-servers.ts";
 
 /** Asks for a password. */
 async function ask(connection: LoginConnection): Promise<void> {
@@ -56,6 +63,21 @@ test("who is refused hears why, is counted, and the server goes on", async () =>
   other.say("secret", "one");
   for (const text of ["password?", "welcome", "one"]) expect(await other.lines.next()).toBe(text);
   expect(links.size).toBe(1);
+});
+
+test.each([
+  ["in order, so that what it has sent arrives", true],
+  ["at once where too many linger", false],
+])("the connection is closed %s", async (how, mayLinger) => {
+  const { clock, sessions } = plainSessions({ plain: { login: ask } }, mayLinger);
+  const connection = new HandConnection();
+  sessions.accept(connection);
+  await clock.advance(0);
+  connection.handler.onData(Buffer.from("guess\n"));
+  await clock.advance(0);
+  expect(connection.written).toBe("password?\nno\n");
+  expect(how.startsWith(connection.closed ?? "never")).toBe(true);
+  expect([sessions.connections, sessions.open.size]).toEqual([0, 0]);
 });
 
 test.each<[string, () => Promise<void>]>([

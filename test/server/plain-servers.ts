@@ -9,6 +9,12 @@ import {
   ServerSupervisor,
 } from "../../src/index.ts";
 import { onTestFinished } from "vitest";
+import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
+import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
+import { resolvePlainServerOptions } from "../../src/server/plain-options.ts";
+import { PlainSessions } from "../../src/server/plain-sessions.ts";
+import { Journal } from "../../src/telemetry/journal.ts";
+import { VirtualTime } from "../../src/testing/virtual-time.ts";
 import { LineSocket } from "../client/plain-server.ts";
 import { Arrivals, keepFromOthers } from "../support.ts";
 
@@ -54,4 +60,49 @@ export function lineClient(
     socket.on("end", () => resolve());
   });
   return Object.assign(new LineSocket(socket), { ended });
+}
+
+/** The sessions of such a server, without a listener and under virtual time. */
+export function plainSessions({ plain: protocol, ...options }: PlainServerTerms = {}, mayLinger = true) {
+  const clock = new VirtualTime();
+  const resolved = resolvePlainServerOptions({ ...options, protocol: plain({ framing: lines(), ...protocol }) });
+  const sessions = new PlainSessions(resolved, {
+    clock,
+    entropy: SYSTEM_ENTROPY,
+    journal: new Journal(),
+    onHandlerFailed: () => {},
+    hearsHandlerErrors: () => false,
+    onEnded: () => {},
+    mayLinger: () => mayLinger,
+  });
+  onTestFinished(() => {
+    sessions.stop();
+    clock.stop();
+  });
+  return { clock, sessions };
+}
+
+/** A connection of a client, whose part the test plays. */
+export class HandConnection implements Connection {
+  handler: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
+  readonly remoteAddress = "192.0.2.1";
+  readonly roomBytes = 65_536;
+  readonly pendingBytes = 0;
+  written = "";
+  closed: "in order" | "at once" | undefined;
+
+  write(buffers: readonly Buffer[]): void {
+    this.written += Buffer.concat(buffers).toString();
+  }
+
+  pause(): void {}
+  resume(): void {}
+
+  end(): void {
+    this.closed ??= "in order";
+  }
+
+  destroy(): void {
+    this.closed ??= "at once";
+  }
 }

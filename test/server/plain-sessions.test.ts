@@ -80,6 +80,24 @@ describe("a client that ends first", () => {
   });
 });
 
+test("a handler that only sends, to a client that ends while it reads on, has not failed", async () => {
+  const { port, supervisor, links } = await servePlain({}, async (link) => {
+    for (;;) await link.send("x".repeat(100_000));
+  });
+  let failures = 0;
+  supervisor.on("handlerError", () => failures++);
+  const client = lineClient(port, { allowHalfOpen: true });
+  await client.lines.next();
+  client.socket.pause();
+  const link = await links.next();
+  await eventually(() => expect(link.writableLength).toBeGreaterThan(1_000_000));
+  client.socket.end();
+  client.socket.resume();
+  await client.ended;
+  expect((await link.closed).error).toBeUndefined();
+  expect([failures, (await link.closed).undelivered]).toEqual([0, []]);
+});
+
 describe("a connection that breaks", () => {
   test("ends its link with CONNECTION_LOST, and the report says what became of each message", async () => {
     const { lines: log, logger } = logKeeper();
@@ -137,11 +155,28 @@ describe("a connection that breaks", () => {
     client.socket.resetAndDestroy();
     expect(await changed).toMatchObject({ to: "draining", reason: "ECONNRESET" });
     expect(supervisor.stats().sessions).toEqual({ connected: 0, waiting: 1 });
+    expect((await failure(link.send("more"))).code).toBe("LINK_ENDED");
     gate.resolve();
     expect(await failed.promise).toMatchObject({ code: "CONNECTION_LOST" });
     expect(read).toEqual(["one", "two"]);
     await link.closed;
     expect(handlerErrors).toBe(0);
+  });
+
+  test("flush() of what was never written rejects, also while messages are still to be read", async () => {
+    const { port, links } = await servePlain();
+    const client = lineClient(port);
+    client.say("unread");
+    const link = await links.next();
+    await eventually(() => expect(link.readableLength).toBeGreaterThan(0));
+    client.socket.pause();
+    for (let n = 0; n < 14; n++) await link.send("x".repeat(1_000_000));
+    const changed = heard(link, "state");
+    client.socket.resetAndDestroy();
+    expect((await changed).to).toBe("draining");
+    expect(await failure(link.flush())).toMatchObject({ code: "LINK_ENDED", cause: { code: "CONNECTION_LOST" } });
+    link.abort();
+    expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
   });
 
   test("its handler does not wait for an answer that cannot come", async () => {

@@ -1,44 +1,13 @@
 /** Messages that arrived before their client went, under virtual time. */
-import { expect, onTestFinished, test } from "vitest";
-import { type Link, lines, plain } from "../../src/index.ts";
-import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
-import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
-import { resolvePlainServerOptions } from "../../src/server/plain-options.ts";
-import { PlainSessions } from "../../src/server/plain-sessions.ts";
-import { Journal } from "../../src/telemetry/journal.ts";
-import { VirtualTime } from "../../src/testing/virtual-time.ts";
-
-/** A connection that a client has opened. */
-class Line implements Connection {
-  handler: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
-  readonly remoteAddress = "192.0.2.1";
-  readonly roomBytes = 65_536;
-  readonly pendingBytes = 0;
-  write(): void {}
-  pause(): void {}
-  resume(): void {}
-  end(): void {}
-  destroy(): void {}
-}
+import { expect, test } from "vitest";
+import type { Link } from "../../src/index.ts";
+import { HandConnection, plainSessions } from "./plain-servers.ts";
 
 /** A server with one link, whose client has said two lines and is gone. */
 async function abandoned(handler: (link: Link) => void | Promise<void>) {
-  const clock = new VirtualTime();
-  const sessions = new PlainSessions(resolvePlainServerOptions({ protocol: plain({ framing: lines() }) }), {
-    clock,
-    entropy: SYSTEM_ENTROPY,
-    journal: new Journal(),
-    onHandlerFailed: () => {},
-    hearsHandlerErrors: () => false,
-    onEnded: () => {},
-    mayLinger: () => true,
-  });
-  onTestFinished(() => {
-    sessions.stop();
-    clock.stop();
-  });
+  const { clock, sessions } = plainSessions();
   sessions.handler = handler;
-  const line = new Line();
+  const line = new HandConnection();
   sessions.accept(line);
   const [link] = sessions.open;
   await clock.advance(0);
