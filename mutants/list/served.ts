@@ -75,6 +75,14 @@ export const SERVED: readonly Mutant[] = [
     tests: CORE,
   },
   {
+    name: "two ends are a loss",
+    rule: "a connection that both ends have ended closes in order, though messages are still to be read",
+    file: "src/plain/served-core.ts",
+    find: "if (this.inUse?.id !== id || !hasEnded) return",
+    replace: "if (this.inUse?.id !== id || hasEnded || !hasEnded) return",
+    tests: CORE,
+  },
+  {
     name: "flush() of what is lost",
     rule: "flush() rejects when the connection is over and something was never written",
     file: "src/link/outgoing.ts",

@@ -1,7 +1,7 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
+import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, ReadingLine } from "./reading-line.ts";
@@ -356,7 +356,7 @@ function onError(this: ConnectedStream, error: unknown): void {
 }
 
 function onClose(this: ConnectedStream): void {
-  this[CONNECTION].lost("closed");
+  this[CONNECTION].lost(CLOSED);
 }
 
 /** The listeners of every connection. They find it in their stream. */

@@ -7,7 +7,7 @@
  * "end-writing" when our direction alone ends.
  */
 import { Account, type Budget } from "../core/log/window.ts";
-import { CLOSED_BY_PEER, type Outcome } from "../core/session/link-events.ts";
+import { CLOSED, CLOSED_BY_PEER, type Outcome } from "../core/session/link-events.ts";
 import { PlainConnection, type Problem } from "./connection.ts";
 import { PlainLinkCore } from "./link-core.ts";
 import type { PlainCoreOptions } from "./options.ts";
@@ -59,6 +59,18 @@ export class ServedPlainCore extends PlainLinkCore {
     const isOwed = !this.isQuiet || this.outbox.sentTo < this.outbox.next;
     this.close(connection, CLOSED_BY_PEER, {}, !isOwed);
     if (isOwed) return this.lost(connection, { reason: CLOSED_BY_PEER, fault: undefined });
+    this.#severInOrder();
+  }
+
+  /** A stream that both ends have ended closes by itself, though the consumer has not read everything yet. */
+  override connectionClosed(id: number, reason: string, nowMs: number): void {
+    const hasEnded = this.#hasEndedWriting && this.isInputEnded && reason === CLOSED;
+    if (this.inUse?.id !== id || !hasEnded) return super.connectionClosed(id, reason, nowMs);
+    this.inUse.close();
+    this.#severInOrder();
+  }
+
+  #severInOrder(): void {
     this.outbox.closedInOrder();
     this.#sever("closed", CLOSED_BY_PEER, "");
   }

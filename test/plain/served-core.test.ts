@@ -1,6 +1,6 @@
 /** A plain link that is served: its one connection ends it. */
 import { describe, expect, test } from "vitest";
-import { CLOSED_BY_PEER } from "../../src/core/session/link-events.ts";
+import { CLOSED, CLOSED_BY_PEER } from "../../src/core/session/link-events.ts";
 import { CountingBudget } from "../core/support.ts";
 import { ServedHand } from "./support.ts";
 
@@ -256,6 +256,32 @@ test("our direction alone ends when the kernel has everything, once", () => {
   hand.written();
   hand.hear("goes on\n");
   expect([hand.read(), hand.all("end-writing").length, hand.outcome]).toEqual([["goes on"], 1, undefined]);
+});
+
+describe("when both ends have ended, and the connection has closed", () => {
+  function both(reason: string): ServedHand {
+    const hand = new ServedHand();
+    hand.send("last");
+    hand.core.end();
+    hand.flush();
+    hand.hear("unread\n");
+    hand.fin();
+    hand.cut(reason);
+    return hand;
+  }
+
+  test("in order, what is unread is read, and nothing is wrong", () => {
+    const hand = both(CLOSED);
+    expect([hand.outcome, hand.core.adopted]).toEqual([undefined, undefined]);
+    expect(hand.read()).toEqual(["unread"]);
+    expect(hand.outcome).toEqual({ outcome: "closed", lost: [], untracked: 1 });
+  });
+
+  test("with an error, the client may not have read everything", () => {
+    const hand = both("ECONNRESET");
+    hand.read();
+    expect(hand.outcome).toEqual({ outcome: "connection-lost", lost: ["last maybe"], untracked: 0 });
+  });
 });
 
 describe("the memory of what has arrived", () => {

@@ -234,6 +234,24 @@ test("end() ends our direction, and the client may go on", async () => {
   expect((await link.closed).error).toBeUndefined();
 });
 
+test("when both have ended a slow consumer still gets everything, and the end is in order", async () => {
+  const gate = Promise.withResolvers<void>();
+  const read: string[] = [];
+  const { port, links } = await servePlain({}, async (link) => {
+    link.end();
+    await gate.promise;
+    for await (const message of link) read.push(String(message));
+  });
+  const client = lineClient(port);
+  const link = await links.next();
+  client.socket.end("one\ntwo\n");
+  await once(client.socket, "close");
+  await eventually(() => expect(link.state).toBe("draining"));
+  gate.resolve();
+  expect(await link.closed).toEqual({ undelivered: [] });
+  expect(read).toEqual(["one", "two"]);
+});
+
 test("a handler that throws ends its link alone", async () => {
   const { port, supervisor } = await servePlain({}, (link) =>
     link.onMessage((message) => {

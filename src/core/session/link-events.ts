@@ -35,6 +35,8 @@ export type Outcome =
 
 /** The reason of a connection that the peer has ended in order. */
 export const CLOSED_BY_PEER = "closed by the peer";
+/** The reason of a connection that has closed without an error, as one does whose two ends have ended it in order. */
+export const CLOSED = "closed";
 
 /** The outcome of a link that the peer has reset. */
 export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
