@@ -11,6 +11,7 @@ import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
+import { SERVED } from "./list/served.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -25,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PACE,
   ...SILENCE,
   ...PLAIN,
+  ...SERVED,
   ...PORTS,
   ...DOOR,
   ...SHELL,

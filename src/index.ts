@@ -21,8 +21,7 @@ export type {
   OpenOptions,
   ReconnectOptions,
 } from "./client/options.ts";
-export type { PlainLink } from "./client/plain-handle.ts";
-export type { OpenPlainOptions, PlainKeepaliveOptions, PlainTimeoutOptions } from "./client/plain-options.ts";
+export type { OpenPlainOptions, PlainTimeoutOptions } from "./client/plain-options.ts";
 export { srv, type SrvOptions } from "./client/srv.ts";
 export type { Endpoint, EndpointOrder, ForEachAttempt, Target } from "./client/targets.ts";
 export { type Delivery, type ErrorCode, RespliceError } from "./link/errors.ts";
@@ -58,8 +57,13 @@ export type {
   WaitOptions,
 } from "./link/types.ts";
 export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framing.ts";
+export type { PlainLink } from "./plain-link/handle.ts";
+export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
+export type { ListeningOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
+export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {
+  type AcceptOptions,
   ServerSupervisor,
   type SupervisorEvents,
   type SupervisorState,

@@ -223,7 +223,7 @@ export async function unusedPort(): Promise<number> {
  * Clients may dial for a while after their test is over. No other test file's server gets the port that they dial, as long
  * as this process lives.
  */
-function keepFromOthers(port: number): void {
+export function keepFromOthers(port: number): void {
   if (port > 0) void new PortClaim(port);
 }
 

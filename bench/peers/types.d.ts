@@ -2,20 +2,6 @@
  * As much of the peers' types as is used here. The packages are installed when they are to be measured, and the checks of
  * this repository do not wait for that.
  */
-declare module "ws" {
-  import type { EventEmitter } from "node:events";
-  import type { AddressInfo } from "node:net";
-  export class WebSocket extends EventEmitter<{ open: []; message: [data: Buffer] }> {
-    constructor(url: string);
-    readonly bufferedAmount: number;
-    send(data: Buffer, callback?: () => void): void;
-  }
-  export class WebSocketServer extends EventEmitter<{ listening: []; connection: [socket: WebSocket] }> {
-    constructor(options: { port: number; host: string });
-    address(): AddressInfo | string;
-  }
-}
-
 declare module "socket.io" {
   import type { Server as HttpServer } from "node:http";
   interface ServerSocket {

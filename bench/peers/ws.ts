@@ -9,7 +9,7 @@ const BUFFERED_MAX = 1_048_576;
 export const ws: Peer = {
   async receive(take) {
     const server = new WebSocketServer({ port: 0, host: HOST });
-    server.on("connection", (socket) => socket.on("message", take));
+    server.on("connection", (socket) => socket.on("message", (data) => take(data as Buffer)));
     await once(server, "listening");
     return (server.address() as AddressInfo).port;
   },

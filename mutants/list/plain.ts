@@ -378,7 +378,7 @@ export const PLAIN: readonly Mutant[] = [
   {
     name: "chunks that wait in a turn",
     rule: "what was not handed out when the next chunk arrives is kept in no more memory than it needs",
-    file: "src/plain/core.ts",
+    file: "src/plain/link-core.ts",
     find: "    this.inbox.beginChunk();\n",
     replace: "",
     tests: CORE,
@@ -403,9 +403,9 @@ export const PLAIN: readonly Mutant[] = [
   {
     name: "in use before the login",
     rule: "a connection is in use only when its login is done",
-    file: "src/plain/core.ts",
-    find: "if (this.options.hasLogin) this.#login = connection;",
-    replace: "if (this.ended) this.#login = connection;",
+    file: "src/plain/link-core.ts",
+    find: "if (this.options.hasLogin) this.login = connection;",
+    replace: "if (this.ended) this.login = connection;",
     tests: CORE,
   },
   {
@@ -549,8 +549,8 @@ export const PLAIN: readonly Mutant[] = [
     name: "a late end of an unused connection",
     rule: "nothing is written on a connection that should have been closed for being unused",
     file: "src/plain/core.ts",
-    find: "connection.isInUse && this.isLeftUnused(nowMs)",
-    replace: "false",
+    find: "this.inUse?.id !== id || !this.isLeftUnused(nowMs)",
+    replace: "id > 0",
     tests: WATCH,
   },
   {

@@ -17,7 +17,7 @@ export const PORTS: readonly Mutant[] = [
     name: "every connection is paused",
     rule: "only the connection in use is paused",
     file: "src/link/driver.ts",
-    find: "readsOn ? undefined : this.#attached.find(({ id }) => id === adopted?.id);",
+    find: "readsOn ? undefined : this.#find(adopted?.id);",
     replace: "readsOn || adopted === undefined ? undefined : this.#attached.at(-1);",
     tests: ["test/link/protocol.test.ts"],
   },

@@ -17,6 +17,7 @@ import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitO
 import { Once, timedWait } from "../link/waits.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
 import type { SampleSource } from "../telemetry/samples.ts";
+import type { PlainLink } from "../plain-link/handle.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { DialGate } from "./gate.ts";
 import {
@@ -27,7 +28,6 @@ import {
 } from "./options.ts";
 import type { ClientCore, ClientLinkOwner } from "./link-owner.ts";
 import { durableLink } from "./durable-link.ts";
-import type { PlainLink } from "./plain-handle.ts";
 import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
 import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.ts";
 import type { Target } from "./targets.ts";

@@ -5,13 +5,13 @@ import type { Connection } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import type { Link } from "../link/types.ts";
 import { PlainCore } from "../plain/core.ts";
-import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
-import { messageOf } from "../telemetry/thrown.ts";
+import { PlainLinkHandle } from "../plain-link/handle.ts";
+import { Login } from "../plain-link/login.ts";
+import { plainCoreOptions } from "../plain-link/options.ts";
 import { type DialledLink, type LoginTerms, stretched } from "./connector.ts";
 import { asError } from "./failure.ts";
+import { toTlsOptions } from "./hooks.ts";
 import { type ClientHost, ClientLinkOwner } from "./link-owner.ts";
-import { Login } from "./login.ts";
-import { PlainLinkHandle } from "./plain-handle.ts";
 import type { ResolvedOpenPlainOptions } from "./plain-options.ts";
 
 export interface PlainHost extends ClientHost {
@@ -26,6 +26,8 @@ export interface PlainHost extends ClientHost {
   ) => Promise<Connection>;
 }
 
+/** What a server may say, besides one message, that its login has not received. */
+const MOST_UNREAD_BYTES = 1_048_576;
 /** No server is given an open payload. */
 const NO_PAYLOAD = Buffer.alloc(0);
 
@@ -36,7 +38,8 @@ export class PlainLinkOwner extends ClientLinkOwner {
   #login: Login | undefined;
 
   constructor(options: ResolvedOpenPlainOptions, host: PlainHost) {
-    super({ core: plainCore(options, host), link: options.link, options, openPayload: NO_PAYLOAD }, host);
+    const core = new PlainCore(plainCoreOptions(options, host.memory), host.entropy);
+    super({ core, link: options.link, options, openPayload: NO_PAYLOAD }, host);
     this.#host = host;
     this.#options = options;
   }
@@ -60,7 +63,11 @@ export class PlainLinkOwner extends ClientLinkOwner {
       {
         id,
         signal,
-        startTls: (connection, tls) => this.#host.startTls(connection, place?.endpoint, { tls, tlsMs, signal }),
+        mostUnreadBytes: MOST_UNREAD_BYTES,
+        tls: {
+          check: toTlsOptions,
+          start: (connection, tls) => this.#startTls(connection, place?.endpoint, { tls, tlsMs, signal }),
+        },
       },
     );
     this.#login = work;
@@ -73,40 +80,22 @@ export class PlainLinkOwner extends ClientLinkOwner {
     }
   }
 
+  async #startTls(
+    connection: Connection,
+    endpoint: Endpoint | undefined,
+    options: StartTlsOptions,
+  ): Promise<Connection> {
+    try {
+      return await this.#host.startTls(connection, endpoint, options);
+    } catch (error) {
+      throw asError(error);
+    }
+  }
+
   override onEvent(event: ProtocolEvent): void {
     if (event.type === "login-message" && event.channel === this.#login?.id) this.#login.onMessage(event.message);
     super.onEvent(event);
   }
-}
-
-function plainCore(options: ResolvedOpenPlainOptions, host: ClientHost): PlainCore {
-  const { plain, link, deadAfterMs, writeStallMs, answerMs, windowBytes } = options;
-  const { probe, requests, reconnectWhen, login } = plain;
-  const { maxMessageBytes, queue, keepalive } = link;
-  return new PlainCore(
-    {
-      framing: plain.framing,
-      hasLogin: login !== undefined,
-      ...(probe && { probe }),
-      ...(requests && { requests: { ...requests, maxAnswerBytes: requests.maxAnswerBytes ?? maxMessageBytes } }),
-      ...(reconnectWhen && { reconnectWhen }),
-      resendInFlight: plain.resendInFlight,
-      inDoubtBytes: plain.inDoubtBytes,
-      idleCloseMs: plain.idleCloseMs,
-      maxConnectionAgeMs: plain.maxConnectionAgeMs,
-      maxMessageBytes,
-      queue,
-      windowBytes,
-      pingAfterMs: keepalive.pingAfterMs,
-      deadAfterMs,
-      writeStallMs,
-      answerMs,
-      logBudget: host.memory.logBudget,
-      blocks: host.memory.blocks,
-      encodeFailed,
-    },
-    host.entropy,
-  );
 }
 
 /** Only a refusal and a certificate end the link: any other error of a login is one of this attempt. */
@@ -114,12 +103,4 @@ function loginError(thrown: unknown): RespliceError {
   const error = asError(thrown);
   if (error.retryable || error.code === "LOGIN_REFUSED" || error.code === "CERTIFICATE_INVALID") return error;
   return new RespliceError("CONNECT_FAILED", `the login failed: ${error.message}`, { cause: error });
-}
-
-/** The error for a message that cannot be framed, or lacks an id: with the code of what was thrown, if that has one. */
-function encodeFailed(thrown: unknown): RespliceError {
-  const code = thrown instanceof RespliceError ? thrown.code : "INVALID_ARGUMENT";
-  const text = printable(messageOf(thrown), MOST_MESSAGE_CHARACTERS);
-  const details = { cause: thrown, delivery: "not-sent" } as const;
-  return new RespliceError(code, `the message is refused: ${text}`, details);
 }

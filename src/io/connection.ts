@@ -1,7 +1,7 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
+import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, ReadingLine } from "./reading-line.ts";
@@ -40,7 +40,7 @@ type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
  */
 export function unfitness(stream: unknown): string | undefined {
   if (!isStream(stream)) return "no stream.Duplex";
-  if (CONNECTION in stream) return "a stream that it gave before: each attempt needs a new one";
+  if (CONNECTION in stream) return "a stream that is a connection of a link already";
   const { readable, writable, destroyed, connecting } = stream as Duplex & { connecting?: boolean };
   // A socket that is still connecting is not readable yet.
   if (destroyed || !writable || (!readable && connecting !== true)) return "a stream that has ended, or was closed";
@@ -180,6 +180,12 @@ export class StreamConnection implements Connection, Reader {
     }
   }
 
+  /** The peer has ended its side: unless the handler wants to know, a connection serves both directions, or none. */
+  inputEnded(): void {
+    if (this.#closed || this.handler.onInputEnded === undefined) this.lost(CLOSED_BY_PEER);
+    else this.handler.onInputEnded();
+  }
+
   /** The connection has failed, or the peer has closed it. */
   lost(reason: string): void {
     if (this.#closed) return;
@@ -265,9 +271,13 @@ export class StreamConnection implements Connection, Reader {
     this.handler.onWritten?.();
   }
 
+  endWriting(): void {
+    if (!this.#closed) this.#stream.end();
+  }
+
   end(last: readonly Buffer[]): void {
     if (this.#closed) return;
-    this.write(last);
+    if (last.length > 0) this.write(last);
     if (this.#closed) return;
     this.#closed = true;
     this.handler = DEAF;
@@ -337,9 +347,8 @@ function onConnect(this: ConnectedStream): void {
   this[CONNECTION].connected();
 }
 
-/** The peer has ended its side of the connection: a connection serves both directions, or none. */
 function onEnd(this: ConnectedStream): void {
-  this[CONNECTION].lost(CLOSED_BY_PEER);
+  this[CONNECTION].inputEnded();
 }
 
 function onError(this: ConnectedStream, error: unknown): void {
@@ -347,7 +356,7 @@ function onError(this: ConnectedStream, error: unknown): void {
 }
 
 function onClose(this: ConnectedStream): void {
-  this[CONNECTION].lost("closed");
+  this[CONNECTION].lost(CLOSED);
 }
 
 /** The listeners of every connection. They find it in their stream. */

@@ -5,11 +5,11 @@
  */
 import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
-import type { ChannelIo, Protocol, ProtocolEvent } from "./protocol.ts";
+import type { ChannelIo, LinkEvent, Protocol } from "./protocol.ts";
 
 /** The hooks that the driver calls within a step. A hook may call the protocol again, but never waits. */
 export interface DriverHooks {
-  onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void;
+  onEvent(event: LinkEvent): void;
   /** Something was received or accepted. */
   onProgress(): void;
   readonly isRoomAwaited: boolean;
@@ -52,8 +52,15 @@ export class Driver {
   }
 
   get remoteAddress(): string | undefined {
-    const id = this.protocol.adopted?.id;
-    return this.#attached.find((attached) => attached.id === id)?.connection.remoteAddress;
+    return this.addressOf(this.protocol.adopted?.id);
+  }
+
+  addressOf(id: number | undefined): string | undefined {
+    return this.#find(id)?.connection.remoteAddress;
+  }
+
+  #find(id: number | undefined): Attached | undefined {
+    return this.#attached.find((attached) => attached.id === id);
   }
 
   attach(id: number, connection: Connection): void {
@@ -61,7 +68,7 @@ export class Driver {
   }
 
   detach(id: number): Connection | undefined {
-    const found = this.#attached.find((attached) => attached.id === id);
+    const found = this.#find(id);
     if (found !== undefined) this.#attached = this.#attached.filter((attached) => attached !== found);
     return found?.connection;
   }
@@ -129,7 +136,7 @@ export class Driver {
   /** Pauses the connection in use, and no other: one that is to replace it has its introduction to read. */
   #pauseOrResume(): void {
     const { adopted, readsOn } = this.protocol;
-    const paused = readsOn ? undefined : this.#attached.find(({ id }) => id === adopted?.id);
+    const paused = readsOn ? undefined : this.#find(adopted?.id);
     if (paused === this.#paused) return;
     this.#paused?.connection.resume();
     this.#paused = paused;
@@ -152,8 +159,9 @@ export class Driver {
     const { events } = this.protocol;
     while (events.length > 0) {
       for (const event of events.splice(0)) {
-        if (event.type !== "close-connection") this.hooks?.onEvent(event);
-        else this.#close(event.channel, event.last);
+        if (event.type === "close-connection") this.#close(event.channel, event.last);
+        else if (event.type === "end-writing") this.#find(event.channel)?.connection.endWriting?.();
+        else this.hooks?.onEvent(event);
       }
     }
   }
@@ -195,6 +203,7 @@ class Attached implements ConnectionHandler {
   readonly id: number;
   readonly connection: Connection;
   readonly onWritten: (() => void) | undefined;
+  readonly onInputEnded: (() => void) | undefined;
   readonly #driver: Driver;
 
   constructor(driver: Driver, id: number, connection: Connection) {
@@ -202,6 +211,7 @@ class Attached implements ConnectionHandler {
     this.id = id;
     this.connection = connection;
     this.onWritten = driver.protocol.written === undefined ? undefined : () => this.#written();
+    this.onInputEnded = driver.channels.peerEnded === undefined ? undefined : () => this.#inputEnded();
     connection.handler = this;
   }
 
@@ -218,6 +228,12 @@ class Attached implements ConnectionHandler {
 
   #written(): void {
     this.#driver.protocol.written?.(this.id);
+    this.#driver.run();
+  }
+
+  #inputEnded(): void {
+    const { channels, clock } = this.#driver;
+    channels.peerEnded?.(this.id, clock.now());
     this.#driver.run();
   }
 

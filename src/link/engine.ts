@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
 import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
-import { connectionLostError, ofMessage, outcomeError, replacedError, RespliceError } from "./errors.ts";
+import { outcomeError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { Closing } from "./closing.ts";
 import { EndResult } from "./end-result.ts";
@@ -11,11 +11,10 @@ import { Life, throwLater } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
-import type { Protocol, ProtocolEvent } from "./protocol.ts";
+import type { LinkEvent, Protocol } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, WaitOptions } from "./types.ts";
-import { inOrder, toMessage } from "./undelivered.ts";
 import { UndeliveredReports } from "./undelivered-reports.ts";
 import { Waits } from "./waits.ts";
 
@@ -169,7 +168,8 @@ export class LinkEngine {
 
   /** The handler of this link threw: the message that it was handed is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
-    if (!this.protocol.ended || !this.#endResult.isOwn(error)) this.#life.later(() => this.#tellOfHandler(error));
+    const isOver = this.protocol.ended || this.failure !== undefined;
+    if (!(isOver && this.#endResult.isOwn(error))) this.#life.later(() => this.#tellOfHandler(error));
     this.#endResult.handlerError = error;
     this.#reset("handler-failed", "");
   }
@@ -242,7 +242,7 @@ export class LinkEngine {
 
   // ── events of the protocol ──────────────────────────────────────────────────────────────────────────────────────
 
-  onEvent(event: Exclude<ProtocolEvent, { type: "close-connection" }>): void {
+  onEvent(event: LinkEvent): void {
     this.owner.onEvent(event);
     switch (event.type) {
       case "connected": {
@@ -267,14 +267,19 @@ export class LinkEngine {
         this.outgoing.answered(event.ticket, event.parts);
         break;
       case "leaving":
-        this.#life.to("drain", { reason: "going-away" });
+        this.#life.to("drain", { reason: event.reason ?? "going-away" });
         if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
         break;
       case "replaced":
-        this.#onReplaced(event);
+        // After close() the state stays "draining" until the link is closed.
+        if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason: event.reason, attempt: 1 });
+        this.reports.replaced(event, this.outgoing);
         break;
       case "connection-lost":
-        this.#onConnectionLost(event);
+        this.reports.connectionLost(event, this.outgoing);
+        break;
+      case "severed":
+        this.#onSevered(event);
         break;
       case "ended":
         this.#onEnded(event);
@@ -304,47 +309,42 @@ export class LinkEngine {
     this.#life.emitAll();
   }
 
-  #onReplaced(event: Extract<ProtocolEvent, { type: "replaced" }>): void {
-    const { reason, sessionId, lost } = event;
-    const abandoned = this.outgoing.replaced(lost, (delivery) => replacedError(reason, delivery));
-    const undelivered = inOrder(event.undelivered, abandoned);
-    // After close() the state stays "draining" until the link is closed.
-    if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason, attempt: 1 });
-    if (reason === "moved") return;
-    this.reports.lost({ reason, sessionId, messages: undelivered.map(toMessage) }, event.undeliveredCount);
-  }
-
-  /** The link goes on. */
-  #onConnectionLost(event: Extract<ProtocolEvent, { type: "connection-lost" }>): void {
-    const { lost, undelivered, undeliveredCount, untracked } = event;
-    const abandoned = this.outgoing.replaced(lost, connectionLostError);
-    const messages = inOrder(undelivered, abandoned).map(toMessage);
-    const report = { sessionId: this.protocol.sessionId, messages, ...(untracked && { untracked }) };
-    this.reports.lost({ reason: "connection-lost", ...report }, undeliveredCount);
-  }
-
   get reports(): UndeliveredReports {
     return (this.#reports ??= new UndeliveredReports(this.#life, this));
   }
 
-  #onEnded(event: Extract<ProtocolEvent, { type: "ended" }>): void {
-    const { outcome, detail, peerCode, undelivered, lost } = event;
+  /** Nothing is sent any more, and the link ends when its consumer has everything that has arrived. */
+  #onSevered(event: Extract<LinkEvent, { type: "severed" }>): void {
+    this.#endResult.failure ??= outcomeError(event.outcome, event.detail, "");
+    this.reports.severed(event, this.outgoing, this.#whyOver);
+    if (!this.protocol.ended) this.#life.to("drain", { reason: event.reason });
+    this.#life.later(() => this.#rejectWaits());
+  }
+
+  /** The error for calls that wait for what will not come. */
+  get #whyOver(): RespliceError {
+    return this.failure ?? this.endedError();
+  }
+
+  #rejectWaits(): void {
+    this.#waitsForConnected?.reject(this.#whyOver);
+    this.#waitsForSent?.reject(this.#whyOver);
+  }
+
+  #onEnded(event: Extract<LinkEvent, { type: "ended" }>): void {
+    const { outcome, detail, peerCode, untracked } = event;
     this.#endResult.failure ??= outcomeError(outcome, detail, peerCode, this.#endResult.handlerError);
     this.#endResult.isAborted = outcome === "aborted";
     const error = this.failure;
-    const because = error ?? this.endedError();
-    const abandoned = this.outgoing.ended(lost, (delivery) => ofMessage(because, delivery));
-    const neverSent = this.outgoing.backlogEnded(ofMessage(because, "not-sent"));
-    const reported = [...inOrder(undelivered, abandoned).map(toMessage), ...neverSent];
+    const lost = this.reports.lose(event, this.outgoing, this.#whyOver);
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
     this.#life.later(() => {
-      this.#waitsForConnected?.reject(because);
-      this.#waitsForSent?.reject(because);
+      this.#rejectWaits();
       this.#stall?.stop();
       this.incoming.progress();
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded();
-      const report = this.reports.atEnd(reported, event.untracked, outcome === "closed");
+      const report = this.reports.atEnd(lost, untracked, outcome === "closed");
       this.#endResult.close(error === undefined ? report : { ...report, error });
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));

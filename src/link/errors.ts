@@ -190,6 +190,11 @@ export function outcomeError(
       return new RespliceError("CLOSE_TIMEOUT", "close() ran out of time before the peer had accepted everything");
     case "gave-up":
       return new RespliceError("GAVE_UP", "no more attempts");
+    case "connection-lost":
+      // It ends the link: nothing is tried again.
+      return new RespliceError("CONNECTION_LOST", `the connection is lost: ${printable(detail, MOST_REASON)}`, {
+        retryable: false,
+      });
   }
 }
 

@@ -50,6 +50,11 @@ export interface Connection {
   pause(): void;
   /** Reads on after `pause()`. On a connection that is not paused, or is closed, it does nothing. */
   resume(): void;
+  /**
+   * Ends our direction behind everything that was written, and goes on reading. Only a connection that a server's plain
+   * link may have needs this method: a stream whose two directions end apart.
+   */
+  endWriting?(): void;
   /** Closes the connection after `last` has been written. The handler is not called any more. */
   end(last: readonly Buffer[]): void;
   /** Closes the connection at once. The handler is not called any more. */
@@ -69,6 +74,11 @@ export interface ConnectionHandler {
    * were written for a handler before this one may not be reported.
    */
   readonly onWritten?: (() => void) | undefined;
+  /**
+   * The peer has ended its direction. What is written from now on may still reach it. With a handler that does not want
+   * to know, the connection is closed instead.
+   */
+  readonly onInputEnded?: (() => void) | undefined;
   /** Called once; no other call follows. */
   onClosed(reason: string): void;
 }

@@ -36,7 +36,17 @@ export type PlainEvent =
    */
   | { type: "answered"; ticket: Ticket; parts: readonly Buffer[] }
   /** A message, or raw bytes that were asked for, has arrived on a connection that is still logging in. */
-  | { type: "login-message"; channel: number; message: Buffer };
+  | { type: "login-message"; channel: number; message: Buffer }
+  /**
+   * The link's only connection is over, for which the link ends as `outcome` says when its consumer has everything that
+   * has arrived. Nothing is sent any more.
+   */
+  | ({ type: "severed"; reason: string; outcome: Outcome; detail: string } & Undelivered)
+  /** Our direction of the connection is to end behind everything that was written; it is read on. */
+  | { type: "end-writing"; channel: number };
+
+/** The events that are not for the driver. */
+export type LinkEvent = Exclude<ProtocolEvent, { type: "close-connection" | "end-writing" }>;
 
 /** What a call waits for: that its message was taken, and then that the peer has accepted it, or has answered it. */
 export type Until = "taken" | "accepted" | "answered";
@@ -90,6 +100,8 @@ export interface Outbound extends Directions {
   readonly takenBytes: number;
   /** Of these, the bytes that the peer has not accepted. */
   readonly unackedBytes: number;
+  /** The link's only connection is over: what was not delivered will not be. */
+  readonly isSevered?: boolean;
   /**
    * A ticket for the message that was taken last, for its answer, or for all messages that were taken so far. Asks the
    * peer to acknowledge at once when it has accepted them.
@@ -196,6 +208,11 @@ export interface Protocol extends Outbound, Inbound {
 /** Takes a connection's input and answers its output: the core of a client's link, or the core of a whole server. */
 export interface ChannelIo {
   receive(id: number, chunk: Buffer, nowMs: number): void;
+  /**
+   * The peer has ended its direction of the connection, and may still read. Only a protocol that goes on writing then
+   * has this method: else the connection is closed.
+   */
+  peerEnded?(id: number, nowMs: number): void;
   connectionClosed(id: number, reason: string, nowMs: number): void;
   /** The bytes that the connection is to write now, at most about `roomBytes`; empty if there are none. */
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[];

@@ -1,9 +1,13 @@
 /** Tells the application, and the log, of messages that a link will not deliver. Made when there is one. */
+import type { Undelivered as UndeliveredByCore } from "../core/session/tickets.ts";
 import type { DropHost } from "./drop-reports.ts";
+import { connectionLostError, ofMessage, replacedError, type RespliceError } from "./errors.ts";
 import type { Life } from "./life.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
+import type { LinkEvent } from "./protocol.ts";
 import type { Link, LinkReport, Traffic, Undelivered, UndeliveredMessage } from "./types.ts";
-import { countByDelivery, recordUndelivered, UndeliveredBook } from "./undelivered.ts";
+import { countByDelivery, inOrder, recordUndelivered, toMessage, UndeliveredBook } from "./undelivered.ts";
 
 type Reason = Undelivered["reason"];
 
@@ -24,8 +28,26 @@ export class UndeliveredReports implements DropHost {
     this.#of = of;
   }
 
-  /** The session or the connection of these messages is lost, and the link goes on. `count`: with those of calls. */
-  lost(report: Undelivered, count: number): void {
+  /** The session was replaced, and the link goes on. */
+  replaced(event: Extract<LinkEvent, { type: "replaced" }>, outgoing: Outgoing): void {
+    const { reason, sessionId, lost, undelivered, undeliveredCount } = event;
+    const abandoned = outgoing.replaced(lost, (delivery) => replacedError(reason, delivery));
+    if (reason === "moved") return;
+    const messages = inOrder(undelivered, abandoned).map(toMessage);
+    this.#lost({ reason, sessionId, messages }, undeliveredCount);
+  }
+
+  /** The connection is lost, and the link goes on. */
+  connectionLost(event: Extract<LinkEvent, { type: "connection-lost" }>, outgoing: Outgoing): void {
+    const { lost, undelivered, undeliveredCount, untracked } = event;
+    const abandoned = outgoing.replaced(lost, connectionLostError);
+    const messages = inOrder(undelivered, abandoned).map(toMessage);
+    const { sessionId } = this.#of.protocol;
+    this.#lost({ reason: "connection-lost", sessionId, messages, ...(untracked && { untracked }) }, undeliveredCount);
+  }
+
+  /** `count`: with the messages of calls. */
+  #lost(report: Undelivered, count: number): void {
     const { link } = this.#of;
     const { reason, messages, untracked } = report;
     this.book.counts[reason] += count;
@@ -34,6 +56,20 @@ export class UndeliveredReports implements DropHost {
     this.#life.later(() => {
       if (!link.emit("undelivered", report)) this.book.keepReport(report);
     });
+  }
+
+  /** The link is about to end: its report will have these messages. */
+  severed(event: UndeliveredByCore, outgoing: Outgoing, because: RespliceError): void {
+    this.book.counts["connection-lost"] += event.undeliveredCount;
+    const { untracked } = event;
+    this.book.keepReport({ messages: this.lose(event, outgoing, because), ...(untracked && { untracked }) });
+  }
+
+  /** Nothing more is sent: rejects the calls that wait. Answers the messages of no call, those never taken last. */
+  lose({ lost, undelivered }: UndeliveredByCore, outgoing: Outgoing, because: RespliceError): UndeliveredMessage[] {
+    const abandoned = outgoing.ended(lost, (delivery) => ofMessage(because, delivery));
+    const neverSent = outgoing.backlogEnded(ofMessage(because, "not-sent"));
+    return [...inOrder(undelivered, abandoned).map(toMessage), ...neverSent];
   }
 
   get hearsUndelivered(): boolean {

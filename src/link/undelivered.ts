@@ -25,7 +25,7 @@ export class UndeliveredBook {
   #untracked: Traffic | undefined;
 
   /** No listener was told of these: they stay for the report of close(). */
-  keepReport({ messages, untracked }: Undelivered): void {
+  keepReport({ messages, untracked }: Pick<Undelivered, "messages" | "untracked">): void {
     this.keep(messages);
     this.#untracked = sumOf(this.#untracked, untracked);
   }

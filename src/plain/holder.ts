@@ -18,6 +18,13 @@ import { PlainTickets, undeliveredEntry } from "./tickets.ts";
 /** Without requests each message is written as its turn comes. */
 const OPEN: Gate = { mayWrite: () => true, onWritten: () => {}, onWhole: () => {} };
 
+interface Ending {
+  outcome: Outcome;
+  detail: string;
+}
+
+const IN_ORDER: Ending = { outcome: "closed", detail: "" };
+
 export abstract class PlainHolder {
   readonly mode = "messages";
   /** A plain link has no session. */
@@ -30,6 +37,8 @@ export abstract class PlainHolder {
   protected readonly answers: Answers | undefined;
   protected readonly gate: Gate;
   protected readonly tickets: PlainTickets = new PlainTickets();
+  /** How the link ends when both directions are complete. */
+  protected ending: Ending = IN_ORDER;
   #lastTaken: Entry | undefined;
   #outcomeTold = false;
   #isInputEnded = false;
@@ -309,7 +318,7 @@ export abstract class PlainHolder {
   protected checkThrough(): void {
     if (this.ended || !this.outputDone || !(this.inputAccepted || this.readingStopped)) return;
     this.outbox.closedInOrder();
-    this.tellOutcome("closed", "");
+    this.tellOutcome(this.ending.outcome, this.ending.detail);
   }
 
   /** Tells the application how the link has ended, once. */

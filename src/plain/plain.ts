@@ -17,7 +17,8 @@ export interface PlainOptions {
   framing: Framing;
   /**
    * Called on each new connection, before anything else is sent on it. It has `timeouts.handshakeMs`. If it throws
-   * LOGIN_REFUSED, the link ends; after any other error the link dials again. A server takes no login.
+   * LOGIN_REFUSED, the link ends; after any other error the link dials again. At a server it is called for each client,
+   * who is let in when it has returned: if it throws, that connection is closed.
    */
   login?: (connection: LoginConnection) => Promise<void>;
   /** Sent when nothing has arrived for `keepalive.pingAfterMs`. Without it only the kernel notices a dead path. */
@@ -26,30 +27,31 @@ export interface PlainOptions {
   requests?: PlainRequests;
   /**
    * After a message for which this is true the connection is given up, and its address rests for 30 s if there is
-   * another (Redis: READONLY). The message is handed out.
+   * another (Redis: READONLY). The message is handed out. Not at a server.
    */
   reconnectWhen?: (message: Message) => boolean;
   /**
    * Default false: messages that were written on a connection that was lost, and neither answered nor proven, are
    * reported in the event 'undelivered'. true: they are sent again, before newer ones. Danger: the server may get them
-   * twice.
+   * twice. Not at a server.
    */
   resendInFlight?: boolean;
   /**
-   * Default 16 MiB. The most that is kept, to be reported, of what was written and is neither answered nor proven: in
+   * Default 16 MiB, at a server 64 KiB for each client. The most that is kept, to be reported, of what was written and is neither answered nor proven: in
    * bytes of payload, and 100 more for each message. Older messages are counted as `untracked`. Danger if it is smaller
    * than what a kernel takes (some MiB): messages may be lost and not be reported.
    */
   inDoubtBytes?: number;
   /**
    * Default Infinity: never. A connection on which nothing was sent or received for so long, and nothing is awaited, is
-   * closed; the next message dials again. Choose less than the server's own limit: what is sent while the server
+   * closed; the next message dials again. At a server the link ends. At a client choose less than the server's own limit: what is sent while the server
    * closes is in doubt.
    */
   idleCloseMs?: number;
   /**
    * Default Infinity: never. A connection so old is replaced when nothing is in flight, up to 2.5 % earlier, so that
-   * changes of DNS and of certificates reach links that never fail.
+   * changes of DNS and of certificates reach links that never fail. At a server the link ends: its handler has 4 s to
+   * answer what it was handed, and the client 5 s to take that.
    */
   maxConnectionAgeMs?: number;
 }
@@ -97,23 +99,30 @@ export interface LoginConnection {
   receiveRaw(bytes: number): Promise<Message>;
   /**
    * Begins TLS on the connection (SMTP's STARTTLS, PostgreSQL's SSLRequest), after the message by which the server
-   * agreed. Rejects CERTIFICATE_INVALID, PROTOCOL_ERROR if bytes came behind that message, TIMED_OUT after
+   * agreed. Only at a client. Rejects NOT_SUPPORTED at a server, CERTIFICATE_INVALID, PROTOCOL_ERROR if bytes came behind that message, TIMED_OUT after
    * `timeouts.tlsMs`. Default: Node's options, with the endpoint's host as the server's name.
    */
   startTls(options?: ConnectionOptions): Promise<void>;
-  /** Aborted when the attempt is given up. */
+  /** The peer's address, "" where it has none; undefined once the connection is gone. */
+  readonly remoteAddress: string | undefined;
+  /** Aborted when the connection is given up. */
   readonly signal: AbortSignal;
 }
 
 /** Every option of plain() with its value. */
-export interface ResolvedPlainOptions {
+export interface ResolvedPlainOptions extends GivenPlainOptions {
+  readonly inDoubtBytes: number;
+}
+
+/** The same, where the default of one depends on the end. */
+export interface GivenPlainOptions {
   readonly framing: Framing;
   readonly login: ((connection: LoginConnection) => Promise<void>) | undefined;
   readonly probe: ProbeOptions | undefined;
   readonly requests: (Omit<RequestOptions, "maxAnswerBytes"> & { maxAnswerBytes: number | undefined }) | undefined;
   readonly reconnectWhen: ((message: Buffer) => boolean) | undefined;
   readonly resendInFlight: boolean;
-  readonly inDoubtBytes: number;
+  readonly inDoubtBytes: number | undefined;
   readonly idleCloseMs: number;
   readonly maxConnectionAgeMs: number;
 }
@@ -134,15 +143,18 @@ const MOST_PROBE_BYTES = 65_536;
 
 class Plain implements PlainProtocol {
   readonly name: string;
-  readonly options: ResolvedPlainOptions;
+  readonly options: GivenPlainOptions;
 
-  constructor(options: ResolvedPlainOptions) {
+  constructor(options: GivenPlainOptions) {
     this.name = `plain, ${options.framing.name}`;
     this.options = options;
   }
 }
 
-/** The protocol of a link to a server that is not resplice: `manager.open({ port, protocol: plain({ framing: lines() }) })`. */
+/**
+ * The protocol of a link to a server that is not resplice: `manager.open({ port, protocol: plain({ framing: lines() }) })`,
+ * or of a server's links to such clients: `new ServerSupervisor({ port, protocol: plain({ framing: lines() }) })`.
+ */
 export function plain(options: PlainOptions): PlainProtocol {
   const given = group("plain", options, OPTION_NAMES);
   const probe = resolveProbe(given.probe);
@@ -165,14 +177,17 @@ export function plain(options: PlainOptions): PlainProtocol {
     requests,
     reconnectWhen: aFunction("plain.reconnectWhen", given.reconnectWhen) as ResolvedPlainOptions["reconnectWhen"],
     resendInFlight: boolean("plain.resendInFlight", given.resendInFlight ?? false),
-    inDoubtBytes: integer("plain.inDoubtBytes", given.inDoubtBytes ?? 16 * 1_048_576, 0, Number.MAX_SAFE_INTEGER),
+    inDoubtBytes:
+      given.inDoubtBytes === undefined
+        ? undefined
+        : integer("plain.inDoubtBytes", given.inDoubtBytes, 0, Number.MAX_SAFE_INTEGER),
     idleCloseMs: duration("plain.idleCloseMs", given.idleCloseMs),
     maxConnectionAgeMs: duration("plain.maxConnectionAgeMs", given.maxConnectionAgeMs),
   });
 }
 
 /** The options of what plain() has given. Throws INVALID_OPTION for anything else. */
-export function plainOptions(protocol: unknown): ResolvedPlainOptions {
+export function plainOptions(protocol: unknown): GivenPlainOptions {
   if (protocol instanceof Plain) return protocol.options;
   throw invalidOption("protocol", protocol, "what plain() gives");
 }

@@ -72,17 +72,22 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     const isInOrder = answers?.isInOrder === true;
     if (!isInOrder && this.#answersProbe(message)) return this.#onProbeAnswered(nowMs);
     this.watch?.used(nowMs);
-    if (answers === undefined) return this.inbox.push(message) as undefined;
+    if (answers === undefined) return this.arrived(message) as undefined;
     const id = answers.idOf(message);
     if (id !== undefined && id === this.#probeId && this.#probeBefore !== NO_PROBE) return this.#onProbeAnswered(nowMs);
     const kind = answers.kindOf(message, id);
-    if (kind === "push") return this.inbox.push(message) as undefined;
+    if (kind === "push") return this.arrived(message) as undefined;
     const entry = answers.find(id);
     if (isInOrder && this.#isProbesTurn(entry)) return kind === "more" ? undefined : this.#onProbeAnswered(nowMs);
     if (entry === undefined) return problem("answer-unexpected", "an answer that no request waits for");
     if (kind === "answer") return this.#answered(entry, message);
     if (!answers.addPart(entry, message, nowMs)) return undefined;
     return problem("answer-too-large", `an answer of ${entry.partsBytes} bytes, and more`);
+  }
+
+  /** A message for the consumer. */
+  protected arrived(message: Buffer): void {
+    this.inbox.push(message);
   }
 
   #asksToLeave(message: Buffer): boolean {
@@ -146,6 +151,13 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
 
   get rttMs(): number | undefined {
     return this.#roundTrip?.smoothedMs;
+  }
+
+  /** The peer answers nothing any more: no probe is sent, and none is awaited. */
+  protected endProbing(): void {
+    this.#probeOwed = false;
+    this.#probeBefore = NO_PROBE;
+    this.watch?.endProbing();
   }
 
   protected oweProbe(): void {

@@ -40,6 +40,7 @@ const AGE_JITTER = 0.025;
 
 export class Watch {
   readonly #options: WatchOptions;
+  #pingAfterMs: number;
   /** Infinity once it was told. */
   #agedMs: number;
   /** No deadline counts from an earlier time. */
@@ -55,6 +56,7 @@ export class Watch {
 
   constructor(options: WatchOptions, random: number, nowMs: number) {
     this.#options = options;
+    this.#pingAfterMs = options.pingAfterMs;
     this.#agedMs = nowMs + options.maxConnectionAgeMs * (1 - AGE_JITTER * random);
     this.#fromMs = this.#heardMs = this.#usedMs = nowMs;
   }
@@ -77,6 +79,12 @@ export class Watch {
   }
 
   probeAnswered(): void {
+    this.#probedMs = Infinity;
+  }
+
+  /** The peer answers nothing any more. */
+  endProbing(): void {
+    this.#pingAfterMs = 0;
     this.#probedMs = Infinity;
   }
 
@@ -105,9 +113,8 @@ export class Watch {
   }
 
   #probeMs(): number {
-    const { pingAfterMs } = this.#options;
-    if (pingAfterMs === 0 || this.#probedMs !== Infinity) return Infinity;
-    return Math.max(this.#heardMs, this.#fromMs) + pingAfterMs;
+    if (this.#pingAfterMs === 0 || this.#probedMs !== Infinity) return Infinity;
+    return Math.max(this.#heardMs, this.#fromMs) + this.#pingAfterMs;
   }
 
   /** Bytes that arrive put it off: on a slow path the answer waits behind them. So do the parts of a large message. */

@@ -6,13 +6,11 @@ import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
-import type { Journal } from "../telemetry/journal.ts";
-import type { HookFailure } from "../telemetry/record.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import type { Guest } from "./listener.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { peerOf } from "./peer.ts";
-import { TurnedAway } from "./turned-away.ts";
+import type { Refusals } from "./refusals.ts";
 import { toVerdict } from "./verdict.ts";
 
 /** Bytes of one connection that may wait to be read. */
@@ -20,7 +18,7 @@ const MOST_WAITING_BYTES = 8_192;
 
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
-  journal: Journal;
+  refusals: Refusals;
   /** Whether to wait for the client to close a connection on which the reason for the close was sent. */
   mayLinger(): boolean;
   /** A client has opened a link. */
@@ -32,11 +30,6 @@ export interface HandshakeHooks {
 }
 
 export class Handshakes implements HandshakeOwner {
-  /** How often each REFUSE code was given. */
-  readonly refused: Record<string, number> = {};
-  /** How often a connection was closed because of what it did, by reason. */
-  readonly rejections: Record<string, number> = {};
-  readonly turnedAway: TurnedAway = new TurnedAway();
   readonly #core: ServerCore;
   readonly #clock: Clock;
   readonly #hooks: HandshakeHooks;
@@ -134,7 +127,7 @@ export class Handshakes implements HandshakeOwner {
       case "restored":
         throw new Error(`${event.type}: this server has no store`);
       case "gave-way":
-        this.turnedAway.add("handshakes", this.#clock.now());
+        this.#hooks.refusals.turnedAway.add("handshakes", this.#clock.now());
         break;
       case "changed":
         this.#hooks.onChanged(event.link);
@@ -153,28 +146,21 @@ export class Handshakes implements HandshakeOwner {
     this.#byChannel.delete(event.channel);
     if (handshake === undefined) return;
     const { connection, gone } = handshake;
+    const { refusals } = this.#hooks;
     // A refusal has been reported already.
-    if (event.fault !== undefined) this.rejected(connection.remoteAddress, event.reason, event.fault.detail);
-    else if (!this.#refusing.delete(event.channel)) this.rejected(connection.remoteAddress, event.reason, "");
+    if (event.fault !== undefined) refusals.rejected(connection.remoteAddress, event.reason, event.fault.detail);
+    else if (!this.#refusing.delete(event.channel)) refusals.rejected(connection.remoteAddress, event.reason, "");
     gone?.abort(new RespliceError("CONNECTION_LOST", event.reason));
-    if (event.limit !== undefined) this.turnedAway.add(event.limit, this.#clock.now());
+    if (event.limit !== undefined) refusals.turnedAway.add(event.limit, this.#clock.now());
     if (this.#hooks.mayLinger()) return connection.end(event.last);
     connection.write(event.last);
     connection.destroy();
   }
 
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {
-    this.refused[code] = (this.refused[code] ?? 0) + 1;
     this.#refusing.add(channel);
     const remoteAddress = this.#byChannel.get(channel)?.connection.remoteAddress ?? "";
-    this.#hooks.journal.record({ event: "server.refused", code, reason, sessionId, remoteAddress, retryAfterMs });
-  }
-
-  /** Reports a connection that was closed because of what it sent or did not send, or of a function that failed. */
-  rejected(remoteAddress: string, reason: string, detail: string, failure?: HookFailure): void {
-    this.rejections[reason] = (this.rejections[reason] ?? 0) + 1;
-    const rejected = { event: "server.rejected", reason, detail, remoteAddress } as const;
-    this.#hooks.journal.record(failure === undefined ? rejected : { ...rejected, failure });
+    this.#hooks.refusals.refused({ code, reason, sessionId, remoteAddress, retryAfterMs });
   }
 
   #authenticate(event: Extract<ServerCoreEvent, { type: "authenticate" }>): void {
@@ -195,12 +181,12 @@ export class Handshakes implements HandshakeOwner {
     event: Extract<ServerCoreEvent, { type: "authenticate" }>,
     handshake: HandshakeConnection,
   ): CheckedVerdict | Promise<CheckedVerdict> {
-    const { authenticate } = this.#hooks;
+    const { authenticate, refusals } = this.#hooks;
     if (authenticate === undefined) return { identity: "", claims: undefined };
     const { remoteAddress } = handshake.connection;
     const failed = (thrown: unknown): CheckedVerdict => {
       const failure = { hook: "authenticate", thrown };
-      this.rejected(remoteAddress, "authenticate() failed", messageOf(thrown), failure);
+      refusals.rejected(remoteAddress, "authenticate() failed", messageOf(thrown), failure);
       return "unavailable";
     };
     const certificate = handshake.certificate();

@@ -1,23 +1,26 @@
-/** One link of a server, with its core, its driver and its engine. */
-import type { ServerLinkCore } from "../core/server/link-core.ts";
-import type { LinkCoreEvent } from "../core/session/link-events.ts";
+/** One link of a server, with its core, its driver and its engine, whatever its protocol. */
 import { Driver } from "../link/driver.ts";
 import { LinkEngine } from "../link/engine.ts";
-import { LinkHandle } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
-import type { ChannelIo } from "../link/protocol.ts";
+import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Link, StateChange } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 
+/** The core of a server's link. */
+export interface ServedCore extends Protocol {
+  /** Neither end needs it any more. */
+  readonly gone: boolean;
+  /** Bytes received and not accepted yet, and the memory of what is to be sent. */
+  readonly heldBytes: number;
+}
+
 /** The parts of the server that its links use. */
 export interface ServerHost {
-  readonly options: ResolvedLinkOptions & { authenticate: unknown };
   readonly journal: Journal;
   readonly clock: Clock;
-  readonly channels: ChannelIo;
   /** The application can no longer send on the link. */
   onLeft(served: ServerLinkOwner): void;
   /** A handler of the link has thrown. */
@@ -25,45 +28,44 @@ export interface ServerHost {
   /** Whether `onHandlerFailed()` tells a listener of the application. */
   hearsHandlerErrors(): boolean;
   onEnded(served: ServerLinkOwner): void;
-  /** Neither end needs the session any more. */
+  /** The link's core is gone. */
   onGone(served: ServerLinkOwner): void;
 }
 
-export class ServerLinkOwner implements LinkOwner {
-  readonly core: ServerLinkCore;
+export interface ServedTerms {
+  core: ServedCore;
+  channels: ChannelIo;
+  id: string;
+  options: ResolvedLinkOptions;
+}
+
+export abstract class ServerLinkOwner implements LinkOwner {
+  readonly core: ServedCore;
   readonly driver: Driver;
   readonly engine: LinkEngine;
   /** The object that the application holds. */
   readonly link: Link;
   isServing = false;
-  readonly #host: ServerHost;
+  protected readonly host: ServerHost;
 
-  constructor(core: ServerLinkCore, id: string, host: ServerHost) {
+  constructor({ core, channels, id, options }: ServedTerms, host: ServerHost) {
     this.core = core;
-    this.#host = host;
-    this.driver = new Driver(core, host.channels, host.clock);
-    this.engine = new LinkEngine(id, this.driver, host.options, this);
-    this.link = new LinkHandle(this.engine);
+    this.host = host;
+    this.driver = new Driver(core, channels, host.clock);
+    this.engine = new LinkEngine(id, this.driver, options, this);
+    this.link = this.newLink();
   }
+
+  protected abstract newLink(): Link;
+
+  abstract readonly ids: LinkIds;
+  abstract readonly identity: string | undefined;
+  abstract readonly claims: unknown;
+  abstract readonly openPayload: Buffer;
+  abstract onEvent(event: ProtocolEvent): void;
 
   get journal(): Journal {
-    return this.#host.journal;
-  }
-
-  get ids(): LinkIds {
-    return { link: this.link.id, session: this.core.sessionId, identity: this.core.identity };
-  }
-
-  get identity(): string | undefined {
-    return this.#host.options.authenticate === undefined ? undefined : this.core.identity;
-  }
-
-  get claims(): unknown {
-    return this.core.claims;
-  }
-
-  get openPayload(): Buffer {
-    return this.core.openPayload;
+    return this.host.journal;
   }
 
   /** Always false: a link at a server has had a client, who must be told of the end. */
@@ -78,26 +80,22 @@ export class ServerLinkOwner implements LinkOwner {
   onStepComplete(): void {
     if (!this.core.gone) return;
     this.driver.stop();
-    this.#host.onGone(this);
-  }
-
-  onEvent(event: LinkCoreEvent): void {
-    if (event.type === "disconnected") this.engine.waiting(0, 0, event.reason, undefined);
+    this.host.onGone(this);
   }
 
   onState({ to }: StateChange): void {
-    if (to === "draining" || to === "closed") this.#host.onLeft(this);
+    if (to === "draining" || to === "closed") this.host.onLeft(this);
   }
 
   get hearsHandlerErrors(): boolean {
-    return this.#host.hearsHandlerErrors();
+    return this.host.hearsHandlerErrors();
   }
 
   onHandlerFailed(thrown: unknown): void {
-    this.#host.onHandlerFailed(this, thrown);
+    this.host.onHandlerFailed(this, thrown);
   }
 
   onEnded(): void {
-    this.#host.onEnded(this);
+    this.host.onEnded(this);
   }
 }

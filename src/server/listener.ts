@@ -1,5 +1,6 @@
 /** The listening socket, TCP or TLS. Hands over each accepted connection, and with TLS reports when it is secured. */
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { remoteAddressOf, StreamConnection } from "../io/connection.ts";
 import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
@@ -15,9 +16,12 @@ export interface Guest {
   secured(connection: Connection, certificate: () => PeerCertificate | undefined): void;
 }
 
+type Where = { port: number; host?: string } | { path: string };
+
 export interface ListenerOptions {
-  where: { port: number; host?: string } | { path: string };
   tls: TlsOptions | false;
+  /** A connection goes on when its client has ended, until it is closed. */
+  allowHalfOpen: boolean;
   /** For the TLS handshake. */
   tlsMs: number;
   accept(connection: Connection): Guest;
@@ -33,9 +37,9 @@ interface Shaking {
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: net.Server;
-  readonly #sockets = new Set<net.Socket>();
-  /** One listener function for all sockets. */
-  readonly #onClosed: (this: net.Socket) => void;
+  readonly #streams = new Set<Duplex>();
+  /** One listener function for all streams. */
+  readonly #onClosed: (this: Duplex) => void;
   /** Connections in their TLS handshake, by the accepted socket. */
   readonly #shaking = new Map<net.Socket, Shaking>();
   /** The TLS options for new connections. */
@@ -43,21 +47,29 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    const sockets = this.#sockets;
+    const streams = this.#streams;
     this.#onClosed = function onClosed() {
-      sockets.delete(this);
+      streams.delete(this);
     };
     this.#secureContext = options.tls === false ? {} : options.tls;
     this.#server = options.tls === false ? this.#plain() : this.#secure(options.tls);
   }
 
-  /** Sockets that are accepted and not closed, including those that were told why they will be closed. */
-  get sockets(): number {
-    return this.#sockets.size;
+  /** Connections that are accepted and not closed, including those that were told why they will be closed. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  /** A stream that was connected elsewhere. The caller has checked that it can serve as a connection. */
+  accept(stream: Duplex, remoteAddress: string | undefined): void {
+    this.#track(stream);
+    if (this.#options.allowHalfOpen) stream.allowHalfOpen = true;
+    this.#options.accept(new StreamConnection(stream, false, remoteAddress));
   }
 
   #plain(): net.Server {
-    return net.createServer({ noDelay: true }, (socket) => {
+    const { allowHalfOpen } = this.#options;
+    return net.createServer({ noDelay: true, allowHalfOpen }, (socket) => {
       this.#track(socket);
       this.#options.accept(new StreamConnection(socket, true));
     });
@@ -82,6 +94,8 @@ export class Listener {
         return;
       }
       const { connection, guest } = shaking;
+      // Not before: a client that ends within the handshake is gone.
+      if (this.#options.allowHalfOpen) socket.allowHalfOpen = true;
       connection.secured();
       guest.secured(new StreamConnection(socket, true, connection.remoteAddress), () => certificateOf(socket));
     });
@@ -102,10 +116,10 @@ export class Listener {
     return shaking;
   }
 
-  #track(socket: net.Socket): void {
-    socket.on("error", ignoreError);
-    this.#sockets.add(socket);
-    socket.on("close", this.#onClosed);
+  #track(stream: Duplex): void {
+    stream.on("error", ignoreError);
+    this.#streams.add(stream);
+    stream.on("close", this.#onClosed);
   }
 
   setSecureContext(options: SecureContextOptions): void {
@@ -125,8 +139,7 @@ export class Listener {
   }
 
   /** Rejects LISTEN_FAILED. */
-  listen(): Promise<{ host: string; port: number }> {
-    const { where } = this.#options;
+  listen(where: Where): Promise<{ host: string; port: number }> {
     return new Promise((resolve, reject) => {
       const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, where));
       this.#server.once("error", onError);
@@ -150,7 +163,7 @@ export class Listener {
   }
 
   destroyAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const stream of this.#streams) stream.destroy();
   }
 }
 
@@ -168,10 +181,10 @@ function certificateOf(socket: tls.TLSSocket): PeerCertificate | undefined {
   return Object.keys(certificate).length === 0 ? undefined : certificate;
 }
 
-/** An 'error' of a socket without a listener would end the process. */
+/** An 'error' of a stream without a listener would end the process. */
 function ignoreError(): void {}
 
-function listenError(error: NodeJS.ErrnoException, where: ListenerOptions["where"]): RespliceError {
+function listenError(error: NodeJS.ErrnoException, where: Where): RespliceError {
   const place = "path" in where ? where.path : `port ${where.port}`;
   const advice: Record<string, string> = {
     EADDRINUSE: "another process listens there: stop it, or choose another",

@@ -1,11 +1,10 @@
 /** The options of a ServerSupervisor. */
-import { createSecureContext, type PeerCertificate, type TlsOptions } from "node:tls";
+import type { PeerCertificate } from "node:tls";
 import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session/session.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
-import { checkNames, integer, integerOrInfinity, logger, MOST_MS, text } from "../link/check.ts";
-import { invalidOption, invalidWord } from "../link/errors.ts";
+import { checkNames, integer, integerOrInfinity, MOST_MS } from "../link/check.ts";
+import { invalidOption } from "../link/errors.ts";
 import {
   type DurableOptions,
   LINK_OPTION_NAMES,
@@ -15,18 +14,17 @@ import {
   resolveLinkOptions,
 } from "../link/options.ts";
 import type { Message } from "../link/types.ts";
-import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
+import {
+  LISTENING_OPTION_NAMES,
+  type ListeningOptions,
+  type ResolvedListening,
+  resolveListening,
+} from "./listening-options.ts";
 import type { Verdict } from "./verdict.ts";
 
-export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
-  /** 0: any free port; listen() answers which. */
-  port?: number;
-  /** Default: every address, as in net. */
-  host?: string;
-  /** A Unix socket's path, instead of `port` and `host`. */
-  path?: string;
-  /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
-  tls?: TlsOptions | false;
+export interface ServerSupervisorOptions extends ListeningOptions, LinkOptions, DurableOptions {
+  /** For clients that are not resplice: see `PlainServerOptions`. */
+  protocol?: never;
   /**
    * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good.
    * If it throws, or answers anything else, the client retries later. Default: everyone may connect.
@@ -34,10 +32,7 @@ export interface ServerSupervisorOptions extends LinkOptions, DurableOptions {
   authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
   /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
-  logger?: Logger;
   limits?: Limits;
-  /** Metrics line to the logger. Default 60,000; 0: never. */
-  metricsIntervalMs?: number;
 }
 
 export interface AuthenticateRequest {
@@ -104,95 +99,43 @@ export interface Limits {
   bufferBytes?: number;
 }
 
-export interface ResolvedServerOptions extends ResolvedLinkOptions {
-  listen: { port: number; host?: string } | { path: string };
-  tls: TlsOptions | false;
+export interface ResolvedServerOptions extends ResolvedListening, ResolvedLinkOptions {
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
-  logger: ContainedLogger | undefined;
   limits: Required<Limits>;
-  machine: Machine;
-  metricsIntervalMs: number;
 }
 
-const SERVER_OPTION_NAMES = [
-  "port",
-  "host",
-  "path",
-  "tls",
-  "authenticate",
-  "resumeForMs",
-  "logger",
-  "limits",
-  "metricsIntervalMs",
-] as const;
-const MOST = 100_000_000;
+const SERVER_OPTION_NAMES = ["authenticate", "resumeForMs", "limits"] as const;
+/** The most of anything that is counted. */
+export const MOST = 100_000_000;
 
 export function resolveServerOptions(
   options: ServerSupervisorOptions,
   machine: Machine = readMachine(),
 ): ResolvedServerOptions {
-  checkNames(options, [...SERVER_OPTION_NAMES, ...LINK_OPTION_NAMES]);
-  checkProtection(options);
-  const link = resolveLinkOptions(options, "server");
-  return {
-    ...link,
-    listen: whereToListen(options),
-    tls: resolveTls(options),
-    authenticate: options.authenticate,
-    resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
-    logger: logger(options.logger),
-    limits: resolveLimits(options.limits ?? {}, link, machine),
-    machine,
-    metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
-  };
-}
-
-/**
- * `tls` or `authenticate` left out is off. Given as undefined (by an import that failed, say), it was meant to be on.
- */
-function checkProtection(options: ServerSupervisorOptions): void {
-  const { tls, authenticate } = options;
-  if ("tls" in options && tls !== false && !isTlsOptions(tls)) {
-    throw invalidOption("tls", tls, "options of tls.createServer(), or false");
-  }
+  checkNames(options, [...LISTENING_OPTION_NAMES, ...SERVER_OPTION_NAMES, ...LINK_OPTION_NAMES]);
+  const { authenticate } = options;
+  // Left out it is off. Given as undefined (by an import that failed, say), it was meant to be on.
   if ("authenticate" in options && typeof authenticate !== "function") {
     throw invalidOption("authenticate", authenticate, "a function; left out, everyone may connect");
   }
-}
-
-function resolveTls({ tls = false }: ServerSupervisorOptions): TlsOptions | false {
-  if (tls === false) return false;
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
-  }
-  return tls;
-}
-
-function whereToListen({ port, host, path }: ServerSupervisorOptions): ResolvedServerOptions["listen"] {
-  if (path !== undefined) {
-    if (port !== undefined) throw invalidWord("path", path, "either path or port");
-    if (host !== undefined) throw invalidWord("host", host, "nothing: a path has no host");
-    return { path: text("path", path) };
-  }
-  const checked = integer("port", port, 0, 65_535);
-  return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
+  const link = resolveLinkOptions(options, "server");
+  return {
+    ...link,
+    ...resolveListening(options, machine),
+    authenticate,
+    resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
+    limits: resolveLimits(options.limits ?? {}, link, machine),
+  };
 }
 
 function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machine): Required<Limits> {
   const connections = integer("limits.connections", limits.connections ?? 10_000, 1, MOST);
-  const bufferBytes = integer(
-    "limits.bufferBytes",
-    limits.bufferBytes ?? defaultBufferBytes(machine),
-    0,
-    Number.MAX_SAFE_INTEGER,
-  );
+  const bufferBytes = sharedBytes(limits.bufferBytes, machine);
   const fitting = sessionsThatFit(bufferBytes, link, machine);
   const resolved: Required<Limits> = {
     connections,
-    handshakes: integer("limits.handshakes", limits.handshakes ?? mostHandshakes(connections), 1, MOST),
+    handshakes: mostHandshakes(limits.handshakes, connections),
     authenticating: integer("limits.authenticating", limits.authenticating ?? 200, 1, MOST),
     sessions: integer("limits.sessions", limits.sessions ?? Math.min(2 * connections, fitting), 1, MOST),
     sessionsPerIdentity: integerOrInfinity("limits.sessionsPerIdentity", limits.sessionsPerIdentity ?? Infinity, 1),
@@ -205,16 +148,33 @@ function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machi
   return resolved;
 }
 
-/**
- * Silent clients must not take all of `connections`. Where those are 8 or fewer, the places above the cap ensure that.
- */
-function mostHandshakes(connections: number): number {
-  return Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
+/** `limits.bufferBytes`. */
+export function sharedBytes(given: number | undefined, machine: Machine): number {
+  return integer("limits.bufferBytes", given ?? defaultBufferBytes(machine), 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** Sessions and their shared buffer get half of the memory, and half of the heap. The rest is for the application. */
+/**
+ * `limits.handshakes`. Silent clients must not take all of `connections`. Where those are 8 or fewer, the places above
+ * the cap ensure that.
+ */
+export function mostHandshakes(given: number | undefined, connections: number): number {
+  const byDefault = Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
+  return integer("limits.handshakes", given ?? byDefault, 1, MOST);
+}
+
 export function sessionsThatFit(bufferBytes: number, link: ResolvedLinkOptions, machine: Machine): number {
-  const byMemory = (machine.memoryBytes / 2 - bufferBytes) / sessionFloorBytes(messageLimits(link));
-  const byHeap = machine.oldGenerationBytes / 2 / SESSION_HEAP_BYTES;
-  return Math.max(1, Math.floor(Math.min(byMemory, byHeap)));
+  return howManyFit(
+    bufferBytes,
+    { bytes: sessionFloorBytes(messageLimits(link)), heapBytes: SESSION_HEAP_BYTES },
+    machine,
+  );
+}
+
+/** Links and their shared buffer get half of the memory, and half of the heap. The rest is for the application. */
+export function howManyFit(
+  bufferBytes: number,
+  { bytes, heapBytes }: { bytes: number; heapBytes: number },
+  { memoryBytes, oldGenerationBytes }: Machine,
+): number {
+  return Math.max(1, Math.floor(Math.min((memoryBytes / 2 - bufferBytes) / bytes, oldGenerationBytes / 2 / heapBytes)));
 }

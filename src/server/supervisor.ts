@@ -1,14 +1,15 @@
-/** ServerSupervisor: a listener, and the sessions that its connections speak for. */
+/** ServerSupervisor: a listener, and the links that its connections bring. */
+import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
-import { mayHoldBytes } from "../io/budget.ts";
 import { SystemClock } from "../io/clock.ts";
+import { discard, unfitness } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
-import { RespliceError } from "../link/errors.ts";
+import { invalidOption, RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
-import { checkCloseOptions, messageLimits } from "../link/options.ts";
+import { checkCloseOptions } from "../link/options.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
@@ -16,8 +17,13 @@ import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
 import { Listener } from "./listener.ts";
-import { resolveServerOptions, type ServerSupervisorOptions, sessionsThatFit } from "./options.ts";
-import { Sessions } from "./sessions.ts";
+import type { PlainProtocol } from "../plain/plain.ts";
+import type { PlainLink } from "../plain-link/handle.ts";
+import type { ResolvedListening } from "./listening-options.ts";
+import type { ServerSupervisorOptions } from "./options.ts";
+import type { PlainServerOptions } from "./plain-options.ts";
+import type { ServedLinks } from "./served-links.ts";
+import { type Capacity, serve } from "./serve.ts";
 
 export type { SupervisorState };
 
@@ -41,6 +47,7 @@ export interface SupervisorStats {
   /** Connections that were closed because of what they did, by the reason that the log gives. */
   rejected: Record<string, number>;
   links: Record<LinkState, number>;
+  /** Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not read. */
   sessions: { connected: number; waiting: number };
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
@@ -53,44 +60,64 @@ export interface SupervisorStats {
 
 /** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
 const MOST_LINGERING = 100;
+/** Addresses are kept, and are counted by. */
+const MOST_ADDRESS_LENGTH = 256;
 
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "handlerError", "error"]);
 
-/** Owns a listener and its links: lets clients in, keeps their sessions, drains them. */
-export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implements AsyncDisposable {
-  readonly #options: ReturnType<typeof resolveServerOptions>;
+/** The link of a server: with `protocol` one that can ask its client. */
+type LinkOf<Protocol> = [Protocol] extends [never] ? Link : Protocol extends PlainProtocol ? PlainLink : Link;
+
+export interface AcceptOptions {
+  /**
+   * The client's address, for limits and logs, as in a header of the proxy in front. Default: the socket's; of another
+   * stream "", and then all clients without an address share what one of them may have.
+   */
+  remoteAddress?: string;
+}
+
+/**
+ * Owns a listener and its links: lets clients in, keeps their sessions, drains them. With `protocol` its clients are not
+ * resplice, and keep no sessions.
+ */
+export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undefined>
+  extends CheckedEmitter<SupervisorEvents>
+  implements AsyncDisposable
+{
+  readonly #options: ResolvedListening;
+  readonly #capacity: Capacity;
   readonly #clock = new SystemClock();
-  readonly #sessions: Sessions;
+  readonly #served: ServedLinks;
   readonly #listener: Listener;
   readonly #telemetry: Telemetry;
   #state: SupervisorState = "created";
   readonly #closing: Once<CloseReport> = new Once();
 
-  constructor(options: ServerSupervisorOptions) {
+  constructor(options: ServerSupervisorOptions | (PlainServerOptions & { protocol: Protocol })) {
     super(EVENT_NAMES);
-    this.#options = resolveServerOptions(options);
-    const { timeouts } = this.#options;
+    const { listening, capacity, tlsMs, allowHalfOpen, open } = serve(options);
+    this.#options = listening;
+    this.#capacity = capacity;
     const source: SampleSource = {
-      links: () => this.#sessions.linkStats(),
-      counts: () => ({ turnedAway: this.#sessions.handshakes.turnedAway.total }),
+      links: () => this.#served.linkStats(),
+      counts: () => ({ turnedAway: this.#served.refusals.turnedAway.total }),
     };
-    this.#telemetry = new Telemetry("server.metrics", this.#options, source, () => this.#clock.now());
-    this.#sessions = new Sessions(this.#options, {
+    this.#telemetry = new Telemetry("server.metrics", listening, source, () => this.#clock.now());
+    this.#served = open({
       clock: this.#clock,
       entropy: SYSTEM_ENTROPY,
       journal: this.#telemetry.journal,
       onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
       hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
       onEnded: (link) => this.#telemetry.linkEnded(link),
-      mayLinger: () => this.#listener.sockets - this.#sessions.connections < MOST_LINGERING,
+      mayLinger: () => this.#listener.streams - this.#served.connections < MOST_LINGERING,
     });
-    const { handshakes } = this.#sessions;
     this.#listener = new Listener({
-      where: this.#options.listen,
-      tls: this.#options.tls,
-      tlsMs: timeouts.tlsMs,
-      accept: (connection) => handshakes.accept(connection),
-      onTlsFailed: (remoteAddress, reason) => handshakes.rejected(remoteAddress, "tls", reason),
+      tls: listening.tls,
+      tlsMs,
+      allowHalfOpen,
+      accept: (connection) => this.#served.accept(connection),
+      onTlsFailed: (remoteAddress, reason) => this.#served.refusals.rejected(remoteAddress, "tls", reason),
     });
   }
 
@@ -99,34 +126,36 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   }
 
   /** Links that can be sent on, for a broadcast: a link leaves the set when it ends or begins to drain. */
-  get links(): ReadonlySet<Link> {
-    return this.#sessions.open;
+  get links(): ReadonlySet<LinkOf<Protocol>> {
+    return this.#served.open as ReadonlySet<LinkOf<Protocol>>;
   }
 
   /**
    * Sets the handler, which runs once for each link, not for each connection. If it throws or rejects, its link ends
    * with HANDLER_FAILED, and the client sees a lost session. When an async handler is done its link is closed, unless
-   * the handler called onMessage() or duplex(). To be called before listen().
+   * the handler called onMessage() or duplex(). To be called before listen() and accept().
    */
-  serve(handler: (link: Link) => void | Promise<void>): void {
+  serve(handler: (link: LinkOf<Protocol>) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
-    if (this.#sessions.handler !== undefined) throw new RespliceError("INVALID_STATE", "serve() was called before");
+    if (this.#served.handler !== undefined) throw new RespliceError("INVALID_STATE", "serve() was called before");
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
-    this.#sessions.handler = handler;
+    this.#served.handler = handler as (link: Link) => void | Promise<void>;
   }
 
   /**
    * Resolves when clients can connect. Rejects with LISTEN_FAILED, whose message says what to do; INVALID_STATE;
-   * ABORTED.
+   * INVALID_OPTION without `port` and `path`; ABORTED.
    */
   async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
-    if (this.#sessions.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
+    if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
     const { signal } = options;
     if (signal?.aborted === true) throw new RespliceError("ABORTED", "listen() was aborted", { cause: signal.reason });
+    const { listen: where } = this.#options;
+    if (where === undefined) throw invalidOption("port", undefined, "a port, or a path, for listen()");
     this.#to("bind", "listen() was called");
     try {
-      const address = await this.#listener.listen();
+      const address = await this.#listener.listen(where);
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#listener.onError((error) => this.#listenerFailed(error));
       this.#to("listen", "listening");
@@ -139,23 +168,46 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
     }
   }
 
+  /**
+   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`) as
+   * if the listener had accepted it, except that `tls` is not for it. Nobody else may read, write or close it any more.
+   * It may come before listen(), and without; when the server is closing it is closed. Throws INVALID_STATE before
+   * serve(), INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and then leaves it alone.
+   */
+  accept(stream: Duplex, options: AcceptOptions = {}): void {
+    if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before accept()");
+    const problem = unfitness(stream);
+    if (problem !== undefined) throw new RespliceError("INVALID_ARGUMENT", `accept() was given ${problem}`);
+    const { remoteAddress } = options;
+    if (
+      remoteAddress !== undefined &&
+      (typeof remoteAddress !== "string" || remoteAddress.length > MOST_ADDRESS_LENGTH)
+    )
+      throw new RespliceError(
+        "INVALID_ARGUMENT",
+        `remoteAddress is a string of at most ${MOST_ADDRESS_LENGTH} characters`,
+      );
+    if (this.#state === "closed") return discard(stream);
+    this.#telemetry.start();
+    this.#listener.accept(stream, remoteAddress);
+  }
+
   #recordLimits({ host, port }: { host: string; port: number }): void {
-    const { limits, logger, machine } = this.#options;
+    const { logger, machine } = this.#options;
     // Only the log tells of these: without one nothing is read from /proc.
     if (logger === undefined) return;
     const { journal } = this.#telemetry;
-    const { connections, sessions, bufferBytes } = limits;
+    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
+    const { connections } = limits;
     const may = descriptors();
     const descriptorLimit = may && { descriptorLimit: may.limit };
-    const sessionsMayHoldBytes = mayHoldBytes(bufferBytes, sessions, messageLimits(this.#options));
     journal.record({ event: "server.listening", host, port, limits, sessionsMayHoldBytes, ...descriptorLimit });
     const needed = descriptorsNeeded(connections, may?.open ?? 0);
     if (may !== undefined && needed > may.limit) {
       journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
     }
-    const fitting = sessionsThatFit(bufferBytes, this.#options, machine);
-    if (sessions <= fitting) return;
-    journal.record({ event: "server.memory", sessions, fitting, sessionsMayHoldBytes, ...machine });
+    if (links.most <= fitting) return;
+    journal.record({ event: "server.memory", [links.limit]: links.most, fitting, sessionsMayHoldBytes, ...machine });
   }
 
   #listenerFailed(cause: Error): void {
@@ -174,19 +226,23 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** 'degraded': a limit has turned clients away in the last 10 s. 'down': not listening, or draining. */
+  /**
+   * 'degraded': a limit has turned clients away in the last 10 s. 'down': not listening, or draining. A server that
+   * listens nowhere, and only accepts streams, can do so from serve() on.
+   */
   health(): Health {
-    if (this.#state === "listening") {
-      const reasons = this.#sessions.handshakes.turnedAway.reasons(this.#clock.now());
+    const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;
+    if (this.#state === "listening" || (this.#state === "created" && isOpen)) {
+      const reasons = this.#served.refusals.turnedAway.reasons(this.#clock.now());
       return { status: reasons.length === 0 ? "healthy" : "degraded", reasons };
     }
     return { status: "down", reasons: [`the server is ${this.#state}`] };
   }
 
   stats(): SupervisorStats {
-    const { handshaking, ...stats } = this.#sessions.stats();
+    const { handshaking, ...stats } = this.#served.stats();
     const { lines } = this.#telemetry;
-    return { state: this.#state, ...stats, lines, connections: { open: this.#sessions.connections, handshaking } };
+    return { state: this.#state, ...stats, lines, connections: { open: this.#served.connections, handshaking } };
   }
 
   #to(input: SupervisorInput, reason: string): void {
@@ -204,7 +260,8 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
    * Opens no more links and, unlike a net.Server, ends the existing ones. Clients are asked to go on at another server;
    * they do so when the handler has answered the messages that it was handed and everything is accepted, with nothing
    * in doubt. A link in mode "bytes" cannot move, and may come to its own end. At the deadline the remaining links are
-   * cut off: their clients see a lost session, or an aborted stream. Never rejects.
+   * cut off: their clients see a lost session, or an aborted stream. Clients that are not resplice cannot be asked:
+   * the handler may answer the messages that have arrived, then their connections are closed. Never rejects.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkCloseOptions(options);
@@ -214,11 +271,13 @@ export class ServerSupervisor extends CheckedEmitter<SupervisorEvents> implement
   async #close(options: CloseOptions): Promise<CloseReport> {
     const listened = this.#state === "listening" || this.#state === "bound";
     this.#to("drain", "close() was called");
-    const reports = await this.#sessions.drain(options);
+    const { acceptsWhileDraining } = this.#served;
+    if (listened && !acceptsWhileDraining) this.#listener.stopListening();
+    const reports = await this.#served.drain(options);
     this.#telemetry.stop();
-    if (listened) this.#listener.stopListening();
+    if (listened && acceptsWhileDraining) this.#listener.stopListening();
     this.#listener.destroyAll();
-    this.#sessions.stop();
+    this.#served.stop();
     this.#to("end", "closed");
     this.#telemetry.flush();
     return closeReport(reports);

@@ -1,13 +1,16 @@
 /** Counts the clients that a limit has turned away, by the limit's name, and tells whether one did so just now. */
 import type { LimitName } from "../core/server/handshake-table.ts";
+import type { PlainLimitName } from "./plain-options.ts";
+
+type AnyLimitName = LimitName | PlainLimitName;
 
 /** A server is degraded for so long after it has turned a client away. */
 const LATELY_MS = 10_000;
 
 export class TurnedAway {
-  readonly #limits = new Map<LimitName, { times: number; lastMs: number }>();
+  readonly #limits = new Map<AnyLimitName, { times: number; lastMs: number }>();
 
-  add(limit: LimitName, nowMs: number): void {
+  add(limit: AnyLimitName, nowMs: number): void {
     this.#limits.set(limit, { times: (this.#limits.get(limit)?.times ?? 0) + 1, lastMs: nowMs });
   }
 

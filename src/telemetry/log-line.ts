@@ -59,9 +59,10 @@ export function lineOf(record: LoggedRecord): LogLine {
     }
     case "server.memory": {
       const { event: _, ...fields } = record;
-      const { sessions, fitting } = fields;
+      const { sessions, connections, fitting } = fields;
+      const limit = sessions === undefined ? `connections is ${connections}` : `sessions is ${sessions}`;
       const advice = `with half of the memory and of V8's heap for them, ${fitting} are sure to fit`;
-      return line("warn", event, fields, `limits.sessions is ${sessions}: ${advice}`);
+      return line("warn", event, fields, `limits.${limit}: ${advice}`);
     }
     case "server.descriptors": {
       const { event: _, ...fields } = record;
@@ -96,7 +97,10 @@ function stateLine(ids: LinkIds, change: LinkChange): LogLine {
   const delay = nextDelayMs === Infinity ? {} : { nextDelayMs };
   const fields = { ...ids, ...rest, ...delay, ...resumed, ...(error && { code: error.code }) };
   const trouble = change.to === "reconnecting" || change.to === "suspect";
-  const level = change.to === "closed" && error !== undefined ? "error" : trouble ? "warn" : "info";
+  // That a client has gone is no failure of its server.
+  const isClientGone = ids.identity !== undefined && error?.code === "CONNECTION_LOST";
+  const isFailure = change.to === "closed" && error !== undefined && !isClientGone;
+  const level = isFailure ? "error" : trouble || isClientGone ? "warn" : "info";
   const because = error === undefined ? "" : `: ${printable(error.message, MOST_ERROR_CHARACTERS)}`;
   return line(level, "link.state", fields, `link ${change.to}${because}`);
 }

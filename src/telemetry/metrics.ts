@@ -40,8 +40,9 @@ export class PeriodicMetrics {
   }
 
   /** Records the metrics at each interval. */
+  /** Does nothing if it was called before. */
   start(): void {
-    this.#timer = setInterval(() => this.write(), this.#options.intervalMs).unref();
+    this.#timer ??= setInterval(() => this.write(), this.#options.intervalMs).unref();
   }
 
   stop(): void {

@@ -45,10 +45,11 @@ export interface ServerListening {
   descriptorLimit?: number;
 }
 
-/** `limits.sessions` is more than memory is sure to hold. */
+/** `limits.sessions`, or of a plain server `limits.connections`, is more than memory is sure to hold. */
 export interface ServerMemory {
   event: "server.memory";
-  sessions: number;
+  sessions?: number;
+  connections?: number;
   fitting: number;
   sessionsMayHoldBytes: number;
   memoryBytes: number;

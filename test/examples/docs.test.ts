@@ -11,6 +11,7 @@ import { attemptError } from "../../src/link/errors.ts";
 import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
 import { bytes, plain } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
+import { PLAIN_LIMIT_NAMES, resolvePlainServerOptions } from "../../src/server/plain-options.ts";
 import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
 import { RATES } from "../../src/telemetry/logger.ts";
 import type { LoggedRecord } from "../../src/telemetry/record.ts";
@@ -70,7 +71,7 @@ test.each(DOCUMENTS)("the scripts and files that %s names exist", (path) => {
 
 test.each([
   ["What is in the core", ["core"]],
-  ["What is above the core", ["plain", "link", "io", "client", "server"]],
+  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server"]],
 ])("ARCHITECTURE.md, %s: every file, and no other", (title, folders) => {
   const [, section = ""] = new RegExp(`### ${title}\n\n((?:\\|.*\n)+)`, "u").exec(read("ARCHITECTURE.md")) ?? [];
   const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
@@ -183,6 +184,7 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
   "server.memory": {
     event: "server.memory",
     sessions: 2,
+    connections: 2,
     fitting: 1,
     sessionsMayHoldBytes: 1,
     memoryBytes: 1,
@@ -320,6 +322,25 @@ test("docs/plain.md: the table has each option of plain(), and of a plain link t
   expect(expected.filter((name) => !named.has(name))).toEqual([]);
   const others = allowed(link).filter((name) => !["keepalive", "timeouts", "protocol", "windowBytes"].includes(name));
   expect(others.filter((name) => !allowed(open).includes(name))).toEqual([]);
+});
+
+test("docs/plain.md: a server's options are those of a link and of any server, or are in its table", () => {
+  const listenPlain = (options: object): unknown =>
+    resolvePlainServerOptions({ protocol: plain({ framing: bytes() }), ...options });
+  const [, section = ""] = /\n## At a server\n(.*?)\n## /su.exec(read("docs/plain.md")) ?? [];
+  const rows = [...section.matchAll(/^\| `([\w.]+)` \|[^|\n]*\| (.{10,}) \|$/gmu)].map(([, name]) => name);
+  const ofLimits = allowed((given) => listenPlain({ limits: given })).map((name) => `limits.${name}`);
+  expect(new Set(rows)).toEqual(new Set([...ofLimits, "allowHalfOpen"]));
+  const others = allowed(listenPlain).filter((name) => !["limits", "protocol", "windowBytes"].includes(name));
+  expect(others.filter((name) => !allowed(listen).includes(name))).toEqual([]);
+  expect(PLAIN_LIMIT_NAMES.filter((name) => !ofLimits.includes(`limits.${name}`))).toEqual([]);
+  // The log line has them all.
+  expect(
+    unnamed(
+      read("docs/metrics.md"),
+      Object.keys(resolvePlainServerOptions({ protocol: plain({ framing: bytes() }) }).limits),
+    ),
+  ).toEqual([]);
 });
 
 test("docs/queue.md: the table has each option of a queue, of a class and of a message, with a default and a consequence", () => {

@@ -87,6 +87,7 @@ test("how a link ended", () => {
     "handler-failed": "HANDLER_FAILED",
     "close-timeout": "CLOSE_TIMEOUT",
     "gave-up": "GAVE_UP",
+    "connection-lost": "CONNECTION_LOST",
   };
   for (const [outcome, code] of Object.entries(codes)) {
     const error = outcomeError(outcome as Outcome, "detail", "quota");

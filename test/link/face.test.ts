@@ -54,6 +54,7 @@ const SUPERVISOR: Face<ServerSupervisor> = {
   links: true,
   serve: true,
   listen: true,
+  accept: true,
   setSecureContext: true,
   health: true,
   stats: true,

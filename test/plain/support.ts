@@ -1,6 +1,9 @@
 /** What the tests of the plain protocol share: a framing, options, and a core that is driven by hand. */
 import { BlockPool } from "../../src/core/log/blocks.ts";
-import { PlainCore, type PlainCoreOptions } from "../../src/plain/core.ts";
+import { PlainCore } from "../../src/plain/core.ts";
+import type { PlainLinkCore } from "../../src/plain/link-core.ts";
+import { ServedPlainCore, type ServedPlainOptions } from "../../src/plain/served-core.ts";
+import type { PlainCoreOptions } from "../../src/plain/options.ts";
 import type { FrameDecoder, Framing } from "../../src/plain/framing.ts";
 import type { ProtocolEvent } from "../../src/link/protocol.ts";
 import { CountingBudget } from "../core/support.ts";
@@ -59,14 +62,15 @@ export function plainOptions(changed: Partial<PlainCoreOptions> = {}): PlainCore
 type Described<E> = E extends { type: "connection-lost" | "ended" } ? E : never;
 
 /** A core, driven by hand. Time stands still unless a test sets it. */
-export class Hand {
-  readonly core: PlainCore;
+class HandOf<Core extends PlainLinkCore> {
+  readonly core: Core;
   nowMs = 0;
-  #lastId = 0;
+  /** The id of the newest connection. */
+  id = 0;
   readonly events: ProtocolEvent[] = [];
 
-  constructor(changed: Partial<PlainCoreOptions> = {}) {
-    this.core = new PlainCore(plainOptions(changed), { random: () => 0 });
+  constructor(core: Core) {
+    this.core = core;
   }
 
   /** Takes out the events, and answers their types. */
@@ -86,16 +90,6 @@ export class Hand {
     return this.events.filter((event): event is Extract<ProtocolEvent, { type: T }> => event.type === type);
   }
 
-  /** Opens a connection; answers its id. */
-  connect(): number {
-    this.core.connectionOpened(++this.#lastId, "primary", Buffer.alloc(0), this.nowMs);
-    return this.#lastId;
-  }
-
-  get id(): number {
-    return this.#lastId;
-  }
-
   send(...messages: string[]): void {
     for (const message of messages) this.core.take(message, Buffer.byteLength(message), false, "taken");
   }
@@ -107,11 +101,11 @@ export class Hand {
 
   /** What is written now. The kernel has not taken it before `written()`. */
   write(room = 65_536): string {
-    return Buffer.concat(this.core.transmit(this.#lastId, room, this.nowMs)).toString("latin1");
+    return Buffer.concat(this.core.transmit(this.id, room, this.nowMs)).toString("latin1");
   }
 
   written(): void {
-    this.core.written(this.#lastId);
+    this.core.written(this.id);
   }
 
   /** Writes everything, and the kernel takes it. */
@@ -125,11 +119,11 @@ export class Hand {
   }
 
   hear(text: string): void {
-    this.core.receive(this.#lastId, Buffer.from(text, "latin1"), this.nowMs);
+    this.core.receive(this.id, Buffer.from(text, "latin1"), this.nowMs);
   }
 
   cut(reason = "ECONNRESET"): void {
-    this.core.connectionClosed(this.#lastId, reason, this.nowMs);
+    this.core.connectionClosed(this.id, reason, this.nowMs);
   }
 
   /** Lets time pass, and calls tick() whenever it is due. */
@@ -165,5 +159,46 @@ export class Hand {
     return (this.last(type)?.undelivered ?? []).map(
       ({ message, delivery }) => `${message.toString("latin1")} ${delivery}`,
     );
+  }
+}
+
+/** A client's core. */
+export class Hand extends HandOf<PlainCore> {
+  constructor(changed: Partial<PlainCoreOptions> = {}) {
+    super(new PlainCore(plainOptions(changed), { random: () => 0 }));
+  }
+
+  /** Opens a connection; answers its id. */
+  connect(): number {
+    this.core.connectionOpened(++this.id, "primary", Buffer.alloc(0), this.nowMs);
+    return this.id;
+  }
+}
+
+/** The core of a server's link, whose connection is open. */
+export class ServedHand extends HandOf<ServedPlainCore> {
+  constructor(changed: Partial<ServedPlainOptions> = {}) {
+    const window = { windowFloorBytes: 1_000, windowBudget: new CountingBudget(0) };
+    super(new ServedPlainCore({ ...plainOptions(changed), ...window, ...changed }, { random: () => 0 }));
+    this.core.opened(++this.id, this.nowMs);
+  }
+
+  /** The client ends its direction. */
+  fin(): void {
+    this.core.peerEnded(this.id, this.nowMs);
+  }
+
+  /** How the link ended, with what became of its messages; undefined if it has not. */
+  get outcome(): { outcome: string; lost: string[]; untracked: number } | undefined {
+    const ended = this.last("ended");
+    if (ended === undefined) return undefined;
+    const reports = [...this.all("severed"), ended];
+    return {
+      outcome: ended.outcome,
+      lost: reports.flatMap(({ undelivered }) =>
+        undelivered.map(({ message, delivery }) => `${String(message)} ${delivery}`),
+      ),
+      untracked: reports.reduce((sum, { untracked }) => sum + (untracked?.messages ?? 0), 0),
+    };
   }
 }

@@ -44,14 +44,14 @@ test("who is refused is told so and waited for; where too many are waited for al
     onEnded: () => {},
     mayLinger: () => mayLinger,
   };
-  const { handshakes } = new Sessions(options, outside);
+  const { handshakes, refusals } = new Sessions(options, outside);
   const connections = [new Noted(), new Noted(), new Noted()];
   for (const [n, connection] of connections.entries()) {
     mayLinger = n < 2;
     handshakes.accept(connection);
   }
   expect(connections.map(({ done }) => done)).toEqual([["end 16"], ["write 16", "destroy"], []]);
-  expect(handshakes.turnedAway.counts).toEqual({ handshakes: 2 });
+  expect(refusals.turnedAway.counts).toEqual({ handshakes: 2 });
   handshakes.stop();
   clock.stop();
 });

@@ -11,14 +11,16 @@ import { Listener, type ListenerOptions } from "../../src/server/listener.ts";
 import type { Certificate } from "../certificate.ts";
 import { certificate, eventually, failure, rawClient } from "../support.ts";
 
+const ANY_PORT = { port: 0, host: "127.0.0.1" };
+
 function setUp(options: Partial<ListenerOptions> = {}) {
   const accepted: Connection[] = [];
   const secured: Connection[] = [];
   const failed: Array<{ remoteAddress: string; reason: string }> = [];
   const listener = new Listener({
-    where: { port: 0, host: "127.0.0.1" },
     tls: false,
     tlsMs: 1_000,
+    allowHalfOpen: false,
     accept: (connection) => {
       accepted.push(connection);
       return { secured: (connected) => void secured.push(connected) };
@@ -42,18 +44,18 @@ async function unusedPath(): Promise<string> {
 
 test("counts what it accepted until it is closed", async () => {
   const { listener, accepted } = setUp();
-  const { port } = await listener.listen();
+  const { port } = await listener.listen(ANY_PORT);
   const raw = await rawClient(port);
   await eventually(() => expect(accepted).toHaveLength(1));
-  expect(listener.sockets).toBe(1);
+  expect(listener.streams).toBe(1);
   raw.socket.end();
   await raw.closed;
-  await eventually(() => expect(listener.sockets).toBe(0));
+  await eventually(() => expect(listener.streams).toBe(0));
 });
 
 test("a TLS handshake that fails is told of once, one that takes too long is closed", async () => {
   const { listener, accepted, secured, failed } = setUp({ tls: await certificate(), tlsMs: 80 });
-  const { port } = await listener.listen();
+  const { port } = await listener.listen(ANY_PORT);
   const garbage = await rawClient(port);
   garbage.socket.write("GET / HTTP/1.1\r\n\r\n");
   await garbage.closed;
@@ -66,7 +68,7 @@ test("a TLS handshake that fails is told of once, one that takes too long is clo
 
 test("who is gone when its TLS handshake has failed is told of with its address", async () => {
   const { listener, accepted, failed } = setUp({ tls: await certificate() });
-  const { port } = await listener.listen();
+  const { port } = await listener.listen(ANY_PORT);
   const { socket } = await rawClient(port);
   await eventually(() => expect(accepted).toHaveLength(1));
   socket.resetAndDestroy();
@@ -76,31 +78,31 @@ test("who is gone when its TLS handshake has failed is told of with its address"
 
 test("a connection has the same address before and after its TLS handshake, and when it is closed", async () => {
   const { listener, accepted, secured } = setUp({ tls: await certificate() });
-  const { port } = await listener.listen();
+  const { port } = await listener.listen(ANY_PORT);
   const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
   socket.on("error", () => {});
   await eventually(() => expect(secured).toHaveLength(1));
   socket.destroy();
-  await eventually(() => expect(listener.sockets).toBe(0));
+  await eventually(() => expect(listener.streams).toBe(0));
   expect([...accepted, ...secured].map(({ remoteAddress }) => remoteAddress)).toEqual(["127.0.0.1", "127.0.0.1"]);
 });
 
 test("a connection that is given up while TLS shakes hands is closed, and not told of", async () => {
   const { listener, accepted, failed } = setUp({ tls: await certificate() });
-  const { port } = await listener.listen();
+  const { port } = await listener.listen(ANY_PORT);
   const raw = await rawClient(port);
   await eventually(() => expect(accepted).toHaveLength(1));
   accepted[0]?.end([Buffer.from("nobody can read this")]);
   await raw.closed;
-  await eventually(() => expect(listener.sockets).toBe(0));
+  await eventually(() => expect(listener.streams).toBe(0));
   expect([raw.bytes.length, failed]).toEqual([0, []]);
 });
 
 test.each(["a port", "a Unix socket"])("on %s each TLS handshake is told from the others", async (where) => {
-  const at = where === "a port" ? { port: 0, host: "127.0.0.1" } : { path: await unusedPath() };
+  const at = where === "a port" ? ANY_PORT : { path: await unusedPath() };
   const { cert, key } = await certificate();
-  const { listener, accepted, secured, failed } = setUp({ where: at, tls: { cert, key } });
-  const { port, host } = await listener.listen();
+  const { listener, accepted, secured, failed } = setUp({ tls: { cert, key } });
+  const { port, host } = await listener.listen(at);
   const to = "path" in at ? { path: at.path } : { port, host };
   const silent = net.connect(to).on("error", () => {});
   onTestFinished(() => void silent.destroy());
@@ -115,7 +117,7 @@ test.each(["a port", "a Unix socket"])("on %s each TLS handshake is told from th
   secured[0]?.write([Buffer.from("hello")]);
   const [heard] = (await once(secure, "data")) as [Buffer];
   expect(String(heard)).toBe("hello");
-  expect([listener.sockets, failed]).toEqual([1, []]);
+  expect([listener.streams, failed]).toEqual([1, []]);
 });
 
 /** With an error or without. */
@@ -127,7 +129,7 @@ describe("an SNICallback", () => {
   async function names(SNICallback: (name: string, answer: (error: Error | null) => void) => void) {
     const pem = await certificate();
     const { listener, secured: accepted } = setUp({ tls: { ...pem, SNICallback } });
-    const { port } = await listener.listen();
+    const { port } = await listener.listen(ANY_PORT);
     const socket = tls.connect({ port, host: "127.0.0.1", servername: "localhost", ca: pem.cert });
     socket.on("error", () => {});
     onTestFinished(() => void socket.destroy());
@@ -174,7 +176,7 @@ describe("a secure context that is renewed", () => {
     const { listener, secured: accepted } = setUp({
       tls: { ...(pem as Certificate), ca: client?.cert, requestCert: true, rejectUnauthorized: true },
     });
-    const { port } = await listener.listen();
+    const { port } = await listener.listen(ANY_PORT);
     listener.setSecureContext({ key: next?.key, cert: next?.cert, ca: undefined });
     const outcome = async (shown: Certificate | undefined): Promise<boolean> => {
       const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...shown });
@@ -198,7 +200,7 @@ describe("a secure context that is renewed", () => {
     ["a certificate of another key", "other"],
   ])("is refused, and nothing changes: %s", async (_, given) => {
     const { listener } = setUp({ tls: await certificate() });
-    const { port } = await listener.listen();
+    const { port } = await listener.listen(ANY_PORT);
     const other = await certificate("other.example");
     const options = given === "other" ? { cert: other.cert } : given;
     const error = await failure(() => listener.setSecureContext(options as never));
@@ -213,8 +215,8 @@ test("LISTEN_FAILED with what to do", async () => {
   await once(blocker, "listening");
   onTestFinished(() => void blocker.close());
   const { port } = blocker.address() as net.AddressInfo;
-  const { listener } = setUp({ where: { port, host: "127.0.0.1" } });
-  const error = await failure(listener.listen());
+  const { listener } = setUp();
+  const error = await failure(listener.listen({ port, host: "127.0.0.1" }));
   expect(error.code).toBe("LISTEN_FAILED");
   expect(error.message).toBe(
     `cannot listen on port ${port}: another process listens there: stop it, or choose another`,

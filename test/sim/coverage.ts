@@ -43,6 +43,8 @@ const OUTCOMES: Record<Outcome, readonly Side[]> = {
   "handler-failed": ["client", "server"],
   "close-timeout": ["client", "server"],
   "gave-up": ["client"],
+  // Only of a plain link at a server.
+  "connection-lost": [],
 };
 
 /** What is no state, and yet a way of its own through the protocol. */

@@ -29,10 +29,14 @@ export type Outcome =
   | "aborted"
   | "handler-failed"
   | "close-timeout"
-  | "gave-up";
+  | "gave-up"
+  /** The only connection of a link is lost. */
+  | "connection-lost";
 
 /** The reason of a connection that the peer has ended in order. */
 export const CLOSED_BY_PEER = "closed by the peer";
+/** The reason of a connection that has closed without an error, as one does whose two ends have ended it in order. */
+export const CLOSED = "closed";
 
 /** The outcome of a link that the peer has reset. */
 export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
@@ -63,8 +67,11 @@ export type LinkCoreEvent =
   | { type: "disconnected"; reason: string; fault: Fault | undefined; wasUseless?: boolean; restsAddress?: boolean }
   | { type: "suspect"; reason: string }
   | { type: "recovered" }
-  /** The server goes away: the client ends the session, and goes on in another if it can. */
-  | { type: "leaving" }
+  /**
+   * The server goes away: the client ends the session, and goes on in another if it can. `reason`: why the link itself
+   * is to end, if that is another.
+   */
+  | { type: "leaving"; reason?: string }
   /**
    * `last` set (even to `[]`): write everything pending, then `last`, then close. Unset: destroy the connection at
    * once.

@@ -3,7 +3,7 @@ import type { LinkEngine } from "../link/engine.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { Link, Message, Payload, RequestOptions } from "../link/types.ts";
 
-/** A link to a server that is not resplice. Nobody knows which messages that server's application has accepted. */
+/** A link to a peer that is not resplice. Nobody knows which messages the peer's application has accepted. */
 export interface PlainLink extends Link {
   /**
    * Sends, and resolves with the answer; needs `plain({ requests })`, and with `idOf` an id, else NOT_SUPPORTED. An

@@ -6,29 +6,36 @@ import { RespliceError } from "../link/errors.ts";
 import type { Clock, Connection } from "../link/ports.ts";
 import type { Message, Payload } from "../link/types.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
-import type { PlainCore } from "../plain/core.ts";
 import { ENTRY_BYTES } from "../plain/entry.ts";
+import type { PlainLinkCore } from "../plain/link-core.ts";
 import type { LoginConnection } from "../plain/plain.ts";
-import { asError } from "./failure.ts";
-import { toTlsOptions } from "./hooks.ts";
 
-/** A server may send so much, besides one message, that the function has not received. */
-const MOST_UNREAD_BYTES = 1_048_576;
 const MOST_RAW_BYTES = 65_536;
 
-/** Begins TLS on a connection. Rejects with a DialError, and then the connection is closed. */
-export type StartTls = (connection: Connection, tls: ConnectionOptions, signal: AbortSignal) => Promise<Connection>;
+/** The reason of a connection that was closed for that. */
+export const MUCH_UNREAD = "more bytes than a login may leave unread";
+
+/** How TLS begins on a connection. */
+export interface TlsStarter {
+  /** Throws INVALID_OPTION for options that are none. */
+  check(options: ConnectionOptions): ConnectionOptions;
+  /** Rejects with a RespliceError, and then the connection is closed. */
+  start(connection: Connection, options: ConnectionOptions): Promise<Connection>;
+}
 
 export interface LoginConnectionTerms {
   /** The id of the connection. */
   readonly id: number;
-  /** Aborted when the attempt is given up, with a RespliceError. */
+  /** Aborted when the connection is given up, with a RespliceError. */
   readonly signal: AbortSignal;
-  readonly startTls: StartTls;
+  /** The peer may send so much, besides one message, that the function has not received. */
+  readonly mostUnreadBytes: number;
+  /** Undefined at a server, which cannot begin TLS in the middle of a connection. */
+  readonly tls: TlsStarter | undefined;
 }
 
 export interface LoginLink {
-  readonly core: PlainCore;
+  readonly core: PlainLinkCore;
   readonly driver: Driver;
   readonly clock: Clock;
 }
@@ -37,7 +44,8 @@ export class Login implements LoginConnection {
   readonly id: number;
   readonly signal: AbortSignal;
   readonly #link: LoginLink;
-  readonly #startTls: StartTls;
+  readonly #mostUnreadBytes: number;
+  readonly #tls: TlsStarter | undefined;
   readonly #unread: Message[] = [];
   #unreadBytes = 0;
   #receiving: Wait<Message> | undefined;
@@ -46,11 +54,16 @@ export class Login implements LoginConnection {
   #isBetween = false;
   #tlsError: RespliceError | undefined;
 
-  constructor(link: LoginLink, { id, signal, startTls }: LoginConnectionTerms) {
+  constructor(link: LoginLink, { id, signal, mostUnreadBytes, tls }: LoginConnectionTerms) {
     this.id = id;
     this.signal = signal;
     this.#link = link;
-    this.#startTls = startTls;
+    this.#mostUnreadBytes = mostUnreadBytes;
+    this.#tls = tls;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#link.driver.addressOf(this.id);
   }
 
   /**
@@ -89,8 +102,8 @@ export class Login implements LoginConnection {
     if (receiving !== undefined) return receiving.resolve(message as Message);
     this.#unread.push(message as Message);
     this.#unreadBytes += message.length + ENTRY_BYTES;
-    if (this.#unreadBytes <= this.#link.core.maxMessageBytes + MOST_UNREAD_BYTES) return;
-    this.#close("more bytes than a login may leave unread");
+    if (this.#unreadBytes <= this.#link.core.maxMessageBytes + this.#mostUnreadBytes) return;
+    this.#close(MUCH_UNREAD);
   }
 
   #close(reason: string): void {
@@ -144,9 +157,12 @@ export class Login implements LoginConnection {
 
   async startTls(options: ConnectionOptions = {}): Promise<void> {
     this.#checkGoesOn();
-    const tls = toTlsOptions(options);
+    if (this.#tls === undefined) {
+      throw new RespliceError("NOT_SUPPORTED", "a server cannot begin TLS in the middle of a connection: use `tls`");
+    }
+    const checked = this.#tls.check(options);
     const { core, driver } = this.#link;
-    const { id, signal } = this;
+    const { id } = this;
     if (!core.startTls(id, this.#unread.length)) {
       driver.run();
       throw new RespliceError("PROTOCOL_ERROR", "bytes came behind the answer that allowed TLS");
@@ -156,10 +172,10 @@ export class Login implements LoginConnection {
     this.#isBetween = true;
     let secured: Connection;
     try {
-      secured = await this.#startTls(connection, tls, signal);
+      secured = await this.#tls.start(connection, checked);
     } catch (error) {
-      this.#tlsError = asError(error);
-      throw this.#tlsError;
+      this.#tlsError = error as RespliceError;
+      throw error;
     }
     this.#isBetween = false;
     driver.attach(id, secured);

@@ -1,0 +1,68 @@
+/** The options of a server that have nothing to do with its protocol: where it listens, TLS, telemetry. */
+import { createSecureContext, type TlsOptions } from "node:tls";
+import { type Machine, readMachine } from "../io/machine.ts";
+import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
+import { integer, logger, MOST_MS, text } from "../link/check.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
+import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
+
+export interface ListeningOptions {
+  /** 0: any free port; listen() answers which. Without `port` and `path` the server has only what accept() is given. */
+  port?: number;
+  /** Default: every address, as in net. */
+  host?: string;
+  /** A Unix socket's path, instead of `port` and `host`. */
+  path?: string;
+  /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
+  tls?: TlsOptions | false;
+  logger?: Logger;
+  /** Metrics line to the logger. Default 60,000; 0: never. */
+  metricsIntervalMs?: number;
+}
+
+export interface ResolvedListening {
+  /** Undefined: nowhere. */
+  listen: { port: number; host?: string } | { path: string } | undefined;
+  tls: TlsOptions | false;
+  logger: ContainedLogger | undefined;
+  metricsIntervalMs: number;
+  machine: Machine;
+}
+
+export const LISTENING_OPTION_NAMES = ["port", "host", "path", "tls", "logger", "metricsIntervalMs"] as const;
+
+export function resolveListening(options: ListeningOptions, machine: Machine = readMachine()): ResolvedListening {
+  return {
+    listen: whereToListen(options),
+    tls: resolveTls(options),
+    logger: logger(options.logger),
+    metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
+    machine,
+  };
+}
+
+/** `tls` left out is off. Given as undefined (by an import that failed, say), it was meant to be on. */
+function resolveTls(options: ListeningOptions): TlsOptions | false {
+  if (!("tls" in options) || options.tls === false) return false;
+  const { tls } = options;
+  if (!isTlsOptions(tls)) throw invalidOption("tls", tls, "options of tls.createServer(), or false");
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
+  }
+  return tls;
+}
+
+function whereToListen(options: ListeningOptions): ResolvedListening["listen"] {
+  const { port, host, path } = options;
+  if (path !== undefined) {
+    if (port !== undefined) throw invalidWord("path", path, "either path or port");
+    if (host !== undefined) throw invalidWord("host", host, "nothing: a path has no host");
+    return { path: text("path", path) };
+  }
+  // A port that is named and undefined (an environment without it, say) was meant to be one.
+  if (host === undefined && !("port" in options)) return undefined;
+  const checked = integer("port", port, 0, 65_535);
+  return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
+}

@@ -1,0 +1,92 @@
+/** A server's link to a client that is not resplice. */
+import type { Timer } from "../link/ports.ts";
+import type { ProtocolEvent } from "../link/protocol.ts";
+import type { CloseOptions, Link } from "../link/types.ts";
+import type { ServedPlainCore } from "../plain/served-core.ts";
+import { PlainLinkHandle } from "../plain-link/handle.ts";
+import type { LinkIds } from "../telemetry/record.ts";
+import { type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
+
+/** The connection on which the client of a link came, before it is let in. */
+export interface ArrivalOfLink {
+  onMessage(message: Buffer): void;
+  onLetIn(): void;
+  /** The connection was lost, or given up, while its login was under way. `detail`: "" unless the client made a mistake. */
+  onLost(reason: string, detail: string): void;
+}
+
+/** Messages that nobody reads are kept so long after the end of their connection. */
+const UNREAD_MS = 60_000;
+/** No client of another protocol gives an open payload. */
+const NO_PAYLOAD = Buffer.alloc(0);
+
+export class PlainServerLink extends ServerLinkOwner {
+  declare readonly core: ServedPlainCore;
+  readonly identity: undefined = undefined;
+  readonly claims: undefined = undefined;
+  readonly openPayload: Buffer = NO_PAYLOAD;
+  readonly #arrival: ArrivalOfLink;
+  #unreadTimer: Timer | undefined;
+  /** How far its consumer had come when that was last looked at. */
+  #handedTo = 0;
+
+  constructor(terms: ServedTerms & { core: ServedPlainCore }, arrival: ArrivalOfLink, host: ServerHost) {
+    super(terms, host);
+    this.#arrival = arrival;
+  }
+
+  protected override newLink(): Link {
+    return new PlainLinkHandle(this.engine);
+  }
+
+  get ids(): LinkIds {
+    return { link: this.link.id, session: "", identity: "" };
+  }
+
+  onEvent(event: ProtocolEvent): void {
+    switch (event.type) {
+      case "login-message":
+        this.#arrival.onMessage(event.message);
+        break;
+      case "connected":
+        this.#arrival.onLetIn();
+        break;
+      case "attempt-failed":
+        this.#arrival.onLost(event.reason, event.fault?.detail ?? "");
+        break;
+      case "leaving":
+        // It is unused, or old: its handler has the time of any close() to answer.
+        if (event.reason !== undefined) this.engine.leave({});
+        break;
+      default:
+    }
+  }
+
+  /** The server goes away. */
+  leave(options: CloseOptions): void {
+    this.core.leave();
+    this.engine.leave(options);
+  }
+
+  override onStepComplete(): void {
+    super.onStepComplete();
+    if (this.core.gone) this.#unreadTimer?.clear();
+    else if (this.core.awaitsReader && this.#unreadTimer === undefined) this.#watchReader();
+  }
+
+  /** Nobody may ever read what has arrived: a handler that only sends, say. */
+  #watchReader(): void {
+    const { clock } = this.host;
+    const timer = (this.#unreadTimer ??= clock.timer(() => this.#lookAtReader()));
+    this.#handedTo = this.core.handedTo;
+    timer.set(clock.now() + UNREAD_MS);
+  }
+
+  #lookAtReader(): void {
+    const { core, engine } = this;
+    if (!core.awaitsReader) return;
+    if (this.isServing || engine.incoming.hasConsumer || core.handedTo > this.#handedTo) return this.#watchReader();
+    core.stopReading();
+    this.driver.run();
+  }
+}

@@ -1,0 +1,146 @@
+/** The options of a server of clients that are not resplice. */
+import { HELD_PER_BYTE } from "../core/log/unread.ts";
+import { SESSION_HEAP_BYTES } from "../core/session/session.ts";
+import { type Machine, readMachine } from "../io/machine.ts";
+import { checkNames, integer, integerOrInfinity } from "../link/check.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
+import type { ResolvedLinkOptions } from "../link/options.ts";
+import {
+  PLAIN_LINK_OPTION_NAMES,
+  type PlainDeadlineOptions,
+  type PlainLinkOptions,
+  type ResolvedPlainLink,
+  resolvePlainLink,
+} from "../plain-link/options.ts";
+import {
+  LISTENING_OPTION_NAMES,
+  type ListeningOptions,
+  type ResolvedListening,
+  resolveListening,
+} from "./listening-options.ts";
+import { howManyFit, MOST, mostHandshakes, sharedBytes } from "./options.ts";
+
+/**
+ * A server of clients that are not resplice: `protocol: plain(...)`. A link is one connection, and ends with it. `login`
+ * of plain() is called with each new client, who is let in when it has returned.
+ */
+export interface PlainServerOptions extends ListeningOptions, PlainLinkOptions {
+  /** Default false: when the client has ended and everything is accepted, this end ends too. */
+  allowHalfOpen?: boolean;
+  timeouts?: PlainServerTimeoutOptions;
+  limits?: PlainLimits;
+}
+
+export interface PlainServerTimeoutOptions extends PlainDeadlineOptions {
+  /** Default 10,000. */
+  tlsMs?: number;
+  /** Default 60,000, from the connection's opening. For login(). */
+  handshakeMs?: number;
+}
+
+/**
+ * Hard caps. The connection of a client above a cap is closed. `stats().turnedAway` counts these by the limit's name, and
+ * `health()` is 'degraded' meanwhile.
+ */
+export interface PlainLimits {
+  /**
+   * Links, and connections that are not let in yet. Default: as many as fit into memory, at most 10,000. As many fit as
+   * half of the memory of the machine or container, less `bufferBytes`, has room for what each may hold in any case:
+   * four of the largest message, 400 KiB and `inDoubtBytes`; with the defaults 4.5 MiB. When it is reached, connections
+   * that have not logged in give way to new ones, from the address that has most of these.
+   */
+  connections?: number;
+  /** Connections that have not finished TLS and login. Default 1,000, or half of `connections`, at least 8. */
+  handshakes?: number;
+  /** Connections of one client: of one IPv4 address, or one IPv6 network (/64). Default Infinity. */
+  connectionsPerAddress?: number;
+  /** New connections. Default 500. Half as many again are kept for addresses that have had less than their part. */
+  opensPerSecond?: number;
+  /**
+   * Memory that all links share, in addition to what each is sure of: half of it for what has arrived, half for what is
+   * to be sent. Default: an eighth of the memory of the machine or container, at most 1 GiB.
+   */
+  bufferBytes?: number;
+}
+
+/** The names of the limits that turn clients away. */
+export const PLAIN_LIMIT_NAMES = ["connections", "handshakes", "connectionsPerAddress", "opensPerSecond"] as const;
+export type PlainLimitName = (typeof PLAIN_LIMIT_NAMES)[number];
+
+export interface ResolvedPlainServerOptions extends ResolvedListening, ResolvedPlainLink {
+  limits: Required<PlainLimits>;
+  timeouts: ResolvedLinkOptions["timeouts"];
+  /** What the consumer of each link may be behind by in any case. */
+  windowFloorBytes: number;
+}
+
+const PLAIN_SERVER_OPTION_NAMES = ["allowHalfOpen", "limits"] as const;
+/**
+ * What a link holds besides messages: two chunks that were read, 128 KiB that were written and wait in our process, and
+ * 64 KiB of small pieces and objects.
+ */
+const LINK_BYTES = 327_680;
+const WINDOW_FLOOR_BYTES = 65_536;
+
+export function resolvePlainServerOptions(
+  options: PlainServerOptions,
+  machine: Machine = readMachine(),
+): ResolvedPlainServerOptions {
+  checkNames(options, [...LISTENING_OPTION_NAMES, ...PLAIN_LINK_OPTION_NAMES, ...PLAIN_SERVER_OPTION_NAMES]);
+  const resolved = resolvePlainLink(options, "server", ["tlsMs", "handshakeMs"]);
+  checkMakesSense(resolved, options);
+  const windowFloorBytes = Math.min(WINDOW_FLOOR_BYTES, resolved.windowBytes);
+  return {
+    ...resolveListening(options, machine),
+    ...resolved,
+    timeouts: resolved.link.timeouts,
+    limits: resolveLimits(options.limits ?? {}, resolved, machine),
+    windowFloorBytes,
+  };
+}
+
+/** A link of a server has one connection: what is about the next one is a mistake. */
+function checkMakesSense({ plain, link }: ResolvedPlainLink, { queue }: PlainServerOptions): void {
+  if (plain.resendInFlight) {
+    throw invalidOption("plain.resendInFlight", true, "false at a server: a client that is gone does not come back");
+  }
+  if (plain.reconnectWhen !== undefined) {
+    throw invalidOption("plain.reconnectWhen", plain.reconnectWhen, "nothing at a server, which dials nobody");
+  }
+  if ((link.queue.policy?.failAfterMs ?? Infinity) !== Infinity) {
+    throw invalidWord(
+      "queue.whileDisconnected",
+      queue?.whileDisconnected,
+      "nothing at a server: the link ends instead",
+    );
+  }
+}
+
+function resolveLimits(limits: PlainLimits, link: ResolvedPlainLink, machine: Machine): Required<PlainLimits> {
+  const bufferBytes = sharedBytes(limits.bufferBytes, machine);
+  const fitting = plainLinksThatFit(bufferBytes, link, machine);
+  const connections = integer("limits.connections", limits.connections ?? Math.min(10_000, fitting), 1, MOST);
+  const perAddress = limits.connectionsPerAddress ?? Infinity;
+  const resolved: Required<PlainLimits> = {
+    connections,
+    handshakes: mostHandshakes(limits.handshakes, connections),
+    connectionsPerAddress: integerOrInfinity("limits.connectionsPerAddress", perAddress, 1),
+    opensPerSecond: integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST),
+    bufferBytes,
+  };
+  checkNames(limits, Object.keys(resolved), "limits.");
+  return resolved;
+}
+
+/**
+ * The most that a link holds whatever the others hold: a message that has come in part, in memory of up to twice its
+ * size; one that waits for its consumer; one that is to be sent.
+ */
+export function plainFloorBytes({ plain, link, windowBytes }: ResolvedPlainLink): number {
+  const window = HELD_PER_BYTE * Math.min(WINDOW_FLOOR_BYTES, windowBytes);
+  return Math.ceil(4 * link.maxMessageBytes + window + LINK_BYTES + plain.inDoubtBytes);
+}
+
+export function plainLinksThatFit(bufferBytes: number, link: ResolvedPlainLink, machine: Machine): number {
+  return howManyFit(bufferBytes, { bytes: plainFloorBytes(link), heapBytes: SESSION_HEAP_BYTES }, machine);
+}

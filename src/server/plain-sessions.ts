@@ -1,0 +1,178 @@
+/** The links of clients that are not resplice, and the connections of those that are not let in yet. */
+import { Crowd } from "../core/server/crowd.ts";
+import { Shares } from "../core/server/shares.ts";
+import { newId } from "../core/session/proof.ts";
+import { LinkMemory } from "../io/budget.ts";
+import type { Connection } from "../link/ports.ts";
+import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
+import { ServedPlainCore, type ServedPlainOptions } from "../plain/served-core.ts";
+import { plainCoreOptions } from "../plain-link/options.ts";
+import { Arrival, type ArrivalHost } from "./arrival.ts";
+import type { Guest } from "./listener.ts";
+import { peerOf } from "./peer.ts";
+import type { PlainLimitName, ResolvedPlainServerOptions } from "./plain-options.ts";
+import { PlainServerLink } from "./plain-link.ts";
+import { type ServedHost, ServedLinks } from "./served-links.ts";
+import { UnsecuredConnection } from "./unsecured-connection.ts";
+
+/** The guest of a connection that is closed already. */
+const NOBODY: Guest = { secured: (connection) => connection.destroy() };
+
+const TOO_MANY: Readonly<Record<PlainLimitName, string>> = {
+  connections: "too many connections",
+  handshakes: "too many handshakes",
+  connectionsPerAddress: "too many connections of this address",
+  opensPerSecond: "too many opens",
+};
+
+export class PlainSessions extends ServedLinks<PlainServerLink> {
+  readonly acceptsWhileDraining = false;
+  /** A client that takes nothing is given up by the deadlines of its connection. */
+  protected readonly closesWithinMs: number = Infinity;
+  readonly #limits: ResolvedPlainServerOptions["limits"];
+  readonly #opens: Shares;
+  /** Connections that are not let in yet, by address. */
+  readonly #arrivals = new Crowd<Arrival>();
+  /** With those of links. */
+  readonly #clients = new Crowd<Arrival>();
+  readonly #links = new Map<PlainServerLink, Arrival>();
+  readonly #arrivalHost: ArrivalHost;
+
+  constructor(options: ResolvedPlainServerOptions, outside: ServedHost) {
+    super(options.link, outside);
+    const { limits, link, plain, timeouts, windowFloorBytes } = options;
+    this.#limits = limits;
+    this.#opens = new Shares(limits.opensPerSecond);
+    const memory = new LinkMemory(limits.bufferBytes);
+    const { windowBudget } = memory;
+    const coreOptions: ServedPlainOptions = { ...plainCoreOptions(options, memory), windowFloorBytes, windowBudget };
+    this.#arrivalHost = {
+      clock: outside.clock,
+      refusals: this.refusals,
+      login: plain.login,
+      handshakeMs: timeouts.handshakeMs,
+      mayLinger: () => outside.mayLinger(),
+      newLink: (arrival) => {
+        const core = new ServedPlainCore(coreOptions, outside.entropy);
+        const id = newId(outside.entropy).slice(0, 12);
+        return new PlainServerLink({ core, channels: core, id, options: link }, arrival, this.host);
+      },
+      onLetIn: (arrival, served) => this.#onLetIn(arrival, served),
+      onOver: (arrival) => this.#onOver(arrival),
+    };
+  }
+
+  get connections(): number {
+    return this.#clients.size;
+  }
+
+  protected override owners(): Iterable<PlainServerLink> {
+    return this.#links.keys();
+  }
+
+  // ── the door ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  accept(connection: Connection): Guest {
+    if (this.farewell !== undefined) return this.#refuse(connection, "draining", "draining");
+    const limit = this.#lacking(peerOf(connection.remoteAddress));
+    if (limit !== undefined) {
+      this.refusals.turnedAway.add(limit, this.outside.clock.now());
+      return this.#refuse(connection, "overloaded", TOO_MANY[limit]);
+    }
+    const arrival = new Arrival(connection, this.#arrivalHost);
+    this.#arrivals.add(arrival.peer, arrival);
+    this.#clients.add(arrival.peer, arrival);
+    arrival.start(!(connection instanceof UnsecuredConnection));
+    return arrival;
+  }
+
+  /** The client cannot be told: its connection is closed. */
+  #refuse(connection: Connection, code: "draining" | "overloaded", reason: string): Guest {
+    const { remoteAddress } = connection;
+    this.refusals.refused({ code, reason, sessionId: "", remoteAddress, retryAfterMs: 0 });
+    connection.destroy();
+    return NOBODY;
+  }
+
+  /** The limit that a new client of this address has met. Others may give way to it. */
+  #lacking(peer: string): PlainLimitName | undefined {
+    const { connections, handshakes, connectionsPerAddress } = this.#limits;
+    if (this.#clients.countOf(peer) >= connectionsPerAddress) return "connectionsPerAddress";
+    const limit =
+      this.#arrivals.size >= handshakes ? "handshakes" : this.#clients.size >= connections ? "connections" : undefined;
+    if (limit !== undefined && this.#arrivals.size === 0) return limit;
+    if (!this.#opens.take(peer, this.outside.clock.now())) return "opensPerSecond";
+    if (limit !== undefined) this.#evict(limit);
+    return undefined;
+  }
+
+  /** Closes a connection that is not let in yet, of the address with most of these. */
+  #evict(limit: PlainLimitName): void {
+    const arrival = this.#arrivals.pick(this.outside.entropy.random());
+    this.refusals.turnedAway.add(limit, this.outside.clock.now());
+    arrival?.giveUp(TOO_MANY[limit]);
+  }
+
+  #onLetIn(arrival: Arrival, served: PlainServerLink): void {
+    this.#arrivals.delete(arrival.peer, arrival);
+    this.#links.set(served, arrival);
+    this.letIn(served);
+  }
+
+  #onOver(arrival: Arrival): void {
+    this.#arrivals.delete(arrival.peer, arrival);
+    this.#clients.delete(arrival.peer, arrival);
+  }
+
+  protected override onGone(served: PlainServerLink): void {
+    const arrival = this.#links.get(served);
+    this.#links.delete(served);
+    if (arrival !== undefined) this.#onOver(arrival);
+  }
+
+  protected override isLeft({ core }: PlainServerLink): boolean {
+    return core.takesNoMore;
+  }
+
+  // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A handler may answer what it was handed; then its link ends. Nobody is let in any more. */
+  async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
+    this.beginFarewell(options);
+    this.#giveUpArrivals("the server goes away");
+    this.sendAllAway();
+    const reports = new Map<Link, LinkReport>();
+    await this.report(reports);
+    return reports;
+  }
+
+  #giveUpArrivals(reason: string): void {
+    for (let next = this.#arrivals.takeInTurn(); next !== undefined; next = this.#arrivals.takeInTurn()) {
+      next.giveUp(reason);
+    }
+  }
+
+  protected override sendAway(served: PlainServerLink, options: CloseOptions): void {
+    served.leave(options);
+  }
+
+  override stop(): void {
+    this.#giveUpArrivals("stopped");
+    super.stop();
+    this.#links.clear();
+  }
+
+  // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
+
+  protected override get handshaking(): number {
+    return this.#arrivals.size;
+  }
+
+  protected override get sessions(): number {
+    return this.#links.size;
+  }
+
+  protected override holders(): Iterable<{ readonly heldBytes: number }> {
+    return Array.from(this.#links.keys(), ({ core }) => core);
+  }
+}

@@ -1,0 +1,34 @@
+/** Counts and reports the connections that a server refuses, or closes because of what they do. */
+import type { Journal } from "../telemetry/journal.ts";
+import type { HookFailure, ServerRefused } from "../telemetry/record.ts";
+import { TurnedAway } from "./turned-away.ts";
+
+export class Refusals {
+  readonly turnedAway: TurnedAway = new TurnedAway();
+  /** How often each REFUSE code was given, or would have been given by a protocol that has them. */
+  readonly #refused: Record<string, number> = {};
+  /** How often a connection was closed because of what it did, by reason. */
+  readonly #rejected: Record<string, number> = {};
+  readonly #journal: Journal;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  refused(refusal: Omit<ServerRefused, "event">): void {
+    this.#refused[refusal.code] = (this.#refused[refusal.code] ?? 0) + 1;
+    this.#journal.record({ event: "server.refused", ...refusal });
+  }
+
+  /** A connection was closed because of what it sent or did not send, or of a function that failed. */
+  rejected(remoteAddress: string, reason: string, detail: string, failure?: HookFailure): void {
+    this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
+    const rejected = { event: "server.rejected", reason, detail, remoteAddress } as const;
+    this.#journal.record(failure === undefined ? rejected : { ...rejected, failure });
+  }
+
+  /** Since the beginning. */
+  counts(): Record<"refused" | "turnedAway" | "rejected", Record<string, number>> {
+    return { refused: { ...this.#refused }, turnedAway: this.turnedAway.counts, rejected: { ...this.#rejected } };
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The links of a server, without its listener, and the handler that serves them: what a supervisor drives. `Sessions` has
+ * those of resplice clients, `PlainSessions` those of any others.
+ */
+import type { Entropy } from "../core/session/proof.ts";
+import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
+import { RespliceError } from "../link/errors.ts";
+import { isThenable } from "../link/incoming.ts";
+import type { ResolvedLinkOptions } from "../link/options.ts";
+import type { Clock, Connection } from "../link/ports.ts";
+import { heldBytes, sumStats } from "../link/stats.ts";
+import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
+import type { Journal } from "../telemetry/journal.ts";
+import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
+import type { Guest } from "./listener.ts";
+import { Refusals } from "./refusals.ts";
+
+/** What the links of a server need from their caller. */
+export interface ServedHost {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly journal: Journal;
+  /** A handler of the link has thrown. */
+  onHandlerFailed(link: Link, thrown: unknown): void;
+  /** Whether `onHandlerFailed()` tells a listener of the application. */
+  hearsHandlerErrors(): boolean;
+  onEnded(link: Link): void;
+  /**
+   * Whether to wait for the client to close a connection on which the reason for the close was sent; for a few only.
+   */
+  mayLinger(): boolean;
+}
+
+export type ServedStats = ReturnType<typeof sumStats> &
+  ReturnType<Refusals["counts"]> & {
+    handshaking: number;
+    sessions: { connected: number; waiting: number };
+    bufferBytes: number;
+  };
+
+export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwner> {
+  /** Runs for each link. Set before the first connection is handed over. */
+  handler: ((link: Link) => void | Promise<void>) | undefined;
+  readonly refusals: Refusals;
+  protected readonly outside: ServedHost;
+  protected readonly host: ServerHost;
+  /** The options of drain(), and when its time is over. */
+  protected farewell: { options: CloseOptions; untilMs: number } | undefined;
+  readonly #options: ResolvedLinkOptions;
+  readonly #open = new Set<Link>();
+
+  constructor(options: ResolvedLinkOptions, outside: ServedHost) {
+    this.#options = options;
+    this.outside = outside;
+    this.refusals = new Refusals(outside.journal);
+    this.host = {
+      clock: outside.clock,
+      journal: outside.journal,
+      onLeft: ({ link }) => this.#open.delete(link),
+      onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
+      hearsHandlerErrors: () => outside.hearsHandlerErrors(),
+      onEnded: ({ link }) => outside.onEnded(link),
+      onGone: (served) => this.onGone(served as Owner),
+    };
+  }
+
+  /** Links that can be sent on. */
+  get open(): ReadonlySet<Link> {
+    return this.#open;
+  }
+
+  /** Connections that links have, or that are not let in yet. */
+  abstract get connections(): number;
+
+  /** Whether clients are let in while the server drains: those that come back to finish. */
+  abstract readonly acceptsWhileDraining: boolean;
+
+  /** Reads from the connection from now on; with TLS, from when it is secured. */
+  abstract accept(connection: Connection): Guest;
+
+  /** All links that are not gone. */
+  protected abstract owners(): Iterable<Owner>;
+
+  protected abstract onGone(served: Owner): void;
+
+  /** The server goes away: asks the link to end within its time. */
+  protected abstract sendAway(served: Owner, options: CloseOptions): void;
+
+  /** The client has gone, or the link is to end without it, in the ordinary course of its protocol. */
+  protected abstract isLeft(served: Owner): boolean;
+
+  /** How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its own. */
+  protected abstract readonly closesWithinMs: number;
+
+  // ── links and their handler ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** A client was let in. */
+  protected letIn(served: Owner): void {
+    this.#open.add(served.link);
+    // The handler runs when the step that let it in is complete, and the link is attached.
+    this.outside.clock.defer(() => {
+      this.#serve(served);
+      // The server may have begun to drain while the link was being opened.
+      this.#sendAway(served);
+    }, undefined);
+  }
+
+  #serve(served: Owner): void {
+    if (served.link.state === "closed") return;
+    try {
+      const result = this.handler?.(served.link);
+      if (!isThenable(result)) return;
+      served.isServing = true;
+      Promise.resolve(result).then(
+        () => this.#handlerReturned(served),
+        (error: unknown) => this.#handlerFailed(served, error),
+      );
+    } catch (error) {
+      this.#handlerFailed(served, error);
+    }
+  }
+
+  #handlerReturned(served: Owner): void {
+    served.isServing = false;
+    const { engine } = served;
+    const isSentAway = this.farewell !== undefined && this.#options.mode === "messages";
+    if (engine.goesOnAlone || isSentAway) engine.handlerReturned();
+    else void engine.close({ deadlineMs: this.closesWithinMs });
+  }
+
+  /** A handler that only rethrows LINK_ENDED, because the server or its client goes away, has not failed. */
+  #handlerFailed(served: Owner, error: unknown): void {
+    const isGoing = this.farewell !== undefined || this.isLeft(served);
+    const isTold = isGoing && error instanceof RespliceError && error.code === "LINK_ENDED";
+    if (isTold) return this.#handlerReturned(served);
+    served.isServing = false;
+    served.engine.failHandler(error);
+  }
+
+  // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Ends the links in order, and opens no more. Resolves with the report of each, when no client is expected any more.
+   */
+  abstract drain(options: CloseOptions): Promise<Map<Link, LinkReport>>;
+
+  /** From now on clients that are let in are sent away at once. Answers how long all have, and until when. */
+  protected beginFarewell(options: CloseOptions): { deadlineMs: number; untilMs: number } {
+    const deadlineMs = options.deadlineMs ?? DEFAULT_CLOSE_MS;
+    const untilMs = this.outside.clock.now() + deadlineMs;
+    this.farewell = { options, untilMs };
+    return { deadlineMs, untilMs };
+  }
+
+  protected sendAllAway(): void {
+    for (const served of this.owners()) this.#sendAway(served);
+  }
+
+  #sendAway(served: Owner): void {
+    if (this.farewell === undefined) return;
+    const { options, untilMs } = this.farewell;
+    this.sendAway(served, { ...options, deadlineMs: Math.max(0, Math.ceil(untilMs - this.outside.clock.now())) });
+  }
+
+  /** Adds the reports of all links, also of those that are let in meanwhile. */
+  protected async report(reports: Map<Link, LinkReport>): Promise<void> {
+    for (let links = this.without(reports); links.length > 0; links = this.without(reports)) {
+      await Promise.all(links.map(async (link) => reports.set(link, await link.closed)));
+    }
+  }
+
+  /** Links that have no report yet. */
+  protected without(reports: ReadonlyMap<Link, unknown>): Link[] {
+    return Array.from(this.owners(), ({ link }) => link).filter((link) => !reports.has(link));
+  }
+
+  /** Stops all drivers and timers. */
+  stop(): void {
+    for (const { driver } of this.owners()) driver.stop();
+  }
+
+  // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Stats of links that have not ended. A link that has ended was counted then, though its tombstone stays a while. */
+  linkStats(): LinkStats[] {
+    return Array.from(this.owners(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed");
+  }
+
+  stats(): ServedStats {
+    const owners = [...this.owners()];
+    const connected = owners.filter(({ core }) => core.adopted !== undefined).length;
+    return {
+      ...sumStats(owners.map(({ link }) => link)),
+      ...this.refusals.counts(),
+      handshaking: this.handshaking,
+      sessions: { connected, waiting: this.sessions - connected },
+      bufferBytes: heldBytes(this.holders()),
+    };
+  }
+
+  /** Connections that are not let in yet. */
+  protected abstract readonly handshaking: number;
+
+  /** Sessions with or without a connection. */
+  protected abstract readonly sessions: number;
+
+  /** What holds memory of `bufferBytes`. */
+  protected abstract holders(): Iterable<{ readonly heldBytes: number }>;
+}

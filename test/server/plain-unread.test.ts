@@ -1,0 +1,50 @@
+/** Messages that arrived before their client went, under virtual time. */
+import { expect, test } from "vitest";
+import type { Link } from "../../src/index.ts";
+import { HandConnection, plainSessions } from "./plain-servers.ts";
+
+/** A server with one link, whose client has said two lines and is gone. */
+async function abandoned(handler: (link: Link) => void | Promise<void>) {
+  const { clock, sessions } = plainSessions();
+  sessions.handler = handler;
+  const line = new HandConnection();
+  sessions.accept(line);
+  const [link] = sessions.open;
+  await clock.advance(0);
+  line.handler.onData(Buffer.from("one\ntwo\n"));
+  line.handler.onClosed("ECONNRESET");
+  await clock.advance(0);
+  return { clock, sessions, link: link as Link };
+}
+
+test("that nobody reads: the link ends after a minute", async () => {
+  const { clock, sessions, link } = await abandoned(() => {});
+  await clock.advance(59_000);
+  expect([link.state, sessions.connections, sessions.stats().bufferBytes > 0]).toEqual(["draining", 1, true]);
+  await clock.advance(2_000);
+  expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
+  expect([sessions.connections, sessions.stats().bufferBytes]).toEqual([0, 0]);
+});
+
+test("that are read one by one, a minute apart but for a second: all of them", async () => {
+  const { clock, link } = await abandoned(() => {});
+  await clock.advance(59_000);
+  expect(String(await link.receive())).toBe("one");
+  await clock.advance(59_000);
+  expect(String(await link.receive())).toBe("two");
+  expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
+});
+
+test("that a handler at work may come to: for as long as it takes", async () => {
+  const gate = Promise.withResolvers<void>();
+  const read: string[] = [];
+  const { clock, link } = await abandoned(async (served) => {
+    await gate.promise;
+    for await (const message of served) read.push(String(message));
+  });
+  await clock.advance(600_000);
+  expect(link.state).toBe("draining");
+  gate.resolve();
+  expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
+  expect(read).toEqual(["one", "two"]);
+});
