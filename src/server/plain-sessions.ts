@@ -73,11 +73,10 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   // ── the door ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   accept(connection: Connection): Guest {
-    if (this.farewell !== undefined) return this.#refuse(connection, "draining", "draining");
-    const limit = this.#lacking(peerOf(connection.remoteAddress));
-    if (limit !== undefined) {
-      this.refusals.turnedAway.add(limit, this.outside.clock.now());
-      return this.#refuse(connection, "overloaded", TOO_MANY[limit]);
+    if (!this.#mayEnter(connection.remoteAddress)) {
+      // The client cannot be told why.
+      connection.destroy();
+      return NOBODY;
     }
     const arrival = new Arrival(connection, this.#arrivalHost);
     this.#arrivals.add(arrival.peer, arrival);
@@ -86,12 +85,23 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     return arrival;
   }
 
-  /** The client cannot be told: its connection is closed. */
-  #refuse(connection: Connection, code: "draining" | "overloaded", reason: string): Guest {
-    const { remoteAddress } = connection;
+  #mayEnter(remoteAddress: string): boolean {
+    if (this.farewell !== undefined) {
+      this.#refused("draining", "draining", remoteAddress);
+      return false;
+    }
+    const limit = this.#lacking(peerOf(remoteAddress));
+    if (limit !== undefined) this.#turnedAway(limit, remoteAddress);
+    return limit === undefined;
+  }
+
+  #turnedAway(limit: PlainLimitName, remoteAddress: string): void {
+    this.refusals.turnedAway.add(limit, this.outside.clock.now());
+    this.#refused("overloaded", TOO_MANY[limit], remoteAddress);
+  }
+
+  #refused(code: "draining" | "overloaded", reason: string, remoteAddress: string): void {
     this.refusals.refused({ code, reason, sessionId: "", remoteAddress, retryAfterMs: 0 });
-    connection.destroy();
-    return NOBODY;
   }
 
   /** The limit that a new client of this address has met. Others may give way to it. */
@@ -109,8 +119,9 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   /** Closes a connection that is not let in yet, of the address with most of these. */
   #evict(limit: PlainLimitName): void {
     const arrival = this.#arrivals.pick(this.outside.entropy.random());
-    this.refusals.turnedAway.add(limit, this.outside.clock.now());
-    arrival?.giveUp(TOO_MANY[limit]);
+    if (arrival === undefined) return;
+    this.#turnedAway(limit, arrival.remoteAddress);
+    arrival.giveUp(TOO_MANY[limit]);
   }
 
   #onLetIn(arrival: Arrival, served: PlainServerLink): void {

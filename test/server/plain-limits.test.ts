@@ -65,6 +65,7 @@ test("handshakes: who has not logged in gives way to who comes", async () => {
   const clients = [lineClient(served.port), lineClient(served.port), lineClient(served.port)];
   const signals = [await inLogin.next(), await inLogin.next(), await inLogin.next()];
   expect(turnedAway(served)).toEqual({ handshakes: 1 });
+  expect(served.supervisor.stats()).toMatchObject({ refused: { overloaded: 1 }, rejected: {} });
   expect(served.supervisor.stats().connections).toEqual({ open: 2, handshaking: 2 });
   expect(signals.map(({ aborted }) => aborted).filter(Boolean)).toHaveLength(1);
   await Promise.race(clients.map(({ ended }) => ended));
