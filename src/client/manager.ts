@@ -44,6 +44,9 @@ export interface ManagerStats {
   received: Traffic;
 }
 
+/** In the reasons of `health()`. */
+const MOST_NAMED = 10;
+
 /** The random id of this process. */
 const INSTANCE = newId(SYSTEM_ENTROPY);
 
@@ -141,7 +144,10 @@ export class ConnectionManager implements AsyncDisposable {
     await Promise.all(awaited.map((engine) => engine.connected(options)));
   }
 
-  /** For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. */
+  /**
+   * For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. The
+   * reasons name ten links at the most, and how many more there are.
+   */
   health(): Health {
     if (this.#closing.isBegun) return { status: "down", reasons: ["closing"] };
     const away = [...this.#engines].filter(
@@ -149,7 +155,9 @@ export class ConnectionManager implements AsyncDisposable {
     );
     if (away.length === 0) return { status: "healthy", reasons: [] };
     const status = away.length === this.#engines.size ? "down" : "degraded";
-    return { status, reasons: away.map(({ id, state }) => `link ${id} is ${state}`) };
+    const reasons = away.slice(0, MOST_NAMED).map(({ id, state, reason }) => `link ${id} is ${state}: ${reason}`);
+    if (away.length > MOST_NAMED) reasons.push(`and ${away.length - MOST_NAMED} more links`);
+    return { status, reasons };
   }
 
   stats(): ManagerStats {
