@@ -6,6 +6,7 @@ const REQUESTS = ["test/plain/requests.test.ts"];
 const WATCH = ["test/plain/watch.test.ts"];
 const LINK = ["test/plain/link.test.ts"];
 const OUTBOX = ["test/plain/outbox.test.ts"];
+const ENTRIES = ["test/plain/entries.test.ts"];
 const INBOX = ["test/plain/inbox.test.ts"];
 const SIMULATED = ["test/sim-plain/seeds.test.ts"];
 
@@ -42,6 +43,30 @@ export const PLAIN: readonly Mutant[] = [
     find: "    else this.#forget(underWay);",
     replace: "    else this.#forget(this.next);",
     tests: CORE,
+  },
+  {
+    name: "a reported message becomes another",
+    rule: "only the object of a settled message is used again",
+    file: "src/plain/entries.ts",
+    find: "      if (!this.at(n).isSettled) this.#slots[slot] = undefined;\n",
+    replace: "",
+    tests: ENTRIES,
+  },
+  {
+    name: "a message with the bytes of another's answer",
+    rule: "an object that is used again has nothing of the message before",
+    file: "src/plain/entry.ts",
+    find: "    this.payloadBytes = this.partsBytes = 0;",
+    replace: "    this.payloadBytes = 0;",
+    tests: ENTRIES,
+  },
+  {
+    name: "a ring that grows too late",
+    rule: "a ring has room for all messages that are not forgotten",
+    file: "src/plain/entries.ts",
+    find: "if (next - this.#first === this.#slots.length) this.#grow();",
+    replace: "if (next - this.#first > this.#slots.length) this.#grow();",
+    tests: ENTRIES,
   },
   {
     name: "doubt is kept for ever",
@@ -297,15 +322,39 @@ export const PLAIN: readonly Mutant[] = [
     name: "empty messages take no room",
     rule: "each message has a position of its own",
     file: "src/plain/inbox.ts",
-    find: "    this.receivedTo += message.length + PREFIX_BYTES;",
-    replace: "    this.receivedTo += message.length;",
+    find: "    this.receivedTo += length + PREFIX_BYTES;",
+    replace: "    this.receivedTo += length;",
     tests: INBOX,
   },
   {
     name: "waiting messages keep their chunks",
     rule: "messages that wait do not keep chunks alive that they are a small part of",
     file: "src/plain/inbox.ts",
-    find: "    this.#unread.rest();\n",
+    find: "    this.#stowed.rest();\n",
+    replace: "",
+    tests: INBOX,
+  },
+  {
+    name: "a few bytes keep a chunk alive",
+    rule: "a consumer that keeps a message does not keep a much larger chunk",
+    file: "src/plain/inbox.ts",
+    find: "if (this.#freshAt > 0 || !this.#isSmallShare) return",
+    replace: "if (this.#fresh.length > 0) return",
+    tests: INBOX,
+  },
+  {
+    name: "chunks that wait in a turn",
+    rule: "what was not handed out when the next chunk arrives is kept in no more memory than it needs",
+    file: "src/plain/core.ts",
+    find: "    this.inbox.beginChunk();\n",
+    replace: "",
+    tests: CORE,
+  },
+  {
+    name: "a chunk that can be transferred",
+    rule: "memory that other messages lie in is not transferred",
+    file: "src/plain/inbox.ts",
+    find: "      if (length < buffer.byteLength) keep(buffer);\n",
     replace: "",
     tests: INBOX,
   },

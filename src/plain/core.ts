@@ -220,6 +220,7 @@ export class PlainCore extends PlainTraffic implements Protocol, ChannelIo {
     const watch = connection.isInUse ? this.watch : undefined;
     watch?.reads(this.readsOn, nowMs);
     watch?.heard(nowMs);
+    this.inbox.beginChunk();
     connection.receive(chunk, nowMs);
     if (watch !== undefined) this.heard(nowMs);
     this.#afterInput(connection);

@@ -4,7 +4,6 @@ import { release, view } from "./chunks.ts";
 import { type Deliver, type FrameDecoder, type FrameLimits, type Framing, oversized, partAtEnd } from "./framing.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { Held } from "./held.ts";
-import { ended } from "./pieces.ts";
 
 /** While bytes of a delimiter may be missing, each chunk is searched together with as many bytes that came before it. */
 const MOST_DELIMITER_BYTES = 256;
@@ -41,7 +40,7 @@ class DelimitedFraming implements Framing {
     this.#overlaps = beginsAsItEnds(delimiter);
   }
 
-  encode(message: Buffer): Buffer | readonly Buffer[] {
+  encode(message: Buffer): readonly Buffer[] {
     const delimiter = this.#delimiter;
     let at = message.indexOf(delimiter);
     if (at === -1 && this.#overlaps) {
@@ -49,7 +48,7 @@ class DelimitedFraming implements Framing {
       const found = tail + Buffer.concat([message.subarray(tail), delimiter]).indexOf(delimiter);
       if (found < message.length) at = found;
     }
-    if (at === -1) return ended(message, delimiter);
+    if (at === -1) return [message, delimiter];
     throw new RespliceError("INVALID_ARGUMENT", `the message would end at its byte ${at}, where the delimiter begins`);
   }
 

@@ -7,7 +7,7 @@ export const ENTRY_BYTES = 100;
 
 /** A message. */
 export class Entry extends Stored {
-  readonly number: number;
+  number: number;
   /** Its bytes, or some of them, were given to a kernel, perhaps on an earlier connection. */
   wasWritten = false;
   /** Its fate is known, or it was reported. */
@@ -23,6 +23,15 @@ export class Entry extends Stored {
   constructor(number: number, isRequest: boolean) {
     super(isRequest);
     this.number = number;
+  }
+
+  /** The object of a message that is settled becomes another message. */
+  begin(number: number, isRequest: boolean): void {
+    this.number = number;
+    this.isRequest = isRequest;
+    this.wasWritten = this.isSettled = false;
+    this.id = undefined;
+    this.payloadBytes = this.partsBytes = 0;
   }
 }
 

@@ -20,7 +20,6 @@ import {
   writeLength,
   writeVarint,
 } from "./length-prefix.ts";
-import { COPIED_BYTES } from "./pieces.ts";
 
 /**
  * Messages with their length in front of them. Default: 4 bytes, the highest first, which count what follows. On the wire
@@ -68,15 +67,11 @@ class LengthFraming implements Framing {
       throw new RespliceError("MESSAGE_TOO_LARGE", `a length of ${length}, and the prefix holds at most ${mostLength}`);
     }
     const front = headerBytes + (isVarint ? varintBytes(length) : mostBytes);
-    const restBytes = message.length - headerBytes;
-    const isCopied = front + restBytes <= COPIED_BYTES;
-    const first = Buffer.allocUnsafe(isCopied ? front + restBytes : front);
+    const first = Buffer.allocUnsafe(front);
     for (let at = 0; at < headerBytes; at++) first[at] = message[at] as number;
     if (isVarint) writeVarint(first, headerBytes, length);
     else writeLength(first, headerBytes, length, mostBytes, isLittle);
-    if (!isCopied) return [first, message.subarray(headerBytes)];
-    message.copy(first, front, headerBytes);
-    return first;
+    return [first, headerBytes === 0 ? message : message.subarray(headerBytes)];
   }
 
   decoder({ maxMessageBytes }: FrameLimits): FrameDecoder {

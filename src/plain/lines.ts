@@ -3,7 +3,6 @@ import { DelimitedDecoder } from "./delimited.ts";
 import { type FrameDecoder, type FrameLimits, type Framing } from "./framing.ts";
 import { RespliceError } from "../link/errors.ts";
 import { boolean, group, oneOf } from "../link/check.ts";
-import { ended } from "./pieces.ts";
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -52,7 +51,7 @@ class LineFraming implements Framing {
     this.#deliversRest = deliversRest;
   }
 
-  encode(message: Buffer): Buffer | readonly Buffer[] {
+  encode(message: Buffer): readonly Buffer[] {
     const at = message.indexOf(LINE_FEED);
     if (at !== -1) throw new RespliceError("INVALID_ARGUMENT", `the message has a line end, "\\n", at byte ${at}`);
     if (message.length > 0 && message[message.length - 1] === CARRIAGE_RETURN) {
@@ -61,7 +60,7 @@ class LineFraming implements Framing {
         'the message ends with "\\r", which would become a part of its line end',
       );
     }
-    return ended(message, this.#ending);
+    return [message, this.#ending];
   }
 
   decoder(limits: FrameLimits): FrameDecoder {

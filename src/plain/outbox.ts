@@ -4,13 +4,12 @@
  * the next without being touched: only the bounds between the parts move.
  */
 import { Account, type Budget } from "../core/log/window.ts";
-import { ENTRY_BYTES, Entry, type PlainTicket } from "./entry.ts";
+import { Entries } from "./entries.ts";
+import { ENTRY_BYTES, type Entry, type PlainTicket } from "./entry.ts";
 import { Storage } from "./storage.ts";
 
 /** Memory is reserved in steps, so that not each message asks the shared budget. */
 const RESERVED_BYTES = 65_536;
-/** The array of messages is shortened when so many at its beginning, and half of all, are settled. */
-const SETTLED_TO_SHORTEN = 1_024;
 
 export interface OutboxOptions {
   queue: { maxMessages: number; maxBytes: number };
@@ -31,17 +30,13 @@ export class Outbox {
   readonly account: Account;
   readonly storage: Storage;
   readonly #options: OutboxOptions;
-  #entries: Entry[] = [];
-  /** The number of the first of `#entries`. */
-  #base = 0;
+  readonly #entries: Entries = new Entries();
   /** Below: settled. */
   head = 0;
   /** Below: the kernel has all of it. */
   kernelTo = 0;
   /** Below: given to the kernel, all of it. */
   sentTo = 0;
-  /** The number of the next message that is taken. */
-  next = 0;
   /** Bytes of message `sentTo` that were given to the kernel. */
   partWritten = 0;
   /** A write is under way: the kernel may have any part of it. */
@@ -71,6 +66,11 @@ export class Outbox {
 
   // ── messages that wait ──────────────────────────────────────────────────────────────────────────────────────────
 
+  /** The number of the next message that is taken. */
+  get next(): number {
+    return this.#entries.next;
+  }
+
   get roomMessages(): number {
     return this.#options.queue.maxMessages - this.queuedMessages;
   }
@@ -92,10 +92,9 @@ export class Outbox {
 
   /** Throws what the framing throws; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
-    const entry = new Entry(this.next, isRequest);
+    const entry = this.#entries.prepare(isRequest);
     this.storage.store(entry, payload, payloadBytes, given);
-    this.next++;
-    this.#entries.push(entry);
+    this.#entries.add();
     this.takenBytes += payloadBytes;
     this.queuedMessages++;
     this.queuedBytes += payloadBytes;
@@ -120,7 +119,7 @@ export class Outbox {
   }
 
   entry(number: number): Entry {
-    return this.#entries[number - this.#base] as Entry;
+    return this.#entries.at(number);
   }
 
   // ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,10 +250,7 @@ export class Outbox {
 
   #advance(): void {
     while (this.head < this.kernelTo && this.entry(this.head).isSettled) this.head++;
-    const settled = this.head - this.#base;
-    if (settled < SETTLED_TO_SHORTEN || 2 * settled < this.#entries.length) return;
-    this.#entries = this.#entries.slice(settled);
-    this.#base = this.head;
+    this.#entries.forget(this.head);
   }
 
   /**
@@ -283,8 +279,8 @@ export class Outbox {
   }
 
   #forget(to: number): void {
-    this.#entries = this.#entries.slice(to - this.#base);
-    this.head = this.#base = to;
+    this.#entries.forget(to);
+    this.head = to;
   }
 
   /** Those between them that are settled stay where they are, and are passed over. */

@@ -28,7 +28,7 @@ interface Block {
 /** One message, and where its bytes are. */
 export class Stored {
   /** The caller wants the answer. */
-  readonly isRequest: boolean;
+  isRequest: boolean;
   /** As `idOf()` has said. */
   id: MessageId | undefined;
   payloadBytes = 0;

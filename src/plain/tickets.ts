@@ -30,6 +30,7 @@ export class PlainTickets {
     if (this.#flushes.delete(ticket)) return false;
     const { entry } = ticket;
     ticket.entry = undefined;
+    // The object may be another message by now, with a ticket of its own.
     if (entry?.ticket !== ticket) return this.#delivered.includes(ticket);
     entry.ticket = undefined;
     return false;

@@ -1,6 +1,7 @@
 /** The core of a plain link, driven by hand: what is written when, and what is said of it afterwards. */
 import { describe, expect, test } from "vitest";
 import { CLOSED_BY_PEER } from "../../src/core/session/link-events.ts";
+import { lines } from "../../src/plain/lines.ts";
 import { Hand, LINES } from "./support.ts";
 
 describe("one write at a time", () => {
@@ -204,6 +205,18 @@ describe("what arrives", () => {
     hand.cut();
     expect(hand.read()).toEqual(["one", "", "two"]);
     expect(hand.core.unacceptedBytes).toBe(0);
+  });
+
+  test("messages of several chunks in one turn: each keeps no more memory than it needs", () => {
+    const hand = new Hand({ framing: lines(), windowBytes: 200_000 });
+    hand.connect();
+    // Of the chunk in the middle a byte is kept: the rest of it is a part of the next message, which has its own memory.
+    const large = "1".repeat(50_000);
+    for (const chunk of [`${large}\n`, `2\n${"3".repeat(9_000)}`, `\n${large}\n`]) hand.hear(chunk);
+    const messages: Buffer[] = [];
+    for (let m = hand.core.next(() => {}); m !== undefined; m = hand.core.next(() => {})) messages.push(m);
+    expect(messages.map((message) => String(message)[0])).toEqual(["1", "2", "3", "1"]);
+    expect(messages[1]?.buffer.byteLength).toBeLessThan(9_000);
   });
 
   test("a slow consumer stops the reading", () => {

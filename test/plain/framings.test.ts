@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { bytes, delimited, fixed, lengthPrefixed, lines } from "../../src/index.ts";
 import { refusal } from "../support.ts";
+import { streamOf } from "./decoding.ts";
 
 test("each makes its framing", () => {
   const framings = [lines({ ending: "\r\n" }), delimited("--"), lengthPrefixed({ bytes: 1 }), fixed(3), bytes()];
   expect(framings.map(({ name }) => name)).toEqual(["lines", "delimited", "lengthPrefixed", "fixed", "bytes"]);
-  const sent = framings.map((framing) => String(framing.encode(Buffer.from("one"))));
+  const sent = framings.map((framing) => String(streamOf(framing, ["one"])));
   expect(sent).toEqual(["one\r\n", "one--", "\u0003one", "one", "one"]);
 });
 

@@ -74,3 +74,42 @@ test("the last message of a large chunk does not keep it alive beyond the turn",
   inbox.rest();
   expect(inbox.next(keep)?.buffer.byteLength).toBe(10_000);
 });
+
+test("a message that is a small part of its chunk is handed out as a copy", () => {
+  const inbox = new Inbox();
+  const chunk = Buffer.alloc(10_000, 1);
+  inbox.beginChunk();
+  inbox.push(chunk.subarray(0, 4_000));
+  expect(inbox.next(keep)?.buffer).not.toBe(chunk.buffer);
+  inbox.beginChunk();
+  inbox.push(chunk.subarray(0, 3_000));
+  inbox.push(chunk.subarray(3_000, 6_000));
+  expect([inbox.next(keep)?.buffer, inbox.next(keep)?.buffer]).toEqual([chunk.buffer, chunk.buffer]);
+});
+
+test("memory that may hold other messages must not be transferred, which is said once", () => {
+  const inbox = new Inbox();
+  const kept: ArrayBufferLike[] = [];
+  const whole = Buffer.alloc(10, 1);
+  const chunk = Buffer.alloc(10, 2);
+  for (const message of [whole, chunk.subarray(0, 5), chunk.subarray(5)]) inbox.push(message);
+  while (inbox.next((memory) => kept.push(memory)) !== undefined);
+  expect(kept).toEqual([chunk.buffer]);
+});
+
+test("messages of several chunks come in order, some handed out at once and some later", () => {
+  const inbox = new Inbox();
+  const seen: string[] = [];
+  const take = (): void => void seen.push(String(inbox.next(keep)));
+  let pushed = 0;
+  for (let chunk = 0; chunk < 40; chunk++) {
+    inbox.beginChunk();
+    for (let n = 0; n < chunk % 7; n++) inbox.push(Buffer.from(pushed++ % 5 === 0 ? "" : `${pushed}`));
+    if (chunk % 5 === 0) inbox.rest();
+    for (let n = 0; n < chunk % 4 && inbox.hasUnread; n++) take();
+  }
+  while (inbox.hasUnread) take();
+  expect(seen).toEqual(Array.from({ length: pushed }, (_, n) => (n % 5 === 0 ? "" : `${n + 1}`)));
+  inbox.accept(Infinity);
+  expect(inbox.unacceptedBytes).toBe(0);
+});

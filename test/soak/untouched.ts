@@ -2,9 +2,6 @@
 import { type Kind, KINDS } from "./kinds.ts";
 import { BREAKS, SHAPES } from "./schedule.ts";
 
-/** From so many on everything must have occurred. */
-export const ENOUGH_MINUTES = 2;
-
 export interface Done {
   /** How often a fault of that kind was made, on all paths. */
   faults(kind: string): number;
