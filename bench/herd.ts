@@ -21,9 +21,9 @@ export interface Restart {
 }
 
 const LINKS = 1_000;
-const LIFTED = { maxDialsInFlight: 1_000_000, maxDialsPerSecond: 1_000_000 } as const;
+export const LIFTED = { maxDialsInFlight: 1_000_000, maxDialsPerSecond: 1_000_000 } as const;
 /** With more of them a busy machine takes half a second to close a connection, and then that is no closing at once. */
-const LIFTED_LINKS = 100;
+export const LIFTED_LINKS = 100;
 const REST_MS = 1_000;
 const OUTAGE_MS = 2_000;
 /** Counted from the first moment: only later do the delays show. */
@@ -40,7 +40,7 @@ export const herd: readonly Scenario[] = (["durable", "plain"] as const).map((pr
     sides: ["ours"],
     roundsMax: 1,
     async measure(_side, crew, { show }) {
-      const { busiestSecond, allBackMs, charts } = await restart(crew, protocol);
+      const { busiestSecond, allBackMs, charts } = await restart(crew, LINKS, protocol);
       show(charts);
       return {
         [busiest]: busiestSecond,
@@ -52,8 +52,8 @@ export const herd: readonly Scenario[] = (["durable", "plain"] as const).map((pr
 });
 
 /** Links with default limits; the server's process is killed, and another one listens 2 s later. */
-export async function restart(crew: Crew, protocol: HerdProtocol): Promise<Restart> {
-  const { server, next, client, port } = await atRest(crew, LINKS, { protocol, manager: {} });
+export async function restart(crew: Crew, links: number, protocol: HerdProtocol): Promise<Restart> {
+  const { server, next, client, port } = await atRest(crew, links, { protocol, manager: {} });
   const killedMs = monotonicMs();
   await server.kill();
   await sleep(OUTAGE_MS - (monotonicMs() - killedMs));
