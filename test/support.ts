@@ -12,13 +12,11 @@ import {
   type ConnectionManagerOptions,
   type Link,
   type LinkEvents,
-  type LinkState,
   type Logger,
   type OpenOptions,
   RespliceError,
   ServerSupervisor,
   type ServerSupervisorOptions,
-  type StateChange,
 } from "../src/index.ts";
 import type { Clock, Timer } from "../src/link/ports.ts";
 import { faultRelay, type FaultRelay } from "../src/testing/index.ts";
@@ -135,18 +133,6 @@ export async function echo(link: Link): Promise<void> {
 export function heard<E extends keyof LinkEvents>(link: Link, name: E): Promise<LinkEvents[E][0]> {
   return new Promise((resolve) => {
     link.once(name, (...args) => resolve(args[0]));
-  });
-}
-
-/** The next change to this state. */
-export function turned<S extends LinkState>(link: Link, to: S): Promise<Extract<StateChange, { to: S }>> {
-  return new Promise((resolve) => {
-    const onState = (change: StateChange): void => {
-      if (change.to !== to) return;
-      link.off("state", onState);
-      resolve(change as Extract<StateChange, { to: S }>);
-    };
-    link.on("state", onState);
   });
 }
 
@@ -321,6 +307,7 @@ export async function runToExit(code: string, withinMs = 8_000): Promise<string>
 }
 
 export { certificate } from "./certificate.ts";
+export { turned } from "./turned.ts";
 
 /** A path for a Unix socket. */
 export async function socketPath(): Promise<string> {

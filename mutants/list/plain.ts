@@ -513,6 +513,22 @@ export const PLAIN: readonly Mutant[] = [
     tests: WATCH,
   },
   {
+    name: "a late end of an unused connection",
+    rule: "nothing is written on a connection that should have been closed for being unused",
+    file: "src/plain/core.ts",
+    find: "connection.isInUse && this.isLeftUnused(nowMs)",
+    replace: "false",
+    tests: WATCH,
+  },
+  {
+    name: "left unused with an answer under way",
+    rule: "a connection is unused only when nothing is in flight, also when that is noticed late",
+    file: "src/plain/traffic.ts",
+    find: "return sentTo < next && this.isQuiet && ",
+    replace: "return sentTo < next && ",
+    tests: WATCH,
+  },
+  {
     name: "idle dials at once",
     rule: "an unused link dials only for a message",
     file: "src/plain/core.ts",

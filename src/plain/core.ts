@@ -240,6 +240,10 @@ export class PlainCore extends PlainTraffic implements Protocol, ChannelIo {
     const out: Buffer[] = [];
     const connection = this.#find(id);
     if (connection === undefined) return out;
+    if (connection.isInUse && this.isLeftUnused(nowMs)) {
+      this.#closeInOrder(connection, "idle");
+      return out;
+    }
     connection.drainInto(out);
     if (!connection.isInUse) return out;
     this.writeTo(connection, out, roomBytes, nowMs);

@@ -197,6 +197,16 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     return !this.isQuiet || this.outbox.sentTo < this.outbox.next || this.#probeBefore !== NO_PROBE;
   }
 
+  /**
+   * A message is to be written on a connection that is unused for `idleCloseMs`, as a process that was stalled or asleep has
+   * not closed it in time. The server may be closing it now.
+   */
+  protected isLeftUnused(nowMs: number): boolean {
+    if (this.watch?.isUnused(nowMs) !== true) return false;
+    const { sentTo, next } = this.outbox;
+    return sentTo < next && this.isQuiet && this.#probeBefore === NO_PROBE && this.readsOn;
+  }
+
   get waitsSinceMs(): number {
     return this.answers?.waitsSinceMs ?? Infinity;
   }

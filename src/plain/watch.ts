@@ -68,6 +68,10 @@ export class Watch {
     this.#usedMs = nowMs;
   }
 
+  isUnused(nowMs: number): boolean {
+    return nowMs - this.#usedMs >= this.#options.idleCloseMs;
+  }
+
   probed(nowMs: number): void {
     this.#probedMs = nowMs;
   }

@@ -1,7 +1,8 @@
 // A cut after every single byte of the opening handshake, and of a resume, in both directions.
 import { describe, expect, test } from "vitest";
 
-import { converse, nextState } from "./support/conversation.ts";
+import { turned } from "../support.ts";
+import { converse } from "./support/conversation.ts";
 
 /** More than HELLO takes with its header; WELCOME and what follows it are shorter. */
 const LAST_BYTE = 200;
@@ -21,7 +22,7 @@ describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
       // Enough both ways that the limit is reached.
       const answering = talk.serverLink.then((serverLink) => talk.toClient.send(serverLink, 3));
       const sending = talk.toServer.send(talk.link, 3);
-      await nextState(talk.link, "reconnecting");
+      await turned(talk.link, "reconnecting");
       await heal();
       await Promise.all([sending, answering]);
       await talk.exchange(3);
@@ -35,11 +36,11 @@ describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
       await using talk = await converse({ client: { reconnect: { minDelayMs: 10 } } });
       await talk.exchange(3);
       const limit = await talk.proxy.toxic("limit_data", { bytes }, { stream });
-      const offline = nextState(talk.link, "reconnecting");
+      const offline = turned(talk.link, "reconnecting");
       const exchanged = talk.exchange(5);
       await talk.proxy.cut();
       await offline;
-      await nextState(talk.link, "reconnecting");
+      await turned(talk.link, "reconnecting");
       await limit.remove();
       await exchanged;
       await talk.finish();

@@ -2,14 +2,15 @@
 import { expect, test } from "vitest";
 
 import { claimPort } from "../../src/testing/port-claim.ts";
-import { converse, nextState } from "./support/conversation.ts";
+import { turned } from "../support.ts";
+import { converse } from "./support/conversation.ts";
 
 test("a link that is opened before its server listens connects when it does", async () => {
   using claim = await claimPort();
   await using talk = await converse({ port: claim.port });
   const sending = talk.toServer.send(talk.link, 100);
-  await nextState(talk.link, "reconnecting");
-  await nextState(talk.link, "reconnecting");
+  await turned(talk.link, "reconnecting");
+  await turned(talk.link, "reconnecting");
   expect(talk.link.state).toBe("reconnecting");
   await talk.listen();
   await sending;

@@ -1,13 +1,14 @@
 // The proxy resets the connection, in the middle of traffic both ways, again and again.
 import { test } from "vitest";
 
-import { converse, nextState } from "./support/conversation.ts";
+import { turned } from "../support.ts";
+import { converse } from "./support/conversation.ts";
 
 test("cut with RST, every message arrives once and in order", async () => {
   await using talk = await converse({ proxy: { resettable: true } });
   await talk.exchange(100);
   for (let round = 0; round < 5; round++) {
-    const resumed = nextState(talk.link, "connected");
+    const resumed = turned(talk.link, "connected");
     const exchanged = talk.exchange(500);
     await talk.proxy.cut();
     await Promise.all([resumed, exchanged]);

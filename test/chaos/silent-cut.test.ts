@@ -1,13 +1,14 @@
 // Bytes vanish and nobody says so, as behind a NAT that forgot: the old connection never recovers.
 import { describe, expect, test } from "vitest";
 
-import { converse, nextState } from "./support/conversation.ts";
+import { turned } from "../support.ts";
+import { converse } from "./support/conversation.ts";
 
 describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
   test("a silent hole in one direction: a new connection takes over", async () => {
     await using talk = await converse({ client: { keepalive: { pingAfterMs: 500, suspectAfterMs: 250 } } });
     await talk.exchange(50);
-    const suspect = nextState(talk.link, "suspect");
+    const suspect = turned(talk.link, "suspect");
     // Drops what passes; removing it closes the connections that went through it.
     const hole = await talk.proxy.toxic("timeout", { timeout: 0 }, { stream });
     const exchanged = talk.exchange(200);

@@ -1,7 +1,8 @@
 // A lossless stall: the unplugged cable that is plugged in again. Nothing gets through, and nothing is lost.
 import { describe, expect, test } from "vitest";
 
-import { converse, nextState } from "./support/conversation.ts";
+import { turned } from "../support.ts";
+import { converse } from "./support/conversation.ts";
 
 describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
   test("a stall that ends before anybody is sure: the same connection goes on", async () => {
@@ -19,7 +20,7 @@ describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
   test("a stall that lasts: suspect, a standby is dialled, and nothing is lost or doubled", async () => {
     await using talk = await converse({ client: { keepalive: { pingAfterMs: 500, suspectAfterMs: 250 } } });
     await talk.exchange(50);
-    const suspect = nextState(talk.link, "suspect");
+    const suspect = turned(talk.link, "suspect");
     const stall = await talk.proxy.toxic("bandwidth", { rate: 0 }, { stream });
     const exchanged = talk.exchange(200);
     await suspect;

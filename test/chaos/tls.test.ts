@@ -2,14 +2,15 @@
 import { test } from "vitest";
 
 import { certificate } from "../certificate.ts";
-import { converse, nextState } from "./support/conversation.ts";
+import { turned } from "../support.ts";
+import { converse } from "./support/conversation.ts";
 
 test("a TLS link survives cuts", async () => {
   const { key, cert } = await certificate();
   await using talk = await converse({ client: { tls: { ca: cert } }, server: { tls: { key, cert } } });
   await talk.exchange(100);
   for (let round = 0; round < 4; round++) {
-    const resumed = nextState(talk.link, "connected");
+    const resumed = turned(talk.link, "connected");
     const exchanged = talk.exchange(300);
     await talk.proxy.cut();
     await Promise.all([resumed, exchanged]);

@@ -212,6 +212,37 @@ describe("deadlines", () => {
     expect([hand.core.dialsAtOnce, hand.flush()]).toEqual([false, "two\n"]);
   });
 
+  test.for([100, 5_000])("so it is when nobody has noticed for %i ms, and the next message comes first", (ms) => {
+    const hand = new Hand({ idleCloseMs: 100 });
+    hand.connect();
+    hand.nowMs += ms;
+    hand.send("one");
+    expect(hand.write()).toBe("");
+    expect(hand.last("close-connection")).toMatchObject({ reason: "idle", last: [] });
+    expect([hand.core.wantsDial, hand.core.dialsAtOnce, hand.all("connection-lost")]).toEqual([true, true, []]);
+    hand.connect();
+    expect(hand.flush()).toBe("one\n");
+  });
+
+  test("so it is not while an answer is awaited, or that of a probe, or while we do not read", () => {
+    const asks = new Hand({ idleCloseMs: 100, requests: { maxInFlight: 9, maxAnswerBytes: 99 } });
+    asks.connect();
+    asks.request("one");
+    asks.flush();
+    const probes = new Hand({ idleCloseMs: 100, probe: PROBE, pingAfterMs: 50 });
+    probes.connect();
+    probes.pass(50);
+    expect(probes.flush()).toBe("PING\n");
+    const isFull = new Hand({ idleCloseMs: 100, windowBytes: 1 });
+    isFull.connect();
+    isFull.hear("news\n");
+    for (const hand of [asks, probes, isFull]) {
+      hand.nowMs += 150;
+      hand.send("two");
+      expect(hand.write()).toBe("two\n");
+    }
+  });
+
   test("probes and their answers are no use of a connection", () => {
     const hand = new Hand({ idleCloseMs: 1_500, probe: PROVES, ...TIMES });
     hand.connect();

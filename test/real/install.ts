@@ -1,11 +1,11 @@
 /** Real servers: found on this machine, or installed with apt. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const INSTALL_MS = 300_000;
-/** Debian puts servers where only root looks for programs. */
-const MORE_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+/** Debian puts servers where only root looks for programs, or nobody. */
+const MORE_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/postgresql/*/bin"];
 
 /**
  * The path of the program. Installs the Debian package that has it where it is missing, without starting its service.
@@ -23,7 +23,7 @@ export function installed(program: string, debianPackage: string): string {
 }
 
 function found(program: string): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...MORE_FOLDERS];
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...globSync(MORE_FOLDERS)];
   return folders.map((folder) => join(folder, program)).find(isExecutable);
 }
 

@@ -19,6 +19,11 @@ export interface ServerProcessOptions {
   /** The port of 127.0.0.1 on which it accepts connections once it has started. */
   port: number;
   env?: Record<string, string>;
+  /** The user and group that it runs as, where this process is root's. Default: ours. */
+  uid?: number;
+  gid?: number;
+  /** Ends it when the scenario is over. Default SIGKILL, which a server of several processes does not pass on to them. */
+  endSignal?: NodeJS.Signals;
 }
 
 export class ServerProcess {
@@ -35,12 +40,14 @@ export class ServerProcess {
 
   /** Starts it, also when it was killed before. Resolves when it accepts connections. */
   async start(): Promise<void> {
-    const { command, args, folder, env } = this.#options;
+    const { command, args, folder, env, uid, gid } = this.#options;
     const output = openSync(this.#output, "a");
     const child = spawn(command, args, {
       cwd: folder,
       env: { ...process.env, ...env },
       stdio: ["ignore", output, output],
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
       // A Ctrl-C at the terminal ends the command, which ends its servers.
       detached: true,
     });
@@ -72,12 +79,12 @@ export class ServerProcess {
     this.#process?.kill(signal);
   }
 
-  /** Kills it (SIGKILL), also while it is stopped. Resolves when it is gone. */
-  async stop(): Promise<void> {
+  /** Kills it, also while it is stopped, or asks it with another signal to end. Resolves when it is gone. */
+  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#process;
     if (child === undefined || !isRunning(child)) return;
     const exited = once(child, "exit");
-    child.kill("SIGKILL");
+    child.kill(signal);
     await exited;
   }
 }

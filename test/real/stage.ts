@@ -35,10 +35,10 @@ export class RealStage implements Stage {
     return Math.max(least, Math.round((whole * this.percent) / 100));
   }
 
-  /** Starts a server's process, which is killed when the scenario is over. */
+  /** A server's process, which is ended when the scenario is over. */
   server(options: Omit<ServerProcessOptions, "folder">): ServerProcess {
     const server = new ServerProcess({ ...options, folder: this.folder });
-    this.onClose(() => server.stop());
+    this.onClose(() => server.stop(options.endSignal));
     return server;
   }
 

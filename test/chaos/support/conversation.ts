@@ -109,15 +109,3 @@ export async function converse(options: ConversationOptions = {}): Promise<Conve
     },
   };
 }
-
-/** Resolves at the link's next state of that name. */
-export function nextState(link: Link, to: string): Promise<void> {
-  return new Promise((resolve) => {
-    const listener = (change: { to: string }): void => {
-      if (change.to !== to) return;
-      link.off("state", listener);
-      resolve();
-    };
-    link.on("state", listener);
-  });
-}
