@@ -8,9 +8,9 @@ const MAX_STANDBYS = 16;
 const STANDBY_INTERVALS = 2;
 /**
  * After a pause, the dials of so long may begin at once. So no second has more than a tenth above the limit, even where a
- * busy process takes up to 20 ms from here to the socket.
+ * busy process takes up to 50 ms from here to the socket.
  */
-const BURST_MS = 80;
+const BURST_MS = 50;
 
 export class DialGate {
   standbys = 0;
