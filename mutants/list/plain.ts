@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const CORE = ["test/plain/core.test.ts"];
 const REQUESTS = ["test/plain/requests.test.ts"];
+const FUNCTIONS = ["test/plain/functions.test.ts"];
 const WATCH = ["test/plain/watch.test.ts"];
 const LINK = ["test/plain/link.test.ts"];
 const OUTBOX = ["test/plain/outbox.test.ts"];
@@ -233,9 +234,41 @@ export const PLAIN: readonly Mutant[] = [
     name: "a request without an id",
     rule: "a request has an id where answers are matched by ids",
     file: "src/plain/storage.ts",
-    find: 'if (into.isRequest && into.id === undefined) throw new RangeError("idOf() has given no id for a request");',
+    find: 'if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);',
     replace: "",
     tests: REQUESTS,
+  },
+  {
+    name: "a wait for an answer that cannot come",
+    rule: "no call waits until a message without an id is accepted, unless a probe proves",
+    file: "src/plain/holder.ts",
+    find: 'return until === "answered" || (until === "accepted" && this.options.probe?.proves !== true);',
+    replace: 'return until === "answered";',
+    tests: REQUESTS,
+  },
+  {
+    name: "isAnswer() may say anything",
+    rule: "an answer of isAnswer() or reconnectWhen() that is neither yes nor no is a fault",
+    file: "src/plain/functions.ts",
+    find: 'if (typeof answer === "boolean") return answer;',
+    replace: "if (name !== undefined) return answer === true;",
+    tests: FUNCTIONS,
+  },
+  {
+    name: "an unused link reconnects",
+    rule: "a link that has closed its unused connection is idle, which is no trouble",
+    file: "src/link/engine.ts",
+    find: 'if (this.protocol.isAtRest === true) this.#life.to("unused", { reason: event.reason });',
+    replace: "if (this.protocol.isAtRest === true) this.#waitsForSent?.resolve();",
+    tests: LINK,
+  },
+  {
+    name: "a replaced connection goes unsaid",
+    rule: "each connection of a plain link is new to the application, also one that replaces another for its age",
+    file: "src/core/states.ts",
+    find: '    dial: "connecting",\n    suspected',
+    replace: "    suspected",
+    tests: LINK,
   },
   {
     name: "classify() may say anything",

@@ -141,6 +141,14 @@ export const QUEUE: readonly Mutant[] = [
     tests: LINK,
   },
   {
+    name: "clear() with a misspelled option",
+    rule: "clear() takes out nothing if it does not know an option",
+    file: "src/link/queue-options.ts",
+    find: "if (Object.keys(unknown).length > 0) throw",
+    replace: "if (Object.keys(unknown).length > 1) throw",
+    tests: LINK,
+  },
+  {
     name: "an aborted send stays in the queue",
     rule: "a message whose call is aborted while it waits is taken out",
     file: "src/link/backlog.ts",

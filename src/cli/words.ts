@@ -18,6 +18,8 @@ export function describeChange(change: StateChange): string {
     }
     case "suspect":
       return `suspect (${change.reason})`;
+    case "idle":
+      return `no connection (${change.reason})`;
     case "draining":
       return `draining (${change.reason})`;
     case "closed":

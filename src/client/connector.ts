@@ -44,6 +44,8 @@ export interface DialledCore {
   readonly wantsDial: boolean;
   /** The core itself has closed the connection, in order: the first dial needs no delay. */
   readonly dialsAtOnce?: boolean;
+  /** None is to be dialled, as nothing needs a connection. */
+  readonly isAtRest?: boolean;
   /** A second connection is to be dialled, since the first has gone silent. */
   readonly wantsStandby: boolean;
   /** How long a standby may take, from its dial to READY, in milliseconds. */

@@ -109,6 +109,7 @@ export class Dialer {
   }
 
   onEvent(event: ProtocolEvent): void {
+    const { core } = this.#dialled;
     switch (event.type) {
       case "connected":
         this.#everConnected = true;
@@ -125,8 +126,8 @@ export class Dialer {
       case "disconnected":
         this.#lost(event.reason, event.wasUseless);
         if (event.restsAddress === true) this.#connector.moved();
-        // No dial is wanted, as a standby may still take over. A dial would report the waiting itself.
-        if (!this.#dialled.core.wantsDial) this.#engine.waiting(1, 0, event.reason, undefined);
+        // A dial reports the waiting itself. Without one a standby may still take over, or nothing needs a connection.
+        if (!core.wantsDial && core.isAtRest !== true) this.#engine.waiting(1, 0, event.reason, undefined);
         break;
       case "replaced":
         if (event.reason !== "moved") break;
@@ -214,7 +215,7 @@ export class Dialer {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
-    this.#engine.waiting(this.#attempts + 1, delayMs, reason, error);
+    this.#engine.pausing(this.#attempts + 1, delayMs, reason, error);
     // A listener that heard of the hold may have ended it.
     if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
   }

@@ -140,8 +140,12 @@ export class ConnectionManager implements AsyncDisposable {
    * first that ends instead, or ABORTED.
    */
   async connected(options?: WaitOptions): Promise<void> {
-    const awaited = [...this.#engines].filter(({ protocol }) => protocol.isAtRest !== true);
-    await Promise.all(awaited.map((engine) => engine.connected(options)));
+    await Promise.all(this.#awake.map((engine) => engine.connected(options)));
+  }
+
+  /** Links that are to have a connection: all but those at rest. */
+  get #awake(): LinkEngine[] {
+    return [...this.#engines].filter(({ protocol }) => protocol.isAtRest !== true);
   }
 
   /**
@@ -150,9 +154,7 @@ export class ConnectionManager implements AsyncDisposable {
    */
   health(): Health {
     if (this.#closing.isBegun) return { status: "down", reasons: ["closing"] };
-    const away = [...this.#engines].filter(
-      ({ state, protocol }) => state !== "connected" && protocol.isAtRest !== true,
-    );
+    const away = this.#awake.filter(({ state }) => state !== "connected");
     if (away.length === 0) return { status: "healthy", reasons: [] };
     const status = away.length === this.#engines.size ? "down" : "degraded";
     const reasons = away.slice(0, MOST_NAMED).map(({ id, state, reason }) => `link ${id} is ${state}: ${reason}`);

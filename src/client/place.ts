@@ -16,7 +16,13 @@ export interface LastAddress {
 }
 
 /** Faults of this machine, which say nothing of the address that was dialled. */
-const LOCAL_FAULTS: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS"]);
+const LOCAL_FAULTS: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENETDOWN"]);
+/**
+ * At once, this machine has no way to the address: there is no network, or none of its family. Later, a router has said
+ * so. EHOSTUNREACH is always taken for a fault of the address: it comes from routers, or after nobody on the same
+ * network has answered for the address.
+ */
+const NO_WAY = "ENETUNREACH";
 
 /** A kernel repeats a SYN that was lost after one second, and its answer takes a round trip. */
 const SYN_REPEATED_MS = 1_000;
@@ -37,6 +43,8 @@ export class Place implements AddressBook {
   /** All addresses of the endpoint; empty until they are known, and with a Unix socket. */
   #known: readonly string[] = [];
   readonly #unanswered = new Set<string>();
+  /** This machine has no way to them now. */
+  readonly #withoutWay = new Set<string>();
   #address: string | undefined;
 
   constructor(endpoint: Endpoint, chooser: EndpointChooser, clock: Clock, last?: LastAddress) {
@@ -74,9 +82,10 @@ export class Place implements AddressBook {
     this.#unanswered.add(address);
   }
 
-  failed(address: string, error: Error): void {
+  failed(address: string, error: Error, isAtOnce: boolean): void {
     this.#unanswered.delete(address);
-    if (!isLocal(error)) this.#rest(address);
+    if (isAtOnce && codeOf(error) === NO_WAY) this.#withoutWay.add(address);
+    else if (!isLocal(error)) this.#rest(address);
   }
 
   connected(address: string): void {
@@ -96,20 +105,25 @@ export class Place implements AddressBook {
   gaveUp(error: RespliceError): void {
     // The link itself has taken the dial back.
     if (error.code === "LINK_ENDED" || error.code === "ABORTED") return;
-    if (isLocal(error.cause)) return this.#chooser.passOver(this.endpoint);
+    if (isLocal(error.cause) || this.#isCutOff) return this.#chooser.passOver(this.endpoint);
     if (this.#address === undefined && error.code === "TIMED_OUT")
       for (const each of this.#unanswered) this.#rest(each);
     this.leave();
   }
 
-  /** The address of the connection rests; and the endpoint, if no other address of it is fresh. */
+  /** This machine has no way to any address of the endpoint. */
+  get #isCutOff(): boolean {
+    return this.#known.length > 0 && this.#known.every((address) => this.#withoutWay.has(address));
+  }
+
+  /** The address of the connection rests; and the endpoint, if no other address of it is fresh and can be reached. */
   leave(): void {
     const nowMs = this.#clock.now();
     const { resting } = this.#chooser;
     if (this.#address !== undefined) this.#rest(this.#address);
-    if (this.#known.every((address) => resting.rests(this.#nameOf(address), nowMs))) {
-      this.#chooser.failed(this.endpoint, nowMs);
-    }
+    const isOfNoUse = (address: string): boolean =>
+      resting.rests(this.#nameOf(address), nowMs) || this.#withoutWay.has(address);
+    if (this.#known.every((address) => isOfNoUse(address))) this.#chooser.failed(this.endpoint, nowMs);
   }
 
   #rest(address: string): void {
@@ -124,5 +138,9 @@ export class Place implements AddressBook {
 
 /** A fault of this machine. Of several addresses, those that failed by another fault rest already. */
 function isLocal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && LOCAL_FAULTS.has(error.code);
+  return LOCAL_FAULTS.has(codeOf(error));
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -6,9 +6,10 @@ import type { Link, Message, Payload, RequestOptions } from "../link/types.ts";
 /** A link to a server that is not resplice. Nobody knows which messages that server's application has accepted. */
 export interface PlainLink extends Link {
   /**
-   * Sends, and resolves with the answer; needs `plain({ requests })`, else NOT_SUPPORTED. An answer of several parts is
-   * one message with all of them: see requestParts(). Aborted, a request that was written keeps its place, and its answer
-   * is dropped. Rejects as send() does, and CONNECTION_LOST with `delivery` "maybe": written, and not answered.
+   * Sends, and resolves with the answer; needs `plain({ requests })`, and with `idOf` an id, else NOT_SUPPORTED. An
+   * answer of several parts is one message with all of them: see requestParts(). Aborted, a request that was written
+   * keeps its place, and its answer is dropped. Rejects as send() does, and CONNECTION_LOST with `delivery` "maybe":
+   * written, and not answered.
    */
   request(message: Payload, options?: RequestOptions): Promise<Message>;
   /** As request(), and resolves with all parts of the answer: those that `classify` called "more", and the last. */

@@ -116,10 +116,10 @@ function loginError(thrown: unknown): RespliceError {
   return new RespliceError("CONNECT_FAILED", `the login failed: ${error.message}`, { cause: error });
 }
 
-/** The error for a message that the framing has refused: with the framing's code, if it has one of ours. */
+/** The error for a message that cannot be framed, or lacks an id: with the code of what was thrown, if that has one. */
 function encodeFailed(thrown: unknown): RespliceError {
   const code = thrown instanceof RespliceError ? thrown.code : "INVALID_ARGUMENT";
   const text = printable(messageOf(thrown), MOST_MESSAGE_CHARACTERS);
   const details = { cause: thrown, delivery: "not-sent" } as const;
-  return new RespliceError(code, `the framing refuses the message: ${text}`, details);
+  return new RespliceError(code, `the message is refused: ${text}`, details);
 }

@@ -8,7 +8,16 @@ type Transitions<State extends string, Input extends string> = Readonly<
 >;
 
 /** A link, as its application sees it. */
-export type LinkState = "created" | "connecting" | "connected" | "suspect" | "reconnecting" | "draining" | "closed";
+export type LinkState =
+  | "created"
+  | "connecting"
+  | "connected"
+  | "suspect"
+  | "reconnecting"
+  /** Without a connection, as none is needed: the next message dials. Only a plain link is ever idle. */
+  | "idle"
+  | "draining"
+  | "closed";
 export type LinkInput =
   /** A first attempt begins. */
   | "dial"
@@ -20,6 +29,8 @@ export type LinkInput =
   | "recovered"
   /** There is no connection, and another attempt will be made (or, on a server, awaited). */
   | "disconnected"
+  /** This end has closed the connection, which was not used. */
+  | "unused"
   /** close(), or the server is going away. */
   | "drain"
   /** The session that was draining is replaced by another, and the link goes on. */
@@ -29,7 +40,15 @@ export type LinkInput =
 export const LINK_TRANSITIONS: Transitions<LinkState, LinkInput> = {
   created: { dial: "connecting", adopted: "connected", drain: "draining", end: "closed" },
   connecting: { adopted: "connected", disconnected: "reconnecting", drain: "draining", end: "closed" },
-  connected: { suspected: "suspect", disconnected: "reconnecting", drain: "draining", end: "closed" },
+  connected: {
+    // A connection that this end has closed is replaced at once. Durable links close none so.
+    dial: "connecting",
+    suspected: "suspect",
+    disconnected: "reconnecting",
+    unused: "idle",
+    drain: "draining",
+    end: "closed",
+  },
   suspect: {
     recovered: "connected",
     adopted: "connected",
@@ -38,6 +57,7 @@ export const LINK_TRANSITIONS: Transitions<LinkState, LinkInput> = {
     end: "closed",
   },
   reconnecting: { dial: "connecting", adopted: "connected", drain: "draining", end: "closed" },
+  idle: { dial: "connecting", disconnected: "reconnecting", drain: "draining", end: "closed" },
   draining: { moved: "connecting", end: "closed" },
   closed: {},
 };

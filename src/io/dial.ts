@@ -46,7 +46,8 @@ export interface AddressBook {
   plan(addresses: readonly string[]): RacePlan;
   /** The dial of an address begins. */
   dialled(address: string): void;
-  failed(address: string, error: Error): void;
+  /** `isAtOnce`: this machine has said so, before any answer could come from the network. */
+  failed(address: string, error: Error, isAtOnce: boolean): void;
   /** The dial goes on with TLS on a connection to this address. */
   connected(address: string): void;
 }
@@ -145,12 +146,19 @@ export class SystemDial {
     return new Race(addresses.plan(interleaved(reachable)), this.#clock, (address, connected, failed) => {
       addresses.dialled(address);
       const socket = this.#connectSocket({ ...to, host: address });
+      // Node emits an error of connect() itself before it looks at the network again.
+      const dial = { isAtOnce: true };
+      this.#clock.afterPoll(networkSpoke, dial);
       return connectedOrNot(socket, connected, (error) => {
-        addresses.failed(address, error);
+        addresses.failed(address, error, dial.isAtOnce);
         failed(error);
       });
     });
   }
+}
+
+function networkSpoke(dial: { isAtOnce: boolean }): void {
+  dial.isAtOnce = false;
 }
 
 /** Answers a function that takes the dial back. */

@@ -1,11 +1,9 @@
 /** The calls that wait until the peer has accepted a message, or everything. */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
-import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
+import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
-/** What a call waits for: that its message was taken, and then that the peer has accepted it, or has answered it. */
-export type Until = "taken" | "accepted" | "answered";
 type Covers = "message" | "answer" | "everything";
 
 /** A call that waits for acceptance, though its message may still wait in the queue. */
@@ -95,9 +93,21 @@ export function coveredBy(until: "accepted" | "answered" | "everything"): Covers
   return until === "answered" ? "answer" : "everything";
 }
 
+/** The opposite of `coveredBy()`, for a call that waits for one message; undefined: no call waits. */
+export function untilOf(call: Awaiting | undefined): Until {
+  if (call === undefined) return "taken";
+  return call.covers === "answer" ? "answered" : "accepted";
+}
+
 /** Throws NOT_SUPPORTED if nobody can know what the call waits for. */
 export function checkKnown({ knowsAcceptance, answersRequests }: Outbound, until: "accepted" | "answered"): void {
   if (until === "answered" ? answersRequests === true : knowsAcceptance !== false) return;
   const needs = until === "answered" ? "requests" : "requests, or a probe that proves";
   throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the server has ${until}: plain() needs ${needs}`);
+}
+
+/** Of a send(). */
+export function unknownUntil(): RespliceError {
+  const what = 'the option until is neither "taken" nor "accepted"';
+  return new RespliceError("INVALID_ARGUMENT", what, { delivery: "not-sent" });
 }

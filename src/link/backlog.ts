@@ -7,14 +7,14 @@
  */
 import type { Entry } from "../core/queue/entry.ts";
 import { type Dropped, PolicyQueue } from "../core/queue/policy-queue.ts";
-import { type Acceptance, type Awaiting, coveredBy, type Until } from "./acceptance.ts";
+import { type Acceptance, type Awaiting, coveredBy, untilOf } from "./acceptance.ts";
 import { AgeClock } from "./age.ts";
 import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
 import { DropReports, type DropHost, notSent } from "./drop-reports.ts";
 import { RespliceError } from "./errors.ts";
 import type { Clock, Timer } from "./ports.ts";
 import type { Kept } from "./payload.ts";
-import type { Outbound } from "./protocol.ts";
+import type { Outbound, Until } from "./protocol.ts";
 import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
 import { AHEAD_BYTES, type RoomSource } from "./room.ts";
 import type { ClearOptions, TrySendOptions, UndeliveredMessage } from "./types.ts";
@@ -189,7 +189,7 @@ export class Backlog implements RoomSource {
   /** Resolves when the peer has accepted all that waits now, and all that is in the log. */
   flush(signal: AbortSignal | undefined): Promise<unknown> {
     const call = this.#acceptance.call("everything", signal, () => {
-      checkpoint.flushes.delete(call);
+      this.#checkpoints.withdraw(checkpoint, call);
       return undefined;
     });
     const checkpoint = this.#checkpoints.add(call);
@@ -237,7 +237,7 @@ export class Backlog implements RoomSource {
 
   #toLog({ message: { payload, given, call }, bytes }: Entry<Held>): void {
     try {
-      this.#outbound.take(payload, bytes, given, call?.covers === "answer");
+      this.#outbound.take(payload, bytes, given, untilOf(call));
     } catch (error) {
       // An application's framing has accepted the message when it was sent, and refuses it now.
       if (call === undefined) return this.#reports.add("too-large", payload);

@@ -1,6 +1,8 @@
 /**
  * Which messages a flush() covers while they wait in the queue: all that waited when it was called. Messages that come
- * later have a later checkpoint. A message belongs to one checkpoint, and its end costs constant time.
+ * later have a later checkpoint. A message belongs to one checkpoint. Checkpoints between which no flush waits any more
+ * are merged, so the line has one for each flush that waits, and one more. So the end of a message costs constant time,
+ * amortized, but for finding what its checkpoint was merged into: logarithmic time, as the ways are shortened.
  */
 import { Line, type Member } from "../core/queue/line.ts";
 
@@ -11,6 +13,8 @@ export class Checkpoint<T> implements Member<Checkpoint<T>> {
   readonly flushes: Set<T> = new Set();
   before: Checkpoint<T> | undefined = undefined;
   after: Checkpoint<T> | undefined = undefined;
+  /** Another has its messages. */
+  mergedInto: Checkpoint<T> | undefined = undefined;
 }
 
 export class Checkpoints<T> {
@@ -37,24 +41,52 @@ export class Checkpoints<T> {
     return checkpoint;
   }
 
+  /** The call waits no more. `checkpoint` keeps it. */
+  withdraw(checkpoint: Checkpoint<T>, flush: T): void {
+    checkpoint.flushes.delete(flush);
+    if (checkpoint.flushes.size === 0 && checkpoint.after !== undefined) this.#merge(checkpoint, checkpoint.after);
+  }
+
   /** A message of the checkpoint waits no more. Answers the flushes that no message is left for. */
   left(checkpoint: Checkpoint<T>): T[] {
-    checkpoint.waiting--;
+    find(checkpoint).waiting--;
     const done: T[] = [];
     for (let { first } = this.#line; first?.waiting === 0 && first.after !== undefined; first = this.#line.first) {
       this.#line.remove(first);
-      done.push(...first.flushes);
+      for (const flush of first.flushes) done.push(flush);
     }
     return done;
   }
 
   /** Takes out the flushes that cover a message of the checkpoint, which is lost; or all of them. */
   takeCovering(checkpoint: Checkpoint<T> | undefined): T[] {
-    const covering: T[] = [];
-    for (let each = checkpoint ?? this.#line.first; each !== undefined; each = each.after) {
-      covering.push(...each.flushes);
-      each.flushes.clear();
+    const from = checkpoint === undefined ? (this.#line.first as Checkpoint<T>) : find(checkpoint);
+    const covering = [...from.flushes];
+    from.flushes.clear();
+    for (let { after } = from; after !== undefined; { after } = from) {
+      for (const flush of after.flushes) covering.push(flush);
+      this.#merge(after, from);
     }
     return covering;
   }
+
+  /** No flush waits between the two. */
+  #merge(checkpoint: Checkpoint<T>, into: Checkpoint<T>): void {
+    this.#line.remove(checkpoint);
+    checkpoint.flushes.clear();
+    into.waiting += checkpoint.waiting;
+    checkpoint.mergedInto = into;
+  }
+}
+
+/** The checkpoint that has the messages of this one. Shortens the way there. */
+function find<T>(checkpoint: Checkpoint<T>): Checkpoint<T> {
+  let found = checkpoint;
+  for (let next = found.mergedInto; next !== undefined; next = found.mergedInto) found = next;
+  for (let each = checkpoint; each !== found;) {
+    const next = each.mergedInto as Checkpoint<T>;
+    each.mergedInto = found;
+    each = next;
+  }
+  return found;
 }

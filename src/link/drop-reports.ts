@@ -9,6 +9,8 @@ export interface DropHost {
   readonly hearsUndelivered: boolean;
   /** `messages` is empty if nobody listened. */
   onDropped(reason: Reason, count: number, messages: UndeliveredMessage[]): void;
+  /** Outside any step: emits what was reported. */
+  emitAll(): void;
 }
 
 export class DropReports {
@@ -31,9 +33,10 @@ export class DropReports {
 
   static #tell(this: void, reports: DropReports): void {
     reports.tell();
+    reports.#host.emitAll();
   }
 
-  /** Reports what was collected, now. */
+  /** Reports what was collected. The host emits it when the step is complete. */
   tell(): void {
     const pending = this.#pending;
     if (pending.size === 0) return;

@@ -259,7 +259,8 @@ export class LinkEngine {
         break;
       }
       case "disconnected":
-        if (this.protocol.isAtRest !== true) this.#life.connectionLost();
+        if (this.protocol.isAtRest === true) this.#life.to("unused", { reason: event.reason });
+        else this.#life.connectionLost();
         break;
       case "suspect":
         this.#life.to("suspected", { reason: event.reason });
@@ -289,19 +290,22 @@ export class LinkEngine {
     }
   }
 
-  /** The client's dial loop begins an attempt. */
+  /** Outside any step: the client's dial loop begins an attempt. */
   dialling(attempt: number, reason: string): void {
     this.#attempt = attempt;
     this.#life.to("dial", { reason, attempt });
     this.#life.emitAll();
   }
 
-  /**
-   * There is no connection. The next attempt begins after `nextDelayMs`; a server passes 0, and waits for its client.
-   */
+  /** Within a step: there is no connection. The next attempt begins after `nextDelayMs`; 0 at a server, which waits. */
   waiting(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
     const change = { reason, attempt, nextDelayMs };
     this.#life.to("disconnected", error === undefined ? change : { ...change, error });
+  }
+
+  /** As `waiting()`, outside any step: the dial loop waits. */
+  pausing(attempt: number, nextDelayMs: number, reason: string, error: RespliceError | undefined): void {
+    this.waiting(attempt, nextDelayMs, reason, error);
     this.#life.emitAll();
   }
 

@@ -1,13 +1,13 @@
 /** The sending side of a link: takes messages, into the log or into the queue before it. */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { Acceptance, checkKnown, type Until } from "./acceptance.ts";
+import { Acceptance, checkKnown, unknownUntil } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
 import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { isGiven, kept, payloadBytes } from "./payload.ts";
 import type { Clock } from "./ports.ts";
-import type { LostTicket, Outbound, Ticket } from "./protocol.ts";
-import { checkOlderThan, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
+import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
+import { checkClearOptions, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
 import { Room } from "./room.ts";
 import type {
   ClearOptions,
@@ -132,7 +132,7 @@ export class Outgoing implements WaiterServer {
   }
 
   #take(message: Payload, bytes: number, given: boolean): void {
-    this.#outbound.take(message, bytes, given, false);
+    this.#outbound.take(message, bytes, given, "taken");
     this.#room.use(bytes);
     this.#count(bytes);
     this.#driver.changed("writes");
@@ -146,7 +146,7 @@ export class Outgoing implements WaiterServer {
     bytes: number,
     given: boolean,
   ): Promise<unknown> | undefined {
-    this.#outbound.take(message, bytes, given, until === "answered");
+    this.#outbound.take(message, bytes, given, until);
     this.#room.use(bytes);
     this.#count(bytes);
     // The ticket is issued before anything is written: an application's transport may end the link in its write().
@@ -163,7 +163,9 @@ export class Outgoing implements WaiterServer {
   }
 
   send(message: Payload, options?: SendOptions): Promise<void> {
-    return this.#send(message, options, options?.until ?? "taken") as Promise<void>;
+    const until = options?.until ?? "taken";
+    if (until !== "taken" && until !== "accepted") return Promise.reject(unknownUntil());
+    return this.#send(message, options, until) as Promise<void>;
   }
 
   /** Resolves with the parts of the answer. */
@@ -231,7 +233,7 @@ export class Outgoing implements WaiterServer {
     given: boolean,
     terms: PolicyTerms,
   ): Promise<unknown> | undefined {
-    this.#outbound.checkMessage?.(message, until === "answered");
+    this.#outbound.checkMessage?.(message, until);
     this.#room.askAgain();
     this.#count(bytes);
     const then = backlog.push(kept(message, given), bytes, terms, until, signal);
@@ -241,7 +243,7 @@ export class Outgoing implements WaiterServer {
 
   clear(options: ClearOptions = {}): UndeliveredMessage[] {
     if (this.backlog === undefined) throw new RespliceError("NOT_SUPPORTED", "clear() needs a queue with a policy");
-    checkOlderThan(options.olderThanMs);
+    checkClearOptions(options);
     const cleared = this.backlog.clear(options);
     this.#driver.changed();
     return cleared;

@@ -38,6 +38,9 @@ export type PlainEvent =
   /** A message, or raw bytes that were asked for, has arrived on a connection that is still logging in. */
   | { type: "login-message"; channel: number; message: Buffer };
 
+/** What a call waits for: that its message was taken, and then that the peer has accepted it, or has answered it. */
+export type Until = "taken" | "accepted" | "answered";
+
 /** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */
 export type Ticket = object;
 
@@ -76,12 +79,13 @@ export interface Outbound extends Directions {
   newAccount(): Account;
   /**
    * Takes a message. The caller has checked `sendingEnded`, `maxMessageBytes` and `hasRoom()`. `given`: the payload
-   * will never change again, and need not be copied. `isRequest`: `ticket("answer")` follows. Throws a RespliceError,
-   * and takes nothing, where the protocol cannot frame the message.
+   * will never change again, and need not be copied. `until`: `ticket("message")` follows, or `ticket("answer")`.
+   * Throws a RespliceError, and takes nothing, where the protocol cannot frame the message, or where nothing will say
+   * what the caller waits for.
    */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): void;
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, until: Until): void;
   /** Throws what `take()` would throw. Only a protocol with a framing has this method. */
-  checkMessage?(payload: Uint8Array | string, isRequest: boolean): void;
+  checkMessage?(payload: Uint8Array | string, until: Until): void;
   /** Bytes taken since the start of the link, with the overhead of each message. */
   readonly takenBytes: number;
   /** Of these, the bytes that the peer has not accepted. */

@@ -3,7 +3,7 @@ import type { ClassLimits } from "../core/queue/classes.ts";
 import type { Overflow, PolicyLimits } from "../core/queue/policy-queue.ts";
 import { group, integer, MOST_MS, oneOf, text } from "./check.ts";
 import { invalidOption, RespliceError } from "./errors.ts";
-import type { TrySendOptions } from "./types.ts";
+import type { ClearOptions, TrySendOptions } from "./types.ts";
 
 /**
  * Limits the messages that wait to be sent for the first time. Size it as your rate times the outage to survive. When
@@ -184,8 +184,14 @@ function invalidTerms(what: string): RespliceError {
   return new RespliceError("INVALID_ARGUMENT", what, { delivery: "not-sent" });
 }
 
-/** The options of a clear(), which takes out only what it names. Throws INVALID_ARGUMENT. */
-export function checkOlderThan(olderThanMs: number | undefined): void {
+/** Throws INVALID_ARGUMENT: an option that is misspelled would take out everything. */
+export function checkClearOptions(options: ClearOptions): void {
+  const { olderThanMs, priority: _, ...unknown } = options;
+  if (Object.keys(unknown).length > 0) throw invalidClear("the options of clear() are priority and olderThanMs");
   if (olderThanMs === undefined || (typeof olderThanMs === "number" && olderThanMs >= 0)) return;
-  throw new RespliceError("INVALID_ARGUMENT", "olderThanMs is a number of milliseconds, 0 or more");
+  throw invalidClear("olderThanMs is a number of milliseconds, 0 or more");
+}
+
+function invalidClear(what: string): RespliceError {
+  return new RespliceError("INVALID_ARGUMENT", what);
 }

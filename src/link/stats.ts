@@ -49,7 +49,16 @@ export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
   accepted: Traffic;
   received: Traffic;
 } {
-  const byState = { created: 0, connecting: 0, connected: 0, suspect: 0, reconnecting: 0, draining: 0, closed: 0 };
+  const byState: Record<LinkState, number> = {
+    created: 0,
+    connecting: 0,
+    connected: 0,
+    suspect: 0,
+    reconnecting: 0,
+    idle: 0,
+    draining: 0,
+    closed: 0,
+  };
   const sums = {
     taken: { messages: 0, bytes: 0 },
     accepted: { messages: 0, bytes: 0 },

@@ -22,7 +22,11 @@ export type Message = Buffer<ArrayBuffer>;
  */
 export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, AsyncDisposable {
   /** For logs. */ readonly id: string;
-  /** On the server, "reconnecting" is waiting for the client. */ readonly state: LinkState;
+  /**
+   * On the server, "reconnecting" is waiting for the client. "idle": a plain link has closed its connection, which was
+   * not used, and dials for the next message.
+   */
+  readonly state: LinkState;
   /** The same on both ends, and not secret. It changes with a 'state' event of `session: "new"`. */
   readonly sessionId: string;
   /** Server: the client's identity, as authenticate() has answered. It stays the same for as long as the link lives. */
@@ -217,7 +221,9 @@ export type StateChange = { from: LinkState; reason: string } & (
   | { to: "connected"; attempt: number; session: "new" | "resumed" }
   /** `nextDelayMs`: Infinity while the link is held. */
   | { to: "reconnecting"; attempt: number; nextDelayMs: number; error?: RespliceError }
-  | { to: "suspect" | "draining" }
+  | { to: "suspect" }
+  | { to: "idle" }
+  | { to: "draining" }
   | { to: "closed"; error?: RespliceError }
 );
 

@@ -47,7 +47,11 @@ export class UndeliveredReports implements DropHost {
     recordUndelivered(owner.journal, owner.ids, reason, { maybe: 0, notSent: count });
     if (messages.length === 0) return;
     const report: Undelivered = { reason, sessionId: protocol.sessionId, messages };
-    this.#life.emitNow(() => link.emit("undelivered", report));
+    this.#life.later(() => link.emit("undelivered", report));
+  }
+
+  emitAll(): void {
+    this.#life.emitAll();
   }
 
   /** The messages of the link's last report. Of a link that was closed in order nothing is known to be wrong. */

@@ -1,9 +1,8 @@
 /** Calls that wait for room: in each priority class first come first served. */
-import type { Until } from "./acceptance.ts";
 import type { Account } from "../core/log/window.ts";
 import { Line, type Member } from "../core/queue/line.ts";
 import { aborted, RespliceError } from "./errors.ts";
-import type { Outbound } from "./protocol.ts";
+import type { Outbound, Until } from "./protocol.ts";
 import type { PolicyTerms, ResolvedQueue } from "./queue-options.ts";
 import type { Payload } from "./types.ts";
 import { abortableWait, type Wait } from "./waits.ts";

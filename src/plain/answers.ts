@@ -1,5 +1,6 @@
 /** The requests that were written and wait for their answers, in order or by their ids. */
 import { ENTRY_BYTES, type Entry } from "./entry.ts";
+import { idOrNone } from "./functions.ts";
 import type { Gate, Outbox } from "./outbox.ts";
 import type { MessageId, RequestOptions } from "./options.ts";
 
@@ -63,7 +64,7 @@ export class Answers implements Gate {
   }
 
   idOf(message: Buffer): MessageId | undefined {
-    return this.#requests.idOf?.(message);
+    return idOrNone(this.#requests.idOf?.(message));
   }
 
   /** The request that an answer belongs to; undefined if nobody waits for it. */

@@ -22,13 +22,13 @@ export class Entries {
   }
 
   /** The message of number `next`, which is not there until `add()`. */
-  prepare(isRequest: boolean): Entry {
+  prepare(needsId: boolean): Entry {
     const { next } = this;
     if (next - this.#first === this.#slots.length) this.#grow();
     const slot = next & this.#mask;
     const old = this.#slots[slot];
-    if (old === undefined) return (this.#slots[slot] = new Entry(next, isRequest));
-    old.begin(next, isRequest);
+    if (old === undefined) return (this.#slots[slot] = new Entry(next, needsId));
+    old.begin(next, needsId);
     return old;
   }
 

@@ -20,15 +20,15 @@ export class Entry extends Stored {
   parts: Buffer[] | undefined;
   partsBytes = 0;
 
-  constructor(number: number, isRequest: boolean) {
-    super(isRequest);
+  constructor(number: number, needsId: boolean) {
+    super(needsId);
     this.number = number;
   }
 
   /** The object of a message that is settled becomes another message. */
-  begin(number: number, isRequest: boolean): void {
+  begin(number: number, needsId: boolean): void {
     this.number = number;
-    this.isRequest = isRequest;
+    this.needsId = needsId;
     this.wasWritten = this.isSettled = false;
     this.id = undefined;
     this.payloadBytes = this.partsBytes = 0;

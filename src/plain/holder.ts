@@ -6,7 +6,7 @@ import type { Keep } from "../core/log/unread.ts";
 import { Account } from "../core/log/window.ts";
 import type { Outcome } from "../core/session/link-events.ts";
 import type { Undelivered } from "../core/session/tickets.ts";
-import type { ProtocolEvent } from "../link/protocol.ts";
+import type { ProtocolEvent, Until } from "../link/protocol.ts";
 import { Answers } from "./answers.ts";
 import { Inbox } from "./inbox.ts";
 import type { PlainCoreOptions } from "./options.ts";
@@ -80,13 +80,13 @@ export abstract class PlainHolder {
   }
 
   /**
-   * Throws `encodeFailed()`'s error where the framing cannot frame the message, or where `idOf()` gives no id for a
-   * request; then nothing was taken.
+   * Throws `encodeFailed()`'s error where the framing cannot frame the message, or where `idOf()` gives no id and a
+   * call waits for the answer; then nothing was taken.
    */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): void {
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, until: Until): void {
     let entry: Entry;
     try {
-      entry = this.outbox.take(payload, payloadBytes, given, isRequest);
+      entry = this.outbox.take(payload, payloadBytes, given, this.#needsId(until));
     } catch (thrown) {
       throw this.options.encodeFailed(thrown);
     }
@@ -95,12 +95,17 @@ export abstract class PlainHolder {
     entry.isAnswered = requests !== undefined && (requests.idOf === undefined || entry.id !== undefined);
   }
 
-  checkMessage(payload: Uint8Array | string, isRequest: boolean): void {
+  checkMessage(payload: Uint8Array | string, until: Until): void {
     try {
-      this.outbox.storage.check(payload, isRequest);
+      this.outbox.storage.check(payload, this.#needsId(until));
     } catch (thrown) {
       throw this.options.encodeFailed(thrown);
     }
+  }
+
+  /** Where answers have ids, a message without one gets none. A probe that proves can still say that it has arrived. */
+  #needsId(until: Until): boolean {
+    return until === "answered" || (until === "accepted" && this.options.probe?.proves !== true);
   }
 
   /** Messages are answered: `ticket("answer")` has a meaning. */

@@ -90,9 +90,9 @@ export class Outbox {
     return bytes <= this.account.heldBytes || bytes <= this.account.mostBytes;
   }
 
-  /** Throws what the framing throws; then nothing was taken. */
-  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, isRequest: boolean): Entry {
-    const entry = this.#entries.prepare(isRequest);
+  /** `needsId`: a call waits for the answer. Throws what `Storage.store()` throws; then nothing was taken. */
+  take(payload: Uint8Array | string, payloadBytes: number, given: boolean, needsId: boolean): Entry {
+    const entry = this.#entries.prepare(needsId);
     this.storage.store(entry, payload, payloadBytes, given);
     this.#entries.add();
     this.takenBytes += payloadBytes;
@@ -226,7 +226,7 @@ export class Outbox {
     for (; this.#letGoFrom < this.kernelTo; this.#letGoFrom++) {
       if (this.doubtBytes <= mostBytes && (this.kernelTo - this.#letGoFrom) * ENTRY_BYTES <= mostBytes) break;
       const entry = this.entry(this.#letGoFrom);
-      if (entry.isSettled || entry.isAnswered || entry.ticket !== undefined) continue;
+      if (entry.isSettled || entry.isAnswered) continue;
       this.untrackedMessages++;
       this.untrackedBytes += entry.payloadBytes;
       this.#release(entry);

@@ -5,7 +5,9 @@
  */
 import type { BlockPool } from "../core/log/blocks.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
+import { RespliceError } from "../link/errors.ts";
 import type { Framing } from "./framing.ts";
+import { idOrNone } from "./functions.ts";
 import type { MessageId } from "./options.ts";
 
 /** A message with so many bytes is not copied into a block, unless blocks are so small that it would not fit. */
@@ -14,6 +16,7 @@ const LARGE_BYTES = 8_192;
 const SMALL_PIECE_BYTES = 1_024;
 /** Up to so many bytes a loop copies faster than `set()`. */
 const FEW_BYTES = 8;
+const UNANSWERED = "idOf() has given no id for it, so it cannot be known what the server has accepted or answered";
 
 /** Memory for many messages. */
 interface Block {
@@ -27,8 +30,8 @@ interface Block {
 
 /** One message, and where its bytes are. */
 export class Stored {
-  /** The caller wants the answer. */
-  isRequest: boolean;
+  /** A call waits for its answer: where answers have ids, it must have one. */
+  needsId: boolean;
   /** As `idOf()` has said. */
   id: MessageId | undefined;
   payloadBytes = 0;
@@ -42,8 +45,8 @@ export class Stored {
   pieces: readonly Buffer[] | undefined;
   large: Buffer | undefined;
 
-  constructor(isRequest: boolean) {
-    this.isRequest = isRequest;
+  constructor(needsId: boolean) {
+    this.needsId = needsId;
   }
 
   /** A view of the message. A message that was shown to the application is never released, and so keeps its block. */
@@ -91,7 +94,7 @@ export class Storage {
 
   /**
    * Frames the message, and sets where its bytes are. `given`: the payload never changes. Throws what the framing or
-   * `idOf()` throws; then nothing was stored.
+   * `idOf()` throws, and NOT_SUPPORTED for want of an id; then nothing was stored.
    */
   store(into: Stored, payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
     if (payloadBytes >= this.#largeFrom) return this.#storeLarge(into, payload, payloadBytes, given);
@@ -128,14 +131,14 @@ export class Storage {
   }
 
   /** Throws what `store()` would throw. */
-  check(payload: Uint8Array | string, isRequest: boolean): void {
-    this.#encode(new Stored(isRequest), typeof payload === "string" ? Buffer.from(payload) : asBuffer(payload));
+  check(payload: Uint8Array | string, needsId: boolean): void {
+    this.#encode(new Stored(needsId), typeof payload === "string" ? Buffer.from(payload) : asBuffer(payload));
   }
 
   #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
     if (this.#idOf !== undefined) {
-      into.id = this.#idOf(message);
-      if (into.isRequest && into.id === undefined) throw new RangeError("idOf() has given no id for a request");
+      into.id = idOrNone(this.#idOf(message));
+      if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);
     }
     return this.#framing.encode(message);
   }

@@ -7,6 +7,7 @@ import { type MessageTaker, type PlainConnection, type Problem, problem, textOf 
 import { PlainHolder } from "./holder.ts";
 import type { MessageId, PlainCoreOptions } from "./options.ts";
 import type { Entry } from "./entry.ts";
+import { yesOrNo } from "./functions.ts";
 import type { Watch, WatchFacts } from "./watch.ts";
 
 /** With a probe that proves, one is sent when this part of `inDoubtBytes` is in doubt. */
@@ -55,7 +56,7 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
       return;
     }
     try {
-      const leaves = this.options.reconnectWhen?.(message) === true;
+      const leaves = this.#asksToLeave(message);
       const trouble = this.#sort(message, nowMs);
       if (trouble !== undefined) connection.problem = trouble;
       else if (leaves) connection.problem = { reason: "reconnect-when", fault: undefined, restsAddress: true };
@@ -69,7 +70,7 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
   #sort(message: Buffer, nowMs: number): Problem | undefined {
     const { answers } = this;
     const isInOrder = answers?.isInOrder === true;
-    if (!isInOrder && this.options.probe?.isAnswer?.(message) === true) return this.#onProbeAnswered(nowMs);
+    if (!isInOrder && this.#answersProbe(message)) return this.#onProbeAnswered(nowMs);
     this.watch?.used(nowMs);
     if (answers === undefined) return this.inbox.push(message) as undefined;
     const id = answers.idOf(message);
@@ -82,6 +83,16 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     if (kind === "answer") return this.#answered(entry, message);
     if (!answers.addPart(entry, message, nowMs)) return undefined;
     return problem("answer-too-large", `an answer of ${entry.partsBytes} bytes, and more`);
+  }
+
+  #asksToLeave(message: Buffer): boolean {
+    const { reconnectWhen } = this.options;
+    return reconnectWhen !== undefined && yesOrNo("reconnectWhen", reconnectWhen(message));
+  }
+
+  #answersProbe(message: Buffer): boolean {
+    const { probe } = this.options;
+    return probe?.isAnswer !== undefined && yesOrNo("isAnswer", probe.isAnswer(message));
   }
 
   #isProbesTurn(entry: Entry | undefined): boolean {

@@ -35,6 +35,7 @@ test.each<[Partial<StateChange>, string]>([
   ],
   [{ to: "reconnecting", attempt: 0, reason: "ECONNRESET" }, "no connection (ECONNRESET); waiting for the client"],
   [{ to: "suspect", reason: "silent" }, "suspect (silent)"],
+  [{ to: "idle", reason: "idle" }, "no connection (idle)"],
   [{ to: "draining", reason: "goaway" }, "draining (goaway)"],
   [{ to: "closed" }, "closed"],
   [{ to: "closed", error: new RespliceError("EXPIRED" as "TIMED_OUT", "gone") }, "closed: EXPIRED"],

@@ -25,7 +25,7 @@ function connector(core: { sessionKnown: boolean; lastRttMs?: number }, given: T
     const [first = ""] = plan.order;
     options.addresses.dialled(first);
     if (refuses) {
-      options.addresses.failed(first, new Error("refused"));
+      options.addresses.failed(first, new Error("refused"), false);
       throw new RespliceError("CONNECT_FAILED", "refused");
     }
     options.addresses.connected(first);

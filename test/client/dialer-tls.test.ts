@@ -99,11 +99,21 @@ describe("TLS", () => {
   });
 
   test("and a reset that comes after that does not end the process", { timeout: 20_000 }, async () => {
-    const port = await rawServer((socket) => void setTimeout(() => socket.resetAndDestroy(), 50));
     const printed = await runToExit(`
+      import { once } from "node:events";
+      import net from "node:net";
+      import { setImmediate } from "node:timers/promises";
+      const server = net.createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address();
       const manager = new resplice.ConnectionManager();
-      const link = manager.open({ port: ${port}, host: "127.0.0.1", tls: () => ({ cert: "no certificate" }) });
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      const link = manager.open({ port, host: "127.0.0.1", tls: () => ({ cert: "no certificate" }) });
+      const failed = new Promise((resolve) => link.on("state", ({ to }) => to === "reconnecting" && resolve()));
+      const [[socket]] = await Promise.all([once(server, "connection"), failed]);
+      socket.on("error", () => {});
+      socket.resetAndDestroy();
+      await once(socket, "close");
+      for (let turn = 0; turn < 10; turn++) await setImmediate();
       await manager.close({ deadlineMs: 0 });
       console.log("alive");
       process.exit();

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, test } from "vitest";
 import { type CloseReport, ConnectionManager, type Link, MiB } from "../../src/index.ts";
@@ -120,6 +121,7 @@ test("stats add up over the links", async () => {
 
 test("maxDialsInFlight holds for all links together", async () => {
   const manager = manage({ maxDialsInFlight: 2 });
+  const gate = Promise.withResolvers<void>();
   let inFlight = 0;
   let most = 0;
   for (let i = 0; i < 6; i++) {
@@ -127,13 +129,14 @@ test("maxDialsInFlight holds for all links together", async () => {
       reconnect: { minDelayMs: 1, maxDelayMs: 1, maxAttempts: 2 },
       connect: async () => {
         most = Math.max(most, ++inFlight);
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        await gate.promise;
         inFlight--;
         throw new Error("nothing there");
       },
     });
   }
-  expect(manager.stats().dialsInFlight).toBeLessThanOrEqual(2);
+  await eventually(() => expect([inFlight, manager.stats().dialsInFlight]).toEqual([2, 2]));
+  gate.resolve();
   await eventually(() => expect(manager.links.size).toBe(0));
   expect(most).toBe(2);
 });
@@ -316,7 +319,10 @@ describe("the process", () => {
       console.log(link.state);
       process.exit();
     `);
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    const closing = net.createServer((socket) => socket.destroy()).listen(port, host);
+    await once(closing, "connection");
+    closing.close();
+    await once(closing, "close");
     await serve({ port });
     expect(await running).toBe("connected");
   });

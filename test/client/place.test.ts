@@ -32,7 +32,7 @@ describe("an address that failed rests", () => {
     const { clock, place, order } = link();
     const dial = place();
     dial.plan([A, B, C]);
-    dial.failed(A, REFUSED);
+    dial.failed(A, REFUSED, false);
     dial.connected(B);
     dial.proved();
     expect(order(A, B, C)).toEqual([B, C, "|", A]);
@@ -58,7 +58,7 @@ describe("an address that failed rests", () => {
     dial.plan([A, B, C]);
     dial.dialled(A);
     dial.dialled(B);
-    dial.failed(B, REFUSED);
+    dial.failed(B, REFUSED, false);
     dial.gaveUp(because("TIMED_OUT"));
     expect(order(A, B, C)).toEqual([C, "|", A, B]);
   });
@@ -77,7 +77,7 @@ describe("an address that failed rests", () => {
   test("when all rest, the one that failed longest ago is first", () => {
     const { clock, place, order } = link();
     for (const address of [B, C, A]) {
-      place().failed(address, REFUSED);
+      place().failed(address, REFUSED, false);
       clock.pass(10);
     }
     expect(order(A, B, C)).toEqual([B, C, A, "|"]);
@@ -87,9 +87,9 @@ describe("an address that failed rests", () => {
     const { place, next } = link();
     const dial = place();
     dial.plan([A, B]);
-    dial.failed(A, REFUSED);
+    dial.failed(A, REFUSED, false);
     expect(next()).toBe("the same");
-    dial.failed(B, REFUSED);
+    dial.failed(B, REFUSED, false);
     dial.gaveUp(because("CONNECT_FAILED", REFUSED));
     expect(next()).toBe("other");
   });
@@ -102,7 +102,7 @@ describe("an address that failed rests", () => {
 
   test("the same address at another port does not", () => {
     const { chooser, clock, place } = link();
-    place().failed(A, REFUSED);
+    place().failed(A, REFUSED, false);
     const plan = new Place({ host: A, port: 8 }, chooser, clock).plan([A, B]);
     expect(plan.order).toEqual([A, B]);
   });
@@ -111,7 +111,7 @@ describe("an address that failed rests", () => {
     const { place, order } = link();
     const dial = place();
     dial.plan([A, B]);
-    dial.failed(A, REFUSED);
+    dial.failed(A, REFUSED, false);
     const again = place();
     again.connected(A);
     again.proved();
@@ -129,14 +129,52 @@ describe("an address that failed rests", () => {
   });
 });
 
-describe("nothing rests", () => {
-  test.each(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS"])("by a fault of this machine: %s", (code) => {
+describe("where there is no way to an address", () => {
+  const NO_WAY = systemError("ENETUNREACH");
+
+  test("nothing rests while this machine has no network, and the next dial goes elsewhere", () => {
     const { place, order, next } = link();
     const dial = place();
     dial.plan([A, B]);
-    dial.failed(A, systemError(code));
+    dial.failed(A, NO_WAY, true);
+    dial.failed(B, NO_WAY, true);
+    dial.gaveUp(because("CONNECT_FAILED", NO_WAY));
     expect(order(A, B)).toEqual([A, B, "|"]);
-    dial.failed(B, systemError(code));
+    expect([next(), next()]).toEqual(["other", "the same"]);
+  });
+
+  test("an endpoint rests if its other addresses have failed", () => {
+    const { place, order, next } = link();
+    const dial = place();
+    dial.plan([A, B]);
+    dial.failed(A, NO_WAY, true);
+    dial.failed(B, REFUSED, false);
+    dial.gaveUp(because("CONNECT_FAILED", NO_WAY));
+    expect(order(A, B)).toEqual([A, "|", B]);
+    expect([next(), next()]).toEqual(["other", "other"]);
+  });
+
+  test.each([
+    ["ENETUNREACH", false],
+    ["EHOSTUNREACH", false],
+    ["EHOSTUNREACH", true],
+  ])("the address rests if a router may have said so: %s, at once: %j", (code, isAtOnce) => {
+    const { place, order } = link();
+    const dial = place();
+    dial.plan([A, B]);
+    dial.failed(A, systemError(code), isAtOnce);
+    expect(order(A, B)).toEqual([B, "|", A]);
+  });
+});
+
+describe("nothing rests", () => {
+  test.each(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENETDOWN"])("by a fault of this machine: %s", (code) => {
+    const { place, order, next } = link();
+    const dial = place();
+    dial.plan([A, B]);
+    dial.failed(A, systemError(code), false);
+    expect(order(A, B)).toEqual([A, B, "|"]);
+    dial.failed(B, systemError(code), false);
     dial.gaveUp(because("CONNECT_FAILED", systemError(code)));
     expect(order(A, B)).toEqual([A, B, "|"]);
     // Only the next dial goes elsewhere: the fault may be always the same for this endpoint.
@@ -168,7 +206,7 @@ describe("the address that the link was connected to last", () => {
   test("also where all rest, if only it may have the session", () => {
     const { clock, place } = link();
     for (const address of [A, B]) {
-      place().failed(address, REFUSED);
+      place().failed(address, REFUSED, false);
       clock.pass(10);
     }
     const lead = { order: [B, A], reserve: [], aloneMs: 1_250 };
@@ -179,7 +217,7 @@ describe("the address that the link was connected to last", () => {
   test("not if it rests, or is none of the endpoint's any more", () => {
     const { place } = link();
     expect(place({ address: "10.9.9.9", aloneMs: 1_250 }).plan([A, B])).toMatchObject({ order: [A, B], aloneMs: 0 });
-    place().failed(B, REFUSED);
+    place().failed(B, REFUSED, false);
     expect(place({ address: B, aloneMs: 1_250 }).plan([A, B])).toEqual({ order: [A], reserve: [B], aloneMs: 0 });
   });
 

@@ -158,9 +158,10 @@ test("an unused connection is closed, which is no fault; what is sent next dials
   const protocol = plain({ framing: lines(), idleCloseMs: 30 });
   const link = manager.open({ port, host: "127.0.0.1", protocol });
   const first = await sockets.next();
-  expect((await turned(link, "reconnecting")).reason).toBe("idle");
+  expect((await turned(link, "idle")).reason).toBe("idle");
   await once(first.socket, "close");
   expect(manager.health()).toEqual({ status: "healthy", reasons: [] });
+  expect(manager.stats().links).toMatchObject({ idle: 1, reconnecting: 0 });
   await manager.connected();
   await link.send("needed again");
   expect(await (await sockets.next()).lines.next()).toBe("needed again");
@@ -174,7 +175,7 @@ test("so it does with a policy of the queue, and time without need is no outage"
     reconnect: { ...QUICK, maxElapsedMs: 20 },
   });
   const first = await sockets.next();
-  await turned(link, "reconnecting");
+  await turned(link, "idle");
   await once(first.socket, "close");
   await link.send("needed again");
   await link.flush();

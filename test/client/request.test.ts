@@ -123,7 +123,11 @@ test("needs requests in plain(), and an id where there are ids", async () => {
   const { port } = await lineServer();
   expect(await failure(() => openPlain(port).request("one"))).toMatchObject({ code: "NOT_SUPPORTED" });
   const link = openPlain(port, { plain: { requests: { idOf: () => undefined } } });
-  expect(await failure(() => link.request("one"))).toMatchObject({ code: "INVALID_ARGUMENT", delivery: "not-sent" });
+  const refused = { code: "NOT_SUPPORTED", delivery: "not-sent" };
+  expect(await failure(() => link.request("one"))).toMatchObject(refused);
+  expect(await failure(() => link.send("one", { until: "accepted" }))).toMatchObject(refused);
+  const queued = openPlain(port, { plain: { requests: { idOf: () => undefined } }, queue: { ttlMs: 60_000 } });
+  expect(await failure(() => queued.send("one", { until: "accepted" }))).toMatchObject(refused);
 });
 
 test("send() until accepted resolves with the answer's arrival, and flush() when the kernel has everything", async () => {

@@ -14,7 +14,8 @@ import { resolveServerOptions } from "../../src/server/options.ts";
 import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
 import { RATES } from "../../src/telemetry/logger.ts";
 import type { LoggedRecord } from "../../src/telemetry/record.ts";
-import { echo, eventually, logKeeper, manage, receiveText, refusal, serve } from "../support.ts";
+import { echo, eventually, logKeeper, manage, receiveText, serve } from "../support.ts";
+import { allowed } from "./options.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, ROOT), "utf8");
@@ -251,11 +252,6 @@ describe("docs/metrics.md", () => {
 });
 
 // ── options ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** The names that are allowed there, by the refusal of one that is not. */
-function allowed(resolve: (given: object) => unknown): string[] {
-  return refusal(() => resolve({ nonsense: 1 })).option?.allowed.split(", ") ?? [];
-}
 
 const open = (options: object): unknown => resolveOpenOptions({ port: 1, ...options });
 const listen = (options: object): unknown => resolveServerOptions({ port: 1, ...options });

@@ -163,6 +163,28 @@ describe("the addresses of a name", () => {
     ]);
   });
 
+  test("an error that the kernel has at once is told from one that came later", async () => {
+    const told: unknown[] = [];
+    const addresses = {
+      ...finding("224.0.0.1", "192.0.2.1"),
+      failed: (address: string, error: Error & { code?: string }, isAtOnce: boolean) =>
+        void told.push([address, error.code, isAtOnce]),
+    };
+    const unreachable = Object.assign(new Error("a router says so"), { code: "ENETUNREACH" });
+    const routed = new SystemDial(new SystemClock(), (to) => {
+      if ("host" in to && to.host === "224.0.0.1") return net.connect(to);
+      const socket = new net.Socket();
+      setTimeout(() => socket.destroy(unreachable), 10);
+      return socket;
+    });
+    await dialError(routed.dial({ port: 9 }, options({ addresses })));
+    // No TCP connection goes to a group: the kernel refuses it without asking anybody.
+    expect(told).toEqual([
+      ["224.0.0.1", "ENETUNREACH", true],
+      ["192.0.2.1", "ENETUNREACH", false],
+    ]);
+  });
+
   test("and those that have not answered in time", async () => {
     const port = await unusedPort();
     const dialled: string[] = [];

@@ -104,6 +104,19 @@ describe("the end", () => {
     expect(client.stats().queue).toMatchObject({ messages: 0, bytes: 0 });
   });
 
+  test("what was dropped just before is told when the step is complete, apart from the report of the link", async () => {
+    const { client, clock, events } = await away({ overflow: "drop-oldest", maxMessages: 1 });
+    const told: string[] = [];
+    client.on("undelivered", () => void told.push(`undelivered while ${client.state}`));
+    client.on("state", ({ to }) => void told.push(to));
+    sendAll(client, "a", "b");
+    client.abort();
+    await clock.advance(0);
+    expect(told).toEqual(["undelivered while closed", "closed"]);
+    expect(events).toEqual([["overflow", ["a not-sent"]]]);
+    expect((await client.closed).undelivered.map(({ message }) => String(message))).toEqual(["b"]);
+  });
+
   test("a peer that ends waits for what this end has in its queue", async () => {
     const { client, server, got, clock, path } = await away({ ttlMs: Infinity });
     sendAll(client, "a");

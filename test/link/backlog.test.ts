@@ -1,6 +1,6 @@
 /** A link whose queue has a policy, at the client's end of a pair in memory. */
 import { describe, expect, test } from "vitest";
-import type { QueueOptions, RespliceError } from "../../src/index.ts";
+import type { ClearOptions, QueueOptions, RespliceError } from "../../src/index.ts";
 import { Acceptance } from "../../src/link/acceptance.ts";
 import { Backlog } from "../../src/link/backlog.ts";
 import { resolveLinkOptions } from "../../src/link/options.ts";
@@ -65,7 +65,7 @@ describe("while the link is connected and keeps up", () => {
     } as unknown as Outbound;
     const { policy } = resolveLinkOptions({ queue: { ttlMs: Infinity } }, "client").queue;
     const driver = { clock: new ManualClock(0), changed: () => {}, run: () => {} };
-    const host = { hearsUndelivered: false, onDropped: () => {} };
+    const host = { hearsUndelivered: false, onDropped: () => {}, emitAll: () => {} };
     const backlog = new Backlog(policy as QueuePolicy, {
       outbound,
       acceptance: new Acceptance(outbound),
@@ -308,6 +308,8 @@ describe("clear()", () => {
     const { client } = connected({ ttlMs: 5 });
     expect(refusal(() => client.clear({ olderThanMs: -1 })).code).toBe("INVALID_ARGUMENT");
     expect(refusal(() => client.clear({ priority: "none" })).code).toBe("INVALID_ARGUMENT");
+    const misspelled = refusal(() => client.clear({ olderThan: 9 } as ClearOptions));
+    expect(misspelled).toMatchObject({ code: "INVALID_ARGUMENT", message: expect.stringContaining("olderThanMs") });
   });
 });
 

@@ -14,6 +14,7 @@ import {
   turned,
   WATCHFUL,
 } from "../support.ts";
+import { paired } from "../testing/paired.ts";
 import { watch } from "./records.ts";
 
 const HASTY = { minDelayMs: 0, maxDelayMs: 0, resetAfterMs: 1 };
@@ -135,3 +136,20 @@ describe("cuts", () => {
     });
   });
 });
+
+test.each(["client", "server"] as const)(
+  "the %s's application hears of a cut when the step is complete",
+  async (end) => {
+    const { [end]: link, path, clock } = paired();
+    const seen: string[] = [];
+    link.on("state", ({ to }) => {
+      if (to !== "reconnecting") return;
+      // Within the step nothing would happen before its end.
+      link.abort();
+      seen.push(link.state);
+    });
+    path.cut("rst");
+    await clock.advance(0);
+    expect(seen).toEqual(["closed"]);
+  },
+);

@@ -367,6 +367,16 @@ describe("signals", () => {
 });
 
 describe("until accepted", () => {
+  test.each(["acepted", "answered", "everything", true])("%j is refused, and nothing is taken", async (until) => {
+    const { client } = await pair();
+    expect(await failure(client.send("work", { until } as object))).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining('"taken" nor "accepted"'),
+      delivery: "not-sent",
+    });
+    expect(client.stats().taken.messages).toBe(0);
+  });
+
   test("send() resolves only when the peer's loop has come back", async () => {
     const { client, server } = await pair();
     const sent = client.send("work", { until: "accepted" });

@@ -8,12 +8,11 @@ import { Driver } from "../../src/link/driver.ts";
 import { LinkEngine } from "../../src/link/engine.ts";
 import { LinkHandle } from "../../src/link/link.ts";
 import { resolveLinkOptions } from "../../src/link/options.ts";
-import type { LinkOwner } from "../../src/link/owner.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../../src/link/protocol.ts";
-import { Journal } from "../../src/telemetry/journal.ts";
 import { ampleAccount } from "../core/support.ts";
 import { failure } from "../support.ts";
+import { ownerOf } from "./owners.ts";
 
 const MOST_BYTES = 100;
 const END = "END";
@@ -333,24 +332,7 @@ interface Held {
 
 function held(protocol: Datagrams = new Datagrams()): Held {
   const driver = new Driver(protocol, protocol, new SystemClock());
-  const changes: StateChange[] = [];
-  const owner: LinkOwner = {
-    journal: new Journal(),
-    ids: { link: "datagrams", session: "" },
-    identity: undefined,
-    claims: undefined,
-    openPayload: Buffer.alloc(0),
-    isServing: false,
-    endUnopened: () => false,
-    hold: () => {},
-    retryNow: () => {},
-    onStepComplete: () => {},
-    onEvent: () => {},
-    onState: (change) => void changes.push(change),
-    hearsHandlerErrors: false,
-    onHandlerFailed: () => {},
-    onEnded: () => {},
-  };
+  const { owner, changes } = ownerOf("datagrams");
   const link = new LinkHandle(new LinkEngine("datagrams", driver, resolveLinkOptions({}, "client"), owner));
   const connection = new Line();
   protocol.connect(1);

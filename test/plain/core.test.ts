@@ -55,7 +55,7 @@ describe("one write at a time", () => {
     const hand = new Hand();
     hand.connect();
     const given = Buffer.alloc(20_000, "g");
-    hand.core.take(given, given.length, true, false);
+    hand.core.take(given, given.length, true, "taken");
     const [first] = hand.core.transmit(hand.id, 100_000, 0);
     expect(first?.buffer).toBe(given.buffer);
   });
@@ -83,7 +83,7 @@ describe("one write at a time", () => {
   test("a message is copied when it is taken, also where the framing makes other bytes of it", () => {
     const hand = new Hand({ framing: { ...LINES, encode: (message) => Buffer.concat([message, Buffer.from("\n")]) } });
     const bytes = Buffer.from("first");
-    hand.core.take(bytes, 5, false, false);
+    hand.core.take(bytes, 5, false, "taken");
     bytes.fill("x");
     hand.send("text");
     hand.connect();
@@ -255,6 +255,7 @@ describe("what arrives", () => {
       "function-failed",
       "mine",
     ],
+    ["neither yes nor no", "any\n", { reconnectWhen: () => "READONLY" as never }, "function-failed", "reconnectWhen()"],
   ])("%s closes the connection, which was useless if it brought nothing else", (_, text, options, reason, detail) => {
     const hand = new Hand(options);
     for (const [before, wasUseless] of [

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { Entries } from "../../src/plain/entries.ts";
 import type { Entry } from "../../src/plain/entry.ts";
 
-function added(entries: Entries, isRequest = false): Entry {
-  const entry = entries.prepare(isRequest);
+function added(entries: Entries, needsId = false): Entry {
+  const entry = entries.prepare(needsId);
   entries.add();
   return entry;
 }
@@ -41,7 +41,7 @@ test("the object of a message that is settled becomes a later message, with noth
   expect(others).not.toContain(first);
   expect(again).toMatchObject({
     number: 16,
-    isRequest: false,
+    needsId: false,
     isSettled: false,
     wasWritten: false,
     payloadBytes: 0,
@@ -62,7 +62,7 @@ test("a message that could not be stored leaves its number to the next", () => {
   const refused = entries.prepare(true);
   expect(entries.next).toBe(0);
   expect(added(entries)).toBe(refused);
-  expect(refused).toMatchObject({ number: 0, isRequest: false });
+  expect(refused).toMatchObject({ number: 0, needsId: false });
 });
 
 test("a large ring is given up when it has no messages", () => {

@@ -3,16 +3,15 @@ import { expect, test } from "vitest";
 import { Dialer } from "../../src/client/dialer.ts";
 import { DialGate } from "../../src/client/gate.ts";
 import { resolveOpenOptions } from "../../src/client/options.ts";
-import { type ReconnectOptions, RespliceError, type StateChange, type Undelivered } from "../../src/index.ts";
+import { type ReconnectOptions, RespliceError, type Undelivered } from "../../src/index.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import { Driver } from "../../src/link/driver.ts";
 import { LinkEngine } from "../../src/link/engine.ts";
 import { LinkHandle } from "../../src/link/link.ts";
-import { Journal } from "../../src/telemetry/journal.ts";
-import type { LinkOwner } from "../../src/link/owner.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import { PlainCore, type PlainCoreOptions } from "../../src/plain/core.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
+import { ownerOf } from "../link/owners.ts";
 import { failure } from "../support.ts";
 import { plainOptions } from "./support.ts";
 
@@ -76,24 +75,13 @@ function opened(changed: Partial<PlainCoreOptions> = {}, reconnect: ReconnectOpt
       nextId: () => ++ids,
     },
   });
-  const changes: StateChange[] = [];
-  const owner: LinkOwner = {
-    journal: new Journal(),
-    ids: { link: "plain", session: "" },
-    identity: undefined,
-    claims: undefined,
-    openPayload: Buffer.alloc(0),
-    isServing: false,
+  const { owner, changes } = ownerOf("plain", {
     endUnopened: () => core.endUnopened(),
     retryNow: () => dialer.retryNow(),
     hold: () => dialer.hold(),
     onStepComplete: () => dialer.check(),
     onEvent: (event) => dialer.onEvent(event),
-    onState: (change) => void changes.push(change),
-    hearsHandlerErrors: false,
-    onHandlerFailed: () => {},
-    onEnded: () => {},
-  };
+  });
   const engine = new LinkEngine("plain", driver, options, owner);
   const link = new LinkHandle(engine);
   dialer.start(engine);
@@ -215,9 +203,21 @@ test("after a message that says so another address is dialled", async () => {
 test("a connection that was closed for being unused is dialled without delay for the next message", async () => {
   const { time, lines, link, newest, changes } = opened({ idleCloseMs: 100 });
   await time.advance(1_000);
-  expect([lines.length, link.state, changes.at(-1)?.reason]).toEqual([1, "reconnecting", "idle"]);
+  expect([lines.length, link.state, changes.at(-1)?.reason]).toEqual([1, "idle", "idle"]);
   const fromMs = time.nowMs;
   link.trySend("one");
   await time.advance(1);
   expect([lines.length, newest().written, newest().atMs - fromMs]).toEqual([2, "one\n", 0]);
+});
+
+test("a connection that is replaced for its age is a new one to the application", async () => {
+  const { time, lines, link, changes } = opened({ maxConnectionAgeMs: 100 });
+  await time.advance(50);
+  changes.length = 0;
+  await time.advance(100);
+  expect([lines.length, link.state]).toEqual([2, "connected"]);
+  expect(changes).toMatchObject([
+    { from: "connected", to: "connecting", reason: "aged" },
+    { to: "connected", session: "new" },
+  ]);
 });

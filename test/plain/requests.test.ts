@@ -232,4 +232,42 @@ describe("by id", () => {
     expect(() => hand.request("without")).toThrow("no id");
     expect(hand.core.queuedMessages).toBe(0);
   });
+
+  test("an idOf() that gives something else: nothing is taken, and a connection that brought such a message is given up", () => {
+    const idOf = (message: Buffer): string | undefined =>
+      message.includes("null") ? (null as never) : (BY_ID.idOf?.(message) as string | undefined);
+    const hand = new Hand({ requests: { ...BY_ID, idOf } });
+    hand.connect();
+    expect(() => hand.send("null")).toThrow("idOf() has given neither");
+    hand.request("1 a");
+    hand.flush();
+    hand.hear("null\n");
+    expect(hand.last("disconnected")).toMatchObject({ reason: "function-failed" });
+  });
+
+  test("no call waits for a message without an id, which nothing answers: so what is in doubt stays bounded", () => {
+    const hand = new Hand({ requests: BY_ID, inDoubtBytes: 250 });
+    hand.connect();
+    const accepted = (text: string): void => hand.core.take(text, text.length, false, "accepted");
+    expect(() => accepted("without")).toThrow("has given no id");
+    expect(() => hand.core.checkMessage("without", "accepted")).toThrow("has given no id");
+    expect(() => hand.core.checkMessage("without", "taken")).not.toThrow();
+    expect(hand.core.queuedMessages).toBe(0);
+    accepted("1 a");
+    const ticket = hand.core.ticket("message");
+    hand.flush();
+    hand.hear("1 A\n");
+    expect(hand.core.takeDelivered()).toEqual([ticket]);
+  });
+
+  test("a probe that proves says of a message without an id that it has arrived", () => {
+    const probe = { message: Buffer.from("0 probe"), proves: true };
+    const hand = new Hand({ requests: BY_ID, probe });
+    hand.connect();
+    hand.core.take("without", 7, false, "accepted");
+    const ticket = hand.core.ticket("message");
+    expect(hand.flush()).toBe("without\n0 probe\n");
+    hand.hear("0 ok\n");
+    expect(hand.core.takeDelivered()).toEqual([ticket]);
+  });
 });

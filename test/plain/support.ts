@@ -97,11 +97,11 @@ export class Hand {
   }
 
   send(...messages: string[]): void {
-    for (const message of messages) this.core.take(message, Buffer.byteLength(message), false, false);
+    for (const message of messages) this.core.take(message, Buffer.byteLength(message), false, "taken");
   }
 
   request(message: string): object {
-    this.core.take(message, Buffer.byteLength(message), false, true);
+    this.core.take(message, Buffer.byteLength(message), false, "answered");
     return this.core.ticket("answer");
   }
 

@@ -253,12 +253,12 @@ export class PlainClient {
     const text = `${letter}${number}:${"x".repeat(size)}`;
     const payload = this.#random() < 0.5 ? text : Buffer.from(text);
     if (isRequest) {
-      core.take(payload, text.length, false, true);
+      core.take(payload, text.length, false, "answered");
       const ticket = core.ticket("answer");
       this.#tickets.set(ticket, number);
       if (this.#random() < 0.1) this.#schedule(100, () => this.#cancel(ticket));
     } else {
-      core.take(payload, text.length, this.#random() < 0.2, false);
+      core.take(payload, text.length, this.#random() < 0.2, wantsAnswer ? "accepted" : "taken");
       if (wantsAnswer) this.#tickets.set(core.ticket("message"), number);
     }
     if (this.#random() < 0.1) this.#flushes.set(core.ticket("everything"), number);

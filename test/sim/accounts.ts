@@ -50,9 +50,14 @@ function checkLink(world: World, { end, name, number: client }: SimClient, cost:
   const { payloadBytes } = options;
   const limit = limitOf(world);
   const fits = (number: number): boolean => payloadSize(number, payloadBytes) <= limit;
+  const isDue = (rank: number): boolean => {
+    const number = end.order.numberAt(rank);
+    return fits(number) && !wasDropped(end, number);
+  };
   for (const link of links) {
     const heard = end.handedIn.get(link.core.session.keys.id) ?? [];
-    checkNoGap(link.name, link.handed, link.handed[0] ?? 0, (number) => fits(number) && !wasDropped(end, number));
+    const ranks = link.handed.map((number) => end.order.rankOf(number));
+    checkNoGap(link.name, ranks, ranks[0] ?? 0, isDue);
     checkNoGap(name, heard, 0, fits);
     checkSaid(link, new Set(heard));
   }
@@ -62,11 +67,14 @@ function limitOf({ options: { maxMessageBytes } }: World): number {
   return Math.min(maxMessageBytes.client, maxMessageBytes.server);
 }
 
-/** In one session only what is too large for it is left out, whatever becomes of the rest. `End` has checked the order. */
-function checkNoGap(name: string, handed: readonly number[], first: number, fits: (number: number) => boolean): void {
+/**
+ * In one session only what is too large for it is left out, whatever becomes of the rest. `End` has checked the order.
+ * `handed`: the ranks of the messages.
+ */
+function checkNoGap(name: string, handed: readonly number[], first: number, isDue: (rank: number) => boolean): void {
   const got = new Set(handed);
-  for (let number = first; number < (handed.at(-1) ?? 0); number++) {
-    if (fits(number) && !got.has(number)) violation(`${name}: message ${number} was left out of ${handed.join()}`);
+  for (let rank = first; rank < (handed.at(-1) ?? 0); rank++) {
+    if (isDue(rank) && !got.has(rank)) violation(`${name}: message of rank ${rank} was left out of ${handed.join()}`);
   }
 }
 
@@ -114,10 +122,12 @@ function checkCallsOfStream({ name, awaited }: End, handedTo: number): void {
 
 /** Calls that waited for acceptance were told the truth. */
 function checkCalls(from: End, isHanded: (number: number) => boolean): void {
-  const { name, awaited, reported, tooLarge } = from;
+  const { name, awaited, reported, tooLarge, order } = from;
   for (const { covers, number, reportedBefore } of awaited.delivered) {
     const before = new Set(reported.slice(0, reportedBefore).map((report) => report.number));
-    for (let covered = covers === "message" ? number : 0; covered <= number; covered++) {
+    const last = order.rankOf(number);
+    for (let rank = covers === "message" ? last : 0; rank <= last; rank++) {
+      const covered = order.numberAt(rank);
       if (isHanded(covered) || before.has(covered) || tooLarge.has(covered) || wasDropped(from, covered)) continue;
       violation(
         `${name}: a call for ${covers} up to ${number} was told "delivered", and ${covered} was not handed out`,
@@ -127,7 +137,7 @@ function checkCalls(from: End, isHanded: (number: number) => boolean): void {
   for (const { call, delivery, from: first, to } of awaited.lost) {
     // What a call for one message was told is among the reports.
     if (call.covers === "message") continue;
-    const covered = reported.slice(first, to).filter(({ number }) => number <= call.number);
+    const covered = reported.slice(first, to).filter(({ number }) => order.rankOf(number) <= order.rankOf(call.number));
     const worst = covered.find((report) => report.delivery === "maybe") ?? covered[0];
     if (worst?.delivery === delivery) continue;
     violation(`${name}: a call for everything up to ${call.number} was told "${delivery}", not "${worst?.delivery}"`);
@@ -184,9 +194,10 @@ function checkMoved(client: End, links: readonly End[], world: World): void {
   const sentBy = (end: End): number[] => {
     const reported = new Set(end.reported.map(({ number }) => number));
     const taken = Array.from({ length: end.taken }, (_, number) => number);
-    return taken.filter(
+    const sent = taken.filter(
       (number) => payloadSize(number, payloadBytes) <= limit && !reported.has(number) && !wasDropped(end, number),
     );
+    return sent.toSorted((one, other) => end.order.rankOf(one) - end.order.rankOf(other));
   };
   const up = inOrder.flatMap(({ handed }) => handed);
   const sent = sentBy(client);

@@ -79,8 +79,14 @@ const WAYS: readonly string[] = [
   "reported maybe",
   "reported not-sent",
   "a call was told of its loss",
-  ...["overflow", "expired"].map((why) => `dropped ${why}`),
+  ...["overflow", "expired", "conflated"].map((why) => `dropped ${why}`),
+  "a message overtook another",
 ];
+
+/** Only a plain link closes a connection that is old, or not used. */
+function ofDurableLinks(what: string): boolean {
+  return !what.includes("idle") && what !== "link connected, dial: connecting";
+}
 
 function transitions(what: string, table: Readonly<Record<string, Readonly<Record<string, string>>>>): string[] {
   return Object.entries(table).flatMap(([from, inputs]) =>
@@ -91,7 +97,7 @@ function transitions(what: string, table: Readonly<Record<string, Readonly<Recor
 const GROUPS: ReadonlyArray<readonly [string, readonly string[]]> = [
   ["faults", FAULT_KINDS.map((kind) => `fault ${kind}`)],
   ["traps that were sprung", TRAPPED.map((frame) => `trapped ${frame}`)],
-  ["transitions of a link", transitions("link", LINK_TRANSITIONS)],
+  ["transitions of a link", transitions("link", LINK_TRANSITIONS).filter(ofDurableLinks)],
   ["transitions of a session", transitions("session", SESSION_TRANSITIONS)],
   [
     "protocol errors",

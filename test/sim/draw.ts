@@ -26,11 +26,14 @@ export function draw(seed: number): Schedule {
 
 /** From a stream of its own: what else a seed stands for was there before. */
 function drawPolicy(random: Random, mode: WorldOptions["mode"]): WorldOptions["policy"] {
-  const overflow = pick(random, ["none", "none", "none", "wait", "drop-oldest", "drop-newest"] as const);
+  const overflows = ["none", "none", "none", "none", "wait", "drop-oldest", "drop-newest", "conflate"] as const;
+  const overflow = pick(random, overflows);
   return {
     overflow: mode === "bytes" ? "none" : overflow,
     maxMessages: pick(random, [1, 5, 1_000]),
     ttlMs: pick(random, [0, 0, 20, 1_000]),
+    classes: pick(random, [1, 1, 2, 3]),
+    keys: pick(random, [1, 2, 10]),
   };
 }
 

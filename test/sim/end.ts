@@ -6,6 +6,7 @@ import type { Undelivered } from "../../src/core/session/tickets.ts";
 import { Awaited } from "./awaited.ts";
 import type { SimProcess } from "./process.ts";
 import { LinkLife } from "./life.ts";
+import { AS_NUMBERED, type Order } from "./order.ts";
 import { SimBacklog } from "./sim-backlog.ts";
 import type { Side } from "./parameters.ts";
 import type { Random } from "./random.ts";
@@ -30,7 +31,7 @@ export class End {
   /** How much of what this end wants to say was taken; a message that is too large counts, and is never heard of. */
   taken = 0;
   readonly tooLarge = new Set<number>();
-  /** The next number of the peer that may arrive; lower ones were handed out or reported. */
+  /** The rank of the next message of the peer that may arrive; those before it were handed out or reported. */
   expected = 0;
   readonly handed: number[] = [];
   /** The same by session: a client has several, one after the other. */
@@ -54,6 +55,7 @@ export class End {
   bytesHanded = 0;
   readonly #process: SimProcess;
   readonly #stage: Stage;
+  readonly #side: Side;
   readonly #random: Random;
   #wants: number;
   #ends: boolean;
@@ -83,6 +85,7 @@ export class End {
     this.life = new LinkLife(stage);
     this.#process = process;
     this.#stage = stage;
+    this.#side = side;
     this.#wants = stage.options.messages[side];
     this.#ends = stage.options.ends[side];
     this.ordinal = before?.end.ordinal ?? stage.newOrdinal();
@@ -101,7 +104,18 @@ export class End {
       this.backlog = new SimBacklog(process, core, (number) =>
         this.awaited.wait(core, { number, reportedBefore: this.reported.length + untold(core), piece: undefined }),
       );
+      stage.orders.set(client, this.backlog.order);
     }
+  }
+
+  /** Of what this end says. */
+  get order(): Pick<Order, "rankOf" | "numberAt"> {
+    return this.backlog?.order ?? AS_NUMBERED;
+  }
+
+  /** Of what it hears. A server says everything in the order of its numbers. */
+  get #peersOrder(): Pick<Order, "rankOf"> {
+    return (this.#side === "server" && this.#stage.orders.get(this.client)) || AS_NUMBERED;
   }
 
   /** The process was restarted: what was not stored has not happened. */
@@ -109,7 +123,8 @@ export class End {
     this.handed.push(...end.handed.filter((_, n) => (end.#handedAt[n] as number) <= committed));
     this.handedIn.set(end.core.session.keys.id, [...this.handed]);
     this.#handedAt.push(...end.#handedAt.slice(0, this.handed.length));
-    this.expected = (this.handed.at(-1) ?? -1) + 1;
+    const last = this.handed.at(-1);
+    this.expected = last === undefined ? 0 : this.#peersOrder.rankOf(last) + 1;
     this.taken = durableTaken;
     for (const number of end.tooLarge) if (number < durableTaken) this.tooLarge.add(number);
     this.bytesTaken = Math.min(durable, this.core.session.sender.endAt);
@@ -200,6 +215,7 @@ export class End {
           ? streamPiece(this.#tags.out, this.bytesTaken, size)
           : encodeMessage(this.#tags.out, taken, size);
       core.take(payload, size, taken % 5 === 0);
+      this.backlog?.tookDirectly(taken);
       const piece = { from: this.bytesTaken, to: this.bytesTaken + size };
       this.awaited.wait(core, { number: taken, reportedBefore: this.reported.length + untold(core), piece });
       // Whoever gives a payload to be copied may change it at once.
@@ -277,12 +293,13 @@ export class End {
     const sent = encodeMessage(this.#tags.in, number, payloadSize(number, this.#stage.options.payloadBytes));
     check(message.equals(sent), () => `${this.name}: message ${number} is corrupt`);
     // In one session, also where messages are sent again in the next one.
-    check(number >= this.expected, () => `${this.name}: message ${number} again, expected ${this.expected}`);
+    const rank = this.#peersOrder.rankOf(number);
+    check(rank >= this.expected, () => `${this.name}: message ${number} again, expected that of rank ${this.expected}`);
     this.handed.push(number);
     const inSession = this.handedIn.get(id);
     if (inSession === undefined) this.handedIn.set(id, [number]);
     else inSession.push(number);
-    this.expected = number + 1;
+    this.expected = rank + 1;
     this.#stage.count("handed");
   }
 

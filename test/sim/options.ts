@@ -10,8 +10,17 @@ export interface WorldOptions {
   maxMessageBytes: { client: number; server: number };
   window: { minBytes: number; maxBytes: number };
   queue: { maxMessages: number; maxBytes: number };
-  /** Of the clients' queues, in mode "messages"; "none": there is no policy. A `ttlMs` of 0 is none. */
-  policy: { overflow: "none" | "wait" | "drop-oldest" | "drop-newest"; maxMessages: number; ttlMs: number };
+  /**
+   * Of the clients' queues, in mode "messages"; "none": there is no policy. A `ttlMs` of 0 is none, and one class are
+   * no priorities. With "conflate" two of three messages have one of so many keys.
+   */
+  policy: {
+    overflow: "none" | "wait" | "drop-oldest" | "drop-newest" | "conflate";
+    maxMessages: number;
+    ttlMs: number;
+    classes: number;
+    keys: number;
+  };
   /** For the windows of all links together, and for their logs, above the floors. */
   budgetBytes: number;
   /** Of the log. */
@@ -70,7 +79,7 @@ export const SIMPLE: WorldOptions = {
   maxMessageBytes: { client: 1_000, server: 1_000 },
   window: { minBytes: 4_096, maxBytes: 65_536 },
   queue: { maxMessages: 100, maxBytes: 65_536 },
-  policy: { overflow: "none", maxMessages: 100, ttlMs: 0 },
+  policy: { overflow: "none", maxMessages: 100, ttlMs: 0, classes: 1, keys: 1 },
   budgetBytes: 1_000_000,
   blockBytes: 65_536,
   ackDelayMs: 25,
@@ -101,6 +110,7 @@ const POLICIES: ReadonlySet<WorldOptions["policy"]["overflow"]> = new Set([
   "wait",
   "drop-oldest",
   "drop-newest",
+  "conflate",
 ]);
 
 type Plain = string | number | boolean | { [name: string]: Plain };
@@ -150,7 +160,7 @@ export function isLegal(options: WorldOptions): boolean {
     (mode === "bytes" || windowFloor(options) <= window.maxBytes) &&
     queue.maxMessages >= 1 &&
     POLICIES.has(options.policy.overflow) &&
-    options.policy.maxMessages >= 1 &&
+    Math.min(options.policy.maxMessages, options.policy.classes, options.policy.keys) >= 1 &&
     (mode === "messages" || options.policy.overflow === "none") &&
     // What a sender gives a byte stream in one go is to fit, too.
     queue.maxBytes >= Math.max(largest, mode === "bytes" ? payloadBytes : 0) + 4

@@ -7,6 +7,7 @@ import { SimNetwork, type Wire } from "../../src/testing/network.ts";
 import { CountingBudget } from "../core/support.ts";
 import { isFaultCode } from "./coverage.ts";
 import { SIMPLE, type WorldOptions } from "./options.ts";
+import type { Order } from "./order.ts";
 import { mix, type Random, streamOf } from "./random.ts";
 import type { Trap } from "./traps.ts";
 
@@ -135,6 +136,9 @@ export abstract class Stage {
   count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
+
+  /** By client: the order of its messages, if it has a policy. */
+  readonly orders = new Map<number, Order>();
 
   newOrdinal(): number {
     return ++this.#ordinals;

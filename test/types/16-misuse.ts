@@ -1,5 +1,14 @@
 // What the types refuse. Each line is a mistake that somebody coming from ws, net, ioredis or Socket.IO will make.
-import { ConnectionManager, type Link, type RespliceError, ServerSupervisor, type StateChange } from "resplice";
+import {
+  ConnectionManager,
+  lines,
+  type Link,
+  plain,
+  type RespliceError,
+  ServerSupervisor,
+  srv,
+  type StateChange,
+} from "resplice";
 
 const manager = new ConnectionManager();
 const link: Link = manager.open({ port: 7000 });
@@ -51,6 +60,33 @@ new ServerSupervisor({ port: 7000, maxConnections: 10 });
 new ServerSupervisor({ port: 7000, closeTimeoutMs: 10 });
 // @ts-expect-error a promise is not a boolean
 if (link.closed) await manager.close(); // oxlint-disable-line typescript/no-misused-promises
+
+// @ts-expect-error a policy is one of four words
+manager.open({ port: 7000, queue: { overflow: "drop" } });
+// @ts-expect-error a class has a name
+manager.open({ port: 7000, queue: { priorities: ["high", "low"] } });
+// @ts-expect-error `{ failAfterMs }`
+manager.open({ port: 7000, queue: { whileDisconnected: 5_000 } });
+// @ts-expect-error `clear({ olderThanMs })`
+link.clear(5_000);
+// @ts-expect-error lines() and others say where messages end
+plain({});
+// @ts-expect-error "answer", "push" or "more"
+plain({ framing: lines(), requests: { classify: () => true } });
+// @ts-expect-error true or false, at once
+plain({ framing: lines(), reconnectWhen: async () => true });
+// @ts-expect-error `protocol: plain({ … })`
+manager.open({ port: 7000, protocol: "plain" });
+// @ts-expect-error a server that is not resplice has no sessions
+manager.open({ port: 7000, protocol: plain({ framing: lines() }), whenSessionLost: "resend" });
+// @ts-expect-error a plain link has none of a durable link's windows
+manager.open({ port: 7000, protocol: plain({ framing: lines() }), window: { minBytes: 1 } });
+// @ts-expect-error `endpoints: srv(…)`
+manager.open(srv("_resplice._tcp.example.com"));
+// @ts-expect-error an address of this machine
+manager.open({ port: 7000, socket: { localPort: 7 } });
+// @ts-expect-error a function that is called as dns.lookup() is
+manager.open({ port: 7000, lookup: "10.0.0.53" });
 
 export function state(change: StateChange): void {
   // @ts-expect-error only where there is a next attempt

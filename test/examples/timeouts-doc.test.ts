@@ -1,0 +1,143 @@
+/** docs/timeouts.md has each time of a link, with the value that the code has. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
+import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
+import { bytes, plain } from "../../src/index.ts";
+import { resolveServerOptions } from "../../src/server/options.ts";
+import { allowed } from "./options.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, ROOT), "utf8");
+const PAGE = read("docs/timeouts.md");
+
+function section(title: string): string {
+  return new RegExp(`\n## ${title}\n(.*?)(?=\n## |$)`, "su").exec(PAGE)?.[1] ?? "";
+}
+
+/** The cells of a table's rows, but those of its head. */
+function rows(title: string): string[][] {
+  const lines = section(title)
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
+  return lines.map((line) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const shown = (ms: number): string => (ms === Infinity ? "Infinity" : ms.toLocaleString("en"));
+
+// ── options ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Resolve = (options: object) => object;
+const framing = bytes();
+const durable: Resolve = (options) => resolveOpenOptions({ port: 1, ...options });
+const server: Resolve = (options) => resolveServerOptions({ port: 1, ...options });
+const protocol = plain({ framing });
+const ofPlain: Resolve = (options) => resolveOpenPlainOptions({ port: 1, protocol, ...options }, {});
+
+const GROUPS = ["timeouts", "keepalive", "reconnect", "queue", "socket"];
+/** A time that is none by its name. */
+const KEEP_ALIVE = "socket.keepAlive";
+/** Who dials nowhere takes it all the same. */
+const NOT_OF_A_SERVER = "timeouts.connectMs";
+
+/** The options that are times, each by its group and its name. */
+function times(resolve: Resolve): string[] {
+  const names = allowed(resolve);
+  const inGroups = GROUPS.filter((group) => names.includes(group)).flatMap((group) =>
+    allowed((given) => resolve({ [group]: given })).map((name) => `${group}.${name}`),
+  );
+  const failing = allowed((given) => resolve({ queue: { whileDisconnected: given } }));
+  const all = [...names, ...inGroups, ...failing.map((name) => `queue.whileDisconnected.${name}`)];
+  return all.filter((name) => name.endsWith("Ms") || name === KEEP_ALIVE);
+}
+
+/** The value at a path of names, in one of the objects. */
+function at(objects: readonly object[], path: string): unknown {
+  for (const object of objects) {
+    let value: unknown = object;
+    for (const name of path.split(".")) value = (value as Record<string, unknown> | undefined)?.[name];
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** As the resolved options have it. With a policy of the queue they have the times of one. */
+function defaults(resolve: Resolve, others: string[], beside: readonly object[]): Map<string, string> {
+  const resolved = resolve({ queue: { overflow: "drop-oldest" } }) as { link?: object };
+  const link = resolved.link ?? resolved;
+  const { policy } = at([link], "queue") as { policy: object };
+  const objects = [resolved, link, ...beside, { queue: policy }];
+  const found = [...times(resolve), ...others].map((name): [string, string] => {
+    if (name.startsWith("queue.whileDisconnected")) return [name, "none"];
+    const value = at(objects, name) ?? at(objects, name.split(".").at(-1) as string);
+    return [name, shown(value as number)];
+  });
+  return new Map(found);
+}
+
+test("each option that is a time has a row, with the default of each kind of link", () => {
+  const manager = [resolveManagerOptions({})];
+  const ofProtocol = allowed((given) => plain({ framing, ...given })).filter((name) => name.endsWith("Ms"));
+  const { plain: resolvedPlain } = ofPlain({}) as { plain: object };
+  const kinds = [
+    defaults(durable, ["metricsIntervalMs"], manager),
+    defaults(ofPlain, [...ofProtocol, "metricsIntervalMs"], [resolvedPlain, ...manager]),
+    defaults(server, [], []),
+  ];
+  kinds[2]?.delete(NOT_OF_A_SERVER);
+  const expected = new Map<string, string[]>();
+  for (const name of new Set(kinds.flatMap((kind) => [...kind.keys()]))) {
+    expected.set(
+      `\`${name}\``,
+      kinds.map((kind) => kind.get(name) ?? "–"),
+    );
+  }
+  const listed = rows("Options").map(([name = "", ...cells]): [string, string[]] => [name, cells.slice(0, 3)]);
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
+  // With what it guards, what happens then, what is dangerous, and what happens when it is late.
+  expect(rows("Options").filter((cells) => cells.length !== 8 || cells.includes(""))).toEqual([]);
+});
+
+// ── fixed times ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** They limit what is done in one turn, or what a timer can be set to: nothing waits for them. */
+const NO_TIMERS = new Set([
+  "`MOST_MS` in `link/check.ts`",
+  "`MOST_DELAY_MS` in `io/clock.ts`",
+  "`SPREAD_MS` in `io/clock.ts`",
+  "`TURN_MS` in `link/turn.ts`",
+  "`SOON_MS` in `link/turn.ts`",
+  "`LATE_MS` in `link/turn.ts`",
+  "`ALONE_MS` in `io/reading-line.ts`",
+  "`TOGETHER_MS` in `io/reading-line.ts`",
+  "`STANDING_QUEUE_MS` in `core/log/window.ts`",
+  "`SWEEP_MS` in `core/server/sweep.ts`",
+]);
+
+/** The constants of a file that are times: by name, the numbers as they would be listed. */
+function constants(file: string): Array<[string, string]> {
+  const found = read(`src/${file}`).matchAll(/^(?:export )?const (\w+_MS) = (.*?);$/gmu);
+  return [...found].map(([, name, value = ""]) => {
+    const numbers = value.match(/[\d_.]+/gu) ?? [];
+    return [`\`${name}\` in \`${file}\``, numbers.map((each) => shown(Number(each.replaceAll("_", "")))).join(", ")];
+  });
+}
+
+test("each fixed time has a row with its value, and no other has", () => {
+  const files = ["core", "link", "io", "plain", "client", "server"].flatMap((folder) =>
+    readdirSync(new URL(`src/${folder}`, ROOT), { encoding: "utf8", recursive: true })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => `${folder}/${name}`),
+  );
+  const inCode = new Map(files.flatMap(constants));
+  for (const name of NO_TIMERS) expect([name, inCode.delete(name)]).toEqual([name, true]);
+  const listed = rows("Fixed times");
+  expect(Object.fromEntries(listed.map(([name = "", ms]) => [name, ms]))).toEqual(Object.fromEntries(inCode));
+  expect(listed.filter((cells) => cells.length !== 5 || cells[2] === "" || cells[3] === "")).toEqual([]);
+  expect(inCode.size).toBeGreaterThan(30);
+});
