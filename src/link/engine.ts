@@ -61,11 +61,6 @@ export class LinkEngine {
     return this.#life.state;
   }
 
-  /** Why it has its state. */
-  get reason(): string {
-    return this.#life.reason;
-  }
-
   duplex(): Duplex {
     if (this.#options.mode !== "bytes") {
       throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');

@@ -15,8 +15,6 @@ export type TransitionDetail = {
 
 export class Life {
   state: LinkState = "created";
-  /** Of the last change. */
-  reason = "created";
   reconnects = 0;
   /** From the loss of a connection until the next one was in use, the last time. */
   recoveryMs: number | undefined;
@@ -43,7 +41,6 @@ export class Life {
     if (to === undefined) return;
     const change = { from: this.state, to, ...detail } as StateChange;
     this.state = to;
-    this.reason = detail.reason;
     this.#sinceMs = this.#clock.now();
     this.#host.onChange(change);
   }
