@@ -26,7 +26,7 @@ export const LIFTED = { maxDialsInFlight: 1_000_000, maxDialsPerSecond: 1_000_00
 export const LIFTED_LINKS = 100;
 const REST_MS = 1_000;
 const OUTAGE_MS = 2_000;
-/** Counted from the first moment: only later do the delays show. */
+/** When dials are counted, from when the server began to close. By then a link has used up its quick retries. */
 const CLOSING = { countedFromMs: 10_000, countedUntilMs: 20_000 } as const;
 const BIN_MS = 100;
 

@@ -4,7 +4,7 @@ import { abortableWait, type Wait } from "../link/waits.ts";
 
 /** All links may become suspect at the same moment, and each then dials a standby: so they get fewer places. */
 const MAX_STANDBYS = 16;
-/** Of `intervalMs`, from one standby to the next: attempts have at least half of the dials. */
+/** From one standby to the next are at least two intervals: attempts have half of the dials. */
 const STANDBY_INTERVALS = 2;
 /**
  * After a pause, the dials of so long may begin at once. So no second has more than a tenth above the limit, even where a
