@@ -98,6 +98,12 @@ export class Worker<C extends Commands> {
     return answer;
   }
 
+  /** As a crash ends it. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+
   async stop(): Promise<void> {
     if (!this.#stopping && this.#child.connected) this.#child.send(EXIT);
     this.#stopping = true;

@@ -15,6 +15,7 @@ import { type Entrant, runRounds, withReference } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
 import { framing } from "./framing.ts";
 import { goodput } from "./goodput.ts";
+import { herd } from "./herd.ts";
 import { idle } from "./idle.ts";
 import { many } from "./many.ts";
 import { mass } from "./mass.ts";
@@ -39,6 +40,7 @@ const SCENARIOS: readonly Scenario[] = [
   idle,
   many,
   ...mass,
+  ...herd,
   recovery,
   goodput,
   memory,
@@ -84,7 +86,7 @@ async function run(options: Options): Promise<number> {
   if (options.against !== undefined) return compare(scenarios, options, options.against, about);
   const rounds = ({ roundsMax = Infinity }: Scenario): number => Math.min(options.rounds, roundsMax);
   const course = { entrants: withReference, rounds, profile: false, onProgress: progress };
-  const results = await runRounds(scenarios, course, options);
+  const results = await runRounds(scenarios, course, { ...options, show });
   progress("");
   const rows = toRows(results, options.wants);
   const toText = options.markdown ? toMarkdown : toColumns;
@@ -113,7 +115,7 @@ async function compare(
   ];
   const rounds = (scenario: Scenario): number => pairsOf(scenario, options.rounds);
   const course = { entrants: () => entrants, rounds, profile: false, onProgress: progress };
-  const results = await runRounds(scenarios, course, options);
+  const results = await runRounds(scenarios, course, { ...options, show });
   progress("");
   const rows = toComparisons(results, options.wants);
   const toText = options.markdown ? toMarkdown : toColumns;
@@ -129,7 +131,7 @@ async function profile(scenarios: readonly Scenario[], options: Options): Promis
   const folder = mkdtempSync(join(tmpdir(), "resplice-profiles-"));
   writeProfilesTo(folder);
   const course = { entrants: withReference, rounds: () => 1, profile: true, onProgress: progress };
-  const results = await runRounds(scenarios, course, options);
+  const results = await runRounds(scenarios, course, { ...options, show });
   progress("");
   console.log(topLists(folder));
   console.log(`The profiles, for a browser's developer tools: ${folder}`);
@@ -146,6 +148,11 @@ async function peersOf(options: Options, toText: typeof toColumns): ReturnType<t
 
 function printFailures(failures: ReadonlyMap<string, string>): void {
   for (const [name, reason] of failures) console.error(`${name}: no result: ${reason}`);
+}
+
+function show(text: string): void {
+  progress("");
+  console.log(text);
 }
 
 function progress(line: string): void {

@@ -24,7 +24,7 @@ export const HELP = `npm run bench -- [options]
 
 export class OptionError extends Error {}
 
-export interface Options extends Settings {
+export interface Options extends Omit<Settings, "show"> {
   /** Of `wants`, for messages. */
   only: readonly string[];
   /** Another commit to compare with. */

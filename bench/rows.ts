@@ -20,6 +20,11 @@ const RECEIVER_HOLDS = { of: "ours", atMost: 16 } as const;
 const NO_GROWTH = { of: "ours", atMost: 1.2 } as const;
 /** A raw socket takes one round trip, a link one more; a tenth of one for the work. */
 const FIRST_MESSAGE = { of: "ratio", atMost: 2.1 } as const;
+/** 1.1 times `maxDialsPerSecond`, in any second. */
+const BUSIEST = { of: "ours", atMost: 220 } as const;
+/** With 200 dials a second the last of a thousand links is dialled after 5 s. */
+const ALL_BACK = { of: "ours", atMost: 8 } as const;
+const IN_TEN_SECONDS = { of: "ours", atMost: 10 } as const;
 
 export const ROWS = {
   "one way, 64 B": { unit: RATE, goal: { of: "ratio", atLeast: 0.75 } },
@@ -62,6 +67,18 @@ export const ROWS = {
   },
   "10,000 links cut at once, default limits, all resumed after": { unit: "s", goal: null },
   "10,000 links cut at once, default limits, server's loop delay, p99": { unit: "ms", goal: null },
+  "herd, 1,000 durable links, server away for 2 s, dials in the busiest second": { unit: "dials", goal: BUSIEST },
+  "herd, 1,000 durable links, server away for 2 s, all back after": { unit: "s", goal: ALL_BACK },
+  "herd, 100 durable links, dial limits lifted, server accepts and closes, dials a link from 10 to 20 s": {
+    unit: "dials",
+    goal: IN_TEN_SECONDS,
+  },
+  "herd, 1,000 plain links, server away for 2 s, dials in the busiest second": { unit: "dials", goal: BUSIEST },
+  "herd, 1,000 plain links, server away for 2 s, all back after": { unit: "s", goal: ALL_BACK },
+  "herd, 100 plain links, dial limits lifted, server accepts and closes, dials a link from 10 to 20 s": {
+    unit: "dials",
+    goal: IN_TEN_SECONDS,
+  },
   "recovery, cut and the path accepts at once, p50": { unit: "ms", goal: { of: "ours", atMost: 150 } },
   "recovery, cut and the path accepts at once, p99": { unit: "ms", goal: { of: "ours", atMost: 500 } },
   "recovery, outage of 20 s, p99 from the path's return": { unit: "ms", goal: { of: "ours", atMost: 2_000 } },

@@ -10,6 +10,8 @@ export interface Settings {
   memorySeconds: number;
   /** Whether a row is asked for: for what has parts that take long. */
   wants: (row: RowName) => boolean;
+  /** Prints text that explains the figures. */
+  show: (text: string) => void;
 }
 
 export interface Scenario {

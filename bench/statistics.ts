@@ -23,6 +23,18 @@ export function percentile(values: readonly number[] | Float64Array, share: numb
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
+/** Of moments, how many lie in the fullest span of so long: its begin counts, its end does not. */
+export function mostWithin(moments: readonly number[], span: number): number {
+  const sorted = moments.toSorted((a, b) => a - b);
+  let most = 0;
+  let first = 0;
+  for (const [at, moment] of sorted.entries()) {
+    while (moment - (sorted[first] as number) >= span) first++;
+    most = Math.max(most, at - first + 1);
+  }
+  return most;
+}
+
 export interface Centre {
   estimate: number;
   low: number;

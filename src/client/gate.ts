@@ -4,15 +4,25 @@ import { abortableWait, type Wait } from "../link/waits.ts";
 
 /** All links may become suspect at the same moment, and each then dials a standby: so they get fewer places. */
 const MAX_STANDBYS = 16;
+/** From one standby to the next are at least two intervals: attempts have half of the dials. */
+const STANDBY_INTERVALS = 2;
+/**
+ * After a pause, the dials of so long may begin at once. So no second has more than a tenth above the limit, even where a
+ * busy process takes up to 50 ms from here to the socket.
+ */
+const BURST_MS = 50;
 
 export class DialGate {
   standbys = 0;
   inFlight = 0;
   readonly #maxInFlight: number;
   readonly #intervalMs: number;
+  readonly #burstMs: number;
   readonly #clock: Clock;
   readonly #timer: Timer;
-  #nextMs = 0;
+  /** When the next dial may begin, of whichever kind. */
+  #nextMs = -Infinity;
+  #nextStandbyMs = -Infinity;
   /** In the order in which they came. Aborting one costs the same however many there are. */
   readonly #waiting = new Set<Wait<() => void>>();
 
@@ -20,6 +30,7 @@ export class DialGate {
     this.#clock = clock;
     this.#maxInFlight = maxInFlight;
     this.#intervalMs = 1_000 / perSecond;
+    this.#burstMs = Math.max(0, BURST_MS - this.#intervalMs);
     this.#timer = clock.timer(() => this.#admit());
   }
 
@@ -48,8 +59,7 @@ export class DialGate {
 
   #admit(): void {
     const nowMs = this.#clock.now();
-    // After a pause, the dials of a tenth of a second may begin at once.
-    this.#nextMs = Math.max(this.#nextMs, nowMs - 100);
+    this.#nextMs = Math.max(this.#nextMs, nowMs - this.#burstMs);
     for (const wait of this.#waiting) {
       if (this.inFlight >= this.#maxInFlight) return;
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
@@ -60,10 +70,16 @@ export class DialGate {
   }
 
   /**
-   * Answers a function that gives the place back; undefined if there are too many standbys. A standby does not queue.
+   * Answers a function that gives the place back; undefined if there are too many standbys, or too many dials now. A
+   * standby does not queue. It may begin one dial ahead of its time: where attempts wait there never is a free moment.
    */
   tryStandby(): (() => void) | undefined {
     if (this.standbys >= MAX_STANDBYS) return undefined;
+    const nowMs = this.#clock.now();
+    if (this.#nextStandbyMs > nowMs || this.#nextMs > nowMs + this.#intervalMs) return undefined;
+    const earliestMs = nowMs - this.#burstMs;
+    this.#nextMs = Math.max(this.#nextMs, earliestMs) + this.#intervalMs;
+    this.#nextStandbyMs = Math.max(this.#nextStandbyMs, earliestMs) + STANDBY_INTERVALS * this.#intervalMs;
     this.standbys++;
     return () => {
       this.standbys--;

@@ -55,6 +55,8 @@ export class ClientLinkOwner implements LinkOwner {
   readonly isServing = false;
   readonly hearsHandlerErrors = false;
   readonly openPayload: Buffer;
+  /** Why the link has its state. */
+  reason = "opened";
   readonly #host: ClientHost;
 
   constructor({ core, link, options, openPayload }: ClientLinkTerms, host: ClientHost) {
@@ -107,6 +109,7 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   onState(change: StateChange): void {
+    this.reason = change.reason;
     if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
     else if (change.from === "draining") this.#host.onBack(this);
   }

@@ -10,7 +10,6 @@ import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
 import type { Driver } from "../link/driver.ts";
 import { RespliceError } from "../link/errors.ts";
-import type { LinkEngine } from "../link/engine.ts";
 import { checkCloseOptions } from "../link/options.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
@@ -44,6 +43,9 @@ export interface ManagerStats {
   received: Traffic;
 }
 
+/** In the reasons of `health()`. */
+const MOST_NAMED = 10;
+
 /** The random id of this process. */
 const INSTANCE = newId(SYSTEM_ENTROPY);
 
@@ -56,7 +58,8 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #clock = new SystemClock();
   readonly #gate: DialGate;
   readonly #host: PlainHost;
-  readonly #engines = new Set<LinkEngine>();
+  /** Of the links that have not ended. */
+  readonly #owners = new Set<ClientLinkOwner>();
   /** Links that can be sent on. */
   readonly #open = new Set<Link>();
   /** Links, and tombstones whose peer does not know of the end yet. */
@@ -70,7 +73,7 @@ export class ConnectionManager implements AsyncDisposable {
     this.#options = resolveManagerOptions(options);
     const { maxDialsInFlight, maxDialsPerSecond, maxBufferBytes } = this.#options;
     const source: SampleSource = {
-      links: () => Array.from(this.#engines, (engine) => engine.stats()),
+      links: () => Array.from(this.#owners, ({ engine }) => engine.stats()),
       counts: () => ({}),
     };
     this.#telemetry = new Telemetry("manager.metrics", this.#options, source, () => this.#clock.now());
@@ -96,9 +99,9 @@ export class ConnectionManager implements AsyncDisposable {
       journal: this.#telemetry.journal,
       onLeft: ({ link }) => this.#open.delete(link),
       onBack: ({ link }) => this.#open.add(link),
-      onEnded: ({ engine }) => {
-        this.#telemetry.linkEnded(engine);
-        this.#engines.delete(engine);
+      onEnded: (owner) => {
+        this.#telemetry.linkEnded(owner.engine);
+        this.#owners.delete(owner);
       },
       onGone: ({ core }) => {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
@@ -118,8 +121,9 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link;
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
     if (this.#closing.isBegun) throw new RespliceError("INVALID_STATE", "the manager is closing");
-    const { core, driver, dialer, engine, link } = this.#owner(options);
-    this.#engines.add(engine);
+    const owner = this.#owner(options);
+    const { core, driver, dialer, engine, link } = owner;
+    this.#owners.add(owner);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);
     dialer.start(engine);
@@ -137,27 +141,39 @@ export class ConnectionManager implements AsyncDisposable {
    * first that ends instead, or ABORTED.
    */
   async connected(options?: WaitOptions): Promise<void> {
-    await Promise.all(this.#awake.map((engine) => engine.connected(options)));
+    await Promise.all(this.#awake.map(({ engine }) => engine.connected(options)));
   }
 
   /** Links that are to have a connection: all but those at rest. */
-  get #awake(): LinkEngine[] {
-    return [...this.#engines].filter(({ protocol }) => protocol.isAtRest !== true);
+  get #awake(): ClientLinkOwner[] {
+    return [...this.#owners].filter(({ core }) => core.isAtRest !== true);
   }
 
-  /** For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. */
+  /**
+   * For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. The
+   * reasons name ten links at the most, and how many more there are.
+   */
   health(): Health {
     if (this.#closing.isBegun) return { status: "down", reasons: ["closing"] };
-    const away = this.#awake.filter(({ state }) => state !== "connected");
+    const away = this.#awake.filter(({ engine }) => engine.state !== "connected");
     if (away.length === 0) return { status: "healthy", reasons: [] };
-    const status = away.length === this.#engines.size ? "down" : "degraded";
-    return { status, reasons: away.map(({ id, state }) => `link ${id} is ${state}`) };
+    const status = away.length === this.#owners.size ? "down" : "degraded";
+    const reasons = away
+      .slice(0, MOST_NAMED)
+      .map(({ engine, reason }) => `link ${engine.id} is ${engine.state}: ${reason}`);
+    if (away.length > MOST_NAMED) reasons.push(`and ${away.length - MOST_NAMED} more links`);
+    return { status, reasons };
   }
 
   stats(): ManagerStats {
     const bufferBytes = heldBytes(this.#unforgotten.keys());
     const { lines } = this.#telemetry;
-    return { ...sumStats(this.#engines), dialsInFlight: this.#gate.inFlight, bufferBytes, lines };
+    return {
+      ...sumStats(Array.from(this.#owners, ({ engine }) => engine)),
+      dialsInFlight: this.#gate.inFlight,
+      bufferBytes,
+      lines,
+    };
   }
 
   /**
@@ -172,7 +188,7 @@ export class ConnectionManager implements AsyncDisposable {
   async #close(options: CloseOptions): Promise<CloseReport> {
     this.#telemetry.stop();
     // Of those that are here now: one that a listener ends meanwhile is reported, too.
-    const closed = [...this.#engines].map(async (engine) => {
+    const closed = [...this.#owners].map(async ({ engine }) => {
       return [engine.link, await engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
     });
     const report = closeReport(await Promise.all(closed));

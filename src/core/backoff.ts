@@ -4,7 +4,9 @@
  * dials that thin out as 1/t (simulated against doubling: docs/reconnecting.md). Every delay is jittered.
  *
  * Quick first retries are a budget that only time spent connected refills, so that a path that is cut every second is
- * back at once each time, while a server that accepts and closes is soon met with delays that grow.
+ * back at once each time, while a server that accepts and closes is soon met with delays that grow. Connections
+ * that are closed at once refill nothing, and the outage goes on: the news of a close takes a round trip, or longer in a
+ * busy process, and these times would add up to a quick retry and a new outage.
  */
 export interface BackoffOptions {
   minDelayMs: number;
@@ -15,6 +17,8 @@ export interface BackoffOptions {
 
 export const QUICK_RETRY_WITHIN_MS = 200;
 const QUICK_RETRIES = 10;
+/** A connection that lasts for less than a twentieth of `resetAfterMs` has not shown that the outage is over. */
+const HELD_SHARE = 0.05;
 
 /**
  * @param failures attempts that failed in this outage; 0 for the first retry
@@ -55,16 +59,17 @@ export class Backoff {
     this.#connectedMs = nowMs;
   }
 
-  /** The connection is gone: a new outage, unless too many short connections have used up the quick retries. */
+  /** The connection is gone: a new outage, if it has held and short connections have not used up the quick retries. */
   onLost(nowMs: number): void {
     if (this.#connectedMs === Infinity) return;
-    const refill = (QUICK_RETRIES * (nowMs - this.#connectedMs)) / this.#options.resetAfterMs;
+    const share = (nowMs - this.#connectedMs) / this.#options.resetAfterMs;
+    const hasHeld = share >= HELD_SHARE;
     this.#connectedMs = Infinity;
-    this.#quickRetries = Math.min(QUICK_RETRIES, this.#quickRetries + refill);
+    if (hasHeld) this.#quickRetries = Math.min(QUICK_RETRIES, this.#quickRetries + QUICK_RETRIES * share);
     if (this.#quickRetries >= 1) {
       this.#quickRetries--;
       this.failures = 0;
-      this.#outageSinceMs = nowMs;
+      if (hasHeld) this.#outageSinceMs = nowMs;
     } else {
       this.failures++;
     }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { centreOf, signedRankOutside } from "../../bench/statistics.ts";
+import { centreOf, mostWithin, signedRankOutside } from "../../bench/statistics.ts";
 import { seeded } from "../../src/testing/random.ts";
 
 test("the critical rank sums are those of the tables", () => {
@@ -42,4 +42,14 @@ test("of a thousand samples with far outliers about 95 % of the intervals hold t
   const holding = intervals.filter(({ low, high }) => low <= 0.3 && high >= 0.3).length;
   expect(holding).toBeGreaterThan(930);
   expect(holding).toBeLessThan(970);
+});
+
+test.each([
+  [0, []],
+  [1, [7]],
+  [3, [900, 0, 500, 2_000]],
+  [2, [0, 1_000, 1_999]],
+  [3, [0, 1_000, 1_999, 1_001]],
+])("%d of the moments %j lie in one second", (most, moments) => {
+  expect(mostWithin(moments, 1_000)).toBe(most);
 });

@@ -1,4 +1,6 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
+import { mostWithin } from "../../bench/statistics.ts";
 import { DialGate } from "../../src/client/gate.ts";
 import { failure, ManualClock } from "../support.ts";
 import { RespliceError } from "../../src/index.ts";
@@ -43,13 +45,85 @@ test("no more begin in a second than allowed, after a short burst", async () => 
   const { entered, enter } = entering(gate);
   for (let i = 0; i < 100; i++) enter(String(i));
   await settled();
-  expect(entered.length).toBe(11);
+  expect(entered.length).toBe(5);
   for (let i = 0; i < 50; i++) {
     clock.pass(10);
     await settled();
   }
-  expect(entered.length).toBe(61);
+  expect(entered.length).toBe(55);
 });
+
+/** So many attempts that come, each time after a pause; then as many standbys as there is room for, or fewer. */
+const turns = fc.array(
+  fc.record({ ms: fc.nat({ max: 300 }), attempts: fc.nat({ max: 40 }), standbys: fc.nat({ max: 40 }) }),
+  { maxLength: 30 },
+);
+
+test("in no second are there a tenth more dials than allowed, attempts and standbys together", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 400 })),
+      turns,
+      (perSecond, given) => {
+        const { clock, gate, attempt, standBy } = counting(perSecond);
+        const dialsMs: number[] = [];
+        const noting = (begin: () => number | void): void => {
+          const before = gate.inFlight;
+          const others = begin() ?? 0;
+          for (let n = gate.inFlight - before + others; n > 0; n--) dialsMs.push(clock.now());
+        };
+        for (const { ms, attempts, standbys } of given) {
+          for (let passed = 0; passed < ms; passed++) noting(() => clock.pass(1));
+          noting(() => attempt(attempts));
+          noting(() => standBy(standbys));
+        }
+        expect(mostWithin(dialsMs, 1_000)).toBeLessThanOrEqual(Math.ceil((11 * perSecond) / 10));
+      },
+    ),
+  );
+});
+
+test("standbys have half of the dials, and attempts that wait have the others", () => {
+  const { clock, gate, attempt, standBy } = counting(200);
+  const inASecond = (): { attempts: number; standbys: number } => {
+    const before = gate.inFlight;
+    let standbys = 0;
+    for (let ms = 0; ms < 1_000; ms++) {
+      clock.pass(1);
+      standbys += standBy(10);
+    }
+    return { attempts: gate.inFlight - before, standbys };
+  };
+  inASecond();
+  expect(inASecond()).toEqual({ attempts: 0, standbys: 100 });
+  attempt(1_000);
+  inASecond();
+  expect(inASecond()).toEqual({ attempts: 100, standbys: 100 });
+});
+
+/** A gate that has no other limit. Nothing but a dial of an attempt takes a place for good. */
+function counting(perSecond: number) {
+  const clock = new ManualClock(1_000);
+  const gate = new DialGate(clock, 100_000, perSecond);
+  return {
+    clock,
+    gate,
+    attempt: (times: number): void => {
+      // A signal looks through all of its listeners when one is added: each attempt has its own.
+      for (let n = 0; n < times; n++) void gate.enter(new AbortController().signal);
+    },
+    /** Answers how many were let in. */
+    standBy: (times: number): number => {
+      let standbys = 0;
+      for (let n = 0; n < times; n++) {
+        const leave = gate.tryStandby();
+        if (leave !== undefined) standbys++;
+        leave?.();
+      }
+      return standbys;
+    },
+  };
+}
 
 test("one that is aborted while it waits takes no place", async () => {
   const clock = new ManualClock(1_000);
@@ -66,7 +140,7 @@ test("one that is aborted while it waits takes no place", async () => {
 });
 
 test("16 standbys, and no more", () => {
-  const gate = new DialGate(new ManualClock(0), 64, 200);
+  const gate = new DialGate(new ManualClock(0), 64, 1_000);
   const places = Array.from({ length: 16 }, () => gate.tryStandby());
   expect(places.every((place) => place !== undefined)).toBe(true);
   expect(gate.tryStandby()).toBeUndefined();

@@ -85,11 +85,21 @@ test("health: healthy, degraded, down", async () => {
   relay.cut("rst");
   await turned(two, "reconnecting");
   expect(manager.health().status).toBe("degraded");
-  expect(manager.health().reasons).toEqual([expect.stringContaining(two.id)]);
+  expect(manager.health().reasons).toEqual([`link ${two.id} is reconnecting: ECONNRESET`]);
   one.abort();
   expect(manager.health().status).toBe("down");
   void manager.close({ deadlineMs: 0 });
   expect(manager.health().status).toBe("down");
+});
+
+test("health names ten links at the most, and why they are away", async () => {
+  const manager = manage();
+  const port = await unusedPort();
+  const links = Array.from({ length: 12 }, () => manager.open({ port, host }));
+  await Promise.all(links.map((link) => turned(link, "reconnecting")));
+  const { status, reasons } = manager.health();
+  expect([status, reasons.length, reasons.at(-1)]).toEqual(["down", 11, "and 2 more links"]);
+  expect(reasons[0]).toBe(`link ${links[0]?.id} is reconnecting: CONNECT_FAILED`);
 });
 
 test("stats add up over the links", async () => {

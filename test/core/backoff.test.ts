@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Backoff, backoffDelayMs, type BackoffOptions, QUICK_RETRY_WITHIN_MS } from "../../src/core/backoff.ts";
+import { seeded } from "../../src/testing/random.ts";
 
 const OPTIONS: BackoffOptions = { minDelayMs: 500, maxDelayMs: 30_000, resetAfterMs: 10_000 };
 
@@ -173,6 +174,39 @@ describe("short connections", () => {
     expect(delaysMs.length).toBeLessThan(150);
   });
 
+  test.each([1, 30, 100, 300, 499])(
+    "where each is closed after %d ms a link dials at most ten times in its second ten seconds",
+    (heldMs) => {
+      const runs = 200;
+      const drawn = seeded(1);
+      let dials = 0;
+      for (let run = 0; run < runs; run++) {
+        const backoff = new Backoff(OPTIONS, 0);
+        for (let nowMs = 0; nowMs < 20_000; nowMs += backoff.delayMs(0, nowMs, drawn())) {
+          if (nowMs >= 10_000) dials++;
+          backoff.onConnected(nowMs);
+          nowMs += heldMs;
+          backoff.onLost(nowMs);
+        }
+      }
+      expect(dials / runs).toBeLessThan(10);
+      expect(dials / runs).toBeGreaterThan(5);
+    },
+  );
+
+  test("begin no outage of their own before they have lasted a twentieth of the time to reset", () => {
+    for (const [heldMs, countedMs] of [
+      [499, 60_499],
+      [500, 0],
+    ] as const) {
+      const backoff = new Backoff(OPTIONS, 0);
+      backoff.onFailed();
+      backoff.onConnected(60_000);
+      backoff.onLost(60_000 + heldMs);
+      expect([backoff.failures, backoff.outageMs(60_000 + heldMs)]).toEqual([0, countedMs]);
+    }
+  });
+
   test("one that held for the whole time to reset gives all quick retries back, and no more than those", () => {
     const backoff = new Backoff(OPTIONS, 0);
     const quickRetries = (nowMs: number): number => {
@@ -184,6 +218,10 @@ describe("short connections", () => {
     };
     expect(quickRetries(0)).toBe(10);
     expect(quickRetries(1_000)).toBe(0);
+    backoff.onConnected(1_000);
+    backoff.onLost(2_000);
+    expect(backoff.failures).toBe(0);
+    expect(quickRetries(2_000)).toBe(0);
     backoff.onConnected(2_000);
     backoff.onLost(12_000);
     expect(backoff.failures).toBe(0);

@@ -1,5 +1,8 @@
-/** `npm run test:real`: plain links to real servers, each with the figures that it reaches. */
+/** `npm run test:real`: links to real servers, each with the figures that it reaches. */
 import { runSuite } from "../endurance/suite.ts";
+import { BLACK_HOLES } from "./black-holes.ts";
+import { DNSMASQ } from "./dnsmasq.ts";
+import { HERD } from "./herd.ts";
 import { MOSQUITTO } from "./mosquitto.ts";
 import { NGINX } from "./nginx.ts";
 import { POSTGRES } from "./postgres.ts";
@@ -10,7 +13,7 @@ import { RealStage } from "./stage.ts";
 await runSuite({
   name: "real",
   noun: "scenario",
-  scenarios: [...POSTGRES, ...REDIS, ...NGINX, ...MOSQUITTO, ...RSYSLOG],
+  scenarios: [...POSTGRES, ...REDIS, ...NGINX, ...MOSQUITTO, ...RSYSLOG, ...DNSMASQ, ...BLACK_HOLES, ...HERD],
   numbers: { percent: { least: 1, most: 100, byDefault: 100, help: "how much of each scenario is played" } },
   flags: {},
   stage: (scenario, { percent }) => new RealStage(scenario, percent),
