@@ -112,7 +112,7 @@ export class Storage {
       into.wire = block;
       return;
     }
-    const bytes = sumOf(encoded);
+    const bytes = sumOf(encoded, message);
     if (bytes > this.#pool.blockBytes) return this.#storePieces(into, ownCopy(message), encoded, message);
     const block = this.#room(bytes);
     into.wireFrom = block.used;
@@ -205,7 +205,7 @@ export class Storage {
   #storePieces(into: Stored, own: Buffer, encoded: readonly Uint8Array[], message: Buffer): void {
     into.large = own;
     into.payloadBytes = own.length;
-    into.wireBytes = sumOf(encoded);
+    into.wireBytes = sumOf(encoded, message);
     into.pieces = encoded.map((piece) => {
       if (piece === message) return own;
       return piece.length < SMALL_PIECE_BYTES || own !== message ? ownCopy(piece) : asBuffer(piece);
@@ -231,19 +231,22 @@ export class Storage {
 }
 
 /** The bytes of all pieces. Throws where a framing has given something else. */
-function sumOf(pieces: readonly Uint8Array[]): number {
+function sumOf(pieces: readonly Uint8Array[], message: Buffer): number {
   if (!Array.isArray(pieces)) throw new TypeError("encode() has given neither bytes nor pieces of bytes");
   let bytes = 0;
   for (let n = 0; n < pieces.length; n++) {
     const piece: unknown = pieces[n];
-    if (!(piece instanceof Uint8Array)) throw new TypeError("encode() has given a piece that is no bytes");
-    bytes += piece.length;
+    if (piece === message) bytes += message.length;
+    else if (!(piece instanceof Uint8Array)) throw new TypeError("encode() has given a piece that is no bytes");
+    else bytes += piece.length;
   }
   return bytes;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Buffer.isBuffer() takes a tenth of the time that a small message takes.
+  if (bytes.constructor === Buffer) return bytes as Buffer;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function append(block: Block, piece: Uint8Array): void {
