@@ -323,6 +323,22 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/client/gate.test.ts"],
   },
   {
+    name: "one destination has all places",
+    rule: "a server that does not answer leaves places to others",
+    file: "src/client/gate.ts",
+    find: "if (wait === undefined || lane.inFlight >= this.#maxOfOne) continue;",
+    replace: "if (wait === undefined) continue;",
+    tests: ["test/client/gate.test.ts"],
+  },
+  {
+    name: "destinations first come first served",
+    rule: "destinations take turns",
+    file: "src/client/gate.ts",
+    find: "      this.#lanes.delete(to);\n      this.#lanes.set(to, lane);\n",
+    replace: "",
+    tests: ["test/client/gate.test.ts"],
+  },
+  {
     name: "dials at once",
     row: 18,
     rule: "no more dials begin in a second than allowed",

@@ -4,6 +4,7 @@ import { type Connector, type DialledLink, type DialTerms, type Opened, stretche
 import { Deadline } from "./deadline.ts";
 import { asError } from "./failure.ts";
 import type { Place } from "./place.ts";
+import { destinationOf } from "./targets.ts";
 
 const ATTEMPT_MS = 20_000;
 
@@ -54,7 +55,8 @@ export class Attempt implements DialTerms {
   async run(): Promise<void> {
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#link.host.gate.enter(this.signal);
+      const { host, options } = this.#link;
+      leave = await host.gate.enter(destinationOf(options.target), this.signal);
       this.#deadline.start();
       const opened = await this.#connector.open(this);
       this.#place = opened.place;

@@ -1,4 +1,7 @@
-/** Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. */
+/**
+ * Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. Destinations take
+ * turns, and one destination never has all places: links to other servers do not wait for a server that does not answer.
+ */
 import type { Clock, Timer } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
 
@@ -12,10 +15,24 @@ const STANDBY_INTERVALS = 2;
  */
 const BURST_MS = 50;
 
+/** Of the dials in flight one destination has at most this share. */
+const MOST_OF_ONE = 3 / 4;
+
+/** Where links connect to, the same for all links to one server. */
+export type Destination = string | object;
+
+/** The attempts of one destination. */
+interface Lane {
+  /** In the order in which they came. Aborting one costs the same however many there are. */
+  readonly waiting: Set<Wait<() => void>>;
+  inFlight: number;
+}
+
 export class DialGate {
   standbys = 0;
   inFlight = 0;
   readonly #maxInFlight: number;
+  readonly #maxOfOne: number;
   readonly #intervalMs: number;
   readonly #burstMs: number;
   readonly #clock: Clock;
@@ -23,36 +40,54 @@ export class DialGate {
   /** When the next dial may begin, of whichever kind. */
   #nextMs = -Infinity;
   #nextStandbyMs = -Infinity;
-  /** In the order in which they came. Aborting one costs the same however many there are. */
-  readonly #waiting = new Set<Wait<() => void>>();
+  /** Those with attempts that wait or are in flight. The one whose turn is next comes first. */
+  readonly #lanes = new Map<Destination, Lane>();
 
   constructor(clock: Clock, maxInFlight: number, perSecond: number) {
     this.#clock = clock;
     this.#maxInFlight = maxInFlight;
+    this.#maxOfOne = Math.ceil(MOST_OF_ONE * maxInFlight);
     this.#intervalMs = 1_000 / perSecond;
     this.#burstMs = Math.max(0, BURST_MS - this.#intervalMs);
     this.#timer = clock.timer(() => this.#admit());
   }
 
   /** Resolves with a function that gives the place back. Rejects with the signal's reason. */
-  enter(signal: AbortSignal): Promise<() => void> {
+  enter(to: Destination, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
+    const lane = this.#laneOf(to);
     const wait: Wait<() => void> = abortableWait(signal, () => {
-      this.#waiting.delete(wait);
+      lane.waiting.delete(wait);
+      this.#forget(to, lane);
       return signal.reason as Error;
     });
-    this.#waiting.add(wait);
+    lane.waiting.add(wait);
     this.#admit();
     return wait.promise;
   }
 
-  #place(): () => void {
+  #laneOf(to: Destination): Lane {
+    const known = this.#lanes.get(to);
+    if (known !== undefined) return known;
+    const lane: Lane = { waiting: new Set(), inFlight: 0 };
+    this.#lanes.set(to, lane);
+    return lane;
+  }
+
+  #forget(to: Destination, { waiting, inFlight }: Lane): void {
+    if (waiting.size === 0 && inFlight === 0) this.#lanes.delete(to);
+  }
+
+  #place(to: Destination, lane: Lane): () => void {
     this.inFlight++;
+    lane.inFlight++;
     let left = false;
     return () => {
       if (left) return;
       left = true;
       this.inFlight--;
+      lane.inFlight--;
+      this.#forget(to, lane);
       this.#admit();
     };
   }
@@ -60,12 +95,17 @@ export class DialGate {
   #admit(): void {
     const nowMs = this.#clock.now();
     this.#nextMs = Math.max(this.#nextMs, nowMs - this.#burstMs);
-    for (const wait of this.#waiting) {
+    // A destination that has had its turn is behind all others, and is met again.
+    for (const [to, lane] of this.#lanes) {
+      const [wait] = lane.waiting;
+      if (wait === undefined || lane.inFlight >= this.#maxOfOne) continue;
       if (this.inFlight >= this.#maxInFlight) return;
       if (this.#nextMs > nowMs) return this.#timer.set(this.#nextMs);
       this.#nextMs += this.#intervalMs;
-      this.#waiting.delete(wait);
-      wait.resolve(this.#place());
+      lane.waiting.delete(wait);
+      this.#lanes.delete(to);
+      this.#lanes.set(to, lane);
+      wait.resolve(this.#place(to, lane));
     }
   }
 

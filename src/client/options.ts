@@ -38,7 +38,10 @@ export interface ConnectionManagerOptions {
   logger?: Logger;
   /** For options that a link leaves out. A group (`queue`, `keepalive`, ...) is merged key by key. */
   defaults?: LinkOptions & ConnectOptions;
-  /** Default 64. Higher: many links recover sooner. Danger: a herd at the server. */
+  /**
+   * Default 64, of which one destination has at most three quarters. Higher: many links recover sooner. Danger: a herd
+   * at the server.
+   */
   maxDialsInFlight?: number;
   /** Default 200. */
   maxDialsPerSecond?: number;

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { type Endpoint, nameOf } from "../io/dial.ts";
 import { integer, oneOf, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
+import type { Destination } from "./gate.ts";
 import { Resting } from "./resting.ts";
 
 export type { Endpoint };
@@ -30,6 +31,13 @@ export type EndpointOrder = "in-order" | "round-robin" | "random";
 export type ResolvedTarget =
   | { kind: "endpoints"; endpoints: readonly Endpoint[] | ForEachAttempt<readonly Endpoint[]>; order: EndpointOrder }
   | { kind: "connect"; connect: ForEachAttempt<Duplex> };
+
+/** The same for all links that connect to the same servers. */
+export function destinationOf(target: ResolvedTarget): Destination {
+  if (target.kind === "connect") return target.connect;
+  const { endpoints } = target;
+  return typeof endpoints === "function" ? endpoints : endpoints.map(nameOf).join(" ");
+}
 
 /** The options that say where to connect, in groups: only names of one group may be given. */
 const KINDS: ReadonlyArray<readonly string[]> = [

@@ -3,6 +3,7 @@ import { Attempt } from "../../src/client/attempt.ts";
 import type { Connector, DialledLink, Opened } from "../../src/client/connector.ts";
 import { DialGate } from "../../src/client/gate.ts";
 import type { Place } from "../../src/client/place.ts";
+import { resolveTarget } from "../../src/client/targets.ts";
 import { RespliceError } from "../../src/index.ts";
 import { failure, ManualClock } from "../support.ts";
 
@@ -20,7 +21,7 @@ function begin({ patience = 1, wantsDial = true } = {}) {
   const link = {
     core: { wantsDial },
     driver: { drop: (id: number, reason: string) => done.push(["drop", id, reason]), run: () => {} },
-    options: { timeouts: { handshakeMs: 5_000 } },
+    options: { target: resolveTarget({ port: 1 }), timeouts: { handshakeMs: 5_000 } },
     host: { clock, gate, nextId: () => 3 },
   } as unknown as DialledLink;
   const connector = {
@@ -91,7 +92,7 @@ test("all of it has a deadline, which its functions and its dial hear of", async
 
 test("one that is aborted in the gate gives its place up", async () => {
   const { attempt, gate } = begin();
-  const leave = await gate.enter(new AbortController().signal);
+  const leave = await gate.enter("a", new AbortController().signal);
   const run = attempt.run();
   attempt.abort(ENDED);
   expect(await failure(run)).toBe(ENDED);

@@ -14,8 +14,9 @@ function entering(gate: DialGate) {
   return {
     entered,
     leave,
-    enter: (name: string) =>
-      void gate.enter(never).then((left) => {
+    /** `to`: by default all go to one destination. */
+    enter: (name: string, to = "server") =>
+      void gate.enter(to, never).then((left) => {
         entered.push(name);
         leave[name] = left;
       }),
@@ -37,6 +38,41 @@ test("as many in flight as allowed, first come first served", async () => {
   await settled();
   expect(entered).toEqual(["a", "b", "c"]);
   expect(gate.inFlight).toBe(2);
+});
+
+test("destinations take turns, however many wait for one of them", async () => {
+  const clock = new ManualClock(1_000);
+  const gate = new DialGate(clock, 100, 20);
+  const { entered, enter } = entering(gate);
+  for (const name of ["a1", "a2", "a3", "a4"]) enter(name, "a");
+  for (const name of ["b1", "b2"]) enter(name, "b");
+  enter("c1", "c");
+  for (let n = 0; n < 8; n++) {
+    clock.pass(50);
+    await settled();
+  }
+  expect(entered).toEqual(["a1", "a2", "b1", "c1", "a3", "b2", "a4"]);
+});
+
+test("a destination that does not answer leaves a quarter of the places to others", async () => {
+  const clock = new ManualClock(1_000);
+  const gate = new DialGate(clock, 8, 1_000);
+  const { entered, leave, enter } = entering(gate);
+  for (let n = 0; n < 20; n++) enter(`silent ${n}`, "silent");
+  clock.pass(1_000);
+  await settled();
+  expect(gate.inFlight).toBe(6);
+  for (const name of ["b", "c", "d"]) enter(name, name);
+  clock.pass(1_000);
+  await settled();
+  expect(entered.slice(6)).toEqual(["b", "c"]);
+  leave["b"]?.();
+  await settled();
+  expect(entered.slice(8)).toEqual(["d"]);
+  leave["silent 0"]?.();
+  await settled();
+  expect(entered.slice(9)).toEqual(["silent 6"]);
+  expect(gate.inFlight).toBe(8);
 });
 
 test("no more begin in a second than allowed, after a short burst", async () => {
@@ -110,7 +146,7 @@ function counting(perSecond: number) {
     gate,
     attempt: (times: number): void => {
       // A signal looks through all of its listeners when one is added: each attempt has its own.
-      for (let n = 0; n < times; n++) void gate.enter(new AbortController().signal);
+      for (let n = 0; n < times; n++) void gate.enter("server", new AbortController().signal);
     },
     /** Answers how many were let in. */
     standBy: (times: number): number => {
@@ -128,15 +164,15 @@ function counting(perSecond: number) {
 test("one that is aborted while it waits takes no place", async () => {
   const clock = new ManualClock(1_000);
   const gate = new DialGate(clock, 1, 1_000);
-  const leave = await gate.enter(never);
+  const leave = await gate.enter("server", never);
   const controller = new AbortController();
-  const waiting = failure(gate.enter(controller.signal));
+  const waiting = failure(gate.enter("server", controller.signal));
   controller.abort(new RespliceError("LINK_ENDED", "gone"));
   expect(await waiting).toMatchObject({ code: "LINK_ENDED" });
-  expect(await failure(gate.enter(controller.signal))).toMatchObject({ code: "LINK_ENDED" });
+  expect(await failure(gate.enter("server", controller.signal))).toMatchObject({ code: "LINK_ENDED" });
   leave();
   expect(gate.inFlight).toBe(0);
-  (await gate.enter(never))();
+  (await gate.enter("server", never))();
 });
 
 test("16 standbys, and no more", () => {
@@ -151,10 +187,10 @@ test("16 standbys, and no more", () => {
 /** An array filtered at each abort would take ten times as long. */
 test("of 20,000 attempts that wait each is given up in constant time", async () => {
   const gate = new DialGate(new ManualClock(1_000), 1, 1_000);
-  await gate.enter(never);
+  await gate.enter("server", never);
   const waiting = Array.from({ length: 20_000 }, () => new AbortController());
   const outcomes = waiting.map(({ signal }) =>
-    gate.enter(signal).then(
+    gate.enter("server", signal).then(
       () => true,
       () => false,
     ),
