@@ -301,8 +301,9 @@ export class Outgoing implements WaiterServer {
 
   async flush(options: WaitOptions | undefined): Promise<void> {
     if (options?.signal?.aborted === true) throw aborted(options.signal);
+    if (this.#outbound.hasLost === true) throw this.#host.endedError();
     if (this.#outbound.unackedBytes === 0 && this.#isEmpty) return;
-    if (this.#outbound.ended || this.#outbound.isSevered === true) throw this.#host.endedError();
+    if (this.#outbound.ended) throw this.#host.endedError();
     const signal = options?.signal;
     const accepted =
       this.backlog === undefined || this.#isEmpty

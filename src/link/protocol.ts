@@ -100,8 +100,8 @@ export interface Outbound extends Directions {
   readonly takenBytes: number;
   /** Of these, the bytes that the peer has not accepted. */
   readonly unackedBytes: number;
-  /** The link's only connection is over: what was not delivered will not be. */
-  readonly isSevered?: boolean;
+  /** The link's only connection is over, and messages were lost with it, or not sent. */
+  readonly hasLost?: boolean;
   /**
    * A ticket for the message that was taken last, for its answer, or for all messages that were taken so far. Asks the
    * peer to acknowledge at once when it has accepted them.

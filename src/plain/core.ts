@@ -18,7 +18,7 @@ export class PlainCore extends PlainLinkCore {
   }
 
   get isAtRest(): boolean {
-    return this.#isIdle && !this.wantsDial;
+    return this.#isIdle && !this.wantsDial && this.login === undefined;
   }
 
   /** A message waits before the outbox: a connection is needed. */

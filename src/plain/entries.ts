@@ -5,8 +5,9 @@
 import { Entry } from "./entry.ts";
 
 const LEAST_SLOTS = 16;
-/** A ring without messages that is larger is given up. */
+/** A ring with more slots, of which less than this share is used, is halved; without messages it is given up. */
 const MOST_IDLE_SLOTS = 1_024;
+const LEAST_USED = 1 / 4;
 
 export class Entries {
   /** A power of two. Message `n` is in slot `n` modulo their number; slots without a message may have an old one. */
@@ -43,7 +44,14 @@ export class Entries {
       if (!this.at(n).isSettled) this.#slots[slot] = undefined;
     }
     this.#first = to;
-    if (to === this.next && this.#slots.length > MOST_IDLE_SLOTS) this.#take(0);
+    this.#shrink();
+  }
+
+  /** After a burst of messages their memory is given back. */
+  #shrink(): void {
+    const slots = this.#slots.length;
+    const used = this.next - this.#first;
+    if (slots > MOST_IDLE_SLOTS && used < LEAST_USED * slots) this.#take(used === 0 ? 0 : slots / 2);
   }
 
   #grow(): void {

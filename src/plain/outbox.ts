@@ -4,6 +4,7 @@
  * the next without being touched: only the bounds between the parts move.
  */
 import { Account, type Budget } from "../core/log/window.ts";
+import { RespliceError } from "../link/errors.ts";
 import { Entries } from "./entries.ts";
 import { ENTRY_BYTES, type Entry, type PlainTicket } from "./entry.ts";
 import { Storage } from "./storage.ts";
@@ -31,6 +32,8 @@ export class Outbox {
   readonly storage: Storage;
   readonly #options: OutboxOptions;
   readonly #entries: Entries = new Entries();
+  /** The framing is at work on a message. */
+  #isTaking = false;
   /** Below: settled. */
   head = 0;
   /** Below: the kernel has all of it. */
@@ -93,7 +96,13 @@ export class Outbox {
   /** `needsId`: a call waits for the answer. Throws what `Storage.store()` throws; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, needsId: boolean): Entry {
     const entry = this.#entries.prepare(needsId);
-    this.storage.store(entry, payload, payloadBytes, given);
+    if (this.#isTaking) throw new RespliceError("INVALID_STATE", "encode() and idOf() cannot send on their own link");
+    this.#isTaking = true;
+    try {
+      this.storage.store(entry, payload, payloadBytes, given);
+    } finally {
+      this.#isTaking = false;
+    }
     this.#entries.add();
     this.takenBytes += payloadBytes;
     this.queuedMessages++;

@@ -22,6 +22,7 @@ export class ServedPlainCore extends PlainLinkCore {
   /** What has arrived and is not accepted. */
   readonly #window: Account;
   #isSevered = false;
+  #hasLost = false;
   #isLeaving = false;
   #hasEndedWriting = false;
 
@@ -90,18 +91,28 @@ export class ServedPlainCore extends PlainLinkCore {
     this.endInput();
     this.ending = { outcome, detail };
     this.#isSevered = true;
+    this.#hasLost = left.length > 0;
     this.events.push({ type: "severed", reason, outcome, detail, ...this.report(left, true) });
     this.checkThrough();
   }
 
-  /** Of a link whose connection is over the end is decided. */
   override reset(code: string, reason: string, outcome: Outcome): void {
-    if (this.#isSevered) this.tellOutcome(this.ending.outcome, this.ending.detail);
-    else super.reset(code, reason, outcome);
+    if (!this.#endAsSevered()) super.reset(code, reason, outcome);
   }
 
-  get isSevered(): boolean {
+  override abandon(outcome: Outcome): void {
+    if (!this.#endAsSevered()) super.abandon(outcome);
+  }
+
+  /** Of a link whose connection is over the end is decided: nothing changes it. Answers whether it is over. */
+  #endAsSevered(): boolean {
+    if (this.#isSevered) this.tellOutcome(this.ending.outcome, this.ending.detail);
     return this.#isSevered;
+  }
+
+  /** The connection is over, and messages were lost with it, or not sent. */
+  get hasLost(): boolean {
+    return this.#hasLost;
   }
 
   /** Nothing waits to be sent any more. */
@@ -143,6 +154,7 @@ export class ServedPlainCore extends PlainLinkCore {
     super.checkThrough();
     if (this.ended || this.inUse === undefined || !this.outputDone || this.#hasEndedWriting) return;
     this.#hasEndedWriting = true;
+    this.endProbing();
     this.events.push({ type: "end-writing", channel: this.inUse.id });
   }
 

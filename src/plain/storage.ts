@@ -203,13 +203,15 @@ export class Storage {
 
   /** `message`: the object that the framing was given in place of `own`, which has the same bytes. */
   #storePieces(into: Stored, own: Buffer, encoded: readonly Uint8Array[], message: Buffer): void {
-    into.large = own;
-    into.payloadBytes = own.length;
-    into.wireBytes = sumOf(encoded, message);
+    // Nothing is set before the framing's answer was checked: the object may become another message.
+    const wireBytes = sumOf(encoded, message);
     into.pieces = encoded.map((piece) => {
       if (piece === message) return own;
       return piece.length < SMALL_PIECE_BYTES || own !== message ? ownCopy(piece) : asBuffer(piece);
     });
+    into.large = own;
+    into.payloadBytes = own.length;
+    into.wireBytes = wireBytes;
   }
 
   /** The socket that its bytes were given to may go on reading them. */
