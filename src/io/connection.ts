@@ -63,10 +63,11 @@ function isStream(given: unknown): given is Duplex {
 export function discard(stream: unknown): void {
   if (!isStream(stream) || CONNECTION in stream) return;
   stream.on("error", () => {});
-  close(stream);
+  destroy(stream);
 }
 
-function close(stream: Duplex): void {
+/** Destroys a stream, which the application may have made. */
+export function destroy(stream: Duplex): void {
   try {
     stream.destroy();
   } catch {
@@ -190,7 +191,7 @@ export class StreamConnection implements Connection, Reader {
   lost(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    close(this.#stream);
+    destroy(this.#stream);
     this.handler.onClosed(reason);
   }
 
@@ -272,7 +273,12 @@ export class StreamConnection implements Connection, Reader {
   }
 
   endWriting(): void {
-    if (!this.#closed) this.#stream.end();
+    if (this.#closed) return;
+    try {
+      this.#stream.end();
+    } catch (error) {
+      this.lost(describe(error));
+    }
   }
 
   end(last: readonly Buffer[]): void {
@@ -281,17 +287,21 @@ export class StreamConnection implements Connection, Reader {
     if (this.#closed) return;
     this.#closed = true;
     this.handler = DEAF;
-    this.#stream.end();
+    try {
+      this.#stream.end();
+    } catch {
+      return destroy(this.#stream);
+    }
     // The peer's end stands behind everything that was not read.
     this.#readOn();
-    const linger = setTimeout(() => close(this.#stream), LINGER_MS);
+    const linger = setTimeout(() => destroy(this.#stream), LINGER_MS);
     this.#stream.once("close", () => clearTimeout(linger));
   }
 
   destroy(): void {
     this.#closed = true;
     this.handler = DEAF;
-    close(this.#stream);
+    destroy(this.#stream);
   }
 
   /**

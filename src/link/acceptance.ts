@@ -2,6 +2,7 @@
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
+import { keepShared } from "./untransferable.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
 type Covers = "message" | "answer" | "everything";
@@ -67,6 +68,7 @@ export class Acceptance {
 
   /** Without a call the application has given up. */
   answered(ticket: Ticket, parts: readonly Buffer[]): void {
+    for (const part of parts) keepShared(part);
     this.#waits?.get(ticket)?.resolve(parts);
     this.#waits?.delete(ticket);
   }

@@ -2,6 +2,7 @@
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds, LinkUndelivered } from "../telemetry/record.ts";
+import { keepShared } from "./untransferable.ts";
 import type { Message, Traffic, Undelivered, UndeliveredMessage } from "./types.ts";
 
 /**
@@ -83,6 +84,8 @@ export function recordUndelivered(
 }
 
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {
+  // It may be a view of memory that holds messages which still wait.
+  keepShared(message);
   return { message: message as Message, delivery, position };
 }
 

@@ -33,6 +33,11 @@ let last: ArrayBufferLike | undefined;
 /** Memory that is larger than a chunk of a socket holds one message only, so it is not remembered. */
 const MOST_KEPT_BYTES = 65_536;
 
+/** Marks the memory of a message, unless the message has all of it: then nothing else can lie there. */
+export function keepShared({ buffer, length }: Uint8Array): void {
+  if (length < buffer.byteLength) keepInPlace(buffer);
+}
+
 export function keepInPlace(buffer: ArrayBufferLike): void {
   if (buffer === last) return;
   markAsUntransferable(buffer);

@@ -12,8 +12,9 @@ import type { LoginConnection } from "../plain/plain.ts";
 
 const MOST_RAW_BYTES = 65_536;
 
-/** The reason of a connection that was closed for that. */
+/** The reasons of a connection that was closed because of what its peer did: it sends without end, or reads nothing. */
 export const MUCH_UNREAD = "more bytes than a login may leave unread";
+export const MUCH_UNSENT = "the peer does not read what the login sends";
 
 /** How TLS begins on a connection. */
 export interface TlsStarter {
@@ -125,6 +126,7 @@ export class Login implements LoginConnection {
     const { core, driver } = this.#link;
     core.loginSend(this.id, Buffer.from(given as Uint8Array), how);
     driver.run();
+    if (core.loginUnsentBytes > core.maxMessageBytes + this.#mostUnreadBytes) this.#close(MUCH_UNSENT);
   }
 
   #checkGoesOn(): void {

@@ -1,4 +1,5 @@
 /** The requests that were written and wait for their answers, in order or by their ids. */
+import { ownCopy } from "../core/wire/bytes.ts";
 import { ENTRY_BYTES, type Entry } from "./entry.ts";
 import { idOrNone } from "./functions.ts";
 import type { Gate, Outbox } from "./outbox.ts";
@@ -82,7 +83,7 @@ export class Answers implements Gate {
     this.#partMs = nowMs;
     entry.partsBytes += part.length + ENTRY_BYTES;
     // Nobody reads what nobody waits for, and of a withdrawn request only the count of its bytes is kept.
-    if (entry.ticket?.kind === "request") (entry.parts ??= []).push(part);
+    if (entry.ticket?.kind === "request") (entry.parts ??= []).push(withoutChunk(part));
     return entry.partsBytes > this.#requests.maxAnswerBytes;
   }
 
@@ -106,4 +107,9 @@ export class Answers implements Gate {
     this.#byId.clear();
     this.#next = this.#outbox.head;
   }
+}
+
+/** A part that waits for the others must not keep a much larger chunk alive. */
+function withoutChunk(part: Buffer): Buffer {
+  return 2 * part.length < part.buffer.byteLength ? ownCopy(part) : part;
 }

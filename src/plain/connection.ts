@@ -1,6 +1,8 @@
 /** One connection: its decoder, what is written on it besides messages, and how far its login has come. */
 import { type Fault, fault } from "../core/wire/faults.ts";
+import { ENTRY_BYTES } from "./entry.ts";
 import type { FrameDecoder, Framing } from "./framing.ts";
+import { Held } from "./held.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -48,9 +50,11 @@ export class PlainConnection {
   #decoder: FrameDecoder;
   /** Frames of the login, and probes. */
   #frames: Buffer[] = [];
+  /** Of messages that pass the queue: those of a login, a probe. */
+  unsentBytes = 0;
   /** So many of the bytes that arrive next are handed on as they are. */
   #rawBytes = 0;
-  #raw: Buffer = NOTHING;
+  readonly #raw: Held = new Held();
   #nowMs = 0;
 
   constructor(id: number, framing: Framing, limits: { maxMessageBytes: number }, taker: MessageTaker) {
@@ -111,16 +115,17 @@ export class PlainConnection {
   /** The next `bytes` that arrive are handed on as one message, whatever the framing is. */
   expectRaw(bytes: number): void {
     this.#rawBytes = bytes;
-    this.#raw = NOTHING;
+    this.#raw.clear();
   }
 
   #takeRaw(chunk: Buffer, nowMs: number): Buffer {
-    const taken = chunk.subarray(0, this.#rawBytes - this.#raw.length);
-    this.#raw = Buffer.concat([this.#raw, taken]);
-    if (this.#raw.length < this.#rawBytes) return NOTHING;
+    const raw = this.#raw;
+    const taken = Math.min(chunk.length, this.#rawBytes - raw.length);
+    raw.add(chunk, 0, taken, this.#rawBytes);
+    if (raw.length < this.#rawBytes) return NOTHING;
     this.#rawBytes = 0;
-    this.#taker.onMessage(this, this.#raw, nowMs);
-    return chunk.subarray(taken.length);
+    this.#taker.onMessage(this, raw.take(), nowMs);
+    return chunk.subarray(taken);
   }
 
   /** A message that the login has not taken goes the way of those that arrive now. */
@@ -155,11 +160,12 @@ export class PlainConnection {
   send(message: Buffer): void {
     const encoded = this.#framing.encode(message);
     const pieces = encoded instanceof Uint8Array ? [encoded] : encoded;
-    this.#frames.push(Buffer.concat(pieces));
+    this.sendRaw(Buffer.concat(pieces));
   }
 
   sendRaw(bytes: Buffer): void {
     this.#frames.push(bytes);
+    this.unsentBytes += bytes.length + ENTRY_BYTES;
   }
 
   /** Moves the frames that are to be written into `out`. */
@@ -167,6 +173,7 @@ export class PlainConnection {
     if (this.#frames.length === 0) return;
     out.push(...this.#frames);
     this.#frames = [];
+    this.unsentBytes = 0;
   }
 
   close(): void {

@@ -108,6 +108,11 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     }
   }
 
+  /** Bytes of the login that wait for room in the connection, with `ENTRY_BYTES` for each message. */
+  get loginUnsentBytes(): number {
+    return this.login?.unsentBytes ?? 0;
+  }
+
   loginExpect(id: number, bytes: number): void {
     if (this.login?.id === id) this.login.expectRaw(bytes);
   }

@@ -182,8 +182,8 @@ export class Outbox {
       gate.onWhole(entry);
     }
     if (run !== undefined) out.push(viewOf(run, runEnd));
-    // Messages that are no bytes on the wire: no write will say that it is done.
-    if (this.isWriting && left === roomBytes) this.written();
+    // Messages that are no bytes on the wire, or were settled before: no write will say that it is done.
+    if (left === roomBytes && (this.isWriting || this.kernelTo < this.sentTo)) this.written();
   }
 
   /** The kernel has everything that was given to it. */
@@ -279,7 +279,7 @@ export class Outbox {
     }
     this.#holdLess(unwritten);
     if (again) this.#again(inDoubt);
-    else this.#forget(underWay);
+    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);
     this.kernelTo = this.sentTo = this.head;
     this.partWritten = 0;
     this.isWriting = false;

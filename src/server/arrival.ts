@@ -2,7 +2,7 @@
 import { RespliceError } from "../link/errors.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
 import type { LoginConnection } from "../plain/plain.ts";
-import { Login, MUCH_UNREAD } from "../plain-link/login.ts";
+import { Login, MUCH_UNREAD, MUCH_UNSENT } from "../plain-link/login.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import type { Guest } from "./listener.ts";
 import { peerOf } from "./peer.ts";
@@ -112,7 +112,7 @@ export class Arrival implements Guest, ArrivalOfLink {
 
   onLost(reason: string, detail: string): void {
     // A client that goes away while it logs in has done nothing wrong.
-    if (detail !== "" || reason === MUCH_UNREAD) this.reject(reason, detail);
+    if (detail !== "" || reason === MUCH_UNREAD || reason === MUCH_UNSENT) this.reject(reason, detail);
     else this.giveUp(reason);
   }
 

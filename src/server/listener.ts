@@ -2,7 +2,7 @@
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
-import { remoteAddressOf, StreamConnection } from "../io/connection.ts";
+import { destroy, remoteAddressOf, StreamConnection } from "../io/connection.ts";
 import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
@@ -60,11 +60,21 @@ export class Listener {
     return this.#streams.size;
   }
 
-  /** A stream that was connected elsewhere. The caller has checked that it can serve as a connection. */
+  /**
+   * A stream that was connected elsewhere. The caller has checked that it can serve as a connection. Throws
+   * INVALID_ARGUMENT if it cannot be read all the same, and then it is destroyed.
+   */
   accept(stream: Duplex, remoteAddress: string | undefined): void {
+    let connection: StreamConnection;
+    try {
+      if (this.#options.allowHalfOpen) stream.allowHalfOpen = true;
+      connection = new StreamConnection(stream, false, remoteAddress);
+    } catch (cause) {
+      destroy(stream);
+      throw new RespliceError("INVALID_ARGUMENT", "accept() was given a stream that cannot be read", { cause });
+    }
     this.#track(stream);
-    if (this.#options.allowHalfOpen) stream.allowHalfOpen = true;
-    this.#options.accept(new StreamConnection(stream, false, remoteAddress));
+    this.#options.accept(connection);
   }
 
   #plain(): net.Server {
@@ -163,7 +173,7 @@ export class Listener {
   }
 
   destroyAll(): void {
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of this.#streams) destroy(stream);
   }
 }
 

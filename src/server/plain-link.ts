@@ -15,8 +15,9 @@ export interface ArrivalOfLink {
   onLost(reason: string, detail: string): void;
 }
 
-/** Messages that nobody reads are kept so long after the end of their connection. */
+/** Messages that nobody reads are kept so long after the end of their connection; longer while the handler is at work. */
 const UNREAD_MS = 60_000;
+const UNREAD_AT_WORK_MS = 600_000;
 /** No client of another protocol gives an open payload. */
 const NO_PAYLOAD = Buffer.alloc(0);
 
@@ -27,6 +28,7 @@ export class PlainServerLink extends ServerLinkOwner {
   readonly openPayload: Buffer = NO_PAYLOAD;
   readonly #arrival: ArrivalOfLink;
   #unreadTimer: Timer | undefined;
+  #unreadSinceMs = 0;
   /** How far its consumer had come when that was last looked at. */
   #handedTo = 0;
 
@@ -79,13 +81,17 @@ export class PlainServerLink extends ServerLinkOwner {
     const { clock } = this.host;
     const timer = (this.#unreadTimer ??= clock.timer(() => this.#lookAtReader()));
     this.#handedTo = this.core.handedTo;
-    timer.set(clock.now() + UNREAD_MS);
+    this.#unreadSinceMs = clock.now();
+    timer.set(this.#unreadSinceMs + UNREAD_MS);
   }
 
   #lookAtReader(): void {
     const { core, engine } = this;
     if (!core.awaitsReader) return;
-    if (this.isServing || engine.incoming.hasConsumer || core.handedTo > this.#handedTo) return this.#watchReader();
+    if (engine.incoming.hasConsumer || core.handedTo > this.#handedTo) return this.#watchReader();
+    // It may take long over a message, and may also wait for the end of the link, which never comes while it is waited for.
+    const dueMs = this.#unreadSinceMs + UNREAD_AT_WORK_MS;
+    if (this.isServing && this.host.clock.now() < dueMs) return this.#unreadTimer?.set(dueMs);
     core.stopReading();
     this.driver.run();
   }
