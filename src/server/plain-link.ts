@@ -3,7 +3,7 @@ import type { Timer } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import type { CloseOptions, Link } from "../link/types.ts";
 import type { ServedPlainCore } from "../plain/served-core.ts";
-import { PlainLinkHandle } from "../plain-link/handle.ts";
+import { NO_PAYLOAD, PlainLinkHandle } from "../plain-link/handle.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import { type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
@@ -15,10 +15,11 @@ export interface ArrivalOfLink {
   onLost(reason: string, detail: string): void;
 }
 
-/** Messages that nobody reads are kept so long after the end of their connection. */
+/**
+ * Messages that nobody reads are kept so long after the end of their connection. While an async handler is pending they
+ * are kept for as long as that: it may come to read them.
+ */
 const UNREAD_MS = 60_000;
-/** No client of another protocol gives an open payload. */
-const NO_PAYLOAD = Buffer.alloc(0);
 
 export class PlainServerLink extends ServerLinkOwner {
   declare readonly core: ServedPlainCore;
@@ -55,7 +56,7 @@ export class PlainServerLink extends ServerLinkOwner {
         this.#arrival.onLost(event.reason, event.fault?.detail ?? "");
         break;
       case "leaving":
-        // It is unused, or old: its handler has the time of any close() to answer.
+        // The connection is unused, or old: the handler has the time of any close() to answer.
         if (event.reason !== undefined) this.engine.leave({});
         break;
       default:
@@ -74,7 +75,7 @@ export class PlainServerLink extends ServerLinkOwner {
     else if (this.core.awaitsReader && this.#unreadTimer === undefined) this.#watchReader();
   }
 
-  /** Nobody may ever read what has arrived: a handler that only sends, say. */
+  /** Nobody may ever read what has arrived: the handler has returned, say, and only timers of its own send. */
   #watchReader(): void {
     const { clock } = this.host;
     const timer = (this.#unreadTimer ??= clock.timer(() => this.#lookAtReader()));

@@ -48,3 +48,12 @@ test("that a handler at work may come to: for as long as it takes", async () => 
   expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
   expect(read).toEqual(["one", "two"]);
 });
+
+test("that a handler takes which only sends, and is at work: the link ends with the connection", async () => {
+  const { link, sessions } = await abandoned(async (served) => {
+    served.onMessage(() => {});
+    await new Promise(() => {});
+  });
+  expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
+  expect(sessions.connections).toBe(0);
+});
