@@ -23,7 +23,7 @@ export interface ArrivalHost {
   onOver(arrival: Arrival): void;
 }
 
-/** What a client may say, besides one message, that its login has not received: nobody knows yet who it is. */
+/** A client may send so much, besides one message, that the login has not received: nobody knows yet who it is. */
 const MOST_UNREAD_BYTES = 65_536;
 /** A link has one connection. */
 const ID = 1;
