@@ -12,7 +12,9 @@ import { monotonicMs } from "./worker.ts";
 export type HerdProtocol = HerdTerms["protocol"];
 
 export interface Restart {
-  /** Since the server was killed. */
+  /** Of all links since the server was killed, at least one of each. */
+  dials: number;
+  /** The most of these within a second. */
   busiestSecond: number;
   /** From when the server listened again until the last link was connected. */
   allBackMs: number;
@@ -51,7 +53,10 @@ export const herd: readonly Scenario[] = (["durable", "plain"] as const).map((pr
   };
 });
 
-/** Links with default limits; the server's process is killed, and another one listens 2 s later. */
+/**
+ * Links with default limits; the server's process is killed, and another one listens 2 s later. Throws if fewer dials
+ * than links were counted.
+ */
 export async function restart(crew: Crew, links: number, protocol: HerdProtocol): Promise<Restart> {
   const { server, next, client, port } = await atRest(crew, links, { protocol, manager: {} });
   const killedMs = monotonicMs();
@@ -61,23 +66,29 @@ export async function restart(crew: Crew, links: number, protocol: HerdProtocol)
   const returnMs = monotonicMs();
   const backMs = await client.call("back");
   const dialsMs = await client.call("dials");
-  const dials = dialsMs.map((ms) => ms - killedMs);
+  // All links have come back. If their dials are fewer, not all were counted, and no figure of them says anything.
+  if (dialsMs.length < links) throw new Error(`${dialsMs.length} dials of ${links} links that have come back`);
+  const afterMs = dialsMs.map((ms) => ms - killedMs);
   const tookMs = backMs.map((ms) => ms - returnMs);
   const title = `${backMs.length} ${protocol} links`;
   const charts = [
     `${title}: dials in each ${BIN_MS} ms after the server was killed; it was back after ${Math.round(returnMs - killedMs)} ms`,
-    histogram(dials, BIN_MS),
+    histogram(afterMs, BIN_MS),
     `${title}: links that were connected again in each ${BIN_MS} ms after the server was back`,
     histogram(tookMs, BIN_MS),
   ];
   return {
+    dials: dialsMs.length,
     busiestSecond: mostWithin(dialsMs, 1_000),
     allBackMs: Math.max(...tookMs),
     charts: `${charts.join("\n")}\n`,
   };
 }
 
-/** Dials of a link, on average, from 10 to 20 s after its server began to close all connections at once. */
+/**
+ * Dials of a link, on average, from 10 to 20 s after its server began to close all connections at once. Throws if there
+ * were none: a link never stops dialling.
+ */
 export async function dialsOfClosed(crew: Crew, links: number, terms: HerdTerms): Promise<number> {
   const { server, next, client, port } = await atRest(crew, links, terms);
   await server.kill();
@@ -85,7 +96,9 @@ export async function dialsOfClosed(crew: Crew, links: number, terms: HerdTerms)
   await sleep(CLOSING.countedFromMs);
   await client.call("dials");
   await sleep(CLOSING.countedUntilMs - CLOSING.countedFromMs);
-  return (await client.call("dials")).length / links;
+  const dials = (await client.call("dials")).length;
+  if (dials === 0) throw new Error(`no dial of ${links} links in ${CLOSING.countedUntilMs - CLOSING.countedFromMs} ms`);
+  return dials / links;
 }
 
 type Herder = Worker<HerdCommands>;

@@ -41,6 +41,8 @@ export class Modbus {
   readonly link: PlainLink;
   readonly #unit: number;
   #transaction = 0;
+  /** Fulfilled when the last poll has its answer, or has failed. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(manager: ConnectionManager, { host, port, unit = 1, answerMs = 2_000 }: ModbusOptions) {
     this.#unit = unit;
@@ -58,12 +60,16 @@ export class Modbus {
       // The polls notice a dead path: there is always one that waits for its answer.
       timeouts: { connectMs: 2_000, answerMs },
       reconnect: { maxDelayMs: 5_000 },
-      // While there is no connection a poll fails: a value that is read later is another value.
+      // A poll whose turn comes while there is no connection fails: a value that is read later is another value.
       queue: { whileDisconnected: "fail" },
     });
   }
 
-  /** Rejects with a ModbusException, or with a RespliceError: NOT_CONNECTED, CONNECTION_LOST. */
+  /**
+   * Polls wait for each other. Rejects with a ModbusException, or with a RespliceError: CONNECTION_LOST if the device
+   * does not answer in time, or the connection is lost meanwhile; NOT_CONNECTED if there is no connection when the
+   * poll's turn comes.
+   */
   async readHoldingRegisters(address: number, count: number): Promise<number[]> {
     const parameters = Buffer.alloc(4);
     parameters.writeUInt16BE(address, 0);
@@ -74,7 +80,17 @@ export class Modbus {
     return Array.from({ length: count }, (_, index) => data.readUInt16BE(1 + 2 * index));
   }
 
-  async #request(code: number, parameters: Buffer): Promise<Buffer> {
+  /**
+   * The poll before is awaited here, and not in the link: a request that waits behind another there (`maxInFlight`) has
+   * left the queue, so it would not fail while there is no connection.
+   */
+  #request(code: number, parameters: Buffer): Promise<Buffer> {
+    const answer = this.#turn.then(() => this.#requestNow(code, parameters));
+    this.#turn = answer.catch(() => {});
+    return answer;
+  }
+
+  async #requestNow(code: number, parameters: Buffer): Promise<Buffer> {
     this.#transaction = (this.#transaction + 1) % 0x1_0000;
     const header = Buffer.alloc(6); // the protocol, bytes 2 and 3, is 0
     header.writeUInt16BE(this.#transaction, 0);

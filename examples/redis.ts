@@ -26,7 +26,7 @@ export interface RedisOptions extends Omit<OpenPlainOptions, "protocol"> {
   password?: () => string | Promise<string>;
   /** Commands that may wait for their answers at once. Fewer: less is in doubt after a loss. Default 1,000. */
   maxInFlight?: number;
-  /** What the server says unasked: ["message", channel, text], ["invalidate", keys]. */
+  /** Called with each message that the server sends unasked: ["message", channel, text], ["invalidate", keys]. */
   onPush?: (push: Reply) => void;
 }
 

@@ -21,7 +21,7 @@ export interface SyslogOptions {
   host?: string;
   port: number;
   queue?: QueueOptions;
-  /** What is kept of lines that were written, for the report. A kernel may hold some MiB of lines that nobody has read. */
+  /** So much is kept of lines that were written, for the report. A kernel may hold some MiB that nobody has read. */
   inDoubtBytes?: number;
 }
 

@@ -2,7 +2,7 @@
 //
 //     npm run example -- examples/websocket.ts serve 8080
 //     npm run example -- examples/websocket.ts ws://localhost:8080/links        and type; then restart the ingress, and type on
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { ConnectionManager, RespliceError, ServerSupervisor } from "resplice";
 import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
@@ -11,23 +11,36 @@ const PATH = "/links";
 const [first = "serve", second] = process.argv.slice(2);
 await (first === "serve" ? serve(Number(second ?? 0)) : talk(first));
 
+/**
+ * The client's address. Each proxy appends the address that it was connected from: the last one is of your own ingress,
+ * and those before it may be the client's invention. Behind two proxies of your own take the last but one. Without an
+ * ingress ignore the header: then all of it is the client's.
+ */
+function clientOf({ headers, socket }: IncomingMessage): string {
+  const header = headers["x-forwarded-for"];
+  const last = header === undefined ? socket.remoteAddress : String(header).split(",").at(-1);
+  return (last ?? "").trim().slice(0, 64);
+}
+
 async function serve(at: number): Promise<void> {
   // Without a port: the HTTP server listens, and its connections are handed over.
   const supervisor = new ServerSupervisor({});
   supervisor.serve(async (link) => {
+    console.log(`a link of ${link.remoteAddress}`);
     for await (const message of link) await link.send(message);
   });
   const http = createServer((_, response) => {
-    const { status, reasons } = supervisor.health(); // for the ingress: no new WebSockets while it is down
+    // For the ingress: no new clients while it is "down". A server that drains is down as well, but clients whose
+    // WebSocket is cut still come back and finish: let the ingress send those here until the process ends, as no other
+    // server knows their sessions.
+    const { status, reasons } = supervisor.health();
     response.writeHead(status === "down" ? 503 : 200).end(JSON.stringify({ status, reasons }));
   });
   // Compression would only cost: a link's frames are small, or your own bytes.
   const sockets = new WebSocketServer({ server: http, path: PATH, perMessageDeflate: false });
   sockets.on("connection", (socket, request) => {
-    // Trust such a header only from your own ingress.
-    const [client] = String(request.headers["x-forwarded-for"] ?? request.socket.remoteAddress).split(",");
     try {
-      supervisor.accept(createWebSocketStream(socket), { remoteAddress: (client ?? "").slice(0, 64) });
+      supervisor.accept(createWebSocketStream(socket), { remoteAddress: clientOf(request) });
     } catch (error) {
       socket.terminate(); // it was closed meanwhile
       console.error(error);

@@ -1,4 +1,4 @@
-/** What a plain link says of each of the numbered messages that it was given, against what the server has in the end. */
+/** Numbered messages: the account that a plain link gives of each, against those that the server has in the end. */
 import { RespliceError, type Delivery, type Traffic, type UndeliveredMessage } from "../src/index.ts";
 
 /** How many messages came to which end. */
@@ -12,7 +12,7 @@ export interface Figures {
 }
 
 export class Accounts {
-  /** What the link has said that cannot be true, whatever the server has. */
+  /** Statements of the link that cannot be true, whatever the server has. */
   readonly failures: string[] = [];
   /** How many messages the link has only counted. */
   untracked = 0;

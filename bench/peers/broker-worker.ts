@@ -27,7 +27,7 @@ const KINDS = {
     args: (port: number, folder: string) => ["-a", HOST, "-p", `${port}`, "-js", "-sd", folder],
     ready: "Server is ready",
   },
-  /** It keeps nothing on disk. */
+  /** With an empty `--save` nothing is kept on disk. */
   redis: {
     args: (port: number, folder: string) => ["--bind", HOST, "--port", `${port}`, "--dir", folder, "--save", ""],
     ready: "Ready to accept connections",

@@ -114,7 +114,7 @@ function countOf(text: string): number {
   return number;
 }
 
-/** What a whole reply says. */
+/** The value of a whole reply. */
 export function parse(message: Buffer): Reply {
   return new Parser(message).value();
 }

@@ -5,7 +5,7 @@ import type { Connection } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import type { Link } from "../link/types.ts";
 import { PlainCore } from "../plain/core.ts";
-import { PlainLinkHandle } from "../plain-link/handle.ts";
+import { NO_PAYLOAD, PlainLinkHandle } from "../plain-link/handle.ts";
 import { Login } from "../plain-link/login.ts";
 import { plainCoreOptions } from "../plain-link/options.ts";
 import { type DialledLink, type LoginTerms, stretched } from "./connector.ts";
@@ -26,10 +26,8 @@ export interface PlainHost extends ClientHost {
   ) => Promise<Connection>;
 }
 
-/** What a server may say, besides one message, that its login has not received. */
+/** A server may send so much, besides one message, that the login has not received. */
 const MOST_UNREAD_BYTES = 1_048_576;
-/** No server is given an open payload. */
-const NO_PAYLOAD = Buffer.alloc(0);
 
 export class PlainLinkOwner extends ClientLinkOwner {
   declare readonly core: PlainCore;

@@ -105,7 +105,7 @@ export function untilOf(call: Awaiting | undefined): Until {
 export function checkKnown({ knowsAcceptance, answersRequests }: Outbound, until: "accepted" | "answered"): void {
   if (until === "answered" ? answersRequests === true : knowsAcceptance !== false) return;
   const needs = until === "answered" ? "requests" : "requests, or a probe that proves";
-  throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the server has ${until}: plain() needs ${needs}`);
+  throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the peer has ${until}: plain() needs ${needs}`);
 }
 
 /** Of a send(). */

@@ -191,7 +191,7 @@ export function outcomeError(
     case "gave-up":
       return new RespliceError("GAVE_UP", "no more attempts");
     case "connection-lost":
-      // It ends the link: nothing is tried again.
+      // The loss ends the link: nothing is tried again.
       return new RespliceError("CONNECTION_LOST", `the connection is lost: ${printable(detail, MOST_REASON)}`, {
         retryable: false,
       });

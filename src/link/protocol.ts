@@ -48,7 +48,7 @@ export type PlainEvent =
 /** The events that are not for the driver. */
 export type LinkEvent = Exclude<ProtocolEvent, { type: "close-connection" | "end-writing" }>;
 
-/** What a call waits for: that its message was taken, and then that the peer has accepted it, or has answered it. */
+/** A call waits until its message was taken, and then until the peer has accepted it, or has answered it. */
 export type Until = "taken" | "accepted" | "answered";
 
 /** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */

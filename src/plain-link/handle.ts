@@ -16,6 +16,9 @@ export interface PlainLink extends Link {
   requestParts(message: Payload, options?: RequestOptions): Promise<Message[]>;
 }
 
+/** The open payload of every plain link: other protocols have none. */
+export const NO_PAYLOAD: Buffer = Buffer.alloc(0);
+
 export class PlainLinkHandle extends LinkHandle implements PlainLink {
   readonly #engine: LinkEngine;
 

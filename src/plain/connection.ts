@@ -13,7 +13,7 @@ export interface Problem {
   restsAddress?: boolean;
 }
 
-/** A mistake of the server, or of a function of the application that was asked about a message of its. */
+/** A mistake of the peer, or of a function of the application that was asked about a message of the peer's. */
 export function problem(reason: string, detail: string): Problem {
   return { reason, fault: fault("bad-frame", detail) };
 }
@@ -135,8 +135,8 @@ export class PlainConnection {
   }
 
   /**
-   * TLS is to be started. `unread`: messages that were decoded and not received by the login function. Bytes that are here already came in the clear, and would pass for bytes that came under TLS
-   * (CVE-2021-23222): they are a fault.
+   * TLS is to be started. `unread`: messages that were decoded and not received by the login function. Bytes that are
+   * here already came in the clear, and would pass for bytes that came under TLS (CVE-2021-23222): they are a fault.
    */
   startTls(unread: number): void {
     let hasRest = unread > 0 || this.#rawBytes > 0;

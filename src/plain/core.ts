@@ -62,7 +62,7 @@ export class PlainCore extends PlainLinkCore {
     super.adopt(connection, nowMs);
   }
 
-  /** What was written on the connection and is not known to have arrived is reported, or sent again. */
+  /** Messages that were written on the connection and are not known to have arrived are reported, or sent again. */
   protected override lost(connection: PlainConnection, { reason, fault, restsAddress = false }: Problem): void {
     this.inUse = undefined;
     this.watch = undefined;

@@ -146,7 +146,7 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     this.#loginOver(reason, trouble);
   }
 
-  /** It does not count as connected: the delays of a dial loop go on growing. */
+  /** A login that fails does not count as connected: the delays of a dial loop go on growing. */
   #loginOver(reason: string, { fault }: Partial<Problem> = {}): void {
     const channel = (this.login as PlainConnection).id;
     this.login = undefined;

@@ -11,7 +11,9 @@ export interface PlainProtocol {
   readonly name: string;
 }
 
-/** The options of plain(). Functions are called for each message: keep them short. One that throws ends its connection. */
+/**
+ * The options of plain(). Functions are called for each message: keep them short. One that throws ends its connection.
+ */
 export interface PlainOptions {
   /** Where messages begin and end: lines(), delimited(), lengthPrefixed(), fixed(), bytes(), or one of your own. */
   framing: Framing;
@@ -37,15 +39,15 @@ export interface PlainOptions {
    */
   resendInFlight?: boolean;
   /**
-   * Default 16 MiB, at a server 64 KiB for each client. The most that is kept, to be reported, of what was written and is neither answered nor proven: in
-   * bytes of payload, and 100 more for each message. Older messages are counted as `untracked`. Danger if it is smaller
-   * than what a kernel takes (some MiB): messages may be lost and not be reported.
+   * Default 16 MiB, at a server 64 KiB for each client. The most that is kept, to be reported, of what was written and
+   * is neither answered nor proven: in bytes of payload, and 100 more for each message. Older messages are counted as
+   * `untracked`. Danger if it is smaller than what a kernel takes (some MiB): messages may be lost and not be reported.
    */
   inDoubtBytes?: number;
   /**
    * Default Infinity: never. A connection on which nothing was sent or received for so long, and nothing is awaited, is
-   * closed; the next message dials again. At a server the link ends. At a client choose less than the server's own limit: what is sent while the server
-   * closes is in doubt.
+   * closed; the next message dials again. At a server the link ends. At a client choose less than the server's own
+   * limit: what is sent while the server closes is in doubt.
    */
   idleCloseMs?: number;
   /**
@@ -59,8 +61,8 @@ export interface PlainOptions {
 export interface PlainProbe {
   message: Payload;
   /**
-   * A message for which this is true answers the probe, and is not handed out. Default: any bytes that arrive prove that
-   * the server is there. Where answers come in order it is not asked: the probe's answer is known by its place.
+   * A message for which this is true answers the probe, and is not handed out. Default: any bytes that arrive prove
+   * that the server is there. Where answers come in order it is not asked: the probe's answer is known by its place.
    */
   isAnswer?: (message: Message) => boolean;
   /**
@@ -89,7 +91,9 @@ export interface PlainRequests {
 
 /** The connection that login() works on. */
 export interface LoginConnection {
-  /** Sends the message now, before everything that waits in the link. Throws INVALID_ARGUMENT if it cannot be framed. */
+  /**
+   * Sends the message now, before everything that waits in the link. Throws INVALID_ARGUMENT if it cannot be framed.
+   */
   send(message: Payload): void;
   /** The next message. Rejects CONNECTION_LOST when the connection is gone, TIMED_OUT when the time is over. */
   receive(): Promise<Message>;
@@ -99,8 +103,9 @@ export interface LoginConnection {
   receiveRaw(bytes: number): Promise<Message>;
   /**
    * Begins TLS on the connection (SMTP's STARTTLS, PostgreSQL's SSLRequest), after the message by which the server
-   * agreed. Only at a client. Rejects NOT_SUPPORTED at a server, CERTIFICATE_INVALID, PROTOCOL_ERROR if bytes came behind that message, TIMED_OUT after
-   * `timeouts.tlsMs`. Default: Node's options, with the endpoint's host as the server's name.
+   * agreed. Only at a client. Rejects NOT_SUPPORTED at a server, CERTIFICATE_INVALID, PROTOCOL_ERROR if bytes came
+   * behind that message, TIMED_OUT after `timeouts.tlsMs`. Default: Node's options, with the endpoint's host as the
+   * server's name.
    */
   startTls(options?: ConnectionOptions): Promise<void>;
   /** The peer's address, "" where it has none; undefined once the connection is gone. */
@@ -152,8 +157,9 @@ class Plain implements PlainProtocol {
 }
 
 /**
- * The protocol of a link to a server that is not resplice: `manager.open({ port, protocol: plain({ framing: lines() }) })`,
- * or of a server's links to such clients: `new ServerSupervisor({ port, protocol: plain({ framing: lines() }) })`.
+ * The protocol of a link to a server that is not resplice:
+ * `manager.open({ port, protocol: plain({ framing: lines() }) })`, or of a server's links to such clients:
+ * `new ServerSupervisor({ port, protocol: plain({ framing: lines() }) })`.
  */
 export function plain(options: PlainOptions): PlainProtocol {
   const given = group("plain", options, OPTION_NAMES);

@@ -8,7 +8,7 @@
 export interface WatchOptions {
   /** Silence after which the probe is sent. 0: never. */
   pingAfterMs: number;
-  /** How long the server may take to answer a probe, counted from the last byte that has arrived. */
+  /** How long the peer may take to answer a probe, counted from the last byte that has arrived. */
   deadAfterMs: number;
   /** How long the kernel may take none of the bytes that it is given. At most 128 KiB are given at once. */
   writeStallMs: number;
@@ -20,7 +20,7 @@ export interface WatchOptions {
   maxConnectionAgeMs: number;
 }
 
-/** What the deadlines depend on besides times. */
+/** The deadlines depend on these besides times. */
 export interface WatchFacts {
   /** Messages wait, or are under way, or an answer is awaited. */
   readonly isBusy: boolean;

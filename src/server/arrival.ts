@@ -19,11 +19,12 @@ export interface ArrivalHost {
   mayLinger(): boolean;
   newLink(arrival: Arrival): PlainServerLink;
   onLetIn(arrival: Arrival, served: PlainServerLink): void;
+  onSevered(served: PlainServerLink): void;
   /** The connection is closed, or will be, and its client was not let in. */
   onOver(arrival: Arrival): void;
 }
 
-/** What a client may say, besides one message, that its login has not received: nobody knows yet who it is. */
+/** A client may send so much, besides one message, that the login has not received: nobody knows yet who it is. */
 const MOST_UNREAD_BYTES = 65_536;
 /** A link has one connection. */
 const ID = 1;
@@ -108,6 +109,10 @@ export class Arrival implements Guest, ArrivalOfLink {
   onLetIn(): void {
     this.#over();
     this.#host.onLetIn(this, this.#served as PlainServerLink);
+  }
+
+  onSevered(): void {
+    this.#host.onSevered(this.#served as PlainServerLink);
   }
 
   onLost(reason: string, detail: string): void {

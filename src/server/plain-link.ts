@@ -3,7 +3,7 @@ import type { Timer } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import type { CloseOptions, Link } from "../link/types.ts";
 import type { ServedPlainCore } from "../plain/served-core.ts";
-import { PlainLinkHandle } from "../plain-link/handle.ts";
+import { NO_PAYLOAD, PlainLinkHandle } from "../plain-link/handle.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import { type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
@@ -11,15 +11,16 @@ import { type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner
 export interface ArrivalOfLink {
   onMessage(message: Buffer): void;
   onLetIn(): void;
+  /** The connection is over, and the link is not: its messages are still to be read. */
+  onSevered(): void;
   /** The connection was lost, or given up, while its login was under way. `detail`: "" unless the client made a mistake. */
   onLost(reason: string, detail: string): void;
 }
 
-/** Messages that nobody reads are kept so long after the end of their connection; longer while the handler is at work. */
+/** Messages that nobody reads are kept so long after the end of their connection. */
 const UNREAD_MS = 60_000;
-const UNREAD_AT_WORK_MS = 600_000;
-/** No client of another protocol gives an open payload. */
-const NO_PAYLOAD = Buffer.alloc(0);
+/** The same while an async handler is pending. It may come to read them, or wait for the end of the link. */
+const UNREAD_PENDING_MS = 600_000;
 
 export class PlainServerLink extends ServerLinkOwner {
   declare readonly core: ServedPlainCore;
@@ -56,8 +57,11 @@ export class PlainServerLink extends ServerLinkOwner {
       case "attempt-failed":
         this.#arrival.onLost(event.reason, event.fault?.detail ?? "");
         break;
+      case "severed":
+        this.#arrival.onSevered();
+        break;
       case "leaving":
-        // It is unused, or old: its handler has the time of any close() to answer.
+        // The connection is unused, or old: the handler has the time of any close() to answer.
         if (event.reason !== undefined) this.engine.leave({});
         break;
       default:
@@ -76,7 +80,7 @@ export class PlainServerLink extends ServerLinkOwner {
     else if (this.core.awaitsReader && this.#unreadTimer === undefined) this.#watchReader();
   }
 
-  /** Nobody may ever read what has arrived: a handler that only sends, say. */
+  /** Nobody may ever read what has arrived: the handler has returned, say, and only timers of its own send. */
   #watchReader(): void {
     const { clock } = this.host;
     const timer = (this.#unreadTimer ??= clock.timer(() => this.#lookAtReader()));
@@ -89,8 +93,7 @@ export class PlainServerLink extends ServerLinkOwner {
     const { core, engine } = this;
     if (!core.awaitsReader) return;
     if (engine.incoming.hasConsumer || core.handedTo > this.#handedTo) return this.#watchReader();
-    // It may take long over a message, and may also wait for the end of the link, which never comes while it is waited for.
-    const dueMs = this.#unreadSinceMs + UNREAD_AT_WORK_MS;
+    const dueMs = this.#unreadSinceMs + UNREAD_PENDING_MS;
     if (this.isServing && this.host.clock.now() < dueMs) return this.#unreadTimer?.set(dueMs);
     core.stopReading();
     this.driver.run();

@@ -70,14 +70,14 @@ export type PlainLimitName = (typeof PLAIN_LIMIT_NAMES)[number];
 export interface ResolvedPlainServerOptions extends ResolvedListening, ResolvedPlainLink {
   limits: Required<PlainLimits>;
   timeouts: ResolvedLinkOptions["timeouts"];
-  /** What the consumer of each link may be behind by in any case. */
+  /** The consumer of each link may be behind by so many bytes in any case. */
   windowFloorBytes: number;
 }
 
 const PLAIN_SERVER_OPTION_NAMES = ["allowHalfOpen", "limits"] as const;
 /**
- * What a link holds besides messages: two chunks that were read, 128 KiB that were written and wait in our process, and
- * 64 KiB of small pieces and objects.
+ * A link holds so much besides messages: two chunks that were read, 128 KiB that were written and wait in our process,
+ * and 64 KiB of small pieces and objects.
  */
 const LINK_BYTES = 327_680;
 const WINDOW_FLOOR_BYTES = 65_536;

@@ -33,9 +33,11 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   readonly #opens: Shares;
   /** Connections that are not let in yet, by address. */
   readonly #arrivals = new Crowd<Arrival>();
-  /** With those of links. */
+  /** With those of links, and of links whose connection is over. */
   readonly #clients = new Crowd<Arrival>();
   readonly #links = new Map<PlainServerLink, Arrival>();
+  /** Those of them whose connection is over. They keep their places, as their messages still take memory. */
+  readonly #severed = new Set<PlainServerLink>();
   readonly #arrivalHost: ArrivalHost;
 
   constructor(options: ResolvedPlainServerOptions, outside: ServedHost) {
@@ -58,12 +60,13 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
         return new PlainServerLink({ core, channels: core, id, options: link }, arrival, this.host);
       },
       onLetIn: (arrival, served) => this.#onLetIn(arrival, served),
+      onSevered: (served) => this.#severed.add(served),
       onOver: (arrival) => this.#onOver(arrival),
     };
   }
 
   get connections(): number {
-    return this.#clients.size;
+    return this.#clients.size - this.#severed.size;
   }
 
   protected override owners(): Iterable<PlainServerLink> {
@@ -138,6 +141,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   protected override onGone(served: PlainServerLink): void {
     const arrival = this.#links.get(served);
     this.#links.delete(served);
+    this.#severed.delete(served);
     if (arrival !== undefined) this.#onOver(arrival);
   }
 
@@ -171,6 +175,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     this.#giveUpArrivals("stopped");
     super.stop();
     this.#links.clear();
+    this.#severed.clear();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

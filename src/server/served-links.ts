@@ -15,7 +15,7 @@ import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import type { Guest } from "./listener.ts";
 import { Refusals } from "./refusals.ts";
 
-/** What the links of a server need from their caller. */
+/** The caller gives these to the links of a server. */
 export interface ServedHost {
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -204,6 +204,6 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** Sessions with or without a connection. */
   protected abstract readonly sessions: number;
 
-  /** What holds memory of `bufferBytes`. */
+  /** All that hold memory of `bufferBytes`. */
   protected abstract holders(): Iterable<{ readonly heldBytes: number }>;
 }

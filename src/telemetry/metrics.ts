@@ -39,8 +39,7 @@ export class PeriodicMetrics {
     });
   }
 
-  /** Records the metrics at each interval. */
-  /** Does nothing if it was called before. */
+  /** Records the metrics at each interval from now on. Does nothing if it was called before. */
   start(): void {
     this.#timer ??= setInterval(() => this.write(), this.#options.intervalMs).unref();
   }

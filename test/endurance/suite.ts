@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { EXIT_USAGE, type NumberOption, Progress, readNumbers, runCommand } from "./command-line.ts";
 import { type Row, table } from "./rows.ts";
 
-/** What a scenario is played on: the figures that it has reached, and the processes and files that end with it. */
+/** Each scenario has one: the figures that it has reached, and the processes and files that end with it. */
 export interface Stage {
   readonly rows: Row[];
   row(draft: { what: string; figure: number; bound: number; is: "at least"; unit: string; note: string }): void;
@@ -12,7 +12,7 @@ export interface Stage {
 
 export interface Scenario<S> {
   name: string;
-  /** What it does, in one line. */
+  /** The events of the scenario, in one line. */
   about: string;
   run(stage: S): Promise<void>;
 }

@@ -61,6 +61,25 @@ test("a device that goes silent is noticed by its polls; while it is away they f
   expect(await modbus.readHoldingRegisters(9, 1)).toEqual([109]);
 });
 
+test("a poll that waits for another when the device goes away fails too, at once", async () => {
+  const { relay } = await device();
+  const modbus = client(relay.port);
+  await modbus.link.connected();
+  relay.blackHole();
+  relay.refuse();
+  const away = turned(modbus.link, "reconnecting");
+  const polls = [failure(modbus.readHoldingRegisters(0, 3)), failure(modbus.readHoldingRegisters(3, 3))];
+  await away;
+  expect(await Promise.all(polls)).toMatchObject([
+    { code: "CONNECTION_LOST", delivery: "maybe" },
+    { code: "NOT_CONNECTED", delivery: "not-sent" },
+  ]);
+  relay.heal();
+  modbus.link.retryNow();
+  await modbus.link.connected();
+  expect(await modbus.readHoldingRegisters(9, 1)).toEqual([109]);
+});
+
 test("an exception is an answer: the connection stays", async () => {
   const { relay } = await device();
   const modbus = client(relay.port);

@@ -5,6 +5,7 @@ import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/opti
 import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
 import { bytes, plain } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
+import { resolvePlainServerOptions } from "../../src/server/plain-options.ts";
 import { allowed } from "./options.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -38,11 +39,12 @@ const durable: Resolve = (options) => resolveOpenOptions({ port: 1, ...options }
 const server: Resolve = (options) => resolveServerOptions({ port: 1, ...options });
 const protocol = plain({ framing });
 const ofPlain: Resolve = (options) => resolveOpenPlainOptions({ port: 1, protocol, ...options }, {});
+const plainServer: Resolve = (options) => resolvePlainServerOptions({ port: 1, protocol, ...options });
 
 const GROUPS = ["timeouts", "keepalive", "reconnect", "queue", "socket"];
 /** A time that is none by its name. */
 const KEEP_ALIVE = "socket.keepAlive";
-/** Who dials nowhere takes it all the same. */
+/** A server takes it all the same, and dials nowhere. */
 const NOT_OF_A_SERVER = "timeouts.connectMs";
 
 /** The options that are times, each by its group and its name. */
@@ -53,7 +55,18 @@ function times(resolve: Resolve): string[] {
   );
   const failing = allowed((given) => resolve({ queue: { whileDisconnected: given } }));
   const all = [...names, ...inGroups, ...failing.map((name) => `queue.whileDisconnected.${name}`)];
-  return all.filter((name) => name.endsWith("Ms") || name === KEEP_ALIVE);
+  return all.filter((name) => (name.endsWith("Ms") || name === KEEP_ALIVE) && isTaken(resolve, name));
+}
+
+/** An option may have its name in a list, and be refused whatever its value is. */
+function isTaken(resolve: Resolve, path: string): boolean {
+  const given = path.split(".").reduceRight<unknown>((value, name) => ({ [name]: value }), 1_000);
+  try {
+    resolve(given as object);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The value at a path of names, in one of the objects. */
@@ -84,10 +97,16 @@ test("each option that is a time has a row, with the default of each kind of lin
   const manager = [resolveManagerOptions({})];
   const ofProtocol = allowed((given) => plain({ framing, ...given })).filter((name) => name.endsWith("Ms"));
   const { plain: resolvedPlain } = ofPlain({}) as { plain: object };
+  // The options of plain() come in the protocol.
+  const ofServed = ofProtocol.filter((name) =>
+    isTaken((given) => plainServer({ protocol: plain({ framing, ...given }) }), name),
+  );
+  const { plain: servedPlain } = plainServer({}) as { plain: object };
   const kinds = [
     defaults(durable, ["metricsIntervalMs"], manager),
     defaults(ofPlain, [...ofProtocol, "metricsIntervalMs"], [resolvedPlain, ...manager]),
     defaults(server, [], []),
+    defaults(plainServer, ofServed, [servedPlain]),
   ];
   kinds[2]?.delete(NOT_OF_A_SERVER);
   const expected = new Map<string, string[]>();
@@ -97,10 +116,10 @@ test("each option that is a time has a row, with the default of each kind of lin
       kinds.map((kind) => kind.get(name) ?? "–"),
     );
   }
-  const listed = rows("Options").map(([name = "", ...cells]): [string, string[]] => [name, cells.slice(0, 3)]);
+  const listed = rows("Options").map(([name = "", ...cells]): [string, string[]] => [name, cells.slice(0, 4)]);
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
   // With what it guards, what happens then, what is dangerous, and what happens when it is late.
-  expect(rows("Options").filter((cells) => cells.length !== 8 || cells.includes(""))).toEqual([]);
+  expect(rows("Options").filter((cells) => cells.length !== 9 || cells.includes(""))).toEqual([]);
 });
 
 // ── fixed times ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +149,7 @@ function constants(file: string): Array<[string, string]> {
 }
 
 test("each fixed time has a row with its value, and no other has", () => {
-  const files = ["core", "link", "io", "plain", "client", "server"].flatMap((folder) =>
+  const files = ["core", "link", "io", "plain", "plain-link", "client", "server"].flatMap((folder) =>
     readdirSync(new URL(`src/${folder}`, ROOT), { encoding: "utf8", recursive: true })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => `${folder}/${name}`),

@@ -24,21 +24,26 @@ export const HERD: readonly RealScenario[] = [
 
 async function losesItsServer(stage: RealStage, protocol: HerdProtocol): Promise<void> {
   const links = stage.scaled(LINKS, 100);
-  const { busiestSecond, allBackMs } = await withCrew(undefined, (crew) => restart(crew, links, protocol));
-  stage.row({ what: `${protocol}, dials in the busiest second`, figure: busiestSecond, ...BUSIEST_SECOND });
+  const { dials, busiestSecond, allBackMs } = await withCrew(undefined, (crew) => restart(crew, links, protocol));
+  stage.row({
+    what: `${protocol}, dials in the busiest second`,
+    figure: busiestSecond,
+    ...BUSIEST_SECOND,
+    note: `of ${dials}`,
+  });
   const note = `${links} links, after an outage of 2 s`;
   stage.row({ what: `${protocol}, all back within`, figure: allBackMs, bound: BACK_MS, unit: "ms", note });
   for (const [manager, count, text] of [
     [{}, links, "default limits"],
     [LIFTED, LIFTED_LINKS, "no limits on dials"],
   ] as const) {
-    const dials = await withCrew(undefined, (crew) => dialsOfClosed(crew, count, { protocol, manager }));
+    const dialsOfLink = await withCrew(undefined, (crew) => dialsOfClosed(crew, count, { protocol, manager }));
     stage.row({
       what: `${protocol}, accepted and closed, dials a link from 10 to 20 s`,
-      figure: dials,
+      figure: dialsOfLink,
       bound: DIALS_OF_CLOSED,
       unit: "dials",
-      note: `${dials.toFixed(2)}; ${count} links, ${text}`,
+      note: `${dialsOfLink.toFixed(2)}; ${count} links, ${text}`,
     });
   }
 }

@@ -18,7 +18,7 @@ export interface PostgresLogin {
   applicationName: string;
 }
 
-/** What is written and not answered on one connection, at most. */
+/** At most so many queries are written and not answered on one connection. */
 export const MOST_IN_FLIGHT = 64;
 
 const VERSION = 0x0003_0000;
@@ -38,7 +38,7 @@ export function postgres(login: PostgresLogin, tls: ConnectionOptions): PlainPro
   });
 }
 
-/** What the server has to say against a query. */
+/** An ErrorResponse of the server to a query. */
 class PostgresError extends Error {
   readonly code: string;
 

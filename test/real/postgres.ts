@@ -128,7 +128,7 @@ async function login(stage: RealStage): Promise<void> {
     note: reason,
   });
 
-  // It goes on for those that it has, and takes no others.
+  // The server goes on for the sessions that it has, and takes no others.
   server.process.signal("SIGTERM");
   await query(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'client'");
   await failsWith(link, "57P03");

@@ -57,7 +57,7 @@ export class ServerProcess {
     await Promise.race([failed, this.#accepts(child)]);
   }
 
-  /** What it has written. */
+  /** All that the server has written. */
   get output(): string {
     return readFileSync(this.#output, "utf8");
   }

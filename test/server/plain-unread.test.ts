@@ -20,7 +20,7 @@ async function abandoned(handler: (link: Link) => void | Promise<void>) {
 test("that nobody reads: the link ends after a minute", async () => {
   const { clock, sessions, link } = await abandoned(() => {});
   await clock.advance(59_000);
-  expect([link.state, sessions.connections, sessions.stats().bufferBytes > 0]).toEqual(["draining", 1, true]);
+  expect([link.state, sessions.connections, sessions.stats().bufferBytes > 0]).toEqual(["draining", 0, true]);
   await clock.advance(2_000);
   expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
   expect([sessions.connections, sessions.stats().bufferBytes]).toEqual([0, 0]);
@@ -35,16 +35,34 @@ test("that are read one by one, a minute apart but for a second: all of them", a
   expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
 });
 
-test("that a handler at work may come to: for as long as it takes", async () => {
+test("that a pending handler may come to: it has ten minutes", async () => {
   const gate = Promise.withResolvers<void>();
   const read: string[] = [];
   const { clock, link } = await abandoned(async (served) => {
     await gate.promise;
     for await (const message of served) read.push(String(message));
   });
-  await clock.advance(600_000);
+  await clock.advance(590_000);
   expect(link.state).toBe("draining");
   gate.resolve();
   expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
   expect(read).toEqual(["one", "two"]);
+});
+
+test("that a handler takes which only sends, and is at work: the link ends with the connection", async () => {
+  const { link, sessions } = await abandoned(async (served) => {
+    served.onMessage(() => {});
+    await new Promise(() => {});
+  });
+  expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
+  expect(sessions.connections).toBe(0);
+});
+
+test("of a handler that waits for the end of its link: that comes after ten minutes", async () => {
+  const { clock, sessions, link } = await abandoned(async (served) => {
+    await served.closed;
+  });
+  await clock.advance(601_000);
+  expect((await link.closed).error?.code).toBe("CONNECTION_LOST");
+  expect(sessions.stats().bufferBytes).toBe(0);
 });
