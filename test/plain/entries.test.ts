@@ -73,3 +73,18 @@ test("a large ring is given up when it has no messages", () => {
   entries.forget(entries.next);
   for (let n = 0; n < 4_096; n++) expect(added(entries)).not.toBe(first);
 });
+
+test("after a burst the ring becomes smaller, though it is never empty", () => {
+  const entries = new Entries();
+  const burst = new Set<Entry>();
+  for (let n = 0; n < 100_000; n++) burst.add(added(entries));
+  for (const entry of burst) settle(entry);
+  let reused = 0;
+  for (let n = 0; n < 20_000; n++) {
+    entries.forget(entries.next - 10);
+    const entry = added(entries);
+    if (burst.has(entry)) reused++;
+    settle(entry);
+  }
+  expect(reused).toBeLessThan(2_048);
+});

@@ -132,3 +132,77 @@ test("many messages that are settled do not pile up", () => {
   send("last");
   expect(write().map(String)).toEqual(["last\n"]);
 });
+
+test("a settled message that stands last is passed over when the others are sent again", () => {
+  const { outbox, send, write } = made();
+  send("one");
+  const last = send("two");
+  write();
+  outbox.written();
+  outbox.delivered(last);
+  outbox.lost(true);
+  expect(write().map(String)).toEqual(["one\n"]);
+  outbox.written();
+  outbox.delivered(outbox.entry(0));
+  expect([outbox.kernelTo, outbox.isClear]).toEqual([2, true]);
+});
+
+test("settled messages alone are not sent again, and wait for no connection", () => {
+  const { outbox, send, write } = made();
+  const entry = send("one");
+  write();
+  // It is answered while the kernel has not taken all of it.
+  outbox.delivered(entry);
+  outbox.lost(true);
+  expect([outbox.sentTo, outbox.next]).toEqual([1, 1]);
+  send("two");
+  expect(write().map(String)).toEqual(["two\n"]);
+});
+
+test("settled messages behind those that are sent again do not hold up what the kernel has", () => {
+  const { outbox, send, write } = made();
+  const [first, second] = [send("one"), send("two")];
+  write();
+  outbox.written();
+  outbox.delivered(second);
+  outbox.lost(true);
+  const out: Buffer[] = [];
+  outbox.write(out, 1, OPEN);
+  outbox.written();
+  outbox.delivered(first);
+  expect(write()).toEqual([]);
+  expect([outbox.kernelTo, outbox.isWriting]).toEqual([2, false]);
+});
+
+/** Takes with the framing's `encode`, and answers the outbox. */
+function framedBy(encode: (message: Buffer, outbox: Outbox) => readonly Uint8Array[]): Outbox {
+  const framing = { ...LINES, encode: (message: Buffer) => encode(message, outbox) };
+  const outbox: Outbox = new Outbox(
+    { queue: { maxMessages: 10, maxBytes: 1_000_000 }, maxMessageBytes: 100_000, logBudget: new CountingBudget() },
+    new Storage(framing, undefined, new BlockPool()),
+  );
+  return outbox;
+}
+
+test("a large message that is refused leaves nothing for the next one", () => {
+  const outbox = framedBy((message) => (message.length > 1_000 ? [message, "no bytes" as never] : [message]));
+  expect(() => outbox.take("L".repeat(20_000), 20_000, false, false)).toThrow("a piece that is no bytes");
+  outbox.take("small", 5, false, false);
+  expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["small"]);
+});
+
+test("a framing cannot send while it encodes, and the message that it encodes is taken", () => {
+  const refused: unknown[] = [];
+  const outbox = framedBy((message, own) => {
+    try {
+      own.take("inner", 5, false, false);
+    } catch (error) {
+      refused.push(error);
+    }
+    return [message];
+  });
+  outbox.take("one", 3, false, false);
+  outbox.take("two", 3, false, false);
+  expect(refused).toMatchObject([{ code: "INVALID_STATE" }, { code: "INVALID_STATE" }]);
+  expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["one", "two"]);
+});
