@@ -395,7 +395,7 @@ export const PLAIN: readonly Mutant[] = [
     name: "empty messages take no room",
     rule: "each message has a position of its own",
     file: "src/plain/inbox.ts",
-    find: "    this.receivedTo += length + PREFIX_BYTES;",
+    find: "    this.receivedTo += length + MESSAGE_BYTES;",
     replace: "    this.receivedTo += length;",
     tests: INBOX,
   },

@@ -1,13 +1,14 @@
 /**
  * The messages that have arrived and wait for the consumer. They outlive the connection that brought them. Positions
- * count their bytes and `PREFIX_BYTES` for each, so that empty messages have a position of their own, and take room.
+ * count their bytes and `MESSAGE_BYTES` for each, so that empty messages have a position of their own, and take room.
  *
  * Most messages are handed out in the step that has brought them. Those of the newest chunk are therefore kept as they
  * are, and stowed in an `Unread`, which bounds the memory that they hold, only if they have to wait for longer.
  */
-import { PREFIX_BYTES } from "../core/log/blocks.ts";
 import { type Keep, Unread } from "../core/log/unread.ts";
 
+/** Counted for each message besides its bytes: about what it takes while it waits. */
+const MESSAGE_BYTES = 12;
 /** The messages of a chunk are handed out as they are if they are at least this share of its memory. */
 const LEAST_SHARE = 1 / 2;
 /** The array of lengths is shortened when so many at its beginning, and half of all, were handed out. */
@@ -37,7 +38,7 @@ export class Inbox {
   push(message: Buffer): void {
     if (this.isStopped) return;
     const { length } = message;
-    this.receivedTo += length + PREFIX_BYTES;
+    this.receivedTo += length + MESSAGE_BYTES;
     this.#freshBytes += length;
     this.#fresh.push(message);
   }
@@ -88,7 +89,7 @@ export class Inbox {
   #nextFresh(keep: Keep): Buffer {
     const message = this.#fresh[this.#freshAt++] as Buffer;
     const { buffer, length } = message;
-    this.handedTo += length + PREFIX_BYTES;
+    this.handedTo += length + MESSAGE_BYTES;
     if (buffer !== this.#kept) {
       this.#kept = buffer;
       // Nothing else lies in the memory of a message that has all of it.
@@ -122,7 +123,7 @@ export class Inbox {
 
   #takeLength(): number {
     const length = this.#lengths[this.#at++] as number;
-    this.handedTo += length + PREFIX_BYTES;
+    this.handedTo += length + MESSAGE_BYTES;
     if (this.#at === this.#lengths.length) {
       this.#lengths = [];
       this.#at = 0;
@@ -141,7 +142,7 @@ export class Inbox {
 
   #skipTo(position: number): void {
     this.#stow();
-    while (this.#hasStowed && this.handedTo + (this.#lengths[this.#at] as number) + PREFIX_BYTES <= position) {
+    while (this.#hasStowed && this.handedTo + (this.#lengths[this.#at] as number) + MESSAGE_BYTES <= position) {
       const length = this.#takeLength();
       if (length > 0) this.#stowed.skip(length);
     }

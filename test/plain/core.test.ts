@@ -220,7 +220,7 @@ describe("what arrives", () => {
   });
 
   test("a slow consumer stops the reading", () => {
-    const hand = new Hand({ windowBytes: 20 });
+    const hand = new Hand({ windowBytes: 40 });
     hand.connect();
     hand.hear("0123456789\n");
     expect(hand.core.readsOn).toBe(true);

@@ -289,7 +289,7 @@ describe("the memory of what has arrived", () => {
     const windowBudget = new CountingBudget(4_000);
     const hand = new ServedHand({ windowBytes: 100_000, windowFloorBytes: 1_000, windowBudget });
     hand.hear(`${"x".repeat(2_500)}\n`);
-    expect([hand.core.readsOn, windowBudget.freeBytes]).toEqual([true, 4_000 - 1_504]);
+    expect([hand.core.readsOn, windowBudget.freeBytes]).toEqual([true, 4_000 - 1_512]);
     hand.hear(`${"x".repeat(2_500)}\n`);
     expect([hand.core.readsOn, hand.core.isFull]).toEqual([false, true]);
     hand.read();

@@ -150,7 +150,7 @@ describe("a connection that breaks", () => {
     const client = lineClient(port);
     client.say("one", "two");
     const link = await links.next();
-    await eventually(() => expect(link.readableLength).toBe(14));
+    await eventually(() => expect(link.readableLength).toBe(30));
     const changed = heard(link, "state");
     client.socket.resetAndDestroy();
     expect(await changed).toMatchObject({ to: "draining", reason: "ECONNRESET" });
