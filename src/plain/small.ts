@@ -111,22 +111,20 @@ export class SmallMessages {
       this.#found = undefined;
     }
     this.#first = to;
-    if (to >= this.#end && this.slots > MOST_IDLE_SLOTS) this.#take(0);
+    if (to >= this.#end && this.slots > MOST_IDLE_SLOTS) this.#use(NOTHING);
   }
 
   #grow(number: number): void {
-    let slots = Math.max(LEAST_SLOTS, 2 * this.slots);
+    let slots = Math.max(LEAST_SLOTS, this.slots);
     while (number - this.#first >= slots) slots *= 2;
-    this.#take(slots);
+    const ring = new Int32Array(slots * FIELDS);
+    // A message is then in the slot of before, or in one that is a multiple of the old size further on.
+    for (let at = 0; at < ring.length && this.slots > 0; at += this.#ring.length) ring.set(this.#ring, at);
+    this.#use(ring);
   }
 
-  #take(slots: number): void {
-    const ring = slots === 0 ? NOTHING : new Int32Array(slots * FIELDS);
-    for (let n = this.#first; n < this.#end; n++) {
-      const from = (n & this.#mask) * FIELDS;
-      ring.set(this.#ring.subarray(from, from + FIELDS), (n & (slots - 1)) * FIELDS);
-    }
+  #use(ring: Int32Array): void {
     this.#ring = ring;
-    this.#mask = slots - 1;
+    this.#mask = ring.length / FIELDS - 1;
   }
 }
