@@ -8,6 +8,7 @@ const WATCH = ["test/plain/watch.test.ts"];
 const LINK = ["test/plain/link.test.ts"];
 const OUTBOX = ["test/plain/outbox.test.ts"];
 const ENTRIES = ["test/plain/entries.test.ts"];
+const SMALL = ["test/plain/small.test.ts"];
 const INBOX = ["test/plain/inbox.test.ts"];
 const SIMULATED = ["test/sim-plain/seeds.test.ts"];
 
@@ -49,7 +50,7 @@ export const PLAIN: readonly Mutant[] = [
     name: "a reported message becomes another",
     rule: "only the object of a settled message is used again",
     file: "src/plain/entries.ts",
-    find: "      if (!this.at(n).isSettled) this.#slots[slot] = undefined;\n",
+    find: "      if (!entry.isSettled) this.#slots[n & this.#mask] = undefined;\n",
     replace: "",
     tests: ENTRIES,
   },
@@ -65,9 +66,65 @@ export const PLAIN: readonly Mutant[] = [
     name: "a ring that grows too late",
     rule: "a ring has room for all messages that are not forgotten",
     file: "src/plain/entries.ts",
-    find: "if (next - this.#first === this.#slots.length) this.#grow();",
-    replace: "if (next - this.#first > this.#slots.length) this.#grow();",
+    find: "return other !== undefined && other.number >= this.#first;",
+    replace: "return other !== undefined && other.number > this.#first;",
     tests: ENTRIES,
+  },
+  {
+    name: "a small message is another's object",
+    rule: "a message without an object is not taken for the one that had its slot before",
+    file: "src/plain/entries.ts",
+    find: "return entry !== undefined && entry.number === number ? entry : undefined;",
+    replace: "return entry;",
+    tests: ENTRIES,
+  },
+  {
+    name: "a small message lies where another does",
+    rule: "a ring has room for all small messages that are not forgotten",
+    file: "src/plain/small.ts",
+    find: "if (number - this.#first > this.#mask) this.#grow(number);",
+    replace: "if (number - this.#first > this.#mask + 1) this.#grow(number);",
+    tests: SMALL,
+  },
+  {
+    name: "a block is used again too soon",
+    rule: "a block is kept until all of its small messages are settled",
+    file: "src/plain/small.ts",
+    find: "block.smallTo <= to; block = blocks[0]",
+    replace: "block.smallTo <= to + 1; block = blocks[0]",
+    tests: SMALL,
+  },
+  {
+    name: "the block of an object is not kept",
+    rule: "a small message that has got an object keeps its block",
+    file: "src/plain/small.ts",
+    find: "    this.#storage.keep(stored);\n",
+    replace: "",
+    tests: SMALL,
+  },
+  {
+    name: "a small message in its neighbour's block",
+    rule: "a message is looked for in the block that it lies in",
+    file: "src/plain/small.ts",
+    find: "if (found !== undefined && number < found.smallTo && number >= this.#foundFrom) return found;",
+    replace: "if (found !== undefined && number < found.smallTo) return found;",
+    tests: SMALL,
+  },
+  {
+    name: "proven before it was in doubt",
+    rule: "a message that is proven before the kernel has said that it has it was never counted as in doubt",
+    file: "src/plain/outbox.ts",
+    find: "if (n < this.kernelTo) this.doubtBytes -= payloadBytes + ENTRY_BYTES;",
+    replace: "this.doubtBytes -= payloadBytes + ENTRY_BYTES;",
+    tests: OUTBOX,
+  },
+  {
+    name: "proven and sent again",
+    rule: "a message that is proven is not sent again, though the kernel has not said that it has it",
+    file: "src/plain/outbox.ts",
+    find: "    entry.isSettled = number < this.#settledTo;\n",
+    replace: "",
+    tests: OUTBOX,
   },
   {
     name: "doubt is kept for ever",
@@ -81,9 +138,17 @@ export const PLAIN: readonly Mutant[] = [
     name: "let go and not counted",
     rule: "what was let go is counted",
     file: "src/plain/outbox.ts",
-    find: "      this.untrackedMessages++;\n",
-    replace: "",
+    find: "        this.untrackedMessages++;\n        this.untrackedBytes += payloadBytes;",
+    replace: "        this.untrackedBytes += payloadBytes;",
     tests: SIMULATED,
+  },
+  {
+    name: "let go with an object and not counted",
+    rule: "what was let go is counted, also what had an object",
+    file: "src/plain/outbox.ts",
+    find: "      this.untrackedMessages++;\n      this.untrackedBytes += entry.payloadBytes;",
+    replace: "      this.untrackedBytes += entry.payloadBytes;",
+    tests: OUTBOX,
   },
   {
     name: "untracked is told twice",
@@ -196,6 +261,14 @@ export const PLAIN: readonly Mutant[] = [
     find: "    this.#shrink();\n",
     replace: "",
     tests: ENTRIES,
+  },
+  {
+    name: "memory after a burst of small messages",
+    rule: "the memory of many small messages is given back when few are left",
+    file: "src/plain/small.ts",
+    find: "    this.#shrink();\n",
+    replace: "",
+    tests: ["test/plain/small.test.ts"],
   },
   {
     name: "nothing on the wire blocks the line",

@@ -1,6 +1,6 @@
 /**
- * The messages of an outbox by their numbers, in a ring. A message that is settled leaves its object to a later one:
- * where very many are kept in doubt, new objects would keep the garbage collector busy.
+ * The messages of an outbox that have objects, by their numbers, in a ring. A message that is settled leaves its object
+ * to a later one: where very many are under way, new objects would keep the garbage collector busy.
  */
 import { Entry } from "./entry.ts";
 
@@ -13,54 +13,68 @@ export class Entries {
   /** A power of two. Message `n` is in slot `n` modulo their number; slots without a message may have an old one. */
   #slots: Array<Entry | undefined> = [];
   #mask = -1;
-  /** The number of the first message. */
+  /** Messages below were forgotten. */
   #first = 0;
-  /** The number of the next one. */
-  next = 0;
+  /** All that are here are below. */
+  #end = 0;
+  /** How many are here. While there is none, the messages of an outbox can be looked at without asking for each. */
+  count = 0;
 
-  at(number: number): Entry {
-    return this.#slots[number & this.#mask] as Entry;
+  /** Undefined if the message has no object. */
+  at(number: number): Entry | undefined {
+    if (this.count === 0) return undefined;
+    const entry = this.#slots[number & this.#mask];
+    return entry !== undefined && entry.number === number ? entry : undefined;
   }
 
-  /** The message of number `next`, which is not there until `add()`. */
-  prepare(needsId: boolean): Entry {
-    const { next } = this;
-    if (next - this.#first === this.#slots.length) this.#grow();
-    const slot = next & this.#mask;
-    const old = this.#slots[slot];
-    if (old === undefined) return (this.#slots[slot] = new Entry(next, needsId));
-    old.begin(next, needsId);
+  /** The object of a new message, which is not here until it is put here. */
+  prepare(number: number, needsId: boolean): Entry {
+    const old = this.#slots[number & this.#mask];
+    if (old === undefined || old.number >= this.#first) return new Entry(needsId);
+    old.begin(needsId);
     return old;
   }
 
-  add(): void {
-    this.next++;
+  put(number: number, entry: Entry): void {
+    while (this.#isTaken(number)) this.#take(Math.max(LEAST_SLOTS, 2 * this.#slots.length));
+    entry.number = number;
+    this.#slots[number & this.#mask] = entry;
+    this.#end = Math.max(this.#end, number + 1);
+    this.count++;
+  }
+
+  /** The slot has another message, which is not forgotten. */
+  #isTaken(number: number): boolean {
+    if (this.#slots.length === 0) return true;
+    const other = this.#slots[number & this.#mask];
+    return other !== undefined && other.number >= this.#first;
   }
 
   /** The messages below `to` are settled, or were reported. */
   forget(to: number): void {
-    for (let n = this.#first; n < to; n++) {
-      const slot = n & this.#mask;
-      if (!this.at(n).isSettled) this.#slots[slot] = undefined;
+    for (let n = this.#first; n < to && this.count > 0; n++) {
+      const entry = this.at(n);
+      if (entry === undefined) continue;
+      this.count--;
+      if (!entry.isSettled) this.#slots[n & this.#mask] = undefined;
     }
     this.#first = to;
     this.#shrink();
   }
 
-  /** After a burst of messages their memory is given back. */
+  /** After a burst of messages their memory is given back, if those that are left have slots of their own then. */
   #shrink(): void {
     const slots = this.#slots.length;
-    const used = this.next - this.#first;
-    if (slots > MOST_IDLE_SLOTS && used < LEAST_USED * slots) this.#take(used === 0 ? 0 : slots / 2);
-  }
-
-  #grow(): void {
-    this.#take(Math.max(LEAST_SLOTS, 2 * this.#slots.length));
+    if (slots <= MOST_IDLE_SLOTS) return;
+    if (this.count === 0) this.#take(0);
+    else if (this.#end - this.#first < LEAST_USED * slots) this.#take(slots / 2);
   }
 
   #take(slots: number): void {
     const larger = Array.from<Entry | undefined>({ length: slots });
-    for (let n = this.#first; n < this.next; n++) larger[n & (slots - 1)] = this.at(n);
+    for (const entry of this.#slots) {
+      if (entry !== undefined && entry.number >= this.#first) larger[entry.number & (slots - 1)] = entry;
+    }
     this.#slots = larger;
     this.#mask = slots - 1;
   }

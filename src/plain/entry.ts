@@ -2,12 +2,14 @@
 import type { Ticket } from "../core/session/tickets.ts";
 import { Stored } from "./storage.ts";
 
-/** Counted for each message besides its payload, where many are kept: about what its object takes. */
+/** Counted for each message besides its payload, where many are kept: more than a small one takes besides its bytes. */
 export const ENTRY_BYTES = 100;
+
+const NO_NUMBER = -1;
 
 /** A message. */
 export class Entry extends Stored {
-  number: number;
+  number: number = NO_NUMBER;
   /** Its bytes, or some of them, were given to a kernel, perhaps on an earlier connection. */
   wasWritten = false;
   /** Its fate is known, or it was reported. */
@@ -20,14 +22,8 @@ export class Entry extends Stored {
   parts: Buffer[] | undefined;
   partsBytes = 0;
 
-  constructor(number: number, needsId: boolean) {
-    super(needsId);
-    this.number = number;
-  }
-
-  /** The object of a message that is settled becomes another message. */
-  begin(number: number, needsId: boolean): void {
-    this.number = number;
+  /** The object of a message that is settled becomes another message, whose number is set when it is taken. */
+  begin(needsId: boolean): void {
     this.needsId = needsId;
     this.wasWritten = this.isSettled = false;
     this.id = undefined;

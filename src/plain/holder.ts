@@ -11,12 +11,9 @@ import { Answers } from "./answers.ts";
 import { Inbox } from "./inbox.ts";
 import type { PlainCoreOptions } from "./options.ts";
 import type { Entry, PlainTicket } from "./entry.ts";
-import { type Gate, Outbox } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import { Storage } from "./storage.ts";
 import { PlainTickets, undeliveredEntry } from "./tickets.ts";
-
-/** Without requests each message is written as its turn comes. */
-const OPEN: Gate = { mayWrite: () => true, onWritten: () => {}, onWhole: () => {} };
 
 interface Ending {
   outcome: Outcome;
@@ -35,11 +32,9 @@ export abstract class PlainHolder {
   protected readonly outbox: Outbox;
   protected readonly inbox: Inbox = new Inbox();
   protected readonly answers: Answers | undefined;
-  protected readonly gate: Gate;
   protected readonly tickets: PlainTickets = new PlainTickets();
   /** How the link ends when both directions are complete. */
   protected ending: Ending = IN_ORDER;
-  #lastTaken: Entry | undefined;
   #outcomeTold = false;
   #isInputEnded = false;
   outputEnded = false;
@@ -49,7 +44,6 @@ export abstract class PlainHolder {
     const { blocks, framing, requests } = options;
     this.outbox = new Outbox(options, new Storage(framing, requests?.idOf, blocks));
     this.answers = requests === undefined ? undefined : new Answers(requests, this.outbox);
-    this.gate = this.answers ?? OPEN;
   }
 
   /** The application was told that the link has ended, and how. */
@@ -93,15 +87,14 @@ export abstract class PlainHolder {
    * call waits for the answer; then nothing was taken.
    */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, until: Until): void {
-    let entry: Entry;
+    const { requests } = this.options;
     try {
-      entry = this.outbox.take(payload, payloadBytes, given, this.#needsId(until));
+      if (requests === undefined && until === "taken") return this.outbox.takeLight(payload, payloadBytes, given);
+      const entry = this.outbox.take(payload, payloadBytes, given, this.#needsId(until));
+      entry.isAnswered = requests !== undefined && (requests.idOf === undefined || entry.id !== undefined);
     } catch (thrown) {
       throw this.options.encodeFailed(thrown);
     }
-    this.#lastTaken = entry;
-    const { requests } = this.options;
-    entry.isAnswered = requests !== undefined && (requests.idOf === undefined || entry.id !== undefined);
   }
 
   checkMessage(payload: Uint8Array | string, until: Until): void {
@@ -152,7 +145,7 @@ export abstract class PlainHolder {
   ticket(covers: "message" | "answer" | "everything"): PlainTicket {
     const { next } = this.outbox;
     if (covers === "everything") return this.tickets.forEverything(next);
-    const entry = this.#lastTaken as Entry;
+    const entry = this.outbox.entry(next - 1);
     if (covers === "answer") return this.tickets.forMessage(entry, "request");
     this.wantsProof(next);
     return this.tickets.forMessage(entry, "message");

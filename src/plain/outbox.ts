@@ -3,14 +3,13 @@
  * still in doubt, then those of the one write that is under way, then those that wait. A message moves from one part to
  * the next without being touched: only the bounds between the parts move.
  */
-import { Account, type Budget } from "../core/log/window.ts";
+import type { Budget } from "../core/log/window.ts";
 import { RespliceError } from "../link/errors.ts";
 import { Entries } from "./entries.ts";
-import { ENTRY_BYTES, type Entry, type PlainTicket } from "./entry.ts";
-import { Storage } from "./storage.ts";
-
-/** Memory is reserved in steps, so that not each message asks the shared budget. */
-const RESERVED_BYTES = 65_536;
+import { Entry, ENTRY_BYTES, type PlainTicket } from "./entry.ts";
+import { Reserved } from "./reserved.ts";
+import { SmallMessages } from "./small.ts";
+import { type Block, Run, Storage } from "./storage.ts";
 
 export interface OutboxOptions {
   queue: { maxMessages: number; maxBytes: number };
@@ -18,7 +17,7 @@ export interface OutboxOptions {
   logBudget: Budget;
 }
 
-/** Decides about single messages while they are written. */
+/** Decides about messages that have objects while they are written. */
 export interface Gate {
   /** The message may be written now. If not, it and all behind it wait. */
   mayWrite(entry: Entry): boolean;
@@ -28,10 +27,15 @@ export interface Gate {
 }
 
 export class Outbox {
-  readonly account: Account;
+  readonly #reserved: Reserved;
   readonly storage: Storage;
   readonly #options: OutboxOptions;
   readonly #entries: Entries = new Entries();
+  readonly #small: SmallMessages;
+  /** The object in which a message is stored that will most often be a small one. */
+  #spare: Entry = new Entry(false);
+  /** The number of the next message that is taken. */
+  next = 0;
   /** The framing is at work on a message. */
   #isTaking = false;
   /** Below: settled. */
@@ -48,8 +52,6 @@ export class Outbox {
   /** Messages, and bytes of payload, that were taken and never given to a kernel, or that is to be given again. */
   queuedMessages = 0;
   queuedBytes = 0;
-  /** Payload that no kernel has, or not all of it. */
-  unwrittenBytes = 0;
   /** What is kept of messages in doubt, those that wait for an answer apart: payload, and `ENTRY_BYTES` for each. */
   doubtBytes = 0;
   /** Messages and bytes that are known to have been delivered. */
@@ -58,20 +60,21 @@ export class Outbox {
   /** Messages and bytes in doubt that were let go, since they were last reported. */
   untrackedMessages = 0;
   untrackedBytes = 0;
-  /** The next message that might be let go. */
-  #letGoFrom = 0;
+  /** Below: settled, unless it is to be answered. */
+  #settledTo = 0;
 
   constructor(options: OutboxOptions, storage: Storage) {
     this.#options = options;
     this.storage = storage;
-    this.account = new Account(options.maxMessageBytes, options.logBudget);
+    this.#small = new SmallMessages(storage);
+    this.#reserved = new Reserved(options.maxMessageBytes, options.logBudget);
   }
 
   // ── messages that wait ──────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The number of the next message that is taken. */
-  get next(): number {
-    return this.#entries.next;
+  /** Payload that no kernel has, or not all of it. */
+  get unwrittenBytes(): number {
+    return this.#reserved.bytes;
   }
 
   get roomMessages(): number {
@@ -80,7 +83,7 @@ export class Outbox {
 
   /** The bytes for which there is certainly room: in the queue, and in memory that is reserved already. */
   get roomBytes(): number {
-    return Math.max(0, Math.min(this.#queueBytes, this.account.heldBytes - this.unwrittenBytes));
+    return Math.max(0, Math.min(this.#queueBytes, this.#reserved.freeBytes));
   }
 
   get #queueBytes(): number {
@@ -89,46 +92,74 @@ export class Outbox {
 
   hasRoom(payloadBytes: number): boolean {
     if (this.roomMessages <= 0 || payloadBytes > this.#queueBytes) return false;
-    const bytes = this.unwrittenBytes + payloadBytes;
-    return bytes <= this.account.heldBytes || bytes <= this.account.mostBytes;
+    return this.#reserved.hasRoom(payloadBytes);
   }
 
-  /** `needsId`: a call waits for the answer. Throws what `Storage.store()` throws; then nothing was taken. */
+  /**
+   * Takes a message with an object of its own. `needsId`: a call waits for the answer. Throws what `Storage.store()`
+   * throws; then nothing was taken.
+   */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, needsId: boolean): Entry {
-    const entry = this.#entries.prepare(needsId);
-    if (this.#isTaking) throw new RespliceError("INVALID_STATE", "encode() and idOf() cannot send on their own link");
-    this.#isTaking = true;
-    try {
-      this.storage.store(entry, payload, payloadBytes, given);
-    } finally {
-      this.#isTaking = false;
-    }
-    this.#entries.add();
-    this.takenBytes += payloadBytes;
-    this.queuedMessages++;
-    this.queuedBytes += payloadBytes;
-    this.#holdMore(payloadBytes);
+    this.#checkIdle();
+    const entry = this.#entries.prepare(this.next, needsId);
+    this.#store(entry, payload, payloadBytes, given);
+    this.#keep(entry);
+    this.#took(payloadBytes);
     return entry;
   }
 
-  #holdMore(bytes: number): void {
-    this.unwrittenBytes += bytes;
-    const more = this.unwrittenBytes - this.account.heldBytes;
-    if (more <= 0) return;
-    const most = this.account.mostBytes - this.account.heldBytes;
-    this.account.hold(Math.max(more, Math.min(most, RESERVED_BYTES)));
+  /** The same for a message that is not to be answered. It gets an object only if it is large, or `entry()` is called. */
+  takeLight(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    this.#checkIdle();
+    const spare = this.#spare;
+    this.#store(spare, payload, payloadBytes, given);
+    if (SmallMessages.fits(spare)) {
+      this.#small.add(this.next, spare);
+    } else {
+      this.#keep(spare);
+      this.#spare = new Entry(false);
+    }
+    this.#took(payloadBytes);
   }
 
-  #holdLess(bytes: number): void {
-    this.unwrittenBytes -= bytes;
-    const unused = this.account.heldBytes - this.unwrittenBytes;
-    if (this.unwrittenBytes === 0 || unused >= 2 * RESERVED_BYTES) {
-      this.account.hold(-Math.max(0, unused - (this.unwrittenBytes === 0 ? 0 : RESERVED_BYTES)));
+  #checkIdle(): void {
+    if (this.#isTaking) throw new RespliceError("INVALID_STATE", "encode() and idOf() cannot send on their own link");
+  }
+
+  #store(into: Entry, payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
+    this.#isTaking = true;
+    try {
+      this.storage.store(into, payload, payloadBytes, given);
+    } finally {
+      this.#isTaking = false;
     }
   }
 
+  #keep(entry: Entry): void {
+    this.storage.keep(entry);
+    this.#entries.put(this.next, entry);
+  }
+
+  #took(payloadBytes: number): void {
+    this.next++;
+    this.takenBytes += payloadBytes;
+    this.queuedMessages++;
+    this.queuedBytes += payloadBytes;
+    this.#reserved.more(payloadBytes);
+  }
+
+  /** The object of a message. A small one gets it now. */
   entry(number: number): Entry {
-    return this.#entries.at(number);
+    return this.#entries.at(number) ?? this.#grown(number);
+  }
+
+  #grown(number: number): Entry {
+    const entry = new Entry(false);
+    this.#small.describe(number, entry);
+    entry.wasWritten = number < this.sentTo;
+    entry.isSettled = number < this.#settledTo;
+    this.#entries.put(number, entry);
+    return entry;
   }
 
   // ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,13 +168,17 @@ export class Outbox {
    * Adds the bytes of about `roomBytes` of messages, at least of one, to `out`. The caller has seen that no write is
    * under way. A large message may be written in parts.
    */
-  write(out: Buffer[], roomBytes: number, gate: Gate): void {
+  write(out: Buffer[], roomBytes: number, gate: Gate | undefined): void {
     let left = roomBytes;
-    /** The block of small messages that lie one behind the other, and where these begin and end. */
-    let run: Entry | undefined;
-    let runEnd = 0;
+    const run = new Run(out);
     while (this.sentTo < this.next && left > 0) {
-      const entry = this.entry(this.sentTo);
+      const entry = this.#entries.at(this.sentTo);
+      if (entry === undefined) {
+        const from = this.sentTo;
+        left = this.#writeSmall(run, left);
+        if (this.sentTo === from) break;
+        continue;
+      }
       // A message that is answered before all of it was written is written to its end.
       if (entry.isSettled && this.partWritten === 0) {
         // It was answered on an earlier connection, between others that are sent again.
@@ -153,25 +188,20 @@ export class Outbox {
       }
       if (this.partWritten === 0) {
         if (entry.pieces === undefined && entry.wireBytes > left && this.isWriting) break;
-        if (!gate.mayWrite(entry)) break;
+        if (gate !== undefined && !gate.mayWrite(entry)) break;
         this.queuedMessages--;
         this.queuedBytes -= entry.payloadBytes;
         entry.wasWritten = true;
-        gate.onWritten(entry);
+        gate?.onWritten(entry);
         this.isWriting = true;
       }
       if (entry.pieces === undefined) {
         left -= entry.wireBytes;
-        if (run === undefined || run.wire !== entry.wire || runEnd !== entry.wireFrom) {
-          if (run !== undefined) out.push(viewOf(run, runEnd));
-          run = entry;
-        }
-        runEnd = entry.wireFrom + entry.wireBytes;
+        run.add(entry.wire as Block, entry.wireFrom, entry.wireBytes);
         this.sentTo++;
         continue;
       }
-      if (run !== undefined) out.push(viewOf(run, runEnd));
-      run = undefined;
+      run.end();
       const added = entry.addTo(out, this.partWritten, left);
       left -= added;
       this.isWriting = true;
@@ -179,24 +209,47 @@ export class Outbox {
       if (this.partWritten < entry.wireBytes) break;
       this.partWritten = 0;
       this.sentTo++;
-      gate.onWhole(entry);
+      gate?.onWhole(entry);
     }
-    if (run !== undefined) out.push(viewOf(run, runEnd));
+    run.end();
     // Messages that are no bytes on the wire, or were settled before: no write will say that it is done.
     if (left === roomBytes && (this.isWriting || this.kernelTo < this.sentTo)) this.written();
+  }
+
+  /** Writes the small messages up to the next one that has an object. Answers how much of `roomBytes` is left. */
+  #writeSmall(run: Run, roomBytes: number): number {
+    let left = roomBytes;
+    let payloadBytes = 0;
+    let n = this.sentTo;
+    for (; n < this.next && left > 0 && this.#entries.at(n) === undefined; n++) {
+      const bytes = this.#small.wireBytes(n);
+      if (bytes > left && this.isWriting) break;
+      this.isWriting = true;
+      left -= bytes;
+      payloadBytes += this.#small.payloadBytes(n);
+      run.add(this.#small.blockOf(n), this.#small.wireFrom(n), bytes);
+    }
+    this.queuedMessages -= n - this.sentTo;
+    this.queuedBytes -= payloadBytes;
+    this.sentTo = n;
+    return left;
   }
 
   /** The kernel has everything that was given to it. */
   written(): void {
     this.isWriting = false;
     let bytes = 0;
-    for (; this.kernelTo < this.sentTo; this.kernelTo++) {
-      const entry = this.entry(this.kernelTo);
-      bytes += entry.payloadBytes;
-      if (entry.isSettled) this.storage.release(entry);
-      else if (!entry.isAnswered) this.doubtBytes += entry.payloadBytes + ENTRY_BYTES;
+    let doubt = 0;
+    for (let n = this.kernelTo; n < this.sentTo; n++) {
+      const entry = this.#entries.at(n);
+      const payloadBytes = entry?.payloadBytes ?? this.#small.payloadBytes(n);
+      bytes += payloadBytes;
+      if (entry?.isSettled === true) this.storage.release(entry);
+      else if (entry === undefined ? n >= this.#settledTo : !entry.isAnswered) doubt += payloadBytes + ENTRY_BYTES;
     }
-    this.#holdLess(bytes);
+    this.kernelTo = this.sentTo;
+    this.doubtBytes += doubt;
+    this.#reserved.less(bytes);
     this.#advance();
   }
 
@@ -210,19 +263,29 @@ export class Outbox {
   delivered(entry: Entry): void {
     this.deliveredMessages++;
     this.deliveredBytes += entry.payloadBytes;
-    this.#settle(entry);
+    this.#release(entry);
+    this.#advance();
   }
 
   /** Settles what is in doubt below `to` and is not answered. `onDelivered` is called for those with a ticket. */
   proven(to: number, onDelivered: (ticket: PlainTicket) => void): void {
-    for (let n = this.head; n < to; n++) {
-      const entry = this.entry(n);
+    let n = Math.max(this.#settledTo, this.head);
+    for (; n < to; n++) {
+      const entry = this.#entries.at(n);
+      if (entry === undefined) {
+        const payloadBytes = this.#small.payloadBytes(n);
+        this.deliveredMessages++;
+        this.deliveredBytes += payloadBytes;
+        if (n < this.kernelTo) this.doubtBytes -= payloadBytes + ENTRY_BYTES;
+        continue;
+      }
       if (entry.isSettled || entry.isAnswered) continue;
       if (entry.ticket !== undefined) onDelivered(entry.ticket);
       this.deliveredMessages++;
       this.deliveredBytes += entry.payloadBytes;
       this.#release(entry);
     }
+    this.#settledTo = n;
     this.#advance();
   }
 
@@ -231,20 +294,23 @@ export class Outbox {
    * of all that were settled after it, which count as well.
    */
   letGo(mostBytes: number): void {
-    this.#letGoFrom = Math.max(this.#letGoFrom, this.head);
-    for (; this.#letGoFrom < this.kernelTo; this.#letGoFrom++) {
-      if (this.doubtBytes <= mostBytes && (this.kernelTo - this.#letGoFrom) * ENTRY_BYTES <= mostBytes) break;
-      const entry = this.entry(this.#letGoFrom);
+    let n = Math.max(this.#settledTo, this.head);
+    for (; n < this.kernelTo; n++) {
+      if (this.doubtBytes <= mostBytes && (this.kernelTo - n) * ENTRY_BYTES <= mostBytes) break;
+      const entry = this.#entries.at(n);
+      if (entry === undefined) {
+        const payloadBytes = this.#small.payloadBytes(n);
+        this.untrackedMessages++;
+        this.untrackedBytes += payloadBytes;
+        this.doubtBytes -= payloadBytes + ENTRY_BYTES;
+        continue;
+      }
       if (entry.isSettled || entry.isAnswered) continue;
       this.untrackedMessages++;
       this.untrackedBytes += entry.payloadBytes;
       this.#release(entry);
     }
-    this.#advance();
-  }
-
-  #settle(entry: Entry): void {
-    this.#release(entry);
+    this.#settledTo = n;
     this.#advance();
   }
 
@@ -258,8 +324,14 @@ export class Outbox {
   }
 
   #advance(): void {
-    while (this.head < this.kernelTo && this.entry(this.head).isSettled) this.head++;
+    if (this.#entries.count === 0) this.head = Math.max(this.head, Math.min(this.kernelTo, this.#settledTo));
+    else while (this.head < this.kernelTo && this.#isSettled(this.head)) this.head++;
     this.#entries.forget(this.head);
+    this.#small.forget(this.head);
+  }
+
+  #isSettled(number: number): boolean {
+    return this.#entries.at(number)?.isSettled ?? number < this.#settledTo;
   }
 
   /**
@@ -277,7 +349,9 @@ export class Outbox {
       if (n >= this.kernelTo) Storage.mayBeRead(entry);
       if (entry.isSettled) this.storage.release(entry);
     }
-    this.#holdLess(unwritten);
+    // All of these have objects now.
+    this.#small.forget(underWay);
+    this.#reserved.less(unwritten);
     if (again) this.#again(inDoubt);
     this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);
     this.kernelTo = this.sentTo = this.head;
@@ -289,6 +363,7 @@ export class Outbox {
 
   #forget(to: number): void {
     this.#entries.forget(to);
+    this.#small.forget(to);
     this.head = to;
   }
 
@@ -297,7 +372,7 @@ export class Outbox {
     this.queuedMessages += inDoubt.length;
     for (const entry of inDoubt) {
       this.queuedBytes += entry.payloadBytes;
-      this.#holdMore(entry.payloadBytes);
+      this.#reserved.more(entry.payloadBytes);
       entry.parts = undefined;
       entry.partsBytes = 0;
     }
@@ -314,7 +389,7 @@ export class Outbox {
     this.#forget(this.next);
     this.kernelTo = this.sentTo = this.next;
     this.queuedMessages = this.queuedBytes = 0;
-    this.account.hold(-this.account.heldBytes);
+    this.#reserved.giveBack();
     return left;
   }
 
@@ -322,8 +397,4 @@ export class Outbox {
   closedInOrder(): void {
     this.letGo(-1);
   }
-}
-
-function viewOf({ wire, wireFrom }: Entry, end: number): Buffer {
-  return (wire as NonNullable<typeof wire>).bytes.subarray(wireFrom, end);
 }

@@ -16,14 +16,18 @@ const LARGE_BYTES = 8_192;
 const SMALL_PIECE_BYTES = 1_024;
 /** Up to so many bytes a loop copies faster than `set()`. */
 const FEW_BYTES = 8;
+/** The global name is a getter, which is slow. */
+const NodeBuffer = Buffer;
 const UNANSWERED = "idOf() has given no id for it, so it cannot be known what the server has accepted or answered";
 
 /** Memory for many messages. */
-interface Block {
+export interface Block {
   readonly bytes: Buffer;
   used: number;
-  /** Messages that still need it, and 1 while more may be added. */
+  /** The objects of messages that still need it, 1 for all small messages without, and 1 while more may be added. */
   users: number;
+  /** The number behind its last small message that has no object; 0 if it has none. */
+  smallTo: number;
   /** A socket may still read it: it is never used again. */
   isShared: boolean;
 }
@@ -93,41 +97,64 @@ export class Storage {
   }
 
   /**
-   * Frames the message, and sets where its bytes are. `given`: the payload never changes. Throws what the framing or
-   * `idOf()` throws, and NOT_SUPPORTED for want of an id; then nothing was stored.
+   * Frames the message, and sets where its bytes are. They stay there if `keep()` is called next. `given`: the payload
+   * never changes. Throws what the framing or `idOf()` throws, and NOT_SUPPORTED for want of an id; then nothing was
+   * stored.
    */
   store(into: Stored, payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
     if (payloadBytes >= this.#largeFrom) return this.#storeLarge(into, payload, payloadBytes, given);
     const isText = typeof payload === "string";
     const message = isText ? this.#written(payload, payloadBytes) : asBuffer(payload);
     const encoded = this.#encode(into, message);
-    if (encoded instanceof Uint8Array) {
-      if (encoded.length > this.#pool.blockBytes) return this.#storePieces(into, ownCopy(message), [encoded], message);
-      const block = this.#room(encoded.length);
-      into.wireFrom = block.used;
-      into.wireBytes = encoded.length;
-      if (encoded === message) this.#payloadLies(into, block, block.used, payloadBytes);
-      else this.#keepPayload(into, message, payloadBytes, isText);
-      append(block, encoded);
-      into.wire = block;
-      return;
-    }
-    const bytes = sumOf(encoded, message);
-    if (bytes > this.#pool.blockBytes) return this.#storePieces(into, ownCopy(message), encoded, message);
+    const pieces = piecesOf(encoded);
+    if (pieces.length === 2 && this.#storePair(into, pieces[0] as Uint8Array, pieces[1] as Uint8Array, message)) return;
+    const bytes = sumOf(pieces, message);
+    if (bytes > this.#pool.blockBytes) return this.#storePieces(into, ownCopy(message), pieces, message);
     const block = this.#room(bytes);
     into.wireFrom = block.used;
     into.wireBytes = bytes;
     let lies = false;
-    for (let n = 0; n < encoded.length; n++) {
-      const piece = encoded[n] as Uint8Array;
+    for (let n = 0; n < pieces.length; n++) {
+      const piece = pieces[n] as Uint8Array;
       if (piece === message && !lies) {
         lies = true;
-        this.#payloadLies(into, block, block.used, payloadBytes);
+        payloadLies(into, block, block.used, payloadBytes);
       }
-      append(block, piece);
+      copy(piece, block.bytes, block.used);
+      block.used += piece.length;
     }
     if (!lies) this.#keepPayload(into, message, payloadBytes, isText);
     into.wire = block;
+  }
+
+  /**
+   * Stores the message and what most framings put before or behind it. It does what `store()` does with any pieces, and
+   * saves a fifth of the time that a small message takes. Answers false if the pieces are others, or if the block is
+   * full; then nothing was stored.
+   */
+  #storePair(into: Stored, first: Uint8Array, second: Uint8Array, message: Buffer): boolean {
+    const block = this.#wire;
+    if (block === undefined || (first !== message && second !== message)) return false;
+    const other = first === message ? second : first;
+    if (!(other instanceof Uint8Array)) return false;
+    const { bytes: memory, used } = block;
+    const middle = used + first.length;
+    const to = middle + second.length;
+    if (to > memory.length) return false;
+    copy(first, memory, used);
+    copy(second, memory, middle);
+    block.used = to;
+    into.wireFrom = used;
+    into.wireBytes = to - used;
+    if (into.wire !== block) into.wire = block;
+    payloadLies(into, block, first === message ? used : middle, message.length);
+    return true;
+  }
+
+  /** The message that was stored last is needed until `release()`. */
+  keep({ wire, payloadIn }: Stored): void {
+    if (wire !== undefined) wire.users++;
+    if (payloadIn !== undefined) payloadIn.users++;
   }
 
   /** Throws what `store()` would throw. */
@@ -150,16 +177,9 @@ export class Storage {
     return block.bytes.subarray(block.used, block.used + bytes);
   }
 
-  #payloadLies(into: Stored, block: Block, from: number, bytes: number): void {
-    block.users++;
-    into.payloadIn = block;
-    into.payloadFrom = from;
-    into.payloadBytes = bytes;
-  }
-
   #keepPayload(into: Stored, message: Buffer, bytes: number, isText: boolean): void {
     const block = this.#payloadRoom(bytes);
-    this.#payloadLies(into, block, block.used, bytes);
+    payloadLies(into, block, block.used, bytes);
     // A text was written there already.
     if (!isText) block.bytes.set(message, block.used);
     block.used += bytes;
@@ -173,20 +193,15 @@ export class Storage {
 
   #room(bytes: number): Block {
     const block = this.#wire;
-    if (block !== undefined && block.bytes.length - block.used >= bytes) {
-      block.users++;
-      return block;
-    }
-    const next = this.#next(block, bytes);
-    next.users++;
-    return (this.#wire = next);
+    if (block !== undefined && block.bytes.length - block.used >= bytes) return block;
+    return (this.#wire = this.#next(block, bytes));
   }
 
   #next(before: Block | undefined, bytes: number): Block {
-    if (before !== undefined) this.#leave(before);
+    if (before !== undefined) this.leave(before);
     const { firstBytes, blockBytes } = this.#pool;
     const size = before === undefined && bytes <= firstBytes ? firstBytes : blockBytes;
-    return { bytes: this.#pool.take(size), used: 0, users: 1, isShared: false };
+    return { bytes: this.#pool.take(size), used: 0, users: 1, smallTo: 0, isShared: false };
   }
 
   #storeLarge(into: Stored, payload: Uint8Array | string, bytes: number, given: boolean): void {
@@ -198,7 +213,7 @@ export class Storage {
       own = given ? asBuffer(payload) : ownCopy(payload);
     }
     const encoded = this.#encode(into, own);
-    this.#storePieces(into, own, encoded instanceof Uint8Array ? [encoded] : encoded, own);
+    this.#storePieces(into, own, piecesOf(encoded), own);
   }
 
   /** `message`: the object that the framing was given in place of `own`, which has the same bytes. */
@@ -209,6 +224,7 @@ export class Storage {
       if (piece === message) return own;
       return piece.length < SMALL_PIECE_BYTES || own !== message ? ownCopy(piece) : asBuffer(piece);
     });
+    into.wire = into.payloadIn = undefined;
     into.large = own;
     into.payloadBytes = own.length;
     into.wireBytes = wireBytes;
@@ -223,18 +239,51 @@ export class Storage {
   release(stored: Stored): void {
     const { wire, payloadIn } = stored;
     stored.large = stored.pieces = stored.wire = stored.payloadIn = undefined;
-    if (wire !== undefined) this.#leave(wire);
-    if (payloadIn !== undefined) this.#leave(payloadIn);
+    if (wire !== undefined) this.leave(wire);
+    if (payloadIn !== undefined) this.leave(payloadIn);
   }
 
-  #leave(block: Block): void {
+  /** One of its users needs the block no more. */
+  leave(block: Block): void {
     if (--block.users === 0 && !block.isShared) this.#pool.give(block.bytes);
   }
 }
 
+/** The bytes of small messages that are written: those that lie one behind the other in a block are one buffer. */
+export class Run {
+  readonly #out: Buffer[];
+  #block: Block | undefined;
+  #from = 0;
+  #to = 0;
+
+  constructor(out: Buffer[]) {
+    this.#out = out;
+  }
+
+  add(block: Block, from: number, bytes: number): void {
+    if (block !== this.#block || from !== this.#to) {
+      this.end();
+      this.#block = block;
+      this.#from = from;
+    }
+    this.#to = from + bytes;
+  }
+
+  end(): void {
+    if (this.#block !== undefined) this.#out.push(this.#block.bytes.subarray(this.#from, this.#to));
+    this.#block = undefined;
+  }
+}
+
+/** Throws where a framing has given something else. */
+function piecesOf(encoded: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
+  if (Array.isArray(encoded)) return encoded as readonly Uint8Array[];
+  if (encoded instanceof Uint8Array) return [encoded];
+  throw new TypeError("encode() has given neither bytes nor pieces of bytes");
+}
+
 /** The bytes of all pieces. Throws where a framing has given something else. */
 function sumOf(pieces: readonly Uint8Array[], message: Buffer): number {
-  if (!Array.isArray(pieces)) throw new TypeError("encode() has given neither bytes nor pieces of bytes");
   let bytes = 0;
   for (let n = 0; n < pieces.length; n++) {
     const piece: unknown = pieces[n];
@@ -245,15 +294,20 @@ function sumOf(pieces: readonly Uint8Array[], message: Buffer): number {
   return bytes;
 }
 
+function payloadLies(into: Stored, block: Block, from: number, bytes: number): void {
+  // The object of small messages has the same block again and again, and to set it costs more than to compare.
+  if (into.payloadIn !== block) into.payloadIn = block;
+  into.payloadFrom = from;
+  into.payloadBytes = bytes;
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   // Buffer.isBuffer() takes a tenth of the time that a small message takes.
-  if (bytes.constructor === Buffer) return bytes as Buffer;
+  if (bytes.constructor === NodeBuffer) return bytes as Buffer;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function append(block: Block, piece: Uint8Array): void {
-  const { bytes, used } = block;
-  if (piece.length > FEW_BYTES) bytes.set(piece, used);
-  else for (let n = 0; n < piece.length; n++) bytes[used + n] = piece[n] as number;
-  block.used = used + piece.length;
+function copy(piece: Uint8Array, memory: Buffer, at: number): void {
+  if (piece.length > FEW_BYTES) memory.set(piece, at);
+  else for (let n = 0; n < piece.length; n++) memory[at + n] = piece[n] as number;
 }

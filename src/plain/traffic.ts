@@ -170,7 +170,7 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
     const { outbox } = this;
     if (!outbox.isWriting && outbox.sentTo < outbox.next && this.#mayWrite) {
       if (this.answers !== undefined) this.answers.nowMs = nowMs;
-      outbox.write(out, roomBytes, this.gate);
+      outbox.write(out, roomBytes, this.answers);
       if (outbox.isWriting) {
         this.watch?.writing(nowMs);
         this.watch?.used(nowMs);

@@ -1,35 +1,58 @@
 /** The memory of what a plain link sends: what is reserved, what is used again, and what must not be. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
 import { Entry } from "../../src/plain/entry.ts";
-import { type Gate, Outbox } from "../../src/plain/outbox.ts";
+import { Outbox } from "../../src/plain/outbox.ts";
 import { Storage } from "../../src/plain/storage.ts";
 import { CountingBudget } from "../core/support.ts";
 import { LINES } from "./support.ts";
 
-const OPEN: Gate = { mayWrite: () => true, onWritten: () => {}, onWhole: () => {} };
+type Kind = "light" | "objects" | "both";
 
-function made(blockBytes = 4_096) {
+/** "light": messages without objects. "both": each third has one. */
+function made(blockBytes = 4_096, kind: Kind = "both") {
   const pool = new BlockPool(blockBytes);
   const budget = new CountingBudget();
   const outbox = new Outbox(
     { queue: { maxMessages: 10_000, maxBytes: 1_000_000 }, maxMessageBytes: 100, logBudget: budget },
     new Storage(LINES, undefined, pool),
   );
-  const send = (text: string): Entry => outbox.take(text, text.length, false, false);
+  const send = (text: string): void => {
+    const hasObject = kind === "objects" || (kind === "both" && outbox.next % 3 === 1);
+    if (hasObject) outbox.take(text, text.length, false, false);
+    else outbox.takeLight(text, text.length, false);
+  };
   const write = (): Buffer[] => {
     const out: Buffer[] = [];
-    outbox.write(out, 1_000_000, OPEN);
+    outbox.write(out, 1_000_000, undefined);
     return out;
   };
   return { pool, budget, outbox, send, write };
 }
 
-test("small messages are one buffer for each block that they lie in", () => {
-  const { send, write } = made(1_024);
+test.each<Kind>(["light", "objects", "both"])("small messages (%s) are one buffer for each block", (kind) => {
+  const { send, write } = made(1_024, kind);
   for (let n = 0; n < 200; n++) send("123456789");
   expect(write().length).toBe(2);
 });
+
+test.each<Kind>(["light", "objects", "both"])(
+  "no more small messages (%s) are written than there is room for",
+  (kind) => {
+    const { outbox, send } = made(1_024, kind);
+    for (let n = 0; n < 20; n++) send("123456789");
+    const out: Buffer[] = [];
+    outbox.write(out, 55, undefined);
+    expect([String(Buffer.concat(out)), outbox.sentTo]).toEqual(["123456789\n".repeat(5), 5]);
+    expect([outbox.queuedMessages, outbox.queuedBytes, outbox.unwrittenBytes]).toEqual([15, 135, 180]);
+    outbox.written();
+    expect([outbox.unwrittenBytes, outbox.doubtBytes]).toEqual([135, 5 * 109]);
+    const next: Buffer[] = [];
+    // At least one is written, however little room there is.
+    outbox.write(next, 1, undefined);
+    expect(String(Buffer.concat(next))).toBe("123456789\n");
+  },
+);
 
 test("the budget is asked in steps, and given back when nothing waits", () => {
   const { budget, outbox, send, write } = made();
@@ -40,7 +63,7 @@ test("the budget is asked in steps, and given back when nothing waits", () => {
   expect(budget.taken).toBe(before);
   write();
   outbox.written();
-  expect([budget.taken, outbox.account.heldBytes]).toEqual([0, 0]);
+  expect([budget.taken, outbox.roomBytes]).toEqual([0, 0]);
 });
 
 test("there is room as the queue says, in messages and in bytes of payload", () => {
@@ -63,83 +86,178 @@ test("a budget that is used up has room for the guaranteed minimum only", () => 
   expect([outbox.hasRoom(100), outbox.hasRoom(101)]).toEqual([true, false]);
 });
 
-test("blocks are used again once nothing in them is needed, and not while a socket may read them", () => {
-  const { outbox, pool, send, write } = made(1_024);
-  const taken: Buffer[] = [];
-  const give = pool.give.bind(pool);
-  pool.give = (block) => {
-    taken.push(block);
-    give(block);
-  };
-  for (let n = 0; n < 200; n++) outbox.entry(send("123456789").number);
-  write();
-  outbox.written();
-  expect(taken).toEqual([]);
-  outbox.letGo(-1);
-  expect(taken.length).toBeGreaterThan(0);
-  const before = taken.length;
-  for (let n = 0; n < 400; n++) send("123456789");
-  write();
-  outbox.lost(true);
-  write();
-  outbox.written();
-  outbox.letGo(-1);
-  // The connection that was lost may still read these.
-  expect(taken.length).toBe(before);
-});
-
-test("what is reported is not overwritten by later messages", () => {
-  const { outbox, send, write } = made(1_024);
-  const first = Array.from({ length: 50 }, (_, n) => send(`first ${n}`));
-  write();
-  outbox.written();
-  const shown = outbox.lost(false).map(({ payload }) => payload);
-  for (let n = 0; n < 1_000; n++) {
-    send(`later ${n}`);
+describe.each<Kind>(["light", "objects", "both"])("messages: %s", (kind) => {
+  test("blocks are used again once nothing in them is needed, and not while a socket may read them", () => {
+    const { outbox, pool, send, write } = made(1_024, kind);
+    const taken: Buffer[] = [];
+    const give = pool.give.bind(pool);
+    pool.give = (block) => {
+      taken.push(block);
+      give(block);
+    };
+    for (let n = 0; n < 200; n++) send("123456789");
+    write();
+    outbox.written();
+    expect(taken).toEqual([]);
+    outbox.letGo(-1);
+    expect(taken.length).toBeGreaterThan(0);
+    const before = taken.length;
+    for (let n = 0; n < 400; n++) send("123456789");
+    write();
+    outbox.lost(true);
     write();
     outbox.written();
     outbox.letGo(-1);
-  }
-  expect(shown.map(String)).toEqual(first.map((_, n) => `first ${n}`));
+    // The connection that was lost may still read these.
+    expect(taken.length).toBe(before);
+  });
+
+  test("what is reported is not overwritten by later messages", () => {
+    const { outbox, send, write } = made(1_024, kind);
+    const texts = Array.from({ length: 50 }, (_, n) => `first ${n}`);
+    for (const text of texts) send(text);
+    write();
+    outbox.written();
+    const shown = outbox.lost(false).map(({ payload }) => payload);
+    for (let n = 0; n < 1_000; n++) {
+      send(`later ${n}`);
+      write();
+      outbox.written();
+      outbox.letGo(-1);
+    }
+    expect(shown.map(String)).toEqual(texts);
+  });
+
+  test("what is in doubt is written again on the next connection, before what is newer", () => {
+    const { outbox, send, write } = made(1_024, kind);
+    for (let n = 0; n < 300; n++) send(`${n}`);
+    outbox.write([], 500, undefined);
+    outbox.written();
+    outbox.letGo(2_000);
+    outbox.write([], 300, undefined);
+    const from = outbox.head;
+    const inDoubt = outbox.lost(true);
+    expect(inDoubt.map(({ number }) => number)).toEqual(Array.from(inDoubt, (_, n) => from + n));
+    expect(inDoubt.every(({ wasWritten }) => wasWritten)).toBe(true);
+    send("last");
+    const all = [...Array.from({ length: 300 - from }, (_, n) => `${from + n}`), "last"];
+    expect(String(Buffer.concat(write()))).toBe(all.map((text) => `${text}\n`).join(""));
+    outbox.written();
+    expect([outbox.queuedMessages, outbox.queuedBytes, outbox.unwrittenBytes]).toEqual([0, 0, 0]);
+    expect(outbox.doubtBytes).toBe(all.join("").length + 100 * all.length);
+    outbox.letGo(-1);
+    expect([outbox.doubtBytes, outbox.head, outbox.untrackedMessages]).toEqual([0, 301, 301]);
+  });
+
+  test("a proof before the kernel has said that it has everything is counted once", () => {
+    const { budget, outbox, send, write } = made(1_024, kind);
+    for (let n = 0; n < 30; n++) send("123456789");
+    outbox.write([], 100, undefined);
+    outbox.proven(10, () => {});
+    expect([outbox.deliveredMessages, outbox.deliveredBytes, outbox.doubtBytes]).toEqual([10, 90, 0]);
+    expect(outbox.lost(true)).toEqual([]);
+    expect(Buffer.concat(write()).length).toBe(200);
+    outbox.written();
+    expect([outbox.deliveredMessages, outbox.doubtBytes, outbox.head]).toEqual([10, 20 * 109, 10]);
+    outbox.proven(30, () => {});
+    expect([outbox.deliveredMessages, outbox.deliveredBytes, outbox.doubtBytes]).toEqual([30, 270, 0]);
+    expect([outbox.isClear, outbox.unwrittenBytes, budget.taken]).toEqual([true, 0, 0]);
+  });
+
+  test("at the end messages that were never written are told from those in doubt", () => {
+    const { outbox, send } = made(1_024, kind);
+    for (let n = 0; n < 30; n++) send(`${n}`);
+    outbox.write([], 10, undefined);
+    outbox.written();
+    const written = outbox.sentTo;
+    const left = outbox.end();
+    expect(left.map(({ payload }) => String(payload))).toEqual(Array.from({ length: 30 }, (_, n) => `${n}`));
+    expect(left.filter(({ wasWritten }) => wasWritten).length).toBe(written);
+    expect([outbox.next, outbox.head, outbox.queuedMessages, outbox.queuedBytes]).toEqual([30, 30, 0, 0]);
+  });
+
+  test("many messages that are settled do not pile up", () => {
+    const { outbox, send, write } = made(4_096, kind);
+    for (let n = 0; n < 20_000; n++) {
+      send("x");
+      if (n % 100 < 99) continue;
+      write();
+      outbox.written();
+      outbox.letGo(-1);
+    }
+    expect([outbox.head, outbox.untrackedMessages]).toEqual([20_000, 20_000]);
+    send("last");
+    expect(write().map(String)).toEqual(["last\n"]);
+  });
+});
+
+test("a small message gets an object when it is asked for", () => {
+  const { outbox, send, write } = made(1_024, "light");
+  for (let n = 0; n < 5; n++) send(`${n}`);
+  const waiting = outbox.entry(4);
+  expect([waiting.number, String(waiting.payload), waiting.wasWritten]).toEqual([4, "4", false]);
+  expect(write().map(String)).toEqual(["0\n1\n2\n3\n4\n"]);
+  const written = outbox.entry(0);
+  expect([written.number, String(written.payload), written.wasWritten]).toEqual([0, "0", true]);
+  expect(outbox.entry(0)).toBe(written);
+  outbox.written();
+  outbox.letGo(-1);
+  expect([outbox.untrackedMessages, outbox.untrackedBytes, outbox.doubtBytes]).toEqual([5, 5, 0]);
+});
+
+test("a light message that does not lie on the wire unchanged is kept all the same", () => {
+  const framing = { ...LINES, encode: (message: Buffer) => Buffer.from(`<${message.toString("hex")}>`) };
+  const outbox = new Outbox(
+    { queue: { maxMessages: 10, maxBytes: 100_000 }, maxMessageBytes: 100_000, logBudget: new CountingBudget() },
+    new Storage(framing, undefined, new BlockPool()),
+  );
+  const texts = ["first", "second", "x".repeat(20_000), "last"];
+  for (const text of texts) outbox.takeLight(text, text.length, false);
+  const out: Buffer[] = [];
+  outbox.write(out, 1_000_000, undefined);
+  expect(String(Buffer.concat(out))).toBe(texts.map((text) => `<${Buffer.from(text).toString("hex")}>`).join(""));
+  expect(outbox.lost(false).map(({ payload }) => String(payload))).toEqual(texts);
+});
+
+test("a large message that cannot be framed leaves nothing to the next", () => {
+  let isBroken = true;
+  const framing = { ...LINES, encode: (message: Buffer) => (isBroken ? ([7] as never) : [message, Buffer.from("\n")]) };
+  const outbox = new Outbox(
+    { queue: { maxMessages: 10, maxBytes: 100_000 }, maxMessageBytes: 100_000, logBudget: new CountingBudget() },
+    new Storage(framing, undefined, new BlockPool()),
+  );
+  expect(() => outbox.takeLight("x".repeat(20_000), 20_000, false)).toThrow("is no bytes");
+  expect(() => outbox.take("x".repeat(20_000), 20_000, false, false)).toThrow("is no bytes");
+  isBroken = false;
+  outbox.takeLight("first", 5, false);
+  outbox.take("second", 6, false, false);
+  expect(outbox.lost(false)).toEqual([]);
+  expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["first", "second"]);
 });
 
 test("a message that was reported can be sent again, from its own memory", () => {
   const { outbox, send, write } = made(1_024);
   const framing = { ...LINES, encode: (message: Buffer) => Buffer.concat([message, Buffer.from("\n")]) };
   const other = new Storage(framing, undefined, new BlockPool(1_024));
-  const entry = new Entry(0, false);
+  const entry = new Entry(false);
   other.store(entry, "first", 5, false);
+  other.keep(entry);
   const { payload } = entry;
-  const again = new Entry(1, false);
+  const again = new Entry(false);
   other.store(again, payload, 5, false);
+  other.keep(again);
   expect(String(again.payload)).toBe("first");
   send("x");
   expect(write().map(String)).toEqual(["x\n"]);
   expect(outbox.isWriting).toBe(true);
 });
-
-test("many messages that are settled do not pile up", () => {
-  const { outbox, send, write } = made();
-  for (let n = 0; n < 20_000; n++) {
-    const entry = send("x");
-    if (n % 100 < 99) continue;
-    write();
-    outbox.written();
-    outbox.letGo(-1);
-    expect(() => outbox.entry(entry.number)).not.toThrow();
-  }
-  expect([outbox.head, outbox.untrackedMessages]).toEqual([20_000, 20_000]);
-  send("last");
-  expect(write().map(String)).toEqual(["last\n"]);
-});
-
 test("a settled message that stands last is passed over when the others are sent again", () => {
   const { outbox, send, write } = made();
   send("one");
-  const last = send("two");
+  send("two");
   write();
   outbox.written();
-  outbox.delivered(last);
+  outbox.delivered(outbox.entry(1));
   outbox.lost(true);
   expect(write().map(String)).toEqual(["one\n"]);
   outbox.written();
@@ -149,10 +267,10 @@ test("a settled message that stands last is passed over when the others are sent
 
 test("settled messages alone are not sent again, and wait for no connection", () => {
   const { outbox, send, write } = made();
-  const entry = send("one");
+  send("one");
   write();
   // It is answered while the kernel has not taken all of it.
-  outbox.delivered(entry);
+  outbox.delivered(outbox.entry(0));
   outbox.lost(true);
   expect([outbox.sentTo, outbox.next]).toEqual([1, 1]);
   send("two");
@@ -161,15 +279,16 @@ test("settled messages alone are not sent again, and wait for no connection", ()
 
 test("settled messages behind those that are sent again do not hold up what the kernel has", () => {
   const { outbox, send, write } = made();
-  const [first, second] = [send("one"), send("two")];
+  send("one");
+  send("two");
   write();
   outbox.written();
-  outbox.delivered(second);
+  outbox.delivered(outbox.entry(1));
   outbox.lost(true);
   const out: Buffer[] = [];
-  outbox.write(out, 1, OPEN);
+  outbox.write(out, 1, undefined);
   outbox.written();
-  outbox.delivered(first);
+  outbox.delivered(outbox.entry(0));
   expect(write()).toEqual([]);
   expect([outbox.kernelTo, outbox.isWriting]).toEqual([2, false]);
 });
@@ -184,25 +303,28 @@ function framedBy(encode: (message: Buffer, outbox: Outbox) => readonly Uint8Arr
   return outbox;
 }
 
-test("a large message that is refused leaves nothing for the next one", () => {
-  const outbox = framedBy((message) => (message.length > 1_000 ? [message, "no bytes" as never] : [message]));
-  expect(() => outbox.take("L".repeat(20_000), 20_000, false, false)).toThrow("a piece that is no bytes");
-  outbox.take("small", 5, false, false);
-  expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["small"]);
-});
+test.each(["take", "takeLight"] as const)(
+  "a large message that %s() refuses leaves nothing for the next one",
+  (how) => {
+    const outbox = framedBy((message) => (message.length > 1_000 ? [message, "no bytes" as never] : [message]));
+    expect(() => outbox[how]("L".repeat(20_000), 20_000, false, false)).toThrow("a piece that is no bytes");
+    outbox[how]("small", 5, false, false);
+    expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["small"]);
+  },
+);
 
-test("a framing cannot send while it encodes, and the message that it encodes is taken", () => {
+test.each(["take", "takeLight"] as const)("a framing cannot %s() while it encodes, and its message is taken", (how) => {
   const refused: unknown[] = [];
   const outbox = framedBy((message, own) => {
     try {
-      own.take("inner", 5, false, false);
+      own[how]("inner", 5, false, false);
     } catch (error) {
       refused.push(error);
     }
     return [message];
   });
-  outbox.take("one", 3, false, false);
-  outbox.take("two", 3, false, false);
+  outbox[how]("one", 3, false, false);
+  outbox[how]("two", 3, false, false);
   expect(refused).toMatchObject([{ code: "INVALID_STATE" }, { code: "INVALID_STATE" }]);
   expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["one", "two"]);
 });
