@@ -110,7 +110,7 @@ export class SmallMessages {
       this.#storage.leave(block);
       this.#found = undefined;
     }
-    this.#first = to;
+    this.#first = Math.max(this.#first, to);
     if (to >= this.#end && this.slots > MOST_IDLE_SLOTS) this.#use(NOTHING);
   }
 
