@@ -111,7 +111,7 @@ export class SmallMessages {
       this.#storage.leave(block);
       this.#found = undefined;
     }
-    this.#first = to;
+    this.#first = Math.max(this.#first, to);
     this.#shrink();
   }
 

@@ -1,4 +1,5 @@
 /** The memory of what a plain link sends: what is reserved, what is used again, and what must not be. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
 import { Entry } from "../../src/plain/entry.ts";
@@ -251,6 +252,7 @@ test("a message that was reported can be sent again, from its own memory", () =>
   expect(write().map(String)).toEqual(["x\n"]);
   expect(outbox.isWriting).toBe(true);
 });
+
 test("a settled message that stands last is passed over when the others are sent again", () => {
   const { outbox, send, write } = made();
   send("one");
@@ -328,3 +330,61 @@ test.each(["take", "takeLight"] as const)("a framing cannot %s() while it encode
   expect(refused).toMatchObject([{ code: "INVALID_STATE" }, { code: "INVALID_STATE" }]);
   expect(outbox.end().map(({ payload }) => String(payload))).toEqual(["one", "two"]);
 });
+
+test("whether messages have objects changes nothing that can be seen", () => {
+  const steps = fc.array(
+    fc.record({
+      what: fc.constantFrom("send", "send", "write", "written", "let go", "prove", "lose", "resend"),
+      much: fc.nat({ max: 60 }),
+    }),
+    { maxLength: 60 },
+  );
+  fc.assert(
+    fc.property(steps, (all) => {
+      const [light, objects, both] = (["light", "objects", "both"] as const).map((kind) => ran(kind, all));
+      expect(light).toEqual(objects);
+      expect(both).toEqual(objects);
+    }),
+  );
+});
+
+/** Everything that can be seen of an outbox at each step. */
+function ran(kind: Kind, steps: ReadonlyArray<{ what: string; much: number }>): unknown[] {
+  const { outbox, budget, send } = made(256, kind);
+  const told = (entries: Entry[]): string[] => entries.map((entry) => `${String(entry.payload)} ${entry.wasWritten}`);
+  const does: Record<string, (much: number) => unknown> = {
+    send: (much) => {
+      for (let n = 0; n < much; n++) send(`${outbox.next}`.repeat(n % 3));
+    },
+    write: (much) => {
+      const out: Buffer[] = [];
+      if (!outbox.isWriting) outbox.write(out, 1 + 8 * much, undefined);
+      return String(Buffer.concat(out));
+    },
+    written: () => outbox.written(),
+    "let go": (much) => outbox.letGo(100 * much),
+    prove: (much) => outbox.proven(Math.max(outbox.head, outbox.sentTo - much), () => {}),
+    lose: () => told(outbox.lost(false)),
+    resend: () => told(outbox.lost(true)),
+  };
+  const seen = steps.map(({ what, much }) => {
+    const answer = does[what]?.(much);
+    const { head, kernelTo, sentTo, next, queuedMessages, queuedBytes, unwrittenBytes, doubtBytes } = outbox;
+    const { deliveredMessages, deliveredBytes, untrackedMessages, untrackedBytes } = outbox;
+    const counts = [deliveredMessages, deliveredBytes, untrackedMessages, untrackedBytes, budget.taken];
+    return [
+      what,
+      answer,
+      head,
+      kernelTo,
+      sentTo,
+      next,
+      queuedMessages,
+      queuedBytes,
+      unwrittenBytes,
+      doubtBytes,
+      counts,
+    ];
+  });
+  return [seen, told(outbox.end())];
+}
