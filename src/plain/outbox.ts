@@ -95,8 +95,8 @@ export class Outbox {
 
   /** `needsId`: a call waits for the answer. Throws what `Storage.store()` throws; then nothing was taken. */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, needsId: boolean): Entry {
-    const entry = this.#entries.prepare(needsId);
     if (this.#isTaking) throw new RespliceError("INVALID_STATE", "encode() and idOf() cannot send on their own link");
+    const entry = this.#entries.prepare(needsId);
     this.#isTaking = true;
     try {
       this.storage.store(entry, payload, payloadBytes, given);
