@@ -82,8 +82,11 @@ test("meanwhile flush() rejects if messages are in doubt, though they have no by
 
 test("meanwhile the server closes, and its deadline passes: the link ends as its connection did", async () => {
   const { clock, sessions, link } = await abandoned(() => new Promise(() => {}));
+  const changes: string[] = [];
+  link.on("state", ({ to, reason }) => void changes.push(`${to}: ${reason}`));
   const drained = sessions.drain({ deadlineMs: 1_000 });
   await clock.advance(2_000);
   await drained;
+  expect(changes).toEqual(["closed: connection-lost"]);
   expect(await link.closed).toMatchObject({ error: { code: "CONNECTION_LOST" } });
 });
