@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CORE = ["test/plain/core.test.ts"];
+const FRAMING = ["test/plain/core-framing.test.ts"];
 const REQUESTS = ["test/plain/requests.test.ts"];
 const FUNCTIONS = ["test/plain/functions.test.ts"];
 const WATCH = ["test/plain/watch.test.ts"];
@@ -41,9 +42,17 @@ export const PLAIN: readonly Mutant[] = [
     name: "the plain queue is lost with the connection",
     rule: "what was never written stays queued, in order",
     file: "src/plain/outbox.ts",
-    find: "    else this.#forget(underWay);",
-    replace: "    else this.#forget(this.next);",
+    find: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);",
+    replace: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : this.next);",
     tests: CORE,
+  },
+  {
+    name: "settled messages wait for a connection",
+    rule: "where nothing is in doubt, and no message waits, no connection is needed",
+    file: "src/plain/outbox.ts",
+    find: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);",
+    replace: "    if (!again) this.#forget(underWay);",
+    tests: REQUESTS,
   },
   {
     name: "a reported message becomes another",
@@ -161,8 +170,56 @@ export const PLAIN: readonly Mutant[] = [
     name: "nothing on the wire blocks the line",
     rule: "messages that are no bytes on the wire are written at once",
     file: "src/plain/outbox.ts",
-    find: "    if (this.isWriting && left === roomBytes) this.written();\n",
+    find: "    if (left === roomBytes && (this.isWriting || this.kernelTo < this.sentTo)) this.written();\n",
     replace: "",
+    tests: CORE,
+  },
+  {
+    name: "settled messages hold up flush()",
+    rule: "messages that were settled before they are sent again need no write",
+    file: "src/plain/outbox.ts",
+    find: "(this.isWriting || this.kernelTo < this.sentTo)",
+    replace: "this.isWriting",
+    tests: REQUESTS,
+  },
+  {
+    name: "encode() takes messages",
+    rule: "a function that is asked about a message cannot send on its own link",
+    file: "src/plain/outbox.ts",
+    find: "    this.#isTaking = true;\n",
+    replace: "",
+    tests: FRAMING,
+  },
+  {
+    name: "a send() within encode() changes the message",
+    rule: "a send() that is refused within encode() changes nothing of the message that is taken",
+    file: "src/plain/outbox.ts",
+    find: "    if (this.#isTaking) throw",
+    replace: "    this.#entries.prepare(needsId);\n    if (this.#isTaking) throw",
+    tests: FRAMING,
+  },
+  {
+    name: "a refused message is reported",
+    rule: "a large message that is refused leaves nothing behind",
+    file: "src/plain/storage.ts",
+    find: "    const wireBytes = sumOf(encoded, message);\n",
+    replace: "    into.large = own;\n    const wireBytes = sumOf(encoded, message);\n",
+    tests: FRAMING,
+  },
+  {
+    name: "a part of an answer keeps its chunk",
+    rule: "a small part of an answer that waits for the others keeps no larger chunk",
+    file: "src/plain/answers.ts",
+    find: "push(withoutChunk(part))",
+    replace: "push(part)",
+    tests: REQUESTS,
+  },
+  {
+    name: "a link that logs in is at rest",
+    rule: "a link is not at rest while a connection logs in",
+    file: "src/plain/core.ts",
+    find: "!this.wantsDial && this.login === undefined;",
+    replace: "!this.wantsDial;",
     tests: CORE,
   },
   // ── requests ──
