@@ -58,7 +58,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/plain-link/handle.ts": ["test/client/request.test.ts", "test/server/plain-sessions.test.ts"],
   "src/plain-link/login.ts": ["test/client/login.test.ts", "test/server/plain-login.test.ts"],
   "src/plain-link/options.ts": ["test/client/plain-link.test.ts", "test/server/plain-options.test.ts"],
-  "src/link/acceptance.ts": ["test/link/backlog.test.ts", "test/link/outgoing.test.ts"],
   "src/link/closing.ts": ["test/link/link-ending.test.ts", "test/server/draining.test.ts"],
   "src/link/drop-reports.ts": ["test/link/backlog.test.ts"],
   "src/link/undelivered-reports.ts": ["test/client/plain-link.test.ts", "test/link/backlog.test.ts"],

@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const CORE = ["test/plain/core.test.ts"];
+const FRAMING = ["test/plain/core-framing.test.ts"];
 const REQUESTS = ["test/plain/requests.test.ts"];
 const FUNCTIONS = ["test/plain/functions.test.ts"];
 const WATCH = ["test/plain/watch.test.ts"];
@@ -45,6 +46,14 @@ export const PLAIN: readonly Mutant[] = [
     find: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);",
     replace: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : this.next);",
     tests: CORE,
+  },
+  {
+    name: "settled messages wait for a connection",
+    rule: "where nothing is in doubt, and no message waits, no connection is needed",
+    file: "src/plain/outbox.ts",
+    find: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);",
+    replace: "    if (!again) this.#forget(underWay);",
+    tests: REQUESTS,
   },
   {
     name: "a reported message becomes another",
@@ -276,6 +285,46 @@ export const PLAIN: readonly Mutant[] = [
     file: "src/plain/outbox.ts",
     find: "    if (left === roomBytes && (this.isWriting || this.kernelTo < this.sentTo)) this.written();\n",
     replace: "",
+    tests: CORE,
+  },
+  {
+    name: "settled messages hold up flush()",
+    rule: "messages that were settled before they are sent again need no write",
+    file: "src/plain/outbox.ts",
+    find: "(this.isWriting || this.kernelTo < this.sentTo)",
+    replace: "this.isWriting",
+    tests: REQUESTS,
+  },
+  {
+    name: "encode() takes messages",
+    rule: "a function that is asked about a message cannot send on its own link",
+    file: "src/plain/outbox.ts",
+    find: "    this.#isTaking = true;\n",
+    replace: "",
+    tests: FRAMING,
+  },
+  {
+    name: "a send() within encode() changes the message",
+    rule: "a send() that is refused within encode() changes nothing of the message that is taken",
+    file: "src/plain/outbox.ts",
+    find: "    this.#checkIdle();\n    const entry = this.#entries.prepare(this.next, needsId);\n",
+    replace: "    const entry = this.#entries.prepare(this.next, needsId);\n    this.#checkIdle();\n",
+    tests: FRAMING,
+  },
+  {
+    name: "a part of an answer keeps its chunk",
+    rule: "a small part of an answer that waits for the others keeps no larger chunk",
+    file: "src/plain/answers.ts",
+    find: "push(withoutChunk(part))",
+    replace: "push(part)",
+    tests: REQUESTS,
+  },
+  {
+    name: "a link that logs in is at rest",
+    rule: "a link is not at rest while a connection logs in",
+    file: "src/plain/core.ts",
+    find: "!this.wantsDial && this.login === undefined;",
+    replace: "!this.wantsDial;",
     tests: CORE,
   },
   // ── requests ──

@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const CORE = ["test/plain/served-core.test.ts"];
 const SESSIONS = ["test/server/plain-sessions.test.ts"];
+const UNREAD = ["test/server/plain-unread.test.ts"];
 const LOGIN = ["test/server/plain-login.test.ts"];
 const LIMITS = ["test/server/plain-limits.test.ts"];
 const DRAINING = ["test/server/plain-draining.test.ts"];
@@ -46,8 +47,24 @@ export const SERVED: readonly Mutant[] = [
     name: "a client that has ended is probed",
     rule: "a client that has ended is not probed",
     file: "src/plain/served-core.ts",
-    find: "    this.endProbing();\n    this.endInput();\n",
-    replace: "    this.endInput();\n",
+    find: "    this.endProbing();\n    this.endInput();",
+    replace: "    this.endInput();",
+    tests: CORE,
+  },
+  {
+    name: "probes after our own end",
+    rule: "nothing is sent once our direction has ended, not even a probe",
+    file: "src/plain/served-core.ts",
+    find: "    this.#hasEndedWriting = true;\n    this.endProbing();\n",
+    replace: "    this.#hasEndedWriting = true;\n",
+    tests: CORE,
+  },
+  {
+    name: "a deadline changes how a severed link has ended",
+    rule: "the end of a link whose connection is over is decided",
+    file: "src/plain/served-core.ts",
+    find: "if (!this.#endAsSevered()) super.abandon(outcome);",
+    replace: "super.abandon(outcome);",
     tests: CORE,
   },
   {
@@ -88,7 +105,15 @@ export const SERVED: readonly Mutant[] = [
     file: "src/link/outgoing.ts",
     find: "    if (this.#outbound.hasLost === true) throw this.#host.endedError();\n",
     replace: "",
-    tests: SESSIONS,
+    tests: UNREAD,
+  },
+  {
+    name: "flush() of what was not lost",
+    rule: "flush() of a link whose connection is over resolves if nothing was lost with it",
+    file: "src/plain/served-core.ts",
+    find: "this.#hasLost = left.length > 0;",
+    replace: "this.#hasLost = true;",
+    tests: UNREAD,
   },
   {
     name: "unread for ever",
@@ -96,15 +121,23 @@ export const SERVED: readonly Mutant[] = [
     file: "src/server/plain-link.ts",
     find: "    core.stopReading();\n",
     replace: "",
-    tests: ["test/server/plain-unread.test.ts"],
+    tests: UNREAD,
   },
   {
     name: "unread though somebody comes to read",
     rule: "a pending handler keeps what has arrived for longer",
     file: "src/server/plain-link.ts",
-    find: "if (this.isServing && this",
-    replace: "if (this",
-    tests: ["test/server/plain-unread.test.ts"],
+    find: "    if (this.isServing && this.host.clock.now() < dueMs) return this.#unreadTimer?.set(dueMs);\n",
+    replace: "",
+    tests: UNREAD,
+  },
+  {
+    name: "a pending handler keeps what is unread for ever",
+    rule: "what nobody reads is dropped though the handler is pending",
+    file: "src/server/plain-link.ts",
+    find: "const dueMs = this.#unreadSinceMs + UNREAD_PENDING_MS;",
+    replace: "const dueMs = this.host.clock.now() + UNREAD_PENDING_MS;",
+    tests: UNREAD,
   },
   {
     name: "waits of a severed link go on",
@@ -206,6 +239,14 @@ export const SERVED: readonly Mutant[] = [
     tests: LOGIN,
   },
   {
+    name: "a login sends without end",
+    rule: "a client that does not read what the login sends is rejected",
+    file: "src/plain-link/login.ts",
+    find: "    if (core.loginUnsentBytes > core.maxMessageBytes + this.#mostUnreadBytes) this.#close(MUCH_UNSENT);\n",
+    replace: "",
+    tests: LOGIN,
+  },
+  {
     name: "nobody gives way",
     rule: "a connection that has not logged in gives way to a new one",
     file: "src/server/plain-sessions.ts",
@@ -276,6 +317,22 @@ export const SERVED: readonly Mutant[] = [
     file: "src/server/listener.ts",
     find: "    this.#track(stream);\n    this.#options.accept(connection);",
     replace: "    this.#options.accept(connection);",
+    tests: ACCEPT,
+  },
+  {
+    name: "a stream that cannot be read stays open",
+    rule: "a stream that cannot be read is destroyed",
+    file: "src/server/listener.ts",
+    find: "    } catch (cause) {\n      destroy(stream);\n",
+    replace: "    } catch (cause) {\n",
+    tests: ACCEPT,
+  },
+  {
+    name: "a stream that cannot be destroyed stops close()",
+    rule: "streams whose destroy() throws do not keep the others open",
+    file: "src/server/listener.ts",
+    find: "for (const stream of this.#streams) destroy(stream);",
+    replace: "for (const stream of this.#streams) stream.destroy();",
     tests: ACCEPT,
   },
   {

@@ -403,8 +403,8 @@ export const SHELL: readonly Mutant[] = [
     name: "late events of an old socket",
     rule: "a connection that was ended is not heard any more",
     file: "src/io/connection.ts",
-    find: "this.#closed = true;\n    this.handler = DEAF;\n    try {",
-    replace: "try {",
+    find: "this.#closed = true;\n    this.handler = DEAF;\n    try {\n      this.#stream.end();",
+    replace: "try {\n      this.#stream.end();",
     tests: ["test/io/connection.test.ts"],
   },
   {

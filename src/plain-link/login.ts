@@ -81,7 +81,7 @@ export class Login implements LoginConnection {
     call().then(done.resolve, done.reject);
     try {
       await done.promise;
-      // It has gone on without the TLS that it has begun.
+      // The function has gone on without the TLS that it has begun.
       if (this.#isBetween) throw this.#tlsError ?? new RespliceError("CONNECTION_LOST", "TLS was not awaited");
     } catch (error) {
       // Nobody else closes a connection that is between two.

@@ -148,7 +148,7 @@ export class Inbox {
     }
   }
 
-  /** What waits, and what is still to come, is dropped. */
+  /** The messages that wait, and those that are still to come, are dropped. */
   stop(): void {
     this.isStopped = true;
     this.#clearFresh();

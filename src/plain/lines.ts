@@ -14,7 +14,10 @@ const ENDINGS: Readonly<Record<LineEnding, Buffer>> = {
 };
 
 export interface LineOptions {
-  /** What is sent behind each line. Both are understood. Default "\n". Most Internet protocols (SMTP, IRC) want "\r\n". */
+  /**
+   * The bytes that are sent behind each line. Both are understood. Default "\n". Most Internet protocols (SMTP, IRC) want
+   * "\r\n".
+   */
   ending?: LineEnding;
   /**
    * Whether a last line counts that the peer has ended without a line end. Default false: it is not delivered, since it

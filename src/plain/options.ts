@@ -29,8 +29,8 @@ export interface RequestOptions {
 export interface ProbeOptions {
   message: Buffer;
   /**
-   * What it says yes to answers the probe, and goes no further. Not asked where answers come in order: there the answer
-   * is known by its place. Without it, and without an id in `message`, any bytes that arrive answer the probe.
+   * A message to which it says yes answers the probe, and goes no further. Not asked where answers come in order: there
+   * the answer is known by its place. Without it, and without an id in `message`, any bytes that arrive answer the probe.
    */
   isAnswer?: (message: Buffer) => boolean;
   /**
@@ -48,7 +48,7 @@ export interface PlainCoreOptions extends WatchOptions {
   requests?: RequestOptions;
   /** After this message the connection is given up, and its address rests for a while. */
   reconnectWhen?: (message: Buffer) => boolean;
-  /** What was written when the connection was lost is sent again, before anything newer, instead of being reported. */
+  /** Messages in doubt when the connection is lost are sent again, before anything newer, instead of being reported. */
   resendInFlight: boolean;
   /**
    * The most that is kept of what was written and is neither answered nor proven, so that it can be reported: in bytes
@@ -58,7 +58,7 @@ export interface PlainCoreOptions extends WatchOptions {
   inDoubtBytes: number;
   /** In bytes of payload, in both directions. */
   maxMessageBytes: number;
-  /** What may wait to be written; `maxBytes` in bytes of payload. */
+  /** The messages that may wait to be written; `maxBytes` in bytes of payload. */
   queue: { maxMessages: number; maxBytes: number };
   /** The connection is not read while so many bytes have arrived that the consumer has not accepted. */
   windowBytes: number;

@@ -19,7 +19,7 @@ export interface ServedPlainOptions extends PlainCoreOptions {
 }
 
 export class ServedPlainCore extends PlainLinkCore {
-  /** What has arrived and is not accepted. */
+  /** The bytes that have arrived and are not accepted. */
   readonly #window: Account;
   #isSevered = false;
   #hasLost = false;

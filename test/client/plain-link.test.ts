@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { expect, test } from "vitest";
-import { lines, plain } from "../../src/index.ts";
+import { lines, type LoginConnection, plain } from "../../src/index.ts";
 import {
   eventually,
   failure,
@@ -165,6 +165,31 @@ test("an unused connection is closed, which is no fault; what is sent next dials
   await manager.connected();
   await link.send("needed again");
   expect(await (await sockets.next()).lines.next()).toBe("needed again");
+});
+
+test("when it is needed again and its login hangs, the manager says so, and connected() waits", async () => {
+  const [{ port, sockets }, other] = [await lineServer(), await lineServer()];
+  const manager = manage();
+  await manager.open({ port: other.port, host: "127.0.0.1", protocol: plain({ framing: lines() }) }).connected();
+  let logins = 0;
+  const login = async (connection: LoginConnection): Promise<void> => {
+    if (++logins > 1) await connection.receive();
+  };
+  const link = manager.open({
+    port,
+    host: "127.0.0.1",
+    protocol: plain({ framing: lines(), idleCloseMs: 30, login }),
+  });
+  await sockets.next();
+  await turned(link, "idle");
+  link.trySend("needed again");
+  const second = await sockets.next();
+  await eventually(() => expect(logins).toBe(2));
+  expect([manager.health().status, await isPending(manager.connected())]).toEqual(["degraded", true]);
+  second.say("welcome");
+  expect(await second.lines.next()).toBe("needed again");
+  await manager.connected();
+  expect(manager.health().status).toBe("healthy");
 });
 
 test("so it does with a policy of the queue, and time without need is no outage", async () => {

@@ -98,6 +98,23 @@ test("a stream whose own _write() throws, or that fails with no Error, is lost, 
   for (const stream of [throwing, failing, odd]) expect(stream.destroyed).toBe(true);
 });
 
+test("a stream whose end() throws: endWriting() loses it, end() destroys it, and neither throws", () => {
+  const heard: string[] = [];
+  const [lost, ended] = [0, 1].map(() => {
+    const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+    stream.end = () => {
+      throw new Error("mine");
+    };
+    const connection = new StreamConnection(stream, false, "");
+    connection.handler = { onData: () => undefined, onDrain: () => {}, onClosed: (reason) => void heard.push(reason) };
+    return { stream, connection };
+  });
+  lost?.connection.endWriting();
+  expect([heard, lost?.stream.destroyed]).toEqual([["mine"], true]);
+  ended?.connection.end([]);
+  expect([heard, ended?.stream.destroyed]).toEqual([["mine"], true]);
+});
+
 test("roomBytes shrinks as writes pile up, and drain says when it is back", async () => {
   const { connection, far, heard } = await connected();
   expect(connection.roomBytes).toBeGreaterThan(0);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { countByDelivery, UndeliveredBook } from "../../src/link/undelivered.ts";
+import { countByDelivery, toMessage, UndeliveredBook } from "../../src/link/undelivered.ts";
+import { detach } from "./detached.ts";
 
 const MIB = 1_048_576;
 
@@ -30,4 +31,23 @@ test("messages are counted by what is known of them", () => {
   const some = known.map((delivery) => ({ message: Buffer.alloc(1), delivery, position: undefined }));
   expect(countByDelivery(some)).toEqual({ maybe: 2, notSent: 1 });
   expect(countByDelivery([])).toEqual({ maybe: 0, notSent: 0 });
+});
+
+test("a message that is reported cannot be transferred while others wait in the same memory, and these stay", () => {
+  const block = Buffer.from(new ArrayBuffer(4_096));
+  block.write("reportedwaits");
+  const { message } = toMessage({ message: block.subarray(0, 8), delivery: "maybe", position: undefined, end: 8 });
+  expect(() => detach(message)).toThrow("transfer");
+  expect([String(message), String(block.subarray(8, 13))]).toEqual(["reported", "waits"]);
+});
+
+test("one that has its memory to itself can be", () => {
+  const { message } = toMessage({
+    message: Buffer.from(new ArrayBuffer(9)),
+    delivery: "maybe",
+    position: undefined,
+    end: 9,
+  });
+  detach(message);
+  expect(message).toHaveLength(0);
 });

@@ -3,11 +3,8 @@ import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type Link, type Message, MiB, type SendOptions } from "../../src/index.ts";
 import { eventually, failure, openTo, pair, receiveText, unusedPort, withUncaught } from "../support.ts";
+import { detach } from "./detached.ts";
 import { streams } from "./streams.ts";
-
-function detach(view: Uint8Array): void {
-  structuredClone(view, { transfer: [view.buffer as ArrayBuffer] });
-}
 
 /** A view of so many bytes whose memory can be made too small for it. */
 function shrinkable(bytes: number): { view: Uint8Array; shrink: () => void } {

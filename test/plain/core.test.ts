@@ -406,6 +406,21 @@ describe("a connection that logs in", () => {
     expect(hand.all("login-message").map(({ message }) => String(message))).toEqual(["SL", "next"]);
   });
 
+  test("raw bytes that come one by one are put together, and none of them is copied again and again", () => {
+    const hand = new Hand({ hasLogin: true });
+    const expected = Buffer.from(Array.from({ length: 200_000 }, (_, n) => n % 251));
+    hand.core.loginExpect(hand.connect(), expected.length);
+    const beganMs = performance.now();
+    for (let n = 0; n < expected.length; n++) hand.core.receive(hand.id, expected.subarray(n, n + 1), 0);
+    // Each time copied whole, they would be 20 GB.
+    expect(performance.now() - beganMs).toBeLessThan(1_500);
+    hand.core.loginExpect(hand.id, 2);
+    hand.hear("SLnext\n");
+    const [first, ...others] = hand.all("login-message").map(({ message }) => message);
+    expect(first?.equals(expected)).toBe(true);
+    expect(others.map(String)).toEqual(["SL", "next"]);
+  });
+
   test("TLS begins on a clean connection, and what comes under it is decoded anew", () => {
     const hand = new Hand({ hasLogin: true });
     const id = hand.connect();
@@ -433,5 +448,16 @@ describe("a connection that logs in", () => {
     hand.core.startTls(id, 0);
     hand.hear("more\n");
     expect(hand.last("attempt-failed")).toMatchObject({ reason: "bytes-before-tls" });
+  });
+
+  test("an unused link that is needed again is not at rest while it logs in", () => {
+    const hand = new Hand({ hasLogin: true, idleCloseMs: 100 });
+    hand.core.loginDone(hand.connect(), [], 0);
+    hand.pass(100);
+    expect([hand.core.isAtRest, hand.core.wantsDial]).toEqual([true, false]);
+    hand.send("needed again");
+    expect(hand.core.isAtRest).toBe(false);
+    hand.connect();
+    expect([hand.core.isAtRest, hand.core.wantsDial]).toEqual([false, false]);
   });
 });

@@ -1,5 +1,6 @@
 /** Requests of a plain link: whose answer is whose, and what a lost connection leaves behind. */
 import { describe, expect, test } from "vitest";
+import { lines } from "../../src/plain/lines.ts";
 import type { RequestOptions } from "../../src/plain/options.ts";
 import { Hand } from "./support.ts";
 
@@ -14,6 +15,68 @@ const CLASSIFIED: RequestOptions = {
 function answers(hand: Hand): string[][] {
   return hand.all("answered").map(({ parts }) => parts.map(String));
 }
+
+test("a small part of an answer does not keep the chunk that it came in", () => {
+  const hand = new Hand({ framing: lines(), requests: CLASSIFIED });
+  hand.connect();
+  hand.request("one");
+  hand.flush();
+  const news = `${"!".repeat(60_000)}\n`;
+  const large = "-".repeat(600);
+  hand.hear(`-\n${news}`);
+  hand.hear(`${large}\n`);
+  const chunk = Buffer.from(`1\n${news}`);
+  hand.core.receive(hand.id, chunk, 0);
+  const parts = hand.last("answered")?.parts ?? [];
+  expect(parts.map(String)).toEqual(["-", large, "1"]);
+  expect(parts[0]?.buffer.byteLength).toBe(1);
+  // The last part waits for nothing.
+  expect(parts[2]?.buffer).toBe(chunk.buffer);
+});
+
+describe("sent again: an answered message behind the last one in doubt", () => {
+  /** "1" is in doubt, and "2" was answered. */
+  function cut(first: string): Hand {
+    const hand = new Hand({ requests: BY_ID, resendInFlight: true });
+    hand.connect();
+    hand.request(first);
+    hand.request("2 two");
+    hand.flush();
+    hand.hear("2 TWO\n");
+    hand.cut();
+    return hand;
+  }
+
+  test.each([
+    ["does not hold up flush()", "1 one"],
+    ["does not hold up flush(), behind one that is written in parts", `1 ${"x".repeat(20_000)}`],
+  ])("%s", (_, first) => {
+    const hand = cut(first);
+    hand.connect();
+    const everything = hand.core.ticket("everything");
+    // So much room that the first one fills it.
+    expect(hand.write(first.length + 1)).toBe(`${first}\n`);
+    hand.written();
+    hand.hear("1 ONE\n");
+    expect(hand.write()).toBe("");
+    expect(hand.core.takeDelivered()).toEqual([everything]);
+    expect([hand.core.unackedBytes, hand.core.heldBytes, hand.core.queuedMessages]).toEqual([0, 0, 0]);
+  });
+
+  test("where nothing is in doubt, nothing waits: close() takes no connection", () => {
+    const hand = new Hand({ requests: IN_ORDER, resendInFlight: true });
+    hand.connect();
+    hand.request("one");
+    // The answer comes before the kernel says that it has the request.
+    hand.write();
+    hand.hear("ONE\n");
+    hand.cut();
+    expect([hand.core.unackedBytes, hand.core.heldBytes, hand.core.queuedMessages]).toEqual([0, 0, 0]);
+    hand.core.end();
+    hand.core.stopReading();
+    expect(hand.last("ended")).toMatchObject({ outcome: "closed", undelivered: [] });
+  });
+});
 
 describe("in order", () => {
   test("each answer belongs to the oldest request, and a send() is a request whose answer nobody wants", () => {

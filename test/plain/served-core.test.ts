@@ -65,12 +65,28 @@ describe("a connection that is lost", () => {
     expect(hand.core.takeDelivered()).toContain(everything);
   });
 
-  test("is decided: a handler that then fails, or an abort, changes nothing", () => {
+  test.each<[string, (hand: ServedHand) => void]>([
+    ["a handler that then fails", ({ core }) => core.reset("handler-failed", "", "handler-failed")],
+    ["a deadline that then passes", ({ core }) => core.abandon("gave-up")],
+  ])("is decided: %s changes nothing", (_, end) => {
     const hand = new ServedHand();
     hand.hear("unread\n");
     hand.cut();
-    hand.core.reset("handler-failed", "", "handler-failed");
-    expect(hand.outcome?.outcome).toBe("connection-lost");
+    end(hand);
+    expect([hand.outcome?.outcome, hand.last("ended")?.detail]).toEqual(["connection-lost", "ECONNRESET"]);
+  });
+
+  test("has lost what was in doubt, if only a message without a byte", () => {
+    const [unsent, empty, none] = [0, 1, 2].map(() => new ServedHand()) as [ServedHand, ServedHand, ServedHand];
+    unsent.send("kept back");
+    empty.send("");
+    empty.flush();
+    for (const hand of [unsent, empty, none]) {
+      hand.hear("unread\n");
+      expect(hand.core.hasLost).toBe(false);
+      hand.cut();
+    }
+    expect([unsent, empty, none].map(({ core }) => core.hasLost)).toEqual([true, true, false]);
   });
 
   test("what nobody reads can be dropped, and then the link ends", () => {
@@ -256,6 +272,21 @@ test("our direction alone ends when the kernel has everything, once", () => {
   hand.written();
   hand.hear("goes on\n");
   expect([hand.read(), hand.all("end-writing").length, hand.outcome]).toEqual([["goes on"], 1, undefined]);
+});
+
+test("after that no probe is sent, and one that is unanswered is no fault: a client that has ended may say nothing", () => {
+  const probe = { message: Buffer.from("PING"), proves: false };
+  const hand = new ServedHand({ probe, pingAfterMs: 100, deadAfterMs: 50 });
+  hand.core.end();
+  expect(hand.all("end-writing")).toHaveLength(1);
+  hand.pass(10_000);
+  expect([hand.flush(), hand.core.adopted?.id]).toEqual(["", hand.id]);
+  const probed = new ServedHand({ probe, pingAfterMs: 100, deadAfterMs: 50 });
+  probed.pass(100);
+  expect(probed.flush()).toBe("PING\n");
+  probed.core.end();
+  probed.pass(10_000);
+  expect([probed.all("severed"), probed.core.adopted?.id]).toEqual([[], probed.id]);
 });
 
 describe("when both ends have ended, and the connection has closed", () => {

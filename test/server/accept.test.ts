@@ -137,7 +137,36 @@ describe("what cannot be served", () => {
   });
 });
 
+/** A stream whose method of this name throws. */
+function throwing(method: "destroy" | "resume"): Duplex {
+  const [stream] = duplexPair();
+  stream[method] = () => {
+    throw new Error("mine");
+  };
+  return stream;
+}
+
+test("a stream that cannot be read all the same is INVALID_ARGUMENT, destroyed, and not kept", async () => {
+  const { supervisor } = nowhere({}, () => {});
+  const stream = throwing("resume");
+  const error = refusal(() => supervisor.accept(stream));
+  expect(error).toMatchObject({ code: "INVALID_ARGUMENT", cause: { message: "mine" } });
+  expect([stream.destroyed, supervisor.stats().connections.open]).toEqual([true, 0]);
+  expect(await supervisor.close()).toMatchObject({ left: 0 });
+});
+
 describe("close()", () => {
+  test.each([
+    ["durable", {}],
+    ["plain", { protocol: plain({ framing: lines() }) }],
+  ])("of a %s server with a stream whose destroy() throws: the others are destroyed", async (_, options) => {
+    const { supervisor } = nowhere(options as ServerSupervisorOptions, () => new Promise(() => {}));
+    const others = [duplexPair()[0], duplexPair()[0]];
+    for (const stream of [others[0], throwing("destroy"), others[1]]) supervisor.accept(stream as Duplex);
+    await supervisor.close({ deadlineMs: 50 });
+    expect([supervisor.state, ...others.map(({ destroyed }) => destroyed)]).toEqual(["closed", true, true]);
+  });
+
   test.each([
     ["durable", {}],
     ["plain", { protocol: plain({ framing: lines() }) }],

@@ -3,13 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import tls from "node:tls";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Connection } from "../../src/link/ports.ts";
 import { Listener, type ListenerOptions } from "../../src/server/listener.ts";
 import type { Certificate } from "../certificate.ts";
-import { certificate, eventually, failure, rawClient } from "../support.ts";
+import { certificate, eventually, failure, rawClient, refusal } from "../support.ts";
 
 const ANY_PORT = { port: 0, host: "127.0.0.1" };
 
@@ -51,6 +52,21 @@ test("counts what it accepted until it is closed", async () => {
   raw.socket.end();
   await raw.closed;
   await eventually(() => expect(listener.streams).toBe(0));
+});
+
+test("streams are destroyed, also after one whose destroy() throws; one that cannot be read is not kept", () => {
+  const { listener, accepted } = setUp();
+  const streams = [1, 2, 3].map(() => new PassThrough());
+  const [first, second, third] = streams as [PassThrough, PassThrough, PassThrough];
+  second.resume = first.destroy = () => {
+    throw new Error("mine");
+  };
+  listener.accept(first, undefined);
+  expect(refusal(() => listener.accept(second, undefined)).code).toBe("INVALID_ARGUMENT");
+  listener.accept(third, undefined);
+  expect([listener.streams, accepted.length, second.destroyed]).toEqual([2, 2, true]);
+  listener.destroyAll();
+  expect(third.destroyed).toBe(true);
 });
 
 test("a TLS handshake that fails is told of once, one that takes too long is closed", async () => {

@@ -147,6 +147,39 @@ test.each([
   expect(supervisor.stats().rejected).toEqual({ [reason]: 1 });
 });
 
+test("a client that sends and never reads what the login says is rejected, when that is more than is kept for it", async () => {
+  const { clock, sessions } = plainSessions({
+    maxMessageBytes: 1_000,
+    plain: {
+      async login(connection) {
+        for (;;) connection.send(`wrong: ${String(await connection.receive())}`);
+      },
+    },
+  });
+  const guess = Buffer.from(`${"x".repeat(900)}\n`);
+  const guessUntilClosed = async (roomBytes: number): Promise<{ connection: HandConnection; guesses: number }> => {
+    const connection = new HandConnection();
+    connection.roomBytes = roomBytes;
+    sessions.accept(connection);
+    let guesses = 0;
+    for (; guesses < 200 && connection.closed === undefined; guesses++) {
+      await clock.advance(0);
+      connection.handler.onData(guess);
+      await clock.advance(0);
+    }
+    return { connection, guesses };
+  };
+  expect((await guessUntilClosed(65_536)).connection.closed).toBeUndefined();
+  const { connection, guesses } = await guessUntilClosed(0);
+  expect([connection.closed, sessions.stats().rejected]).toEqual([
+    "at once",
+    { "the peer does not read what the login sends": 1 },
+  ]);
+  // 64 KiB, and one message.
+  expect(guesses).toBe(Math.ceil(66_537 / (900 + "wrong: \n".length + 100)));
+  expect(sessions.connections).toBe(1);
+});
+
 test("a server cannot begin TLS in the middle: NOT_SUPPORTED, and the login may go on", async () => {
   const refused = Promise.withResolvers<RespliceError>();
   const { port } = await withLogin(async (connection) => {

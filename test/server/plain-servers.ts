@@ -86,7 +86,7 @@ export function plainSessions({ plain: protocol, ...options }: PlainServerTerms 
 export class HandConnection implements Connection {
   handler: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
   readonly remoteAddress = "192.0.2.1";
-  readonly roomBytes = 65_536;
+  roomBytes = 65_536;
   readonly pendingBytes = 0;
   written = "";
   closed: "in order" | "at once" | undefined;
