@@ -113,7 +113,8 @@ export class World {
         this.clock.schedule(amount, () => (path.refuses = false));
         return;
       case "asleep":
-        this.client.sleepy.awakeMs = this.clock.nowMs + amount;
+        // Asleep twice at once, it is awake when both times are over.
+        this.client.sleepy.awakeMs = Math.max(this.client.sleepy.awakeMs, this.clock.nowMs + amount);
     }
   }
 
