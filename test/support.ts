@@ -66,7 +66,22 @@ export async function serve(
 ): Promise<Served> {
   const where = options.path === undefined ? { port: 0, host: "127.0.0.1" } : {};
   const supervisor = new Supervisor({ ...where, ...options });
-  const links = new Arrivals<Link>();
+  return { supervisor, ...(await listenInTest<Link>(supervisor, handler)) };
+}
+
+/** The part of a supervisor that serves links of this type. */
+interface Serving<L> {
+  serve(handler: (link: L) => void | Promise<void>): void;
+  listen(): Promise<{ port: number }>;
+  close(options: { deadlineMs: number }): Promise<unknown>;
+}
+
+/** Listens to the end of the test. The links wait in `links`, and are served by `handler`. */
+export async function listenInTest<L>(
+  supervisor: Serving<L>,
+  handler?: (link: L) => void | Promise<void>,
+): Promise<{ port: number; links: Arrivals<L> }> {
+  const links = new Arrivals<L>();
   supervisor.serve((link) => {
     links.put(link);
     return handler?.(link);
@@ -74,7 +89,7 @@ export async function serve(
   const { port } = await supervisor.listen();
   // Not awaited: it waits a second for a client that has just gone without a word.
   onTestFinished(() => void supervisor.close({ deadlineMs: 0 }).then(() => keepFromOthers(port)));
-  return { supervisor, port, links };
+  return { port, links };
 }
 
 export function manage(
@@ -223,7 +238,7 @@ export async function unusedPort(): Promise<number> {
  * Clients may dial for a while after their test is over. No other test file's server gets the port that they dial, as long
  * as this process lives.
  */
-export function keepFromOthers(port: number): void {
+function keepFromOthers(port: number): void {
   if (port > 0) void new PortClaim(port);
 }
 

@@ -90,12 +90,12 @@ export class Dialer {
     if (this.#standby?.isDialling === true) this.#standby.abort(HELD);
   }
 
-  /** Ends a hold, too. */
   #outageBegins(): void {
     this.#lostMs = this.#clock.now();
     this.#backoff.restart(this.#lostMs);
   }
 
+  /** Ends a hold, too. */
   retryNow(): void {
     const nowMs = this.#clock.now();
     this.#backoff.restart(nowMs);

@@ -4,7 +4,7 @@
  */
 import { Entry } from "./entry.ts";
 
-const LEAST_SLOTS = 16;
+export const LEAST_SLOTS = 16;
 /** A ring with more slots, of which less than this share is used, is halved; without messages it is given up. */
 const MOST_IDLE_SLOTS = 1_024;
 const LEAST_USED = 1 / 4;
@@ -65,9 +65,8 @@ export class Entries {
   /** After a burst of messages their memory is given back, if those that are left have slots of their own then. */
   #shrink(): void {
     const slots = this.#slots.length;
-    if (slots <= MOST_IDLE_SLOTS) return;
-    if (this.count === 0) this.#take(0);
-    else if (this.#end - this.#first < LEAST_USED * slots) this.#take(slots / 2);
+    const fewer = fewerSlots(slots, this.count === 0 ? 0 : this.#end - this.#first);
+    if (fewer < slots) this.#take(fewer);
   }
 
   #take(slots: number): void {
@@ -78,4 +77,10 @@ export class Entries {
     this.#slots = larger;
     this.#mask = slots - 1;
   }
+}
+
+/** How many slots a ring needs of which so many are used: as many as it has, half of them, or none. */
+export function fewerSlots(slots: number, used: number): number {
+  if (slots <= MOST_IDLE_SLOTS || used >= LEAST_USED * slots) return slots;
+  return used <= 0 ? 0 : slots / 2;
 }

@@ -3,14 +3,11 @@
  * each only four numbers are kept, in a ring, as very many may be in doubt: objects would not stay in the processor's
  * cache. A block counts all of its small messages as one user, as they are settled in order.
  */
+import { fewerSlots, LEAST_SLOTS } from "./entries.ts";
 import type { Block, Storage, Stored } from "./storage.ts";
 
 /** Of each message: the place of its bytes in the block, their count, and the same of its payload. */
 const FIELDS = 4;
-const LEAST_SLOTS = 16;
-/** A ring with more slots, of which less than this share is used, is halved; without messages it is given up. */
-const MOST_IDLE_SLOTS = 1_024;
-const LEAST_USED = 1 / 4;
 const NOTHING: Int32Array = new Int32Array(0);
 
 export class SmallMessages {
@@ -118,11 +115,10 @@ export class SmallMessages {
   /** After a burst of messages their memory is given back. */
   #shrink(): void {
     const { slots } = this;
-    const used = this.#end - this.#first;
-    if (slots <= MOST_IDLE_SLOTS || used >= LEAST_USED * slots) return;
-    if (used <= 0) return this.#use(NOTHING);
-    const ring = new Int32Array((slots / 2) * FIELDS);
-    const mask = slots / 2 - 1;
+    const fewer = fewerSlots(slots, this.#end - this.#first);
+    if (fewer === slots) return;
+    const ring = new Int32Array(fewer * FIELDS);
+    const mask = fewer - 1;
     for (let n = this.#first; n < this.#end; n++) {
       const from = (n & this.#mask) * FIELDS;
       ring.set(this.#ring.subarray(from, from + FIELDS), (n & mask) * FIELDS);

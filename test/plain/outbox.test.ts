@@ -253,7 +253,8 @@ test("a message that was reported can be sent again, from its own memory", () =>
   expect(outbox.isWriting).toBe(true);
 });
 
-test("a settled message that stands last is passed over when the others are sent again", () => {
+/** Two messages are to be sent again, of which the last is settled. */
+function lostBehindSettled() {
   const { outbox, send, write } = made();
   send("one");
   send("two");
@@ -261,6 +262,11 @@ test("a settled message that stands last is passed over when the others are sent
   outbox.written();
   outbox.delivered(outbox.entry(1));
   outbox.lost(true);
+  return { outbox, write };
+}
+
+test("a settled message that stands last is passed over when the others are sent again", () => {
+  const { outbox, write } = lostBehindSettled();
   expect(write().map(String)).toEqual(["one\n"]);
   outbox.written();
   outbox.delivered(outbox.entry(0));
@@ -280,13 +286,7 @@ test("settled messages alone are not sent again, and wait for no connection", ()
 });
 
 test("settled messages behind those that are sent again do not hold up what the kernel has", () => {
-  const { outbox, send, write } = made();
-  send("one");
-  send("two");
-  write();
-  outbox.written();
-  outbox.delivered(outbox.entry(1));
-  outbox.lost(true);
+  const { outbox, write } = lostBehindSettled();
   const out: Buffer[] = [];
   outbox.write(out, 1, undefined);
   outbox.written();

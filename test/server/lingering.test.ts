@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
-import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { Sessions } from "../../src/server/sessions.ts";
-import { Journal } from "../../src/telemetry/journal.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
+import { servedHost } from "./plain-servers.ts";
 
 /** A connection that notes what is done to it. */
 class Noted implements Connection {
@@ -35,15 +34,7 @@ test("who is refused is told so and waited for; where too many are waited for al
   const clock = new VirtualTime();
   let mayLinger = true;
   const options = resolveServerOptions({ port: 1, limits: { handshakes: 1 } });
-  const outside = {
-    clock,
-    entropy: SYSTEM_ENTROPY,
-    journal: new Journal(),
-    onHandlerFailed: () => {},
-    hearsHandlerErrors: () => false,
-    onEnded: () => {},
-    mayLinger: () => mayLinger,
-  };
+  const outside = servedHost(clock, () => mayLinger);
   const { handshakes, refusals } = new Sessions(options, outside);
   const connections = [new Noted(), new Noted(), new Noted()];
   for (const [n, connection] of connections.entries()) {

@@ -13,10 +13,11 @@ import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import { resolvePlainServerOptions } from "../../src/server/plain-options.ts";
 import { PlainSessions } from "../../src/server/plain-sessions.ts";
+import type { ServedHost } from "../../src/server/served-links.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
 import { LineSocket } from "../client/plain-server.ts";
-import { Arrivals, keepFromOthers } from "../support.ts";
+import { type Arrivals, listenInTest } from "../support.ts";
 
 export type PlainServed = {
   supervisor: ServerSupervisor<ReturnType<typeof plain>>;
@@ -34,14 +35,7 @@ export async function servePlain(
 ): Promise<PlainServed> {
   const where = options.path === undefined ? { port: 0, host: "127.0.0.1" } : {};
   const supervisor = new ServerSupervisor({ ...where, ...options, protocol: plain({ framing: lines(), ...protocol }) });
-  const links = new Arrivals<PlainLink>();
-  supervisor.serve((link) => {
-    links.put(link);
-    return handler?.(link);
-  });
-  const { port } = await supervisor.listen();
-  onTestFinished(() => void supervisor.close({ deadlineMs: 0 }).then(() => keepFromOthers(port)));
-  return { supervisor, port, links };
+  return { supervisor, ...(await listenInTest<PlainLink>(supervisor, handler)) };
 }
 
 /** Answers each line with the same line. */
@@ -62,19 +56,27 @@ export function lineClient(
   return Object.assign(new LineSocket(socket), { ended });
 }
 
-/** The sessions of such a server, without a listener and under virtual time. */
-export function plainSessions({ plain: protocol, ...options }: PlainServerTerms = {}, mayLinger = true) {
-  const clock = new VirtualTime();
-  const resolved = resolvePlainServerOptions({ ...options, protocol: plain({ framing: lines(), ...protocol }) });
-  const sessions = new PlainSessions(resolved, {
+/** A host for the links of a server, to which nobody listens. */
+export function servedHost(clock: VirtualTime, mayLinger: () => boolean): ServedHost {
+  return {
     clock,
     entropy: SYSTEM_ENTROPY,
     journal: new Journal(),
     onHandlerFailed: () => {},
     hearsHandlerErrors: () => false,
     onEnded: () => {},
-    mayLinger: () => mayLinger,
-  });
+    mayLinger,
+  };
+}
+
+/** The sessions of such a server, without a listener and under virtual time. */
+export function plainSessions({ plain: protocol, ...options }: PlainServerTerms = {}, mayLinger = true) {
+  const clock = new VirtualTime();
+  const resolved = resolvePlainServerOptions({ ...options, protocol: plain({ framing: lines(), ...protocol }) });
+  const sessions = new PlainSessions(
+    resolved,
+    servedHost(clock, () => mayLinger),
+  );
   onTestFinished(() => {
     sessions.stop();
     clock.stop();
