@@ -75,6 +75,14 @@ export const MOVING: readonly Mutant[] = [
     tests: ["test/sim/scenarios-moving.test.ts"],
   },
   {
+    name: "what waits does not go with the last session",
+    rule: "where no session follows, what waits before the log goes to the server that goes away",
+    file: "src/link/engine.ts",
+    find: "if (event.isLast === true) this.outgoing.end();",
+    replace: "if (event.isLast === true) this.protocol.end();",
+    tests: ["test/server/draining.test.ts"],
+  },
+  {
     name: "reader not carried over",
     rule: "who reads no more does not in the next session either",
     file: "src/core/client/replacing-link-core.ts",

@@ -268,7 +268,8 @@ export class LinkEngine {
         break;
       case "leaving":
         this.#life.to("drain", { reason: event.reason ?? "going-away" });
-        if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
+        if (event.isLast === true) this.outgoing.end();
+        else if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
         break;
       case "replaced":
         // After close() the state stays "draining" until the link is closed.

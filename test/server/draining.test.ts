@@ -11,6 +11,7 @@ import {
   pair,
   QUICK,
   receiveText,
+  refusal,
   relayTo,
   runToExit,
   serve,
@@ -46,6 +47,25 @@ describe("endpoints", () => {
     expect(await closing).toEqual({ left: 0, undelivered: [] });
     await client.connected();
     expect(undelivered).toEqual([]);
+  });
+
+  test("what waits under a policy goes to the server that goes away, where no other may have it", async () => {
+    const { port, links, supervisor } = await serve();
+    const queue = { overflow: "wait", maxMessages: 1_000, maxBytes: 2 ** 21, ttlMs: 60_000 } as const;
+    const client = openTo(port, { whenSessionLost: "end", queue });
+    await client.connected();
+    const server = await links.next();
+    const messages = Array.from({ length: 24 }, () => Buffer.alloc(65_536, "x"));
+    await Promise.all(messages.map((message) => client.send(message)));
+    await eventually(() => expect(client.stats().queue.messages).toBeGreaterThan(0));
+    const closing = supervisor.close();
+    await turned(client, "draining");
+    expect(refusal(() => client.trySend("late")).code).toBe("LINK_ENDED");
+    let received = 0;
+    for await (const { length } of server) received += length;
+    expect(received).toBe(24 * 65_536);
+    expect(await closing).toEqual({ left: 0, undelivered: [] });
+    expect(await client.closed).toEqual({ undelivered: [] });
   });
 
   test.each(["round-robin", "random"] as const)("%s is for sessions, not for each connection", async (order) => {

@@ -29,14 +29,15 @@ export function laySilence(world: World, client: SimClient, fault: FaultOf<"sile
     ...heard,
     () => {
       left--;
-      if (left === 0) world.clock.schedule(afterMs, () => fallSilent(world, client, direction));
+      const spokenOn = client.wireInUse;
+      if (left === 0) world.clock.schedule(afterMs, () => fallSilent(world, client, spokenOn, direction));
     },
   ]);
 }
 
-function fallSilent(world: World, client: SimClient, direction: Direction): void {
-  const wire = client.wireInUse;
-  if (wire === undefined || client.suspects || world.healed) return;
+/** Speech is of one connection: another that has replaced it meanwhile is left alone. */
+function fallSilent(world: World, client: SimClient, wire: Wire | undefined, direction: Direction): void {
+  if (wire === undefined || wire !== client.wireInUse || client.suspects || world.healed) return;
   world.count("fault silence after speech");
   world.note(`${client.name}: silence ${direction}`);
   wire.swallow(direction);

@@ -218,6 +218,7 @@ export class SimClient extends SimProcess {
         break;
       case "leaving":
         stage.note(`${name}: leaving`);
+        if (event.isLast === true) end.endsWhenEmpty = true;
         end.life.to("drain");
         break;
       case "gone":

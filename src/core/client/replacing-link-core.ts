@@ -62,13 +62,16 @@ export abstract class ReplacingLinkCore extends LinkCore {
     return this.session.phase === "done" && !this.ended;
   }
 
-  /** GOAWAY: the client ends first, so that the server's application can answer the messages that it has accepted. */
+  /**
+   * GOAWAY: the client ends first, so that the server's application can answer the messages that it has accepted. Where
+   * no session follows, what waits before the log goes with this one: end() is called when it is in there.
+   */
   protected leave(): void {
     const { session } = this;
     if (!this.isLive || session.sender.endKind !== "none") return;
-    if (this.#takesNewSessions && session.isReplaceable) session.sender.moveOn();
-    else session.sender.end("final");
-    this.events.push({ type: "leaving" });
+    const goesOn = this.#takesNewSessions && session.isReplaceable;
+    if (goesOn) session.sender.moveOn();
+    this.events.push({ type: "leaving", isLast: !goesOn });
     this.checkThrough();
   }
 

@@ -115,22 +115,31 @@ export class Evidence {
   /** The peer's `received` went up. Answers true if that ends a suspicion. */
   onProgress(stillInFlight: boolean, nowMs: number): boolean {
     this.#waitingMs = stillInFlight ? nowMs : Infinity;
+    // On a slow path a PING may stand behind data for very long. Then that data is awaited instead.
+    if (stillInFlight) this.#pingedMs = Infinity;
+    else this.#awaitOn(nowMs);
     return this.#onProven(nowMs);
   }
 
   /** Answers true if that ends a suspicion. An answer to an older PING is proof as well, but measures no round trip. */
   onPong(token: number, nowMs: number): boolean {
-    if (this.#pingedMs !== Infinity && token === this.#pingToken) {
-      this.#roundTrip.sample(nowMs - this.#pingedMs);
+    if (token === this.#pingToken) {
+      if (this.isAsking) this.#roundTrip.sample(nowMs - this.#pingedMs);
       this.#pingedMs = Infinity;
+    } else {
+      this.#awaitOn(nowMs);
     }
     if (this.#waitingMs !== Infinity) this.#waitingMs = nowMs;
     return this.#onProven(nowMs);
   }
 
+  /** What stood before the PING was answered: the answer to the PING itself comes next, and has its whole time for that. */
+  #awaitOn(nowMs: number): void {
+    if (this.isAsking) this.#unansweredForMs += nowMs - this.#pingedMs;
+  }
+
   #onProven(nowMs: number): boolean {
     this.provenMs = nowMs;
-    this.#pingedMs = Infinity;
     const recovered = this.suspect;
     this.suspect = false;
     return recovered;

@@ -68,10 +68,10 @@ export type LinkCoreEvent =
   | { type: "suspect"; reason: string }
   | { type: "recovered" }
   /**
-   * The server goes away: the client ends the session, and goes on in another if it can. `reason`: why the link itself
-   * is to end, if that is another.
+   * The server goes away: the client ends the session, and goes on in another if it can. `isLast`: it cannot, and the
+   * link is to call end(). `reason`: why the link itself is to end, if that is another.
    */
-  | { type: "leaving"; reason?: string }
+  | { type: "leaving"; isLast?: boolean; reason?: string }
   /**
    * `last` set (even to `[]`): write everything pending, then `last`, then close. Unset: destroy the connection at
    * once.

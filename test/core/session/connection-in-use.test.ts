@@ -51,8 +51,8 @@ test("what was written waits for progress", () => {
   expect(tick(inUse, 4_000)).toBe(true);
   expect(inUse.onProgress(false, 4_100)).toBe(true);
   expect([inUse.suspect, inUse.onProgress(false, 4_200)]).toEqual([false, false]);
-  // Nothing arrived: only progress did, which says nothing of the other direction.
-  expect(inUse.timers.nextMs).toBe(15_000);
+  // The PING that the suspicion sent is still to be answered.
+  expect(inUse.timers.nextMs).toBe(8_800);
 });
 
 test("an ACK that is owed for a turn is held until the turn ends, and is due until it was written", () => {
@@ -99,13 +99,13 @@ test("DATA that is written is followed by a PING, though it was received", () =>
   expect(written(inUse)).toEqual(["ping"]);
 });
 
-test("progress answers a PING, and the next one comes in time", () => {
+test("progress behind which more is in flight ends the wait for a PING, and the next one comes in time", () => {
   const inUse = use();
   inUse.dataWritten(0);
   expect(tick(inUse, 1_100)).toBe(false);
   expect([inUse.timers.nextMs, written(inUse)]).toEqual([3_000, ["ping"]]);
   inUse.onHeard(1_200);
-  inUse.onProgress(false, 1_200);
+  inUse.onProgress(true, 1_200);
   expect(inUse.timers.nextMs).toBe(3_400);
   expect(tick(inUse, 3_400)).toBe(false);
   expect(written(inUse)).toEqual(["ping"]);

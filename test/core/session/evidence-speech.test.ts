@@ -231,15 +231,40 @@ describe("what comes between", () => {
     expect(evidence.nextMs()).toBe(102_999 + 2_200);
   });
 
-  test("progress, which answers a PING as a PONG does", () => {
-    const { evidence, run } = client();
-    expect(evidence.isAsking).toBe(false);
-    evidence.onSpoken(0);
-    expect(run(1_100)).toEqual([[1_100, "ping"]]);
-    expect(evidence.isAsking).toBe(true);
-    evidence.onHeard(1_200);
-    evidence.onProgress(false, 1_200);
-    expect([evidence.isAsking, evidence.nextMs()]).toEqual([false, 3_400]);
+  describe("proof that is no answer to the PING", () => {
+    function asked() {
+      const watched = client();
+      expect(watched.evidence.isAsking).toBe(false);
+      watched.evidence.onSpoken(0);
+      expect(watched.run(1_100)).toEqual([[1_100, "ping"]]);
+      expect([watched.evidence.isAsking, watched.evidence.nextMs()]).toEqual([true, 4_100]);
+      watched.evidence.onHeard(1_200);
+      return watched;
+    }
+
+    test("the last data in flight has arrived: the PING behind it has its whole time from now on", () => {
+      const { evidence, run } = asked();
+      evidence.onProgress(false, 1_200);
+      expect([evidence.isAsking, evidence.nextMs()]).toEqual([true, 4_200]);
+      expect(run(60_000).at(0)).toEqual([4_200, "suspect"]);
+    });
+
+    test("so has one behind an older PING that is answered", () => {
+      const { evidence } = asked();
+      evidence.onPong(evidence.pingToken - 1, 1_200);
+      expect([evidence.isAsking, evidence.nextMs()]).toEqual([true, 4_200]);
+      evidence.onHeard(1_300);
+      evidence.onPong(evidence.pingToken, 1_300);
+      expect([evidence.isAsking, evidence.nextMs()]).toEqual([false, 3_500]);
+    });
+
+    test("behind data that is still in flight it is not awaited: the data is", () => {
+      const { evidence, run } = asked();
+      evidence.onProgress(true, 1_200);
+      expect(evidence.isAsking).toBe(false);
+      expect(run(3_399)).toEqual([]);
+      expect(run(3_400)).toEqual([[3_400, "ping"]]);
+    });
   });
 
   test("a tick that is early finds nothing", () => {

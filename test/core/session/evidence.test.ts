@@ -55,6 +55,7 @@ describe("silence", () => {
       [23_000, "suspect"],
     ]);
     evidence.onHeard(30_000);
+    evidence.onProgress(true, 30_000);
     evidence.onProgress(false, 30_000);
     expect(run(60_000).at(-1)).toEqual([55_000, "suspect"]);
   });
