@@ -1,4 +1,4 @@
-/** Who may connect, by address: lists of allowed and of denied addresses. */
+/** Lists of the addresses that may connect, and of those that may not. */
 import { AddressList, UNIX } from "../io/address-list.ts";
 import { checkNames } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
@@ -28,7 +28,7 @@ export function addressList(name: string, given: unknown, least: 0 | 1): Address
   return list;
 }
 
-export const ACCESS_OPTION_NAMES = ["allow", "deny"] as const;
+const ACCESS_OPTION_NAMES = ["allow", "deny"] as const;
 
 export class Access {
   #allow: AddressList | undefined;

@@ -11,7 +11,7 @@ type Where = { port: number; host?: string } | { path: string };
 
 export interface ListenerOptions extends TlsTerms {
   tls: TlsOptions | false;
-  /** What each accepted socket passes first. */
+  /** The first step of each accepted socket. */
   filter: ListenerFilter;
 }
 

@@ -6,7 +6,7 @@ import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
 import { group, integer, logger, MOST_MS, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
-import { Access, ACCESS_OPTION_NAMES, type AccessOptions, addressList } from "./access.ts";
+import { Access, type AccessOptions, addressList } from "./access.ts";
 
 export interface ListeningOptions extends AccessOptions {
   /** 0: any free port; listen() answers which. Without `port` and `path` the server has only what accept() is given. */
@@ -54,7 +54,8 @@ export const LISTENING_OPTION_NAMES = [
   "path",
   "tls",
   "proxyProtocol",
-  ...ACCESS_OPTION_NAMES,
+  "allow",
+  "deny",
   "logger",
   "metricsIntervalMs",
 ] as const;

@@ -7,7 +7,7 @@ import { readProxyHeader } from "../io/proxy-protocol.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 
 export interface ProxyHeadersOptions {
-  /** Whose word is taken for the addresses of clients. */
+  /** The balancers that are believed in what they say of clients' addresses. */
   trusted: AddressList;
   /** From the accepting of the socket to the end of its header. */
   withinMs: number;
@@ -20,7 +20,7 @@ export interface ProxyHeadersOptions {
   onCrowdedOut(socket: Socket, source: string): void;
 }
 
-/** What is called with the client's address, when everything that has come behind the header can be read. */
+/** Called with the client's address, when everything that has come behind the header can be read. */
 type Then = (remoteAddress: string) => void;
 
 export class ProxyHeaders {
