@@ -23,8 +23,8 @@ export const LISTENING: readonly Mutant[] = [
     name: "a PROXY header without an end",
     rule: "a header of version 2 has a bound",
     file: HEADER,
-    find: "export const MOST_HEADER_BYTES = 4_096;",
-    replace: "export const MOST_HEADER_BYTES = 65_551;",
+    find: "if (length > MOST_HEADER_BYTES)",
+    replace: "if (length > 65_551)",
     tests: PARSED,
   },
   {
@@ -56,7 +56,7 @@ export const LISTENING: readonly Mutant[] = [
     rule: "a connection of the balancer's own has the balancer's address",
     file: HEADER,
     find: "if (command === LOCAL)",
-    replace: "if (command === LOCAL && bytes.length < 20)",
+    replace: "if (command === LOCAL && bytes.readUInt8(FAMILY_AT) === 0)",
     tests: PARSED,
   },
   {

@@ -35,12 +35,12 @@ export class AddressList {
       return true;
     }
     const [, written = "", bits] = /^([^/%]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(entry) ?? [];
-    const isMapped = isIPv6(written) && isIPv4(comparable(written));
-    if (!isMapped && !isIPv4(written) && !isIPv6(written)) return false;
     const address = comparable(written);
+    if (!isIPv4(address) && !isIPv6(address)) return false;
     const family = isIPv4(address) ? "ipv4" : "ipv6";
     const most = family === "ipv4" ? 32 : 128;
-    const prefix = bits === undefined ? most : Number(bits) - (isMapped ? MAPPED_BITS : 0);
+    const before = family === "ipv4" && isIPv6(written) ? MAPPED_BITS : 0;
+    const prefix = bits === undefined ? most : Number(bits) - before;
     if (prefix < 0 || prefix > most) return false;
     (family === "ipv4" ? this.#ipv4 : this.#ipv6).addSubnet(address, prefix, family);
     this.#hasIP = true;
