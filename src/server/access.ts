@@ -55,7 +55,7 @@ export class Access {
     this.#deny = deny;
   }
 
-  /** "": a connection without an address. A text that is no address, which only the application gives, is in no list. */
+  /** "": a connection without an address. Text that is no address, which only the application gives, is in no list. */
   admits(remoteAddress: string): boolean {
     // Nor can it be told that such a text is not one of the denied.
     if (this.#deny !== undefined && this.#deny.has(remoteAddress) !== false) return false;

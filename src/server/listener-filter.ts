@@ -1,6 +1,6 @@
 /**
- * The first step of an accepted socket, before anything is spent on its client: the PROXY header, which says who that is,
- * and the lists of allowed and denied addresses. For any net.Server.
+ * The first step of an accepted socket, before anything is spent on its client: the PROXY header, which says who that
+ * is, and the lists of allowed and denied addresses. For any net.Server.
  */
 import type { Socket } from "node:net";
 import type { AddressList } from "../io/address-list.ts";

@@ -40,8 +40,8 @@ export class Listener {
   }
 
   /**
-   * Connections that are accepted and not closed, including those that were told why they will be closed. Those that the
-   * filter holds still are not counted.
+   * Connections that are accepted and not closed, including those that were told why they will be closed. Those that
+   * the filter holds still are not counted.
    */
   get streams(): number {
     return this.#streams.size;

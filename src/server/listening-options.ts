@@ -19,8 +19,8 @@ export interface ListeningOptions extends AccessOptions {
   tls?: TlsOptions | false;
   /**
    * A balancer stands in front, and begins each connection with a header of the PROXY protocol, version 1 or 2, before
-   * any TLS. The address that it names is the client's, for `allow` and `deny`, limits, logs and `authenticate`. Default:
-   * no headers.
+   * any TLS. The address that it names is the client's, for `allow` and `deny`, limits, logs and `authenticate`.
+   * Default: no headers.
    */
   proxyProtocol?: ProxyProtocolOptions;
   logger?: Logger;
@@ -30,8 +30,8 @@ export interface ListeningOptions extends AccessOptions {
 
 export interface ProxyProtocolOptions {
   /**
-   * The addresses and networks of the balancers, as in `allow`; `"unix"` for those that come by `path`. Connections from
-   * elsewhere are closed. Danger: who is in here can name any address as that of its clients.
+   * The addresses and networks of the balancers, as in `allow`; `"unix"` for those that come by `path`. Connections
+   * from elsewhere are closed. Danger: who is in here can name any address as that of its clients.
    */
   from: readonly string[];
 }

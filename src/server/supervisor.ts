@@ -184,12 +184,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`) as
-   * if the listener had accepted it, except that `tls` and `proxyProtocol` are not for it. Nobody else may read, write or close it any more.
-   * The stream may come before listen(), and without. While the server drains, a durable one lets its clients come back
-   * and finish, and a plain one closes the stream; later it is closed. Throws INVALID_STATE before serve(),
-   * INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and then leaves it alone; the same
-   * for a stream whose resume() throws, which is destroyed.
+   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`)
+   * as if the listener had accepted it, except that `tls` and `proxyProtocol` are not for it. Nobody else may read,
+   * write or close it any more. The stream may come before listen(), and without. While the server drains, a durable
+   * one lets its clients come back and finish, and a plain one closes the stream; later it is closed. Throws
+   * INVALID_STATE before serve(), INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and
+   * then leaves it alone; the same for a stream whose resume() throws, which is destroyed.
    */
   accept(stream: Duplex, options: AcceptOptions = {}): void {
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before accept()");
