@@ -3,6 +3,7 @@ import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
 import { FRAMING } from "./list/framing.ts";
+import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { PACE } from "./list/pace.ts";
@@ -29,6 +30,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SERVED,
   ...PORTS,
   ...DOOR,
+  ...LISTENING,
   ...SHELL,
   ...STORE,
   ...DIAL,

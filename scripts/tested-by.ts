@@ -85,6 +85,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/server/refusals.ts": ["test/server/handshakes.test.ts", "test/server/plain-limits.test.ts"],
   "src/server/serve.ts": ["test/server/plain-options.test.ts"],
   "src/server/served-links.ts": ["test/server/plain-draining.test.ts", "test/server/sessions.test.ts"],
+  "src/server/tls-handshakes.ts": ["test/server/listener.test.ts"],
   "src/server/unsecured-connection.ts": ["test/server/handshakes.test.ts", "test/server/listener.test.ts"],
   "src/testing/faults.ts": ["test/testing/pair.test.ts", "test/testing/relay.test.ts"],
   "src/testing/pair-options.ts": ["test/testing/pair.test.ts"],

@@ -55,7 +55,7 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "SNICallback not contained",
     rule: "who connects cannot end the process with a name that is not known",
-    file: "src/server/listener.ts",
+    file: "src/server/tls-handshakes.ts",
     find: "...withContainedSni(options)",
     replace: "...options",
     tests: ["test/server/listener.test.ts"],

@@ -4,7 +4,7 @@ import type { Clock, Connection, Timer } from "../link/ports.ts";
 import type { LoginConnection } from "../plain/plain.ts";
 import { Login, MUCH_UNREAD, MUCH_UNSENT } from "../plain-link/login.ts";
 import { messageOf } from "../telemetry/thrown.ts";
-import type { Guest } from "./listener.ts";
+import type { Guest } from "./tls-handshakes.ts";
 import { peerOf } from "./peer.ts";
 import type { ArrivalOfLink, PlainServerLink } from "./plain-link.ts";
 import type { Refusals } from "./refusals.ts";

@@ -7,7 +7,7 @@ import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { messageOf } from "../telemetry/thrown.ts";
-import type { Guest } from "./listener.ts";
+import type { Guest } from "./tls-handshakes.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { peerOf } from "./peer.ts";
 import type { Refusals } from "./refusals.ts";

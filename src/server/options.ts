@@ -60,7 +60,7 @@ export interface Limits {
   /**
    * Connections that have not finished TLS and handshake. Default 1,000, or half of `connections` where that is less,
    * at least 8. Above it, a connection that has not introduced itself is closed. A quarter is for sessions that their
-   * clients have not confirmed.
+   * clients have not confirmed. With `proxyProtocol` as many again may be sending their header.
    */
   handshakes?: number;
   /**

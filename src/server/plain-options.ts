@@ -50,7 +50,10 @@ export interface PlainLimits {
    * that have not logged in give way to new ones, from the address that has most of these.
    */
   connections?: number;
-  /** Connections that have not finished TLS and login. Default 1,000, or half of `connections`, at least 8. */
+  /**
+   * Connections that have not finished TLS and login. Default 1,000, or half of `connections`, at least 8. With
+   * `proxyProtocol` as many again may be sending their header.
+   */
   handshakes?: number;
   /** Connections of one client: of one IPv4 address, or one IPv6 network (/64). Default Infinity. */
   connectionsPerAddress?: number;

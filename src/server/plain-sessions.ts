@@ -8,7 +8,7 @@ import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
 import { ServedPlainCore, type ServedPlainOptions } from "../plain/served-core.ts";
 import { plainCoreOptions } from "../plain-link/options.ts";
 import { Arrival, type ArrivalHost } from "./arrival.ts";
-import type { Guest } from "./listener.ts";
+import type { Guest } from "./tls-handshakes.ts";
 import { peerOf } from "./peer.ts";
 import type { PlainLimitName, ResolvedPlainServerOptions } from "./plain-options.ts";
 import { PlainServerLink } from "./plain-link.ts";
@@ -90,7 +90,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   #mayEnter(remoteAddress: string): boolean {
     if (this.farewell !== undefined) {
-      this.#refused("draining", "draining", remoteAddress);
+      this.refusals.refused({ code: "draining", reason: "draining", sessionId: "", remoteAddress, retryAfterMs: 0 });
       return false;
     }
     const limit = this.#lacking(peerOf(remoteAddress));
@@ -99,12 +99,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   }
 
   #turnedAway(limit: PlainLimitName, remoteAddress: string): void {
-    this.refusals.turnedAway.add(limit, this.outside.clock.now());
-    this.#refused("overloaded", TOO_MANY[limit], remoteAddress);
-  }
-
-  #refused(code: "draining" | "overloaded", reason: string, remoteAddress: string): void {
-    this.refusals.refused({ code, reason, sessionId: "", remoteAddress, retryAfterMs: 0 });
+    this.refusals.turnAway(limit, TOO_MANY[limit], remoteAddress, this.outside.clock.now());
   }
 
   /** The limit that a new client of this address has met. Others may give way to it. */

@@ -1,7 +1,7 @@
 /** Counts and reports the connections that a server refuses, or closes because of what they do. */
 import type { Journal } from "../telemetry/journal.ts";
 import type { HookFailure, ServerRefused } from "../telemetry/record.ts";
-import { TurnedAway } from "./turned-away.ts";
+import { type AnyLimitName, TurnedAway } from "./turned-away.ts";
 
 export class Refusals {
   readonly turnedAway: TurnedAway = new TurnedAway();
@@ -18,6 +18,12 @@ export class Refusals {
   refused(refusal: Omit<ServerRefused, "event">): void {
     this.#refused[refusal.code] = (this.#refused[refusal.code] ?? 0) + 1;
     this.#journal.record({ event: "server.refused", ...refusal });
+  }
+
+  /** A connection was closed for lack of room, and its client could not be told so. */
+  turnAway(limit: AnyLimitName, reason: string, remoteAddress: string, nowMs: number): void {
+    this.turnedAway.add(limit, nowMs);
+    this.refused({ code: "overloaded", reason, sessionId: "", remoteAddress, retryAfterMs: 0 });
   }
 
   /** A connection was closed because of what it sent or did not send, or of a function that failed. */

@@ -16,7 +16,7 @@ import { Sessions } from "./sessions.ts";
 
 /** How many clients a server may have, and what they may hold. */
 export interface Capacity {
-  limits: { connections: number };
+  limits: { connections: number; handshakes: number };
   /** The limit that bounds what is held in memory. */
   links: { limit: "sessions" | "connections"; most: number };
   /** As many are sure to fit into memory. */
@@ -27,7 +27,7 @@ export interface Capacity {
 export interface Service {
   listening: ResolvedListening;
   capacity: Capacity;
-  tlsMs: number;
+  timeouts: { tlsMs: number; handshakeMs: number };
   allowHalfOpen: boolean;
   open: (host: ServedHost) => ServedLinks;
 }
@@ -49,7 +49,7 @@ function durable(given: ServerSupervisorOptions): Service {
       fitting: sessionsThatFit(bufferBytes, options, machine),
       mayHoldBytes: mayHoldBytes(bufferBytes, sessions, messageLimits(options)),
     },
-    tlsMs: timeouts.tlsMs,
+    timeouts,
     allowHalfOpen: false,
     open: (host) => new Sessions(options, host),
   };
@@ -67,7 +67,7 @@ function plain(given: PlainServerOptions): Service {
       fitting: plainLinksThatFit(bufferBytes, options, machine),
       mayHoldBytes: bufferBytes + POOL_BYTES + connections * plainFloorBytes(options),
     },
-    tlsMs: timeouts.tlsMs,
+    timeouts,
     allowHalfOpen: true,
     open: (host) => new PlainSessions(options, host),
   };

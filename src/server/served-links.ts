@@ -12,7 +12,7 @@ import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
-import type { Guest } from "./listener.ts";
+import type { Guest } from "./tls-handshakes.ts";
 import { Refusals } from "./refusals.ts";
 
 /** The caller gives these to the links of a server. */

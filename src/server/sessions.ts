@@ -14,7 +14,7 @@ import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
 import { timedWait } from "../link/waits.ts";
 import { DurableServerLink } from "./durable-link.ts";
 import { Handshakes } from "./handshakes.ts";
-import type { Guest } from "./listener.ts";
+import type { Guest } from "./tls-handshakes.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type ServedHost, ServedLinks } from "./served-links.ts";
 

@@ -17,8 +17,10 @@ import type { PlainLink } from "../plain-link/handle.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
 import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
+import type { AccessOptions } from "./access.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
 import { Listener } from "./listener.ts";
+import { ListenerFilter } from "./listener-filter.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import type { ServerSupervisorOptions } from "./options.ts";
 import type { PlainServerOptions } from "./plain-options.ts";
@@ -70,8 +72,8 @@ type LinkOf<Protocol> = [Protocol] extends [never] ? Link : Protocol extends Pla
 
 export interface AcceptOptions {
   /**
-   * The client's address, for limits and logs, as in a header of the proxy in front. Default: the socket's; of another
-   * stream "", and then all clients without an address share what one of them may have.
+   * The client's address, for `allow` and `deny`, limits and logs, as in a header of the proxy in front. Default: the
+   * socket's; of another stream "", and then all clients without an address share what one of them may have.
    */
   remoteAddress?: string;
 }
@@ -88,6 +90,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   readonly #capacity: Capacity;
   readonly #clock = new SystemClock();
   readonly #served: ServedLinks;
+  readonly #filter: ListenerFilter;
   readonly #listener: Listener;
   readonly #telemetry: Telemetry;
   #state: SupervisorState = "created";
@@ -95,7 +98,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
 
   constructor(options: ServerSupervisorOptions | (PlainServerOptions & { protocol: Protocol })) {
     super(EVENT_NAMES);
-    const { listening, capacity, tlsMs, allowHalfOpen, open } = serve(options);
+    const { listening, capacity, timeouts, allowHalfOpen, open } = serve(options);
     this.#options = listening;
     this.#capacity = capacity;
     const source: SampleSource = {
@@ -112,12 +115,24 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       onEnded: (link) => this.#telemetry.linkEnded(link),
       mayLinger: () => this.#listener.streams - this.#served.connections < MOST_LINGERING,
     });
+    const { refusals } = this.#served;
+    this.#filter = new ListenerFilter({
+      access: listening.access,
+      proxies: listening.proxies,
+      headerMs: timeouts.handshakeMs,
+      mostHeaders: capacity.limits.handshakes,
+      clock: this.#clock,
+      onRejected: (remoteAddress, reason, detail) => refusals.rejected(remoteAddress, reason, detail),
+      onCrowdedOut: (remoteAddress) =>
+        refusals.turnAway("handshakes", "too many PROXY headers awaited", remoteAddress, this.#clock.now()),
+    });
     this.#listener = new Listener({
       tls: listening.tls,
-      tlsMs,
+      filter: this.#filter,
+      tlsMs: timeouts.tlsMs,
       allowHalfOpen,
       accept: (connection) => this.#served.accept(connection),
-      onTlsFailed: (remoteAddress, reason) => this.#served.refusals.rejected(remoteAddress, "tls", reason),
+      onTlsFailed: (remoteAddress, reason) => refusals.rejected(remoteAddress, "tls", reason),
     });
   }
 
@@ -169,12 +184,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`) as
-   * if the listener had accepted it, except that `tls` is not for it. Nobody else may read, write or close it any more.
-   * The stream may come before listen(), and without. While the server drains, a durable one lets its clients come back
-   * and finish, and a plain one closes the stream; later it is closed. Throws INVALID_STATE before serve(),
-   * INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and then leaves it alone; the same
-   * for a stream whose resume() throws, which is destroyed.
+   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`)
+   * as if the listener had accepted it, except that `tls` and `proxyProtocol` are not for it. Nobody else may read,
+   * write or close it any more. The stream may come before listen(), and without. While the server drains, a durable
+   * one lets its clients come back and finish, and a plain one closes the stream; later it is closed. Throws
+   * INVALID_STATE before serve(), INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and
+   * then leaves it alone; the same for a stream whose resume() throws, which is destroyed.
    */
   accept(stream: Duplex, options: AcceptOptions = {}): void {
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before accept()");
@@ -200,11 +215,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     if (logger === undefined) return;
     const { journal } = this.#telemetry;
     const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
-    const { connections } = limits;
+    const { connections, handshakes } = limits;
     const may = descriptors();
     const descriptorLimit = may && { descriptorLimit: may.limit };
     journal.record({ event: "server.listening", host, port, limits, sessionsMayHoldBytes, ...descriptorLimit });
-    const needed = descriptorsNeeded(connections, may?.open ?? 0);
+    const awaited = this.#options.proxies === undefined ? 0 : handshakes;
+    const needed = descriptorsNeeded(connections + awaited, may?.open ?? 0);
     if (may !== undefined && needed > may.limit) {
       journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
     }
@@ -226,6 +242,15 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#listener.setSecureContext(options);
   }
 
+  /**
+   * Replaces the lists of who may connect; a list that is not given stays. For new connections: those that are open go
+   * on. To allow everyone again, give `allow: ["0.0.0.0/0", "::/0", "unix"]`. If it throws INVALID_OPTION, nothing has
+   * changed.
+   */
+  setAccess(options: AccessOptions): void {
+    this.#options.access.set(options);
+  }
+
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -244,7 +269,9 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   stats(): SupervisorStats {
     const { handshaking, ...stats } = this.#served.stats();
     const { lines } = this.#telemetry;
-    return { state: this.#state, ...stats, lines, connections: { open: this.#served.connections, handshaking } };
+    const { waiting } = this.#filter;
+    const connections = { open: this.#served.connections + waiting, handshaking: handshaking + waiting };
+    return { state: this.#state, ...stats, lines, connections };
   }
 
   #to(input: SupervisorInput, reason: string): void {

@@ -2,7 +2,7 @@
 import type { LimitName } from "../core/server/handshake-table.ts";
 import type { PlainLimitName } from "./plain-options.ts";
 
-type AnyLimitName = LimitName | PlainLimitName;
+export type AnyLimitName = LimitName | PlainLimitName;
 
 /** A server is degraded for so long after it has turned a client away. */
 const LATELY_MS = 10_000;

@@ -8,6 +8,8 @@ import { LIMIT_NAMES } from "../../src/core/server/handshake-table.ts";
 import { REFUSE_CODES, type RefuseCode, RESET_CODES } from "../../src/core/wire/frames.ts";
 import { DialError } from "../../src/io/dial-error.ts";
 import { attemptError } from "../../src/link/errors.ts";
+import { MOST_HEADER_BYTES } from "../../src/io/proxy-protocol.ts";
+import { LISTENING_OPTION_NAMES } from "../../src/server/listening-options.ts";
 import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
 import { bytes, plain } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
@@ -266,6 +268,7 @@ const OPTIONS: Array<[string, string[]]> = [
   ["limits", allowed((given) => listen({ limits: given }))],
   ...GROUPS.map((name): [string, string[]] => [name, allowed((given) => open({ [name]: given }))]),
   ["a priority", allowed((given) => open({ queue: { priorities: [{ ...PRIORITY, ...given }] } }))],
+  ["proxyProtocol", allowed((given) => listen({ proxyProtocol: given }))],
   ["whileDisconnected", allowed((given) => open({ queue: { whileDisconnected: given } }))],
 ];
 
@@ -286,6 +289,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
     "whenSessionLost",
     "window",
   ],
+  "docs/listening.md": ["allow", "deny", "from", "proxyProtocol"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
@@ -341,6 +345,19 @@ test("docs/plain.md: a server's options are those of a link and of any server, o
       Object.keys(resolvePlainServerOptions({ protocol: plain({ framing: bytes() }) }).limits),
     ),
   ).toEqual([]);
+});
+
+test("docs/listening.md: the table has each option of where a server listens and who may connect", () => {
+  const rows = [
+    ...read("docs/listening.md").matchAll(/^\| `([\w.]+)` \|([^|\n]+)\| ([^|\n]{20,}) \| ([^|\n]{20,}) \|$/gmu),
+  ];
+  const ofProxies = allowed((given) => listen({ proxyProtocol: given })).map((name) => `proxyProtocol.${name}`);
+  const elsewhereTold = PAGES["docs/metrics.md"] ?? [];
+  const names = LISTENING_OPTION_NAMES.filter((name) => !elsewhereTold.includes(name));
+  expect(new Set(rows.map(([, name]) => name))).toEqual(new Set([...names, ...ofProxies]));
+  const { tls } = resolveServerOptions({ port: 1 });
+  expect([rows.find(([, name]) => name === "tls")?.[2]?.trim(), tls]).toEqual(["false", false]);
+  expect(read("docs/listening.md")).toContain(`${MOST_HEADER_BYTES.toLocaleString("en")} bytes`);
 });
 
 test("docs/queue.md: the table has each option of a queue, of a class and of a message, with a default and a consequence", () => {

@@ -56,6 +56,7 @@ const SUPERVISOR: Face<ServerSupervisor> = {
   listen: true,
   accept: true,
   setSecureContext: true,
+  setAccess: true,
   health: true,
   stats: true,
   close: true,

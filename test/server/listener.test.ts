@@ -7,8 +7,11 @@ import { PassThrough } from "node:stream";
 import tls from "node:tls";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { SystemClock } from "../../src/io/clock.ts";
 import type { Connection } from "../../src/link/ports.ts";
+import { Access } from "../../src/server/access.ts";
 import { Listener, type ListenerOptions } from "../../src/server/listener.ts";
+import { ListenerFilter } from "../../src/server/listener-filter.ts";
 import type { Certificate } from "../certificate.ts";
 import { certificate, eventually, failure, rawClient, refusal } from "../support.ts";
 
@@ -18,8 +21,18 @@ function setUp(options: Partial<ListenerOptions> = {}) {
   const accepted: Connection[] = [];
   const secured: Connection[] = [];
   const failed: Array<{ remoteAddress: string; reason: string }> = [];
+  const filter = new ListenerFilter({
+    access: new Access({}),
+    proxies: undefined,
+    headerMs: 1_000,
+    mostHeaders: 10,
+    clock: new SystemClock(),
+    onRejected: () => {},
+    onCrowdedOut: () => {},
+  });
   const listener = new Listener({
     tls: false,
+    filter,
     tlsMs: 1_000,
     allowHalfOpen: false,
     accept: (connection) => {

@@ -70,6 +70,17 @@ test.each<[string, object]>([
   ["host", { port: undefined, path: "/x", host: "h" }],
   ["tls", { tls: true }],
   ["tls", { tls: "yes" }],
+  ["allow", { allow: [] }],
+  ["allow[1]", { allow: ["127.0.0.1", "999.2.3.4"] }],
+  ["deny", { deny: "127.0.0.1" }],
+  ["deny[0]", { deny: ["localhost"] }],
+  ["proxyProtocol", { proxyProtocol: true }],
+  ["proxyProtocol.trust", { proxyProtocol: { trust: [] } }],
+  ["proxyProtocol.from", { proxyProtocol: {} }],
+  ["proxyProtocol.from", { proxyProtocol: { from: [] } }],
+  ["proxyProtocol.from[0]", { proxyProtocol: { from: ["127.0.0.1/33"] } }],
+  // Nobody could connect.
+  ["proxyProtocol.from", { proxyProtocol: { from: ["unix"] } }],
   ["authenticate", { authenticate: "everyone" }],
   ["resumeForMs", { resumeForMs: 0 }],
   ["resumeForMs", { resumeForMs: 2 ** 31 }],
@@ -102,9 +113,18 @@ test("TLS options that node:tls refuses are INVALID_OPTION", () => {
   expect(error.message).toContain("no start line");
 });
 
-test.each(["tls", "authenticate"])("%s that is named and undefined is refused: it was meant to be on", (name) => {
-  const error = refusal(() => new ServerSupervisor({ port: 0, [name]: undefined }));
-  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name, value: undefined } });
+test.each(["tls", "authenticate", "allow", "deny", "proxyProtocol"])(
+  "%s that is named and undefined is refused: it was meant to be on",
+  (name) => {
+    const error = refusal(() => new ServerSupervisor({ port: 0, [name]: undefined }));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name, value: undefined } });
+  },
+);
+
+test("proxyProtocol is for connections that the server accepts itself, and a path has no addresses", () => {
+  const refused = (options: object): unknown => refusal(() => new ServerSupervisor(options)).option?.name;
+  expect(refused({ proxyProtocol: { from: ["127.0.0.1"] } })).toBe("proxyProtocol");
+  expect(refused({ path: "/x", proxyProtocol: { from: ["127.0.0.1"] } })).toBe("proxyProtocol.from");
 });
 
 test("tls may be said to be off", () => {
