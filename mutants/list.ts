@@ -5,6 +5,7 @@ import { ENDING } from "./list/ending.ts";
 import { FRAMING } from "./list/framing.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
+import { OVERLOAD } from "./list/overload.ts";
 import { PACE } from "./list/pace.ts";
 import { PLAIN } from "./list/plain.ts";
 import { PORTS } from "./list/ports.ts";
@@ -34,4 +35,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DIAL,
   ...FRAMING,
   ...QUEUE,
+  ...OVERLOAD,
 ];
