@@ -1,6 +1,6 @@
 /**
- * Every state and every transition, as data. Client and server share these tables. The diagrams in ARCHITECTURE.md are
- * generated from them (`npm run diagrams`).
+ * Every state and every transition, as data. Client and server share these tables. The diagrams in ARCHITECTURE.md
+ * and docs/overload.md are generated from them (`npm run diagrams`).
  */
 
 type Transitions<State extends string, Input extends string> = Readonly<
@@ -112,7 +112,7 @@ export type ResourceInput =
   | "rose"
   /** The reading was low for long enough. */
   | "recovered"
-  /** It could not be read for too long. */
+  /** The resource could not be read for too long. */
   | "unreadable"
   | "removed";
 

@@ -127,7 +127,7 @@ function resolveCustom(given: Resources["custom"]): ResolvedResources["custom"] 
   return resolved;
 }
 
-/** What is given, checked one by one. */
+/** The thresholds that are given, checked one by one. */
 function givenRule(
   path: string,
   { low, high, critical, dwellMs, leaveMs, actions }: Thresholds,

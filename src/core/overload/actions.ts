@@ -1,4 +1,4 @@
-/** What a server can do against overload, by name. The names are stable: events, log lines and metrics have them. */
+/** The actions against overload, by name. The names are stable: events, log lines and metrics have them. */
 
 export type OverloadAction =
   /** The peers may have less under way towards this process. */

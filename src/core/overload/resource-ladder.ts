@@ -5,7 +5,8 @@ import { Effect } from "./effect.ts";
 import type { ResourceRule } from "./rules.ts";
 
 export interface OverloadEvent {
-  type: /** Carry the action out: a condition is in force from now on. */
+  type:
+    /** Carry the action out: a condition is in force from now on. */
     | "act"
     /** This resource does not hold the condition any more. Another one may. */
     | "release"
@@ -20,7 +21,7 @@ export interface OverloadEvent {
   action?: OverloadAction;
   /** The last reading that counted, in the rule's unit. */
   observed: number;
-  /** The bound that the reading is on the far side of: high or critical, low where the overload is over. */
+  /** The threshold that decided: high or critical for a step, low where actions are taken back. */
   threshold: number;
   /** Since that reading. */
   ageMs: number;
@@ -30,6 +31,11 @@ export interface OverloadEvent {
 export const GAP_MS = 10_000;
 /** Nothing stays in force for longer because of a resource that cannot be read. */
 export const UNREADABLE_MS = 30_000;
+
+interface Reading {
+  observed: number;
+  atMs: number;
+}
 
 export class ResourceLadder {
   #rule: ResourceRule;
@@ -42,7 +48,7 @@ export class ResourceLadder {
   #givenUpAt = 0;
 
   /** The last reading that counted. Undefined before the first. */
-  #last: { observed: number; atMs: number } | undefined;
+  #last: Reading | undefined;
   /** The last reading, whether it counted or not. */
   #readMs: number | undefined;
   /** Since then no reading has counted. Time asleep is left out. */
@@ -100,7 +106,7 @@ export class ResourceLadder {
     this.#missingSinceMs = nowMs;
   }
 
-  /** What the last step has freed, in the unit of the readings. */
+  /** The last step has freed this much, in the unit of the readings. Amounts are added. */
   freed(amount: number): void {
     this.#effect.freed(amount);
   }
@@ -193,7 +199,7 @@ export class ResourceLadder {
     }
   }
 
-  /** What was high or low until now has to be so for the whole time once more. */
+  /** A reading that was high or low until now has to be so for the whole time once more. */
   #beginAnew(): void {
     this.#highSinceMs = undefined;
     this.#lowSinceMs = undefined;
@@ -206,7 +212,8 @@ export class ResourceLadder {
   }
 
   #report(type: OverloadEvent["type"], threshold: number, nowMs: number, action?: OverloadAction): void {
-    const { observed, atMs } = this.#last ?? { observed: 0, atMs: nowMs };
+    // Nothing is reported of a resource before its first step, which follows a reading.
+    const { observed, atMs } = this.#last as Reading;
     const event: OverloadEvent = { type, resource: this.#rule.name, observed, threshold, ageMs: nowMs - atMs };
     if (action !== undefined) event.action = action;
     this.#events.push(event);

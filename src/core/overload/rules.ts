@@ -1,7 +1,7 @@
 /** When a resource is overloaded, and which actions help then, in which order. docs/overload.md has the same table. */
 import type { OverloadAction } from "./actions.ts";
 
-/** How the readings of one resource are judged. They, and the thresholds, are in one unit, which the ladder does not know. */
+/** How the readings of one resource are judged. Readings and thresholds have the same unit, whatever it is. */
 export interface ResourceRule {
   name: string;
   /** Below it for `leaveMs`, the overload is over. low < high <= critical. */
@@ -16,7 +16,7 @@ export interface ResourceRule {
   actions: readonly OverloadAction[];
 }
 
-/** What replaces the defaults of a resource's rule. */
+/** The options that replace defaults of a resource's rule. */
 export type GivenRule = Readonly<Partial<Omit<ResourceRule, "name">>>;
 
 export const DWELL_MS = 1_000;
@@ -50,7 +50,7 @@ const FOR_MEMORY: readonly OverloadAction[] = [
   "shed",
 ];
 
-/** As many as can be shed in vain, in three steps, are less than a twentieth of the links. */
+/** Three steps that shed without effect take less than a twentieth of the links. */
 const SHEDS_PER_SECOND = 0.015;
 const NO_DESCRIPTOR = "it frees no descriptor";
 const MORE_WORK = "each message that is forgotten arrives once more";

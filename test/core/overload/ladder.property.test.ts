@@ -16,15 +16,15 @@ import { SAMPLE_MS, Sampled } from "./support.ts";
 interface PlantOptions {
   rule: ResourceRule;
   links: number;
-  /** What the application holds for good, a part of the limit. */
+  /** The application holds this part of the limit for good. */
   heldByApp: number;
-  /** What all links together are sent, a part of the limit in a second, until the load ends. */
+  /** All links together are sent this part of the limit in a second, until the load ends. */
   growth: number;
   /** The reading is off by half of this, up or down. */
   noise: number;
   /** Something was received that can be forgotten. */
   received: boolean;
-  /** What is freed is seen so much later: until memory is collected. */
+  /** The time after which freed memory is seen to be free: until it is collected. */
   latchMs: number;
   /** One of so many samples cannot be read; 0: none. */
   failing: number;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { GAP_MS, UNREADABLE_MS } from "../../../src/core/overload/resource-ladder.ts";
+import { ruleOf } from "../../../src/core/overload/rules.ts";
 import { RULE, SAMPLE_MS, Sampled } from "./support.ts";
 
 /** A ladder at 0.95 whose steps all help. */
@@ -119,6 +120,31 @@ describe("critical", () => {
     ]);
     // The heap is collected: the third step had an effect, and three more may be tried.
     expect(sampled.hold(0.949, 60_000)).toEqual(["0 act shed", "250 act shed", "500 act shed", "1500 ineffective"]);
+  });
+});
+
+describe("an event loop that is blocked", () => {
+  const lag = (): Sampled => new Sampled({ ...ruleOf("lag"), name: RULE.name });
+
+  test("for 300 ms of each 400, for twenty seconds: one overload, which is noticed soon and ends", () => {
+    const sampled = lag();
+    expect(sampled.hold(116, 20_000)).toEqual([
+      "1000 act read-less",
+      "2000 act refuse-sessions",
+      "3000 act shed",
+      "4000 ineffective",
+    ]);
+    expect(sampled.hold(0.1, 60_000)).toEqual([
+      "5000 release refuse-sessions",
+      "5000 release read-less",
+      "5000 recover",
+    ]);
+  });
+
+  test("once for 300 ms: nothing", () => {
+    const sampled = lag();
+    // The mean wait over two seconds of which 300 ms were blocked.
+    expect([...sampled.hold(22.5, 2_000), ...sampled.hold(0.1, 60_000)]).toEqual([]);
   });
 });
 
@@ -243,7 +269,7 @@ describe("a pause", () => {
     const sampled = helped({ critical: 0.96 });
     sampled.hold(0.95, 1_000);
     sampled.nowMs += GAP_MS;
-    // What is read after the pause tells of the pause.
+    // The reading after the pause tells of the pause.
     expect(sampled.hold(0.99, SAMPLE_MS)).toEqual([]);
     expect(sampled.hold(0.95, 1_250)).toEqual(["1000 act shrink-windows"]);
   });

@@ -21,7 +21,7 @@ export class Sampled {
   nowMs = 0;
   /** Actions that would find nothing to do. */
   idle: ReadonlySet<OverloadAction> = new Set();
-  /** What each act frees. */
+  /** The amount that each act frees. */
   freed: (event: OverloadEvent) => number = () => 0;
 
   constructor(...rules: readonly ResourceRule[]) {
