@@ -38,8 +38,8 @@ export interface CustomResource extends Thresholds {
 }
 
 /**
- * Thresholds are parts of the resource's limit, above 0 and at most 1; those of `lag` are milliseconds, those of `custom`
- * are of any unit. false: not watched. Each resource has default actions of its own: docs/overload.md.
+ * Thresholds are parts of the resource's limit, above 0 and at most 1; those of `lag` are milliseconds, those of
+ * `custom` are of any unit. false: not watched. Each resource has default actions of its own: docs/overload.md.
  */
 export interface Resources {
   /** Descriptors that are open. Default 0.8 and 0.9; critical when four are left. */

@@ -53,8 +53,8 @@ export class OverloadLadder {
    * Judges one sample of all resources, and answers what is to be done, in this order. Call it each 250 ms or so.
    *
    * @param readings by the names of the rules. Undefined, none, or no finite number: it could not be read
-   * @param idle actions that would find nothing to do now, as no session waits, say. A step is not wasted on one of them:
-   *   the next action is taken in its place
+   * @param idle actions that would find nothing to do now: "evict-waiting" where no session waits. The next action is
+   *   taken in place of such a one
    */
   sample(
     readings: ReadonlyMap<string, number | undefined>,

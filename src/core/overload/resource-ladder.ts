@@ -190,7 +190,7 @@ export class ResourceLadder {
     this.#enter(input);
   }
 
-  /** Takes back the actions that `isOver` names, the youngest first. An act is only forgotten: it can be taken again. */
+  /** Takes back the actions that `isOver` names, the youngest first. An act is forgotten: it can be taken again. */
   #release(isOver: (action: OverloadAction) => boolean, nowMs: number): void {
     for (const action of this.#taken.toReversed()) {
       if (!isOver(action)) continue;

@@ -126,8 +126,8 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
 };
 
 /**
- * For "memory" that is read as the RSS of the process. It stays where it is when memory is freed, so nobody is turned out
- * because of it.
+ * For "memory" that is read as the RSS of the process. The RSS stays where it is when memory is freed, so nobody is
+ * turned out because of it.
  */
 export const RSS_ACTIONS: readonly OverloadAction[] = FOR_MEMORY.filter(
   (action) => action !== "evict-waiting" && action !== "shed",

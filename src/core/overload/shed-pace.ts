@@ -1,6 +1,6 @@
 /**
- * How many connections may be shed, where each that comes back costs as much as it relieves: at most a part of all links
- * in a second. Of few links that is less than one a second: what is left over of a second is kept for the next.
+ * How many connections may be shed: at most a part of all links in a second, as each that comes back takes a handshake.
+ * Of few links that is less than one a second: a fraction that is left over is kept for the next second.
  */
 export class ShedPace {
   readonly #perSecond: number;

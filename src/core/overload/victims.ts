@@ -1,7 +1,7 @@
 /**
- * The links and handshakes that an act takes first. Each function goes through the candidates once and keeps a selection
- * of at most `most`, so that a server with many links needs no sorted list of them. The caller leaves out candidates that
- * are exempt, such as a link that is closing already. Of equal candidates the earlier one goes first.
+ * The links and handshakes that an act takes first. Each function goes through the candidates once and keeps a
+ * selection of at most `most`, so that a server with many links needs no sorted list of them. The caller leaves out
+ * candidates that are exempt, such as a link that is closing already. Of equal candidates the earlier one goes first.
  */
 
 /** A connection that can be shed: its client resumes the session. */

@@ -1,7 +1,8 @@
 /**
- * Gives times to come back to clients whose connections are shed. All of them are told at once, or a few each second, and
- * they must come back neither together nor soon: each is told a time in the later half of what it may be told. The places
- * in that half go by the golden ratio, so that any number of clients in a row are spread evenly, however many will follow.
+ * Gives times to come back to clients whose connections are shed. All of them are told at once, or a few each second,
+ * and they must come back neither together nor soon: each is told a time in the later half of what it may be told. The
+ * places in that half go by the golden ratio, so that any number of clients in a row are spread evenly, however many
+ * will follow.
  */
 import { lateTurnMs, mostRetryMs } from "./come-back-times.ts";
 
@@ -10,7 +11,7 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
 export class ShedTimes {
   #place: number;
 
-  /** @param random in [0, 1): where the row begins, so that servers beside each other spread their clients differently */
+  /** @param random in [0, 1): where the row begins. Servers beside each other spread their clients differently */
   constructor(random: number) {
     this.#place = random;
   }
