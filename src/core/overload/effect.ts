@@ -1,4 +1,4 @@
-/** Whether steps against an overload help: the fall of the reading after each, compared with what the step has freed. */
+/** Whether steps against an overload help: the fall of the reading after each, compared with what it has freed. */
 
 /** Of the distance from low to high: a fall of this part is an effect, whatever was freed. */
 const PLAIN_PART = 0.1;
