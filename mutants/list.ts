@@ -6,6 +6,7 @@ import { FRAMING } from "./list/framing.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
+import { OVERLOAD } from "./list/overload.ts";
 import { PACE } from "./list/pace.ts";
 import { PLAIN } from "./list/plain.ts";
 import { PORTS } from "./list/ports.ts";
@@ -36,4 +37,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DIAL,
   ...FRAMING,
   ...QUEUE,
+  ...OVERLOAD,
 ];

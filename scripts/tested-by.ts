@@ -28,6 +28,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
     "test/sim/scenarios-ending.test.ts",
     "test/sim/scenarios-moving.test.ts",
   ],
+  "src/core/overload/actions.ts": ["test/core/overload/rules.test.ts"],
   "src/core/queue/entry.ts": ["test/core/queue/policy-queue.test.ts"],
   "src/core/server/takeover.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-takeover.test.ts"],
   "src/core/server/entrance.ts": ["test/sim/scenarios-authentication.test.ts", "test/sim/scenarios-crowds.test.ts"],

@@ -86,8 +86,8 @@ export const DOOR: readonly Mutant[] = [
     name: "told to come too late",
     rule: "nobody is told to come later than its session waits",
     file: "src/core/server/admission.ts",
-    find: "Math.min(MOST_RETRY_MS, leftMs / 2)",
-    replace: "MOST_RETRY_MS",
+    find: "mostRetryMs(leftMs)",
+    replace: "mostRetryMs(leftMs + 60_000)",
     tests: ADMISSION,
   },
   {

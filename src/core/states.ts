@@ -1,6 +1,6 @@
 /**
- * Every state and every transition, as data. Client and server share these tables. The diagrams in ARCHITECTURE.md are
- * generated from them (`npm run diagrams`).
+ * Every state and every transition, as data. Client and server share these tables. The diagrams in ARCHITECTURE.md
+ * and docs/overload.md are generated from them (`npm run diagrams`).
  */
 
 type Transitions<State extends string, Input extends string> = Readonly<
@@ -94,6 +94,35 @@ export const SUPERVISOR_TRANSITIONS: Transitions<SupervisorState, SupervisorInpu
   closed: {},
 };
 
+/** A resource that is watched for overload. */
+export type ResourceState =
+  /** Nothing is done. */
+  | "normal"
+  /** Steps are taken while the reading is high, and stay in force until it is low. */
+  | "overloaded"
+  /** As overloaded, without further steps: the last ones have not helped. */
+  | "ineffective"
+  | "unwatched";
+export type ResourceInput =
+  /** The first step is taken. */
+  | "step"
+  /** Steps in a row were without effect. */
+  | "given-up"
+  /** The reading has risen far above where steps were given up, or is judged by another rule from now on. */
+  | "rose"
+  /** The reading was low for long enough. */
+  | "recovered"
+  /** The resource could not be read for too long. */
+  | "unreadable"
+  | "removed";
+
+export const RESOURCE_TRANSITIONS: Transitions<ResourceState, ResourceInput> = {
+  normal: { step: "overloaded", removed: "unwatched" },
+  overloaded: { "given-up": "ineffective", recovered: "normal", unreadable: "normal", removed: "unwatched" },
+  ineffective: { rose: "overloaded", recovered: "normal", unreadable: "normal", removed: "unwatched" },
+  unwatched: {},
+};
+
 /** The state after `input`; undefined where it changes nothing. */
 export function nextLinkState(state: LinkState, input: LinkInput): LinkState | undefined {
   return LINK_TRANSITIONS[state][input];
@@ -108,4 +137,8 @@ export function nextPhase(phase: SessionPhase, input: SessionInput): SessionPhas
 
 export function nextSupervisorState(state: SupervisorState, input: SupervisorInput): SupervisorState | undefined {
   return SUPERVISOR_TRANSITIONS[state][input];
+}
+
+export function nextResourceState(state: ResourceState, input: ResourceInput): ResourceState | undefined {
+  return RESOURCE_TRANSITIONS[state][input];
 }

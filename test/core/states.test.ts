@@ -3,7 +3,9 @@ import {
   LINK_TRANSITIONS,
   nextLinkState,
   nextPhase,
+  nextResourceState,
   nextSupervisorState,
+  RESOURCE_TRANSITIONS,
   SESSION_TRANSITIONS,
   type SessionInput,
   type SessionPhase,
@@ -16,6 +18,7 @@ const TABLES: ReadonlyArray<[of: string, table: Table, first: string, last: stri
   ["link", LINK_TRANSITIONS, "created", "closed"],
   ["session", SESSION_TRANSITIONS, "provisional", "gone"],
   ["supervisor", SUPERVISOR_TRANSITIONS, "created", "closed"],
+  ["resource", RESOURCE_TRANSITIONS, "normal", "unwatched"],
 ];
 
 function reachable(table: Table, from: string): Set<string> {
@@ -88,4 +91,10 @@ test("a supervisor that drains or is closed does not listen again", () => {
       expect(nextSupervisorState(state, input)).toBeUndefined();
     }
   }
+});
+
+test("a resource whose steps were given up takes more only when it has risen, or after its recovery", () => {
+  expect(nextResourceState("ineffective", "step")).toBeUndefined();
+  expect(nextResourceState("ineffective", "rose")).toBe("overloaded");
+  expect(nextResourceState("ineffective", "recovered")).toBe("normal");
 });

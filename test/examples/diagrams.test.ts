@@ -1,8 +1,11 @@
-import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { withDiagrams } from "../../scripts/diagrams.ts";
+import { DIAGRAMS, withDiagrams } from "../../scripts/diagrams.ts";
+import { read } from "./tables.ts";
 
-test("ARCHITECTURE.md shows the transitions as they are (else: npm run diagrams)", () => {
-  const document = readFileSync(new URL("../../ARCHITECTURE.md", import.meta.url), "utf8");
-  expect(withDiagrams(document)).toBe(document);
-});
+test.each(Object.entries(DIAGRAMS))(
+  "%s shows the transitions as they are (else: npm run diagrams)",
+  (path, diagrams) => {
+    const document = read(path);
+    expect(withDiagrams(document, diagrams)).toBe(document);
+  },
+);

@@ -1,5 +1,5 @@
 /** docs/timeouts.md has each time of a link, with the value that the code has. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
 import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
@@ -7,27 +7,10 @@ import { bytes, plain } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { resolvePlainServerOptions } from "../../src/server/plain-options.ts";
 import { allowed } from "./options.ts";
+import { read, rows } from "./tables.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const read = (path: string): string => readFileSync(new URL(path, ROOT), "utf8");
 const PAGE = read("docs/timeouts.md");
-
-function section(title: string): string {
-  return new RegExp(`\n## ${title}\n(.*?)(?=\n## |$)`, "su").exec(PAGE)?.[1] ?? "";
-}
-
-/** The cells of a table's rows, but those of its head. */
-function rows(title: string): string[][] {
-  const lines = section(title)
-    .split("\n")
-    .filter((line) => line.startsWith("| `"));
-  return lines.map((line) =>
-    line
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
-}
 
 const shown = (ms: number): string => (ms === Infinity ? "Infinity" : ms.toLocaleString("en"));
 
@@ -116,10 +99,10 @@ test("each option that is a time has a row, with the default of each kind of lin
       kinds.map((kind) => kind.get(name) ?? "–"),
     );
   }
-  const listed = rows("Options").map(([name = "", ...cells]): [string, string[]] => [name, cells.slice(0, 4)]);
+  const listed = rows(PAGE, "Options").map(([name = "", ...cells]): [string, string[]] => [name, cells.slice(0, 4)]);
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
   // With what it guards, what happens then, what is dangerous, and what happens when it is late.
-  expect(rows("Options").filter((cells) => cells.length !== 9 || cells.includes(""))).toEqual([]);
+  expect(rows(PAGE, "Options").filter((cells) => cells.length !== 9 || cells.includes(""))).toEqual([]);
 });
 
 // ── fixed times ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +139,7 @@ test("each fixed time has a row with its value, and no other has", () => {
   );
   const inCode = new Map(files.flatMap(constants));
   for (const name of NO_TIMERS) expect([name, inCode.delete(name)]).toEqual([name, true]);
-  const listed = rows("Fixed times");
+  const listed = rows(PAGE, "Fixed times");
   expect(Object.fromEntries(listed.map(([name = "", ms]) => [name, ms]))).toEqual(Object.fromEntries(inCode));
   expect(listed.filter((cells) => cells.length !== 5 || cells[2] === "" || cells[3] === "")).toEqual([]);
   expect(inCode.size).toBeGreaterThan(30);

@@ -4,7 +4,7 @@
  * and keeps one turn after it had to be refused.
  */
 import { Shares } from "./shares.ts";
-import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
+import { ComeBackTimes, mostRetryMs } from "./come-back-times.ts";
 
 export interface AdmissionOptions {
   opensPerSecond: number;
@@ -76,7 +76,7 @@ export class Admission {
     mayHurry: boolean,
     nowMs: number,
   ): number {
-    const mostMs = Math.max(1, Math.floor(Math.min(MOST_RETRY_MS, leftMs / 2)));
+    const mostMs = mostRetryMs(leftMs);
     const { turnMs } = comings;
     const isExpected = nowMs >= turnMs[kind] && nowMs < turnMs[kind] + KEPT_MS;
     if (nowMs < turnMs[kind]) return Math.min(mostMs, Math.ceil(turnMs[kind] - nowMs));

@@ -8,6 +8,11 @@ import { Sweep } from "./sweep.ts";
 /** No client is told to stay away for longer. */
 export const MOST_RETRY_MS = 30_000;
 
+/** The longest time that a client is told whose session is kept for so long: its session must still be here then. */
+export function mostRetryMs(leftMs: number): number {
+  return Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(leftMs / 2)));
+}
+
 export class ComeBackTimes {
   /** Clients that were told longest ago are first, and mostly over first. A forgotten client begins a new line. */
   readonly #nextMs = new Map<string, number>();
@@ -33,6 +38,15 @@ export class ComeBackTimes {
     const turnMs = lastMs + (1_000 * lines) / perSecond;
     const isTooLong = turnMs - nowMs > this.#mostMs;
     this.#nextMs.set(who, isTooLong ? nowMs + this.#mostMs : turnMs);
-    return isTooLong ? Math.ceil(this.#mostMs * (0.5 + 0.5 * this.#random())) : Math.ceil(turnMs - nowMs);
+    return isTooLong ? lateTurnMs(this.#mostMs, this.#random()) : Math.ceil(turnMs - nowMs);
   }
+}
+
+/**
+ * A time in the later half of the longest that a client is told.
+ *
+ * @param place in that half, in [0, 1)
+ */
+export function lateTurnMs(mostMs: number, place: number): number {
+  return Math.ceil(mostMs * (0.5 + 0.5 * place));
 }

@@ -8,7 +8,7 @@ import { type Entropy, ownerOf } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
-import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
+import { ComeBackTimes, mostRetryMs } from "./come-back-times.ts";
 
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
@@ -131,7 +131,7 @@ export class Entrance {
    * then.
    */
   #refuse(handshake: Handshake, code: RefuseCode, reason: string, waitMs: number, limit: LimitName | undefined): void {
-    const mostMs = Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
+    const mostMs = mostRetryMs(this.#options.resumeForMs);
     this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, mostMs), { limit });
   }
 
