@@ -11,6 +11,7 @@ import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
+import { RESOURCES } from "./list/resources.ts";
 import { SERVED } from "./list/served.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
@@ -34,4 +35,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DIAL,
   ...FRAMING,
   ...QUEUE,
+  ...RESOURCES,
 ];
