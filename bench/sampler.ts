@@ -1,4 +1,4 @@
-/** What it costs to know the process's own limits: all of its resources read every 250 ms, in a process that does nothing. */
+/** The cost of the sampler: all resources read every 250 ms, in a process that does nothing else. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SamplerCommands } from "./sampler-worker.ts";
 import type { Scenario } from "./scenario.ts";
