@@ -1,4 +1,4 @@
-/** What a process knows of its own limits, and how near it is to them. */
+/** The process's own limits, and how near it is to them. */
 import type { Mutant } from "../mutant.ts";
 
 const DESCRIPTORS = ["test/io/resources/descriptors.test.ts"];

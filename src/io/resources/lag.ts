@@ -62,8 +62,8 @@ export class Lag implements Reader {
     const from = window[0] as Sums;
     const intervals = now.intervals - from.intervals;
     if (intervals <= 0) return undefined;
-    // Whoever comes at any moment waits until the end of an interval x: E[x²] / 2 E[x]. Of that a loop that does nothing
-    // has half the time between two ticks of the histogram.
+    // Whoever comes at any moment waits until the end of an interval x: E[x²] / 2 E[x]. In a loop that does nothing that
+    // is half the time between two ticks of the histogram.
     const waitMs = (now.squares - from.squares) / (2 * intervals) - RESOLUTION_MS / 2;
     return { observed: Math.max(0, waitMs), limit: undefined };
   }

@@ -1,13 +1,13 @@
 /**
- * Reads the resources of a process every 250 ms. Readers may throw, hang for a while or answer anything: a resource that
- * cannot be read keeps its last value, which grows old.
+ * Reads the resources of a process every 250 ms. Readers may throw, hang for a while or answer anything: a resource
+ * that cannot be read keeps its last value, which grows old.
  */
 import type { MemorySource, Reader } from "./reader.ts";
 
 const SAMPLE_MS = 250;
 /** Above this a reader takes more than a hundredth of the time. */
 const SLOW_US = (SAMPLE_MS * 1_000) / 100;
-/** A slow reader rests for a hundred times as long as it took, at most this: it has to be heard before it is given up. */
+/** A slow reader rests for a hundred times as long as it took, and at most for this. */
 const MOST_REST_MS = 5_000;
 /** The share of the last call in `costUs`. */
 const COST_SHARE = 1 / 8;
@@ -30,7 +30,7 @@ export interface Reading {
   readonly costUs: number;
 }
 
-/** `sinceMs`: since the sample before, or since start(). Much more than 250 ms if the process was stopped meanwhile. */
+/** `sinceMs`: since the sample before, or since start(). Seconds or more if the process was stopped meanwhile. */
 export interface Sample {
   readonly nowMs: number;
   readonly sinceMs: number;
@@ -47,8 +47,8 @@ export interface Pace {
 }
 
 /**
- * The interval does not keep the process alive. A sample is taken one turn of the event loop after it is due: a block in
- * the phase of the timers is recorded when the histogram's own timer runs, which may be in the next such phase.
+ * The interval does not keep the process alive. A sample is taken one turn of the event loop after it is due: a block
+ * in the phase of the timers is recorded when the histogram's own timer runs, which may be in the next such phase.
  */
 export const MACHINE_PACE: Pace = {
   now: () => performance.now(),

@@ -22,7 +22,7 @@ export function systemOf(files: Readonly<Record<string, string>>): Fixture {
   return { root, platform: "linux", write };
 }
 
-/** What a module prints that is run by a Node of its own: it can import `#resources/NAME.ts`. `shell` runs before it. */
+/** Runs a module, which can import `#resources/NAME.ts`, in a Node of its own, after `shell`; answers its output. */
 export function runModule(
   code: string,
   { shell = "true", options = [] }: { shell?: string; options?: readonly string[] } = {},

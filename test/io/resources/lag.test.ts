@@ -28,7 +28,7 @@ class Recorded implements Intervals {
   disable(): void {}
 }
 
-/** What is read at the end of 2 s after an hour of an idle loop: `blockMs` of work in every `everyMs`, ticks of 10 ms. */
+/** The lag of a loop that has `blockMs` of work in every `everyMs`, after an hour without any. */
 function lagOf(blockMs: number, everyMs: number): number | undefined {
   const histogram = new Recorded();
   for (let n = 0; n < 360_000; n++) histogram.record(10.1);
