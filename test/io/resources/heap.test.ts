@@ -4,7 +4,7 @@ import { Heap } from "../../../src/io/resources/heap.ts";
 import { runModule } from "./fixture.ts";
 
 test("the old generation is what is in all spaces but the new ones", () => {
-  const spaces = getHeapSpaceStatistics().map((space, at) => ({ ...space, space_used_size: 10 ** at }));
+  const spaces = getHeapSpaceStatistics().map((space, at) => Object.assign(space, { space_used_size: 10 ** at }));
   const all = spaces.reduce((sum, { space_used_size: bytes }) => sum + bytes, 0);
   const bytesOf = (name: string): number => spaces.find((space) => space.space_name === name)?.space_used_size ?? 0;
   expect(bytesOf("new_space") * bytesOf("new_large_object_space")).toBeGreaterThan(0);
