@@ -26,6 +26,7 @@ import { plainLines } from "./plain-lines.ts";
 import { recovery } from "./recovery.ts";
 import { redis } from "./redis.ts";
 import { roundTrip } from "./round-trip.ts";
+import { sampler } from "./sampler.ts";
 import { throughput, underPolicy } from "./throughput.ts";
 
 const EXIT_FAILED = 1;
@@ -45,6 +46,7 @@ const SCENARIOS: readonly Scenario[] = [
   goodput,
   memory,
   framing,
+  sampler,
   ...redis,
 ];
 

@@ -94,6 +94,8 @@ export const ROWS = {
   "memory at full speed, 1 KiB, RSS of the receiver": { unit: "MiB", goal: null },
   "memory at full speed, 1 KiB, RSS of both, last quarter through the second": { unit: "", goal: NO_GROWTH },
   "line of 8 MiB in chunks of 1,460 B, decoded in": { unit: "ms", goal: { of: "ours", atMost: 50 } },
+  "sampler, all resources read once": { unit: "us", goal: null },
+  "sampler, share of a core": { unit: "%", goal: { of: "ours", atMost: 1 } },
   "Redis, SET and GET, 1,000 in flight": { unit: "requests/s", goal: { of: "ratio", atLeast: 1.5 } },
   "Redis, SET and GET, 1,000 in flight, CPU": { unit: "ns/request, the client", goal: null },
   "Redis, SET and GET, one in flight, p50": { unit: "us", goal: { of: "ratio", atMost: 1.1 } },

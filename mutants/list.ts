@@ -13,6 +13,7 @@ import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
+import { RESOURCES } from "./list/resources.ts";
 import { SERVED } from "./list/served.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
@@ -38,4 +39,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...FRAMING,
   ...QUEUE,
   ...OVERLOAD,
+  ...RESOURCES,
 ];

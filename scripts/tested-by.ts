@@ -53,6 +53,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/core/session/snapshot.ts": ["test/core/server/session-table.test.ts"],
   "src/core/session/session-holder.ts": ["test/sim/scenarios-ending.test.ts", "test/sim/scenarios-moving.test.ts"],
   "src/io/dial-error.ts": ["test/client/hooks-tls.test.ts", "test/io/dial.test.ts"],
+  "src/io/resources/reader.ts": ["test/io/resources/process.test.ts"],
   "src/io/secure.ts": ["test/client/dialer-tls.test.ts", "test/io/dial.test.ts"],
   "src/client/durable-link.ts": ["test/client/dialer.test.ts", "test/server/sessions.test.ts"],
   "src/client/plain-options.ts": ["test/client/plain-link.test.ts"],

@@ -1,6 +1,6 @@
 /** The memory that this process may use: the defaults of several limits follow from it. */
 import { totalmem } from "node:os";
-import { getHeapStatistics } from "node:v8";
+import { oldGenerationLimit, readHeapSettings } from "./heap-limit.ts";
 
 export interface Machine {
   /** The memory of the machine, or of the container. */
@@ -9,19 +9,10 @@ export interface Machine {
   readonly oldGenerationBytes: number;
 }
 
-const MiB = 1_048_576;
-/**
- * The young generation's part of V8's `heap_size_limit`, by major version of Node (with `--max-old-space-size=128`).
- */
-const YOUNG_GENERATION_BYTES: Readonly<Record<string, number>> = { 22: 48 * MiB, 24: 192 * MiB, 26: 96 * MiB };
-const MOST_YOUNG_BYTES = 192 * MiB;
-
 export function readMachine(): Machine {
-  const limit = getHeapStatistics().heap_size_limit;
-  const young = YOUNG_GENERATION_BYTES[process.versions.node.split(".")[0] as string] ?? MOST_YOUNG_BYTES;
   return {
     memoryBytes: leastMemory(totalmem(), constrainedBytes()),
-    oldGenerationBytes: Math.max(limit / 4, limit - young),
+    oldGenerationBytes: oldGenerationLimit(readHeapSettings()),
   };
 }
 

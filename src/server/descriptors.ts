@@ -1,5 +1,6 @@
 /** The process's file descriptors: its limit, and how many are open. A server warns if its own limits may need more. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { countDescriptors, LIMITS_FILE, parseLimit } from "../io/resources/descriptors.ts";
 
 export interface Descriptors {
   /** The most that the process may have. */
@@ -26,15 +27,6 @@ export function descriptors(read: () => Descriptors | undefined = readFromProc):
 }
 
 function readFromProc(): Descriptors | undefined {
-  const limit = parseLimit(readFileSync("/proc/self/limits", "utf8"));
-  if (limit === undefined) return undefined;
-  // One descriptor belongs to this read of the folder.
-  return { limit, open: readdirSync("/proc/self/fd").length - 1 };
-}
-
-/** The soft limit, which Node has raised to the hard one. */
-export function parseLimit(limits: string): number | undefined {
-  const soft = /^Max open files\s+(\d+|unlimited)\s/m.exec(limits)?.[1];
-  if (soft === undefined) return undefined;
-  return soft === "unlimited" ? Infinity : Number(soft);
+  const limit = parseLimit(readFileSync(LIMITS_FILE, "utf8"));
+  return limit === undefined ? undefined : { limit, open: countDescriptors() };
 }

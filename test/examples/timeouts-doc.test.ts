@@ -116,6 +116,7 @@ const NO_TIMERS = new Set([
   "`TURN_MS` in `link/turn.ts`",
   "`SOON_MS` in `link/turn.ts`",
   "`LATE_MS` in `link/turn.ts`",
+  "`RESOLUTION_MS` in `io/resources/lag.ts`",
   "`ALONE_MS` in `io/reading-line.ts`",
   "`TOGETHER_MS` in `io/reading-line.ts`",
   "`STANDING_QUEUE_MS` in `core/log/window.ts`",

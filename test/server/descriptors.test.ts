@@ -1,19 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { descriptors, parseLimit } from "../../src/server/descriptors.ts";
-
-const limits = (line: string): string =>
-  `Limit                     Soft Limit           Hard Limit           Units     \nMax processes             127235               127235               processes \n${line}\nMax locked memory         8388608              8388608              bytes     \n`;
-
-test.each([
-  ["Max open files            1024                 524288               files     ", 1_024],
-  ["Max open files            unlimited            unlimited            files     ", Infinity],
-  ["Max file size             1024                 1024                 bytes     ", undefined],
-  ["", undefined],
-])("the limit in /proc: %s", (line, limit) => {
-  expect(parseLimit(limits(line))).toBe(limit);
-});
+import { descriptors } from "../../src/server/descriptors.ts";
 
 test.each(["EMFILE", "ENFILE", "ENOENT", "EACCES"])("where reading ends with %s nothing is known", (code) => {
   const read = (): never => {

@@ -1,0 +1,47 @@
+import { getHeapSpaceStatistics } from "node:v8";
+import { expect, test } from "vitest";
+import { Heap } from "../../../src/io/resources/heap.ts";
+import { runModule } from "./fixture.ts";
+
+test("the old generation is what is in all spaces but the new ones", () => {
+  const spaces = getHeapSpaceStatistics().map((space, at) => Object.assign(space, { space_used_size: 10 ** at }));
+  const all = spaces.reduce((sum, { space_used_size: bytes }) => sum + bytes, 0);
+  const bytesOf = (name: string): number => spaces.find((space) => space.space_name === name)?.space_used_size ?? 0;
+  expect(bytesOf("new_space") * bytesOf("new_large_object_space")).toBeGreaterThan(0);
+  const observed = all - bytesOf("new_space") - bytesOf("new_large_object_space");
+  expect(new Heap(1_000, () => spaces).read()).toEqual({ observed, limit: 1_000 });
+});
+
+test(
+  "a heap that grows is at three quarters or more before it is full, and idles far below",
+  { timeout: 30_000 },
+  async () => {
+    const { output, signal } = await runModule(
+      `
+    import { writeSync } from "node:fs";
+    import { Heap } from "#resources/heap.ts";
+    const heap = new Heap();
+    const show = () => {
+      const { observed, limit } = heap.read();
+      writeSync(1, (observed / limit).toFixed(3) + "\\n");
+    };
+    show();
+    const kept = [];
+    const grow = () => {
+      // One array that grows would need half of the heap at once.
+      kept.push(Array.from({ length: 2_000 }, (_, n) => ({ n, text: "x" + n })));
+      show();
+      setImmediate(grow);
+    };
+    grow();
+    `,
+      { shell: "ulimit -c 0", options: ["--max-old-space-size=48"] },
+    );
+    const ratios = output.trim().split("\n").map(Number);
+    expect(signal).toBe("SIGABRT");
+    expect(ratios[0]).toBeGreaterThan(0);
+    expect(ratios[0]).toBeLessThanOrEqual(0.6);
+    expect(Math.max(...ratios)).toBeGreaterThanOrEqual(0.75);
+    expect(Math.max(...ratios)).toBeLessThanOrEqual(1.1);
+  },
+);
