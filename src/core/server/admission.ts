@@ -4,7 +4,7 @@
  * and keeps one turn after it had to be refused.
  */
 import { Shares } from "./shares.ts";
-import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
+import { mostRetryMs, ComeBackTimes } from "./come-back-times.ts";
 
 export interface AdmissionOptions {
   opensPerSecond: number;
@@ -27,11 +27,13 @@ export interface Comings {
   restedMs: number;
   /** When the session has a turn; -Infinity if it has none. */
   turnMs: { resume: number; standby: number };
+  /** Its client was asked to come back then, and is refused before; -Infinity if it was not asked. */
+  awayUntilMs: number;
 }
 
 /** The record of a session that has not come back yet. */
 export function noComings(): Comings {
-  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity } };
+  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity }, awayUntilMs: -Infinity };
 }
 
 export class Admission {
@@ -76,7 +78,7 @@ export class Admission {
     mayHurry: boolean,
     nowMs: number,
   ): number {
-    const mostMs = Math.max(1, Math.floor(Math.min(MOST_RETRY_MS, leftMs / 2)));
+    const mostMs = mostRetryMs(leftMs);
     const { turnMs } = comings;
     const isExpected = nowMs >= turnMs[kind] && nowMs < turnMs[kind] + KEPT_MS;
     if (nowMs < turnMs[kind]) return Math.min(mostMs, Math.ceil(turnMs[kind] - nowMs));

@@ -8,6 +8,11 @@ import { Sweep } from "./sweep.ts";
 /** No client is told to stay away for longer. */
 export const MOST_RETRY_MS = 30_000;
 
+/** The longest that a client with a session here is told to wait: at most half of what the session still waits. */
+export function mostRetryMs(leftMs: number): number {
+  return Math.max(1, Math.floor(Math.min(MOST_RETRY_MS, leftMs / 2)));
+}
+
 export class ComeBackTimes {
   /** Clients that were told longest ago are first, and mostly over first. A forgotten client begins a new line. */
   readonly #nextMs = new Map<string, number>();

@@ -8,7 +8,7 @@ import { type Entropy, ownerOf } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
-import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
+import { mostRetryMs, ComeBackTimes } from "./come-back-times.ts";
 
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
@@ -131,8 +131,9 @@ export class Entrance {
    * then.
    */
   #refuse(handshake: Handshake, code: RefuseCode, reason: string, waitMs: number, limit: LimitName | undefined): void {
-    const mostMs = Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(this.#options.resumeForMs / 2)));
-    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, mostMs), { limit });
+    this.#handshakes.refuse(handshake, code, reason, Math.min(waitMs, mostRetryMs(this.#options.resumeForMs)), {
+      limit,
+    });
   }
 
   // ── budgets a second ────────────────────────────────────────────────────────────────────────────────────────────
