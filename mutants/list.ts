@@ -12,6 +12,7 @@ import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
 import { SERVED } from "./list/served.ts";
+import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -29,6 +30,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SERVED,
   ...PORTS,
   ...DOOR,
+  ...SHEDDING,
   ...SHELL,
   ...STORE,
   ...DIAL,

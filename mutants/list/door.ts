@@ -85,7 +85,7 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "told to come too late",
     rule: "nobody is told to come later than its session waits",
-    file: "src/core/server/admission.ts",
+    file: "src/core/server/come-back-times.ts",
     find: "Math.min(MOST_RETRY_MS, leftMs / 2)",
     replace: "MOST_RETRY_MS",
     tests: ADMISSION,
@@ -112,7 +112,7 @@ export const DOOR: readonly Mutant[] = [
     name: "replays use up a session's coming",
     rule: "what somebody says again who has listened is not the session's coming",
     file: "src/core/server/server.ts",
-    find: "    if (!mayOwn(this.#state, handshake, link, ownerOf(hello))) return false;\n",
+    find: "    if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;\n",
     replace: "",
     tests: CROWDS,
   },

@@ -151,8 +151,8 @@ describe("an outage", () => {
 });
 
 describe("a server that asks a connected client to come back later", () => {
-  function shed(askedMs: number, drawn: number, options: Partial<BackoffOptions> = {}): Backoff {
-    const backoff = new Backoff({ ...OPTIONS, ...options }, 0);
+  function shed(askedMs: number, drawn: number, given: Partial<BackoffOptions> = {}): Backoff {
+    const backoff = new Backoff({ ...OPTIONS, ...given }, 0);
     backoff.onConnected(0);
     backoff.onLost(60_000);
     backoff.onShed(askedMs, 60_000, drawn);

@@ -68,7 +68,7 @@ describe("the word", () => {
     const { server, line } = connected();
     say(server.link, "one");
     shed(server, 1_000);
-    const [closed] = server.linkEvents.filter(({ type }) => type === "close-connection");
+    const closed = server.linkEvents.find(({ type }) => type === "close-connection");
     expect(closed).toMatchObject({ channel: line.id, reason: "shed", lingerMs: 1_000 });
     expect(closed?.type === "close-connection" && closed.last?.at(-1)).toEqual(encodeLater(1_000));
     expect(namesOf(line.down())).toEqual(["later"]);
