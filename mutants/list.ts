@@ -15,6 +15,7 @@ import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
 import { RESOURCES } from "./list/resources.ts";
 import { SERVED } from "./list/served.ts";
+import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -33,6 +34,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PORTS,
   ...DOOR,
   ...LISTENING,
+  ...SHEDDING,
   ...SHELL,
   ...STORE,
   ...DIAL,

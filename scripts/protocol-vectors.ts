@@ -18,6 +18,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeLater,
   encodeReason,
   encodeRefuse,
   encodeReset,
@@ -226,6 +227,9 @@ export function vectors(): Vector[] {
     // No encoder makes this one: a later version might.
     vector("reason", "Before a REFUSE: why the credentials are refused.", encodeReason("quota is used up"), [
       ["reason", 16],
+    ]),
+    vector("later", "The client of a live session is asked to come back in 20 seconds.", encodeLater(20_000), [
+      ["come back after", 4],
     ]),
     vector("extension", "Skipped by whoever does not know type 0x80.", Buffer.from("8000000000000003616263", "hex"), [
       ["anything", 3],

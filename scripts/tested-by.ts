@@ -30,7 +30,11 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/core/overload/actions.ts": ["test/core/overload/rules.test.ts"],
   "src/core/queue/entry.ts": ["test/core/queue/policy-queue.test.ts"],
-  "src/core/server/takeover.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-takeover.test.ts"],
+  "src/core/server/takeover.ts": [
+    "test/sim/scenarios-opening.test.ts",
+    "test/sim/scenarios-shedding.test.ts",
+    "test/sim/scenarios-takeover.test.ts",
+  ],
   "src/core/server/entrance.ts": ["test/sim/scenarios-authentication.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/handshake-table.ts": ["test/server/handshakes.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/link-core.ts": ["test/sim/scenarios-ending.test.ts", "test/sim/scenarios-strangers.test.ts"],

@@ -210,10 +210,10 @@ export const OPENING: readonly Mutant[] = [
     file: "src/core/server/server.ts",
     find: `if (link.identity !== identity) return refuseAnother(state, handshake);
     const owner = ownerOf(hello);
-    if (!mayOwn(state, handshake, link, owner)) return;
+    if (!mayOwn(state, handshake, link, owner, nowMs)) return;
     switch`,
     replace: `const owner = ownerOf(hello);
-    if (!mayOwn(state, handshake, link, owner)) return;
+    if (!mayOwn(state, handshake, link, owner, nowMs)) return;
     switch`,
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
@@ -223,10 +223,10 @@ export const OPENING: readonly Mutant[] = [
     file: "src/core/server/takeover.ts",
     find: `if (link.identity !== identity) return refuseAnother(state, handshake);
   const owner = ownerOf(hello);
-  if (!mayOwn(state, handshake, link, owner)) return;
+  if (!mayOwn(state, handshake, link, owner, nowMs)) return;
   state.handshakes.standingBy`,
     replace: `const owner = ownerOf(hello);
-  if (!mayOwn(state, handshake, link, owner)) return;
+  if (!mayOwn(state, handshake, link, owner, nowMs)) return;
   state.handshakes.standingBy`,
     tests: AUTHENTICATION,
   },

@@ -142,8 +142,8 @@ export const PACE: readonly Mutant[] = [
     name: "any retry-after is obeyed",
     rule: "what a server asks for stays within the client's own bounds",
     file: "src/core/backoff.ts",
-    find: "return askedDelayMs(retryAfterMs, minDelayMs, maxDelayMs, random);",
-    replace: "return askedDelayMs(retryAfterMs, 0 * minDelayMs, Infinity * maxDelayMs, random);",
+    find: "askedDelayMs(retryAfterMs, minDelayMs, maxDelayMs, random)",
+    replace: "askedDelayMs(retryAfterMs, 0 * minDelayMs, Infinity * maxDelayMs, random)",
   },
   {
     name: "any retry-after is obeyed by a standby",

@@ -20,7 +20,7 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 9,
     rule: "who may take over is checked at COMMIT",
     file: "src/core/server/takeover.ts",
-    find: `if (!mayOwn(state, handshake, link, owner)) return;
+    find: `if (!mayOwn(state, handshake, link, owner, nowMs)) return;
   if (link.session.phase === "reset") {`,
     replace: 'if (link.session.phase === "reset") {',
     tests: ["test/sim/scenarios-takeover.test.ts"],
@@ -30,7 +30,7 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 9,
     rule: "who may take over is checked after authentication",
     file: "src/core/server/server.ts",
-    find: `if (!mayOwn(state, handshake, link, owner)) return;
+    find: `if (!mayOwn(state, handshake, link, owner, nowMs)) return;
     switch`,
     replace: "switch",
   },
@@ -39,7 +39,7 @@ export const TAKEOVER: readonly Mutant[] = [
     row: 9,
     rule: "an open that is late does not take a provisional session from a newer one",
     file: "src/core/server/opening.ts",
-    find: "mayOwn(state, handshake, known, ownerOf(hello)) &&\n",
+    find: "mayOwn(state, handshake, known, ownerOf(hello), nowMs) &&\n",
     replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },

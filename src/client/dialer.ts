@@ -3,6 +3,7 @@
  */
 import pRetry from "p-retry";
 import { Backoff } from "../core/backoff.ts";
+import { ASKED_AWAY } from "../core/session/link-events.ts";
 import { MOST_MS } from "../link/check.ts";
 import { attemptError, RespliceError } from "../link/errors.ts";
 import type { LinkEngine } from "../link/engine.ts";
@@ -37,6 +38,8 @@ export class Dialer {
   #patience = 1;
   #why = "opened";
   #lastError: RespliceError | undefined;
+  /** The server has asked the client to come back later, for which the next attempt waits. */
+  #shed: RespliceError | undefined;
   #wake: (() => void) | undefined;
   /** Since when no dial may begin; undefined: the link is not held. */
   #heldMs: number | undefined;
@@ -129,6 +132,9 @@ export class Dialer {
         // A dial reports the waiting itself. Without one a standby may still take over, or nothing needs a connection.
         if (!core.wantsDial && core.isAtRest !== true) this.#engine.waiting(1, 0, event.reason, undefined);
         break;
+      case "shed":
+        this.#onShed(event.retryAfterMs);
+        break;
       case "replaced":
         if (event.reason !== "moved") break;
         this.#lost(event.reason);
@@ -145,6 +151,14 @@ export class Dialer {
       default:
         break;
     }
+  }
+
+  #onShed(retryAfterMs: number): void {
+    const { entropy } = this.#dialled.host;
+    this.#why = ASKED_AWAY;
+    this.#shed = new RespliceError("OVERLOADED", "the server asked to come back later", { retryAfterMs });
+    this.#lastError = this.#shed;
+    this.#backoff.onShed(retryAfterMs, this.#clock.now(), entropy.random());
   }
 
   #onConnected(channel: number): void {
@@ -215,7 +229,7 @@ export class Dialer {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
-    this.#engine.pausing(this.#attempts + 1, delayMs, reason, error);
+    this.#engine.pausing(this.#attempts + 1, delayMs, reason, error ?? this.#shed);
     // A listener that heard of the hold may have ended it.
     if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
   }
@@ -243,6 +257,7 @@ export class Dialer {
 
   async #dial(): Promise<void> {
     this.#attempts++;
+    this.#shed = undefined;
     this.#engine.dialling(this.#attempts, this.#why);
     // A listener may have ended the link, or held it, when it heard of the attempt.
     this.#stop.signal.throwIfAborted();

@@ -42,6 +42,9 @@ export function askedDelayMs(retryAfterMs: number, leastMs: number, mostMs: numb
   return Math.min(mostMs, askedMs * (1 + 0.1 * random));
 }
 
+/** No server can ask a client that it has let in to stay away for longer, whatever the client's own maximum. */
+const MOST_AWAY_MS = 30_000;
+
 export class Backoff {
   /** Attempts that failed in this outage. */
   failures = 0;
@@ -49,6 +52,8 @@ export class Backoff {
   #quickRetries = QUICK_RETRIES;
   #outageSinceMs: number;
   #connectedMs = Infinity;
+  /** The server has asked for no dial before; -Infinity if it has not. */
+  #awayUntilMs = -Infinity;
 
   constructor(options: BackoffOptions, nowMs: number) {
     this.#options = options;
@@ -57,6 +62,7 @@ export class Backoff {
 
   onConnected(nowMs: number): void {
     this.#connectedMs = nowMs;
+    this.#awayUntilMs = -Infinity;
   }
 
   /** The connection is gone: a new outage, if it has held and short connections have not used up the quick retries. */
@@ -90,10 +96,22 @@ export class Backoff {
     this.failures++;
   }
 
-  /** The network is known to be back: the next delays are those of a new outage. */
+  /**
+   * The server has let go of the connection, which `onLost()` was told of, and asks for no dial in the next
+   * `retryAfterMs`. The next delay is never shorter, up to a tenth longer so that clients that were told the same do not
+   * come together, and no part of the outage.
+   */
+  onShed(retryAfterMs: number, nowMs: number, random: number): void {
+    const awayMs = Math.min(MOST_AWAY_MS, retryAfterMs) * (1 + 0.1 * random);
+    this.#awayUntilMs = nowMs + awayMs;
+    this.#outageSinceMs += awayMs;
+  }
+
+  /** The network is known to be back: the next delays are those of a new outage, and no server's wish is heeded. */
   restart(nowMs: number): void {
     this.failures = 0;
     this.#outageSinceMs = nowMs;
+    this.#awayUntilMs = -Infinity;
   }
 
   outageMs(nowMs: number): number {
@@ -105,7 +123,10 @@ export class Backoff {
    */
   delayMs(retryAfterMs: number, nowMs: number, random: number): number {
     const { minDelayMs, maxDelayMs } = this.#options;
-    if (retryAfterMs > 0) return askedDelayMs(retryAfterMs, minDelayMs, maxDelayMs, random);
-    return backoffDelayMs(this.failures, this.outageMs(nowMs), this.#options, random);
+    const ownMs =
+      retryAfterMs > 0
+        ? askedDelayMs(retryAfterMs, minDelayMs, maxDelayMs, random)
+        : backoffDelayMs(this.failures, this.outageMs(nowMs), this.#options, random);
+    return Math.max(ownMs, this.#awayUntilMs - nowMs);
   }
 }

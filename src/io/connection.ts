@@ -281,7 +281,7 @@ export class StreamConnection implements Connection, Reader {
     }
   }
 
-  end(last: readonly Buffer[]): void {
+  end(last: readonly Buffer[], lingerMs: number = LINGER_MS): void {
     if (this.#closed) return;
     if (last.length > 0) this.write(last);
     if (this.#closed) return;
@@ -294,7 +294,7 @@ export class StreamConnection implements Connection, Reader {
     }
     // The peer's end stands behind everything that was not read.
     this.#readOn();
-    const linger = setTimeout(() => destroy(this.#stream), LINGER_MS);
+    const linger = setTimeout(() => destroy(this.#stream), lingerMs);
     this.#stream.once("close", () => clearTimeout(linger));
   }
 

@@ -3,6 +3,7 @@
  * in one order: events, bytes to write, the next wake-up. An acknowledgement alone is written at the end of the turn,
  * for everything that has arrived in it.
  */
+import type { CloseConnection } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 import type { ChannelIo, LinkEvent, Protocol } from "./protocol.ts";
@@ -159,17 +160,17 @@ export class Driver {
     const { events } = this.protocol;
     while (events.length > 0) {
       for (const event of events.splice(0)) {
-        if (event.type === "close-connection") this.#close(event.channel, event.last);
+        if (event.type === "close-connection") this.#close(event);
         else if (event.type === "end-writing") this.#find(event.channel)?.connection.endWriting?.();
         else this.hooks?.onEvent(event);
       }
     }
   }
 
-  #close(id: number, last: readonly Buffer[] | undefined): void {
-    const connection = this.detach(id);
+  #close({ channel, last, lingerMs }: CloseConnection): void {
+    const connection = this.detach(channel);
     if (last === undefined) connection?.destroy();
-    else connection?.end(last);
+    else connection?.end(last, lingerMs);
   }
 
   /** Answers whether anything was written. */

@@ -286,6 +286,7 @@ export class LinkEngine {
         this.#onEnded(event);
         break;
       case "attempt-failed":
+      case "shed":
       case "gone":
       case "login-message":
     }

@@ -55,8 +55,11 @@ export interface Connection {
    * link may have needs this method: a stream whose two directions end apart.
    */
   endWriting?(): void;
-  /** Closes the connection after `last` has been written. The handler is not called any more. */
-  end(last: readonly Buffer[]): void;
+  /**
+   * Closes the connection after `last` has been written. The handler is not called any more. The peer may take
+   * `lingerMs` to close after us, by default as long as the connection gives any peer.
+   */
+  end(last: readonly Buffer[], lingerMs?: number): void;
   /** Closes the connection at once. The handler is not called any more. */
   destroy(): void;
 }

@@ -123,7 +123,7 @@ export class ServedPlainCore extends PlainLinkCore {
   // ── the end in order ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Takes no more messages from the client. Those that are here may be answered; then the link ends. */
-  leave(reason?: "idle" | "aged"): void {
+  leave(reason?: "idle" | "aged" | "shed"): void {
     if (this.ended || this.isInputEnded) return;
     this.#isLeaving = true;
     this.endInput();

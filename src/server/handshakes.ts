@@ -63,6 +63,13 @@ export class Handshakes implements HandshakeOwner {
     return handshake;
   }
 
+  /** As `ServerCore.shed()`. */
+  shed(link: ServerLinkCore, retryAfterMs: number): number | undefined {
+    const toldMs = this.#core.shed(link, retryAfterMs, this.#clock.now());
+    this.#run(undefined);
+    return toldMs;
+  }
+
   received({ id }: HandshakeConnection, chunk: Buffer): void {
     this.#core.receive(id, chunk, this.#clock.now());
     this.#run(id);

@@ -17,6 +17,8 @@ export interface ArrivalOfLink {
   onLost(reason: string, detail: string): void;
 }
 
+/** A link that is shed may take so long to answer what its handler was handed. */
+const SHED_WITHIN_MS = 1_000;
 /** Messages that nobody reads are kept so long after the end of their connection. */
 const UNREAD_MS = 60_000;
 /** The same while an async handler is pending. It may come to read them, or wait for the end of the link. */
@@ -62,7 +64,8 @@ export class PlainServerLink extends ServerLinkOwner {
         break;
       case "leaving":
         // The connection is unused, or old: the handler has the time of any close() to answer.
-        if (event.reason !== undefined) this.engine.leave({});
+        if (event.reason === "shed") this.engine.leave({ deadlineMs: SHED_WITHIN_MS });
+        else if (event.reason !== undefined) this.engine.leave({});
         break;
       default:
     }
@@ -72,6 +75,15 @@ export class PlainServerLink extends ServerLinkOwner {
   leave(options: CloseOptions): void {
     this.core.leave();
     this.engine.leave(options);
+  }
+
+  /** The server has too many clients. Answers whether the link leaves for that, and not for another reason. */
+  shed(): boolean {
+    const { core, driver } = this;
+    if (core.adopted === undefined || core.takesNoMore || core.ended || core.outputEnded) return false;
+    core.leave("shed");
+    driver.run();
+    return true;
   }
 
   override onStepComplete(): void {

@@ -69,7 +69,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     return this.#clients.size - this.#severed.size;
   }
 
-  protected override owners(): Iterable<PlainServerLink> {
+  override owners(): Iterable<PlainServerLink> {
     return this.#links.keys();
   }
 
@@ -142,6 +142,10 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   protected override isLeft({ core }: PlainServerLink): boolean {
     return core.takesNoMore;
+  }
+
+  protected override askAway(served: PlainServerLink): number | undefined {
+    return served.shed() ? 0 : undefined;
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
-/** Counts and reports the connections that a server refuses, or closes because of what they do. */
+/** Counts and reports the connections that a server refuses or sheds, or closes because of what they do. */
 import type { Journal } from "../telemetry/journal.ts";
-import type { HookFailure, ServerRefused } from "../telemetry/record.ts";
 import { type AnyLimitName, TurnedAway } from "./turned-away.ts";
+import type { HookFailure, LinkIds, ServerRefused } from "../telemetry/record.ts";
 
 export class Refusals {
   readonly turnedAway: TurnedAway = new TurnedAway();
@@ -9,6 +9,8 @@ export class Refusals {
   readonly #refused: Record<string, number> = {};
   /** How often a connection was closed because of what it did, by reason. */
   readonly #rejected: Record<string, number> = {};
+  /** How many links were shed, by reason. */
+  readonly #shed: Record<string, number> = {};
   readonly #journal: Journal;
 
   constructor(journal: Journal) {
@@ -33,8 +35,19 @@ export class Refusals {
     this.#journal.record(failure === undefined ? rejected : { ...rejected, failure });
   }
 
+  /** The link's client was asked to come back after `retryAfterMs`; 0: it could not be asked. */
+  shed(ids: LinkIds, retryAfterMs: number, reason: string): void {
+    this.#shed[reason] = (this.#shed[reason] ?? 0) + 1;
+    this.#journal.record({ event: "server.shed", ids, retryAfterMs, reason });
+  }
+
   /** Since the beginning. */
-  counts(): Record<"refused" | "turnedAway" | "rejected", Record<string, number>> {
-    return { refused: { ...this.#refused }, turnedAway: this.turnedAway.counts, rejected: { ...this.#rejected } };
+  counts(): Record<"refused" | "turnedAway" | "rejected" | "shed", Record<string, number>> {
+    return {
+      refused: { ...this.#refused },
+      turnedAway: this.turnedAway.counts,
+      rejected: { ...this.#rejected },
+      shed: { ...this.#shed },
+    };
   }
 }

@@ -79,7 +79,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   abstract accept(connection: Connection): Guest;
 
   /** All links that are not gone. */
-  protected abstract owners(): Iterable<Owner>;
+  abstract owners(): Iterable<Owner>;
 
   protected abstract onGone(served: Owner): void;
 
@@ -88,6 +88,9 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** The client has gone, or the link is to end without it, in the ordinary course of its protocol. */
   protected abstract isLeft(served: Owner): boolean;
+
+  /** As `shed()`. Answers the time that the client was told, 0 if it cannot be told; undefined if it is not shed. */
+  protected abstract askAway(served: Owner, retryAfterMs: number): number | undefined;
 
   /** How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its own. */
   protected abstract readonly closesWithinMs: number;
@@ -135,6 +138,20 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     if (isTold) return this.#handlerReturned(served);
     served.isServing = false;
     served.engine.failHandler(error);
+  }
+
+  // ── too many ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Lets go of the link's connection. A resplice client is asked to come back after `retryAfterMs`, at most half a minute
+   * and half of `resumeForMs`; its session waits, and no dial before its time brings it back. Any other client cannot be
+   * asked: within a second its link ends in order, when what it was handed is answered. `reason`: for the record and
+   * the counts, one of a few. Answers false, and does nothing, if the link has no connection or is about to end.
+   */
+  shed(served: Owner, retryAfterMs: number, reason: string): boolean {
+    const toldMs = this.askAway(served, retryAfterMs);
+    if (toldMs !== undefined) this.refusals.shed(served.ids, toldMs, reason);
+    return toldMs !== undefined;
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -74,7 +74,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     return this.#core.handshakes + this.#core.attached;
   }
 
-  protected override owners(): Iterable<DurableServerLink> {
+  override owners(): Iterable<DurableServerLink> {
     return this.#links.values();
   }
 
@@ -97,6 +97,10 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   /** A client that ends its direction of a session has agreed on that with the handler. */
   protected override isLeft(): boolean {
     return false;
+  }
+
+  protected override askAway({ core }: DurableServerLink, retryAfterMs: number): number | undefined {
+    return this.handshakes.shed(core, retryAfterMs);
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -48,6 +48,8 @@ export interface SupervisorStats {
   turnedAway: Record<string, number>;
   /** Connections that were closed because of what they did, by the reason that the log gives. */
   rejected: Record<string, number>;
+  /** Links whose connections the server has let go of, as it had too little of something: by the reason. */
+  shed: Record<string, number>;
   links: Record<LinkState, number>;
   /** Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not read. */
   sessions: { connected: number; waiting: number };

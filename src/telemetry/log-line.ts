@@ -77,6 +77,15 @@ export function lineOf(record: LoggedRecord): LogLine {
       const { event: _, ...fields } = record;
       return line("warn", event, fields, `refused: ${fields.code}`);
     }
+    case "server.shed": {
+      const { ids, reason, retryAfterMs } = record;
+      return line(
+        "warn",
+        event,
+        { ...ids, reason, retryAfterMs },
+        `link shed: ${printable(reason, MOST_FIELD_CHARACTERS)}`,
+      );
+    }
     case "server.rejected": {
       const { reason, detail, remoteAddress, failure } = record;
       const err = failure && { err: errorOf(failure.thrown) };

@@ -40,6 +40,7 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.descriptors": TROUBLE,
   "server.listener-failed": TROUBLE,
   "server.refused": TROUBLE,
+  "server.shed": TROUBLE,
   "server.rejected": TROUBLE,
   "manager.metrics": PACED,
   "server.metrics": PACED,

@@ -74,6 +74,17 @@ export interface ServerRefused {
   retryAfterMs: number;
 }
 
+/**
+ * The server had too little of something (`reason`), and has let go of the connection of a link whose session waits, or
+ * has closed the link of a client that is not resplice: `retryAfterMs` is 0 then, as no such client can be told.
+ */
+export interface ServerShed {
+  event: "server.shed";
+  ids: LinkIds;
+  reason: string;
+  retryAfterMs: number;
+}
+
 /** A connection was closed because of what it sent, or did not send, or because a function of the options failed. */
 export interface ServerRejected {
   event: "server.rejected";
@@ -125,6 +136,7 @@ export type LoggedRecord =
   | ServerDescriptors
   | { event: "server.listener-failed"; code: string; message: string }
   | ServerRefused
+  | ServerShed
   | ServerRejected
   /** `counts`: the manager's or server's own numbers, each since the record before. */
   | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };

@@ -150,6 +150,80 @@ describe("an outage", () => {
   });
 });
 
+describe("a server that asks a connected client to come back later", () => {
+  function shed(askedMs: number, drawn: number, given: Partial<BackoffOptions> = {}): Backoff {
+    const backoff = new Backoff({ ...OPTIONS, ...given }, 0);
+    backoff.onConnected(0);
+    backoff.onLost(60_000);
+    backoff.onShed(askedMs, 60_000, drawn);
+    return backoff;
+  }
+
+  test.each([
+    [2_000, 0, 2_000],
+    [2_000, 1, 2_200],
+    [30_000, 0, 30_000],
+    [30_000, 1, 33_000],
+    [0xffff_ffff, 0, 30_000],
+    [0xffff_ffff, 1, 33_000],
+  ])(
+    "asked for %d ms, drawn at %d: the dial waits for %d ms, whatever the client's own maximum",
+    (asked, drawn, ms) => {
+      expect(shed(asked, drawn).delayMs(0, 60_000, 0.5)).toBeCloseTo(ms);
+      expect(shed(asked, drawn, { maxDelayMs: 1_000 }).delayMs(0, 60_000, 0.5)).toBeCloseTo(ms);
+    },
+  );
+
+  test("never dials sooner than asked, nor more than a tenth later, in the bounds of half a minute", () => {
+    const asked = fc.nat({ max: 60_000 });
+    fc.assert(
+      fc.property(asked, options, random, random, fc.nat({ max: 70_000 }), (askedMs, given, one, other, afterMs) => {
+        const backoff = shed(askedMs, one, given);
+        const atMs = afterMs + backoff.delayMs(0, 60_000 + afterMs, other);
+        const awayMs = Math.min(30_000, askedMs);
+        // Where less was asked than the client waits by itself, that counts.
+        const ownMs = afterMs + Math.max(given.minDelayMs, given.maxDelayMs, 200);
+        return atMs >= awayMs - 0.001 && atMs <= Math.max(1.1 * awayMs, ownMs) + 0.001;
+      }),
+    );
+  });
+
+  test("the time is no part of the outage, and no failure: the first dial after it is followed by quick ones", () => {
+    const backoff = shed(20_000, 0);
+    expect([backoff.failures, backoff.outageMs(80_000)]).toEqual([0, 0]);
+    expect(backoff.delayMs(0, 80_000, 0.99)).toBeLessThan(200);
+    backoff.onFailed();
+    expect(backoff.delayMs(0, 80_000, 1)).toBe(500);
+  });
+
+  test("a server that lets in and asks so at once, again and again, is met with delays that grow", () => {
+    const backoff = new Backoff(OPTIONS, 0);
+    let nowMs = 0;
+    for (let times = 0; times < 200; times++) {
+      backoff.onConnected(nowMs);
+      backoff.onLost(nowMs + 1);
+      backoff.onShed(1, nowMs + 1, 0);
+      nowMs += 1 + backoff.delayMs(0, nowMs + 1, 0);
+    }
+    expect(backoff.delayMs(0, nowMs, 0)).toBeGreaterThan(1_000);
+  });
+
+  test.each([
+    ["the network is known to be back", (backoff: Backoff) => backoff.restart(60_001)],
+    [
+      "another connection was let in meanwhile",
+      (backoff: Backoff) => {
+        backoff.onConnected(60_001);
+        backoff.onLost(60_001);
+      },
+    ],
+  ])("is not heeded any more when %s", (_, happen) => {
+    const backoff = shed(20_000, 0);
+    happen(backoff);
+    expect(backoff.delayMs(0, 60_001, 0.99)).toBeLessThan(200);
+  });
+});
+
 describe("short connections", () => {
   test("a path that is cut every second is back at once each time", () => {
     const backoff = new Backoff(OPTIONS, 0);

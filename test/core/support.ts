@@ -7,6 +7,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeLater,
   encodeReason,
   encodeRefuse,
   encodeReset,
@@ -111,5 +112,7 @@ export function encodeAgain(frame: Frame): Buffer {
       return encodeReset(frame.code, frame.accepted, frame.reason);
     case "reason":
       return encodeReason(frame.text);
+    case "later":
+      return encodeLater(frame.retryAfterMs);
   }
 }

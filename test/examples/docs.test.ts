@@ -202,6 +202,12 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     remoteAddress: "",
     retryAfterMs: 0,
   },
+  "server.shed": {
+    event: "server.shed",
+    ids: { link: "l", session: "s", identity: "i" },
+    reason: "memory",
+    retryAfterMs: 1,
+  },
   "server.rejected": {
     event: "server.rejected",
     reason: "bad-frame",

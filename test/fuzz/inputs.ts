@@ -7,6 +7,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeLater,
   encodeReason,
   encodeRefuse,
   encodeReset,
@@ -146,6 +147,7 @@ export function anyFrame(draw: Draw): Buffer {
       return draw.of([
         () => encodeReady(),
         () => encodeGoaway(draw.of(EDGES)),
+        () => encodeLater(draw.of(EDGES)),
         () => encodeReason("née ".repeat(draw.below(80))),
       ])();
     case 8:

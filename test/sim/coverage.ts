@@ -56,6 +56,8 @@ const WAYS: readonly string[] = [
   ),
   "client disconnected without a fault",
   "client was told why it is refused",
+  "client shed",
+  "server refused a client that was shed",
   "silence after speech was noticed",
   ...["session-lost", "too-large", "moved"].map((why) => `client replaced ${why}`),
   ...["cut", "handshake timed out", "session expired"].map((why) => `client attempt-failed ${why}`),

@@ -61,6 +61,7 @@ function drawKinds(random: Random): Kinds {
   if (isLosing) kinds.push(...some(random, [...kindsOf("losing"), "forgery", "forgery"] as const));
   if (random() < (isMoving || isLosing ? 0.5 : 0.15))
     kinds.push(...some(random, [...kindsOf("ending"), "reset", "reset", "close"] as const));
+  if (random() < 0.2) kinds.push("shed", "shed", "shed");
   // What one end tells the other so is rare, else.
   if (random() < 0.1) kinds.push("reset", "reset", "reset", "close", "close", "trap", "swallow");
   return { kinds, isStored, isMoving, isLosing };

@@ -41,6 +41,7 @@ export const TRAPPED = [
   ...(["hello", "welcome", "confirm", "data", "ack", "end", "done", "reset"] as const),
   ...OF_STANDBYS,
   "goaway",
+  "later",
 ] as const;
 export type TrappedFrame = (typeof TRAPPED)[number];
 
@@ -78,7 +79,7 @@ export const FAULTS = {
     parameters: {
       client: which,
       // The rarer ones more often.
-      frame: choice(...TRAPPED, ...OF_STANDBYS, "committed", "committed", "reset", "reset", "goaway"),
+      frame: choice(...TRAPPED, ...OF_STANDBYS, "committed", "committed", "reset", "reset", "goaway", "later"),
       nth: count(2),
       how: choice("cut", "swallow", "swallow the answer", "hold"),
       forMs: amount(0, 500, 2),
@@ -103,6 +104,11 @@ export const FAULTS = {
   "half-close": { cost: "lossless", parameters: { client: which, end: side } },
   "no verdicts": { cost: "lossless", parameters: { client: whose, forMs: longMs } },
   overload: { cost: "lossless", parameters: { server: which, forMs: longMs, retryAfterMs } },
+  /** The client's server asks it to come back later; by the client's state, as the server may see another. */
+  shed: {
+    cost: "lossless",
+    parameters: { client: which, when: choice("now", "now", "now", "suspect", "reconnecting"), retryAfterMs },
+  },
   // ── who is no part of it ──────────────────────────────────────────────────────────────────────────────────────────
   replay: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
   stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },

@@ -189,6 +189,12 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
         });
       }
       return true;
+    case "shed":
+      if (fault.when === "now") return shed(world, client, fault.retryAfterMs);
+      client.end.life.on(fault.when, () => {
+        if (!world.healed && shed(world, client, fault.retryAfterMs)) world.count("fault shed");
+      });
+      return false;
     case "extra dial":
       client.dialAlso(fault.role, fault.afterMs);
       return true;
@@ -239,6 +245,12 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
       return false;
     }
   }
+}
+
+function shed(world: World, client: SimClient, retryAfterMs: number): boolean {
+  return world.servers.some((server) =>
+    [...server.ends].some(([link, end]) => end.client === client.number && server.shed(link, retryAfterMs)),
+  );
 }
 
 /** Its connections bring it nothing any more. */

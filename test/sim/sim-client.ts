@@ -17,6 +17,7 @@ export function credentialsOf(client: number): string {
 const DELAYS = { minDelayMs: 100, maxDelayMs: 2_000, resetAfterMs: 10_000 };
 const DIAL_MS = 3_000;
 const HANDSHAKE_MS = 3_000;
+const NOT_AWAY = { fromMs: -Infinity, toMs: -Infinity };
 const OVERHEARD = 30;
 
 export class SimClient extends SimProcess {
@@ -36,6 +37,8 @@ export class SimClient extends SimProcess {
   #dialling: object | undefined;
   #diallingStandby: object | undefined;
   #retryAfterMs = 0;
+  /** Its server wants it to dial no sooner, and it wants to dial no later. */
+  #away = NOT_AWAY;
   /** The connection that the product's dial loop would wait for, from its HELLO until it hears of it. */
   #awaited: number | undefined;
 
@@ -70,6 +73,7 @@ export class SimClient extends SimProcess {
   retryNow(): void {
     this.#dialling = undefined;
     this.#backoff.restart(this.nowMs);
+    this.#away = NOT_AWAY;
     this.pump();
   }
 
@@ -163,6 +167,7 @@ export class SimClient extends SimProcess {
         this.suspects = false;
         end.life.to("adopted");
         this.#backoff.onConnected(nowMs);
+        this.#away = NOT_AWAY;
         if (!this.rerouted) this.route = Number(this.#flights.get(event.channel)?.address.split("-")[1]);
         break;
       case "disconnected":
@@ -206,6 +211,14 @@ export class SimClient extends SimProcess {
         end.report(event, event.outcome);
         end.life.to("end");
         break;
+      case "shed": {
+        const { retryAfterMs } = event;
+        stage.note(`${name}: shed for ${retryAfterMs} ms`);
+        check(this.core.adopted === undefined, () => `${name}: was shed, and has a connection`);
+        this.#backoff.onShed(retryAfterMs, nowMs, this.random());
+        this.#away = { fromMs: nowMs + retryAfterMs, toMs: nowMs + 1.1 * retryAfterMs };
+        break;
+      }
       case "suspect":
         stage.note(`${name}: suspect`);
         this.suspects = true;
@@ -242,8 +255,9 @@ export class SimClient extends SimProcess {
       const askedMs = this.#retryAfterMs;
       const delayMs = this.#backoff.delayMs(askedMs, this.nowMs, this.random());
       const leastMs = askedMs > 0 ? DELAYS.minDelayMs : 0;
-      const isOwn = delayMs >= leastMs && delayMs <= DELAYS.maxDelayMs;
-      check(isOwn, () => `${this.name}: asked for ${askedMs} ms, it waits for ${delayMs} ms`);
+      const [fromMs, toMs] = [this.#away.fromMs - this.nowMs, this.#away.toMs - this.nowMs];
+      const isOwn = delayMs >= Math.max(leastMs, fromMs) && delayMs <= Math.max(DELAYS.maxDelayMs, toMs);
+      check(isOwn, () => `${this.name}: asked for ${askedMs} ms, or ${fromMs} ms, it waits for ${delayMs} ms`);
       this.#retryAfterMs = 0;
       this.later(delayMs, () => {
         if (this.#dialling !== attempt) return;

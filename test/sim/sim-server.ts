@@ -48,6 +48,8 @@ export class SimServer extends SimProcess {
   drains = false;
   /** Whose connection each link adopted last. */
   readonly #owners = new Map<ServerLinkCore, Owner>();
+  /** Links whose clients were asked to stay away, and until when. */
+  readonly #awayUntilMs = new Map<ServerLinkCore, number>();
   readonly #store: StoreClient;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
@@ -142,6 +144,17 @@ export class SimServer extends SimProcess {
     this.drains = true;
     this.core.drain(forMs, this.nowMs);
     this.pump();
+  }
+
+  /** Asks the link's client to come back later. Answers whether it did. */
+  shed(link: ServerLinkCore, retryAfterMs: number): boolean {
+    const toldMs = this.isUp ? this.core.shed(link, retryAfterMs, this.nowMs) : undefined;
+    if (toldMs === undefined) return false;
+    const mostMs = Math.min(30_000, this.stage.options.resumeForMs / 2);
+    check(toldMs <= mostMs, () => `${this.name}: shed for ${toldMs} ms`);
+    this.#awayUntilMs.set(link, this.nowMs + toldMs);
+    this.pump();
+    return true;
   }
 
   /** It goes away as `drain()` says, has all the time it needs, and another is started in its place. */
@@ -308,6 +321,8 @@ export class SimServer extends SimProcess {
         const isNewer = before === undefined || compareOwners(owner, before) === "newer";
         check(isNewer, () => `${name}: connection ${owner.counter} took over from ${before?.counter}`);
         this.#owners.set(event.link, owner);
+        const leftMs = (this.#awayUntilMs.get(event.link) ?? -Infinity) - this.nowMs;
+        check(leftMs <= 0 || this.drains, () => `${name}: let in ${leftMs} ms before its time`);
         const letInFor = this.#letInFor.get(event.channel);
         check(letInFor?.equals(event.link.openPayload) === true, () => `${name}: let in for ${String(letInFor)}`);
         if (stage.isForeign(event.channel)) stage.count("server attached a late connection");
@@ -322,6 +337,7 @@ export class SimServer extends SimProcess {
       case "refused":
         stage.note(`${name}: refused ${event.code} ${event.reason}`);
         stage.count(`server refused ${event.code}`);
+        if (event.reason === "shed") stage.count("server refused a client that was shed");
         break;
       case "close-connection":
         if (event.fault !== undefined) {
@@ -421,6 +437,7 @@ export class SimServer extends SimProcess {
         break;
       case "attempt-failed":
       case "replaced":
+      case "shed":
       case "suspect":
       case "recovered":
         break;

@@ -51,6 +51,7 @@ function describe(frame: Frame): string {
     case "pong":
     case "ready":
     case "goaway":
+    case "later":
       return frame.type;
   }
 }

@@ -15,6 +15,7 @@ import {
   type Welcome,
 } from "../wire/frames.ts";
 import { type Closing, RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
+import { ASKED_AWAY } from "../session/link-events.ts";
 import { Primary } from "./primary.ts";
 import { Standby } from "./standby.ts";
 
@@ -22,8 +23,8 @@ export type { ClientLinkCoreOptions };
 export type DialRole = "primary" | "standby";
 
 const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
-const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong");
-const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway");
+const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong", "later");
+const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway", "later");
 
 type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: Fault };
 type StandbyFailure = { timedOut?: boolean; retryAfterMs?: number };
@@ -75,7 +76,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       return this.closeChannel(channel, "not needed");
     }
     const isReset = this.session.phase === "reset";
-    this.#dropPrimary("replaced");
+    this.#drop(this.#primary, "replaced");
     this.#primary.opened(channel, isReset);
     channel.send(this.hello("hello", credentials));
     if (isReset && this.introduction.known) channel.send(this.resetFrame);
@@ -108,7 +109,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   #standbyFailed(reason: string, nowMs: number, { timedOut = false, retryAfterMs = 0 }: StandbyFailure = {}): void {
     const { committing } = this.#standby;
-    this.#dropStandby(reason);
+    this.#drop(this.#standby, reason);
     if (committing) {
       // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can show whether it
       // has.
@@ -124,15 +125,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.timers.set("standby", nowMs + pauseMs);
   }
 
-  #dropStandby(reason: string, closing?: Closing): void {
-    const { channel } = this.#standby;
-    this.#standby.clear();
-    if (channel !== undefined) this.closeChannel(channel, reason, closing);
-  }
-
-  #dropPrimary(reason: string, closing?: Closing): void {
-    const { channel } = this.#primary;
-    this.#primary.clear();
+  #drop(dialled: Primary | Standby, reason: string, closing?: Closing): void {
+    const { channel } = dialled;
+    dialled.clear();
     if (channel !== undefined) this.closeChannel(channel, reason, closing);
   }
 
@@ -203,6 +198,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       channel.owePong(frame.token);
       return undefined;
     }
+    if (frame.type === "later") return this.#onLater(frame.retryAfterMs, nowMs);
     if (channel === this.adopted) return this.#onFrameInUse(channel, frame, nowMs);
     if (frame.type === "pong") return undefined;
     return channel === this.#primary.channel
@@ -217,6 +213,13 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     else if (frame.code !== "taken-over") return fault("bad-frame", `REFUSE ${frame.code} on a connection in use`);
     else this.endRefused(frame.code, "");
     return undefined;
+  }
+
+  /** The server has let go of the session's connections, and reads them no more. The session waits there. */
+  #onLater(retryAfterMs: number, nowMs: number): undefined {
+    if (this.#standby.committing) this.#standbyFailed(ASKED_AWAY, nowMs);
+    else this.dropConnections(ASKED_AWAY, nowMs);
+    this.events.push({ type: "shed", retryAfterMs });
   }
 
   #onAnswer(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
@@ -305,7 +308,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.timers.clear("standby");
     this.#standby.due = false;
     this.#standby.calm();
-    this.#dropStandby("not needed");
+    this.#drop(this.#standby, "not needed");
     super.onRecovered();
   }
 
@@ -359,12 +362,12 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   protected override dropConnections(reason: string, nowMs: number): void {
-    this.#dropStandby(reason);
+    this.#drop(this.#standby, reason);
     this.dropAdopted(reason, nowMs);
   }
 
   protected override onResetWithoutConnection(): void {
-    this.#dropStandby("reset");
+    this.#drop(this.#standby, "reset");
     // The session is not known and no HELLO is under way: the server has none, or will forget an unconfirmed one by
     // itself.
     if (this.#primary.channel !== undefined) this.#primary.tellsReset();
@@ -380,8 +383,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override leaveConnections(reason: string, closing?: Closing): void {
     super.leaveConnections(reason, closing);
-    this.#dropPrimary(reason, closing);
-    this.#dropStandby(reason, closing);
+    this.#drop(this.#primary, reason, closing);
+    this.#drop(this.#standby, reason, closing);
   }
 
   /** The bytes that the connection should write now: control frames, and at most about `roomBytes` of data. */

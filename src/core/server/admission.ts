@@ -27,11 +27,13 @@ export interface Comings {
   restedMs: number;
   /** When the session has a turn; -Infinity if it has none. */
   turnMs: { resume: number; standby: number };
+  /** Its client was asked to come back then, and is refused before; -Infinity if it was not asked. */
+  awayUntilMs: number;
 }
 
 /** The record of a session that has not come back yet. */
 export function noComings(): Comings {
-  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity } };
+  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity }, awayUntilMs: -Infinity };
 }
 
 export class Admission {

@@ -4,6 +4,7 @@ import { Crowd } from "./crowd.ts";
 import { frameMask } from "../wire/decoder.ts";
 import type { Fault } from "../wire/faults.ts";
 import {
+  encodeLater,
   encodeReason,
   encodeRefuse,
   type Frame,
@@ -202,6 +203,17 @@ export class HandshakeTable {
     else if (this.#standbys.size >= quarterOf(this.#options)) this.#giveUpStandby();
     this.#standbys.set(link, handshake);
     handshake.standingBy(link, owner);
+  }
+
+  /**
+   * The session's client is asked to come back later: its standby is told so, too. A client that does not know the word
+   * takes the refusal.
+   */
+  sendAway(link: ServerLinkCore, retryAfterMs: number): void {
+    const standby = this.#standbys.get(link);
+    if (standby === undefined) return;
+    standby.channel.send(encodeLater(retryAfterMs));
+    this.refuse(standby, "overloaded", "shed", retryAfterMs);
   }
 
   /** As many connections wait for the store as may: a store that is slow keeps no others out. */

@@ -1,10 +1,11 @@
 /** The core of one link at a server: its session waits for the client while it has no connection. */
-import type { Comings } from "./admission.ts";
+import { type Comings, noComings } from "./admission.ts";
 import type { Channel, FrameTaker } from "../session/channel.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import { frameMask } from "../wire/decoder.ts";
 import {
   encodeGoaway,
+  encodeLater,
   encodePositionsFrame,
   encodeReset,
   encodeWelcome,
@@ -27,6 +28,11 @@ export interface ServerLinkCoreOptions extends LinkCoreOptions {
 
 /** A client's connection that brings no byte for so long is closed; the session stays. */
 const SILENT_MS = 120_000;
+/**
+ * A client that is asked to come back later has so long to close its connection. What it sends meanwhile is read and
+ * dropped: bytes that are not read when a socket is closed make TCP reset the connection, and the word is lost with it.
+ */
+const SHED_LINGER_MS = 1_000;
 
 export class ServerLinkCore extends LinkCore implements FrameTaker {
   declare protected readonly options: ServerLinkCoreOptions;
@@ -149,6 +155,35 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.#goesAway = true;
     this.adopted?.send(encodeGoaway(deadlineMs));
     this.events.push({ type: "leaving" });
+  }
+
+  /**
+   * The client can be asked to come back later. Not one that is to go on elsewhere, or whose link is about to end: an
+   * end of a direction was said by either side, or a reader was closed.
+   */
+  get maySendAway(): boolean {
+    const { phase, receiver, sender, peerStopped } = this.session;
+    const isEnding = sender.ended || receiver.endKind !== "none" || receiver.stopped || peerStopped;
+    return this.adopted !== undefined && phase === "live" && !this.#goesAway && !isEnding;
+  }
+
+  /**
+   * Asks the client to come back after `retryAfterMs`, and lets go of its connection. Positions are stated again when it
+   * is back, so nothing that is under way has to arrive. The caller has checked `maySendAway`.
+   */
+  sendAway(retryAfterMs: number, nowMs: number): void {
+    const { adopted } = this;
+    if (adopted === undefined) throw new Error("no client is connected");
+    this.comings ??= noComings();
+    this.comings.awayUntilMs = nowMs + retryAfterMs;
+    adopted.send(encodeLater(retryAfterMs));
+    this.closeChannel(adopted, "shed", { flush: true, lingerMs: SHED_LINGER_MS });
+    this.dropAdopted("shed", nowMs);
+  }
+
+  /** How long its client was asked to stay away still; 0 if it may come. */
+  awayForMs(nowMs: number): number {
+    return Math.max(0, (this.comings?.awayUntilMs ?? nowMs) - nowMs);
   }
 
   /** If the client has ended to go on elsewhere, our direction ends so too, once the application was shown that end. */

@@ -52,7 +52,7 @@ function openAgain(
     // The session was confirmed, so its client has read a WELCOME, and would resume it rather than open it.
     handshakes.refuse(handshake, "stale", "opened before", 0);
   } else if (
-    mayOwn(state, handshake, known, ownerOf(hello)) &&
+    mayOwn(state, handshake, known, ownerOf(hello), nowMs) &&
     entrance.mayComeBack(handshake, known, "resume", hello, nowMs)
   ) {
     welcomeProvisional(state, handshake, hello, known, result, nowMs);

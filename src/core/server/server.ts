@@ -2,7 +2,7 @@
  * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and answers
  * them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
-import { canStandBy, commit, mayOwn, refuseAnother, resume, standBy } from "./takeover.ts";
+import { canStandBy, commit, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -68,6 +68,16 @@ export class ServerCore {
   drain(deadlineMs: number, nowMs: number): void {
     this.#state.goneMs = nowMs + deadlineMs;
     for (const link of this.links()) link.goAway(deadlineMs);
+  }
+
+  /**
+   * Asks the client of a live link to come back after `retryAfterMs`: at most half a minute, and half of the time that a
+   * session waits. The session waits as after any loss of its connection, and a client that comes before its time is
+   * refused with what is left. Answers the time that the client was told. Undefined, and nothing has happened, if the
+   * link has no connection or is about to end, or the server goes away.
+   */
+  shed(link: ServerLinkCore, retryAfterMs: number, nowMs: number): number | undefined {
+    return shed(this.#state, link, retryAfterMs, nowMs);
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,7 +173,7 @@ export class ServerCore {
       return false;
     }
     // A HELLO that was replayed does not count as the session's coming back.
-    if (!mayOwn(this.#state, handshake, link, ownerOf(hello))) return false;
+    if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;
     return this.#state.entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
   }
 
@@ -217,7 +227,7 @@ export class ServerCore {
     identity: string,
     nowMs: number,
   ): void {
-    if (said.type === "standby") standBy(this.#state, handshake, said, link, identity);
+    if (said.type === "standby") standBy(this.#state, handshake, said, link, identity, nowMs);
     else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
     else open(this.#state, handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
   }
@@ -256,7 +266,7 @@ export class ServerCore {
     }
     if (link.identity !== identity) return refuseAnother(state, handshake);
     const owner = ownerOf(hello);
-    if (!mayOwn(state, handshake, link, owner)) return;
+    if (!mayOwn(state, handshake, link, owner, nowMs)) return;
     switch (link.session.phase) {
       case "provisional":
         return welcomeProvisional(state, handshake, hello, link, "resumed", nowMs);

@@ -2,15 +2,50 @@
 import type { Fault } from "../wire/faults.ts";
 import { encodeReady, encodeRefuse, type HelloFrame, NONCE_BYTES, type Positions } from "../wire/frames.ts";
 import { compareOwners, type Owner, ownerOf } from "../session/proof.ts";
+import { mostRetryMs } from "./come-back-times.ts";
 import type { Handshake } from "./handshake-table.ts";
 import { ADOPTED_FRAMES, type ServerLinkCore } from "./link-core.ts";
 import type { ServerState } from "./state.ts";
 
-/** Answers whether the connection may speak for the session instead of its owner. Refuses it if it may not. */
-export function mayOwn({ handshakes }: ServerState, handshake: Handshake, link: ServerLinkCore, owner: Owner): boolean {
+/**
+ * Answers whether the connection may speak for the session instead of its owner. Refuses it if it may not: its owner is
+ * newer, or its client was asked to come back later, unless the server goes away meanwhile. The session waits on.
+ */
+export function mayOwn(
+  { goneMs, handshakes }: ServerState,
+  handshake: Handshake,
+  link: ServerLinkCore,
+  owner: Owner,
+  nowMs: number,
+): boolean {
   const verdict = compareOwners(owner, link.owner);
-  if (verdict !== "newer") handshakes.refuse(handshake, verdict, "not newer than the session's owner", 0);
-  return verdict === "newer";
+  if (verdict !== "newer") {
+    handshakes.refuse(handshake, verdict, "not newer than the session's owner", 0);
+    return false;
+  }
+  const awayMs = goneMs === undefined ? link.awayForMs(nowMs) : 0;
+  if (awayMs === 0) return true;
+  link.extend(owner, nowMs);
+  handshakes.refuse(handshake, "overloaded", "shed", Math.ceil(awayMs));
+  return false;
+}
+
+/**
+ * Asks the link's client to come back after `retryAfterMs`, at most half a minute and half of what the session waits.
+ * Answers the time that the client was told; undefined if it cannot be asked now, see `maySendAway`.
+ */
+export function shed(
+  { events, goneMs, handshakes, options }: ServerState,
+  link: ServerLinkCore,
+  retryAfterMs: number,
+  nowMs: number,
+): number | undefined {
+  if (goneMs !== undefined || !link.maySendAway) return undefined;
+  const toldMs = Math.ceil(Math.max(1, Math.min(retryAfterMs, mostRetryMs(options.resumeForMs))));
+  handshakes.sendAway(link, toldMs);
+  link.sendAway(toldMs, nowMs);
+  events.push({ type: "changed", link });
+  return toldMs;
 }
 
 export function refuseAnother({ handshakes }: ServerState, handshake: Handshake): void {
@@ -43,13 +78,14 @@ export function standBy(
   { hello }: HelloFrame,
   link: ServerLinkCore | undefined,
   identity: string,
+  nowMs: number,
 ): void {
   if (link === undefined || !canStandBy(link)) {
     return state.handshakes.refuse(handshake, "no-standby", "no such session here", 0);
   }
   if (link.identity !== identity) return refuseAnother(state, handshake);
   const owner = ownerOf(hello);
-  if (!mayOwn(state, handshake, link, owner)) return;
+  if (!mayOwn(state, handshake, link, owner, nowMs)) return;
   state.handshakes.standingBy(handshake, link, owner);
   handshake.channel.send(encodeReady());
 }
@@ -65,7 +101,7 @@ export function commit(
   const { handshakes } = state;
   const { channel } = handshake;
   if (link.session.phase === "gone") return handshakes.refuse(handshake, "session-lost", "it has ended", 0);
-  if (!mayOwn(state, handshake, link, owner)) return;
+  if (!mayOwn(state, handshake, link, owner, nowMs)) return;
   if (link.session.phase === "reset") {
     channel.send(link.resetAnswer());
     return handshakes.close(handshake, "reset", undefined);

@@ -30,6 +30,8 @@ export interface Closing {
   problem?: Fault | undefined;
   /** Frames that are still to be sent go out first. Default false: the connection is closed at once. */
   flush?: boolean;
+  /** With `flush`: the peer may take so long to close after us. */
+  lingerMs?: number;
 }
 
 export abstract class LinkCore extends SessionHolder {
@@ -202,12 +204,12 @@ export abstract class LinkCore extends SessionHolder {
   /** The session has lost its connection, and with it the credit that was given on it. */
   protected abstract onDisconnected(nowMs: number): void;
 
-  protected closeChannel(channel: Channel, reason: string, { problem, flush = false }: Closing = {}): void {
+  protected closeChannel(channel: Channel, reason: string, { problem, flush = false, lingerMs }: Closing = {}): void {
     if (channel.closed) return;
     const last: Buffer[] | undefined = flush ? [] : undefined;
     if (last !== undefined) channel.drainInto(last);
     channel.close();
-    this.events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem });
+    this.events.push({ type: "close-connection", channel: channel.id, last, reason, fault: problem, lingerMs });
   }
 
   /**

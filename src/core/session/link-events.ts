@@ -38,6 +38,9 @@ export const CLOSED_BY_PEER = "closed by the peer";
 /** The reason of a connection that has closed without an error, as one does whose two ends have ended it in order. */
 export const CLOSED = "closed";
 
+/** The reason of a connection that is lost as the server has asked its client to come back later. */
+export const ASKED_AWAY = "asked to come back later";
+
 /** The outcome of a link that the peer has reset. */
 export const RESET_OUTCOMES: Readonly<Record<ResetCode, Outcome>> = {
   aborted: "peer-aborted",
@@ -58,6 +61,19 @@ export interface AttemptFailed {
   fault: Fault | undefined;
 }
 
+/**
+ * `last` set (even to `[]`): write everything pending, then `last`, then close. Unset: destroy the connection at once.
+ * `lingerMs`: the peer may take so long to close after us, if not as long as usual.
+ */
+export interface CloseConnection {
+  type: "close-connection";
+  channel: number;
+  last: Buffer[] | undefined;
+  reason: string;
+  fault: Fault | undefined;
+  lingerMs?: number | undefined;
+}
+
 export type LinkCoreEvent =
   | { type: "connected"; channel: number; session: "new" | "resumed"; reason: string }
   /**
@@ -65,6 +81,8 @@ export type LinkCoreEvent =
    * that failed. `restsAddress`: the next dials go to other addresses, if there are any.
    */
   | { type: "disconnected"; reason: string; fault: Fault | undefined; wasUseless?: boolean; restsAddress?: boolean }
+  /** The server has asked the client to come back after `retryAfterMs`. Comes after the loss of the connection. */
+  | { type: "shed"; retryAfterMs: number }
   | { type: "suspect"; reason: string }
   | { type: "recovered" }
   /**
@@ -72,11 +90,7 @@ export type LinkCoreEvent =
    * link is to call end(). `reason`: why the link itself is to end, if that is another.
    */
   | { type: "leaving"; isLast?: boolean; reason?: string }
-  /**
-   * `last` set (even to `[]`): write everything pending, then `last`, then close. Unset: destroy the connection at
-   * once.
-   */
-  | { type: "close-connection"; channel: number; last: Buffer[] | undefined; reason: string; fault: Fault | undefined }
+  | CloseConnection
   | AttemptFailed
   | ({ type: "replaced"; reason: "session-lost" | "too-large" | "moved"; sessionId: string } & Undelivered)
   /** The link has ended, and the application is to be told so. It comes once. */

@@ -69,6 +69,7 @@ const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: numb
   goaway: { flags: 0, minBytes: 4, maxBytes: 4 },
   reset: { flags: 0, minBytes: 12, maxBytes: 12 + MAX_ABORT_CODE_BYTES },
   reason: { flags: 0, minBytes: 0, maxBytes: MAX_REASON_BYTES },
+  later: { flags: 0, minBytes: 4, maxBytes: 4 },
 };
 const NAMES: readonly (FrameName | undefined)[] = (() => {
   const names: (FrameName | undefined)[] = Array.from({ length: 256 });
@@ -287,6 +288,8 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
     }
     case "reason":
       return { type: name, text: body.toString("utf8") };
+    case "later":
+      return { type: name, retryAfterMs: body.readUInt32BE(0) };
   }
 }
 

@@ -41,6 +41,7 @@ export const FrameType = {
   reset: 14,
   // 0x80 stays without a meaning: tests of skipped frames use it.
   reason: 0x81,
+  later: 0x82,
 } as const;
 export type FrameName = keyof typeof FrameType;
 
@@ -130,7 +131,8 @@ export type Frame =
   | { type: "ready" }
   | { type: "goaway"; deadlineMs: number }
   | { type: "reset"; code: ResetCode; accepted: number; reason: string }
-  | { type: "reason"; text: string };
+  | { type: "reason"; text: string }
+  | { type: "later"; retryAfterMs: number };
 
 /**
  * Writes the nearest number that fits: a number that comes from options or arithmetic must not make a process throw.
@@ -224,9 +226,18 @@ export function encodeReady(): Buffer {
 }
 
 export function encodeGoaway(deadlineMs: number): Buffer {
+  return encodeTime("goaway", deadlineMs);
+}
+
+/** The server asks the client of a live session to come back after `retryAfterMs`, and lets go of the connection. */
+export function encodeLater(retryAfterMs: number): Buffer {
+  return encodeTime("later", retryAfterMs);
+}
+
+function encodeTime(type: "goaway" | "later", ms: number): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + 4);
-  writeClamped(frame, FRAME_HEADER_BYTES, deadlineMs);
-  return writeHeader(frame, "goaway", 0);
+  writeClamped(frame, FRAME_HEADER_BYTES, ms);
+  return writeHeader(frame, type, 0);
 }
 
 /** `reason` is the application's own code, at most 64 bytes of UTF-8. */

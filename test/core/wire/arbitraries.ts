@@ -12,6 +12,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeLater,
   encodeReason,
   encodeRefuse,
   encodeReset,
@@ -141,6 +142,7 @@ export const sample: fc.Arbitrary<Sample> = fc.oneof(
     bytes: encodeReset(code, accepted, text),
     frame: { type: "reset" as const, code, accepted, reason: text },
   })),
+  uint32.map((retryAfterMs) => ({ bytes: encodeLater(retryAfterMs), frame: { type: "later" as const, retryAfterMs } })),
   reason.map((text) => ({ bytes: encodeReason(text), frame: { type: "reason" as const, text } })),
 );
 

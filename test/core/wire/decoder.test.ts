@@ -187,6 +187,7 @@ describe("a frame is refused by its header alone", () => {
     goaway: { flags: 0, least: 4, most: 4 },
     reset: { flags: 0, least: 12, most: 12 + MAX_ABORT_CODE_BYTES },
     reason: { flags: 0, least: 0, most: MAX_REASON_BYTES },
+    later: { flags: 0, least: 4, most: 4 },
   };
   test.each(FRAME_NAMES.map((name) => ({ name, ...shapes[name] })))(
     "a $name frame with other flags than $flags, or a body of fewer bytes than $least or more than $most",

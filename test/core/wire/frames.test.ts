@@ -9,6 +9,7 @@ import {
   encodeHello,
   encodePositionsFrame,
   encodeReady,
+  encodeLater,
   encodeReason,
   encodeRefuse,
   encodeReset,
@@ -159,6 +160,7 @@ test("what was given a number keeps it", () => {
     goaway: 13,
     reset: 14,
     reason: 129,
+    later: 130,
   });
   expect(REFUSE_CODES).toEqual({
     "taken-over": 1,
@@ -215,6 +217,13 @@ test("a REASON has as many characters as fit", () => {
   expect(whyOf("🙂".repeat(1_000))).toBe("🙂".repeat(64));
   expect(whyOf(`x${"🙂".repeat(64)}`)).toBe(`x${"🙂".repeat(63)}`);
   expect(encodeReason("🙂".repeat(100))).toHaveLength(FRAME_HEADER_BYTES + MAX_REASON_BYTES);
+});
+
+test("LATER has a time of at most 32 bits", () => {
+  const timeOf = (ms: number): unknown => decoded(encodeLater(ms));
+  expect(timeOf(1)).toEqual([{ type: "later", retryAfterMs: 1 }]);
+  expect(timeOf(0.5)).toEqual([{ type: "later", retryAfterMs: 1 }]);
+  expect(timeOf(Infinity)).toEqual([{ type: "later", retryAfterMs: 0xffff_ffff }]);
 });
 
 test("a header of DATA has room for nothing but itself", () => {
