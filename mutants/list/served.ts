@@ -8,6 +8,7 @@ const LOGIN = ["test/server/plain-login.test.ts"];
 const LIMITS = ["test/server/plain-limits.test.ts"];
 const DRAINING = ["test/server/plain-draining.test.ts"];
 const ACCEPT = ["test/server/accept.test.ts"];
+const LISTENER = ["test/server/listener.test.ts"];
 
 export const SERVED: readonly Mutant[] = [
   // ── the end ──
@@ -315,9 +316,25 @@ export const SERVED: readonly Mutant[] = [
     name: "a stream survives its server",
     rule: "streams that were handed over are closed with the server",
     file: "src/server/listener.ts",
-    find: "    this.#track(stream);\n    this.#options.accept(connection);",
-    replace: "    this.#options.accept(connection);",
+    find: "for (const stream of this.#streams) destroy(stream);",
+    replace: "for (const stream of this.#streams) if (stream instanceof net.Socket) destroy(stream);",
     tests: ACCEPT,
+  },
+  {
+    name: "a stream without 'close' is kept",
+    rule: "a stream that was handed over leaves the table when its connection ends, whatever it emits",
+    file: "src/server/listener.ts",
+    find: "    whenDestroyed(stream, this.#onClosed);\n",
+    replace: "",
+    tests: LISTENER,
+  },
+  {
+    name: "a server with the deadline of a dial",
+    rule: "an option that does nothing at a server is refused there",
+    file: "src/link/options.ts",
+    find: 'server: ["tlsMs", "handshakeMs"]',
+    replace: 'server: ["connectMs", "tlsMs", "handshakeMs"]',
+    tests: ["test/server/options.test.ts"],
   },
   {
     name: "a stream that cannot be read stays open",

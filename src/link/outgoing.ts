@@ -353,8 +353,8 @@ export class Outgoing implements WaiterServer {
   }
 
   /**
-   * Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it, or it cannot be
-   * framed.
+   * Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it, or it cannot
+   * be framed.
    */
   serve({ payload, bytes, given, terms, until, signal, wait }: Waiter): void {
     if (payload === undefined) return wait.resolve(undefined);

@@ -16,9 +16,10 @@ export interface QueueOptions {
   /** Default 16 MiB, for each link: too much on a server with many links. It must hold at least one message. */
   maxBytes?: number;
   /**
-   * What a message does for which there is no room. Default "wait". "drop-oldest": the oldest message gives way.
-   * "drop-newest": the new one is dropped. "conflate": a message replaces the one that waits with the same `key`, in its
-   * place; without room the oldest gives way. Danger: what is dropped is only counted if nobody hears 'undelivered'.
+   * For a message for which there is no room. Default "wait". "drop-oldest": the oldest message gives way.
+   * "drop-newest": the new one is dropped. "conflate": a message replaces the one that waits with the same `key`, in
+   * its place; without room the oldest gives way. Danger: what is dropped is only counted if nobody hears
+   * 'undelivered'.
    */
   overflow?: Overflow;
   /**
@@ -62,7 +63,7 @@ export interface ResolvedQueue {
   policy: QueuePolicy | undefined;
 }
 
-/** What a message says to the policy. */
+/** The options of a message that the policy looks at. */
 export interface PolicyTerms {
   readonly priority: number;
   readonly key: string | undefined;

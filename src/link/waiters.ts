@@ -7,13 +7,13 @@ import type { PolicyTerms, ResolvedQueue } from "./queue-options.ts";
 import type { Payload } from "./types.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
-/** What a call wants. */
+/** A call that wants room. */
 export interface RoomCall {
   /** Undefined of a ready(), which has no message. */
   readonly payload: Payload | undefined;
   readonly bytes: number;
   readonly given: boolean;
-  /** What the message says to the queue's policy; undefined without one. */
+  /** For the queue's policy; undefined without one. */
   readonly terms: PolicyTerms | undefined;
   /** When the message was taken, its call goes on to wait for that, until its own signal is aborted. */
   readonly until: Until;

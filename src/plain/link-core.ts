@@ -1,9 +1,10 @@
 /**
  * The core of a plain link, at either end: the login of its connection, what passes over the one in use, and how the
- * link ends. `core.ts` is that of a client, which dials; `served-core.ts` that of a server, whose link has one connection.
+ * link ends. `core.ts` is that of a client, which dials; `served-core.ts` that of a server, whose link has one
+ * connection.
  *
- * It is pure, and driven as `LinkCore` is: one method is called, then everything is drained. The driver and the engine
- * see a `Protocol` and a `ChannelIo`. The login of a new connection (plain-link/login.ts) uses these besides, if
+ * The core is pure, and driven as `LinkCore` is: one method is called, then everything is drained. The driver and the
+ * engine see a `Protocol` and a `ChannelIo`. The login of a new connection (plain-link/login.ts) uses these besides, if
  * `options.hasLogin`; it is not in use until loginDone(), and a login has failed when the connection is closed:
  *
  *     loginSend(id, message, "framed")       or "raw": bytes that are written as they are
@@ -117,7 +118,9 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     if (this.login?.id === id) this.login.expectRaw(bytes);
   }
 
-  /** Answers whether TLS may be started: else the attempt has failed, as bytes were here that did not come under TLS. */
+  /**
+   * Answers whether TLS may be started: else the attempt has failed, as bytes were here that did not come under TLS.
+   */
   startTls(id: number, unread: number): boolean {
     const connection = this.login;
     if (connection?.id !== id) return false;

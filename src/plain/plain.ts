@@ -81,8 +81,8 @@ export interface PlainRequests {
    */
   idOf?: (message: Message) => MessageId | undefined;
   /**
-   * What a message that arrives is: an "answer", or its last part; a part of an answer that has "more"; or a "push",
-   * which goes to the consumer. Default: an answer, unless `idOf` gives it no id.
+   * The kind of a message that arrives: an "answer", or its last part; a part of an answer that has "more"; or a
+   * "push", which goes to the consumer. Default: an answer, unless `idOf` gives it no id.
    */
   classify?: (message: Message) => "answer" | "push" | "more";
   /** Default: `maxMessageBytes`. The parts of one answer together, in bytes. */

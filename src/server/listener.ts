@@ -2,7 +2,7 @@
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
-import { destroy, remoteAddressOf, StreamConnection } from "../io/connection.ts";
+import { destroy, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
 import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
@@ -66,6 +66,8 @@ export class Listener {
    */
   accept(stream: Duplex, remoteAddress: string | undefined): void {
     let connection: StreamConnection;
+    this.#track(stream);
+    whenDestroyed(stream, this.#onClosed);
     try {
       if (this.#options.allowHalfOpen) stream.allowHalfOpen = true;
       connection = new StreamConnection(stream, false, remoteAddress);
@@ -73,8 +75,8 @@ export class Listener {
       destroy(stream);
       throw new RespliceError("INVALID_ARGUMENT", "accept() was given a stream that cannot be read", { cause });
     }
-    this.#track(stream);
-    this.#options.accept(connection);
+    // A stream may end when it begins to flow.
+    if (this.#streams.has(stream)) this.#options.accept(connection);
   }
 
   #plain(): net.Server {

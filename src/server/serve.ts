@@ -26,7 +26,8 @@ export interface Capacity {
 
 export interface Service {
   listening: ResolvedListening;
-  capacity: Capacity;
+  /** Worked out when it is asked for: only the log tells of it. */
+  capacity: () => Capacity;
   tlsMs: number;
   allowHalfOpen: boolean;
   open: (host: ServedHost) => ServedLinks;
@@ -43,12 +44,12 @@ function durable(given: ServerSupervisorOptions): Service {
   const { sessions, bufferBytes } = limits;
   return {
     listening: options,
-    capacity: {
+    capacity: () => ({
       limits,
       links: { limit: "sessions", most: sessions },
       fitting: sessionsThatFit(bufferBytes, options, machine),
       mayHoldBytes: mayHoldBytes(bufferBytes, sessions, messageLimits(options)),
-    },
+    }),
     tlsMs: timeouts.tlsMs,
     allowHalfOpen: false,
     open: (host) => new Sessions(options, host),
@@ -61,12 +62,12 @@ function plain(given: PlainServerOptions): Service {
   const { connections, bufferBytes } = limits;
   return {
     listening: options,
-    capacity: {
+    capacity: () => ({
       limits,
       links: { limit: "connections", most: connections },
       fitting: plainLinksThatFit(bufferBytes, options, machine),
       mayHoldBytes: bufferBytes + POOL_BYTES + connections * plainFloorBytes(options),
-    },
+    }),
     tlsMs: timeouts.tlsMs,
     allowHalfOpen: true,
     open: (host) => new PlainSessions(options, host),

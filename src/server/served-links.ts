@@ -1,6 +1,6 @@
 /**
- * The links of a server, without its listener, and the handler that serves them: what a supervisor drives. `Sessions` has
- * those of resplice clients, `PlainSessions` those of any others.
+ * The links of a server, without its listener, and the handler that serves them: what a supervisor drives. `Sessions`
+ * has those of resplice clients, `PlainSessions` those of any others.
  */
 import type { Entropy } from "../core/session/proof.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
@@ -89,7 +89,10 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** The client has gone, or the link is to end without it, in the ordinary course of its protocol. */
   protected abstract isLeft(served: Owner): boolean;
 
-  /** How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its own. */
+  /**
+   * How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its
+   * own.
+   */
   protected abstract readonly closesWithinMs: number;
 
   // ── links and their handler ─────────────────────────────────────────────────────────────────────────────────────

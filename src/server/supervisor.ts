@@ -47,7 +47,10 @@ export interface SupervisorStats {
   /** Connections that were closed because of what they did, by the reason that the log gives. */
   rejected: Record<string, number>;
   links: Record<LinkState, number>;
-  /** Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not read. */
+  /**
+   * Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not
+   * read.
+   */
   sessions: { connected: number; waiting: number };
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
@@ -77,15 +80,15 @@ export interface AcceptOptions {
 }
 
 /**
- * Owns a listener and its links: lets clients in, keeps their sessions, drains them. With `protocol` its clients are not
- * resplice, and keep no sessions.
+ * Owns a listener and its links: lets clients in, keeps their sessions, drains them. With `protocol` its clients are
+ * not resplice, and keep no sessions.
  */
 export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undefined>
   extends CheckedEmitter<SupervisorEvents>
   implements AsyncDisposable
 {
   readonly #options: ResolvedListening;
-  readonly #capacity: Capacity;
+  readonly #capacity: () => Capacity;
   readonly #clock = new SystemClock();
   readonly #served: ServedLinks;
   readonly #listener: Listener;
@@ -169,10 +172,10 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`) as
-   * if the listener had accepted it, except that `tls` is not for it. Nobody else may read, write or close it any more.
-   * The stream may come before listen(), and without. While the server drains, a durable one lets its clients come back
-   * and finish, and a plain one closes the stream; later it is closed. Throws INVALID_STATE before serve(),
+   * Serves a stream that was connected elsewhere (a WebSocket, an SSH channel, the other end of a client's `connect`)
+   * as if the listener had accepted it, except that `tls` is not for it. Nobody else may read, write or close it any
+   * more. The stream may come before listen(), and without. While the server drains, a durable one lets its clients
+   * come back and finish, and a plain one closes the stream; later it is closed. Throws INVALID_STATE before serve(),
    * INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and then leaves it alone; the same
    * for a stream whose resume() throws, which is destroyed.
    */
@@ -199,7 +202,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     // Only the log tells of these: without one nothing is read from /proc.
     if (logger === undefined) return;
     const { journal } = this.#telemetry;
-    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
+    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity();
     const { connections } = limits;
     const may = descriptors();
     const descriptorLimit = may && { descriptorLimit: may.limit };

@@ -17,7 +17,9 @@ import { ExpiryHeap } from "./expiry-heap.ts";
  */
 export type Overflow = "wait" | "drop-oldest" | "drop-newest" | "conflate";
 
-/** The limits hold for all classes together, `maxBytes` for payload; the limits of `classes` for each, highest first. */
+/**
+ * The limits hold for all classes together, `maxBytes` for payload; the limits of `classes` for each, highest first.
+ */
 export interface PolicyLimits {
   readonly overflow: Overflow;
   readonly maxMessages: number;
@@ -34,7 +36,7 @@ export interface Dropped<T> {
   readonly by: Entry<T> | undefined;
 }
 
-/** What is asked of `clear()`: all that waits, or of one class, or older than so many milliseconds. */
+/** The messages that `clear()` takes out: all that waits, or of one class, or older than so many milliseconds. */
 export interface ClearTerms {
   readonly priority?: number | undefined;
   readonly olderThanMs?: number | undefined;
@@ -100,7 +102,9 @@ export class PolicyQueue<T> {
 
   // ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Answers the new entry, which may be among those that were dropped. With "wait" the caller has asked `hasRoom()`. */
+  /**
+   * Answers the new entry, which may be among those that were dropped. With "wait" the caller has asked `hasRoom()`.
+   */
   push(message: T, terms: EntryTerms, nowMs: number): Entry<T> {
     this.expire(nowMs);
     const { key } = terms;
