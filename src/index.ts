@@ -47,6 +47,7 @@ export type {
   LinkState,
   LinkStats,
   Message,
+  OnConnection,
   Payload,
   RequestOptions,
   SendOptions,

@@ -189,8 +189,19 @@ export interface SendOptions extends TrySendOptions, WaitOptions {
    */
   until?: "taken" | "accepted";
 }
+/** Of a message on a plain link. */
+export interface OnConnection {
+  /**
+   * As `link.connection` has answered: the message is for that connection, and is never written on another, not even
+   * with `resendInFlight`. Once it is gone the call rejects with CONNECTION_LOST, with `delivery` "not-sent" if the
+   * message was not written; one that no call waits for is in the event 'undelivered', with the reason
+   * "connection-lost". undefined: there is no connection, and the call is refused in the same way. Default: left out,
+   * the message is for any connection.
+   */
+  onConnection?: number | undefined;
+}
 /** Of request(), on a plain link. */
-export type RequestOptions = WaitOptions & TrySendOptions;
+export type RequestOptions = WaitOptions & TrySendOptions & OnConnection;
 export interface CloseOptions {
   /** How long to wait for acceptance. Default 5,000. 0: not at all. */ deadlineMs?: number;
   /** Aborting it ends that wait early; close() still does not reject. */ signal?: AbortSignal;

@@ -36,10 +36,12 @@ export interface Dropped<T> {
   readonly by: Entry<T> | undefined;
 }
 
-/** The messages that `clear()` takes out: all that waits, or of one class, or older than so many milliseconds. */
-export interface ClearTerms {
+/** The messages that `clear()` takes out: all that wait, or of one class, or older than so many milliseconds, … */
+export interface ClearTerms<T> {
   readonly priority?: number | undefined;
   readonly olderThanMs?: number | undefined;
+  /** … or those alone for which this is true. */
+  readonly where?: (message: T) => boolean;
 }
 
 /** The memory that a message takes besides its payload and its key: its objects, measured in Node 24 and rounded up. */
@@ -235,13 +237,14 @@ export class PolicyQueue<T> {
   }
 
   /** Takes out what is asked for: class by class, and in each in the order in which they would have gone. */
-  clear({ priority, olderThanMs }: ClearTerms, nowMs: number): Array<Entry<T>> {
+  clear({ priority, olderThanMs, where }: ClearTerms<T>, nowMs: number): Array<Entry<T>> {
     this.expire(nowMs);
     const cleared: Array<Entry<T>> = [];
     for (const [index, { line }] of this.#classes.entries()) {
       if (priority !== undefined && index !== priority) continue;
       for (const entry of line) {
         if (olderThanMs !== undefined && nowMs - entry.atMs <= olderThanMs) continue;
+        if (where !== undefined && !where(entry.message)) continue;
         this.remove(entry);
         cleared.push(entry);
       }
