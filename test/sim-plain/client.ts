@@ -160,6 +160,8 @@ export class PlainClient {
   readonly #random: () => number;
   readonly #tickets = new Map<object, number>();
   readonly #flushes = new Map<object, number>();
+  /** The connection that a message is for. */
+  readonly #bound = new Map<number, number>();
   #lastId = 0;
   #isDialling = false;
   /** What was written on the newest connection, and is no whole line yet. */
@@ -235,7 +237,10 @@ export class PlainClient {
     for (const line of [...lines, this.#partWritten]) {
       const number = numberOf(Buffer.from(line, "latin1"));
       // A line that is cut in its number is another message's, or none.
-      if (!Number.isNaN(number) && line.includes(":")) this.ledger.begun.add(number);
+      if (Number.isNaN(number) || !line.includes(":")) continue;
+      this.ledger.begun.add(number);
+      const bound = this.#bound.get(number) ?? id;
+      check(bound === id, () => `message ${number} is for connection ${bound}, and was written on ${id}`);
     }
   }
 
@@ -255,15 +260,37 @@ export class PlainClient {
     const payload = this.#random() < 0.5 ? text : Buffer.from(text);
     if (isRequest) {
       core.take(payload, text.length, false, "answered");
+      this.#bind(number);
       const ticket = core.ticket("answer");
       this.#tickets.set(ticket, number);
       if (this.#random() < 0.1) this.#schedule(100, () => this.#cancel(ticket));
     } else {
       core.take(payload, text.length, this.#random() < 0.2, wantsAnswer ? "accepted" : "taken");
+      this.#bind(number);
       if (wantsAnswer) this.#tickets.set(core.ticket("message"), number);
     }
     if (this.#random() < 0.1) this.#flushes.set(core.ticket("everything"), number);
     this.driver.changed(this.#random() < 0.5 ? "writes" : undefined);
+  }
+
+  #bind(number: number): void {
+    const { adopted } = this.core;
+    if (adopted === undefined || this.#random() >= this.#options.bound) return;
+    this.core.bind();
+    this.#bound.set(number, adopted.id);
+  }
+
+  /** What was for another connection was written on it, or was reported. */
+  #checkBound(id: number): void {
+    for (const [number, bound] of this.#bound) {
+      const isTold = bound === id || this.ledger.begun.has(number) || this.ledger.fates.has(number);
+      check(isTold, () => `message ${number} is for connection ${bound}, and waits on ${id}`);
+    }
+  }
+
+  /** Messages that were not sent, as their connection was closed before, in order or not. */
+  get boundNotSent(): number {
+    return [...this.#bound.keys()].filter((number) => this.ledger.fates.get(number) === "not-sent").length;
   }
 
   #cancel(ticket: PlainTicket): void {
@@ -321,6 +348,9 @@ export class PlainClient {
         break;
       case "answered":
         this.#onAnswered(event.ticket, event.parts);
+        break;
+      case "connected":
+        this.#checkBound(event.channel);
         break;
       case "disconnected":
         this.reasons.push(event.reason);

@@ -163,7 +163,7 @@ export class World {
     });
     check(unaccounted.length <= ledger.untracked, () => `lost and not reported: ${unaccounted.join(" ")}`);
     check(this.client.outcome === "closed", () => `ended as ${this.client.outcome}`);
-    if (this.#isCalm) this.#checkCalm(reported);
+    if (this.#isCalm) this.#checkCalm(reported - this.client.boundNotSent);
   }
 
   /**
