@@ -226,9 +226,17 @@ export const SERVED: readonly Mutant[] = [
   {
     name: "a failed login is silent",
     rule: "what a login has sent goes out though it fails",
-    file: "src/server/arrival.ts",
-    find: "      driver.detach(ID);\n      this.#leave(reason);\n",
-    replace: "      this.#leave(reason);\n",
+    file: "src/plain-link/login.ts",
+    find: "      else this.#closeBehindSent();\n",
+    replace: "",
+    tests: LOGIN,
+  },
+  {
+    name: "a failed login drops what waits",
+    rule: "what a login has sent goes out though it fails, also if the connection has not taken it",
+    file: "src/plain/link-core.ts",
+    find: "    if (last !== undefined) connection.drainInto(last);\n",
+    replace: "",
     tests: LOGIN,
   },
   {

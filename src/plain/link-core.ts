@@ -13,6 +13,7 @@
  *                                            owner exchanges the connection (driver.detach(), driver.attach()), and
  *     tlsStarted(id)                         from now on what arrives came under TLS
  *     loginDone(id, unread, nowMs)           in use from now on; `unread` goes the way of all messages
+ *     loginFailed(id)                        closed behind what was sent
  *
  * Its events are those of `ProtocolEvent`: "login-message" for the login function; "answered" with ticket and answer. A
  * request that is lost is among the `lost` of an event, with its ticket and without an entry.
@@ -79,8 +80,9 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     { fault }: Partial<Problem> = {},
     inOrder = false,
   ): void {
+    const last: Buffer[] | undefined = inOrder ? [] : undefined;
+    if (last !== undefined) connection.drainInto(last);
     connection.close();
-    const last = inOrder ? [] : undefined;
     this.events.push({ type: "close-connection", channel: connection.id, last, reason, fault });
   }
 
@@ -142,6 +144,17 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     this.adopt(connection, nowMs);
     for (const message of unread) connection.handOn(message, nowMs);
     this.#afterInput(connection);
+  }
+
+  /**
+   * The login function has thrown. What it has sent goes out, then the connection is closed. The caller has the error,
+   * and no event tells of it.
+   */
+  loginFailed(id: number): void {
+    const connection = this.login;
+    if (connection?.id !== id) return;
+    this.login = undefined;
+    this.close(connection, "login-failed", {}, true);
   }
 
   protected dropLogin(connection: PlainConnection, reason: string, trouble: Partial<Problem> = {}): void {
