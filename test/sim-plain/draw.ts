@@ -28,6 +28,8 @@ export interface WorldOptions {
   latencyMs: number;
   /** The part of the messages that is for one connection alone. */
   bound: number;
+  /** The server is the product's own. */
+  isServed: boolean;
 }
 
 export const FAULTS = [
@@ -83,6 +85,7 @@ export function draw(seed: number): Schedule {
     pushEach: pick(0, 0, 1, 5),
     latencyMs: pick(0, 1, 20),
     bound: pick(0, 0, 0.2, 1),
+    isServed: random() < 0.4,
   };
   const spanMs = 200 + options.messages * options.sendEveryMs;
   const faults = Array.from({ length: below(6) }, () => ({
@@ -115,6 +118,7 @@ export function simpler({ seed, options, faults }: Schedule): Schedule[] {
     { answerWithinMs: 0 },
     { latencyMs: 0 },
     { bound: 0 },
+    { isServed: false },
   ];
   const differs = (over: Partial<WorldOptions>): boolean =>
     Object.entries(over).some(([name, value]) => options[name as keyof WorldOptions] !== value && value !== -1);

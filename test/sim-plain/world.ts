@@ -137,6 +137,7 @@ export class World {
   /** The report is never wrong. */
   #checkAccounts(): void {
     const { core, ledger } = this.client;
+    for (const link of this.server.links) link.checkAccounts(this.client.readOn(link.wire));
     const { options } = this.#schedule;
     const read = this.server.read.flat();
     const readOnce = new Set(read);
