@@ -853,8 +853,8 @@ export const PLAIN: readonly Mutant[] = [
     name: "no connection is any connection",
     rule: "onConnection: undefined is refused, as there is no connection",
     file: "src/link/send-options.ts",
-    find: "if (onConnection === undefined || adopted?.id",
-    replace: "if (adopted?.id",
+    find: "if (onConnection === undefined || outbound.adopted?.id",
+    replace: "if (outbound.adopted?.id",
     tests: OPTIONS,
   },
   {

@@ -33,7 +33,7 @@ type WriteCallback = (error: WriteError) => void;
 /** The property in which a stream keeps its connection, so that all streams can share the same listener functions. */
 const CONNECTION = Symbol("connection");
 /** The property with the function of `whenDestroyed()`. */
-const WHEN_DESTROYED = Symbol("whenDestroyed");
+const WHEN_DESTROYED: unique symbol = Symbol("whenDestroyed");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
 /**

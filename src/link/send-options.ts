@@ -30,16 +30,16 @@ export function checkSendNames(options: object, call: SendCall): void {
  * The connection that the message is for; undefined: any. Throws CONNECTION_LOST if it is not the one in use,
  * NOT_SUPPORTED where a message is for no connection.
  */
-export function boundTo(options: OnConnection, { adopted, bind }: Outbound): number | undefined {
+export function boundTo(options: OnConnection, outbound: Outbound): number | undefined {
   if (!("onConnection" in options)) return undefined;
   const { onConnection } = options;
-  if (bind === undefined) {
+  if (outbound.bind === undefined) {
     throw new RespliceError("NOT_SUPPORTED", "onConnection is an option of plain links", { delivery: "not-sent" });
   }
   if (onConnection !== undefined && typeof onConnection !== "number") {
     throw invalid("onConnection is what `link.connection` has answered");
   }
-  if (onConnection === undefined || adopted?.id !== onConnection) throw connectionLostError("not-sent");
+  if (onConnection === undefined || outbound.adopted?.id !== onConnection) throw connectionLostError("not-sent");
   return onConnection;
 }
 

@@ -129,7 +129,7 @@ test("a call that waits for room is taken for its connection while that lasts", 
   await bound;
   const undelivered = heard(link, "undelivered");
   first.socket.resetAndDestroy();
-  const { messages } = (await undelivered) as Undelivered;
+  const { messages } = await undelivered;
   expect(messages.map(({ message, delivery }) => `${String(message)} ${delivery}`)).toEqual([
     "second maybe",
     "bound not-sent",

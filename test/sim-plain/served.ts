@@ -12,7 +12,7 @@ import { CountingBudget } from "../core/support.ts";
 import { LINES, plainOptions } from "../plain/support.ts";
 import type { WorldOptions } from "./draw.ts";
 import { check } from "./ledger.ts";
-import type { Listener, Speaker } from "./server.ts";
+import type { Listener, Speaker } from "./speaker.ts";
 import { SleepyClock } from "./sleepy.ts";
 
 const ID = 1;
@@ -59,7 +59,7 @@ export class ServedLink implements Speaker {
   readonly #connection: ClosedBehindEnd;
   readonly #clock: EventClock;
   readonly #random: () => number;
-  readonly #listener: Listener & { readonly refusesLogins: boolean };
+  readonly #listener: Listener;
   /** What the handler has sent, and the login before it. */
   readonly #said: string[] = [];
   #greeting = "";
@@ -72,13 +72,7 @@ export class ServedLink implements Speaker {
   /** How much had arrived when the link took no more. */
   #leftAt = Infinity;
 
-  constructor(
-    socket: SimSocket,
-    clock: EventClock,
-    options: WorldOptions,
-    random: () => number,
-    listener: Listener & { readonly refusesLogins: boolean },
-  ) {
+  constructor(socket: SimSocket, clock: EventClock, options: WorldOptions, random: () => number, listener: Listener) {
     this.wire = socket.wire;
     this.#clock = clock;
     this.#random = random;

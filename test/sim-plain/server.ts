@@ -4,26 +4,12 @@
  * read; "L" with "l".
  */
 import type { EventClock } from "../../src/testing/clock.ts";
-import type { SimNetwork, SimSocket } from "../../src/testing/network.ts";
+import type { SimNetwork } from "../../src/testing/network.ts";
 import type { WorldOptions } from "./draw.ts";
 import { ServedLink } from "./served.ts";
+import { BareSocket, type Listener, type Speaker } from "./speaker.ts";
 
 export const ADDRESS = "server";
-
-/** Reads lines from a connection, and writes them. */
-export interface Speaker {
-  say(text: string): void;
-  /** Ends the connection in order. */
-  end(): void;
-  /** Reads nothing for so long. */
-  rest(ms: number): void;
-}
-
-/** Told of what a connection brings. */
-export interface Listener {
-  onLine(line: string): void;
-  onClosed(): void;
-}
 
 export class PlainServer {
   /** The numbers of the messages that were read, in the order of reading, for each connection. */
@@ -122,45 +108,5 @@ export class ServerConnection implements Listener {
 
   rest(ms: number): void {
     this.speaker.rest(ms);
-  }
-}
-
-/** A server that is written by hand. */
-class BareSocket implements Speaker {
-  readonly #socket: SimSocket;
-  readonly #clock: EventClock;
-  #rest = "";
-  #isPaused = false;
-
-  constructor(socket: SimSocket, clock: EventClock, listener: Listener) {
-    this.#socket = socket;
-    this.#clock = clock;
-    socket.events = {
-      onData: (chunk) => {
-        const lines = (this.#rest + chunk.toString("latin1")).split("\n");
-        this.#rest = lines.pop() ?? "";
-        for (const line of lines) listener.onLine(line);
-      },
-      onClose: () => listener.onClosed(),
-      onDrain: () => {},
-    };
-  }
-
-  say(text: string): void {
-    if (!this.#socket.closed) this.#socket.write(Buffer.from(text, "latin1"));
-  }
-
-  end(): void {
-    this.#socket.end();
-  }
-
-  rest(ms: number): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#socket.pause();
-    this.#clock.schedule(ms, () => {
-      this.#isPaused = false;
-      this.#socket.resume();
-    });
   }
 }
