@@ -1,5 +1,6 @@
 /**
- * The accounts of an outbox: how much waits, is in doubt, was delivered, was let go; and for how much more there is room.
+ * The accounts of an outbox: how much waits, is in doubt, was delivered, was let go; and for how much more there is
+ * room.
  */
 import type { Budget } from "../core/log/window.ts";
 import { Reserved } from "./reserved.ts";

@@ -20,8 +20,8 @@ export interface PlainOptions {
   /**
    * Called on each new connection, before anything else is sent on it. It has `timeouts.handshakeMs`. If it throws
    * LOGIN_REFUSED, the link ends; after any other error the link dials again. At a server it is called for each client,
-   * who is let in when it has returned: if it throws, that connection is closed. What it has sent goes out first, for at
-   * most 2 s.
+   * who is let in when it has returned: if it throws, that connection is closed. What it has sent goes out first, for
+   * at most 2 s.
    */
   login?: (connection: LoginConnection) => Promise<void>;
   /** Sent when nothing has arrived for `keepalive.pingAfterMs`. Without it only the kernel notices a dead path. */

@@ -1,7 +1,7 @@
 /**
  * A server that knows nothing of resplice, or the product's own server of plain links. It notes each whole line that it
- * has read, and answers as its protocol says: "q7" with "a7", in order or in any; "P" with "p" when everything before was
- * read; "L" with "l".
+ * has read, and answers as its protocol says: "q7" with "a7", in order or in any; "P" with "p" when everything before
+ * was read; "L" with "l".
  */
 import type { EventClock } from "../../src/testing/clock.ts";
 import type { SimNetwork } from "../../src/testing/network.ts";

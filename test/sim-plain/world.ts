@@ -168,8 +168,8 @@ export class World {
   }
 
   /**
-   * Nothing goes wrong but dials and our own short sleep. A path of a few bytes at a time is so slow that it is given up
-   * with reason, and a longer sleep may end within a second after a deadline.
+   * Nothing goes wrong but dials and our own short sleep. A path of a few bytes at a time is so slow that it is given
+   * up with reason, and a longer sleep may end within a second after a deadline.
    */
   get #isCalm(): boolean {
     const { faults, options } = this.#schedule;
