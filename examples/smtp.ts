@@ -111,15 +111,17 @@ export async function deliver(link: PlainLink, { from, to, text }: Mail): Promis
     [whole, "2"],
   ];
   let why = "";
+  let onConnection: number | undefined;
   for (const [number, [what, expected]] of steps.entries()) {
-    // A step belongs to the connection of those before. On the next one the text would be taken for commands.
-    if (number > 0 && link.state !== "connected") return { what: "later", why: "the connection was lost" };
     try {
-      why = (await link.requestParts(what)).join(" ");
+      // A step belongs to the connection of those before. On the next one the text would be taken for commands.
+      why = (await link.requestParts(what, number === 0 ? {} : { onConnection })).join(" ");
     } catch (error) {
       if (!(error instanceof RespliceError) || error.code !== "CONNECTION_LOST") throw error;
-      return { what: number === steps.length - 1 ? "maybe" : "later", why: error.message };
+      const mayBeThere = number === steps.length - 1 && error.delivery === "maybe";
+      return { what: mayBeThere ? "maybe" : "later", why: error.message };
     }
+    if (number === 0) onConnection = link.connection;
     if (!why.startsWith(expected)) return { what: why.startsWith("5") ? "refused" : "later", why };
   }
   return { what: "accepted", why };

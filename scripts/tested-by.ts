@@ -80,6 +80,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/plain/connection.ts": ["test/plain/core.test.ts"],
   "src/plain/entry.ts": ["test/plain/requests.test.ts"],
   "src/plain/holder.ts": ["test/plain/core.test.ts", "test/plain/link.test.ts"],
+  "src/plain/accounts.ts": ["test/plain/outbox.test.ts"],
   "src/plain/storage.ts": ["test/plain/core.test.ts", "test/plain/outbox.test.ts"],
   "src/plain/tickets.ts": ["test/plain/core.test.ts", "test/plain/requests.test.ts"],
   "src/plain/traffic.ts": ["test/plain/requests.test.ts", "test/plain/watch.test.ts"],

@@ -9,9 +9,10 @@
  *     });                                                               console.log(String(await link.receive()));
  *     await supervisor.listen();                                        await link.close();
  *
- * Units are last in names. Options are checked when given, against each other: INVALID_OPTION. Every wait takes a signal.
- * A call in a wrong state throws, or rejects where it returns a promise, and changes nothing. Events come after a transition
- * is complete; on() throws for a name that is not listed. An open link keeps the process alive, also while offline.
+ * Units are last in names. Options are checked when given, against each other: INVALID_OPTION. Every wait takes a
+ * signal. A call in a wrong state throws, or rejects where it returns a promise, and changes nothing. Events come after
+ * a transition is complete; on() throws for a name that is not listed. An open link keeps the process alive, also while
+ * offline.
  */
 export { ConnectionManager, type ManagerStats } from "./client/manager.ts";
 export type {
@@ -46,6 +47,7 @@ export type {
   LinkState,
   LinkStats,
   Message,
+  OnConnection,
   Payload,
   RequestOptions,
   SendOptions,
@@ -61,7 +63,7 @@ export type { PlainLink } from "./plain-link/handle.ts";
 export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
 export type { AccessOptions } from "./server/access.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
-export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
+export type { AuthenticateRequest, Limits, ServerSupervisorOptions, ServerTimeoutOptions } from "./server/options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {
   type AcceptOptions,

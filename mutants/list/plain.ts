@@ -11,6 +11,9 @@ const OUTBOX = ["test/plain/outbox.test.ts"];
 const ENTRIES = ["test/plain/entries.test.ts"];
 const SMALL = ["test/plain/small.test.ts"];
 const INBOX = ["test/plain/inbox.test.ts"];
+const BOUND = ["test/plain/core-bound.test.ts"];
+const BOUND_LINK = ["test/client/plain-link-bound.test.ts"];
+const OPTIONS = ["test/link/send-options.test.ts"];
 const SIMULATED = ["test/sim-plain/seeds.test.ts"];
 
 export const PLAIN: readonly Mutant[] = [
@@ -787,5 +790,79 @@ export const PLAIN: readonly Mutant[] = [
     find: "    this.#untracked = sumOf(this.#untracked, untracked);\n",
     replace: "",
     tests: LINK,
+  },
+
+  // ── messages for one connection ──
+  {
+    name: "a message for a connection goes on",
+    rule: "what is for a connection that is gone is not sent, and is told of at once",
+    file: "src/plain/core.ts",
+    find: "const bound = this.outbox.takeBound();",
+    replace: "const bound: Entry[] = [];",
+    tests: SIMULATED,
+  },
+  {
+    name: "a message for a connection is sent again",
+    rule: "what is for one connection is not sent again on the next",
+    file: "src/plain/entries.ts",
+    find: "if (entry?.isBound !== true || entry.isSettled) continue;",
+    replace: "if (entry?.isBound !== true || entry.isSettled || entry.wasWritten) continue;",
+    tests: BOUND,
+  },
+  {
+    name: "a message for a connection outlives its close",
+    rule: "a connection that the link closes in order is gone as well",
+    file: "src/plain/core.ts",
+    find: "    if (this.outbox.hasBound) this.#tellLost([]);\n",
+    replace: "",
+    tests: BOUND,
+  },
+  {
+    name: "a place without a message waits",
+    rule: "no connection is needed for what was taken out",
+    file: "src/plain/outbox.ts",
+    find: "while (this.#entries.at(this.sentTo)?.isSettled === true) this.sentTo++;",
+    replace: "",
+    tests: BOUND,
+  },
+  {
+    name: "a call waits for room on another connection",
+    rule: "a call that waits for room is told as soon as its connection is gone",
+    file: "src/link/outgoing.ts",
+    find: "    this.#waiters?.connectionIs(this.#outbound.adopted?.id);\n",
+    replace: "",
+    tests: BOUND_LINK,
+  },
+  {
+    name: "a policy keeps a message for another connection",
+    rule: "what waits under a policy is told of as soon as its connection is gone",
+    file: "src/link/backlog.ts",
+    find: "    if (this.#bound > 0) this.#dropBound();\n",
+    replace: "",
+    tests: BOUND_LINK,
+  },
+  {
+    name: "a message that has waited is for any connection",
+    rule: "a message that has waited for room is for its connection still",
+    file: "src/link/outgoing.ts",
+    find: "    this.#outbound.take(message, bytes, given, until);\n    if (isBound) this.#outbound.bind?.();\n",
+    replace: "    this.#outbound.take(message, bytes, given, until);\n",
+    tests: BOUND_LINK,
+  },
+  {
+    name: "no connection is any connection",
+    rule: "onConnection: undefined is refused, as there is no connection",
+    file: "src/link/send-options.ts",
+    find: "if (onConnection === undefined || outbound.adopted?.id",
+    replace: "if (outbound.adopted?.id",
+    tests: OPTIONS,
+  },
+  {
+    name: "a misspelled option of send()",
+    rule: "an option that a call does not have is refused",
+    file: "src/link/outgoing.ts",
+    find: "    checkSendNames(options, call);\n",
+    replace: "",
+    tests: OPTIONS,
   },
 ];

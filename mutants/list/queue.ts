@@ -160,7 +160,7 @@ export const QUEUE: readonly Mutant[] = [
     name: "flush() forgets what was dropped",
     rule: "a flush() rejects when one of its messages was dropped",
     file: "src/link/backlog.ts",
-    find: "for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(dropped(reason));",
+    find: "for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(error());",
     replace: "",
     tests: ENDING,
   },

@@ -8,6 +8,7 @@ const LOGIN = ["test/server/plain-login.test.ts"];
 const LIMITS = ["test/server/plain-limits.test.ts"];
 const DRAINING = ["test/server/plain-draining.test.ts"];
 const ACCEPT = ["test/server/accept.test.ts"];
+const LISTENER = ["test/server/listener.test.ts"];
 
 export const SERVED: readonly Mutant[] = [
   // ── the end ──
@@ -225,9 +226,17 @@ export const SERVED: readonly Mutant[] = [
   {
     name: "a failed login is silent",
     rule: "what a login has sent goes out though it fails",
-    file: "src/server/arrival.ts",
-    find: "      driver.detach(ID);\n      this.#leave(reason);\n",
-    replace: "      this.#leave(reason);\n",
+    file: "src/plain-link/login.ts",
+    find: "      else this.#closeBehindSent();\n",
+    replace: "",
+    tests: LOGIN,
+  },
+  {
+    name: "a failed login drops what waits",
+    rule: "what a login has sent goes out though it fails, also if the connection has not taken it",
+    file: "src/plain/link-core.ts",
+    find: "    if (last !== undefined) connection.drainInto(last);\n",
+    replace: "",
     tests: LOGIN,
   },
   {
@@ -315,9 +324,25 @@ export const SERVED: readonly Mutant[] = [
     name: "a stream survives its server",
     rule: "streams that were handed over are closed with the server",
     file: "src/server/listener.ts",
-    find: "    this.#track(stream);\n    this.#options.accept(connection);",
-    replace: "    this.#options.accept(connection);",
+    find: "for (const stream of this.#streams) destroy(stream);",
+    replace: "for (const stream of this.#streams) if (stream instanceof net.Socket) destroy(stream);",
     tests: ACCEPT,
+  },
+  {
+    name: "a stream without 'close' is kept",
+    rule: "a stream that was handed over leaves the table when its connection ends, whatever it emits",
+    file: "src/server/listener.ts",
+    find: "    whenDestroyed(stream, this.#onClosed);\n",
+    replace: "",
+    tests: LISTENER,
+  },
+  {
+    name: "a server with the deadline of a dial",
+    rule: "an option that does nothing at a server is refused there",
+    file: "src/link/options.ts",
+    find: 'server: ["tlsMs", "handshakeMs"]',
+    replace: 'server: ["connectMs", "tlsMs", "handshakeMs"]',
+    tests: ["test/server/options.test.ts"],
   },
   {
     name: "a stream that cannot be read stays open",

@@ -35,8 +35,8 @@ export interface DialHost {
 }
 
 /**
- * What dialling asks of a protocol's core, and tells it. `ClientLinkCore` implements it for the durable protocol. A
- * protocol without a session wants no standby.
+ * The part of a protocol's core that dialling asks and tells. `ClientLinkCore` implements it for the durable protocol.
+ * A protocol without a session wants no standby.
  */
 export interface DialledCore {
   readonly gone: boolean;

@@ -1,6 +1,7 @@
 /**
- * Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. Destinations take
- * turns, and one destination never has all places: links to other servers do not wait for a server that does not answer.
+ * Limits how many dials a manager has in flight, and how many it begins in a second, over all its links. Destinations
+ * take turns, and one destination never has all places: links to other servers do not wait for a server that does not
+ * answer.
  */
 import type { Clock, Timer } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
@@ -10,8 +11,8 @@ const MAX_STANDBYS = 16;
 /** From one standby to the next are at least two intervals: attempts have half of the dials. */
 const STANDBY_INTERVALS = 2;
 /**
- * After a pause, the dials of so long may begin at once. So no second has more than a tenth above the limit, even where a
- * busy process takes up to 50 ms from here to the socket.
+ * After a pause, the dials of so long may begin at once. So no second has more than a tenth above the limit, even where
+ * a busy process takes up to 50 ms from here to the socket.
  */
 const BURST_MS = 50;
 

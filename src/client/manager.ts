@@ -137,8 +137,8 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   /**
-   * Resolves when all open links are connected, or at rest (`idleCloseMs` of a plain link). Rejects with the error of the
-   * first that ends instead, or ABORTED.
+   * Resolves when all open links are connected, or at rest (`idleCloseMs` of a plain link). Rejects with the error of
+   * the first that ends instead, or ABORTED.
    */
   async connected(options?: WaitOptions): Promise<void> {
     await Promise.all(this.#awake.map(({ engine }) => engine.connected(options)));

@@ -70,9 +70,9 @@ export interface ConnectOptions {
   /** Of the link's TCP sockets. Not with a target `path` or `connect`. */
   socket?: ClientSocketOptions;
   /**
-   * Finds the addresses of `host`, called as `dns.lookup()` is, with `all: true`. Default: `dns.lookup()`, which has four
-   * threads, shared with the files of the process. Links that have the same function share one call for a name; after
-   * 30 s without an answer another one begins. Not with a target `path` or `connect`.
+   * Finds the addresses of `host`, called as `dns.lookup()` is, with `all: true`. Default: `dns.lookup()`, which has
+   * four threads, shared with the files of the process. Links that have the same function share one call for a name;
+   * after 30 s without an answer another one begins. Not with a target `path` or `connect`.
    */
   lookup?: LookupFunction;
 }
@@ -111,8 +111,8 @@ export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions
 }
 
 /**
- * A connection that was lost is dialled again after 0 to 200 ms. Every other delay is half to all of this: a tenth of the
- * outage so far, within the bounds.
+ * A connection that was lost is dialled again after 0 to 200 ms. Every other delay is half to all of this: a tenth of
+ * the outage so far, within the bounds.
  */
 export interface ReconnectOptions {
   /** Default 500. Holds also where a server asks for less. */
@@ -228,7 +228,7 @@ export function resolveConnectOptions(
   };
 }
 
-/** What is given for this link, and not as a default for all, must have an effect on it. */
+/** An option that is given for this link, and not as a default for all, must have an effect on it. */
 function checkTarget(given: Target & ConnectOptions): void {
   if (!("connect" in given) && !("path" in given)) return;
   for (const name of ["socket", "lookup"] as const) {

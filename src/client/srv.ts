@@ -10,8 +10,8 @@ import type { Endpoint, ForEachAttempt } from "./targets.ts";
 
 export interface SrvOptions {
   /**
-   * The DNS servers to ask, as `Resolver.setServers()` takes them: "10.0.0.53", "10.0.0.53:5353", "[::1]:5353". Default:
-   * those of the system.
+   * The DNS servers to ask, as `Resolver.setServers()` takes them: "10.0.0.53", "10.0.0.53:5353", "[::1]:5353".
+   * Default: those of the system.
    */
   servers?: readonly string[];
 }
@@ -21,7 +21,7 @@ export interface SrvResolver {
   resolveSrv(name: string): Promise<SrvRecord[]>;
 }
 
-/** What the module needs of the process; tests give their own. */
+/** The parts of the process that the module needs; tests give their own. */
 export interface SrvHost {
   readonly clock: Clock;
   newResolver(): SrvResolver;
@@ -33,15 +33,16 @@ export interface SrvHost {
 const RESOLVER_MS = 60_000;
 /** One server is asked for one second, and once more for two, which is within the time that the function has. */
 const QUERY = { timeout: 1_000, tries: 2 } as const;
-/** Who has a list from before waits so long for a new one: a DNS that is away must not keep links away. */
+/** A caller that has a list from before waits so long for a new one: a DNS that is away must not keep links away. */
 const PATIENCE_MS = 2_000;
 
 /**
  * A function for the target `endpoints` that looks up the SRV records of `name`, for example
  * `_resplice._tcp.example.com`, at each attempt. The lowest priority comes first; records of one priority are drawn by
- * their weights. Links that share the function share a query that is under way. If the query fails, or takes longer than
- * 2 s, the last list that was found is used. Without one, or if the records say that there is no such service (the target "."), the attempt
- * fails with CONNECT_FAILED, and is retried. With TLS the certificate is checked for the record's target.
+ * their weights. Links that share the function share a query that is under way. If the query fails, or takes longer
+ * than 2 s, the last list that was found is used. Without one, or if the records say that there is no such service (the
+ * target "."), the attempt fails with CONNECT_FAILED, and is retried. With TLS the certificate is checked for the
+ * record's target.
  *
  * @throws RespliceError INVALID_OPTION
  */

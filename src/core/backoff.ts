@@ -5,8 +5,8 @@
  *
  * Quick first retries are a budget that only time spent connected refills, so that a path that is cut every second is
  * back at once each time, while a server that accepts and closes is soon met with delays that grow. Connections
- * that are closed at once refill nothing, and the outage goes on: the news of a close takes a round trip, or longer in a
- * busy process, and these times would add up to a quick retry and a new outage.
+ * that are closed at once refill nothing, and the outage goes on: the news of a close takes a round trip, or longer in
+ * a busy process, and these times would add up to a quick retry and a new outage.
  */
 export interface BackoffOptions {
   minDelayMs: number;

@@ -32,6 +32,8 @@ type WriteCallback = (error: WriteError) => void;
 
 /** The property in which a stream keeps its connection, so that all streams can share the same listener functions. */
 const CONNECTION = Symbol("connection");
+/** The property with the function of `whenDestroyed()`. */
+const WHEN_DESTROYED: unique symbol = Symbol("whenDestroyed");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
 /**
@@ -67,12 +69,18 @@ export function discard(stream: unknown): void {
 }
 
 /** Destroys a stream, which the application may have made. */
-export function destroy(stream: Duplex): void {
+export function destroy(stream: Duplex & { [WHEN_DESTROYED]?: (this: Duplex) => void }): void {
   try {
     stream.destroy();
   } catch {
     // The stream is given up, even if its destroy() throws.
   }
+  stream[WHEN_DESTROYED]?.();
+}
+
+/** `run` is called when the stream is destroyed here: a stream that the application made may never emit 'close'. */
+export function whenDestroyed(stream: Duplex, run: (this: Duplex) => void): void {
+  Object.assign(stream, { [WHEN_DESTROYED]: run });
 }
 
 /**
@@ -140,7 +148,7 @@ export class StreamConnection implements Connection, Reader {
     else line.took(this, tookMs);
   }
 
-  /** Marks the chunk's memory to be freed early, unless another reader may keep it, or other data lies in that memory. */
+  /** Marks the chunk's memory to be freed early, unless another reader may keep it, or it holds other data, too. */
   #own({ buffer, length }: Buffer): void {
     if (buffer.byteLength === length && this.#stream.listenerCount("data") === 1) ownChunk(buffer);
   }
@@ -305,15 +313,16 @@ export class StreamConnection implements Connection, Reader {
   }
 
   /**
-   * Lets go of the stream and answers it, paused, for another connection to be made on it, as STARTTLS does. The handler
-   * is not called any more. Undefined if the connection is closed, or has bytes that the kernel has not taken yet.
+   * Lets go of the stream and answers it, paused, for another connection to be made on it, as STARTTLS does. The
+   * handler is not called any more. Undefined if the connection is closed, or has bytes that the kernel has not taken
+   * yet.
    */
   release(): Duplex | undefined {
     const stream = this.#stream;
     if (this.#closed || stream.writableLength > 0) return undefined;
     this.#closed = true;
     this.handler = DEAF;
-    // It may wait in the reading line still, which would make the stream flow.
+    // The connection may wait in the reading line still, which would make the stream flow.
     this.#isPaused = true;
     for (const [event, listener] of LISTENERS) stream.off(event, listener);
     stream.off("connect", onConnect);

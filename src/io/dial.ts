@@ -1,6 +1,6 @@
 /**
- * One dial: the addresses of a name, a TCP connection to one of them, and TLS on it, within their deadlines; or an error
- * that says how it failed.
+ * One dial: the addresses of a name, a TCP connection to one of them, and TLS on it, within their deadlines; or an
+ * error that says how it failed.
  */
 import dns from "node:dns";
 import net, { type LookupFunction } from "node:net";
@@ -40,7 +40,9 @@ export interface DialOptions {
 
 export type StartTlsOptions = Omit<SecureOptions, "endpoint" | "host">;
 
-/** What the caller knows of the addresses of an endpoint, and is told of them. Not used with the path of a Unix socket. */
+/**
+ * The addresses of an endpoint, as the caller knows them, and is told of them. Not used with the path of a Unix socket.
+ */
 export interface AddressBook {
   /** When each address is dialled. They come as they were looked up, their families in turn. */
   plan(addresses: readonly string[]): RacePlan;
@@ -76,9 +78,9 @@ export class SystemDial {
   }
 
   /**
-   * TLS on a connection, which may have spoken without it (STARTTLS). `endpoint`: where it goes; undefined with a transport of
-   * the application's, of which it is not known whether it leads to the same server again. Rejects with a DialError, and
-   * then destroys the stream.
+   * TLS on a connection, which may have spoken without it (STARTTLS). `endpoint`: where it goes; undefined with a
+   * transport of the application's, of which it is not known whether it leads to the same server again. Rejects with a
+   * DialError, and then destroys the stream.
    */
   startTls(stream: Duplex, endpoint: Endpoint | undefined, options: StartTlsOptions): Promise<Duplex> {
     if (endpoint === undefined) {
@@ -211,7 +213,7 @@ type Said = Race<unknown>["said"];
 function allFailed(what: string, said: Said): DialError {
   const errors = said.flatMap(({ error = [] }) => error);
   const [first] = errors;
-  // What Node says of one address names it.
+  // The text that Node gives for one address names it.
   if (first !== undefined && errors.length === 1) return new DialError("failed", tlsRefusal(first), first);
   const message = `${what} failed: ${inWords(said)}`;
   const code = first && codeOf(first);

@@ -6,18 +6,18 @@
  * While nothing waits and the connection keeps up, messages go to the log directly.
  */
 import type { Entry } from "../core/queue/entry.ts";
-import { type Dropped, PolicyQueue } from "../core/queue/policy-queue.ts";
+import { type Dropped, type DropReason, PolicyQueue } from "../core/queue/policy-queue.ts";
 import { type Acceptance, type Awaiting, coveredBy, untilOf } from "./acceptance.ts";
 import { AgeClock } from "./age.ts";
 import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
 import { DropReports, type DropHost, notSent } from "./drop-reports.ts";
-import { RespliceError } from "./errors.ts";
+import { connectionLostError, RespliceError } from "./errors.ts";
 import type { Clock, Timer } from "./ports.ts";
 import type { Kept } from "./payload.ts";
 import type { Outbound, Until } from "./protocol.ts";
 import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
 import { AHEAD_BYTES, type RoomSource } from "./room.ts";
-import type { ClearOptions, TrySendOptions, UndeliveredMessage } from "./types.ts";
+import type { ClearOptions, OnConnection, TrySendOptions, UndeliveredMessage } from "./types.ts";
 
 /**
  * The log is given more while it holds less that was never written: as far as a paced sender may be ahead of the
@@ -28,8 +28,13 @@ const LOW_WATER_BYTES = AHEAD_BYTES;
 /** A message in the queue. */
 interface Held extends Kept {
   readonly call: Awaiting | undefined;
+  /** The connection that the message is for; undefined: any. */
+  readonly boundTo: number | undefined;
   checkpoint: Checkpoint<Awaiting>;
 }
+
+/** A message that the queue, or the backlog itself, has dropped. */
+type Left = Omit<Dropped<Held>, "reason"> & { readonly reason: DropReason | "connection-lost" };
 
 /** The parts of the link that its backlog uses. */
 export interface BacklogParts {
@@ -51,6 +56,8 @@ export class Backlog implements RoomSource {
   readonly #timer: Timer;
   /** Since when there is no connection. */
   #lostMs: number | undefined;
+  /** How many messages wait that are for one connection. */
+  #bound = 0;
   #isOver = false;
 
   constructor(policy: QueuePolicy, { outbound, acceptance, driver, host }: BacklogParts) {
@@ -127,7 +134,7 @@ export class Backlog implements RoomSource {
   }
 
   /** Throws INVALID_ARGUMENT if the options do not fit the policy. */
-  terms(options: TrySendOptions | undefined): PolicyTerms {
+  terms(options: (TrySendOptions & OnConnection) | undefined): PolicyTerms {
     return policyTerms(this.policy, options);
   }
 
@@ -178,7 +185,9 @@ export class Backlog implements RoomSource {
   }
 
   #push({ payload, given }: Kept, bytes: number, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
-    const held: Held = { payload, given, call, checkpoint: this.#checkpoints.join() };
+    const { boundTo } = terms;
+    const held: Held = { payload, given, call, boundTo, checkpoint: this.#checkpoints.join() };
+    if (boundTo !== undefined) this.#bound++;
     const entry = this.#queue.push(held, { bytes, ...terms }, this.#age.now());
     this.#settle();
     this.#outbound.wake?.();
@@ -212,6 +221,7 @@ export class Backlog implements RoomSource {
   progress(): void {
     if (this.#isOver) return;
     this.#lookAtConnection();
+    if (this.#bound > 0) this.#dropBound();
     if (this.#queue.messages > 0) {
       if (this.isFailing) this.#failAll();
       this.#move();
@@ -235,9 +245,10 @@ export class Backlog implements RoomSource {
     }
   }
 
-  #toLog({ message: { payload, given, call }, bytes }: Entry<Held>): void {
+  #toLog({ message: { payload, given, call, boundTo }, bytes }: Entry<Held>): void {
     try {
       this.#outbound.take(payload, bytes, given, untilOf(call));
+      if (boundTo !== undefined) this.#outbound.bind?.();
     } catch (error) {
       // An application's framing has accepted the message when it was sent, and refuses it now.
       if (call === undefined) return this.#reports.add("too-large", payload);
@@ -261,24 +272,37 @@ export class Backlog implements RoomSource {
     for (const entry of this.#queue.clear({}, nowMs)) this.#drop({ entry, reason: "expired", by: undefined });
   }
 
+  /** Messages that are for a connection which is gone go no further. */
+  #dropBound(): void {
+    const id = this.#outbound.adopted?.id;
+    const where = ({ boundTo }: Held): boolean => boundTo !== undefined && boundTo !== id;
+    for (const entry of this.#queue.clear({ where }, this.#age.now())) {
+      this.#drop({ entry, reason: "connection-lost", by: undefined });
+    }
+    this.#settle();
+  }
+
   #settle(): void {
     for (const each of this.#queue.takeDropped()) this.#drop(each);
   }
 
-  #drop({ entry: { message }, reason, by }: Dropped<Held>): void {
+  #drop({ entry: { message }, reason, by }: Left): void {
     const { payload, call } = message;
+    const error = (): RespliceError =>
+      reason === "connection-lost" ? connectionLostError("not-sent") : dropped(reason);
     if (by === undefined) {
-      for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(dropped(reason));
+      for (const flush of this.#checkpoints.takeCovering(message.checkpoint)) flush.wait.reject(error());
     } else {
       // The new message has the place of the old one: a flush() that covers the old one waits for the new one.
       [message.checkpoint, by.message.checkpoint] = [by.message.checkpoint, message.checkpoint];
     }
     if (call === undefined) this.#reports.add(reason, payload);
-    else call.wait.reject(dropped(reason));
+    else call.wait.reject(error());
     this.#left(message);
   }
 
-  #left({ checkpoint }: Held): void {
+  #left({ checkpoint, boundTo }: Held): void {
+    if (boundTo !== undefined) this.#bound--;
     for (const flush of this.#checkpoints.left(checkpoint)) {
       if (this.#outbound.unackedBytes === 0) flush.wait.resolve(undefined);
       else this.#acceptance.await(flush);

@@ -210,11 +210,13 @@ export function ofMessage({ code, message, cause }: RespliceError, delivery: Del
   return new RespliceError(code, message, { cause, delivery });
 }
 
-/** The error for a message that was written on a connection that is lost. */
+/** The error for a message that was written on a connection that is lost, or is for that connection alone. */
 export function connectionLostError(delivery: Delivery): RespliceError {
-  return new RespliceError("CONNECTION_LOST", "the connection was lost before it was known that the message arrived", {
-    delivery,
-  });
+  const text =
+    delivery === "not-sent"
+      ? "the connection that the message is for is gone"
+      : "the connection was lost before it was known that the message arrived";
+  return new RespliceError("CONNECTION_LOST", text, { delivery });
 }
 
 const REFUSALS: Readonly<Partial<Record<RefuseCode, ErrorCode>>> = {

@@ -15,6 +15,7 @@ export const GiB = 1_073_741_824;
 export interface LinkOptions {
   queue?: QueueOptions;
   keepalive?: KeepaliveOptions;
+  /** Of a client. A server has `ServerTimeoutOptions`. */
   timeouts?: TimeoutOptions;
   /**
    * Default 1 MiB. One encoded message and `maxBatchBytes` together may be at most `window.maxBytes`. The smaller
@@ -68,7 +69,7 @@ export interface TimeoutOptions {
   connectMs?: number;
   /** Default 10,000. */
   tlsMs?: number;
-  /** Default 5,000. On a server 60,000, from the connection's opening. */
+  /** Default 5,000. */
   handshakeMs?: number;
 }
 
@@ -89,9 +90,11 @@ const DEFAULTS = {
   client: { pingAfterMs: 15_000, handshakeMs: 5_000 },
   server: { pingAfterMs: 45_000, handshakeMs: 60_000 },
 } as const;
+/** A server dials nobody. */
+const TIMEOUT_NAMES = { client: ["connectMs", "tlsMs", "handshakeMs"], server: ["tlsMs", "handshakeMs"] } as const;
 /**
- * The application cannot set this. A client finds out for both ends, as it is the one that dials: a server that asked too
- * would double the pings.
+ * The application cannot set this. A client finds out for both ends, as it is the one that dials: a server that asked
+ * too would double the pings.
  */
 const PING_AFTER_SPEECH_MS = { client: [1_000, 2_000, 4_000, 8_000], server: [] } as const;
 /** Data in flight may make no progress for a time between these two. */
@@ -107,7 +110,7 @@ export function resolveLinkOptions(
 ): ResolvedLinkOptions {
   const queue = group("queue", options.queue, QUEUE_OPTION_NAMES);
   const keepalive = group("keepalive", options.keepalive, ["pingAfterMs", "suspectAfterMs"]);
-  const timeouts = group("timeouts", options.timeouts, ["connectMs", "tlsMs", "handshakeMs"]);
+  const timeouts: TimeoutOptions = group("timeouts", options.timeouts, TIMEOUT_NAMES[side]);
   const window = group("window", options.window, ["minBytes", "maxBytes"]);
   const { manualAcceptance } = options;
   const resolved: ResolvedLinkOptions = {

@@ -2,38 +2,15 @@
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { Acceptance, checkKnown, unknownUntil } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
-import type { DropHost } from "./drop-reports.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { checkSize, isGiven, kept, payloadBytes } from "./payload.ts";
-import type { Clock } from "./ports.ts";
+import type { OutgoingDriver, OutgoingHost } from "./outgoing-host.ts";
 import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
 import { checkClearOptions, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
 import { Room } from "./room.ts";
-import type {
-  ClearOptions,
-  Payload,
-  RequestOptions,
-  SendOptions,
-  TrySendOptions,
-  UndeliveredMessage,
-  WaitOptions,
-} from "./types.ts";
+import { boundTo, checkSendNames, type MessageOptions, type SendCall } from "./send-options.ts";
+import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage, WaitOptions } from "./types.ts";
 import { type RoomCall, type Waiter, type WaiterServer, Waiters } from "./waiters.ts";
-
-/** The driver of the link. */
-export interface OutgoingDriver {
-  readonly clock: Clock;
-  /** "writes": something was taken, and nothing else has changed. */
-  changed(what?: "writes"): void;
-  run(): void;
-}
-
-export interface OutgoingHost {
-  /** Told of messages that a policy of the queue has dropped. */
-  readonly reports: DropHost;
-  /** The error that calls get once nothing can be sent any more. */
-  endedError(): RespliceError;
-}
 
 export class Outgoing implements WaiterServer {
   readonly #outbound: Outbound;
@@ -74,7 +51,7 @@ export class Outgoing implements WaiterServer {
 
   trySend(message: Payload, options?: TrySendOptions): boolean {
     const bytes = payloadBytes(message);
-    if (options !== undefined) this.#checkOptions(options);
+    const bound = options === undefined ? undefined : this.#checkOptions(options, "trySend");
     if (!this.#room.isLeft(bytes)) {
       if (this.backlog !== undefined) return this.#trySendBehind(this.backlog, message, bytes, options);
       if (!(this.#hasRoom(bytes) && this.#room.mayGoOn(this.#mostBytes))) {
@@ -82,13 +59,18 @@ export class Outgoing implements WaiterServer {
         return false;
       }
     }
-    this.#take(message, bytes, options !== undefined && options.transfer === true && isGiven(message, bytes));
+    const given = options !== undefined && options.transfer === true && isGiven(message, bytes);
+    this.#take(message, bytes, given, bound !== undefined);
     return true;
   }
 
-  #checkOptions(options: TrySendOptions): void {
+  /** Answers the connection that the message is for; undefined: any. */
+  #checkOptions(options: MessageOptions, call: SendCall): number | undefined {
+    checkSendNames(options, call);
     if (this.backlog === undefined) checkWithoutPolicy(options);
     else this.backlog.terms(options);
+    if ("onConnection" in options && this.#isOver) throw this.#host.endedError();
+    return boundTo(options, this.#outbound);
   }
 
   /** Throws when no message of so many bytes will ever be taken. */
@@ -123,8 +105,9 @@ export class Outgoing implements WaiterServer {
     return mode === "messages" ? maxMessageBytes : this.#queue.maxBytes;
   }
 
-  #take(message: Payload, bytes: number, given: boolean): void {
+  #take(message: Payload, bytes: number, given: boolean, isBound: boolean): void {
     this.#outbound.take(message, bytes, given, "taken");
+    if (isBound) this.#outbound.bind?.();
     this.#room.use(bytes);
     this.#count(bytes);
     this.#driver.changed("writes");
@@ -137,8 +120,10 @@ export class Outgoing implements WaiterServer {
     message: Payload,
     bytes: number,
     given: boolean,
+    isBound: boolean,
   ): Promise<unknown> | undefined {
     this.#outbound.take(message, bytes, given, until);
+    if (isBound) this.#outbound.bind?.();
     this.#room.use(bytes);
     this.#count(bytes);
     // The ticket is issued before anything is written: an application's transport may end the link in its write().
@@ -154,19 +139,19 @@ export class Outgoing implements WaiterServer {
     this.#refusedTerms = undefined;
   }
 
-  send(message: Payload, options?: SendOptions): Promise<void> {
+  send(message: Payload, options?: MessageOptions): Promise<void> {
     const until = options?.until ?? "taken";
     if (until !== "taken" && until !== "accepted") return Promise.reject(unknownUntil());
     return this.#send(message, options, until) as Promise<void>;
   }
 
   /** Resolves with the parts of the answer. */
-  request(message: Payload, options?: RequestOptions): Promise<readonly Buffer[]> {
+  request(message: Payload, options?: MessageOptions): Promise<readonly Buffer[]> {
     return this.#send(message, options, "answered") as Promise<readonly Buffer[]>;
   }
 
   /** Not async, as every promise costs: the caller gets that of the message's own wait. */
-  #send(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> {
+  #send(message: Payload, options: MessageOptions | undefined, until: Until): Promise<unknown> {
     try {
       return this.#takeOrWait(message, options, until) ?? Promise.resolve();
     } catch (error) {
@@ -175,9 +160,10 @@ export class Outgoing implements WaiterServer {
   }
 
   /** Takes the message, or lets it wait. Answers the call's wait, if it has one. */
-  #takeOrWait(message: Payload, options: SendOptions | undefined, until: Until): Promise<unknown> | undefined {
+  #takeOrWait(message: Payload, options: MessageOptions | undefined, until: Until): Promise<unknown> | undefined {
     const bytes = payloadBytes(message);
-    if (options !== undefined) this.#checkOptions(options);
+    const call = until === "answered" ? "request" : "send";
+    const bound = options === undefined ? undefined : this.#checkOptions(options, call);
     if (until !== "taken") checkKnown(this.#outbound, until);
     const { backlog } = this;
     const isLeft = backlog === undefined && this.#room.isLeft(bytes);
@@ -187,12 +173,14 @@ export class Outgoing implements WaiterServer {
     backlog?.checkConnected();
     const terms = backlog?.terms(options);
     const given = options?.transfer === true && isGiven(message, bytes);
-    if (isLeft || this.#isDirect(bytes)) return this.#takeFor(until, signal, message, bytes, given);
+    if (isLeft || this.#isDirect(bytes)) {
+      return this.#takeFor(until, signal, message, bytes, given, bound !== undefined);
+    }
     if (backlog !== undefined && terms !== undefined) {
       const mayWaitThere = !backlog.waitsForRoom || this.#mayWaitIn(backlog, bytes, terms);
       if (mayWaitThere) return this.#queueFor(backlog, until, signal, message, bytes, given, terms);
     }
-    return this.#waitForRoom({ ...kept(message, given), bytes, terms, until, signal });
+    return this.#waitForRoom({ ...kept(message, given), bytes, terms, boundTo: bound, until, signal });
   }
 
   // ── under a policy ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -210,7 +198,7 @@ export class Outgoing implements WaiterServer {
       return false;
     }
     const given = options?.transfer === true && isGiven(message, bytes);
-    if (isDirect) this.#take(message, bytes, given);
+    if (isDirect) this.#take(message, bytes, given, terms.boundTo !== undefined);
     else void this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms);
     return true;
   }
@@ -285,7 +273,15 @@ export class Outgoing implements WaiterServer {
     const terms = this.backlog === undefined ? undefined : (this.#refusedTerms ?? this.backlog.terms(undefined));
     const isAhead = this.#room.pace();
     if (!isAhead && this.#isFirstOf(terms) && this.#hasRoomFor(bytes, terms)) return;
-    await this.#waitForRoom({ payload: undefined, bytes, given: false, terms, until: "taken", signal });
+    await this.#waitForRoom({
+      payload: undefined,
+      bytes,
+      given: false,
+      terms,
+      boundTo: undefined,
+      until: "taken",
+      signal,
+    });
   }
 
   #hasRoomFor(bytes: number, terms: PolicyTerms | undefined): boolean {
@@ -326,6 +322,7 @@ export class Outgoing implements WaiterServer {
   /** Settles the waits for which there is room now, and those for messages that were accepted. */
   progress(): void {
     this.#acceptance.settle();
+    this.#waiters?.connectionIs(this.#outbound.adopted?.id);
     if (this.backlog === undefined) this.#waiters?.serve(this);
     else this.#progressBehind(this.backlog);
   }
@@ -353,17 +350,17 @@ export class Outgoing implements WaiterServer {
   }
 
   /**
-   * Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it, or it cannot be
-   * framed.
+   * Takes the message, unless the ends have meanwhile agreed on a message size that is too small for it, or it cannot
+   * be framed.
    */
-  serve({ payload, bytes, given, terms, until, signal, wait }: Waiter): void {
+  serve({ payload, bytes, given, terms, boundTo: bound, until, signal, wait }: Waiter): void {
     if (payload === undefined) return wait.resolve(undefined);
     const { backlog } = this;
     try {
       checkSize(bytes, this.#mostBytes);
       const then =
         backlog === undefined || terms === undefined
-          ? this.#takeFor(until, signal, payload, bytes, given)
+          ? this.#takeFor(until, signal, payload, bytes, given, bound !== undefined)
           : this.#queueFor(backlog, until, signal, payload, bytes, given, terms);
       wait.resolve(then);
     } catch (error) {

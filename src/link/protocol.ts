@@ -94,6 +94,11 @@ export interface Outbound extends Directions {
    * what the caller waits for.
    */
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean, until: Until): void;
+  /**
+   * The message that was taken last is for the connection in use alone: written on no other, and among the undelivered
+   * once that connection is gone. Only a protocol without a session has this method.
+   */
+  bind?(): void;
   /** Throws what `take()` would throw. Only a protocol with a framing has this method. */
   checkMessage?(payload: Uint8Array | string, until: Until): void;
   /** Bytes taken since the start of the link, with the overhead of each message. */

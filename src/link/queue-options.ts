@@ -3,7 +3,7 @@ import type { ClassLimits } from "../core/queue/classes.ts";
 import type { Overflow, PolicyLimits } from "../core/queue/policy-queue.ts";
 import { group, integer, MOST_MS, oneOf, text } from "./check.ts";
 import { invalidOption, RespliceError } from "./errors.ts";
-import type { ClearOptions, TrySendOptions } from "./types.ts";
+import type { ClearOptions, OnConnection, TrySendOptions } from "./types.ts";
 
 /**
  * Limits the messages that wait to be sent for the first time. Size it as your rate times the outage to survive. When
@@ -16,9 +16,10 @@ export interface QueueOptions {
   /** Default 16 MiB, for each link: too much on a server with many links. It must hold at least one message. */
   maxBytes?: number;
   /**
-   * What a message does for which there is no room. Default "wait". "drop-oldest": the oldest message gives way.
-   * "drop-newest": the new one is dropped. "conflate": a message replaces the one that waits with the same `key`, in its
-   * place; without room the oldest gives way. Danger: what is dropped is only counted if nobody hears 'undelivered'.
+   * For a message for which there is no room. Default "wait". "drop-oldest": the oldest message gives way.
+   * "drop-newest": the new one is dropped. "conflate": a message replaces the one that waits with the same `key`, in
+   * its place; without room the oldest gives way. Danger: what is dropped is only counted if nobody hears
+   * 'undelivered'.
    */
   overflow?: Overflow;
   /**
@@ -62,11 +63,13 @@ export interface ResolvedQueue {
   policy: QueuePolicy | undefined;
 }
 
-/** What a message says to the policy. */
+/** The options of a message that the policy looks at. */
 export interface PolicyTerms {
   readonly priority: number;
   readonly key: string | undefined;
   readonly ttlMs: number;
+  /** The connection that the message is for; undefined: any. */
+  readonly boundTo: number | undefined;
 }
 
 const OVERFLOWS: readonly Overflow[] = ["wait", "drop-oldest", "drop-newest", "conflate"];
@@ -158,8 +161,8 @@ export function checkWithoutPolicy({ key, ttlMs, priority }: TrySendOptions): vo
 }
 
 /** Throws INVALID_ARGUMENT. */
-export function policyTerms(policy: QueuePolicy, options: TrySendOptions | undefined): PolicyTerms {
-  const { key, ttlMs = policy.ttlMs, priority } = options ?? {};
+export function policyTerms(policy: QueuePolicy, options: (TrySendOptions & OnConnection) | undefined): PolicyTerms {
+  const { key, ttlMs = policy.ttlMs, priority, onConnection: boundTo } = options ?? {};
   if (key !== undefined) {
     if (policy.overflow !== "conflate") throw invalidTerms('a key needs queue.overflow: "conflate"');
     if (typeof key !== "string" || key.length > MOST_KEY_LENGTH) {
@@ -169,7 +172,7 @@ export function policyTerms(policy: QueuePolicy, options: TrySendOptions | undef
   if (ttlMs !== policy.ttlMs && ttlMs !== Infinity && !(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MOST_MS)) {
     throw invalidTerms(`ttlMs is a whole number of milliseconds from 1 to ${MOST_MS}, or Infinity`);
   }
-  return { key, ttlMs, priority: classOf(policy, priority) };
+  return { key, ttlMs, priority: classOf(policy, priority), boundTo };
 }
 
 function classOf({ names, classes }: QueuePolicy, priority: string | undefined): number {

@@ -45,7 +45,8 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * accepted it. Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or one whose ArrayBuffer was
    * transferred elsewhere), QUEUE_FULL (as many sends wait already as the queue holds, in messages or in bytes),
    * NOT_CONNECTED (`queue.whileDisconnected`), ABORTED; with `until: "accepted"` also the error that ended the link,
-   * SESSION_LOST, or DROPPED (a policy of the queue). `error.delivery` says what is known of the message. Danger: two ends that both await "accepted" inside their consumers deadlock.
+   * SESSION_LOST, or DROPPED (a policy of the queue). `error.delivery` says what is known of the message. Danger: two
+   * ends that both await "accepted" inside their consumers deadlock.
    */
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**
@@ -124,7 +125,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * on a server, or when close() was called.
    */
   hold(): void;
-  /** Ends hold(). Dials now if the link waits for its next attempt: for an application that knows that the network is back. */
+  /**
+   * Ends hold(). Dials now if the link waits for its next attempt: for an application that knows that the network is
+   * back.
+   */
   retryNow(): void;
 
   /**
@@ -165,7 +169,10 @@ export interface TrySendOptions {
    * class. At most 256 characters.
    */
   key?: string;
-  /** With a queue that has a policy: how long the message may wait. 1 to 2,147,483,647, or Infinity. Default `queue.ttlMs`. */
+  /**
+   * With a queue that has a policy: how long the message may wait. 1 to 2,147,483,647, or Infinity. Default
+   * `queue.ttlMs`.
+   */
   ttlMs?: number;
   /** With `queue.priorities`: the name of one. Default the last. */
   priority?: string;
@@ -182,8 +189,19 @@ export interface SendOptions extends TrySendOptions, WaitOptions {
    */
   until?: "taken" | "accepted";
 }
+/** Of a message on a plain link. */
+export interface OnConnection {
+  /**
+   * As `link.connection` has answered: the message is for that connection, and is never written on another, not even
+   * with `resendInFlight`. Once it is gone the call rejects with CONNECTION_LOST, with `delivery` "not-sent" if the
+   * message was not written; one that no call waits for is in the event 'undelivered', with the reason
+   * "connection-lost". undefined: there is no connection, and the call is refused in the same way. Default: left out,
+   * the message is for any connection.
+   */
+  onConnection?: number | undefined;
+}
 /** Of request(), on a plain link. */
-export type RequestOptions = WaitOptions & TrySendOptions;
+export type RequestOptions = WaitOptions & TrySendOptions & OnConnection;
 export interface CloseOptions {
   /** How long to wait for acceptance. Default 5,000. 0: not at all. */ deadlineMs?: number;
   /** Aborting it ends that wait early; close() still does not reject. */ signal?: AbortSignal;
@@ -262,8 +280,8 @@ export type Health = { status: "healthy" | "degraded" | "down"; reasons: string[
 export type Traffic = { messages: number; bytes: number };
 /**
  * Counters are since the start. `accepted`: by the peer's consumer; for a byte stream only the bytes are counted.
- * `unacceptedBytes`: received, and not yet accepted by our consumer. `queue`: taken, and never written; `oldestAgeMs` is
- * how long the first in line has waited, 0 if none waits, and undefined without a policy: then no times are kept.
+ * `unacceptedBytes`: received, and not yet accepted by our consumer. `queue`: taken, and never written; `oldestAgeMs`
+ * is how long the first in line has waited, 0 if none waits, and undefined without a policy: then no times are kept.
  */
 export interface LinkStats {
   state: LinkState;

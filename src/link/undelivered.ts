@@ -71,7 +71,9 @@ export function countByDelivery(messages: readonly UndeliveredMessage[]): Delive
   return { maybe, notSent: messages.length - maybe };
 }
 
-/** Records how many of the messages may have arrived, and how many were never sent. Without messages there is no record. */
+/**
+ * Records how many of the messages may have arrived, and how many were never sent. Without messages there is no record.
+ */
 export function recordUndelivered(
   journal: Journal,
   ids: LinkIds,
@@ -84,7 +86,7 @@ export function recordUndelivered(
 }
 
 export function toMessage({ message, delivery, position }: UndeliveredEntry): UndeliveredMessage {
-  // It may be a view of memory that holds messages which still wait.
+  // The message may be a view of memory that holds messages which still wait.
   keepShared(message);
   return { message: message as Message, delivery, position };
 }

@@ -1,20 +1,22 @@
 /** Calls that wait for room: in each priority class first come first served. */
 import type { Account } from "../core/log/window.ts";
 import { Line, type Member } from "../core/queue/line.ts";
-import { aborted, RespliceError } from "./errors.ts";
+import { aborted, connectionLostError, RespliceError } from "./errors.ts";
 import type { Outbound, Until } from "./protocol.ts";
 import type { PolicyTerms, ResolvedQueue } from "./queue-options.ts";
 import type { Payload } from "./types.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
-/** What a call wants. */
+/** A call that wants room. */
 export interface RoomCall {
   /** Undefined of a ready(), which has no message. */
   readonly payload: Payload | undefined;
   readonly bytes: number;
   readonly given: boolean;
-  /** What the message says to the queue's policy; undefined without one. */
+  /** For the queue's policy; undefined without one. */
   readonly terms: PolicyTerms | undefined;
+  /** The connection that the message is for; undefined: any. */
+  readonly boundTo: number | undefined;
   /** When the message was taken, its call goes on to wait for that, until its own signal is aborted. */
   readonly until: Until;
   readonly signal: AbortSignal | undefined;
@@ -48,6 +50,8 @@ export class Waiters {
   #account: Account | undefined;
   /** All calls that wait. */
   size = 0;
+  /** Those of them whose message is for one connection. */
+  #bound = 0;
 
   constructor(outbound: Outbound, queue: ResolvedQueue) {
     this.#outbound = outbound;
@@ -96,8 +100,9 @@ export class Waiters {
     this.#count(waiter, -1);
   }
 
-  #count({ payload, bytes, terms }: Waiter, by: 1 | -1): void {
+  #count({ payload, bytes, terms, boundTo }: Waiter, by: 1 | -1): void {
     this.size += by;
+    if (boundTo !== undefined) this.#bound += by;
     if (payload === undefined) return;
     const own = this.#classOf(terms);
     own.sends += by;
@@ -117,9 +122,20 @@ export class Waiters {
 
   /** Nobody waits any more, or no send(). */
   reject(which: "all" | "sends", error: () => RespliceError): void {
+    this.#reject(({ payload }) => which === "all" || payload !== undefined, error);
+  }
+
+  /** The connection in use: messages that are for another wait no more. */
+  connectionIs(id: number | undefined): void {
+    if (this.#bound === 0) return;
+    const isForAnother = ({ boundTo }: Waiter): boolean => boundTo !== undefined && boundTo !== id;
+    this.#reject(isForAnother, () => connectionLostError("not-sent"));
+  }
+
+  #reject(isMeant: (waiter: Waiter) => boolean, error: () => RespliceError): void {
     for (const { line } of this.#classes) {
       for (const waiter of line) {
-        if (which === "sends" && waiter.payload === undefined) continue;
+        if (!isMeant(waiter)) continue;
         this.#leave(waiter);
         waiter.wait.reject(error());
       }

@@ -1,10 +1,25 @@
 /** The object that an application holds of a plain link: a link that can also ask. */
 import type { LinkEngine } from "../link/engine.ts";
 import { LinkHandle } from "../link/link.ts";
-import type { Link, Message, Payload, RequestOptions } from "../link/types.ts";
+import type {
+  Link,
+  Message,
+  OnConnection,
+  Payload,
+  RequestOptions,
+  SendOptions,
+  TrySendOptions,
+} from "../link/types.ts";
 
 /** A link to a peer that is not resplice. Nobody knows which messages the peer's application has accepted. */
 export interface PlainLink extends Link {
+  /**
+   * The connection in use, for the option `onConnection`: a number that no other connection of the link has; undefined
+   * while there is none, and during a login.
+   */
+  readonly connection: number | undefined;
+  send(message: Payload, options?: SendOptions & OnConnection): Promise<void>;
+  trySend(message: Payload, options?: TrySendOptions & OnConnection): boolean;
   /**
    * Sends, and resolves with the answer; needs `plain({ requests })`, and with `idOf` an id, else NOT_SUPPORTED. An
    * answer of several parts is one message with all of them: see requestParts(). Aborted, a request that was written
@@ -25,6 +40,10 @@ export class PlainLinkHandle extends LinkHandle implements PlainLink {
   constructor(engine: LinkEngine) {
     super(engine);
     this.#engine = engine;
+  }
+
+  get connection(): number | undefined {
+    return this.#engine.protocol.adopted?.id;
   }
 
   request(message: Payload, options?: RequestOptions): Promise<Message> {

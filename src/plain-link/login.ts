@@ -86,6 +86,7 @@ export class Login implements LoginConnection {
     } catch (error) {
       // Nobody else closes a connection that is between two.
       if (this.#isBetween) this.#close("TLS was not started");
+      else this.#closeBehindSent();
       throw error;
     } finally {
       this.#isOver = true;
@@ -110,6 +111,13 @@ export class Login implements LoginConnection {
   #close(reason: string): void {
     const { core, driver, clock } = this.#link;
     core.connectionClosed(this.id, reason, clock.now());
+    driver.run();
+  }
+
+  /** What the function has sent may say why it has thrown. Does nothing if the connection was given up before. */
+  #closeBehindSent(): void {
+    const { core, driver } = this.#link;
+    core.loginFailed(this.id);
     driver.run();
   }
 

@@ -1,4 +1,7 @@
-/** The options of a plain link that both ends have: of its queue and its deadlines. Those of plain() are in plain/plain.ts. */
+/**
+ * The options of a plain link that both ends have: of its queue and its deadlines. Those of plain() are in
+ * plain/plain.ts.
+ */
 import type { SharedMemory } from "../core/session/session.ts";
 import { group, integer, MOST_MS } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
@@ -35,7 +38,9 @@ export interface PlainKeepaliveOptions {
 }
 
 export interface PlainDeadlineOptions {
-  /** Default 15,000. How long the kernel may take none of the bytes that it is given; then the connection is given up. */
+  /**
+   * Default 15,000. How long the kernel may take none of the bytes that it is given; then the connection is given up.
+   */
   writeStallMs?: number;
   /** Default 30,000. How long a request may go unanswered; then the connection is given up. */
   answerMs?: number;

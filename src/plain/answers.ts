@@ -1,8 +1,8 @@
 /** The requests that were written and wait for their answers, in order or by their ids. */
 import { ownCopy } from "../core/wire/bytes.ts";
-import { ENTRY_BYTES, type Entry } from "./entry.ts";
+import { ENTRY_BYTES, type Entry, type Gate } from "./entry.ts";
 import { idOrNone } from "./functions.ts";
-import type { Gate, Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
 import type { MessageId, RequestOptions } from "./options.ts";
 
 export class Answers implements Gate {

@@ -12,8 +12,8 @@ export function view(memory: ArrayBufferLike, at: number, length: number): Buffe
 }
 
 /**
- * All of the chunk was copied, and no message is a view of it: frees its memory (see own-chunks.ts), unless the chunk is
- * only a part of that.
+ * All of the chunk was copied, and no message is a view of it: frees its memory (see own-chunks.ts), unless the chunk
+ * is only a part of that.
  */
 export function release(chunk: Buffer): void {
   const { buffer } = chunk;

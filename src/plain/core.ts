@@ -4,6 +4,7 @@
  * with what is in doubt.
  */
 import { PlainConnection, type Problem } from "./connection.ts";
+import type { Entry } from "./entry.ts";
 import { PlainLinkCore } from "./link-core.ts";
 
 export class PlainCore extends PlainLinkCore {
@@ -71,11 +72,17 @@ export class PlainCore extends PlainLinkCore {
     const { resendInFlight } = this.options;
     this.tickets.kernelHas(this.outbox.kernelTo);
     const inDoubt = this.outbox.lost(resendInFlight);
+    this.#tellLost(resendInFlight ? [] : inDoubt);
+    this.checkThrough();
+  }
+
+  /** Reports these messages, and those that were for this connection alone. */
+  #tellLost(inDoubt: readonly Entry[]): void {
+    const bound = this.outbox.takeBound();
     this.answers?.lost();
-    const report = this.report(resendInFlight ? [] : inDoubt, false);
+    const report = this.report([...inDoubt, ...bound], false);
     const isNews = report.undeliveredCount > 0 || report.untracked !== undefined || report.lost.length > 0;
     if (isNews) this.events.push({ type: "connection-lost", ...report });
-    this.checkThrough();
   }
 
   /** An old connection is replaced once nothing is under way on it. */
@@ -100,6 +107,7 @@ export class PlainCore extends PlainLinkCore {
     this.#dialsAtOnce = true;
     this.outbox.closedInOrder();
     this.events.push({ type: "disconnected", reason, fault: undefined });
+    if (this.outbox.hasBound) this.#tellLost([]);
   }
 
   // ── output ──────────────────────────────────────────────────────────────────────────────────────────────────────

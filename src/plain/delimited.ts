@@ -5,7 +5,9 @@ import { type Deliver, type FrameDecoder, type FrameLimits, type Framing, oversi
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { Held } from "./held.ts";
 
-/** While bytes of a delimiter may be missing, each chunk is searched together with as many bytes that came before it. */
+/**
+ * While bytes of a delimiter may be missing, each chunk is searched together with as many bytes that came before it.
+ */
 const MOST_DELIMITER_BYTES = 256;
 const CARRIAGE_RETURN = 0x0d;
 
@@ -14,7 +16,8 @@ const CARRIAGE_RETURN = 0x0d;
  * hold the delimiter: sending one rejects with INVALID_ARGUMENT. Messages may be empty. A last message whose delimiter
  * has not come when the peer ends is not delivered: nobody can tell it from a part of one.
  *
- * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for long.
+ * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for
+ * long.
  *
  * Throws INVALID_OPTION.
  */

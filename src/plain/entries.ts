@@ -50,6 +50,23 @@ export class Entries {
     return other !== undefined && other.number >= this.#first;
   }
 
+  /**
+   * Takes out the messages that are for one connection alone, and are not settled. Their places stay, as settled ones.
+   */
+  takeBound(from: number, to: number): Entry[] {
+    const taken: Entry[] = [];
+    for (let n = from; n < to; n++) {
+      const entry = this.at(n);
+      if (entry?.isBound !== true || entry.isSettled) continue;
+      taken.push(entry);
+      const place = new Entry(false);
+      place.number = n;
+      place.isSettled = true;
+      this.#slots[n & this.#mask] = place;
+    }
+    return taken;
+  }
+
   /** The messages below `to` are settled, or were reported. */
   forget(to: number): void {
     for (let n = this.#first; n < to && this.count > 0; n++) {

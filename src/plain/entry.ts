@@ -14,8 +14,10 @@ export class Entry extends Stored {
   wasWritten = false;
   /** Its fate is known, or it was reported. */
   isSettled = false;
-  /** It is to be answered. */
+  /** The peer is to answer it. */
   isAnswered: boolean = false;
+  /** The message is for the connection in use, and is written on no other. */
+  isBound = false;
   writtenMs = 0;
   ticket: PlainTicket | undefined;
   /** The parts of its answer that have arrived. */
@@ -25,10 +27,19 @@ export class Entry extends Stored {
   /** The object of a message that is settled becomes another message, whose number is set when it is taken. */
   begin(needsId: boolean): void {
     this.needsId = needsId;
-    this.wasWritten = this.isSettled = false;
+    this.wasWritten = this.isSettled = this.isBound = false;
     this.id = undefined;
     this.payloadBytes = this.partsBytes = 0;
   }
+}
+
+/** Decides about messages that have objects while they are written. */
+export interface Gate {
+  /** The message may be written now. If not, it and all behind it wait. */
+  mayWrite(entry: Entry): boolean;
+  onWritten(entry: Entry): void;
+  /** A message that is written in several parts is written whole. */
+  onWhole(entry: Entry): void;
 }
 
 /**

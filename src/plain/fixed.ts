@@ -11,7 +11,8 @@ const MOST_BYTES = 0x7fff_ffff;
  * Messages of exactly `messageBytes` bytes, with nothing between them: records of a device. Sending one of another size
  * rejects with INVALID_ARGUMENT. A part of one at the peer's end is not delivered.
  *
- * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for long.
+ * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for
+ * long.
  *
  * Throws INVALID_OPTION.
  */

@@ -9,9 +9,9 @@ export interface Framing {
   /** For logs and errors. */
   readonly name: string;
   /**
-   * The bytes of one message on the wire, in one piece or several. They may be views of `message`, which does not change
-   * until they are written. Throws if the message cannot be framed, such as a line that holds a line end: then nothing
-   * was sent.
+   * The bytes of one message on the wire, in one piece or several. They may be views of `message`, which does not
+   * change until they are written. Throws if the message cannot be framed, such as a line that holds a line end: then
+   * nothing was sent.
    */
   encode(message: Buffer): Uint8Array | readonly Uint8Array[];
   /** A decoder for one connection. Throws if no message can be as small as `maxMessageBytes`. */
@@ -19,7 +19,9 @@ export interface Framing {
 }
 
 export interface FrameLimits {
-  /** The largest message that `deliver` may be called with, in bytes. A larger one is to be refused before it is kept. */
+  /**
+   * The largest message that `deliver` may be called with, in bytes. A larger one is to be refused before it is kept.
+   */
   readonly maxMessageBytes: number;
 }
 
@@ -27,8 +29,8 @@ export interface FrameLimits {
 export interface FrameDecoder {
   /**
    * Takes the bytes that have arrived, and calls `deliver` for each message that is whole, before it returns. A message
-   * may be a view of `chunk`, and then keeps all of it in memory. Throws at bytes that are no message: the messages before
-   * them count, the connection is closed, and the link dials again.
+   * may be a view of `chunk`, and then keeps all of it in memory. Throws at bytes that are no message: the messages
+   * before them count, the connection is closed, and the link dials again.
    *
    * The chunk is the decoder's from then on: it does not change any more. A decoder of resplice may free the memory of
    * one that it was given whole, so a decoder that hands its chunk on to another does not read it afterwards.

@@ -1,7 +1,7 @@
 /**
  * The beginning of a message whose rest has not arrived, copied out of the chunks in which it came: a peer that sends
- * byte by byte would otherwise make us hold a chunk for each byte. The memory grows with what arrives, whatever length a
- * peer announces: it is at most twice as large as the bytes held, or LEAST_BYTES.
+ * byte by byte would otherwise make us hold a chunk for each byte. The memory grows with what arrives, whatever length
+ * a peer announces: it is at most twice as large as the bytes held, or LEAST_BYTES.
  */
 import { ownCopy } from "../core/wire/bytes.ts";
 

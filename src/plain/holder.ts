@@ -97,6 +97,10 @@ export abstract class PlainHolder {
     }
   }
 
+  bind(): void {
+    this.outbox.bind();
+  }
+
   checkMessage(payload: Uint8Array | string, until: Until): void {
     try {
       this.outbox.storage.check(payload, this.#needsId(until));
@@ -327,7 +331,7 @@ export abstract class PlainHolder {
 
   protected abstract leaveConnections(outcome: Outcome): void;
 
-  /** What the application is told of messages that will not be delivered, and of those that were let go. */
+  /** The report of messages that will not be delivered, and of those that were let go. */
   protected report(entries: readonly Entry[], isAll: boolean): Undelivered {
     const lost = this.tickets.lost(entries, isAll);
     const undelivered = entries.filter(({ ticket }) => ticket === undefined).map(undeliveredEntry);

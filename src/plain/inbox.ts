@@ -134,7 +134,9 @@ export class Inbox {
     return length;
   }
 
-  /** The consumer has accepted everything below `position`. Messages that end there and were not handed out are skipped. */
+  /**
+   * The consumer has accepted everything below `position`. Messages that end there and were not handed out are skipped.
+   */
   accept(position: number): void {
     if (position > this.handedTo) this.#skipTo(position);
     this.acceptedTo = Math.max(this.acceptedTo, Math.min(position, this.handedTo));

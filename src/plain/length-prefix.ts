@@ -4,8 +4,8 @@ import { invalidOption } from "../link/errors.ts";
 
 export interface LengthPrefix {
   /**
-   * The size of the length, in bytes. Default 4. "varint": base 128, lowest bits first, at most 5 bytes, as in streams of
-   * Protocol Buffers; "varint4": the same with at most 4 bytes, as in MQTT.
+   * The size of the length, in bytes. Default 4. "varint": base 128, lowest bits first, at most 5 bytes, as in streams
+   * of Protocol Buffers; "varint4": the same with at most 4 bytes, as in MQTT.
    */
   bytes?: 1 | 2 | 3 | 4 | 8 | "varint" | "varint4";
   /** Which byte of the length comes first: "big" the highest, "little" the lowest. Default "big". Not for a varint. */

@@ -22,20 +22,20 @@ import {
 } from "./length-prefix.ts";
 
 /**
- * Messages with their length in front of them. Default: 4 bytes, the highest first, which count what follows. On the wire
- * a message is
+ * Messages with their length in front of them. Default: 4 bytes, the highest first, which count what follows. On the
+ * wire a message is
  *
  *     headerBytes | length | rest
  *
  * and without `strip: false` it is sent and received as its header and its rest. Messages may be empty.
  *
- * A message rejects with MESSAGE_TOO_LARGE if its length does not fit into the prefix, and with INVALID_ARGUMENT if it has
- * fewer bytes than `headerBytes` and `uncountedBytes`. A length that is received is refused if it is smaller than what
- * it must count, or if the message would be larger than the link's `maxMessageBytes`, before any memory is taken for it.
- * A part of a message at the peer's end is not delivered.
+ * A message rejects with MESSAGE_TOO_LARGE if its length does not fit into the prefix, and with INVALID_ARGUMENT if it
+ * has fewer bytes than `headerBytes` and `uncountedBytes`. A length that is received is refused if it is smaller than
+ * what it must count, or if the message would be larger than the link's `maxMessageBytes`, before any memory is taken
+ * for it. A part of a message at the peer's end is not delivered.
  *
- * A message that is received keeps at most 64 KiB of memory besides its own bytes, or the chunk in which the application's
- * own stream brought it: copy what is kept for long.
+ * A message that is received keeps at most 64 KiB of memory besides its own bytes, or the chunk in which the
+ * application's own stream brought it: copy what is kept for long.
  *
  * Throws INVALID_OPTION.
  */
@@ -152,8 +152,8 @@ class LengthDecoder implements FrameDecoder {
   }
 
   /**
-   * How many bytes must be here before the decoder can go on: all of the message, or more of its length. Throws where the
-   * length cannot be that of a message.
+   * How many bytes must be here before the decoder can go on: all of the message, or more of its length. Throws where
+   * the length cannot be that of a message.
    */
   #bytesNeeded(from: Buffer, at: number, available: number): number {
     const headerBytes = this.#headerBytes;

@@ -15,8 +15,8 @@ const ENDINGS: Readonly<Record<LineEnding, Buffer>> = {
 
 export interface LineOptions {
   /**
-   * The bytes that are sent behind each line. Both are understood. Default "\n". Most Internet protocols (SMTP, IRC) want
-   * "\r\n".
+   * The bytes that are sent behind each line. Both are understood. Default "\n". Most Internet protocols (SMTP, IRC)
+   * want "\r\n".
    */
   ending?: LineEnding;
   /**
@@ -28,13 +28,14 @@ export interface LineOptions {
 }
 
 /**
- * Messages are lines, without their ends; "\n" and "\r\n" both end one. An empty line is an empty message. Bytes are not
- * decoded: any encoding will do in which no other character holds the byte 0x0A, such as UTF-8.
+ * Messages are lines, without their ends; "\n" and "\r\n" both end one. An empty line is an empty message. Bytes are
+ * not decoded: any encoding will do in which no other character holds the byte 0x0A, such as UTF-8.
  *
- * A message that holds "\n", or ends with "\r", is not one line: sending it rejects with INVALID_ARGUMENT. Any other "\r"
- * is sent as it is. Danger: some servers take it for a line end, so text of others may hold commands.
+ * A message that holds "\n", or ends with "\r", is not one line: sending it rejects with INVALID_ARGUMENT. Any other
+ * "\r" is sent as it is. Danger: some servers take it for a line end, so text of others may hold commands.
  *
- * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for long.
+ * A message that is received keeps the chunk in memory that it came in, 64 KiB from a socket: copy what is kept for
+ * long.
  *
  * Throws INVALID_OPTION.
  */

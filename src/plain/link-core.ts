@@ -1,9 +1,10 @@
 /**
  * The core of a plain link, at either end: the login of its connection, what passes over the one in use, and how the
- * link ends. `core.ts` is that of a client, which dials; `served-core.ts` that of a server, whose link has one connection.
+ * link ends. `core.ts` is that of a client, which dials; `served-core.ts` that of a server, whose link has one
+ * connection.
  *
- * It is pure, and driven as `LinkCore` is: one method is called, then everything is drained. The driver and the engine
- * see a `Protocol` and a `ChannelIo`. The login of a new connection (plain-link/login.ts) uses these besides, if
+ * The core is pure, and driven as `LinkCore` is: one method is called, then everything is drained. The driver and the
+ * engine see a `Protocol` and a `ChannelIo`. The login of a new connection (plain-link/login.ts) uses these besides, if
  * `options.hasLogin`; it is not in use until loginDone(), and a login has failed when the connection is closed:
  *
  *     loginSend(id, message, "framed")       or "raw": bytes that are written as they are
@@ -12,6 +13,7 @@
  *                                            owner exchanges the connection (driver.detach(), driver.attach()), and
  *     tlsStarted(id)                         from now on what arrives came under TLS
  *     loginDone(id, unread, nowMs)           in use from now on; `unread` goes the way of all messages
+ *     loginFailed(id)                        closed behind what was sent
  *
  * Its events are those of `ProtocolEvent`: "login-message" for the login function; "answered" with ticket and answer. A
  * request that is lost is among the `lost` of an event, with its ticket and without an entry.
@@ -78,8 +80,9 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     { fault }: Partial<Problem> = {},
     inOrder = false,
   ): void {
+    const last: Buffer[] | undefined = inOrder ? [] : undefined;
+    if (last !== undefined) connection.drainInto(last);
     connection.close();
-    const last = inOrder ? [] : undefined;
     this.events.push({ type: "close-connection", channel: connection.id, last, reason, fault });
   }
 
@@ -117,7 +120,9 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     if (this.login?.id === id) this.login.expectRaw(bytes);
   }
 
-  /** Answers whether TLS may be started: else the attempt has failed, as bytes were here that did not come under TLS. */
+  /**
+   * Answers whether TLS may be started: else the attempt has failed, as bytes were here that did not come under TLS.
+   */
   startTls(id: number, unread: number): boolean {
     const connection = this.login;
     if (connection?.id !== id) return false;
@@ -139,6 +144,17 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     this.adopt(connection, nowMs);
     for (const message of unread) connection.handOn(message, nowMs);
     this.#afterInput(connection);
+  }
+
+  /**
+   * The login function has thrown. What it has sent goes out, then the connection is closed. The caller has the error,
+   * and no event tells of it.
+   */
+  loginFailed(id: number): void {
+    const connection = this.login;
+    if (connection?.id !== id) return;
+    this.login = undefined;
+    this.close(connection, "login-failed", {}, true);
   }
 
   protected dropLogin(connection: PlainConnection, reason: string, trouble: Partial<Problem> = {}): void {

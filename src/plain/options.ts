@@ -30,7 +30,8 @@ export interface ProbeOptions {
   message: Buffer;
   /**
    * A message to which it says yes answers the probe, and goes no further. Not asked where answers come in order: there
-   * the answer is known by its place. Without it, and without an id in `message`, any bytes that arrive answer the probe.
+   * the answer is known by its place. Without it, and without an id in `message`, any bytes that arrive answer the
+   * probe.
    */
   isAnswer?: (message: Buffer) => boolean;
   /**

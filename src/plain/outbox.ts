@@ -3,33 +3,15 @@
  * still in doubt, then those of the one write that is under way, then those that wait. A message moves from one part to
  * the next without being touched: only the bounds between the parts move.
  */
-import type { Budget } from "../core/log/window.ts";
 import { RespliceError } from "../link/errors.ts";
+import { type AccountOptions, Accounts } from "./accounts.ts";
 import { Entries } from "./entries.ts";
-import { Entry, ENTRY_BYTES, type PlainTicket } from "./entry.ts";
-import { Reserved } from "./reserved.ts";
+import { Entry, ENTRY_BYTES, type Gate, type PlainTicket } from "./entry.ts";
 import { SmallMessages } from "./small.ts";
 import { type Block, Run, Storage } from "./storage.ts";
 
-export interface OutboxOptions {
-  queue: { maxMessages: number; maxBytes: number };
-  maxMessageBytes: number;
-  logBudget: Budget;
-}
-
-/** Decides about messages that have objects while they are written. */
-export interface Gate {
-  /** The message may be written now. If not, it and all behind it wait. */
-  mayWrite(entry: Entry): boolean;
-  onWritten(entry: Entry): void;
-  /** A message that is written in several parts is written whole. */
-  onWhole(entry: Entry): void;
-}
-
-export class Outbox {
-  readonly #reserved: Reserved;
+export class Outbox extends Accounts {
   readonly storage: Storage;
-  readonly #options: OutboxOptions;
   readonly #entries: Entries = new Entries();
   readonly #small: SmallMessages;
   /** The object in which a message is stored that will most often be a small one. */
@@ -48,52 +30,18 @@ export class Outbox {
   partWritten = 0;
   /** A write is under way: the kernel may have any part of it. */
   isWriting = false;
-  takenBytes = 0;
-  /** Messages, and bytes of payload, that were taken and never given to a kernel, or that is to be given again. */
-  queuedMessages = 0;
-  queuedBytes = 0;
-  /** What is kept of messages in doubt, those that wait for an answer apart: payload, and `ENTRY_BYTES` for each. */
-  doubtBytes = 0;
-  /** Messages and bytes that are known to have been delivered. */
-  deliveredMessages = 0;
-  deliveredBytes = 0;
-  /** Messages and bytes in doubt that were let go, since they were last reported. */
-  untrackedMessages = 0;
-  untrackedBytes = 0;
   /** Below: settled, unless it is to be answered. */
   #settledTo = 0;
+  /** The number behind the last message that is for one connection alone. */
+  #boundTo = 0;
 
-  constructor(options: OutboxOptions, storage: Storage) {
-    this.#options = options;
+  constructor(options: AccountOptions, storage: Storage) {
+    super(options);
     this.storage = storage;
     this.#small = new SmallMessages(storage);
-    this.#reserved = new Reserved(options.maxMessageBytes, options.logBudget);
   }
 
   // ── messages that wait ──────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Payload that no kernel has, or not all of it. */
-  get unwrittenBytes(): number {
-    return this.#reserved.bytes;
-  }
-
-  get roomMessages(): number {
-    return this.#options.queue.maxMessages - this.queuedMessages;
-  }
-
-  /** The bytes for which there is certainly room: in the queue, and in memory that is reserved already. */
-  get roomBytes(): number {
-    return Math.max(0, Math.min(this.#queueBytes, this.#reserved.freeBytes));
-  }
-
-  get #queueBytes(): number {
-    return this.#options.queue.maxBytes - this.queuedBytes;
-  }
-
-  hasRoom(payloadBytes: number): boolean {
-    if (this.roomMessages <= 0 || payloadBytes > this.#queueBytes) return false;
-    return this.#reserved.hasRoom(payloadBytes);
-  }
 
   /**
    * Takes a message with an object of its own. `needsId`: a call waits for the answer. Throws what `Storage.store()`
@@ -108,7 +56,7 @@ export class Outbox {
     return entry;
   }
 
-  /** The same for a message that is not to be answered. It gets an object only if it is large, or `entry()` is called. */
+  /** The same for a message that is not to be answered. It has an object only if it is large, or by `entry()`. */
   takeLight(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
     this.#checkIdle();
     const spare = this.#spare;
@@ -145,7 +93,18 @@ export class Outbox {
     this.takenBytes += payloadBytes;
     this.queuedMessages++;
     this.queuedBytes += payloadBytes;
-    this.#reserved.more(payloadBytes);
+    this.reserved.more(payloadBytes);
+  }
+
+  /** The message that was taken last is for the connection in use alone. */
+  bind(): void {
+    this.entry(this.next - 1).isBound = true;
+    this.#boundTo = this.next;
+  }
+
+  /** A message that is for one connection alone may wait. */
+  get hasBound(): boolean {
+    return this.#boundTo > this.sentTo;
   }
 
   /** The object of a message. A small one gets it now. */
@@ -181,7 +140,7 @@ export class Outbox {
       }
       // A message that is answered before all of it was written is written to its end.
       if (entry.isSettled && this.partWritten === 0) {
-        // It was answered on an earlier connection, between others that are sent again.
+        // The message was answered on an earlier connection, between others that are sent again.
         entry.payloadBytes = 0;
         this.sentTo++;
         continue;
@@ -249,7 +208,7 @@ export class Outbox {
     }
     this.kernelTo = this.sentTo;
     this.doubtBytes += doubt;
-    this.#reserved.less(bytes);
+    this.reserved.less(bytes);
     this.#advance();
   }
 
@@ -290,8 +249,8 @@ export class Outbox {
   }
 
   /**
-   * Lets go of the oldest messages in doubt until at most `mostBytes` of them are kept. One that is old keeps the places
-   * of all that were settled after it, which count as well.
+   * Lets go of the oldest messages in doubt until at most `mostBytes` of them are kept. One that is old keeps the
+   * places of all that were settled after it, which count as well.
    */
   letGo(mostBytes: number): void {
     let n = Math.max(this.#settledTo, this.head);
@@ -351,7 +310,7 @@ export class Outbox {
     }
     // All of these have objects now.
     this.#small.forget(underWay);
-    this.#reserved.less(unwritten);
+    this.reserved.less(unwritten);
     if (again) this.#again(inDoubt);
     this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);
     this.kernelTo = this.sentTo = this.head;
@@ -372,10 +331,27 @@ export class Outbox {
     this.queuedMessages += inDoubt.length;
     for (const entry of inDoubt) {
       this.queuedBytes += entry.payloadBytes;
-      this.#reserved.more(entry.payloadBytes);
+      this.reserved.more(entry.payloadBytes);
       entry.parts = undefined;
       entry.partsBytes = 0;
     }
+  }
+
+  /**
+   * The connection is gone, and nothing is under way. Takes out what was for it alone, and answers it, oldest first.
+   */
+  takeBound(): Entry[] {
+    const bound = this.#entries.takeBound(this.sentTo, this.#boundTo);
+    for (const { payloadBytes } of bound) {
+      this.queuedMessages--;
+      this.queuedBytes -= payloadBytes;
+      this.reserved.less(payloadBytes);
+    }
+    // No connection is needed to pass over the places that they leave.
+    while (this.#entries.at(this.sentTo)?.isSettled === true) this.sentTo++;
+    this.#forget((this.kernelTo = this.sentTo));
+    this.#boundTo = 0;
+    return bound;
   }
 
   /** The link has ended. Answers the messages whose fate is not known, or that were never written, oldest first. */
@@ -389,7 +365,7 @@ export class Outbox {
     this.#forget(this.next);
     this.kernelTo = this.sentTo = this.next;
     this.queuedMessages = this.queuedBytes = 0;
-    this.#reserved.giveBack();
+    this.reserved.giveBack();
     return left;
   }
 

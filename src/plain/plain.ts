@@ -20,7 +20,8 @@ export interface PlainOptions {
   /**
    * Called on each new connection, before anything else is sent on it. It has `timeouts.handshakeMs`. If it throws
    * LOGIN_REFUSED, the link ends; after any other error the link dials again. At a server it is called for each client,
-   * who is let in when it has returned: if it throws, that connection is closed.
+   * who is let in when it has returned: if it throws, that connection is closed. What it has sent goes out first, for
+   * at most 2 s.
    */
   login?: (connection: LoginConnection) => Promise<void>;
   /** Sent when nothing has arrived for `keepalive.pingAfterMs`. Without it only the kernel notices a dead path. */
@@ -81,8 +82,8 @@ export interface PlainRequests {
    */
   idOf?: (message: Message) => MessageId | undefined;
   /**
-   * What a message that arrives is: an "answer", or its last part; a part of an answer that has "more"; or a "push",
-   * which goes to the consumer. Default: an answer, unless `idOf` gives it no id.
+   * The kind of a message that arrives: an "answer", or its last part; a part of an answer that has "more"; or a
+   * "push", which goes to the consumer. Default: an answer, unless `idOf` gives it no id.
    */
   classify?: (message: Message) => "answer" | "push" | "more";
   /** Default: `maxMessageBytes`. The parts of one answer together, in bytes. */

@@ -2,9 +2,9 @@
  * The core of a plain link at a server. The link is one connection: its client keeps no session that it could come back
  * to, so the link ends with the connection. Messages that have arrived by then still go to the consumer.
  *
- * Its owner calls opened() with the connection, and drives it as any `PlainLinkCore`. Its events besides: "severed" when
- * the connection is over, and nothing is sent any more; "leaving" when the server takes no more messages from the client;
- * "end-writing" when our direction alone ends.
+ * Its owner calls opened() with the connection, and drives it as any `PlainLinkCore`. Its events besides: "severed"
+ * when the connection is over, and nothing is sent any more; "leaving" when the server takes no more messages from the
+ * client; "end-writing" when our direction alone ends.
  */
 import { Account, type Budget } from "../core/log/window.ts";
 import { CLOSED, CLOSED_BY_PEER, type Outcome } from "../core/session/link-events.ts";
@@ -80,7 +80,9 @@ export class ServedPlainCore extends PlainLinkCore {
     this.#sever("connection-lost", reason, fault === undefined ? reason : `${reason}: ${fault.detail}`);
   }
 
-  /** Tells now what is lost: a consumer that waits for an answer must not wait for the link's end, nor the end for it. */
+  /**
+   * Tells now what is lost: a consumer that waits for an answer must not wait for the link's end, nor the end for it.
+   */
   #sever(outcome: Outcome, reason: string, detail: string): void {
     this.inUse = undefined;
     this.watch = undefined;

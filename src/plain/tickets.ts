@@ -1,4 +1,4 @@
-/** What calls hold that wait for a message, or for all messages so far, and what they are told. */
+/** The tickets of calls that wait for a message, or for all messages so far, and how they are told. */
 import type { LostTicket } from "../core/session/tickets.ts";
 import type { Entry, PlainTicket } from "./entry.ts";
 

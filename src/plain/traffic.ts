@@ -1,6 +1,6 @@
 /**
- * What passes over the connection in use: messages, answers and probes. Which connection that is, and how the link ends,
- * is decided in `core.ts`.
+ * The traffic of the connection in use: messages, answers and probes. Which connection that is, and how the link
+ * ends, is decided in `core.ts`.
  */
 import { RoundTrip } from "../core/log/window.ts";
 import { type MessageTaker, type PlainConnection, type Problem, problem, textOf } from "./connection.ts";
@@ -221,8 +221,8 @@ export abstract class PlainTraffic extends PlainHolder implements MessageTaker, 
   }
 
   /**
-   * A message is to be written on a connection that is unused for `idleCloseMs`, as a process that was stalled or asleep has
-   * not closed it in time. The server may be closing it now.
+   * A message is to be written on a connection that is unused for `idleCloseMs`, as a process that was stalled or
+   * asleep has not closed it in time. The server may be closing it now.
    */
   protected isLeftUnused(nowMs: number): boolean {
     if (this.watch?.isUnused(nowMs) !== true) return false;

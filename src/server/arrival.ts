@@ -89,12 +89,9 @@ export class Arrival implements Guest, ArrivalOfLink {
       const failure = isRefused ? undefined : { hook: "login", thrown };
       const reason = isRefused ? "login refused" : "login() failed";
       this.#host.refusals.rejected(this.remoteAddress, reason, messageOf(thrown), failure);
-      const { driver } = this.#served as PlainServerLink;
-      driver.detach(ID);
       this.#leave(reason);
-      // The function may have told the client why.
-      if (this.#host.mayLinger()) this.#connection.end([]);
-      else this.#connection.destroy();
+      // By now the connection ends behind what the function has sent; only a few are waited for.
+      if (!this.#host.mayLinger()) this.#connection.destroy();
     }
   }
 

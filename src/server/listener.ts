@@ -2,7 +2,7 @@
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
-import { destroy, discard, remoteAddressOf, StreamConnection } from "../io/connection.ts";
+import { destroy, discard, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { ListenerFilter } from "./listener-filter.ts";
 import { TlsHandshakes, type TlsTerms } from "./tls-handshakes.ts";
@@ -54,6 +54,8 @@ export class Listener {
   accept(stream: Duplex, remoteAddress: string = remoteAddressOf(stream)): void {
     if (!this.#options.filter.admits(remoteAddress)) return discard(stream);
     let connection: StreamConnection;
+    this.#track(stream);
+    whenDestroyed(stream, this.#onClosed);
     try {
       if (this.#options.allowHalfOpen) stream.allowHalfOpen = true;
       connection = new StreamConnection(stream, false, remoteAddress);
@@ -61,8 +63,8 @@ export class Listener {
       destroy(stream);
       throw new RespliceError("INVALID_ARGUMENT", "accept() was given a stream that cannot be read", { cause });
     }
-    this.#track(stream);
-    this.#options.accept(connection);
+    // A stream may end when it begins to flow.
+    if (this.#streams.has(stream)) this.#options.accept(connection);
   }
 
   #letIn(socket: net.Socket, remoteAddress: string): void {

@@ -22,7 +22,8 @@ import {
 } from "./listening-options.ts";
 import type { Verdict } from "./verdict.ts";
 
-export interface ServerSupervisorOptions extends ListeningOptions, LinkOptions, DurableOptions {
+export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOptions, "timeouts">, DurableOptions {
+  timeouts?: ServerTimeoutOptions;
   /** For clients that are not resplice: see `PlainServerOptions`. */
   protocol?: never;
   /**
@@ -33,6 +34,13 @@ export interface ServerSupervisorOptions extends ListeningOptions, LinkOptions, 
   /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
   limits?: Limits;
+}
+
+export interface ServerTimeoutOptions {
+  /** Default 10,000. */
+  tlsMs?: number;
+  /** Default 60,000, from the connection's opening. Of clients that are not resplice for login(). */
+  handshakeMs?: number;
 }
 
 export interface AuthenticateRequest {

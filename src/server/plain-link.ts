@@ -13,7 +13,9 @@ export interface ArrivalOfLink {
   onLetIn(): void;
   /** The connection is over, and the link is not: its messages are still to be read. */
   onSevered(): void;
-  /** The connection was lost, or given up, while its login was under way. `detail`: "" unless the client made a mistake. */
+  /**
+   * The connection was lost, or given up, while its login was under way. `detail`: "" unless the client made a mistake.
+   */
   onLost(reason: string, detail: string): void;
 }
 

@@ -18,11 +18,11 @@ import {
   type ResolvedListening,
   resolveListening,
 } from "./listening-options.ts";
-import { howManyFit, MOST, mostHandshakes, sharedBytes } from "./options.ts";
+import { howManyFit, MOST, mostHandshakes, type ServerTimeoutOptions, sharedBytes } from "./options.ts";
 
 /**
- * A server of clients that are not resplice: `protocol: plain(...)`. A link is one connection, and ends with it. `login`
- * of plain() is called with each new client, who is let in when it has returned.
+ * A server of clients that are not resplice: `protocol: plain(...)`. A link is one connection, and ends with it.
+ * `login` of plain() is called with each new client, who is let in when it has returned.
  */
 export interface PlainServerOptions extends ListeningOptions, PlainLinkOptions {
   /** Default false: when the client has ended and everything is accepted, this end ends too. */
@@ -31,16 +31,11 @@ export interface PlainServerOptions extends ListeningOptions, PlainLinkOptions {
   limits?: PlainLimits;
 }
 
-export interface PlainServerTimeoutOptions extends PlainDeadlineOptions {
-  /** Default 10,000. */
-  tlsMs?: number;
-  /** Default 60,000, from the connection's opening. For login(). */
-  handshakeMs?: number;
-}
+export interface PlainServerTimeoutOptions extends PlainDeadlineOptions, ServerTimeoutOptions {}
 
 /**
- * Hard caps. The connection of a client above a cap is closed. `stats().turnedAway` counts these by the limit's name, and
- * `health()` is 'degraded' meanwhile.
+ * Hard caps. The connection of a client above a cap is closed. `stats().turnedAway` counts these by the limit's name,
+ * and `health()` is 'degraded' meanwhile.
  */
 export interface PlainLimits {
   /**

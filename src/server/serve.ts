@@ -14,9 +14,8 @@ import { PlainSessions } from "./plain-sessions.ts";
 import type { ServedHost, ServedLinks } from "./served-links.ts";
 import { Sessions } from "./sessions.ts";
 
-/** How many clients a server may have, and what they may hold. */
+/** How many clients fit, and what they may hold. */
 export interface Capacity {
-  limits: { connections: number; handshakes: number };
   /** The limit that bounds what is held in memory. */
   links: { limit: "sessions" | "connections"; most: number };
   /** As many are sure to fit into memory. */
@@ -26,7 +25,9 @@ export interface Capacity {
 
 export interface Service {
   listening: ResolvedListening;
-  capacity: Capacity;
+  limits: { connections: number; handshakes: number };
+  /** Worked out when it is asked for: only the log tells of it. */
+  capacity: () => Capacity;
   timeouts: { tlsMs: number; handshakeMs: number };
   allowHalfOpen: boolean;
   open: (host: ServedHost) => ServedLinks;
@@ -43,12 +44,12 @@ function durable(given: ServerSupervisorOptions): Service {
   const { sessions, bufferBytes } = limits;
   return {
     listening: options,
-    capacity: {
-      limits,
+    limits,
+    capacity: () => ({
       links: { limit: "sessions", most: sessions },
       fitting: sessionsThatFit(bufferBytes, options, machine),
       mayHoldBytes: mayHoldBytes(bufferBytes, sessions, messageLimits(options)),
-    },
+    }),
     timeouts,
     allowHalfOpen: false,
     open: (host) => new Sessions(options, host),
@@ -61,12 +62,12 @@ function plain(given: PlainServerOptions): Service {
   const { connections, bufferBytes } = limits;
   return {
     listening: options,
-    capacity: {
-      limits,
+    limits,
+    capacity: () => ({
       links: { limit: "connections", most: connections },
       fitting: plainLinksThatFit(bufferBytes, options, machine),
       mayHoldBytes: bufferBytes + POOL_BYTES + connections * plainFloorBytes(options),
-    },
+    }),
     timeouts,
     allowHalfOpen: true,
     open: (host) => new PlainSessions(options, host),

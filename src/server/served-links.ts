@@ -1,6 +1,6 @@
 /**
- * The links of a server, without its listener, and the handler that serves them: what a supervisor drives. `Sessions` has
- * those of resplice clients, `PlainSessions` those of any others.
+ * The links of a server, without its listener, and the handler that serves them: what a supervisor drives. `Sessions`
+ * has those of resplice clients, `PlainSessions` those of any others.
  */
 import type { Entropy } from "../core/session/proof.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
@@ -92,7 +92,10 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** As `shed()`. Answers the time that the client was told, 0 if it cannot be told; undefined if it is not shed. */
   protected abstract askAway(served: Owner, retryAfterMs: number): number | undefined;
 
-  /** How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its own. */
+  /**
+   * How long a link may take to end after its handler has returned; Infinity: each of its waits has a deadline of its
+   * own.
+   */
   protected abstract readonly closesWithinMs: number;
 
   // ── links and their handler ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 /**
- * The sessions of resplice clients: their table, the handshakes that ask for them, and the links. Connections are handed
- * to `handshakes`.
+ * The sessions of resplice clients: their table, the handshakes that ask for them, and the links. Connections are
+ * handed to `handshakes`.
  */
 import { Admission } from "../core/server/admission.ts";
 import { newId } from "../core/session/proof.ts";

@@ -25,7 +25,7 @@ import type { ResolvedListening } from "./listening-options.ts";
 import type { ServerSupervisorOptions } from "./options.ts";
 import type { PlainServerOptions } from "./plain-options.ts";
 import type { ServedLinks } from "./served-links.ts";
-import { type Capacity, serve } from "./serve.ts";
+import { serve, type Service } from "./serve.ts";
 
 export type { SupervisorState };
 
@@ -51,7 +51,10 @@ export interface SupervisorStats {
   /** Links whose connections the server has let go of, as it had too little of something: by the reason. */
   shed: Record<string, number>;
   links: Record<LinkState, number>;
-  /** Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not read. */
+  /**
+   * Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not
+   * read.
+   */
   sessions: { connected: number; waiting: number };
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
@@ -81,15 +84,16 @@ export interface AcceptOptions {
 }
 
 /**
- * Owns a listener and its links: lets clients in, keeps their sessions, drains them. With `protocol` its clients are not
- * resplice, and keep no sessions.
+ * Owns a listener and its links: lets clients in, keeps their sessions, drains them. With `protocol` its clients are
+ * not resplice, and keep no sessions.
  */
 export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undefined>
   extends CheckedEmitter<SupervisorEvents>
   implements AsyncDisposable
 {
   readonly #options: ResolvedListening;
-  readonly #capacity: Capacity;
+  readonly #limits: Service["limits"];
+  readonly #capacity: Service["capacity"];
   readonly #clock = new SystemClock();
   readonly #served: ServedLinks;
   readonly #filter: ListenerFilter;
@@ -100,8 +104,9 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
 
   constructor(options: ServerSupervisorOptions | (PlainServerOptions & { protocol: Protocol })) {
     super(EVENT_NAMES);
-    const { listening, capacity, timeouts, allowHalfOpen, open } = serve(options);
+    const { listening, limits, capacity, timeouts, allowHalfOpen, open } = serve(options);
     this.#options = listening;
+    this.#limits = limits;
     this.#capacity = capacity;
     const source: SampleSource = {
       links: () => this.#served.linkStats(),
@@ -122,7 +127,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       access: listening.access,
       proxies: listening.proxies,
       headerMs: timeouts.handshakeMs,
-      mostHeaders: capacity.limits.handshakes,
+      mostHeaders: limits.handshakes,
       clock: this.#clock,
       onRejected: (remoteAddress, reason, detail) => refusals.rejected(remoteAddress, reason, detail),
       onCrowdedOut: (remoteAddress) =>
@@ -216,7 +221,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     // Only the log tells of these: without one nothing is read from /proc.
     if (logger === undefined) return;
     const { journal } = this.#telemetry;
-    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
+    const { links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity();
+    const limits = this.#limits;
     const { connections, handshakes } = limits;
     const may = descriptors();
     const descriptorLimit = may && { descriptorLimit: may.limit };

@@ -13,7 +13,7 @@ export interface LinkPairOptions {
   /** As for ConnectionManager.open(). */
   client?: LinkOptions & DurableOptions & Pick<OpenOptions, "reconnect" | "whenSessionLost">;
   /** As for ServerSupervisor. */
-  server?: LinkOptions & DurableOptions & Pick<ServerSupervisorOptions, "resumeForMs">;
+  server?: Pick<ServerSupervisorOptions, keyof LinkOptions | keyof DurableOptions | "resumeForMs">;
   /** The client's identity, as authenticate() would have answered it. Not empty. */
   identity?: string;
   /** The client's claims, as authenticate() would have answered them. Only with `identity`. */

@@ -42,6 +42,26 @@ test("LOGIN_REFUSED ends the link, with the application's own error", async () =
   await eventually(() => expect(socket.destroyed).toBe(true));
 });
 
+test("what it has sent when it throws arrives, also if the kernel has not taken it yet", async () => {
+  const large = "x".repeat(6_000_000);
+  const { port, sockets } = await lineServer((socket) => socket.socket.pause());
+  const link = openPlain(port, {
+    maxMessageBytes: 8_000_000,
+    plain: {
+      login(connection) {
+        connection.send(large);
+        connection.send("QUIT");
+        throw new RespliceError("LOGIN_REFUSED", "a server without what we need");
+      },
+    },
+  });
+  const { error } = await link.closed;
+  expect(error?.code).toBe("LOGIN_REFUSED");
+  const { lines: got, socket } = await sockets.next();
+  socket.resume();
+  expect([(await got.next()) === large, await got.next()]).toEqual([true, "QUIT"]);
+});
+
 test.each([
   ["an error", () => Promise.reject(new Error("LOADING"))],
   [

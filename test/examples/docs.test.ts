@@ -71,6 +71,19 @@ test.each(DOCUMENTS)("the scripts and files that %s names exist", (path) => {
   expect(missing.map(([name]) => name)).toEqual([]);
 });
 
+test("docs/reliability.md has a row for each command that tests by itself", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const parts = new Set(["test:unit", "test:sim", "test:table"]);
+  const commands = Object.keys(scripts).filter((name) => /^(?:test:|sim|fuzz|soak|model|mutants)/u.test(name));
+  const rows = read("docs/reliability.md")
+    .split("\n")
+    .filter((line) => line.startsWith("| `npm run "));
+  const listed = new Set(
+    rows.flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`npm run ([\w:]+)`/gu)].map(([, name]) => name)),
+  );
+  expect(commands.filter((name) => !parts.has(name) && !listed.has(name))).toEqual([]);
+});
+
 test.each([
   ["What is in the core", ["core"]],
   ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server"]],

@@ -40,7 +40,7 @@ test("a mail is accepted, refused, to be sent later, or nobody knows", { timeout
   server.onData = () => relay.cut("rst");
   expect(await send("four")).toMatch(/^later: four: /u);
   server.onData = () => "354 go ahead\r\n421 going down"; // the connection is over before the text is sent
-  expect(await send("five")).toBe("later: five: the connection was lost");
+  expect(await send("five")).toBe("later: five: the connection that the message is for is gone");
 
   server.onData = () => "354 go ahead";
   server.onText = () => "250 taken";

@@ -371,6 +371,17 @@ describe("endings", () => {
 });
 
 describe("a connection that logs in", () => {
+  test("one that has failed: what it has sent goes out with the close, and no event says so", () => {
+    const hand = new Hand({ hasLogin: true });
+    const id = hand.connect();
+    hand.core.loginSend(id, Buffer.from("QUIT"), "framed");
+    hand.core.loginFailed(id);
+    hand.core.loginFailed(id);
+    expect(hand.drain()).toEqual(["close-connection"]);
+    expect(Buffer.concat(hand.last("close-connection")?.last ?? []).toString()).toBe("QUIT\n");
+    expect(hand.core.wantsDial).toBe(true);
+  });
+
   test("it is not in use before, its messages go to the login, and the rest to the consumer", () => {
     const hand = new Hand({ hasLogin: true });
     hand.send("queued");

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
 import tls from "node:tls";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -80,6 +80,41 @@ test("streams are destroyed, also after one whose destroy() throws; one that can
   expect([listener.streams, accepted.length, second.destroyed]).toEqual([2, 2, true]);
   listener.destroyAll();
   expect(third.destroyed).toBe(true);
+});
+
+describe("a stream that never emits 'close' leaves the table when its connection ends", () => {
+  const silent = (): Duplex => new Duplex({ emitClose: false, read() {}, write: (_chunk, _encoding, done) => done() });
+
+  test.each<[string, (stream: Duplex, connection: Connection) => void]>([
+    ["given up by us", (_, connection) => connection.destroy()],
+    ["failed", (stream) => void stream.destroy(new Error("mine"))],
+    ["ended by its peer", (stream) => void stream.push(null)],
+    [
+      "failed, and cannot be destroyed",
+      (stream) => void Object.assign(stream, BROKEN).emit("error", new Error("mine")),
+    ],
+  ])("%s", async (_, end) => {
+    const { listener, accepted } = setUp();
+    const stream = silent();
+    listener.accept(stream, undefined);
+    expect(listener.streams).toBe(1);
+    end(stream, accepted[0] as Connection);
+    await eventually(() => expect(listener.streams).toBe(0));
+  });
+
+  test("failed while it begins to flow: nobody is handed it", () => {
+    const { listener, accepted } = setUp();
+    const stream = silent();
+    stream.resume = () => (stream.emit("error", new Error("mine")), stream);
+    listener.accept(stream, undefined);
+    expect([listener.streams, accepted.length, stream.destroyed]).toEqual([0, 0, true]);
+  });
+
+  const BROKEN = {
+    destroy(): never {
+      throw new Error("mine");
+    },
+  };
 });
 
 test("a TLS handshake that fails is told of once, one that takes too long is closed", async () => {

@@ -98,6 +98,7 @@ test.each<[string, object]>([
   ["limits.sesions", { limits: { sesions: 1 } }],
   ["resumeForS", { resumeForS: 1 }],
   ["reconnect", { reconnect: {} }],
+  ["timeouts.connectMs", { timeouts: { connectMs: 1 } }],
   ["maxMessageBytes", { maxMessageBytes: 0 }],
   ["keepalive.pingAfterMs", { keepalive: { pingAfterMs: -1 } }],
 ])("%s of %j is refused", (name, options) => {

@@ -66,11 +66,13 @@ test("who is refused hears why, is counted, and the server goes on", async () =>
 });
 
 test.each([
-  ["in order, so that what it has sent arrives", true],
-  ["at once where too many linger", false],
-])("the connection is closed %s", async (how, mayLinger) => {
+  ["in order, so that what it has sent arrives", true, 65_536],
+  ["in order, also if the connection has taken nothing yet", true, 0],
+  ["at once where too many linger", false, 65_536],
+])("the connection is closed %s", async (how, mayLinger, roomBytes) => {
   const { clock, sessions } = plainSessions({ plain: { login: ask } }, mayLinger);
   const connection = new HandConnection();
+  connection.roomBytes = roomBytes;
   sessions.accept(connection);
   await clock.advance(0);
   connection.handler.onData(Buffer.from("guess\n"));
@@ -78,6 +80,23 @@ test.each([
   expect(connection.written).toBe("password?\nno\n");
   expect(how.startsWith(connection.closed ?? "never")).toBe(true);
   expect([sessions.connections, sessions.open.size]).toEqual([0, 0]);
+});
+
+test("what a kernel has not taken when the login throws arrives all the same", async () => {
+  const large = "x".repeat(6_000_000);
+  const { port, supervisor } = await withLogin(
+    async (connection) => {
+      connection.send(large);
+      connection.send("535 denied");
+      throw new RespliceError("LOGIN_REFUSED", "denied");
+    },
+    { maxMessageBytes: 8_000_000 },
+  );
+  const client = lineClient(port);
+  client.socket.pause();
+  await eventually(() => expect(supervisor.stats().rejected).toEqual({ "login refused": 1 }));
+  client.socket.resume();
+  expect([(await client.lines.next()) === large, await client.lines.next()]).toEqual([true, "535 denied"]);
 });
 
 test.each<[string, () => Promise<void>]>([

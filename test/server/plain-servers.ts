@@ -100,11 +100,13 @@ export class HandConnection implements Connection {
   pause(): void {}
   resume(): void {}
 
-  end(): void {
-    this.closed ??= "in order";
+  end(last: readonly Buffer[]): void {
+    if (this.closed !== undefined) return;
+    this.write(last);
+    this.closed = "in order";
   }
 
   destroy(): void {
-    this.closed ??= "at once";
+    this.closed = "at once";
   }
 }

@@ -1,7 +1,6 @@
 /** A plain core behind a real driver, with an application that sends numbered messages and notes what it is told. */
 import { BlockPool } from "../../src/core/log/blocks.ts";
 import { Driver } from "../../src/link/driver.ts";
-import type { Clock, Timer } from "../../src/link/ports.ts";
 import type { ProtocolEvent } from "../../src/link/protocol.ts";
 import { PlainCore } from "../../src/plain/core.ts";
 import type { PlainCoreOptions } from "../../src/plain/options.ts";
@@ -9,13 +8,14 @@ import type { PlainTicket } from "../../src/plain/entry.ts";
 import type { Framing } from "../../src/plain/framing.ts";
 import type { RequestOptions } from "../../src/plain/options.ts";
 import type { EventClock } from "../../src/testing/clock.ts";
-import type { SimNetwork, SimSocket } from "../../src/testing/network.ts";
+import type { SimNetwork, SimSocket, Wire } from "../../src/testing/network.ts";
 import { SimConnection } from "../../src/testing/sim-connection.ts";
 import { CountingBudget } from "../core/support.ts";
 import { LINES, plainOptions } from "../plain/support.ts";
 import type { WorldOptions } from "./draw.ts";
 import { check, checkAscending, Ledger } from "./ledger.ts";
 import { ADDRESS } from "./server.ts";
+import { SleepyClock } from "./sleepy.ts";
 
 const numberOf = (message: Buffer): number => Number(/^[qsam!](\d+)/u.exec(message.toString("latin1"))?.[1]);
 const isOne = (message: Buffer, letter: string): boolean => message[0] === letter.charCodeAt(0);
@@ -23,59 +23,13 @@ const isOne = (message: Buffer, letter: string): boolean => message[0] === lette
 /** Other bytes than the message's own, in one piece. */
 const COPIED: Framing = { ...LINES, name: "copied", encode: (message) => Buffer.concat([message, Buffer.from("\n")]) };
 
-/** Late by so much: what happens meanwhile waits until the process is awake. */
-class SleepyClock implements Clock {
-  readonly #clock: EventClock;
-  awakeMs = 0;
-
-  constructor(clock: EventClock) {
-    this.#clock = clock;
-  }
-
-  get sleepsForMs(): number {
-    return Math.max(0, this.awakeMs - this.#clock.nowMs);
-  }
-
-  now(): number {
-    return this.#clock.nowMs;
-  }
-
-  /** Nothing here asks for it. */
-  wallMs(): number {
-    return this.now();
-  }
-
-  defer<T>(run: (of: T) => void, of: T): void {
-    this.#clock.schedule(this.sleepsForMs, () => run(of));
-  }
-
-  afterPoll<T>(run: (of: T) => void, of: T): void {
-    this.defer(run, of);
-  }
-
-  spread<T>(run: (of: T) => void, of: T): void {
-    this.defer(run, of);
-  }
-
-  timer(run: () => void): Timer {
-    let takeBack = (): void => {};
-    const set = (dueMs: number): void => {
-      takeBack();
-      if (dueMs === Infinity) return;
-      takeBack = this.#clock.schedule(Math.max(dueMs - this.now(), this.sleepsForMs), () => {
-        if (this.sleepsForMs > 0) set(dueMs);
-        else run();
-      });
-    };
-    return { set, clear: () => takeBack() };
-  }
-}
-
 /** Hands over what arrives when the process is awake, and notes what is written. */
 class Watched extends SimConnection {
   readonly #clock: EventClock;
   readonly #sleepy: SleepyClock;
   readonly #onWrite: (text: string) => void;
+  /** Everything that was read. */
+  read = "";
 
   constructor(socket: SimSocket, clock: EventClock, sleepy: SleepyClock, onWrite: (text: string) => void) {
     super(socket, ADDRESS);
@@ -100,7 +54,11 @@ class Watched extends SimConnection {
         });
       };
       socket.events = {
-        onData: (chunk) => later(() => events.onData(chunk)),
+        onData: (chunk) =>
+          later(() => {
+            this.read += chunk.toString("latin1");
+            events.onData(chunk);
+          }),
         onDrain: () => later(() => events.onDrain()),
         onWritten: () => later(() => events.onWritten?.()),
         onClose: (reason) => later(() => events.onClose(reason)),
@@ -160,10 +118,13 @@ export class PlainClient {
   readonly #random: () => number;
   readonly #tickets = new Map<object, number>();
   readonly #flushes = new Map<object, number>();
+  /** The connection that a message is for. */
+  readonly #bound = new Map<number, number>();
   #lastId = 0;
   #isDialling = false;
   /** What was written on the newest connection, and is no whole line yet. */
   #partWritten = "";
+  readonly #watched = new Map<Wire, Watched>();
   /** The server's pushes that were read. */
   readonly pushes: number[] = [];
   outcome: string | undefined;
@@ -188,6 +149,11 @@ export class PlainClient {
 
   note(text: string): void {
     this.trace.push(`${this.#network.clock.nowMs.toFixed(1)} ${text}`);
+  }
+
+  /** What has arrived from the server on this connection. */
+  readOn(wire: Wire): string {
+    return this.#watched.get(wire)?.read ?? "";
   }
 
   #schedule(mostMs: number, run: () => void): void {
@@ -221,7 +187,9 @@ export class PlainClient {
     const id = ++this.#lastId;
     this.core.connectionOpened(id, "primary", Buffer.alloc(0), this.sleepy.now());
     this.#partWritten = this.ledger.part = "";
-    this.driver.attach(id, new Watched(socket, this.#network.clock, this.sleepy, (text) => this.#onWrite(id, text)));
+    const watched = new Watched(socket, this.#network.clock, this.sleepy, (text) => this.#onWrite(id, text));
+    this.#watched.set(socket.wire, watched);
+    this.driver.attach(id, watched);
     if (this.#options.hasLogin) this.core.loginSend(id, Buffer.from("L"), "framed");
     this.note(`connection ${id}`);
     this.driver.run();
@@ -235,7 +203,10 @@ export class PlainClient {
     for (const line of [...lines, this.#partWritten]) {
       const number = numberOf(Buffer.from(line, "latin1"));
       // A line that is cut in its number is another message's, or none.
-      if (!Number.isNaN(number) && line.includes(":")) this.ledger.begun.add(number);
+      if (Number.isNaN(number) || !line.includes(":")) continue;
+      this.ledger.begun.add(number);
+      const bound = this.#bound.get(number) ?? id;
+      check(bound === id, () => `message ${number} is for connection ${bound}, and was written on ${id}`);
     }
   }
 
@@ -255,15 +226,37 @@ export class PlainClient {
     const payload = this.#random() < 0.5 ? text : Buffer.from(text);
     if (isRequest) {
       core.take(payload, text.length, false, "answered");
+      this.#bind(number);
       const ticket = core.ticket("answer");
       this.#tickets.set(ticket, number);
       if (this.#random() < 0.1) this.#schedule(100, () => this.#cancel(ticket));
     } else {
       core.take(payload, text.length, this.#random() < 0.2, wantsAnswer ? "accepted" : "taken");
+      this.#bind(number);
       if (wantsAnswer) this.#tickets.set(core.ticket("message"), number);
     }
     if (this.#random() < 0.1) this.#flushes.set(core.ticket("everything"), number);
     this.driver.changed(this.#random() < 0.5 ? "writes" : undefined);
+  }
+
+  #bind(number: number): void {
+    const { adopted } = this.core;
+    if (adopted === undefined || this.#random() >= this.#options.bound) return;
+    this.core.bind();
+    this.#bound.set(number, adopted.id);
+  }
+
+  /** What was for another connection was written on it, or was reported. */
+  #checkBound(id: number): void {
+    for (const [number, bound] of this.#bound) {
+      const isTold = bound === id || this.ledger.begun.has(number) || this.ledger.fates.has(number);
+      check(isTold, () => `message ${number} is for connection ${bound}, and waits on ${id}`);
+    }
+  }
+
+  /** Messages that were not sent, as their connection was closed before, in order or not. */
+  get boundNotSent(): number {
+    return [...this.#bound.keys()].filter((number) => this.ledger.fates.get(number) === "not-sent").length;
   }
 
   #cancel(ticket: PlainTicket): void {
@@ -321,6 +314,9 @@ export class PlainClient {
         break;
       case "answered":
         this.#onAnswered(event.ticket, event.parts);
+        break;
+      case "connected":
+        this.#checkBound(event.channel);
         break;
       case "disconnected":
         this.reasons.push(event.reason);

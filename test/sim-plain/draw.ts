@@ -26,6 +26,10 @@ export interface WorldOptions {
   /** The server says something on its own with each so manieth message; 0: never. */
   pushEach: number;
   latencyMs: number;
+  /** The part of the messages that is for one connection alone. */
+  bound: number;
+  /** The server is the product's own. */
+  isServed: boolean;
 }
 
 export const FAULTS = [
@@ -80,6 +84,8 @@ export function draw(seed: number): Schedule {
     maxConnectionAgeMs: pick(Infinity, Infinity, 50, 1_000),
     pushEach: pick(0, 0, 1, 5),
     latencyMs: pick(0, 1, 20),
+    bound: pick(0, 0, 0.2, 1),
+    isServed: random() < 0.4,
   };
   const spanMs = 200 + options.messages * options.sendEveryMs;
   const faults = Array.from({ length: below(6) }, () => ({
@@ -111,6 +117,8 @@ export function simpler({ seed, options, faults }: Schedule): Schedule[] {
     { blockBytes: 4_096 },
     { answerWithinMs: 0 },
     { latencyMs: 0 },
+    { bound: 0 },
+    { isServed: false },
   ];
   const differs = (over: Partial<WorldOptions>): boolean =>
     Object.entries(over).some(([name, value]) => options[name as keyof WorldOptions] !== value && value !== -1);

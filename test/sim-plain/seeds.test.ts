@@ -18,6 +18,6 @@ describe("a simulated plain server", () => {
   test("each fault and each protocol is drawn", () => {
     const drawn = Array.from({ length: SEEDS }, (_, n) => draw(n + 1));
     expect(new Set(drawn.flatMap(({ faults }) => faults.map(({ kind }) => kind)))).toEqual(new Set(FAULTS));
-    expect(new Set(drawn.map(({ options }) => options.protocol)).size).toBe(4);
+    expect(new Set(drawn.map(({ options }) => `${options.protocol}, ${options.isServed}`)).size).toBe(8);
   });
 });

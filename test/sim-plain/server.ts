@@ -1,10 +1,13 @@
 /**
- * A server that knows nothing of resplice. It notes each whole line that it has read, and answers as its protocol says:
- * "q7" with "a7", in order or in any; "P" with "p" when everything before was read; "L" with "l".
+ * A server that knows nothing of resplice, or the product's own server of plain links. It notes each whole line that it
+ * has read, and answers as its protocol says: "q7" with "a7", in order or in any; "P" with "p" when everything before
+ * was read; "L" with "l".
  */
 import type { EventClock } from "../../src/testing/clock.ts";
-import type { SimNetwork, SimSocket } from "../../src/testing/network.ts";
+import type { SimNetwork } from "../../src/testing/network.ts";
 import type { WorldOptions } from "./draw.ts";
+import { ServedLink } from "./served.ts";
+import { BareSocket, type Listener, type Speaker } from "./speaker.ts";
 
 export const ADDRESS = "server";
 
@@ -14,14 +17,26 @@ export class PlainServer {
   /** Answers come so much later, for a while. */
   extraMs = 0;
   refusesLogins = false;
+  /** The links of the product's own server. */
+  readonly links: ServedLink[] = [];
   readonly #open = new Set<ServerConnection>();
 
   constructor(network: SimNetwork, options: WorldOptions, random: () => number) {
+    const { clock } = network;
     network.listen(ADDRESS, (socket) => {
       const read: number[] = [];
       this.read.push(read);
-      this.#open.add(new ServerConnection(this, network.clock, socket, options, random, read));
+      const connection = new ServerConnection(this, clock, options, random, read);
+      connection.speaker = options.isServed
+        ? this.#serve(new ServedLink(socket, clock, options, random, connection))
+        : new BareSocket(socket, clock, connection);
+      this.#open.add(connection);
     });
+  }
+
+  #serve(link: ServedLink): ServedLink {
+    this.links.push(link);
+    return link;
   }
 
   closed(connection: ServerConnection): void {
@@ -34,46 +49,33 @@ export class PlainServer {
   }
 }
 
-export class ServerConnection {
+export class ServerConnection implements Listener {
+  speaker!: Speaker;
   readonly #server: PlainServer;
   readonly #clock: EventClock;
-  readonly #socket: SimSocket;
   readonly #options: WorldOptions;
   readonly #random: () => number;
   readonly #read: number[];
-  #rest = "";
   #lastAnswerMs = 0;
-  #isPaused = false;
 
-  constructor(
-    server: PlainServer,
-    clock: EventClock,
-    socket: SimSocket,
-    options: WorldOptions,
-    random: () => number,
-    read: number[],
-  ) {
+  constructor(server: PlainServer, clock: EventClock, options: WorldOptions, random: () => number, read: number[]) {
     this.#server = server;
     this.#clock = clock;
-    this.#socket = socket;
     this.#options = options;
     this.#random = random;
     this.#read = read;
-    socket.events = {
-      onData: (chunk) => this.#onData(chunk.toString("latin1")),
-      onClose: () => server.closed(this),
-      onDrain: () => {},
-    };
   }
 
-  #onData(text: string): void {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop() ?? "";
-    for (const line of lines) this.#onLine(line);
+  get refusesLogins(): boolean {
+    return this.#server.refusesLogins;
   }
 
-  #onLine(line: string): void {
-    if (line === "L") return this.#answer(this.#server.refusesLogins ? "x" : "l", true);
+  onClosed(): void {
+    this.#server.closed(this);
+  }
+
+  onLine(line: string): void {
+    if (line === "L") return this.#answer(this.refusesLogins ? "x" : "l", true);
     if (line === "P") return this.#answer("p", true);
     const [, kind, digits] = /^([qs])(\d+)/u.exec(line) ?? [];
     const number = Number(digits);
@@ -96,22 +98,15 @@ export class ServerConnection {
   }
 
   say(text: string): void {
-    if (!this.#socket.closed) this.#socket.write(Buffer.from(text, "latin1"));
+    this.speaker.say(text);
   }
 
   end(): void {
     this.#server.closed(this);
-    this.#socket.end();
+    this.speaker.end();
   }
 
-  /** Reads nothing for so long. */
   rest(ms: number): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#socket.pause();
-    this.#clock.schedule(ms, () => {
-      this.#isPaused = false;
-      this.#socket.resume();
-    });
+    this.speaker.rest(ms);
   }
 }

@@ -137,6 +137,7 @@ export class World {
   /** The report is never wrong. */
   #checkAccounts(): void {
     const { core, ledger } = this.client;
+    for (const link of this.server.links) link.checkAccounts(this.client.readOn(link.wire));
     const { options } = this.#schedule;
     const read = this.server.read.flat();
     const readOnce = new Set(read);
@@ -163,12 +164,12 @@ export class World {
     });
     check(unaccounted.length <= ledger.untracked, () => `lost and not reported: ${unaccounted.join(" ")}`);
     check(this.client.outcome === "closed", () => `ended as ${this.client.outcome}`);
-    if (this.#isCalm) this.#checkCalm(reported);
+    if (this.#isCalm) this.#checkCalm(reported - this.client.boundNotSent);
   }
 
   /**
-   * Nothing goes wrong but dials and our own short sleep. A path of a few bytes at a time is so slow that it is given up
-   * with reason, and a longer sleep may end within a second after a deadline.
+   * Nothing goes wrong but dials and our own short sleep. A path of a few bytes at a time is so slow that it is given
+   * up with reason, and a longer sleep may end within a second after a deadline.
    */
   get #isCalm(): boolean {
     const { faults, options } = this.#schedule;

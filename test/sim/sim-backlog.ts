@@ -149,7 +149,7 @@ export class SimBacklog {
   /** Answers false if the message has to wait outside. Two of three expire, if any do. */
   push(number: number, payload: Buffer): boolean {
     const ttlMs = number % 3 === 0 ? Infinity : this.#ttlMs;
-    const terms = { priority: this.#priorityOf(number), key: this.#keyOf(number), ttlMs };
+    const terms = { priority: this.#priorityOf(number), key: this.#keyOf(number), ttlMs, boundTo: undefined };
     if (this.#backlog.waitsForRoom && !this.#backlog.hasRoom(payload.length, terms)) return false;
     if (ttlMs < Infinity) this.#cameMs.set(number, this.#process.nowMs);
     const old = terms.key === undefined ? undefined : this.#waiting.get(terms.key);

@@ -26,6 +26,10 @@ link.onMessage((message, acknowledge: () => void) => acknowledge());
 link.trySend({ type: "hello" });
 // @ts-expect-error
 void link.send("x", { until: "delivered" });
+// @ts-expect-error a durable link's messages are for its session, not for a connection
+void link.send("x", { onConnection: 1 });
+// @ts-expect-error a server dials nobody
+void new ServerSupervisor({ port: 7000, timeouts: { connectMs: 1_000 } });
 // @ts-expect-error trySend() does not wait
 link.trySend("x", { until: "accepted" });
 // @ts-expect-error aborting is a reason of at most 64 bytes, not an error

@@ -71,6 +71,15 @@ export async function extensions(link: PlainLink, signal: AbortSignal): Promise<
   return parts.map(String);
 }
 
+/** Steps that mean something on one connection alone. */
+export async function transaction(link: PlainLink, steps: string[]): Promise<void> {
+  await link.request("BEGIN");
+  const onConnection: number | undefined = link.connection;
+  for (const step of steps) await link.request(step, { onConnection });
+  await link.send("COMMIT", { onConnection, until: "accepted" });
+  link.trySend("LOG", { onConnection });
+}
+
 export async function reset(link: PlainLink): Promise<boolean> {
   try {
     return String(await link.request("RSET")).startsWith("250");

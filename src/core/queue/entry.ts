@@ -2,7 +2,7 @@
 import type { Expiring } from "./expiry-heap.ts";
 import type { Member } from "./line.ts";
 
-/** What the queue has to know of a message. Times are in milliseconds, sizes in bytes of payload. */
+/** The queue has to know this of a message. Times are in milliseconds, sizes in bytes of payload. */
 export interface EntryTerms {
   readonly bytes: number;
   /** The index of the message's class: 0 goes first. */

@@ -17,7 +17,9 @@ import { ExpiryHeap } from "./expiry-heap.ts";
  */
 export type Overflow = "wait" | "drop-oldest" | "drop-newest" | "conflate";
 
-/** The limits hold for all classes together, `maxBytes` for payload; the limits of `classes` for each, highest first. */
+/**
+ * The limits hold for all classes together, `maxBytes` for payload; the limits of `classes` for each, highest first.
+ */
 export interface PolicyLimits {
   readonly overflow: Overflow;
   readonly maxMessages: number;
@@ -34,10 +36,12 @@ export interface Dropped<T> {
   readonly by: Entry<T> | undefined;
 }
 
-/** What is asked of `clear()`: all that waits, or of one class, or older than so many milliseconds. */
-export interface ClearTerms {
+/** The messages that `clear()` takes out: all that wait, or of one class, or older than so many milliseconds, … */
+export interface ClearTerms<T> {
   readonly priority?: number | undefined;
   readonly olderThanMs?: number | undefined;
+  /** … or those alone for which this is true. */
+  readonly where?: (message: T) => boolean;
 }
 
 /** The memory that a message takes besides its payload and its key: its objects, measured in Node 24 and rounded up. */
@@ -100,7 +104,9 @@ export class PolicyQueue<T> {
 
   // ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Answers the new entry, which may be among those that were dropped. With "wait" the caller has asked `hasRoom()`. */
+  /**
+   * Answers the new entry, which may be among those that were dropped. With "wait" the caller has asked `hasRoom()`.
+   */
   push(message: T, terms: EntryTerms, nowMs: number): Entry<T> {
     this.expire(nowMs);
     const { key } = terms;
@@ -231,13 +237,14 @@ export class PolicyQueue<T> {
   }
 
   /** Takes out what is asked for: class by class, and in each in the order in which they would have gone. */
-  clear({ priority, olderThanMs }: ClearTerms, nowMs: number): Array<Entry<T>> {
+  clear({ priority, olderThanMs, where }: ClearTerms<T>, nowMs: number): Array<Entry<T>> {
     this.expire(nowMs);
     const cleared: Array<Entry<T>> = [];
     for (const [index, { line }] of this.#classes.entries()) {
       if (priority !== undefined && index !== priority) continue;
       for (const entry of line) {
         if (olderThanMs !== undefined && nowMs - entry.atMs <= olderThanMs) continue;
+        if (where !== undefined && !where(entry.message)) continue;
         this.remove(entry);
         cleared.push(entry);
       }

@@ -255,8 +255,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   /**
-   * When the client was last here, if it has lost its connection and may not know yet that both directions are complete;
-   * else -Infinity.
+   * When the client was last here, if it has lost its connection and may not know yet that both directions are
+   * complete; else -Infinity.
    */
   get missesEndSinceMs(): number {
     const isAway = this.session.phase === "done" && this.adopted === undefined;

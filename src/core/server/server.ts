@@ -1,6 +1,6 @@
 /**
- * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and answers
- * them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
+ * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and
+ * answers them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
 import { canStandBy, commit, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
 import type { FrameTaker } from "../session/channel.ts";

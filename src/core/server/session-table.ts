@@ -118,9 +118,9 @@ export class SessionTable {
   }
 
   /**
-   * Goes on with a session that a snapshot was taken of, which waits for its client. No limit keeps it out, since it was
-   * let in before; it counts for those that come later. An unconfirmed session of the same id gives way: it was opened
-   * by a HELLO that is older than the snapshot. Throws if the session itself is here.
+   * Goes on with a session that a snapshot was taken of, which waits for its client. No limit keeps it out, since it
+   * was let in before; it counts for those that come later. An unconfirmed session of the same id gives way: it was
+   * opened by a HELLO that is older than the snapshot. Throws if the session itself is here.
    */
   restore(snapshot: SessionSnapshot, nowMs: number): ServerLinkCore {
     const { keys, incarnation, maxMessageBytes } = snapshot;

@@ -103,7 +103,7 @@ export function heedStore(
       return true;
     case "kept":
       if (link !== undefined) return true;
-      // It was let go meanwhile, and only the store knows whether there is something to go on with.
+      // The session was let go meanwhile, and only the store knows whether there is something to go on with.
       state.entrance.comeBackLater(handshake, "overloaded", "the session has just gone from here", nowMs);
       return false;
     default:

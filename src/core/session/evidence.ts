@@ -3,8 +3,8 @@
  * the peer's `received` going up, proves the outbound one. A lack of evidence makes a connection suspect, never dead:
  * only a replacement that takes over, the socket, or the far more patient server ends it.
  *
- * When nothing is in flight, only a PING can find out that a direction is dead. A peer that has just spoken is likely to
- * speak again soon, and so a client asks soon after the last DATA, whoever sent it, and then less and less often.
+ * When nothing is in flight, only a PING can find out that a direction is dead. A peer that has just spoken is likely
+ * to speak again soon, and so a client asks soon after the last DATA, whoever sent it, and then less and less often.
  */
 import type { RoundTrip } from "../log/window.ts";
 
@@ -56,7 +56,9 @@ export class Evidence {
   #unansweredForMs: number;
   /** When DATA was last sent or received. */
   #spokeMs: number;
-  /** How many of the PINGs after speech (`pingAfterSpeechMs`) were sent since; all of them if there was no speech yet. */
+  /**
+   * How many of the PINGs after speech (`pingAfterSpeechMs`) were sent since; all of them if there was no speech yet.
+   */
   #asked: number;
   /** The time before the next of these PINGs; Infinity if none is left. */
   #askAfterMs = Infinity;
@@ -92,9 +94,9 @@ export class Evidence {
   }
 
   /**
-   * The application's data (DATA) was sent or has arrived. ACK, PING and PONG are no speech: they follow from it, or from
-   * silence. Answers true if that brings the next PING forward; while the first PING after speech is still to come, only
-   * the time is noted.
+   * The application's data (DATA) was sent or has arrived. ACK, PING and PONG are no speech: they follow from it, or
+   * from silence. Answers true if that brings the next PING forward; while the first PING after speech is still to
+   * come, only the time is noted.
    */
   onSpoken(nowMs: number): boolean {
     this.#spokeMs = nowMs;

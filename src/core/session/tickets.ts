@@ -76,8 +76,8 @@ export class Tickets {
   }
 
   /**
-   * The session has ended, or was replaced. `carried`: for each message that goes on in the next session, where it ended
-   * and where it ends now.
+   * The session has ended, or was replaced. `carried`: for each message that goes on in the next session, where it
+   * ended and where it ends now.
    */
   sessionOver(
     acceptedTo: number,

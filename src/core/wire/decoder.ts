@@ -119,7 +119,9 @@ export class FrameDecoder {
     this.#held = undefined;
   }
 
-  /** Frees a chunk of our own (see own-chunks.ts) unless the sink was given a view of it: all other frames are copies. */
+  /**
+   * Frees a chunk of our own (see own-chunks.ts) unless the sink was given a view of it: all other frames are copies.
+   */
   push(chunk: Buffer, sink: FrameSink): Fault | undefined {
     this.#isHandedOn = false;
     const problem = this.#take(chunk, sink);
