@@ -285,10 +285,8 @@ export class LinkEngine {
       case "ended":
         this.#onEnded(event);
         break;
-      case "attempt-failed":
-      case "shed":
-      case "gone":
-      case "login-message":
+      default:
+      // The owner has handled the others.
     }
   }
 
