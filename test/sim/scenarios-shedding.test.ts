@@ -177,6 +177,12 @@ describe("the time", () => {
   });
 });
 
+test("a time that is no number is refused, and nothing has happened", () => {
+  const { server, line } = connected();
+  expect(() => shed(server, NaN)).toThrow(RangeError);
+  expect(server.link.adopted?.id).toBe(line.id);
+});
+
 describe("is not asked", () => {
   const cases: Array<[string, (both: ReturnType<typeof connected>) => void]> = [
     ["a client without a connection", ({ line }) => line.cut()],
@@ -204,6 +210,7 @@ describe("is not asked", () => {
   test.each(cases)("%s", (_, before) => {
     const both = connected();
     before(both);
+    both.world.drain();
     const { adopted } = both.server.link;
     const events = both.server.linkEvents.length;
     expect(shed(both.server, 1_000)).toBeUndefined();
