@@ -143,13 +143,14 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     served.engine.failHandler(error);
   }
 
-  // ── too many ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── shedding ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Lets go of the link's connection. A resplice client is asked to come back after `retryAfterMs`, at most half a minute
    * and half of `resumeForMs`; its session waits, and no dial before its time brings it back. Any other client cannot be
    * asked: within a second its link ends in order, when what it was handed is answered. `reason`: for the record and
-   * the counts, one of a few. Answers false, and does nothing, if the link has no connection or is about to end.
+   * the counts, one of a few. Answers false, and does nothing, if the link has no connection or is about to end. Throws
+   * a RangeError if the time is NaN.
    */
   shed(served: Owner, retryAfterMs: number, reason: string): boolean {
     const toldMs = this.askAway(served, retryAfterMs);

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import * as tree from "../../src/index.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
 import { Flow } from "../flow.ts";
+import { setUpOnSockets, shedAll } from "../server/served-sessions.ts";
 import { eventually, heard, manage, QUICK, receiveText, relayTo, serve, turned, WATCHFUL } from "../support.ts";
 import { publishedVersions } from "./versions.ts";
 
@@ -195,6 +196,33 @@ describe.each(pairings)("client of $client, server of $server", ({ clientOf, ser
     expect(links.size).toBe(0);
   });
 });
+
+test.each([...published])(
+  "client of %s, server of the tree: a client that does not know the word is refused until its time, and loses nothing",
+  async (_, { ConnectionManager }) => {
+    const { port, sessions, links } = await setUpOnSockets();
+    const client = manage({}, ConnectionManager).open({ host, port });
+    await client.connected();
+    client.trySend("before");
+    await eventually(() => expect(links).toHaveLength(1));
+    const [server] = links as [tree.Link];
+    expect(await receiveText(server)).toBe("before");
+    const changes: tree.StateChange[] = [];
+    client.on("state", (change) => void changes.push(change));
+    const shedMs = performance.now();
+    expect(shedAll(sessions, 400)).toEqual([true]);
+    await turned(client, "reconnecting");
+    client.trySend("meanwhile");
+    server.trySend("there, too");
+    await turned(client, "connected");
+    expect(performance.now() - shedMs).toBeGreaterThanOrEqual(400);
+    expect(changes.at(-1)).toMatchObject({ session: "resumed" });
+    const refused = changes.filter((change) => change.to === "reconnecting" && change.error?.code === "OVERLOADED");
+    expect(refused).toHaveLength(1);
+    expect([await receiveText(server), await receiveText(client)]).toEqual(["meanwhile", "there, too"]);
+    expect(sessions.stats()).toMatchObject({ refused: { overloaded: 1 }, shed: { memory: 1 }, turnedAway: {} });
+  },
+);
 
 /** A cut at each place, first of what the client says, then of what it hears. */
 async function cutEverywhere(client: tree.Link, relay: FaultRelay): Promise<void> {

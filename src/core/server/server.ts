@@ -74,7 +74,7 @@ export class ServerCore {
    * Asks the client of a live link to come back after `retryAfterMs`: at most half a minute, and half of the time that a
    * session waits. The session waits as after any loss of its connection, and a client that comes before its time is
    * refused with what is left. Answers the time that the client was told. Undefined, and nothing has happened, if the
-   * link has no connection or is about to end, or the server goes away.
+   * link has no connection or is about to end, or the server goes away. Throws a RangeError if the time is NaN.
    */
   shed(link: ServerLinkCore, retryAfterMs: number, nowMs: number): number | undefined {
     return shed(this.#state, link, retryAfterMs, nowMs);
