@@ -181,7 +181,7 @@ export class Listener {
  * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses,
  * as a Unix socket has none.
  */
-function acceptedAs(socket: tls.TLSSocket): net.Socket {
+export function acceptedAs(socket: tls.TLSSocket): net.Socket {
   return (socket as unknown as { _parent: net.Socket })._parent;
 }
 

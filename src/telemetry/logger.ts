@@ -41,8 +41,10 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.listener-failed": TROUBLE,
   "server.refused": TROUBLE,
   "server.rejected": TROUBLE,
+  "server.hook-failed": TROUBLE,
   "manager.metrics": PACED,
   "server.metrics": PACED,
+  "supervised.metrics": PACED,
   "log.suppressed": PACED,
 };
 
