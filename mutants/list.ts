@@ -14,6 +14,7 @@ import { QUEUE } from "./list/queue.ts";
 import { SERVED } from "./list/served.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
+import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -34,4 +35,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DIAL,
   ...FRAMING,
   ...QUEUE,
+  ...SUPERVISE,
 ];

@@ -158,8 +158,13 @@ export class Connections implements Relief {
     if (phase === "opaque" && this.#isDraining) this.#drain(connection);
   }
 
+  #close(connection: SupervisedConnection): void {
+    connection.destroy();
+    this.#left(connection);
+  }
+
   #left(connection: SupervisedConnection): void {
-    this.#open.delete(connection);
+    if (!this.#open.delete(connection)) return;
     this.#door.left(connection);
     if (this.#open.size > 0) return;
     this.#sweep.clear();
@@ -182,7 +187,7 @@ export class Connections implements Relief {
       connection.watchWriting(nowMs, isLate);
       const isHandshaking = connection.phase === "handshaking";
       if (isHandshaking && nowMs - connection.openedMs >= handshakeMs) this.#handshakeTimedOut(connection);
-      else if (this.#isDraining && mayGo(connection) && connection.quietMs(nowMs) >= IDLE_MS) connection.destroy();
+      else if (this.#isDraining && mayGo(connection) && connection.quietMs(nowMs) >= IDLE_MS) this.#close(connection);
     }
     if (this.#open.size > 0) this.#sweepSoon();
   }
@@ -190,7 +195,7 @@ export class Connections implements Relief {
   #handshakeTimedOut(connection: SupervisedConnection): void {
     const detail = this.#options.isHttp ? "no complete request" : "TLS is not finished";
     this.#options.refusals.rejected(connection.remoteAddress, "handshake timed out", detail);
-    connection.destroy();
+    this.#close(connection);
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,7 +246,7 @@ export class Connections implements Relief {
     let left = 0;
     for (const connection of this.#open) {
       if (!mayGo(connection)) left++;
-      connection.destroy();
+      this.#close(connection);
     }
     return left;
   }
@@ -266,7 +271,7 @@ export class Connections implements Relief {
     }
     return release(victims, dryRun, (connection) => {
       this.#options.refusals.rejected(connection.remoteAddress, "write-stalled", "its peer takes nothing");
-      connection.destroy();
+      this.#close(connection);
     });
   }
 
@@ -292,7 +297,7 @@ export class Connections implements Relief {
     victims.push(...biggest(inOrder, most - victims.length));
     return release(victims, dryRun, (connection) => {
       if (isAskable(connection) && !this.#door.idle.has(connection)) connection.leave();
-      else connection.destroy();
+      else this.#close(connection);
     });
   }
 

@@ -96,8 +96,8 @@ export class Door {
     const { refusals } = this.#options;
     refusals.turnedAway.add(limit, nowMs);
     refusals.refused(refusal(TOO_MANY[limit], victim.remoteAddress, 0));
-    this.left(victim);
     victim.destroy();
+    this.left(victim);
   }
 
   #refuse(socket: Duplex, reason: string, peer: string, remoteAddress: string, nowMs: number): void {

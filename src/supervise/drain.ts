@@ -1,8 +1,10 @@
 /** How a supervised server ends: readiness, the listener, its connections, the deadline. */
-import type { Server } from "node:net";
+import type http from "node:http";
+import { Server } from "node:net";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
 import type { Connections } from "./connections.ts";
+import { isHttp2 } from "./kind.ts";
 import type { ResolvedDrain } from "./options.ts";
 
 /** Sessions of HTTP/2 are asked to leave within this part of the time. */
@@ -43,7 +45,7 @@ export async function drain(
   const unknown = await unknownConnections(server, connections);
   const left = connections.cutOff() + unknown;
   connections.dropLingering({ most: Infinity, dryRun: false });
-  (server as { closeAllConnections?: () => void }).closeAllConnections?.();
+  (server as Partial<http.Server>).closeAllConnections?.();
   return left;
 }
 
@@ -61,21 +63,30 @@ async function acceptWaiting(connections: Connections, clock: Clock, mostMs: num
 }
 
 /**
- * Closes the listener only: close() of an HTTP server also closes connections that are idle at this moment, with the
- * requests that are on their way. Resolves when all connections are closed, too.
+ * Closes the listener only. close() of an HTTP server also closes connections that are idle at this moment, with the
+ * requests that are on their way; that of an HTTP/2 server, from Node 24 on, refuses streams that are. Resolves when all
+ * connections are closed, too.
  */
 function stopListening(server: Server): Promise<void> {
   if (!server.listening) return Promise.resolve();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const before = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
-  Object.defineProperty(server, "closeIdleConnections", { value: () => {}, configurable: true });
-  try {
-    server.close(() => resolve());
-  } finally {
+  return new Promise((resolve) => {
+    const closed = (): void => resolve();
+    if (isHttp2(server)) {
+      Server.prototype.close.call(server, closed);
+      return;
+    }
+    const { closeIdleConnections } = server as Partial<http.Server>;
+    if (closeIdleConnections === undefined) {
+      server.close(closed);
+      return;
+    }
+    // close() of an HTTP server also ends its timers, so that one is called.
+    const before = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
+    Object.defineProperty(server, "closeIdleConnections", { value: () => {}, configurable: true });
+    server.close(closed);
     if (before === undefined) Reflect.deleteProperty(server, "closeIdleConnections");
     else Object.defineProperty(server, "closeIdleConnections", before);
-  }
-  return promise;
+  });
 }
 
 /** How many connections the server has that were accepted before it was supervised. */

@@ -87,7 +87,7 @@ const CONNECTIONS_PART = 0.9;
 
 export function resolveSuperviseOptions(
   options: SuperviseOptions,
-  may: Descriptors | undefined = descriptors(),
+  may: () => Descriptors | undefined = () => descriptors(),
 ): ResolvedSuperviseOptions {
   checkNames(options, ["logger", "metricsIntervalMs", "limits", "timeouts", "onDrain"]);
   const { onDrain } = options;
@@ -96,7 +96,7 @@ export function resolveSuperviseOptions(
   return {
     logger: logger(options.logger),
     metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
-    limits: resolveLimits(group("limits", options.limits, SUPERVISE_LIMIT_NAMES), may),
+    limits: resolveLimits(group("limits", options.limits, SUPERVISE_LIMIT_NAMES), may()),
     timeouts: {
       handshakeMs: integer("timeouts.handshakeMs", timeouts.handshakeMs ?? 60_000, 1, MOST_MS),
       writeStallMs: integer("timeouts.writeStallMs", timeouts.writeStallMs ?? 15_000, 1, MOST_MS),

@@ -1,6 +1,4 @@
 /** supervise(): limits, drain and telemetry for a net, tls, http, https or http2 server of the application's. */
-import http from "node:http";
-import https from "node:https";
 import { Server } from "node:net";
 import tls from "node:tls";
 import { SystemClock } from "../io/clock.ts";
@@ -12,6 +10,7 @@ import { Refusals } from "../server/refusals.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { Connections } from "./connections.ts";
 import { drain } from "./drain.ts";
+import { isHttp } from "./kind.ts";
 import { MetricsLine } from "./metrics-line.ts";
 import {
   type DrainOptions,
@@ -158,9 +157,4 @@ class Supervision implements SupervisedServer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** Classes of node:http2 are not exported; their servers alone have this method. */
-function isHttp(server: Server): boolean {
-  return server instanceof http.Server || server instanceof https.Server || "updateSettings" in server;
 }
