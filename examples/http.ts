@@ -22,9 +22,11 @@ server.listen(Number(process.argv[2] ?? 8080), () => {
   console.log(`listening on ${(server.address() as AddressInfo).port}`);
 });
 
-process.once("SIGTERM", async () => {
+process.once("SIGTERM", () => void close());
+
+async function close(): Promise<void> {
   // In Kubernetes with readyDelayMs: 5_000, until the service knows that this pod goes away.
   const { left, ms } = await supervised.close({ deadlineMs: 25_000 });
   console.log(`closed in ${ms} ms, ${left} left`);
   process.exitCode = left === 0 ? 0 : 1;
-});
+}

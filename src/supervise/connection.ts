@@ -11,7 +11,7 @@ export type Phase = "handshaking" | "http" | "opaque";
 
 export interface ConnectionHost {
   readonly clock: Clock;
-  /** An HTTP/1 connection begins a request, or has answered its last one. */
+  /** An HTTP connection begins a request or a stream, or has answered the last one. It may be closed by then. */
   onBusy(connection: SupervisedConnection): void;
   onIdle(connection: SupervisedConnection): void;
 }
@@ -39,8 +39,9 @@ export const IDLE_MS = 2_000;
 const NOTICE_MS = 1_000;
 
 /** Undefined for a socket that was accepted before the server was supervised. */
-export function connectionOf(socket: object): SupervisedConnection | undefined {
-  return (socket as Marked)[CONNECTION];
+export function connectionOf(socket: object | undefined): SupervisedConnection | undefined {
+  const marked: Marked | undefined = socket;
+  return marked?.[CONNECTION];
 }
 
 export class SupervisedConnection {
@@ -117,7 +118,11 @@ export class SupervisedConnection {
   stream(stream: ServerHttp2Stream): void {
     const streams = (this.#streams ??= new Set());
     streams.add(stream);
-    stream.once("close", () => streams.delete(stream));
+    this.#host.onBusy(this);
+    stream.once("close", () => {
+      streams.delete(stream);
+      this.#answered();
+    });
   }
 
   request(answer: ServerResponse): void {
@@ -126,8 +131,12 @@ export class SupervisedConnection {
     if (this.#isLeaving) this.#closeAfterLast();
     answer.once("close", () => {
       this.#answers.splice(this.#answers.indexOf(answer), 1);
-      if (this.#answers.length === 0 && this.phase === "http") this.#host.onIdle(this);
+      this.#answered();
     });
+  }
+
+  #answered(): void {
+    if (this.isIdle) this.#host.onIdle(this);
   }
 
   // ── how it ends ─────────────────────────────────────────────────────────────────────────────────────────────────

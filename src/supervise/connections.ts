@@ -94,7 +94,9 @@ export class Connections implements Relief {
     const connection = new SupervisedConnection(socket, {
       clock: this.#options.clock,
       onBusy: (busy) => this.#door.isBusy(busy),
-      onIdle: (idle) => this.#door.isIdle(idle),
+      onIdle: (idle) => {
+        if (this.#open.has(idle)) this.#door.isIdle(idle);
+      },
     });
     if (!this.#door.mayEnter(socket, connection)) return false;
     if (!isTls && !isHttp) connection.phase = "opaque";
@@ -286,24 +288,24 @@ export class Connections implements Relief {
   }
 
   /**
-   * Idle HTTP/1 connections are closed, the longest idle first. Then those with most bytes to write: HTTP clients are asked
-   * to leave when they have their answers, others are closed.
+   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY. Then those with most bytes to
+   * write: HTTP clients are asked to leave when they have their answers, others are closed.
    */
   shed({ most, dryRun }: ActOptions): Released {
-    const victims = [...this.#door.idle.keys()].slice(0, most);
+    const victims = [...this.#door.idle.keys()].filter(({ isLeaving }) => !isLeaving).slice(0, most);
     const others = [...this.#open].filter((connection) => !this.#door.idle.has(connection) && !connection.isLeaving);
     // Of equals those first that can be asked.
     const inOrder = [...others.filter(isAskable), ...others.filter((connection) => !isAskable(connection))];
     victims.push(...biggest(inOrder, most - victims.length));
     return release(victims, dryRun, (connection) => {
-      if (isAskable(connection) && !this.#door.idle.has(connection)) connection.leave();
+      if (isAskable(connection) && (connection.isHttp2 || !this.#door.idle.has(connection))) connection.leave();
       else this.#close(connection);
     });
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Bytes that wait in this process to be written. An idle HTTP/1 connection has none. */
+  /** Bytes that wait in this process to be written. An idle HTTP connection has none. */
   get bufferBytes(): number {
     let bytes = 0;
     for (const connection of this.#open) if (!this.#door.idle.has(connection)) bytes += connection.pendingBytes;
@@ -324,10 +326,12 @@ export class Connections implements Relief {
   }
 }
 
-/** A TLS socket that was made of a stream has that one step further down. */
+/** Below a TLS socket that was made of a stream, which is no socket, only its handle has that stream. */
 function connectionBelow(socket: TLSSocket): SupervisedConnection | undefined {
-  const accepted = acceptedAs(socket) as Socket & { stream?: Duplex };
-  return connectionOf(accepted) ?? (accepted.stream && connectionOf(accepted.stream));
+  const accepted = acceptedAs(socket) as Socket | null;
+  if (accepted !== null) return connectionOf(accepted);
+  const { _handle } = socket as unknown as { _handle?: { _parentWrap?: { stream?: Duplex } } };
+  return connectionOf(_handle?._parentWrap?.stream);
 }
 
 /** Whether its client can be asked to go elsewhere. */

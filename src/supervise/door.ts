@@ -34,7 +34,7 @@ export class Door {
   readonly #comeBack: ComeBackTimes;
   readonly #all = new Crowd<SupervisedConnection>();
   readonly #handshaking = new Crowd<SupervisedConnection>();
-  /** HTTP/1 connections without a request, the longest idle first, each with the time since when it is idle. */
+  /** HTTP connections without a request, the longest idle first, each with the time since when it is idle. */
   readonly #idle = new Map<SupervisedConnection, number>();
   /** Connections that were answered 503, and whose clients have not closed them yet. */
   readonly lingering: Set<Duplex> = new Set();

@@ -31,7 +31,7 @@ export interface SuperviseLimits {
   /**
    * Default: nine tenths of the descriptors that the process may have; 10,000 where that is unknown. When it is reached,
    * connections in their handshake give way to new ones, from the address that has most of these; then HTTP connections
-   * that have been idle for two seconds, the longest idle first.
+   * (and sessions) that have been idle for two seconds, the longest idle first.
    */
   connections?: number;
   /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Danger if small: proxies. */

@@ -81,6 +81,7 @@ class Supervision implements SupervisedServer {
     this.#server = server;
     const { logger, metricsIntervalMs, limits, timeouts, onDrain } = options;
     const now = (): number => this.#clock.now();
+    // It has no links for the metrics line of a supervisor, and has one of its own.
     const noLinks = { links: () => [], counts: () => ({}) };
     this.#telemetry = new Telemetry("server.metrics", { logger, metricsIntervalMs: 0 }, noLinks, now);
     const { journal } = this.#telemetry;

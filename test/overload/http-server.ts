@@ -10,15 +10,14 @@ import { supervise, type SuperviseLimits, type SupervisedServer } from "../../sr
 const ANSWER_MS = 2;
 const STREAM_MS = 300;
 
-let server: Server;
 let supervised: SupervisedServer;
 
 function made(kind: "http" | "http2"): Server {
   if (kind === "http2") {
     return http2.createServer((_, response) => void setTimeout(() => response.end("hello"), STREAM_MS));
   }
-  const made = http.createServer((_, response) => void setTimeout(() => response.end("hello"), ANSWER_MS));
-  return made.on("upgrade", (_, socket) => {
+  const server = http.createServer((_, response) => void setTimeout(() => response.end("hello"), ANSWER_MS));
+  return server.on("upgrade", (_, socket) => {
     socket.on("error", () => {});
     socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
     socket.pipe(socket);
@@ -27,11 +26,11 @@ function made(kind: "http" | "http2"): Server {
 
 const commands = {
   listen: async ({ kind, limits }: { kind: "http" | "http2"; limits: SuperviseLimits }): Promise<number> => {
-    server = made(kind);
-    supervised = supervise(server, { limits });
-    server.listen(0, "127.0.0.1", 4_096);
-    await once(server, "listening");
-    return (server.address() as AddressInfo).port;
+    const running = made(kind);
+    supervised = supervise(running, { limits });
+    running.listen(0, "127.0.0.1", 4_096);
+    await once(running, "listening");
+    return (running.address() as AddressInfo).port;
   },
   stats: () => supervised.stats(),
   close: (deadlineMs: number) => supervised.close({ deadlineMs }),

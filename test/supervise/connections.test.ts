@@ -1,9 +1,11 @@
 /** Connections on real sockets, with time that passes when it is told to. */
+import { once } from "node:events";
 import http from "node:http";
+import http2 from "node:http2";
 import net from "node:net";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { Arrivals, eventually } from "../support.ts";
-import { GET, greeter, httpClient, watchedServer } from "./servers.ts";
+import { GET, greeter, httpClient, textOf, watchedServer } from "./servers.ts";
 
 const ALL = { most: Infinity, dryRun: false };
 const LIMITS = { connections: 100, connectionsPerAddress: Infinity, handshakes: 50, acceptsPerSecond: 1_000 };
@@ -131,9 +133,7 @@ test("acceptsPerSecond: what is above is refused, a second later it is not", asy
 test("at most a hundred refused connections wait for their clients to read why", async () => {
   const { connections, port } = await watchedServer(await greeter("http"));
   connections.refuseSessions(true);
-  const clients = await Promise.all(
-    Array.from({ length: 110 }, () => httpClient(port, { allowHalfOpen: true } as Partial<net.TcpNetConnectOpts>)),
-  );
+  const clients = await Promise.all(Array.from({ length: 110 }, () => httpClient(port, { allowHalfOpen: true })));
   await eventually(() => expect(connections.arrived).toBe(110));
   expect(connections.counts()).toMatchObject({ open: 0, lingering: 100 });
   await eventually(() => expect(clients.filter(({ text }) => text.includes("503")).length).toBe(100));
@@ -201,6 +201,33 @@ test("shed: idle connections first, the longest idle before; then requests, whic
   answer.end("last words");
   await busy.closed;
   expect(busy.text).toMatch(/connection: close[^]*last words/iu);
+});
+
+test("an HTTP/2 session without a stream is idle: it gives way, or is asked to leave", async () => {
+  const limits = { ...LIMITS, connections: 2 };
+  const server = await greeter("http2");
+  const { connections, clock, port } = await watchedServer(server, { limits, isHttp: true });
+  const sessions = [http2.connect(`http://127.0.0.1:${port}`), http2.connect(`http://127.0.0.1:${port}`)] as const;
+  for (const session of sessions) {
+    onTestFinished(() => session.destroy());
+    session.on("error", () => {});
+    expect(await textOf(session.request())).toBe("hello");
+    clock.pass(10);
+  }
+  await eventually(() => expect(connections.counts()).toMatchObject({ idle: 2, requests: 0 }));
+  clock.pass(2_000);
+  const closed = sessions.map((session) => new Promise((resolve) => session.once("close", resolve)));
+  const next = await httpClient(port);
+  await closed[0];
+  expect(sessions[1].destroyed).toBe(false);
+  next.socket.destroy();
+  await eventually(() => expect(connections.counts().open).toBe(1));
+  const goaway = once(sessions[1], "goaway");
+  expect(connections.shed(ALL).victims).toHaveLength(1);
+  expect((await goaway)[0]).toBe(0);
+  expect(connections.shed(ALL).victims).toEqual([]);
+  clock.pass(1_000);
+  await closed[1];
 });
 
 test("shed: of connections that cannot be asked the biggest is closed", async () => {

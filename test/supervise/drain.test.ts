@@ -18,7 +18,7 @@ test("clients that keep their connections and pause 0 to 40 ms lose no request",
   const server = http.createServer((_, response) => void setTimeout(() => response.end("hello"), 2));
   const { supervised, port } = await supervisedServer(server);
   const agent = new http.Agent({ keepAlive: true });
-  onTestFinished(() => void agent.destroy());
+  onTestFinished(() => agent.destroy());
   let closed = 0;
   const get = async (): Promise<boolean> => {
     const request = http.get({ port, host: "127.0.0.1", agent });
@@ -117,9 +117,12 @@ test("a signal ends the wait", async () => {
 });
 
 test("readyDelayMs: not ready, and still accepting and keeping connections", async () => {
-  const { supervised, port } = await supervisedServer(await greeter("http"));
-  const closing = supervised.close({ readyDelayMs: 300, deadlineMs: 400 });
+  const server = await greeter("http");
+  const { supervised, port } = await supervisedServer(server);
+  const closing = supervised.close({ readyDelayMs: 400, deadlineMs: 500 });
   expect(supervised.health().status).toBe("down");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(server.listening).toBe(true);
   const client = await httpClient(port);
   client.socket.write(GET);
   await client.until(/hello/u);
@@ -159,7 +162,7 @@ test.each(["http2", "http2 with TLS"] as const)("%s: streams finish, and the ses
   const { supervised, port } = await supervisedServer(server);
   const origin = `${kind === "http2" ? "http" : "https"}://127.0.0.1:${port}`;
   const session = http2.connect(origin, { rejectUnauthorized: false });
-  onTestFinished(() => void session.destroy());
+  onTestFinished(() => session.destroy());
   const goaways: number[] = [];
   session.on("goaway", (_, lastStreamId) => goaways.push(lastStreamId));
   const ended = once(session, "close");

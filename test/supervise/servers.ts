@@ -146,7 +146,7 @@ export async function greeted(kind: Kind, port: number, client: { close?: () => 
     return String(chunk);
   }
   const session = http2.connect(`${kind === "http2" ? "http" : "https"}://127.0.0.1:${port}`, security);
-  client.close = () => void session.destroy();
+  client.close = () => session.destroy();
   return textOf(session.request());
 }
 

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import net from "node:net";
+import { duplexPair } from "node:stream";
 import tls from "node:tls";
 import { describe, expect, test } from "vitest";
 import { supervise } from "../../src/index.ts";
@@ -96,6 +97,20 @@ test("the handshake of TLS has its time", async () => {
   secured.on("error", () => {});
   await Promise.all([silent.closed, once(secured, "close")]);
   expect(supervised.stats().rejected).toEqual({ "handshake timed out": 2 });
+});
+
+test("a stream from elsewhere that speaks TLS is counted", async () => {
+  const server = await greeter("tls");
+  const { supervised } = await supervisedServer(server);
+  const [ours, theirs] = duplexPair();
+  server.emit("connection", ours);
+  const client = tls.connect({ socket: theirs, rejectUnauthorized: false });
+  client.write("hi");
+  const [chunk] = (await once(client, "data")) as [Buffer];
+  expect(String(chunk)).toBe("hello");
+  expect(supervised.stats().connections).toMatchObject({ open: 1, handshaking: 0, opaque: 1 });
+  ours.destroy();
+  await eventually(() => expect(supervised.stats().connections.open).toBe(0));
 });
 
 test("a refused HTTP client is told when to come back", async () => {
