@@ -52,8 +52,8 @@ export const SUPERVISE: readonly Mutant[] = [
     name: "supervised: every refused client is waited for",
     rule: "only so many refused connections linger",
     file: "src/supervise/door.ts",
-    find: "speaksHttp && this.lingering.size < MOST_LINGERING",
-    replace: "speaksHttp",
+    find: "isClearHttp1 && this.lingering.size < MOST_LINGERING",
+    replace: "isClearHttp1",
     tests: CONNECTIONS,
   },
   {

@@ -1,4 +1,6 @@
-/** The overload actions that a server carries out when it is told to. Each is named as the action that it stands for. */
+/**
+ * The overload actions that a server carries out when it is told to. Each is named as the action that it stands for.
+ */
 
 /** The bounds of one act. */
 export interface ActOptions {

@@ -6,7 +6,10 @@ import { destroy, remoteAddressOf } from "../io/connection.ts";
 import type { Clock } from "../link/ports.ts";
 import { peerOf } from "../server/peer.ts";
 
-/** Whether the connection was let in by its protocol, and whether that protocol is HTTP or known to the application only. */
+/**
+ * Whether the connection was let in by its protocol, and whether that protocol is HTTP or known to the application
+ * only.
+ */
 export type Phase = "handshaking" | "http" | "opaque";
 
 export interface ConnectionHost {
@@ -160,7 +163,9 @@ export class SupervisedConnection {
     if (!last.headersSent) last.setHeader("connection", "close");
   }
 
-  /** In two steps, so that a request which crosses the GOAWAY is answered. Node 22 sends none when its server closes. */
+  /**
+   * In two steps, so that a request which crosses the GOAWAY is answered. Node 22 sends none when its server closes.
+   */
   #goAway(session: ServerHttp2Session): void {
     if (session.closed || session.destroyed) return;
     const end = (): void => {

@@ -5,13 +5,12 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { destroy, remoteAddressOf } from "../io/connection.ts";
-import type { Clock, Timer } from "../link/ports.ts";
+import type { Timer } from "../link/ports.ts";
 import { acceptedAs } from "../server/listener.ts";
-import type { Refusals } from "../server/refusals.ts";
 import type { ActOptions, Released, Relief } from "../server/relief.ts";
 import { biggest } from "./biggest.ts";
-import { connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";
-import { Door } from "./door.ts";
+import { type ConnectionHost, connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";
+import { Door, type DoorOptions } from "./door.ts";
 import type { ResolvedSuperviseOptions } from "./options.ts";
 
 /** How often connections are looked at, at least, and while the server drains. */
@@ -25,12 +24,10 @@ const LATE_MS = 1_000;
 const LEAVES_PER_MS = 1;
 const LEAVE_STEP_MS = 10;
 
-export interface ConnectionsOptions extends Pick<ResolvedSuperviseOptions, "limits" | "timeouts"> {
+export interface ConnectionsOptions extends DoorOptions, Pick<ResolvedSuperviseOptions, "timeouts"> {
   isTls: boolean;
+  /** Also HTTP/2. */
   isHttp: boolean;
-  clock: Clock;
-  random: () => number;
-  refusals: Refusals;
   /** A connection whose protocol only the application knows is to end. */
   onDrain: (socket: Duplex) => void;
 }
@@ -42,6 +39,7 @@ export class Connections implements Relief {
   requestsBegun = 0;
   readonly #options: ConnectionsOptions;
   readonly #door: Door;
+  readonly #host: ConnectionHost;
   readonly #open = new Set<SupervisedConnection>();
   readonly #sweep: Timer;
   readonly #sweepMs: number;
@@ -51,8 +49,15 @@ export class Connections implements Relief {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    const { clock, random, refusals, limits, timeouts, isHttp, isTls } = options;
-    this.#door = new Door({ limits, speaksHttp: isHttp && !isTls, clock, random, refusals });
+    const { clock, timeouts } = options;
+    this.#door = new Door(options);
+    this.#host = {
+      clock,
+      onBusy: (connection) => this.#door.isBusy(connection),
+      onIdle: (connection) => {
+        if (this.#open.has(connection)) this.#door.isIdle(connection);
+      },
+    };
     this.#sweep = clock.timer(() => this.#look());
     const shortest = Math.min(timeouts.handshakeMs, timeouts.writeStallMs);
     this.#sweepMs = Math.max(1, Math.min(SWEEP_MS, shortest / LOOKS));
@@ -91,13 +96,7 @@ export class Connections implements Relief {
   #accept(socket: Duplex): boolean {
     this.arrived++;
     const { isTls, isHttp } = this.#options;
-    const connection = new SupervisedConnection(socket, {
-      clock: this.#options.clock,
-      onBusy: (busy) => this.#door.isBusy(busy),
-      onIdle: (idle) => {
-        if (this.#open.has(idle)) this.#door.isIdle(idle);
-      },
-    });
+    const connection = new SupervisedConnection(socket, this.#host);
     if (!this.#door.mayEnter(socket, connection)) return false;
     if (!isTls && !isHttp) connection.phase = "opaque";
     this.accepted++;
@@ -288,8 +287,8 @@ export class Connections implements Relief {
   }
 
   /**
-   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY. Then those with most bytes to
-   * write: HTTP clients are asked to leave when they have their answers, others are closed.
+   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY. Then those with most bytes
+   * to write: HTTP clients are asked to leave when they have their answers, others are closed.
    */
   shed({ most, dryRun }: ActOptions): Released {
     const victims = [...this.#door.idle.keys()].filter(({ isLeaving }) => !isLeaving).slice(0, most);

@@ -19,8 +19,8 @@ const TOO_MANY: Readonly<Record<SuperviseLimitName, string>> = {
 
 export interface DoorOptions {
   limits: Required<SuperviseLimits>;
-  /** A client can be told in clear text that it is to come back later. */
-  speaksHttp: boolean;
+  /** Clients speak HTTP/1 without TLS: one that is refused is told so. */
+  isClearHttp1: boolean;
   clock: Clock;
   random: () => number;
   refusals: Refusals;
@@ -101,9 +101,9 @@ export class Door {
   }
 
   #refuse(socket: Duplex, reason: string, peer: string, remoteAddress: string, nowMs: number): void {
-    const { limits, refusals, speaksHttp } = this.#options;
+    const { limits, refusals, isClearHttp1 } = this.#options;
     const retryAfterMs = this.#comeBack.next(peer, limits.acceptsPerSecond, nowMs);
-    const isAnswered = speaksHttp && this.lingering.size < MOST_LINGERING;
+    const isAnswered = isClearHttp1 && this.lingering.size < MOST_LINGERING;
     refusals.refused(refusal(reason, remoteAddress, isAnswered ? retryAfterMs : 0));
     if (!isAnswered) return destroy(socket);
     this.lingering.add(socket);

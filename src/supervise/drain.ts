@@ -50,8 +50,8 @@ export async function drain(
 }
 
 /**
- * Resolves when no connection waits to be accepted: closing the listener would reset it. Node accepts one in each turn of
- * the event loop.
+ * Resolves when no connection waits to be accepted: closing the listener would reset it. Node accepts one in each turn
+ * of the event loop.
  */
 async function acceptWaiting(connections: Connections, clock: Clock, mostMs: number): Promise<void> {
   const untilMs = clock.now() + mostMs;
@@ -64,8 +64,8 @@ async function acceptWaiting(connections: Connections, clock: Clock, mostMs: num
 
 /**
  * Closes the listener only. close() of an HTTP server also closes connections that are idle at this moment, with the
- * requests that are on their way; that of an HTTP/2 server, from Node 24 on, refuses streams that are. Resolves when all
- * connections are closed, too.
+ * requests that are on their way; that of an HTTP/2 server, from Node 24 on, refuses streams that are. Resolves when
+ * all connections are closed, too.
  */
 function stopListening(server: Server): Promise<void> {
   if (!server.listening) return Promise.resolve();

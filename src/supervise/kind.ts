@@ -3,6 +3,11 @@ import http from "node:http";
 import https from "node:https";
 import type { Server } from "node:net";
 
+/** HTTP/1 without TLS. */
+export function isClearHttp1(server: Server): boolean {
+  return server instanceof http.Server;
+}
+
 /** Also HTTP/2. */
 export function isHttp(server: Server): boolean {
   return server instanceof http.Server || server instanceof https.Server || isHttp2(server);

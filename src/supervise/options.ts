@@ -17,8 +17,8 @@ export interface SuperviseOptions {
   timeouts?: SuperviseTimeouts;
   /**
    * Called when the server drains, once for each connection whose protocol only the application knows: of a net or tls
-   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws, such a
-   * connection goes on until the deadline.
+   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws, such
+   * a connection goes on until the deadline.
    */
   onDrain?: (socket: Duplex) => void;
 }
@@ -29,21 +29,21 @@ export interface SuperviseOptions {
  */
 export interface SuperviseLimits {
   /**
-   * Default: nine tenths of the descriptors that the process may have; 10,000 where that is unknown. When it is reached,
-   * connections in their handshake give way to new ones, from the address that has most of these; then HTTP connections
-   * (and sessions) that have been idle for two seconds, the longest idle first.
+   * Default: nine tenths of the descriptors that the process may have; 10,000 where that is unknown. When it is
+   * reached, connections in their handshake give way to new ones, from the address that has most of these; then HTTP
+   * connections (and sessions) that have been idle for two seconds, the longest idle first.
    */
   connections?: number;
   /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Danger if small: proxies. */
   connectionsPerAddress?: number;
   /**
-   * Connections that have not finished TLS, or of an HTTP server have not sent their first request's head. Default 1,000,
-   * or half of `connections` where that is less, at least 8. Above it, one of them gives way.
+   * Connections that have not finished TLS, or of an HTTP server have not sent their first request's head. Default
+   * 1,000, or half of `connections` where that is less, at least 8. Above it, one of them gives way.
    */
   handshakes?: number;
   /**
-   * New connections. Default 1,000. Half as many again are kept for addresses that have had less than their part. Danger:
-   * clients that make a connection for each request need more.
+   * New connections. Default 1,000. Half as many again are kept for addresses that have had less than their part.
+   * Danger: clients that make a connection for each request need more.
    */
   acceptsPerSecond?: number;
 }

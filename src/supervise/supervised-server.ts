@@ -10,7 +10,7 @@ import { Refusals } from "../server/refusals.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { Connections } from "./connections.ts";
 import { drain } from "./drain.ts";
-import { isHttp } from "./kind.ts";
+import { isClearHttp1, isHttp } from "./kind.ts";
 import { MetricsLine } from "./metrics-line.ts";
 import {
   type DrainOptions,
@@ -38,9 +38,9 @@ export interface SupervisedServer extends AsyncDisposable {
   /**
    * Ends the server without losing a request. health() is 'down' at once. After `readyDelayMs` the listener is closed;
    * HTTP/1 answers say `Connection: close`, HTTP/2 sessions GOAWAY, idle HTTP connections are closed after two seconds,
-   * and `onDrain` is called for all others. At the deadline (`deadlineMs`, default 5,000, counted from the call) or when
-   * `signal` is aborted, connections that are left are closed. Never rejects; called again: the same promise. Throws
-   * INVALID_OPTION.
+   * and `onDrain` is called for all others. At the deadline (`deadlineMs`, default 5,000, counted from the call) or
+   * when `signal` is aborted, connections that are left are closed. Never rejects; called again: the same promise.
+   * Throws INVALID_OPTION.
    */
   close(options?: DrainOptions): Promise<SupervisedReport>;
   /** close() with its defaults. */
@@ -51,10 +51,10 @@ export interface SupervisedServer extends AsyncDisposable {
 const supervised = new WeakSet<Server>();
 
 /**
- * Gives a server of node:net, tls, http, https or http2 limits, health, metrics, and a close() that loses no request. It
- * stays the application's: its listeners, its errors and its listen(), before or later, are as they were. Connections
- * that were accepted before are not counted, and are closed at the deadline of close(). Throws INVALID_ARGUMENT,
- * INVALID_OPTION; INVALID_STATE for a server that is supervised already.
+ * Gives a server of node:net, tls, http, https or http2 limits, health, metrics, and a close() that loses no request.
+ * It stays the application's: its listeners, its errors and its listen(), before or later, are as they were.
+ * Connections that were accepted before are not counted, and are closed at the deadline of close(). Throws
+ * INVALID_ARGUMENT, INVALID_OPTION; INVALID_STATE for a server that is supervised already.
  */
 export function supervise(server: Server, options: SuperviseOptions = {}): SupervisedServer {
   if (!(server instanceof Server)) {
@@ -81,7 +81,7 @@ class Supervision implements SupervisedServer {
     this.#server = server;
     const { logger, metricsIntervalMs, limits, timeouts, onDrain } = options;
     const now = (): number => this.#clock.now();
-    // It has no links for the metrics line of a supervisor, and has one of its own.
+    // The metrics line of a supervisor is about links: a supervised server has a line of its own.
     const noLinks = { links: () => [], counts: () => ({}) };
     this.#telemetry = new Telemetry("server.metrics", { logger, metricsIntervalMs: 0 }, noLinks, now);
     const { journal } = this.#telemetry;
@@ -91,6 +91,7 @@ class Supervision implements SupervisedServer {
       timeouts,
       isTls: server instanceof tls.Server,
       isHttp: isHttp(server),
+      isClearHttp1: isClearHttp1(server),
       clock: this.#clock,
       random: () => SYSTEM_ENTROPY.random(),
       refusals: this.#refusals,

@@ -1,7 +1,7 @@
 /**
- * Hears the events of the application's server before its own listeners do. A listener would not do: an HTTP server treats
- * requests differently when there is one for 'upgrade', 'checkContinue' or, with HTTP/2, 'request'; and no listener can
- * keep a connection from the others.
+ * Hears the events of the application's server before its own listeners do. A listener would not do: an HTTP server
+ * treats requests differently when there is one for 'upgrade', 'checkContinue' or, with HTTP/2, 'request'; and no
+ * listener can keep a connection from the others.
  */
 import type { Server } from "node:net";
 

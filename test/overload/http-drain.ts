@@ -1,6 +1,6 @@
 /**
- * `node test/overload/http-drain.ts`: a supervised HTTP server on Node 22, 24 and 26 is drained under load, and is full of
- * hostile connections.
+ * `node test/overload/http-drain.ts`: a supervised HTTP server on Node 22, 24 and 26 is drained under load, and is full
+ * of hostile connections.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,7 @@
-/** Packages that are not of this repository, from npm: other versions of Node, and a load generator. Kept for the next time. */
+/**
+ * Packages that are not of this repository, from npm: other versions of Node, and a load generator. Kept for the next
+ * time.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";

@@ -157,7 +157,7 @@ test("bytes that wait to be written are counted, and a peer that takes none of t
   slow.socket.pause();
   const bytes = 8_000_000;
   for (const socket of [stalledAtServer, slowAtServer]) socket.write(Buffer.alloc(bytes));
-  // What the kernel takes at once it has taken.
+  // Until the kernel has taken as much as it takes at once.
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(connections.bufferBytes).toBe(2 * bytes);
   clock.pass(10_000);
@@ -206,7 +206,7 @@ test("shed: idle connections first, the longest idle before; then requests, whic
 test("an HTTP/2 session without a stream is idle: it gives way, or is asked to leave", async () => {
   const limits = { ...LIMITS, connections: 2 };
   const server = await greeter("http2");
-  const { connections, clock, port } = await watchedServer(server, { limits, isHttp: true });
+  const { connections, clock, port } = await watchedServer(server, { limits });
   const sessions = [http2.connect(`http://127.0.0.1:${port}`), http2.connect(`http://127.0.0.1:${port}`)] as const;
   for (const session of sessions) {
     onTestFinished(() => session.destroy());

@@ -8,6 +8,7 @@ import tls from "node:tls";
 import { onTestFinished } from "vitest";
 import { supervise, type SuperviseOptions, type SupervisedServer } from "../../src/index.ts";
 import { Connections, type ConnectionsOptions } from "../../src/supervise/connections.ts";
+import { isClearHttp1, isHttp } from "../../src/supervise/kind.ts";
 import { tap } from "../../src/supervise/tap.ts";
 import { Refusals } from "../../src/server/refusals.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
@@ -69,7 +70,8 @@ export async function watchedServer(
     limits: { connections: 100, connectionsPerAddress: Infinity, handshakes: 50, acceptsPerSecond: 1_000 },
     timeouts: { handshakeMs: 60_000, writeStallMs: 15_000 },
     isTls: false,
-    isHttp: server instanceof http.Server,
+    isHttp: isHttp(server),
+    isClearHttp1: isClearHttp1(server),
     clock,
     random: () => 0,
     refusals,

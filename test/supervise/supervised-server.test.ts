@@ -39,7 +39,7 @@ describe.each(KINDS)("%s", (kind) => {
     await greeted(kind, port, client);
     const second = await httpClient(port);
     await second.closed;
-    expect(second.text.startsWith("HTTP/1.1 503 ")).toBe(kind === "http" || kind === "http2");
+    expect(second.text.startsWith("HTTP/1.1 503 ")).toBe(kind === "http");
     expect(supervised.stats()).toMatchObject({ turnedAway: { connectionsPerAddress: 1 }, refused: { overloaded: 1 } });
     expect(supervised.health()).toMatchObject({ status: "degraded" });
     client.close?.();
