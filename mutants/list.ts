@@ -18,6 +18,7 @@ import { SERVED } from "./list/served.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
+import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -42,4 +43,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...QUEUE,
   ...OVERLOAD,
   ...RESOURCES,
+  ...SUPERVISE,
 ];

@@ -72,6 +72,9 @@ export {
   type SupervisorState,
   type SupervisorStats,
 } from "./server/supervisor.ts";
+export type { DrainOptions, SuperviseLimits, SuperviseOptions, SuperviseTimeouts } from "./supervise/options.ts";
+export type { SupervisedState, SupervisedStats } from "./supervise/stats.ts";
+export { supervise, type SupervisedReport, type SupervisedServer } from "./supervise/supervised-server.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";
 export type { Authenticated, Verdict } from "./server/verdict.ts";
 export { bytes } from "./plain/bytes.ts";

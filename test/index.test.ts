@@ -17,5 +17,6 @@ test("the main entry point", () => {
     "lines",
     "plain",
     "srv",
+    "supervise",
   ]);
 });

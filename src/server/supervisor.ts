@@ -66,7 +66,7 @@ export interface SupervisorStats {
 }
 
 /** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
-const MOST_LINGERING = 100;
+export const MOST_LINGERING = 100;
 /** Addresses are kept, and are counted by. */
 const MOST_ADDRESS_LENGTH = 256;
 

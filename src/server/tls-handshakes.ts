@@ -104,7 +104,7 @@ export class TlsHandshakes {
  * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses,
  * as a Unix socket has none.
  */
-function acceptedAs(socket: tls.TLSSocket): Socket {
+export function acceptedAs(socket: tls.TLSSocket): Socket {
   return (socket as unknown as { _parent: Socket })._parent;
 }
 

@@ -42,8 +42,10 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.refused": TROUBLE,
   "server.shed": TROUBLE,
   "server.rejected": TROUBLE,
+  "server.hook-failed": TROUBLE,
   "manager.metrics": PACED,
   "server.metrics": PACED,
+  "supervised.metrics": PACED,
   "log.suppressed": PACED,
 };
 

@@ -122,6 +122,23 @@ export interface Metrics {
   linesFailed: number;
 }
 
+/** The traffic of a supervised server in an interval, and its state at the end. Counts are since the record before. */
+export interface SupervisedMetrics {
+  event: "supervised.metrics";
+  connections: number;
+  handshaking: number;
+  idle: number;
+  /** Connections whose protocol only the application knows. */
+  opaque: number;
+  requests: number;
+  acceptedPerSecond: number;
+  requestsPerSecond: number;
+  bufferBytes: number;
+  turnedAway: number;
+  linesSuppressed: number;
+  linesFailed: number;
+}
+
 /** The records that the log has a line of. */
 export type LoggedRecord =
   | { event: "link.state"; ids: LinkIds; change: LinkChange }
@@ -135,9 +152,12 @@ export type LoggedRecord =
   | ServerMemory
   | ServerDescriptors
   | { event: "server.listener-failed"; code: string; message: string }
+  /** The server can do without the function's answer. */
+  | { event: "server.hook-failed"; failure: HookFailure }
   | ServerRefused
   | ServerShed
   | ServerRejected
+  | SupervisedMetrics
   /** `counts`: the manager's or server's own numbers, each since the record before. */
   | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
 

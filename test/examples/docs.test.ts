@@ -86,7 +86,7 @@ test("docs/reliability.md has a row for each command that tests by itself", () =
 
 test.each([
   ["What is in the core", ["core"]],
-  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server"]],
+  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server", "supervise"]],
 ])("ARCHITECTURE.md, %s: every file, and no other", (title, folders) => {
   const [, section = ""] = new RegExp(`### ${title}\n\n((?:\\|.*\n)+)`, "u").exec(read("ARCHITECTURE.md")) ?? [];
   const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
@@ -227,6 +227,21 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     detail: "",
     remoteAddress: "",
     failure: { hook: "authenticate", thrown: {} },
+  },
+  "server.hook-failed": { event: "server.hook-failed", failure: { hook: "onDrain", thrown: {} } },
+  "supervised.metrics": {
+    event: "supervised.metrics",
+    connections: 1,
+    handshaking: 0,
+    idle: 0,
+    opaque: 0,
+    requests: 1,
+    acceptedPerSecond: 1,
+    requestsPerSecond: 1,
+    bufferBytes: 0,
+    turnedAway: 0,
+    linesSuppressed: 0,
+    linesFailed: 0,
   },
 };
 
