@@ -73,14 +73,14 @@ export class Listener {
       destroy(stream);
       throw new RespliceError("INVALID_ARGUMENT", "accept() was given a stream that cannot be read", { cause });
     }
-    this.#track(stream);
+    this.track(stream);
     this.#options.accept(connection);
   }
 
   #plain(): net.Server {
     const { allowHalfOpen } = this.#options;
     return net.createServer({ noDelay: true, allowHalfOpen }, (socket) => {
-      this.#track(socket);
+      this.track(socket);
       this.#options.accept(new StreamConnection(socket, true));
     });
   }
@@ -89,7 +89,7 @@ export class Listener {
     const server = tls.createServer({ ...withContainedSni(options), handshakeTimeout: this.#options.tlsMs });
     server.on("connection", (socket: net.Socket) => {
       socket.setNoDelay(true);
-      this.#track(socket);
+      this.track(socket);
       const connection = new UnsecuredConnection(socket, remoteAddressOf(socket), () => this.#shaking.delete(socket));
       socket.once("close", () => this.#shaking.delete(socket));
       // Set before accept(), which may give the connection up at once for lack of room.
@@ -126,7 +126,8 @@ export class Listener {
     return shaking;
   }
 
-  #track(stream: Duplex): void {
+  /** Counts the stream until it is closed, and destroys it with the others. */
+  track(stream: Duplex): void {
     stream.on("error", ignoreError);
     this.#streams.add(stream);
     stream.on("close", this.#onClosed);
@@ -181,7 +182,7 @@ export class Listener {
  * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses,
  * as a Unix socket has none.
  */
-function acceptedAs(socket: tls.TLSSocket): net.Socket {
+export function acceptedAs(socket: tls.TLSSocket): net.Socket {
   return (socket as unknown as { _parent: net.Socket })._parent;
 }
 

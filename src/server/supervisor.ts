@@ -39,7 +39,8 @@ export type SupervisorEvents = {
 
 export interface SupervisorStats {
   state: SupervisorState;
-  connections: { open: number; handshaking: number };
+  /** `forwarded`: for sessions of other servers, with the option `forward`. They count as open. */
+  connections: { open: number; handshaking: number; forwarded: number };
   /** How often each REFUSE code was given. */
   refused: Record<string, number>;
   /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
@@ -155,6 +156,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     if (where === undefined) throw invalidOption("port", undefined, "a port, or a path, for listen()");
     this.#to("bind", "listen() was called");
     try {
+      // First, so that a session is found by other servers as soon as there is one.
+      await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
       const address = await this.#listener.listen(where);
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#listener.onError((error) => this.#listenerFailed(error));
@@ -163,6 +166,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       this.#recordLimits(address);
       return address;
     } catch (error) {
+      await this.#served.forwarding?.stop();
       this.#to("listen-failed", "listen failed");
       throw error;
     }
@@ -204,7 +208,9 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     const may = descriptors();
     const descriptorLimit = may && { descriptorLimit: may.limit };
     journal.record({ event: "server.listening", host, port, limits, sessionsMayHoldBytes, ...descriptorLimit });
-    const needed = descriptorsNeeded(connections, may?.open ?? 0);
+    // One that is forwarded has two.
+    const most = this.#served.forwarding === undefined ? connections : 2 * connections;
+    const needed = descriptorsNeeded(most, may?.open ?? 0);
     if (may !== undefined && needed > may.limit) {
       journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
     }
@@ -242,9 +248,10 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   stats(): SupervisorStats {
-    const { handshaking, ...stats } = this.#served.stats();
+    const { handshaking, forwarded, ...stats } = this.#served.stats();
     const { lines } = this.#telemetry;
-    return { state: this.#state, ...stats, lines, connections: { open: this.#served.connections, handshaking } };
+    const connections = { open: this.#served.connections, handshaking, forwarded };
+    return { state: this.#state, ...stats, lines, connections };
   }
 
   #to(input: SupervisorInput, reason: string): void {
@@ -280,6 +287,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     if (listened && acceptsWhileDraining) this.#listener.stopListening();
     this.#listener.destroyAll();
     this.#served.stop();
+    await this.#served.forwarding?.stop();
     this.#to("end", "closed");
     this.#telemetry.flush();
     return closeReport(reports);

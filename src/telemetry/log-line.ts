@@ -83,6 +83,10 @@ export function lineOf(record: LoggedRecord): LogLine {
       const message = `connection closed: ${printable(reason, MOST_FIELD_CHARACTERS)}`;
       return line("warn", event, { reason, detail, remoteAddress, ...err }, message);
     }
+    case "server.forward-failed": {
+      const { part, thrown } = record;
+      return line("warn", event, { part, detail: messageOf(thrown) }, `forwarding: ${part} failed`);
+    }
     case "manager.metrics":
     case "server.metrics":
       return line("info", event, { ...record.metrics, ...record.counts }, "metrics");

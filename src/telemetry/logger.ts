@@ -41,6 +41,7 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.listener-failed": TROUBLE,
   "server.refused": TROUBLE,
   "server.rejected": TROUBLE,
+  "server.forward-failed": TROUBLE,
   "manager.metrics": PACED,
   "server.metrics": PACED,
   "log.suppressed": PACED,

@@ -83,6 +83,13 @@ export interface ServerRejected {
   failure?: HookFailure;
 }
 
+/** Of the forwarding between servers: the function of the registry that failed, or the socket that others connect to. */
+export interface ForwardFailed {
+  event: "server.forward-failed";
+  part: "announce" | "find" | "withdraw" | "listen";
+  thrown: unknown;
+}
+
 /** A function of the application's options has thrown. */
 export interface HookFailure {
   hook: string;
@@ -126,6 +133,7 @@ export type LoggedRecord =
   | { event: "server.listener-failed"; code: string; message: string }
   | ServerRefused
   | ServerRejected
+  | ForwardFailed
   /** `counts`: the manager's or server's own numbers, each since the record before. */
   | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
 

@@ -200,6 +200,7 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     remoteAddress: "",
     retryAfterMs: 0,
   },
+  "server.forward-failed": { event: "server.forward-failed", part: "find", thrown: new Error("x") },
   "server.rejected": {
     event: "server.rejected",
     reason: "bad-frame",

@@ -148,6 +148,7 @@ export class HandServer {
         maxHandshakes: 100,
         maxSessions: 100,
         maxSessionsPerIdentity: 100,
+        serverId: `${10 + world.servers.length}`.repeat(6),
         maxConnections: 100,
         maxAuthenticating: 100,
         admission: { open: () => 0, comeBack: () => 0 },
