@@ -59,6 +59,13 @@ export type {
 export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framing.ts";
 export type { PlainLink } from "./plain-link/handle.ts";
 export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
+export type {
+  ForwardAddress,
+  ForwardBetweenHosts,
+  ForwardInFolder,
+  ForwardOptions,
+  ForwardRegistry,
+} from "./server/forward/options.ts";
 export type { ListeningOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";

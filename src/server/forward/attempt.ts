@@ -61,7 +61,8 @@ export class ForwardAttempt {
       if (this.#greeted === undefined && isGone(error)) this.#settle("nobody");
       else this.fail(messageOf(error));
     });
-    socket.on("close", () => this.fail("the server that has the session has closed the connection"));
+    const closed = (): void => this.fail("the server that has the session has closed the connection");
+    socket.on("end", closed).on("close", closed);
   }
 
   #onData(socket: Duplex, chunk: Buffer): void {
