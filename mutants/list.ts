@@ -2,6 +2,7 @@
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
+import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
@@ -31,6 +32,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DOOR,
   ...SHELL,
   ...STORE,
+  ...FORWARD,
   ...DIAL,
   ...FRAMING,
   ...QUEUE,

@@ -315,7 +315,7 @@ export const SERVED: readonly Mutant[] = [
     name: "a stream survives its server",
     rule: "streams that were handed over are closed with the server",
     file: "src/server/listener.ts",
-    find: "    this.#track(stream);\n    this.#options.accept(connection);",
+    find: "    this.track(stream);\n    this.#options.accept(connection);",
     replace: "    this.#options.accept(connection);",
     tests: ACCEPT,
   },

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import net from "node:net";
-import type { PeerCertificate } from "node:tls";
+import tls, { type PeerCertificate, type TlsOptions } from "node:tls";
 import { X509Certificate } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
 import { SYSTEM_ENTROPY } from "../../../src/io/entropy.ts";
@@ -25,7 +25,7 @@ const PREAMBLE: Preamble = {
   certificate: Buffer.alloc(0),
 };
 
-async function setUp() {
+async function setUp(secure?: TlsOptions) {
   const clock = new ManualClock(0);
   const accepted: Array<{ connection: Connection; certificate: (() => PeerCertificate) | undefined }> = [];
   const rejected: string[] = [];
@@ -40,7 +40,7 @@ async function setUp() {
       onRejected: (_, detail) => void rejected.push(detail),
       onFailed: () => {},
     },
-    undefined,
+    secure,
   );
   const path = await socketPath();
   await receiver.listen({ path }, (socket) => {
@@ -61,6 +61,14 @@ async function greeted(path: string): Promise<{ socket: net.Socket; nonce: Buffe
   const [greeting] = (await once(socket, "data")) as [Buffer];
   expect(greeting).toHaveLength(GREETING_BYTES);
   return { socket, nonce: parseGreeting(greeting) as Buffer };
+}
+
+/** However it comes to that: a reset is an error first. */
+function closed(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
 }
 
 function say(socket: net.Socket, preamble: Preamble, nonce: Buffer): void {
@@ -99,7 +107,7 @@ test("a connection for another server is answered so, and closed", async () => {
   say(socket, { ...PREAMBLE, serverId: "ba9876543210" }, nonce);
   const [answer] = (await once(socket, "data")) as [Buffer];
   expect(parseAnswer(answer, PREAMBLE.nonce, nonce, MACS)).toBe("another-server");
-  await once(socket, "close");
+  await closed(socket);
   expect(accepted).toEqual([]);
 });
 
@@ -117,7 +125,7 @@ test.each<[string, (nonce: Buffer) => Buffer]>([
   const { accepted, rejected, path } = await setUp();
   const { socket, nonce } = await greeted(path);
   socket.write(bytes(nonce));
-  await once(socket, "close");
+  await closed(socket);
   expect([rejected, accepted]).toEqual([["no preamble of a server"], []]);
 });
 
@@ -126,11 +134,11 @@ test("one that says nothing is closed after 2 s, and one that ends at once", asy
   const silent = await greeted(path);
   const ending = await greeted(path);
   ending.socket.end();
-  await once(ending.socket, "close");
+  await closed(ending.socket);
   clock.pass(1_999);
   expect(silent.socket.destroyed).toBe(false);
   clock.pass(1);
-  await once(silent.socket, "close");
+  await closed(silent.socket);
   expect(rejected).toEqual([]);
 });
 
@@ -148,8 +156,30 @@ test("closed, it gives up those that have not said for whom they are, and its so
   const { path, receiver } = await setUp();
   const { socket } = await greeted(path);
   receiver.close();
-  await once(socket, "close");
+  await closed(socket);
   const late = net.connect(path);
   const [error] = (await once(late, "error")) as [NodeJS.ErrnoException];
   expect(error.code).toBe("ENOENT");
+});
+
+test("with TLS whoever has no certificate of the authority is not greeted", async () => {
+  const own = await certificate("servers.example");
+  const other = await certificate("servers.example");
+  const { accepted, path, rejected } = await setUp({ ...own, ca: own.cert });
+  const connect = (options: { key?: string; cert?: string }): tls.TLSSocket =>
+    tls.connect({ path, ca: own.cert, servername: "servers.example", ...options }).on("error", () => {});
+  for (const options of [{}, other]) {
+    const stranger = connect(options);
+    const heard: Buffer[] = [];
+    stranger.on("data", (chunk: Buffer) => heard.push(chunk));
+    await closed(stranger);
+    expect(heard).toEqual([]);
+  }
+  expect(rejected).toHaveLength(2);
+  const server = connect(own);
+  const [greeting] = (await once(server, "data")) as [Buffer];
+  server.write(encodePreamble(PREAMBLE, parseGreeting(greeting) as Buffer, MACS) as Buffer);
+  await once(server, "data");
+  expect(accepted).toHaveLength(1);
+  server.destroy();
 });
