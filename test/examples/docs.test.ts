@@ -288,6 +288,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
     "window",
   ],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
+  "docs/scaling.md": ["forward"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
 const elsewhere = new Set(Object.values(PAGES).flat());

@@ -3,7 +3,6 @@ import cluster from "node:cluster";
 import { ServerSupervisor, type ServerSupervisorOptions } from "../../src/index.ts";
 
 export interface Order {
-  port: number;
   dir: string;
   tls: { key: string; cert: string } | undefined;
 }
@@ -15,8 +14,8 @@ export interface Told {
 /** In a worker of node:cluster, and in a process that was forked. */
 const send = (told: Told): void => void process.send?.(told);
 
-process.once("message", ({ port, dir, tls }: Order) => {
-  const options: ServerSupervisorOptions = { port, host: "127.0.0.1", forward: { dir } };
+process.once("message", ({ dir, tls }: Order) => {
+  const options: ServerSupervisorOptions = { port: 0, host: "127.0.0.1", forward: { dir } };
   const supervisor = new ServerSupervisor(tls === undefined ? options : { ...options, tls });
   supervisor.serve(async (link) => {
     for await (const message of link) await link.send(message);

@@ -34,7 +34,8 @@ async function startServers(dir: string, tls: Certificate | undefined, isShared:
   for (let n = 0; n < PROCESSES; n++) {
     const child = isShared ? cluster.fork() : fork(SERVER);
     if (isShared) await once(child, "message");
-    const order: Order = { port: isShared ? (servers[0]?.port ?? 0) : 0, dir, tls };
+    // In a cluster all workers get the same free port.
+    const order: Order = { dir, tls };
     child.send(order);
     const [{ port }] = (await once(child, "message")) as [Told];
     const killed = "process" in child ? child.process : child;
