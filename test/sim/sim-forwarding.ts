@@ -3,21 +3,35 @@ import type { Clock } from "../../src/link/ports.ts";
 import { relay } from "../../src/server/forward/relay.ts";
 import { SimConnection } from "../../src/testing/sim-connection.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
-import type { ElsewhereEvent } from "../../src/core/server/server.ts";
-import type { SimServer } from "./sim-server.ts";
+import type { ElsewhereEvent, ServerCore } from "../../src/core/server/server.ts";
+import type { Random } from "./random.ts";
+import type { Stage } from "./stage.ts";
 
 const REACHED_WITHIN_MS = 2_000;
 
 /** A relay needs a clock for half-closed connections only, and there are none here. */
 const NO_CLOCK = { now: () => 0, timer: () => ({ set: () => {}, clear: () => {} }) } as unknown as Clock;
 
+/** The server that it belongs to. */
+interface Owner {
+  readonly stage: Stage;
+  readonly random: Random;
+  readonly core: ServerCore;
+  readonly isUp: boolean;
+  readonly nowMs: number;
+  input(what: () => void): void;
+  later(ms: number, what: () => void): void;
+  /** Something else has the socket from now on. */
+  release(channel: number): void;
+}
+
 export class SimForwarding {
-  readonly #server: SimServer;
+  readonly #server: Owner;
   readonly #relayed = new Set<SimSocket>();
   /** Where servers reach this one while it lives. */
   address = "";
 
-  constructor(server: SimServer) {
+  constructor(server: Owner) {
     this.#server = server;
   }
 

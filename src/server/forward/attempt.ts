@@ -23,7 +23,7 @@ export type ForwardOutcome = { to: Connection } | "nobody" | { reason: string };
 /** A socket that is connecting. `isGone` says whether an error of it means that there is no such server. */
 export interface Way {
   readonly socket: Duplex;
-  isGone(error: NodeJS.ErrnoException): boolean;
+  readonly isGone: (error: NodeJS.ErrnoException) => boolean;
 }
 
 export class ForwardAttempt {

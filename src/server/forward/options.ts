@@ -76,7 +76,7 @@ const LEAST_KEY_BYTES = 32;
 const MOST_KEY_BYTES = 1_024;
 const MOST_HOST_LENGTH = 255;
 const FUNCTIONS = ["announce", "find", "withdraw"] as const;
-const ALL_ADDRESSES: readonly string[] = ["0.0.0.0", "::", ""];
+const ALL_ADDRESSES: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 
 export function resolveForward(given: unknown): ResolvedForward {
   if (typeof given !== "object" || given === null)
@@ -107,7 +107,7 @@ function betweenHosts(given: ForwardBetweenHosts): ResolvedForward {
   const host = text("forward.listen.host", listen.host);
   const port = integer("forward.listen.port", listen.port, 0, 65_535);
   if (announce.host !== undefined) text("forward.announce.host", announce.host);
-  else if (ALL_ADDRESSES.includes(host))
+  else if (ALL_ADDRESSES.has(host))
     throw invalidOption(
       "forward.announce.host",
       undefined,

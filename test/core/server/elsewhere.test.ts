@@ -113,6 +113,7 @@ test("without the option nothing is forwarded", () => {
 test("where nobody is there the session is lost, and what was said behind HELLO is heard", () => {
   const given = two();
   const { world, client, other } = given;
+  const hello = resumeOf(given);
   const line = client.dial(other);
   line.up();
   other.core.nobodyThere(line.id, world.nowMs);
@@ -122,10 +123,10 @@ test("where nobody is there the session is lost, and what was said behind HELLO 
   expect(other.link.session.phase).toBe("live");
   const stranger = new Line(world, other);
   other.authentication = "by hand";
-  stranger.give(Buffer.concat([resumeOf(given), Buffer.from("\x7f\0\0\0\0\0\0\0")]));
+  stranger.give(Buffer.concat([hello, Buffer.from("\x7f\0\0\0\0\0\0\0")]));
   other.core.nobodyThere(stranger.id, world.nowMs);
   world.drain();
-  const closed = other.events.filter((event) => event.type === "close-connection").at(-1);
+  const closed = other.events.findLast((event) => event.type === "close-connection");
   expect(closed).toMatchObject({ channel: stranger.id, reason: "bad-frame" });
 });
 
@@ -204,7 +205,7 @@ test("of too many that wait one gives way, of the address with most of them", ()
   expect(refusals(other)).toEqual(["overloaded: too many wait for another server"]);
   expect(many.filter(({ isOpen }) => isOpen)).toHaveLength(2);
   expect([honest.isOpen, late.isOpen]).toEqual([true, true]);
-  expect(other.events.filter((event) => event.type === "close-connection")[0]?.limit).toBe("handshakes");
+  expect(other.events.find((event) => event.type === "close-connection")?.limit).toBe("handshakes");
 });
 
 test("for one session 8 are forwarded at once", () => {
