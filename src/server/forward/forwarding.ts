@@ -46,6 +46,8 @@ export class Forwarding {
   readonly #receiver: Receiver;
   readonly #announcing: Timer;
   #announced: ForwardAddress | undefined;
+  /** The call of announce() that was made last; never rejects. */
+  #announcement: Promise<void> = Promise.resolve();
 
   constructor(options: ResolvedForward, host: ForwardHost) {
     this.#options = options;
@@ -80,12 +82,7 @@ export class Forwarding {
       .listen({ host, port }, track)
       .catch((error: unknown) => fail(`cannot listen on ${host}, port ${port}, for other servers`, error));
     this.#announced = { host, port: taken, ...options.announce };
-    try {
-      await this.#registry?.announce(this.serverId, this.#announced);
-    } catch (error) {
-      this.#receiver.close();
-      fail("forward.registry.announce() failed", error);
-    }
+    await this.#announce(this.#announced).catch((error: unknown) => fail("forward.registry.announce() failed", error));
     this.#announceLater();
   }
 
@@ -105,14 +102,15 @@ export class Forwarding {
   }
 
   async #sendByRegistry(serverId: string, attempt: ForwardAttempt): Promise<void> {
+    let address: ForwardAddress | undefined;
     try {
-      const address = await this.#registry?.find(serverId);
-      if (address === undefined) attempt.nobody();
-      else attempt.begin(this.#toAddress(address));
+      address = await this.#registry?.find(serverId);
     } catch (error) {
       this.#failed("find", error);
-      attempt.fail("where the server is that has the session is not known now");
+      return attempt.fail("where the server is that has the session is not known now");
     }
+    if (address === undefined) return attempt.nobody();
+    attempt.begin(this.#toAddress(address));
   }
 
   /** Over a network no error says that a server is gone: only the registry does. */
@@ -122,6 +120,12 @@ export class Forwarding {
     return { socket: secure === undefined ? connect(to) : tls.connect({ ...to, ...secure }), isGone: () => false };
   }
 
+  #announce(address: ForwardAddress): Promise<void> {
+    const announced = this.#registry?.announce(this.serverId, address) ?? Promise.resolve();
+    this.#announcement = announced.catch(() => {});
+    return announced;
+  }
+
   #announceLater(): void {
     this.#announcing.set(this.#host.clock.now() + ANNOUNCED_EVERY_MS);
   }
@@ -129,7 +133,7 @@ export class Forwarding {
   async #announceAgain(): Promise<void> {
     const announced = this.#announced;
     if (announced === undefined) return;
-    await this.#registry?.announce(this.serverId, announced).catch((error: unknown) => this.#failed("announce", error));
+    await this.#announce(announced).catch((error: unknown) => this.#failed("announce", error));
     if (this.#announced !== undefined) this.#announceLater();
   }
 
@@ -138,6 +142,8 @@ export class Forwarding {
     this.#announcing.clear();
     const wasAnnounced = this.#announced !== undefined;
     this.#announced = undefined;
+    // One that is under way would come after it.
+    await this.#announcement;
     if (wasAnnounced) {
       await this.#registry?.withdraw(this.serverId).catch((error: unknown) => this.#failed("withdraw", error));
     }

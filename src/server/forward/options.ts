@@ -25,7 +25,8 @@ export interface ForwardBetweenHosts {
   announce?: Partial<ForwardAddress>;
   /**
    * Encrypts, and lets only servers in that have a certificate of `ca`. `servername`: the name that each server's
-   * certificate has; default: the announced host.
+   * certificate has; without it a server is dialled by the name that it has announced, and may have any name when it
+   * dials. Danger without it: where clients have certificates of the same `ca`, they can pass for servers.
    */
   tls?: SecureContextOptions & { servername?: string };
   /**

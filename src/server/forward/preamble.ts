@@ -26,7 +26,6 @@ const NONCE_AT: number = SERVER_ID_AT + SERVER_ID_BYTES;
 const MOST_ADDRESS_BYTES = 768;
 /** The most that fits into the length; OpenSSL takes no more than 100 KiB of certificates from a client. */
 const MOST_CERTIFICATE_BYTES = 65_535;
-export const MOST_PREAMBLE_BYTES: number = HEADER_BYTES + MOST_ADDRESS_BYTES + MOST_CERTIFICATE_BYTES + MAC_BYTES;
 
 const PREAMBLE_LABEL = Buffer.from("resplice forward 1\0");
 const ANSWER_LABEL = Buffer.from("resplice forward answer 1\0");

@@ -14,7 +14,6 @@ import {
   encodeGreeting,
   FORWARD_NONCE_BYTES,
   type Macs,
-  MOST_PREAMBLE_BYTES,
   parsePreamble,
   preambleLength,
 } from "./preamble.ts";
@@ -45,8 +44,11 @@ export class Receiver {
   readonly #arriving = new Set<Arrival>();
   #track: (socket: net.Socket) => void = () => {};
 
-  /** @param secure the options of TLS, which both ends use to recognize each other */
-  constructor(host: ReceiverHost, secure: TlsOptions | undefined) {
+  /**
+   * @param secure the options of TLS, which both ends use to recognize each other; with a `servername` the certificate of
+   *   each sender has that name
+   */
+  constructor(host: ReceiverHost, secure: (TlsOptions & { servername?: string }) | undefined) {
     this.#host = host;
     if (secure === undefined) {
       this.#server = net.createServer((socket) => this.#arrival(socket).begin(socket));
@@ -58,8 +60,10 @@ export class Receiver {
     server.on("connection", (socket: net.Socket) => shaking.set(socket, this.#arrival(socket)));
     server.on("secureConnection", (socket) => {
       const arrival = shaking.get(acceptedAs(socket));
+      const problem = secure?.servername === undefined ? undefined : misnamed(socket, secure.servername);
       if (arrival === undefined) socket.destroy();
-      else arrival.begin(socket);
+      else if (problem === undefined) arrival.begin(socket);
+      else arrival.reject(problem);
     });
     server.on("tlsClientError", (error, socket) => {
       socket.destroy();
@@ -126,14 +130,11 @@ class Arrival {
   begin(socket: net.Socket): void {
     socket.on("error", () => {});
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    const gathered = new Gathered((bytes) => {
-      const length = preambleLength(bytes);
-      return length !== undefined && length > MOST_PREAMBLE_BYTES ? undefined : length;
-    });
+    const gathered = new Gathered(preambleLength);
     socket.on("data", (chunk: Buffer) => {
       const bytes = gathered.push(chunk);
       if (bytes === "more") return;
-      if (bytes === "wrong") this.#reject("no preamble of a server");
+      if (bytes === "wrong") this.reject("no preamble of a server");
       else this.#onPreamble(socket, bytes);
     });
     socket.on("end", () => this.giveUp());
@@ -144,9 +145,9 @@ class Arrival {
     const { macs, serverId } = this.#host;
     const parsed = parsePreamble(bytes, this.#nonce, macs);
     const certificate = parsed && certificateOf(parsed.preamble.certificate);
-    if (parsed === undefined || certificate === "none") return this.#reject("no preamble of a server");
+    if (parsed === undefined || certificate === "none") return this.reject("no preamble of a server");
     const { preamble, isProven } = parsed;
-    if (!isProven) return this.#reject("a wrong MAC: another key");
+    if (!isProven) return this.reject("a wrong MAC: another key");
     const answer: Answer = preamble.serverId === serverId ? "taken" : "another-server";
     socket.write(encodeAnswer(answer, preamble.nonce, this.#nonce, macs));
     if (answer !== "taken") return void socket.end();
@@ -155,7 +156,7 @@ class Arrival {
     this.#host.accept(new StreamConnection(socket, true, preamble.remoteAddress), certificate);
   }
 
-  #reject(detail: string): void {
+  reject(detail: string): void {
     this.#host.onRejected(this.#accepted.remoteAddress ?? "", detail);
     this.giveUp();
   }
@@ -169,6 +170,12 @@ class Arrival {
     this.#timer.clear();
     this.#onOver();
   }
+}
+
+/** Node checks the authority of a client's certificate, and not its name. */
+function misnamed(socket: tls.TLSSocket, name: string): string | undefined {
+  const certificate: PeerCertificate | null = socket.getPeerCertificate();
+  return certificate === null ? "closed" : tls.checkServerIdentity(name, certificate)?.message;
 }
 
 /** The certificate as Node shows it at the server that the client has connected to; "none" if the bytes are none. */

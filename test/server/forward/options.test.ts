@@ -61,6 +61,12 @@ test.each([
   expect([error.code, error.option?.name]).toEqual(["INVALID_OPTION", name]);
 });
 
+test("a certificate of no authority that is named is refused", async () => {
+  const { cert, key: own } = await certificate();
+  const error = refusal(() => resolveForward({ registry, listen, tls: { cert, key: own } }));
+  expect(error.option?.name).toBe("forward.tls");
+});
+
 test("only a server that listens forwards; without the option nothing is forwarded", () => {
   const error = refusal(() => resolveServerOptions({ forward: { dir: "/run/app" } }));
   expect(error.option?.name).toBe("forward");

@@ -25,7 +25,7 @@ const PREAMBLE: Preamble = {
   certificate: Buffer.alloc(0),
 };
 
-async function setUp(secure?: TlsOptions) {
+async function setUp(secure?: TlsOptions & { servername?: string }) {
   const clock = new ManualClock(0);
   const accepted: Array<{ connection: Connection; certificate: (() => PeerCertificate) | undefined }> = [];
   const rejected: string[] = [];
@@ -182,4 +182,15 @@ test("with TLS whoever has no certificate of the authority is not greeted", asyn
   await once(server, "data");
   expect(accepted).toHaveLength(1);
   server.destroy();
+});
+
+test("with a name, a certificate of the authority that has another is not greeted", async () => {
+  const own = await certificate("servers.example");
+  const client = await certificate("client.example");
+  const { path, rejected } = await setUp({ ...own, ca: [own.cert, client.cert], servername: "servers.example" });
+  const stranger = tls.connect({ path, ca: own.cert, servername: "servers.example", ...client }).on("error", () => {});
+  const heard: Buffer[] = [];
+  stranger.on("data", (chunk: Buffer) => heard.push(chunk));
+  await closed(stranger);
+  expect([heard, rejected]).toEqual([[], [expect.stringContaining("servers.example")]]);
 });
