@@ -39,8 +39,9 @@ export type SupervisorEvents = {
 
 export interface SupervisorStats {
   state: SupervisorState;
-  /** `forwarded`: for sessions of other servers, with the option `forward`. They count as open. */
-  connections: { open: number; handshaking: number; forwarded: number };
+  connections: { open: number; handshaking: number };
+  /** Open connections that are forwarded to the servers that have their sessions: see the option `forward`. */
+  forwarded: number;
   /** How often each REFUSE code was given. */
   refused: Record<string, number>;
   /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
@@ -248,10 +249,9 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   stats(): SupervisorStats {
-    const { handshaking, forwarded, ...stats } = this.#served.stats();
+    const { handshaking, ...stats } = this.#served.stats();
     const { lines } = this.#telemetry;
-    const connections = { open: this.#served.connections, handshaking, forwarded };
-    return { state: this.#state, ...stats, lines, connections };
+    return { state: this.#state, ...stats, lines, connections: { open: this.#served.connections, handshaking } };
   }
 
   #to(input: SupervisorInput, reason: string): void {

@@ -98,7 +98,7 @@ async function survivesCuts(
   const said = [...Array.from({ length: cuts }, (_, cut) => `${cut}`), "all at the first"];
   for (const texts of heardBy) expect(texts).toEqual(said);
   const [first, second] = stats(all);
-  expect(first?.connections.forwarded).toBe(second?.sessions.connected);
+  expect(first?.forwarded).toBe(second?.sessions.connected);
   expect(first?.connections.open).toBe(many);
   expect(second?.sessions.connected).toBeGreaterThan(0);
 }
