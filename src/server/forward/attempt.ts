@@ -32,6 +32,8 @@ export class ForwardAttempt {
   readonly #done: (outcome: ForwardOutcome) => void;
   readonly #timer: Timer;
   #socket: Duplex | undefined;
+  /** Takes the listeners of the attempt from its socket. */
+  #letGo: () => void = () => {};
   #isOver = false;
   /** The greeting, and then the answer. */
   #expected = new Gathered(() => GREETING_BYTES);
@@ -56,13 +58,14 @@ export class ForwardAttempt {
     socket.on("error", () => {});
     if (this.#isOver) return void socket.destroy();
     this.#socket = socket;
-    socket.on("data", (chunk: Buffer) => this.#onData(socket, chunk));
-    socket.on("error", (error: NodeJS.ErrnoException) => {
+    const onData = (chunk: Buffer): void => this.#onData(socket, chunk);
+    const onError = (error: NodeJS.ErrnoException): void => {
       if (this.#greeted === undefined && isGone(error)) this.#settle("nobody");
       else this.fail(messageOf(error));
-    });
-    const closed = (): void => this.fail("the server that has the session has closed the connection");
-    socket.on("end", closed).on("close", closed);
+    };
+    const onClosed = (): void => this.fail("the server that has the session has closed the connection");
+    socket.on("data", onData).on("error", onError).on("end", onClosed).on("close", onClosed);
+    this.#letGo = () => socket.off("data", onData).off("error", onError).off("end", onClosed).off("close", onClosed);
   }
 
   #onData(socket: Duplex, chunk: Buffer): void {
@@ -109,7 +112,7 @@ export class ForwardAttempt {
   #reached(socket: Duplex): void {
     this.#isOver = true;
     this.#timer.clear();
-    socket.removeAllListeners("data");
+    this.#letGo();
     this.#done({ to: new StreamConnection(socket, true) });
   }
 

@@ -131,17 +131,19 @@ class Arrival {
     socket.on("error", () => {});
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const gathered = new Gathered(preambleLength);
-    socket.on("data", (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       const bytes = gathered.push(chunk);
       if (bytes === "more") return;
       if (bytes === "wrong") this.reject("no preamble of a server");
-      else this.#onPreamble(socket, bytes);
-    });
-    socket.on("end", () => this.giveUp());
+      else this.#onPreamble(socket, bytes, letGo);
+    };
+    const onEnd = (): void => this.giveUp();
+    const letGo = (): void => void socket.off("data", onData).off("end", onEnd);
+    socket.on("data", onData).on("end", onEnd);
     socket.write(encodeGreeting(this.#nonce));
   }
 
-  #onPreamble(socket: net.Socket, bytes: Buffer): void {
+  #onPreamble(socket: net.Socket, bytes: Buffer, letGo: () => void): void {
     const { macs, serverId } = this.#host;
     const parsed = parsePreamble(bytes, this.#nonce, macs);
     const certificate = parsed && certificateOf(parsed.preamble.certificate);
@@ -152,7 +154,7 @@ class Arrival {
     socket.write(encodeAnswer(answer, preamble.nonce, this.#nonce, macs));
     if (answer !== "taken") return void socket.end();
     this.#over();
-    socket.removeAllListeners("data").removeAllListeners("end");
+    letGo();
     this.#host.accept(new StreamConnection(socket, true, preamble.remoteAddress), certificate);
   }
 
