@@ -244,6 +244,14 @@ export const FORWARD: readonly Mutant[] = [
     tests: ATTEMPT,
   },
   {
+    name: "servers whose folder was emptied are gone",
+    rule: "a socket that is not there says nothing where our own is not there either",
+    file: "src/server/forward/forwarding.ts",
+    find: 'code === "ENOENT" && existsSync(socketPath(dir, own))',
+    replace: 'code === "ENOENT" && own !== ""',
+    tests: FORWARDING,
+  },
+  {
     name: "a server that does not answer is awaited for ever",
     rule: "an attempt has its time",
     file: "src/server/forward/attempt.ts",

@@ -23,7 +23,7 @@ export function socketPath(dir: string, serverId: string): string {
 
 /** Makes the folder if it is absent. Rejects LISTEN_FAILED if others than this user could use it. */
 export async function prepareFolder(dir: string): Promise<void> {
-  const userId = process.getuid?.();
+  const userId = process.geteuid?.();
   if (userId === undefined) throw refused(dir, "this system has no Unix sockets that only one user can use");
   try {
     await mkdir(dir, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {

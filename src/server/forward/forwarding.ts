@@ -2,6 +2,7 @@
  * Forwards connections to the servers that have their sessions, and takes those that other servers forward. The servers
  * find each other by their ids: in a folder of one machine, or in a registry of the application's.
  */
+import { existsSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import tls, { type PeerCertificate } from "node:tls";
 import { type Entropy, newServerId } from "../../core/session/proof.ts";
@@ -96,7 +97,7 @@ export class Forwarding {
     const options = this.#options;
     const withinMs = "dir" in options ? REACHED_WITHIN_MS.inFolder : REACHED_WITHIN_MS.betweenHosts;
     const attempt = new ForwardAttempt(preamble, this.#macs, { clock, withinMs }, done);
-    if ("dir" in options) attempt.begin(toPath(socketPath(options.dir, serverId)));
+    if ("dir" in options) attempt.begin(inFolder(options.dir, serverId, this.serverId));
     else void this.#sendByRegistry(serverId, attempt);
     return attempt;
   }
@@ -155,10 +156,14 @@ export class Forwarding {
   }
 }
 
-/** A socket that is not there, or at which nobody listens, is that of a server that has ended. */
-function toPath(path: string): Way {
-  const isGone = ({ code }: NodeJS.ErrnoException): boolean => code === "ENOENT" || code === "ECONNREFUSED";
-  return { socket: connect({ path, allowHalfOpen: true }), isGone };
+/**
+ * A socket at which nobody listens is that of a server that has ended, and so is one that is not there: unless `own` is not
+ * there either, because somebody has emptied the folder.
+ */
+function inFolder(dir: string, serverId: string, own: string): Way {
+  const isGone = ({ code }: NodeJS.ErrnoException): boolean =>
+    code === "ECONNREFUSED" || (code === "ENOENT" && existsSync(socketPath(dir, own)));
+  return { socket: connect({ path: socketPath(dir, serverId), allowHalfOpen: true }), isGone };
 }
 
 function fail(what: string, cause: unknown): never {

@@ -45,14 +45,14 @@ test("a folder that others could use is refused, and says how to mend it", async
 });
 
 test("the folder of another user is refused", async () => {
-  const { getuid } = process;
+  const { geteuid } = process;
   const dir = await inside();
-  process.getuid = () => 54_321;
+  process.geteuid = () => 54_321;
   onTestFinished(() => {
-    process.getuid = getuid as () => number;
+    process.geteuid = geteuid as () => number;
   });
   expect((await failure(prepareFolder(dir))).message).toContain("and this process to user 54321");
-  process.getuid = undefined as unknown as () => number;
+  process.geteuid = undefined as unknown as () => number;
   expect((await failure(prepareFolder(dir))).message).toContain("no Unix sockets that only one user can use");
 });
 

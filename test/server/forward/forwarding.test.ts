@@ -192,6 +192,19 @@ test(
   PATIENT_MS,
 );
 
+test("where somebody has emptied the folder nothing is lost", async () => {
+  const { servers, balancer, sockets } = await inFolder();
+  const [, other] = servers as [Served, Served];
+  const link = openTo(balancer.port);
+  await link.connected();
+  const { sessionId } = link;
+  await Promise.all(sockets.map((socket) => unlink(socket)));
+  balancer.route([other.port]);
+  balancer.cut();
+  await eventually(() => expect(other.supervisor.stats().refused).toEqual({ overloaded: 1 }));
+  expect(link.sessionId).toBe(sessionId);
+});
+
 test("a server that drains takes what is forwarded to it, and removes its socket last", async () => {
   const { servers, balancer, sockets } = await inFolder();
   const [going, other] = servers as [Served, Served];
