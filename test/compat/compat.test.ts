@@ -11,7 +11,18 @@ import * as tree from "../../src/index.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
 import { balance } from "../balancer.ts";
 import { Flow } from "../flow.ts";
-import { echo, eventually, heard, manage, QUICK, receiveText, relayTo, serve, turned, WATCHFUL } from "../support.ts";
+import {
+  echo as echoing,
+  eventually,
+  heard,
+  manage,
+  QUICK,
+  receiveText,
+  relayTo,
+  serve,
+  turned,
+  WATCHFUL,
+} from "../support.ts";
 import { publishedVersions } from "./versions.ts";
 
 const host = "127.0.0.1";
@@ -247,7 +258,7 @@ function bytesAt(position: number, length: number): Buffer {
 test.each([...published])("a client of %s goes on in its session behind servers that forward", async (_, version) => {
   const dir = await mkdtemp(join(tmpdir(), "resplice-"));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
-  const [first, second] = [await serve({ forward: { dir } }, echo), await serve({ forward: { dir } }, echo)];
+  const [first, second] = [await serve({ forward: { dir } }, echoing), await serve({ forward: { dir } }, echoing)];
   const balancer = await balance([first.port]);
   onTestFinished(() => balancer.close());
   const client = manage({}, version.ConnectionManager).open({ reconnect: QUICK, host, port: balancer.port });
