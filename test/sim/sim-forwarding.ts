@@ -8,6 +8,8 @@ import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
 
 const REACHED_WITHIN_MS = 2_000;
+/** So often the kernel asks whether the other server still has the connection: it may not hear of the close. */
+const KEEP_ALIVE_MS = 30_000;
 
 /** A relay needs a clock for half-closed connections only, and there are none here. */
 const NO_CLOCK = { now: () => 0, timer: () => ({ set: () => {}, clear: () => {} }) } as unknown as Clock;
@@ -87,6 +89,7 @@ export class SimForwarding {
       this.#relayed.delete(outer);
       core.connectionClosed(channel, reason, server.nowMs);
     });
+    this.#keepAlive(outer);
     for (const socket of [inner, outer]) {
       const { onData, onDrain, onClose } = socket.events;
       socket.events = {
@@ -95,6 +98,14 @@ export class SimForwarding {
         onClose: (reason) => server.input(() => onClose(reason)),
       };
     }
+  }
+
+  #keepAlive(outer: SimSocket): void {
+    this.#server.later(KEEP_ALIVE_MS, () => {
+      if (!this.#relayed.has(outer)) return;
+      if (outer.wire.server.closed) outer.kill("ETIMEDOUT");
+      else this.#keepAlive(outer);
+    });
   }
 }
 
