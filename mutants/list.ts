@@ -2,6 +2,7 @@
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
+import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
@@ -38,6 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHEDDING,
   ...SHELL,
   ...STORE,
+  ...FORWARD,
   ...DIAL,
   ...FRAMING,
   ...QUEUE,

@@ -64,6 +64,13 @@ export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } fr
 export type { AccessOptions } from "./server/access.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions, ServerTimeoutOptions } from "./server/options.ts";
+export type {
+  ForwardAddress,
+  ForwardBetweenHosts,
+  ForwardInFolder,
+  ForwardOptions,
+  ForwardRegistry,
+} from "./server/forward/options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {
   type AcceptOptions,

@@ -312,8 +312,8 @@ export const STORE: readonly Mutant[] = [
     name: "dead request waits for the store",
     rule: "a connection that is gone waits for the store no more",
     file: "src/core/server/handshake-table.ts",
-    find: "this.#adopting.delete(handshake);\n    handshake.over(link);",
-    replace: "handshake.over(link);",
+    find: "this.#adopting.delete(handshake);\n    this.forwards.leave(handshake);\n    handshake.over(link);",
+    replace: "this.forwards.leave(handshake);\n    handshake.over(link);",
     tests: SHARED,
   },
   {

@@ -11,6 +11,7 @@ import type { Clock, Connection } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
+import type { Forwarding } from "./forward/forwarding.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { Refusals } from "./refusals.ts";
@@ -34,6 +35,7 @@ export interface ServedHost {
 export type ServedStats = ReturnType<typeof sumStats> &
   ReturnType<Refusals["counts"]> & {
     handshaking: number;
+    forwarded: number;
     sessions: { connected: number; waiting: number };
     bufferBytes: number;
   };
@@ -42,6 +44,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** Runs for each link. Set before the first connection is handed over. */
   handler: ((link: Link) => void | Promise<void>) | undefined;
   readonly refusals: Refusals;
+  /** Undefined: connections are neither forwarded to other servers nor taken from them. */
+  readonly forwarding: Forwarding | undefined;
   protected readonly outside: ServedHost;
   protected readonly host: ServerHost;
   /** The options of drain(), and when its time is over. */
@@ -214,6 +218,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
       ...sumStats(owners.map(({ link }) => link)),
       ...this.refusals.counts(),
       handshaking: this.handshaking,
+      forwarded: this.forwarded,
       sessions: { connected, waiting: this.sessions - connected },
       bufferBytes: heldBytes(this.holders()),
     };
@@ -221,6 +226,11 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Connections that are not let in yet. */
   protected abstract readonly handshaking: number;
+
+  /** Connections that are forwarded to other servers. */
+  protected get forwarded(): number {
+    return 0;
+  }
 
   /** Sessions with or without a connection. */
   protected abstract readonly sessions: number;

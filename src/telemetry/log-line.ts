@@ -95,6 +95,10 @@ export function lineOf(record: LoggedRecord): LogLine {
       const { event: _, ...fields } = record;
       return line("info", event, fields, "metrics");
     }
+    case "server.forward-failed": {
+      const { part, thrown } = record;
+      return line("warn", event, { part, detail: messageOf(thrown) }, `forwarding: ${part} failed`);
+    }
     case "manager.metrics":
     case "server.metrics":
       return line("info", event, { ...record.metrics, ...record.counts }, "metrics");

@@ -43,6 +43,7 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.shed": TROUBLE,
   "server.rejected": TROUBLE,
   "server.hook-failed": TROUBLE,
+  "server.forward-failed": TROUBLE,
   "manager.metrics": PACED,
   "server.metrics": PACED,
   "supervised.metrics": PACED,

@@ -94,6 +94,13 @@ export interface ServerRejected {
   failure?: HookFailure;
 }
 
+/** Of the forwarding between servers: the function of the registry that failed, or the socket that others connect to. */
+export interface ForwardFailed {
+  event: "server.forward-failed";
+  part: "announce" | "find" | "withdraw" | "listen";
+  thrown: unknown;
+}
+
 /** A function of the application's options has thrown. */
 export interface HookFailure {
   hook: string;
@@ -158,6 +165,7 @@ export type LoggedRecord =
   | ServerShed
   | ServerRejected
   | SupervisedMetrics
+  | ForwardFailed
   /** `counts`: the manager's or server's own numbers, each since the record before. */
   | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
 

@@ -1,14 +1,29 @@
 /** A client of one version and a server of another, over real sockets: each published version with the code in the tree. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import * as tree from "../../src/index.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
+import { balance } from "../balancer.ts";
 import { Flow } from "../flow.ts";
 import { setUpOnSockets, shedAll } from "../server/served-sessions.ts";
-import { eventually, heard, manage, QUICK, receiveText, relayTo, serve, turned, WATCHFUL } from "../support.ts";
+import {
+  echo as echoing,
+  eventually,
+  heard,
+  manage,
+  QUICK,
+  receiveText,
+  relayTo,
+  serve,
+  turned,
+  WATCHFUL,
+} from "../support.ts";
 import { publishedVersions } from "./versions.ts";
 
 const host = "127.0.0.1";
@@ -267,3 +282,19 @@ function bytesAt(position: number, length: number): Buffer {
   const start = position % PERIOD;
   return TWICE.subarray(start, start + length);
 }
+
+test.each([...published])("a client of %s goes on in its session behind servers that forward", async (_, version) => {
+  const dir = await mkdtemp(join(tmpdir(), "resplice-"));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const [first, second] = [await serve({ forward: { dir } }, echoing), await serve({ forward: { dir } }, echoing)];
+  const balancer = await balance([first.port]);
+  onTestFinished(() => balancer.close());
+  const client = manage({}, version.ConnectionManager).open({ reconnect: QUICK, host, port: balancer.port });
+  await client.connected();
+  const { sessionId } = client;
+  balancer.route([second.port]);
+  balancer.cut();
+  await client.send("by way of the other");
+  expect([await receiveText(client), client.sessionId]).toEqual(["by way of the other", sessionId]);
+  expect(second.supervisor.stats().forwarded).toBe(1);
+});

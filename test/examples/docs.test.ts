@@ -221,6 +221,7 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     reason: "memory",
     retryAfterMs: 1,
   },
+  "server.forward-failed": { event: "server.forward-failed", part: "find", thrown: new Error("x") },
   "server.rejected": {
     event: "server.rejected",
     reason: "bad-frame",
@@ -325,6 +326,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   "docs/listening.md": ["allow", "deny", "from", "proxyProtocol"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
+  "docs/scaling.md": ["forward"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
 const elsewhere = new Set(Object.values(PAGES).flat());

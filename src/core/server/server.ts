@@ -22,9 +22,16 @@ import {
   restore,
 } from "./shared-store.ts";
 import type { SessionSnapshot } from "../session/snapshot.ts";
-import { type AdoptEvent, type ServerCoreEvent, type ServerCoreOptions, ServerState } from "./state.ts";
+import { fetchBack, giveUpForward, isElsewhere, sendOn, toElsewhere } from "./elsewhere.ts";
+import {
+  type AdoptEvent,
+  type ElsewhereEvent,
+  type ServerCoreEvent,
+  type ServerCoreOptions,
+  ServerState,
+} from "./state.ts";
 
-export type { AdoptEvent, StoreAnswer, AuthenticateEvent, ServerCoreEvent, ServerCoreOptions };
+export type { AdoptEvent, AuthenticateEvent, ElsewhereEvent, ServerCoreEvent, ServerCoreOptions, StoreAnswer };
 
 /** `refused`: refused for good, with the reason, or empty. "unavailable": authentication was not possible now. */
 export type CheckedVerdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
@@ -45,6 +52,11 @@ export class ServerCore {
 
   get attached(): number {
     return this.#state.attached.size;
+  }
+
+  /** Connections that are forwarded to other servers. */
+  get forwarding(): number {
+    return this.#state.handshakes.forwards.size;
   }
 
   /** Calls of the application's function that are under way. */
@@ -82,9 +94,15 @@ export class ServerCore {
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @param peer the part of the client's address that has a share of its own; "" if it is unknown */
-  connectionOpened(id: number, peer: string, nowMs: number): void {
-    this.#state.entrance.open(id, peer, this.attached, nowMs);
+  /**
+   * @param peer the part of the client's address that has a share of its own; "" if it is unknown
+   * @param isForwarded another server has forwarded the connection: this one does not
+   */
+  connectionOpened(id: number, peer: string, nowMs: number, isForwarded = false): void {
+    const { entrance, handshakes, taken } = this.#state;
+    entrance.open(id, peer, taken, nowMs);
+    const handshake = handshakes.get(id);
+    if (handshake !== undefined) handshake.isForwarded = isForwarded;
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {
@@ -92,6 +110,7 @@ export class ServerCore {
     const state = handshakes.get(id)?.state;
     if (state?.name === "confirming") sessions.keep(state.link, nowMs);
     if (handshakes.lost(id)) return;
+    handshakes.forwards.end(id);
     attached.get(id)?.connectionClosed(id, reason, nowMs);
     attached.delete(id);
   }
@@ -147,7 +166,7 @@ export class ServerCore {
   }
 
   #onHello(handshake: Handshake, frame: HelloFrame, nowMs: number): Fault | undefined {
-    const { entrance, handshakes, options } = this.#state;
+    const { handshakes, options } = this.#state;
     const { version, mode, maxMessageBytes, sessionId } = frame.hello;
     const mismatch =
       version !== PROTOCOL_VERSION ? `version ${version}` : mode === options.mode ? undefined : `mode ${mode}`;
@@ -157,13 +176,19 @@ export class ServerCore {
     }
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");
     handshake.sessionId = sessionId;
+    if (isElsewhere(this.#state, handshake, frame)) sendOn(this.#state, handshake, frame, nowMs);
+    else this.#introduce(handshake, frame, nowMs);
+    return undefined;
+  }
+
+  #introduce(handshake: Handshake, frame: HelloFrame, nowMs: number): void {
+    const { entrance, handshakes, taken } = this.#state;
     const link = this.#sessionOf(frame);
     if (link !== undefined && !link.isFor(frame)) {
       handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
     } else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {
-      entrance.introduce(handshake, frame, link, this.attached, nowMs);
+      entrance.introduce(handshake, frame, link, taken, nowMs);
     }
-    return undefined;
   }
 
   /** Checked before authentication: a client that comes too often costs no call. */
@@ -287,6 +312,30 @@ export class ServerCore {
     const { link, owner } = waiting;
     if (!isCommitAskedAbout(this.#state, link)) return commit(this.#state, handshake, link, owner, positions, nowMs);
     askStore(this.#state, handshake, { by: "commit", link, owner, positions }, nowMs);
+  }
+
+  // ── servers that forward connections to each other ──────────────────────────────────────────────────────────────
+
+  /**
+   * The server of an "elsewhere" event was reached, and has the connection from now on. Answers the bytes that it is to
+   * have first. Whatever comes later on the connection is for that server as well; only its close is told here.
+   * Undefined if the connection does not wait any more.
+   */
+  forwarded(id: number): Buffer[] | undefined {
+    return toElsewhere(this.#state, id);
+  }
+
+  /** There is no such server any more: its sessions are unknown. */
+  nobodyThere(id: number, nowMs: number): void {
+    const waiting = fetchBack(this.#state, id);
+    if (waiting === undefined) return;
+    this.#introduce(waiting.handshake, waiting.said, nowMs);
+    if (waiting.rest.length > 0) this.receive(id, waiting.rest, nowMs);
+  }
+
+  /** The server may be there, and did not take the connection: the client comes back later. */
+  notForwarded(id: number, reason: string, nowMs: number): void {
+    giveUpForward(this.#state, id, reason, nowMs);
   }
 
   // ── a store that other processes share ──────────────────────────────────────────────────────────────────────────
