@@ -6,7 +6,7 @@ import { canStandBy, commit, mayOwn, refuseAnother, resume, shed, standBy } from
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
-import { type Frame, type HelloFrame, type Positions, PROTOCOL_VERSION } from "../wire/frames.ts";
+import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts";
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
@@ -16,10 +16,10 @@ import {
   askStore,
   heedStore,
   isAskedAbout,
-  isCommitAskedAbout,
   namedBy,
   proves,
   restore,
+  takeCommit,
 } from "./shared-store.ts";
 import type { SessionSnapshot } from "../session/snapshot.ts";
 import { fetchBack, giveUpForward, isElsewhere, sendOn, toElsewhere } from "./elsewhere.ts";
@@ -158,7 +158,7 @@ export class ServerCore {
       case "confirm":
         return confirm(this.#state, handshake, frame.mac, nowMs);
       case "commit":
-        this.#onCommit(handshake, frame.positions, nowMs);
+        takeCommit(this.#state, handshake, frame.positions, nowMs);
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);
@@ -304,14 +304,6 @@ export class ServerCore {
       case "gone":
         throw new Error("a session that is gone is still in the table");
     }
-  }
-
-  #onCommit(handshake: Handshake, positions: Positions, nowMs: number): void {
-    const { state: waiting } = handshake;
-    if (waiting.name !== "standing-by") throw new Error(`COMMIT on a connection that is ${waiting.name}`);
-    const { link, owner } = waiting;
-    if (!isCommitAskedAbout(this.#state, link)) return commit(this.#state, handshake, link, owner, positions, nowMs);
-    askStore(this.#state, handshake, { by: "commit", link, owner, positions }, nowMs);
   }
 
   // ── servers that forward connections to each other ──────────────────────────────────────────────────────────────
