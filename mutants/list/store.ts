@@ -155,8 +155,8 @@ export const STORE: readonly Mutant[] = [
     row: 33,
     rule: "with a shared store COMMIT is a conditional write there",
     file: "src/core/server/shared-store.ts",
-    find: "return isShared(options, link.gone ? undefined : link);",
-    replace: "return link.gone && isShared(options, undefined);",
+    find: "if (!isShared(state.options, link.gone ? undefined : link)) {",
+    replace: "if (!(link.gone && isShared(state.options, undefined))) {",
     tests: SHARED_COMMIT,
   },
   {
