@@ -3,6 +3,7 @@ import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
 import { FRAMING } from "./list/framing.ts";
+import { LIMITS } from "./list/limits.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
@@ -30,6 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SERVED,
   ...PORTS,
   ...DOOR,
+  ...LIMITS,
   ...LISTENING,
   ...SHELL,
   ...STORE,

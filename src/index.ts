@@ -62,6 +62,7 @@ export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } fr
 export type { AccessOptions } from "./server/access.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions } from "./server/options.ts";
+export type { PlainRateLimits, RateLimit, RateLimits } from "./server/rate-options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {
   type AcceptOptions,

@@ -1,12 +1,14 @@
 /**
  * How many clients a second are let in, with a budget for each kind of request: a herd of opens must not keep known
- * clients from resuming. Each budget is shared by identity, else by address. Each session also has a pace of its own,
- * and keeps one turn after it had to be refused.
+ * clients from resuming. Each budget is shared by identity, else by address; that of connections, before anything is
+ * known of their clients, always by address. Each session also has a pace of its own, and keeps one turn after it had
+ * to be refused.
  */
 import { Shares } from "./shares.ts";
 import { MOST_RETRY_MS, ComeBackTimes } from "./come-back-times.ts";
 
 export interface AdmissionOptions {
+  acceptsPerSecond: number;
   opensPerSecond: number;
   resumesPerSecond: number;
   standbysPerSecond: number;
@@ -35,15 +37,17 @@ export function noComings(): Comings {
 }
 
 export class Admission {
-  readonly #perSecond: { open: number; resume: number; standby: number };
-  readonly #shares: { open: Shares; resume: Shares; standby: Shares };
+  #perSecond!: { open: number; resume: number; standby: number };
+  readonly #shares: { accept: Shares; open: Shares; resume: Shares; standby: Shares };
   readonly #hurried: { resume: Shares; standby: Shares };
   readonly #turns: { open: ComeBackTimes; resume: ComeBackTimes; standby: ComeBackTimes };
 
   /** @param random in [0, 1) */
-  constructor({ opensPerSecond, resumesPerSecond, standbysPerSecond }: AdmissionOptions, random: () => number) {
-    this.#perSecond = { open: opensPerSecond, resume: resumesPerSecond, standby: standbysPerSecond };
+  constructor(options: AdmissionOptions, random: () => number) {
+    const { acceptsPerSecond, opensPerSecond, resumesPerSecond, standbysPerSecond } = options;
+    this.#told(options);
     this.#shares = {
+      accept: new Shares(acceptsPerSecond),
       open: new Shares(opensPerSecond),
       resume: new Shares(resumesPerSecond),
       standby: new Shares(standbysPerSecond),
@@ -57,6 +61,27 @@ export class Admission {
       resume: new ComeBackTimes(random),
       standby: new ComeBackTimes(random),
     };
+  }
+
+  #told({ opensPerSecond, resumesPerSecond, standbysPerSecond }: AdmissionOptions): void {
+    this.#perSecond = { open: opensPerSecond, resume: resumesPerSecond, standby: standbysPerSecond };
+  }
+
+  /** Changes the budgets, which keep their fill. Turns that clients were told stay theirs. */
+  set(options: AdmissionOptions, nowMs: number): void {
+    const { acceptsPerSecond, opensPerSecond, resumesPerSecond, standbysPerSecond } = options;
+    this.#told(options);
+    this.#shares.accept.set(acceptsPerSecond, nowMs);
+    this.#shares.open.set(opensPerSecond, nowMs);
+    this.#shares.resume.set(resumesPerSecond, nowMs);
+    this.#shares.standby.set(standbysPerSecond, nowMs);
+    this.#hurried.resume.set(HURRIED_PART * resumesPerSecond, nowMs);
+    this.#hurried.standby.set(HURRIED_PART * standbysPerSecond, nowMs);
+  }
+
+  /** Answers whether a connection is admitted, of whose client only the address is known. */
+  accept(peer: string, nowMs: number): boolean {
+    return this.#shares.accept.take(peer, nowMs);
   }
 
   /** Answers 0 if the open is admitted, or after how many milliseconds the client is to come back. */

@@ -1,6 +1,7 @@
 /** Connections that speak for no session yet: the frames that each has sent, and the frame that it has to send next. */
 import { Channel } from "../session/channel.ts";
 import { Crowd } from "./crowd.ts";
+import { Tally } from "./tally.ts";
 import { frameMask } from "../wire/decoder.ts";
 import type { Fault } from "../wire/faults.ts";
 import {
@@ -102,6 +103,8 @@ export const LIMIT_NAMES = [
   "authenticating",
   "sessions",
   "sessionsPerIdentity",
+  "connectionsPerAddress",
+  "acceptsPerSecond",
   "opensPerSecond",
   "resumesPerSecond",
   "standbysPerSecond",
@@ -143,6 +146,8 @@ export class HandshakeTable {
   readonly #handshakes = new Map<number, Handshake>();
   /** The connections that have not said HELLO, by address. */
   readonly #silent = new Crowd<Handshake>();
+  /** By address, with the connections that have come to speak for a session. */
+  readonly #peers = new Tally();
   /** The standby of each session: a client has one at a time. */
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
   /** The connections that wait for the answer of a shared store. */
@@ -168,6 +173,16 @@ export class HandshakeTable {
     return this.#handshakes.size - this.#silent.size;
   }
 
+  /** The number of connections of that address, with those that speak for a session. */
+  countOf(peer: string): number {
+    return this.#peers.of(peer);
+  }
+
+  /** The number of these that have said HELLO. */
+  introducedOf(peer: string): number {
+    return this.countOf(peer) - this.#silent.countOf(peer);
+  }
+
   get(id: number): Handshake | undefined {
     return this.#handshakes.get(id);
   }
@@ -182,12 +197,18 @@ export class HandshakeTable {
     const handshake = new Handshake(id, peer, nowMs);
     this.#handshakes.set(id, handshake);
     this.#silent.add(peer, handshake);
+    this.#peers.add(peer);
     return handshake;
   }
 
   /** The connection that gives way to others: one that has not said HELLO, from the address with most of those. */
   pickSilent(random: number): Handshake | undefined {
     return this.#silent.pick(random);
+  }
+
+  /** The same, among those of one address. */
+  pickSilentOf(peer: string, random: number): Handshake | undefined {
+    return this.#silent.pickOf(peer, random);
   }
 
   /** The connection has said HELLO or STANDBY. */
@@ -249,8 +270,13 @@ export class HandshakeTable {
     return true;
   }
 
+  /** The connection speaks for the link. It counts for its address until `detached()`. */
   attached(handshake: Handshake, link: ServerLinkCore): void {
     this.#over(handshake, link);
+  }
+
+  detached(peer: string): void {
+    this.#peers.remove(peer);
   }
 
   #over(handshake: Handshake, link?: ServerLinkCore): void {
@@ -260,6 +286,7 @@ export class HandshakeTable {
     handshake.over(link);
     this.#handshakes.delete(channel.id);
     this.#silent.delete(peer, handshake);
+    if (link === undefined) this.detached(peer);
     this.#onOver(channel.id);
   }
 

@@ -83,7 +83,7 @@ export class ServerCore {
     if (state?.name === "confirming") sessions.keep(state.link, nowMs);
     if (handshakes.lost(id)) return;
     attached.get(id)?.connectionClosed(id, reason, nowMs);
-    attached.delete(id);
+    this.#state.detach(id);
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {

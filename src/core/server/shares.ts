@@ -13,9 +13,9 @@ interface Use {
 }
 
 export class Shares {
-  readonly #perSecond: number;
+  #perSecond!: number;
   /** A reserve, besides one second's budget, for clients that have had less than their part. */
-  readonly #reserve: number;
+  #reserve!: number;
   #level: number;
   #atMs = 0;
   /** The client that came last is last. A client that was forgotten begins anew when it comes back. */
@@ -23,9 +23,24 @@ export class Shares {
   readonly #sweep = new Sweep(this.#uses, ({ atMs }, nowMs) => nowMs - atMs >= ACTIVE_MS);
 
   constructor(perSecond: number) {
+    this.#resize(perSecond);
+    this.#level = this.#most;
+  }
+
+  #resize(perSecond: number): void {
     this.#perSecond = perSecond;
     this.#reserve = Math.max(1, perSecond / 2);
-    this.#level = perSecond + this.#reserve;
+  }
+
+  get #most(): number {
+    return this.#perSecond + this.#reserve;
+  }
+
+  /** Changes the budget. It keeps its fill, as far as that fits. */
+  set(perSecond: number, nowMs: number): void {
+    this.#refill(nowMs);
+    this.#resize(perSecond);
+    this.#level = Math.min(this.#level, this.#most);
   }
 
   /**
@@ -53,8 +68,7 @@ export class Shares {
   }
 
   #refill(nowMs: number): void {
-    const most = this.#perSecond + this.#reserve;
-    this.#level = Math.min(most, this.#level + ((nowMs - this.#atMs) * this.#perSecond) / 1_000);
+    this.#level = Math.min(this.#most, this.#level + ((nowMs - this.#atMs) * this.#perSecond) / 1_000);
     this.#atMs = nowMs;
   }
 

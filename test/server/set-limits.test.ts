@@ -1,0 +1,147 @@
+/** Limits that are changed while a server runs. */
+import { describe, expect, test } from "vitest";
+import type { Limits, PlainLimits } from "../../src/index.ts";
+import { echo, eventually, failure, logKeeper, openTo, receiveText, serve } from "../support.ts";
+import { connect, dial, type Server, setUp } from "./in-memory.ts";
+import { echoLines, lineClient, servePlain } from "./plain-servers.ts";
+
+/** What a server has counted of the limits that turn clients away. */
+function turnedAway({ sessions }: Server): Record<string, number> {
+  return sessions.stats().turnedAway;
+}
+
+describe("of resplice clients", () => {
+  test("a lowered cap turns nobody out who is in, and is for those that come", async () => {
+    const server = setUp();
+    const links = [await connect(server), await connect(server), await connect(server)];
+    server.sessions.setLimits({ connections: 1 });
+    const late = dial(server);
+    await server.clock.advance(2_000);
+    expect(links.map(({ state }) => state)).toEqual(["connected", "connected", "connected"]);
+    expect([late.state, turnedAway(server)["connections"]]).toEqual(["reconnecting", expect.any(Number)]);
+    server.sessions.setLimits({ connections: 4 });
+    await server.clock.advanceUntil(() => late.state === "connected");
+    expect(server.links).toHaveLength(4);
+  });
+
+  test("a client that was cut comes back to a server that is above its cap once others have left", async () => {
+    const server = setUp();
+    const links = [await connect(server), await connect(server), await connect(server)];
+    server.sessions.setLimits({ connections: 1 });
+    server.path.cut("rst");
+    await server.clock.advance(60_000);
+    // The cap, and half of the places above it.
+    expect(links.map(({ state }) => state).filter((state) => state === "connected")).toHaveLength(2);
+    for (const link of links.filter(({ state }) => state === "connected")) void link.close();
+    await server.clock.advance(60_000);
+    expect(links.map(({ state }) => state).toSorted()).toEqual(["closed", "closed", "connected"]);
+  });
+
+  const CHANGES: Array<[keyof Limits, Limits, Limits]> = [
+    ["sessions", { sessions: 1 }, { sessions: 2 }],
+    ["sessionsPerIdentity", { sessionsPerIdentity: 1 }, { sessionsPerIdentity: 2 }],
+    ["connectionsPerAddress", { connectionsPerAddress: 1 }, { connectionsPerAddress: 2 }],
+    ["opensPerSecond", { opensPerSecond: 1 }, { opensPerSecond: 100 }],
+    ["acceptsPerSecond", { acceptsPerSecond: 1 }, { acceptsPerSecond: 100 }],
+  ];
+  test.each(CHANGES)("%s is lowered and raised", async (limit, low, high) => {
+    const server = setUp();
+    await connect(server);
+    server.sessions.setLimits(low);
+    // Of what was left of a budget one second's worth stays.
+    const late = Array.from({ length: 5 }, () => dial(server));
+    await server.clock.advance(100);
+    expect(turnedAway(server)[limit]).toBeGreaterThan(2);
+    server.sessions.setLimits({ ...high, sessions: 10, sessionsPerIdentity: 10, connectionsPerAddress: 10 });
+    await server.clock.advanceUntil(() => late.every(({ state }) => state === "connected"));
+    expect(server.links).toHaveLength(6);
+  });
+
+  test("defaults follow what they are made of, what was given stays, and undefined is refused", () => {
+    const limitsOf = (server: Server, changes: Limits) => server.sessions.setLimits(changes).limits;
+    expect(limitsOf(setUp(), { connections: 100 })).toMatchObject({ handshakes: 50, sessions: 200 });
+    const given = setUp(() => {}, { limits: { handshakes: 70, sessions: 500 } });
+    expect(limitsOf(given, { connections: 100 })).toMatchObject({ connections: 100, handshakes: 70, sessions: 500 });
+    expect(limitsOf(given, { opensPerSecond: 7 })).toMatchObject({ connections: 100, acceptsPerSecond: 5_107 });
+    for (const [option, changes] of [
+      ["limits.connections", { connections: 0 }],
+      ["limits.connections", { connections: undefined }],
+      ["limits.conections", { conections: 5 }],
+      ["limits.rates.link.bytesPerSecond", { connections: 5, rates: { link: { bytesPerSecond: 0 } } }],
+      ["limits.rates.identity", { rates: { identity: { bytesPerSecond: 5 } } }],
+      ["limits", {}],
+      ["limits", undefined],
+      ["limits", null],
+      ["limits", 5],
+    ] as Array<[string, Limits]>) {
+      const wrong = expect.objectContaining({
+        code: "INVALID_OPTION",
+        option: expect.objectContaining({ name: option }),
+      });
+      expect(() => given.sessions.setLimits(changes)).toThrow(wrong);
+    }
+    // Nothing of what was refused is kept.
+    expect(limitsOf(given, { opensPerSecond: 8 })).toMatchObject({ connections: 100 });
+  });
+
+  test("with less bufferBytes links hold what they have, and windows stop growing", async () => {
+    const server = setUp();
+    await connect(server);
+    const before = server.links[0]?.stats().windowBytes;
+    server.sessions.setLimits({ bufferBytes: 0 });
+    const link = await connect(server);
+    for (let n = 0; n < 100; n++) link.trySend(Buffer.alloc(10_000));
+    await server.clock.advance(1_000);
+    expect(server.links.map((served) => served.stats().windowBytes)).toEqual([before, before]);
+  });
+});
+
+test("a supervisor logs its new limits, and is told of what does not fit", async () => {
+  const { lines, logger } = logKeeper();
+  const { supervisor, port } = await serve({ logger }, echo);
+  const link = openTo(port);
+  await link.connected();
+  supervisor.setLimits({ connections: 1, sessions: 100_000_000 });
+  expect(lines.find(({ event }) => event === "server.limits")).toMatchObject({
+    connections: 1,
+    handshakes: 8,
+    sessions: 100_000_000,
+    sessionsMayHoldBytes: expect.any(Number),
+  });
+  expect(lines.find(({ event }) => event === "server.memory")).toMatchObject({ sessions: 100_000_000 });
+  openTo(port);
+  await eventually(() => expect(supervisor.stats().turnedAway).toMatchObject({ connections: expect.any(Number) }));
+  await link.send("hello");
+  expect(await receiveText(link)).toBe("hello");
+  expect(await failure(() => supervisor.setLimits({ connections: -1 }))).toMatchObject({ code: "INVALID_OPTION" });
+  expect(lines.filter(({ event }) => event === "server.limits")).toHaveLength(1);
+});
+
+describe("of other clients", () => {
+  test("each is for those that come", async () => {
+    const { lines, logger } = logKeeper();
+    const served = await servePlain({ logger }, echoLines);
+    const turned = (): Record<string, number> => served.supervisor.stats().turnedAway;
+    const first = lineClient(served.port);
+    await served.links.next();
+    const low: PlainLimits[] = [{ connections: 1 }, { connections: 5, connectionsPerAddress: 1 }];
+    for (const limits of low) {
+      served.supervisor.setLimits(limits);
+      await lineClient(served.port).ended;
+    }
+    served.supervisor.setLimits({ connectionsPerAddress: 5, opensPerSecond: 1 });
+    const closed = Array.from({ length: 5 }, () => lineClient(served.port).ended);
+    await Promise.race(closed);
+    expect(turned()).toEqual({ connections: 1, connectionsPerAddress: 1, opensPerSecond: expect.any(Number) });
+    served.supervisor.setLimits({ opensPerSecond: 100, acceptsPerSecond: 1 });
+    await Promise.race(Array.from({ length: 5 }, () => lineClient(served.port).ended));
+    expect(turned()["acceptsPerSecond"]).toBeGreaterThan(0);
+    first.say("hello");
+    expect(await first.lines.next()).toBe("hello");
+    expect(lines.filter(({ event }) => event === "server.limits")).toHaveLength(4);
+    expect(await failure(() => served.supervisor.setLimits({ sessions: 5 } as PlainLimits))).toMatchObject({
+      code: "INVALID_OPTION",
+      option: { name: "limits.sessions" },
+    });
+  });
+});
