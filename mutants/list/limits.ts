@@ -33,6 +33,14 @@ export const LIMITS: readonly Mutant[] = [
     tests: ROOM,
   },
   {
+    name: "a session of another address gives way",
+    rule: "at the cap of an address nothing of another is given up",
+    file: "src/core/server/entrance.ts",
+    find: 'if (limit === "connectionsPerAddress") return false;',
+    replace: "",
+    tests: SET,
+  },
+  {
     name: "a connection of a session counts for ever",
     rule: "a connection that speaks for a session counts for its address until it is gone",
     file: "src/core/server/state.ts",
@@ -52,8 +60,8 @@ export const LIMITS: readonly Mutant[] = [
     name: "a flood pushes others out",
     rule: "a connection that came too soon takes nobody's place",
     file: "src/core/server/entrance.ts",
-    find: '(limit !== "acceptsPerSecond" &&',
-    replace: "(nowMs >= 0 &&",
+    find: 'if (limit === "acceptsPerSecond") return false;',
+    replace: "",
     tests: ROOM,
   },
   {

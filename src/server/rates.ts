@@ -115,13 +115,17 @@ class Group {
   #serve(): void {
     let nowMs = this.#clock.now();
     const untilMs = nowMs + SERVING_MS;
-    while (nowMs < untilMs) {
-      const next = this.shared.next(nowMs);
-      if (next === undefined) break;
-      next.serve();
-      nowMs = this.#clock.now();
+    try {
+      while (nowMs < untilMs) {
+        const next = this.shared.next(nowMs);
+        if (next === undefined) break;
+        next.serve();
+        nowMs = this.#clock.now();
+      }
+    } finally {
+      // Also if one has thrown: the others wait still.
+      this.#timer.set(this.shared.nextMs(nowMs));
     }
-    this.#timer.set(this.shared.nextMs(nowMs));
   }
 
   stop(): void {

@@ -3,11 +3,12 @@ import { onTestFinished } from "vitest";
 import { DialGate } from "../../src/client/gate.ts";
 import { durableLink } from "../../src/client/durable-link.ts";
 import { resolveOpenOptions } from "../../src/client/options.ts";
-import { newId } from "../../src/core/session/proof.ts";
+import { newId, newKeys } from "../../src/core/session/proof.ts";
+import { encodeHello } from "../../src/core/wire/frames.ts";
 import type { Link, OpenOptions, ServerSupervisorOptions } from "../../src/index.ts";
 import { LinkMemory } from "../../src/io/budget.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
-import type { Connection } from "../../src/link/ports.ts";
+import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { Sessions } from "../../src/server/sessions.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
@@ -15,6 +16,7 @@ import type { TelemetryRecord } from "../../src/telemetry/record.ts";
 import { PairPath } from "../../src/testing/pair-path.ts";
 import { seeded } from "../../src/testing/random.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
+import { confirmOf, openingOf } from "./raw-session.ts";
 
 export type Handler = (link: Link) => void | Promise<void>;
 
@@ -83,4 +85,43 @@ export async function connect(server: Server, options?: OpenOptions): Promise<Li
   await server.clock.advance(0);
   await connected;
   return link;
+}
+
+/** A connection whose client is the test: it keeps what the server writes. */
+class ByHand implements Connection {
+  handler: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
+  readonly remoteAddress: string;
+  readonly roomBytes = 65_536;
+  readonly pendingBytes = 0;
+  readonly written: Buffer[] = [];
+
+  constructor(remoteAddress: string) {
+    this.remoteAddress = remoteAddress;
+  }
+
+  write(buffers: readonly Buffer[]): void {
+    this.written.push(...buffers);
+  }
+
+  end(): void {}
+
+  pause(): void {}
+
+  resume(): void {}
+
+  destroy(): void {}
+}
+
+/** Opens a session, as far as its WELCOME. The returned function makes the CONFIRM. */
+export async function unconfirmed({
+  sessions,
+  clock,
+  client,
+}: Server): Promise<{ connection: ByHand; confirm: () => Buffer }> {
+  const connection = new ByHand(client.address);
+  const keys = newKeys(SYSTEM_ENTROPY);
+  sessions.handshakes.accept(connection);
+  connection.handler.onData(encodeHello("hello", openingOf(keys, "")));
+  await clock.advance(0);
+  return { connection, confirm: () => confirmOf(keys, Buffer.concat(connection.written)) };
 }

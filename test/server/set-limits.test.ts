@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Limits, PlainLimits } from "../../src/index.ts";
 import { echo, eventually, failure, logKeeper, openTo, receiveText, serve } from "../support.ts";
-import { connect, dial, type Server, setUp } from "./in-memory.ts";
+import { connect, dial, type Server, setUp, unconfirmed } from "./in-memory.ts";
 import { echoLines, lineClient, servePlain } from "./plain-servers.ts";
 
 /** What a server has counted of the limits that turn clients away. */
@@ -35,6 +35,21 @@ describe("of resplice clients", () => {
     for (const link of links.filter(({ state }) => state === "connected")) void link.close();
     await server.clock.advance(60_000);
     expect(links.map(({ state }) => state).toSorted()).toEqual(["closed", "closed", "connected"]);
+  });
+
+  test("at the cap of an address no session of another is given up, though nobody has confirmed it", async () => {
+    const server = setUp();
+    server.client.address = "192.0.2.1";
+    await unconfirmed(server);
+    server.client.address = "192.0.2.2";
+    for (let n = 0; n < 3; n++) await connect(server);
+    server.sessions.setLimits({ connectionsPerAddress: 1 });
+    // So much time had the client that is to confirm.
+    await server.clock.advance(2_000);
+    dial(server);
+    await server.clock.advance(2_000);
+    expect(turnedAway(server)).toEqual({ connectionsPerAddress: expect.any(Number) });
+    expect(server.sessions.stats()).toMatchObject({ handshaking: 1, sessions: { connected: 3, waiting: 1 } });
   });
 
   const CHANGES: Array<[keyof Limits, Limits, Limits]> = [

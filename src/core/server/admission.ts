@@ -37,7 +37,7 @@ export function noComings(): Comings {
 }
 
 export class Admission {
-  #perSecond!: { open: number; resume: number; standby: number };
+  #options: AdmissionOptions;
   readonly #shares: { accept: Shares; open: Shares; resume: Shares; standby: Shares };
   readonly #hurried: { resume: Shares; standby: Shares };
   readonly #turns: { open: ComeBackTimes; resume: ComeBackTimes; standby: ComeBackTimes };
@@ -45,7 +45,7 @@ export class Admission {
   /** @param random in [0, 1) */
   constructor(options: AdmissionOptions, random: () => number) {
     const { acceptsPerSecond, opensPerSecond, resumesPerSecond, standbysPerSecond } = options;
-    this.#told(options);
+    this.#options = options;
     this.#shares = {
       accept: new Shares(acceptsPerSecond),
       open: new Shares(opensPerSecond),
@@ -63,14 +63,10 @@ export class Admission {
     };
   }
 
-  #told({ opensPerSecond, resumesPerSecond, standbysPerSecond }: AdmissionOptions): void {
-    this.#perSecond = { open: opensPerSecond, resume: resumesPerSecond, standby: standbysPerSecond };
-  }
-
   /** Changes the budgets, which keep their fill. Turns that clients were told stay theirs. */
   set(options: AdmissionOptions, nowMs: number): void {
     const { acceptsPerSecond, opensPerSecond, resumesPerSecond, standbysPerSecond } = options;
-    this.#told(options);
+    this.#options = options;
     this.#shares.accept.set(acceptsPerSecond, nowMs);
     this.#shares.open.set(opensPerSecond, nowMs);
     this.#shares.resume.set(resumesPerSecond, nowMs);
@@ -86,7 +82,7 @@ export class Admission {
 
   /** Answers 0 if the open is admitted, or after how many milliseconds the client is to come back. */
   open(who: string, nowMs: number): number {
-    return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#perSecond.open, nowMs);
+    return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#options.opensPerSecond, nowMs);
   }
 
   /**
@@ -113,7 +109,7 @@ export class Admission {
     } else if (tooSoonMs > 0 && !(mayHurry && this.#hurried[kind].take(who, nowMs))) {
       return Math.min(mostMs, Math.ceil(tooSoonMs));
     } else if (!this.#shares[kind].take(who, nowMs)) {
-      const waitMs = this.#turns[kind].next(who, this.#perSecond[kind], nowMs);
+      const waitMs = this.#turns[kind].next(who, this.#options[`${kind}sPerSecond`], nowMs);
       turnMs[kind] = nowMs + waitMs;
       return Math.min(mostMs, waitMs);
     }

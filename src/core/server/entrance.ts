@@ -101,13 +101,7 @@ export class Entrance {
   /** @param attached connections that speak for a session */
   open(id: number, peer: string, attached: number, nowMs: number): void {
     const limit = this.#options.admission.accept(peer, nowMs) ? this.#lacking(peer, attached) : "acceptsPerSecond";
-    const hasRoom =
-      limit === undefined ||
-      // A connection that came too soon takes nobody's place.
-      (limit !== "acceptsPerSecond" &&
-        (this.#evict(limit, peer, nowMs) ||
-          // Give up an unconfirmed session: it may have a connection, which then makes room.
-          (this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(peer, attached) === undefined)));
+    const hasRoom = limit === undefined || this.#makeRoom(limit, peer, attached, nowMs);
     const handshake = this.#handshakes.open(id, peer, nowMs);
     if (!hasRoom) this.#turnAway(handshake, TOO_MANY[limit], limit, nowMs);
   }
@@ -120,12 +114,22 @@ export class Entrance {
     return attached + size >= maxConnections + sparePlaces(maxConnections) ? "connections" : undefined;
   }
 
+  /** Makes room for a connection of `peer`, which has met the limit. Answers whether that was possible. */
+  #makeRoom(limit: DoorLimit, peer: string, attached: number, nowMs: number): boolean {
+    // A connection that came too soon takes nobody's place.
+    if (limit === "acceptsPerSecond") return false;
+    if (this.#evict(limit, peer, nowMs)) return true;
+    // The session that would be given up next may be that of another address.
+    if (limit === "connectionsPerAddress") return false;
+    // Give up an unconfirmed session: it may have a connection, which then makes room.
+    return this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(peer, attached) === undefined;
+  }
+
   /** Closes a connection that has not said HELLO, to make room for one of `peer`. Answers whether there was one. */
   #evict(limit: DoorLimit, peer: string, nowMs: number): boolean {
     const random = this.#entropy.random();
-    const handshakes = this.#handshakes;
     const isOfOne = limit === "connectionsPerAddress";
-    const silent = isOfOne ? handshakes.pickSilentOf(peer, random) : handshakes.pickSilent(random);
+    const silent = isOfOne ? this.#handshakes.pickSilentOf(peer, random) : this.#handshakes.pickSilent(random);
     if (silent !== undefined) this.#turnAway(silent, TOO_MANY[limit], limit, nowMs);
     return silent !== undefined;
   }

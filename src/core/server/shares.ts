@@ -13,9 +13,7 @@ interface Use {
 }
 
 export class Shares {
-  #perSecond!: number;
-  /** A reserve, besides one second's budget, for clients that have had less than their part. */
-  #reserve!: number;
+  #perSecond: number;
   #level: number;
   #atMs = 0;
   /** The client that came last is last. A client that was forgotten begins anew when it comes back. */
@@ -23,13 +21,13 @@ export class Shares {
   readonly #sweep = new Sweep(this.#uses, ({ atMs }, nowMs) => nowMs - atMs >= ACTIVE_MS);
 
   constructor(perSecond: number) {
-    this.#resize(perSecond);
+    this.#perSecond = perSecond;
     this.#level = this.#most;
   }
 
-  #resize(perSecond: number): void {
-    this.#perSecond = perSecond;
-    this.#reserve = Math.max(1, perSecond / 2);
+  /** A reserve, besides one second's budget, for clients that have had less than their part. */
+  get #reserve(): number {
+    return Math.max(1, this.#perSecond / 2);
   }
 
   get #most(): number {
@@ -39,7 +37,7 @@ export class Shares {
   /** Changes the budget. It keeps its fill, as far as that fits. */
   set(perSecond: number, nowMs: number): void {
     this.#refill(nowMs);
-    this.#resize(perSecond);
+    this.#perSecond = perSecond;
     this.#level = Math.min(this.#level, this.#most);
   }
 

@@ -14,8 +14,8 @@ function admission(rates: Partial<typeof RATES>): Admission {
 }
 
 /** Connections that say nothing. */
-function silence(world: ByHand, server: HandServer, times: number, peer: string): void {
-  for (let n = 0; n < times; n++) new Line(world, server, undefined, peer);
+function silence(world: ByHand, server: HandServer, times: number, peer: string): Line[] {
+  return Array.from({ length: times }, () => new Line(world, server, undefined, peer));
 }
 
 function others(world: ByHand, server: HandServer, times: number): void {
@@ -175,13 +175,12 @@ describe("connectionsPerAddress", () => {
     const server = world.server({ maxConnectionsPerAddress: 2 });
     // Two more for introductions.
     silence(world, server, 4, "one");
-    silence(world, server, 4, "another");
+    const spared = silence(world, server, 4, "another");
     expect(turnedAway(server)).toEqual([]);
-    silence(world, server, 1, "one");
-    expect([server.core.handshakes, turnedAway(server)]).toEqual([
-      8,
-      [["connectionsPerAddress", "overloaded", "too many connections of this address"]],
-    ]);
+    silence(world, server, 8, "one");
+    const away = ["connectionsPerAddress", "overloaded", "too many connections of this address"];
+    expect([server.core.handshakes, turnedAway(server)]).toEqual([8, Array.from({ length: 8 }, () => away)]);
+    expect(spared.map(({ isOpen }) => isOpen)).toEqual([true, true, true, true]);
   });
 
   test("a place is free when a connection has ended, in whatever way", () => {
@@ -194,6 +193,11 @@ describe("connectionsPerAddress", () => {
       client.connect(server).lose("client");
       client.connect(server).cut();
       new Line(world, server).lose("server");
+      // One whose client makes a mistake, and one whose session the server ends.
+      world.client().connect(server).give(Buffer.alloc(100));
+      world.client().connect(server);
+      server.links.at(-1)?.abandon("closed");
+      server.drain();
       silence(world, server, 1, "");
       world.pass(10_000);
     }
