@@ -151,6 +151,7 @@ export class LinkPace implements Pace {
   #turn: PacedTurn | undefined;
   /** The link is being served from a line, and so waits behind nobody. */
   #isServed = false;
+  #isOver = false;
 
   /** `number` is different for each link. */
   constructor(link: PacedLink, number: number, rates: Rates, clock: Clock) {
@@ -161,6 +162,7 @@ export class LinkPace implements Pace {
   }
 
   allows(turn: PacedTurn, nowMs: number): boolean {
+    if (this.#isOver) return true;
     const { remoteAddress = this.#remoteAddress } = this.#link.driver;
     this.charge(turn, nowMs);
     if (this.#version !== this.#rates.version || remoteAddress !== this.#remoteAddress) {
@@ -232,6 +234,7 @@ export class LinkPace implements Pace {
 
   /** The link is gone. */
   end(): void {
+    this.#isOver = true;
     this.#waitsIn?.shared.leave(this);
     this.#waitsIn = this.#turn = undefined;
     for (const group of this.#groups) this.#rates.leave(group);

@@ -1,16 +1,18 @@
 /** `limits.rates`: links that are handed messages more slowly than they come. */
 import { describe, expect, test } from "vitest";
 import { KiB, type Limits, type Link, type ServerSupervisorOptions } from "../../src/index.ts";
+import type { Clock } from "../../src/link/ports.ts";
+import { Rates } from "../../src/server/rates.ts";
 import { connect, dial, type Server, setUp } from "./in-memory.ts";
 
-type Rates = NonNullable<Limits["rates"]>;
+type Given = NonNullable<Limits["rates"]>;
 
 /** How many messages each link of the server was handed, in the order in which they were opened. */
 type Counts = number[];
 
 /** A server whose handlers count. `read`: how the link is read. */
 function counting(
-  rates: Rates,
+  rates: Given,
   options: Partial<ServerSupervisorOptions> = {},
   read: (link: Link, count: () => void) => void = (link, count) => link.onMessage(count),
 ): { server: Server; counts: Counts } {
@@ -165,7 +167,7 @@ describe("shared", () => {
     const before = counts.reduce((sum, count) => sum + count);
     await server.clock.advance(1_000);
     // All three have one address now.
-    expect(counts.reduce((sum, count) => sum + count) - before).toBeLessThanOrEqual(21);
+    expect(counts.reduce((sum, count) => sum + count) - before).toBeLessThanOrEqual(11);
     await server.clock.advance(20_000);
     expect(counts).toEqual([40, 40, 40]);
     for (const link of links) void link.close();
@@ -184,6 +186,59 @@ describe("shared", () => {
     flood(busy, 40);
     await server.clock.advance(3_000);
     expect(counts).toEqual([1, 39]);
+  });
+});
+
+describe("a line", () => {
+  /** Two links of one address. Its ten messages are taken. Timers run when the test says so. */
+  function twoLinks() {
+    let nowMs = 0;
+    const timers: Array<() => void> = [];
+    const clock = {
+      now: () => nowMs,
+      timer: (run: () => void) => {
+        timers.push(run);
+        return { set: () => {}, clear: () => {} };
+      },
+    } as Partial<Clock> as Clock;
+    const rates = new Rates({ address: { messagesPerSecond: 10, bytesPerSecond: Infinity } }, clock);
+    const served: string[] = [];
+    const link = (name: string) => {
+      const handed = { messages: 0, bytes: 0 };
+      const pace = rates.paceOf({ identity: undefined, driver: { remoteAddress: "192.0.2.1" } });
+      // It takes one message when it is served, and does not ask for another.
+      const turn = { handed, goOn: () => void (take() && served.push(name)) };
+      const take = (): boolean => {
+        const may = pace.allows(turn, nowMs);
+        if (may) handed.messages++;
+        return may;
+      };
+      return { take };
+    };
+    const links = { a: link("a"), b: link("b") };
+    for (let n = 0; n < 10; n++) links.a.take();
+    const pass = (ms: number): void => void (nowMs += ms);
+    return { ...links, served, pass, runTimers: () => timers.forEach((run) => run()) };
+  }
+
+  test("a link that finds another waiting waits behind it, though there is room", () => {
+    const { a, b, served, pass, runTimers } = twoLinks();
+    expect(a.take()).toBe(false);
+    pass(100);
+    expect(b.take()).toBe(false);
+    runTimers();
+    expect(served).toEqual(["a"]);
+    pass(100);
+    runTimers();
+    expect(served).toEqual(["a", "b"]);
+  });
+
+  test("a link that is served is charged before the next one is", () => {
+    const { a, b, served, pass, runTimers } = twoLinks();
+    expect([a.take(), b.take()]).toEqual([false, false]);
+    pass(100);
+    runTimers();
+    expect(served).toEqual(["a"]);
   });
 });
 
