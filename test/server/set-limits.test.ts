@@ -103,7 +103,7 @@ describe("of resplice clients", () => {
     const server = setUp(() => {}, { limits: { bufferBytes: 64 * MiB }, queue: { maxBytes: 8 * MiB } });
     const clients = [await connect(server), await connect(server)];
     const [before, after] = server.links as [Link, Link];
-    for (const client of clients) void client.hold();
+    for (const client of clients) client.hold();
     server.path.cut("rst");
     await server.clock.advance(100);
     const fill = (link: Link): number => {

@@ -52,7 +52,7 @@ export interface WorldOptions {
     perIdentity: number;
     /** Connections of one client. */
     perAddress: number;
-    /** Opens, resumes and standbys, each; and twice as many connections. */
+    /** Opens, resumes and standbys, each; and four times as many connections. */
     perSecond: number;
   };
   /** How many messages each side of a link wants to send. */

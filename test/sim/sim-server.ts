@@ -78,7 +78,7 @@ export class SimServer extends SimProcess {
     const { perSecond } = options.room;
     const admission = new Admission(
       {
-        acceptsPerSecond: 2 * perSecond,
+        acceptsPerSecond: 4 * perSecond,
         opensPerSecond: perSecond,
         resumesPerSecond: perSecond,
         standbysPerSecond: perSecond,
