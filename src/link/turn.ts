@@ -18,7 +18,7 @@ const LATE_MS = 0.5;
 
 export type TurnClock = Pick<Clock, "now" | "afterPoll">;
 
-/** What the consumer was handed since the beginning. */
+/** The messages and bytes that the consumer was handed since the beginning. */
 export interface Handed {
   readonly messages: number;
   readonly bytes: number;

@@ -143,7 +143,7 @@ export class LinkPace implements Pace {
   #version = -1;
   /** The address that the group of the address was chosen by: of the connection in use, or of the last one. */
   #remoteAddress = "";
-  /** What the groups were charged for. */
+  /** The messages and bytes that the groups were charged for. */
   #messages = 0;
   #bytes = 0;
   /** The link waits in the line of this group. */
@@ -183,7 +183,7 @@ export class LinkPace implements Pace {
 
   /** Charges the groups for what was handed out since they were charged last. */
   charge(turn: PacedTurn, nowMs: number): void {
-    // What was handed out before there were these rates is not owed.
+    // Messages that were handed out before there were these rates are not owed.
     if (this.#version !== this.#rates.version) return;
     const { messages, bytes } = turn.handed;
     for (const { shared } of this.#groups) shared.charge(messages - this.#messages, bytes - this.#bytes, nowMs);
@@ -209,7 +209,7 @@ export class LinkPace implements Pace {
     for (const group of before) this.#rates.leave(group);
   }
 
-  /** It is the link's turn in the line. */
+  /** The link's turn in the line has come. */
   serve(): void {
     const turn = this.#turn;
     this.#waitsIn = undefined;

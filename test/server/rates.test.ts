@@ -206,7 +206,7 @@ describe("a line", () => {
     const link = (name: string) => {
       const handed = { messages: 0, bytes: 0 };
       const pace = rates.paceOf({ identity: undefined, driver: { remoteAddress: "192.0.2.1" } });
-      // It takes one message when it is served, and does not ask for another.
+      // The link takes one message when it is served, and does not ask for another.
       const turn = { handed, goOn: () => void (take() && served.push(name)) };
       const take = (): boolean => {
         const may = pace.allows(turn, nowMs);
@@ -261,7 +261,7 @@ describe("changed", () => {
     server.sessions.setLimits({ rates: {} });
     await server.clock.advance(0);
     expect(counts).toEqual([150]);
-    // What was read without a rate is not owed when there is one again.
+    // Messages that were read without a rate are not owed when there is one again.
     server.sessions.setLimits({ rates: { link: { messagesPerSecond: 10 } } });
     await server.clock.advance(1_000);
     flood(link, 5);

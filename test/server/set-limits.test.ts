@@ -5,7 +5,7 @@ import { echo, eventually, failure, logKeeper, openTo, receiveText, serve } from
 import { connect, dial, type Server, setUp, unconfirmed } from "./in-memory.ts";
 import { echoLines, lineClient, servePlain } from "./plain-servers.ts";
 
-/** What a server has counted of the limits that turn clients away. */
+/** The clients that each limit has turned away. */
 function turnedAway({ sessions }: Server): Record<string, number> {
   return sessions.stats().turnedAway;
 }

@@ -385,7 +385,7 @@ export class SimServer extends SimProcess {
     return { identity: special === "another" ? `once ${name}` : name, claims: undefined };
   }
 
-  /** Who may come back is told when, and not too late. */
+  /** A client that may come back is told when, and not too late. */
   #checkRetry(code: RefuseCode, retryAfterMs: number): void {
     const isForLater = code === "overloaded" || code === "draining" || code === "authentication-unavailable";
     const mostMs = Math.max(MOST_RETRY_MS, this.#overloaded.retryAfterMs);

@@ -17,7 +17,7 @@ test("a second's worth at once, then as it comes back", () => {
   expect(takeAll(shared, 99)).toBe(0);
   expect(takeAll(shared, 100)).toBe(1);
   expect(takeAll(shared, 350)).toBe(2);
-  // What has come back in part is not lost.
+  // A token that has come back in part is not lost.
   expect(takeAll(shared, 400)).toBe(1);
   expect(takeAll(shared, 60_000)).toBe(10);
 });
