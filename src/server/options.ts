@@ -52,14 +52,14 @@ export interface AuthenticateRequest {
 /**
  * Hard caps. A client above a cap is refused with a reason and retryAfterMs. The first to be refused are connections
  * that have not introduced themselves, from the address that has most of these. Resumes and standbys have room of their
- * own at each cap. `stats().turnedAway` counts refusals by the limit's name, and `health()` is 'degraded' meanwhile. All
- * of them can be changed while the server runs: see `setLimits()`.
+ * own at each cap. `stats().turnedAway` counts refusals by the limit's name, and `health()` is 'degraded' meanwhile.
+ * `setLimits()` changes them while the server runs.
  */
 export interface Limits {
   /**
    * Connections that are accepted, before anything is known of their clients. Default: 4,000, and what
-   * `opensPerSecond`, `resumesPerSecond` and `standbysPerSecond` let in: 5,600. Half as many again are kept for addresses
-   * that have had less than their part. One above it is told to come back within a second.
+   * `opensPerSecond`, `resumesPerSecond` and `standbysPerSecond` let in: 5,600. Half as many again are kept for
+   * addresses that have had less than their part. A client above it is told to come back within a second.
    */
   acceptsPerSecond?: number;
   /**

@@ -42,7 +42,7 @@ export interface PlainServerTimeoutOptions extends PlainDeadlineOptions {
 
 /**
  * Hard caps. The connection of a client above a cap is closed. `stats().turnedAway` counts these by the limit's name, and
- * `health()` is 'degraded' meanwhile. All of them can be changed while the server runs: see `setLimits()`.
+ * `health()` is 'degraded' meanwhile. `setLimits()` changes them while the server runs.
  */
 export interface PlainLimits {
   /**
@@ -71,7 +71,7 @@ export interface PlainLimits {
    * to be sent. Default: an eighth of the memory of the machine or container, at most 1 GiB.
    */
   bufferBytes?: number;
-  /** How fast messages are handed to the application; answers to its requests are not counted. Default: as they come. */
+  /** How fast messages are handed to the application, without the answers to its requests. Default: as they come. */
   rates?: PlainRateLimits;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The rates at which the links of a server are handed messages: each link, and all links of an identity and of an
- * address together. A link above a rate is held: its consumer is handed nothing, so that its window fills and its client
- * has to wait. The connection is still read as far as the window goes, so acknowledgements and keepalive pass.
+ * address together. A link above a rate is held: its consumer is handed nothing, so that its window fills and its
+ * client has to wait. The connection is still read as far as the window goes, so acknowledgements and keepalive pass.
  */
 import { type Rate, SharedRate } from "../core/server/shared-rate.ts";
 import type { Clock, Timer } from "../link/ports.ts";

@@ -219,8 +219,8 @@ export class Entrance {
   }
 
   /**
-   * The limit by which there is no place for it in the end. Those that have not said HELLO have none: they give way when
-   * theirs is needed.
+   * The limit by which there is no place for the connection in the end. Those that have not said HELLO have none: they
+   * give way when theirs is needed.
    */
   #mayNotStay(peer: string, isBack: boolean, attached: number): DoorLimit | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
