@@ -12,8 +12,10 @@ import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
+import type { Capacity } from "./capacity.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import type { Guest } from "./tls-handshakes.ts";
+import { Rates, type RateScope, type ResolvedRates } from "./rates.ts";
 import { Refusals } from "./refusals.ts";
 
 /** The caller gives these to the links of a server. */
@@ -34,6 +36,7 @@ export interface ServedHost {
 
 export type ServedStats = ReturnType<typeof sumStats> &
   ReturnType<Refusals["counts"]> & {
+    held: Record<RateScope, number>;
     handshaking: number;
     forwarded: number;
     sessions: { connected: number; waiting: number };
@@ -46,6 +49,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly refusals: Refusals;
   /** Undefined: connections are neither forwarded to other servers nor taken from them. */
   readonly forwarding: Forwarding | undefined;
+  readonly rates: Rates;
   protected readonly outside: ServedHost;
   protected readonly host: ServerHost;
   /** The options of drain(), and when its time is over. */
@@ -53,8 +57,9 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly #options: ResolvedLinkOptions;
   readonly #open = new Set<Link>();
 
-  constructor(options: ResolvedLinkOptions, outside: ServedHost) {
+  constructor(options: ResolvedLinkOptions, rates: ResolvedRates, outside: ServedHost) {
     this.#options = options;
+    this.rates = new Rates(rates, outside.clock);
     this.outside = outside;
     this.refusals = new Refusals(outside.journal);
     this.host = {
@@ -65,6 +70,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
       hearsHandlerErrors: () => outside.hearsHandlerErrors(),
       onEnded: ({ link }) => outside.onEnded(link),
       onGone: (served) => this.onGone(served as Owner),
+      rates: this.rates,
     };
   }
 
@@ -81,6 +87,18 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Reads from the connection from now on; with TLS, from when it is secured. */
   abstract accept(connection: Connection): Guest;
+
+  /**
+   * Changes limits, and answers what that makes of the server's capacity. Throws INVALID_OPTION, and then nothing has
+   * changed.
+   */
+  abstract setLimits(changes: object): Capacity;
+
+  /** Other rates, also for the links that are here. */
+  protected setRates(rates: ResolvedRates): void {
+    this.rates.set(rates);
+    for (const { engine } of this.owners()) engine.incoming.paceChanged();
+  }
 
   /** All links that are not gone. */
   abstract owners(): Iterable<Owner>;
@@ -201,7 +219,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Stops all drivers and timers. */
   stop(): void {
-    for (const { driver } of this.owners()) driver.stop();
+    for (const served of this.owners()) served.stop();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
@@ -217,6 +235,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     return {
       ...sumStats(owners.map(({ link }) => link)),
       ...this.refusals.counts(),
+      held: { ...this.rates.held },
       handshaking: this.handshaking,
       forwarded: this.forwarded,
       sessions: { connected, waiting: this.sessions - connected },
