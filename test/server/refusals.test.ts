@@ -24,5 +24,6 @@ test("refusals are counted by code and by reason, but not by what a client or th
     },
     turnedAway: { connections: 1 },
     rejected: {},
+    shed: {},
   });
 });

@@ -250,6 +250,25 @@ test("forwarded connections have places of the server's, and no room of those th
   expect(stranger.connections).toEqual(["new: opened"]);
 });
 
+test("a forwarded connection counts for its address until it is closed", () => {
+  const given = two({ maxConnectionsPerAddress: 2 });
+  const { world, other } = given;
+  const hello = resumeOf(given);
+  const forward = (peer: string): Line => {
+    const line = new Line(world, other, undefined, peer);
+    line.give(hello);
+    other.core.forwarded(line.id);
+    return line;
+  };
+  const [first] = [forward("one"), forward("one"), forward("one"), forward("another")];
+  expect(other.core.forwarding).toBe(3);
+  expect(refusals(other)).toEqual(["overloaded: too many connections of this address"]);
+  other.core.connectionClosed(first.id, "closed", 0);
+  forward("one");
+  expect(other.core.forwarding).toBe(3);
+  expect(refusals(other)).toHaveLength(1);
+});
+
 test("a server that shares a store forwards nothing", () => {
   const options = { sharesStore: true, hasStore: true, hasOutbox: true, forwards: true };
   expect(() => new ByHand().server(options)).toThrow("a server that shares a store forwards nothing");
