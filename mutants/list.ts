@@ -1,6 +1,7 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
+import { DRAINING } from "./list/draining.ts";
 import { ENDING } from "./list/ending.ts";
 import { FRAMING } from "./list/framing.ts";
 import { LISTENING } from "./list/listening.ts";
@@ -27,6 +28,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATA,
   ...ENDING,
   ...MOVING,
+  ...DRAINING,
   ...PACE,
   ...SILENCE,
   ...PLAIN,

@@ -1,5 +1,5 @@
 /**
- * The records of telemetry: one for each thing that happens to links and servers, as plain data. `event` names are
+ * The records of telemetry: one for each thing that happens to links, servers and the process, as plain data. `event` names are
  * stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
  */
 import type { LinkState, SupervisorState } from "../core/states.ts";
@@ -100,6 +100,16 @@ export interface HookFailure {
   thrown: unknown;
 }
 
+/** The process was told to end: `left`, `undelivered` and `failed` say how many links, messages and calls of close(). */
+export interface ProcessClosed {
+  event: "process.closed";
+  code: number;
+  left: number;
+  undelivered: number;
+  failed: number;
+  ms: number;
+}
+
 export type MetricsEvent = "manager.metrics" | "server.metrics";
 
 /** The traffic of an interval, and the state at its end. */
@@ -138,6 +148,11 @@ export type LoggedRecord =
   | ServerRefused
   | ServerShed
   | ServerRejected
+  | { event: "process.closing"; signal: string; deadlineMs: number; readyDelayMs: number }
+  | { event: "process.close-failed"; failure: HookFailure }
+  | ProcessClosed
+  /** A second signal: the process ends without the rest. */
+  | { event: "process.interrupted"; signal: string; code: number }
   /** `counts`: the manager's or server's own numbers, each since the record before. */
   | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
 
