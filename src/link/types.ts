@@ -272,8 +272,7 @@ export type CutOffReason = "away" | "unaccepted" | "unread" | "application" | "p
 /**
  * `error`: absent after close(), and if the peer ended in order. `undelivered`: oldest first; empty if all was
  * accepted. `untracked`: of a plain link, messages of which only the number is known any more: they were written, and
- * nobody can say whether they arrived. `cutOff`: only of a link that was cut off at the
- * deadline of close().
+ * nobody can say whether they arrived. `cutOff`: only of a link that was cut off at the deadline of close().
  */
 export type LinkReport = {
   error?: RespliceError;

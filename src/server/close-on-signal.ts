@@ -1,4 +1,4 @@
-/** Ends the process in order when the system asks it to end: closes what is open, and tells whether anything was left. */
+/** Ends the process in order when a signal asks for it: closes what is open, and tells whether anything was left. */
 import { constants } from "node:os";
 import { SystemClock } from "../io/clock.ts";
 import { checkNames, logger } from "../link/check.ts";

@@ -39,9 +39,9 @@ export class Departures<Served> {
     return this.#waiting.has(served);
   }
 
-  /** The link has ended before its turn. */
-  delete(served: Served): void {
-    this.#waiting.delete(served);
+  /** The link has ended before its turn, or leaves now. Answers whether its turn had still to come. */
+  delete(served: Served): boolean {
+    return this.#waiting.delete(served);
   }
 
   /** All leave now. */

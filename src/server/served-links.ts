@@ -142,6 +142,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   #handlerReturned(served: Owner): void {
     served.isServing = false;
+    // Nobody serves the client until its turn comes.
+    if (this.#departures.delete(served)) this.#sendAway(served);
     const { engine } = served;
     const isSentAway = this.farewell !== undefined && this.#options.mode === "messages";
     if (engine.goesOnAlone || isSentAway) engine.handlerReturned();

@@ -1,6 +1,6 @@
 /**
- * The records of telemetry: one for each thing that happens to links, servers and the process, as plain data. `event` names are
- * stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
+ * The records of telemetry: one for each thing that happens to links, servers and the process, as plain data. `event`
+ * names are stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
  */
 import type { LinkState, SupervisorState } from "../core/states.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
@@ -100,7 +100,7 @@ export interface HookFailure {
   thrown: unknown;
 }
 
-/** The process was told to end: `left`, `undelivered` and `failed` say how many links, messages and calls of close(). */
+/** The process was told to end. `left`, `undelivered`, `failed`: how many links, messages and calls of close(). */
 export interface ProcessClosed {
   event: "process.closed";
   code: number;

@@ -1,6 +1,6 @@
 /**
  * Rolling restarts of a server on one port: a new process waits for the port, the old one is told to end, and until it
- * has, all connections are cut every half second. Nothing is lost, nothing comes twice, and the old process ends in time.
+ * has, all connections are cut every half second. Nothing is lost or comes twice, and the old process ends in time.
  *
  *     node test/overload/rolling-restart.ts
  */

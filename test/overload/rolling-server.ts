@@ -1,6 +1,6 @@
 /**
- * The server of `rolling-restart.ts`: answers each number, and remembers which it got. It listens as soon as the port is
- * free, and tells what it got when a signal has ended it.
+ * The server of `rolling-restart.ts`: answers each number, and remembers which it got. It listens as soon as the port
+ * is free, and tells what it got when a signal has ended it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Closable, closeOnSignal, RespliceError, ServerSupervisor } from "../../src/index.ts";

@@ -1,6 +1,7 @@
 /** A process that is told to end: by events within this one, and by real signals to a process of its own. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:os";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type Closable, closeOnSignal, type CloseOnSignalOptions } from "../../src/index.ts";
 import { Arrivals, echo, isPending, logKeeper, manage, openTo, refusal, serve } from "../support.ts";
@@ -101,7 +102,7 @@ describe("a signal", () => {
     const { exits } = onSignal([closable("slow", said, gate.promise), closable("other", said)], { logger });
     signal();
     signal();
-    expect(await exits.next()).toBe(128 + 12);
+    expect(await exits.next()).toBe(128 + constants.signals[SIGNAL]);
     expect(lines.at(-1)).toMatchObject({ level: "warn", event: "process.interrupted", signal: SIGNAL });
     gate.resolve();
     expect(await isPending(exits.next())).toBe(true);

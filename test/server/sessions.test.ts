@@ -183,6 +183,16 @@ describe("drain()", () => {
     expect([...(await draining).values()].map(({ cutOff }) => cutOff)).toEqual(["peer", "peer", "peer"]);
   });
 
+  test("does not keep a link until its turn comes when its handler has returned", async () => {
+    const gate = Promise.withResolvers<void>();
+    const server = setUp(() => gate.promise);
+    for (let n = 0; n < 3; n++) await connect(server);
+    void server.sessions.drain({ deadlineMs: 60_000 });
+    gate.resolve();
+    await server.clock.advance(10);
+    expect(server.links.map(({ state }) => state)).toEqual(["closed", "closed", "closed"]);
+  });
+
   test("says of a link whose handler is still at work that the application had not ended it", async () => {
     const server = setUp(async (link) => {
       while ((await link.receive()) !== null);
