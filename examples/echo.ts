@@ -3,7 +3,7 @@
 //     npm run example -- examples/echo.ts serve 7000
 //     npm run example -- examples/echo.ts 7000        and type; then break the path between them, and type on
 import { createInterface } from "node:readline";
-import { ConnectionManager, RespliceError, ServerSupervisor } from "resplice";
+import { closeOnSignal, ConnectionManager, RespliceError, ServerSupervisor } from "resplice";
 
 const [first, second] = process.argv.slice(2);
 await (first === "serve" ? serve(Number(second ?? 0)) : talk(Number(first ?? 7000)));
@@ -15,7 +15,7 @@ async function serve(at: number): Promise<void> {
   });
   const { port } = await supervisor.listen();
   console.log(`listening on ${port}`);
-  process.once("SIGTERM", () => void supervisor.close());
+  closeOnSignal(supervisor);
 }
 
 async function talk(port: number): Promise<void> {

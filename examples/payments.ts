@@ -4,7 +4,14 @@
 //     npm run example -- examples/payments.ts serve 7500 payments.db
 //     npm run example -- examples/payments.ts pay 7500 100000
 import { DatabaseSync } from "node:sqlite";
-import { ConnectionManager, MiB, RespliceError, ServerSupervisor, type UndeliveredMessage } from "resplice";
+import {
+  closeOnSignal,
+  ConnectionManager,
+  MiB,
+  RespliceError,
+  ServerSupervisor,
+  type UndeliveredMessage,
+} from "resplice";
 
 const MAX_BATCH_BYTES = 4 * MiB;
 
@@ -44,7 +51,7 @@ async function serve(at: number, path: string): Promise<void> {
   });
   const { port: listening } = await supervisor.listen();
   console.log(`listening on ${listening}`);
-  process.once("SIGTERM", () => void supervisor.close().then(() => db.close()));
+  closeOnSignal([supervisor, { close: async () => db.close() }]);
 }
 
 async function pay(to: number, payments: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
+import { DRAINING } from "./list/draining.ts";
 import { ENDING } from "./list/ending.ts";
 import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
@@ -30,6 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATA,
   ...ENDING,
   ...MOVING,
+  ...DRAINING,
   ...PACE,
   ...SILENCE,
   ...PLAIN,

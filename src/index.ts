@@ -40,6 +40,7 @@ export type {
   ClearOptions,
   CloseOptions,
   CloseReport,
+  CutOffReason,
   Health,
   Link,
   LinkEvents,
@@ -62,6 +63,8 @@ export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framin
 export type { PlainLink } from "./plain-link/handle.ts";
 export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
 export type { AccessOptions } from "./server/access.ts";
+export { type Closable, closeOnSignal, type CloseOnSignalOptions } from "./server/close-on-signal.ts";
+export type { DrainOptions } from "./server/drain.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions, ServerTimeoutOptions } from "./server/options.ts";
 export type {
@@ -80,7 +83,7 @@ export {
   type SupervisorState,
   type SupervisorStats,
 } from "./server/supervisor.ts";
-export type { DrainOptions, SuperviseLimits, SuperviseOptions, SuperviseTimeouts } from "./supervise/options.ts";
+export type { SuperviseLimits, SuperviseOptions, SuperviseTimeouts } from "./supervise/options.ts";
 export type { SupervisedState, SupervisedStats } from "./supervise/stats.ts";
 export { supervise, type SupervisedReport, type SupervisedServer } from "./supervise/supervised-server.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";

@@ -11,6 +11,7 @@ test("the main entry point", () => {
     "RespliceError",
     "ServerSupervisor",
     "bytes",
+    "closeOnSignal",
     "delimited",
     "fixed",
     "lengthPrefixed",

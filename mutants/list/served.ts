@@ -200,9 +200,9 @@ export const SERVED: readonly Mutant[] = [
   {
     name: "listens on while it drains",
     rule: "a server whose clients cannot come back stops listening at once",
-    file: "src/server/supervisor.ts",
-    find: "if (listened && !acceptsWhileDraining) this.#listener.stopListening();",
-    replace: "",
+    file: "src/server/drain.ts",
+    find: "    listener.stopListening();\n  }\n",
+    replace: "  }\n",
     tests: DRAINING,
   },
   // ── the door ──

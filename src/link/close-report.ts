@@ -4,8 +4,11 @@ import { sumOf } from "./undelivered.ts";
 
 export function closeReport(reports: Iterable<readonly [Link, LinkReport]>): CloseReport {
   const report: CloseReport = { left: 0, undelivered: [] };
-  for (const [link, { error, undelivered, untracked }] of reports) {
-    if (error?.code === "CLOSE_TIMEOUT") report.left++;
+  for (const [link, { error, undelivered, untracked, cutOff }] of reports) {
+    if (error?.code === "CLOSE_TIMEOUT" && cutOff !== undefined) {
+      report.left++;
+      (report.cutOff ??= []).push({ link, reason: cutOff });
+    }
     const sum = sumOf(report.untracked, untracked);
     if (sum !== undefined) report.untracked = sum;
     for (const message of undelivered) report.undelivered.push({ ...message, link });

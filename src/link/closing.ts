@@ -1,6 +1,7 @@
 /** close() of a link: both directions drain within a deadline, or the client is asked to go on at another server. */
 import type { Driver } from "./driver.ts";
-import type { CloseOptions } from "./types.ts";
+import type { Protocol } from "./protocol.ts";
+import type { CloseOptions, CutOffReason, LinkReport } from "./types.ts";
 
 export const DEFAULT_CLOSE_MS = 5_000;
 /** After everything was accepted, a peer that does not answer has so long to hear that the link has ended. */
@@ -18,6 +19,8 @@ export class Closing {
   isBegun = false;
   /** This direction ends when the peer's does, even if a handler or a send would go on. */
   endsWithInput = false;
+  /** Part of the link's report: why it was cut off, if it was. */
+  cutOff: Pick<LinkReport, "cutOff"> | undefined;
   #stopsWhenSent = false;
   #isFinishing = false;
   readonly #driver: Driver;
@@ -57,7 +60,10 @@ export class Closing {
     const { protocol, clock } = this.#driver;
     const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
     if (deadlineMs === Infinity && options.signal === undefined) return;
-    this.#limit({ ...options, deadlineMs }, () => protocol.reset("close-timeout", "", "close-timeout", clock.now()));
+    this.#limit({ ...options, deadlineMs }, () => {
+      this.cutOff = { cutOff: whyOpen(protocol, protocol.outputEnded ? "peer" : "application") };
+      protocol.reset("close-timeout", "", "close-timeout", clock.now());
+    });
   }
 
   /** Our direction is complete. */
@@ -80,7 +86,10 @@ export class Closing {
     this.#limit({ ...options, deadlineMs: handlerMs }, () => {
       this.endsWithInput = true;
     });
-    this.#limit({ ...options, deadlineMs }, () => protocol.abandon("close-timeout"));
+    this.#limit({ ...options, deadlineMs }, () => {
+      this.cutOff = { cutOff: whyOpen(protocol, protocol.inputEnded ? "application" : "peer") };
+      protocol.abandon("close-timeout");
+    });
   }
 
   /** Lets `expire` change something when the deadline has passed or the signal is aborted. */
@@ -101,4 +110,11 @@ export class Closing {
       signal?.removeEventListener("abort", early);
     });
   }
+}
+
+/** `ending`: whose end is awaited when nothing else is. */
+function whyOpen({ adopted, unackedBytes, unacceptedBytes }: Protocol, ending: "application" | "peer"): CutOffReason {
+  if (adopted === undefined) return "away";
+  if (unackedBytes > 0) return "unaccepted";
+  return unacceptedBytes > 0 ? "unread" : ending;
 }

@@ -345,7 +345,7 @@ export class LinkEngine {
       if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
       this.owner.onEnded();
       const report = this.reports.atEnd(lost, untracked, outcome === "closed");
-      this.#endResult.close(error === undefined ? report : { ...report, error });
+      this.#endResult.close(error === undefined ? report : { ...report, error, ...this.#closing?.cutOff });
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));
   }

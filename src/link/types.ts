@@ -263,15 +263,31 @@ export interface Undelivered {
 /** `position`: where the message ends in its session; undefined if it was never written. */
 export type UndeliveredMessage = { message: Message; delivery: "not-sent" | "maybe"; position: number | undefined };
 /**
+ * Why a link had not ended by the deadline, the first of these that holds: "away": there was no connection.
+ * "unaccepted": the peer had not accepted everything that was sent. "unread": this application had not accepted
+ * everything that had arrived. "application": it had not ended its direction; its handler had not returned, or its byte
+ * stream was open. "peer": the peer had not ended its direction.
+ */
+export type CutOffReason = "away" | "unaccepted" | "unread" | "application" | "peer";
+/**
  * `error`: absent after close(), and if the peer ended in order. `undelivered`: oldest first; empty if all was
  * accepted. `untracked`: of a plain link, messages of which only the number is known any more: they were written, and
- * nobody can say whether they arrived.
+ * nobody can say whether they arrived. `cutOff`: only of a link that was cut off at the deadline of close().
  */
-export type LinkReport = { error?: RespliceError; undelivered: UndeliveredMessage[]; untracked?: Traffic };
+export type LinkReport = {
+  error?: RespliceError;
+  undelivered: UndeliveredMessage[];
+  untracked?: Traffic;
+  cutOff?: CutOffReason;
+};
 
-/** `left`: how many links were cut off at the deadline. `untracked`: only of plain links, see `LinkReport`. */
+/**
+ * `left`: how many links were cut off at the deadline. `cutOff`: which, and why; absent if there is none. `untracked`:
+ * only of plain links, see `LinkReport`.
+ */
 export type CloseReport = {
   left: number;
+  cutOff?: Array<{ link: Link; reason: CutOffReason }>;
   undelivered: Array<UndeliveredMessage & { link: Link }>;
   untracked?: Traffic;
 };

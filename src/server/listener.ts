@@ -21,6 +21,7 @@ export class Listener {
   /** Undefined: without TLS. */
   readonly #handshakes: TlsHandshakes | undefined;
   readonly #streams = new Set<Duplex>();
+  #accepted = 0;
   /** One listener function for all streams. */
   readonly #onClosed: (this: Duplex) => void;
 
@@ -34,9 +35,10 @@ export class Listener {
     this.#handshakes = tls === false ? undefined : new TlsHandshakes(tls, options);
     // TLS options may have options of the sockets, too. With TLS a client that ends within the handshake is gone.
     const ofSockets = tls === false ? { allowHalfOpen } : tls;
-    this.#server = net.createServer({ ...ofSockets, noDelay: true }, (socket) =>
-      filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress)),
-    );
+    this.#server = net.createServer({ ...ofSockets, noDelay: true }, (socket) => {
+      this.#accepted++;
+      filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress));
+    });
   }
 
   /**
@@ -45,6 +47,11 @@ export class Listener {
    */
   get streams(): number {
     return this.#streams.size;
+  }
+
+  /** How many sockets the listener has accepted so far. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   /**

@@ -183,9 +183,9 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   /** A handler may answer what it was handed; then its link ends. Nobody is let in any more. */
   async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
-    this.beginFarewell(options);
+    const { deadlineMs } = this.beginFarewell(options);
     this.#giveUpArrivals("the server goes away");
-    this.sendAllAway();
+    this.sendAllAway(options, deadlineMs);
     const reports = new Map<Link, LinkReport>();
     await this.report(reports);
     return reports;

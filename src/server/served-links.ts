@@ -13,6 +13,7 @@ import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts
 import type { Journal } from "../telemetry/journal.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { Capacity } from "./capacity.ts";
+import { Departures } from "./departures.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { Rates, type RateScope, type ResolvedRates } from "./rates.ts";
@@ -43,6 +44,9 @@ export type ServedStats = ReturnType<typeof sumStats> &
     bufferBytes: number;
   };
 
+/** Links are sent away in this part of the time that a drain has: the last of them has the rest to end. */
+const SPREAD_PART = 0.5;
+
 export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwner> {
   /** Runs for each link. Set before the first connection is handed over. */
   handler: ((link: Link) => void | Promise<void>) | undefined;
@@ -56,12 +60,19 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   protected farewell: { options: CloseOptions; untilMs: number } | undefined;
   readonly #options: ResolvedLinkOptions;
   readonly #open = new Set<Link>();
+  readonly #departures: Departures<ServerLinkOwner>;
+  readonly #hurry = (): void => this.#departures.hurry();
 
   constructor(options: ResolvedLinkOptions, rates: ResolvedRates, outside: ServedHost) {
     this.#options = options;
     this.rates = new Rates(rates, outside.clock);
     this.outside = outside;
     this.refusals = new Refusals(outside.journal);
+    this.#departures = new Departures({
+      clock: outside.clock,
+      random: () => outside.entropy.random(),
+      sendAway: (served) => this.#sendAway(served as Owner),
+    });
     this.host = {
       clock: outside.clock,
       journal: outside.journal,
@@ -69,7 +80,10 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
       onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
       hearsHandlerErrors: () => outside.hearsHandlerErrors(),
       onEnded: ({ link }) => outside.onEnded(link),
-      onGone: (served) => this.onGone(served as Owner),
+      onGone: (served) => {
+        this.#departures.delete(served);
+        this.onGone(served as Owner);
+      },
       rates: this.rates,
     };
   }
@@ -129,7 +143,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     this.outside.clock.defer(() => {
       this.#serve(served);
       // The server may have begun to drain while the link was being opened.
-      this.#sendAway(served);
+      if (!this.#departures.has(served)) this.#sendAway(served);
     }, undefined);
   }
 
@@ -150,6 +164,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   #handlerReturned(served: Owner): void {
     served.isServing = false;
+    // Nobody serves the client until its turn comes.
+    if (this.#departures.delete(served)) this.#sendAway(served);
     const { engine } = served;
     const isSentAway = this.farewell !== undefined && this.#options.mode === "messages";
     if (engine.goesOnAlone || isSentAway) engine.handlerReturned();
@@ -195,8 +211,14 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     return { deadlineMs, untilMs };
   }
 
-  protected sendAllAway(): void {
-    for (const served of this.owners()) this.#sendAway(served);
+  /**
+   * Sends all links away. Clients would come to the next server all at once: so they are sent one after the other, in
+   * the first half of the time. Byte streams go nowhere else, and have all of the time.
+   */
+  protected sendAllAway({ signal }: CloseOptions, deadlineMs: number): void {
+    const isSpread = this.#options.mode === "messages" && signal?.aborted !== true;
+    this.#departures.begin(this.owners(), isSpread ? SPREAD_PART * deadlineMs : 0);
+    signal?.addEventListener("abort", this.#hurry, { once: true });
   }
 
   #sendAway(served: Owner): void {
@@ -219,6 +241,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Stops all drivers and timers. */
   stop(): void {
+    this.#departures.stop();
+    this.farewell?.options.signal?.removeEventListener("abort", this.#hurry);
     for (const served of this.owners()) served.stop();
   }
 

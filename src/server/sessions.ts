@@ -22,6 +22,8 @@ import { type ServedHost, ServedLinks } from "./served-links.ts";
 
 /** How long drain() waits for a client that has not confirmed its session: for a round trip, or a reconnect. */
 const CONFIRMED_WITHIN_MS = 1_000;
+/** After the deadline drain() waits so long for clients that are told just then that their links were cut off. */
+const TOLD_WITHIN_MS = 1_000;
 
 /** The limits that the core counts by. */
 function caps(limits: ResolvedLimits) {
@@ -152,19 +154,20 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   async drain(options: CloseOptions): Promise<Map<Link, LinkReport>> {
     const { deadlineMs, untilMs } = this.beginFarewell(options);
     this.#core.drain(deadlineMs, this.outside.clock.now());
-    this.sendAllAway();
+    this.sendAllAway(options, deadlineMs);
     const reports = new Map<Link, LinkReport>();
     // Sessions that are confirmed meanwhile get the rest of the time.
     do {
       await this.report(reports);
-      if (!(await this.#confirmed(untilMs))) await this.#forgotten();
+      if (!(await this.#confirmed(untilMs))) await this.#forgotten(untilMs, options.signal);
     } while (this.without(reports).length > 0);
     return reports;
   }
 
-  protected override sendAway({ engine }: DurableServerLink, options: CloseOptions): void {
-    if (this.#options.mode === "bytes") void engine.closeByOwner(options);
-    else engine.leave(options);
+  protected override sendAway({ core, engine }: DurableServerLink, options: CloseOptions): void {
+    if (this.#options.mode === "bytes") return void engine.closeByOwner(options);
+    this.#core.sendElsewhere(core, this.outside.clock.now());
+    engine.leave(options);
   }
 
   /**
@@ -182,19 +185,23 @@ export class Sessions extends ServedLinks<DurableServerLink> {
 
   /**
    * Resolves when every connected client knows of the end, or after FORGET_AFTER_MS. A client whose connection was cut
-   * in the last moment has so long to come back for it: once the server is gone it would dial for minutes.
+   * in the last moment has so long to come back for it: once the server is gone it would dial for minutes. But the
+   * server does not stay for that, nor for an answer to the word that a link was cut off, when its time is over.
    */
-  async #forgotten(): Promise<void> {
+  async #forgotten(untilMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.outside;
     const nowMs = clock.now();
     const lastMs = Array.from(this.#links.keys(), (core) =>
       core.adopted === undefined ? core.missesEndSinceMs : nowMs,
     ).reduce((last, ms) => Math.max(last, ms), -Infinity);
-    const dueMs = lastMs + FORGET_AFTER_MS;
+    const mostMs = (signal?.aborted === true ? nowMs : untilMs) + TOLD_WITHIN_MS;
+    const dueMs = Math.min(lastMs + FORGET_AFTER_MS, mostMs);
     if (dueMs <= nowMs) return;
     const wait = timedWait(clock, dueMs);
     this.#whenEmpty = wait.end;
+    signal?.addEventListener("abort", wait.end, { once: true });
     await wait.promise;
+    signal?.removeEventListener("abort", wait.end);
   }
 
   override stop(): void {

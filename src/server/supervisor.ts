@@ -9,8 +9,7 @@ import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
-import { checkCloseOptions } from "../link/options.ts";
-import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import type { CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import type { PlainProtocol } from "../plain/plain.ts";
 import type { PlainLink } from "../plain-link/handle.ts";
@@ -20,6 +19,7 @@ import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Capacity } from "./capacity.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
+import { drain, type DrainOptions, type ResolvedDrain, resolveDrain } from "./drain.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
 import type { ResolvedListening } from "./listening-options.ts";
@@ -321,25 +321,25 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Opens no more links and, unlike a net.Server, ends the existing ones. Clients are asked to go on at another server;
-   * they do so when the handler has answered the messages that it was handed and everything is accepted, with nothing
-   * in doubt. A link in mode "bytes" cannot move, and may come to its own end. At the deadline the remaining links are
-   * cut off: their clients see a lost session, or an aborted stream. Clients that are not resplice cannot be asked:
-   * the handler may answer the messages that have arrived, then their connections are closed. Never rejects.
+   * Ends the server and, unlike a net.Server, its links. health() is 'down' at once. After `readyDelayMs` no more links
+   * are opened, and clients are asked, one after the other in the first half of the time that is left, to go on at
+   * another server; they do so when the handler has answered the messages that it was handed and everything is
+   * accepted, with nothing in doubt. A link in mode "bytes" cannot move, and may come to its own end. At the deadline
+   * (`deadlineMs`, default 5,000, counted from the call) or when `signal` is aborted, the remaining links are cut off:
+   * their clients see a lost session, or an aborted stream. Clients that are not resplice cannot be asked: the handler
+   * may answer the messages that have arrived, then their connections are closed. Never rejects; called again: the same
+   * promise. Throws INVALID_OPTION.
    */
-  close(options: CloseOptions = {}): Promise<CloseReport> {
-    checkCloseOptions(options);
-    return this.#closing.run(() => this.#close(options));
+  close(options: DrainOptions = {}): Promise<CloseReport> {
+    const resolved = resolveDrain(options);
+    return this.#closing.run(() => this.#close(resolved));
   }
 
-  async #close(options: CloseOptions): Promise<CloseReport> {
-    const listened = this.#state === "listening" || this.#state === "bound";
+  async #close(options: ResolvedDrain): Promise<CloseReport> {
+    const listener = this.#state === "listening" || this.#state === "bound" ? this.#listener : undefined;
     this.#to("drain", "close() was called");
-    const { acceptsWhileDraining } = this.#served;
-    if (listened && !acceptsWhileDraining) this.#listener.stopListening();
-    const reports = await this.#served.drain(options);
+    const reports = await drain({ clock: this.#clock, listener, links: this.#served }, options);
     this.#telemetry.stop();
-    if (listened && acceptsWhileDraining) this.#listener.stopListening();
     this.#listener.destroyAll();
     this.#served.stop();
     await this.#served.forwarding?.stop();

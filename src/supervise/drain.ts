@@ -3,18 +3,12 @@ import type http from "node:http";
 import { Server } from "node:net";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
+import { acceptWaiting, type ResolvedDrain } from "../server/drain.ts";
 import type { Connections } from "./connections.ts";
 import { isHttp2 } from "./kind.ts";
-import type { ResolvedDrain } from "./options.ts";
 
 /** Sessions of HTTP/2 are asked to leave within this part of the time. */
 const SPREAD_PART = 0.5;
-/** While new clients go on coming, the listener is closed after so long, or after this part of the time. */
-const MOST_ACCEPT_MS = 1_000;
-const ACCEPT_PART = 0.25;
-/** The first turn may have polled before it was asked for. */
-const QUIET_TURNS = 2;
-
 /** Answers how many connections were cut off with work under way. */
 export async function drain(
   server: Server,
@@ -31,7 +25,7 @@ export async function drain(
     await Promise.race([ready.promise, deadline.promise]);
     ready.end();
   }
-  await acceptWaiting(connections, clock, Math.min(MOST_ACCEPT_MS, ACCEPT_PART * deadlineMs));
+  await acceptWaiting(() => connections.arrived, clock, deadlineMs);
   const closed = stopListening(server);
   connections.drain(SPREAD_PART * (deadlineMs - readyDelayMs));
   const ended = connections.empty().then(() => {
@@ -47,19 +41,6 @@ export async function drain(
   connections.dropLingering({ most: Infinity, dryRun: false });
   (server as Partial<http.Server>).closeAllConnections?.();
   return left;
-}
-
-/**
- * Resolves when no connection waits to be accepted: closing the listener would reset it. Node accepts one in each turn
- * of the event loop.
- */
-async function acceptWaiting(connections: Connections, clock: Clock, mostMs: number): Promise<void> {
-  const untilMs = clock.now() + mostMs;
-  for (let quietTurns = 0; quietTurns < QUIET_TURNS && clock.now() < untilMs;) {
-    const { arrived } = connections;
-    await new Promise<void>((resolve) => clock.afterPoll(resolve, undefined));
-    quietTurns = connections.arrived === arrived ? quietTurns + 1 : 0;
-  }
 }
 
 /**

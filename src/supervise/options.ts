@@ -1,10 +1,7 @@
-/** The options of supervise(), and of the close() of a supervised server. */
+/** The options of supervise(). */
 import type { Duplex } from "node:stream";
 import { checkNames, group, integer, integerOrInfinity, logger, MOST_MS } from "../link/check.ts";
-import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
-import { invalidOption, invalidWord } from "../link/errors.ts";
-import { checkCloseOptions } from "../link/options.ts";
-import type { CloseOptions } from "../link/types.ts";
+import { invalidOption } from "../link/errors.ts";
 import { type Descriptors, descriptors } from "../server/descriptors.ts";
 import { MOST, mostHandshakes } from "../server/options.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
@@ -64,14 +61,6 @@ export const SUPERVISE_LIMIT_NAMES = [
 ] as const;
 export type SuperviseLimitName = (typeof SUPERVISE_LIMIT_NAMES)[number];
 
-export interface DrainOptions extends CloseOptions {
-  /**
-   * Accepting goes on for so long, while health() is 'down' already: until the load balancer has noticed. Part of
-   * `deadlineMs`. Default 0; in Kubernetes 5,000.
-   */
-  readyDelayMs?: number;
-}
-
 export interface ResolvedSuperviseOptions {
   logger: ContainedLogger | undefined;
   metricsIntervalMs: number;
@@ -117,16 +106,4 @@ function resolveLimits(limits: SuperviseLimits, may: Descriptors | undefined): R
     handshakes: mostHandshakes(limits.handshakes, connections),
     acceptsPerSecond: integer("limits.acceptsPerSecond", limits.acceptsPerSecond ?? 1_000, 1, MOST),
   };
-}
-
-export type ResolvedDrain = Required<Omit<DrainOptions, "signal">> & Pick<DrainOptions, "signal">;
-
-export function resolveDrain(options: DrainOptions): ResolvedDrain {
-  checkCloseOptions(options);
-  const { deadlineMs = DEFAULT_CLOSE_MS, signal } = options;
-  const readyDelayMs = integer("readyDelayMs", options.readyDelayMs ?? 0, 0, MOST_MS);
-  if (readyDelayMs > deadlineMs) {
-    throw invalidWord("readyDelayMs", readyDelayMs, `at most deadlineMs, which is ${deadlineMs}`);
-  }
-  return { deadlineMs, readyDelayMs, ...(signal && { signal }) };
 }

@@ -6,19 +6,14 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { Health } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
+import { type DrainOptions, type ResolvedDrain, resolveDrain } from "../server/drain.ts";
 import { Refusals } from "../server/refusals.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { Connections } from "./connections.ts";
 import { drain } from "./drain.ts";
 import { isClearHttp1, isHttp } from "./kind.ts";
 import { MetricsLine } from "./metrics-line.ts";
-import {
-  type DrainOptions,
-  type ResolvedDrain,
-  resolveDrain,
-  resolveSuperviseOptions,
-  type SuperviseOptions,
-} from "./options.ts";
+import { resolveSuperviseOptions, type SuperviseOptions } from "./options.ts";
 import type { SupervisedState, SupervisedStats } from "./stats.ts";
 import { tap } from "./tap.ts";
 

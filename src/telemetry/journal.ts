@@ -1,4 +1,4 @@
-/** The one stream of telemetry records of a manager or a supervisor. */
+/** The one stream of telemetry records of a manager, of a supervisor, or of a process that ends. */
 import type { TelemetryRecord } from "./record.ts";
 
 /** Renders records, or counts them. It must not throw, nor change a record, which others read too. */

@@ -103,6 +103,24 @@ export function lineOf(record: LoggedRecord): LogLine {
       const { part, thrown } = record;
       return line("warn", event, { part, detail: messageOf(thrown) }, `forwarding: ${part} failed`);
     }
+    case "process.closing": {
+      const { signal, deadlineMs, readyDelayMs } = record;
+      return line("info", event, { signal, deadlineMs, readyDelayMs }, `${signal}: closing`);
+    }
+    case "process.close-failed": {
+      const err = errorOf(record.failure.thrown);
+      const message = printable(messageOf(err), MOST_FIELD_CHARACTERS);
+      return line("error", event, { err }, `close() has failed: ${message}`);
+    }
+    case "process.closed": {
+      const { event: _, ...fields } = record;
+      const isInOrder = fields.code === 0;
+      return line(isInOrder ? "info" : "warn", event, fields, isInOrder ? "closed" : "closed, and not all has ended");
+    }
+    case "process.interrupted": {
+      const { signal, code } = record;
+      return line("warn", event, { signal, code }, `${signal} once more: ending at once`);
+    }
     case "manager.metrics":
     case "server.metrics":
       return line("info", event, { ...record.metrics, ...record.counts }, "metrics");

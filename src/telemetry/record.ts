@@ -1,6 +1,6 @@
 /**
- * The records of telemetry: one for each thing that happens to links and servers, as plain data. `event` names are
- * stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
+ * The records of telemetry: one for each thing that happens to links, servers and the process, as plain data. `event`
+ * names are stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
  */
 import type { LinkState, SupervisorState } from "../core/states.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
@@ -115,6 +115,16 @@ export interface HookFailure {
   thrown: unknown;
 }
 
+/** The process was told to end. `left`, `undelivered`, `failed`: how many links, messages and calls of close(). */
+export interface ProcessClosed {
+  event: "process.closed";
+  code: number;
+  left: number;
+  undelivered: number;
+  failed: number;
+  ms: number;
+}
+
 export type MetricsEvent = "manager.metrics" | "server.metrics";
 
 /** The traffic of an interval, and the state at its end. */
@@ -175,6 +185,11 @@ export type LoggedRecord =
   | ServerRejected
   | SupervisedMetrics
   | ForwardFailed
+  | { event: "process.closing"; signal: string; deadlineMs: number; readyDelayMs: number }
+  | { event: "process.close-failed"; failure: HookFailure }
+  | ProcessClosed
+  /** A second signal: the process ends without the rest. */
+  | { event: "process.interrupted"; signal: string; code: number }
   /** `counts`: the manager's or server's own numbers, each since the record before. */
   | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
 

@@ -6,7 +6,7 @@ import { errorOf } from "./thrown.ts";
 const WARNINGS = {
   RESPLICE_HANDLER_FAILED:
     "a handler has failed, and nobody listens: give the manager or supervisor a logger, or listen to 'error' of the link or 'handlerError' of the supervisor",
-  RESPLICE_HOOK_FAILED: "a function of the options has failed, and there is no other way to tell of it",
+  RESPLICE_HOOK_FAILED: "a function of the application's has failed, and there is no other way to tell of it",
   RESPLICE_LOGGER_FAILED: "the logger fails: it is tried again, and `lines` of stats() counts what is left out",
 } as const;
 
@@ -41,7 +41,12 @@ export function warnOfFailures(record: TelemetryRecord): void {
   const { event } = record;
   if (event === "link.handler-failed") {
     if (!record.isHeard) warnOnce("RESPLICE_HANDLER_FAILED", record.thrown);
-  } else if (event === "link.hook-failed" || event === "server.hook-failed" || event === "server.rejected") {
+  } else if (
+    event === "link.hook-failed" ||
+    event === "server.hook-failed" ||
+    event === "server.rejected" ||
+    event === "process.close-failed"
+  ) {
     const { failure } = record;
     if (failure !== undefined) warnOnce("RESPLICE_HOOK_FAILED", failure.thrown, failure.hook);
   }

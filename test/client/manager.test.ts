@@ -203,6 +203,7 @@ describe("close()", () => {
     link.trySend("for nobody");
     expect(await manager.close({ deadlineMs: 50 })).toEqual({
       left: 1,
+      cutOff: [{ link, reason: "away" }],
       undelivered: [{ link, message: Buffer.from("for nobody"), delivery: "not-sent", position: undefined }],
     });
   });

@@ -216,6 +216,10 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     remoteAddress: "",
     retryAfterMs: 0,
   },
+  "process.closing": { event: "process.closing", signal: "SIGTERM", deadlineMs: 1, readyDelayMs: 1 },
+  "process.close-failed": { event: "process.close-failed", failure: { hook: "close", thrown: {} } },
+  "process.closed": { event: "process.closed", code: 1, left: 1, undelivered: 1, failed: 1, ms: 1 },
+  "process.interrupted": { event: "process.interrupted", signal: "SIGINT", code: 130 },
   "server.shed": {
     event: "server.shed",
     ids: { link: "l", session: "s", identity: "i" },

@@ -10,11 +10,12 @@ test("counts the links that ran out of time, and says of each message whose it w
   expect(
     closeReport([
       [done, { undelivered: [] }],
-      [late, { undelivered: undelivered("one"), error: new RespliceError("CLOSE_TIMEOUT", "late") }],
+      [late, { undelivered: undelivered("one"), cutOff: "unread", error: new RespliceError("CLOSE_TIMEOUT", "late") }],
       [lost, { undelivered: undelivered("two"), error: new RespliceError("SESSION_LOST", "lost") }],
     ]),
   ).toEqual({
     left: 1,
+    cutOff: [{ link: late, reason: "unread" }],
     undelivered: [
       { link: late, message: Buffer.from("one"), delivery: "maybe", position: 1 },
       { link: lost, message: Buffer.from("two"), delivery: "maybe", position: 1 },

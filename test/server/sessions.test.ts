@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { encodeReset } from "../../src/core/wire/frames.ts";
 import { type Link, type LinkReport, RespliceError } from "../../src/index.ts";
+import { isPending } from "../support.ts";
 import { connect, type Handler, type Server, setUp, unconfirmed } from "./in-memory.ts";
 
 /** Drains, and answers the reports, and how long it took in virtual time. */
@@ -135,6 +136,82 @@ describe("drain()", () => {
     expect(tookMs).toBe(200);
   });
 
+  test("cuts off the links whose turn has still to come when its signal is aborted", async () => {
+    const server = setUp();
+    for (let n = 0; n < 3; n++) await connect(server);
+    const abort = new AbortController();
+    const draining = server.sessions.drain({ deadlineMs: 60_000, signal: abort.signal });
+    expect(server.sessions.open.size).toBe(2);
+    abort.abort();
+    await server.clock.advance(0);
+    expect(await isPending(draining)).toBe(false);
+    expect([...(await draining).values()].map(({ cutOff }) => cutOff)).toEqual(["peer", "peer", "peer"]);
+  });
+
+  test("does not keep a link until its turn comes when its handler has returned", async () => {
+    const gate = Promise.withResolvers<void>();
+    const server = setUp(() => gate.promise);
+    for (let n = 0; n < 3; n++) await connect(server);
+    void server.sessions.drain({ deadlineMs: 60_000 });
+    gate.resolve();
+    await server.clock.advance(10);
+    expect(server.links.map(({ state }) => state)).toEqual(["closed", "closed", "closed"]);
+  });
+
+  test("says of a link whose handler is still at work that the application had not ended it", async () => {
+    const server = setUp(async (link) => {
+      while ((await link.receive()) !== null);
+      await new Promise(() => {});
+    });
+    await connect(server);
+    const abort = new AbortController();
+    const draining = server.sessions.drain({ deadlineMs: 60_000, signal: abort.signal });
+    await server.clock.advance(1_000);
+    abort.abort();
+    await server.clock.advance(0);
+    expect([...(await draining).values()]).toMatchObject([{ error: { code: "CLOSE_TIMEOUT" }, cutOff: "application" }]);
+  });
+
+  /** A link that has ended in order, and whose client was cut before it could hear so. */
+  async function endedUnheard(): Promise<Server> {
+    const server = setUp(() => {}, { mode: "bytes" });
+    const { clock, links, path } = server;
+    const client = await connect(server, { mode: "bytes", allowHalfOpen: true });
+    const [link] = links as [Link];
+    link.end();
+    const heardEnd = client.receive();
+    await clock.advance(100);
+    expect(await heardEnd).toBeNull();
+    client.trySend("last");
+    client.end();
+    await clock.advance(100);
+    path.refuse();
+    path.cut("rst");
+    await clock.advance(0);
+    expect(String(await link.receive())).toBe("last");
+    expect(await link.receive()).toBeNull();
+    await clock.advance(0);
+    expect(link.state).toBe("closed");
+    return server;
+  }
+
+  test.each([
+    [60_000, 6_000],
+    [200, 1_200],
+  ])("with %d ms it waits %d ms for a client that has still to hear of the end", async (deadlineMs, waitsMs) => {
+    expect((await drained(await endedUnheard(), deadlineMs)).tookMs).toBe(waitsMs);
+  });
+
+  test("a signal that is aborted ends that wait, too", async () => {
+    const { sessions, clock } = await endedUnheard();
+    const abort = new AbortController();
+    const draining = sessions.drain({ deadlineMs: 60_000, signal: abort.signal });
+    await clock.advance(100);
+    expect(await isPending(draining)).toBe(true);
+    abort.abort();
+    expect(await isPending(draining)).toBe(false);
+  });
+
   test.each([
     [5_000, 1_000],
     [300, 300],
@@ -152,7 +229,7 @@ describe("drain()", () => {
     const { reports, tookMs } = await draining;
     expect(server.links).toHaveLength(1);
     // This client does not go on elsewhere.
-    expect([...reports.values()]).toMatchObject([{ error: { code: "CLOSE_TIMEOUT" } }]);
+    expect([...reports.values()]).toMatchObject([{ error: { code: "CLOSE_TIMEOUT" }, cutOff: "peer" }]);
     expect(tookMs).toBeGreaterThanOrEqual(2_000);
   });
 });

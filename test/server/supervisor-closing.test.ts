@@ -158,8 +158,8 @@ describe("close()", () => {
   test("after the deadline it says what it could not deliver, and to whom", async () => {
     const { server, supervisor } = await pair();
     server.trySend("nobody reads");
-    const { left, undelivered } = await supervisor.close({ deadlineMs: 50 });
-    expect(left).toBe(1);
+    const { left, cutOff, undelivered } = await supervisor.close({ deadlineMs: 50 });
+    expect([left, cutOff]).toEqual([1, [{ link: server, reason: "unaccepted" }]]);
     expect(undelivered).toMatchObject([{ delivery: "maybe", link: server }]);
     expect((await server.closed).error).toMatchObject({ code: "CLOSE_TIMEOUT" });
     expect(supervisor.state).toBe("closed");
@@ -170,7 +170,7 @@ describe("close()", () => {
     client.trySend("accepted by nobody");
     await eventually(() => expect(server.readableLength).toBeGreaterThan(0));
     const report = new Promise((resolve) => client.once("undelivered", resolve));
-    expect((await supervisor.close({ deadlineMs: 50 })).left).toBe(1);
+    expect((await supervisor.close({ deadlineMs: 50 })).cutOff).toEqual([{ link: server, reason: "unread" }]);
     await serve({ port });
     expect(await report).toMatchObject({ reason: "session-lost", messages: [{ delivery: "maybe" }] });
     await client.connected();
@@ -183,8 +183,8 @@ describe("close()", () => {
     relay.cut("rst");
     await Promise.all([turned(server, "reconnecting"), turned(client, "reconnecting")]);
     server.trySend("for nobody");
-    const { left, undelivered } = await supervisor.close({ deadlineMs: 50 });
-    expect([left, undelivered.length]).toEqual([1, 1]);
+    const { left, cutOff, undelivered } = await supervisor.close({ deadlineMs: 50 });
+    expect([left, cutOff, undelivered.length]).toEqual([1, [{ link: server, reason: "away" }], 1]);
     expect((await server.closed).error).toMatchObject({ code: "CLOSE_TIMEOUT" });
   });
 

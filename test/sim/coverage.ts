@@ -74,6 +74,7 @@ const WAYS: readonly string[] = [
   "server attached a late connection",
   "server left",
   ...["reached", "nobody", "unreachable"].map((how) => `forward: ${how}`),
+  "server sent a client elsewhere that had come back meanwhile",
   "restored a session that was live",
   "restored a session that was done",
   "handed out again after a restart",

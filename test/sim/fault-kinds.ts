@@ -12,6 +12,8 @@ export type Cost = "lossless" | "moving" | "losing" | "ending";
 
 /** Mostly short. */
 const forMs = amount(50, 4_050, 3);
+/** Within which a server that goes away asks its clients to go on elsewhere. */
+const spreadMs = amount(0, 1_000, 2);
 /** Longer than some sessions wait. */
 const longMs = amount(100, 15_100, 3);
 
@@ -127,13 +129,14 @@ export const FAULTS = {
   impostor: { cost: "lossless", parameters: { server: which, cuts: yesOrNo, forMs } },
   // ── what a session does not survive, or not here ──────────────────────────────────────────────────────────────────
   /** The server goes away, has all the time that it needs, and is back when its sessions are through. */
-  move: { cost: "moving", parameters: { server: which } },
+  move: { cost: "moving", parameters: { server: which, spreadMs } },
   /** At once, or as soon as a session there is through and waits for its client to hear so. */
   restart: {
     cost: "losing",
     parameters: { server: which, forMs: amount(0, 4_000, 3), when: choice("now", "done") },
   },
-  drain: { cost: "losing", parameters: { server: which, forMs } },
+  /** It is there for `readyForMs` more, and then goes away; at the end of its time it is cut off. */
+  drain: { cost: "losing", parameters: { server: which, readyForMs: amount(0, 1_000, 3), forMs, spreadMs } },
   route: { cost: "losing", parameters: { client: which, to: which } },
   /** Longer than the shorter sessions wait. */
   absence: { cost: "losing", parameters: { server: which, forMs: amount(4_500, 9_000) } },

@@ -148,7 +148,7 @@ function applyToServer(
       return true;
     case "move":
       // Byte streams do not move: their application would end them.
-      return world.options.mode === "messages" && server.leave();
+      return world.options.mode === "messages" && server.leave(fault.spreadMs);
     case "restart":
       if (fault.when === "now") return restart(server, fault.forMs);
       server.onceDone(() => {
@@ -157,13 +157,21 @@ function applyToServer(
       return false;
     case "drain":
       if (!server.isUp) return false;
-      server.drain(fault.forMs);
-      clock.schedule(fault.forMs, () => {
-        if (server.isUp) server.kill();
-        server.start();
-      });
+      drain(server, fault);
       return true;
   }
+}
+
+function drain(server: SimServer, { readyForMs, forMs, spreadMs }: Extract<Fault, { kind: "drain" }>): void {
+  const { clock } = server.stage;
+  clock.schedule(readyForMs, () => {
+    if (!server.isUp || server.stage.healed) return;
+    server.drain(forMs, spreadMs);
+    clock.schedule(forMs, () => {
+      if (server.isUp) server.kill();
+      server.start();
+    });
+  });
 }
 
 function restart(server: SimServer, forMs: number): boolean {

@@ -38,6 +38,7 @@ export function beforeTheMove(options: Parameters<ByHand["client"]>[0] = {}): Op
 
 export function goAway({ world, server }: Pick<OpenLink, "world" | "server">): void {
   server.core.drain(10_000, world.nowMs);
+  for (const link of server.core.links()) server.core.sendElsewhere(link, world.nowMs);
   world.drain();
 }
 

@@ -156,6 +156,7 @@ describe("before its time", () => {
     shed(server, 20_000);
     line.down();
     server.core.drain(5_000, world.nowMs);
+    server.core.sendElsewhere(server.link, world.nowMs);
     const back = client.dial(server);
     back.up();
     expect(only(back.down(), "welcome").welcome.goaway).toBe(true);

@@ -167,10 +167,22 @@ export class SimServer extends SimProcess {
     this.stage.note(`${this.name}: killed`);
   }
 
-  /** It goes away: its clients are asked to go on elsewhere. */
-  drain(forMs: number): void {
+  /** It goes away: its clients are asked to go on elsewhere, each at a moment of its own. */
+  drain(forMs: number, spreadMs: number): void {
+    const { core, stage } = this;
     this.drains = true;
-    this.core.drain(forMs, this.nowMs);
+    core.drain(forMs, this.nowMs);
+    for (const link of core.links()) {
+      const connection = link.adopted;
+      stage.clock.schedule(spreadMs * this.random(), () => {
+        if (this.core !== core || !this.isUp) return;
+        const { adopted } = link;
+        const isBack = adopted !== undefined && adopted !== connection;
+        if (isBack) stage.count("server sent a client elsewhere that had come back meanwhile");
+        core.sendElsewhere(link, this.nowMs);
+        this.pump();
+      });
+    }
     this.pump();
   }
 
@@ -186,10 +198,10 @@ export class SimServer extends SimProcess {
   }
 
   /** It goes away as `drain()` says, has all the time it needs, and another is started in its place. */
-  leave(): boolean {
+  leave(spreadMs: number): boolean {
     if (!this.isUp || this.leaves) return false;
     this.leaves = true;
-    this.drain(FOR_EVER_MS);
+    this.drain(FOR_EVER_MS, spreadMs);
     this.#lookIfThrough();
     return true;
   }

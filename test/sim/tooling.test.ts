@@ -95,7 +95,7 @@ test("what is no schedule is refused, and why is said", () => {
     }
     return "taken";
   };
-  const fault = { atMs: 1, kind: "move", seed: 1, server: 0 };
+  const fault = { atMs: 1, kind: "move", seed: 1, server: 0, spreadMs: 0 };
   expect(refused({ faults: [fault] })).toBe("taken");
   expect(refused({ seed: -1 })).toMatch(/^seed/);
   expect(refused({ options: { ...(schedule["options"] as object), sped: 1 } })).toMatch(/^options.sped/);

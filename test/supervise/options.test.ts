@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { resolveDrain, resolveSuperviseOptions, SUPERVISE_LIMIT_NAMES } from "../../src/supervise/options.ts";
+import { resolveDrain } from "../../src/server/drain.ts";
+import { resolveSuperviseOptions, SUPERVISE_LIMIT_NAMES } from "../../src/supervise/options.ts";
 import { allowed } from "../examples/options.ts";
 import { refusal } from "../support.ts";
 

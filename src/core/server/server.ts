@@ -76,10 +76,19 @@ export class ServerCore {
     return this.#state.sessions.links();
   }
 
-  /** Opens are refused from now on, and clients are asked to go on elsewhere, for which they have `deadlineMs`. */
+  /**
+   * The server will be gone in `deadlineMs`: opens are refused from now on. Clients whose sessions are open go on until
+   * `sendElsewhere()` is called for their links; a session that is confirmed later is sent elsewhere at once.
+   */
   drain(deadlineMs: number, nowMs: number): void {
     this.#state.goneMs = nowMs + deadlineMs;
-    for (const link of this.links()) link.goAway(deadlineMs);
+  }
+
+  /** Asks the link's client to go on elsewhere, and tells it the time that is left. Throws before `drain()`. */
+  sendElsewhere(link: ServerLinkCore, nowMs: number): void {
+    const { goneMs } = this.#state;
+    if (goneMs === undefined) throw new Error("the server does not go away");
+    link.goAway(Math.max(0, goneMs - nowMs));
   }
 
   /**
