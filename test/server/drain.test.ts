@@ -1,4 +1,5 @@
 /** In which order a server goes away, and how long each step may take. */
+import net from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Link, LinkReport } from "../../src/index.ts";
 import type { Clock } from "../../src/link/ports.ts";
@@ -89,19 +90,29 @@ describe("connections that wait to be accepted", () => {
     expect(nowMs).toBe(mostMs);
   });
 
-  test("of a plain server are served: closing the listener would reset them", async () => {
-    const { port, supervisor } = await servePlain({}, echoLines);
+  test("of a plain server are let in, and ended in order: closing the listener would reset them", async () => {
+    const { port, supervisor, links } = await servePlain();
     // They connect while this process does nothing else, and wait in the backlog.
-    const clients = Array.from({ length: 20 }, () => lineClient(port));
-    for (const client of clients) client.say("hello");
+    const ends = Array.from({ length: 20 }, () => endOf(port));
     await new Promise((resolve) => setImmediate(resolve));
+    expect(links.size).toBeLessThan(ends.length);
     const closing = supervisor.close({ deadlineMs: 2_000 });
-    const answers = await Promise.all(clients.map((client) => client.lines.next()));
-    expect(answers).toEqual(clients.map(() => "hello"));
+    expect(await Promise.all(ends)).toEqual(ends.map(() => "ended"));
     expect((await closing).left).toBe(0);
+    expect(links.size).toBe(ends.length);
     expect(await connects(port)).toBe(false);
   });
 });
+
+/** How the server ends a connection to it: "ended", or the code of the error. */
+function endOf(port: number): Promise<string> {
+  const socket = net.connect(port, "127.0.0.1");
+  return new Promise((resolve) => {
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+    socket.on("end", () => resolve("ended"));
+    socket.resume();
+  });
+}
 
 describe("readyDelayMs", () => {
   test("a durable server is down at once, and opens links until it is over", async () => {
