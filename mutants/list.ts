@@ -6,6 +6,7 @@ import { FRAMING } from "./list/framing.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
+import { OUTSIDE } from "./list/outside.ts";
 import { OVERLOAD } from "./list/overload.ts";
 import { PACE } from "./list/pace.ts";
 import { PLAIN } from "./list/plain.ts";
@@ -41,5 +42,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...FRAMING,
   ...QUEUE,
   ...OVERLOAD,
+  ...OUTSIDE,
   ...RESOURCES,
 ];

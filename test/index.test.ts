@@ -15,7 +15,9 @@ test("the main entry point", () => {
     "fixed",
     "lengthPrefixed",
     "lines",
+    "monitor",
     "plain",
+    "prometheus",
     "srv",
   ]);
 });

@@ -46,6 +46,8 @@ export abstract class ServerLinkOwner implements LinkOwner {
   /** The object that the application holds. */
   readonly link: Link;
   isServing = false;
+  /** The host was told of the link's end. */
+  isEnded = false;
   protected readonly host: ServerHost;
 
   constructor({ core, channels, id, options }: ServedTerms, host: ServerHost) {
@@ -96,6 +98,7 @@ export abstract class ServerLinkOwner implements LinkOwner {
   }
 
   onEnded(): void {
+    this.isEnded = true;
     this.host.onEnded(this);
   }
 }

@@ -2,15 +2,16 @@
 import type { Journal } from "../telemetry/journal.ts";
 import { type AnyLimitName, TurnedAway } from "./turned-away.ts";
 import type { HookFailure, LinkIds, ServerRefused } from "../telemetry/record.ts";
+import { Tally } from "../telemetry/tally.ts";
 
 export class Refusals {
   readonly turnedAway: TurnedAway = new TurnedAway();
   /** How often each REFUSE code was given, or would have been given by a protocol that has them. */
   readonly #refused: Record<string, number> = {};
   /** How often a connection was closed because of what it did, by reason. */
-  readonly #rejected: Record<string, number> = {};
+  readonly #rejected = new Tally();
   /** How many links were shed, by reason. */
-  readonly #shed: Record<string, number> = {};
+  readonly #shed = new Tally();
   readonly #journal: Journal;
 
   constructor(journal: Journal) {
@@ -30,14 +31,14 @@ export class Refusals {
 
   /** A connection was closed because of what it sent or did not send, or of a function that failed. */
   rejected(remoteAddress: string, reason: string, detail: string, failure?: HookFailure): void {
-    this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
+    this.#rejected.add(reason);
     const rejected = { event: "server.rejected", reason, detail, remoteAddress } as const;
     this.#journal.record(failure === undefined ? rejected : { ...rejected, failure });
   }
 
   /** The link's client was asked to come back after `retryAfterMs`; 0: it could not be asked. */
   shed(ids: LinkIds, retryAfterMs: number, reason: string): void {
-    this.#shed[reason] = (this.#shed[reason] ?? 0) + 1;
+    this.#shed.add(reason);
     this.#journal.record({ event: "server.shed", ids, retryAfterMs, reason });
   }
 
@@ -46,8 +47,8 @@ export class Refusals {
     return {
       refused: { ...this.#refused },
       turnedAway: this.turnedAway.counts,
-      rejected: { ...this.#rejected },
-      shed: { ...this.#shed },
+      rejected: this.#rejected.counts,
+      shed: this.#shed.counts,
     };
   }
 }

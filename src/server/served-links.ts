@@ -31,12 +31,13 @@ export interface ServedHost {
   mayLinger(): boolean;
 }
 
-export type ServedStats = ReturnType<typeof sumStats> &
-  ReturnType<Refusals["counts"]> & {
-    handshaking: number;
-    sessions: { connected: number; waiting: number };
-    bufferBytes: number;
-  };
+interface ServedLevels {
+  handshaking: number;
+  sessions: { connected: number; waiting: number };
+  bufferBytes: number;
+}
+
+export type ServedStats = ReturnType<typeof sumStats> & ReturnType<Refusals["counts"]> & ServedLevels;
 
 export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwner> {
   /** Runs for each link. Set before the first connection is handed over. */
@@ -203,15 +204,19 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Stats of links that have not ended. A link that has ended was counted then, though its tombstone stays a while. */
   linkStats(): LinkStats[] {
-    return Array.from(this.owners(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed");
+    return [...this.owners()].filter(({ isEnded }) => !isEnded).map(({ link }) => link.stats());
   }
 
   stats(): ServedStats {
-    const owners = [...this.owners()];
-    const connected = owners.filter(({ core }) => core.adopted !== undefined).length;
+    const links = Array.from(this.owners(), ({ link }) => link);
+    return { ...sumStats(links), ...this.refusals.counts(), ...this.levels() };
+  }
+
+  /** As they stand now: the numbers that are no sums over links. */
+  levels(): ServedLevels {
+    let connected = 0;
+    for (const { core } of this.owners()) if (core.adopted !== undefined) connected++;
     return {
-      ...sumStats(owners.map(({ link }) => link)),
-      ...this.refusals.counts(),
       handshaking: this.handshaking,
       sessions: { connected, waiting: this.sessions - connected },
       bufferBytes: heldBytes(this.holders()),

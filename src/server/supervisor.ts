@@ -14,8 +14,10 @@ import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitO
 import { Once } from "../link/waits.ts";
 import type { PlainProtocol } from "../plain/plain.ts";
 import type { PlainLink } from "../plain-link/handle.ts";
+import type { EventCounts } from "../telemetry/event-counts.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
-import type { SampleSource } from "../telemetry/samples.ts";
+import { observe } from "../telemetry/observed.ts";
+import type { SampleSource, Totals } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
@@ -60,9 +62,13 @@ export interface SupervisorStats {
   bufferBytes: number;
   /** Lines for the logger. */
   lines: LineCounts;
+  /** Of the links there are. */
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
+  /** Since the beginning, of links that have ended too. */
+  totals: Totals;
+  events: EventCounts;
 }
 
 /** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
@@ -110,7 +116,11 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#capacity = capacity;
     const source: SampleSource = {
       links: () => this.#served.linkStats(),
-      counts: () => ({ turnedAway: this.#served.refusals.turnedAway.total }),
+      counts: () => {
+        const { turnedAway, ...counts } = this.#served.refusals.counts();
+        return { ...counts, turnedAway: this.#served.refusals.turnedAway.total, turnedAwayBy: turnedAway };
+      },
+      levels: () => this.#levels(),
     };
     this.#telemetry = new Telemetry("server.metrics", listening, source, () => this.#clock.now());
     this.#served = open({
@@ -121,6 +131,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
       onEnded: (link) => this.#telemetry.linkEnded(link),
       mayLinger: () => this.#listener.streams - this.#served.connections < MOST_LINGERING,
+    });
+    observe(this, {
+      kind: "server",
+      telemetry: this.#telemetry,
+      health: () => this.health(),
+      limits: () => this.#limits,
     });
     const { refusals } = this.#served;
     this.#filter = new ListenerFilter({
@@ -275,11 +291,16 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   stats(): SupervisorStats {
-    const { handshaking, ...stats } = this.#served.stats();
-    const { lines } = this.#telemetry;
+    const { handshaking: _, ...stats } = this.#served.stats();
+    const { lines, sinceBeginning } = this.#telemetry;
+    const { connections: open, handshaking } = this.#levels();
+    return { state: this.#state, ...stats, ...sinceBeginning, lines, connections: { open, handshaking } };
+  }
+
+  #levels() {
+    const { handshaking, ...levels } = this.#served.levels();
     const { waiting } = this.#filter;
-    const connections = { open: this.#served.connections + waiting, handshaking: handshaking + waiting };
-    return { state: this.#state, ...stats, lines, connections };
+    return { connections: this.#served.connections + waiting, handshaking: handshaking + waiting, ...levels };
   }
 
   #to(input: SupervisorInput, reason: string): void {
@@ -316,7 +337,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#listener.destroyAll();
     this.#served.stop();
     this.#to("end", "closed");
-    this.#telemetry.flush();
+    this.#telemetry.close();
     return closeReport(reports);
   }
 

@@ -4,6 +4,7 @@
  */
 import type { LinkState, SupervisorState } from "../core/states.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
+import type { Numbers } from "./samples.ts";
 
 /** The link that a record is about. `identity`: at a server; empty without authenticate(). */
 export interface LinkIds {
@@ -116,6 +117,8 @@ export interface Metrics {
   windowBytes: number;
   rttMsMedian: number | undefined;
   reconnects: number;
+  /** Messages, by reason. */
+  undelivered: Readonly<Record<string, number>>;
   recoveryMsMedian: number | undefined;
   recoveryMsMax: number | undefined;
   linesSuppressed: number;
@@ -138,8 +141,17 @@ export type LoggedRecord =
   | ServerRefused
   | ServerShed
   | ServerRejected
-  /** `counts`: the manager's or server's own numbers, each since the record before. */
-  | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
+  /** The manager's or server's own numbers. `counts`: each since the record before. `levels`: as they stand now. */
+  | {
+      event: MetricsEvent;
+      metrics: Metrics;
+      counts: Readonly<Record<string, Numbers>>;
+      levels: Readonly<Record<string, Numbers>>;
+    }
+  | { event: "monitor.listening"; host: string; port: number }
+  | { event: "monitor.listen-failed"; code: string; message: string; nextTryMs: number }
+  /** A metric of the application's in the same registry has thrown, or hangs. */
+  | { event: "monitor.metrics-failed"; thrown: unknown };
 
 export type TelemetryRecord =
   | LoggedRecord
