@@ -181,6 +181,7 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
     this.#server.close(() => resolve());
     await promise;
     clearTimeout(cutOff);
+    this.#options.logger?.flush();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

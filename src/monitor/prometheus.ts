@@ -23,7 +23,8 @@ export interface PrometheusOptions<Registry extends PrometheusRegistry = Prometh
  * Registers the metrics of managers and supervisors, and answers the registry: `await register.metrics()` is the text
  * for Prometheus. Nothing is counted twice, and nothing is reset: counts are since the beginning of each source. May be
  * called again with the same registry for more sources; those that are closed by then leave it. Throws INVALID_OPTION,
- * and NOT_SUPPORTED if no registry is given and prom-client is not installed.
+ * INVALID_STATE if the registry has other metrics of these names, and NOT_SUPPORTED if no registry is given and
+ * prom-client is not installed.
  */
 export function prometheus<Registry extends PrometheusRegistry = PrometheusRegistry>(
   options: PrometheusOptions<Registry>,
@@ -97,8 +98,12 @@ class Collector {
   }
 
   register(register: PrometheusRegistry): void {
-    // A registry takes a metric again that it has.
-    for (const metric of this.#metrics) register.registerMetric(metric as never);
+    try {
+      // A registry takes a metric again that it has.
+      for (const metric of this.#metrics) register.registerMetric(metric as never);
+    } catch (cause) {
+      throw new RespliceError("INVALID_STATE", "the registry has other metrics of these names", { cause });
+    }
   }
 
   /** A registry asks all of its metrics in one go: each source is measured once for all of them. */

@@ -187,6 +187,13 @@ describe("refused", () => {
     expect(() => prometheus({ sources: [manage()], ...given } as Parameters<typeof prometheus>[0])).toThrow(INVALID);
   });
 
+  test("a registry that has another metric of such a name", () => {
+    const register = new Registry();
+    new client.Gauge({ name: "resplice_links", help: "of somebody else", registers: [register] }).set(1);
+    const called = (): unknown => prometheus({ sources: [manage()], register });
+    expect(called).toThrow(expect.objectContaining({ code: "INVALID_STATE" }));
+  });
+
   test("without prom-client a clear error says what to do", () => {
     const missing = (): never => {
       throw new Error("Cannot find module 'prom-client'");
