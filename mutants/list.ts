@@ -2,6 +2,7 @@
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
+import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
@@ -19,6 +20,7 @@ import { SERVED } from "./list/served.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
+import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -38,10 +40,12 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHEDDING,
   ...SHELL,
   ...STORE,
+  ...FORWARD,
   ...DIAL,
   ...FRAMING,
   ...QUEUE,
   ...OVERLOAD,
   ...OUTSIDE,
   ...RESOURCES,
+  ...SUPERVISE,
 ];

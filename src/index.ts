@@ -68,6 +68,13 @@ export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } fr
 export type { AccessOptions } from "./server/access.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions, ServerTimeoutOptions } from "./server/options.ts";
+export type {
+  ForwardAddress,
+  ForwardBetweenHosts,
+  ForwardInFolder,
+  ForwardOptions,
+  ForwardRegistry,
+} from "./server/forward/options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {
   type AcceptOptions,
@@ -76,6 +83,9 @@ export {
   type SupervisorState,
   type SupervisorStats,
 } from "./server/supervisor.ts";
+export type { DrainOptions, SuperviseLimits, SuperviseOptions, SuperviseTimeouts } from "./supervise/options.ts";
+export type { SupervisedState, SupervisedStats } from "./supervise/stats.ts";
+export { supervise, type SupervisedReport, type SupervisedServer } from "./supervise/supervised-server.ts";
 export type { EventCounts } from "./telemetry/event-counts.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";
 export type { Totals } from "./telemetry/samples.ts";

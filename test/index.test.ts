@@ -19,5 +19,6 @@ test("the main entry point", () => {
     "plain",
     "prometheus",
     "srv",
+    "supervise",
   ]);
 });

@@ -257,8 +257,8 @@ export const DOOR: readonly Mutant[] = [
     name: "who has said HELLO gives way",
     rule: "only those that have not said HELLO give way to newcomers",
     file: "src/core/server/handshake-table.ts",
-    find: "    this.#silent.delete(handshake.peer, handshake);\n    handshake.authenticating",
-    replace: "    handshake.authenticating",
+    find: "    this.#silent.delete(handshake.peer, handshake);\n    this.forwards.leave(handshake);\n    handshake.auth",
+    replace: "    this.forwards.leave(handshake);\n    handshake.auth",
     tests: CROWDS,
   },
   {

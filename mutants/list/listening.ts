@@ -263,8 +263,8 @@ export const LISTENING: readonly Mutant[] = [
     name: "descriptors of headers that are awaited",
     rule: "a server says how many descriptors it may need",
     file: "src/server/supervisor.ts",
-    find: "descriptorsNeeded(connections + awaited,",
-    replace: "descriptorsNeeded(connections + awaited * 0,",
+    find: "descriptorsNeeded(most + awaited,",
+    replace: "descriptorsNeeded(most + awaited * 0,",
     tests: PROXIED,
   },
   {

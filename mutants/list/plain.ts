@@ -259,6 +259,22 @@ export const PLAIN: readonly Mutant[] = [
     tests: OUTBOX,
   },
   {
+    name: "a suffix behind anything",
+    rule: "a message that lines() or delimited() cannot frame is refused, also where its block has room for it",
+    file: "src/plain/storage.ts",
+    find: "    framing.check(message);\n",
+    replace: "",
+    tests: OUTBOX,
+  },
+  {
+    name: "no id where there is a suffix",
+    rule: "with idOf each message has an id, however it is framed",
+    file: "src/plain/storage.ts",
+    find: "    this.#identify(into, message);\n    framing.check",
+    replace: "    framing.check",
+    tests: OUTBOX,
+  },
+  {
     name: "a framing that sends",
     rule: "encode() cannot send on its own link",
     file: "src/plain/outbox.ts",

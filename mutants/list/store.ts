@@ -155,8 +155,8 @@ export const STORE: readonly Mutant[] = [
     row: 33,
     rule: "with a shared store COMMIT is a conditional write there",
     file: "src/core/server/shared-store.ts",
-    find: "return isShared(options, link.gone ? undefined : link);",
-    replace: "return link.gone && isShared(options, undefined);",
+    find: "if (!isShared(state.options, link.gone ? undefined : link)) {",
+    replace: "if (!(link.gone && isShared(state.options, undefined))) {",
     tests: SHARED_COMMIT,
   },
   {
@@ -312,8 +312,8 @@ export const STORE: readonly Mutant[] = [
     name: "dead request waits for the store",
     rule: "a connection that is gone waits for the store no more",
     file: "src/core/server/handshake-table.ts",
-    find: "this.#adopting.delete(handshake);\n    handshake.over(link);",
-    replace: "handshake.over(link);",
+    find: "this.#adopting.delete(handshake);\n    this.forwards.leave(handshake);\n    handshake.over(link);",
+    replace: "this.forwards.leave(handshake);\n    handshake.over(link);",
     tests: SHARED,
   },
   {

@@ -17,8 +17,6 @@ export interface Awaiting {
 
 export class Acceptance {
   readonly #outbound: Outbound;
-  /** The calls whose messages are in the log. Made for the first of them: most links never have one. */
-  #waits: Map<Ticket, Wait<unknown>> | undefined;
 
   constructor(outbound: Outbound) {
     this.#outbound = outbound;
@@ -29,16 +27,18 @@ export class Acceptance {
    * taken so far.
    */
   wait(until: "accepted" | "answered" | "everything", signal: AbortSignal | undefined): Promise<unknown> {
-    const call = this.call(coveredBy(until), signal, () => undefined);
-    this.await(call);
-    return call.wait.promise;
+    const covers = coveredBy(until);
+    const ticket = this.#outbound.ticket(covers);
+    const wait = abortableWait<unknown>(signal, () => abortedCall(signal, covers, this.#giveUp(ticket)));
+    ticket.holder = wait;
+    return wait.promise;
   }
 
   /** A call that begins to wait before its message is in the log. `onAbort`: it is given up before that. */
   call(covers: Covers, signal: AbortSignal | undefined, onAbort: () => Delivery | undefined): Awaiting {
-    const wait: Wait<unknown> = abortableWait(signal, () => {
+    const wait = abortableWait<unknown>(signal, () => {
       const delivery = call.ticket === undefined ? onAbort() : this.#giveUp(call.ticket);
-      return aborted(signal as AbortSignal, covers === "everything" ? undefined : delivery);
+      return abortedCall(signal, covers, delivery);
     });
     const call: Awaiting = { covers, wait, ticket: undefined };
     return call;
@@ -47,30 +47,24 @@ export class Acceptance {
   /** The call's message was taken last, or everything that it waits for has been taken. */
   await(call: Awaiting): void {
     call.ticket = this.#outbound.ticket(call.covers);
-    (this.#waits ??= new Map()).set(call.ticket, call.wait);
+    call.ticket.holder = call.wait;
   }
 
   /** The message was taken: if the caller sent it again, it might arrive twice. */
   #giveUp(ticket: Ticket): Delivery {
-    this.#waits?.delete(ticket);
+    ticket.holder = undefined;
     return this.#outbound.withdraw(ticket) ? "delivered" : "maybe";
   }
 
   /** Resolves the calls whose messages were accepted. */
   settle(): void {
-    const waits = this.#waits;
-    if (waits === undefined || waits.size === 0) return;
-    for (const ticket of this.#outbound.takeDelivered()) {
-      waits.get(ticket)?.resolve(undefined);
-      waits.delete(ticket);
-    }
+    for (const ticket of this.#outbound.takeDelivered()) holderOf(ticket)?.resolve(undefined);
   }
 
   /** Without a call the application has given up. */
   answered(ticket: Ticket, parts: readonly Buffer[]): void {
     for (const part of parts) keepShared(part);
-    this.#waits?.get(ticket)?.resolve(parts);
-    this.#waits?.delete(ticket);
+    holderOf(ticket)?.resolve(parts);
   }
 
   /**
@@ -81,13 +75,21 @@ export class Acceptance {
     this.settle();
     const abandoned: UndeliveredEntry[] = [];
     for (const { ticket, delivery, entry } of lost) {
-      const wait = this.#waits?.get(ticket);
-      this.#waits?.delete(ticket);
+      const wait = holderOf(ticket);
       if (wait !== undefined) wait.reject(error(delivery));
       else if (entry !== undefined) abandoned.push(entry);
     }
     return abandoned;
   }
+}
+
+function abortedCall(signal: AbortSignal | undefined, covers: Covers, delivery: Delivery | undefined): RespliceError {
+  return aborted(signal as AbortSignal, covers === "everything" ? undefined : delivery);
+}
+
+/** The call that waits; undefined if it was given up. */
+function holderOf({ holder }: Ticket): Wait<unknown> | undefined {
+  return holder as Wait<unknown> | undefined;
 }
 
 export function coveredBy(until: "accepted" | "answered" | "everything"): Covers {

@@ -51,8 +51,11 @@ export type LinkEvent = Exclude<ProtocolEvent, { type: "close-connection" | "end
 /** A call waits until its message was taken, and then until the peer has accepted it, or has answered it. */
 export type Until = "taken" | "accepted" | "answered";
 
-/** Stands for messages whose acceptance a call waits for. Only the protocol looks into it. */
-export type Ticket = object;
+/** Stands for messages whose acceptance a call waits for. Only the protocol looks into the rest of it. */
+export interface Ticket {
+  /** The call, which sets it: to look for the call in a Map takes a fifth of the time of a request. */
+  holder: unknown;
+}
 
 /** A ticket whose messages will not be delivered, or not all of them. */
 export type LostTicket = Extract<ProtocolEvent, { type: "ended" }>["lost"][number];

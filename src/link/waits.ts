@@ -15,8 +15,9 @@ export interface Wait<T> {
  * wait. The caller must check first whether the signal is aborted already: such a signal fires no event.
  */
 export function abortableWait<T>(signal: AbortSignal | undefined, onAbort: () => Error): Wait<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  if (signal === undefined) return { promise, resolve, reject };
+  const wait = Promise.withResolvers<T>();
+  if (signal === undefined) return wait;
+  const { promise, resolve, reject } = wait;
   const abort = (): void => reject(onAbort());
   const settle = (): void => signal.removeEventListener("abort", abort);
   signal.addEventListener("abort", abort, { once: true });

@@ -7,7 +7,7 @@ import { OTHER } from "../telemetry/tally.ts";
 import type { Measured } from "../telemetry/telemetry.ts";
 import { LABEL_WORDS } from "./label-words.ts";
 
-/** The numbers of one manager or supervisor. */
+/** The numbers of one manager or server. */
 export interface Measurement extends Measured {
   health: "healthy" | "degraded" | "down";
   limits: object;
@@ -34,9 +34,12 @@ export type Metric = Described &
     | { type: "histogram"; label?: undefined; read: (measured: Measurement) => Distribution }
   );
 
-const ANY: readonly SourceKind[] = ["manager", "server"];
+const ANY: readonly SourceKind[] = ["manager", "server", "supervised"];
+const LINKS: readonly SourceKind[] = ["manager", "server"];
 const MANAGER: readonly SourceKind[] = ["manager"];
+const SERVERS: readonly SourceKind[] = ["server", "supervised"];
 const SERVER: readonly SourceKind[] = ["server"];
+const SUPERVISED: readonly SourceKind[] = ["supervised"];
 
 export const METRICS: readonly Metric[] = [
   labelled(
@@ -49,42 +52,42 @@ export const METRICS: readonly Metric[] = [
       [m.health]: 1,
     }),
   ),
-  labelled("gauge", "resplice_links", ANY, "state", "Links that have not ended", ({ links }) => byState(links)),
+  labelled("gauge", "resplice_links", LINKS, "state", "Links that have not ended", ({ links }) => byState(links)),
   labelled(
     "counter",
     "resplice_links_ended_total",
-    ANY,
+    LINKS,
     "reason",
     "Links that have ended, by how",
     ({ events }) => events.ended,
   ),
 
   // Messages and bytes. Those of links that have ended stay counted.
-  counter("resplice_sent_messages_total", ANY, "Messages taken to be sent", ({ totals }) => totals.takenMessages),
-  counter("resplice_sent_bytes_total", ANY, "Bytes taken to be sent", ({ totals }) => totals.takenBytes),
+  counter("resplice_sent_messages_total", LINKS, "Messages taken to be sent", ({ totals }) => totals.takenMessages),
+  counter("resplice_sent_bytes_total", LINKS, "Bytes taken to be sent", ({ totals }) => totals.takenBytes),
   counter(
     "resplice_accepted_messages_total",
-    ANY,
+    LINKS,
     "Messages that the peers' applications have accepted",
     ({ totals }) => totals.acceptedMessages,
   ),
   counter(
     "resplice_accepted_bytes_total",
-    ANY,
+    LINKS,
     "Bytes that the peers' applications have accepted",
     ({ totals }) => totals.acceptedBytes,
   ),
   counter(
     "resplice_received_messages_total",
-    ANY,
+    LINKS,
     "Messages handed to consumers",
     ({ totals }) => totals.receivedMessages,
   ),
-  counter("resplice_received_bytes_total", ANY, "Bytes handed to consumers", ({ totals }) => totals.receivedBytes),
+  counter("resplice_received_bytes_total", LINKS, "Bytes handed to consumers", ({ totals }) => totals.receivedBytes),
   labelled(
     "counter",
     "resplice_undelivered_messages_total",
-    ANY,
+    LINKS,
     "reason",
     "Messages that will not be delivered, or may not have been, by why",
     ({ totals }) => totals.undelivered,
@@ -92,7 +95,7 @@ export const METRICS: readonly Metric[] = [
   labelled(
     "counter",
     "resplice_unfinished_messages_total",
-    ANY,
+    LINKS,
     "delivery",
     "Messages in the reports of links that have ended, by what is known of them",
     ({ events: { unfinished } }) => ({
@@ -101,41 +104,44 @@ export const METRICS: readonly Metric[] = [
       untracked: unfinished.untracked,
     }),
   ),
-  gauge("resplice_queued_messages", ANY, "Messages that wait to be sent for the first time", ({ links }) =>
+  gauge("resplice_queued_messages", LINKS, "Messages that wait to be sent for the first time", ({ links }) =>
     sumOf(links, ({ queue }) => queue.messages),
   ),
-  gauge("resplice_queued_bytes", ANY, "Bytes that wait to be sent for the first time", ({ links }) =>
+  gauge("resplice_queued_bytes", LINKS, "Bytes that wait to be sent for the first time", ({ links }) =>
     sumOf(links, ({ queue }) => queue.bytes),
   ),
-  gauge("resplice_log_bytes", ANY, "Bytes that were sent, and are not accepted by the peer", ({ links }) =>
+  gauge("resplice_log_bytes", LINKS, "Bytes that were sent, and are not accepted by the peer", ({ links }) =>
     sumOf(links, ({ logBytes }) => logBytes),
   ),
-  gauge("resplice_window_bytes", ANY, "Bytes that peers may have under way to this end", ({ links }) =>
+  gauge("resplice_window_bytes", LINKS, "Bytes that peers may have under way to this end", ({ links }) =>
     sumOf(links, ({ windowBytes }) => windowBytes),
   ),
-  gauge("resplice_unaccepted_bytes", ANY, "Received bytes that consumers have not accepted", ({ links }) =>
+  gauge("resplice_unaccepted_bytes", LINKS, "Received bytes that consumers have not accepted", ({ links }) =>
     sumOf(links, ({ unacceptedBytes }) => unacceptedBytes),
   ),
-  gauge("resplice_buffer_bytes", ANY, "Memory that links hold, in both directions", ({ levels }) =>
-    numberOf(levels["bufferBytes"]),
+  gauge(
+    "resplice_buffer_bytes",
+    ANY,
+    "Memory that links hold, in both directions; of a supervised server what waits to be written",
+    ({ levels }) => numberOf(levels["bufferBytes"]),
   ),
   labelled("gauge", "resplice_limit", ANY, "limit", "The limits, each in its own unit", ({ limits }) =>
     numbersOf(limits),
   ),
 
   // Connections of links.
-  gauge("resplice_rtt_median_seconds", ANY, "Median round trip of the connections in use", ({ links }) =>
+  gauge("resplice_rtt_median_seconds", LINKS, "Median round trip of the connections in use", ({ links }) =>
     seconds(quantile(roundTrips(links), 0.5)),
   ),
-  gauge("resplice_rtt_max_seconds", ANY, "Longest round trip of the connections in use", ({ links }) =>
+  gauge("resplice_rtt_max_seconds", LINKS, "Longest round trip of the connections in use", ({ links }) =>
     seconds(quantile(roundTrips(links), 1)),
   ),
-  counter("resplice_reconnects_total", ANY, "Lost connections that were replaced", ({ totals }) => totals.reconnects),
+  counter("resplice_reconnects_total", LINKS, "Lost connections that were replaced", ({ totals }) => totals.reconnects),
   {
     name: "resplice_recovery_seconds",
     type: "histogram",
     help: "From the loss of a connection to the next one in use",
-    of: ANY,
+    of: LINKS,
     read: ({ events: { recoveries }, recoveryClasses }) => ({
       upTo: RECOVERY_CLASSES_MS.map((ms, at) => [ms / 1_000, recoveryClasses[at] ?? 0]),
       count: recoveries.count,
@@ -145,7 +151,7 @@ export const METRICS: readonly Metric[] = [
   labelled(
     "counter",
     "resplice_connections_lost_total",
-    ANY,
+    LINKS,
     "reason",
     "Connections that were lost while their link went on",
     ({ events }) => events.connectionsLost,
@@ -163,22 +169,41 @@ export const METRICS: readonly Metric[] = [
   ),
 
   // A server and its clients.
-  gauge("resplice_connections", SERVER, "Connections, those in a handshake included", ({ levels }) =>
+  gauge("resplice_connections", SERVERS, "Connections, those in a handshake included", ({ levels }) =>
     numberOf(levels["connections"]),
   ),
-  gauge("resplice_handshakes", SERVER, "Connections that are not let in yet", ({ levels }) =>
+  gauge("resplice_handshakes", SERVERS, "Connections that are not let in yet", ({ levels }) =>
     numberOf(levels["handshaking"]),
+  ),
+  gauge("resplice_idle_connections", SUPERVISED, "Connections of HTTP without a request", ({ levels }) =>
+    numberOf(levels["idle"]),
+  ),
+  gauge(
+    "resplice_opaque_connections",
+    SUPERVISED,
+    "Connections whose protocol only the application knows",
+    ({ levels }) => numberOf(levels["opaque"]),
+  ),
+  counter("resplice_connections_total", SUPERVISED, "Connections that were accepted", ({ counts }) =>
+    numberOf(counts["accepted"]),
+  ),
+  gauge("resplice_requests", SUPERVISED, "Requests of HTTP that are not answered completely", ({ levels }) =>
+    numberOf(levels["requests"]),
+  ),
+  counter("resplice_requests_total", SUPERVISED, "Requests of HTTP", ({ counts }) => numberOf(counts["requestsBegun"])),
+  gauge("resplice_forwarded_connections", SERVER, "Connections that are piped to another server", ({ levels }) =>
+    numberOf(levels["forwarded"]),
   ),
   labelled("gauge", "resplice_sessions", SERVER, "state", "Sessions with a connection, and without", ({ levels }) =>
     wordsOf(levels["sessions"]),
   ),
-  labelled("counter", "resplice_refused_total", SERVER, "code", "Refusals of clients", ({ counts }) =>
+  labelled("counter", "resplice_refused_total", SERVERS, "code", "Refusals of clients", ({ counts }) =>
     wordsOf(counts["refused"]),
   ),
   labelled(
     "counter",
     "resplice_turned_away_total",
-    SERVER,
+    SERVERS,
     "limit",
     "Clients that a limit has turned away",
     ({ counts }) => wordsOf(counts["turnedAwayBy"]),
@@ -186,7 +211,7 @@ export const METRICS: readonly Metric[] = [
   labelled(
     "counter",
     "resplice_rejected_total",
-    SERVER,
+    SERVERS,
     "reason",
     "Connections that were closed because of what they did",
     ({ counts }) => wordsOf(counts["rejected"]),
@@ -194,7 +219,7 @@ export const METRICS: readonly Metric[] = [
   labelled(
     "counter",
     "resplice_shed_total",
-    SERVER,
+    SERVERS,
     "reason",
     "Links whose connection the server has let go of, by what it had too little of",
     ({ counts }) => wordsOf(counts["shed"]),
@@ -203,7 +228,7 @@ export const METRICS: readonly Metric[] = [
   // The application's functions and its logger.
   counter(
     "resplice_handlers_failed_total",
-    ANY,
+    LINKS,
     "Errors that handlers have thrown",
     ({ events }) => events.handlersFailed,
   ),

@@ -13,14 +13,14 @@ export interface PrometheusRegistry {
 }
 
 export interface PrometheusOptions<Registry extends PrometheusRegistry = PrometheusRegistry> {
-  /** Their metrics have the labels `kind` ("manager", "server") and `name`, which is empty for those of a list. */
+  /** Their metrics have the labels `kind` ("manager", "server", "supervised") and `name`, which is empty for those of a list. */
   sources: MonitoredSources;
   /** Where the metrics go, beside those that are there. Default: a new registry, never prom-client's global one. */
   register?: Registry;
 }
 
 /**
- * Registers the metrics of managers and supervisors, and answers the registry: `await register.metrics()` is the text
+ * Registers the metrics of managers and servers, and answers the registry: `await register.metrics()` is the text
  * for Prometheus. Nothing is counted twice, and nothing is reset: counts are since the beginning of each source. May be
  * called again with the same registry for more sources; those that are closed by then leave it. Throws INVALID_OPTION,
  * INVALID_STATE if the registry has other metrics of these names, and NOT_SUPPORTED if no registry is given and

@@ -1,9 +1,9 @@
-/** Managers and supervisors that are to be seen from outside, each with a name. */
+/** Managers and servers that are to be seen from outside, each with a name. */
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { CloseOptions, Health } from "../link/types.ts";
 import { type Observed, observedOf } from "../telemetry/observed.ts";
 
-/** A ConnectionManager or a ServerSupervisor. */
+/** A ConnectionManager, a ServerSupervisor, or the answer of supervise(). */
 export interface MonitoredSource {
   health(): Health;
   stats(): object;
@@ -29,7 +29,7 @@ export function namedSources(given: unknown): NamedSource[] {
   const isList = Array.isArray(given);
   const entries = Object.entries(given as Record<string, unknown>);
   if (entries.length === 0 || entries.length > MOST_SOURCES) {
-    throw invalidOption("sources", given, `1 to ${MOST_SOURCES} managers and supervisors`);
+    throw invalidOption("sources", given, `1 to ${MOST_SOURCES} managers and servers`);
   }
   const named = entries.map(([key, source]): NamedSource => {
     if (!isList && (key === "" || key.length > MOST_NAME)) {
@@ -37,7 +37,11 @@ export function namedSources(given: unknown): NamedSource[] {
     }
     const observed = observedOf(source);
     if (observed === undefined) {
-      throw invalidOption(`sources.${key}`, source, "a ConnectionManager or a ServerSupervisor of this package");
+      throw invalidOption(
+        `sources.${key}`,
+        source,
+        "a ConnectionManager, a ServerSupervisor or a supervised server of this package",
+      );
     }
     return { name: isList ? "" : key, observed };
   });

@@ -1,7 +1,15 @@
 /** Messages that end with a delimiter of one byte or several. Also the decoder of lines. */
 import { ownCopy } from "../core/wire/bytes.ts";
 import { release, view } from "./chunks.ts";
-import { type Deliver, type FrameDecoder, type FrameLimits, type Framing, oversized, partAtEnd } from "./framing.ts";
+import {
+  type Deliver,
+  type FrameDecoder,
+  type FrameLimits,
+  type Framing,
+  oversized,
+  partAtEnd,
+  SuffixFraming,
+} from "./framing.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { Held } from "./held.ts";
 
@@ -32,31 +40,30 @@ function invalidDelimiter(given: unknown): RespliceError {
   return invalidOption("delimiter", given, `a string or bytes, of 1 to ${MOST_DELIMITER_BYTES} bytes`);
 }
 
-class DelimitedFraming implements Framing {
+class DelimitedFraming extends SuffixFraming {
   readonly name = "delimited";
-  readonly #delimiter: Buffer;
   /** The delimiter begins as it ends, such as "--": it may then begin within a message that does not hold it. */
   readonly #overlaps: boolean;
 
   constructor(delimiter: Buffer) {
-    this.#delimiter = delimiter;
+    super(delimiter);
     this.#overlaps = beginsAsItEnds(delimiter);
   }
 
-  encode(message: Buffer): readonly Buffer[] {
-    const delimiter = this.#delimiter;
+  check(message: Buffer): void {
+    const delimiter = this.suffix;
     let at = message.indexOf(delimiter);
     if (at === -1 && this.#overlaps) {
       const tail = Math.max(0, message.length - delimiter.length + 1);
       const found = tail + Buffer.concat([message.subarray(tail), delimiter]).indexOf(delimiter);
       if (found < message.length) at = found;
     }
-    if (at === -1) return [message, delimiter];
+    if (at === -1) return;
     throw new RespliceError("INVALID_ARGUMENT", `the message would end at its byte ${at}, where the delimiter begins`);
   }
 
   decoder(limits: FrameLimits): FrameDecoder {
-    return new DelimitedDecoder(this.#delimiter, limits);
+    return new DelimitedDecoder(this.suffix, limits);
   }
 }
 

@@ -18,6 +18,29 @@ export interface Framing {
   decoder(limits: FrameLimits): FrameDecoder;
 }
 
+/**
+ * A framing that puts the same bytes behind each message. `Storage` copies message and suffix itself: an array of pieces
+ * for each small message would take an eighth of the time in which it is sent.
+ */
+export abstract class SuffixFraming implements Framing {
+  abstract readonly name: string;
+  readonly suffix: Buffer;
+
+  constructor(suffix: Buffer) {
+    this.suffix = suffix;
+  }
+
+  /** Throws if the message cannot be framed. */
+  abstract check(message: Buffer): void;
+
+  abstract decoder(limits: FrameLimits): FrameDecoder;
+
+  encode(message: Buffer): readonly Buffer[] {
+    this.check(message);
+    return [message, this.suffix];
+  }
+}
+
 export interface FrameLimits {
   /**
    * The largest message that `deliver` may be called with, in bytes. A larger one is to be refused before it is kept.

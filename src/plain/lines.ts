@@ -1,6 +1,6 @@
 /** Messages that are lines of text. */
 import { DelimitedDecoder } from "./delimited.ts";
-import { type FrameDecoder, type FrameLimits, type Framing } from "./framing.ts";
+import { type FrameDecoder, type FrameLimits, type Framing, SuffixFraming } from "./framing.ts";
 import { RespliceError } from "../link/errors.ts";
 import { boolean, group, oneOf } from "../link/check.ts";
 
@@ -45,17 +45,16 @@ export function lines(options?: LineOptions): Framing {
   return new LineFraming(ENDINGS[ending], boolean("lines.allowUnendedLast", given.allowUnendedLast ?? false));
 }
 
-class LineFraming implements Framing {
+class LineFraming extends SuffixFraming {
   readonly name = "lines";
-  readonly #ending: Buffer;
   readonly #deliversRest: boolean;
 
   constructor(ending: Buffer, deliversRest: boolean) {
-    this.#ending = ending;
+    super(ending);
     this.#deliversRest = deliversRest;
   }
 
-  encode(message: Buffer): readonly Buffer[] {
+  check(message: Buffer): void {
     const at = message.indexOf(LINE_FEED);
     if (at !== -1) throw new RespliceError("INVALID_ARGUMENT", `the message has a line end, "\\n", at byte ${at}`);
     if (message.length > 0 && message[message.length - 1] === CARRIAGE_RETURN) {
@@ -64,7 +63,6 @@ class LineFraming implements Framing {
         'the message ends with "\\r", which would become a part of its line end',
       );
     }
-    return [message, this.#ending];
   }
 
   decoder(limits: FrameLimits): FrameDecoder {

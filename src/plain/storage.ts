@@ -6,7 +6,7 @@
 import type { BlockPool } from "../core/log/blocks.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { RespliceError } from "../link/errors.ts";
-import type { Framing } from "./framing.ts";
+import { type Framing, SuffixFraming } from "./framing.ts";
 import { idOrNone } from "./functions.ts";
 import type { MessageId } from "./options.ts";
 
@@ -82,6 +82,8 @@ export class Stored {
 
 export class Storage {
   readonly #framing: Framing;
+  /** The same, if it only puts something behind each message. */
+  readonly #suffixing: SuffixFraming | undefined;
   readonly #idOf: ((message: Buffer) => MessageId | undefined) | undefined;
   readonly #pool: BlockPool;
   readonly #largeFrom: number;
@@ -91,6 +93,7 @@ export class Storage {
 
   constructor(framing: Framing, idOf: ((message: Buffer) => MessageId | undefined) | undefined, pool: BlockPool) {
     this.#framing = framing;
+    this.#suffixing = framing instanceof SuffixFraming ? framing : undefined;
     this.#idOf = idOf;
     this.#pool = pool;
     this.#largeFrom = Math.min(LARGE_BYTES, pool.blockBytes / 8);
@@ -105,6 +108,7 @@ export class Storage {
     if (payloadBytes >= this.#largeFrom) return this.#storeLarge(into, payload, payloadBytes, given);
     const isText = typeof payload === "string";
     const message = isText ? this.#written(payload, payloadBytes) : asBuffer(payload);
+    if (this.#suffixing !== undefined && this.#storeSuffixed(into, message, this.#suffixing)) return;
     const encoded = this.#encode(into, message);
     const pieces = piecesOf(encoded);
     if (pieces.length === 2 && this.#storePair(into, pieces[0] as Uint8Array, pieces[1] as Uint8Array, message)) return;
@@ -127,6 +131,22 @@ export class Storage {
     into.wire = block;
   }
 
+  /** Answers false if the block is full; then nothing was stored. Throws what `store()` throws. */
+  #storeSuffixed(into: Stored, message: Buffer, framing: SuffixFraming): boolean {
+    const block = this.#wire;
+    const { suffix } = framing;
+    if (block === undefined || block.used + message.length + suffix.length > block.bytes.length) return false;
+    this.#identify(into, message);
+    framing.check(message);
+    const { bytes: memory, used } = block;
+    const middle = used + message.length;
+    copy(message, memory, used);
+    copy(suffix, memory, middle);
+    wireLies(into, block, middle + suffix.length);
+    payloadLies(into, block, used, message.length);
+    return true;
+  }
+
   /**
    * Stores the message and what most framings put before or behind it. It does what `store()` does with any pieces, and
    * saves a fifth of the time that a small message takes. Answers false if the pieces are others, or if the block is
@@ -143,10 +163,7 @@ export class Storage {
     if (to > memory.length) return false;
     copy(first, memory, used);
     copy(second, memory, middle);
-    block.used = to;
-    into.wireFrom = used;
-    into.wireBytes = to - used;
-    if (into.wire !== block) into.wire = block;
+    wireLies(into, block, to);
     payloadLies(into, block, first === message ? used : middle, message.length);
     return true;
   }
@@ -163,11 +180,14 @@ export class Storage {
   }
 
   #encode(into: Stored, message: Buffer): Uint8Array | readonly Uint8Array[] {
-    if (this.#idOf !== undefined) {
-      into.id = idOrNone(this.#idOf(message));
-      if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);
-    }
+    this.#identify(into, message);
     return this.#framing.encode(message);
+  }
+
+  #identify(into: Stored, message: Buffer): void {
+    if (this.#idOf === undefined) return;
+    into.id = idOrNone(this.#idOf(message));
+    if (into.needsId && into.id === undefined) throw new RespliceError("NOT_SUPPORTED", UNANSWERED);
   }
 
   /** The text as bytes, where the next payload would be kept. */
@@ -294,8 +314,16 @@ function sumOf(pieces: readonly Uint8Array[], message: Buffer): number {
   return bytes;
 }
 
-function payloadLies(into: Stored, block: Block, from: number, bytes: number): void {
+/** The message has the bytes of the block from `block.used` to before `to`. */
+function wireLies(into: Stored, block: Block, to: number): void {
+  into.wireFrom = block.used;
+  into.wireBytes = to - block.used;
+  block.used = to;
   // The object of small messages has the same block again and again, and to set it costs more than to compare.
+  if (into.wire !== block) into.wire = block;
+}
+
+function payloadLies(into: Stored, block: Block, from: number, bytes: number): void {
   if (into.payloadIn !== block) into.payloadIn = block;
   into.payloadFrom = from;
   into.payloadBytes = bytes;

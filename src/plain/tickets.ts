@@ -8,7 +8,14 @@ export class PlainTickets {
   #delivered: PlainTicket[] = [];
 
   forMessage(entry: Entry, kind: "message" | "request"): PlainTicket {
-    const ticket: PlainTicket = { kind, covers: "message", position: entry.number, number: entry.number, entry };
+    const ticket: PlainTicket = {
+      kind,
+      covers: "message",
+      position: entry.number,
+      number: entry.number,
+      entry,
+      holder: undefined,
+    };
     entry.ticket = ticket;
     return ticket;
   }
@@ -20,6 +27,7 @@ export class PlainTickets {
       position: number,
       number,
       entry: undefined,
+      holder: undefined,
     };
     this.#flushes.add(ticket);
     return ticket;

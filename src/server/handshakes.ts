@@ -8,6 +8,9 @@ import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.
 import type { Message } from "../link/types.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 import type { Guest } from "./tls-handshakes.ts";
+import type { ForwardOutcome } from "./forward/attempt.ts";
+import type { Forwarding } from "./forward/forwarding.ts";
+import { relay } from "./forward/relay.ts";
 import type { AuthenticateRequest, ServerSupervisorOptions } from "./options.ts";
 import { peerOf } from "./peer.ts";
 import type { Refusals } from "./refusals.ts";
@@ -19,6 +22,8 @@ const MOST_WAITING_BYTES = 8_192;
 export interface HandshakeHooks {
   authenticate: ServerSupervisorOptions["authenticate"];
   refusals: Refusals;
+  /** Reaches the server that has a session. Undefined: nothing is forwarded, and the core asks for nothing. */
+  forward: Forwarding["send"] | undefined;
   /** Whether to wait for the client to close a connection on which the reason for the close was sent. */
   mayLinger(): boolean;
   /** A client has opened a link. */
@@ -55,10 +60,20 @@ export class Handshakes implements HandshakeOwner {
 
   /** Reads from the connection from now on; with TLS, from when it is secured. */
   accept(connection: Connection): Guest {
+    return this.#open(connection, false);
+  }
+
+  /** Another server has forwarded the connection to this one. `certificate`: the client's, if it has presented one. */
+  acceptForwarded(connection: Connection, certificate: (() => PeerCertificate) | undefined): void {
+    const handshake = this.#open(connection, true);
+    if (certificate !== undefined) handshake.certificate = certificate;
+  }
+
+  #open(connection: Connection, isForwarded: boolean): HandshakeConnection {
     const id = ++this.#channels;
     const handshake = new HandshakeConnection(id, connection, this.#clock, this);
     this.#byChannel.set(id, handshake);
-    this.#core.connectionOpened(id, peerOf(connection.remoteAddress), this.#clock.now());
+    this.#core.connectionOpened(id, peerOf(connection.remoteAddress), this.#clock.now(), isForwarded);
     this.#run(undefined);
     return handshake;
   }
@@ -79,8 +94,9 @@ export class Handshakes implements HandshakeOwner {
     this.#run(id);
   }
 
-  closed({ id, gone }: HandshakeConnection, reason: string): void {
+  closed({ id, gone, forwarding }: HandshakeConnection, reason: string): void {
     this.#byChannel.delete(id);
+    forwarding?.abort();
     gone?.abort(new RespliceError("CONNECTION_LOST", reason));
     this.#core.connectionClosed(id, reason, this.#clock.now());
     this.#run(undefined);
@@ -133,6 +149,9 @@ export class Handshakes implements HandshakeOwner {
       case "adopt":
       case "restored":
         throw new Error(`${event.type}: this server has no store`);
+      case "elsewhere":
+        this.#forward(event.channel, event.serverId);
+        break;
       case "gave-way":
         this.#hooks.refusals.turnedAway.add("handshakes", this.#clock.now());
         break;
@@ -152,8 +171,9 @@ export class Handshakes implements HandshakeOwner {
     const handshake = this.#byChannel.get(event.channel);
     this.#byChannel.delete(event.channel);
     if (handshake === undefined) return;
-    const { connection, gone } = handshake;
+    const { connection, gone, forwarding } = handshake;
     const { refusals } = this.#hooks;
+    forwarding?.abort();
     // A refusal has been reported already.
     if (event.fault !== undefined) refusals.rejected(connection.remoteAddress, event.reason, event.fault.detail);
     else if (!this.#refusing.delete(event.channel)) refusals.rejected(connection.remoteAddress, event.reason, "");
@@ -176,6 +196,40 @@ export class Handshakes implements HandshakeOwner {
     const verdict = this.#ask(event, handshake);
     if (verdict instanceof Promise) void verdict.then((later) => this.#answer(event.channel, later));
     else this.#answer(event.channel, verdict);
+  }
+
+  /** Reads on when the other server has the connection, or when there is none. */
+  #forward(channel: number, serverId: string): void {
+    const handshake = this.#byChannel.get(channel);
+    if (handshake === undefined || this.#hooks.forward === undefined) return;
+    const { remoteAddress } = handshake.connection;
+    const certificate = handshake.certificate()?.raw ?? Buffer.alloc(0);
+    handshake.connection.pause();
+    const client = { remoteAddress, certificate };
+    handshake.forwarding = this.#hooks.forward(serverId, client, (outcome) => this.#onForward(handshake, outcome));
+  }
+
+  #onForward(handshake: HandshakeConnection, outcome: ForwardOutcome): void {
+    const { id, connection } = handshake;
+    handshake.forwarding = undefined;
+    if (typeof outcome === "object" && "to" in outcome) return this.#relay(handshake, outcome.to);
+    if (outcome === "nobody") this.#core.nobodyThere(id, this.#clock.now());
+    else this.#core.notForwarded(id, outcome.reason, this.#clock.now());
+    connection.resume();
+    this.#run(id);
+  }
+
+  #relay(handshake: HandshakeConnection, to: Connection): void {
+    const { id, connection: from } = handshake;
+    const first = this.#core.forwarded(id);
+    if (first === undefined) return to.destroy();
+    this.#byChannel.delete(id);
+    relay({ from, to, first }, this.#clock, (reason) => {
+      this.#core.connectionClosed(id, reason, this.#clock.now());
+      this.#run(undefined);
+    });
+    handshake.look();
+    this.#run(undefined);
   }
 
   #answer(channel: number, verdict: CheckedVerdict): void {
@@ -237,6 +291,8 @@ class HandshakeConnection implements ConnectionHandler, Guest {
   certificate: () => PeerCertificate | undefined = () => undefined;
   /** Aborts the signal of an authenticate() that is under way. */
   gone: AbortController | undefined;
+  /** The attempt to reach the server that has the session. */
+  forwarding: { abort(): void } | undefined;
   readonly #clock: Clock;
   readonly #owner: HandshakeOwner;
   /** Chunks that have arrived and are not read yet. */

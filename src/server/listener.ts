@@ -54,7 +54,7 @@ export class Listener {
   accept(stream: Duplex, remoteAddress: string = remoteAddressOf(stream)): void {
     if (!this.#options.filter.admits(remoteAddress)) return discard(stream);
     let connection: StreamConnection;
-    this.#track(stream);
+    this.track(stream);
     whenDestroyed(stream, this.#onClosed);
     try {
       if (this.#options.allowHalfOpen) stream.allowHalfOpen = true;
@@ -68,12 +68,14 @@ export class Listener {
   }
 
   #letIn(socket: net.Socket, remoteAddress: string): void {
-    this.#track(socket);
+    this.track(socket);
     if (this.#handshakes === undefined) this.#options.accept(new StreamConnection(socket, true, remoteAddress));
     else this.#handshakes.begin(socket, remoteAddress);
   }
 
-  #track(stream: Duplex): void {
+  /** Counts the stream until it is closed, and destroys it with the others. */
+  /** Counts the stream until it is closed, and destroys it with the others. */
+  track(stream: Duplex): void {
     stream.on("error", ignoreError);
     this.#streams.add(stream);
     stream.on("close", this.#onClosed);

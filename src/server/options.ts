@@ -20,6 +20,7 @@ import {
   type ResolvedListening,
   resolveListening,
 } from "./listening-options.ts";
+import { type ForwardOptions, type ResolvedForward, resolveForward } from "./forward/options.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOptions, "timeouts">, DurableOptions {
@@ -34,6 +35,12 @@ export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOpti
   /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
   limits?: Limits;
+  /**
+   * Several servers share a port, or stand behind a balancer: a client that comes back to one of them is forwarded to the
+   * server that has its session. All of them have the same option. Default: none, and a session is lost where its client
+   * comes back to another server. docs/scaling.md says more.
+   */
+  forward?: ForwardOptions;
 }
 
 export interface ServerTimeoutOptions {
@@ -111,9 +118,10 @@ export interface ResolvedServerOptions extends ResolvedListening, ResolvedLinkOp
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
   limits: Required<Limits>;
+  forward: ResolvedForward | undefined;
 }
 
-const SERVER_OPTION_NAMES = ["authenticate", "resumeForMs", "limits"] as const;
+const SERVER_OPTION_NAMES = ["authenticate", "resumeForMs", "limits", "forward"] as const;
 /** The most of anything that is counted. */
 export const MOST = 100_000_000;
 
@@ -128,13 +136,24 @@ export function resolveServerOptions(
     throw invalidOption("authenticate", authenticate, "a function; left out, everyone may connect");
   }
   const link = resolveLinkOptions(options, "server");
+  const listening = resolveListening(options, machine);
   return {
     ...link,
-    ...resolveListening(options, machine),
+    ...listening,
     authenticate,
     resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
     limits: resolveLimits(options.limits ?? {}, link, machine),
+    forward: forwardOf(options, listening),
   };
+}
+
+/** As with `authenticate`: given as undefined, it was meant to be on. */
+function forwardOf(options: ServerSupervisorOptions, { listen }: ResolvedListening): ResolvedForward | undefined {
+  if (!("forward" in options)) return undefined;
+  if (listen === undefined) {
+    throw invalidOption("forward", options.forward, "only with port or path: other servers find one that listens");
+  }
+  return resolveForward(options.forward);
 }
 
 function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machine): Required<Limits> {

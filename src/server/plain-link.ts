@@ -79,7 +79,7 @@ export class PlainServerLink extends ServerLinkOwner {
     this.engine.leave(options);
   }
 
-  /** The server has too many clients. Answers whether the link leaves for that, and not for another reason. */
+  /** The server is short of something. Answers false if the link is about to end for another reason. */
   shed(): boolean {
     const { core, driver } = this;
     if (core.adopted === undefined || core.takesNoMore || core.ended || core.outputEnded) return false;

@@ -11,6 +11,7 @@ import type { Clock, Connection } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
+import type { Forwarding } from "./forward/forwarding.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { Refusals } from "./refusals.ts";
@@ -33,6 +34,7 @@ export interface ServedHost {
 
 interface ServedLevels {
   handshaking: number;
+  forwarded: number;
   sessions: { connected: number; waiting: number };
   bufferBytes: number;
 }
@@ -43,6 +45,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** Runs for each link. Set before the first connection is handed over. */
   handler: ((link: Link) => void | Promise<void>) | undefined;
   readonly refusals: Refusals;
+  /** Undefined: connections are neither forwarded to other servers nor taken from them. */
+  readonly forwarding: Forwarding | undefined;
   protected readonly outside: ServedHost;
   protected readonly host: ServerHost;
   /** The options of drain(), and when its time is over. */
@@ -144,13 +148,14 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     served.engine.failHandler(error);
   }
 
-  // ── too many ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── shedding ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Lets go of the link's connection. A resplice client is asked to come back after `retryAfterMs`, at most half a minute
    * and half of `resumeForMs`; its session waits, and no dial before its time brings it back. Any other client cannot be
    * asked: within a second its link ends in order, when what it was handed is answered. `reason`: for the record and
-   * the counts, one of a few. Answers false, and does nothing, if the link has no connection or is about to end.
+   * the counts, one of a few. Answers false, and does nothing, if the link has no connection or is about to end. Throws
+   * a RangeError if the time is NaN.
    */
   shed(served: Owner, retryAfterMs: number, reason: string): boolean {
     const toldMs = this.askAway(served, retryAfterMs);
@@ -218,6 +223,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     for (const { core } of this.owners()) if (core.adopted !== undefined) connected++;
     return {
       handshaking: this.handshaking,
+      forwarded: this.forwarded,
       sessions: { connected, waiting: this.sessions - connected },
       bufferBytes: heldBytes(this.holders()),
     };
@@ -225,6 +231,11 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Connections that are not let in yet. */
   protected abstract readonly handshaking: number;
+
+  /** Connections that are forwarded to other servers. */
+  protected get forwarded(): number {
+    return 0;
+  }
 
   /** Sessions with or without a connection. */
   protected abstract readonly sessions: number;

@@ -3,7 +3,7 @@
  * handed to `handshakes`.
  */
 import { Admission } from "../core/server/admission.ts";
-import { newId } from "../core/session/proof.ts";
+import { newId, newServerId } from "../core/session/proof.ts";
 import { ServerCore } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { LinkMemory } from "../io/budget.ts";
@@ -15,6 +15,7 @@ import { timedWait } from "../link/waits.ts";
 import { DurableServerLink } from "./durable-link.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { Guest } from "./tls-handshakes.ts";
+import { Forwarding } from "./forward/forwarding.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type ServedHost, ServedLinks } from "./served-links.ts";
 
@@ -23,6 +24,7 @@ const CONFIRMED_WITHIN_MS = 1_000;
 
 export class Sessions extends ServedLinks<DurableServerLink> {
   readonly handshakes: Handshakes;
+  override readonly forwarding: Forwarding | undefined;
   readonly acceptsWhileDraining = true;
   protected readonly closesWithinMs: number;
   readonly #options: ResolvedServerOptions;
@@ -35,7 +37,17 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     super(options, outside);
     this.#options = options;
     this.closesWithinMs = options.resumeForMs;
-    const { limits, timeouts } = options;
+    const { forward, limits, timeouts } = options;
+    const forwarding =
+      forward &&
+      new Forwarding(forward, {
+        clock: outside.clock,
+        entropy: outside.entropy,
+        journal: outside.journal,
+        accept: (connection, certificate) => this.handshakes.acceptForwarded(connection, certificate),
+        onRejected: (remoteAddress, detail) => this.refusals.rejected(remoteAddress, "forward", detail),
+      });
+    this.forwarding = forwarding;
     const memory = new LinkMemory(limits.bufferBytes);
     this.#core = new ServerCore(
       {
@@ -47,6 +59,8 @@ export class Sessions extends ServedLinks<DurableServerLink> {
         maxAuthenticating: limits.authenticating,
         maxSessions: limits.sessions,
         maxSessionsPerIdentity: limits.sessionsPerIdentity,
+        serverId: forwarding?.serverId ?? newServerId(outside.entropy),
+        forwards: forwarding !== undefined,
         admission: new Admission(limits, () => outside.entropy.random()),
       },
       outside.entropy,
@@ -54,6 +68,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     this.handshakes = new Handshakes(this.#core, outside.clock, {
       authenticate: options.authenticate,
       refusals: this.refusals,
+      forward: forwarding && ((...request) => forwarding.send(...request)),
       mayLinger: () => outside.mayLinger(),
       onLink: (core) => this.#created(core),
       onAttached: (core, channel, connection) => {
@@ -69,9 +84,9 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     return this.handshakes.accept(connection);
   }
 
-  /** Connections that speak for a session, or are in a handshake. */
+  /** Connections that speak for a session, or are in a handshake, or are forwarded. */
   get connections(): number {
-    return this.#core.handshakes + this.#core.attached;
+    return this.#core.handshakes + this.#core.attached + this.#core.forwarding;
   }
 
   override owners(): Iterable<DurableServerLink> {
@@ -168,6 +183,10 @@ export class Sessions extends ServedLinks<DurableServerLink> {
 
   protected override get handshaking(): number {
     return this.#core.handshakes;
+  }
+
+  protected override get forwarded(): number {
+    return this.#core.forwarding;
   }
 
   protected override get sessions(): number {

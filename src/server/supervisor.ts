@@ -44,6 +44,8 @@ export type SupervisorEvents = {
 export interface SupervisorStats {
   state: SupervisorState;
   connections: { open: number; handshaking: number };
+  /** Open connections that are forwarded to the servers that have their sessions: see the option `forward`. */
+  forwarded: number;
   /** How often each REFUSE code was given. */
   refused: Record<string, number>;
   /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
@@ -72,7 +74,7 @@ export interface SupervisorStats {
 }
 
 /** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
-const MOST_LINGERING = 100;
+export const MOST_LINGERING = 100;
 /** Addresses are kept, and are counted by. */
 const MOST_ADDRESS_LENGTH = 256;
 
@@ -193,6 +195,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     if (where === undefined) throw invalidOption("port", undefined, "a port, or a path, for listen()");
     this.#to("bind", "listen() was called");
     try {
+      // First, so that a session is found by other servers as soon as there is one.
+      await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
       const address = await this.#listener.listen(where);
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#listener.onError((error) => this.#listenerFailed(error));
@@ -201,6 +205,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       this.#recordLimits(address);
       return address;
     } catch (error) {
+      await this.#served.forwarding?.stop();
       this.#to("listen-failed", "listen failed");
       throw error;
     }
@@ -244,7 +249,9 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     const descriptorLimit = may && { descriptorLimit: may.limit };
     journal.record({ event: "server.listening", host, port, limits, sessionsMayHoldBytes, ...descriptorLimit });
     const awaited = this.#options.proxies === undefined ? 0 : handshakes;
-    const needed = descriptorsNeeded(connections + awaited, may?.open ?? 0);
+    // One that is forwarded has two.
+    const most = this.#served.forwarding === undefined ? connections : 2 * connections;
+    const needed = descriptorsNeeded(most + awaited, may?.open ?? 0);
     if (may !== undefined && needed > may.limit) {
       journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
     }
@@ -336,6 +343,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     if (listened && acceptsWhileDraining) this.#listener.stopListening();
     this.#listener.destroyAll();
     this.#served.stop();
+    await this.#served.forwarding?.stop();
     this.#to("end", "closed");
     this.#telemetry.close();
     return closeReport(reports);

@@ -104,12 +104,15 @@ export class TlsHandshakes {
  * The accepted socket below a TLS socket. Only the undocumented `_parent` has it. It cannot be found by its addresses,
  * as a Unix socket has none.
  */
-function acceptedAs(socket: tls.TLSSocket): Socket {
+export function acceptedAs(socket: tls.TLSSocket): Socket {
   return (socket as unknown as { _parent: Socket })._parent;
 }
 
-/** The certificate that the client has presented. Without one, Node answers an empty object. */
+/**
+ * The certificate that the client has presented. Without one, Node answers an empty object, and of a socket that is
+ * closed null.
+ */
 function certificateOf(socket: tls.TLSSocket): PeerCertificate | undefined {
-  const certificate = socket.getPeerCertificate();
-  return Object.keys(certificate).length === 0 ? undefined : certificate;
+  const certificate: PeerCertificate | null = socket.getPeerCertificate();
+  return certificate === null || Object.keys(certificate).length === 0 ? undefined : certificate;
 }

@@ -2,7 +2,8 @@
 import type { LimitName } from "../core/server/handshake-table.ts";
 import type { PlainLimitName } from "./plain-options.ts";
 
-export type AnyLimitName = LimitName | PlainLimitName;
+/** The last is a limit of servers that the application has made. */
+export type AnyLimitName = LimitName | PlainLimitName | "acceptsPerSecond";
 
 /** A server is degraded for so long after it has turned a client away. */
 const LATELY_MS = 10_000;

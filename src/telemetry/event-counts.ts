@@ -54,6 +54,7 @@ export class EventCounter {
         this.#handlersFailed++;
         break;
       case "link.hook-failed":
+      case "server.hook-failed":
         this.#hooksFailed.add(record.failure.hook);
         break;
       case "server.rejected":

@@ -5,7 +5,7 @@
 import type { RecordReader } from "./journal.ts";
 import type { Level, LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
-import type { LinkChange, LinkIds, LoggedRecord } from "./record.ts";
+import type { HookFailure, LinkChange, LinkIds, LoggedRecord } from "./record.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
 /** The most characters of a field; docs/metrics.md states it. */
@@ -44,11 +44,10 @@ export function lineOf(record: LoggedRecord): LogLine {
       const message = printable(messageOf(err), MOST_FIELD_CHARACTERS);
       return line("error", event, { ...record.ids, err }, `a handler has failed: ${message}`);
     }
-    case "link.hook-failed": {
-      const { hook, thrown } = record.failure;
-      const fields = { link: record.link, hook, detail: messageOf(thrown) };
-      return line("warn", event, fields, `the function ${hook} failed`);
-    }
+    case "link.hook-failed":
+      return hookLine(event, { link: record.link }, record.failure);
+    case "server.hook-failed":
+      return hookLine(event, {}, record.failure);
     case "server.state": {
       const { from, to, reason } = record;
       return line("info", event, { from, to, reason }, `server ${to}`);
@@ -92,6 +91,14 @@ export function lineOf(record: LoggedRecord): LogLine {
       const message = `connection closed: ${printable(reason, MOST_FIELD_CHARACTERS)}`;
       return line("warn", event, { reason, detail, remoteAddress, ...err }, message);
     }
+    case "supervised.metrics": {
+      const { event: _, ...fields } = record;
+      return line("info", event, fields, "metrics");
+    }
+    case "server.forward-failed": {
+      const { part, thrown } = record;
+      return line("warn", event, { part, detail: messageOf(thrown) }, `forwarding: ${part} failed`);
+    }
     case "manager.metrics":
     case "server.metrics":
       return line("info", event, { ...record.metrics, ...record.counts, ...record.levels }, "metrics");
@@ -111,6 +118,10 @@ export function lineOf(record: LoggedRecord): LogLine {
       );
     }
   }
+}
+
+function hookLine(event: LogEvent, ids: object, { hook, thrown }: HookFailure): LogLine {
+  return line("warn", event, { ...ids, hook, detail: messageOf(thrown) }, `the function ${hook} failed`);
 }
 
 function stateLine(ids: LinkIds, change: LinkChange): LogLine {

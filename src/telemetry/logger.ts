@@ -42,11 +42,14 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.refused": TROUBLE,
   "server.shed": TROUBLE,
   "server.rejected": TROUBLE,
+  "server.hook-failed": TROUBLE,
+  "server.forward-failed": TROUBLE,
   "monitor.listening": TROUBLE,
   "monitor.listen-failed": TROUBLE,
   "monitor.metrics-failed": TROUBLE,
   "manager.metrics": PACED,
   "server.metrics": PACED,
+  "supervised.metrics": PACED,
   "log.suppressed": PACED,
 };
 

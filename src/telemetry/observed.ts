@@ -1,10 +1,10 @@
-/** What can be seen of managers and supervisors from outside, without methods of theirs that nobody else should call. */
+/** What can be seen of managers and servers from outside, without methods of theirs that nobody else should call. */
 import { publishRecords } from "./channels.ts";
 import type { Telemetry } from "./telemetry.ts";
 
-export type SourceKind = "manager" | "server";
+export type SourceKind = "manager" | "server" | "supervised";
 
-/** A manager or a supervisor, for those who render its numbers. */
+/** A manager, a supervisor or a supervised server, for those who render its numbers. */
 export interface Observed {
   readonly kind: SourceKind;
   readonly telemetry: Telemetry;
@@ -21,7 +21,7 @@ export function observe(owner: object, observed: Observed): void {
   observed.telemetry.journal.subscribe(publishRecords(owner));
 }
 
-/** Undefined for anything else than a manager or a supervisor of this copy of the package. */
+/** Undefined for anything else than a manager or a server of this copy of the package. */
 export function observedOf(owner: unknown): Observed | undefined {
   return typeof owner === "object" && owner !== null ? ALL.get(owner) : undefined;
 }

@@ -95,6 +95,13 @@ export interface ServerRejected {
   failure?: HookFailure;
 }
 
+/** Of the forwarding between servers: the function of the registry that failed, or the socket that others connect to. */
+export interface ForwardFailed {
+  event: "server.forward-failed";
+  part: "announce" | "find" | "withdraw" | "listen";
+  thrown: unknown;
+}
+
 /** A function of the application's options has thrown. */
 export interface HookFailure {
   hook: string;
@@ -125,6 +132,23 @@ export interface Metrics {
   linesFailed: number;
 }
 
+/** The traffic of a supervised server in an interval, and its state at the end. Counts are since the record before. */
+export interface SupervisedMetrics {
+  event: "supervised.metrics";
+  connections: number;
+  handshaking: number;
+  idle: number;
+  /** Connections whose protocol only the application knows. */
+  opaque: number;
+  requests: number;
+  acceptedPerSecond: number;
+  requestsPerSecond: number;
+  bufferBytes: number;
+  turnedAway: number;
+  linesSuppressed: number;
+  linesFailed: number;
+}
+
 /** The records that the log has a line of. */
 export type LoggedRecord =
   | { event: "link.state"; ids: LinkIds; change: LinkChange }
@@ -138,9 +162,13 @@ export type LoggedRecord =
   | ServerMemory
   | ServerDescriptors
   | { event: "server.listener-failed"; code: string; message: string }
+  /** The server can do without the function's answer. */
+  | { event: "server.hook-failed"; failure: HookFailure }
   | ServerRefused
   | ServerShed
   | ServerRejected
+  | SupervisedMetrics
+  | ForwardFailed
   /** The manager's or server's own numbers. `counts`: each since the record before. `levels`: as they stand now. */
   | {
       event: MetricsEvent;

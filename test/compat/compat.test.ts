@@ -1,13 +1,29 @@
 /** A client of one version and a server of another, over real sockets: each published version with the code in the tree. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import * as tree from "../../src/index.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
+import { balance } from "../balancer.ts";
 import { Flow } from "../flow.ts";
-import { eventually, heard, manage, QUICK, receiveText, relayTo, serve, turned, WATCHFUL } from "../support.ts";
+import { setUpOnSockets, shedAll } from "../server/served-sessions.ts";
+import {
+  echo as echoing,
+  eventually,
+  heard,
+  manage,
+  QUICK,
+  receiveText,
+  relayTo,
+  serve,
+  turned,
+  WATCHFUL,
+} from "../support.ts";
 import { publishedVersions } from "./versions.ts";
 
 const host = "127.0.0.1";
@@ -196,6 +212,33 @@ describe.each(pairings)("client of $client, server of $server", ({ clientOf, ser
   });
 });
 
+test.each([...published])(
+  "client of %s, server of the tree: a client that does not know the word is refused until its time, and loses nothing",
+  async (_, { ConnectionManager }) => {
+    const { port, sessions, links } = await setUpOnSockets();
+    const client = manage({}, ConnectionManager).open({ host, port });
+    await client.connected();
+    client.trySend("before");
+    await eventually(() => expect(links).toHaveLength(1));
+    const [server] = links as [tree.Link];
+    expect(await receiveText(server)).toBe("before");
+    const changes: tree.StateChange[] = [];
+    client.on("state", (change) => void changes.push(change));
+    const shedMs = performance.now();
+    expect(shedAll(sessions, 400)).toEqual([true]);
+    await turned(client, "reconnecting");
+    client.trySend("meanwhile");
+    server.trySend("there, too");
+    await turned(client, "connected");
+    expect(performance.now() - shedMs).toBeGreaterThanOrEqual(400);
+    expect(changes.at(-1)).toMatchObject({ session: "resumed" });
+    const refused = changes.filter((change) => change.to === "reconnecting" && change.error?.code === "OVERLOADED");
+    expect(refused).toHaveLength(1);
+    expect([await receiveText(server), await receiveText(client)]).toEqual(["meanwhile", "there, too"]);
+    expect(sessions.stats()).toMatchObject({ refused: { overloaded: 1 }, shed: { memory: 1 }, turnedAway: {} });
+  },
+);
+
 /** A cut at each place, first of what the client says, then of what it hears. */
 async function cutEverywhere(client: tree.Link, relay: FaultRelay): Promise<void> {
   for (const direction of DIRECTIONS) {
@@ -239,3 +282,19 @@ function bytesAt(position: number, length: number): Buffer {
   const start = position % PERIOD;
   return TWICE.subarray(start, start + length);
 }
+
+test.each([...published])("a client of %s goes on in its session behind servers that forward", async (_, version) => {
+  const dir = await mkdtemp(join(tmpdir(), "resplice-"));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const [first, second] = [await serve({ forward: { dir } }, echoing), await serve({ forward: { dir } }, echoing)];
+  const balancer = await balance([first.port]);
+  onTestFinished(() => balancer.close());
+  const client = manage({}, version.ConnectionManager).open({ reconnect: QUICK, host, port: balancer.port });
+  await client.connected();
+  const { sessionId } = client;
+  balancer.route([second.port]);
+  balancer.cut();
+  await client.send("by way of the other");
+  expect([await receiveText(client), client.sessionId]).toEqual(["by way of the other", sessionId]);
+  expect(second.supervisor.stats().forwarded).toBe(1);
+});

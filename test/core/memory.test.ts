@@ -37,6 +37,7 @@ describe("a session that nobody has confirmed", () => {
       windowBudget,
       maxSessions: 5_000,
       maxSessionsPerIdentity: 5_000,
+      serverId: "11".repeat(6),
       // A quarter of them may be unconfirmed.
       maxHandshakes: 20_000,
       maxConnections: 20_000,

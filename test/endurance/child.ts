@@ -11,9 +11,13 @@ export class Child<C extends Commands> {
   readonly #calls: Calls<C>;
   readonly #exited: Promise<unknown>;
 
-  /** Starts the module as a process that a Ctrl-C at the terminal does not reach: it ends when we say so, or are gone. */
-  constructor(module: URL, name: string, env: Record<string, string> = {}) {
+  /**
+   * Starts the module as a process that a Ctrl-C at the terminal does not reach: it ends when we say so, or are gone.
+   * `execPath`: the Node that runs it.
+   */
+  constructor(module: URL, name: string, env: Record<string, string> = {}, execPath: string = process.execPath) {
     this.#process = fork(fileURLToPath(module), [], {
+      execPath,
       execArgv: ["--expose-gc"],
       env: { ...process.env, ...env },
       stdio: ["ignore", "inherit", "inherit", "ipc"],

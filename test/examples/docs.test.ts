@@ -88,7 +88,7 @@ test("docs/reliability.md has a row for each command that tests by itself", () =
 
 test.each([
   ["What is in the core", ["core"]],
-  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server", "monitor"]],
+  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server", "supervise", "monitor"]],
 ])("ARCHITECTURE.md, %s: every file, and no other", (title, folders) => {
   const [, section = ""] = new RegExp(`### ${title}\n\n((?:\\|.*\n)+)`, "u").exec(read("ARCHITECTURE.md")) ?? [];
   const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
@@ -223,12 +223,28 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     reason: "memory",
     retryAfterMs: 1,
   },
+  "server.forward-failed": { event: "server.forward-failed", part: "find", thrown: new Error("x") },
   "server.rejected": {
     event: "server.rejected",
     reason: "bad-frame",
     detail: "",
     remoteAddress: "",
     failure: { hook: "authenticate", thrown: {} },
+  },
+  "server.hook-failed": { event: "server.hook-failed", failure: { hook: "onDrain", thrown: {} } },
+  "supervised.metrics": {
+    event: "supervised.metrics",
+    connections: 1,
+    handshaking: 0,
+    idle: 0,
+    opaque: 0,
+    requests: 1,
+    acceptedPerSecond: 1,
+    requestsPerSecond: 1,
+    bufferBytes: 0,
+    turnedAway: 0,
+    linesSuppressed: 0,
+    linesFailed: 0,
   },
   "monitor.listening": { event: "monitor.listening", host: "127.0.0.1", port: 1 },
   "monitor.listen-failed": { event: "monitor.listen-failed", code: "LISTEN_FAILED", message: "in use", nextTryMs: 1 },
@@ -331,6 +347,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   "docs/listening.md": ["allow", "deny", "from", "proxyProtocol"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
+  "docs/scaling.md": ["forward"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
 const elsewhere = new Set(Object.values(PAGES).flat());

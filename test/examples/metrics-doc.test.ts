@@ -16,7 +16,7 @@ test("every metric has a row with its type, its label, whose it is, and its help
     `\`${name}\``,
     type,
     label === undefined ? "" : `\`${label}\``,
-    of.length > 1 ? "both" : (of[0] ?? ""),
+    of.join(", "),
     help,
   ]);
   const listed = rows(PAGE, "Prometheus").filter(([name = ""]) => name.startsWith("`resplice_"));

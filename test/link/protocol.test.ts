@@ -9,7 +9,7 @@ import { LinkEngine } from "../../src/link/engine.ts";
 import { LinkHandle } from "../../src/link/link.ts";
 import { resolveLinkOptions } from "../../src/link/options.ts";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
-import type { ChannelIo, Protocol, ProtocolEvent } from "../../src/link/protocol.ts";
+import type { ChannelIo, Protocol, ProtocolEvent, Ticket } from "../../src/link/protocol.ts";
 import { ampleAccount } from "../core/support.ts";
 import { failure } from "../support.ts";
 import { ownerOf } from "./owners.ts";
@@ -43,7 +43,7 @@ class Datagrams implements Protocol, ChannelIo {
   readingStopped = false;
   takenBytes = 0;
   #acceptedTo = 0;
-  readonly #tickets = new Map<object, number>();
+  readonly #tickets = new Map<Ticket, number>();
   received = 0;
   handedTo = 0;
   consumedTo = 0;
@@ -109,19 +109,19 @@ class Datagrams implements Protocol, ChannelIo {
     return this.#isEndAccepted;
   }
 
-  ticket(): object {
-    const ticket = {};
+  ticket(): Ticket {
+    const ticket: Ticket = { holder: undefined };
     this.#tickets.set(ticket, this.takenBytes);
     return ticket;
   }
 
-  withdraw(ticket: object): boolean {
+  withdraw(ticket: Ticket): boolean {
     const isAccepted = (this.#tickets.get(ticket) ?? Infinity) <= this.#acceptedTo;
     this.#tickets.delete(ticket);
     return isAccepted;
   }
 
-  takeDelivered(): object[] {
+  takeDelivered(): Ticket[] {
     const delivered = Array.from(this.#tickets).flatMap(([ticket, end]) => (end <= this.#acceptedTo ? [ticket] : []));
     for (const ticket of delivered) this.#tickets.delete(ticket);
     return delivered;

@@ -1,5 +1,9 @@
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import client, { Registry } from "prom-client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { supervise } from "../../src/index.ts";
 import { METRICS } from "../../src/monitor/metric-table.ts";
 import { newRegistry, prometheus } from "../../src/monitor/prometheus.ts";
 import { echo, eventually, manage, pair, receiveText, serve } from "../support.ts";
@@ -36,6 +40,30 @@ describe("the text", () => {
     // Metrics of the other kind are absent, not 0.
     expect(value("resplice_connections", { kind: "manager" })).toBeUndefined();
     expect(value("resplice_attempts_failed_total", { kind: "server", code: "TIMED_OUT" })).toBeUndefined();
+  });
+
+  test("a supervised server has no links, and counts connections and requests", async () => {
+    const server = http.createServer((_, response) => void response.end("answer"));
+    const supervised = supervise(server, { limits: { connections: 9 } });
+    onTestFinished(() => void supervised.close({ deadlineMs: 0 }));
+    const register = prometheus({ sources: { site: supervised } });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    const families = parse(await register.metrics());
+    const value = (name: string, labels = {}): number | undefined =>
+      valueOf(families, name, { kind: "supervised", name: "site", ...labels });
+    expect([
+      value("resplice_requests_total"),
+      value("resplice_connections_total"),
+      value("resplice_requests"),
+      value("resplice_limit", { limit: "connections" }),
+      value("resplice_turned_away_total", { limit: "acceptsPerSecond" }),
+      value("resplice_health", { status: "healthy" }),
+      value("resplice_links", { state: "connected" }),
+    ]).toEqual([1, 1, 0, 9, 0, 1, undefined]);
+    await supervised.close({ deadlineMs: 0 });
+    expect(valueOf(parse(await register.metrics()), "resplice_health", { status: "down" })).toBe(1);
   });
 
   test("text of strangers is no label: of a reason only the listed ones are shown", async () => {

@@ -2,7 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
+import { delimited } from "../../src/plain/delimited.ts";
 import { Entry } from "../../src/plain/entry.ts";
+import { lines } from "../../src/plain/lines.ts";
 import { Outbox } from "../../src/plain/outbox.ts";
 import { Storage } from "../../src/plain/storage.ts";
 import { CountingBudget } from "../core/support.ts";
@@ -11,12 +13,12 @@ import { LINES } from "./support.ts";
 type Kind = "light" | "objects" | "both";
 
 /** "light": messages without objects. "both": each third has one. */
-function made(blockBytes = 4_096, kind: Kind = "both") {
+function made(blockBytes = 4_096, kind: Kind = "both", given?: Storage) {
   const pool = new BlockPool(blockBytes);
   const budget = new CountingBudget();
   const outbox = new Outbox(
     { queue: { maxMessages: 10_000, maxBytes: 1_000_000 }, maxMessageBytes: 100, logBudget: budget },
-    new Storage(LINES, undefined, pool),
+    given ?? new Storage(LINES, undefined, pool),
   );
   const send = (text: string): void => {
     const hasObject = kind === "objects" || (kind === "both" && outbox.next % 3 === 1);
@@ -190,6 +192,24 @@ describe.each<Kind>(["light", "objects", "both"])("messages: %s", (kind) => {
     send("last");
     expect(write().map(String)).toEqual(["last\n"]);
   });
+});
+
+test.each([
+  { framing: lines(), refused: "two\nlines", wire: "one\nthree\n" },
+  { framing: delimited("--"), refused: "t--wo", wire: "one--three--" },
+])("a message that $framing.name refuses, behind another one, leaves nothing behind", ({ framing, refused, wire }) => {
+  const { outbox, send, write } = made(4_096, "light", new Storage(framing, undefined, new BlockPool()));
+  send("one");
+  expect(() => send(refused)).toThrow("the message");
+  send("three");
+  expect([String(Buffer.concat(write())), outbox.takenBytes]).toEqual([wire, 8]);
+});
+
+test.each([lines(), delimited("--")])("each message is asked for its id: $name", (framing) => {
+  const { outbox } = made(4_096, "objects", new Storage(framing, (message) => message[0], new BlockPool()));
+  const ids = ["one", "two"].map((text) => outbox.take(text, 3, false, true).id);
+  expect(ids.map((id) => String.fromCharCode(Number(id)))).toEqual(["o", "t"]);
+  expect(() => outbox.take("", 0, false, true)).toThrow("no id");
 });
 
 test("a small message gets an object when it is asked for", () => {

@@ -148,6 +148,7 @@ export class HandServer {
         maxHandshakes: 100,
         maxSessions: 100,
         maxSessionsPerIdentity: 100,
+        serverId: `${10 + world.servers.length}`.repeat(6),
         maxConnections: 100,
         maxAuthenticating: 100,
         admission: { open: () => 0, comeBack: () => 0 },
@@ -216,13 +217,13 @@ export class Line {
   #gone = { client: false, server: false };
 
   /** Without a client: a stranger's. */
-  constructor(world: ByHand, server: HandServer, client?: ClientLinkCore, peer = "") {
+  constructor(world: ByHand, server: HandServer, client?: ClientLinkCore, peer = "", isForwarded = false) {
     this.id = world.newId();
     this.#world = world;
     this.#server = server;
     this.#client = client;
     server.lines.set(this.id, this);
-    server.core.connectionOpened(this.id, peer, world.nowMs);
+    server.core.connectionOpened(this.id, peer, world.nowMs, isForwarded);
     world.drain();
   }
 

@@ -73,6 +73,7 @@ const WAYS: readonly string[] = [
   ),
   "server attached a late connection",
   "server left",
+  ...["reached", "nobody", "unreachable"].map((how) => `forward: ${how}`),
   "restored a session that was live",
   "restored a session that was done",
   "handed out again after a restart",

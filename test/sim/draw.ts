@@ -21,7 +21,19 @@ export function draw(seed: number): Schedule {
   const pauseMs = pick(random, [5, 20, 100, 300, 300, 1_000]);
   const faults = drawFaults(random, kinds, pauseMs);
   const options = drawOptions(random, what, pauseMs * faults.length);
-  return { seed, options: { ...options, policy: drawPolicy(streamOf(seed, "policy"), options.mode) }, faults };
+  const policy = drawPolicy(streamOf(seed, "policy"), options.mode);
+  return { seed, options: { ...options, policy, ...drawForward(streamOf(seed, "forward"), options) }, faults };
+}
+
+/** Also from a stream of its own. */
+function drawForward(
+  random: Random,
+  { commitMs, servers }: Pick<WorldOptions, "commitMs" | "servers">,
+): Pick<WorldOptions, "forward" | "servers"> {
+  const isOn = random() < 0.3 && commitMs === 0;
+  const unreachable = pick(random, [0, 0.02, 0.3]);
+  if (!isOn) return { servers, forward: { isOn, unreachable: 0 } };
+  return { servers: Math.max(servers, pick(random, [2, 2, 3])), forward: { isOn, unreachable } };
 }
 
 /** From a stream of its own: what else a seed stands for was there before. */
@@ -77,7 +89,7 @@ function drawOptions(
   random: Random,
   { isStored, isMoving, isLosing }: Omit<Kinds, "kinds">,
   forMs: number,
-): Omit<WorldOptions, "policy"> {
+): Omit<WorldOptions, "policy" | "forward"> {
   const mode = pick(random, ["messages", "messages", "messages", "bytes"] as const);
   const clients = pick(random, [1, 1, 1, 1, 2, 3, 4]);
   const kernelBytes = pick(random, [64, 1_000, 100_000]);

@@ -47,8 +47,10 @@ function pickServer({ servers }: World, number: number): SimServer {
   return servers[number % servers.length] as SimServer;
 }
 
+/** Of clients to the server, whether they have dialled it, or another has forwarded them. */
 function wiresOf(world: World, server: SimServer, whose: Whose): Wire[] {
-  return world.network.wires(server.name, whose === "everybody" ? undefined : pickClient(world, whose).name);
+  const from = whose === "everybody" ? undefined : pickClient(world, whose).name;
+  return [server.name, server.forwarding.address].flatMap((address) => world.network.wires(address, from));
 }
 
 function judge(world: World, client: SimClient, verdict: "refused" | "another" | "unavailable", forMs: number): void {

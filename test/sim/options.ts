@@ -43,6 +43,11 @@ export interface WorldOptions {
   commitMs: number;
   /** All of them the same one: a session may go on at any of them. */
   sharesStore: boolean;
+  /**
+   * A client is sent to any server, which forwards it to the one that has its session; so often, of all times, that is
+   * not reached. Without a store: a server that was restarted has another id.
+   */
+  forward: { isOn: boolean; unreachable: number };
   /** What a server has room for until the faults are over. */
   room: {
     connections: number;
@@ -94,6 +99,7 @@ export const SIMPLE: WorldOptions = {
   shares: { unavailable: 0, overloaded: 0, forgetful: 0 },
   commitMs: 0,
   sharesStore: false,
+  forward: { isOn: false, unreachable: 0 },
   room: { connections: 400, handshakes: 400, authenticating: 100, sessions: 100, perIdentity: 100, perSecond: 1_000 },
   messages: { client: 0, server: 0 },
   payloadBytes: 4,
@@ -155,6 +161,7 @@ export function isLegal(options: WorldOptions): boolean {
     options.burst >= 1 &&
     Math.min(...Object.values(options.room)) >= 1 &&
     payloadBytes >= 4 &&
+    !(options.forward.isOn && options.commitMs > 0) &&
     Math.min(maxMessageBytes.client, maxMessageBytes.server) >= 4 &&
     window.minBytes <= window.maxBytes &&
     (mode === "bytes" || windowFloor(options) <= window.maxBytes) &&

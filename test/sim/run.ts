@@ -75,7 +75,7 @@ function run(world: World, { faults }: Schedule): void {
   world.runUntil(hasEnded, ownMs + HEALED_WITHIN_MS, "ended after the faults");
   const isAtRest = (): boolean =>
     clients.every(({ core }) => core.gone) &&
-    servers.every(({ core }) => core.sessions + core.handshakes + core.attached === 0);
+    servers.every(({ core }) => core.sessions + core.handshakes + core.attached + core.forwarding === 0);
   world.runUntil(isAtRest, 2 * resumeForMs + handshakeMs + ownMs + AT_REST_WITHIN_MS, "at rest after the faults");
   checkAccounts(world, faults);
 }

@@ -199,7 +199,9 @@ test("whoever takes no new sessions ends in order, with everything that was take
   goAway({ world, server });
   say(client.core, "never written");
   line.down();
-  expect(client.core.sendingEnded).toBe(true);
+  expect(client.events.at(-1)).toEqual({ type: "leaving", isLast: true });
+  expect(client.core.sendingEnded).toBe(false);
+  client.core.end();
   line.settle();
   expect(hear(server.link)).toEqual(["never written"]);
   endWithInput(server.link);

@@ -177,6 +177,12 @@ describe("the time", () => {
   });
 });
 
+test("a time that is no number is refused, and nothing has happened", () => {
+  const { server, line } = connected();
+  expect(() => shed(server, NaN)).toThrow(RangeError);
+  expect(server.link.adopted?.id).toBe(line.id);
+});
+
 describe("is not asked", () => {
   const cases: Array<[string, (both: ReturnType<typeof connected>) => void]> = [
     ["a client without a connection", ({ line }) => line.cut()],
@@ -204,7 +210,7 @@ describe("is not asked", () => {
   test.each(cases)("%s", (_, before) => {
     const both = connected();
     before(both);
-    both.line.settle();
+    both.world.drain();
     const { adopted } = both.server.link;
     const events = both.server.linkEvents.length;
     expect(shed(both.server, 1_000)).toBeUndefined();
@@ -232,6 +238,15 @@ describe("with a second connection", () => {
     expect(client.core.wantsDial).toBe(true);
     world.pass(2_000);
     expect(resume(client, server).answer).toContain("welcome");
+  });
+
+  test("the one in use brings the word while STANDBY is unanswered: the client leaves both", () => {
+    const { server, client, line } = suspectLink();
+    const standby = client.dial(server, "standby");
+    shed(server, 2_000);
+    line.down();
+    expect([timesOf(client), line.isOpen, standby.isOpen]).toEqual([[2_000], false, false]);
+    expect(client.core.wantsDial).toBe(true);
   });
 
   test("before the client has COMMIT to write", () => {

@@ -17,9 +17,6 @@ import type { World } from "./world.ts";
  */
 const PING_WITHIN_MS = 120;
 const NOTICED_WITHIN_MS = 500;
-/** The first PING is not sent sooner after DATA; the second comes so soon after the answer to it. */
-const FIRST_PING_MS = 100;
-const SECOND_PING_WITHIN_MS = 240;
 const MOST_PATIENCE_MS = 50_000;
 const LOOK_EVERY_MS = 10;
 
@@ -75,12 +72,10 @@ function evidenceOf(client: SimClient): string {
 }
 
 function noticedWithinMs(world: World, { roundTrip }: Channel): number {
-  const { ackDelayMs, suspectAfterMs } = world.options;
+  const { suspectAfterMs } = world.options;
   const patienceMs = Math.min(MOST_PATIENCE_MS, 4 * (roundTrip.smoothedMs ?? 0));
   // A PING that was under way when DATA moved is awaited like any other.
-  const mostMs = Math.max(NOTICED_WITHIN_MS, suspectAfterMs, PING_WITHIN_MS + patienceMs) + 2 * LOOK_EVERY_MS;
-  // An ACK that is held back for so long, which no product's is, counts as the answer to the first PING.
-  return ackDelayMs < FIRST_PING_MS ? mostMs : mostMs + SECOND_PING_WITHIN_MS;
+  return Math.max(NOTICED_WITHIN_MS, suspectAfterMs, PING_WITHIN_MS + patienceMs) + 2 * LOOK_EVERY_MS;
 }
 
 // ── what a core does not tell anybody ────────────────────────────────────────────────────────────────────────────────

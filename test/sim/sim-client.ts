@@ -287,10 +287,16 @@ export class SimClient extends SimProcess {
     }
   }
 
+  /** A balancer knows nothing of sessions. */
+  get #dialled(): number {
+    const { forward, servers } = this.stage.options;
+    return forward.isOn && !this.rerouted ? Math.floor(servers * this.random()) : this.route;
+  }
+
   /** A dial that was given up may succeed all the same: the core is told, or not. */
   #dialNow(role: DialRole, over: () => boolean, onRefused: () => void): void {
     const { stage } = this;
-    const address = addressOf(this.route);
+    const address = addressOf(this.#dialled);
     stage.count(`dial ${role}`);
     this.end.life.to("dial");
     stage.network.dial(

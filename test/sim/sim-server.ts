@@ -16,6 +16,7 @@ import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
+import { SimForwarding } from "./sim-forwarding.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
 import type { SimStore } from "./store.ts";
@@ -51,6 +52,8 @@ export class SimServer extends SimProcess {
   /** Links whose clients were asked to stay away, and until when. */
   readonly #awayUntilMs = new Map<ServerLinkCore, number>();
   readonly #store: StoreClient;
+  readonly forwarding: SimForwarding = new SimForwarding(this);
+  #lives = 0;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
   /** Calls of the application's function. */
@@ -73,6 +76,7 @@ export class SimServer extends SimProcess {
     const rates = { opensPerSecond: perSecond, resumesPerSecond: perSecond, standbysPerSecond: perSecond };
     const admission = new Admission(rates, this.random);
     this.#authenticating = 0;
+    const serverId = this.#newId();
     const coreOptions: ServerCoreOptions = {
       ...this.stage.coreOptions(),
       resumeForMs: options.resumeForMs,
@@ -81,6 +85,8 @@ export class SimServer extends SimProcess {
       hasOutbox: options.commitMs > 0,
       hasStore: options.commitMs > 0,
       sharesStore: this.#store.isShared,
+      forwards: options.forward.isOn,
+      serverId,
       admission: {
         open: (who, nowMs) => this.#turnAway() || admission.open(who, nowMs),
         comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
@@ -94,12 +100,24 @@ export class SimServer extends SimProcess {
     this.drains = false;
     this.#store.start();
     this.listen();
+    this.forwarding.start(serverId, (socket) => this.#accepted(socket, true));
     // There are sessions to be waited for.
     this.pump();
   }
 
   listen(): void {
-    if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket));
+    if (this.isUp) this.stage.network.listen(this.name, (socket) => this.#accepted(socket, false));
+  }
+
+  /** Another one in each life. */
+  #newId(): string {
+    this.#lives++;
+    return Buffer.from(this.name.slice(-1).padStart(2, "0") + `${this.#lives}`.padStart(4, "0")).toString("hex");
+  }
+
+  /** Something else has the socket from now on. */
+  release(channel: number): void {
+    this.sockets.delete(channel);
   }
 
   /** Nobody has taken it away. */
@@ -128,6 +146,7 @@ export class SimServer extends SimProcess {
     this.isUp = false;
     this.stage.network.unlisten(this.name);
     this.die();
+    this.forwarding.die();
     this.#store.die();
     for (const { session, openPayload } of this.core.links()) {
       if (session.phase === "provisional") this.stage.unstored.add(clientOf(openPayload));
@@ -183,7 +202,7 @@ export class SimServer extends SimProcess {
     for (const end of this.ends.values()) end.checkBounds();
     const { core, name } = this;
     const { maxConnections, maxHandshakes, maxAuthenticating, maxSessions, maxSessionsPerIdentity } = this.#options;
-    const connections = core.handshakes + core.attached;
+    const connections = core.handshakes + core.attached + core.forwarding;
     const mostConnections = maxConnections + sparePlaces(maxConnections);
     const calls = this.#authenticating;
     if (connections > mostConnections) violated(`${name}: ${connections} connections`);
@@ -226,10 +245,10 @@ export class SimServer extends SimProcess {
     this.pump();
   }
 
-  #accepted(socket: SimSocket): void {
+  #accepted(socket: SimSocket, isForwarded: boolean): void {
     const channel = this.addSocket(socket);
     this.input(() => {
-      if (this.sockets.has(channel)) this.core.connectionOpened(channel, socket.wire.from, this.nowMs);
+      if (this.sockets.has(channel)) this.core.connectionOpened(channel, socket.wire.from, this.nowMs, isForwarded);
     });
   }
 
@@ -308,6 +327,11 @@ export class SimServer extends SimProcess {
       case "adopt":
         this.#store.adopt(event, this.#letInFor.get(event.channel));
         break;
+      case "elsewhere": {
+        const socket = this.sockets.get(event.channel);
+        if (socket !== undefined) this.forwarding.forward(event, socket);
+        break;
+      }
       case "restored":
         this.#store.onRestored(event.link);
         break;

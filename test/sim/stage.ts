@@ -154,6 +154,12 @@ export abstract class Stage {
     this.#foreign.add(wire);
   }
 
+  /** What comes in on the one goes out on the other. */
+  forwarded(inner: Wire, outer: Wire): void {
+    if (this.#foreign.has(inner)) this.#foreign.add(outer);
+    if (this.trespassers.has(inner)) this.trespassers.add(outer);
+  }
+
   isForeign(channel: number): boolean {
     const wire = this.#wires.get(channel);
     return wire !== undefined && this.#foreign.has(wire);

@@ -59,9 +59,10 @@ test("functions of the application's that have thrown", () => {
     { event: "link.handler-failed", ids, thrown: 1, isHeard: true },
     { event: "link.hook-failed", link: "l", failure: { hook: "reconnect.shouldRetry", thrown: 1 } },
     { event: "server.rejected", reason: "r", detail: "", remoteAddress: "", failure: { hook: "login", thrown: 1 } },
+    { event: "server.hook-failed", failure: { hook: "onDrain", thrown: 1 } },
     { event: "server.rejected", reason: "tls", detail: "", remoteAddress: "" },
   ).counts;
-  expect([handlersFailed, hooksFailed]).toEqual([1, { "reconnect.shouldRetry": 1, login: 1 }]);
+  expect([handlersFailed, hooksFailed]).toEqual([1, { "reconnect.shouldRetry": 1, login: 1, onDrain: 1 }]);
 });
 
 test("recoveries: each is in all classes that are at least as long", () => {

@@ -197,6 +197,24 @@ export class Entrance {
   }
 
   /**
+   * HELLO was read, and names a session of another server. Answers whether that server is to be reached; refuses the
+   * client otherwise. Its proof cannot be checked here, so it has none of the room that is kept for clients that come
+   * back.
+   */
+  mayForward(handshake: Handshake, said: HelloFrame, attached: number, nowMs: number): boolean {
+    const hasRoom = this.#handshakes.forwards.hasRoomFor(handshake.sessionId);
+    const givesWay = this.#handshakes.elsewhere(handshake, said, this.#entropy.random());
+    if (!hasRoom) {
+      this.comeBackLater(handshake, "overloaded", "too many for one session", nowMs, "handshakes");
+    } else if (!this.#mayStay(false, attached)) {
+      this.comeBackLater(handshake, "overloaded", "too many connections", nowMs, "connections");
+    } else if (givesWay !== undefined) {
+      this.comeBackLater(givesWay, "overloaded", "too many wait for another server", nowMs, "handshakes");
+    }
+    return !handshake.channel.closed;
+  }
+
+  /**
    * There is a place for it in the end. Those that have not said HELLO have none: they give way when theirs is needed.
    */
   #mayStay(isBack: boolean, attached: number): boolean {

@@ -13,6 +13,7 @@ import {
   type RefuseCode,
 } from "../wire/frames.ts";
 import type { Owner } from "../session/proof.ts";
+import { Forwards } from "./forwards.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 
 export type ResetFrame = Extract<Frame, { type: "reset" }>;
@@ -47,6 +48,8 @@ type HandshakeState =
   | { name: "standing-by"; link: ServerLinkCore; owner: Owner }
   /** The store was asked who may speak for the session. `token`: that of the session in memory, if it is here. */
   | { name: "adopting"; request: AdoptionRequest; token: number | undefined }
+  /** Another server has opened the session that the client names, and is being reached. */
+  | { name: "elsewhere"; said: HelloFrame }
   | { name: "over"; link: ServerLinkCore | undefined };
 
 export class Handshake {
@@ -54,7 +57,9 @@ export class Handshake {
   /** The address of the client. */
   readonly peer: string;
   state: HandshakeState = { name: "silent" };
-  /** For logs: the session that HELLO named. */
+  /** Another server has forwarded the connection to this one. */
+  isForwarded = false;
+  /** The session that HELLO named, for logs and limits. */
   sessionId = "";
   /** The claims of the verdict on this connection. */
   claims: unknown;
@@ -90,6 +95,11 @@ export class Handshake {
     this.channel.decoder.expect = WAITING_FRAMES;
   }
 
+  elsewhere(said: HelloFrame): void {
+    this.state = { name: "elsewhere", said };
+    this.channel.decoder.hold();
+  }
+
   /** The handshake is over. With a link: the connection speaks for that now. */
   over(link?: ServerLinkCore): void {
     this.state = { name: "over", link };
@@ -119,7 +129,7 @@ export interface HandshakeTableOptions {
 /**
  * The share of each kind of connection that has said HELLO: strangers and known clients until they are authenticated,
  * those that are to confirm, and standbys. So no kind keeps out the others, nor new connections. As many may wait for a
- * shared store.
+ * shared store, and as many for another server.
  */
 export function quarterOf({ maxHandshakes }: { maxHandshakes: number }): number {
   return Math.max(1, Math.floor(maxHandshakes / 4));
@@ -148,6 +158,7 @@ export class HandshakeTable {
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
   /** The connections that wait for the answer of a shared store. */
   readonly #adopting = new Set<Handshake>();
+  readonly forwards: Forwards<Handshake>;
 
   /** @param onOver is called for each handshake that has left the table, for whatever reason */
   constructor(
@@ -158,6 +169,7 @@ export class HandshakeTable {
     this.#options = options;
     this.#events = events;
     this.#onOver = onOver;
+    this.forwards = new Forwards(quarterOf(options));
   }
 
   get size(): number {
@@ -194,6 +206,7 @@ export class HandshakeTable {
   /** The connection has said HELLO or STANDBY. */
   authenticating(handshake: Handshake, said: HelloFrame, link: ServerLinkCore | undefined): void {
     this.#silent.delete(handshake.peer, handshake);
+    this.forwards.leave(handshake);
     handshake.authenticating(said, link);
   }
 
@@ -233,6 +246,23 @@ export class HandshakeTable {
     this.#adopting.delete(handshake);
   }
 
+  /**
+   * The server that has opened the session is being reached. Answers a connection that gives way to this one, if too
+   * many wait for that.
+   */
+  elsewhere(handshake: Handshake, said: HelloFrame, random: number): Handshake | undefined {
+    this.#silent.delete(handshake.peer, handshake);
+    handshake.elsewhere(said);
+    return this.forwards.wait(handshake, random);
+  }
+
+  /** That server was reached, and has the connection from now on. */
+  forwarded(handshake: Handshake): void {
+    this.#over(handshake);
+    handshake.channel.close();
+    this.forwards.begin(handshake);
+  }
+
   #standsByNoMore(handshake: Handshake): void {
     const { state } = handshake;
     if (state.name === "standing-by" && this.#standbys.get(state.link) === handshake) this.#standbys.delete(state.link);
@@ -269,6 +299,7 @@ export class HandshakeTable {
     const { channel, peer } = handshake;
     this.#standsByNoMore(handshake);
     this.#adopting.delete(handshake);
+    this.forwards.leave(handshake);
     handshake.over(link);
     this.#handshakes.delete(channel.id);
     this.#silent.delete(peer, handshake);

@@ -6,7 +6,7 @@ import { canStandBy, commit, mayOwn, refuseAnother, resume, shed, standBy } from
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
-import { type Frame, type HelloFrame, type Positions, PROTOCOL_VERSION } from "../wire/frames.ts";
+import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts";
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
@@ -16,15 +16,22 @@ import {
   askStore,
   heedStore,
   isAskedAbout,
-  isCommitAskedAbout,
   namedBy,
   proves,
   restore,
+  takeCommit,
 } from "./shared-store.ts";
 import type { SessionSnapshot } from "../session/snapshot.ts";
-import { type AdoptEvent, type ServerCoreEvent, type ServerCoreOptions, ServerState } from "./state.ts";
+import { fetchBack, giveUpForward, isElsewhere, sendOn, toElsewhere } from "./elsewhere.ts";
+import {
+  type AdoptEvent,
+  type ElsewhereEvent,
+  type ServerCoreEvent,
+  type ServerCoreOptions,
+  ServerState,
+} from "./state.ts";
 
-export type { AdoptEvent, StoreAnswer, AuthenticateEvent, ServerCoreEvent, ServerCoreOptions };
+export type { AdoptEvent, AuthenticateEvent, ElsewhereEvent, ServerCoreEvent, ServerCoreOptions, StoreAnswer };
 
 /** `refused`: refused for good, with the reason, or empty. "unavailable": authentication was not possible now. */
 export type CheckedVerdict = { identity: string; claims: unknown } | { refused: string } | "unavailable";
@@ -45,6 +52,11 @@ export class ServerCore {
 
   get attached(): number {
     return this.#state.attached.size;
+  }
+
+  /** Connections that are forwarded to other servers. */
+  get forwarding(): number {
+    return this.#state.handshakes.forwards.size;
   }
 
   /** Calls of the application's function that are under way. */
@@ -74,7 +86,7 @@ export class ServerCore {
    * Asks the client of a live link to come back after `retryAfterMs`: at most half a minute, and half of the time that a
    * session waits. The session waits as after any loss of its connection, and a client that comes before its time is
    * refused with what is left. Answers the time that the client was told. Undefined, and nothing has happened, if the
-   * link has no connection or is about to end, or the server goes away.
+   * link has no connection or is about to end, or the server goes away. Throws a RangeError if the time is NaN.
    */
   shed(link: ServerLinkCore, retryAfterMs: number, nowMs: number): number | undefined {
     return shed(this.#state, link, retryAfterMs, nowMs);
@@ -82,9 +94,15 @@ export class ServerCore {
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @param peer the part of the client's address that has a share of its own; "" if it is unknown */
-  connectionOpened(id: number, peer: string, nowMs: number): void {
-    this.#state.entrance.open(id, peer, this.attached, nowMs);
+  /**
+   * @param peer the part of the client's address that has a share of its own; "" if it is unknown
+   * @param isForwarded another server has forwarded the connection: this one does not
+   */
+  connectionOpened(id: number, peer: string, nowMs: number, isForwarded = false): void {
+    const { entrance, handshakes, taken } = this.#state;
+    entrance.open(id, peer, taken, nowMs);
+    const handshake = handshakes.get(id);
+    if (handshake !== undefined) handshake.isForwarded = isForwarded;
   }
 
   connectionClosed(id: number, reason: string, nowMs: number): void {
@@ -92,6 +110,7 @@ export class ServerCore {
     const state = handshakes.get(id)?.state;
     if (state?.name === "confirming") sessions.keep(state.link, nowMs);
     if (handshakes.lost(id)) return;
+    handshakes.forwards.end(id);
     attached.get(id)?.connectionClosed(id, reason, nowMs);
     attached.delete(id);
   }
@@ -139,7 +158,7 @@ export class ServerCore {
       case "confirm":
         return confirm(this.#state, handshake, frame.mac, nowMs);
       case "commit":
-        this.#onCommit(handshake, frame.positions, nowMs);
+        takeCommit(this.#state, handshake, frame.positions, nowMs);
         return undefined;
       default:
         return fault("bad-frame", `unexpected ${frame.type} frame`);
@@ -147,7 +166,7 @@ export class ServerCore {
   }
 
   #onHello(handshake: Handshake, frame: HelloFrame, nowMs: number): Fault | undefined {
-    const { entrance, handshakes, options } = this.#state;
+    const { handshakes, options } = this.#state;
     const { version, mode, maxMessageBytes, sessionId } = frame.hello;
     const mismatch =
       version !== PROTOCOL_VERSION ? `version ${version}` : mode === options.mode ? undefined : `mode ${mode}`;
@@ -157,13 +176,19 @@ export class ServerCore {
     }
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");
     handshake.sessionId = sessionId;
+    if (isElsewhere(this.#state, handshake, frame)) sendOn(this.#state, handshake, frame, nowMs);
+    else this.#introduce(handshake, frame, nowMs);
+    return undefined;
+  }
+
+  #introduce(handshake: Handshake, frame: HelloFrame, nowMs: number): void {
+    const { entrance, handshakes, taken } = this.#state;
     const link = this.#sessionOf(frame);
     if (link !== undefined && !link.isFor(frame)) {
       handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
     } else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {
-      entrance.introduce(handshake, frame, link, this.attached, nowMs);
+      entrance.introduce(handshake, frame, link, taken, nowMs);
     }
-    return undefined;
   }
 
   /** Checked before authentication: a client that comes too often costs no call. */
@@ -281,12 +306,28 @@ export class ServerCore {
     }
   }
 
-  #onCommit(handshake: Handshake, positions: Positions, nowMs: number): void {
-    const { state: waiting } = handshake;
-    if (waiting.name !== "standing-by") throw new Error(`COMMIT on a connection that is ${waiting.name}`);
-    const { link, owner } = waiting;
-    if (!isCommitAskedAbout(this.#state, link)) return commit(this.#state, handshake, link, owner, positions, nowMs);
-    askStore(this.#state, handshake, { by: "commit", link, owner, positions }, nowMs);
+  // ── servers that forward connections to each other ──────────────────────────────────────────────────────────────
+
+  /**
+   * The server of an "elsewhere" event was reached, and has the connection from now on. Answers the bytes that it is to
+   * have first. Whatever comes later on the connection is for that server as well; only its close is told here.
+   * Undefined if the connection does not wait any more.
+   */
+  forwarded(id: number): Buffer[] | undefined {
+    return toElsewhere(this.#state, id);
+  }
+
+  /** There is no such server any more: its sessions are unknown. */
+  nobodyThere(id: number, nowMs: number): void {
+    const waiting = fetchBack(this.#state, id);
+    if (waiting === undefined) return;
+    this.#introduce(waiting.handshake, waiting.said, nowMs);
+    if (waiting.rest.length > 0) this.receive(id, waiting.rest, nowMs);
+  }
+
+  /** The server may be there, and did not take the connection: the client comes back later. */
+  notForwarded(id: number, reason: string, nowMs: number): void {
+    giveUpForward(this.#state, id, reason, nowMs);
   }
 
   // ── a store that other processes share ──────────────────────────────────────────────────────────────────────────

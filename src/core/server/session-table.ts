@@ -1,12 +1,14 @@
 /** The sessions that a server keeps: their number, their owners, and how long an unconfirmed one is kept. */
 import { Crowd } from "./crowd.ts";
 import type { Hello } from "../wire/frames.ts";
-import { type Entropy, newId, ownerOf, type SessionKeys } from "../session/proof.ts";
+import { type Entropy, newIncarnation, ownerOf, type SessionKeys } from "../session/proof.ts";
 import { type LimitName, quarterOf } from "./handshake-table.ts";
 import { ServerLinkCore, type ServerLinkCoreOptions } from "./link-core.ts";
 import type { SessionSnapshot } from "../session/snapshot.ts";
 
 export interface SessionTableOptions extends ServerLinkCoreOptions {
+  /** Of this server, and of no other: see `newServerId()`. */
+  serverId: string;
   maxSessions: number;
   maxSessionsPerIdentity: number;
   /** A quarter of these is for sessions that nobody has confirmed. */
@@ -107,7 +109,7 @@ export class SessionTable {
     const link = new ServerLinkCore(
       this.#optionsFor(Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes)),
       keys,
-      newId(this.#entropy),
+      newIncarnation(this.#entropy, this.#options.serverId),
       { identity, openPayload: hello.openPayload, owner: ownerOf(hello) },
       this.#entropy,
     );

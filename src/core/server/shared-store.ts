@@ -3,12 +3,13 @@
  * there, which answers a new token if the session comes from another process. The core asks for it with an event, and
  * the connection waits. After the answer everything is decided again, as if the frame had come now.
  */
-import type { HelloFrame } from "../wire/frames.ts";
+import type { HelloFrame, Positions } from "../wire/frames.ts";
 import { isFor, type Owner, ownerOf, type Provable } from "../session/proof.ts";
 import type { SessionSnapshot } from "../session/snapshot.ts";
 import type { AdoptionRequest, Handshake } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { ServerState } from "./state.ts";
+import { commit } from "./takeover.ts";
 
 /**
  * The store's answer. "unknown": the store has no such session, or `mayAdopt()` says no. "stale", "taken-over": the
@@ -32,9 +33,15 @@ export function isAskedAbout({ options }: ServerState, { type, hello }: HelloFra
   return isShared(options, link) && type === "hello" && hello.resume;
 }
 
-/** The same for the COMMIT of a standby. `link` may be gone: it may have come to another process meanwhile. */
-export function isCommitAskedAbout({ options }: ServerState, link: ServerLinkCore): boolean {
-  return isShared(options, link.gone ? undefined : link);
+/** Takes the COMMIT of a standby, whose session may be gone: it may have come to another process meanwhile. */
+export function takeCommit(state: ServerState, handshake: Handshake, positions: Positions, nowMs: number): void {
+  const { state: waiting } = handshake;
+  if (waiting.name !== "standing-by") throw new Error(`COMMIT on a connection that is ${waiting.name}`);
+  const { link, owner } = waiting;
+  if (!isShared(state.options, link.gone ? undefined : link)) {
+    return commit(state, handshake, link, owner, positions, nowMs);
+  }
+  askStore(state, handshake, { by: "commit", link, owner, positions }, nowMs);
 }
 
 function isShared({ sharesStore = false }: ServerState["options"], link: ServerLinkCore | undefined): boolean {

@@ -15,6 +15,19 @@ export interface ServerCoreOptions extends SessionTableOptions, EntranceOptions 
    * `hasOutbox`: without them a session cannot go on elsewhere. Default false: nobody is asked.
    */
   sharesStore?: boolean;
+  /**
+   * A connection for a session that another server has opened is forwarded to that server, with an "elsewhere" event.
+   * Not together with `sharesStore`, where a session has no fixed place. Default false: such a session is unknown.
+   */
+  forwards?: boolean;
+}
+
+/** Answer with `forwarded()`, `nobodyThere()` or `notForwarded()`. */
+export interface ElsewhereEvent {
+  type: "elsewhere";
+  channel: number;
+  /** Names the server that is to have the connection, if there is such a server. */
+  serverId: string;
 }
 
 /** Answer with `adopted()`. */
@@ -33,6 +46,7 @@ export interface AdoptEvent {
 export type ServerCoreEvent =
   | AuthenticateEvent
   | AdoptEvent
+  | ElsewhereEvent
   /** A client has opened a link. */
   | { type: "link"; channel: number; link: ServerLinkCore }
   /** A link has come here from the store, from another process or from an earlier life of this one. */
@@ -61,6 +75,9 @@ export class ServerState {
     if (options.sharesStore === true && !(options.hasStore === true && options.hasOutbox === true)) {
       throw new Error("sharesStore needs hasStore and hasOutbox");
     }
+    if (options.sharesStore === true && options.forwards === true) {
+      throw new Error("a server that shares a store forwards nothing");
+    }
     this.options = options;
     this.entropy = entropy;
     this.handshakes = new HandshakeTable(options, this.events, (id) => this.entrance.left(id));
@@ -69,5 +86,10 @@ export class ServerState {
       this.events.push({ type: "gave-way", link });
     });
     this.entrance = new Entrance(options, this.handshakes, this.sessions, this.events, entropy);
+  }
+
+  /** Connections that speak for a session, here or at another server. */
+  get taken(): number {
+    return this.attached.size + this.handshakes.forwards.size;
   }
 }

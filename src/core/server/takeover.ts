@@ -32,7 +32,8 @@ export function mayOwn(
 
 /**
  * Asks the link's client to come back after `retryAfterMs`, at most half a minute and half of what the session waits.
- * Answers the time that the client was told; undefined if it cannot be asked now, see `maySendAway`.
+ * Answers the time that the client was told; undefined if it cannot be asked now, see `maySendAway`. Throws a RangeError
+ * if the time is no number: a session that waits for such a time would never be resumed.
  */
 export function shed(
   { events, goneMs, handshakes, options }: ServerState,
@@ -40,6 +41,7 @@ export function shed(
   retryAfterMs: number,
   nowMs: number,
 ): number | undefined {
+  if (Number.isNaN(retryAfterMs)) throw new RangeError("retryAfterMs is not a number");
   if (goneMs !== undefined || !link.maySendAway) return undefined;
   const toldMs = Math.ceil(Math.max(1, Math.min(retryAfterMs, mostRetryMs(options.resumeForMs))));
   handshakes.sendAway(link, toldMs);

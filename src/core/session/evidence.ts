@@ -119,7 +119,6 @@ export class Evidence {
     this.#waitingMs = stillInFlight ? nowMs : Infinity;
     // On a slow path a PING may stand behind data for very long. Then that data is awaited instead.
     if (stillInFlight) this.#pingedMs = Infinity;
-    else this.#awaitOn(nowMs);
     return this.#onProven(nowMs);
   }
 
@@ -128,16 +127,9 @@ export class Evidence {
     if (token === this.#pingToken) {
       if (this.isAsking) this.#roundTrip.sample(nowMs - this.#pingedMs);
       this.#pingedMs = Infinity;
-    } else {
-      this.#awaitOn(nowMs);
     }
     if (this.#waitingMs !== Infinity) this.#waitingMs = nowMs;
     return this.#onProven(nowMs);
-  }
-
-  /** What stood before the PING was answered: the answer to the PING itself comes next, and has its whole time for that. */
-  #awaitOn(nowMs: number): void {
-    if (this.isAsking) this.#unansweredForMs += nowMs - this.#pingedMs;
   }
 
   #onProven(nowMs: number): boolean {
@@ -168,7 +160,8 @@ export class Evidence {
   }
 
   #unansweredMs(): number {
-    return this.#pingedMs + Math.max(this.#unansweredForMs, this.#patience());
+    // What was sent before the PING may still be on its way: from when it has arrived the answer has its whole time.
+    return Math.max(this.#pingedMs, this.provenMs) + Math.max(this.#unansweredForMs, this.#patience());
   }
 
   #stalledMs(): number {

@@ -11,6 +11,7 @@ import {
   ID_BYTES,
   PROOF_BYTES,
   SECRET_BYTES,
+  SERVER_ID_BYTES,
 } from "../wire/frames.ts";
 
 /** The randomness and the cryptography that the core is given; in the simulation the randomness is seeded. */
@@ -36,6 +37,21 @@ const CONFIRM_LABEL = Buffer.from("resplice confirm 1\0");
 
 export function newId(entropy: Entropy): string {
   return entropy.randomBytes(ID_BYTES).toString("hex");
+}
+
+/** Names a server, from its start to its end. */
+export function newServerId(entropy: Entropy): string {
+  return entropy.randomBytes(SERVER_ID_BYTES).toString("hex");
+}
+
+/** Of a session that the server opens. It names the server; the rest is random. */
+export function newIncarnation(entropy: Entropy, serverId: string): string {
+  return serverId + newId(entropy).slice(serverId.length);
+}
+
+/** The server that has opened the session. A peer can state any other, so it says only where to ask. */
+export function serverIdOf(incarnation: string): string {
+  return incarnation.slice(0, 2 * SERVER_ID_BYTES);
 }
 
 export function newKeys(entropy: Entropy): SessionKeys {

@@ -9,6 +9,8 @@ export interface Ticket {
   /** Where the last of its messages ends in the present session. */
   position: number;
   readonly covers: "message" | "everything";
+  /** The call that holds it, which sets it. */
+  holder: unknown;
 }
 
 /** The messages of a ticket, or some of them, will not be delivered. */
@@ -46,7 +48,7 @@ export class Tickets {
   }
 
   issue(covers: Ticket["covers"], position: number): Ticket {
-    const ticket: Ticket = { covers, position };
+    const ticket: Ticket = { covers, position, holder: undefined };
     this.#open.add(ticket);
     return ticket;
   }

@@ -39,6 +39,8 @@ import {
 const NOTHING = Buffer.alloc(0);
 const FIRST_SKIPPABLE_TYPE = 0x80;
 const MAX_SKIPPED_BYTES = 65_536;
+/** A peer that waits for an answer has little to say; one chunk of a socket has so much. */
+const MAX_HELD_BYTES = 65_536;
 
 /** For each frame: the flags that it may have, and the least and the most bytes of its body. */
 const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: number }> = {
@@ -108,6 +110,9 @@ export class FrameDecoder {
   #skipLeft = 0;
   /** The sink was given a view of the chunk that is being taken. */
   #isHandedOn = false;
+  /** The bytes that have come since `hold()`; undefined if nothing is held. */
+  #rest: Buffer[] | undefined;
+  #restBytes = 0;
 
   constructor(expect: number) {
     this.expect = expect;
@@ -117,6 +122,22 @@ export class FrameDecoder {
   stop(): void {
     this.#stopped = true;
     this.#held = undefined;
+    this.#rest = undefined;
+  }
+
+  /** Takes nothing more for now: keeps the bytes behind the frame that is being taken, until `release()`. */
+  hold(): void {
+    this.#stopped = true;
+    this.#rest = [];
+    this.#restBytes = 0;
+  }
+
+  /** Answers the bytes that were kept. From now on frames are taken again. */
+  release(): Buffer {
+    const rest = Buffer.concat(this.#rest ?? []);
+    this.#rest = undefined;
+    this.#stopped = false;
+    return rest;
   }
 
   /**
@@ -168,6 +189,13 @@ export class FrameDecoder {
         if (problem !== undefined) return this.#fail(problem);
       }
     }
+    return this.#rest === undefined || at === chunk.length ? undefined : this.#keep(chunk.subarray(at), this.#rest);
+  }
+
+  #keep(bytes: Buffer, rest: Buffer[]): Fault | undefined {
+    this.#restBytes += bytes.length;
+    if (this.#restBytes > MAX_HELD_BYTES) return this.#fail(fault("oversized", `${this.#restBytes} bytes held`));
+    rest.push(ownCopy(bytes));
     return undefined;
   }
 

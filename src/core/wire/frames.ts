@@ -16,6 +16,8 @@ export const MAX_OPEN_PAYLOAD_BYTES = 4_096;
 export const MAX_ABORT_CODE_BYTES = 64;
 export const MAX_REASON_BYTES = 256;
 export const ID_BYTES = 16;
+/** The id of a server: the first bytes of the incarnation of each session that it has opened. */
+export const SERVER_ID_BYTES = 6;
 export const SECRET_BYTES = 32;
 export const PROOF_BYTES = 32;
 export const NONCE_BYTES = 16;

@@ -52,7 +52,7 @@ test("what was written waits for progress", () => {
   expect(inUse.onProgress(false, 4_100)).toBe(true);
   expect([inUse.suspect, inUse.onProgress(false, 4_200)]).toEqual([false, false]);
   // The PING that the suspicion sent is still to be answered.
-  expect(inUse.timers.nextMs).toBe(8_800);
+  expect(inUse.timers.nextMs).toBe(8_700);
 });
 
 test("an ACK that is owed for a turn is held until the turn ends, and is due until it was written", () => {

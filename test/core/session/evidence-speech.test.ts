@@ -258,6 +258,13 @@ describe("what comes between", () => {
       expect([evidence.isAsking, evidence.nextMs()]).toEqual([false, 3_500]);
     });
 
+    test("that time is not added up", () => {
+      const { evidence } = asked();
+      evidence.onProgress(false, 1_200);
+      evidence.onPong(evidence.pingToken - 1, 1_300);
+      expect(evidence.nextMs()).toBe(4_300);
+    });
+
     test("behind data that is still in flight it is not awaited: the data is", () => {
       const { evidence, run } = asked();
       evidence.onProgress(true, 1_200);

@@ -1,0 +1,240 @@
+/** One connection of a supervised server: what it is doing, and how it is asked to end. */
+import type { ServerResponse } from "node:http";
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import { destroy, remoteAddressOf } from "../io/connection.ts";
+import type { Clock } from "../link/ports.ts";
+import { peerOf } from "../server/peer.ts";
+
+/**
+ * Whether the connection was let in by its protocol, and whether that protocol is HTTP or known to the application
+ * only.
+ */
+export type Phase = "handshaking" | "http" | "opaque";
+
+export interface ConnectionHost {
+  readonly clock: Clock;
+  /** An HTTP connection begins a request or a stream, or has answered the last one. It may be closed by then. */
+  onBusy(connection: SupervisedConnection): void;
+  onIdle(connection: SupervisedConnection): void;
+}
+
+/** The socket, and with TLS also the secured one, has the connection that it belongs to. */
+const CONNECTION: unique symbol = Symbol("resplice.supervised");
+
+interface Marked {
+  [CONNECTION]?: SupervisedConnection;
+}
+
+/** The counters of a socket's handle: also where Node moves the bytes without JavaScript, as TLS and HTTP/2 do. */
+interface Handle {
+  bytesRead: number;
+  bytesWritten: number;
+  /** Of the written bytes, those that the kernel has not taken. */
+  writeQueueSize: number;
+}
+
+/** The largest id of a stream: a GOAWAY with it announces the end, and refuses no stream that is on its way. */
+const ANY_STREAM = 2 ** 31 - 1;
+/** A client that uses a connection again mostly does so sooner: one that was idle for so long may be closed. */
+export const IDLE_MS = 2_000;
+/** After that GOAWAY, a peer that does not answer a PING has so long until no new stream is taken. */
+const NOTICE_MS = 1_000;
+
+/** Undefined for a socket that was accepted before the server was supervised. */
+export function connectionOf(socket: object | undefined): SupervisedConnection | undefined {
+  const marked: Marked | undefined = socket;
+  return marked?.[CONNECTION];
+}
+
+export class SupervisedConnection {
+  phase: Phase = "handshaking";
+  readonly remoteAddress: string;
+  /** The address by which its client is counted. */
+  readonly peer: string;
+  readonly openedMs: number;
+  readonly #host: ConnectionHost;
+  readonly #accepted: Duplex;
+  #socket: Duplex;
+  /** HTTP/1 answers that are not complete, in the order of their requests: several if the client pipelines. */
+  readonly #answers: ServerResponse[] = [];
+  /** The answer that was told to close the connection. */
+  #lastAnswer: ServerResponse | undefined;
+  #session: ServerHttp2Session | undefined;
+  #streams: Set<ServerHttp2Stream> | undefined;
+  #isLeaving = false;
+  #movedBytes = -1;
+  #quietSinceMs = 0;
+  #takenBytes = 0;
+  /** Since when it has bytes to write and its peer takes none; Infinity: not so. */
+  #stalledSinceMs = Infinity;
+
+  constructor(accepted: Duplex, host: ConnectionHost) {
+    this.#accepted = accepted;
+    this.#socket = accepted;
+    this.#host = host;
+    this.remoteAddress = remoteAddressOf(accepted);
+    this.peer = peerOf(this.remoteAddress);
+    this.openedMs = host.clock.now();
+    this.#mark(accepted);
+  }
+
+  #mark(socket: Duplex): void {
+    (socket as Marked)[CONNECTION] = this;
+  }
+
+  /** The socket that the application has. */
+  get socket(): Duplex {
+    return this.#socket;
+  }
+
+  get isHttp2(): boolean {
+    return this.#session !== undefined;
+  }
+
+  /** Its client is asked to go elsewhere. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** The requests and streams that are not answered completely. */
+  get requests(): number {
+    return this.#answers.length + (this.#streams?.size ?? 0);
+  }
+
+  get isIdle(): boolean {
+    return this.phase === "http" && this.requests === 0;
+  }
+
+  // ── what it does ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  secured(socket: Duplex): void {
+    this.#socket = socket;
+    this.#mark(socket);
+  }
+
+  hasSession(session: ServerHttp2Session): void {
+    this.#session = session;
+    if (this.#isLeaving) this.#goAway(session);
+  }
+
+  stream(stream: ServerHttp2Stream): void {
+    const streams = (this.#streams ??= new Set());
+    streams.add(stream);
+    this.#host.onBusy(this);
+    stream.once("close", () => {
+      streams.delete(stream);
+      this.#answered();
+    });
+  }
+
+  request(answer: ServerResponse): void {
+    this.#answers.push(answer);
+    this.#host.onBusy(this);
+    if (this.#isLeaving) this.#closeAfterLast();
+    answer.once("close", () => {
+      this.#answers.splice(this.#answers.indexOf(answer), 1);
+      this.#answered();
+    });
+  }
+
+  #answered(): void {
+    if (this.isIdle) this.#host.onIdle(this);
+  }
+
+  // ── how it ends ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Asks an HTTP client to go elsewhere when it has its answers. */
+  leave(): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    if (this.#session === undefined) this.#closeAfterLast();
+    else this.#goAway(this.#session);
+  }
+
+  /** The last answer says `Connection: close`, unless its head was sent before: then the next one does. */
+  #closeAfterLast(): void {
+    const last = this.#answers.at(-1);
+    const before = this.#lastAnswer;
+    if (last === undefined || last === before) return;
+    // A client that pipelines gets all of its answers.
+    if (before?.headersSent === false) before.removeHeader("connection");
+    this.#lastAnswer = last;
+    if (!last.headersSent) last.setHeader("connection", "close");
+  }
+
+  /**
+   * In two steps, so that a request which crosses the GOAWAY is answered. Node 22 sends none when its server closes.
+   */
+  #goAway(session: ServerHttp2Session): void {
+    if (session.closed || session.destroyed) return;
+    const end = (): void => {
+      notice.clear();
+      if (!session.closed && !session.destroyed) session.close();
+    };
+    const { clock } = this.#host;
+    const notice = clock.timer(end);
+    notice.set(clock.now() + NOTICE_MS);
+    session.goaway(constants.NGHTTP2_NO_ERROR, ANY_STREAM);
+    session.ping(end);
+  }
+
+  destroy(): void {
+    if (this.#session?.destroyed === false) this.#session.destroy();
+    if (this.#socket !== this.#accepted) destroy(this.#socket);
+    destroy(this.#accepted);
+  }
+
+  // ── its bytes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Bytes that wait in this process to be written. */
+  get pendingBytes(): number {
+    let bytes = 0;
+    if (this.#session !== undefined) {
+      for (const { writableLength } of this.#streams ?? []) bytes += writableLength;
+      return bytes + (this.#handle?.writeQueueSize ?? 0);
+    }
+    if (this.#answers.length === 0) return this.#socket.writableLength;
+    // The first has the socket, and counts its bytes; the others keep theirs until it is their turn.
+    for (const { writableLength } of this.#answers) bytes += writableLength;
+    return bytes;
+  }
+
+  get #handle(): Handle | undefined {
+    return (this.#accepted as { _handle?: Handle | null })._handle ?? undefined;
+  }
+
+  /** Bytes that the kernel has taken. */
+  #taken(): number {
+    const handle = this.#handle;
+    if (handle !== undefined) return handle.bytesWritten - handle.writeQueueSize;
+    const { bytesWritten = 0 } = this.#accepted as { bytesWritten?: number };
+    return bytesWritten - this.#accepted.writableLength;
+  }
+
+  /** Notes whether its peer takes what is written. Called from time to time; after a pause of the process `anew`. */
+  watchWriting(nowMs: number, anew: boolean): void {
+    if (this.pendingBytes === 0) {
+      this.#stalledSinceMs = Infinity;
+      return;
+    }
+    const takenBytes = this.#taken();
+    if (anew || this.#stalledSinceMs === Infinity || takenBytes !== this.#takenBytes) this.#stalledSinceMs = nowMs;
+    this.#takenBytes = takenBytes;
+  }
+
+  /** How long the peer has taken nothing of what is to be written. */
+  stalledMs(nowMs: number): number {
+    return this.#stalledSinceMs === Infinity ? 0 : nowMs - this.#stalledSinceMs;
+  }
+
+  /** How long no byte has passed in either direction, counted from the first call. */
+  quietMs(nowMs: number): number {
+    const movedBytes = this.#taken() + (this.#handle?.bytesRead ?? 0);
+    if (movedBytes !== this.#movedBytes) {
+      this.#movedBytes = movedBytes;
+      this.#quietSinceMs = nowMs;
+    }
+    return nowMs - this.#quietSinceMs;
+  }
+}

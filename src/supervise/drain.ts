@@ -1,0 +1,98 @@
+/** How a supervised server ends: readiness, the listener, its connections, the deadline. */
+import type http from "node:http";
+import { Server } from "node:net";
+import type { Clock } from "../link/ports.ts";
+import { timedWait } from "../link/waits.ts";
+import type { Connections } from "./connections.ts";
+import { isHttp2 } from "./kind.ts";
+import type { ResolvedDrain } from "./options.ts";
+
+/** Sessions of HTTP/2 are asked to leave within this part of the time. */
+const SPREAD_PART = 0.5;
+/** While new clients go on coming, the listener is closed after so long, or after this part of the time. */
+const MOST_ACCEPT_MS = 1_000;
+const ACCEPT_PART = 0.25;
+/** The first turn may have polled before it was asked for. */
+const QUIET_TURNS = 2;
+
+/** Answers how many connections were cut off with work under way. */
+export async function drain(
+  server: Server,
+  connections: Connections,
+  clock: Clock,
+  { deadlineMs, readyDelayMs, signal }: ResolvedDrain,
+): Promise<number> {
+  const deadline = timedWait(clock, clock.now() + deadlineMs);
+  const cutNow = (): void => deadline.end();
+  if (signal?.aborted === true) cutNow();
+  signal?.addEventListener("abort", cutNow, { once: true });
+  if (readyDelayMs > 0) {
+    const ready = timedWait(clock, clock.now() + readyDelayMs);
+    await Promise.race([ready.promise, deadline.promise]);
+    ready.end();
+  }
+  await acceptWaiting(connections, clock, Math.min(MOST_ACCEPT_MS, ACCEPT_PART * deadlineMs));
+  const closed = stopListening(server);
+  connections.drain(SPREAD_PART * (deadlineMs - readyDelayMs));
+  const ended = connections.empty().then(() => {
+    connections.dropLingering({ most: Infinity, dryRun: false });
+    return closed;
+  });
+  await Promise.race([ended, deadline.promise]);
+  deadline.end();
+  signal?.removeEventListener("abort", cutNow);
+
+  const unknown = await unknownConnections(server, connections);
+  const left = connections.cutOff() + unknown;
+  connections.dropLingering({ most: Infinity, dryRun: false });
+  (server as Partial<http.Server>).closeAllConnections?.();
+  return left;
+}
+
+/**
+ * Resolves when no connection waits to be accepted: closing the listener would reset it. Node accepts one in each turn
+ * of the event loop.
+ */
+async function acceptWaiting(connections: Connections, clock: Clock, mostMs: number): Promise<void> {
+  const untilMs = clock.now() + mostMs;
+  for (let quietTurns = 0; quietTurns < QUIET_TURNS && clock.now() < untilMs;) {
+    const { arrived } = connections;
+    await new Promise<void>((resolve) => clock.afterPoll(resolve, undefined));
+    quietTurns = connections.arrived === arrived ? quietTurns + 1 : 0;
+  }
+}
+
+/**
+ * Closes the listener only. close() of an HTTP server also closes connections that are idle at this moment, with the
+ * requests that are on their way; that of an HTTP/2 server, from Node 24 on, refuses streams that are. Resolves when
+ * all connections are closed, too.
+ */
+function stopListening(server: Server): Promise<void> {
+  if (!server.listening) return Promise.resolve();
+  return new Promise((resolve) => {
+    const closed = (): void => resolve();
+    if (isHttp2(server)) {
+      Server.prototype.close.call(server, closed);
+      return;
+    }
+    const { closeIdleConnections } = server as Partial<http.Server>;
+    if (closeIdleConnections === undefined) {
+      server.close(closed);
+      return;
+    }
+    // close() of an HTTP server also ends its timers, so that one is called.
+    const before = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
+    Object.defineProperty(server, "closeIdleConnections", { value: () => {}, configurable: true });
+    server.close(closed);
+    if (before === undefined) Reflect.deleteProperty(server, "closeIdleConnections");
+    else Object.defineProperty(server, "closeIdleConnections", before);
+  });
+}
+
+/** How many connections the server has that were accepted before it was supervised. */
+function unknownConnections(server: Server, connections: Connections): Promise<number> {
+  return new Promise((resolve) => {
+    const { open, lingering } = connections.counts();
+    server.getConnections((error, all) => resolve(error === null ? Math.max(0, all - open - lingering) : 0));
+  });
+}

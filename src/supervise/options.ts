@@ -1,0 +1,132 @@
+/** The options of supervise(), and of the close() of a supervised server. */
+import type { Duplex } from "node:stream";
+import { checkNames, group, integer, integerOrInfinity, logger, MOST_MS } from "../link/check.ts";
+import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
+import { checkCloseOptions } from "../link/options.ts";
+import type { CloseOptions } from "../link/types.ts";
+import { type Descriptors, descriptors } from "../server/descriptors.ts";
+import { MOST, mostHandshakes } from "../server/options.ts";
+import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
+
+export interface SuperviseOptions {
+  logger?: Logger;
+  /** Metrics line to the logger. Default 60,000; 0: never. */
+  metricsIntervalMs?: number;
+  limits?: SuperviseLimits;
+  timeouts?: SuperviseTimeouts;
+  /**
+   * Called when the server drains, once for each connection whose protocol only the application knows: of a net or tls
+   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws, such
+   * a connection goes on until the deadline.
+   */
+  onDrain?: (socket: Duplex) => void;
+}
+
+/**
+ * Hard caps. A connection above a cap is closed; a plain HTTP client is answered 503 with Retry-After first.
+ * `stats().turnedAway` counts these by the limit's name, and `health()` is 'degraded' meanwhile.
+ */
+export interface SuperviseLimits {
+  /**
+   * Default: nine tenths of the descriptors that the process may have; 10,000 where that is unknown. When it is
+   * reached, connections in their handshake give way to new ones, from the address that has most of these; then HTTP
+   * connections (and sessions) that have been idle for two seconds, the longest idle first.
+   */
+  connections?: number;
+  /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Danger if small: proxies. */
+  connectionsPerAddress?: number;
+  /**
+   * Connections that have not finished TLS, or of an HTTP server have not sent their first request's head. Default
+   * 1,000, or half of `connections` where that is less, at least 8. Above it, one of them gives way.
+   */
+  handshakes?: number;
+  /**
+   * New connections. Default 1,000. Half as many again are kept for addresses that have had less than their part.
+   * Danger: clients that make a connection for each request need more.
+   */
+  acceptsPerSecond?: number;
+}
+
+export interface SuperviseTimeouts {
+  /** For TLS and the head of the first request, from the connection's opening. Default 60,000. */
+  handshakeMs?: number;
+  /** A connection with bytes to write, of which its peer takes none for so long, is hopeless. Default 15,000. */
+  writeStallMs?: number;
+}
+
+/** The names of the limits that turn clients away. */
+export const SUPERVISE_LIMIT_NAMES = [
+  "connections",
+  "handshakes",
+  "connectionsPerAddress",
+  "acceptsPerSecond",
+] as const;
+export type SuperviseLimitName = (typeof SUPERVISE_LIMIT_NAMES)[number];
+
+export interface DrainOptions extends CloseOptions {
+  /**
+   * Accepting goes on for so long, while health() is 'down' already: until the load balancer has noticed. Part of
+   * `deadlineMs`. Default 0; in Kubernetes 5,000.
+   */
+  readyDelayMs?: number;
+}
+
+export interface ResolvedSuperviseOptions {
+  logger: ContainedLogger | undefined;
+  metricsIntervalMs: number;
+  limits: Required<SuperviseLimits>;
+  timeouts: Required<SuperviseTimeouts>;
+  onDrain: ((socket: Duplex) => void) | undefined;
+}
+
+/** Where the number of descriptors is unknown. */
+const CONNECTIONS = 10_000;
+/** The rest is for files, for connections that the application dials, and for those that are refused. */
+const CONNECTIONS_PART = 0.9;
+
+export function resolveSuperviseOptions(
+  options: SuperviseOptions,
+  may: () => Descriptors | undefined = () => descriptors(),
+): ResolvedSuperviseOptions {
+  checkNames(options, ["logger", "metricsIntervalMs", "limits", "timeouts", "onDrain"]);
+  const { onDrain } = options;
+  if (onDrain !== undefined && typeof onDrain !== "function") throw invalidOption("onDrain", onDrain, "a function");
+  const timeouts = group("timeouts", options.timeouts, ["handshakeMs", "writeStallMs"]);
+  return {
+    logger: logger(options.logger),
+    metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
+    limits: resolveLimits(group("limits", options.limits, SUPERVISE_LIMIT_NAMES), may()),
+    timeouts: {
+      handshakeMs: integer("timeouts.handshakeMs", timeouts.handshakeMs ?? 60_000, 1, MOST_MS),
+      writeStallMs: integer("timeouts.writeStallMs", timeouts.writeStallMs ?? 15_000, 1, MOST_MS),
+    },
+    onDrain,
+  };
+}
+
+function resolveLimits(limits: SuperviseLimits, may: Descriptors | undefined): Required<SuperviseLimits> {
+  const limit = may?.limit ?? Infinity;
+  const byDefault =
+    limit === Infinity ? CONNECTIONS : Math.min(MOST, Math.max(1, Math.floor(CONNECTIONS_PART * limit)));
+  const connections = integer("limits.connections", limits.connections ?? byDefault, 1, MOST);
+  const perAddress = limits.connectionsPerAddress ?? Infinity;
+  return {
+    connections,
+    connectionsPerAddress: integerOrInfinity("limits.connectionsPerAddress", perAddress, 1),
+    handshakes: mostHandshakes(limits.handshakes, connections),
+    acceptsPerSecond: integer("limits.acceptsPerSecond", limits.acceptsPerSecond ?? 1_000, 1, MOST),
+  };
+}
+
+export type ResolvedDrain = Required<Omit<DrainOptions, "signal">> & Pick<DrainOptions, "signal">;
+
+export function resolveDrain(options: DrainOptions): ResolvedDrain {
+  checkCloseOptions(options);
+  const { deadlineMs = DEFAULT_CLOSE_MS, signal } = options;
+  const readyDelayMs = integer("readyDelayMs", options.readyDelayMs ?? 0, 0, MOST_MS);
+  if (readyDelayMs > deadlineMs) {
+    throw invalidWord("readyDelayMs", readyDelayMs, `at most deadlineMs, which is ${deadlineMs}`);
+  }
+  return { deadlineMs, readyDelayMs, ...(signal && { signal }) };
+}
