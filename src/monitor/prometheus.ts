@@ -13,7 +13,10 @@ export interface PrometheusRegistry {
 }
 
 export interface PrometheusOptions<Registry extends PrometheusRegistry = PrometheusRegistry> {
-  /** Their metrics have the labels `kind` ("manager", "server", "supervised") and `name`, which is empty for those of a list. */
+  /**
+   * Their metrics have the labels `kind` ("manager", "server", "supervised") and `name`, which is empty for those of a
+   * list.
+   */
   sources: MonitoredSources;
   /** Where the metrics go, beside those that are there. Default: a new registry, never prom-client's global one. */
   register?: Registry;
