@@ -4,6 +4,7 @@ import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
 import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
+import { LIMITS } from "./list/limits.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
@@ -36,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SERVED,
   ...PORTS,
   ...DOOR,
+  ...LIMITS,
   ...LISTENING,
   ...SHEDDING,
   ...SHELL,

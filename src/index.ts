@@ -75,6 +75,7 @@ export type {
   ForwardOptions,
   ForwardRegistry,
 } from "./server/forward/options.ts";
+export type { PlainRateLimits, RateLimit, RateLimits } from "./server/rate-options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {
   type AcceptOptions,

@@ -183,8 +183,8 @@ export const LISTENING: readonly Mutant[] = [
     name: "headers awaited without a bound",
     rule: "so many sockets may wait for their header, and no more",
     file: HEADERS,
-    find: "if (this.size >= most) this.#makeRoom();",
-    replace: "void most;",
+    find: "if (this.size >= this.#most) this.#makeRoom();",
+    replace: "",
     tests: AWAITED,
   },
   {

@@ -174,8 +174,8 @@ export const PACE: readonly Mutant[] = [
     name: "sessions of one client counted for ever",
     rule: "a session that is gone is not counted any more",
     file: "src/core/server/session-table.ts",
-    find: "if (left > 0) this.#perIdentity.set(link.identity, left);\n    else this.#perIdentity.delete(link.identity);",
-    replace: "if (left < 0) this.#perIdentity.delete(link.identity);",
+    find: "this.#perIdentity.remove(link.identity);",
+    replace: "",
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
   {

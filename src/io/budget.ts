@@ -19,6 +19,12 @@ export class LinkMemory implements SharedMemory {
     this.windowBudget = new SharedBudget(Math.floor(bytes / 2 / HELD_PER_BYTE));
     this.logBudget = new SharedBudget(Math.floor(bytes / 2));
   }
+
+  /** Changes the memory. With less, links keep what they hold, and give it back as they can. */
+  resize(bytes: number): void {
+    this.windowBudget.resize(Math.floor(bytes / 2 / HELD_PER_BYTE));
+    this.logBudget.resize(Math.floor(bytes / 2));
+  }
 }
 
 /** The most memory that so many sessions may hold, besides that of their applications. */
@@ -37,9 +43,15 @@ export function defaultBufferBytes({ memoryBytes }: Machine): number {
 
 export class SharedBudget implements Budget {
   freeBytes: number;
+  #bytes: number;
 
   constructor(bytes: number) {
-    this.freeBytes = bytes;
+    this.freeBytes = this.#bytes = bytes;
+  }
+
+  resize(bytes: number): void {
+    this.freeBytes += bytes - this.#bytes;
+    this.#bytes = bytes;
   }
 
   borrow(bytes: number): void {

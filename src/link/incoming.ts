@@ -1,8 +1,9 @@
 /** The receiving side of a link: hands messages to one consumer at a time, and decides when they count as accepted. */
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, RespliceError } from "./errors.ts";
+import type { LinkOwner } from "./owner.ts";
 import type { Inbound } from "./protocol.ts";
-import { Turn, type TurnClock } from "./turn.ts";
+import { type Pace, Turn, type TurnClock, type TurnHost } from "./turn.ts";
 import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
 import { abortableWait, type Wait } from "./waits.ts";
@@ -14,6 +15,7 @@ export interface IncomingDriver {
   readonly clock: TurnClock;
   /** "writes": something was accepted, and nothing else has changed. */
   changed(what?: "writes"): void;
+  run(): void;
 }
 
 export interface IncomingHost {
@@ -21,9 +23,10 @@ export interface IncomingHost {
   failHandler(error: unknown): void;
   /** The error that ended the link, if one did. */
   readonly failure: RespliceError | undefined;
+  readonly owner: Pick<LinkOwner, "pace">;
 }
 
-export class Incoming {
+export class Incoming implements TurnHost {
   readonly #inbound: Inbound;
   readonly #driver: IncomingDriver;
   readonly #host: IncomingHost;
@@ -81,8 +84,30 @@ export class Incoming {
     return this.#turn?.isOver === true && this.#inbound.hasUnread;
   }
 
+  /** A rate keeps the consumer from being handed more. */
+  get isHeld(): boolean {
+    return this.#turn?.isHeld === true;
+  }
+
   #thisTurn(): Turn {
-    return (this.#turn ??= new Turn(this.#driver.clock, this.#driver));
+    return (this.#turn ??= new Turn(this.#driver.clock, this));
+  }
+
+  get pace(): Pace | undefined {
+    return this.#host.owner.pace;
+  }
+
+  /** The rates of the link were changed. */
+  paceChanged(): void {
+    this.#turn?.lookSoon();
+  }
+
+  changed(): void {
+    this.#driver.changed();
+  }
+
+  goOn(): void {
+    this.#driver.run();
   }
 
   /** The next message, if one is here and this turn still allows it. */

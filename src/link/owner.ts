@@ -2,6 +2,7 @@
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { ProtocolEvent } from "./protocol.ts";
+import type { Pace } from "./turn.ts";
 import type { StateChange } from "./types.ts";
 
 export interface LinkOwner {
@@ -11,6 +12,8 @@ export interface LinkOwner {
   readonly identity: string | undefined;
   readonly claims: unknown;
   readonly openPayload: Buffer;
+  /** Limits how many messages the consumer is handed. Only a server has this. */
+  readonly pace?: Pace | undefined;
   /** The server's handler is still running: it may go on sending when the peer has ended to go on elsewhere. */
   readonly isServing: boolean;
   /** Ends a link that was never opened, and answers true if so: then there is no peer to be told. */

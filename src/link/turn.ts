@@ -18,12 +18,34 @@ const LATE_MS = 0.5;
 
 export type TurnClock = Pick<Clock, "now" | "afterPoll">;
 
-export interface TurnHost {
-  /** The next turn has come, and the consumer was waiting for it. */
-  changed(): void;
+/** The messages and bytes that the consumer was handed since the beginning. */
+export interface Handed {
+  readonly messages: number;
+  readonly bytes: number;
 }
 
-export class Turn {
+export interface TurnHost extends Handed {
+  /** Limits how many messages the consumer is handed in the long run; undefined: nothing does. */
+  readonly pace: Pace | undefined;
+  /** The next turn has come, and the consumer was waiting for it. */
+  changed(): void;
+  /** The pace allows more: the consumer is handed it before this returns. */
+  goOn(): void;
+}
+
+export interface PacedTurn {
+  readonly handed: Handed;
+  goOn(): void;
+}
+
+export interface Pace {
+  /** Whether a message more may be handed out now. If not, `turn.goOn()` is called when one may. */
+  allows(turn: PacedTurn, nowMs: number): boolean;
+  /** The turn is over: what was handed out counts for others from now on. */
+  charge(turn: PacedTurn, nowMs: number): void;
+}
+
+export class Turn implements PacedTurn {
   /** The number of messages that may be asked for at once. */
   lookAfter: number = LOOK_AFTER;
   readonly #clock: TurnClock;
@@ -35,12 +57,20 @@ export class Turn {
    */
   #lookedMs = 0;
   #untilMs: number | undefined;
-  /** No more may be handed out in this turn of the event loop. */
+  /** No more may be handed out in this turn of the event loop, or until the pace allows it. */
   isOver = false;
+  /** The pace does not allow more yet. */
+  isHeld = false;
 
   constructor(clock: TurnClock, host: TurnHost) {
     this.#clock = clock;
     this.#host = host;
+    if (host.pace !== undefined) this.lookSoon();
+  }
+
+  /** There may be another pace: it is asked before the next message. */
+  lookSoon(): void {
+    this.#left = Math.min(this.#left, 1);
   }
 
   /** Whether `messages` more may be handed out now. If not, the host is called when the next turn has come. */
@@ -62,14 +92,36 @@ export class Turn {
       this.isOver = nowMs >= this.#untilMs;
     }
     this.#lookedMs = nowMs;
+    const { pace } = this.#host;
+    if (pace !== undefined && !this.isOver) this.#keep(pace, nowMs);
     this.#left = this.isOver ? 0 : this.lookAfter;
     return !this.isOver;
   }
 
+  /** With a pace each message is looked at by itself. */
+  #keep(pace: Pace, nowMs: number): void {
+    this.lookAfter = 1;
+    this.isOver = this.isHeld = !pace.allows(this, nowMs);
+  }
+
+  get handed(): Handed {
+    return this.#host;
+  }
+
+  /** The pace allows more. */
+  goOn(): void {
+    if (!this.isHeld) return;
+    this.isHeld = this.isOver = false;
+    this.#left = this.lookAfter;
+    this.#host.goOn();
+  }
+
   static #next(this: void, turn: Turn): void {
     const wasOver = turn.isOver;
-    turn.isOver = false;
     turn.#untilMs = undefined;
+    turn.#host.pace?.charge(turn, turn.#clock.now());
+    if (turn.isHeld) return;
+    turn.isOver = false;
     turn.#left = turn.lookAfter;
     if (wasOver) turn.#host.changed();
   }

@@ -12,6 +12,7 @@ import type { ErrorCode } from "../link/errors.ts";
 import { NONE_UNDELIVERED } from "../link/undelivered.ts";
 import { MUCH_UNREAD, MUCH_UNSENT } from "../plain-link/login.ts";
 import { PLAIN_LIMIT_NAMES } from "../server/plain-options.ts";
+import type { RateScope } from "../server/rates.ts";
 import { SUPERVISE_LIMIT_NAMES } from "../supervise/options.ts";
 import { OTHER } from "../telemetry/tally.ts";
 
@@ -125,6 +126,7 @@ export const LABEL_WORDS: Readonly<Record<string, readonly string[]>> = {
   resplice_hooks_failed_total: ["reconnect.shouldRetry", "authenticate", "login", "onDrain", OTHER],
   resplice_log_lines_total: ["written", "suppressed", "failed"],
   resplice_sessions: ["connected", "waiting"],
+  resplice_held_total: all<RateScope>({ link: true, identity: true, address: true }),
   resplice_refused_total: Object.keys(REFUSE_CODES),
   resplice_turned_away_total: [...new Set<string>([...LIMIT_NAMES, ...PLAIN_LIMIT_NAMES, ...SUPERVISE_LIMIT_NAMES])],
   resplice_rejected_total: [...REJECTED, OTHER],

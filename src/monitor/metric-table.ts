@@ -197,6 +197,14 @@ export const METRICS: readonly Metric[] = [
   labelled("gauge", "resplice_sessions", SERVER, "state", "Sessions with a connection, and without", ({ levels }) =>
     wordsOf(levels["sessions"]),
   ),
+  labelled(
+    "counter",
+    "resplice_held_total",
+    SERVER,
+    "scope",
+    "How often a link had reached a rate, by whose",
+    ({ counts }) => wordsOf(counts["held"]),
+  ),
   labelled("counter", "resplice_refused_total", SERVERS, "code", "Refusals of clients", ({ counts }) =>
     wordsOf(counts["refused"]),
   ),

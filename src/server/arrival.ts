@@ -137,7 +137,7 @@ export class Arrival implements Guest, ArrivalOfLink {
     if (this.#isOver) return;
     this.#over();
     this.#abort?.abort(new RespliceError("CONNECTION_LOST", reason));
-    this.#served?.driver.stop();
+    this.#served?.stop();
     this.#host.onOver(this);
   }
 

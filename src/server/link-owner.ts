@@ -5,9 +5,11 @@ import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
 import type { Clock } from "../link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
+import type { Pace } from "../link/turn.ts";
 import type { Link, StateChange } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
+import type { LinkPace, Rates } from "./rates.ts";
 
 /** The core of a server's link. */
 export interface ServedCore extends Protocol {
@@ -30,6 +32,7 @@ export interface ServerHost {
   onEnded(served: ServerLinkOwner): void;
   /** The link's core is gone. */
   onGone(served: ServerLinkOwner): void;
+  readonly rates: Rates;
 }
 
 export interface ServedTerms {
@@ -49,6 +52,8 @@ export abstract class ServerLinkOwner implements LinkOwner {
   /** The host was told of the link's end. */
   isEnded = false;
   protected readonly host: ServerHost;
+  /** Made when the link is read while there are rates. */
+  #pace: LinkPace | undefined;
 
   constructor({ core, channels, id, options }: ServedTerms, host: ServerHost) {
     this.core = core;
@@ -79,10 +84,21 @@ export abstract class ServerLinkOwner implements LinkOwner {
 
   retryNow(): void {}
 
+  get pace(): Pace | undefined {
+    const { rates } = this.host;
+    return rates.isLimited ? (this.#pace ??= rates.paceOf(this)) : undefined;
+  }
+
   onStepComplete(): void {
     if (!this.core.gone) return;
-    this.driver.stop();
+    this.stop();
     this.host.onGone(this);
+  }
+
+  /** Nothing is read or written any more. */
+  stop(): void {
+    this.driver.stop();
+    this.#pace?.end();
   }
 
   onState({ to }: StateChange): void {

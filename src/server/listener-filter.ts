@@ -53,6 +53,11 @@ export class ListenerFilter {
     return this.#headers?.size ?? 0;
   }
 
+  /** Changes `mostHeaders`. Headers that are awaited already still are. */
+  setMostHeaders(most: number): void {
+    this.#headers?.setMost(most);
+  }
+
   /**
    * Calls `letIn` with the client's address, unless the socket is closed. The socket can be used as if it had just been
    * accepted: nothing of a header is left in it.

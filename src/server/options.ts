@@ -1,5 +1,6 @@
 /** The options of a ServerSupervisor. */
 import type { PeerCertificate } from "node:tls";
+import { AT_DOOR } from "../core/server/entrance.ts";
 import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session/session.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
@@ -21,6 +22,8 @@ import {
   resolveListening,
 } from "./listening-options.ts";
 import { type ForwardOptions, type ResolvedForward, resolveForward } from "./forward/options.ts";
+import { type RateLimits, resolveRates } from "./rate-options.ts";
+import type { ResolvedRates } from "./rates.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOptions, "timeouts">, DurableOptions {
@@ -65,13 +68,25 @@ export interface AuthenticateRequest {
  * Hard caps. A client above a cap is refused with a reason and retryAfterMs. The first to be refused are connections
  * that have not introduced themselves, from the address that has most of these. Resumes and standbys have room of their
  * own at each cap. `stats().turnedAway` counts refusals by the limit's name, and `health()` is 'degraded' meanwhile.
+ * `setLimits()` changes them while the server runs.
  */
 export interface Limits {
+  /**
+   * Connections that are accepted, before anything is known of their clients. Default: 4,000, and what
+   * `opensPerSecond`, `resumesPerSecond` and `standbysPerSecond` let in: 5,600. Half as many again are kept for
+   * addresses that have had less than their part. A client above it is told to come back within a second.
+   */
+  acceptsPerSecond?: number;
   /**
    * Default 10,000. A tenth of it more (at least 2, at most 100) are let in to introduce themselves, and may stay if
    * they resume or stand by.
    */
   connections?: number;
+  /**
+   * Connections of one IPv4 address, or one IPv6 network (/64), with as many more for introductions as `connections`
+   * has. Default Infinity. Danger: many clients may be behind one address.
+   */
+  connectionsPerAddress?: number;
   /**
    * Connections that have not finished TLS and handshake. Default 1,000, or half of `connections` where that is less,
    * at least 8. Above it, a connection that has not introduced itself is closed. A quarter is for sessions that their
@@ -112,13 +127,19 @@ export interface Limits {
    * machine or container, at most 1 GiB. When it is used up, windows stop growing and send() waits.
    */
   bufferBytes?: number;
+  /** How fast messages are handed to the application. Default: as fast as they come. */
+  rates?: RateLimits;
 }
+
+export type ResolvedLimits = Required<Omit<Limits, "rates">> & { rates: ResolvedRates };
 
 export interface ResolvedServerOptions extends ResolvedListening, ResolvedLinkOptions {
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
-  limits: Required<Limits>;
   forward: ResolvedForward | undefined;
+  limits: ResolvedLimits;
+  /** The limits that were given, the others being at their defaults. */
+  givenLimits: Limits;
 }
 
 const SERVER_OPTION_NAMES = ["authenticate", "resumeForMs", "limits", "forward"] as const;
@@ -137,12 +158,14 @@ export function resolveServerOptions(
   }
   const link = resolveLinkOptions(options, "server");
   const listening = resolveListening(options, machine);
+  const givenLimits = { ...options.limits };
   return {
     ...link,
     ...listening,
     authenticate,
     resumeForMs: integer("resumeForMs", options.resumeForMs ?? 300_000, 1, MOST_MS),
-    limits: resolveLimits(options.limits ?? {}, link, machine),
+    limits: resolveLimits(givenLimits, link, authenticate !== undefined, machine),
+    givenLimits,
     forward: forwardOf(options, listening),
   };
 }
@@ -156,20 +179,56 @@ function forwardOf(options: ServerSupervisorOptions, { listen }: ResolvedListeni
   return resolveForward(options.forward);
 }
 
-function resolveLimits(limits: Limits, link: ResolvedLinkOptions, machine: Machine): Required<Limits> {
+/** Checks changed limits, and answers all of them. Throws INVALID_OPTION. */
+export function changedLimits(
+  options: ResolvedServerOptions,
+  before: Limits,
+  changes: Limits,
+): Pick<ResolvedServerOptions, "limits" | "givenLimits"> {
+  const givenLimits = { ...before, ...checkedChanges(changes) };
+  const { authenticate, machine } = options;
+  return { givenLimits, limits: resolveLimits(givenLimits, options, authenticate !== undefined, machine) };
+}
+
+/** A limit that is named and undefined (of a setting that was not found, say) was meant to be one. */
+export function checkedChanges<T extends object>(changes: T): T {
+  const isObject = typeof changes === "object" && changes !== null;
+  if (!isObject || Object.keys(changes).length === 0) throw invalidOption("limits", changes, "at least one limit");
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) throw invalidOption(`limits.${name}`, value, "its new value");
+  }
+  return changes;
+}
+
+function resolveLimits(
+  limits: Limits,
+  link: ResolvedLinkOptions,
+  isAuthenticated: boolean,
+  machine: Machine,
+): ResolvedLimits {
   const connections = integer("limits.connections", limits.connections ?? 10_000, 1, MOST);
   const bufferBytes = sharedBytes(limits.bufferBytes, machine);
   const fitting = sessionsThatFit(bufferBytes, link, machine);
-  const resolved: Required<Limits> = {
+  const opensPerSecond = integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST);
+  const resumesPerSecond = integer("limits.resumesPerSecond", limits.resumesPerSecond ?? 1_000, 1, MOST);
+  const standbysPerSecond = integer("limits.standbysPerSecond", limits.standbysPerSecond ?? 100, 1, MOST);
+  const resolved: ResolvedLimits = {
+    acceptsPerSecond: mostAccepts(limits.acceptsPerSecond, opensPerSecond + resumesPerSecond + standbysPerSecond),
     connections,
+    connectionsPerAddress: perAddress(limits.connectionsPerAddress),
     handshakes: mostHandshakes(limits.handshakes, connections),
     authenticating: integer("limits.authenticating", limits.authenticating ?? 200, 1, MOST),
     sessions: integer("limits.sessions", limits.sessions ?? Math.min(2 * connections, fitting), 1, MOST),
     sessionsPerIdentity: integerOrInfinity("limits.sessionsPerIdentity", limits.sessionsPerIdentity ?? Infinity, 1),
-    opensPerSecond: integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST),
-    resumesPerSecond: integer("limits.resumesPerSecond", limits.resumesPerSecond ?? 1_000, 1, MOST),
-    standbysPerSecond: integer("limits.standbysPerSecond", limits.standbysPerSecond ?? 100, 1, MOST),
+    opensPerSecond,
+    resumesPerSecond,
+    standbysPerSecond,
     bufferBytes,
+    rates: resolveRates(
+      limits.rates,
+      isAuthenticated ? ["link", "identity", "address"] : ["link", "address"],
+      link.mode === "messages",
+    ),
   };
   checkNames(limits, Object.keys(resolved), "limits.");
   return resolved;
@@ -187,6 +246,15 @@ export function sharedBytes(given: number | undefined, machine: Machine): number
 export function mostHandshakes(given: number | undefined, connections: number): number {
   const byDefault = Math.max(8, Math.min(1_000, Math.floor(connections / 2)));
   return integer("limits.handshakes", given ?? byDefault, 1, MOST);
+}
+
+/** `limits.acceptsPerSecond`. Room for all who are let in, and for all who were told to come back at the door. */
+export function mostAccepts(given: number | undefined, letIn: number): number {
+  return integer("limits.acceptsPerSecond", given ?? Math.min(MOST, AT_DOOR.perSecond + letIn), 1, MOST);
+}
+
+export function perAddress(given: number | undefined): number {
+  return integerOrInfinity("limits.connectionsPerAddress", given ?? Infinity, 1);
 }
 
 export function sessionsThatFit(bufferBytes: number, link: ResolvedLinkOptions, machine: Machine): number {

@@ -2,7 +2,7 @@
 import { HELD_PER_BYTE } from "../core/log/unread.ts";
 import { SESSION_HEAP_BYTES } from "../core/session/session.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { checkNames, integer, integerOrInfinity } from "../link/check.ts";
+import { checkNames, integer } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import {
@@ -18,7 +18,18 @@ import {
   type ResolvedListening,
   resolveListening,
 } from "./listening-options.ts";
-import { howManyFit, MOST, mostHandshakes, type ServerTimeoutOptions, sharedBytes } from "./options.ts";
+import {
+  checkedChanges,
+  howManyFit,
+  MOST,
+  mostAccepts,
+  mostHandshakes,
+  perAddress,
+  type ServerTimeoutOptions,
+  sharedBytes,
+} from "./options.ts";
+import { type PlainRateLimits, resolveRates } from "./rate-options.ts";
+import type { ResolvedRates } from "./rates.ts";
 
 /**
  * A server of clients that are not resplice: `protocol: plain(...)`. A link is one connection, and ends with it.
@@ -34,10 +45,15 @@ export interface PlainServerOptions extends ListeningOptions, PlainLinkOptions {
 export interface PlainServerTimeoutOptions extends PlainDeadlineOptions, ServerTimeoutOptions {}
 
 /**
- * Hard caps. The connection of a client above a cap is closed. `stats().turnedAway` counts these by the limit's name,
- * and `health()` is 'degraded' meanwhile.
+ * Hard caps. The connection of a client above a cap is closed. `stats().turnedAway` counts these by the limit's name, and
+ * `health()` is 'degraded' meanwhile. `setLimits()` changes them while the server runs.
  */
 export interface PlainLimits {
+  /**
+   * Connections that are accepted, with those that another limit turns away. Default: 4,000 more than `opensPerSecond`.
+   * Half as many again are kept for addresses that have had less than their part.
+   */
+  acceptsPerSecond?: number;
   /**
    * Links, and connections that are not let in yet. Default: as many as fit into memory, at most 10,000. As many fit as
    * half of the memory of the machine or container, less `bufferBytes`, has room for what each may hold in any case:
@@ -59,14 +75,26 @@ export interface PlainLimits {
    * to be sent. Default: an eighth of the memory of the machine or container, at most 1 GiB.
    */
   bufferBytes?: number;
+  /** How fast messages are handed to the application, without the answers to its requests. Default: as they come. */
+  rates?: PlainRateLimits;
 }
 
+export type ResolvedPlainLimits = Required<Omit<PlainLimits, "rates">> & { rates: ResolvedRates };
+
 /** The names of the limits that turn clients away. */
-export const PLAIN_LIMIT_NAMES = ["connections", "handshakes", "connectionsPerAddress", "opensPerSecond"] as const;
+export const PLAIN_LIMIT_NAMES = [
+  "acceptsPerSecond",
+  "connections",
+  "handshakes",
+  "connectionsPerAddress",
+  "opensPerSecond",
+] as const;
 export type PlainLimitName = (typeof PLAIN_LIMIT_NAMES)[number];
 
 export interface ResolvedPlainServerOptions extends ResolvedListening, ResolvedPlainLink {
-  limits: Required<PlainLimits>;
+  limits: ResolvedPlainLimits;
+  /** The limits that were given, the others being at their defaults. */
+  givenLimits: PlainLimits;
   timeouts: ResolvedLinkOptions["timeouts"];
   /** The consumer of each link may be behind by so many bytes in any case. */
   windowFloorBytes: number;
@@ -88,11 +116,13 @@ export function resolvePlainServerOptions(
   const resolved = resolvePlainLink(options, "server", ["tlsMs", "handshakeMs"]);
   checkMakesSense(resolved, options);
   const windowFloorBytes = Math.min(WINDOW_FLOOR_BYTES, resolved.windowBytes);
+  const givenLimits = { ...options.limits };
   return {
     ...resolveListening(options, machine),
     ...resolved,
     timeouts: resolved.link.timeouts,
-    limits: resolveLimits(options.limits ?? {}, resolved, machine),
+    limits: resolveLimits(givenLimits, resolved, machine),
+    givenLimits,
     windowFloorBytes,
   };
 }
@@ -114,17 +144,29 @@ function checkMakesSense({ plain, link }: ResolvedPlainLink, { queue }: PlainSer
   }
 }
 
-function resolveLimits(limits: PlainLimits, link: ResolvedPlainLink, machine: Machine): Required<PlainLimits> {
+/** Checks changed limits, and answers all of them. Throws INVALID_OPTION. */
+export function changedPlainLimits(
+  options: ResolvedPlainServerOptions,
+  before: PlainLimits,
+  changes: PlainLimits,
+): Pick<ResolvedPlainServerOptions, "limits" | "givenLimits"> {
+  const givenLimits = { ...before, ...checkedChanges(changes) };
+  return { givenLimits, limits: resolveLimits(givenLimits, options, options.machine) };
+}
+
+function resolveLimits(limits: PlainLimits, link: ResolvedPlainLink, machine: Machine): ResolvedPlainLimits {
   const bufferBytes = sharedBytes(limits.bufferBytes, machine);
   const fitting = plainLinksThatFit(bufferBytes, link, machine);
   const connections = integer("limits.connections", limits.connections ?? Math.min(10_000, fitting), 1, MOST);
-  const perAddress = limits.connectionsPerAddress ?? Infinity;
-  const resolved: Required<PlainLimits> = {
+  const opensPerSecond = integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST);
+  const resolved: ResolvedPlainLimits = {
+    acceptsPerSecond: mostAccepts(limits.acceptsPerSecond, opensPerSecond),
     connections,
     handshakes: mostHandshakes(limits.handshakes, connections),
-    connectionsPerAddress: integerOrInfinity("limits.connectionsPerAddress", perAddress, 1),
-    opensPerSecond: integer("limits.opensPerSecond", limits.opensPerSecond ?? 500, 1, MOST),
+    connectionsPerAddress: perAddress(limits.connectionsPerAddress),
+    opensPerSecond,
     bufferBytes,
+    rates: resolveRates(limits.rates, ["link", "address"], true),
   };
   checkNames(limits, Object.keys(resolved), "limits.");
   return resolved;

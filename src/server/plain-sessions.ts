@@ -10,7 +10,13 @@ import { plainCoreOptions } from "../plain-link/options.ts";
 import { Arrival, type ArrivalHost } from "./arrival.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { peerOf } from "./peer.ts";
-import type { PlainLimitName, ResolvedPlainServerOptions } from "./plain-options.ts";
+import { type Capacity, plainCapacity } from "./capacity.ts";
+import {
+  changedPlainLimits,
+  type PlainLimitName,
+  type PlainLimits,
+  type ResolvedPlainServerOptions,
+} from "./plain-options.ts";
 import { PlainServerLink } from "./plain-link.ts";
 import { type ServedHost, ServedLinks } from "./served-links.ts";
 import { UnsecuredConnection } from "./unsecured-connection.ts";
@@ -19,6 +25,7 @@ import { UnsecuredConnection } from "./unsecured-connection.ts";
 const NOBODY: Guest = { secured: (connection) => connection.destroy() };
 
 const TOO_MANY: Readonly<Record<PlainLimitName, string>> = {
+  acceptsPerSecond: "too many accepts",
   connections: "too many connections",
   handshakes: "too many handshakes",
   connectionsPerAddress: "too many connections of this address",
@@ -29,7 +36,11 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   readonly acceptsWhileDraining = false;
   /** A client that takes nothing is given up by the deadlines of its connection. */
   protected readonly closesWithinMs: number = Infinity;
-  readonly #limits: ResolvedPlainServerOptions["limits"];
+  readonly #options: ResolvedPlainServerOptions;
+  #limits: ResolvedPlainServerOptions["limits"];
+  #givenLimits: PlainLimits;
+  readonly #memory: LinkMemory;
+  readonly #accepts: Shares;
   readonly #opens: Shares;
   /** Connections that are not let in yet, by address. */
   readonly #arrivals = new Crowd<Arrival>();
@@ -41,13 +52,19 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   readonly #arrivalHost: ArrivalHost;
 
   constructor(options: ResolvedPlainServerOptions, outside: ServedHost) {
-    super(options.link, outside);
+    super(options.link, options.limits.rates, outside);
     const { limits, link, plain, timeouts, windowFloorBytes } = options;
+    this.#options = options;
     this.#limits = limits;
+    this.#givenLimits = options.givenLimits;
+    this.#accepts = new Shares(limits.acceptsPerSecond);
     this.#opens = new Shares(limits.opensPerSecond);
-    const memory = new LinkMemory(limits.bufferBytes);
-    const { windowBudget } = memory;
-    const coreOptions: ServedPlainOptions = { ...plainCoreOptions(options, memory), windowFloorBytes, windowBudget };
+    this.#memory = new LinkMemory(limits.bufferBytes);
+    const coreOptions: ServedPlainOptions = {
+      ...plainCoreOptions(options, this.#memory),
+      windowFloorBytes,
+      windowBudget: this.#memory.windowBudget,
+    };
     this.#arrivalHost = {
       clock: outside.clock,
       refusals: this.refusals,
@@ -67,6 +84,18 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   get connections(): number {
     return this.#clients.size - this.#severed.size;
+  }
+
+  override setLimits(changes: PlainLimits): Capacity {
+    const { limits, givenLimits } = changedPlainLimits(this.#options, this.#givenLimits, changes);
+    const nowMs = this.outside.clock.now();
+    this.#limits = limits;
+    this.#givenLimits = givenLimits;
+    this.#accepts.set(limits.acceptsPerSecond, nowMs);
+    this.#opens.set(limits.opensPerSecond, nowMs);
+    this.#memory.resize(limits.bufferBytes);
+    this.setRates(limits.rates);
+    return plainCapacity(this.#options, { limits });
   }
 
   override owners(): Iterable<PlainServerLink> {
@@ -105,11 +134,13 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   /** The limit that a new client of this address has met. Others may give way to it. */
   #lacking(peer: string): PlainLimitName | undefined {
     const { connections, handshakes, connectionsPerAddress } = this.#limits;
+    const nowMs = this.outside.clock.now();
+    if (!this.#accepts.take(peer, nowMs)) return "acceptsPerSecond";
     if (this.#clients.countOf(peer) >= connectionsPerAddress) return "connectionsPerAddress";
     const limit =
       this.#arrivals.size >= handshakes ? "handshakes" : this.#clients.size >= connections ? "connections" : undefined;
     if (limit !== undefined && this.#arrivals.size === 0) return limit;
-    if (!this.#opens.take(peer, this.outside.clock.now())) return "opensPerSecond";
+    if (!this.#opens.take(peer, nowMs)) return "opensPerSecond";
     if (limit !== undefined) this.#evict(limit);
     return undefined;
   }

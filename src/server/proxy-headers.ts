@@ -25,6 +25,7 @@ type Then = (remoteAddress: string) => void;
 
 export class ProxyHeaders {
   readonly #options: ProxyHeadersOptions;
+  #most: number;
   readonly #timer: Timer;
   /** Oldest first: all have the same time. */
   readonly #waiting = new Set<Waiting>();
@@ -32,6 +33,7 @@ export class ProxyHeaders {
 
   constructor(options: ProxyHeadersOptions) {
     this.#options = options;
+    this.#most = options.most;
     this.#timer = options.clock.timer(() => this.#tick());
   }
 
@@ -39,15 +41,19 @@ export class ProxyHeaders {
     return this.#waiting.size;
   }
 
+  setMost(most: number): void {
+    this.#most = most;
+  }
+
   /**
    * Reads the header of a socket that nobody has read yet. `then` is called later, and not at all for a socket that is
    * closed. Until then an 'error' of the socket does no harm.
    */
   read(socket: Socket, then: Then): void {
-    const { trusted, most, withinMs, clock } = this.#options;
+    const { trusted, withinMs, clock } = this.#options;
     const source = remoteAddressOf(socket);
     if (trusted.has(source) !== true) return this.#options.onWrong(socket, source, "not from a trusted network");
-    if (this.size >= most) this.#makeRoom();
+    if (this.size >= this.#most) this.#makeRoom();
     const waiting = new Waiting(socket, source, clock.now() + withinMs, {
       onHeader: (client) => {
         this.#forget(waiting);

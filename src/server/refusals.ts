@@ -1,13 +1,19 @@
 /** Counts and reports the connections that a server refuses or sheds, or closes because of what they do. */
+import type { RefuseCode } from "../core/wire/frames.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import { type AnyLimitName, TurnedAway } from "./turned-away.ts";
 import type { HookFailure, LinkIds, ServerRefused } from "../telemetry/record.ts";
 import { Tally } from "../telemetry/tally.ts";
 
+/** Their reasons may hold what a client or the application has said, of which there is no end of kinds. */
+const WITH_FOREIGN_TEXT: ReadonlySet<RefuseCode> = new Set(["authentication", "mismatch"]);
+
 export class Refusals {
   readonly turnedAway: TurnedAway = new TurnedAway();
   /** How often each REFUSE code was given, or would have been given by a protocol that has them. */
   readonly #refused: Record<string, number> = {};
+  /** The same by reason. */
+  readonly #refusedFor: Record<string, number> = {};
   /** How often a connection was closed because of what it did, by reason. */
   readonly #rejected = new Tally();
   /** How many links were shed, by reason. */
@@ -19,7 +25,10 @@ export class Refusals {
   }
 
   refused(refusal: Omit<ServerRefused, "event">): void {
-    this.#refused[refusal.code] = (this.#refused[refusal.code] ?? 0) + 1;
+    const { code, reason } = refusal;
+    this.#refused[code] = (this.#refused[code] ?? 0) + 1;
+    const why = WITH_FOREIGN_TEXT.has(code) ? code : reason;
+    this.#refusedFor[why] = (this.#refusedFor[why] ?? 0) + 1;
     this.#journal.record({ event: "server.refused", ...refusal });
   }
 
@@ -43,9 +52,10 @@ export class Refusals {
   }
 
   /** Since the beginning. */
-  counts(): Record<"refused" | "turnedAway" | "rejected" | "shed", Record<string, number>> {
+  counts(): Record<"refused" | "refusedFor" | "turnedAway" | "rejected" | "shed", Record<string, number>> {
     return {
       refused: { ...this.#refused },
+      refusedFor: { ...this.#refusedFor },
       turnedAway: this.turnedAway.counts,
       rejected: this.#rejected.counts,
       shed: this.#shed.counts,

@@ -12,8 +12,10 @@ import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
+import type { Capacity } from "./capacity.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import type { Guest } from "./tls-handshakes.ts";
+import { Rates, type RateScope, type ResolvedRates } from "./rates.ts";
 import { Refusals } from "./refusals.ts";
 
 /** The caller gives these to the links of a server. */
@@ -39,7 +41,9 @@ interface ServedLevels {
   bufferBytes: number;
 }
 
-export type ServedStats = ReturnType<typeof sumStats> & ReturnType<Refusals["counts"]> & ServedLevels;
+type ServedCounts = ReturnType<Refusals["counts"]> & { held: Record<RateScope, number> };
+
+export type ServedStats = ReturnType<typeof sumStats> & ServedCounts & ServedLevels;
 
 export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwner> {
   /** Runs for each link. Set before the first connection is handed over. */
@@ -47,6 +51,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly refusals: Refusals;
   /** Undefined: connections are neither forwarded to other servers nor taken from them. */
   readonly forwarding: Forwarding | undefined;
+  readonly rates: Rates;
   protected readonly outside: ServedHost;
   protected readonly host: ServerHost;
   /** The options of drain(), and when its time is over. */
@@ -54,8 +59,9 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly #options: ResolvedLinkOptions;
   readonly #open = new Set<Link>();
 
-  constructor(options: ResolvedLinkOptions, outside: ServedHost) {
+  constructor(options: ResolvedLinkOptions, rates: ResolvedRates, outside: ServedHost) {
     this.#options = options;
+    this.rates = new Rates(rates, outside.clock);
     this.outside = outside;
     this.refusals = new Refusals(outside.journal);
     this.host = {
@@ -66,6 +72,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
       hearsHandlerErrors: () => outside.hearsHandlerErrors(),
       onEnded: ({ link }) => outside.onEnded(link),
       onGone: (served) => this.onGone(served as Owner),
+      rates: this.rates,
     };
   }
 
@@ -82,6 +89,18 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Reads from the connection from now on; with TLS, from when it is secured. */
   abstract accept(connection: Connection): Guest;
+
+  /**
+   * Changes limits, and answers what that makes of the server's capacity. Throws INVALID_OPTION, and then nothing has
+   * changed.
+   */
+  abstract setLimits(changes: object): Capacity;
+
+  /** Other rates, also for the links that are here. */
+  protected setRates(rates: ResolvedRates): void {
+    this.rates.set(rates);
+    for (const { engine } of this.owners()) engine.incoming.paceChanged();
+  }
 
   /** All links that are not gone. */
   abstract owners(): Iterable<Owner>;
@@ -202,7 +221,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Stops all drivers and timers. */
   stop(): void {
-    for (const { driver } of this.owners()) driver.stop();
+    for (const served of this.owners()) served.stop();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
@@ -214,10 +233,15 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   stats(): ServedStats {
     const links = Array.from(this.owners(), ({ link }) => link);
-    return { ...sumStats(links), ...this.refusals.counts(), ...this.levels() };
+    return { ...sumStats(links), ...this.counts(), ...this.levels() };
   }
 
-  /** As they stand now: the numbers that are no sums over links. */
+  /** Since the beginning: the numbers that are no sums over links. */
+  counts(): ServedCounts {
+    return { ...this.refusals.counts(), held: { ...this.rates.held } };
+  }
+
+  /** As they stand now, the same. */
   levels(): ServedLevels {
     let connected = 0;
     for (const { core } of this.owners()) if (core.adopted !== undefined) connected++;

@@ -4,7 +4,7 @@
  */
 import { Admission } from "../core/server/admission.ts";
 import { newId, newServerId } from "../core/session/proof.ts";
-import { ServerCore } from "../core/server/server.ts";
+import { ServerCore, type ServerCoreOptions } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { FORGET_AFTER_MS } from "../link/closing.ts";
@@ -16,11 +16,24 @@ import { DurableServerLink } from "./durable-link.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { Forwarding } from "./forward/forwarding.ts";
-import type { ResolvedServerOptions } from "./options.ts";
+import { type Capacity, durableCapacity } from "./capacity.ts";
+import { changedLimits, type Limits, type ResolvedLimits, type ResolvedServerOptions } from "./options.ts";
 import { type ServedHost, ServedLinks } from "./served-links.ts";
 
 /** How long drain() waits for a client that has not confirmed its session: for a round trip, or a reconnect. */
 const CONFIRMED_WITHIN_MS = 1_000;
+
+/** The limits that the core counts by. */
+function caps(limits: ResolvedLimits) {
+  return {
+    maxConnections: limits.connections,
+    maxConnectionsPerAddress: limits.connectionsPerAddress,
+    maxHandshakes: limits.handshakes,
+    maxAuthenticating: limits.authenticating,
+    maxSessions: limits.sessions,
+    maxSessionsPerIdentity: limits.sessionsPerIdentity,
+  };
+}
 
 export class Sessions extends ServedLinks<DurableServerLink> {
   readonly handshakes: Handshakes;
@@ -28,14 +41,20 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   readonly acceptsWhileDraining = true;
   protected readonly closesWithinMs: number;
   readonly #options: ResolvedServerOptions;
+  #givenLimits: Limits;
+  readonly #memory: LinkMemory;
+  readonly #admission: Admission;
+  /** The core heeds what is changed in them. */
+  readonly #coreOptions: ServerCoreOptions;
   readonly #core: ServerCore;
   readonly #links = new Map<ServerLinkCore, DurableServerLink>();
   #whenEmpty: (() => void) | undefined;
   #whenCreated: (() => void) | undefined;
 
   constructor(options: ResolvedServerOptions, outside: ServedHost) {
-    super(options, outside);
+    super(options, options.limits.rates, outside);
     this.#options = options;
+    this.#givenLimits = options.givenLimits;
     this.closesWithinMs = options.resumeForMs;
     const { forward, limits, timeouts } = options;
     const forwarding =
@@ -48,23 +67,18 @@ export class Sessions extends ServedLinks<DurableServerLink> {
         onRejected: (remoteAddress, detail) => this.refusals.rejected(remoteAddress, "forward", detail),
       });
     this.forwarding = forwarding;
-    const memory = new LinkMemory(limits.bufferBytes);
-    this.#core = new ServerCore(
-      {
-        ...coreOptions(options, memory),
-        resumeForMs: options.resumeForMs,
-        handshakeMs: timeouts.handshakeMs,
-        maxConnections: limits.connections,
-        maxHandshakes: limits.handshakes,
-        maxAuthenticating: limits.authenticating,
-        maxSessions: limits.sessions,
-        maxSessionsPerIdentity: limits.sessionsPerIdentity,
-        serverId: forwarding?.serverId ?? newServerId(outside.entropy),
-        forwards: forwarding !== undefined,
-        admission: new Admission(limits, () => outside.entropy.random()),
-      },
-      outside.entropy,
-    );
+    this.#memory = new LinkMemory(limits.bufferBytes);
+    this.#admission = new Admission(limits, () => outside.entropy.random());
+    this.#coreOptions = {
+      ...coreOptions(options, this.#memory),
+      resumeForMs: options.resumeForMs,
+      handshakeMs: timeouts.handshakeMs,
+      ...caps(limits),
+      serverId: forwarding?.serverId ?? newServerId(outside.entropy),
+      forwards: forwarding !== undefined,
+      admission: this.#admission,
+    };
+    this.#core = new ServerCore(this.#coreOptions, outside.entropy);
     this.handshakes = new Handshakes(this.#core, outside.clock, {
       authenticate: options.authenticate,
       refusals: this.refusals,
@@ -87,6 +101,16 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   /** Connections that speak for a session, or are in a handshake, or are forwarded. */
   get connections(): number {
     return this.#core.handshakes + this.#core.attached + this.#core.forwarding;
+  }
+
+  override setLimits(changes: Limits): Capacity {
+    const { limits, givenLimits } = changedLimits(this.#options, this.#givenLimits, changes);
+    this.#givenLimits = givenLimits;
+    Object.assign(this.#coreOptions, caps(limits));
+    this.#admission.set(limits, this.outside.clock.now());
+    this.#memory.resize(limits.bufferBytes);
+    this.setRates(limits.rates);
+    return durableCapacity(this.#options, { limits });
   }
 
   override owners(): Iterable<DurableServerLink> {

@@ -20,14 +20,15 @@ import { observe } from "../telemetry/observed.ts";
 import type { SampleSource, Totals } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
+import type { Capacity } from "./capacity.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
 import type { ResolvedListening } from "./listening-options.ts";
-import type { ServerSupervisorOptions } from "./options.ts";
-import type { PlainServerOptions } from "./plain-options.ts";
+import type { Limits, ServerSupervisorOptions } from "./options.ts";
+import type { PlainLimits, PlainServerOptions } from "./plain-options.ts";
 import type { ServedLinks } from "./served-links.ts";
-import { serve, type Service } from "./serve.ts";
+import { serve } from "./serve.ts";
 
 export type { SupervisorState };
 
@@ -48,6 +49,11 @@ export interface SupervisorStats {
   forwarded: number;
   /** How often each REFUSE code was given. */
   refused: Record<string, number>;
+  /**
+   * The same by reason: `too many connections`, `no verdict`, … Refusals as `authentication` and `mismatch` count by
+   * their code, as their reasons hold text of the application or the client.
+   */
+  refusedFor: Record<string, number>;
   /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
   turnedAway: Record<string, number>;
   /** Connections that were closed because of what they did, by the reason that the log gives. */
@@ -62,6 +68,8 @@ export interface SupervisorStats {
   sessions: { connected: number; waiting: number };
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
+  /** How often a link was held because of a rate (`limits.rates`), by whose rate it was. */
+  held: Record<"link" | "identity" | "address", number>;
   /** Lines for the logger. */
   lines: LineCounts;
   /** Of the links there are. */
@@ -100,8 +108,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   implements AsyncDisposable
 {
   readonly #options: ResolvedListening;
-  readonly #limits: Service["limits"];
-  readonly #capacity: Service["capacity"];
+  #capacity: Capacity;
   readonly #clock = new SystemClock();
   readonly #served: ServedLinks;
   readonly #filter: ListenerFilter;
@@ -112,14 +119,13 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
 
   constructor(options: ServerSupervisorOptions | (PlainServerOptions & { protocol: Protocol })) {
     super(EVENT_NAMES);
-    const { listening, limits, capacity, timeouts, allowHalfOpen, open } = serve(options);
+    const { listening, capacity, timeouts, allowHalfOpen, open } = serve(options);
     this.#options = listening;
-    this.#limits = limits;
     this.#capacity = capacity;
     const source: SampleSource = {
       links: () => this.#served.linkStats(),
       counts: () => {
-        const { turnedAway, ...counts } = this.#served.refusals.counts();
+        const { turnedAway, ...counts } = this.#served.counts();
         return { ...counts, turnedAway: this.#served.refusals.turnedAway.total, turnedAwayBy: turnedAway };
       },
       levels: () => this.#levels(),
@@ -138,14 +144,14 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       kind: "server",
       telemetry: this.#telemetry,
       health: () => this.health(),
-      limits: () => this.#limits,
+      limits: () => this.#capacity.limits,
     });
     const { refusals } = this.#served;
     this.#filter = new ListenerFilter({
       access: listening.access,
       proxies: listening.proxies,
       headerMs: timeouts.handshakeMs,
-      mostHeaders: limits.handshakes,
+      mostHeaders: capacity.limits.handshakes,
       clock: this.#clock,
       onRejected: (remoteAddress, reason, detail) => refusals.rejected(remoteAddress, reason, detail),
       onCrowdedOut: (remoteAddress) =>
@@ -237,17 +243,18 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#listener.accept(stream, remoteAddress);
   }
 
-  #recordLimits({ host, port }: { host: string; port: number }): void {
+  /** `address`: the server has begun to listen there; undefined: its limits were changed. */
+  #recordLimits(address?: { host: string; port: number }): void {
     const { logger, machine } = this.#options;
-    // Only the log tells of these: without one nothing is read from /proc.
-    if (logger === undefined) return;
+    // Only the log tells of where a server listens: without one nothing is read from /proc then.
+    if (logger === undefined && address !== undefined) return;
     const { journal } = this.#telemetry;
-    const { links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity();
-    const limits = this.#limits;
+    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
     const { connections, handshakes } = limits;
     const may = descriptors();
-    const descriptorLimit = may && { descriptorLimit: may.limit };
-    journal.record({ event: "server.listening", host, port, limits, sessionsMayHoldBytes, ...descriptorLimit });
+    const bounds = { limits, sessionsMayHoldBytes, ...(may && { descriptorLimit: may.limit }) };
+    if (address === undefined) journal.record({ event: "server.limits", ...bounds });
+    else journal.record({ event: "server.listening", ...address, ...bounds });
     const awaited = this.#options.proxies === undefined ? 0 : handshakes;
     // One that is forwarded has two.
     const most = this.#served.forwarding === undefined ? connections : 2 * connections;
@@ -280,6 +287,19 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
    */
   setAccess(options: AccessOptions): void {
     this.#options.access.set(options);
+  }
+
+  /**
+   * Changes limits while the server runs; a limit that is not given stays, and `rates` is replaced as a whole. Defaults
+   * follow what they are made of: `handshakes`, say, a lower `connections`. For clients that come from now on: a lower
+   * cap turns nobody out who is in, but a client that has lost its connection comes back as to a server that is full.
+   * Budgets a second and rates keep their fill; rates are also for links that are open. With less `bufferBytes` links
+   * give memory back as their consumers accept. If it throws INVALID_OPTION, nothing has changed.
+   */
+  setLimits(limits: Protocol extends PlainProtocol ? PlainLimits : Limits): void {
+    this.#capacity = this.#served.setLimits(limits);
+    this.#filter.setMostHeaders(this.#capacity.limits.handshakes);
+    if (this.#state !== "closed") this.#recordLimits();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

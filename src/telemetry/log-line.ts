@@ -56,6 +56,10 @@ export function lineOf(record: LoggedRecord): LogLine {
       const { event: _, limits, host, port, ...rest } = record;
       return line("info", event, { host, port, ...limits, ...rest }, `listening on ${host}:${port}`);
     }
+    case "server.limits": {
+      const { event: _, limits, ...rest } = record;
+      return line("info", event, { ...limits, ...rest }, "limits changed");
+    }
     case "server.memory": {
       const { event: _, ...fields } = record;
       const { sessions, connections, fitting } = fields;

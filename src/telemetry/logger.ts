@@ -36,6 +36,7 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "link.hook-failed": TROUBLE,
   "server.state": TROUBLE,
   "server.listening": TROUBLE,
+  "server.limits": PACED,
   "server.memory": TROUBLE,
   "server.descriptors": TROUBLE,
   "server.listener-failed": TROUBLE,

@@ -36,14 +36,22 @@ export interface LinkUndelivered {
   untracked?: number;
 }
 
-export interface ServerListening {
-  event: "server.listening";
-  host: string;
-  port: number;
+interface ServerBounds {
   limits: object;
   sessionsMayHoldBytes: number;
   /** Absent where it is unknown. */
   descriptorLimit?: number;
+}
+
+export interface ServerListening extends ServerBounds {
+  event: "server.listening";
+  host: string;
+  port: number;
+}
+
+/** Limits were changed while the server runs. */
+export interface ServerLimits extends ServerBounds {
+  event: "server.limits";
 }
 
 /** `limits.sessions`, or of a plain server `limits.connections`, is more than memory is sure to hold. */
@@ -159,6 +167,7 @@ export type LoggedRecord =
   | { event: "link.hook-failed"; link: string; failure: HookFailure }
   | { event: "server.state"; from: SupervisorState; to: SupervisorState; reason: string }
   | ServerListening
+  | ServerLimits
   | ServerMemory
   | ServerDescriptors
   | { event: "server.listener-failed"; code: string; message: string }

@@ -198,6 +198,7 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     sessionsMayHoldBytes: 1,
     descriptorLimit: 1,
   },
+  "server.limits": { event: "server.limits", limits, sessionsMayHoldBytes: 1, descriptorLimit: 1 },
   "server.memory": {
     event: "server.memory",
     sessions: 2,

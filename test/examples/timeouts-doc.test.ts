@@ -118,6 +118,7 @@ const NO_TIMERS = new Set([
   "`TOGETHER_MS` in `io/reading-line.ts`",
   "`STANDING_QUEUE_MS` in `core/log/window.ts`",
   "`SWEEP_MS` in `core/server/sweep.ts`",
+  "`SERVING_MS` in `server/rates.ts`",
 ]);
 
 /** The constants of a file that are times: by name, the numbers as they would be listed. */

@@ -11,3 +11,14 @@ test("what comes in and what goes out have half each, and never lend to each oth
   logBudget.borrow(1);
   expect([windowBudget.freeBytes, logBudget.freeBytes]).toEqual([200, 499]);
 });
+
+test("resized, what is borrowed stays so: with less there may be nothing free", () => {
+  const memory = new LinkMemory(1_000);
+  memory.logBudget.borrow(400);
+  memory.resize(2_000);
+  expect([memory.windowBudget.freeBytes, memory.logBudget.freeBytes]).toEqual([750, 600]);
+  memory.resize(500);
+  expect([memory.windowBudget.freeBytes, memory.logBudget.freeBytes]).toEqual([187, -150]);
+  memory.logBudget.give(400);
+  expect(memory.logBudget.freeBytes).toBe(250);
+});

@@ -57,6 +57,7 @@ const SUPERVISOR: Face<ServerSupervisor> = {
   accept: true,
   setSecureContext: true,
   setAccess: true,
+  setLimits: true,
   health: true,
   stats: true,
   close: true,

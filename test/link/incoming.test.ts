@@ -279,8 +279,8 @@ test("where a loop came back in a session that was replaced accepts nothing of t
   const [lost, next] = [world.server(), world.server()];
   const client = world.client();
   const line = client.connect(lost);
-  const driver = { clock: new SystemClock(), changed: () => {} };
-  const incoming = new Incoming(client.core, false, driver, { failHandler: () => {}, failure: undefined });
+  const driver = { clock: new SystemClock(), changed: () => {}, run: () => {} };
+  const incoming = new Incoming(client.core, false, driver, { failHandler: () => {}, failure: undefined, owner: {} });
   const loop = incoming.iterate();
   say(lost.link, "one");
   line.settle();

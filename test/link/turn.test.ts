@@ -51,8 +51,9 @@ function reading(): Reading {
     changed: (what?: "writes") => {
       if (what === undefined) turns.changes++;
     },
+    run: () => {},
   };
-  const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined });
+  const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined, owner: {} });
   return { turns, incoming, server, accepted: () => server.link.session.receiver.accepted };
 }
 
@@ -148,8 +149,8 @@ describe("in one turn", () => {
       line.up();
     }
     const turns = new Turns();
-    const driver = { clock: turns, changed: () => {} };
-    const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined });
+    const driver = { clock: turns, changed: () => {}, run: () => {} };
+    const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined, owner: {} });
     const input = incoming.occupyForDuplex();
     const take = (): number => {
       let pieces = 0;

@@ -55,6 +55,7 @@ describe("what each metric reads", () => {
   const counts = {
     turnedAway: 99,
     turnedAwayBy: { connections: 1 },
+    held: { address: 5 },
     refused: { stale: 2 },
     rejected: { tls: 3 },
     shed: { memory: 4 },
@@ -117,6 +118,7 @@ describe("what each metric reads", () => {
     resplice_requests_total: 13,
     resplice_forwarded_connections: 8,
     resplice_sessions: { connected: 3, waiting: 4 },
+    resplice_held_total: { address: 5 },
     resplice_refused_total: { stale: 2 },
     resplice_turned_away_total: { connections: 1 },
     resplice_rejected_total: { tls: 3 },

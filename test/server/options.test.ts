@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { GiB, ServerSupervisor } from "../../src/index.ts";
+import { GiB, type Limits, ServerSupervisor } from "../../src/index.ts";
 import type { Machine } from "../../src/io/machine.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { refusal } from "../support.ts";
@@ -39,7 +39,9 @@ test("the defaults", () => {
     logger: undefined,
     metricsIntervalMs: 60_000,
     limits: {
+      acceptsPerSecond: 5_600,
       connections: 10_000,
+      connectionsPerAddress: Infinity,
       handshakes: 1_000,
       authenticating: 200,
       sessions: 20_000,
@@ -48,6 +50,7 @@ test("the defaults", () => {
       resumesPerSecond: 1_000,
       standbysPerSecond: 100,
       bufferBytes: GiB,
+      rates: {},
     },
   });
   const limitsFor = (connections: number) => resolveServerOptions({ port: 0, limits: { connections } }).limits;
@@ -56,6 +59,18 @@ test("the defaults", () => {
   expect(limitsFor(100)).toMatchObject({ handshakes: 50, sessions: 200 });
   expect(resolveServerOptions({ port: 1, host: "h" }).listen).toEqual({ port: 1, host: "h" });
   expect(resolveServerOptions({ path: "/x" }).listen).toEqual({ path: "/x" });
+});
+
+test("rates: a scope is there that has a limit, and what is not given has none", () => {
+  const authenticate = (): string => "alice";
+  const ratesOf = (rates: NonNullable<Limits["rates"]>, mode: "messages" | "bytes" = "messages") =>
+    resolveServerOptions({ port: 0, mode, authenticate, limits: { rates } }).limits.rates;
+  expect(ratesOf({ link: { messagesPerSecond: 5 }, identity: { bytesPerSecond: 6 }, address: {} })).toEqual({
+    link: { messagesPerSecond: 5, bytesPerSecond: Infinity },
+    identity: { messagesPerSecond: Infinity, bytesPerSecond: 6 },
+  });
+  expect(ratesOf({ link: { bytesPerSecond: 5 } }, "bytes").link?.bytesPerSecond).toBe(5);
+  expect(ratesOf({ link: { messagesPerSecond: Infinity } })).toEqual({});
 });
 
 test.each<[string, object]>([
@@ -92,6 +107,16 @@ test.each<[string, object]>([
   ["limits.sessions", { limits: { sessions: 1.5 } }],
   ["limits.sessionsPerIdentity", { limits: { sessionsPerIdentity: 0 } }],
   ["limits.opensPerSecond", { limits: { opensPerSecond: 0 } }],
+  ["limits.acceptsPerSecond", { limits: { acceptsPerSecond: Infinity } }],
+  ["limits.connectionsPerAddress", { limits: { connectionsPerAddress: 0 } }],
+  ["limits.rates", { limits: { rates: 5 } }],
+  ["limits.rates.links", { limits: { rates: { links: {} } } }],
+  ["limits.rates.identity", { limits: { rates: { identity: { bytesPerSecond: 1 } } } }],
+  ["limits.rates.link", { limits: { rates: { link: 5 } } }],
+  ["limits.rates.link.bytes", { limits: { rates: { link: { bytes: 5 } } } }],
+  ["limits.rates.link.messagesPerSecond", { limits: { rates: { link: { messagesPerSecond: 0.5 } } } }],
+  ["limits.rates.address.bytesPerSecond", { limits: { rates: { address: { bytesPerSecond: 0 } } } }],
+  ["limits.rates.link.messagesPerSecond", { mode: "bytes", limits: { rates: { link: { messagesPerSecond: 5 } } } }],
   ["limits.resumesPerSecond", { limits: { resumesPerSecond: Infinity } }],
   ["limits.standbysPerSecond", { limits: { standbysPerSecond: "1" } }],
   ["limits.bufferBytes", { limits: { bufferBytes: -1 } }],

@@ -147,3 +147,16 @@ test("a connection that is not served ends with its client: nothing is left of m
   }
   expect(turnedAway(served)).toEqual({});
 });
+
+test("rates: a link above one is read later, and nothing is lost or closed", async () => {
+  const handed: number[] = [];
+  const limits = { rates: { address: { messagesPerSecond: 100 } } };
+  const served = await servePlain({ limits }, (link) => link.onMessage(() => void handed.push(performance.now())));
+  const client = lineClient(served.port);
+  for (let n = 0; n < 120; n++) client.say(String(n));
+  await eventually(() => expect(handed).toHaveLength(120));
+  // A second's worth at once; each of the others when it had come back.
+  expect((handed[119] ?? 0) - (handed[0] ?? 0)).toBeGreaterThan(190);
+  expect(served.supervisor.stats()).toMatchObject({ connections: { open: 1 }, turnedAway: {} });
+  expect(served.supervisor.stats().held.address).toBeGreaterThan(0);
+});

@@ -1,43 +1,8 @@
 /** A server without its listener, in memory and under virtual time. */
 import { describe, expect, test } from "vitest";
-import { newKeys } from "../../src/core/session/proof.ts";
-import { encodeHello, encodeReset } from "../../src/core/wire/frames.ts";
+import { encodeReset } from "../../src/core/wire/frames.ts";
 import { type Link, type LinkReport, RespliceError } from "../../src/index.ts";
-import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
-import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
-import { confirmOf, openingOf } from "./raw-session.ts";
-import { connect, type Handler, type Server, setUp } from "./served-sessions.ts";
-
-/** A connection whose client is the test: it keeps what the server writes. */
-class ByHand implements Connection {
-  handler: ConnectionHandler = { onData: () => {}, onDrain: () => {}, onClosed: () => {} };
-  readonly remoteAddress = "";
-  readonly roomBytes = 65_536;
-  readonly pendingBytes = 0;
-  readonly written: Buffer[] = [];
-
-  write(buffers: readonly Buffer[]): void {
-    this.written.push(...buffers);
-  }
-
-  end(): void {}
-
-  pause(): void {}
-
-  resume(): void {}
-
-  destroy(): void {}
-}
-
-/** Opens a session, as far as its WELCOME. The returned function makes the CONFIRM. */
-async function unconfirmed({ sessions, clock }: Server): Promise<{ connection: ByHand; confirm: () => Buffer }> {
-  const connection = new ByHand();
-  const keys = newKeys(SYSTEM_ENTROPY);
-  sessions.handshakes.accept(connection);
-  connection.handler.onData(encodeHello("hello", openingOf(keys, "")));
-  await clock.advance(0);
-  return { connection, confirm: () => confirmOf(keys, Buffer.concat(connection.written)) };
-}
+import { connect, type Handler, type Server, setUp, unconfirmed } from "./in-memory.ts";
 
 /** Drains, and answers the reports, and how long it took in virtual time. */
 async function drained({ sessions, clock }: Server, deadlineMs: number) {

@@ -30,6 +30,9 @@ const LINK_OPTIONS: LinkCoreOptions = {
   keepalive: { pingAfterMs: 15_000, suspectAfterMs: 5_000, stalledAfterMs: [2_000, 4_000], pingAfterSpeechMs: [] },
 };
 
+/** Everyone is let in at once. */
+export const WELCOMING: ServerCoreOptions["admission"] = { accept: () => true, open: () => 0, comeBack: () => 0 };
+
 type Moved = Frame | Data;
 
 export class ByHand {
@@ -150,8 +153,9 @@ export class HandServer {
         maxSessionsPerIdentity: 100,
         serverId: `${10 + world.servers.length}`.repeat(6),
         maxConnections: 100,
+        maxConnectionsPerAddress: Infinity,
         maxAuthenticating: 100,
-        admission: { open: () => 0, comeBack: () => 0 },
+        admission: WELCOMING,
         ...options,
       },
       seededEntropy(world.random),

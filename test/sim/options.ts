@@ -55,7 +55,9 @@ export interface WorldOptions {
     authenticating: number;
     sessions: number;
     perIdentity: number;
-    /** Opens, resumes and standbys, each. */
+    /** Connections of one client. */
+    perAddress: number;
+    /** Opens, resumes and standbys, each; and four times as many connections. */
     perSecond: number;
   };
   /** How many messages each side of a link wants to send. */
@@ -100,7 +102,15 @@ export const SIMPLE: WorldOptions = {
   commitMs: 0,
   sharesStore: false,
   forward: { isOn: false, unreachable: 0 },
-  room: { connections: 400, handshakes: 400, authenticating: 100, sessions: 100, perIdentity: 100, perSecond: 1_000 },
+  room: {
+    connections: 400,
+    handshakes: 400,
+    authenticating: 100,
+    sessions: 100,
+    perIdentity: 100,
+    perAddress: 400,
+    perSecond: 1_000,
+  },
   messages: { client: 0, server: 0 },
   payloadBytes: 4,
   thinkMs: 0,

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { encodeHello, type Hello } from "../../src/core/wire/frames.ts";
 import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
-import { ByHand, type HandClient, type HandServer, Line, only } from "./by-hand.ts";
+import { ByHand, type HandClient, type HandServer, Line, only, WELCOMING } from "./by-hand.ts";
 import { nextHello } from "./openings.ts";
 
 /** Connections that say nothing, from one place. */
@@ -160,7 +160,7 @@ test("sessions that are about to be confirmed do not give way to those that come
 
 test("a resume that comes too often is refused before anybody is asked who it is", () => {
   const world = new ByHand();
-  const server = world.server({ admission: { open: () => 0, comeBack: () => 700 } });
+  const server = world.server({ admission: { ...WELCOMING, comeBack: () => 700 } });
   const client = world.client();
   client.connect(server).cut();
   const before = askedOf(server).length;
@@ -174,7 +174,7 @@ test("a resume that comes too often is refused before anybody is asked who it is
 test("what somebody says again, who has listened, is not counted as the session's coming", () => {
   const world = new ByHand();
   let times = 0;
-  const server = world.server({ admission: { open: () => 0, comeBack: () => times++ && 0 } });
+  const server = world.server({ admission: { ...WELCOMING, comeBack: () => times++ && 0 } });
   const client = world.client();
   client.connect(server).cut();
   const line = client.dial(server);
@@ -190,7 +190,7 @@ test("what somebody says again, who has listened, is not counted as the session'
 test("an open that is said again and again counts as coming back", () => {
   const world = new ByHand();
   let times = 0;
-  const server = world.server({ admission: { open: () => 0, comeBack: () => (++times > 2 ? 500 : 0) } });
+  const server = world.server({ admission: { ...WELCOMING, comeBack: () => (++times > 2 ? 500 : 0) } });
   const client = world.client();
   const hello = nextHello(client, server);
   const lines = Array.from({ length: 5 }, (_, n) => {

@@ -13,7 +13,7 @@
 import { expect, test } from "vitest";
 import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/wire/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
-import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+import { ByHand, hear, Line, namesOf, only, outcomeOf, say, WELCOMING } from "./by-hand.ts";
 import { openLink } from "./openings.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 
@@ -152,7 +152,7 @@ test("counterexample 19: resumes that are refused for want of room expire while 
     asked.push(kind);
     return room ? 0 : 5_000;
   };
-  const admission = { open: () => answer("open"), comeBack: answer };
+  const admission = { ...WELCOMING, open: () => answer("open"), comeBack: answer };
   const server = world.server({ resumeForMs: 10_000, admission });
   const client = world.client();
   client.connect(server).cut();

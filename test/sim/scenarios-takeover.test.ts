@@ -2,7 +2,18 @@
 import { expect, test } from "vitest";
 import { DATA_HEADER_BYTES } from "../../src/core/wire/frames.ts";
 import { PREFIX_BYTES } from "../../src/core/log/blocks.ts";
-import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+import {
+  ByHand,
+  type HandClient,
+  type HandServer,
+  hear,
+  type Line,
+  namesOf,
+  only,
+  outcomeOf,
+  say,
+  WELCOMING,
+} from "./by-hand.ts";
 import { suspectLink } from "./openings.ts";
 
 /** A standby that has heard READY, and has COMMIT to write. */
@@ -190,7 +201,7 @@ test("a link that was opened in a crowd waits for its standby as its path has tu
 test("counterexample 18: the server's loop blocks for 11 s, and all clients dial at the same moment", () => {
   const world = new ByHand();
   const server = world.server({
-    admission: { open: () => 0, comeBack: (kind) => (kind === "standby" ? 1_000 : 0) },
+    admission: { ...WELCOMING, comeBack: (kind) => (kind === "standby" ? 1_000 : 0) },
   });
   const all = Array.from({ length: 20 }, () => {
     const client = world.client();

@@ -1,7 +1,9 @@
 /** A server process: its core, its connections, and an application for each link. */
 import { Admission } from "../../src/core/server/admission.ts";
+import { MOST_RETRY_MS } from "../../src/core/server/come-back-times.ts";
 import { sparePlaces } from "../../src/core/server/entrance.ts";
 import { quarterOf } from "../../src/core/server/handshake-table.ts";
+import type { RefuseCode } from "../../src/core/wire/frames.ts";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
 import { compareOwners, type Owner } from "../../src/core/session/proof.ts";
 import {
@@ -26,12 +28,18 @@ const FOR_EVER_MS = 3_600_000;
 
 type Room = Pick<
   ServerCoreOptions,
-  "maxConnections" | "maxHandshakes" | "maxAuthenticating" | "maxSessions" | "maxSessionsPerIdentity"
+  | "maxConnections"
+  | "maxConnectionsPerAddress"
+  | "maxHandshakes"
+  | "maxAuthenticating"
+  | "maxSessions"
+  | "maxSessionsPerIdentity"
 >;
 
 /** Whoever waits for it is to come to rest in the end. */
 const ENOUGH: Room = {
   maxConnections: 400,
+  maxConnectionsPerAddress: 400,
   maxHandshakes: 400,
   maxAuthenticating: 100,
   maxSessions: 100,
@@ -73,8 +81,8 @@ export class SimServer extends SimProcess {
   start(): void {
     const { options } = this.stage;
     const { perSecond } = options.room;
-    const rates = { opensPerSecond: perSecond, resumesPerSecond: perSecond, standbysPerSecond: perSecond };
-    const admission = new Admission(rates, this.random);
+    const ofLinks = { opensPerSecond: perSecond, resumesPerSecond: perSecond, standbysPerSecond: perSecond };
+    const admission = new Admission({ acceptsPerSecond: 4 * perSecond, ...ofLinks }, this.random);
     this.#authenticating = 0;
     const serverId = this.#newId();
     const coreOptions: ServerCoreOptions = {
@@ -88,6 +96,7 @@ export class SimServer extends SimProcess {
       forwards: options.forward.isOn,
       serverId,
       admission: {
+        accept: (peer, nowMs) => admission.accept(peer, nowMs),
         open: (who, nowMs) => this.#turnAway() || admission.open(who, nowMs),
         comeBack: (kind, who, comings, leftMs, mayHurry, nowMs) =>
           this.#turnAway() || admission.comeBack(kind, who, comings, leftMs, mayHurry, nowMs),
@@ -189,8 +198,14 @@ export class SimServer extends SimProcess {
     const { room, sharesStore } = this.stage.options;
     // What is in the store of all comes here when its client does, whether there is room or not.
     const most = sharesStore ? ENOUGH : { maxSessions: room.sessions, maxSessionsPerIdentity: room.perIdentity };
-    const { connections: maxConnections, handshakes: maxHandshakes, authenticating: maxAuthenticating } = room;
-    return { ...ENOUGH, ...most, maxConnections, maxHandshakes, maxAuthenticating };
+    return {
+      ...ENOUGH,
+      ...most,
+      maxConnections: room.connections,
+      maxConnectionsPerAddress: room.perAddress,
+      maxHandshakes: room.handshakes,
+      maxAuthenticating: room.authenticating,
+    };
   }
 
   /** There is room for everybody. */
@@ -359,6 +374,7 @@ export class SimServer extends SimProcess {
         // All links are looked after in every step.
         break;
       case "refused":
+        this.#checkRetry(event.code, event.retryAfterMs);
         stage.note(`${name}: refused ${event.code} ${event.reason}`);
         stage.count(`server refused ${event.code}`);
         if (event.reason === "shed") stage.count("server refused a client that was shed");
@@ -400,6 +416,14 @@ export class SimServer extends SimProcess {
     if (special === "unavailable") return "unavailable";
     if (special === "refused" || name === undefined) return { refused: REFUSED_BECAUSE };
     return { identity: special === "another" ? `once ${name}` : name, claims: undefined };
+  }
+
+  /** A client that may come back is told when, and not too late. */
+  #checkRetry(code: RefuseCode, retryAfterMs: number): void {
+    const isForLater = code === "overloaded" || code === "draining" || code === "authentication-unavailable";
+    const mostMs = Math.max(MOST_RETRY_MS, this.#overloaded.retryAfterMs);
+    const isInTime = isForLater ? retryAfterMs > 0 && retryAfterMs <= mostMs : retryAfterMs === 0;
+    check(isInTime, () => `${this.name}: ${code}, and to come back after ${retryAfterMs} ms`);
   }
 
   #welcome(link: ServerLinkCore): void {

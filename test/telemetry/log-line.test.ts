@@ -67,6 +67,7 @@ test("the other lines", () => {
     { event: "server.listening", host: "::", port: 1, limits, sessionsMayHoldBytes: 5, descriptorLimit: 6 },
     { event: "server.state", from: "created", to: "bound", reason: "listen() was called" },
     { event: "server.listener-failed", code: "LISTEN_FAILED", message: "the listener failed: EMFILE" },
+    { event: "server.limits", limits, sessionsMayHoldBytes: 5 },
   );
   expect(lines).toMatchObject([
     { level: "warn", event: "link.undelivered", link: "l", reason: "session-lost", maybe: 2, notSent: 1 },
@@ -75,6 +76,7 @@ test("the other lines", () => {
     { level: "info", event: "server.listening", port: 1, connections: 3, message: "listening on :::1" },
     { level: "info", event: "server.state", from: "created", to: "bound", message: "server bound" },
     { level: "error", event: "server.listener-failed", code: "LISTEN_FAILED", message: "the listener failed: EMFILE" },
+    { level: "info", event: "server.limits", connections: 3, sessions: 4, message: "limits changed" },
   ]);
   expect(lines[2]).not.toHaveProperty("err");
   expect(Object.keys(lines[3] ?? {})).toEqual([

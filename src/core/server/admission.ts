@@ -1,12 +1,14 @@
 /**
  * How many clients a second are let in, with a budget for each kind of request: a herd of opens must not keep known
- * clients from resuming. Each budget is shared by identity, else by address. Each session also has a pace of its own,
- * and keeps one turn after it had to be refused.
+ * clients from resuming. Each budget is shared by identity, else by address; that of connections, before anything is
+ * known of their clients, always by address. Each session also has a pace of its own, and keeps one turn after it had
+ * to be refused.
  */
 import { Shares } from "./shares.ts";
 import { ComeBackTimes, mostRetryMs } from "./come-back-times.ts";
 
 export interface AdmissionOptions {
+  acceptsPerSecond: number;
   opensPerSecond: number;
   resumesPerSecond: number;
   standbysPerSecond: number;
@@ -37,15 +39,17 @@ export function noComings(): Comings {
 }
 
 export class Admission {
-  readonly #perSecond: { open: number; resume: number; standby: number };
-  readonly #shares: { open: Shares; resume: Shares; standby: Shares };
+  #options: AdmissionOptions;
+  readonly #shares: { accept: Shares; open: Shares; resume: Shares; standby: Shares };
   readonly #hurried: { resume: Shares; standby: Shares };
   readonly #turns: { open: ComeBackTimes; resume: ComeBackTimes; standby: ComeBackTimes };
 
   /** @param random in [0, 1) */
-  constructor({ opensPerSecond, resumesPerSecond, standbysPerSecond }: AdmissionOptions, random: () => number) {
-    this.#perSecond = { open: opensPerSecond, resume: resumesPerSecond, standby: standbysPerSecond };
+  constructor(options: AdmissionOptions, random: () => number) {
+    const { acceptsPerSecond, opensPerSecond, resumesPerSecond, standbysPerSecond } = options;
+    this.#options = options;
     this.#shares = {
+      accept: new Shares(acceptsPerSecond),
       open: new Shares(opensPerSecond),
       resume: new Shares(resumesPerSecond),
       standby: new Shares(standbysPerSecond),
@@ -61,9 +65,26 @@ export class Admission {
     };
   }
 
+  /** Changes the budgets, which keep their fill. Turns that clients were told stay theirs. */
+  set(options: AdmissionOptions, nowMs: number): void {
+    const { acceptsPerSecond, opensPerSecond, resumesPerSecond, standbysPerSecond } = options;
+    this.#options = options;
+    this.#shares.accept.set(acceptsPerSecond, nowMs);
+    this.#shares.open.set(opensPerSecond, nowMs);
+    this.#shares.resume.set(resumesPerSecond, nowMs);
+    this.#shares.standby.set(standbysPerSecond, nowMs);
+    this.#hurried.resume.set(HURRIED_PART * resumesPerSecond, nowMs);
+    this.#hurried.standby.set(HURRIED_PART * standbysPerSecond, nowMs);
+  }
+
+  /** Answers whether a connection is admitted, of whose client only the address is known. */
+  accept(peer: string, nowMs: number): boolean {
+    return this.#shares.accept.take(peer, nowMs);
+  }
+
   /** Answers 0 if the open is admitted, or after how many milliseconds the client is to come back. */
   open(who: string, nowMs: number): number {
-    return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#perSecond.open, nowMs);
+    return this.#shares.open.take(who, nowMs) ? 0 : this.#turns.open.next(who, this.#options.opensPerSecond, nowMs);
   }
 
   /**
@@ -90,7 +111,7 @@ export class Admission {
     } else if (tooSoonMs > 0 && !(mayHurry && this.#hurried[kind].take(who, nowMs))) {
       return Math.min(mostMs, Math.ceil(tooSoonMs));
     } else if (!this.#shares[kind].take(who, nowMs)) {
-      const waitMs = this.#turns[kind].next(who, this.#perSecond[kind], nowMs);
+      const waitMs = this.#turns[kind].next(who, this.#options[`${kind}sPerSecond`], nowMs);
       turnMs[kind] = nowMs + waitMs;
       return Math.min(mostMs, waitMs);
     }

@@ -45,6 +45,12 @@ export class Crowd<T> {
     return [...(largest[Math.floor(at / most)] ?? [])][at % most];
   }
 
+  /** A random item of that owner. */
+  pickOf(owner: string, random: number): T | undefined {
+    const items = this.#byOwner.get(owner) ?? [];
+    return [...items][Math.floor(random * this.countOf(owner))];
+  }
+
   /**
    * Takes the oldest item of the owner whose turn it is, one from each in turn. Only owners for which `may` is true
    * count.

@@ -13,11 +13,13 @@ import { ComeBackTimes, mostRetryMs } from "./come-back-times.ts";
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
   maxConnections: number;
+  /** The same for the connections of one address. */
+  maxConnectionsPerAddress: number;
   /** Calls of the application's function under way at once. */
   maxAuthenticating: number;
   /** A session waits so long for its client. */
   resumeForMs: number;
-  admission: Pick<Admission, "open" | "comeBack">;
+  admission: Pick<Admission, "accept" | "open" | "comeBack">;
 }
 
 /** Answer with `authenticated()`. */
@@ -42,7 +44,15 @@ const TURNED_AWAY_PER_SECOND = 1_000;
  * does not wait behind all the connections that never say anything. An honest crowd is also spread by its clients' own
  * backoff.
  */
-const AT_DOOR = { retryMs: 250, perSecond: 4_000, mostMs: 750 };
+export const AT_DOOR = { retryMs: 250, perSecond: 4_000, mostMs: 750 } as const;
+/** The limits that a connection may meet before anything is known of its client, with the reasons for logs. */
+const TOO_MANY = {
+  connections: "too many connections",
+  connectionsPerAddress: "too many connections of this address",
+  handshakes: "too many handshakes",
+  acceptsPerSecond: "too many accepts",
+} as const satisfies Partial<Record<LimitName, string>>;
+type DoorLimit = keyof typeof TOO_MANY;
 /** Places above `maxConnections`: a tenth of it, within these. */
 const SPARE = [2, 100] as const;
 
@@ -90,27 +100,37 @@ export class Entrance {
 
   /** @param attached connections that speak for a session */
   open(id: number, peer: string, attached: number, nowMs: number): void {
-    const limit = this.#lacking(attached);
-    const hasRoom =
-      limit === undefined ||
-      this.#evict(limit, nowMs) ||
-      // Give up an unconfirmed session: it may have a connection, which then makes room.
-      (this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(attached) === undefined);
+    const limit = this.#options.admission.accept(peer, nowMs) ? this.#lacking(peer, attached) : "acceptsPerSecond";
+    const hasRoom = limit === undefined || this.#makeRoom(limit, peer, attached, nowMs);
     const handshake = this.#handshakes.open(id, peer, nowMs);
-    if (!hasRoom) this.#turnAway(handshake, `too many ${limit}`, limit, nowMs);
+    if (!hasRoom) this.#turnAway(handshake, TOO_MANY[limit], limit, nowMs);
   }
 
-  #lacking(attached: number): LimitName | undefined {
-    const { maxConnections, maxHandshakes } = this.#options;
+  #lacking(peer: string, attached: number): DoorLimit | undefined {
+    const { maxConnections, maxConnectionsPerAddress: ofOne, maxHandshakes } = this.#options;
     const { size } = this.#handshakes;
+    if (this.#handshakes.countOf(peer) >= ofOne + sparePlaces(ofOne)) return "connectionsPerAddress";
     if (size >= maxHandshakes) return "handshakes";
     return attached + size >= maxConnections + sparePlaces(maxConnections) ? "connections" : undefined;
   }
 
-  /** Closes a connection that has not said HELLO, to make room. Answers whether there was one. */
-  #evict(limit: LimitName, nowMs: number): boolean {
-    const silent = this.#handshakes.pickSilent(this.#entropy.random());
-    if (silent !== undefined) this.#turnAway(silent, `too many ${limit}`, limit, nowMs);
+  /** Makes room for a connection of `peer`, which has met the limit. Answers whether that was possible. */
+  #makeRoom(limit: DoorLimit, peer: string, attached: number, nowMs: number): boolean {
+    // A connection that came too soon takes nobody's place.
+    if (limit === "acceptsPerSecond") return false;
+    if (this.#evict(limit, peer, nowMs)) return true;
+    // The session that would be given up next may be that of another address.
+    if (limit === "connectionsPerAddress") return false;
+    // Give up an unconfirmed session: it may have a connection, which then makes room.
+    return this.#sessions.giveUpOne(whoOf("", peer), nowMs) && this.#lacking(peer, attached) === undefined;
+  }
+
+  /** Closes a connection that has not said HELLO, to make room for one of `peer`. Answers whether there was one. */
+  #evict(limit: DoorLimit, peer: string, nowMs: number): boolean {
+    const random = this.#entropy.random();
+    const isOfOne = limit === "connectionsPerAddress";
+    const silent = isOfOne ? this.#handshakes.pickSilentOf(peer, random) : this.#handshakes.pickSilent(random);
+    if (silent !== undefined) this.#turnAway(silent, TOO_MANY[limit], limit, nowMs);
     return silent !== undefined;
   }
 
@@ -184,11 +204,13 @@ export class Entrance {
     nowMs: number,
   ): void {
     this.#handshakes.authenticating(handshake, said, link);
-    if (link?.adopted === undefined && !this.#mayStay(link !== undefined, attached)) {
-      const why = "too many connections";
-      if (link === undefined) return this.comeBackLater(handshake, "overloaded", why, nowMs, "connections");
+    const limit =
+      link?.adopted === undefined ? this.#mayNotStay(handshake.peer, link !== undefined, attached) : undefined;
+    if (limit !== undefined) {
+      const why = TOO_MANY[limit];
+      if (link === undefined) return this.comeBackLater(handshake, "overloaded", why, nowMs, limit);
       this.#keep(link, said.hello, nowMs);
-      return this.#turnAway(handshake, why, "connections", nowMs);
+      return this.#turnAway(handshake, why, limit, nowMs);
     }
     const isKnown = link !== undefined && link.session.phase !== "provisional";
     const who = whoOf(isKnown ? link.identity : "", handshake.peer);
@@ -204,10 +226,11 @@ export class Entrance {
   mayForward(handshake: Handshake, said: HelloFrame, attached: number, nowMs: number): boolean {
     const hasRoom = this.#handshakes.forwards.hasRoomFor(handshake.sessionId);
     const givesWay = this.#handshakes.elsewhere(handshake, said, this.#entropy.random());
+    const limit = this.#mayNotStay(handshake.peer, false, attached);
     if (!hasRoom) {
       this.comeBackLater(handshake, "overloaded", "too many for one session", nowMs, "handshakes");
-    } else if (!this.#mayStay(false, attached)) {
-      this.comeBackLater(handshake, "overloaded", "too many connections", nowMs, "connections");
+    } else if (limit !== undefined) {
+      this.comeBackLater(handshake, "overloaded", TOO_MANY[limit], nowMs, limit);
     } else if (givesWay !== undefined) {
       this.comeBackLater(givesWay, "overloaded", "too many wait for another server", nowMs, "handshakes");
     }
@@ -215,12 +238,14 @@ export class Entrance {
   }
 
   /**
-   * There is a place for it in the end. Those that have not said HELLO have none: they give way when theirs is needed.
+   * The limit by which there is no place for the connection in the end. Those that have not said HELLO have none: they
+   * give way when theirs is needed.
    */
-  #mayStay(isBack: boolean, attached: number): boolean {
-    const { maxConnections } = this.#options;
-    const most = maxConnections + (isBack ? Math.floor(sparePlaces(maxConnections) / 2) : 0);
-    return attached + this.#handshakes.introduced <= most;
+  #mayNotStay(peer: string, isBack: boolean, attached: number): DoorLimit | undefined {
+    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    const mostOf = (max: number): number => max + (isBack ? Math.floor(sparePlaces(max) / 2) : 0);
+    if (this.#handshakes.introducedOf(peer) > mostOf(maxConnectionsPerAddress)) return "connectionsPerAddress";
+    return attached + this.#handshakes.introduced > mostOf(maxConnections) ? "connections" : undefined;
   }
 
   answered(id: number, nowMs: number): void {

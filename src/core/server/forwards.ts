@@ -19,15 +19,16 @@ interface Named {
 }
 
 export class Forwards<Waiting extends Named> {
-  readonly #mostWaiting: number;
+  readonly #mostWaiting: () => number;
   /** Those that wait, by address. */
   readonly #waiting = new Crowd<Waiting>();
   /** All of them, by the session that they have named. */
   readonly #bySession = new Crowd<number>();
-  /** Those that are forwarded, with their session. */
-  readonly #forwarded = new Map<number, string>();
+  /** Those that are forwarded. */
+  readonly #forwarded = new Map<number, { sessionId: string; peer: string }>();
 
-  constructor(mostWaiting: number) {
+  /** @param mostWaiting how many may wait: the limit may change */
+  constructor(mostWaiting: () => number) {
     this.#mostWaiting = mostWaiting;
   }
 
@@ -45,7 +46,7 @@ export class Forwards<Waiting extends Named> {
   wait(handshake: Waiting, random: number): Waiting | undefined {
     this.#waiting.add(handshake.peer, handshake);
     this.#bySession.add(handshake.sessionId, handshake.channel.id);
-    return this.#waiting.size > this.#mostWaiting ? this.#waiting.pick(random) : undefined;
+    return this.#waiting.size > this.#mostWaiting() ? this.#waiting.pick(random) : undefined;
   }
 
   /** The connection does not wait any more. */
@@ -54,16 +55,17 @@ export class Forwards<Waiting extends Named> {
     if (this.#waiting.delete(peer, handshake)) this.#bySession.delete(sessionId, channel.id);
   }
 
-  begin({ sessionId, channel }: Waiting): void {
-    this.#forwarded.set(channel.id, sessionId);
+  begin({ sessionId, peer, channel }: Waiting): void {
+    this.#forwarded.set(channel.id, { sessionId, peer });
     this.#bySession.add(sessionId, channel.id);
   }
 
-  /** The connection is closed. */
-  end(channel: number): void {
-    const sessionId = this.#forwarded.get(channel);
-    if (sessionId === undefined) return;
+  /** The connection is closed. Answers its address if it was forwarded. */
+  end(channel: number): string | undefined {
+    const forwarded = this.#forwarded.get(channel);
+    if (forwarded === undefined) return undefined;
     this.#forwarded.delete(channel);
-    this.#bySession.delete(sessionId, channel);
+    this.#bySession.delete(forwarded.sessionId, channel);
+    return forwarded.peer;
   }
 }

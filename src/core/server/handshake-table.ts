@@ -1,6 +1,7 @@
 /** Connections that speak for no session yet: the frames that each has sent, and the frame that it has to send next. */
 import { Channel } from "../session/channel.ts";
 import { Crowd } from "./crowd.ts";
+import { Tally } from "./tally.ts";
 import { frameMask } from "../wire/decoder.ts";
 import type { Fault } from "../wire/faults.ts";
 import {
@@ -113,6 +114,8 @@ export const LIMIT_NAMES = [
   "authenticating",
   "sessions",
   "sessionsPerIdentity",
+  "connectionsPerAddress",
+  "acceptsPerSecond",
   "opensPerSecond",
   "resumesPerSecond",
   "standbysPerSecond",
@@ -154,6 +157,8 @@ export class HandshakeTable {
   readonly #handshakes = new Map<number, Handshake>();
   /** The connections that have not said HELLO, by address. */
   readonly #silent = new Crowd<Handshake>();
+  /** By address, with the connections that have come to speak for a session. */
+  readonly #peers = new Tally();
   /** The standby of each session: a client has one at a time. */
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
   /** The connections that wait for the answer of a shared store. */
@@ -169,7 +174,7 @@ export class HandshakeTable {
     this.#options = options;
     this.#events = events;
     this.#onOver = onOver;
-    this.forwards = new Forwards(quarterOf(options));
+    this.forwards = new Forwards(() => quarterOf(options));
   }
 
   get size(): number {
@@ -179,6 +184,16 @@ export class HandshakeTable {
   /** The number of connections that have said HELLO. */
   get introduced(): number {
     return this.#handshakes.size - this.#silent.size;
+  }
+
+  /** The number of connections of that address, with those that speak for a session. */
+  countOf(peer: string): number {
+    return this.#peers.of(peer);
+  }
+
+  /** The number of these that have said HELLO. */
+  introducedOf(peer: string): number {
+    return this.countOf(peer) - this.#silent.countOf(peer);
   }
 
   get(id: number): Handshake | undefined {
@@ -195,12 +210,18 @@ export class HandshakeTable {
     const handshake = new Handshake(id, peer, nowMs);
     this.#handshakes.set(id, handshake);
     this.#silent.add(peer, handshake);
+    this.#peers.add(peer);
     return handshake;
   }
 
   /** The connection that gives way to others: one that has not said HELLO, from the address with most of those. */
   pickSilent(random: number): Handshake | undefined {
     return this.#silent.pick(random);
+  }
+
+  /** The same, among those of one address. */
+  pickSilentOf(peer: string, random: number): Handshake | undefined {
+    return this.#silent.pickOf(peer, random);
   }
 
   /** The connection has said HELLO or STANDBY. */
@@ -256,11 +277,18 @@ export class HandshakeTable {
     return this.forwards.wait(handshake, random);
   }
 
-  /** That server was reached, and has the connection from now on. */
+  /** That server was reached, and has the connection from now on. It counts for its address until it is closed. */
   forwarded(handshake: Handshake): void {
     this.#over(handshake);
     handshake.channel.close();
     this.forwards.begin(handshake);
+    this.#peers.add(handshake.peer);
+  }
+
+  /** A connection is closed that may have been forwarded. */
+  forwardEnded(id: number): void {
+    const peer = this.forwards.end(id);
+    if (peer !== undefined) this.detached(peer);
   }
 
   #standsByNoMore(handshake: Handshake): void {
@@ -291,8 +319,13 @@ export class HandshakeTable {
     return true;
   }
 
+  /** The connection speaks for the link. It counts for its address until `detached()`. */
   attached(handshake: Handshake, link: ServerLinkCore): void {
     this.#over(handshake, link);
+  }
+
+  detached(peer: string): void {
+    this.#peers.remove(peer);
   }
 
   #over(handshake: Handshake, link?: ServerLinkCore): void {
@@ -303,6 +336,7 @@ export class HandshakeTable {
     handshake.over(link);
     this.#handshakes.delete(channel.id);
     this.#silent.delete(peer, handshake);
+    if (link === undefined) this.detached(peer);
     this.#onOver(channel.id);
   }
 

@@ -48,6 +48,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   token: number | undefined;
   /** The nonce of the newest WELCOME, until the client has sent a frame other than CONFIRM. */
   nonce: Buffer | undefined;
+  /** The address of the client, by which its connection in use counts, or the last one did. */
+  peer = "";
   /** How often its client has come back lately; undefined until it does. */
   comings: Comings | undefined;
   /** Takes the session out of the server's table. */

@@ -110,9 +110,9 @@ export class ServerCore {
     const state = handshakes.get(id)?.state;
     if (state?.name === "confirming") sessions.keep(state.link, nowMs);
     if (handshakes.lost(id)) return;
-    handshakes.forwards.end(id);
+    handshakes.forwardEnded(id);
     attached.get(id)?.connectionClosed(id, reason, nowMs);
-    attached.delete(id);
+    this.#state.detach(id);
   }
 
   receive(id: number, chunk: Buffer, nowMs: number): void {

@@ -1,5 +1,6 @@
 /** The sessions that a server keeps: their number, their owners, and how long an unconfirmed one is kept. */
 import { Crowd } from "./crowd.ts";
+import { Tally } from "./tally.ts";
 import type { Hello } from "../wire/frames.ts";
 import { type Entropy, newIncarnation, ownerOf, type SessionKeys } from "../session/proof.ts";
 import { type LimitName, quarterOf } from "./handshake-table.ts";
@@ -31,7 +32,7 @@ export class SessionTable {
   readonly #entropy: Entropy;
   #lastOptions: ServerLinkCoreOptions;
   readonly #links = new Map<string, ServerLinkCore>();
-  readonly #perIdentity = new Map<string, number>();
+  readonly #perIdentity = new Tally();
   /** Sessions that nobody has confirmed; the one whose client was here longest ago is first. */
   readonly #provisional = new Map<ServerLinkCore, Unconfirmed>();
   /** The same sessions, by owner. */
@@ -75,7 +76,7 @@ export class SessionTable {
    */
   makeRoom(identity: string, who: string, nowMs: number): LimitName | undefined {
     const { maxSessions, maxSessionsPerIdentity } = this.#options;
-    if ((this.#perIdentity.get(identity) ?? 0) >= maxSessionsPerIdentity) {
+    if (this.#perIdentity.of(identity) >= maxSessionsPerIdentity) {
       const oldest = [...this.#provisional.keys()].find((link) => link.identity === identity);
       if (!this.#giveUp(oldest, who, nowMs)) return "sessionsPerIdentity";
     }
@@ -136,9 +137,8 @@ export class SessionTable {
   }
 
   #add(link: ServerLinkCore): void {
-    const { identity } = link;
     this.#links.set(link.session.keys.id, link);
-    this.#perIdentity.set(identity, (this.#perIdentity.get(identity) ?? 0) + 1);
+    this.#perIdentity.add(link.identity);
     link.onForgotten = () => this.#forget(link);
   }
 
@@ -174,9 +174,7 @@ export class SessionTable {
     if (this.#links.get(id) !== link) return;
     this.#links.delete(id);
     this.confirmed(link);
-    const left = (this.#perIdentity.get(link.identity) ?? 1) - 1;
-    if (left > 0) this.#perIdentity.set(link.identity, left);
-    else this.#perIdentity.delete(link.identity);
+    this.#perIdentity.remove(link.identity);
   }
 
   /** When the oldest session that is not confirmed is dropped; Infinity if there is none. */

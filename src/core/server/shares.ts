@@ -13,9 +13,7 @@ interface Use {
 }
 
 export class Shares {
-  readonly #perSecond: number;
-  /** A reserve, besides one second's budget, for clients that have had less than their part. */
-  readonly #reserve: number;
+  #perSecond: number;
   #level: number;
   #atMs = 0;
   /** The client that came last is last. A client that was forgotten begins anew when it comes back. */
@@ -24,8 +22,23 @@ export class Shares {
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
-    this.#reserve = Math.max(1, perSecond / 2);
-    this.#level = perSecond + this.#reserve;
+    this.#level = this.#most;
+  }
+
+  /** A reserve, besides one second's budget, for clients that have had less than their part. */
+  get #reserve(): number {
+    return Math.max(1, this.#perSecond / 2);
+  }
+
+  get #most(): number {
+    return this.#perSecond + this.#reserve;
+  }
+
+  /** Changes the budget. It keeps its fill, as far as that fits. */
+  set(perSecond: number, nowMs: number): void {
+    this.#refill(nowMs);
+    this.#perSecond = perSecond;
+    this.#level = Math.min(this.#level, this.#most);
   }
 
   /**
@@ -53,8 +66,7 @@ export class Shares {
   }
 
   #refill(nowMs: number): void {
-    const most = this.#perSecond + this.#reserve;
-    this.#level = Math.min(most, this.#level + ((nowMs - this.#atMs) * this.#perSecond) / 1_000);
+    this.#level = Math.min(this.#most, this.#level + ((nowMs - this.#atMs) * this.#perSecond) / 1_000);
     this.#atMs = nowMs;
   }
 

@@ -4,7 +4,7 @@
  */
 import { type AuthenticateEvent, Entrance, type EntranceOptions } from "./entrance.ts";
 import type { Entropy, Owner } from "../session/proof.ts";
-import { type HandshakeEvent, HandshakeTable } from "./handshake-table.ts";
+import { type Handshake, type HandshakeEvent, HandshakeTable } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import { SessionTable, type SessionTableOptions } from "./session-table.ts";
 
@@ -91,5 +91,22 @@ export class ServerState {
   /** Connections that speak for a session, here or at another server. */
   get taken(): number {
     return this.attached.size + this.handshakes.forwards.size;
+  }
+
+  /** The connection of a handshake speaks for the link from now on. */
+  attach(handshake: Handshake, link: ServerLinkCore): void {
+    const { channel, peer } = handshake;
+    this.handshakes.attached(handshake, link);
+    link.peer = peer;
+    this.attached.set(channel.id, link);
+    link.onDetached = (id) => this.detach(id);
+  }
+
+  /** The connection speaks for no link any more. */
+  detach(id: number): void {
+    const link = this.attached.get(id);
+    if (link === undefined) return;
+    this.attached.delete(id);
+    this.handshakes.detached(link.peer);
   }
 }

@@ -144,15 +144,12 @@ export function attach(
   late: boolean,
   nowMs: number,
 ): Fault | undefined {
-  const { attached, events, handshakes } = state;
   const { channel } = handshake;
   const problem = link.takeOver(channel, positions, late, nowMs);
   if (problem !== undefined) return problem;
   link.claims = handshake.claims;
-  handshakes.attached(handshake, link);
-  attached.set(channel.id, link);
-  link.onDetached = (id) => attached.delete(id);
+  state.attach(handshake, link);
   channel.decoder.expect = ADOPTED_FRAMES;
-  events.push({ type: "attached", channel: channel.id, link });
+  state.events.push({ type: "attached", channel: channel.id, link });
   return undefined;
 }

@@ -3,7 +3,7 @@ import { Admission, type Comings, noComings } from "../../../src/core/server/adm
 import { MOST_RETRY_MS } from "../../../src/core/server/come-back-times.ts";
 import { seeded } from "../../../src/testing/random.ts";
 
-const RATES = { opensPerSecond: 10, resumesPerSecond: 100, standbysPerSecond: 5 };
+const RATES = { acceptsPerSecond: 20, opensPerSecond: 10, resumesPerSecond: 100, standbysPerSecond: 5 };
 /** A session that waits as long as it likes. */
 const LONG_MS = 300_000;
 
@@ -174,5 +174,44 @@ describe("resumes", () => {
     const comings = noComings();
     expect(admission.comeBack("standby", "a", comings, LONG_MS, true, 0)).toBeGreaterThan(0);
     expect(admission.comeBack("resume", "a", comings, LONG_MS, true, 0)).toBe(0);
+  });
+});
+
+describe("accepts", () => {
+  test("a second's worth at once, and a reserve for addresses that have had less than their part", () => {
+    const admission = admissionOf();
+    const accepted = (peer: string, times: number, nowMs: number): number =>
+      letIn(times, () => (admission.accept(peer, nowMs) ? 0 : 1));
+    expect(accepted("crowd", 100, 1_000)).toBe(20);
+    expect(accepted("other", 5, 1_000)).toBe(5);
+    // Of the 10 that have come back the reserve has 5 again.
+    expect(accepted("crowd", 100, 1_500)).toBe(5);
+  });
+});
+
+describe("other budgets", () => {
+  test("keep their fill, and are what is refused by from then on", () => {
+    const admission = admissionOf({ opensPerSecond: 100 });
+    expect(letIn(90, () => admission.open("a", 1_000))).toBe(90);
+    admission.set({ ...RATES, opensPerSecond: 20 }, 1_000);
+    // 60 were left, of which 30 fit, and 10 of these are kept for others.
+    expect(letIn(90, () => admission.open("a", 1_000))).toBe(20);
+    admission.set({ ...RATES, opensPerSecond: 1_000 }, 1_000);
+    expect(letIn(90, () => admission.open("b", 1_000))).toBe(10);
+    // Half of what has come back fills the larger reserve.
+    expect(letIn(2_000, () => admission.open("c", 2_000))).toBe(500);
+  });
+
+  test.each(["accept", "resume", "standby"] as const)("of each kind: %s", (kind) => {
+    const admission = admissionOf({ acceptsPerSecond: 2, resumesPerSecond: 2, standbysPerSecond: 2 });
+    const ask = (nowMs: number): number =>
+      kind === "accept"
+        ? admission.accept("a", nowMs)
+          ? 0
+          : 1
+        : admission.comeBack(kind, "a", noComings(), LONG_MS, true, nowMs);
+    expect(letIn(10, () => ask(1_000))).toBeLessThan(4);
+    admission.set({ acceptsPerSecond: 50, opensPerSecond: 1, resumesPerSecond: 50, standbysPerSecond: 50 }, 1_000);
+    expect(letIn(100, () => ask(3_000))).toBe(50);
   });
 });

@@ -39,3 +39,9 @@ test("each owner has its turn, whatever others have", () => {
   expect(taken).toEqual([1, 4, 5, 2, 6, 3, undefined]);
   expect(crowd.size).toBe(0);
 });
+
+test("one of a certain owner is picked, each as likely", () => {
+  const crowd = crowdOf({ a: [1], b: [2, 3, 4, 5] });
+  expect([0, 0.5, 0.99].map((random) => crowd.pickOf("b", random))).toEqual([2, 4, 5]);
+  expect([crowd.pickOf("a", 0.99), crowd.pickOf("c", 0)]).toEqual([1, undefined]);
+});

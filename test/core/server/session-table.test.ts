@@ -1,7 +1,7 @@
 /** A server that holds a session from a snapshot: `ServerCore.restore()`. */
 import { expect, test } from "vitest";
 import type { SessionSnapshot } from "../../../src/core/session/snapshot.ts";
-import { ByHand, type HandClient, hear, namesOf, only, outcomeOf, say } from "../../sim/by-hand.ts";
+import { ByHand, type HandClient, hear, namesOf, only, outcomeOf, say, WELCOMING } from "../../sim/by-hand.ts";
 
 interface Cut {
   world: ByHand;
@@ -50,7 +50,7 @@ test("a session goes on from a snapshot: nothing is lost, and nothing comes twic
 
 test("no limit and no admission keeps it out, and it counts for those that come later", () => {
   const { world, client, snapshot } = cutLink();
-  const admission = { open: () => 1_000, comeBack: () => 0 };
+  const admission = { ...WELCOMING, open: () => 1_000 };
   const server = world.server({ maxSessions: 0, maxSessionsPerIdentity: 0, admission });
   server.core.restore(snapshot, world.nowMs);
   expect([server.core.sessions, server.core.unconfirmed]).toEqual([1, 0]);
