@@ -9,6 +9,7 @@ import { LIMITS } from "./list/limits.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
+import { OUTSIDE } from "./list/outside.ts";
 import { OVERLOAD } from "./list/overload.ts";
 import { PACE } from "./list/pace.ts";
 import { PLAIN } from "./list/plain.ts";
@@ -48,6 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FRAMING,
   ...QUEUE,
   ...OVERLOAD,
+  ...OUTSIDE,
   ...RESOURCES,
   ...SUPERVISE,
 ];

@@ -59,6 +59,10 @@ export type {
   UndeliveredMessage,
   WaitOptions,
 } from "./link/types.ts";
+export { type Monitor, monitor, type MonitorEvents } from "./monitor/monitor.ts";
+export type { MonitorOptions } from "./monitor/options.ts";
+export { prometheus, type PrometheusOptions, type PrometheusRegistry } from "./monitor/prometheus.ts";
+export type { MonitoredSource, MonitoredSources } from "./monitor/sources.ts";
 export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framing.ts";
 export type { PlainLink } from "./plain-link/handle.ts";
 export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
@@ -86,7 +90,9 @@ export {
 export type { SuperviseLimits, SuperviseOptions, SuperviseTimeouts } from "./supervise/options.ts";
 export type { SupervisedState, SupervisedStats } from "./supervise/stats.ts";
 export { supervise, type SupervisedReport, type SupervisedServer } from "./supervise/supervised-server.ts";
+export type { EventCounts } from "./telemetry/event-counts.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";
+export type { Totals } from "./telemetry/samples.ts";
 export type { Authenticated, Verdict } from "./server/verdict.ts";
 export { bytes } from "./plain/bytes.ts";
 export { delimited } from "./plain/delimited.ts";

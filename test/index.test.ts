@@ -16,7 +16,9 @@ test("the main entry point", () => {
     "fixed",
     "lengthPrefixed",
     "lines",
+    "monitor",
     "plain",
+    "prometheus",
     "srv",
     "supervise",
   ]);

@@ -255,8 +255,8 @@ export const LISTENING: readonly Mutant[] = [
     name: "headers awaited are not counted",
     rule: "a connection whose header is awaited is open",
     file: "src/server/supervisor.ts",
-    find: "open: this.#served.connections + waiting, handshaking: handshaking + waiting",
-    replace: "open: this.#served.connections, handshaking: handshaking + waiting * 0",
+    find: "connections: this.#served.connections + waiting, handshaking: handshaking + waiting",
+    replace: "connections: this.#served.connections, handshaking: handshaking + waiting * 0",
     tests: PROXIED,
   },
   {

@@ -124,7 +124,7 @@ export const SUPERVISE: readonly Mutant[] = [
   {
     name: "supervised: the backlog is reset",
     rule: "connections that wait are accepted before the listener is closed",
-    file: "src/supervise/drain.ts",
+    file: "src/server/drain.ts",
     find: "const QUIET_TURNS = 2;",
     replace: "const QUIET_TURNS = 0;",
     tests: DRAIN,

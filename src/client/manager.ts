@@ -14,8 +14,10 @@ import { checkCloseOptions } from "../link/options.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { Once, timedWait } from "../link/waits.ts";
+import type { EventCounts } from "../telemetry/event-counts.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
-import type { SampleSource } from "../telemetry/samples.ts";
+import { observe } from "../telemetry/observed.ts";
+import type { SampleSource, Totals } from "../telemetry/samples.ts";
 import type { PlainLink } from "../plain-link/handle.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { DialGate } from "./gate.ts";
@@ -38,9 +40,13 @@ export interface ManagerStats {
   bufferBytes: number;
   /** Lines for the logger. */
   lines: LineCounts;
+  /** Of the links there are. */
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
+  /** Since the beginning, of links that have ended too. */
+  totals: Totals;
+  events: EventCounts;
 }
 
 /** In the reasons of `health()`. */
@@ -75,6 +81,7 @@ export class ConnectionManager implements AsyncDisposable {
     const source: SampleSource = {
       links: () => Array.from(this.#owners, ({ engine }) => engine.stats()),
       counts: () => ({}),
+      levels: () => this.#levels(),
     };
     this.#telemetry = new Telemetry("manager.metrics", this.#options, source, () => this.#clock.now());
     this.#gate = new DialGate(this.#clock, maxDialsInFlight, maxDialsPerSecond);
@@ -107,6 +114,12 @@ export class ConnectionManager implements AsyncDisposable {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
       },
     };
+    observe(this, {
+      kind: "manager",
+      telemetry: this.#telemetry,
+      health: () => this.health(),
+      limits: () => ({ maxDialsInFlight, maxDialsPerSecond, maxBufferBytes }),
+    });
     this.#telemetry.start();
   }
 
@@ -166,14 +179,17 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   stats(): ManagerStats {
-    const bufferBytes = heldBytes(this.#unforgotten.keys());
-    const { lines } = this.#telemetry;
+    const { lines, sinceBeginning } = this.#telemetry;
     return {
       ...sumStats(Array.from(this.#owners, ({ engine }) => engine)),
-      dialsInFlight: this.#gate.inFlight,
-      bufferBytes,
+      ...this.#levels(),
+      ...sinceBeginning,
       lines,
     };
+  }
+
+  #levels(): Pick<ManagerStats, "dialsInFlight" | "bufferBytes"> {
+    return { dialsInFlight: this.#gate.inFlight, bufferBytes: heldBytes(this.#unforgotten.keys()) };
   }
 
   /**
@@ -195,7 +211,7 @@ export class ConnectionManager implements AsyncDisposable {
     const forgotten = this.#forgotten();
     // If links were cut off at the deadline, the time is over: do not wait further.
     if (report.left === 0) await forgotten;
-    this.#telemetry.flush();
+    this.#telemetry.close();
     return report;
   }
 

@@ -49,6 +49,8 @@ export abstract class ServerLinkOwner implements LinkOwner {
   /** The object that the application holds. */
   readonly link: Link;
   isServing = false;
+  /** The host was told of the link's end. */
+  isEnded = false;
   protected readonly host: ServerHost;
   /** Made when the link is read while there are rates. */
   #pace: LinkPace | undefined;
@@ -112,6 +114,7 @@ export abstract class ServerLinkOwner implements LinkOwner {
   }
 
   onEnded(): void {
+    this.isEnded = true;
     this.host.onEnded(this);
   }
 }

@@ -127,7 +127,7 @@ export class Listener {
 /** An 'error' of a stream without a listener would end the process. */
 function ignoreError(): void {}
 
-function listenError(error: NodeJS.ErrnoException, where: Where): RespliceError {
+export function listenError(error: NodeJS.ErrnoException, where: Where): RespliceError {
   const place = "path" in where ? where.path : `port ${where.port}`;
   const advice: Record<string, string> = {
     EADDRINUSE: "another process listens there: stop it, or choose another",

@@ -3,6 +3,7 @@ import type { RefuseCode } from "../core/wire/frames.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import { type AnyLimitName, TurnedAway } from "./turned-away.ts";
 import type { HookFailure, LinkIds, ServerRefused } from "../telemetry/record.ts";
+import { Tally } from "../telemetry/tally.ts";
 
 /** Their reasons may hold what a client or the application has said, of which there is no end of kinds. */
 const WITH_FOREIGN_TEXT: ReadonlySet<RefuseCode> = new Set(["authentication", "mismatch"]);
@@ -14,9 +15,9 @@ export class Refusals {
   /** The same by reason. */
   readonly #refusedFor: Record<string, number> = {};
   /** How often a connection was closed because of what it did, by reason. */
-  readonly #rejected: Record<string, number> = {};
+  readonly #rejected = new Tally();
   /** How many links were shed, by reason. */
-  readonly #shed: Record<string, number> = {};
+  readonly #shed = new Tally();
   readonly #journal: Journal;
 
   constructor(journal: Journal) {
@@ -39,14 +40,14 @@ export class Refusals {
 
   /** A connection was closed because of what it sent or did not send, or of a function that failed. */
   rejected(remoteAddress: string, reason: string, detail: string, failure?: HookFailure): void {
-    this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
+    this.#rejected.add(reason);
     const rejected = { event: "server.rejected", reason, detail, remoteAddress } as const;
     this.#journal.record(failure === undefined ? rejected : { ...rejected, failure });
   }
 
   /** The link's client was asked to come back after `retryAfterMs`; 0: it could not be asked. */
   shed(ids: LinkIds, retryAfterMs: number, reason: string): void {
-    this.#shed[reason] = (this.#shed[reason] ?? 0) + 1;
+    this.#shed.add(reason);
     this.#journal.record({ event: "server.shed", ids, retryAfterMs, reason });
   }
 
@@ -56,8 +57,8 @@ export class Refusals {
       refused: { ...this.#refused },
       refusedFor: { ...this.#refusedFor },
       turnedAway: this.turnedAway.counts,
-      rejected: { ...this.#rejected },
-      shed: { ...this.#shed },
+      rejected: this.#rejected.counts,
+      shed: this.#shed.counts,
     };
   }
 }

@@ -35,14 +35,16 @@ export interface ServedHost {
   mayLinger(): boolean;
 }
 
-export type ServedStats = ReturnType<typeof sumStats> &
-  ReturnType<Refusals["counts"]> & {
-    held: Record<RateScope, number>;
-    handshaking: number;
-    forwarded: number;
-    sessions: { connected: number; waiting: number };
-    bufferBytes: number;
-  };
+interface ServedLevels {
+  handshaking: number;
+  forwarded: number;
+  sessions: { connected: number; waiting: number };
+  bufferBytes: number;
+}
+
+type ServedCounts = ReturnType<Refusals["counts"]> & { held: Record<RateScope, number> };
+
+export type ServedStats = ReturnType<typeof sumStats> & ServedCounts & ServedLevels;
 
 /** Links are sent away in this part of the time that a drain has: the last of them has the rest to end. */
 const SPREAD_PART = 0.5;
@@ -250,16 +252,24 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** Stats of links that have not ended. A link that has ended was counted then, though its tombstone stays a while. */
   linkStats(): LinkStats[] {
-    return Array.from(this.owners(), ({ link }) => link.stats()).filter(({ state }) => state !== "closed");
+    return [...this.owners()].filter(({ isEnded }) => !isEnded).map(({ link }) => link.stats());
   }
 
   stats(): ServedStats {
-    const owners = [...this.owners()];
-    const connected = owners.filter(({ core }) => core.adopted !== undefined).length;
+    const links = Array.from(this.owners(), ({ link }) => link);
+    return { ...sumStats(links), ...this.counts(), ...this.levels() };
+  }
+
+  /** Since the beginning: the numbers that are no sums over links. */
+  counts(): ServedCounts {
+    return { ...this.refusals.counts(), held: { ...this.rates.held } };
+  }
+
+  /** As they stand now, the same. */
+  levels(): ServedLevels {
+    let connected = 0;
+    for (const { core } of this.owners()) if (core.adopted !== undefined) connected++;
     return {
-      ...sumStats(owners.map(({ link }) => link)),
-      ...this.refusals.counts(),
-      held: { ...this.rates.held },
       handshaking: this.handshaking,
       forwarded: this.forwarded,
       sessions: { connected, waiting: this.sessions - connected },

@@ -13,8 +13,10 @@ import type { CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from 
 import { Once } from "../link/waits.ts";
 import type { PlainProtocol } from "../plain/plain.ts";
 import type { PlainLink } from "../plain-link/handle.ts";
+import type { EventCounts } from "../telemetry/event-counts.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
-import type { SampleSource } from "../telemetry/samples.ts";
+import { observe } from "../telemetry/observed.ts";
+import type { SampleSource, Totals } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Capacity } from "./capacity.ts";
@@ -70,9 +72,13 @@ export interface SupervisorStats {
   held: Record<"link" | "identity" | "address", number>;
   /** Lines for the logger. */
   lines: LineCounts;
+  /** Of the links there are. */
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
+  /** Since the beginning, of links that have ended too. */
+  totals: Totals;
+  events: EventCounts;
 }
 
 /** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
@@ -118,7 +124,11 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#capacity = capacity;
     const source: SampleSource = {
       links: () => this.#served.linkStats(),
-      counts: () => ({ turnedAway: this.#served.refusals.turnedAway.total }),
+      counts: () => {
+        const { turnedAway, ...counts } = this.#served.counts();
+        return { ...counts, turnedAway: this.#served.refusals.turnedAway.total, turnedAwayBy: turnedAway };
+      },
+      levels: () => this.#levels(),
     };
     this.#telemetry = new Telemetry("server.metrics", listening, source, () => this.#clock.now());
     this.#served = open({
@@ -129,6 +139,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
       onEnded: (link) => this.#telemetry.linkEnded(link),
       mayLinger: () => this.#listener.streams - this.#served.connections < MOST_LINGERING,
+    });
+    observe(this, {
+      kind: "server",
+      telemetry: this.#telemetry,
+      health: () => this.health(),
+      limits: () => this.#capacity.limits,
     });
     const { refusals } = this.#served;
     this.#filter = new ListenerFilter({
@@ -302,11 +318,16 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   stats(): SupervisorStats {
-    const { handshaking, ...stats } = this.#served.stats();
-    const { lines } = this.#telemetry;
+    const { handshaking: _, ...stats } = this.#served.stats();
+    const { lines, sinceBeginning } = this.#telemetry;
+    const { connections: open, handshaking } = this.#levels();
+    return { state: this.#state, ...stats, ...sinceBeginning, lines, connections: { open, handshaking } };
+  }
+
+  #levels() {
+    const { handshaking, ...levels } = this.#served.levels();
     const { waiting } = this.#filter;
-    const connections = { open: this.#served.connections + waiting, handshaking: handshaking + waiting };
-    return { state: this.#state, ...stats, lines, connections };
+    return { connections: this.#served.connections + waiting, handshaking: handshaking + waiting, ...levels };
   }
 
   #to(input: SupervisorInput, reason: string): void {
@@ -344,7 +365,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#served.stop();
     await this.#served.forwarding?.stop();
     this.#to("end", "closed");
-    this.#telemetry.flush();
+    this.#telemetry.close();
     return closeReport(reports);
   }
 

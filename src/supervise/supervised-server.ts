@@ -8,6 +8,8 @@ import type { Health } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from "../server/drain.ts";
 import { Refusals } from "../server/refusals.ts";
+import { observe } from "../telemetry/observed.ts";
+import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { Connections } from "./connections.ts";
 import { drain } from "./drain.ts";
@@ -77,8 +79,25 @@ class Supervision implements SupervisedServer {
     const { logger, metricsIntervalMs, limits, timeouts, onDrain } = options;
     const now = (): number => this.#clock.now();
     // The metrics line of a supervisor is about links: a supervised server has a line of its own.
-    const noLinks = { links: () => [], counts: () => ({}) };
-    this.#telemetry = new Telemetry("server.metrics", { logger, metricsIntervalMs: 0 }, noLinks, now);
+    const source: SampleSource = {
+      links: () => [],
+      counts: () => {
+        const { turnedAway: turnedAwayBy, ...counts } = this.#refusals.counts();
+        const { accepted, requestsBegun } = this.#connections;
+        return { ...counts, turnedAwayBy, accepted, requestsBegun };
+      },
+      levels: () => {
+        const { open: connections, ...levels } = this.#connections.counts();
+        return { ...levels, connections, bufferBytes: this.#connections.bufferBytes };
+      },
+    };
+    this.#telemetry = new Telemetry("server.metrics", { logger, metricsIntervalMs: 0 }, source, now);
+    observe(this, {
+      kind: "supervised",
+      telemetry: this.#telemetry,
+      health: () => this.health(),
+      limits: () => limits,
+    });
     const { journal } = this.#telemetry;
     this.#refusals = new Refusals(journal);
     this.#connections = new Connections({
@@ -141,7 +160,7 @@ class Supervision implements SupervisedServer {
     supervised.delete(this.#server);
     this.#metrics.stop();
     this.#to("closed", "closed");
-    this.#telemetry.flush();
+    this.#telemetry.close();
     return { left, ms: Math.round(this.#clock.now() - fromMs) };
   }
 

@@ -123,7 +123,22 @@ export function lineOf(record: LoggedRecord): LogLine {
     }
     case "manager.metrics":
     case "server.metrics":
-      return line("info", event, { ...record.metrics, ...record.counts }, "metrics");
+      return line("info", event, { ...record.metrics, ...record.counts, ...record.levels }, "metrics");
+    case "monitor.listening": {
+      const { host, port } = record;
+      return line("info", event, { host, port }, `the monitor listens on ${host}:${port}`);
+    }
+    case "monitor.listen-failed":
+      return line("error", event, { code: record.code, nextTryMs: record.nextTryMs }, record.message);
+    case "monitor.metrics-failed": {
+      const err = errorOf(record.thrown);
+      return line(
+        "error",
+        event,
+        { err },
+        `metrics cannot be read: ${printable(messageOf(err), MOST_FIELD_CHARACTERS)}`,
+      );
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Journal } from "./journal.ts";
 import { type LineCounts, NO_LINES } from "./logger.ts";
 import type { Metrics, MetricsEvent } from "./record.ts";
-import { NO_TOTALS, type Samples, type Snapshot } from "./samples.ts";
+import { NO_TOTALS, type Numbers, type Samples, type Snapshot } from "./samples.ts";
 
 /** The logger's own counts of lines, and its report of those left out. */
 export interface LineSource {
@@ -58,10 +58,10 @@ export class PeriodicMetrics {
     const snapshot = samples.take();
     const metrics = this.#metricsOf(snapshot, now(), { ...lines.counts });
     const before = this.#last.counts;
-    const counts: Record<string, number> = {};
-    for (const [name, count] of Object.entries(snapshot.counts)) counts[name] = count - (before[name] ?? 0);
+    const counts: Record<string, Numbers> = {};
+    for (const [name, count] of Object.entries(snapshot.counts)) counts[name] = since(before[name], count);
     this.#last = snapshot;
-    journal.record({ event, metrics, counts });
+    journal.record({ event, metrics, counts, levels: snapshot.levels });
   }
 
   /** Ends the interval. */
@@ -95,6 +95,7 @@ export class PeriodicMetrics {
       windowBytes,
       rttMsMedian: quantile(rtts, 0.5),
       reconnects: totals.reconnects - last.reconnects,
+      undelivered: difference(last.undelivered, totals.undelivered),
       recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
       recoveryMsMax: quantile(this.#recoveriesMs, 1),
       linesSuppressed: lines.suppressed - this.#lines.suppressed,
@@ -105,6 +106,20 @@ export class PeriodicMetrics {
     this.#recoveriesMs = [];
     return metrics;
   }
+}
+
+/** How much was counted since `before`; of counts by word only those that have risen. */
+function since(before: Numbers | undefined, now: Numbers): Numbers {
+  if (typeof now === "number") return now - (typeof before === "number" ? before : 0);
+  return difference(typeof before === "object" ? before : {}, now);
+}
+
+function difference(
+  before: Readonly<Record<string, number>>,
+  now: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const risen = Object.entries(now).filter(([word, count]) => count > (before[word] ?? 0));
+  return Object.fromEntries(risen.map(([word, count]) => [word, count - (before[word] ?? 0)]));
 }
 
 /** The quantile by nearest rank; undefined without values. */

@@ -4,6 +4,7 @@
  */
 import type { LinkState, SupervisorState } from "../core/states.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
+import type { Numbers } from "./samples.ts";
 
 /** The link that a record is about. `identity`: at a server; empty without authenticate(). */
 export interface LinkIds {
@@ -141,6 +142,8 @@ export interface Metrics {
   windowBytes: number;
   rttMsMedian: number | undefined;
   reconnects: number;
+  /** Messages, by reason. */
+  undelivered: Readonly<Record<string, number>>;
   recoveryMsMedian: number | undefined;
   recoveryMsMax: number | undefined;
   linesSuppressed: number;
@@ -190,8 +193,17 @@ export type LoggedRecord =
   | ProcessClosed
   /** A second signal: the process ends without the rest. */
   | { event: "process.interrupted"; signal: string; code: number }
-  /** `counts`: the manager's or server's own numbers, each since the record before. */
-  | { event: MetricsEvent; metrics: Metrics; counts: Readonly<Record<string, number>> };
+  /** The manager's or server's own numbers. `counts`: each since the record before. `levels`: as they stand now. */
+  | {
+      event: MetricsEvent;
+      metrics: Metrics;
+      counts: Readonly<Record<string, Numbers>>;
+      levels: Readonly<Record<string, Numbers>>;
+    }
+  | { event: "monitor.listening"; host: string; port: number }
+  | { event: "monitor.listen-failed"; code: string; message: string; nextTryMs: number }
+  /** A metric of the application's in the same registry has thrown, or hangs. */
+  | { event: "monitor.metrics-failed"; thrown: unknown };
 
 export type TelemetryRecord =
   | LoggedRecord

@@ -6,42 +6,59 @@ export interface LinkSample {
   rttMs: number | undefined;
   reconnects: number;
   taken: { messages: number; bytes: number };
+  accepted: { messages: number; bytes: number };
   received: { messages: number; bytes: number };
+  /** Messages, by reason. */
+  undelivered: Readonly<Record<string, number>>;
   queue: { messages: number; bytes: number };
   logBytes: number;
   windowBytes: number;
+  unacceptedBytes: number;
 }
 
-/** The manager or supervisor that the numbers are of. */
+/** A number, or one for each word. */
+export type Numbers = number | Readonly<Record<string, number>>;
+
+/** The manager or supervisor that the numbers are of: those of its links, and its own, by the name of their field. */
 export interface SampleSource {
   /** A sample of each link that has not ended. */
   links(): readonly LinkSample[];
-  /** Its own numbers, which are no sums over links: counted since its beginning, by the name of their field. */
-  counts(): Readonly<Record<string, number>>;
+  /** Counted since its beginning. */
+  counts(): Readonly<Record<string, Numbers>>;
+  /** As they stand now. */
+  levels(): Readonly<Record<string, Numbers>>;
 }
 
 /** Sums over all links since the beginning, those that have ended included. */
 export interface Totals {
   takenMessages: number;
   takenBytes: number;
+  acceptedMessages: number;
+  acceptedBytes: number;
   receivedMessages: number;
   receivedBytes: number;
   reconnects: number;
+  /** Messages, by reason. */
+  undelivered: Readonly<Record<string, number>>;
 }
 
 export interface Snapshot {
   /** Of the links that have not ended. */
   links: readonly LinkSample[];
   totals: Totals;
-  counts: Readonly<Record<string, number>>;
+  counts: Readonly<Record<string, Numbers>>;
+  levels: Readonly<Record<string, Numbers>>;
 }
 
 export const NO_TOTALS: Readonly<Totals> = {
   takenMessages: 0,
   takenBytes: 0,
+  acceptedMessages: 0,
+  acceptedBytes: 0,
   receivedMessages: 0,
   receivedBytes: 0,
   reconnects: 0,
+  undelivered: {},
 };
 
 export class Samples {
@@ -59,9 +76,14 @@ export class Samples {
 
   take(): Snapshot {
     const links = this.#source.links();
+    return { links, totals: this.totals(links), counts: this.#source.counts(), levels: this.#source.levels() };
+  }
+
+  /** `links`: a sample of each that has not ended. */
+  totals(links: readonly LinkSample[] = this.#source.links()): Totals {
     let totals = this.#ended;
     for (const link of links) totals = add(totals, link);
-    return { links, totals, counts: this.#source.counts() };
+    return totals;
   }
 }
 
@@ -69,8 +91,18 @@ function add(totals: Totals, sample: LinkSample): Totals {
   return {
     takenMessages: totals.takenMessages + sample.taken.messages,
     takenBytes: totals.takenBytes + sample.taken.bytes,
+    acceptedMessages: totals.acceptedMessages + sample.accepted.messages,
+    acceptedBytes: totals.acceptedBytes + sample.accepted.bytes,
     receivedMessages: totals.receivedMessages + sample.received.messages,
     receivedBytes: totals.receivedBytes + sample.received.bytes,
     reconnects: totals.reconnects + sample.reconnects,
+    undelivered: sum(totals.undelivered, sample.undelivered),
   };
+}
+
+/** By each word of either. */
+function sum(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+  const sums = { ...a };
+  for (const [word, number] of Object.entries(b)) sums[word] = (sums[word] ?? 0) + number;
+  return sums;
 }

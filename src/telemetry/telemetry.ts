@@ -1,10 +1,11 @@
 /** The telemetry of one manager or one supervisor: its journal, and the renderers that its options ask for. */
+import { type EventCounts, EventCounter, type RecoveryClasses } from "./event-counts.ts";
 import { Journal } from "./journal.ts";
 import { logLines } from "./log-line.ts";
 import { type ContainedLogger, type LineCounts, NO_LINES } from "./logger.ts";
 import { PeriodicMetrics } from "./metrics.ts";
 import type { MetricsEvent } from "./record.ts";
-import { type LinkSample, Samples, type SampleSource } from "./samples.ts";
+import { type LinkSample, Samples, type SampleSource, type Snapshot, type Totals } from "./samples.ts";
 import { warnOfFailures } from "./warning.ts";
 
 export interface TelemetryOptions {
@@ -14,8 +15,20 @@ export interface TelemetryOptions {
   metricsIntervalMs: number;
 }
 
+/** All numbers of an owner and of its links. */
+export interface Measured extends Snapshot {
+  events: EventCounts;
+  recoveryClasses: RecoveryClasses;
+  lines: LineCounts;
+}
+
 export class Telemetry {
   readonly journal: Journal = new Journal();
+  /** Fulfils when the owner is closed. */
+  readonly closed: Promise<void>;
+  #isClosed = false;
+  readonly #onClosed: () => void;
+  readonly #events = new EventCounter();
   readonly #logger: ContainedLogger | undefined;
   readonly #samples: Samples;
   readonly #metrics: PeriodicMetrics | undefined;
@@ -27,6 +40,10 @@ export class Telemetry {
     const samples = new Samples(source);
     this.#logger = logger;
     this.#samples = samples;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#onClosed = resolve;
+    journal.subscribe((record) => this.#events.read(record));
     journal.subscribe(logger === undefined ? warnOfFailures : logLines(logger));
     if (logger !== undefined && metricsIntervalMs > 0) {
       this.#metrics = new PeriodicMetrics({
@@ -45,9 +62,23 @@ export class Telemetry {
     return { ...(this.#logger?.counts ?? NO_LINES) };
   }
 
-  /** Keeps the totals of a link that has ended, if there are metrics lines. */
+  /** Keeps the totals of a link that has ended. */
   linkEnded(link: { stats(): LinkSample }): void {
-    if (this.#metrics !== undefined) this.#samples.ended(link.stats());
+    this.#samples.ended(link.stats());
+  }
+
+  measure(): Measured {
+    return {
+      ...this.#samples.take(),
+      events: this.#events.counts,
+      recoveryClasses: this.#events.recoveryClasses,
+      lines: this.lines,
+    };
+  }
+
+  /** Since the beginning, of links that have ended too. */
+  get sinceBeginning(): { totals: Totals; events: EventCounts } {
+    return { totals: this.#samples.totals(), events: this.#events.counts };
   }
 
   /** Begins the metrics lines. */
@@ -63,5 +94,16 @@ export class Telemetry {
   /** Writes to the log how many lines were left out. */
   flush(): void {
     this.#logger?.flush();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The owner is closed. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
+    this.#onClosed();
   }
 }

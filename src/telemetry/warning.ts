@@ -7,6 +7,7 @@ const WARNINGS = {
   RESPLICE_HANDLER_FAILED:
     "a handler has failed, and nobody listens: give the manager or supervisor a logger, or listen to 'error' of the link or 'handlerError' of the supervisor",
   RESPLICE_HOOK_FAILED: "a function of the application's has failed, and there is no other way to tell of it",
+  RESPLICE_MONITOR_FAILED: "a monitor does not work, and has no logger to tell of it",
   RESPLICE_LOGGER_FAILED: "the logger fails: it is tried again, and `lines` of stats() counts what is left out",
 } as const;
 
@@ -49,5 +50,9 @@ export function warnOfFailures(record: TelemetryRecord): void {
   ) {
     const { failure } = record;
     if (failure !== undefined) warnOnce("RESPLICE_HOOK_FAILED", failure.thrown, failure.hook);
+  } else if (event === "monitor.listen-failed") {
+    warnOnce("RESPLICE_MONITOR_FAILED", new Error(record.message));
+  } else if (event === "monitor.metrics-failed") {
+    warnOnce("RESPLICE_MONITOR_FAILED", record.thrown);
   }
 }

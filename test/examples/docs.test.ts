@@ -1,6 +1,7 @@
 /** What the documents name exists, and what exists by name is in the documents. */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
 import { asError } from "../../src/client/failure.ts";
 import { TERMINAL_REFUSALS } from "../../src/core/client/introduction.ts";
@@ -14,6 +15,7 @@ import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
 import { bytes, plain } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { PLAIN_LIMIT_NAMES, resolvePlainServerOptions } from "../../src/server/plain-options.ts";
+import { publishRecords } from "../../src/telemetry/channels.ts";
 import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
 import { RATES } from "../../src/telemetry/logger.ts";
 import type { LoggedRecord } from "../../src/telemetry/record.ts";
@@ -86,7 +88,7 @@ test("docs/reliability.md has a row for each command that tests by itself", () =
 
 test.each([
   ["What is in the core", ["core"]],
-  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server", "supervise"]],
+  ["What is above the core", ["plain", "plain-link", "link", "io", "client", "server", "supervise", "monitor"]],
 ])("ARCHITECTURE.md, %s: every file, and no other", (title, folders) => {
   const [, section = ""] = new RegExp(`### ${title}\n\n((?:\\|.*\n)+)`, "u").exec(read("ARCHITECTURE.md")) ?? [];
   const listed = [...section.matchAll(/`([\w/-]+\.ts)`/gu)].map(([, name]) => name);
@@ -249,6 +251,9 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     linesSuppressed: 0,
     linesFailed: 0,
   },
+  "monitor.listening": { event: "monitor.listening", host: "127.0.0.1", port: 1 },
+  "monitor.listen-failed": { event: "monitor.listen-failed", code: "LISTEN_FAILED", message: "in use", nextTryMs: 1 },
+  "monitor.metrics-failed": { event: "monitor.metrics-failed", thrown: {} },
 };
 
 describe("docs/metrics.md", () => {
@@ -266,6 +271,16 @@ describe("docs/metrics.md", () => {
     expect(Object.keys(others).length).toBeGreaterThan(0);
     expect(unnamed(row, Object.keys(others))).toEqual([]);
     expect(row.split("|")[2]).toContain(`\`${level}\``);
+  });
+
+  test.each(Object.values(RECORDS))("a message of resplice:$event has the fields of the line", (record) => {
+    const { level, fields, message }: LogLine = lineOf(record);
+    const heard: unknown[] = [];
+    const listener = (each: unknown): void => void heard.push(each);
+    subscribe(`resplice:${record.event}`, listener);
+    onTestFinished(() => void unsubscribe(`resplice:${record.event}`, listener));
+    publishRecords(heard)(record);
+    expect(heard).toEqual([{ ...fields, level, message, source: heard }]);
   });
 
   test("every field of the metrics lines, and of stats()", async () => {
@@ -290,8 +305,14 @@ describe("docs/metrics.md", () => {
       expect(unnamed(section("Asking"), Object.keys(stats))).toEqual([]);
     }
     const { connections, sessions, lines: counted } = supervisor.stats();
-    const parts = [connections, sessions, counted].flatMap((part) => Object.keys(part));
-    expect(unnamed(section("Asking"), parts)).toEqual([]);
+    const { totals, events } = supervisor.stats();
+    const parts = [connections, sessions, counted, totals, events, events.unfinished, events.recoveries];
+    expect(
+      unnamed(
+        section("Asking"),
+        parts.flatMap((part) => Object.keys(part)),
+      ),
+    ).toEqual([]);
   });
 });
 

@@ -131,7 +131,7 @@ function constants(file: string): Array<[string, string]> {
 }
 
 test("each fixed time has a row with its value, and no other has", () => {
-  const files = ["core", "link", "io", "plain", "plain-link", "client", "server"].flatMap((folder) =>
+  const files = ["core", "link", "io", "plain", "plain-link", "client", "server", "monitor"].flatMap((folder) =>
     readdirSync(new URL(`src/${folder}`, ROOT), { encoding: "utf8", recursive: true })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => `${folder}/${name}`),

@@ -4,19 +4,19 @@ import { logLines } from "../../src/telemetry/log-line.ts";
 import { ContainedLogger } from "../../src/telemetry/logger.ts";
 import { PeriodicMetrics, quantile } from "../../src/telemetry/metrics.ts";
 import type { MetricsEvent } from "../../src/telemetry/record.ts";
-import { type LinkSample, Samples } from "../../src/telemetry/samples.ts";
+import { type LinkSample, type Numbers, Samples } from "../../src/telemetry/samples.ts";
 import { logKeeper } from "../support.ts";
 import { sampleOf } from "./sample-of.ts";
 
 /** `now.links` and `now.counts` are what an owner would answer. */
 function setUp(event: MetricsEvent = "server.metrics") {
   const { lines, logger } = logKeeper();
-  const now = { ms: 0, links: [] as LinkSample[], counts: {} as Record<string, number> };
+  const now = { ms: 0, links: [] as LinkSample[], counts: {} as Record<string, Numbers>, levels: {} };
   const broken = { ...logger };
   const log = new ContainedLogger(broken, () => now.ms);
   const journal = new Journal();
   journal.subscribe(logLines(log));
-  const samples = new Samples({ links: () => now.links, counts: () => now.counts });
+  const samples = new Samples({ links: () => now.links, counts: () => now.counts, levels: () => now.levels });
   const options = { event, intervalMs: 1_000, journal, samples, lines: log, now: () => now.ms };
   return { lines, logger, broken, log, now, journal, samples, metrics: new PeriodicMetrics(options) };
 }
@@ -72,6 +72,29 @@ test("the owner's own counts, since the line before", () => {
     metrics.write();
   }
   expect(lines.map((line) => line["turnedAway"])).toEqual([3, 1, 0]);
+});
+
+test("counts by word: those that have risen since the line before", () => {
+  const { lines, now, metrics } = setUp();
+  now.counts = { refused: { stale: 2, draining: 1 } };
+  now.links = [sampleOf({ undelivered: { overflow: 0, expired: 3 } })];
+  metrics.write();
+  now.counts = { refused: { stale: 5, draining: 1, overloaded: 1 } };
+  metrics.write();
+  expect(lines.map(({ refused }) => refused)).toEqual([
+    { stale: 2, draining: 1 },
+    { stale: 3, overloaded: 1 },
+  ]);
+  expect(lines.map(({ undelivered }) => undelivered)).toEqual([{ expired: 3 }, {}]);
+});
+
+test("the owner's levels, as they stand", () => {
+  const { lines, now, metrics } = setUp();
+  now.levels = { connections: 5, sessions: { connected: 3, waiting: 1 } };
+  metrics.write();
+  metrics.write();
+  const level = { connections: 5, sessions: { connected: 3, waiting: 1 } };
+  expect(lines).toMatchObject([level, level]);
 });
 
 test("what a link did stays counted when it has ended", () => {

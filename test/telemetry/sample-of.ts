@@ -7,10 +7,13 @@ export function sampleOf(given: Partial<LinkSample> = {}): LinkSample {
     rttMs: 1,
     reconnects: 0,
     taken: { messages: 0, bytes: 0 },
+    accepted: { messages: 0, bytes: 0 },
     received: { messages: 0, bytes: 0 },
+    undelivered: {},
     queue: { messages: 0, bytes: 0 },
     logBytes: 0,
     windowBytes: 0,
+    unacceptedBytes: 0,
     ...given,
   };
 }

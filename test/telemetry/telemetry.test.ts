@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 
 const IDS = { link: "l", session: "s" };
-const source = { links: () => [], counts: () => ({}) };
+const source = { links: () => [], counts: () => ({}), levels: () => ({}) };
 
 function setUp(metricsIntervalMs: number) {
   const { lines, logger } = logKeeper();
@@ -35,14 +35,17 @@ test("records go to the log; a recovery only to the next metrics line", () => {
   expect(telemetry.lines).toEqual({ written: 2, suppressed: 0, failed: 0 });
 });
 
-test("no metrics line where there is no interval, and no link is asked for its numbers at its end", () => {
+test("no metrics line where there is no interval; what links and records did is counted all the same", () => {
   const { lines, telemetry } = setUp(0);
   telemetry.start();
   vi.advanceTimersByTime(600_000);
-  const stats = vi.fn<() => ReturnType<typeof sampleOf>>(sampleOf);
-  telemetry.linkEnded({ stats });
+  telemetry.linkEnded({ stats: () => sampleOf({ reconnects: 3 }) });
+  telemetry.journal.record({ event: "link.recovered", ids: IDS, recoveryMs: 12 });
   expect(lines).toEqual([]);
-  expect(stats).not.toHaveBeenCalled();
+  const { totals, events, recoveryClasses, lines: counted } = telemetry.measure();
+  expect([totals.reconnects, events.recoveries, recoveryClasses[0]]).toEqual([3, { count: 1, sumMs: 12 }, 1]);
+  expect(telemetry.sinceBeginning).toEqual({ totals, events });
+  expect(counted).toEqual(telemetry.lines);
 });
 
 test("the totals of a link that has ended are in the next metrics line", () => {
@@ -59,9 +62,20 @@ test("lines that were left out are said at the end", () => {
   for (let n = 0; n < 103; n++) {
     telemetry.journal.record({ event: "server.state", from: "created", to: "bound", reason: "again" });
   }
-  telemetry.flush();
+  telemetry.close();
   expect(lines.slice(100)).toMatchObject([{ event: "log.suppressed", of: "server.state", suppressed: 3 }]);
   expect(telemetry.lines).toMatchObject({ suppressed: 3 });
+});
+
+test("tells when its owner is closed", async () => {
+  const { telemetry } = setUp(0);
+  const told = vi.fn<() => void>();
+  void telemetry.closed.then(told);
+  await Promise.resolve();
+  expect([telemetry.isClosed, told.mock.calls.length]).toEqual([false, 0]);
+  telemetry.close();
+  await telemetry.closed;
+  expect([telemetry.isClosed, told.mock.calls.length]).toEqual([true, 1]);
 });
 
 test("without a logger nothing is counted and no timer runs; only failures that nobody hears of are told", () => {
