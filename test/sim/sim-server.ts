@@ -18,6 +18,7 @@ import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
+import { ENOUGH, type Room } from "./room.ts";
 import { SimForwarding } from "./sim-forwarding.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
@@ -25,26 +26,6 @@ import type { SimStore } from "./store.ts";
 import { StoreClient } from "./store-client.ts";
 
 const FOR_EVER_MS = 3_600_000;
-
-type Room = Pick<
-  ServerCoreOptions,
-  | "maxConnections"
-  | "maxConnectionsPerAddress"
-  | "maxHandshakes"
-  | "maxAuthenticating"
-  | "maxSessions"
-  | "maxSessionsPerIdentity"
->;
-
-/** Whoever waits for it is to come to rest in the end. */
-const ENOUGH: Room = {
-  maxConnections: 400,
-  maxConnectionsPerAddress: 400,
-  maxHandshakes: 400,
-  maxAuthenticating: 100,
-  maxSessions: 100,
-  maxSessionsPerIdentity: 100,
-};
 
 export class SimServer extends SimProcess {
   isUp = false;

@@ -2,7 +2,7 @@
  * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and
  * answers them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
-import { canStandBy, commit, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
+import { canStandBy, commit, isAnswerFor, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -230,7 +230,7 @@ export class ServerCore {
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
     const link = this.#sessionOf(said);
-    if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
+    if (!isAnswerFor(state, handshake, said, link, asked, nowMs)) return;
     if (verdict === "unavailable") {
       link?.extend(ownerOf(said.hello), nowMs);
       state.entrance.comeBackLater(handshake, "authentication-unavailable", "no verdict", nowMs);
@@ -264,23 +264,6 @@ export class ServerCore {
     if (said.type === "standby") standBy(this.#state, handshake, said, link, identity, nowMs);
     else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
     else open(this.#state, handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
-  }
-
-  /** The session may have come here since authentication began: answers whether the verdict is about this session. */
-  #isAnswerFor(
-    handshake: Handshake,
-    said: HelloFrame,
-    link: ServerLinkCore | undefined,
-    asked: ServerLinkCore | undefined,
-    nowMs: number,
-  ): boolean {
-    if (link === asked || link === undefined) return true;
-    const { entrance, handshakes } = this.#state;
-    const openPayload = asked?.openPayload ?? said.hello.openPayload;
-    if (!link.isFor(said)) handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-    else if (openPayload.equals(link.openPayload)) return true;
-    else entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
-    return false;
   }
 
   /** `link`: undefined if the session is not known. */
@@ -364,7 +347,7 @@ export class ServerCore {
     if (request.by === "resume") {
       const { said, reset, link: asked, identity } = request;
       const link = this.#sessionOf(said);
-      if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
+      if (!isAnswerFor(state, handshake, said, link, asked, nowMs)) return;
       this.#onAuthenticated(handshake, said, link, identity, nowMs);
       this.#takeReset(handshake, reset, nowMs);
     } else {
