@@ -303,8 +303,8 @@ export const FORWARD: readonly Mutant[] = [
     name: "a server that drains is not found",
     rule: "a server that drains takes what is forwarded to it, and removes its socket last",
     file: "src/server/supervisor.ts",
-    find: "const reports = await this.#served.drain(options);",
-    replace: "await this.#served.forwarding?.stop();\n    const reports = await this.#served.drain(options);",
+    find: "const reports = await drain({",
+    replace: "await this.#served.forwarding?.stop();\n    const reports = await drain({",
     tests: FORWARDING,
   },
   // ── the bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────

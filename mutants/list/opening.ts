@@ -126,8 +126,9 @@ export const OPENING: readonly Mutant[] = [
     find: "if (link !== undefined && !link.isFor(frame)) {",
     replace: "if (false) {",
     and: {
-      find: "if (link === asked || link === undefined) return true;",
-      replace: "if (link === undefined) return true;",
+      find: "if (!isAnswerFor(state, handshake, said, link, asked, nowMs)) return;\n    if (verdict",
+      replace:
+        'if (link?.isFor(said) === false) return state.handshakes.refuse(handshake, "authentication", "", 0);\n    if (verdict',
     },
     tests: AUTHENTICATION,
   },
@@ -183,7 +184,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "verdict on another question",
     rule: "a session that has come meanwhile is not let in on what was said of another payload",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/takeover.ts",
     find: "else if (openPayload.equals(link.openPayload)) return true;",
     replace: "else if (openPayload.length >= 0) return true;",
     tests: AUTHENTICATION,
@@ -191,7 +192,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "session that has come meanwhile not proven",
     rule: "a session that has come since the question was asked needs its proof as well",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/takeover.ts",
     find: "if (link === asked || link === undefined) return true;",
     replace: "return true;",
     tests: AUTHENTICATION,

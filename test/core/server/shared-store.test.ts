@@ -92,6 +92,7 @@ describe("the store is asked", () => {
     const { world, client, first, second, line } = stored();
     second.core.drain(60_000, world.nowMs);
     first.core.drain(60_000, world.nowMs);
+    for (const link of first.links) first.core.sendElsewhere(link, world.nowMs);
     line.cut();
     client.dial(second).up();
     expect([second.refusals, asked(second)]).toEqual([["draining"], []]);
