@@ -82,7 +82,7 @@ export class Stored {
 
 export class Storage {
   readonly #framing: Framing;
-  /** The same, if it only puts something behind each message: the application may have replaced its `encode()`. */
+  /** The same, if it only puts something behind each message. Not one whose `encode()` the application has replaced. */
   readonly #suffixing: SuffixFraming | undefined;
   readonly #idOf: ((message: Buffer) => MessageId | undefined) | undefined;
   readonly #pool: BlockPool;
