@@ -70,7 +70,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/link/drop-reports.ts": ["test/link/backlog.test.ts"],
   "src/link/undelivered-reports.ts": ["test/client/plain-link.test.ts", "test/link/backlog.test.ts"],
   "src/plain/plain.ts": ["test/client/plain-link.test.ts"],
-  "src/link/driver.ts": ["test/link/link-cuts.test.ts", "test/link/turn.test.ts"],
   "src/link/end-result.ts": ["test/link/link-ending.test.ts"],
   "src/link/engine.ts": ["test/link/link.test.ts", "test/link/protocol.test.ts"],
   "src/link/payload.ts": ["test/link/outgoing.test.ts"],

@@ -242,8 +242,8 @@ export const SHELL: readonly Mutant[] = [
     row: 25,
     rule: "a send that waits for room has copied its payload",
     file: "src/link/payload.ts",
-    find: "{ payload: ownCopy(message), given: true }",
-    replace: "{ payload: message, given: true }",
+    find: "{ payload: ownCopy(message), given: true, boundTo }",
+    replace: "{ payload: message, given: true, boundTo }",
     tests: ["test/link/outgoing.test.ts"],
   },
   {

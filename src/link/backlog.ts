@@ -9,6 +9,7 @@ import type { Entry } from "../core/queue/entry.ts";
 import { type Dropped, type DropReason, PolicyQueue } from "../core/queue/policy-queue.ts";
 import { type Acceptance, type Awaiting, coveredBy, untilOf } from "./acceptance.ts";
 import { AgeClock } from "./age.ts";
+import { BoundCount, takeInto } from "./bound.ts";
 import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
 import { DropReports, type DropHost, notSent } from "./drop-reports.ts";
 import { connectionLostError, RespliceError } from "./errors.ts";
@@ -17,7 +18,7 @@ import type { Kept } from "./payload.ts";
 import type { Outbound, Until } from "./protocol.ts";
 import { type PolicyTerms, policyTerms, type QueuePolicy } from "./queue-options.ts";
 import { AHEAD_BYTES, type RoomSource } from "./room.ts";
-import type { ClearOptions, OnConnection, TrySendOptions, UndeliveredMessage } from "./types.ts";
+import type { ClearOptions, TrySendOptions, UndeliveredMessage } from "./types.ts";
 
 /**
  * The log is given more while it holds less that was never written: as far as a paced sender may be ahead of the
@@ -28,8 +29,6 @@ const LOW_WATER_BYTES = AHEAD_BYTES;
 /** A message in the queue. */
 interface Held extends Kept {
   readonly call: Awaiting | undefined;
-  /** The connection that the message is for; undefined: any. */
-  readonly boundTo: number | undefined;
   checkpoint: Checkpoint<Awaiting>;
 }
 
@@ -56,8 +55,7 @@ export class Backlog implements RoomSource {
   readonly #timer: Timer;
   /** Since when there is no connection. */
   #lostMs: number | undefined;
-  /** How many messages wait that are for one connection. */
-  #bound = 0;
+  readonly #bound: BoundCount = new BoundCount();
   #isOver = false;
 
   constructor(policy: QueuePolicy, { outbound, acceptance, driver, host }: BacklogParts) {
@@ -134,7 +132,7 @@ export class Backlog implements RoomSource {
   }
 
   /** Throws INVALID_ARGUMENT if the options do not fit the policy. */
-  terms(options: (TrySendOptions & OnConnection) | undefined): PolicyTerms {
+  terms(options: TrySendOptions | undefined): PolicyTerms {
     return policyTerms(this.policy, options);
   }
 
@@ -184,10 +182,10 @@ export class Backlog implements RoomSource {
     return call.wait.promise;
   }
 
-  #push({ payload, given }: Kept, bytes: number, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
-    const { boundTo } = terms;
+  #push(kept: Kept, bytes: number, terms: PolicyTerms, call: Awaiting | undefined): Entry<Held> {
+    const { payload, given, boundTo } = kept;
     const held: Held = { payload, given, call, boundTo, checkpoint: this.#checkpoints.join() };
-    if (boundTo !== undefined) this.#bound++;
+    this.#bound.add(boundTo);
     const entry = this.#queue.push(held, { bytes, ...terms }, this.#age.now());
     this.#settle();
     this.#outbound.wake?.();
@@ -221,7 +219,7 @@ export class Backlog implements RoomSource {
   progress(): void {
     if (this.#isOver) return;
     this.#lookAtConnection();
-    if (this.#bound > 0) this.#dropBound();
+    this.#dropBound();
     if (this.#queue.messages > 0) {
       if (this.isFailing) this.#failAll();
       this.#move();
@@ -247,8 +245,7 @@ export class Backlog implements RoomSource {
 
   #toLog({ message: { payload, given, call, boundTo }, bytes }: Entry<Held>): void {
     try {
-      this.#outbound.take(payload, bytes, given, untilOf(call));
-      if (boundTo !== undefined) this.#outbound.bind?.();
+      takeInto(this.#outbound, payload, bytes, given, untilOf(call), boundTo !== undefined);
     } catch (error) {
       // An application's framing has accepted the message when it was sent, and refuses it now.
       if (call === undefined) return this.#reports.add("too-large", payload);
@@ -275,6 +272,7 @@ export class Backlog implements RoomSource {
   /** Messages that are for a connection which is gone go no further. */
   #dropBound(): void {
     const id = this.#outbound.adopted?.id;
+    if (!this.#bound.hasOthers(id)) return;
     const where = ({ boundTo }: Held): boolean => boundTo !== undefined && boundTo !== id;
     for (const entry of this.#queue.clear({ where }, this.#age.now())) {
       this.#drop({ entry, reason: "connection-lost", by: undefined });
@@ -296,13 +294,17 @@ export class Backlog implements RoomSource {
       // The new message has the place of the old one: a flush() that covers the old one waits for the new one.
       [message.checkpoint, by.message.checkpoint] = [by.message.checkpoint, message.checkpoint];
     }
-    if (call === undefined) this.#reports.add(reason, payload);
-    else call.wait.reject(error());
+    if (call === undefined) {
+      this.#reports.add(reason, payload);
+    } else {
+      if (reason === "connection-lost") this.#reports.callLost();
+      call.wait.reject(error());
+    }
     this.#left(message);
   }
 
   #left({ checkpoint, boundTo }: Held): void {
-    if (boundTo !== undefined) this.#bound--;
+    this.#bound.remove(boundTo);
     for (const flush of this.#checkpoints.left(checkpoint)) {
       if (this.#outbound.unackedBytes === 0) flush.wait.resolve(undefined);
       else this.#acceptance.await(flush);

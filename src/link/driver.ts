@@ -152,12 +152,15 @@ export class Driver {
     this.#unwritten = false;
     // Writing may have made room for messages that wait to be taken.
     if (this.#transmit() && this.hooks?.isRoomAwaited === true) this.#again = true;
-    this.#drainEvents();
+    // A connection that was closed instead of being written on may have made room, or settled what calls wait for.
+    if (this.#drainEvents()) this.#again = true;
     if (this.#unwritten) this.#again = true;
   }
 
-  #drainEvents(): void {
+  /** Answers whether there were any. */
+  #drainEvents(): boolean {
     const { events } = this.protocol;
+    if (events.length === 0) return false;
     while (events.length > 0) {
       for (const event of events.splice(0)) {
         if (event.type === "close-connection") this.#close(event);
@@ -165,6 +168,7 @@ export class Driver {
         else this.hooks?.onEvent(event);
       }
     }
+    return true;
   }
 
   #close({ channel, last, lingerMs }: CloseConnection): void {

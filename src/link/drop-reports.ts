@@ -9,6 +9,8 @@ export interface DropHost {
   readonly hearsUndelivered: boolean;
   /** `messages` is empty if nobody listened. */
   onDropped(reason: Reason, count: number, messages: UndeliveredMessage[]): void;
+  /** The message of a call is lost with its connection. The call is told by itself. */
+  onCallLost(): void;
   /** Outside any step: emits what was reported. */
   emitAll(): void;
 }
@@ -29,6 +31,10 @@ export class DropReports {
     if (report === undefined) this.#pending.set(reason, (report = { count: 0, messages: [] }));
     report.count++;
     if (this.#host.hearsUndelivered) report.messages.push(notSent(payload));
+  }
+
+  callLost(): void {
+    this.#host.onCallLost();
   }
 
   static #tell(this: void, reports: DropReports): void {

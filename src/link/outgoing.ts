@@ -2,6 +2,7 @@
 import type { UndeliveredEntry } from "../core/log/sender.ts";
 import { Acceptance, checkKnown, unknownUntil } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
+import { takeInto } from "./bound.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { checkSize, isGiven, kept, payloadBytes } from "./payload.ts";
 import type { OutgoingDriver, OutgoingHost } from "./outgoing-host.ts";
@@ -10,7 +11,7 @@ import { checkClearOptions, checkWithoutPolicy, type PolicyTerms, type ResolvedQ
 import { Room } from "./room.ts";
 import { boundTo, checkSendNames, type MessageOptions, type SendCall } from "./send-options.ts";
 import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage, WaitOptions } from "./types.ts";
-import { type RoomCall, type Waiter, type WaiterServer, Waiters } from "./waiters.ts";
+import { NO_MESSAGE, type RoomCall, type Waiter, type WaiterServer, Waiters } from "./waiters.ts";
 
 export class Outgoing implements WaiterServer {
   readonly #outbound: Outbound;
@@ -53,7 +54,7 @@ export class Outgoing implements WaiterServer {
     const bytes = payloadBytes(message);
     const bound = options === undefined ? undefined : this.#checkOptions(options, "trySend");
     if (!this.#room.isLeft(bytes)) {
-      if (this.backlog !== undefined) return this.#trySendBehind(this.backlog, message, bytes, options);
+      if (this.backlog !== undefined) return this.#trySendBehind(this.backlog, message, bytes, options, bound);
       if (!(this.#hasRoom(bytes) && this.#room.mayGoOn(this.#mostBytes))) {
         this.#refusedBytes = bytes;
         return false;
@@ -106,8 +107,7 @@ export class Outgoing implements WaiterServer {
   }
 
   #take(message: Payload, bytes: number, given: boolean, isBound: boolean): void {
-    this.#outbound.take(message, bytes, given, "taken");
-    if (isBound) this.#outbound.bind?.();
+    takeInto(this.#outbound, message, bytes, given, "taken", isBound);
     this.#room.use(bytes);
     this.#count(bytes);
     this.#driver.changed("writes");
@@ -122,8 +122,7 @@ export class Outgoing implements WaiterServer {
     given: boolean,
     isBound: boolean,
   ): Promise<unknown> | undefined {
-    this.#outbound.take(message, bytes, given, until);
-    if (isBound) this.#outbound.bind?.();
+    takeInto(this.#outbound, message, bytes, given, until, isBound);
     this.#room.use(bytes);
     this.#count(bytes);
     // The ticket is issued before anything is written: an application's transport may end the link in its write().
@@ -178,14 +177,20 @@ export class Outgoing implements WaiterServer {
     }
     if (backlog !== undefined && terms !== undefined) {
       const mayWaitThere = !backlog.waitsForRoom || this.#mayWaitIn(backlog, bytes, terms);
-      if (mayWaitThere) return this.#queueFor(backlog, until, signal, message, bytes, given, terms);
+      if (mayWaitThere) return this.#queueFor(backlog, until, signal, message, bytes, given, terms, bound);
     }
-    return this.#waitForRoom({ ...kept(message, given), bytes, terms, boundTo: bound, until, signal });
+    return this.#waitForRoom({ ...kept(message, given, bound), bytes, terms, until, signal });
   }
 
   // ── under a policy ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  #trySendBehind(backlog: Backlog, message: Payload, bytes: number, options: TrySendOptions | undefined): boolean {
+  #trySendBehind(
+    backlog: Backlog,
+    message: Payload,
+    bytes: number,
+    options: TrySendOptions | undefined,
+    bound: number | undefined,
+  ): boolean {
     this.#checkSending(bytes);
     backlog.checkConnected();
     const terms = backlog.terms(options);
@@ -198,8 +203,8 @@ export class Outgoing implements WaiterServer {
       return false;
     }
     const given = options?.transfer === true && isGiven(message, bytes);
-    if (isDirect) this.#take(message, bytes, given, terms.boundTo !== undefined);
-    else void this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms);
+    if (isDirect) this.#take(message, bytes, given, bound !== undefined);
+    else void this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms, bound);
     return true;
   }
 
@@ -222,11 +227,12 @@ export class Outgoing implements WaiterServer {
     bytes: number,
     given: boolean,
     terms: PolicyTerms,
+    bound: number | undefined,
   ): Promise<unknown> | undefined {
     this.#outbound.checkMessage?.(message, until);
     this.#room.askAgain();
     this.#count(bytes);
-    const then = backlog.push(kept(message, given), bytes, terms, until, signal);
+    const then = backlog.push(kept(message, given, bound), bytes, terms, until, signal);
     this.#driver.changed();
     return then;
   }
@@ -273,15 +279,7 @@ export class Outgoing implements WaiterServer {
     const terms = this.backlog === undefined ? undefined : (this.#refusedTerms ?? this.backlog.terms(undefined));
     const isAhead = this.#room.pace();
     if (!isAhead && this.#isFirstOf(terms) && this.#hasRoomFor(bytes, terms)) return;
-    await this.#waitForRoom({
-      payload: undefined,
-      bytes,
-      given: false,
-      terms,
-      boundTo: undefined,
-      until: "taken",
-      signal,
-    });
+    await this.#waitForRoom({ ...NO_MESSAGE, bytes, terms, signal });
   }
 
   #hasRoomFor(bytes: number, terms: PolicyTerms | undefined): boolean {
@@ -361,7 +359,7 @@ export class Outgoing implements WaiterServer {
       const then =
         backlog === undefined || terms === undefined
           ? this.#takeFor(until, signal, payload, bytes, given, bound !== undefined)
-          : this.#queueFor(backlog, until, signal, payload, bytes, given, terms);
+          : this.#queueFor(backlog, until, signal, payload, bytes, given, terms, bound);
       wait.resolve(then);
     } catch (error) {
       wait.reject(error as RespliceError);

@@ -50,14 +50,16 @@ export function isGiven(message: Payload, bytes: number): boolean {
   return true;
 }
 
-/** A payload that never changes again; `given`: as for `Outbound.take()`. */
+/** A message that waits, whose payload never changes again; `given`: as for `Outbound.take()`. */
 export interface Kept {
   readonly payload: Payload;
   readonly given: boolean;
+  /** The connection that the message is for; undefined: any. */
+  readonly boundTo: number | undefined;
 }
 
 /** The caller may change the bytes as soon as it goes on, and the message is taken into the log later. */
-export function kept(message: Payload, given: boolean): Kept {
-  if (given || typeof message === "string") return { payload: message, given };
-  return { payload: ownCopy(message), given: true };
+export function kept(message: Payload, given: boolean, boundTo: number | undefined): Kept {
+  if (given || typeof message === "string") return { payload: message, given, boundTo };
+  return { payload: ownCopy(message), given: true, boundTo };
 }

@@ -3,7 +3,7 @@ import type { ClassLimits } from "../core/queue/classes.ts";
 import type { Overflow, PolicyLimits } from "../core/queue/policy-queue.ts";
 import { group, integer, MOST_MS, oneOf, text } from "./check.ts";
 import { invalidOption, RespliceError } from "./errors.ts";
-import type { ClearOptions, OnConnection, TrySendOptions } from "./types.ts";
+import type { ClearOptions, TrySendOptions } from "./types.ts";
 
 /**
  * Limits the messages that wait to be sent for the first time. Size it as your rate times the outage to survive. When
@@ -68,8 +68,6 @@ export interface PolicyTerms {
   readonly priority: number;
   readonly key: string | undefined;
   readonly ttlMs: number;
-  /** The connection that the message is for; undefined: any. */
-  readonly boundTo: number | undefined;
 }
 
 const OVERFLOWS: readonly Overflow[] = ["wait", "drop-oldest", "drop-newest", "conflate"];
@@ -161,8 +159,8 @@ export function checkWithoutPolicy({ key, ttlMs, priority }: TrySendOptions): vo
 }
 
 /** Throws INVALID_ARGUMENT. */
-export function policyTerms(policy: QueuePolicy, options: (TrySendOptions & OnConnection) | undefined): PolicyTerms {
-  const { key, ttlMs = policy.ttlMs, priority, onConnection: boundTo } = options ?? {};
+export function policyTerms(policy: QueuePolicy, options: TrySendOptions | undefined): PolicyTerms {
+  const { key, ttlMs = policy.ttlMs, priority } = options ?? {};
   if (key !== undefined) {
     if (policy.overflow !== "conflate") throw invalidTerms('a key needs queue.overflow: "conflate"');
     if (typeof key !== "string" || key.length > MOST_KEY_LENGTH) {
@@ -172,7 +170,7 @@ export function policyTerms(policy: QueuePolicy, options: (TrySendOptions & OnCo
   if (ttlMs !== policy.ttlMs && ttlMs !== Infinity && !(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MOST_MS)) {
     throw invalidTerms(`ttlMs is a whole number of milliseconds from 1 to ${MOST_MS}, or Infinity`);
   }
-  return { key, ttlMs, priority: classOf(policy, priority), boundTo };
+  return { key, ttlMs, priority: classOf(policy, priority) };
 }
 
 function classOf({ names, classes }: QueuePolicy, priority: string | undefined): number {

@@ -195,8 +195,9 @@ export interface OnConnection {
    * As `link.connection` has answered: the message is for that connection, and is never written on another, not even
    * with `resendInFlight`. Once it is gone the call rejects with CONNECTION_LOST, with `delivery` "not-sent" if the
    * message was not written; one that no call waits for is in the event 'undelivered', with the reason
-   * "connection-lost". undefined: there is no connection, and the call is refused in the same way. Default: left out,
-   * the message is for any connection.
+   * "connection-lost", and at a server in the report of `closed`. One that was written, and that nothing answers or
+   * proves, is untracked if the connection was closed in order. undefined: there is no connection, and the call is
+   * refused in the same way. Default: left out, the message is for any connection.
    */
   onConnection?: number | undefined;
 }

@@ -86,6 +86,11 @@ export class UndeliveredReports implements DropHost {
     this.#life.later(() => link.emit("undelivered", report));
   }
 
+  /** It counts as it does where the protocol has lost it. */
+  onCallLost(): void {
+    this.book.counts["connection-lost"]++;
+  }
+
   emitAll(): void {
     this.#life.emitAll();
   }

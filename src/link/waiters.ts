@@ -1,6 +1,7 @@
 /** Calls that wait for room: in each priority class first come first served. */
 import type { Account } from "../core/log/window.ts";
 import { Line, type Member } from "../core/queue/line.ts";
+import { BoundCount } from "./bound.ts";
 import { aborted, connectionLostError, RespliceError } from "./errors.ts";
 import type { Outbound, Until } from "./protocol.ts";
 import type { PolicyTerms, ResolvedQueue } from "./queue-options.ts";
@@ -21,6 +22,9 @@ export interface RoomCall {
   readonly until: Until;
   readonly signal: AbortSignal | undefined;
 }
+
+/** Of a ready(). */
+export const NO_MESSAGE = { payload: undefined, given: false, boundTo: undefined, until: "taken" } as const;
 
 /** A send() that waits for room, or a ready(). */
 export interface Waiter extends RoomCall, Member<Waiter> {
@@ -50,8 +54,7 @@ export class Waiters {
   #account: Account | undefined;
   /** All calls that wait. */
   size = 0;
-  /** Those of them whose message is for one connection. */
-  #bound = 0;
+  readonly #bound: BoundCount = new BoundCount();
 
   constructor(outbound: Outbound, queue: ResolvedQueue) {
     this.#outbound = outbound;
@@ -102,7 +105,8 @@ export class Waiters {
 
   #count({ payload, bytes, terms, boundTo }: Waiter, by: 1 | -1): void {
     this.size += by;
-    if (boundTo !== undefined) this.#bound += by;
+    if (by > 0) this.#bound.add(boundTo);
+    else this.#bound.remove(boundTo);
     if (payload === undefined) return;
     const own = this.#classOf(terms);
     own.sends += by;
@@ -127,7 +131,7 @@ export class Waiters {
 
   /** The connection in use: messages that are for another wait no more. */
   connectionIs(id: number | undefined): void {
-    if (this.#bound === 0) return;
+    if (!this.#bound.hasOthers(id)) return;
     const isForAnother = ({ boundTo }: Waiter): boolean => boundTo !== undefined && boundTo !== id;
     this.#reject(isForAnother, () => connectionLostError("not-sent"));
   }

@@ -30,11 +30,6 @@ export class Answers implements Gate {
     return this.#inFlight;
   }
 
-  /** Where answers come in order: all messages below have theirs. */
-  get answeredTo(): number {
-    return this.#next;
-  }
-
   mayWrite(entry: Entry): boolean {
     if (!entry.isAnswered) return true;
     if (this.#inFlight >= this.#requests.maxInFlight) return false;
@@ -71,8 +66,10 @@ export class Answers implements Gate {
   /** The request that an answer belongs to; undefined if nobody waits for it. */
   find(id: MessageId | undefined): Entry | undefined {
     if (!this.isInOrder) return id === undefined ? undefined : this.#byId.get(id);
-    const { sentTo, partWritten } = this.#outbox;
+    const { head, sentTo, partWritten } = this.#outbox;
     const underWay = sentTo + (partWritten > 0 ? 1 : 0);
+    // The outbox has forgotten the messages below its head: all of them are settled.
+    this.#next = Math.max(this.#next, head);
     // Sent again are only those that were not answered on an earlier connection.
     while (this.#next < underWay && this.#outbox.entry(this.#next).isSettled) this.#next++;
     return this.#next < underWay ? this.#outbox.entry(this.#next) : undefined;

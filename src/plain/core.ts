@@ -94,7 +94,7 @@ export class PlainCore extends PlainLinkCore {
 
   protected override settle(connection: PlainConnection): void {
     this.lookAtDoubt();
-    if (this.isRetiring && this.isQuiet) this.#closeInOrder(connection, "aged");
+    if (this.isRetiring && this.isQuiet) return this.#closeInOrder(connection, "aged");
     this.checkThrough();
   }
 
@@ -108,6 +108,7 @@ export class PlainCore extends PlainLinkCore {
     this.outbox.closedInOrder();
     this.events.push({ type: "disconnected", reason, fault: undefined });
     if (this.outbox.hasBound) this.#tellLost([]);
+    this.checkThrough();
   }
 
   // ── output ──────────────────────────────────────────────────────────────────────────────────────────────────────

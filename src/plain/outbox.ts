@@ -140,9 +140,7 @@ export class Outbox extends Accounts {
       }
       // A message that is answered before all of it was written is written to its end.
       if (entry.isSettled && this.partWritten === 0) {
-        // The message was answered on an earlier connection, between others that are sent again.
-        entry.payloadBytes = 0;
-        this.sentTo++;
+        this.#passOver(entry);
         continue;
       }
       if (this.partWritten === 0) {
@@ -171,8 +169,27 @@ export class Outbox extends Accounts {
       gate?.onWhole(entry);
     }
     run.end();
-    // Messages that are no bytes on the wire, or were settled before: no write will say that it is done.
-    if (left === roomBytes && (this.isWriting || this.kernelTo < this.sentTo)) this.written();
+    // Messages that are no bytes on the wire: no write will say that it is done.
+    if (left === roomBytes && this.isWriting) this.written();
+  }
+
+  /**
+   * The message was answered on an earlier connection, between others that are sent again, or was for an earlier
+   * connection alone.
+   */
+  #passOver(entry: Entry): void {
+    entry.payloadBytes = 0;
+    this.sentTo++;
+  }
+
+  /** No write is needed to pass over these. */
+  #passOverSettled(): void {
+    if (this.partWritten > 0) return;
+    let entry = this.#entries.at(this.sentTo);
+    while (entry?.isSettled === true) {
+      this.#passOver(entry);
+      entry = this.#entries.at(this.sentTo);
+    }
   }
 
   /** Writes the small messages up to the next one that has an object. Answers how much of `roomBytes` is left. */
@@ -197,6 +214,7 @@ export class Outbox extends Accounts {
   /** The kernel has everything that was given to it. */
   written(): void {
     this.isWriting = false;
+    this.#passOverSettled();
     let bytes = 0;
     let doubt = 0;
     for (let n = this.kernelTo; n < this.sentTo; n++) {
@@ -347,8 +365,7 @@ export class Outbox extends Accounts {
       this.queuedBytes -= payloadBytes;
       this.reserved.less(payloadBytes);
     }
-    // No connection is needed to pass over the places that they leave.
-    while (this.#entries.at(this.sentTo)?.isSettled === true) this.sentTo++;
+    this.#passOverSettled();
     this.#forget((this.kernelTo = this.sentTo));
     this.#boundTo = 0;
     return bound;

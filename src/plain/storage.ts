@@ -82,7 +82,7 @@ export class Stored {
 
 export class Storage {
   readonly #framing: Framing;
-  /** The same, if it only puts something behind each message. */
+  /** The same, if it only puts something behind each message. Not one whose `encode()` the application has replaced. */
   readonly #suffixing: SuffixFraming | undefined;
   readonly #idOf: ((message: Buffer) => MessageId | undefined) | undefined;
   readonly #pool: BlockPool;
@@ -93,7 +93,8 @@ export class Storage {
 
   constructor(framing: Framing, idOf: ((message: Buffer) => MessageId | undefined) | undefined, pool: BlockPool) {
     this.#framing = framing;
-    this.#suffixing = framing instanceof SuffixFraming ? framing : undefined;
+    const isSuffixing = framing instanceof SuffixFraming && framing.encode === SuffixFraming.prototype.encode;
+    this.#suffixing = isSuffixing ? framing : undefined;
     this.#idOf = idOf;
     this.#pool = pool;
     this.#largeFrom = Math.min(LARGE_BYTES, pool.blockBytes / 8);

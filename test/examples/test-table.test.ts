@@ -26,18 +26,18 @@ test("a test is found by the path of its module, with a scenario or without", ()
 });
 
 describe("noticed is", () => {
-  const DRIVER = "src/link/driver.ts";
-  const { [DRIVER]: _, ...others } = TESTED_BY;
+  const ENGINE = "src/link/engine.ts";
+  const { [ENGINE]: _, ...others } = TESTED_BY;
 
   test("a module without a test", () => {
-    expect(untrue(others)).toEqual([expect.stringContaining(`${DRIVER} has no test`)]);
+    expect(untrue(others)).toEqual([expect.stringContaining(`${ENGINE} has no test`)]);
   });
 
   test.each<[string, string[], string]>([
-    ["that is not there", ["test/link/driver-gone.test.ts"], "driver-gone.test.ts, which is to test"],
-    ["that never runs the module", ["test/core/states.test.ts"], `test/core/states.test.ts does not reach ${DRIVER}`],
+    ["that is not there", ["test/link/engine-gone.test.ts"], "engine-gone.test.ts, which is to test"],
+    ["that never runs the module", ["test/core/states.test.ts"], `test/core/states.test.ts does not reach ${ENGINE}`],
   ])("a test %s", (__, tests, said) => {
-    expect(untrue({ ...others, [DRIVER]: tests })).toEqual([expect.stringContaining(said)]);
+    expect(untrue({ ...others, [ENGINE]: tests })).toEqual([expect.stringContaining(said)]);
   });
 
   test.each([

@@ -65,7 +65,7 @@ describe("while the link is connected and keeps up", () => {
     } as unknown as Outbound;
     const { policy } = resolveLinkOptions({ queue: { ttlMs: Infinity } }, "client").queue;
     const driver = { clock: new ManualClock(0), changed: () => {}, run: () => {} };
-    const host = { hearsUndelivered: false, onDropped: () => {}, emitAll: () => {} };
+    const host = { hearsUndelivered: false, onDropped: () => {}, onCallLost: () => {}, emitAll: () => {} };
     const backlog = new Backlog(policy as QueuePolicy, {
       outbound,
       acceptance: new Acceptance(outbound),
@@ -74,8 +74,8 @@ describe("while the link is connected and keeps up", () => {
     });
     const terms = backlog.terms(undefined);
     expect(backlog.isDirect).toBe(true);
-    void backlog.push({ payload: "large", given: true }, 100, terms, "taken", undefined);
-    void backlog.push({ payload: "small", given: true }, 5, terms, "taken", undefined);
+    void backlog.push({ payload: "large", given: true, boundTo: undefined }, 100, terms, "taken", undefined);
+    void backlog.push({ payload: "small", given: true, boundTo: undefined }, 5, terms, "taken", undefined);
     backlog.progress();
     expect([log, backlog.isDirect]).toEqual([[], false]);
   });

@@ -136,7 +136,7 @@ class World {
   readonly #driver = { clock: this.#clock as Clock, changed: () => {}, run: () => {} };
   readonly outgoing = new Outgoing(this.core as unknown as Outbound, QUEUE, this.#driver, {
     endedError: () => new RespliceError("LINK_ENDED", "the link has ended", { delivery: "not-sent" }),
-    reports: { hearsUndelivered: false, onDropped: () => {}, emitAll: () => {} },
+    reports: { hearsUndelivered: false, onDropped: () => {}, onCallLost: () => {}, emitAll: () => {} },
   });
 
   payload(bytes: number): Buffer {

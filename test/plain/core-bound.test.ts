@@ -103,6 +103,23 @@ describe("when the connection is lost", () => {
     expect([hand.reported(), hand.last("ended")?.outcome]).toEqual([["one not-sent", "two not-sent"], "closed"]);
   });
 
+  test("behind a write that it was not in, nothing more is needed: flush() and the link's end do not wait", () => {
+    const hand = new BoundHand({ resendInFlight: true });
+    hand.send("any");
+    hand.flush();
+    hand.sendBound("bound");
+    hand.cut();
+    hand.connect();
+    const ticket = hand.core.ticket("everything");
+    hand.core.end();
+    hand.core.stopReading();
+    // No more is written than there is room for.
+    expect(hand.write(4)).toBe("any\n");
+    expect(hand.last("ended")).toBeUndefined();
+    hand.written();
+    expect([hand.core.takeDelivered(), hand.last("ended")?.outcome]).toEqual([[ticket], "closed"]);
+  });
+
   test("a flush() that covers it is told", () => {
     const hand = new BoundHand();
     hand.sendBound("one");
@@ -137,6 +154,24 @@ describe("requests", () => {
     expect(hand.last("answered")).toMatchObject({ ticket: next });
   });
 
+  test("the answer to a probe is taken for that of no message that was taken out", () => {
+    const hand = new BoundHand({
+      requests: REQUESTS,
+      probe: { message: Buffer.from("probe"), proves: false },
+      pingAfterMs: 1_000,
+    });
+    const any = hand.request("any");
+    hand.sendBound("bound");
+    hand.cut();
+    hand.connect();
+    expect(hand.flush()).toBe("any\n");
+    hand.pass(1_000);
+    expect(hand.flush()).toBe("probe\n");
+    hand.hear("any!\nprobe!\n");
+    expect(hand.all("answered")).toMatchObject([{ ticket: any }]);
+    expect([hand.core.accepted().messages, hand.core.rttMs, hand.core.adopted?.id]).toEqual([1, 0, 2]);
+  });
+
   test("the memory of a message that was reported is not used again", () => {
     const hand = new BoundHand({ requests: REQUESTS });
     hand.sendBound("keep me");
@@ -159,6 +194,15 @@ describe("when the link closes the connection in order", () => {
     hand.sendBound("late");
     expect(hand.flush()).toBe("");
     expect([hand.reported(), hand.core.isAtRest, hand.waiting]).toEqual([["late not-sent"], true, [0, 0, 0, 0]]);
+  });
+
+  test("the same behind the end of our direction: the link has ended", () => {
+    const hand = new BoundHand({ idleCloseMs: 1_000 });
+    hand.nowMs += 5_000;
+    hand.sendBound("late");
+    hand.core.end();
+    hand.core.stopReading();
+    expect([hand.flush(), hand.reported(), hand.last("ended")?.outcome]).toEqual(["", ["late not-sent"], "closed"]);
   });
 
   test("old: what is not begun is not sent, and the rest goes on", () => {

@@ -205,6 +205,16 @@ test.each([
   expect([String(Buffer.concat(write())), outbox.takenBytes]).toEqual([wire, 8]);
 });
 
+test.each([lines(), delimited("--")])(
+  "an encode() that the application has replaced frames each message: $name",
+  (framing) => {
+    framing.encode = (message) => [Buffer.from("<"), message, Buffer.from(">")];
+    const { send, write } = made(4_096, "light", new Storage(framing, undefined, new BlockPool()));
+    for (const text of ["one", "two"]) send(text);
+    expect(String(Buffer.concat(write()))).toBe("<one><two>");
+  },
+);
+
 test.each([lines(), delimited("--")])("each message is asked for its id: $name", (framing) => {
   const { outbox } = made(4_096, "objects", new Storage(framing, (message) => message[0], new BlockPool()));
   const ids = ["one", "two"].map((text) => outbox.take(text, 3, false, true).id);

@@ -224,6 +224,17 @@ describe("deadlines", () => {
     expect(hand.flush()).toBe("one\n");
   });
 
+  test("a link whose direction has ended reads nothing more then: it has ended", () => {
+    const hand = new Hand({ idleCloseMs: 100 });
+    hand.connect();
+    hand.send("last");
+    hand.flush();
+    hand.core.end();
+    expect(hand.last("ended")).toBeUndefined();
+    hand.pass(100);
+    expect([hand.core.inputEnded, hand.last("ended")?.outcome]).toEqual([true, "closed"]);
+  });
+
   test("so it is not while an answer is awaited, or that of a probe, or while we do not read", () => {
     const asks = new Hand({ idleCloseMs: 100, requests: { maxInFlight: 9, maxAnswerBytes: 99 } });
     asks.connect();

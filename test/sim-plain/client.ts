@@ -120,6 +120,12 @@ export class PlainClient {
   readonly #flushes = new Map<object, number>();
   /** The connection that a message is for. */
   readonly #bound = new Map<number, number>();
+  /** The connections that were in use, and are gone. */
+  readonly #gone = new Set<number>();
+  /** The connection in use. */
+  #inUse: number | undefined;
+  /** How many messages for one connection were not sent, as it was closed before, in order or not. */
+  boundNotSent = 0;
   #lastId = 0;
   #isDialling = false;
   /** What was written on the newest connection, and is no whole line yet. */
@@ -254,9 +260,13 @@ export class PlainClient {
     }
   }
 
-  /** Messages that were not sent, as their connection was closed before, in order or not. */
-  get boundNotSent(): number {
-    return [...this.#bound.keys()].filter((number) => this.ledger.fates.get(number) === "not-sent").length;
+  /** While the link goes on, only a message whose own connection is gone is reported as not sent. */
+  #settle(number: number, delivery: "maybe" | "not-sent", by: "connection-lost" | "ended"): void {
+    this.ledger.settle(number, delivery);
+    if (delivery === "maybe" || by === "ended") return;
+    const bound = this.#bound.get(number);
+    check(bound !== undefined && this.#gone.has(bound), () => `message ${number} can be sent, and is reported`);
+    this.boundNotSent++;
   }
 
   #cancel(ticket: PlainTicket): void {
@@ -316,9 +326,11 @@ export class PlainClient {
         this.#onAnswered(event.ticket, event.parts);
         break;
       case "connected":
+        this.#inUse = event.channel;
         this.#checkBound(event.channel);
         break;
       case "disconnected":
+        if (this.#inUse !== undefined) this.#gone.add(this.#inUse);
         this.reasons.push(event.reason);
         break;
       case "connection-lost":
@@ -361,7 +373,7 @@ export class PlainClient {
       check(number !== undefined, () => "a ticket that nobody holds was lost");
       if (entry !== undefined) check(numberOf(entry.message) === number, () => "a ticket has another's message");
       told.push(number as number);
-      this.ledger.settle(number as number, delivery);
+      this.#settle(number as number, delivery, report.type);
     }
     checkAscending(told, "lost tickets");
     checkAscending(
@@ -370,7 +382,7 @@ export class PlainClient {
     );
     for (const { message, delivery } of undelivered) {
       told.push(numberOf(message));
-      this.ledger.settle(numberOf(message), delivery);
+      this.#settle(numberOf(message), delivery, report.type);
     }
     check(told.length === undeliveredCount, () => `${undeliveredCount} are counted, ${told.length} told`);
     this.ledger.untracked += untracked?.messages ?? 0;

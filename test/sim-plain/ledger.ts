@@ -1,6 +1,6 @@
 /** What became of each message, as the client was told. A message that is told of twice is a violation. */
 
-class Violation extends Error {}
+export class Violation extends Error {}
 
 export function check(holds: boolean, what: () => string): void {
   if (!holds) throw new Violation(what());

@@ -11,7 +11,7 @@ import { SimConnection } from "../../src/testing/sim-connection.ts";
 import { CountingBudget } from "../core/support.ts";
 import { LINES, plainOptions } from "../plain/support.ts";
 import type { WorldOptions } from "./draw.ts";
-import { check } from "./ledger.ts";
+import { check, Violation } from "./ledger.ts";
 import type { Listener, Speaker } from "./speaker.ts";
 import { SleepyClock } from "./sleepy.ts";
 
@@ -67,6 +67,8 @@ export class ServedLink implements Speaker {
   readonly #read: string[] = [];
   readonly #undelivered: Array<{ text: string; delivery: string }> = [];
   #untracked = 0;
+  /** The client's login was accepted, or it had none. */
+  #isLetIn = false;
   #outcome: string | undefined;
   #restsUntilMs = 0;
   /** How much had arrived when the link took no more. */
@@ -155,6 +157,9 @@ export class ServedLink implements Speaker {
     switch (event.type) {
       case "login-message":
         return this.#logIn(event.message.toString("latin1"));
+      case "connected":
+        this.#isLetIn = true;
+        return;
       case "attempt-failed":
         return this.#listener.onClosed();
       case "severed":
@@ -189,11 +194,13 @@ export class ServedLink implements Speaker {
       wire.startsWith(got),
       () => `the client has read ${JSON.stringify(got)}, and was sent ${JSON.stringify(wire)}`,
     );
-    if (this.#outcome === undefined) return;
+    const outcome = this.#outcome;
+    if (!this.#isLetIn) return;
+    if (outcome === undefined) throw new Violation("a served link has not ended");
     const { core } = this;
-    const isLost = this.#outcome === "connection-lost";
+    const isLost = outcome === "connection-lost";
     check(isLost || this.#undelivered.length === 0, () => "a served link has lost messages, and has ended in order");
-    check(["closed", "connection-lost"].includes(this.#outcome), () => `a served link has ended as ${this.#outcome}`);
+    check(["closed", "connection-lost"].includes(outcome), () => `a served link has ended as ${outcome}`);
     check(core.heldBytes === 0 && core.unacceptedBytes === 0, () => `a served link holds ${core.heldBytes} bytes`);
     const arrived = this.#connection.arrived.slice(0, this.#leftAt).split("\n").slice(0, -1);
     const heard = arrived.filter((line) => line !== "L");

@@ -79,6 +79,7 @@ export class SimBacklog {
       host: {
         hearsUndelivered: true,
         onDropped: (reason, _, messages) => this.#onDropped(reason, messages),
+        onCallLost: () => {},
         emitAll: () => {},
       },
     });
@@ -149,14 +150,14 @@ export class SimBacklog {
   /** Answers false if the message has to wait outside. Two of three expire, if any do. */
   push(number: number, payload: Buffer): boolean {
     const ttlMs = number % 3 === 0 ? Infinity : this.#ttlMs;
-    const terms = { priority: this.#priorityOf(number), key: this.#keyOf(number), ttlMs, boundTo: undefined };
+    const terms = { priority: this.#priorityOf(number), key: this.#keyOf(number), ttlMs };
     if (this.#backlog.waitsForRoom && !this.#backlog.hasRoom(payload.length, terms)) return false;
     if (ttlMs < Infinity) this.#cameMs.set(number, this.#process.nowMs);
     const old = terms.key === undefined ? undefined : this.#waiting.get(terms.key);
     const oldPlace = old === undefined ? undefined : this.#places.get(old);
     this.#places.set(number, { first: number, priority: oldPlace?.priority ?? terms.priority });
     this.#coming = { number, old };
-    void this.#backlog.push({ payload, given: true }, payload.length, terms, "taken", undefined);
+    void this.#backlog.push({ payload, given: true, boundTo: undefined }, payload.length, terms, "taken", undefined);
     this.#process.stage.count("waited under a policy");
     this.#tell();
     this.#coming = undefined;

@@ -1,0 +1,85 @@
+/** The order of a step, with the core of a plain link and a connection in memory. */
+import { expect, test } from "vitest";
+import { Driver } from "../../src/link/driver.ts";
+import type { Connection } from "../../src/link/ports.ts";
+import { PlainCore } from "../../src/plain/core.ts";
+import type { PlainCoreOptions } from "../../src/plain/options.ts";
+import { plainOptions } from "../plain/support.ts";
+
+/** A driver whose time and timer a test moves by hand, and what its hooks are told. */
+function driven(changed: Partial<PlainCoreOptions>) {
+  const at = { nowMs: 0, tick: () => {} };
+  const core = new PlainCore(plainOptions(changed), { random: () => 0 });
+  const driver = new Driver(core, core, {
+    now: () => at.nowMs,
+    wallMs: () => 0,
+    defer: () => {},
+    afterPoll: () => {},
+    spread: () => {},
+    timer: (run) => {
+      at.tick = run;
+      return { set() {}, clear() {} };
+    },
+  });
+  const told: string[] = [];
+  driver.hooks = {
+    onEvent: ({ type }) => void told.push(type),
+    onProgress: () => void told.push(`${core.queuedMessages} wait`),
+    isRoomAwaited: false,
+    hasHandedEnough: false,
+    onStepComplete: () => {},
+  };
+  const connection: Connection = {
+    handler: { onData: () => undefined, onDrain: () => {}, onClosed: () => {} },
+    remoteAddress: "",
+    roomBytes: 65_536,
+    pendingBytes: 0,
+    write: () => {},
+    pause: () => {},
+    resume: () => {},
+    end: () => {},
+    destroy: () => {},
+  };
+  core.connectionOpened(1, "primary", Buffer.alloc(0), at.nowMs);
+  driver.attach(1, connection);
+  const send = (text: string): void => {
+    core.take(text, text.length, false, "taken");
+    core.bind();
+  };
+  return { at, core, driver, told, send };
+}
+
+test("a message is written in one step", () => {
+  const { driver, told, send } = driven({});
+  send("one");
+  driver.run();
+  expect(told).toEqual(["connected", "1 wait"]);
+});
+
+const GONE = ["1 wait", "disconnected", "connection-lost", "0 wait"];
+
+test("a connection that is closed in place of a write: the calls that wait are looked at again", () => {
+  const { at, driver, told, send } = driven({ idleCloseMs: 1_000 });
+  driver.run();
+  at.nowMs = 5_000;
+  send("late");
+  told.length = 0;
+  driver.run();
+  expect(told).toEqual(GONE);
+});
+
+test("the same with a connection that is given up, as its probe cannot be framed", () => {
+  const { at, core, driver, told, send } = driven({
+    requests: { maxInFlight: 1, maxAnswerBytes: 1_000 },
+    probe: { message: Buffer.from("unframed"), proves: false },
+    pingAfterMs: 1_000,
+  });
+  send("first");
+  driver.run();
+  core.written(1);
+  send("waits");
+  at.nowMs = 1_000;
+  told.length = 0;
+  at.tick();
+  expect(told).toEqual(GONE);
+});
