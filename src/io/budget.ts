@@ -19,6 +19,12 @@ export class LinkMemory implements SharedMemory {
     this.windowBudget = new SharedBudget(Math.floor(bytes / 2 / HELD_PER_BYTE));
     this.logBudget = new SharedBudget(Math.floor(bytes / 2));
   }
+
+  /** False: no link is lent any more, and windows become smaller as they drain. True: as before. */
+  lend(isOn: boolean): void {
+    this.windowBudget.lend(isOn);
+    this.logBudget.lend(isOn);
+  }
 }
 
 /** The most memory that so many sessions may hold, besides that of their applications. */
@@ -35,11 +41,30 @@ export function defaultBufferBytes({ memoryBytes }: Machine): number {
   return Math.min(1_073_741_824, Math.floor(memoryBytes / 8));
 }
 
+/** More than any budget: taken out of one, it leaves every account with its minimum. */
+const EVERYTHING_BYTES = 2 ** 50;
+
 export class SharedBudget implements Budget {
+  readonly bytes: number;
+  /** Far below 0 while nothing is lent. */
   freeBytes: number;
+  #lends = true;
 
   constructor(bytes: number) {
+    this.bytes = bytes;
     this.freeBytes = bytes;
+  }
+
+  /** Bytes that accounts have borrowed. */
+  get lentBytes(): number {
+    return this.bytes - this.freeBytes - (this.#lends ? 0 : EVERYTHING_BYTES);
+  }
+
+  /** False: accounts may hold their minimum, and what they have already. */
+  lend(isOn: boolean): void {
+    if (isOn === this.#lends) return;
+    this.#lends = isOn;
+    this.freeBytes += isOn ? EVERYTHING_BYTES : -EVERYTHING_BYTES;
   }
 
   borrow(bytes: number): void {

@@ -1,8 +1,9 @@
 /** The links of clients that are not resplice, and the connections of those that are not let in yet. */
+import { oldest } from "../core/overload/victims.ts";
 import { Crowd } from "../core/server/crowd.ts";
 import { Shares } from "../core/server/shares.ts";
+import type { Refusable } from "../core/server/state.ts";
 import { newId } from "../core/session/proof.ts";
-import { LinkMemory } from "../io/budget.ts";
 import type { Connection } from "../link/ports.ts";
 import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
 import { ServedPlainCore, type ServedPlainOptions } from "../plain/served-core.ts";
@@ -27,6 +28,7 @@ const TOO_MANY: Readonly<Record<PlainLimitName, string>> = {
 
 export class PlainSessions extends ServedLinks<PlainServerLink> {
   readonly acceptsWhileDraining = false;
+  readonly resumeForMs = 0;
   /** A client that takes nothing is given up by the deadlines of its connection. */
   protected readonly closesWithinMs: number = Infinity;
   readonly #limits: ResolvedPlainServerOptions["limits"];
@@ -39,13 +41,15 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   /** Those of them whose connection is over. They keep their places, as their messages still take memory. */
   readonly #severed = new Set<PlainServerLink>();
   readonly #arrivalHost: ArrivalHost;
+  /** Why new clients are turned away as the server is overloaded; "": they are not. */
+  #refusal = "";
 
   constructor(options: ResolvedPlainServerOptions, outside: ServedHost) {
-    super(options.link, outside);
+    super(options.link, options.limits.bufferBytes, outside);
     const { limits, link, plain, timeouts, windowFloorBytes } = options;
     this.#limits = limits;
     this.#opens = new Shares(limits.opensPerSecond);
-    const memory = new LinkMemory(limits.bufferBytes);
+    const { memory } = this;
     const { windowBudget } = memory;
     const coreOptions: ServedPlainOptions = { ...plainCoreOptions(options, memory), windowFloorBytes, windowBudget };
     this.#arrivalHost = {
@@ -53,7 +57,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
       refusals: this.refusals,
       login: plain.login,
       handshakeMs: timeouts.handshakeMs,
-      mayLinger: () => outside.mayLinger(),
+      lingering: this.lingering,
       newLink: (arrival) => {
         const core = new ServedPlainCore(coreOptions, outside.entropy);
         const id = newId(outside.entropy).slice(0, 12);
@@ -67,6 +71,10 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   get connections(): number {
     return this.#clients.size - this.#severed.size;
+  }
+
+  override get links(): number {
+    return this.#links.size;
   }
 
   override owners(): Iterable<PlainServerLink> {
@@ -91,6 +99,11 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   #mayEnter(remoteAddress: string): boolean {
     if (this.farewell !== undefined) {
       this.refusals.refused({ code: "draining", reason: "draining", sessionId: "", remoteAddress, retryAfterMs: 0 });
+      return false;
+    }
+    if (this.#refusal !== "") {
+      const reason = this.#refusal;
+      this.refusals.refused({ code: "overloaded", reason, sessionId: "", remoteAddress, retryAfterMs: 0 });
       return false;
     }
     const limit = this.#lacking(peerOf(remoteAddress));
@@ -148,6 +161,30 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     return served.shed() ? 0 : undefined;
   }
 
+  /** Clients that are not resplice have no second connections. */
+  override refuse(what: Refusable, why: string): void {
+    if (what === "sessions") this.#refusal = why;
+  }
+
+  override dropOldestArrivals(most: number): number {
+    const dropped = oldest(this.#arrivals.items(), most);
+    for (const { remoteAddress } of dropped) {
+      this.refusals.refused({
+        code: "overloaded",
+        reason: "overloaded",
+        sessionId: "",
+        remoteAddress,
+        retryAfterMs: 0,
+      });
+    }
+    for (const arrival of dropped) arrival.giveUp("overloaded");
+    return dropped.length;
+  }
+
+  protected override get sharedIncomingBytes(): number {
+    return this.memory.windowBudget.lentBytes;
+  }
+
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A handler may answer what it was handed; then its link ends. Nobody is let in any more. */
@@ -179,7 +216,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  protected override get handshaking(): number {
+  override get handshaking(): number {
     return this.#arrivals.size;
   }
 

@@ -16,7 +16,7 @@ import { Sessions } from "./sessions.ts";
 
 /** How many clients a server may have, and what they may hold. */
 export interface Capacity {
-  limits: { connections: number; handshakes: number };
+  limits: { connections: number; handshakes: number; bufferBytes: number };
   /** The limit that bounds what is held in memory. */
   links: { limit: "sessions" | "connections"; most: number };
   /** As many are sure to fit into memory. */

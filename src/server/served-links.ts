@@ -3,6 +3,8 @@
  * those of resplice clients, `PlainSessions` those of any others.
  */
 import type { Entropy } from "../core/session/proof.ts";
+import type { Refusable } from "../core/server/state.ts";
+import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
@@ -12,6 +14,7 @@ import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
+import { Lingering } from "./lingering.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { Refusals } from "./refusals.ts";
 
@@ -38,10 +41,18 @@ export type ServedStats = ReturnType<typeof sumStats> &
     bufferBytes: number;
   };
 
+/** One direction's part of the memory that all links share. */
+export interface SharedPart {
+  bytes: number;
+  most: number;
+}
+
 export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwner> {
   /** Runs for each link. Set before the first connection is handed over. */
   handler: ((link: Link) => void | Promise<void>) | undefined;
   readonly refusals: Refusals;
+  readonly lingering: Lingering;
+  readonly memory: LinkMemory;
   protected readonly outside: ServedHost;
   protected readonly host: ServerHost;
   /** The options of drain(), and when its time is over. */
@@ -49,8 +60,11 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly #options: ResolvedLinkOptions;
   readonly #open = new Set<Link>();
 
-  constructor(options: ResolvedLinkOptions, outside: ServedHost) {
+  /** @param bufferBytes memory that the links share */
+  constructor(options: ResolvedLinkOptions, bufferBytes: number, outside: ServedHost) {
     this.#options = options;
+    this.memory = new LinkMemory(bufferBytes);
+    this.lingering = new Lingering(outside);
     this.outside = outside;
     this.refusals = new Refusals(outside.journal);
     this.host = {
@@ -80,6 +94,12 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   /** All links that are not gone. */
   abstract owners(): Iterable<Owner>;
+
+  /** How long a session waits for its client; 0: clients keep no sessions. */
+  abstract readonly resumeForMs: number;
+
+  /** How many links are not gone. */
+  abstract readonly links: number;
 
   protected abstract onGone(served: Owner): void;
 
@@ -154,6 +174,24 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     return toldMs !== undefined;
   }
 
+  /** Refuses these from now on, for that reason; "": not any more. */
+  abstract refuse(what: Refusable, why: string): void;
+
+  /** Closes at most so many of the connections that are not let in yet, the oldest first. Answers how many. */
+  abstract dropOldestArrivals(most: number): number;
+
+  /** Bytes that clients have under way to us, of the memory that all links share. */
+  protected abstract readonly sharedIncomingBytes: number;
+
+  /** What links hold of the memory that they share, and how much that may be: incoming, and outgoing with all queues. */
+  get sharedMemory(): readonly [SharedPart, SharedPart] {
+    const { windowBudget, logBudget } = this.memory;
+    return [
+      { bytes: this.sharedIncomingBytes, most: windowBudget.bytes },
+      { bytes: logBudget.lentBytes, most: logBudget.bytes },
+    ];
+  }
+
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -216,7 +254,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   }
 
   /** Connections that are not let in yet. */
-  protected abstract readonly handshaking: number;
+  abstract readonly handshaking: number;
 
   /** Sessions with or without a connection. */
   protected abstract readonly sessions: number;

@@ -6,7 +6,7 @@ import { Admission } from "../core/server/admission.ts";
 import { newId } from "../core/session/proof.ts";
 import { ServerCore } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
-import { LinkMemory } from "../io/budget.ts";
+import type { Refusable } from "../core/server/state.ts";
 import { FORGET_AFTER_MS } from "../link/closing.ts";
 import { coreOptions } from "../link/options.ts";
 import type { Connection } from "../link/ports.ts";
@@ -32,14 +32,13 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   #whenCreated: (() => void) | undefined;
 
   constructor(options: ResolvedServerOptions, outside: ServedHost) {
-    super(options, outside);
+    super(options, options.limits.bufferBytes, outside);
     this.#options = options;
     this.closesWithinMs = options.resumeForMs;
     const { limits, timeouts } = options;
-    const memory = new LinkMemory(limits.bufferBytes);
     this.#core = new ServerCore(
       {
-        ...coreOptions(options, memory),
+        ...coreOptions(options, this.memory),
         resumeForMs: options.resumeForMs,
         handshakeMs: timeouts.handshakeMs,
         maxConnections: limits.connections,
@@ -54,7 +53,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     this.handshakes = new Handshakes(this.#core, outside.clock, {
       authenticate: options.authenticate,
       refusals: this.refusals,
-      mayLinger: () => outside.mayLinger(),
+      lingering: this.lingering,
       onLink: (core) => this.#created(core),
       onAttached: (core, channel, connection) => {
         const driver = this.#links.get(core)?.driver;
@@ -72,6 +71,14 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   /** Connections that speak for a session, or are in a handshake. */
   get connections(): number {
     return this.#core.handshakes + this.#core.attached;
+  }
+
+  override get resumeForMs(): number {
+    return this.#options.resumeForMs;
+  }
+
+  override get links(): number {
+    return this.#links.size;
   }
 
   override owners(): Iterable<DurableServerLink> {
@@ -101,6 +108,20 @@ export class Sessions extends ServedLinks<DurableServerLink> {
 
   protected override askAway({ core }: DurableServerLink, retryAfterMs: number): number | undefined {
     return this.handshakes.shed(core, retryAfterMs);
+  }
+
+  override refuse(what: Refusable, why: string): void {
+    this.handshakes.refuse(what, why);
+  }
+
+  override dropOldestArrivals(most: number): number {
+    return this.handshakes.dropSilent(most);
+  }
+
+  protected override get sharedIncomingBytes(): number {
+    let bytes = 0;
+    for (const core of this.#links.keys()) bytes += core.sharedIncomingBytes;
+    return bytes;
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,7 +187,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  protected override get handshaking(): number {
+  override get handshaking(): number {
     return this.#core.handshakes;
   }
 

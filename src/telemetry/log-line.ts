@@ -5,13 +5,15 @@
 import type { RecordReader } from "./journal.ts";
 import type { Level, LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
-import type { LinkChange, LinkIds, LoggedRecord } from "./record.ts";
+import type { LinkChange, LinkIds, LoggedRecord, ServerOverload } from "./record.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
 /** The most characters of a field; docs/metrics.md states it. */
 const MOST_FIELD_CHARACTERS = 256;
 /** The most characters of the message of an error that ended a link. */
 const MOST_ERROR_CHARACTERS = 1_000;
+/** The most links that a line names; docs/metrics.md states it. */
+const MOST_VICTIMS = 10;
 
 export interface LogLine {
   level: Level;
@@ -47,7 +49,7 @@ export function lineOf(record: LoggedRecord): LogLine {
     case "link.hook-failed": {
       const { hook, thrown } = record.failure;
       const fields = { link: record.link, hook, detail: messageOf(thrown) };
-      return line("warn", event, fields, `the function ${hook} failed`);
+      return line("warn", event, fields, hookFailed(hook));
     }
     case "server.state": {
       const { from, to, reason } = record;
@@ -86,6 +88,16 @@ export function lineOf(record: LoggedRecord): LogLine {
         `link shed: ${printable(reason, MOST_FIELD_CHARACTERS)}`,
       );
     }
+    case "server.overload":
+      return overloadLine(record);
+    case "server.unwatched": {
+      const { resource, reason } = record;
+      return line("info", event, { resource, reason }, `not watched: ${resource}`);
+    }
+    case "server.hook-failed": {
+      const { hook, thrown } = record.failure;
+      return line("warn", event, { hook, detail: messageOf(thrown) }, hookFailed(hook));
+    }
     case "server.rejected": {
       const { reason, detail, remoteAddress, failure } = record;
       const err = failure && { err: errorOf(failure.thrown) };
@@ -112,6 +124,21 @@ function stateLine(ids: LinkIds, change: LinkChange): LogLine {
   const level = isFailure ? "error" : trouble || isClientGone ? "warn" : "info";
   const because = error === undefined ? "" : `: ${printable(error.message, MOST_ERROR_CHARACTERS)}`;
   return line(level, "link.state", fields, `link ${change.to}${because}`);
+}
+
+/** An overload may have very many victims: the line has the first of them, and how many there are. */
+function overloadLine({ event, victims, ...step }: ServerOverload): LogLine {
+  const { type, resource, action, dryRun } = step;
+  const fields = { ...step, victims: victims.slice(0, MOST_VICTIMS), victimCount: victims.length };
+  const what = action === undefined ? type : `${type} ${action}`;
+  const isOver = type === "release" || type === "recover";
+  const message = `overload: ${printable(resource, MOST_FIELD_CHARACTERS)}: ${what}${dryRun ? " (dry run)" : ""}`;
+  return line(isOver ? "info" : "warn", event, fields, message);
+}
+
+/** A custom resource's name is the application's, as are the names of its options. */
+function hookFailed(hook: string): string {
+  return `the function ${printable(hook, MOST_FIELD_CHARACTERS)} failed`;
 }
 
 /** Escapes the fields' strings: a peer may have written an identity, a reason or a thrown message. */

@@ -41,7 +41,7 @@ export function warnOfFailures(record: TelemetryRecord): void {
   const { event } = record;
   if (event === "link.handler-failed") {
     if (!record.isHeard) warnOnce("RESPLICE_HANDLER_FAILED", record.thrown);
-  } else if (event === "link.hook-failed" || event === "server.rejected") {
+  } else if (event === "link.hook-failed" || event === "server.hook-failed" || event === "server.rejected") {
     const { failure } = record;
     if (failure !== undefined) warnOnce("RESPLICE_HOOK_FAILED", failure.thrown, failure.hook);
   }
