@@ -3,6 +3,7 @@ import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
 import { FRAMING } from "./list/framing.ts";
+import { GUARD } from "./list/guard.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
@@ -42,4 +43,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...QUEUE,
   ...OVERLOAD,
   ...RESOURCES,
+  ...GUARD,
 ];

@@ -56,7 +56,7 @@ describe("forget-received", () => {
     await clock.advance(100);
     const [link] = links as [Link];
     expect(await receiveText(link)).toBe(`0 ${KIB}`);
-    expect(relief.isIdle("forget-received")).toBe(true);
+    expect([relief.isIdle("forget-received"), act("forget-received").bytes]).toEqual([true, 0]);
     await cutOff(server);
     const { bytes } = act("forget-received", { dryRun: true });
     expect(act("forget-received")).toMatchObject({ victims: [link.id], bytes, connections: 0, sessions: 0 });
@@ -213,13 +213,36 @@ describe("refuse-sessions", () => {
     expect([known.state, calls]).toEqual(["connected", 2]);
     const refused = records.find((record) => record.event === "server.refused");
     expect(refused).toMatchObject({ code: "overloaded", reason: "overloaded: heap" });
-    expect(refused?.retryAfterMs).toBeGreaterThanOrEqual(5_000);
+    expect(refused?.retryAfterMs).toBeGreaterThan(5_000);
     expect(refused?.retryAfterMs).toBeLessThanOrEqual(10_000);
     relief.enforce("refuse-sessions", "");
     await clock.advance(12_000);
     expect((await news).state).toBe("connected");
     expect(sessions.stats()).toMatchObject({ refused: { overloaded: 1 }, turnedAway: {}, sessions: { connected: 2 } });
   });
+});
+
+test("refuse-sessions: whose session is lost opens no other one meanwhile; who asks again for its new one is let in", async () => {
+  const server = durable();
+  const { clock, links, path, relief, act, sessions } = server;
+  const lost = await connect(server);
+  await cutOff(server);
+  act("evict-waiting");
+  path.heal();
+  relief.enforce("refuse-sessions", "overloaded: heap");
+  await clock.advance(4_000);
+  expect([lost.state, links.length]).toEqual(["reconnecting", 1]);
+  relief.enforce("refuse-sessions", "");
+  // Its WELCOME does not arrive.
+  path.blackHole({ direction: "to-client" });
+  const asking = connect(server);
+  await clock.advance(10);
+  relief.enforce("refuse-sessions", "overloaded: heap");
+  path.heal();
+  path.cut("rst");
+  await clock.advance(3_000);
+  expect((await asking).state).toBe("connected");
+  expect(sessions.stats().sessions.connected).toBe(1);
 });
 
 describe("refuse-standbys", () => {
