@@ -11,7 +11,7 @@ export type ServerCommands = {
   /** The loop does nothing else for `blockMs`, again and again after `restMs`, for so long. */
   block: (how: { blockMs: number; restMs: number; forMs: number }) => Promise<void>;
   /** Keeps numbers in the old generation until it is that full. */
-  fillHeap: (share: number) => number;
+  fillHeap: (share: number) => Promise<number>;
   /** Takes all descriptors that are left, for so long. Answers how many those were. */
   exhaust: (forMs: number) => Promise<number>;
   /** The clock of `reports`. */
@@ -39,7 +39,9 @@ export interface ListenOptions {
   flood?: Flood;
 }
 
-const IN_A_TURN = 100;
+const IN_A_TURN = 500;
+/** Each takes 8 bytes. */
+const NUMBERS = 65_536;
 
 const reports: Reported[] = [];
 const held: number[][] = [];
@@ -58,11 +60,6 @@ async function flood(link: Link, { bytes, messages }: Flood): Promise<void> {
   await link.flush();
 }
 
-function heapShare(): number {
-  const { observed = 0, limit = Infinity } = supervisor?.stats().resources["heap"] ?? {};
-  return observed / limit;
-}
-
 answerCalls({
   listen: async ({ server, level: given, flood: flow }) => {
     // A reading that falls a little with each sample: what is done about it seems to help.
@@ -71,7 +68,7 @@ answerCalls({
     const resources = { ...server.resources, ...(custom && { custom }) };
     supervisor = new ServerSupervisor({ port: 0, host: "127.0.0.1", ...server, resources });
     supervisor.on("overload", (report) => void reports.push({ ...report, atMs: performance.now() }));
-    supervisor.serve((link) => (flow === undefined ? void link.onMessage(() => {}) : flood(link, flow)));
+    supervisor.serve((link) => (flow === undefined ? link.onMessage(() => {}) : flood(link, flow)));
     return (await supervisor.listen()).port;
   },
   setLevel: (value) => {
@@ -82,11 +79,12 @@ answerCalls({
       for (const endMs = performance.now() + blockMs; performance.now() < endMs;);
     }
   },
-  fillHeap: (share) => {
-    const { limit = 0 } = supervisor?.stats().resources["heap"] ?? {};
-    const before = heapShare();
-    while (before + (held.length * 8 * 65_536) / limit < share) {
-      held.push(Array.from({ length: 65_536 }, (_, n) => n + 0.5));
+  fillHeap: async (share) => {
+    let heap = supervisor?.stats().resources["heap"];
+    for (; heap?.observed === undefined; heap = supervisor?.stats().resources["heap"]) await sleep(50);
+    const { limit = 0, observed } = heap;
+    while (observed + held.length * NUMBERS * 8 < share * limit) {
+      held.push(Array.from({ length: NUMBERS }, (_, n) => n + 0.5));
     }
     return held.length;
   },

@@ -77,6 +77,8 @@ describe("close-hopeless", () => {
     const { clock, links, path } = server;
     await connect(server);
     const [link] = links as [Link];
+    // It has been connected for longer than it may stall.
+    await clock.advance(60_000);
     path.refuse();
     path.blackHole();
     await link.send(KIB);
