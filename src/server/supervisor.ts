@@ -303,8 +303,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * 'degraded': a limit has turned clients away in the last 10 s, or a resource is overloaded. 'down': not listening, or draining. A server that
-   * listens nowhere, and only accepts streams, can do so from serve() on.
+   * 'degraded': a limit has turned clients away in the last 10 s, or a resource is overloaded. 'down': not listening, or
+   * draining. A server that listens nowhere, and only accepts streams, can do so from serve() on.
    */
   health(): Health {
     const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;
