@@ -183,7 +183,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** Bytes that clients have under way to us, of the memory that all links share. */
   protected abstract readonly sharedIncomingBytes: number;
 
-  /** What links hold of the memory that they share, and how much that may be: incoming, and outgoing with all queues. */
+  /** What links hold of the memory that they share, and the most of it: incoming, and outgoing with all queues. */
   get sharedMemory(): readonly [SharedPart, SharedPart] {
     const { windowBudget, logBudget } = this.memory;
     return [

@@ -188,7 +188,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
 
   // ── what a server that is overloaded may do without ────────────────────────────────────────────────────────────
 
-  /** Since when bytes that were written have made no progress: the client has received none. Infinity: none are in flight. */
+  /** Since when bytes that were written have made no progress: the client has received none. Infinity: there are none. */
   get stalledSinceMs(): number {
     return this.inUse?.waitingSinceMs ?? Infinity;
   }

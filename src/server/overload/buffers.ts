@@ -1,8 +1,8 @@
 /**
- * "bufferBytes": the memory that all links share (`limits.bufferBytes`), of the direction that has used more of its half.
- * The guaranteed minimum of each link is not counted. Incoming, that is what clients have under way above it, and not
- * the windows that they were given: those are lent out as far as they go, whether anybody uses them or not. Outgoing, it
- * is the logs with all queues.
+ * "bufferBytes": the memory that all links share (`limits.bufferBytes`), of the direction that has used more of its
+ * half. The guaranteed minimum of each link is not counted. Incoming, that is what clients have under way above it, and
+ * not the windows that they were given: those are lent out as far as they go, whether anybody uses them or not.
+ * Outgoing, it is the logs with all queues.
  */
 import type { Observed, Reader } from "../../io/resources/reader.ts";
 import type { SharedPart } from "../served-links.ts";

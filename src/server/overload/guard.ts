@@ -1,6 +1,6 @@
 /**
- * Guards a server against overload: samples the resources of the process, asks the ladder which actions are due, has them
- * carried out, and reports each. The ladder decides, `Relief` acts, and this class brings them together.
+ * Guards a server against overload: samples the resources of the process, asks the ladder which actions are due, has
+ * them carried out, and reports each. The ladder decides, `Relief` acts, and this class brings them together.
  */
 import type { OverloadAction } from "../../core/overload/actions.ts";
 import { OVERLOAD_ACTIONS } from "../../core/overload/actions.ts";

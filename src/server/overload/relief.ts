@@ -1,4 +1,4 @@
-/** What a server can do against overload. Whoever decides that it is to be done knows nothing of the server's protocol. */
+/** What a server can do against overload. Whoever decides that it is done knows nothing of its protocol. */
 import type { OverloadAction } from "../../core/overload/actions.ts";
 import type { Resource } from "../../core/overload/rules.ts";
 

@@ -12,9 +12,9 @@ import type { WatchedResource } from "./watched-resource.ts";
  */
 export interface OverloadReport {
   /**
-   * `act`: the action is carried out, and holds from now on if it is a condition. `release`: this resource does not hold
-   * it any more. `recover`: the overload of this resource is over. `ineffective`: the last steps have not helped, and no
-   * more are taken. `unreadable`: the overload ends, as the resource could not be read for 30 s.
+   * `act`: the action is carried out, and holds from now on if it is a condition. `release`: this resource does not
+   * hold it any more. `recover`: the overload of this resource is over. `ineffective`: the last steps have not helped,
+   * and no more are taken. `unreadable`: the overload ends, as the resource could not be read for 30 s.
    */
   type: "act" | "release" | "recover" | "ineffective" | "unreadable";
   /** `heap`, `lag`, …, or the name of a custom one. */

@@ -13,8 +13,8 @@ import type { Reading } from "../../io/resources/sampler.ts";
 import type { ResolvedResources } from "../resource-options.ts";
 
 /**
- * What an act has freed, in the unit of the reading. What is left out is not known: then an act is judged by the fall of
- * the reading alone.
+ * What an act has freed, in the unit of the reading. What is left out is not known: then an act is judged by the fall
+ * of the reading alone.
  */
 const FREED: Readonly<Partial<Record<ResourceName, (released: Released) => number>>> = {
   descriptors: ({ connections }) => connections,
