@@ -4,6 +4,7 @@ import { DIAL } from "./list/dial.ts";
 import { ENDING } from "./list/ending.ts";
 import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
+import { GUARD } from "./list/guard.ts";
 import { LIMITS } from "./list/limits.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
@@ -47,5 +48,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...QUEUE,
   ...OVERLOAD,
   ...RESOURCES,
+  ...GUARD,
   ...SUPERVISE,
 ];

@@ -61,6 +61,9 @@ export type {
 export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framing.ts";
 export type { PlainLink } from "./plain-link/handle.ts";
 export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
+export type { OverloadAction } from "./core/overload/actions.ts";
+export type { OverloadReport, ResourceStats } from "./server/overload/reports.ts";
+export type { CustomResource, Resources, Thresholds } from "./server/resource-options.ts";
 export type { AccessOptions } from "./server/access.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions, ServerTimeoutOptions } from "./server/options.ts";

@@ -340,9 +340,9 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "refused connections linger without a bound",
     rule: "so many connections that were refused are waited for, and no more",
-    file: "src/server/handshakes.ts",
-    find: "if (this.#hooks.mayLinger()) return connection.end(event.last);",
-    replace: "if (connection !== undefined) return connection.end(event.last);",
+    file: "src/server/lingering.ts",
+    find: "if (!this.#host.mayLinger()) {",
+    replace: "if (last === undefined) {",
     tests: ["test/server/lingering.test.ts"],
   },
 ];

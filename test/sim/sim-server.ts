@@ -14,6 +14,7 @@ import {
   type ServerCoreOptions,
 } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
+import type { Refusable } from "../../src/core/server/state.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
@@ -59,6 +60,7 @@ export class SimServer extends SimProcess {
   readonly #owners = new Map<ServerLinkCore, Owner>();
   /** Links whose clients were asked to stay away, and until when. */
   readonly #awayUntilMs = new Map<ServerLinkCore, number>();
+  readonly #protects = new Set<Refusable | "memory">();
   readonly #store: StoreClient;
   readonly forwarding: SimForwarding = new SimForwarding(this);
   #lives = 0;
@@ -164,6 +166,7 @@ export class SimServer extends SimProcess {
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
     this.#overloaded = { untilMs: 0, retryAfterMs: 0 };
+    for (const what of this.#protects) this.#protectNoMore(what);
     this.stage.note(`${this.name}: killed`);
   }
 
@@ -181,6 +184,48 @@ export class SimServer extends SimProcess {
     const mostMs = Math.min(30_000, this.stage.options.resumeForMs / 2);
     check(toldMs <= mostMs, () => `${this.name}: shed for ${toldMs} ms`);
     this.#awayUntilMs.set(link, this.nowMs + toldMs);
+    this.pump();
+    return true;
+  }
+
+  /** Refuses these for a while, or lends no memory. Answers whether it did not do so already. */
+  protect(what: Refusable | "memory", forMs: number): boolean {
+    const { clock, logBudget, windowBudget } = this.stage;
+    if (!this.isUp || this.#protects.has(what)) return false;
+    this.#protects.add(what);
+    if (what === "memory") logBudget.lends = windowBudget.lends = false;
+    else this.core.refuse(what, "overloaded");
+    clock.schedule(forMs, () => this.#protectNoMore(what));
+    return true;
+  }
+
+  #protectNoMore(what: Refusable | "memory"): void {
+    this.#protects.delete(what);
+    if (what !== "memory") return this.core.refuse(what, "");
+    const { logBudget, windowBudget } = this.stage;
+    logBudget.lends = windowBudget.lends = true;
+  }
+
+  dropHandshakes(most: number): number {
+    const dropped = this.isUp ? this.core.dropSilent(most, this.nowMs) : 0;
+    this.pump();
+    return dropped;
+  }
+
+  /** Memory is short. Answers whether there was anything to be given up. */
+  giveUp(link: ServerLinkCore, what: "forget" | "evict" | "hopeless"): boolean {
+    if (!this.isUp || !this.owns(link)) return false;
+    const { adopted } = link;
+    if (what === "forget") {
+      if (link.forgetReceived() === 0) return false;
+    } else if (what === "hopeless") {
+      if (adopted === undefined) return false;
+      this.closeSocket(adopted.id, undefined);
+      this.core.connectionClosed(adopted.id, "write-stalled", this.nowMs);
+    } else {
+      if (link.waitsSinceMs(this.nowMs) === Infinity) return false;
+      link.evict();
+    }
     this.pump();
     return true;
   }
@@ -211,6 +256,7 @@ export class SimServer extends SimProcess {
   /** There is room for everybody. */
   enlarge(): void {
     Object.assign(this.#options, ENOUGH);
+    for (const what of this.#protects) this.#protectNoMore(what);
   }
 
   override checkBounds(): void {

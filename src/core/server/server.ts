@@ -26,6 +26,7 @@ import { fetchBack, giveUpForward, isElsewhere, sendOn, toElsewhere } from "./el
 import {
   type AdoptEvent,
   type ElsewhereEvent,
+  type Refusable,
   type ServerCoreEvent,
   type ServerCoreOptions,
   ServerState,
@@ -90,6 +91,20 @@ export class ServerCore {
    */
   shed(link: ServerLinkCore, retryAfterMs: number, nowMs: number): number | undefined {
     return shed(this.#state, link, retryAfterMs, nowMs);
+  }
+
+  /** From now on these are refused as overloaded, for that reason, and told when to come back. "": not any more. */
+  refuse(what: Refusable, why: string): void {
+    this.#state.refusing[what] = why;
+  }
+
+  /**
+   * Turns away connections that have not said HELLO, those that are here longest first. Answers how many.
+   *
+   * @param most of them
+   */
+  dropSilent(most: number, nowMs: number): number {
+    return this.#state.entrance.dropSilent(most, nowMs);
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,9 +201,18 @@ export class ServerCore {
     const link = this.#sessionOf(frame);
     if (link !== undefined && !link.isFor(frame)) {
       handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-    } else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {
+    } else if (
+      link === undefined ? this.#mayKnock(handshake, frame) : this.#mayComeBack(handshake, frame, link, nowMs)
+    ) {
       entrance.introduce(handshake, frame, link, taken, nowMs);
     }
+  }
+
+  /** Checked before authentication, which is spared where the client would be refused after it. */
+  #mayKnock(handshake: Handshake, { type, hello }: HelloFrame): boolean {
+    const { entrance, refusing, sessions } = this.#state;
+    const isNew = type === "hello" && !hello.resume && sessions.get(hello.sessionId) === undefined;
+    return !isNew || entrance.mayEnter(handshake, refusing.sessions);
   }
 
   /** Checked before authentication: a client that comes too often costs no call. */
@@ -199,7 +223,12 @@ export class ServerCore {
     }
     // A HELLO that was replayed does not count as the session's coming back.
     if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;
-    return this.#state.entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
+    const { entrance, refusing } = this.#state;
+    if (type === "standby" && !entrance.mayEnter(handshake, refusing.standbys)) {
+      link.extend(ownerOf(hello), nowMs);
+      return false;
+    }
+    return entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
   }
 
   /** The session that a resume or a standby names, if it is here. */
