@@ -39,6 +39,11 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/core/server/entrance.ts": ["test/sim/scenarios-authentication.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/handshake-table.ts": ["test/server/handshakes.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/link-core.ts": ["test/sim/scenarios-ending.test.ts", "test/sim/scenarios-strangers.test.ts"],
+  "src/core/server/introduction.ts": [
+    "test/server/overload/links-relief.test.ts",
+    "test/sim/scenarios-crowds.test.ts",
+    "test/sim/scenarios-opening.test.ts",
+  ],
   "src/core/server/opening.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-strangers.test.ts"],
   "src/core/server/server.ts": [
     "test/sim/scenarios-authentication.test.ts",

@@ -111,8 +111,8 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "replays use up a session's coming",
     rule: "what somebody says again who has listened is not the session's coming",
-    file: "src/core/server/server.ts",
-    find: "    if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;\n",
+    file: "src/core/server/introduction.ts",
+    find: "  if (!mayOwn(state, handshake, link, ownerOf(hello), nowMs)) return false;\n",
     replace: "",
     tests: CROWDS,
   },

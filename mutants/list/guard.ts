@@ -122,7 +122,7 @@ export const GUARD: readonly Mutant[] = [
   {
     name: "authenticated only to be refused",
     rule: "a new session is refused before its client is authenticated",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/introduction.ts",
     find: "return !isNew || entrance.mayEnter(handshake, refusing.sessions);",
     replace: "return !isNew || entrance !== undefined;",
     tests: RELIEF,
@@ -138,7 +138,7 @@ export const GUARD: readonly Mutant[] = [
   {
     name: "refused by its own second attempt",
     rule: "a client that asks again for the session that it was given is no new one",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/introduction.ts",
     find: "!hello.resume && sessions.get(hello.sessionId) === undefined;",
     replace: "!hello.resume && sessions !== undefined;",
     tests: RELIEF,
@@ -146,7 +146,7 @@ export const GUARD: readonly Mutant[] = [
   {
     name: "standbys let in while they are refused",
     rule: "second connections are refused while that is in force",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/introduction.ts",
     find: 'if (type === "standby" && !entrance.mayEnter(handshake, refusing.standbys)) {',
     replace: 'if (type !== "standby" && !entrance.mayEnter(handshake, refusing.standbys)) {',
     tests: RELIEF,

@@ -122,7 +122,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "proof looked at after the verdict only",
     rule: "authenticate() is not asked about who cannot prove to know the session",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/introduction.ts",
     find: "if (link !== undefined && !link.isFor(frame)) {",
     replace: "if (false) {",
     and: {

@@ -6,7 +6,7 @@ import { type ResolvedServerOptions, sessionsThatFit } from "./options.ts";
 import { plainFloorBytes, plainLinksThatFit, type ResolvedPlainServerOptions } from "./plain-options.ts";
 
 export interface Capacity {
-  limits: { connections: number; handshakes: number; bufferBytes: number };
+  limits: { connections: number; handshakes: number };
   /** The limit that bounds what is held in memory. */
   links: { limit: "sessions" | "connections"; most: number };
   /** As many are sure to fit into memory. */

@@ -5,6 +5,9 @@
 import { LINGER_MS } from "../io/connection.ts";
 import type { Clock, Connection } from "../link/ports.ts";
 
+/** After telling a client why it is closed, a server waits for its close; for so many at once, others are cut off. */
+export const MOST_LINGERING = 100;
+
 export interface LingeringHost {
   readonly clock: Clock;
   /** Whether to wait for one more. */

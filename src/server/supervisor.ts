@@ -21,6 +21,7 @@ import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Capacity } from "./capacity.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
+import { MOST_LINGERING } from "./lingering.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
 import type { ResolvedListening } from "./listening-options.ts";
@@ -84,8 +85,6 @@ export interface SupervisorStats {
   received: Traffic;
 }
 
-/** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
-export const MOST_LINGERING = 100;
 /** Addresses are kept, and are counted by. */
 const MOST_ADDRESS_LENGTH = 256;
 
@@ -168,9 +167,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   #newGuard({ resources, dryRun }: ResolvedListening): Guard {
-    const served = this.#served;
     const { journal } = this.#telemetry;
-    const relief = new LinksRelief(served, {
+    const relief = new LinksRelief(this.#served, {
       lingering: () => this.#lingering,
       readLess: (isInForce) => {
         READING_LINE.readLess(this, isInForce);
@@ -179,12 +177,11 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       now: () => this.#clock.now(),
       random: () => SYSTEM_ENTROPY.random(),
     });
-    const buffers = this.#capacity.limits.bufferBytes === 0 ? undefined : new Buffers(served);
     const onReport = (report: OverloadReport): void => {
       journal.record({ event: "server.overload", ...report });
       runContained(this.#clock, () => this.emit("overload", report));
     };
-    return new Guard({ resources, dryRun }, { relief, buffers, journal, onReport });
+    return new Guard({ resources, dryRun }, { relief, buffers: new Buffers(this.#served), journal, onReport });
   }
 
   /** Connections that are closed, and whose clients have still to read why. */

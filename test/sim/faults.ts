@@ -126,9 +126,9 @@ function applyToServer(
       server.overload(fault.forMs, fault.retryAfterMs);
       return true;
     case "protection":
-      return server.protect(fault.what, fault.forMs);
+      return server.relief.protect(fault.what, fault.forMs);
     case "dropped handshakes":
-      return server.dropHandshakes(fault.most) > 0;
+      return server.relief.dropHandshakes(fault.most) > 0;
     case "replay":
     case "stranger":
       for (let n = 0; n < fault.times; n++) {
@@ -267,14 +267,14 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
 
 function shed(world: World, client: SimClient, retryAfterMs: number): boolean {
   return world.servers.some((server) =>
-    [...server.ends].some(([link, end]) => end.client === client.number && server.shed(link, retryAfterMs)),
+    [...server.ends].some(([link, end]) => end.client === client.number && server.relief.shed(link, retryAfterMs)),
   );
 }
 
 /** Its server lacks memory. */
 function giveUp(world: World, client: SimClient, what: "forget" | "evict" | "hopeless"): boolean {
   return world.servers.some((server) =>
-    [...server.ends].some(([link, end]) => end.client === client.number && server.giveUp(link, what)),
+    [...server.ends].some(([link, end]) => end.client === client.number && server.relief.giveUp(link, what)),
   );
 }
 

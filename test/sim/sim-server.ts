@@ -14,12 +14,12 @@ import {
   type ServerCoreOptions,
 } from "../../src/core/server/server.ts";
 import type { ServerLinkCore } from "../../src/core/server/link-core.ts";
-import type { Refusable } from "../../src/core/server/state.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import { End } from "./end.ts";
 import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { SimForwarding } from "./sim-forwarding.ts";
+import { SimRelief } from "./sim-relief.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
 import type { SimStore } from "./store.ts";
@@ -58,11 +58,9 @@ export class SimServer extends SimProcess {
   drains = false;
   /** Whose connection each link adopted last. */
   readonly #owners = new Map<ServerLinkCore, Owner>();
-  /** Links whose clients were asked to stay away, and until when. */
-  readonly #awayUntilMs = new Map<ServerLinkCore, number>();
-  readonly #protects = new Set<Refusable | "memory">();
   readonly #store: StoreClient;
   readonly forwarding: SimForwarding = new SimForwarding(this);
+  readonly relief: SimRelief = new SimRelief(this);
   #lives = 0;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
@@ -166,7 +164,7 @@ export class SimServer extends SimProcess {
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
     this.#overloaded = { untilMs: 0, retryAfterMs: 0 };
-    for (const what of this.#protects) this.#protectNoMore(what);
+    this.relief.end();
     this.stage.note(`${this.name}: killed`);
   }
 
@@ -177,57 +175,10 @@ export class SimServer extends SimProcess {
     this.pump();
   }
 
-  /** Asks the link's client to come back later. Answers whether it did. */
-  shed(link: ServerLinkCore, retryAfterMs: number): boolean {
-    const toldMs = this.isUp ? this.core.shed(link, retryAfterMs, this.nowMs) : undefined;
-    if (toldMs === undefined) return false;
-    const mostMs = Math.min(30_000, this.stage.options.resumeForMs / 2);
-    check(toldMs <= mostMs, () => `${this.name}: shed for ${toldMs} ms`);
-    this.#awayUntilMs.set(link, this.nowMs + toldMs);
-    this.pump();
-    return true;
-  }
-
-  /** Refuses these for a while, or lends no memory. Answers whether it did not do so already. */
-  protect(what: Refusable | "memory", forMs: number): boolean {
-    const { clock, logBudget, windowBudget } = this.stage;
-    if (!this.isUp || this.#protects.has(what)) return false;
-    this.#protects.add(what);
-    if (what === "memory") logBudget.lends = windowBudget.lends = false;
-    else this.core.refuse(what, "overloaded");
-    clock.schedule(forMs, () => this.#protectNoMore(what));
-    return true;
-  }
-
-  #protectNoMore(what: Refusable | "memory"): void {
-    this.#protects.delete(what);
-    if (what !== "memory") return this.core.refuse(what, "");
-    const { logBudget, windowBudget } = this.stage;
-    logBudget.lends = windowBudget.lends = true;
-  }
-
-  dropHandshakes(most: number): number {
-    const dropped = this.isUp ? this.core.dropSilent(most, this.nowMs) : 0;
-    this.pump();
-    return dropped;
-  }
-
-  /** Memory is short. Answers whether there was anything to be given up. */
-  giveUp(link: ServerLinkCore, what: "forget" | "evict" | "hopeless"): boolean {
-    if (!this.isUp || !this.owns(link)) return false;
-    const { adopted } = link;
-    if (what === "forget") {
-      if (link.forgetReceived() === 0) return false;
-    } else if (what === "hopeless") {
-      if (adopted === undefined) return false;
-      this.closeSocket(adopted.id, undefined);
-      this.core.connectionClosed(adopted.id, "write-stalled", this.nowMs);
-    } else {
-      if (link.waitsSinceMs(this.nowMs) === Infinity) return false;
-      link.evict();
-    }
-    this.pump();
-    return true;
+  /** Closes the connection. */
+  lose(channel: number, reason: string): void {
+    this.closeSocket(channel, undefined);
+    this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
   /** It goes away as `drain()` says, has all the time it needs, and another is started in its place. */
@@ -256,7 +207,7 @@ export class SimServer extends SimProcess {
   /** There is room for everybody. */
   enlarge(): void {
     Object.assign(this.#options, ENOUGH);
-    for (const what of this.#protects) this.#protectNoMore(what);
+    this.relief.end();
   }
 
   override checkBounds(): void {
@@ -406,7 +357,7 @@ export class SimServer extends SimProcess {
         const isNewer = before === undefined || compareOwners(owner, before) === "newer";
         check(isNewer, () => `${name}: connection ${owner.counter} took over from ${before?.counter}`);
         this.#owners.set(event.link, owner);
-        const leftMs = (this.#awayUntilMs.get(event.link) ?? -Infinity) - this.nowMs;
+        const leftMs = this.relief.awayForMs(event.link);
         check(leftMs <= 0 || this.drains, () => `${name}: let in ${leftMs} ms before its time`);
         const letInFor = this.#letInFor.get(event.channel);
         check(letInFor?.equals(event.link.openPayload) === true, () => `${name}: let in for ${String(letInFor)}`);

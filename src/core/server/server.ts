@@ -2,7 +2,7 @@
  * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and
  * answers them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
-import { canStandBy, commit, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
+import { commit, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -10,6 +10,7 @@ import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
+import { introduce, sessionOf } from "./introduction.ts";
 import { confirm, open, welcomeProvisional } from "./opening.ts";
 import {
   type StoreAnswer,
@@ -192,49 +193,8 @@ export class ServerCore {
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");
     handshake.sessionId = sessionId;
     if (isElsewhere(this.#state, handshake, frame)) sendOn(this.#state, handshake, frame, nowMs);
-    else this.#introduce(handshake, frame, nowMs);
+    else introduce(this.#state, handshake, frame, nowMs);
     return undefined;
-  }
-
-  #introduce(handshake: Handshake, frame: HelloFrame, nowMs: number): void {
-    const { entrance, handshakes, taken } = this.#state;
-    const link = this.#sessionOf(frame);
-    if (link !== undefined && !link.isFor(frame)) {
-      handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-    } else if (
-      link === undefined ? this.#mayKnock(handshake, frame) : this.#mayComeBack(handshake, frame, link, nowMs)
-    ) {
-      entrance.introduce(handshake, frame, link, taken, nowMs);
-    }
-  }
-
-  /** Checked before authentication, which is spared where the client would be refused after it. */
-  #mayKnock(handshake: Handshake, { type, hello }: HelloFrame): boolean {
-    const { entrance, refusing, sessions } = this.#state;
-    const isNew = type === "hello" && !hello.resume && sessions.get(hello.sessionId) === undefined;
-    return !isNew || entrance.mayEnter(handshake, refusing.sessions);
-  }
-
-  /** Checked before authentication: a client that comes too often costs no call. */
-  #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLinkCore, nowMs: number): boolean {
-    if (type === "standby" && !canStandBy(link)) {
-      this.#state.handshakes.refuse(handshake, "no-standby", "no such session here", 0);
-      return false;
-    }
-    // A HELLO that was replayed does not count as the session's coming back.
-    if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;
-    const { entrance, refusing } = this.#state;
-    if (type === "standby" && !entrance.mayEnter(handshake, refusing.standbys)) {
-      link.extend(ownerOf(hello), nowMs);
-      return false;
-    }
-    return entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
-  }
-
-  /** The session that a resume or a standby names, if it is here. */
-  #sessionOf({ type, hello }: HelloFrame): ServerLinkCore | undefined {
-    if (type === "hello" && !hello.resume) return undefined;
-    return this.#state.sessions.find(hello.sessionId, hello.incarnation);
   }
 
   /** Takes the answer to an "authenticate" event, now or later. Everything is checked as if HELLO had arrived now. */
@@ -249,7 +209,7 @@ export class ServerCore {
     const handshake = state.handshakes.get(id);
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
-    const link = this.#sessionOf(said);
+    const link = sessionOf(this.#state, said);
     if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
     if (verdict === "unavailable") {
       link?.extend(ownerOf(said.hello), nowMs);
@@ -350,7 +310,7 @@ export class ServerCore {
   nobodyThere(id: number, nowMs: number): void {
     const waiting = fetchBack(this.#state, id);
     if (waiting === undefined) return;
-    this.#introduce(waiting.handshake, waiting.said, nowMs);
+    introduce(this.#state, waiting.handshake, waiting.said, nowMs);
     if (waiting.rest.length > 0) this.receive(id, waiting.rest, nowMs);
   }
 
@@ -383,7 +343,7 @@ export class ServerCore {
     if (!heedStore(state, handshake, request, token, answer, nowMs)) return;
     if (request.by === "resume") {
       const { said, reset, link: asked, identity } = request;
-      const link = this.#sessionOf(said);
+      const link = sessionOf(this.#state, said);
       if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
       this.#onAuthenticated(handshake, said, link, identity, nowMs);
       this.#takeReset(handshake, reset, nowMs);

@@ -26,8 +26,8 @@ export interface GuardOptions {
 
 export interface GuardHost {
   relief: Relief;
-  /** Reads the memory that the server's links share. Undefined: it is not watched. */
-  buffers: Reader | undefined;
+  /** Reads "bufferBytes", for a server whose options have it. */
+  buffers?: Reader;
   journal: Journal;
   onReport(report: OverloadReport): void;
   /** Of a test. */
@@ -83,10 +83,7 @@ export class Guard {
     const names = [...resources.watched.keys()];
     const ofProcess = names.filter((name): name is ProcessResource => name !== "bufferBytes");
     const { readers, notWatched } = openReaders(ofProcess, system);
-    if (names.includes("bufferBytes")) {
-      if (buffers === undefined) notWatched.set("bufferBytes", "limits.bufferBytes is 0");
-      else readers.push(buffers);
-    }
+    if (buffers !== undefined && names.includes("bufferBytes")) readers.push(buffers);
     for (const [name, { read }] of resources.custom) {
       readers.push(new FunctionReader(name, read, { hook: `resources.custom.${name}` }));
     }

@@ -99,8 +99,10 @@ export function resourceStats(
     const resource = watched.get(name) as WatchedResource;
     const { low, high, limit } = resource;
     const { state = "normal", holds = [] } = reports.get(name) ?? {};
+    const isUnlimited = state === "normal" && resource.isShare && limit === 0;
     stats[name] = {
-      state: state === "unwatched" ? "not-watched" : state,
+      state: state === "unwatched" || isUnlimited ? "not-watched" : state,
+      ...(isUnlimited && { notWatched: "its limit is 0" }),
       observed,
       limit,
       low: low === Infinity ? undefined : resource.outOfUnit(low),

@@ -173,15 +173,29 @@ test("a pause of the machine tells nothing, though the reading after it is high"
 });
 
 test("a resource that cannot be read is told of once, and in stats()", () => {
-  const { guard, records, sample } = guardInHand({ bufferBytes: {} });
+  const { guard, records, sample } = guardInHand({ tcpMemory: {} }, { system: { root: "/", platform: "darwin" } });
   guard.start();
   guard.start();
   sample(3);
-  const reason = "limits.bufferBytes is 0";
-  expect(records).toEqual([{ event: "server.unwatched", resource: "bufferBytes", reason }]);
+  const reason = "only Linux tells it, this is darwin";
+  expect(records).toEqual([{ event: "server.unwatched", resource: "tcpMemory", reason }]);
   expect(guard.stats()).toMatchObject({
-    bufferBytes: { state: "not-watched", notWatched: reason, observed: undefined },
+    tcpMemory: { state: "not-watched", notWatched: reason, observed: undefined },
   });
+});
+
+test("a limit of 0 is none: its resource is not watched until there is another limit", () => {
+  let limit = 0;
+  const buffers = { name: "bufferBytes", read: () => ({ observed: 90, limit }), close: () => {} };
+  const { guard, reports, sample } = guardInHand({ bufferBytes: {} }, { buffers });
+  guard.start();
+  sample(10);
+  expect(guard.stats()).toMatchObject({ bufferBytes: { state: "not-watched", notWatched: "its limit is 0" } });
+  expect(reports).toEqual([]);
+  limit = 100;
+  sample(10);
+  expect(guard.stats()).toMatchObject({ bufferBytes: { state: "overloaded" } });
+  expect(steps(reports)[0]).toBe("act shrink-windows");
 });
 
 test("a function of the application's that throws is reported once by its name, and the others are read", () => {

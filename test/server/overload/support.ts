@@ -1,6 +1,6 @@
 /** A guard whose samples a test takes by hand, and a server that only notes what is done to it. */
 import type { OverloadAction } from "../../../src/core/overload/actions.ts";
-import type { Reader } from "../../../src/io/resources/reader.ts";
+import type { Reader, System } from "../../../src/io/resources/reader.ts";
 import type { Pace } from "../../../src/io/resources/sampler.ts";
 import { Guard } from "../../../src/server/overload/guard.ts";
 import type { OverloadReport } from "../../../src/server/overload/reports.ts";
@@ -54,7 +54,7 @@ export interface GuardInHand {
 
 export function guardInHand(
   resources: Resources,
-  { dryRun = false, buffers }: { dryRun?: boolean; buffers?: Reader } = {},
+  { dryRun = false, ...given }: { dryRun?: boolean; buffers?: Reader; system?: System } = {},
 ): GuardInHand {
   let nowMs = 1_000;
   let take = (): void => {};
@@ -71,7 +71,7 @@ export function guardInHand(
   const records: TelemetryRecord[] = [];
   const journal = new Journal();
   journal.subscribe((record) => void records.push(record));
-  const host = { relief, buffers, journal, onReport: (report: OverloadReport) => void reports.push(report), pace };
+  const host = { relief, journal, onReport: (report: OverloadReport) => void reports.push(report), pace, ...given };
   const guard = new Guard({ resources: resolveResources({ ...NONE_OF_PROCESS, ...resources }), dryRun }, host);
   return {
     guard,
