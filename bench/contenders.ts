@@ -13,6 +13,11 @@ import { connectRaw, listenRaw, type RawConversation } from "./raw.ts";
 
 /** Of resplice, with default options where nothing else is said; and of a raw socket. */
 export type Side = "ours" | "reference";
+
+/** Of a server that watches nothing for overload. */
+export const UNWATCHED = {
+  resources: { descriptors: false, heap: false, memory: false, bufferBytes: false, lag: false, tcpMemory: false },
+} as const satisfies ServerSupervisorOptions;
 export type Conversation = Link | RawConversation;
 
 /** Nothing is measured but loopback. */

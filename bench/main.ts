@@ -27,6 +27,7 @@ import { recovery } from "./recovery.ts";
 import { redis } from "./redis.ts";
 import { roundTrip } from "./round-trip.ts";
 import { sampler } from "./sampler.ts";
+import { supervised } from "./supervised.ts";
 import { throughput, underPolicy } from "./throughput.ts";
 
 const EXIT_FAILED = 1;
@@ -36,6 +37,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...throughput,
   plainLines,
   underPolicy,
+  ...supervised,
   piped,
   ...roundTrip,
   idle,

@@ -1,5 +1,5 @@
 /** Either end of an exchange: who asks has one message in flight, the other sends back what comes. */
-import { connector, listen, sendAlone, type Side } from "./contenders.ts";
+import { connector, listen, sendAlone, type Side, UNWATCHED } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { percentile } from "./statistics.ts";
 import { answerCalls } from "./calls.ts";
@@ -14,11 +14,16 @@ export type RoundTripCommands = {
 };
 
 const BYTES = 64;
-const side = given() as Side;
+const { side, unwatched = false } = given() as { side: Side; unwatched?: boolean };
 const payloads = new Payloads(BYTES, false);
 
 answerCalls({
-  listen: () => listen(side, (accepted) => accepted.onMessage((message) => sendAlone(accepted, message))),
+  listen: () =>
+    listen(
+      side,
+      (accepted) => accepted.onMessage((message) => sendAlone(accepted, message)),
+      unwatched ? UNWATCHED : {},
+    ),
   exchange: async ({ port, warmUpMs, ms }) => {
     const conversation = connector(side)(port);
     const check = new Check(BYTES, false);

@@ -10,7 +10,7 @@ const P99 = "round trip, 64 B, one in flight, p99";
 const FIRST = "first message on a new link, 100 ms away, answered after";
 
 /** With so few messages a second V8 takes two seconds to compile what they run, and meanwhile some wait for its compiler. */
-const COMPILED_MS = 2_500;
+export const COMPILED_MS = 2_500;
 
 /** Of the path to open links on, each way: enough that the timers of the relay do not matter. */
 const LATENCY_MS = 50;
@@ -21,8 +21,8 @@ const exchange: Scenario = {
   rows: [P50, P99],
   sides: ["ours", "reference"],
   async measure(side, crew, { seconds }) {
-    const server = crew.start<RoundTripCommands>("round-trip-worker.ts", "server", side);
-    const client = crew.start<RoundTripCommands>("round-trip-worker.ts", "client", side);
+    const server = crew.start<RoundTripCommands>("round-trip-worker.ts", "server", { side });
+    const client = crew.start<RoundTripCommands>("round-trip-worker.ts", "client", { side });
     const port = await server.call("listen");
     const { p50Us, p99Us } = await client.call("exchange", { port, warmUpMs: COMPILED_MS, ms: 1_000 * seconds });
     return { [P50]: p50Us, [P99]: p99Us };
@@ -36,8 +36,8 @@ const opening: Scenario = {
   sides: ["ours", "reference"],
   roundsMax: 3,
   async measure(side, crew) {
-    const server = crew.start<RoundTripCommands>("round-trip-worker.ts", "server", side);
-    const client = crew.start<RoundTripCommands>("round-trip-worker.ts", "client", side);
+    const server = crew.start<RoundTripCommands>("round-trip-worker.ts", "server", { side });
+    const client = crew.start<RoundTripCommands>("round-trip-worker.ts", "client", { side });
     const port = await path(crew, await server.call("listen"));
     const tookMs = await client.call("openings", { port, times: OPENINGS });
     return { [FIRST]: median(tookMs) };

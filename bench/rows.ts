@@ -48,6 +48,8 @@ export const ROWS = {
   "one way, plain lines of 100 B": { unit: RATE, goal: { of: "ratio", atLeast: 0.75 } },
   "one way, plain lines of 100 B, CPU": { unit: CPU, goal: null },
   "one way, 64 B, a queue with a policy beside one without": { unit: RATE, goal: { of: "ratio", atLeast: 0.9 } },
+  "supervised beside not, one way, 64 B": { unit: RATE, goal: { of: "ratio", atLeast: 0.97 } },
+  "supervised beside not, round trip, 64 B, p50": { unit: "us", goal: { of: "ratio", atMost: 1.03 } },
   "duplex() piped, 64 KiB chunks": { unit: "chunks/s", goal: { of: "ratio", atLeast: 0.9 } },
   "duplex() piped, 64 KiB chunks, CPU": { unit: CPU, goal: null },
   "round trip, 64 B, one in flight, p50": { unit: "us", goal: { of: "ratio", atMost: 1.15 } },

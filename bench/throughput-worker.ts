@@ -1,7 +1,7 @@
 /** One end of a conversation at full speed: it sends, receives, or both. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Link, QueueOptions } from "resplice";
-import { connector, type Conversation, listen, type Side } from "./contenders.ts";
+import { connector, type Conversation, listen, type Side, UNWATCHED } from "./contenders.ts";
 import { Check, Payloads } from "./payloads.ts";
 import { RawConversation } from "./raw.ts";
 import { answerCalls } from "./calls.ts";
@@ -19,6 +19,8 @@ export interface Traffic {
   bothWays: boolean;
   /** Of the link that sends. */
   queue?: QueueOptions;
+  /** The server that receives watches nothing for overload. */
+  unwatched?: boolean;
 }
 
 export type ConversationCommands = {
@@ -48,10 +50,14 @@ let conversation: Conversation | undefined;
 
 answerCalls({
   listen: () =>
-    listen(traffic.side, (accepted) => {
-      receive(accepted);
-      if (traffic.bothWays) sending = send(accepted);
-    }),
+    listen(
+      traffic.side,
+      (accepted) => {
+        receive(accepted);
+        if (traffic.bothWays) sending = send(accepted);
+      },
+      traffic.unwatched === true ? UNWATCHED : {},
+    ),
   connect: (port) => {
     const { queue } = traffic;
     const opened = connector(traffic.side)(port, queue === undefined ? {} : { queue });

@@ -5,6 +5,7 @@ import { DRAINING } from "./list/draining.ts";
 import { ENDING } from "./list/ending.ts";
 import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
+import { GUARD } from "./list/guard.ts";
 import { LIMITS } from "./list/limits.ts";
 import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
@@ -51,5 +52,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...OVERLOAD,
   ...OUTSIDE,
   ...RESOURCES,
+  ...GUARD,
   ...SUPERVISE,
 ];

@@ -39,6 +39,11 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/core/server/entrance.ts": ["test/sim/scenarios-authentication.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/handshake-table.ts": ["test/server/handshakes.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/link-core.ts": ["test/sim/scenarios-ending.test.ts", "test/sim/scenarios-strangers.test.ts"],
+  "src/core/server/introduction.ts": [
+    "test/server/overload/links-relief.test.ts",
+    "test/sim/scenarios-crowds.test.ts",
+    "test/sim/scenarios-opening.test.ts",
+  ],
   "src/core/server/opening.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-strangers.test.ts"],
   "src/core/server/server.ts": [
     "test/sim/scenarios-authentication.test.ts",
@@ -57,6 +62,8 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/core/session/link-events.ts": ["test/link/errors.test.ts"],
   "src/core/session/snapshot.ts": ["test/core/server/session-table.test.ts"],
   "src/core/session/session-holder.ts": ["test/sim/scenarios-ending.test.ts", "test/sim/scenarios-moving.test.ts"],
+  "src/server/overload/relief.ts": ["test/server/overload/links-relief.test.ts"],
+  "src/server/overload/reports.ts": ["test/server/overload/guard.test.ts", "test/server/supervisor-overload.test.ts"],
   "src/io/dial-error.ts": ["test/client/hooks-tls.test.ts", "test/io/dial.test.ts"],
   "src/io/resources/reader.ts": ["test/io/resources/process.test.ts"],
   "src/io/secure.ts": ["test/client/dialer-tls.test.ts", "test/io/dial.test.ts"],

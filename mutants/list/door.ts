@@ -111,8 +111,8 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "replays use up a session's coming",
     rule: "what somebody says again who has listened is not the session's coming",
-    file: "src/core/server/server.ts",
-    find: "    if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;\n",
+    file: "src/core/server/introduction.ts",
+    find: "  if (!mayOwn(state, handshake, link, ownerOf(hello), nowMs)) return false;\n",
     replace: "",
     tests: CROWDS,
   },
@@ -340,9 +340,9 @@ export const DOOR: readonly Mutant[] = [
   {
     name: "refused connections linger without a bound",
     rule: "so many connections that were refused are waited for, and no more",
-    file: "src/server/handshakes.ts",
-    find: "if (this.#hooks.mayLinger()) return connection.end(event.last);",
-    replace: "if (connection !== undefined) return connection.end(event.last);",
+    file: "src/server/lingering.ts",
+    find: "if (!this.#host.mayLinger()) {",
+    replace: "if (last === undefined) {",
     tests: ["test/server/lingering.test.ts"],
   },
 ];

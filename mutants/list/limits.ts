@@ -100,8 +100,8 @@ export const LIMITS: readonly Mutant[] = [
   {
     name: "memory stays as it was",
     rule: "less `bufferBytes` is less to borrow",
-    file: "src/server/sessions.ts",
-    find: "this.#memory.resize(limits.bufferBytes);",
+    file: "src/server/served-links.ts",
+    find: "this.memory.resize(bufferBytes);",
     replace: "",
     tests: SET,
   },

@@ -122,7 +122,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "proof looked at after the verdict only",
     rule: "authenticate() is not asked about who cannot prove to know the session",
-    file: "src/core/server/server.ts",
+    file: "src/core/server/introduction.ts",
     find: "if (link !== undefined && !link.isFor(frame)) {",
     replace: "if (false) {",
     and: {
@@ -331,7 +331,7 @@ export const OPENING: readonly Mutant[] = [
     name: "each of many has a turn of its own",
     rule: "those that go on together share a turn",
     file: "src/io/reading-line.ts",
-    find: "due.length === 1 ? ALONE_MS : TOGETHER_MS / at",
+    find: "due.length === 1 ? ALONE_MS * this.#part : togetherMs / at",
     replace: "ALONE_MS",
     tests: ["test/io/reading-line.test.ts"],
   },
@@ -339,7 +339,7 @@ export const OPENING: readonly Mutant[] = [
     name: "all that wait go on at once",
     rule: "all that wait to be read have so much of a turn",
     file: "src/io/reading-line.ts",
-    find: "at < due.length && ms < TOGETHER_MS",
+    find: "at < due.length && ms < togetherMs",
     replace: "at < due.length",
     tests: ["test/io/reading-line.test.ts"],
   },

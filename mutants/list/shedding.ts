@@ -202,8 +202,8 @@ export const SHEDDING: readonly Mutant[] = [
     name: "plain link shed twice",
     rule: "a link that is about to end is not shed",
     file: "src/server/plain-link.ts",
-    find: "core.adopted === undefined || core.takesNoMore || core.ended || core.outputEnded",
-    replace: "core.adopted === undefined",
+    find: "core.adopted !== undefined && !core.takesNoMore && !core.ended && !core.outputEnded",
+    replace: "core.adopted !== undefined",
     tests: SERVER,
   },
 ];

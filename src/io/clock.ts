@@ -35,6 +35,8 @@ class HeapTimer implements Timer {
  * The time that `spread()` may take in a turn: long enough to be worth a turn, and short compared with any keepalive.
  */
 const SPREAD_MS = 2;
+/** The same while an overloaded process is to do less in each turn. */
+const SPREAD_LESS_MS = 0.5;
 /** The longest delay that a Node timer takes. */
 const MOST_DELAY_MS = 2_147_483_647;
 
@@ -45,6 +47,7 @@ export class SystemClock implements Clock {
   #checking = false;
   #afterPoll: Due[] = [];
   #spread: Due[] = [];
+  #spreadMs = SPREAD_MS;
 
   now(): number {
     return performance.now();
@@ -76,10 +79,15 @@ export class SystemClock implements Clock {
     if (this.#spread.length === 1) setImmediate(() => this.#runSpread());
   }
 
+  /** Whether less of what `spread()` was given runs in each turn. */
+  spreadLess(isWanted: boolean): void {
+    this.#spreadMs = isWanted ? SPREAD_LESS_MS : SPREAD_MS;
+  }
+
   #runSpread(): void {
     // Functions that are added meanwhile run after the rest.
     const due = this.#spread;
-    const untilMs = this.now() + SPREAD_MS;
+    const untilMs = this.now() + this.#spreadMs;
     let at = 0;
     while (at < due.length && (at === 0 || this.now() < untilMs)) {
       const { run, of } = due[at++] as Due;

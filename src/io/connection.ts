@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
-import { type Reader, ReadingLine } from "./reading-line.ts";
+import { type Reader, READING_LINE as line } from "./reading-line.ts";
 
 /**
  * The most bytes that may wait in our own process. The rest stays in the log, from where a new connection can send it.
@@ -22,7 +22,7 @@ const SMALL_CHUNK_BYTES = 1_024;
 /** Memory of a chunk this large is freed as soon as it was copied; for a smaller one that costs more than it saves. */
 const LARGE_CHUNK_BYTES = 16_384;
 /** How long a peer may take to close after us. */
-const LINGER_MS = 2_000;
+export const LINGER_MS = 2_000;
 
 const DEAF: ConnectionHandler = { onData: () => undefined, onDrain: () => {}, onClosed: () => {} };
 
@@ -90,9 +90,6 @@ export function whenDestroyed(stream: Duplex, run: (this: Duplex) => void): void
 export function remoteAddressOf(stream: Duplex): string {
   return stream instanceof Socket ? (stream.remoteAddress ?? "") : "";
 }
-
-/** One reading line for all connections of the process: they share its event loop. */
-const line = new ReadingLine();
 
 export class StreamConnection implements Connection, Reader {
   handler: ConnectionHandler = DEAF;

@@ -10,6 +10,9 @@ const ALONE_MS = 1;
 /** The time that all waiting connections together may take in a turn: connections that send little wait meanwhile. */
 const TOGETHER_MS = 0.5;
 
+/** Under overload a turn takes this part of both times. */
+const LESS_PART = 0.25;
+
 export interface Reader {
   /** The reader stops reading, until `goOn()`. */
   wait(): void;
@@ -25,6 +28,21 @@ export class ReadingLine {
   #turnEnds = false;
   /** The time that each may take: the connections that were resumed together last share a turn. */
   #shareMs = ALONE_MS;
+  #part = 1;
+  /** Those that want less to be read in each turn. */
+  readonly #lessFor = new Set<object>();
+
+  /** Less is read in each turn from now on, for as long as any holder wants it. */
+  readLess(holder: object, isWanted: boolean): void {
+    if (isWanted) this.#lessFor.add(holder);
+    else this.#lessFor.delete(holder);
+    this.#part = this.isLessRead ? LESS_PART : 1;
+    if (this.#waiting.length === 0) this.#shareMs = ALONE_MS * this.#part;
+  }
+
+  get isLessRead(): boolean {
+    return this.#lessFor.size > 0;
+  }
 
   /** `reader` was read for `ms`. */
   took(reader: Reader, ms: number): void {
@@ -51,13 +69,17 @@ export class ReadingLine {
   #goOn(): void {
     const due = this.#waiting;
     let at = 0;
-    for (let ms = 0; at < due.length && ms < TOGETHER_MS; at++) {
+    const togetherMs = TOGETHER_MS * this.#part;
+    for (let ms = 0; at < due.length && ms < togetherMs; at++) {
       const { reader, tookMs } = due[at] as { reader: Reader; tookMs: number };
       ms += tookMs;
       reader.goOn();
     }
-    this.#shareMs = due.length === 1 ? ALONE_MS : TOGETHER_MS / at;
+    this.#shareMs = due.length === 1 ? ALONE_MS * this.#part : togetherMs / at;
     this.#waiting = due.slice(at);
     if (this.#waiting.length > 0) setImmediate(() => this.#goOn());
   }
 }
+
+/** One reading line for all connections of the process: they share its event loop. */
+export const READING_LINE: ReadingLine = new ReadingLine();

@@ -117,6 +117,11 @@ export class ServedPlainCore extends PlainLinkCore {
     return this.#hasLost;
   }
 
+  /** Since when the kernel has taken nothing of what is written; Infinity if nothing is. */
+  get writingSinceMs(): number {
+    return this.watch?.writingSinceMs ?? Infinity;
+  }
+
   /** Nothing waits to be sent any more. */
   override get heldBytes(): number {
     return this.#isSevered ? this.inbox.unacceptedBytes : super.heldBytes;

@@ -98,6 +98,10 @@ export class Watch {
     this.#writingMs = Infinity;
   }
 
+  get writingSinceMs(): number {
+    return this.#writingMs;
+  }
+
   /** The connection is read again, or is not read any more. */
   reads(isRead: boolean, nowMs: number): void {
     if (isRead && !this.#wasRead) this.#fromMs = nowMs;

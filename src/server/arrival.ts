@@ -4,6 +4,7 @@ import type { Clock, Connection, Timer } from "../link/ports.ts";
 import type { LoginConnection } from "../plain/plain.ts";
 import { Login, MUCH_UNREAD, MUCH_UNSENT } from "../plain-link/login.ts";
 import { messageOf } from "../telemetry/thrown.ts";
+import type { Lingering } from "./lingering.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { peerOf } from "./peer.ts";
 import type { ArrivalOfLink, PlainServerLink } from "./plain-link.ts";
@@ -15,8 +16,7 @@ export interface ArrivalHost {
   readonly login: ((connection: LoginConnection) => Promise<void>) | undefined;
   /** From the opening of the connection until its client is let in. */
   readonly handshakeMs: number;
-  /** Whether to wait for the client to close a connection that is closed in order. */
-  mayLinger(): boolean;
+  readonly lingering: Lingering;
   newLink(arrival: Arrival): PlainServerLink;
   onLetIn(arrival: Arrival, served: PlainServerLink): void;
   onSevered(served: PlainServerLink): void;
@@ -32,6 +32,7 @@ const ID = 1;
 export class Arrival implements Guest, ArrivalOfLink {
   /** The address by which the client is counted. */
   readonly peer: string;
+  readonly beganMs: number;
   readonly #host: ArrivalHost;
   #connection: Connection;
   /** Made where there is something to wait for: most links of a large server keep their arrival for a long time. */
@@ -43,6 +44,7 @@ export class Arrival implements Guest, ArrivalOfLink {
 
   constructor(connection: Connection, host: ArrivalHost) {
     this.peer = peerOf(connection.remoteAddress);
+    this.beganMs = host.clock.now();
     this.#connection = connection;
     this.#host = host;
   }
@@ -91,7 +93,7 @@ export class Arrival implements Guest, ArrivalOfLink {
       this.#host.refusals.rejected(this.remoteAddress, reason, messageOf(thrown), failure);
       this.#leave(reason);
       // By now the connection ends behind what the function has sent; only a few are waited for.
-      if (!this.#host.mayLinger()) this.#connection.destroy();
+      this.#host.lingering.end(this.#connection, []);
     }
   }
 

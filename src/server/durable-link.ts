@@ -4,7 +4,7 @@ import { LinkHandle } from "../link/link.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import type { Link } from "../link/types.ts";
 import type { LinkIds } from "../telemetry/record.ts";
-import { type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
+import { type LinkLoad, type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
 export class DurableServerLink extends ServerLinkOwner {
   declare readonly core: ServerLinkCore;
@@ -33,6 +33,36 @@ export class DurableServerLink extends ServerLinkOwner {
 
   get openPayload(): Buffer {
     return this.core.openPayload;
+  }
+
+  override load(): LinkLoad {
+    const { core } = this;
+    return {
+      heldBytes: core.heldBytes,
+      pendingBytes: core.inFlightBytes,
+      progressMs: core.stalledSinceMs,
+      logBytes: core.unackedBytes,
+      receivedBytes: core.unacceptedBytes,
+      connectedMs: core.adopted?.openedMs ?? 0,
+      isSheddable: core.maySendAway,
+    };
+  }
+
+  override waitsSinceMs(): number {
+    return this.core.waitsSinceMs(this.host.clock.now());
+  }
+
+  override evict(): void {
+    this.core.evict();
+    this.driver.run();
+  }
+
+  override get forgettableBytes(): number {
+    return this.core.forgettableBytes;
+  }
+
+  override forgetReceived(): number {
+    return this.core.forgetReceived();
   }
 
   onEvent(event: ProtocolEvent): void {

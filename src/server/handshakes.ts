@@ -2,11 +2,13 @@
 import type { PeerCertificate } from "node:tls";
 import type { CheckedVerdict, ServerCore, ServerCoreEvent } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
+import type { Refusable } from "../core/server/state.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { messageOf } from "../telemetry/thrown.ts";
+import type { Lingering } from "./lingering.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import type { ForwardOutcome } from "./forward/attempt.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
@@ -24,8 +26,7 @@ export interface HandshakeHooks {
   refusals: Refusals;
   /** Reaches the server that has a session. Undefined: nothing is forwarded, and the core asks for nothing. */
   forward: Forwarding["send"] | undefined;
-  /** Whether to wait for the client to close a connection on which the reason for the close was sent. */
-  mayLinger(): boolean;
+  lingering: Lingering;
   /** A client has opened a link. */
   onLink(link: ServerLinkCore): void;
   /** From now on the connection speaks for the link. */
@@ -83,6 +84,18 @@ export class Handshakes implements HandshakeOwner {
     const toldMs = this.#core.shed(link, retryAfterMs, this.#clock.now());
     this.#run(undefined);
     return toldMs;
+  }
+
+  /** As `ServerCore.refuse()`. */
+  refuse(what: Refusable, why: string): void {
+    this.#core.refuse(what, why);
+  }
+
+  /** As `ServerCore.dropSilent()`. */
+  dropSilent(most: number): number {
+    const dropped = this.#core.dropSilent(most, this.#clock.now());
+    this.#run(undefined);
+    return dropped;
   }
 
   received({ id }: HandshakeConnection, chunk: Buffer): void {
@@ -179,9 +192,7 @@ export class Handshakes implements HandshakeOwner {
     else if (!this.#refusing.delete(event.channel)) refusals.rejected(connection.remoteAddress, event.reason, "");
     gone?.abort(new RespliceError("CONNECTION_LOST", event.reason));
     if (event.limit !== undefined) refusals.turnedAway.add(event.limit, this.#clock.now());
-    if (this.#hooks.mayLinger()) return connection.end(event.last);
-    connection.write(event.last);
-    connection.destroy();
+    this.#hooks.lingering.end(connection, event.last);
   }
 
   #onRefused({ code, reason, sessionId, retryAfterMs, channel }: Extract<ServerCoreEvent, { type: "refused" }>): void {

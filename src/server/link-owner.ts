@@ -35,6 +35,23 @@ export interface ServerHost {
   readonly rates: Rates;
 }
 
+/** What a link costs its server, and what it would cost its client to come back. */
+export interface LinkLoad {
+  heldBytes: number;
+  /** Bytes to write: written and not received yet, or waiting in this process. */
+  pendingBytes: number;
+  /** Since when none of them has got on. */
+  progressMs: number;
+  /** Bytes that were sent and not accepted yet. */
+  logBytes: number;
+  /** Bytes that were received and not accepted yet. */
+  receivedBytes: number;
+  /** When it was connected; 0 for links of which the order of their connections is enough. */
+  connectedMs: number;
+  /** It has a connection that the server may let go of. */
+  isSheddable: boolean;
+}
+
 export interface ServedTerms {
   core: ServedCore;
   channels: ChannelIo;
@@ -64,6 +81,28 @@ export abstract class ServerLinkOwner implements LinkOwner {
   }
 
   protected abstract newLink(): Link;
+
+  // ── what its server may do without ──────────────────────────────────────────────────────────────────────────────
+
+  abstract load(): LinkLoad;
+
+  /** Since when it waits for its client, and could be ended; Infinity: it does not wait. */
+  abstract waitsSinceMs(): number;
+
+  /** Ends a link that waits. */
+  abstract evict(): void;
+
+  /** Bytes that wait for the consumer, and that the client would send again: it has no connection. */
+  abstract readonly forgettableBytes: number;
+
+  /** Forgets these bytes. Answers how many they were. */
+  abstract forgetReceived(): number;
+
+  /** Gives its connection up, of which nothing is written any more. */
+  closeStalled(): void {
+    const { adopted } = this.core;
+    if (adopted !== undefined) this.driver.drop(adopted.id, "write-stalled");
+  }
 
   abstract readonly ids: LinkIds;
   abstract readonly identity: string | undefined;

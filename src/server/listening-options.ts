@@ -3,9 +3,10 @@ import { createSecureContext, type TlsOptions } from "node:tls";
 import type { AddressList } from "../io/address-list.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
-import { group, integer, logger, MOST_MS, text } from "../link/check.ts";
+import { boolean, group, integer, logger, MOST_MS, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
+import { type ResolvedResources, type Resources, resolveResources } from "./resource-options.ts";
 import { Access, type AccessOptions, addressList } from "./access.ts";
 
 export interface ListeningOptions extends AccessOptions {
@@ -23,6 +24,10 @@ export interface ListeningOptions extends AccessOptions {
    * Default: no headers.
    */
   proxyProtocol?: ProxyProtocolOptions;
+  /** Which resources of the process are watched for overload, and their thresholds. Default: all, docs/overload.md. */
+  resources?: Resources;
+  /** Default false. true: overload is sampled and reported as usual, and nothing is done against it. */
+  dryRun?: boolean;
   logger?: Logger;
   /** Metrics line to the logger. Default 60,000; 0: never. */
   metricsIntervalMs?: number;
@@ -45,6 +50,8 @@ export interface ResolvedListening {
   proxies: AddressList | undefined;
   logger: ContainedLogger | undefined;
   metricsIntervalMs: number;
+  resources: ResolvedResources;
+  dryRun: boolean;
   machine: Machine;
 }
 
@@ -56,6 +63,8 @@ export const LISTENING_OPTION_NAMES = [
   "proxyProtocol",
   "allow",
   "deny",
+  "resources",
+  "dryRun",
   "logger",
   "metricsIntervalMs",
 ] as const;
@@ -69,6 +78,8 @@ export function resolveListening(options: ListeningOptions, machine: Machine = r
     proxies: resolveProxies(options, listen),
     logger: logger(options.logger),
     metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
+    resources: resolveResources(options.resources),
+    dryRun: boolean("dryRun", options.dryRun ?? false),
     machine,
   };
 }

@@ -5,7 +5,7 @@ import type { CloseOptions, Link } from "../link/types.ts";
 import type { ServedPlainCore } from "../plain/served-core.ts";
 import { NO_PAYLOAD, PlainLinkHandle } from "../plain-link/handle.ts";
 import type { LinkIds } from "../telemetry/record.ts";
-import { type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
+import { type LinkLoad, type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
 /** The connection on which the client of a link came, before it is let in. */
 export interface ArrivalOfLink {
@@ -79,13 +79,47 @@ export class PlainServerLink extends ServerLinkOwner {
     this.engine.leave(options);
   }
 
+  get #isSheddable(): boolean {
+    const { core } = this;
+    return core.adopted !== undefined && !core.takesNoMore && !core.ended && !core.outputEnded;
+  }
+
   /** The server is short of something. Answers false if the link is about to end for another reason. */
   shed(): boolean {
     const { core, driver } = this;
-    if (core.adopted === undefined || core.takesNoMore || core.ended || core.outputEnded) return false;
+    if (!this.#isSheddable) return false;
     core.leave("shed");
     driver.run();
     return true;
+  }
+
+  override load(): LinkLoad {
+    const { core } = this;
+    return {
+      heldBytes: core.heldBytes,
+      pendingBytes: core.unackedBytes,
+      progressMs: core.writingSinceMs,
+      logBytes: core.unackedBytes,
+      receivedBytes: core.unacceptedBytes,
+      connectedMs: 0,
+      isSheddable: this.#isSheddable,
+    };
+  }
+
+  /** Its client cannot come back. */
+  override waitsSinceMs(): number {
+    return Infinity;
+  }
+
+  override evict(): void {}
+
+  /** What has arrived is not sent again. */
+  override get forgettableBytes(): number {
+    return 0;
+  }
+
+  override forgetReceived(): number {
+    return 0;
   }
 
   override onStepComplete(): void {

@@ -1,8 +1,9 @@
 /** The links of clients that are not resplice, and the connections of those that are not let in yet. */
+import { oldest } from "../core/overload/victims.ts";
 import { Crowd } from "../core/server/crowd.ts";
 import { Shares } from "../core/server/shares.ts";
+import type { Refusable } from "../core/server/state.ts";
 import { newId } from "../core/session/proof.ts";
-import { LinkMemory } from "../io/budget.ts";
 import type { Connection } from "../link/ports.ts";
 import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
 import { ServedPlainCore, type ServedPlainOptions } from "../plain/served-core.ts";
@@ -34,12 +35,12 @@ const TOO_MANY: Readonly<Record<PlainLimitName, string>> = {
 
 export class PlainSessions extends ServedLinks<PlainServerLink> {
   readonly acceptsWhileDraining = false;
+  readonly resumeForMs = 0;
   /** A client that takes nothing is given up by the deadlines of its connection. */
   protected readonly closesWithinMs: number = Infinity;
   readonly #options: ResolvedPlainServerOptions;
   #limits: ResolvedPlainServerOptions["limits"];
   #givenLimits: PlainLimits;
-  readonly #memory: LinkMemory;
   readonly #accepts: Shares;
   readonly #opens: Shares;
   /** Connections that are not let in yet, by address. */
@@ -50,27 +51,26 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   /** Those of them whose connection is over. They keep their places, as their messages still take memory. */
   readonly #severed = new Set<PlainServerLink>();
   readonly #arrivalHost: ArrivalHost;
+  /** Why new clients are turned away as the server is overloaded; "": they are not. */
+  #refusal = "";
 
   constructor(options: ResolvedPlainServerOptions, outside: ServedHost) {
-    super(options.link, options.limits.rates, outside);
+    super(options.link, options.limits, outside);
     const { limits, link, plain, timeouts, windowFloorBytes } = options;
     this.#options = options;
     this.#limits = limits;
     this.#givenLimits = options.givenLimits;
     this.#accepts = new Shares(limits.acceptsPerSecond);
     this.#opens = new Shares(limits.opensPerSecond);
-    this.#memory = new LinkMemory(limits.bufferBytes);
-    const coreOptions: ServedPlainOptions = {
-      ...plainCoreOptions(options, this.#memory),
-      windowFloorBytes,
-      windowBudget: this.#memory.windowBudget,
-    };
+    const { memory } = this;
+    const { windowBudget } = memory;
+    const coreOptions: ServedPlainOptions = { ...plainCoreOptions(options, memory), windowFloorBytes, windowBudget };
     this.#arrivalHost = {
       clock: outside.clock,
       refusals: this.refusals,
       login: plain.login,
       handshakeMs: timeouts.handshakeMs,
-      mayLinger: () => outside.mayLinger(),
+      lingering: this.lingering,
       newLink: (arrival) => {
         const core = new ServedPlainCore(coreOptions, outside.entropy);
         const id = newId(outside.entropy).slice(0, 12);
@@ -93,9 +93,12 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     this.#givenLimits = givenLimits;
     this.#accepts.set(limits.acceptsPerSecond, nowMs);
     this.#opens.set(limits.opensPerSecond, nowMs);
-    this.#memory.resize(limits.bufferBytes);
-    this.setRates(limits.rates);
+    this.heedLimits(limits);
     return plainCapacity(this.#options, { limits });
+  }
+
+  override get links(): number {
+    return this.#links.size;
   }
 
   override owners(): Iterable<PlainServerLink> {
@@ -120,6 +123,11 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
   #mayEnter(remoteAddress: string): boolean {
     if (this.farewell !== undefined) {
       this.refusals.refused({ code: "draining", reason: "draining", sessionId: "", remoteAddress, retryAfterMs: 0 });
+      return false;
+    }
+    if (this.#refusal !== "") {
+      const reason = this.#refusal;
+      this.refusals.refused({ code: "overloaded", reason, sessionId: "", remoteAddress, retryAfterMs: 0 });
       return false;
     }
     const limit = this.#lacking(peerOf(remoteAddress));
@@ -179,6 +187,30 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     return served.shed() ? 0 : undefined;
   }
 
+  /** Clients that are not resplice have no second connections. */
+  override refuse(what: Refusable, why: string): void {
+    if (what === "sessions") this.#refusal = why;
+  }
+
+  override dropOldestArrivals(most: number): number {
+    const dropped = oldest(this.#arrivals.items(), most);
+    for (const { remoteAddress } of dropped) {
+      this.refusals.refused({
+        code: "overloaded",
+        reason: "overloaded",
+        sessionId: "",
+        remoteAddress,
+        retryAfterMs: 0,
+      });
+    }
+    for (const arrival of dropped) arrival.giveUp("overloaded");
+    return dropped.length;
+  }
+
+  protected override get sharedIncomingBytes(): number {
+    return this.memory.windowBudget.lentBytes;
+  }
+
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A handler may answer what it was handed; then its link ends. Nobody is let in any more. */
@@ -210,7 +242,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  protected override get handshaking(): number {
+  override get handshaking(): number {
     return this.#arrivals.size;
   }
 

@@ -3,6 +3,8 @@
  * has those of resplice clients, `PlainSessions` those of any others.
  */
 import type { Entropy } from "../core/session/proof.ts";
+import type { Refusable } from "../core/server/state.ts";
+import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
@@ -15,6 +17,7 @@ import type { Forwarding } from "./forward/forwarding.ts";
 import type { Capacity } from "./capacity.ts";
 import { Departures } from "./departures.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
+import { Lingering } from "./lingering.ts";
 import type { Guest } from "./tls-handshakes.ts";
 import { Rates, type RateScope, type ResolvedRates } from "./rates.ts";
 import { Refusals } from "./refusals.ts";
@@ -49,6 +52,18 @@ export type ServedStats = ReturnType<typeof sumStats> & ServedCounts & ServedLev
 /** Links are sent away in this part of the time that a drain has: the last of them has the rest to end. */
 const SPREAD_PART = 0.5;
 
+/** Limits that all links share, whatever their protocol. */
+export interface SharedLimits {
+  bufferBytes: number;
+  rates: ResolvedRates;
+}
+
+/** One direction's part of the memory that all links share. */
+export interface SharedPart {
+  bytes: number;
+  most: number;
+}
+
 export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwner> {
   /** Runs for each link. Set before the first connection is handed over. */
   handler: ((link: Link) => void | Promise<void>) | undefined;
@@ -56,6 +71,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** Undefined: connections are neither forwarded to other servers nor taken from them. */
   readonly forwarding: Forwarding | undefined;
   readonly rates: Rates;
+  readonly lingering: Lingering;
+  readonly memory: LinkMemory;
   protected readonly outside: ServedHost;
   protected readonly host: ServerHost;
   /** The options of drain(), and when its time is over. */
@@ -65,9 +82,11 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly #departures: Departures<ServerLinkOwner>;
   readonly #hurry = (): void => this.#departures.hurry();
 
-  constructor(options: ResolvedLinkOptions, rates: ResolvedRates, outside: ServedHost) {
+  constructor(options: ResolvedLinkOptions, limits: SharedLimits, outside: ServedHost) {
     this.#options = options;
-    this.rates = new Rates(rates, outside.clock);
+    this.rates = new Rates(limits.rates, outside.clock);
+    this.memory = new LinkMemory(limits.bufferBytes);
+    this.lingering = new Lingering(outside);
     this.outside = outside;
     this.refusals = new Refusals(outside.journal);
     this.#departures = new Departures({
@@ -110,14 +129,21 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
    */
   abstract setLimits(changes: object): Capacity;
 
-  /** Other rates, also for the links that are here. */
-  protected setRates(rates: ResolvedRates): void {
+  /** From now on these limits are in force, also for the links that are here. */
+  protected heedLimits({ bufferBytes, rates }: SharedLimits): void {
+    this.memory.resize(bufferBytes);
     this.rates.set(rates);
     for (const { engine } of this.owners()) engine.incoming.paceChanged();
   }
 
   /** All links that are not gone. */
   abstract owners(): Iterable<Owner>;
+
+  /** How long a session waits for its client; 0: clients keep no sessions. */
+  abstract readonly resumeForMs: number;
+
+  /** How many links are not gone. */
+  abstract readonly links: number;
 
   protected abstract onGone(served: Owner): void;
 
@@ -196,6 +222,24 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     const toldMs = this.askAway(served, retryAfterMs);
     if (toldMs !== undefined) this.refusals.shed(served.ids, toldMs, reason);
     return toldMs !== undefined;
+  }
+
+  /** Refuses these from now on, for that reason; "": not any more. */
+  abstract refuse(what: Refusable, why: string): void;
+
+  /** Closes at most so many of the connections that are not let in yet, the oldest first. Answers how many. */
+  abstract dropOldestArrivals(most: number): number;
+
+  /** Bytes that clients have under way to us, of the memory that all links share. */
+  protected abstract readonly sharedIncomingBytes: number;
+
+  /** What links hold of the memory that they share, and the most of it: incoming, and outgoing with all queues. */
+  get sharedMemory(): readonly [SharedPart, SharedPart] {
+    const { windowBudget, logBudget } = this.memory;
+    return [
+      { bytes: this.sharedIncomingBytes, most: windowBudget.bytes },
+      { bytes: logBudget.lentBytes, most: logBudget.bytes },
+    ];
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,7 +322,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   }
 
   /** Connections that are not let in yet. */
-  protected abstract readonly handshaking: number;
+  abstract readonly handshaking: number;
 
   /** Connections that are forwarded to other servers. */
   protected get forwarded(): number {

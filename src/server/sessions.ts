@@ -6,7 +6,7 @@ import { Admission } from "../core/server/admission.ts";
 import { newId, newServerId } from "../core/session/proof.ts";
 import { ServerCore, type ServerCoreOptions } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
-import { LinkMemory } from "../io/budget.ts";
+import type { Refusable } from "../core/server/state.ts";
 import { FORGET_AFTER_MS } from "../link/closing.ts";
 import { coreOptions } from "../link/options.ts";
 import type { Connection } from "../link/ports.ts";
@@ -44,7 +44,6 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   protected readonly closesWithinMs: number;
   readonly #options: ResolvedServerOptions;
   #givenLimits: Limits;
-  readonly #memory: LinkMemory;
   readonly #admission: Admission;
   /** The core heeds what is changed in them. */
   readonly #coreOptions: ServerCoreOptions;
@@ -54,7 +53,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
   #whenCreated: (() => void) | undefined;
 
   constructor(options: ResolvedServerOptions, outside: ServedHost) {
-    super(options, options.limits.rates, outside);
+    super(options, options.limits, outside);
     this.#options = options;
     this.#givenLimits = options.givenLimits;
     this.closesWithinMs = options.resumeForMs;
@@ -69,10 +68,9 @@ export class Sessions extends ServedLinks<DurableServerLink> {
         onRejected: (remoteAddress, detail) => this.refusals.rejected(remoteAddress, "forward", detail),
       });
     this.forwarding = forwarding;
-    this.#memory = new LinkMemory(limits.bufferBytes);
     this.#admission = new Admission(limits, () => outside.entropy.random());
     this.#coreOptions = {
-      ...coreOptions(options, this.#memory),
+      ...coreOptions(options, this.memory),
       resumeForMs: options.resumeForMs,
       handshakeMs: timeouts.handshakeMs,
       ...caps(limits),
@@ -85,7 +83,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
       authenticate: options.authenticate,
       refusals: this.refusals,
       forward: forwarding && ((...request) => forwarding.send(...request)),
-      mayLinger: () => outside.mayLinger(),
+      lingering: this.lingering,
       onLink: (core) => this.#created(core),
       onAttached: (core, channel, connection) => {
         const driver = this.#links.get(core)?.driver;
@@ -110,9 +108,16 @@ export class Sessions extends ServedLinks<DurableServerLink> {
     this.#givenLimits = givenLimits;
     Object.assign(this.#coreOptions, caps(limits));
     this.#admission.set(limits, this.outside.clock.now());
-    this.#memory.resize(limits.bufferBytes);
-    this.setRates(limits.rates);
+    this.heedLimits(limits);
     return durableCapacity(this.#options, { limits });
+  }
+
+  override get resumeForMs(): number {
+    return this.#options.resumeForMs;
+  }
+
+  override get links(): number {
+    return this.#links.size;
   }
 
   override owners(): Iterable<DurableServerLink> {
@@ -142,6 +147,20 @@ export class Sessions extends ServedLinks<DurableServerLink> {
 
   protected override askAway({ core }: DurableServerLink, retryAfterMs: number): number | undefined {
     return this.handshakes.shed(core, retryAfterMs);
+  }
+
+  override refuse(what: Refusable, why: string): void {
+    this.handshakes.refuse(what, why);
+  }
+
+  override dropOldestArrivals(most: number): number {
+    return this.handshakes.dropSilent(most);
+  }
+
+  protected override get sharedIncomingBytes(): number {
+    let bytes = 0;
+    for (const core of this.#links.keys()) bytes += core.sharedIncomingBytes;
+    return bytes;
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +231,7 @@ export class Sessions extends ServedLinks<DurableServerLink> {
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  protected override get handshaking(): number {
+  override get handshaking(): number {
     return this.#core.handshakes;
   }
 

@@ -5,6 +5,7 @@ import { nextSupervisorState, type SupervisorInput, type SupervisorState } from 
 import { SystemClock } from "../io/clock.ts";
 import { discard, unfitness } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
+import { READING_LINE } from "../io/reading-line.ts";
 import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
@@ -22,10 +23,15 @@ import type { AccessOptions } from "./access.ts";
 import type { Capacity } from "./capacity.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
 import { drain, type DrainOptions, type ResolvedDrain, resolveDrain } from "./drain.ts";
+import { MOST_LINGERING } from "./lingering.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import type { Limits, ServerSupervisorOptions } from "./options.ts";
+import { Buffers } from "./overload/buffers.ts";
+import { Guard } from "./overload/guard.ts";
+import { LinksRelief } from "./overload/links-relief.ts";
+import type { OverloadReport, ResourceStats } from "./overload/reports.ts";
 import type { PlainLimits, PlainServerOptions } from "./plain-options.ts";
 import type { ServedLinks } from "./served-links.ts";
 import { serve } from "./serve.ts";
@@ -35,11 +41,13 @@ export type { SupervisorState };
 /**
  * `error`: the listener has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
  * `error`, or its promise was rejected with it; the link ends with HANDLER_FAILED, unless it has ended before.
+ * `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md.
  */
 export type SupervisorEvents = {
   state: [change: { from: SupervisorState; to: SupervisorState; reason: string }];
   handlerError: [event: { link: Link; error: unknown }];
   error: [error: RespliceError];
+  overload: [report: OverloadReport];
 };
 
 export interface SupervisorStats {
@@ -66,6 +74,8 @@ export interface SupervisorStats {
    * read.
    */
   sessions: { connected: number; waiting: number };
+  /** The resources that are watched for overload, by name. Empty before listen() and accept(). */
+  resources: Record<string, ResourceStats>;
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
   /** How often a link was held because of a rate (`limits.rates`), by whose rate it was. */
@@ -81,12 +91,15 @@ export interface SupervisorStats {
   events: EventCounts;
 }
 
-/** After telling a client why it is closed, the server waits for its close; for so many at once, others are cut off. */
-export const MOST_LINGERING = 100;
 /** Addresses are kept, and are counted by. */
 const MOST_ADDRESS_LENGTH = 256;
 
-const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>(["state", "handlerError", "error"]);
+const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>([
+  "state",
+  "handlerError",
+  "error",
+  "overload",
+]);
 
 /** The link of a server: with `protocol` one that can ask its client. */
 type LinkOf<Protocol> = [Protocol] extends [never] ? Link : Protocol extends PlainProtocol ? PlainLink : Link;
@@ -114,6 +127,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   readonly #filter: ListenerFilter;
   readonly #listener: Listener;
   readonly #telemetry: Telemetry;
+  readonly #guard: Guard;
   #state: SupervisorState = "created";
   readonly #closing: Once<CloseReport> = new Once();
 
@@ -138,7 +152,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
       hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
       onEnded: (link) => this.#telemetry.linkEnded(link),
-      mayLinger: () => this.#listener.streams - this.#served.connections < MOST_LINGERING,
+      mayLinger: () => this.#lingering < MOST_LINGERING,
     });
     observe(this, {
       kind: "server",
@@ -165,6 +179,36 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       accept: (connection) => this.#served.accept(connection),
       onTlsFailed: (remoteAddress, reason) => refusals.rejected(remoteAddress, "tls", reason),
     });
+    this.#guard = this.#newGuard(listening);
+  }
+
+  #newGuard({ resources, dryRun }: ResolvedListening): Guard {
+    const { journal } = this.#telemetry;
+    const relief = new LinksRelief(this.#served, {
+      lingering: () => this.#lingering,
+      readLess: (isInForce) => {
+        READING_LINE.readLess(this, isInForce);
+        this.#clock.spreadLess(isInForce);
+      },
+      now: () => this.#clock.now(),
+      random: () => SYSTEM_ENTROPY.random(),
+    });
+    const onReport = (report: OverloadReport): void => {
+      journal.record({ event: "server.overload", ...report });
+      runContained(this.#clock, () => this.emit("overload", report));
+    };
+    return new Guard({ resources, dryRun }, { relief, buffers: new Buffers(this.#served), journal, onReport });
+  }
+
+  /** Connections that are closed, and whose clients have still to read why. */
+  get #lingering(): number {
+    return this.#listener.streams - this.#served.connections;
+  }
+
+  /** There are clients from now on, or there will be. */
+  #begin(): void {
+    this.#telemetry.start();
+    this.#guard.start();
   }
 
   get state(): SupervisorState {
@@ -207,7 +251,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#listener.onError((error) => this.#listenerFailed(error));
       this.#to("listen", "listening");
-      this.#telemetry.start();
+      this.#begin();
       this.#recordLimits(address);
       return address;
     } catch (error) {
@@ -239,7 +283,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
         `remoteAddress is a string of at most ${MOST_ADDRESS_LENGTH} characters`,
       );
     if (this.#state === "closed") return discard(stream);
-    this.#telemetry.start();
+    this.#begin();
     this.#listener.accept(stream, remoteAddress);
   }
 
@@ -305,13 +349,14 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * 'degraded': a limit has turned clients away in the last 10 s. 'down': not listening, or draining. A server that
-   * listens nowhere, and only accepts streams, can do so from serve() on.
+   * 'degraded': a limit has turned clients away in the last 10 s, or a resource is overloaded. 'down': not listening, or
+   * draining. A server that listens nowhere, and only accepts streams, can do so from serve() on.
    */
   health(): Health {
     const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;
     if (this.#state === "listening" || (this.#state === "created" && isOpen)) {
-      const reasons = this.#served.refusals.turnedAway.reasons(this.#clock.now());
+      const limits = this.#served.refusals.turnedAway.reasons(this.#clock.now());
+      const reasons = [...limits, ...this.#guard.reasons()];
       return { status: reasons.length === 0 ? "healthy" : "degraded", reasons };
     }
     return { status: "down", reasons: [`the server is ${this.#state}`] };
@@ -321,7 +366,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     const { handshaking: _, ...stats } = this.#served.stats();
     const { lines, sinceBeginning } = this.#telemetry;
     const { connections: open, handshaking } = this.#levels();
-    return { state: this.#state, ...stats, ...sinceBeginning, lines, connections: { open, handshaking } };
+    const connections = { open, handshaking };
+    return { state: this.#state, ...stats, ...sinceBeginning, resources: this.#guard.stats(), lines, connections };
   }
 
   #levels() {
@@ -360,6 +406,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     const listener = this.#state === "listening" || this.#state === "bound" ? this.#listener : undefined;
     this.#to("drain", "close() was called");
     const reports = await drain({ clock: this.#clock, listener, links: this.#served }, options);
+    this.#guard.close();
     this.#telemetry.stop();
     this.#listener.destroyAll();
     this.#served.stop();

@@ -6,7 +6,7 @@ import { Shares } from "../core/server/shares.ts";
 import { destroy, StreamConnection } from "../io/connection.ts";
 import type { Clock } from "../link/ports.ts";
 import type { Refusals } from "../server/refusals.ts";
-import { MOST_LINGERING } from "../server/supervisor.ts";
+import { MOST_LINGERING } from "../server/lingering.ts";
 import { IDLE_MS, type SupervisedConnection } from "./connection.ts";
 import type { SuperviseLimitName, SuperviseLimits } from "./options.ts";
 

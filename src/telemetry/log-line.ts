@@ -5,13 +5,15 @@
 import type { RecordReader } from "./journal.ts";
 import type { Level, LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
-import type { HookFailure, LinkChange, LinkIds, LoggedRecord } from "./record.ts";
+import type { HookFailure, LinkChange, LinkIds, LoggedRecord, ServerOverload } from "./record.ts";
 import { errorOf, messageOf } from "./thrown.ts";
 
 /** The most characters of a field; docs/metrics.md states it. */
 const MOST_FIELD_CHARACTERS = 256;
 /** The most characters of the message of an error that ended a link. */
 const MOST_ERROR_CHARACTERS = 1_000;
+/** The most links that a line names; docs/metrics.md states it. */
+const MOST_VICTIMS = 10;
 
 export interface LogLine {
   level: Level;
@@ -89,6 +91,12 @@ export function lineOf(record: LoggedRecord): LogLine {
         `link shed: ${printable(reason, MOST_FIELD_CHARACTERS)}`,
       );
     }
+    case "server.overload":
+      return overloadLine(record);
+    case "server.unwatched": {
+      const { resource, reason } = record;
+      return line("info", event, { resource, reason }, `not watched: ${resource}`);
+    }
     case "server.rejected": {
       const { reason, detail, remoteAddress, failure } = record;
       const err = failure && { err: errorOf(failure.thrown) };
@@ -143,7 +151,9 @@ export function lineOf(record: LoggedRecord): LogLine {
 }
 
 function hookLine(event: LogEvent, ids: object, { hook, thrown }: HookFailure): LogLine {
-  return line("warn", event, { ...ids, hook, detail: messageOf(thrown) }, `the function ${hook} failed`);
+  // A custom resource's name is the application's, as are the names of its options.
+  const name = printable(hook, MOST_FIELD_CHARACTERS);
+  return line("warn", event, { ...ids, hook, detail: messageOf(thrown) }, `the function ${name} failed`);
 }
 
 function stateLine(ids: LinkIds, change: LinkChange): LogLine {
@@ -160,6 +170,16 @@ function stateLine(ids: LinkIds, change: LinkChange): LogLine {
   const level = isFailure ? "error" : trouble || isClientGone ? "warn" : "info";
   const because = error === undefined ? "" : `: ${printable(error.message, MOST_ERROR_CHARACTERS)}`;
   return line(level, "link.state", fields, `link ${change.to}${because}`);
+}
+
+/** An overload may have very many victims: the line has the first of them, and how many there are. */
+function overloadLine({ event, victims, ...step }: ServerOverload): LogLine {
+  const { type, resource, action, dryRun } = step;
+  const fields = { ...step, victims: victims.slice(0, MOST_VICTIMS), victimCount: victims.length };
+  const what = action === undefined ? type : `${type} ${action}`;
+  const isOver = type === "release" || type === "recover";
+  const message = `overload: ${printable(resource, MOST_FIELD_CHARACTERS)}: ${what}${dryRun ? " (dry run)" : ""}`;
+  return line(isOver ? "info" : "warn", event, fields, message);
 }
 
 /** Escapes the fields' strings: a peer may have written an identity, a reason or a thrown message. */

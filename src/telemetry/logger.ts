@@ -42,6 +42,8 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.listener-failed": TROUBLE,
   "server.refused": TROUBLE,
   "server.shed": TROUBLE,
+  "server.overload": TROUBLE,
+  "server.unwatched": TROUBLE,
   "server.rejected": TROUBLE,
   "server.hook-failed": TROUBLE,
   "server.forward-failed": TROUBLE,

@@ -94,6 +94,21 @@ export interface ServerShed {
   retryAfterMs: number;
 }
 
+/** A step against the overload of a resource, or the end of one: see `OverloadReport` of the supervisor. */
+export interface ServerOverload {
+  event: "server.overload";
+  type: "act" | "release" | "recover" | "ineffective" | "unreadable";
+  resource: string;
+  observed: number;
+  threshold: number;
+  limit?: number;
+  ageMs: number;
+  action?: string;
+  victims: readonly string[];
+  released: number;
+  dryRun: boolean;
+}
+
 /** A connection was closed because of what it sent, or did not send, or because a function of the options failed. */
 export interface ServerRejected {
   event: "server.rejected";
@@ -181,10 +196,13 @@ export type LoggedRecord =
   | ServerMemory
   | ServerDescriptors
   | { event: "server.listener-failed"; code: string; message: string }
-  /** The server can do without the function's answer. */
-  | { event: "server.hook-failed"; failure: HookFailure }
   | ServerRefused
   | ServerShed
+  | ServerOverload
+  /** A resource that would be watched for overload cannot be read here. */
+  | { event: "server.unwatched"; resource: string; reason: string }
+  /** The server can do without the function's answer. */
+  | { event: "server.hook-failed"; failure: HookFailure }
   | ServerRejected
   | SupervisedMetrics
   | ForwardFailed

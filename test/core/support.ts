@@ -22,6 +22,8 @@ import { Account, type Budget } from "../../src/core/log/window.ts";
 /** Knows what was taken, and fails when more is given back, or when it is asked for nothing. */
 export class CountingBudget implements Budget {
   taken = 0;
+  /** False: no account gets more than its minimum. */
+  lends = true;
   readonly most: number;
 
   constructor(most: number = Infinity) {
@@ -29,7 +31,7 @@ export class CountingBudget implements Budget {
   }
 
   get freeBytes(): number {
-    return this.most - this.taken;
+    return this.lends ? this.most - this.taken : -Infinity;
   }
 
   borrow(bytes: number): void {

@@ -229,6 +229,20 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     retryAfterMs: 1,
   },
   "server.forward-failed": { event: "server.forward-failed", part: "find", thrown: new Error("x") },
+  "server.overload": {
+    event: "server.overload",
+    type: "act",
+    resource: "heap",
+    observed: 2,
+    threshold: 1,
+    limit: 3,
+    ageMs: 0,
+    action: "evict-waiting",
+    victims: ["l"],
+    released: 1,
+    dryRun: false,
+  },
+  "server.unwatched": { event: "server.unwatched", resource: "tcpMemory", reason: "no such file" },
   "server.rejected": {
     event: "server.rejected",
     reason: "bad-frame",
@@ -352,6 +366,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   "docs/listening.md": ["allow", "deny", "from", "proxyProtocol"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
+  "docs/overload.md": ["dryRun", "resources"],
   "docs/scaling.md": ["forward"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
@@ -414,8 +429,8 @@ test("docs/listening.md: the table has each option of where a server listens and
     ...read("docs/listening.md").matchAll(/^\| `([\w.]+)` \|([^|\n]+)\| ([^|\n]{20,}) \| ([^|\n]{20,}) \|$/gmu),
   ];
   const ofProxies = allowed((given) => listen({ proxyProtocol: given })).map((name) => `proxyProtocol.${name}`);
-  const elsewhereTold = PAGES["docs/metrics.md"] ?? [];
-  const names = LISTENING_OPTION_NAMES.filter((name) => !elsewhereTold.includes(name));
+  const elsewhereTold = new Set<string>(["docs/metrics.md", "docs/overload.md"].flatMap((page) => PAGES[page] ?? []));
+  const names = LISTENING_OPTION_NAMES.filter((name) => !elsewhereTold.has(name));
   expect(new Set(rows.map(([, name]) => name))).toEqual(new Set([...names, ...ofProxies]));
   const { tls } = resolveServerOptions({ port: 1 });
   expect([rows.find(([, name]) => name === "tls")?.[2]?.trim(), tls]).toEqual(["false", false]);

@@ -8,6 +8,7 @@ import {
   type ResourceName,
   RESOURCES,
   RSS_ACTIONS,
+  SHEDS_PER_SECOND,
 } from "../../src/core/overload/rules.ts";
 import { read, rows, section } from "./tables.ts";
 
@@ -18,12 +19,12 @@ const listed = (names: readonly string[]): string => (names.length === 0 ? "–"
 
 test("each resource has a row, with its thresholds, its actions and who is shed first", () => {
   const expected = NAMES.map((name) => {
-    const { unit, low, high, critical, criticalLeft, actions, sheds, shedsPerSecond } = RESOURCES[name];
+    const { unit, low, high, critical, criticalLeft, actions, sheds } = RESOURCES[name];
     const isCritical = criticalLeft === undefined ? String(critical ?? "–") : `${criticalLeft} left`;
-    const percent = `${Number((shedsPerSecond * 100).toFixed(6))} %`;
-    return [code(name), unit, String(low), String(high), isCritical, listed(actions), `the ${sheds}`, percent];
+    return [code(name), unit, String(low), String(high), isCritical, listed(actions), `the ${sheds}`];
   });
   expect(rows(PAGE, "Resources")).toEqual(expected);
+  expect(section(PAGE, "Resources")).toContain(`at most ${100 * SHEDS_PER_SECOND} % of the links in a second`);
 });
 
 test("what the memory of a process has not, and what a resource of the application's has", () => {

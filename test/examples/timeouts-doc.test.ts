@@ -114,6 +114,7 @@ const NO_TIMERS = new Set([
   "`SOON_MS` in `link/turn.ts`",
   "`LATE_MS` in `link/turn.ts`",
   "`RESOLUTION_MS` in `io/resources/lag.ts`",
+  "`SPREAD_LESS_MS` in `io/clock.ts`",
   "`ALONE_MS` in `io/reading-line.ts`",
   "`TOGETHER_MS` in `io/reading-line.ts`",
   "`STANDING_QUEUE_MS` in `core/log/window.ts`",

@@ -183,6 +183,32 @@ describe("spread()", () => {
     expect(at).toBeLessThan(5);
   });
 
+  test("runs less in each turn while that is wanted", async () => {
+    let nowMs = 0;
+    const clock = new (class extends SystemClock {
+      override now(): number {
+        return nowMs;
+      }
+    })();
+    const turnsFor = async (number: number): Promise<number> => {
+      let left = number;
+      for (let n = 0; n < number; n++) {
+        clock.spread(() => {
+          nowMs += 0.6;
+          left--;
+        }, undefined);
+      }
+      let turns = 0;
+      for (; left > 0; turns++) await turn();
+      return turns;
+    };
+    expect(await turnsFor(12)).toBe(3);
+    clock.spreadLess(true);
+    expect(await turnsFor(12)).toBe(12);
+    clock.spreadLess(false);
+    expect(await turnsFor(12)).toBe(3);
+  });
+
   test("one that throws keeps no other from its turn", async () => {
     const clock = new SystemClock();
     const uncaught = await withUncaught(

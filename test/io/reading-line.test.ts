@@ -84,3 +84,35 @@ test("of those that wait only so many go on in one turn, in the order in which t
   await nextTurn();
   expect(heard).toEqual([]);
 });
+
+test("while less is to be read, a connection has a quarter of its time, for as long as anybody wants it so", () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["busy"]);
+  const [one, other] = [{}, {}];
+  line.readLess(one, true);
+  line.readLess(other, true);
+  line.readLess(one, false);
+  made[0]?.took(0.2);
+  expect(heard).toEqual([]);
+  made[0]?.took(0.2);
+  expect(heard).toEqual(["busy waits"]);
+});
+
+test("and again all of it", () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["busy"]);
+  const holder = {};
+  line.readLess(holder, true);
+  line.readLess(holder, false);
+  made[0]?.took(0.9);
+  expect(heard).toEqual([]);
+});
+
+test("those that wait are read a few at a time, fewer while less is to be read", async () => {
+  const line = new ReadingLine();
+  const { heard, made } = readers(line, ["a", "b", "c", "d"]);
+  line.readLess({}, true);
+  for (const reader of made) line.wait(reader, 0.1);
+  await nextTurn();
+  expect(heard.filter((what) => what.endsWith("goes on"))).toEqual(["a goes on", "b goes on"]);
+});

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Connection, ConnectionHandler } from "../../src/link/ports.ts";
+import { Lingering } from "../../src/server/lingering.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { Sessions } from "../../src/server/sessions.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
@@ -44,5 +45,20 @@ test("who is refused is told so and waited for; where too many are waited for al
   expect(connections.map(({ done }) => done)).toEqual([["end 16"], ["write 16", "destroy"], []]);
   expect(refusals.turnedAway.counts).toEqual({ handshakes: 2 });
   handshakes.stop();
+  clock.stop();
+});
+
+test("those that are waited for still can be closed at once; after two seconds nobody is", async () => {
+  const clock = new VirtualTime();
+  const lingering = new Lingering({ clock, mayLinger: () => true });
+  const connections = [new Noted(), new Noted()];
+  for (const connection of connections) {
+    lingering.end(connection, []);
+    await clock.advance(1_000);
+  }
+  expect(lingering.size).toBe(1);
+  lingering.drop();
+  expect(connections.map(({ done }) => done)).toEqual([["end 0"], ["end 0", "destroy"]]);
+  expect(lingering.size).toBe(0);
   clock.stop();
 });

@@ -74,6 +74,7 @@ function drawKinds(random: Random): Kinds {
   if (random() < (isMoving || isLosing ? 0.5 : 0.15))
     kinds.push(...some(random, [...kindsOf("ending"), "reset", "reset", "close"] as const));
   if (random() < 0.2) kinds.push("shed", "shed", "shed");
+  if (random() < 0.2) kinds.push("protection", "forget", "forget", "forget", "hopeless", "shed");
   // What one end tells the other so is rare, else.
   if (random() < 0.1) kinds.push("reset", "reset", "reset", "close", "close", "trap", "swallow");
   return { kinds, isStored, isMoving, isLosing };

@@ -111,6 +111,16 @@ export const FAULTS = {
     cost: "lossless",
     parameters: { client: which, when: choice("now", "now", "now", "suspect", "reconnecting"), retryAfterMs },
   },
+  /** The server protects itself, for a while: who is new is refused, or who stands by, or no memory is lent. */
+  protection: {
+    cost: "lossless",
+    parameters: { server: which, what: choice("sessions", "standbys", "memory", "memory"), forMs: longMs },
+  },
+  "dropped handshakes": { cost: "lossless", parameters: { server: which, most: count(5) } },
+  /** The client's server forgets what it has received and not handed out. */
+  forget: { cost: "lossless", parameters: { client: which, when: choice("now", "reconnecting", "reconnecting") } },
+  /** The client's server closes its connection as one that makes no progress. */
+  hopeless: { cost: "lossless", parameters: { client: which } },
   // ── who is no part of it ──────────────────────────────────────────────────────────────────────────────────────────
   replay: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
   stranger: { cost: "lossless", parameters: { server: which, times: count(5), withinMs: amount(1, 2_000, 2) } },
@@ -137,6 +147,8 @@ export const FAULTS = {
   },
   /** It is there for `readyForMs` more, and then goes away; at the end of its time it is cut off. */
   drain: { cost: "losing", parameters: { server: which, readyForMs: amount(0, 1_000, 3), forMs, spreadMs } },
+  /** The client's server ends its session, as nobody speaks for it. */
+  evict: { cost: "losing", parameters: { client: which, when: choice("now", "reconnecting", "reconnecting") } },
   route: { cost: "losing", parameters: { client: which, to: which } },
   /** Longer than the shorter sessions wait. */
   absence: { cost: "losing", parameters: { server: which, forMs: amount(4_500, 9_000) } },

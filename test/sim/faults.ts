@@ -125,6 +125,10 @@ function applyToServer(
     case "overload":
       server.overload(fault.forMs, fault.retryAfterMs);
       return true;
+    case "protection":
+      return server.relief.protect(fault.what, fault.forMs);
+    case "dropped handshakes":
+      return server.relief.dropHandshakes(fault.most) > 0;
     case "replay":
     case "stranger":
       for (let n = 0; n < fault.times; n++) {
@@ -205,6 +209,18 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
         if (!world.healed && shed(world, client, fault.retryAfterMs)) world.count("fault shed");
       });
       return false;
+    case "forget":
+    case "evict":
+      if (fault.when === "now") return giveUp(world, client, fault.kind);
+      client.end.life.on(fault.when, () => {
+        // When the server has noticed, too.
+        world.clock.schedule(50, () => {
+          if (!world.healed && giveUp(world, client, fault.kind)) world.count(`fault ${fault.kind}`);
+        });
+      });
+      return false;
+    case "hopeless":
+      return giveUp(world, client, fault.kind);
     case "extra dial":
       client.dialAlso(fault.role, fault.afterMs);
       return true;
@@ -259,7 +275,14 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
 
 function shed(world: World, client: SimClient, retryAfterMs: number): boolean {
   return world.servers.some((server) =>
-    [...server.ends].some(([link, end]) => end.client === client.number && server.shed(link, retryAfterMs)),
+    [...server.ends].some(([link, end]) => end.client === client.number && server.relief.shed(link, retryAfterMs)),
+  );
+}
+
+/** Its server lacks memory. */
+function giveUp(world: World, client: SimClient, what: "forget" | "evict" | "hopeless"): boolean {
+  return world.servers.some((server) =>
+    [...server.ends].some(([link, end]) => end.client === client.number && server.relief.giveUp(link, what)),
   );
 }
 

@@ -20,6 +20,7 @@ import { watchPhase } from "./life.ts";
 import { SimProcess } from "./process.ts";
 import { ENOUGH, type Room } from "./room.ts";
 import { SimForwarding } from "./sim-forwarding.ts";
+import { SimRelief } from "./sim-relief.ts";
 import { seededEntropy } from "../../src/testing/random.ts";
 import { check, clientOf, REFUSED_BECAUSE, type Stage, violated } from "./stage.ts";
 import type { SimStore } from "./store.ts";
@@ -38,10 +39,9 @@ export class SimServer extends SimProcess {
   drains = false;
   /** Whose connection each link adopted last. */
   readonly #owners = new Map<ServerLinkCore, Owner>();
-  /** Links whose clients were asked to stay away, and until when. */
-  readonly #awayUntilMs = new Map<ServerLinkCore, number>();
   readonly #store: StoreClient;
   readonly forwarding: SimForwarding = new SimForwarding(this);
+  readonly relief: SimRelief = new SimRelief(this);
   #lives = 0;
   /** Of its core, which heeds what is changed in them. */
   #options!: ServerCoreOptions;
@@ -145,6 +145,7 @@ export class SimServer extends SimProcess {
     for (const link of this.core.links()) link.session.release();
     this.ends.clear();
     this.#overloaded = { untilMs: 0, retryAfterMs: 0 };
+    this.relief.end();
     this.stage.note(`${this.name}: killed`);
   }
 
@@ -167,15 +168,10 @@ export class SimServer extends SimProcess {
     this.pump();
   }
 
-  /** Asks the link's client to come back later. Answers whether it did. */
-  shed(link: ServerLinkCore, retryAfterMs: number): boolean {
-    const toldMs = this.isUp ? this.core.shed(link, retryAfterMs, this.nowMs) : undefined;
-    if (toldMs === undefined) return false;
-    const mostMs = Math.min(30_000, this.stage.options.resumeForMs / 2);
-    check(toldMs <= mostMs, () => `${this.name}: shed for ${toldMs} ms`);
-    this.#awayUntilMs.set(link, this.nowMs + toldMs);
-    this.pump();
-    return true;
+  /** Closes the connection. */
+  lose(channel: number, reason: string): void {
+    this.closeSocket(channel, undefined);
+    this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
   /** It goes away as `drain()` says, has all the time it needs, and another is started in its place. */
@@ -204,6 +200,7 @@ export class SimServer extends SimProcess {
   /** There is room for everybody. */
   enlarge(): void {
     Object.assign(this.#options, ENOUGH);
+    this.relief.end();
   }
 
   override checkBounds(): void {
@@ -353,7 +350,7 @@ export class SimServer extends SimProcess {
         const isNewer = before === undefined || compareOwners(owner, before) === "newer";
         check(isNewer, () => `${name}: connection ${owner.counter} took over from ${before?.counter}`);
         this.#owners.set(event.link, owner);
-        const leftMs = (this.#awayUntilMs.get(event.link) ?? -Infinity) - this.nowMs;
+        const leftMs = this.relief.awayForMs(event.link);
         check(leftMs <= 0 || this.drains, () => `${name}: let in ${leftMs} ms before its time`);
         const letInFor = this.#letInFor.get(event.channel);
         check(letInFor?.equals(event.link.openPayload) === true, () => `${name}: let in for ${String(letInFor)}`);

@@ -370,9 +370,8 @@ export class Receiver {
   }
 
   /**
-   * Drops the bytes that were not handed out; the peer sends them again. Called only without a connection. The
-   * protocol lets an end do so to save memory. This package does not need it yet; the simulation uses it to test that
-   * every sender bears it.
+   * Drops the bytes that were not handed out; the peer sends them again. Called only without a connection. A
+   * server does so when it lacks memory.
    */
   forget(): void {
     if (this.stopped || this.readableBytes === 0) return;

@@ -1,9 +1,9 @@
 /** The actions against overload, by name. The names are stable: events, log lines and metrics have them. */
 
 export type OverloadAction =
-  /** The peers may have less under way towards this process. */
+  /** No link is lent memory above its minimum: peers may have less under way, and queues take less. */
   | "shrink-windows"
-  /** Messages that were received and not handed out are forgotten: they are sent again. */
+  /** Messages that were received and not handed out are forgotten, of sessions that wait: they are sent again. */
   | "forget-received"
   /** Connections are closed that have bytes to write, and have not written any for `writeStallMs`. */
   | "close-hopeless"
@@ -17,6 +17,8 @@ export type OverloadAction =
   | "refuse-standbys"
   /** Refused connections are closed without waiting for the peer to have read why. */
   | "drop-lingering"
+  /** The oldest connections that are not let in yet are closed. */
+  | "drop-handshakes"
   /** Less is read in each turn of the event loop. */
   | "read-less";
 
@@ -30,6 +32,7 @@ export const OVERLOAD_ACTIONS: Readonly<Record<OverloadAction, "condition" | "ac
   shed: "act",
   "refuse-standbys": "condition",
   "drop-lingering": "act",
+  "drop-handshakes": "act",
   "read-less": "condition",
 };
 

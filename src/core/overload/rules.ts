@@ -37,8 +37,6 @@ export interface Resource {
   harmful: Readonly<Partial<Record<OverloadAction, string>>>;
   /** The connections that "shed" takes first. */
   sheds: "biggest" | "cheapest to resume";
-  /** "shed" takes at most this part of the links in a second. */
-  shedsPerSecond: number;
 }
 
 const FOR_MEMORY: readonly OverloadAction[] = [
@@ -50,8 +48,11 @@ const FOR_MEMORY: readonly OverloadAction[] = [
   "shed",
 ];
 
-/** Three steps that shed without effect take less than a twentieth of the links. */
-const SHEDS_PER_SECOND = 0.015;
+/**
+ * "shed" takes at most this part of the links in a second, whatever resources ask for it: each client that comes back
+ * takes a handshake. Three steps without effect take less than a twentieth of the links.
+ */
+export const SHEDS_PER_SECOND = 0.01;
 const NO_DESCRIPTOR = "it frees no descriptor";
 const MORE_WORK = "each message that is forgotten arrives once more";
 
@@ -61,7 +62,7 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     low: 0.8,
     high: 0.9,
     criticalLeft: 4,
-    actions: ["refuse-sessions", "refuse-standbys", "drop-lingering", "shed"],
+    actions: ["refuse-sessions", "refuse-standbys", "drop-lingering", "drop-handshakes", "shed"],
     harmful: {
       "shrink-windows": NO_DESCRIPTOR,
       "forget-received": NO_DESCRIPTOR,
@@ -69,7 +70,6 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
       "read-less": NO_DESCRIPTOR,
     },
     sheds: "cheapest to resume",
-    shedsPerSecond: SHEDS_PER_SECOND,
   },
   heap: {
     unit: "limit",
@@ -79,7 +79,6 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     actions: FOR_MEMORY,
     harmful: {},
     sheds: "biggest",
-    shedsPerSecond: SHEDS_PER_SECOND,
   },
   memory: {
     unit: "limit",
@@ -89,7 +88,6 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     actions: FOR_MEMORY,
     harmful: {},
     sheds: "biggest",
-    shedsPerSecond: SHEDS_PER_SECOND,
   },
   bufferBytes: {
     unit: "limit",
@@ -98,7 +96,6 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     actions: FOR_MEMORY,
     harmful: {},
     sheds: "biggest",
-    shedsPerSecond: SHEDS_PER_SECOND,
   },
   lag: {
     unit: "ms",
@@ -107,8 +104,6 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     actions: ["read-less", "refuse-sessions", "shed"],
     harmful: { "forget-received": MORE_WORK },
     sheds: "cheapest to resume",
-    // Each client that comes back takes a handshake, and the time for it is what is lacking.
-    shedsPerSecond: 0.01,
   },
   tcpMemory: {
     unit: "limit",
@@ -121,7 +116,6 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
       "read-less": "bytes that are not read stay in the kernel",
     },
     sheds: "biggest",
-    shedsPerSecond: SHEDS_PER_SECOND,
   },
 };
 

@@ -13,15 +13,18 @@ export class ShedPace {
     this.#perSecond = perSecond;
   }
 
-  /** Call it for each "shed". The first may have a second's worth, and at least one. */
-  take(links: number, nowMs: number): number {
+  /** How many may be shed now. At first that is a second's worth, and at least one. */
+  available(links: number, nowMs: number): number {
     const aSecond = Math.max(1, links * this.#perSecond);
     const earned = this.#atMs === undefined ? aSecond : ((nowMs - this.#atMs) * links * this.#perSecond) / 1_000;
     this.#level = Math.min(aSecond, this.#level + earned);
     this.#atMs = nowMs;
-    const most = Math.floor(this.#level + EPSILON);
-    this.#level -= most;
-    return most;
+    return Math.floor(this.#level + EPSILON);
+  }
+
+  /** So many were shed, at most as many as were available. */
+  took(shed: number): void {
+    this.#level -= shed;
   }
 }
 

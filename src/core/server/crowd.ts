@@ -30,6 +30,11 @@ export class Crowd<T> {
     return true;
   }
 
+  /** All items, grouped by owner. */
+  *items(): IterableIterator<T> {
+    for (const items of this.#byOwner.values()) yield* items;
+  }
+
   /** The items of the owner with most, oldest first; empty if there are none. */
   get largest(): ReadonlySet<T> {
     let largest: ReadonlySet<T> = new Set();

@@ -8,7 +8,7 @@ import { type Entropy, ownerOf } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
-import { ComeBackTimes, mostRetryMs } from "./come-back-times.ts";
+import { ComeBackTimes, lateTurnMs, mostRetryMs } from "./come-back-times.ts";
 
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
@@ -53,6 +53,11 @@ const TOO_MANY = {
   acceptsPerSecond: "too many accepts",
 } as const satisfies Partial<Record<LimitName, string>>;
 type DoorLimit = keyof typeof TOO_MANY;
+/**
+ * A client that is refused by an overloaded server comes back after at most this time, and at least half of it: an
+ * overload takes five seconds to end.
+ */
+const OVERLOADED_RETRY_MS = 10_000;
 /** Places above `maxConnections`: a tenth of it, within these. */
 const SPARE = [2, 100] as const;
 
@@ -135,7 +140,7 @@ export class Entrance {
   }
 
   /** Turns a connection away before HELLO. Its client may be a stranger, or one that has a session here. */
-  #turnAway(handshake: Handshake, reason: string, limit: LimitName, nowMs: number): void {
+  #turnAway(handshake: Handshake, reason: string, limit: LimitName | undefined, nowMs: number): void {
     const waitMs = AT_DOOR.retryMs + this.#turnsAtDoor.next(handshake.peer, AT_DOOR.perSecond, nowMs);
     this.#refuse(handshake, "overloaded", reason, waitMs, limit);
   }
@@ -144,6 +149,21 @@ export class Entrance {
   comeBackLater(handshake: Handshake, code: RefuseCode, reason: string, nowMs: number, limit?: LimitName): void {
     const waitMs = RETRY_MS + this.#turns.next(handshake.peer, TURNED_AWAY_PER_SECOND, nowMs);
     this.#refuse(handshake, code, reason, waitMs, limit);
+  }
+
+  /** Refuses a client if there is a reason to. `why`: "" if there is none. */
+  mayEnter(handshake: Handshake, why: string): boolean {
+    if (why === "") return true;
+    const waitMs = lateTurnMs(OVERLOADED_RETRY_MS, this.#entropy.random());
+    this.#refuse(handshake, "overloaded", why, waitMs, undefined);
+    return false;
+  }
+
+  /** Turns away at most so many connections that have not said HELLO, the oldest first. Answers how many. */
+  dropSilent(most: number, nowMs: number): number {
+    const oldest = this.#handshakes.oldestSilent(most);
+    for (const handshake of oldest) this.#turnAway(handshake, "overloaded", undefined, nowMs);
+    return oldest.length;
   }
 
   /**

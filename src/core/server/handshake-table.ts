@@ -224,6 +224,16 @@ export class HandshakeTable {
     return this.#silent.pickOf(peer, random);
   }
 
+  /** At most so many connections that have not said HELLO, the oldest first. */
+  oldestSilent(most: number): Handshake[] {
+    const oldest: Handshake[] = [];
+    for (const handshake of this.#handshakes.values()) {
+      if (oldest.length >= most) break;
+      if (handshake.state.name === "silent") oldest.push(handshake);
+    }
+    return oldest;
+  }
+
   /** The connection has said HELLO or STANDBY. */
   authenticating(handshake: Handshake, said: HelloFrame, link: ServerLinkCore | undefined): void {
     this.#silent.delete(handshake.peer, handshake);

@@ -188,6 +188,57 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     return Math.max(0, (this.comings?.awayUntilMs ?? nowMs) - nowMs);
   }
 
+  // ── what a server that is overloaded may do without ────────────────────────────────────────────────────────────
+
+  /** Since when bytes that were written have made no progress: the client has received none. Infinity: there are none. */
+  get stalledSinceMs(): number {
+    return this.inUse?.waitingSinceMs ?? Infinity;
+  }
+
+  /** Bytes that were written on the connection in use, and that the client has not reported received. */
+  get inFlightBytes(): number {
+    const { sentNow, peerReceived } = this.session.sender;
+    return this.adopted === undefined ? 0 : sentNow - peerReceived;
+  }
+
+  /** What its client has under way towards us above the link's guaranteed minimum. */
+  get sharedIncomingBytes(): number {
+    const { receiver, windowAllowance } = this.session;
+    return receiver.stopped ? 0 : Math.max(0, receiver.unacceptedBytes - windowAllowance.floor);
+  }
+
+  /**
+   * When the client was last here, of a session that waits for it and could go on. Infinity: it does not wait, or its
+   * client was asked to come back later, and that time has not come.
+   */
+  waitsSinceMs(nowMs: number): number {
+    const waits = this.session.phase === "live" && this.adopted === undefined && this.awayForMs(nowMs) === 0;
+    return waits ? this.#lastHereMs : Infinity;
+  }
+
+  /**
+   * Forgets what was received and not handed out, of a session that waits: the client sends it again when it is back,
+   * and learns of that from the positions that are stated to it then. Answers how many bytes.
+   */
+  forgetReceived(): number {
+    const bytes = this.forgettableBytes;
+    if (bytes > 0) this.session.receiver.forget();
+    return bytes;
+  }
+
+  /** So many bytes could be forgotten. */
+  get forgettableBytes(): number {
+    const { phase, receiver } = this.session;
+    return phase !== "live" || this.adopted !== undefined || receiver.stopped ? 0 : receiver.readableBytes;
+  }
+
+  /** Ends a session that waits, as its server lacks memory: its client is told that it is lost when it is back. */
+  evict(): void {
+    if (this.session.phase !== "live" || this.adopted !== undefined) return;
+    this.tellOutcome(this.session.nothingToLose ? "closed" : "session-lost", "", "the server had too little memory");
+    this.becomeGone("evicted");
+  }
+
   /** If the client has ended to go on elsewhere, our direction ends so too, once the application was shown that end. */
   protected override get endKind(): "final" | "moved" {
     const { receiver } = this.session;
@@ -262,7 +313,11 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
    */
   get missesEndSinceMs(): number {
     const isAway = this.session.phase === "done" && this.adopted === undefined;
-    return isAway ? this.#untilMs - this.options.resumeForMs : -Infinity;
+    return isAway ? this.#lastHereMs : -Infinity;
+  }
+
+  get #lastHereMs(): number {
+    return this.#untilMs - this.options.resumeForMs;
   }
 
   #awaitClient(nowMs: number): void {

@@ -21,12 +21,13 @@ export function open(
   result: "new" | "lost",
   nowMs: number,
 ): void {
-  const { entrance, goneMs, sessions } = state;
+  const { entrance, goneMs, refusing, sessions } = state;
   const secret = result === "new" ? hello.secretOrProof : hello.fallback?.secret;
   if (secret === undefined) throw new Error("a fallback without a secret");
   const known = sessions.get(id);
   if (known !== undefined) return openAgain(state, handshake, hello, known, secret, identity, result, nowMs);
   if (goneMs !== undefined) return entrance.comeBackLater(handshake, "draining", "draining", nowMs);
+  if (!entrance.mayEnter(handshake, refusing.sessions)) return;
   const who = whoOf(identity, handshake.peer);
   if (!entrance.mayOpen(handshake, identity, who, nowMs)) return;
   const link = sessions.open({ id, secret: secret.toString("latin1") }, hello, identity, who, nowMs);

@@ -2,7 +2,7 @@
  * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and
  * answers them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
-import { canStandBy, commit, isAnswerFor, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
+import { commit, isAnswerFor, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -10,6 +10,7 @@ import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
+import { introduce, sessionOf } from "./introduction.ts";
 import { confirm, open, welcomeProvisional } from "./opening.ts";
 import {
   type StoreAnswer,
@@ -26,6 +27,7 @@ import { fetchBack, giveUpForward, isElsewhere, sendOn, toElsewhere } from "./el
 import {
   type AdoptEvent,
   type ElsewhereEvent,
+  type Refusable,
   type ServerCoreEvent,
   type ServerCoreOptions,
   ServerState,
@@ -99,6 +101,20 @@ export class ServerCore {
    */
   shed(link: ServerLinkCore, retryAfterMs: number, nowMs: number): number | undefined {
     return shed(this.#state, link, retryAfterMs, nowMs);
+  }
+
+  /** From now on these are refused as overloaded, for that reason, and told when to come back. "": not any more. */
+  refuse(what: Refusable, why: string): void {
+    this.#state.refusing[what] = why;
+  }
+
+  /**
+   * Turns away connections that have not said HELLO, those that are here longest first. Answers how many.
+   *
+   * @param most of them
+   */
+  dropSilent(most: number, nowMs: number): number {
+    return this.#state.entrance.dropSilent(most, nowMs);
   }
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,35 +202,8 @@ export class ServerCore {
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");
     handshake.sessionId = sessionId;
     if (isElsewhere(this.#state, handshake, frame)) sendOn(this.#state, handshake, frame, nowMs);
-    else this.#introduce(handshake, frame, nowMs);
+    else introduce(this.#state, handshake, frame, nowMs);
     return undefined;
-  }
-
-  #introduce(handshake: Handshake, frame: HelloFrame, nowMs: number): void {
-    const { entrance, handshakes, taken } = this.#state;
-    const link = this.#sessionOf(frame);
-    if (link !== undefined && !link.isFor(frame)) {
-      handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-    } else if (link === undefined || this.#mayComeBack(handshake, frame, link, nowMs)) {
-      entrance.introduce(handshake, frame, link, taken, nowMs);
-    }
-  }
-
-  /** Checked before authentication: a client that comes too often costs no call. */
-  #mayComeBack(handshake: Handshake, { type, hello }: HelloFrame, link: ServerLinkCore, nowMs: number): boolean {
-    if (type === "standby" && !canStandBy(link)) {
-      this.#state.handshakes.refuse(handshake, "no-standby", "no such session here", 0);
-      return false;
-    }
-    // A HELLO that was replayed does not count as the session's coming back.
-    if (!mayOwn(this.#state, handshake, link, ownerOf(hello), nowMs)) return false;
-    return this.#state.entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
-  }
-
-  /** The session that a resume or a standby names, if it is here. */
-  #sessionOf({ type, hello }: HelloFrame): ServerLinkCore | undefined {
-    if (type === "hello" && !hello.resume) return undefined;
-    return this.#state.sessions.find(hello.sessionId, hello.incarnation);
   }
 
   /** Takes the answer to an "authenticate" event, now or later. Everything is checked as if HELLO had arrived now. */
@@ -229,7 +218,7 @@ export class ServerCore {
     const handshake = state.handshakes.get(id);
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
-    const link = this.#sessionOf(said);
+    const link = sessionOf(state, said);
     if (!isAnswerFor(state, handshake, said, link, asked, nowMs)) return;
     if (verdict === "unavailable") {
       link?.extend(ownerOf(said.hello), nowMs);
@@ -313,7 +302,7 @@ export class ServerCore {
   nobodyThere(id: number, nowMs: number): void {
     const waiting = fetchBack(this.#state, id);
     if (waiting === undefined) return;
-    this.#introduce(waiting.handshake, waiting.said, nowMs);
+    introduce(this.#state, waiting.handshake, waiting.said, nowMs);
     if (waiting.rest.length > 0) this.receive(id, waiting.rest, nowMs);
   }
 
@@ -346,7 +335,7 @@ export class ServerCore {
     if (!heedStore(state, handshake, request, token, answer, nowMs)) return;
     if (request.by === "resume") {
       const { said, reset, link: asked, identity } = request;
-      const link = this.#sessionOf(said);
+      const link = sessionOf(state, said);
       if (!isAnswerFor(state, handshake, said, link, asked, nowMs)) return;
       this.#onAuthenticated(handshake, said, link, identity, nowMs);
       this.#takeReset(handshake, reset, nowMs);

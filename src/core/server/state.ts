@@ -59,6 +59,9 @@ export type ServerCoreEvent =
   | { type: "changed"; link: ServerLinkCore }
   | HandshakeEvent;
 
+/** A server that is overloaded may refuse these. Resumes of the sessions that it has still come in. */
+export type Refusable = "sessions" | "standbys";
+
 export class ServerState {
   readonly options: ServerCoreOptions;
   readonly entropy: Entropy;
@@ -70,6 +73,8 @@ export class ServerState {
   readonly attached: Map<number, ServerLinkCore> = new Map();
   /** When the server will be gone; undefined if it is not going away. */
   goneMs: number | undefined;
+  /** Why new sessions, and second connections, are refused as overloaded now; "": they are not. */
+  readonly refusing: Record<Refusable, string> = { sessions: "", standbys: "" };
 
   constructor(options: ServerCoreOptions, entropy: Entropy) {
     if (options.sharesStore === true && !(options.hasStore === true && options.hasOutbox === true)) {

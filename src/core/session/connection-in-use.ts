@@ -36,6 +36,11 @@ export class ConnectionInUse {
     return this.#evidence.heardMs;
   }
 
+  /** Since when data has been in flight without progress; Infinity if there is none. */
+  get waitingSinceMs(): number {
+    return this.#evidence.waitingSinceMs;
+  }
+
   onHeard(nowMs: number): void {
     this.#evidence.onHeard(nowMs);
   }

@@ -84,6 +84,11 @@ export class Evidence {
     return this.#pingToken;
   }
 
+  /** Since when data has been in flight without progress; Infinity if there is none. */
+  get waitingSinceMs(): number {
+    return this.#waitingMs;
+  }
+
   /** A PING is unanswered. */
   get isAsking(): boolean {
     return this.#pingedMs !== Infinity;

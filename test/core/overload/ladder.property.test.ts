@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { OverloadAction } from "../../../src/core/overload/actions.ts";
 import type { OverloadEvent } from "../../../src/core/overload/resource-ladder.ts";
-import { type ResourceRule, RESOURCES, ruleOf } from "../../../src/core/overload/rules.ts";
+import { type ResourceRule, ruleOf, SHEDS_PER_SECOND } from "../../../src/core/overload/rules.ts";
 import { ShedPace } from "../../../src/core/overload/shed-pace.ts";
 import { biggest } from "../../../src/core/overload/victims.ts";
 import { seeded } from "../../../src/testing/random.ts";
@@ -41,7 +41,7 @@ class Plant {
   readonly #options: PlantOptions;
   readonly #random: () => number;
   readonly #links: Array<{ heldBytes: number }>;
-  readonly #pace = new ShedPace(RESOURCES.bufferBytes.shedsPerSecond);
+  readonly #pace = new ShedPace(SHEDS_PER_SECOND);
   /** Freed, and still in the reading. */
   #latched: Array<{ amount: number; untilMs: number }> = [];
   /** Links that were shed, each time. */
@@ -99,7 +99,9 @@ class Plant {
     }
     if (action === "shed") {
       const { low, high } = this.#options.rule;
-      for (const victim of biggest(this.#links, this.#pace.take(this.#links.length, this.sampled.nowMs), high - low)) {
+      const most = this.#pace.available(this.#links.length, this.sampled.nowMs);
+      for (const victim of biggest(this.#links, most, high - low)) {
+        this.#pace.took(1);
         this.shed++;
         amount += victim.heldBytes;
         victim.heldBytes = 0;

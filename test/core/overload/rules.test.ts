@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { isCondition, OVERLOAD_ACTIONS, type OverloadAction } from "../../../src/core/overload/actions.ts";
-import { RESOURCES, type ResourceName, ruleOf } from "../../../src/core/overload/rules.ts";
+import { RESOURCES, type ResourceName, ruleOf, SHEDS_PER_SECOND } from "../../../src/core/overload/rules.ts";
 
 const NAMES = Object.keys(RESOURCES) as ResourceName[];
 
 test("the names of actions are stable", () => {
   const conditions = ["shrink-windows", "refuse-sessions", "refuse-standbys", "read-less"];
-  const acts = ["forget-received", "close-hopeless", "evict-waiting", "shed", "drop-lingering"];
+  const acts = ["forget-received", "close-hopeless", "evict-waiting", "shed", "drop-lingering", "drop-handshakes"];
   const names = Object.keys(OVERLOAD_ACTIONS) as OverloadAction[];
   expect(names.filter(isCondition).toSorted()).toEqual(conditions.toSorted());
   expect(names.filter((name) => !isCondition(name)).toSorted()).toEqual(acts.toSorted());
@@ -28,8 +28,7 @@ test("memory is shed where it is, descriptors and time where it costs least", ()
     "bufferBytes",
     "tcpMemory",
   ]);
-  expect(RESOURCES.lag.shedsPerSecond).toBe(0.01);
-  for (const name of NAMES) expect(3 * RESOURCES[name].shedsPerSecond).toBeLessThan(0.05);
+  expect(3 * SHEDS_PER_SECOND).toBeLessThan(0.05);
 });
 
 describe("critical", () => {
