@@ -10,14 +10,12 @@ import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
-import type { CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
+import type { CloseReport, Health, Link, WaitOptions } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import type { PlainProtocol } from "../plain/plain.ts";
 import type { PlainLink } from "../plain-link/handle.ts";
-import type { EventCounts } from "../telemetry/event-counts.ts";
-import type { LineCounts } from "../telemetry/logger.ts";
 import { observe } from "../telemetry/observed.ts";
-import type { SampleSource, Totals } from "../telemetry/samples.ts";
+import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Capacity } from "./capacity.ts";
@@ -31,12 +29,13 @@ import type { Limits, ServerSupervisorOptions } from "./options.ts";
 import { Buffers } from "./overload/buffers.ts";
 import { Guard } from "./overload/guard.ts";
 import { LinksRelief } from "./overload/links-relief.ts";
-import type { OverloadReport, ResourceStats } from "./overload/reports.ts";
+import type { OverloadReport } from "./overload/reports.ts";
 import type { PlainLimits, PlainServerOptions } from "./plain-options.ts";
 import type { ServedLinks } from "./served-links.ts";
 import { serve } from "./serve.ts";
+import type { SupervisorStats } from "./supervisor-stats.ts";
 
-export type { SupervisorState };
+export type { SupervisorState, SupervisorStats };
 
 /**
  * `error`: the listener has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
@@ -49,47 +48,6 @@ export type SupervisorEvents = {
   error: [error: RespliceError];
   overload: [report: OverloadReport];
 };
-
-export interface SupervisorStats {
-  state: SupervisorState;
-  connections: { open: number; handshaking: number };
-  /** Open connections that are forwarded to the servers that have their sessions: see the option `forward`. */
-  forwarded: number;
-  /** How often each REFUSE code was given. */
-  refused: Record<string, number>;
-  /**
-   * The same by reason: `too many connections`, `no verdict`, … Refusals as `authentication` and `mismatch` count by
-   * their code, as their reasons hold text of the application or the client.
-   */
-  refusedFor: Record<string, number>;
-  /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
-  turnedAway: Record<string, number>;
-  /** Connections that were closed because of what they did, by the reason that the log gives. */
-  rejected: Record<string, number>;
-  /** Links whose connections the server has let go of, as it had too little of something: by the reason. */
-  shed: Record<string, number>;
-  links: Record<LinkState, number>;
-  /**
-   * Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not
-   * read.
-   */
-  sessions: { connected: number; waiting: number };
-  /** The resources that are watched for overload, by name. Empty before listen() and accept(). */
-  resources: Record<string, ResourceStats>;
-  /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
-  bufferBytes: number;
-  /** How often a link was held because of a rate (`limits.rates`), by whose rate it was. */
-  held: Record<"link" | "identity" | "address", number>;
-  /** Lines for the logger. */
-  lines: LineCounts;
-  /** Of the links there are. */
-  taken: Traffic;
-  accepted: Traffic;
-  received: Traffic;
-  /** Since the beginning, of links that have ended too. */
-  totals: Totals;
-  events: EventCounts;
-}
 
 /** Addresses are kept, and are counted by. */
 const MOST_ADDRESS_LENGTH = 256;

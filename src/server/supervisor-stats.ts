@@ -1,0 +1,48 @@
+/** The numbers of a ServerSupervisor. */
+import type { SupervisorState } from "../core/states.ts";
+import type { LinkState, Traffic } from "../link/types.ts";
+import type { EventCounts } from "../telemetry/event-counts.ts";
+import type { LineCounts } from "../telemetry/logger.ts";
+import type { Totals } from "../telemetry/samples.ts";
+import type { ResourceStats } from "./overload/reports.ts";
+
+export interface SupervisorStats {
+  state: SupervisorState;
+  connections: { open: number; handshaking: number };
+  /** Open connections that are forwarded to the servers that have their sessions: see the option `forward`. */
+  forwarded: number;
+  /** How often each REFUSE code was given. */
+  refused: Record<string, number>;
+  /**
+   * The same by reason: `too many connections`, `no verdict`, … Refusals as `authentication` and `mismatch` count by
+   * their code, as their reasons hold text of the application or the client.
+   */
+  refusedFor: Record<string, number>;
+  /** Clients that a limit has turned away, by the limit's name: `connections`, `opensPerSecond`, … */
+  turnedAway: Record<string, number>;
+  /** Connections that were closed because of what they did, by the reason that the log gives. */
+  rejected: Record<string, number>;
+  /** Links whose connections the server has let go of, as it had too little of something: by the reason. */
+  shed: Record<string, number>;
+  links: Record<LinkState, number>;
+  /**
+   * Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not
+   * read.
+   */
+  sessions: { connected: number; waiting: number };
+  /** The resources that are watched for overload, by name. Empty before listen() and accept(). */
+  resources: Record<string, ResourceStats>;
+  /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
+  bufferBytes: number;
+  /** How often a link was held because of a rate (`limits.rates`), by whose rate it was. */
+  held: Record<"link" | "identity" | "address", number>;
+  /** Lines for the logger. */
+  lines: LineCounts;
+  /** Of the links there are. */
+  taken: Traffic;
+  accepted: Traffic;
+  received: Traffic;
+  /** Since the beginning, of links that have ended too. */
+  totals: Totals;
+  events: EventCounts;
+}
