@@ -11,6 +11,7 @@ import type { ActOptions, Released, Relief } from "../server/relief.ts";
 import { biggest } from "./biggest.ts";
 import { type ConnectionHost, connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";
 import { Door, type DoorOptions } from "./door.ts";
+import { closeAtHead, isReceived } from "./last-answer.ts";
 import type { ResolvedSuperviseOptions } from "./options.ts";
 
 /** How often connections are looked at, at least, and while the server drains. */
@@ -23,6 +24,8 @@ const LATE_MS = 1_000;
 /** HTTP/2 sessions are asked to leave at this pace at most, so that not all clients come to the next server at once. */
 const LEAVES_PER_MS = 1;
 const LEAVE_STEP_MS = 10;
+/** At a limit, connections that another process has taken are looked for so often at most. */
+const TAKEN_LOOK_MS = 100;
 
 export interface ConnectionsOptions extends DoorOptions, Pick<ResolvedSuperviseOptions, "timeouts"> {
   isTls: boolean;
@@ -44,6 +47,7 @@ export class Connections implements Relief {
   readonly #sweep: Timer;
   readonly #sweepMs: number;
   #sweptMs = 0;
+  #lookedForTakenMs = -Infinity;
   #isDraining = false;
   #onEmpty: (() => void) | undefined;
 
@@ -97,6 +101,7 @@ export class Connections implements Relief {
     this.arrived++;
     const { isTls, isHttp } = this.#options;
     const connection = new SupervisedConnection(socket, this.#host);
+    if (this.#door.isFull(connection.peer)) this.#forgetTaken();
     if (!this.#door.mayEnter(socket, connection)) return false;
     if (!isTls && !isHttp) connection.phase = "opaque";
     this.accepted++;
@@ -137,12 +142,11 @@ export class Connections implements Relief {
     const connection = connectionOf(request.socket);
     if (connection === undefined) {
       // The connection is older than the supervision.
-      if (this.#isDraining && !answer.headersSent) answer.setHeader("connection", "close");
+      if (this.#isDraining) closeAtHead(answer, () => isReceived(request));
       return;
     }
-    this.requestsBegun++;
     this.#introduced(connection, "http");
-    connection.request(answer);
+    if (connection.request(answer)) this.requestsBegun++;
   }
 
   #upgraded(socket: Duplex): void {
@@ -172,6 +176,14 @@ export class Connections implements Relief {
     this.#onEmpty?.();
   }
 
+  /** A connection that was sent to another process emits no 'close' here. */
+  #forgetTaken(): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#lookedForTakenMs < TAKEN_LOOK_MS) return;
+    this.#lookedForTakenMs = nowMs;
+    for (const connection of this.#open) if (connection.isTaken) this.#left(connection);
+  }
+
   // ── watched ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #sweepSoon(): void {
@@ -184,6 +196,7 @@ export class Connections implements Relief {
     const nowMs = this.#options.clock.now();
     const isLate = nowMs - this.#sweptMs > this.#sweepMs + LATE_MS;
     const { handshakeMs } = this.#options.timeouts;
+    this.#forgetTaken();
     for (const connection of this.#open) {
       connection.watchWriting(nowMs, isLate);
       const isHandshaking = connection.phase === "handshaking";
@@ -287,11 +300,15 @@ export class Connections implements Relief {
   }
 
   /**
-   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY. Then those with most bytes
-   * to write: HTTP clients are asked to leave when they have their answers, others are closed.
+   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY; but not one of HTTP/1 that
+   * was used in the last two seconds. Then those with most bytes to write: HTTP clients are asked to leave when they
+   * have their answers, others are closed.
    */
   shed({ most, dryRun }: ActOptions): Released {
-    const victims = [...this.#door.idle.keys()].filter(({ isLeaving }) => !isLeaving).slice(0, most);
+    const nowMs = this.#options.clock.now();
+    const mayEnd = (connection: SupervisedConnection): boolean =>
+      !connection.isLeaving && (connection.isHttp2 || this.#door.isOldIdle(connection, nowMs));
+    const victims = [...this.#door.idle.keys()].filter(mayEnd).slice(0, most);
     const others = [...this.#open].filter((connection) => !this.#door.idle.has(connection) && !connection.isLeaving);
     // Of equals those first that can be asked.
     const inOrder = [...others.filter(isAskable), ...others.filter((connection) => !isAskable(connection))];

@@ -30,11 +30,11 @@ export interface SuperviseOptions {
 export interface SuperviseLimits {
   /**
    * Default: nine tenths of the descriptors that the process may have; 10,000 where that is unknown. When it is
-   * reached, connections in their handshake give way to new ones, from the address that has most of these; then HTTP
-   * connections (and sessions) that have been idle for two seconds, the longest idle first.
+   * reached, HTTP connections (and sessions) that have been idle for two seconds give way to new ones, from the address
+   * that has most; then idle ones of an address that has more than that of the new one; then those in their handshake.
    */
   connections?: number;
-  /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Danger if small: proxies. */
+  /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Not for Unix sockets. Danger if small: proxies. */
   connectionsPerAddress?: number;
   /**
    * Connections that have not finished TLS, or of an HTTP server have not sent their first request's head. Default

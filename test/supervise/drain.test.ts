@@ -92,6 +92,39 @@ test("a client that pipelines gets all of its answers", async () => {
   expect(await closing).toMatchObject({ left: 0 });
 });
 
+test("an answer that comes before its request has come completely reaches its client, and the next one says close", async () => {
+  const { server, requests } = answering();
+  const { supervised, port } = await supervisedServer(server);
+  const client = await httpClient(port);
+  client.socket.write("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+  const early = await requests.next();
+  const closing = supervised.close();
+  await eventually(() => expect(server.listening).toBe(false));
+  early.end("too much");
+  await client.until(/too much/u);
+  client.socket.write("hello");
+  client.socket.write(GET);
+  (await requests.next()).end("again");
+  await client.closed;
+  expect(client.text).toMatch(/connection: keep-alive[^]*too much[^]*connection: close[^]*again/iu);
+  expect(await closing).toMatchObject({ left: 0 });
+});
+
+test("a handler that wants to keep the connection does not, and its own header is there", async () => {
+  const { server, requests } = answering();
+  const { supervised, port } = await supervisedServer(server);
+  const client = await httpClient(port);
+  client.socket.write(GET);
+  const answer = await requests.next();
+  const closing = supervised.close();
+  await eventually(() => expect(server.listening).toBe(false));
+  answer.setHeader("Connection", "keep-alive, X-Hop");
+  answer.end("hello");
+  await client.closed;
+  expect(client.text).toMatch(/^connection: X-Hop, close\r$/imu);
+  expect(await closing).toMatchObject({ left: 0 });
+});
+
 test("at the deadline requests are cut off, and counted; idle connections are not", async () => {
   const { server, requests } = answering();
   const { supervised, port } = await supervisedServer(server);

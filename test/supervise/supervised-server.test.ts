@@ -138,3 +138,16 @@ test("lines and metrics", async () => {
     { from: "draining", to: "closed", reason: "closed" },
   ]);
 });
+
+test("a request that a handler of checkContinue emits again is one request", async () => {
+  const server = http.createServer((_, response) => void response.end("hello"));
+  server.on("checkContinue", (request, response) => {
+    response.writeContinue();
+    server.emit("request", request, response);
+  });
+  const { supervised, port } = await supervisedServer(server);
+  const client = await httpClient(port);
+  client.socket.write(GET.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"));
+  await client.until(/hello/u);
+  await eventually(() => expect(supervised.stats().requests).toEqual({ open: 0, total: 1 }));
+});
