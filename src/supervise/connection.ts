@@ -15,6 +15,7 @@ export type Phase = "handshaking" | "http" | "opaque";
 
 export interface ConnectionHost {
   readonly clock: Clock;
+  readonly isTls: boolean;
   /** An HTTP connection begins a request or a stream, or has answered the last one. It may be closed by then. */
   onBusy(connection: SupervisedConnection): void;
   onIdle(connection: SupervisedConnection): void;
@@ -61,7 +62,11 @@ export class SupervisedConnection {
   readonly #answers: ServerResponse[] = [];
   #session: ServerHttp2Session | undefined;
   #streams: Set<ServerHttp2Stream> | undefined;
+  /** Its bytes are those of HTTP, and not of TLS. */
+  #isClear: boolean;
   #isLeaving = false;
+  /** It was closed because of a limit, a time or an overload. */
+  isDestroyed = false;
   #movedBytes = -1;
   #quietSinceMs = 0;
   #takenBytes = 0;
@@ -72,6 +77,7 @@ export class SupervisedConnection {
     this.#accepted = accepted;
     this.#socket = accepted;
     this.#host = host;
+    this.#isClear = !host.isTls;
     this.remoteAddress = remoteAddressOf(accepted);
     this.peer = peerOf(this.remoteAddress);
     this.openedMs = host.clock.now();
@@ -96,6 +102,12 @@ export class SupervisedConnection {
     return this.#isLeaving;
   }
 
+  /** A part of the first request's head has come, and of TLS more than the handshake. */
+  get hasBegun(): boolean {
+    const { _handle: handle } = this.#socket as Duplex & { _handle?: Handle | null };
+    return this.phase === "handshaking" && this.#isClear && (handle?.bytesRead ?? 0) > 0;
+  }
+
   /** It was sent to another process, which has it now. */
   get isTaken(): boolean {
     const { _handle: handle, destroyed } = this.#accepted as Duplex & { _handle?: Handle | null };
@@ -115,6 +127,7 @@ export class SupervisedConnection {
 
   secured(socket: Duplex): void {
     this.#socket = socket;
+    this.#isClear = true;
     this.#mark(socket);
   }
 
@@ -185,6 +198,7 @@ export class SupervisedConnection {
   }
 
   destroy(): void {
+    this.isDestroyed = true;
     if (this.#session?.destroyed === false) this.#session.destroy();
     if (this.#socket !== this.#accepted) destroy(this.#socket);
     destroy(this.#accepted);

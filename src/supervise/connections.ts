@@ -4,11 +4,11 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { fullest } from "../core/overload/victims.ts";
 import { destroy, remoteAddressOf } from "../io/connection.ts";
 import type { Timer } from "../link/ports.ts";
 import { acceptedAs } from "../server/tls-handshakes.ts";
 import type { ActOptions, Released, Relief } from "../server/relief.ts";
-import { biggest } from "./biggest.ts";
 import { type ConnectionHost, connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";
 import { Door, type DoorOptions } from "./door.ts";
 import { closeAtHead, isReceived } from "./last-answer.ts";
@@ -53,10 +53,11 @@ export class Connections implements Relief {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    const { clock, timeouts } = options;
+    const { clock, timeouts, isTls } = options;
     this.#door = new Door(options);
     this.#host = {
       clock,
+      isTls,
       onBusy: (connection) => this.#door.isBusy(connection),
       onIdle: (connection) => {
         if (this.#open.has(connection)) this.#door.isIdle(connection);
@@ -77,6 +78,8 @@ export class Connections implements Relief {
       case "secureConnection":
         this.#secured(first as TLSSocket);
         break;
+      case "tlsClientError":
+        return !this.#isEvicted(second as TLSSocket);
       case "session":
         this.#hasSession(first as ServerHttp2Session);
         break;
@@ -118,6 +121,13 @@ export class Connections implements Relief {
     if (connection === undefined) return;
     connection.secured(socket);
     if (!this.#options.isHttp) this.#introduced(connection, "opaque");
+  }
+
+  /** A handshake that was cut off here is no error of its client. */
+  #isEvicted(socket: TLSSocket): boolean {
+    if (connectionBelow(socket)?.isDestroyed !== true) return false;
+    destroy(socket);
+    return true;
   }
 
   #hasSession(session: ServerHttp2Session): void {
@@ -312,7 +322,7 @@ export class Connections implements Relief {
     const others = [...this.#open].filter((connection) => !this.#door.idle.has(connection) && !connection.isLeaving);
     // Of equals those first that can be asked.
     const inOrder = [...others.filter(isAskable), ...others.filter((connection) => !isAskable(connection))];
-    victims.push(...biggest(inOrder, most - victims.length));
+    victims.push(...fullest(inOrder, most - victims.length));
     return release(victims, dryRun, (connection) => {
       if (isAskable(connection) && (connection.isHttp2 || !this.#door.idle.has(connection))) connection.leave();
       else this.#close(connection);
@@ -357,7 +367,8 @@ function isAskable({ phase }: SupervisedConnection): boolean {
 
 /** Whether nobody waits for anything on it, as far as is known. */
 function mayGo(connection: SupervisedConnection): boolean {
-  return connection.phase !== "opaque" && connection.requests === 0 && connection.pendingBytes === 0;
+  const { phase, requests, hasBegun, pendingBytes } = connection;
+  return phase !== "opaque" && requests === 0 && !hasBegun && pendingBytes === 0;
 }
 
 function release(

@@ -17,10 +17,10 @@ export interface SuperviseOptions {
   timeouts?: SuperviseTimeouts;
   /**
    * Called when the server drains, once for each connection whose protocol only the application knows: of a net or tls
-   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws, such
-   * a connection goes on until the deadline.
+   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws or
+   * its promise rejects, such a connection goes on until the deadline.
    */
-  onDrain?: (socket: Duplex) => void;
+  onDrain?: (socket: Duplex) => unknown;
 }
 
 /**
@@ -77,7 +77,7 @@ export interface ResolvedSuperviseOptions {
   metricsIntervalMs: number;
   limits: Required<SuperviseLimits>;
   timeouts: Required<SuperviseTimeouts>;
-  onDrain: ((socket: Duplex) => void) | undefined;
+  onDrain: ((socket: Duplex) => unknown) | undefined;
 }
 
 /** Where the number of descriptors is unknown. */
