@@ -286,9 +286,9 @@ test("a part of a request's head is not closed as idle, and is counted as left",
 
 test("a server that looks its host up when it is closed does not listen later", async () => {
   let found = (): void => {};
-  const lookup = vi.spyOn(dns, "lookup").mockImplementation(((...args: unknown[]) => {
+  const lookup = vi.spyOn(dns, "lookup").mockImplementation((...args: unknown[]) => {
     found = () => (args.at(-1) as (...answer: unknown[]) => void)(null, "127.0.0.1", 4);
-  }) as unknown as typeof dns.lookup);
+  });
   onTestFinished(() => lookup.mockRestore());
   const server = await greeter("http");
   const supervised = supervise(server);
