@@ -36,7 +36,7 @@ const CONNECTION = Symbol("connection");
 const WHEN_DESTROYED: unique symbol = Symbol("whenDestroyed");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
-/** Why this stream cannot serve as a connection; undefined if it can. A Duplex of another package or realm serves, too. */
+/** Why this stream cannot be a connection; undefined if it can. A Duplex of another package or realm can, too. */
 export function unfitness(stream: unknown): string | undefined {
   if (!isStream(stream)) return "no stream.Duplex";
   if (CONNECTION in stream) return "a stream that is a connection of a link already";

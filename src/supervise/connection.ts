@@ -102,10 +102,11 @@ export class SupervisedConnection {
     return this.#isLeaving;
   }
 
-  /** A part of the first request's head has come, and of TLS more than the handshake. */
+  /** A part of the first request's head has come. */
   get hasBegun(): boolean {
     const { _handle: handle } = this.#socket as Duplex & { _handle?: Handle | null };
-    return this.phase === "handshaking" && this.#isClear && (handle?.bytesRead ?? 0) > 0;
+    const isWaited = this.phase === "handshaking" && this.#isClear && !this.isHttp2;
+    return isWaited && (handle?.bytesRead ?? 0) > 0;
   }
 
   /** It was sent to another process, which has it now. */

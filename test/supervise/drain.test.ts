@@ -4,6 +4,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
+import tls from "node:tls";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { supervise } from "../../src/index.ts";
 import { Arrivals, certificate, eventually, logKeeper, refusal } from "../support.ts";
@@ -275,13 +276,30 @@ test("connections from before the supervision are counted as left, and closed wh
   await client.closed;
 });
 
-test("a part of a request's head is not closed as idle, and is counted as left", async () => {
-  const { supervised, port } = await supervisedServer(await greeter("http"));
-  const client = await httpClient(port);
-  client.socket.write("GET / HTTP/1.1\r\nHo");
+test.each([
+  ["http", "GET / HTTP/1.1\r\nHo", 1],
+  ["http", "", 0],
+  ["https", "GET / HTTP/1.1\r\nHo", 1],
+  ["https", "", 0],
+] as const)("%s: what has come of a first request (%j) is counted as left", async (kind, head, left) => {
+  const { supervised, port } = await supervisedServer(await greeter(kind));
+  const isSecure = kind === "https";
+  const client = isSecure ? tls.connect({ port, rejectUnauthorized: false }) : net.connect(port);
+  client.on("error", () => {});
+  onTestFinished(() => void client.destroy());
+  await once(client, isSecure ? "secureConnect" : "connect");
+  if (head !== "") client.write(head);
   await eventually(() => expect(supervised.stats().connections.handshaking).toBe(1));
-  expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left: 1 });
-  await client.closed;
+  expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left });
+});
+
+test("an HTTP/2 session without a stream is nothing that is left", async () => {
+  const { supervised, port } = await supervisedServer(await greeter("http2"));
+  // A client that does not answer the GOAWAY.
+  const client = await httpClient(port);
+  client.socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+  await eventually(() => expect(client.text).not.toBe(""));
+  expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left: 0 });
 });
 
 test("a server that looks its host up when it is closed does not listen later", async () => {
