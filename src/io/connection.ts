@@ -36,10 +36,7 @@ const CONNECTION = Symbol("connection");
 const WHEN_DESTROYED: unique symbol = Symbol("whenDestroyed");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
-/**
- * Why this stream cannot serve as a connection; undefined if it can. It need not be a Duplex of this `node:stream`: a
- * Duplex of the package readable-stream, or of another realm, serves as well.
- */
+/** Why this stream cannot be a connection; undefined if it can. A Duplex of another package or realm can, too. */
 export function unfitness(stream: unknown): string | undefined {
   if (!isStream(stream)) return "no stream.Duplex";
   if (CONNECTION in stream) return "a stream that is a connection of a link already";
@@ -61,10 +58,13 @@ function isStream(given: unknown): given is Duplex {
   return METHODS.every((name) => typeof stream[name] === "function") && typeof stream["writableLength"] === "number";
 }
 
+/** An 'error' of a stream without a listener would end the process. */
+export function ignoreError(): void {}
+
 /** Destroys a stream that cannot be used, unless it is no stream, or is in use elsewhere. */
 export function discard(stream: unknown): void {
   if (!isStream(stream) || CONNECTION in stream) return;
-  stream.on("error", () => {});
+  stream.on("error", ignoreError);
   destroy(stream);
 }
 
@@ -323,8 +323,7 @@ export class StreamConnection implements Connection, Reader {
     this.#isPaused = true;
     for (const [event, listener] of LISTENERS) stream.off(event, listener);
     stream.off("connect", onConnect);
-    // An error at a moment without another listener must not end the process.
-    stream.on("error", () => {});
+    stream.on("error", ignoreError);
     stream.pause();
     delete (stream as Partial<ConnectedStream>)[CONNECTION];
     return stream;

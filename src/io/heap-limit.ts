@@ -11,6 +11,13 @@ const YOUNG_MIB: Readonly<Record<string, number>> = { 22: 48, 24: 192, 26: 96 };
 const MOST_YOUNG_MIB = 192;
 /** The young generation is three times a semi-space. */
 const YOUNG_PER_SEMI_SPACE = 3;
+/**
+ * The least part of the whole limit that the old generation has. Where V8 takes the limit from the memory of a small
+ * container, it makes the young generation smaller, too: the largest that was seen is 48 of 560 MiB.
+ */
+const OLD_PART = 0.91;
+/** The same where the young generation does not follow from the limit. */
+const LEAST_OLD_PART = 0.25;
 
 /** From where the limit is known. */
 export interface HeapSettings {
@@ -32,14 +39,17 @@ export function readHeapSettings(): HeapSettings {
   };
 }
 
-/** In bytes, at least a quarter of the whole limit. */
+/** In bytes. */
 export function oldGenerationLimit({ heapSizeLimit, major, options, youngMiB }: HeapSettings): number {
   const semiSpaceMiB = flag(options, "max-semi-space-size");
-  const young = MiB * (semiSpaceMiB ? YOUNG_PER_SEMI_SPACE * semiSpaceMiB : (youngMiB ?? youngOf(major)));
+  const youngGivenMiB = semiSpaceMiB ? YOUNG_PER_SEMI_SPACE * semiSpaceMiB : youngMiB;
+  const young = MiB * (youngGivenMiB ?? youngOf(major));
   const old = MiB * flag(options, "max-old-space-size");
   // NODE_OPTIONS may have been changed for child processes: then it is not what this heap was made with.
   const isPossible = old > 0 && old < heapSizeLimit && old + Math.max(young, MOST_YOUNG_MIB * MiB) >= heapSizeLimit;
-  return isPossible ? old : Math.max(heapSizeLimit / 4, heapSizeLimit - young);
+  if (isPossible) return old;
+  const isFixed = youngGivenMiB !== undefined || flag(options, "max-old-space-size-percentage") > 0;
+  return Math.max((isFixed ? LEAST_OLD_PART : OLD_PART) * heapSizeLimit, heapSizeLimit - young);
 }
 
 function youngOf(major: string): number {

@@ -2,7 +2,7 @@
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
-import { destroy, discard, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
+import { destroy, discard, ignoreError, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { ListenerFilter } from "./listener-filter.ts";
 import { TlsHandshakes, type TlsTerms } from "./tls-handshakes.ts";
@@ -123,9 +123,6 @@ export class Listener {
     for (const stream of this.#streams) destroy(stream);
   }
 }
-
-/** An 'error' of a stream without a listener would end the process. */
-function ignoreError(): void {}
 
 export function listenError(error: NodeJS.ErrnoException, where: Where): RespliceError {
   const place = "path" in where ? where.path : `port ${where.port}`;

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { Crowd } from "../core/server/crowd.ts";
 import type { AddressList } from "../io/address-list.ts";
-import { remoteAddressOf } from "../io/connection.ts";
+import { ignoreError, remoteAddressOf } from "../io/connection.ts";
 import { readProxyHeader } from "../io/proxy-protocol.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 
@@ -163,5 +163,3 @@ class Waiting {
     this.socket.off("error", ignoreError);
   }
 }
-
-function ignoreError(): void {}

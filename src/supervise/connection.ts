@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { destroy, remoteAddressOf } from "../io/connection.ts";
 import type { Clock } from "../link/ports.ts";
 import { peerOf } from "../server/peer.ts";
+import { closeAtHead, isReceived } from "./last-answer.ts";
 
 /**
  * Whether the connection was let in by its protocol, and whether that protocol is HTTP or known to the application
@@ -14,6 +15,7 @@ export type Phase = "handshaking" | "http" | "opaque";
 
 export interface ConnectionHost {
   readonly clock: Clock;
+  readonly isTls: boolean;
   /** An HTTP connection begins a request or a stream, or has answered the last one. It may be closed by then. */
   onBusy(connection: SupervisedConnection): void;
   onIdle(connection: SupervisedConnection): void;
@@ -58,11 +60,13 @@ export class SupervisedConnection {
   #socket: Duplex;
   /** HTTP/1 answers that are not complete, in the order of their requests: several if the client pipelines. */
   readonly #answers: ServerResponse[] = [];
-  /** The answer that was told to close the connection. */
-  #lastAnswer: ServerResponse | undefined;
   #session: ServerHttp2Session | undefined;
   #streams: Set<ServerHttp2Stream> | undefined;
+  /** Its bytes are those of HTTP, and not of TLS. */
+  #isClear: boolean;
   #isLeaving = false;
+  /** It was closed because of a limit, a time or an overload. */
+  isDestroyed = false;
   #movedBytes = -1;
   #quietSinceMs = 0;
   #takenBytes = 0;
@@ -73,6 +77,7 @@ export class SupervisedConnection {
     this.#accepted = accepted;
     this.#socket = accepted;
     this.#host = host;
+    this.#isClear = !host.isTls;
     this.remoteAddress = remoteAddressOf(accepted);
     this.peer = peerOf(this.remoteAddress);
     this.openedMs = host.clock.now();
@@ -97,6 +102,19 @@ export class SupervisedConnection {
     return this.#isLeaving;
   }
 
+  /** A part of the first request's head has come. */
+  get hasBegun(): boolean {
+    const { _handle: handle } = this.#socket as Duplex & { _handle?: Handle | null };
+    const isWaited = this.phase === "handshaking" && this.#isClear && !this.isHttp2;
+    return isWaited && (handle?.bytesRead ?? 0) > 0;
+  }
+
+  /** It was sent to another process, which has it now. */
+  get isTaken(): boolean {
+    const { _handle: handle, destroyed } = this.#accepted as Duplex & { _handle?: Handle | null };
+    return handle === null && !destroyed;
+  }
+
   /** The requests and streams that are not answered completely. */
   get requests(): number {
     return this.#answers.length + (this.#streams?.size ?? 0);
@@ -110,6 +128,7 @@ export class SupervisedConnection {
 
   secured(socket: Duplex): void {
     this.#socket = socket;
+    this.#isClear = true;
     this.#mark(socket);
   }
 
@@ -128,14 +147,17 @@ export class SupervisedConnection {
     });
   }
 
-  request(answer: ServerResponse): void {
+  /** Answers false for one that was heard of before: a handler of 'checkContinue' may emit 'request' in its turn. */
+  request(answer: ServerResponse): boolean {
+    if (this.#answers.includes(answer)) return false;
     this.#answers.push(answer);
     this.#host.onBusy(this);
-    if (this.#isLeaving) this.#closeAfterLast();
+    if (this.#isLeaving) this.#closeAfter(answer);
     answer.once("close", () => {
       this.#answers.splice(this.#answers.indexOf(answer), 1);
       this.#answered();
     });
+    return true;
   }
 
   #answered(): void {
@@ -148,19 +170,16 @@ export class SupervisedConnection {
   leave(): void {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
-    if (this.#session === undefined) this.#closeAfterLast();
-    else this.#goAway(this.#session);
+    if (this.#session !== undefined) return this.#goAway(this.#session);
+    for (const answer of this.#answers) this.#closeAfter(answer);
   }
 
-  /** The last answer says `Connection: close`, unless its head was sent before: then the next one does. */
-  #closeAfterLast(): void {
-    const last = this.#answers.at(-1);
-    const before = this.#lastAnswer;
-    if (last === undefined || last === before) return;
-    // A client that pipelines gets all of its answers.
-    if (before?.headersSent === false) before.removeHeader("connection");
-    this.#lastAnswer = last;
-    if (!last.headersSent) last.setHeader("connection", "close");
+  /**
+   * The answer says `Connection: close`, unless its head was sent before, or the client has not sent all of its request:
+   * then a later one does. A client that pipelines gets all of its answers.
+   */
+  #closeAfter(answer: ServerResponse): void {
+    closeAtHead(answer, () => this.#answers.at(-1) === answer && isReceived(answer.req));
   }
 
   /**
@@ -180,6 +199,7 @@ export class SupervisedConnection {
   }
 
   destroy(): void {
+    this.isDestroyed = true;
     if (this.#session?.destroyed === false) this.#session.destroy();
     if (this.#socket !== this.#accepted) destroy(this.#socket);
     destroy(this.#accepted);

@@ -4,13 +4,14 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { fullest } from "../core/overload/victims.ts";
 import { destroy, remoteAddressOf } from "../io/connection.ts";
 import type { Timer } from "../link/ports.ts";
 import { acceptedAs } from "../server/tls-handshakes.ts";
 import type { ActOptions, Released, Relief } from "../server/relief.ts";
-import { biggest } from "./biggest.ts";
 import { type ConnectionHost, connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";
 import { Door, type DoorOptions } from "./door.ts";
+import { closeAtHead, isReceived } from "./last-answer.ts";
 import type { ResolvedSuperviseOptions } from "./options.ts";
 
 /** How often connections are looked at, at least, and while the server drains. */
@@ -23,6 +24,8 @@ const LATE_MS = 1_000;
 /** HTTP/2 sessions are asked to leave at this pace at most, so that not all clients come to the next server at once. */
 const LEAVES_PER_MS = 1;
 const LEAVE_STEP_MS = 10;
+/** At a limit, connections that another process has taken are looked for so often at most. */
+const TAKEN_LOOK_MS = 100;
 
 export interface ConnectionsOptions extends DoorOptions, Pick<ResolvedSuperviseOptions, "timeouts"> {
   isTls: boolean;
@@ -44,15 +47,17 @@ export class Connections implements Relief {
   readonly #sweep: Timer;
   readonly #sweepMs: number;
   #sweptMs = 0;
+  #lookedForTakenMs = -Infinity;
   #isDraining = false;
   #onEmpty: (() => void) | undefined;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    const { clock, timeouts } = options;
+    const { clock, timeouts, isTls } = options;
     this.#door = new Door(options);
     this.#host = {
       clock,
+      isTls,
       onBusy: (connection) => this.#door.isBusy(connection),
       onIdle: (connection) => {
         if (this.#open.has(connection)) this.#door.isIdle(connection);
@@ -73,6 +78,8 @@ export class Connections implements Relief {
       case "secureConnection":
         this.#secured(first as TLSSocket);
         break;
+      case "tlsClientError":
+        return !this.#isEvicted(second as TLSSocket);
       case "session":
         this.#hasSession(first as ServerHttp2Session);
         break;
@@ -97,6 +104,7 @@ export class Connections implements Relief {
     this.arrived++;
     const { isTls, isHttp } = this.#options;
     const connection = new SupervisedConnection(socket, this.#host);
+    if (this.#door.isFull(connection.peer)) this.#forgetTaken();
     if (!this.#door.mayEnter(socket, connection)) return false;
     if (!isTls && !isHttp) connection.phase = "opaque";
     this.accepted++;
@@ -113,6 +121,13 @@ export class Connections implements Relief {
     if (connection === undefined) return;
     connection.secured(socket);
     if (!this.#options.isHttp) this.#introduced(connection, "opaque");
+  }
+
+  /** A handshake that was cut off here is no error of its client. */
+  #isEvicted(socket: TLSSocket): boolean {
+    if (connectionBelow(socket)?.isDestroyed !== true) return false;
+    destroy(socket);
+    return true;
   }
 
   #hasSession(session: ServerHttp2Session): void {
@@ -137,12 +152,11 @@ export class Connections implements Relief {
     const connection = connectionOf(request.socket);
     if (connection === undefined) {
       // The connection is older than the supervision.
-      if (this.#isDraining && !answer.headersSent) answer.setHeader("connection", "close");
+      if (this.#isDraining) closeAtHead(answer, () => isReceived(request));
       return;
     }
-    this.requestsBegun++;
     this.#introduced(connection, "http");
-    connection.request(answer);
+    if (connection.request(answer)) this.requestsBegun++;
   }
 
   #upgraded(socket: Duplex): void {
@@ -172,6 +186,14 @@ export class Connections implements Relief {
     this.#onEmpty?.();
   }
 
+  /** A connection that was sent to another process emits no 'close' here. */
+  #forgetTaken(): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#lookedForTakenMs < TAKEN_LOOK_MS) return;
+    this.#lookedForTakenMs = nowMs;
+    for (const connection of this.#open) if (connection.isTaken) this.#left(connection);
+  }
+
   // ── watched ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #sweepSoon(): void {
@@ -184,6 +206,7 @@ export class Connections implements Relief {
     const nowMs = this.#options.clock.now();
     const isLate = nowMs - this.#sweptMs > this.#sweepMs + LATE_MS;
     const { handshakeMs } = this.#options.timeouts;
+    this.#forgetTaken();
     for (const connection of this.#open) {
       connection.watchWriting(nowMs, isLate);
       const isHandshaking = connection.phase === "handshaking";
@@ -287,15 +310,19 @@ export class Connections implements Relief {
   }
 
   /**
-   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY. Then those with most bytes
-   * to write: HTTP clients are asked to leave when they have their answers, others are closed.
+   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY; but not one of HTTP/1 that
+   * was used in the last two seconds. Then those with most bytes to write: HTTP clients are asked to leave when they
+   * have their answers, others are closed.
    */
   shed({ most, dryRun }: ActOptions): Released {
-    const victims = [...this.#door.idle.keys()].filter(({ isLeaving }) => !isLeaving).slice(0, most);
+    const nowMs = this.#options.clock.now();
+    const mayEnd = (connection: SupervisedConnection): boolean =>
+      !connection.isLeaving && (connection.isHttp2 || this.#door.isOldIdle(connection, nowMs));
+    const victims = [...this.#door.idle.keys()].filter(mayEnd).slice(0, most);
     const others = [...this.#open].filter((connection) => !this.#door.idle.has(connection) && !connection.isLeaving);
     // Of equals those first that can be asked.
     const inOrder = [...others.filter(isAskable), ...others.filter((connection) => !isAskable(connection))];
-    victims.push(...biggest(inOrder, most - victims.length));
+    victims.push(...fullest(inOrder, most - victims.length));
     return release(victims, dryRun, (connection) => {
       if (isAskable(connection) && (connection.isHttp2 || !this.#door.idle.has(connection))) connection.leave();
       else this.#close(connection);
@@ -340,7 +367,8 @@ function isAskable({ phase }: SupervisedConnection): boolean {
 
 /** Whether nobody waits for anything on it, as far as is known. */
 function mayGo(connection: SupervisedConnection): boolean {
-  return connection.phase !== "opaque" && connection.requests === 0 && connection.pendingBytes === 0;
+  const { phase, requests, hasBegun, pendingBytes } = connection;
+  return phase !== "opaque" && requests === 0 && !hasBegun && pendingBytes === 0;
 }
 
 function release(

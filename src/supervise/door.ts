@@ -36,6 +36,8 @@ export class Door {
   readonly #handshaking = new Crowd<SupervisedConnection>();
   /** HTTP connections without a request, the longest idle first, each with the time since when it is idle. */
   readonly #idle = new Map<SupervisedConnection, number>();
+  /** The same by address. */
+  readonly #idleOf = new Crowd<SupervisedConnection>();
   /** Connections that were answered 503, and whose clients have not closed them yet. */
   readonly lingering: Set<Duplex> = new Set();
 
@@ -72,27 +74,55 @@ export class Door {
     return false;
   }
 
+  /** Whether a new connection of this address meets a limit, so that another one has to give way. */
+  isFull(peer: string): boolean {
+    return this.#ownLimit(peer) || this.#sharedLimit() !== undefined;
+  }
+
+  /** Clients of a Unix socket have no address, so nobody can tell how many are one's own. */
+  #ownLimit(peer: string): boolean {
+    return peer !== "" && this.#all.countOf(peer) >= this.#options.limits.connectionsPerAddress;
+  }
+
+  #sharedLimit(): "handshakes" | "connections" | undefined {
+    const { connections, handshakes } = this.#options.limits;
+    if (this.#handshaking.size >= handshakes) return "handshakes";
+    return this.#all.size >= connections ? "connections" : undefined;
+  }
+
   /** The limit that a new connection of this address has met. */
   #lacking(peer: string, nowMs: number): SuperviseLimitName | undefined {
-    const { connections, handshakes, connectionsPerAddress } = this.#options.limits;
-    if (this.#all.countOf(peer) >= connectionsPerAddress) return "connectionsPerAddress";
-    const limit =
-      this.#handshaking.size >= handshakes ? "handshakes" : this.#all.size >= connections ? "connections" : undefined;
-    const mayGiveWay = this.#handshaking.size > 0 || this.#longestIdle(nowMs) !== undefined;
-    if (limit !== undefined && !mayGiveWay) return limit;
+    if (this.#ownLimit(peer)) return "connectionsPerAddress";
+    const limit = this.#sharedLimit();
+    const victim = limit === undefined ? undefined : this.#victim(limit, peer, nowMs);
+    if (limit !== undefined && victim === undefined) return limit;
     if (!this.#accepts.take(peer, nowMs)) return "acceptsPerSecond";
-    if (limit !== undefined) this.#evict(limit, nowMs);
+    if (limit !== undefined && victim !== undefined) this.#evict(victim, limit, nowMs);
     return undefined;
   }
 
-  #longestIdle(nowMs: number): SupervisedConnection | undefined {
-    for (const [connection, sinceMs] of this.#idle) return nowMs - sinceMs >= IDLE_MS ? connection : undefined;
-    return undefined;
+  /** The connection that gives way to a new one of `peer`. */
+  #victim(limit: "handshakes" | "connections", peer: string, nowMs: number): SupervisedConnection | undefined {
+    const shaking = (): SupervisedConnection | undefined => this.#handshaking.pick(this.#options.random());
+    if (limit === "handshakes") return shaking();
+    const { largest } = this.#idleOf;
+    // Not before those in their handshake of an address that has many: its silent ones would push out all idle ones.
+    if (this.#handshaking.largest.size > largest.size) return shaking();
+    const [ofMost] = largest;
+    const [longest] = this.#idle.keys();
+    const old = [ofMost, longest].find((each) => each !== undefined && this.isOldIdle(each, nowMs));
+    if (old !== undefined) return old;
+    // An address that uses its many connections all the time does not keep others out.
+    if (ofMost !== undefined && this.#all.countOf(ofMost.peer) > this.#all.countOf(peer) + 1) return ofMost;
+    return shaking();
   }
 
-  #evict(limit: SuperviseLimitName, nowMs: number): void {
-    const victim = this.#handshaking.pick(this.#options.random()) ?? this.#longestIdle(nowMs);
-    if (victim === undefined) return;
+  /** Whether it has been idle for so long that a request is hardly on its way. */
+  isOldIdle(connection: SupervisedConnection, nowMs: number): boolean {
+    return nowMs - (this.#idle.get(connection) ?? Infinity) >= IDLE_MS;
+  }
+
+  #evict(victim: SupervisedConnection, limit: SuperviseLimitName, nowMs: number): void {
     const { refusals } = this.#options;
     refusals.turnedAway.add(limit, nowMs);
     refusals.refused(refusal(TOO_MANY[limit], victim.remoteAddress, 0));
@@ -126,10 +156,12 @@ export class Door {
 
   isIdle(connection: SupervisedConnection): void {
     this.#idle.set(connection, this.#options.clock.now());
+    this.#idleOf.add(connection.peer, connection);
   }
 
   isBusy(connection: SupervisedConnection): void {
     this.#idle.delete(connection);
+    this.#idleOf.delete(connection.peer, connection);
   }
 
   left(connection: SupervisedConnection): void {

@@ -1,6 +1,7 @@
 /** How a supervised server ends: readiness, the listener, its connections, the deadline. */
-import type http from "node:http";
+import http from "node:http";
 import { Server } from "node:net";
+import { isThenable } from "../link/incoming.ts";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
 import { acceptWaiting, type ResolvedDrain } from "../server/drain.ts";
@@ -49,25 +50,45 @@ export async function drain(
  * all connections are closed, too.
  */
 function stopListening(server: Server): Promise<void> {
-  if (!server.listening) return Promise.resolve();
+  if (!server.listening) {
+    forgetListen(server);
+    return Promise.resolve();
+  }
   return new Promise((resolve) => {
-    const closed = (): void => resolve();
-    if (isHttp2(server)) {
-      Server.prototype.close.call(server, closed);
-      return;
-    }
-    const { closeIdleConnections } = server as Partial<http.Server>;
-    if (closeIdleConnections === undefined) {
-      server.close(closed);
-      return;
-    }
-    // close() of an HTTP server also ends its timers, so that one is called.
-    const before = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
-    Object.defineProperty(server, "closeIdleConnections", { value: () => {}, configurable: true });
-    server.close(closed);
-    if (before === undefined) Reflect.deleteProperty(server, "closeIdleConnections");
-    else Object.defineProperty(server, "closeIdleConnections", before);
+    server.once("close", resolve);
+    if ("closeIdleConnections" in server) keepingIdle(server, () => closeListener(server));
+    else closeListener(server);
   });
+}
+
+/** A listen() that looks its host up would listen later. That is how net.Server's close() keeps it from it. */
+function forgetListen(server: Server & { _listeningId?: number }): void {
+  if (server._listeningId !== undefined) server._listeningId++;
+}
+
+function closeListener(server: Server): void {
+  try {
+    // Also ends the timers that an HTTP server has, which one of HTTP/2 has for its clients of HTTP/1.
+    if (isHttp2(server)) http.Server.prototype.close.call(server as http.Server);
+    else contain(server.close());
+  } catch {
+    // The application's own close(), in place of the server's.
+  }
+  if (server.listening) Server.prototype.close.call(server);
+}
+
+/** Nobody else handles a rejection of a close() of the application's. */
+function contain(result: unknown): void {
+  if (isThenable(result)) result.then(undefined, () => {});
+}
+
+/** Calls `close` with a server that closes no idle connections. */
+function keepingIdle(server: Server, close: () => void): void {
+  const before = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
+  Object.defineProperty(server, "closeIdleConnections", { value: () => {}, configurable: true });
+  close();
+  if (before === undefined) Reflect.deleteProperty(server, "closeIdleConnections");
+  else Object.defineProperty(server, "closeIdleConnections", before);
 }
 
 /** How many connections the server has that were accepted before it was supervised. */

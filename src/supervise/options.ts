@@ -14,10 +14,10 @@ export interface SuperviseOptions {
   timeouts?: SuperviseTimeouts;
   /**
    * Called when the server drains, once for each connection whose protocol only the application knows: of a net or tls
-   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws, such
-   * a connection goes on until the deadline.
+   * server, or upgraded (a WebSocket). It may end the socket when its work is done. Without it, and if it throws or
+   * its promise rejects, such a connection goes on until the deadline.
    */
-  onDrain?: (socket: Duplex) => void;
+  onDrain?: (socket: Duplex) => unknown;
 }
 
 /**
@@ -27,11 +27,11 @@ export interface SuperviseOptions {
 export interface SuperviseLimits {
   /**
    * Default: nine tenths of the descriptors that the process may have; 10,000 where that is unknown. When it is
-   * reached, connections in their handshake give way to new ones, from the address that has most of these; then HTTP
-   * connections (and sessions) that have been idle for two seconds, the longest idle first.
+   * reached, HTTP connections (and sessions) that have been idle for two seconds give way to new ones, from the address
+   * that has most; then idle ones of an address that has more than that of the new one; then those in their handshake.
    */
   connections?: number;
-  /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Danger if small: proxies. */
+  /** Connections of one IPv4 address, or one IPv6 network (/64). Default Infinity. Not for Unix sockets. Danger if small: proxies. */
   connectionsPerAddress?: number;
   /**
    * Connections that have not finished TLS, or of an HTTP server have not sent their first request's head. Default
@@ -66,7 +66,7 @@ export interface ResolvedSuperviseOptions {
   metricsIntervalMs: number;
   limits: Required<SuperviseLimits>;
   timeouts: Required<SuperviseTimeouts>;
-  onDrain: ((socket: Duplex) => void) | undefined;
+  onDrain: ((socket: Duplex) => unknown) | undefined;
 }
 
 /** Where the number of descriptors is unknown. */

@@ -4,6 +4,7 @@ import tls from "node:tls";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { RespliceError } from "../link/errors.ts";
+import { isThenable } from "../link/incoming.ts";
 import type { Health } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from "../server/drain.ts";
@@ -110,10 +111,13 @@ class Supervision implements SupervisedServer {
       random: () => SYSTEM_ENTROPY.random(),
       refusals: this.#refusals,
       onDrain: (socket) => {
-        try {
-          onDrain?.(socket);
-        } catch (thrown) {
+        const failed = (thrown: unknown): void =>
           journal.record({ event: "server.hook-failed", failure: { hook: "onDrain", thrown } });
+        try {
+          const result: unknown = onDrain?.(socket);
+          if (isThenable(result)) result.then(undefined, failed);
+        } catch (thrown) {
+          failed(thrown);
         }
       },
     });

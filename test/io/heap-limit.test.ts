@@ -39,8 +39,16 @@ test("an option that this heap was not made with does not count", () => {
   expect(of("--max-old-space-size=much")).toBe(4_096);
 });
 
-test("it is a quarter of the whole limit at least", () => {
-  expect(oldGenerationLimit(settings({ limitMiB: 200 })) / MiB).toBe(50);
+test.each([
+  [[], undefined, 259, 235.69],
+  [[], undefined, 560, 509.6],
+  [["--max-old-space-size=8000"], undefined, 259, 235.69],
+  // Here the young generation does not get smaller.
+  [["--max-old-space-size-percentage=1"], undefined, 433, 241],
+  [["--max-semi-space-size=64"], undefined, 200, 50],
+  [[], 150, 200, 50],
+] as const)("in a small container, %j, young in a worker %s, limit %s MiB", (options, youngMiB, limitMiB, old) => {
+  expect(oldGenerationLimit(settings({ limitMiB, options, youngMiB })) / MiB).toBeCloseTo(old, 5);
 });
 
 test("a worker knows its own limit", async () => {

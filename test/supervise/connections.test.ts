@@ -1,8 +1,12 @@
 /** Connections on real sockets, with time that passes when it is told to. */
+import { fork } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp } from "node:fs/promises";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Arrivals, eventually } from "../support.ts";
 import { GET, greeter, httpClient, textOf, watchedServer } from "./servers.ts";
@@ -20,8 +24,10 @@ function choosing(): { server: http.Server; later: Arrivals<http.ServerResponse>
   return { server, later };
 }
 
-async function idleClient(port: number): ReturnType<typeof httpClient> {
-  const client = await httpClient(port);
+type Client = Awaited<ReturnType<typeof httpClient>>;
+
+async function idleClient(port: number, localAddress = "127.0.0.1"): Promise<Client> {
+  const client = await httpClient(port, { localAddress });
   client.socket.write(GET);
   await client.until(/hello/u);
   return client;
@@ -41,26 +47,78 @@ test("a connection without a request is given up in time, and one that has made 
   expect([connections.counts().open, idle.socket.destroyed]).toEqual([1, false]);
 });
 
-test("connections: one in its handshake gives way, of the address with most; then the longest idle", async () => {
+test("connections: the longest idle gives way; one in its handshake if none has been idle for long", async () => {
   const limits = { ...LIMITS, connections: 3 };
   const { connections, clock, refusals, port } = await watchedServer(await greeter("http"), { limits });
   const first = await idleClient(port);
   clock.pass(100);
   const second = await idleClient(port);
+  clock.pass(2_000);
   const silent = await httpClient(port);
   await eventually(() => expect(connections.counts()).toMatchObject({ handshaking: 1, idle: 2 }));
   const third = await idleClient(port);
+  await first.closed;
+  const fourth = await idleClient(port);
+  await second.closed;
+  expect(silent.socket.destroyed).toBe(false);
+  const fifth = await idleClient(port);
   await silent.closed;
-  // None has been idle for long enough.
+  // None is left that may give way.
   const refused = await httpClient(port);
   await refused.closed;
   expect(refused.text).toMatch(/^HTTP\/1.1 503 /u);
-  clock.pass(2_000);
-  await idleClient(port);
-  await first.closed;
-  expect([second.socket.destroyed, third.socket.destroyed]).toEqual([false, false]);
-  expect(refusals.counts()).toMatchObject({ turnedAway: { connections: 3 }, refused: { overloaded: 3 } });
+  expect([third, fourth, fifth].map(({ socket }) => socket.destroyed)).toEqual([false, false, false]);
+  expect(refusals.counts()).toMatchObject({ turnedAway: { connections: 4 }, refused: { overloaded: 4 } });
   expect(connections.counts().open).toBe(3);
+});
+
+test("connections: newcomers that are slow to begin are served beside a table full of idle ones", async () => {
+  const limits = { ...LIMITS, connections: 10, handshakes: 8 };
+  const { clock, port } = await watchedServer(await greeter("http"), { limits });
+  const idle: Client[] = [];
+  for (let n = 0; n < 10; n++) idle.push(await idleClient(port));
+  clock.pass(2_000);
+  const newcomers: Client[] = [];
+  for (let n = 1; n <= 6; n++) newcomers.push(await httpClient(port, { localAddress: `127.0.1.${n}` }));
+  for (const { socket } of newcomers) socket.write(GET);
+  await Promise.all(newcomers.map(({ until }) => until(/hello/u)));
+  await Promise.all(idle.slice(0, 6).map(({ closed }) => closed));
+  expect(idle.slice(6).map(({ socket }) => socket.destroyed)).toEqual([false, false, false, false]);
+});
+
+test("connections: of an address with more in its handshake than any has idle, those give way", async () => {
+  const limits = { ...LIMITS, connections: 4 };
+  const { connections, clock, port } = await watchedServer(await greeter("http"), { limits });
+  const idle = await idleClient(port, "127.0.0.2");
+  clock.pass(2_000);
+  const silent = await Promise.all([httpClient(port), httpClient(port), httpClient(port)]);
+  await eventually(() => expect(connections.counts()).toMatchObject({ handshaking: 3, idle: 1 }));
+  await idleClient(port, "127.0.0.3");
+  await Promise.race(silent.map(({ closed }) => closed));
+  expect(idle.socket.destroyed).toBe(false);
+});
+
+test("connections: of old idle ones that of the address with most goes, of young ones only that of one with more", async () => {
+  const limits = { ...LIMITS, connections: 4 };
+  const { clock, refusals, port } = await watchedServer(await greeter("http"), { limits });
+  const alone = await idleClient(port, "127.0.0.2");
+  clock.pass(10);
+  const many: Client[] = [];
+  for (let n = 0; n < 3; n++) many.push(await idleClient(port));
+  clock.pass(2_000);
+  await idleClient(port, "127.0.0.3");
+  await many[0]?.closed;
+  // Each is used again, and none has been idle for long.
+  for (const { socket, until } of [alone, ...many.slice(1)]) {
+    socket.write(GET);
+    await until(/hello[^]*hello/u);
+  }
+  const refused = await httpClient(port);
+  await refused.closed;
+  expect([refused.text.slice(0, 12), refusals.counts().turnedAway]).toEqual(["HTTP/1.1 503", { connections: 2 }]);
+  await idleClient(port, "127.0.0.4");
+  await many[1]?.closed;
+  expect([alone, many[2]].map((client) => client?.socket.destroyed)).toEqual([false, false]);
 });
 
 test("connections: requests do not give way", async () => {
@@ -117,6 +175,40 @@ test("connectionsPerAddress: those of others are not counted", async () => {
   const other = await httpClient(port, { localAddress: "127.0.0.2" });
   other.socket.write(GET);
   await other.until(/hello/u);
+});
+
+test("connectionsPerAddress: clients of a Unix socket have no address, and are not counted as one", async () => {
+  const path = join(await mkdtemp(join(tmpdir(), "supervise-")), "socket");
+  const limits = { ...LIMITS, connectionsPerAddress: 1 };
+  const { connections, refusals } = await watchedServer(await greeter("http"), { limits }, path);
+  for (let n = 0; n < 3; n++) {
+    const socket = net.connect(path).on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+  }
+  await eventually(() => expect([connections.arrived, refusals.counts().turnedAway]).toEqual([3, {}]));
+});
+
+test("a connection that another process has taken is not counted any more", async () => {
+  const server = net.createServer({ pauseOnConnect: true });
+  const sockets = new Arrivals<net.Socket>();
+  server.on("connection", (socket) => sockets.put(socket));
+  const limits = { ...LIMITS, connections: 2 };
+  const { connections, clock, refusals, port } = await watchedServer(server, { limits });
+  const child = fork(new URL("taker.ts", import.meta.url), { execArgv: [] });
+  onTestFinished(() => void child.kill());
+  const take = async (): Promise<Client> => {
+    const client = await httpClient(port);
+    child.send("yours", await sockets.next());
+    await client.until(/taken/u);
+    return client;
+  };
+  await take();
+  await take();
+  // At the limit they are looked for.
+  await take();
+  expect([connections.counts().open, refusals.counts().turnedAway]).toEqual([1, {}]);
+  clock.pass(1_000);
+  expect(connections.counts().open).toBe(0);
 });
 
 test("acceptsPerSecond: what is above is refused, a second later it is not", async () => {
@@ -190,6 +282,9 @@ test("shed: idle connections first, the longest idle before; then requests, whic
   busy.socket.write(GET.replace("/", "/later"));
   const answer = await later.next();
   await eventually(() => expect(connections.counts()).toMatchObject({ idle: 2, requests: 1 }));
+  // A request may be on its way to them.
+  expect(connections.shed({ most: 2, dryRun: true }).victims).toHaveLength(1);
+  clock.pass(2_000);
   expect(connections.shed({ most: 2, dryRun: true }).victims).toHaveLength(2);
   expect(connections.counts().open).toBe(3);
   connections.shed({ most: 1, dryRun: false });

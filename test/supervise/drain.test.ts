@@ -1,11 +1,13 @@
+import dns from "node:dns";
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
-import { expect, onTestFinished, test } from "vitest";
+import tls from "node:tls";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { supervise } from "../../src/index.ts";
-import { Arrivals, eventually, logKeeper, refusal } from "../support.ts";
+import { Arrivals, certificate, eventually, logKeeper, refusal } from "../support.ts";
 import { GET, greeter, httpClient, listening, supervisedServer, textOf } from "./servers.ts";
 
 /** An HTTP server whose requests wait to be answered by the test. */
@@ -89,6 +91,39 @@ test("a client that pipelines gets all of its answers", async () => {
   await client.closed;
   expect(client.text).toMatch(/one[^]*two[^]*three/u);
   expect(client.text.match(/connection: close/giu)).toHaveLength(1);
+  expect(await closing).toMatchObject({ left: 0 });
+});
+
+test("an answer that comes before its request has come completely reaches its client, and the next one says close", async () => {
+  const { server, requests } = answering();
+  const { supervised, port } = await supervisedServer(server);
+  const client = await httpClient(port);
+  client.socket.write("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+  const early = await requests.next();
+  const closing = supervised.close();
+  await eventually(() => expect(server.listening).toBe(false));
+  early.end("too much");
+  await client.until(/too much/u);
+  client.socket.write("hello");
+  client.socket.write(GET);
+  (await requests.next()).end("again");
+  await client.closed;
+  expect(client.text).toMatch(/connection: keep-alive[^]*too much[^]*connection: close[^]*again/iu);
+  expect(await closing).toMatchObject({ left: 0 });
+});
+
+test("a handler that wants to keep the connection does not, and its own header is there", async () => {
+  const { server, requests } = answering();
+  const { supervised, port } = await supervisedServer(server);
+  const client = await httpClient(port);
+  client.socket.write(GET);
+  const answer = await requests.next();
+  const closing = supervised.close();
+  await eventually(() => expect(server.listening).toBe(false));
+  answer.setHeader("Connection", "keep-alive, X-Hop");
+  answer.end("hello");
+  await client.closed;
+  expect(client.text).toMatch(/^connection: X-Hop, close\r$/imu);
   expect(await closing).toMatchObject({ left: 0 });
 });
 
@@ -207,21 +242,25 @@ test("onDrain ends the connections of a protocol that only the application knows
     told.push(socket);
     socket.end("goodbye");
   };
-  const throws = (): never => {
-    throw new Error("no goodbye");
-  };
+  // Nobody else handles the rejection, which would end the process.
+  const throws = vi
+    .fn<() => Promise<never>>()
+    .mockImplementationOnce(() => {
+      throw new Error("no goodbye");
+    })
+    .mockRejectedValueOnce(new Error("no goodbye later"));
   const { supervised, port } = await supervisedServer(good, { onDrain });
   const client = await httpClient(port);
   await eventually(() => expect(supervised.stats().connections.opaque).toBe(1));
   const other = await supervisedServer(bad, { onDrain: throws, logger });
-  await httpClient(other.port);
-  await eventually(() => expect(other.supervised.stats().connections.opaque).toBe(1));
+  await Promise.all([httpClient(other.port), httpClient(other.port)]);
+  await eventually(() => expect(other.supervised.stats().connections.opaque).toBe(2));
   expect(await supervised.close()).toMatchObject({ left: 0 });
   expect([told.length, client.text]).toEqual([1, "goodbye"]);
-  expect(await other.supervised.close({ deadlineMs: 30 })).toMatchObject({ left: 1 });
-  expect(lines).toContainEqual(
-    expect.objectContaining({ event: "server.hook-failed", hook: "onDrain", detail: "no goodbye" }),
-  );
+  expect(await other.supervised.close({ deadlineMs: 30 })).toMatchObject({ left: 2 });
+  for (const detail of ["no goodbye", "no goodbye later"]) {
+    expect(lines).toContainEqual(expect.objectContaining({ event: "server.hook-failed", hook: "onDrain", detail }));
+  }
 });
 
 test("connections from before the supervision are counted as left, and closed where the server can", async () => {
@@ -235,4 +274,71 @@ test("connections from before the supervision are counted as left, and closed wh
   expect(supervised.stats().connections.open).toBe(0);
   expect(await supervised.close({ deadlineMs: 20 })).toMatchObject({ left: 1 });
   await client.closed;
+});
+
+test.each([
+  ["http", "GET / HTTP/1.1\r\nHo", 1],
+  ["http", "", 0],
+  ["https", "GET / HTTP/1.1\r\nHo", 1],
+  ["https", "", 0],
+] as const)("%s: what has come of a first request (%j) is counted as left", async (kind, head, left) => {
+  const { supervised, port } = await supervisedServer(await greeter(kind));
+  const isSecure = kind === "https";
+  const client = isSecure ? tls.connect({ port, rejectUnauthorized: false }) : net.connect(port);
+  client.on("error", () => {});
+  onTestFinished(() => void client.destroy());
+  await once(client, isSecure ? "secureConnect" : "connect");
+  if (head !== "") client.write(head);
+  await eventually(() => expect(supervised.stats().connections.handshaking).toBe(1));
+  expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left });
+});
+
+test("an HTTP/2 session without a stream is nothing that is left", async () => {
+  const { supervised, port } = await supervisedServer(await greeter("http2"));
+  // A client that does not answer the GOAWAY.
+  const client = await httpClient(port);
+  client.socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+  await eventually(() => expect(client.text).not.toBe(""));
+  expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left: 0 });
+});
+
+test("a server that looks its host up when it is closed does not listen later", async () => {
+  let found = (): void => {};
+  const lookup = vi.spyOn(dns, "lookup").mockImplementation((...args: unknown[]) => {
+    found = () => (args.at(-1) as (...answer: unknown[]) => void)(null, "127.0.0.1", 4);
+  });
+  onTestFinished(() => lookup.mockRestore());
+  const server = await greeter("http");
+  const supervised = supervise(server);
+  onTestFinished(() => void server.close());
+  server.listen(0, "localhost");
+  expect(await supervised.close()).toMatchObject({ left: 0 });
+  expect(lookup).toHaveBeenCalledOnce();
+  found();
+  expect(server.listening).toBe(false);
+});
+
+test.each([
+  ["throws", () => expect.unreachable()],
+  ["rejects", () => Promise.reject(new Error("not closed"))],
+  ["does nothing", () => {}],
+])("a close() of the application's that %s does not keep the listener open", async (_, close) => {
+  const server = await greeter("http");
+  const { supervised } = await supervisedServer(server);
+  server.close = close as unknown as typeof server.close;
+  const { left, ms } = await supervised.close();
+  Reflect.deleteProperty(server, "close");
+  expect([left, server.listening]).toEqual([0, false]);
+  expect(ms).toBeLessThan(4_000);
+});
+
+test("an HTTP/2 server that also speaks HTTP/1 has no timer left", async () => {
+  const server = http2.createSecureServer({ ...(await certificate()), allowHTTP1: true });
+  const { supervised } = await supervisedServer(server);
+  await supervised.close();
+  const name = Object.getOwnPropertySymbols(server).find(({ description }) =>
+    description?.endsWith("connectionsCheckingInterval"),
+  );
+  const { [name as symbol]: timer } = server as unknown as Record<symbol, { _destroyed: boolean }>;
+  expect(timer?._destroyed).toBe(true);
 });

@@ -40,12 +40,14 @@ export async function greeter(kind: Kind): Promise<net.Server> {
   }
 }
 
-export async function listening(server: net.Server): Promise<number> {
+/** Answers the port, if it does not listen on a path. */
+export async function listening(server: net.Server, path?: string): Promise<number> {
   onTestFinished(() => {
     server.close();
     (server as Partial<http.Server>).closeAllConnections?.();
   });
-  server.listen(0, "127.0.0.1");
+  if (path === undefined) server.listen(0, "127.0.0.1");
+  else server.listen(path);
   await once(server, "listening");
   return (server.address() as net.AddressInfo).port;
 }
@@ -63,6 +65,7 @@ export async function supervisedServer(
 export async function watchedServer(
   server: net.Server,
   options: Partial<ConnectionsOptions> = {},
+  path?: string,
 ): Promise<{ connections: Connections; clock: ManualClock; refusals: Refusals; port: number }> {
   const clock = new ManualClock(1_000_000);
   const refusals = new Refusals(new Journal());
@@ -79,7 +82,7 @@ export async function watchedServer(
     ...options,
   });
   tap(server, (name, first, second) => connections.hears(name, first, second));
-  const port = await listening(server);
+  const port = await listening(server, path);
   onTestFinished(() => void connections.cutOff());
   return { connections, clock, refusals, port };
 }

@@ -138,3 +138,31 @@ test("lines and metrics", async () => {
     { from: "draining", to: "closed", reason: "closed" },
   ]);
 });
+
+test("a request that a handler of checkContinue emits again is one request", async () => {
+  const server = http.createServer((_, response) => void response.end("hello"));
+  server.on("checkContinue", (request, response) => {
+    response.writeContinue();
+    server.emit("request", request, response);
+  });
+  const { supervised, port } = await supervisedServer(server);
+  const client = await httpClient(port);
+  client.socket.write(GET.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"));
+  await client.until(/hello/u);
+  await eventually(() => expect(supervised.stats().requests).toEqual({ open: 0, total: 1 }));
+});
+
+test("a TLS handshake that gives way is no tlsClientError; one that fails is", async () => {
+  const server = await greeter("https");
+  const errors: string[] = [];
+  server.on("tlsClientError", (error: NodeJS.ErrnoException) => errors.push(error.code ?? ""));
+  const { supervised, port } = await supervisedServer(server, { limits: { handshakes: 1 } });
+  const silent = [await httpClient(port), await httpClient(port)] as const;
+  await silent[0].closed;
+  const failing = await httpClient(port);
+  await silent[1].closed;
+  failing.socket.write("no TLS at all");
+  await failing.closed;
+  expect(supervised.stats().turnedAway).toEqual({ handshakes: 2 });
+  await eventually(() => expect(errors).toEqual([expect.stringMatching(/SSL/u)]));
+});

@@ -1,7 +1,7 @@
 /** Whether steps against an overload help: the fall of the reading after each, compared with what it has freed. */
 
-/** Of the distance from low to high: a fall of this part is an effect, whatever was freed. */
-const PLAIN_PART = 0.1;
+/** Of the distance from low to high: a fall of this part is an effect, whatever was freed, and a rise of it a growth. */
+export const PLAIN_PART = 0.1;
 /** Of the same distance: less than this part is not told from noise, so its share in a fall cannot be. */
 const LEAST_FREED_PART = 0.01;
 /** Of what was freed. */
@@ -19,6 +19,9 @@ export class Effect {
   /** Undefined: no step waits to be judged. */
   #step: Step | undefined;
   #inRow = 0;
+  /** The reading at the first step of those in a row. */
+  #rowFrom = 0;
+  #observed = 0;
 
   /**
    * A step is taken at this reading. The one before it is judged.
@@ -27,10 +30,13 @@ export class Effect {
    */
   begin(observed: number, range: number): void {
     if (this.#step !== undefined) this.#inRow = hasEffect(this.#step, range) ? 0 : this.#inRow + 1;
+    if (this.#inRow === 0) this.#rowFrom = observed;
     this.#step = { observed, lowest: observed, freed: 0 };
+    this.observe(observed);
   }
 
   observe(observed: number): void {
+    this.#observed = observed;
     if (this.#step !== undefined && observed < this.#step.lowest) this.#step.lowest = observed;
   }
 
@@ -42,6 +48,11 @@ export class Effect {
   /** Whether the last step, if it is judged now, is the third in a row without effect. */
   isHopeless(range: number): boolean {
     return this.#step !== undefined && !hasEffect(this.#step, range) && this.#inRow + 1 >= MOST_IN_A_ROW;
+  }
+
+  /** Whether the reading has risen since the first of the steps in a row without effect, by more than by noise. */
+  hasRisen(range: number): boolean {
+    return this.#step !== undefined && this.#observed - this.#rowFrom >= range * PLAIN_PART;
   }
 
   /** Nothing is known of any step. */

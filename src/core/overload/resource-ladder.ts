@@ -1,7 +1,7 @@
 /** The steps against the overload of one resource: when each is taken, and when all are taken back. */
 import { nextResourceState, type ResourceInput, type ResourceState } from "../states.ts";
 import { isCondition, type OverloadAction } from "./actions.ts";
-import { Effect } from "./effect.ts";
+import { Effect, PLAIN_PART } from "./effect.ts";
 import type { ResourceRule } from "./rules.ts";
 
 export interface OverloadEvent {
@@ -148,7 +148,12 @@ export class ResourceLadder {
   #climb(observed: number, highSinceMs: number, idle: ReadonlySet<OverloadAction>, nowMs: number): void {
     const { low, high, critical = Infinity, dwellMs } = this.#rule;
     const isCritical = observed >= critical;
-    const isHopeless = this.#effect.isHopeless(high - low);
+    const action = this.#next(idle);
+    const isNew = action !== undefined && !this.#taken.includes(action);
+    // What grows is not what the application holds for good. An action that was not tried may end that, above all a
+    // condition, which frees nothing and cannot make the reading fall.
+    const mustGoOn = isNew && this.#effect.hasRisen(high - low);
+    const isHopeless = this.#effect.isHopeless(high - low) && !mustGoOn;
     // A step whose judgement ends all further ones is given its time, however critical the reading is: memory that was
     // freed is seen when it is collected.
     if (nowMs - highSinceMs < dwellMs && (!isCritical || isHopeless)) return;
@@ -158,15 +163,17 @@ export class ResourceLadder {
       this.#enter("given-up");
       return this.#report("ineffective", high, nowMs);
     }
+    if (action === undefined) return;
     if (this.#state === "ineffective") {
-      if (observed < this.#givenUpAt + (high - low)) return;
+      const isNewlyCritical = isCritical && this.#givenUpAt < critical;
+      const rise = (high - low) * (isNew || isNewlyCritical ? PLAIN_PART : 1);
+      if (observed < this.#givenUpAt + rise) return;
       this.#enter("rose");
     }
-    const action = this.#next(idle);
-    if (action === undefined) return;
     if (this.#state === "normal") this.#enter("step");
-    if (!this.#taken.includes(action)) this.#taken.push(action);
+    if (isNew) this.#taken.push(action);
     this.#highSinceMs = nowMs;
+    if (this.#effect.isHopeless(high - low)) this.#effect.reset();
     this.#effect.begin(observed, high - low);
     this.#report("act", isCritical ? critical : high, nowMs, action);
   }

@@ -48,6 +48,11 @@ export function biggest<T extends Holding>(holders: Iterable<T>, most: number, b
   });
 }
 
+/** Those with most bytes to write, also if there are none. */
+export function fullest<T extends Pick<Writing, "pendingBytes">>(writers: Iterable<T>, most: number): T[] {
+  return select(writers, most, (a, b) => b.pendingBytes - a.pendingBytes);
+}
+
 /** Those that have bytes to write and have written none for `writeStallMs`, however many; the longest stalled first. */
 export function hopeless<T extends Writing>(
   writers: Iterable<T>,

@@ -45,15 +45,21 @@ export class Crowd<T> {
   /** A random item of the owners with most, each equally likely: to come early or late gains nothing. */
   pick(random: number): T | undefined {
     const most = this.largest.size;
-    const largest = [...this.#byOwner.values()].filter(({ size }) => size === most);
-    const at = Math.floor(random * largest.length * most);
-    return [...(largest[Math.floor(at / most)] ?? [])][at % most];
+    let owners = 0;
+    for (const { size } of this.#byOwner.values()) if (size === most) owners++;
+    let before = Math.floor(random * owners * most);
+    for (const items of this.#byOwner.values()) {
+      if (items.size !== most) continue;
+      if (before < most) return nth(items, before);
+      before -= most;
+    }
+    return undefined;
   }
 
   /** A random item of that owner. */
   pickOf(owner: string, random: number): T | undefined {
-    const items = this.#byOwner.get(owner) ?? [];
-    return [...items][Math.floor(random * this.countOf(owner))];
+    const items = this.#byOwner.get(owner);
+    return items && nth(items, Math.floor(random * items.size));
   }
 
   /**
@@ -72,4 +78,10 @@ export class Crowd<T> {
     }
     return undefined;
   }
+}
+
+function nth<T>(items: ReadonlySet<T>, at: number): T | undefined {
+  let before = at;
+  for (const item of items) if (before-- === 0) return item;
+  return undefined;
 }

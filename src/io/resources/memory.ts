@@ -30,15 +30,16 @@ export class Memory implements Reader {
 
   read(nowMs: number): Observed | undefined {
     const limits = this.#groups.map((group) => group.limitAt(nowMs) ?? Infinity);
-    // A limit above the machine's memory is none: that is how version 1 writes "unlimited".
-    if (!limits.some((limit) => limit < this.#machineBytes)) {
+    // A limit above the machine's memory is none: that is how version 1 writes "unlimited". One that is equal may be a
+    // container's, whose memory lxcfs shows as that of the machine.
+    if (!limits.some((limit) => limit <= this.#machineBytes)) {
       const observed = this.#readResident();
       return observed === undefined ? undefined : { observed, limit: this.#machineBytes, source: "process" };
     }
     let nearest = { observed: 0, limit: Infinity };
     for (const [at, group] of this.#groups.entries()) {
       const limit = limits[at] as number;
-      const observed = limit < this.#machineBytes ? group.workingSet() : undefined;
+      const observed = limit <= this.#machineBytes ? group.workingSet() : undefined;
       if (observed === undefined) continue;
       if (observed / limit >= nearest.observed / nearest.limit) nearest = { observed, limit };
     }

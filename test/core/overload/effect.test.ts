@@ -71,3 +71,21 @@ test("nothing is judged before a step, nor after a new beginning", () => {
   effect.begin(0.95, RANGE);
   expect(effect.isHopeless(RANGE)).toBe(false);
 });
+
+test("a rise is counted from the first of the steps in a row without effect", () => {
+  const effect = new Effect();
+  expect(effect.hasRisen(RANGE)).toBe(false);
+  effect.begin(0.9, RANGE);
+  effect.observe(0.95);
+  expect(effect.hasRisen(RANGE)).toBe(true);
+  effect.observe(0.88);
+  // The step has helped, so the row begins here.
+  effect.begin(0.93, RANGE);
+  effect.observe(0.9499);
+  expect(effect.hasRisen(RANGE)).toBe(false);
+  effect.begin(0.94, RANGE);
+  effect.observe(0.9501);
+  expect(effect.hasRisen(RANGE)).toBe(true);
+  effect.reset();
+  expect(effect.hasRisen(RANGE)).toBe(false);
+});

@@ -55,22 +55,26 @@ class Model {
         this.#since((each) => each >= high),
         last?.atMs ?? 0,
       );
-    const isLastChance = this.#givenUpAt === undefined && this.#withoutEffect() >= 3;
-    if (forMs < dwellMs && (observed < critical || isLastChance)) return [];
-    if (this.#givenUpAt !== undefined) {
-      if (observed < this.#givenUpAt + (high - low)) return [];
-      this.#givenUpAt = undefined;
-      this.#forgiven = this.#steps.length;
-    }
-    if (this.#withoutEffect() >= 3) {
-      this.#givenUpAt = observed;
-      return ["ineffective"];
-    }
     const taken = new Set(this.#steps.map((step) => step.action));
     const useful = this.#rule.actions.filter((each) => !idle.has(each));
     const acts = useful.filter((each) => OVERLOAD_ACTIONS[each] === "act");
     const action = useful.find((each) => !taken.has(each)) ?? acts.at(-1);
+    const isNew = action !== undefined && !taken.has(action);
+    const isLast = this.#givenUpAt === undefined && this.#withoutEffect() >= 3;
+    const hasRisen = observed - (this.#steps.at(-3)?.observed ?? 0) >= (high - low) / 10;
+    const isLastChance = isLast && !(isNew && hasRisen);
+    if (forMs < dwellMs && (observed < critical || isLastChance)) return [];
+    if (isLastChance) {
+      this.#givenUpAt = observed;
+      return ["ineffective"];
+    }
     if (action === undefined) return [];
+    if (this.#givenUpAt !== undefined) {
+      const isNewlyCritical = this.#givenUpAt < critical && observed >= critical;
+      if (observed < this.#givenUpAt + (high - low) / (isNew || isNewlyCritical ? 10 : 1)) return [];
+    }
+    if (this.#givenUpAt !== undefined || isLast) this.#forgiven = this.#steps.length;
+    this.#givenUpAt = undefined;
     this.#steps.push({ atMs: nowMs, observed, action, freed });
     return [`act ${action}`];
   }

@@ -193,10 +193,36 @@ describe("steps without effect", () => {
     });
   });
 
-  test("nor does critical take another", () => {
-    const sampled = new Sampled({ ...RULE, critical: 0.96 });
-    sampled.hold(0.95, 5_000);
+  test("one that became critical since then takes steps again, once, but not if it has risen by noise alone", () => {
+    const sampled = new Sampled({ ...RULE, actions: ["shrink-windows", "forget-received"], critical: 0.96 });
+    expect(sampled.hold(0.95, 60_000)).toHaveLength(4);
+    expect(sampled.hold(0.969, 60_000)).toEqual([]);
+    const steps = ["0 act forget-received", "250 act forget-received", "500 act forget-received", "1500 ineffective"];
+    expect(sampled.hold(0.97, 60_000)).toEqual(steps);
+    sampled.hold(0.92, 1_000);
     expect(sampled.hold(0.99, 60_000)).toEqual([]);
+  });
+
+  test("what grows is no reason to give up as long as an action was not tried", () => {
+    const sampled = new Sampled(RULE);
+    const lines: string[] = [];
+    for (let observed = 0.95; observed < 1.05; observed += 0.0025) lines.push(...sampled.hold(observed, SAMPLE_MS));
+    expect(lines.map((each) => each.replace(/^0 /u, ""))).toEqual([
+      "act shrink-windows",
+      "act forget-received",
+      "act refuse-sessions",
+      "act shed",
+      "act shed",
+      "act shed",
+      "ineffective",
+    ]);
+  });
+
+  test("an action that was not tried is tried when the reading has risen by a tenth of the way from low to high", () => {
+    const sampled = new Sampled({ ...RULE, low: 70, high: 90 });
+    expect(sampled.hold(95, 5_000).at(-1)).toBe("4000 ineffective");
+    expect(sampled.hold(96.9, 60_000)).toEqual([]);
+    expect(sampled.hold(97, 60_000)).toEqual(["0 act shed", "1000 act shed", "2000 act shed", "3000 ineffective"]);
   });
 
   test("it is over as any other", () => {
@@ -211,7 +237,7 @@ describe("steps without effect", () => {
   });
 
   test("more steps once the reading has risen by as much again as from low to high", () => {
-    const sampled = new Sampled({ ...RULE, low: 70, high: 90 });
+    const sampled = new Sampled({ ...RULE, low: 70, high: 90, actions: ["shrink-windows", "shed"] });
     sampled.hold(95, 5_000);
     expect(sampled.hold(114.9, 60_000)).toEqual([]);
     expect(sampled.hold(115, 60_000)).toEqual(["0 act shed", "1000 act shed", "2000 act shed", "3000 ineffective"]);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { biggest, cheapestToResume, hopeless, oldest } from "../../../src/core/overload/victims.ts";
+import { biggest, cheapestToResume, fullest, hopeless, oldest } from "../../../src/core/overload/victims.ts";
 import { runs } from "../../properties.ts";
 
 describe("cheapest to resume", () => {
@@ -30,6 +30,18 @@ describe("biggest", () => {
     expect(biggest([1, 9, 3, 5].map(holding), 10, 14)).toEqual([9, 5].map(holding));
     expect(biggest([1, 9, 3, 5].map(holding), 10, 0)).toEqual([]);
   });
+});
+
+test("fullest: the same as of a sorted list", () => {
+  const sizes = fc.array(fc.integer({ min: 0, max: 20 }).map((pendingBytes) => ({ pendingBytes })));
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: -1, max: 12 }), (all, most) => {
+      const sorted = all.toSorted((a, b) => b.pendingBytes - a.pendingBytes).slice(0, Math.max(0, most));
+      const picked = fullest(all, most);
+      expect(picked).toHaveLength(sorted.length);
+      for (const [at, each] of picked.entries()) expect(each).toBe(sorted[at]);
+    }),
+  );
 });
 
 describe("hopeless", () => {

@@ -47,13 +47,18 @@ test("of the groups above it the one that is nearest to its limit counts, with a
   expect(readOnce(groups([one, ["app", "4000", 1_000, 0]]))).toMatchObject({ observed: 500, limit: 1_000 });
 });
 
-test.each(["max", "9223372036854771712", "18446744073709551615", String(MACHINE)])(
+test.each(["max", "9223372036854771712", "18446744073709551615", String(MACHINE + 1)])(
   "without a limit, or with one that the machine does not reach: the process's own memory (%s)",
   (max) => {
     const system = groups([["app/one", max, 900, 0]]);
     expect(readOnce(system)).toEqual({ observed: 123 * 1_024, limit: MACHINE, source: "process" });
   },
 );
+
+test("a limit of all that the machine seems to have is one: it may be the container that is shown as the machine", () => {
+  const system = groups([["app/one", String(MACHINE), 900, 0]]);
+  expect(readOnce(system)).toEqual({ observed: 900, limit: MACHINE, source: "cgroup" });
+});
 
 test("without groups, or where they are not told: the process's own memory", () => {
   const own = { observed: 123 * 1_024, limit: MACHINE, source: "process" };
