@@ -10,7 +10,7 @@ import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
-import { introduce, sessionOf } from "./introduction.ts";
+import { introduce, isAnswerFor, sessionOf } from "./introduction.ts";
 import { confirm, open, welcomeProvisional } from "./opening.ts";
 import {
   type StoreAnswer,
@@ -210,7 +210,7 @@ export class ServerCore {
     if (handshake?.state.name !== "authenticating") return;
     const { said, reset, link: asked } = handshake.state;
     const link = sessionOf(this.#state, said);
-    if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
+    if (!isAnswerFor(this.#state, handshake, said, link, asked, nowMs)) return;
     if (verdict === "unavailable") {
       link?.extend(ownerOf(said.hello), nowMs);
       state.entrance.comeBackLater(handshake, "authentication-unavailable", "no verdict", nowMs);
@@ -244,23 +244,6 @@ export class ServerCore {
     if (said.type === "standby") standBy(this.#state, handshake, said, link, identity, nowMs);
     else if (said.hello.resume) this.#onResume(handshake, said, link, identity, nowMs);
     else open(this.#state, handshake, said.hello, said.hello.sessionId, identity, "new", nowMs);
-  }
-
-  /** The session may have come here since authentication began: answers whether the verdict is about this session. */
-  #isAnswerFor(
-    handshake: Handshake,
-    said: HelloFrame,
-    link: ServerLinkCore | undefined,
-    asked: ServerLinkCore | undefined,
-    nowMs: number,
-  ): boolean {
-    if (link === asked || link === undefined) return true;
-    const { entrance, handshakes } = this.#state;
-    const openPayload = asked?.openPayload ?? said.hello.openPayload;
-    if (!link.isFor(said)) handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-    else if (openPayload.equals(link.openPayload)) return true;
-    else entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
-    return false;
   }
 
   /** `link`: undefined if the session is not known. */
@@ -344,7 +327,7 @@ export class ServerCore {
     if (request.by === "resume") {
       const { said, reset, link: asked, identity } = request;
       const link = sessionOf(this.#state, said);
-      if (!this.#isAnswerFor(handshake, said, link, asked, nowMs)) return;
+      if (!isAnswerFor(this.#state, handshake, said, link, asked, nowMs)) return;
       this.#onAuthenticated(handshake, said, link, identity, nowMs);
       this.#takeReset(handshake, reset, nowMs);
     } else {
