@@ -184,7 +184,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "verdict on another question",
     rule: "a session that has come meanwhile is not let in on what was said of another payload",
-    file: "src/core/server/takeover.ts",
+    file: "src/core/server/introduction.ts",
     find: "else if (openPayload.equals(link.openPayload)) return true;",
     replace: "else if (openPayload.length >= 0) return true;",
     tests: AUTHENTICATION,
@@ -192,7 +192,7 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "session that has come meanwhile not proven",
     rule: "a session that has come since the question was asked needs its proof as well",
-    file: "src/core/server/takeover.ts",
+    file: "src/core/server/introduction.ts",
     find: "if (link === asked || link === undefined) return true;",
     replace: "return true;",
     tests: AUTHENTICATION,

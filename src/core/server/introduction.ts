@@ -1,4 +1,4 @@
-/** A connection has said HELLO or STANDBY: whether its client may be authenticated, or is refused at once. */
+/** A connection has said HELLO or STANDBY: whether it may be authenticated, and whether a verdict is still about it. */
 import { ownerOf } from "../session/proof.ts";
 import type { HelloFrame } from "../wire/frames.ts";
 import type { Handshake } from "./handshake-table.ts";
@@ -54,4 +54,21 @@ function mayComeBack(
     return false;
   }
   return entrance.mayComeBack(handshake, link, type === "standby" ? "standby" : "resume", hello, nowMs);
+}
+
+/** The session may have come here since authentication began: answers whether the verdict is about this session. */
+export function isAnswerFor(
+  { entrance, handshakes }: ServerState,
+  handshake: Handshake,
+  said: HelloFrame,
+  link: ServerLinkCore | undefined,
+  asked: ServerLinkCore | undefined,
+  nowMs: number,
+): boolean {
+  if (link === asked || link === undefined) return true;
+  const openPayload = asked?.openPayload ?? said.hello.openPayload;
+  if (!link.isFor(said)) handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
+  else if (openPayload.equals(link.openPayload)) return true;
+  else entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
+  return false;
 }

@@ -2,7 +2,7 @@
  * The core of a server, with all its links: it reads the frames with which connections introduce themselves, and
  * answers them until they speak for a session. `link-core.ts` is the core of one link once it has a connection.
  */
-import { commit, isAnswerFor, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
+import { commit, mayOwn, refuseAnother, resume, shed, standBy } from "./takeover.ts";
 import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
@@ -10,7 +10,7 @@ import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
-import { introduce, sessionOf } from "./introduction.ts";
+import { introduce, isAnswerFor, sessionOf } from "./introduction.ts";
 import { confirm, open, welcomeProvisional } from "./opening.ts";
 import {
   type StoreAnswer,

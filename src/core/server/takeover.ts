@@ -153,20 +153,3 @@ export function attach(
   state.events.push({ type: "attached", channel: channel.id, link });
   return undefined;
 }
-
-/** The session may have come here since authentication began: answers whether the verdict is about this session. */
-export function isAnswerFor(
-  { entrance, handshakes }: ServerState,
-  handshake: Handshake,
-  said: HelloFrame,
-  link: ServerLinkCore | undefined,
-  asked: ServerLinkCore | undefined,
-  nowMs: number,
-): boolean {
-  if (link === asked || link === undefined) return true;
-  const openPayload = asked?.openPayload ?? said.hello.openPayload;
-  if (!link.isFor(said)) handshakes.refuse(handshake, "authentication", "wrong proof or open payload", 0);
-  else if (openPayload.equals(link.openPayload)) return true;
-  else entrance.comeBackLater(handshake, "authentication-unavailable", "asked of another", nowMs);
-  return false;
-}
