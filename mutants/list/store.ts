@@ -187,7 +187,7 @@ export const STORE: readonly Mutant[] = [
     name: "decided before the store's answer",
     rule: "after the store's answer everything is decided again",
     file: "src/core/server/server.ts",
-    find: "const { said, reset, link: asked, identity } = request;\n      const link = sessionOf(this.#state, said);",
+    find: "const { said, reset, link: asked, identity } = request;\n      const link = sessionOf(state, said);",
     replace: "const { said, reset, link: asked, identity } = request;\n      const link = asked;",
     tests: SHARED,
   },
