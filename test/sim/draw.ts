@@ -167,8 +167,8 @@ function drawRoom(random: Random, clients: number): WorldOptions["room"] {
     authenticating: pick(random, [1, 4, 100]),
     perSecond: pick(random, [1, 10, 1_000]),
     sessions: pick(random, [1, clients, clients + 1, 50, 50, 50]),
-    perIdentity: pick(random, [1, 2, 20, 20, 20]),
-    perAddress: pick(random, [1, 2, 400]),
+    perIdentity: pick(random, [1, 1, 2, 20, 20]),
+    perAddress: pick(random, [1, 2, 400, 400]),
   };
 }
 
