@@ -224,6 +224,14 @@ export const GUARD: readonly Mutant[] = [
     tests: ["test/server/overload/buffers.test.ts"],
   },
   {
+    name: "a limit of 0 passes for a normal resource",
+    rule: "a resource whose limit is 0 is told as not watched",
+    file: "src/server/overload/reports.ts",
+    find: 'const isUnlimited = state === "normal" && resource.isShare && limit === 0;',
+    replace: "const isUnlimited = false;",
+    tests: ["test/server/overload/guard.test.ts"],
+  },
+  {
     name: "healthy while overloaded",
     rule: "health() is degraded while a resource is overloaded",
     file: "src/server/supervisor.ts",

@@ -34,3 +34,12 @@ test("what is lent to windows is no use of memory, what has arrived above a link
   await eventually(() => expect(buffers.read().limit).toBe(500_000));
   expect(buffers.read().observed).toBeGreaterThan(100_000);
 });
+
+test("the limit follows when the server's is changed", () => {
+  const { sessions } = setUp(undefined, { limits: { bufferBytes: 1_000_000 } });
+  const buffers = new Buffers(sessions);
+  sessions.setLimits({ bufferBytes: 400_000 });
+  expect(buffers.read()).toEqual({ observed: 0, limit: 150_000 });
+  sessions.setLimits({ bufferBytes: 0 });
+  expect(buffers.read()).toEqual({ observed: 0, limit: 0 });
+});
