@@ -225,4 +225,12 @@ export const DRAINING: readonly Mutant[] = [
     replace: "void signal",
     tests: ON_SIGNAL,
   },
+  {
+    name: "the netcat leaves at once",
+    rule: "resplice listen stays for a client that was cut in the last moment",
+    file: "src/cli/pipe/pipe.ts",
+    find: "await server.close();",
+    replace: "await server.close({ deadlineMs: 0 });",
+    tests: ["test/cli/pipe/pipe.test.ts"],
+  },
 ];

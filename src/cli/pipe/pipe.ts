@@ -35,8 +35,8 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
   } catch (error) {
     return failed(error);
   } finally {
-    // Waits until the client knows that the link has ended.
-    await server.close({ deadlineMs: 0 });
+    // A client whose connection was cut in the last moment comes back within the deadline, and hears of the end.
+    await server.close();
     interrupts.dispose();
   }
 }
