@@ -156,6 +156,14 @@ export const SHELL: readonly Mutant[] = [
     tests: ["test/link/outgoing.test.ts"],
   },
   {
+    name: "torn piece not sent",
+    rule: "a piece of a byte stream whose beginning the peer has accepted is in doubt",
+    file: "src/core/session/tickets.ts",
+    find: 'from !== undefined && from < acceptedTo ? "maybe" : worst(position)',
+    replace: "worst(position)",
+    tests: ["test/core/session/tickets.test.ts"],
+  },
+  {
     name: "wait not moved along",
     row: 44,
     rule: "who waits for a message waits for it in the next session too",

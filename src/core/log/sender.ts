@@ -61,6 +61,8 @@ export class Sender {
   ended = false;
   /** Messages below this position were written in an earlier session of the link, whatever `highestSent` says. */
   carriedWritten = 0;
+  /** Where the piece begins that was taken last. Stays 0 in mode "messages". */
+  pieceFrom = 0;
   /** Messages taken, and messages of which at least a part was written. Both stay 0 in mode "bytes". */
   #takenMessages = 0;
   #writtenMessages = 0;
@@ -147,8 +149,12 @@ export class Sender {
   }
 
   take(payload: Uint8Array | string, payloadBytes: number, given: boolean): void {
-    if (this.log.mode === "messages") this.#takenMessages++;
-    else if (payloadBytes === 0) return;
+    if (this.log.mode === "messages") {
+      this.#takenMessages++;
+    } else {
+      this.pieceFrom = this.log.end;
+      if (payloadBytes === 0) return;
+    }
     this.log.append(payload, payloadBytes, given);
   }
 

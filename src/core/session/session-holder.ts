@@ -114,12 +114,15 @@ export abstract class SessionHolder {
 
   /**
    * A ticket for the message that was taken last, or for all messages taken so far. The peer is asked to acknowledge at
-   * once when it has accepted them. The pieces of a byte stream have no bounds, so there each ticket is for everything.
+   * once when it has accepted them. The pieces of a byte stream are not kept apart: there each ticket is for everything.
    */
   ticket(covers: Ticket["covers"]): Ticket {
     const { sender } = this.session;
     sender.askForAck();
-    return (this.#tickets ??= new Tickets()).issue(this.mode === "bytes" ? "everything" : covers, sender.log.end);
+    const { end } = sender.log;
+    const tickets = (this.#tickets ??= new Tickets());
+    if (this.mode === "messages") return tickets.issue(covers, end);
+    return tickets.issue("everything", end, covers === "message" ? sender.pieceFrom : undefined);
   }
 
   /** Nobody waits for the ticket any more. Answers whether its messages were delivered. */

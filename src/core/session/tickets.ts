@@ -9,6 +9,8 @@ export interface Ticket {
   /** Where the last of its messages ends in the present session. */
   position: number;
   readonly covers: "message" | "everything";
+  /** Where the piece of a byte stream begins that the ticket stands for, if it stands for one. */
+  readonly from?: number | undefined;
   /** The call that holds it, which sets it. */
   holder: unknown;
 }
@@ -47,8 +49,8 @@ export class Tickets {
     return this.#open.size > 0;
   }
 
-  issue(covers: Ticket["covers"], position: number): Ticket {
-    const ticket: Ticket = { covers, position, holder: undefined };
+  issue(covers: Ticket["covers"], position: number, from?: number): Ticket {
+    const ticket: Ticket = { covers, position, from, holder: undefined };
     this.#open.add(ticket);
     return ticket;
   }
@@ -95,9 +97,11 @@ export class Tickets {
     const unclaimed = new Map(entries.map((entry) => [entry.end, entry]));
     const lost: LostTicket[] = [];
     for (const ticket of this.#open) {
-      const { covers, position } = ticket;
+      const { covers, position, from } = ticket;
       const own = covers === "message" ? unclaimed.get(position) : undefined;
-      const delivery = covers === "message" ? own?.delivery : worst(position);
+      // Of a piece of a byte stream the peer may have accepted the beginning.
+      const ofAll = from !== undefined && from < acceptedTo ? "maybe" : worst(position);
+      const delivery = covers === "message" ? own?.delivery : ofAll;
       const next = carried.get(position);
       if (delivery === undefined && next !== undefined) {
         ticket.position = next;

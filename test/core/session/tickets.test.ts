@@ -74,6 +74,16 @@ describe("when the session is over", () => {
     expect(tickets.takeDelivered(0)).toEqual([before]);
   });
 
+  test("a piece of a byte stream is in doubt when the peer has accepted its beginning", () => {
+    const tickets = new Tickets();
+    const torn = tickets.issue("everything", 24, 10);
+    const notSent = tickets.issue("everything", 28, 24);
+    expect(tickets.sessionOver(14, [entry(28, "not-sent", 14)], NOT_CARRIED).lost).toEqual([
+      { ticket: torn, delivery: "maybe", entry: undefined },
+      { ticket: notSent, delivery: "not-sent", entry: undefined },
+    ]);
+  });
+
   test("an empty message counts as well", () => {
     const tickets = new Tickets();
     const ticket = tickets.issue("everything", 18);
