@@ -4,9 +4,10 @@ import { encodeLater, encodeReady } from "../../src/core/wire/frames.ts";
 import { ByHand, type HandClient, type HandServer, hear, type Line, namesOf, only, say } from "./by-hand.ts";
 import { suspectLink } from "./openings.ts";
 
-/** A client that is connected, and a server whose session waits for so long without it. */
-function connected(resumeForMs = 300_000) {
+/** A client that is connected since `nowMs`, and a server whose session waits for so long without it. */
+function connected(resumeForMs = 300_000, nowMs = 0) {
   const world = new ByHand();
+  world.pass(nowMs);
   const server = world.server({ resumeForMs });
   const client = world.client();
   const line = client.connect(server);
@@ -108,6 +109,16 @@ describe("before its time", () => {
     world.pass(9_000);
     expect(resume(client, server).answer).toContain("welcome");
     expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+  });
+
+  test("the longest time is not passed by a rounding error of the clock", () => {
+    // As a computer calculates, 7,925.3 + 30,000 - 7,925.3 is above 30,000.
+    const { server, client, line } = connected(300_000, 7_925.3);
+    shed(server, 30_000);
+    line.down();
+    const early = client.dial(server);
+    early.up();
+    expect(only(early.down(), "refuse")).toMatchObject({ code: "overloaded", retryAfterMs: 30_000 });
   });
 
   test("a client that has not read the word, and dials a second connection, is refused too", () => {

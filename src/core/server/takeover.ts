@@ -12,7 +12,7 @@ import type { ServerState } from "./state.ts";
  * newer, or its client was asked to come back later, unless the server goes away meanwhile. The session waits on.
  */
 export function mayOwn(
-  { goneMs, handshakes }: ServerState,
+  { goneMs, handshakes, options }: ServerState,
   handshake: Handshake,
   link: ServerLinkCore,
   owner: Owner,
@@ -26,7 +26,8 @@ export function mayOwn(
   const awayMs = goneMs === undefined ? link.awayForMs(nowMs) : 0;
   if (awayMs === 0) return true;
   link.extend(owner, nowMs);
-  handshakes.refuse(handshake, "overloaded", "shed", Math.ceil(awayMs));
+  // The difference of two times may be above what the client was told, by a rounding error.
+  handshakes.refuse(handshake, "overloaded", "shed", Math.min(mostRetryMs(options.resumeForMs), Math.ceil(awayMs)));
   return false;
 }
 
