@@ -216,4 +216,28 @@ export const MOVING: readonly Mutant[] = [
     replace: "return keys;",
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
+  {
+    name: "the farewell ends the output",
+    rule: "while a client moves, what waits before its log is still to be taken",
+    file: "src/core/client/replacing-link-core.ts",
+    find: "return super.peerStopped && !this.session.moved;",
+    replace: "return super.peerStopped;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
+  },
+  {
+    name: "output done at the farewell",
+    rule: "while a client moves, its direction is not complete",
+    file: "src/core/client/replacing-link-core.ts",
+    find: "return super.outputDone && !this.session.moved;",
+    replace: "return super.outputDone;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
+  },
+  {
+    name: "who only says stays",
+    rule: "a client that reads no more moves as long as it may have something to say",
+    file: "src/core/session/session.ts",
+    find: "receiver.stopped ? !sender.ended || sender.queuedMessages > 0",
+    replace: "receiver.stopped ? sender.queuedMessages > 0",
+    tests: ["test/sim/scenarios-moving.test.ts"],
+  },
 ];

@@ -176,14 +176,16 @@ export class End {
       }
     }
     this.backlog?.progress();
-    const { receiver, sender, peerStopped } = core.session;
+    const { peerStopped } = core;
+    const { receiver, sender } = core.session;
     // What waits under a policy goes before the end, unless nobody reads it any more.
     if (this.backlog?.isEmpty === false && !peerStopped) return;
     if (this.endsWhenEmpty && !sender.ended) core.end();
-    // Whose client goes on elsewhere ends when it has read everything. It has answered that; the rest is for the next.
-    // Or when it is shown the end, with what it was handed last still in its hands.
+    // A server whose client goes on elsewhere ends when it has read everything. It has answered that; the rest is for
+    // the next. Or when it is shown the end, with what it was handed last still in its hands.
     const isThere = this.ordinal % 2 === 0 ? receiver.endAccepted : receiver.endReached;
-    if (receiver.endKind === "moved" && isThere && !sender.ended && this.#hasAnswered()) core.end();
+    const isLeft = this.#side === "server" && receiver.endKind === "moved" && isThere;
+    if (isLeft && !sender.ended && this.#hasAnswered()) core.end();
     if (options.staysOpen && !healed) return;
     // Who is told of the end ends too, when it has said what it wants to.
     const ends = peerStopped || (this.allTaken && (this.#ends || core.inputEnded));

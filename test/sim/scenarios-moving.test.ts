@@ -181,6 +181,41 @@ test("the farewell is cut: the new server does not know the session, and all was
   expect(next.links).toHaveLength(1);
 });
 
+test("while the farewell is under way, what waits before the log is still to be taken, and goes to the next server", () => {
+  const { world, server, next, client, line } = beforeTheMove();
+  const { core } = client;
+  say(core, "one");
+  line.settle();
+  goAway({ world, server });
+  line.settle();
+  // The server's application ends with the last message in its hands, and then lets go of it.
+  read(server.link);
+  endWithInput(server.link);
+  line.settle();
+  server.link.accept(server.link.session.receiver.handed);
+  line.down();
+  expect([core.session.phase, core.session.peerStopped]).toEqual(["done", true]);
+  expect([core.sendingEnded, core.peerStopped, core.outputDone]).toEqual([false, false, false]);
+  say(core, "has waited");
+  core.end();
+  line.settle();
+  client.connect(next).settle();
+  expect(hear(next.link)).toEqual(["has waited"]);
+  expect([core.sendingEnded, core.session.sender.endKind]).toEqual([true, "final"]);
+});
+
+test("a client that reads no more moves as well, as long as it may have something to say", () => {
+  const { world, server, next, client, line } = beforeTheMove();
+  client.core.stopReading();
+  goAway({ world, server });
+  line.settle();
+  endWithInput(server.link);
+  line.settle();
+  say(client.core, "said later");
+  client.connect(next).settle();
+  expect(hear(next.link)).toEqual(["said later"]);
+});
+
 test("the server is gone before all was accepted: a lost session like any other", () => {
   const { world, server, next, client, line } = beforeTheMove();
   say(client.core, "in doubt");

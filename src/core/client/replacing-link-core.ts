@@ -91,6 +91,16 @@ export abstract class ReplacingLinkCore extends LinkCore {
     return super.inputEnded && !this.session.moved;
   }
 
+  /** The end of a session that moves is not the application's: it sends the rest in the next session. */
+  override get outputDone(): boolean {
+    return super.outputDone && !this.session.moved;
+  }
+
+  /** A server that has let the client go reads no more, and the next server does. */
+  override get peerStopped(): boolean {
+    return super.peerStopped && !this.session.moved;
+  }
+
   override end(): void {
     if (this.isMoving) this.session.sender.end("final");
     else super.end();

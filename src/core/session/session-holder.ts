@@ -90,7 +90,7 @@ export abstract class SessionHolder {
 
   /** No message is taken any more. */
   get sendingEnded(): boolean {
-    return this.#outcomeTold || this.session.sender.ended || this.session.peerStopped;
+    return this.#outcomeTold || this.session.sender.ended || this.peerStopped;
   }
 
   get maxMessageBytes(): number {

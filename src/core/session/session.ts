@@ -128,12 +128,12 @@ export class Session {
 
   /**
    * Both directions ended by moving: the link goes on elsewhere. If our consumer reads no more, only to send what is
-   * left.
+   * left, or is still to come.
    */
   get moved(): boolean {
     const { sender, receiver, peerStopped } = this;
     if (sender.endKind !== "moved" || receiver.endKind === "final" || (peerStopped && !sender.endAcked)) return false;
-    return receiver.stopped ? sender.queuedMessages > 0 : receiver.endKind === "moved";
+    return receiver.stopped ? !sender.ended || sender.queuedMessages > 0 : receiver.endKind === "moved";
   }
 
   /** The positions to state in a HELLO, WELCOME, ACK, COMMIT or COMMITTED that is written now. */
