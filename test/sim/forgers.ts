@@ -33,6 +33,7 @@ export function forge(world: World, client: SimClient, fault: FaultOf<"forgery">
           const writer = direction === "to-server" ? wire.client : wire.server;
           const receiver = direction === "to-client" ? client.end : endAt(server, client);
           if (what === "beyond-credit" && !hasHeard(receiver)) continue;
+          if (server.forwarding.isRelayed(writer)) continue;
           world.misled.add(client.name);
           writer.write(forged(what));
           world.count(`forged ${what} ${direction}`);

@@ -293,9 +293,12 @@ export class SimClient extends SimProcess {
     return forward.isOn && !this.rerouted ? Math.floor(servers * this.random()) : this.route;
   }
 
-  /** A dial that was given up may succeed all the same: the core is told, or not. */
+  /**
+   * A dial that was given up may succeed all the same: the core is told, or not. It is not told of one that has come to
+   * a server that the client has left meanwhile.
+   */
   #dialNow(role: DialRole, over: () => boolean, onRefused: () => void): void {
-    const { stage } = this;
+    const { stage, route } = this;
     const address = addressOf(this.#dialled);
     stage.count(`dial ${role}`);
     this.end.life.to("dial");
@@ -307,7 +310,7 @@ export class SimClient extends SimProcess {
           const late = !over();
           if (late) stage.count(`dial ${role} late`);
           if (!this.sockets.has(channel)) return;
-          if (late && this.random() < 0.5) this.closeSocket(channel, undefined);
+          if (late && (route !== this.route || this.random() < 0.5)) this.closeSocket(channel, undefined);
           else this.#opened(channel, role, address);
         });
       },

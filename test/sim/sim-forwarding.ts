@@ -77,6 +77,11 @@ export class SimForwarding {
     );
   }
 
+  /** What it writes has been cut anywhere, not between frames. */
+  isRelayed(socket: SimSocket): boolean {
+    return this.#relayed.has(socket);
+  }
+
   #relay(channel: number, inner: SimSocket, outer: SimSocket): void {
     const server = this.#server;
     const { core } = server;
