@@ -7,6 +7,22 @@ const RATES = ["test/server/rates.test.ts"];
 const SET = ["test/server/set-limits.test.ts"];
 
 export const LIMITS: readonly Mutant[] = [
+  {
+    name: "no address is one address",
+    rule: "clients without an address have no limit by address",
+    file: "src/core/server/entrance.ts",
+    find: 'peer === "" ? Infinity : this.#options.maxConnectionsPerAddress',
+    replace: "this.#options.maxConnectionsPerAddress",
+    tests: ["test/core/server/room-at-caps.test.ts"],
+  },
+  {
+    name: "no address has a rate",
+    rule: "clients without an address have no rate by address",
+    file: "src/server/rates.ts",
+    find: 'remoteAddress === "" ? undefined : this.#rates.join("address", peerOf(remoteAddress))',
+    replace: 'this.#rates.join("address", peerOf(remoteAddress))',
+    tests: ["test/server/rates.test.ts"],
+  },
   // ── by address, and at the door ───────────────────────────────────────────────────────────────────────────────────
   {
     name: "connections of an address unlimited",

@@ -84,7 +84,8 @@ export interface Limits {
   connections?: number;
   /**
    * Connections of one IPv4 address, or one IPv6 network (/64), with as many more for introductions as `connections`
-   * has. Default Infinity. Danger: many clients may be behind one address.
+   * has. Clients without an address, as those of a Unix socket, have no such limit. Default Infinity. Danger: many
+   * clients may be behind one address.
    */
   connectionsPerAddress?: number;
   /**

@@ -66,7 +66,10 @@ export interface PlainLimits {
    * `proxyProtocol` as many again may be sending their header.
    */
   handshakes?: number;
-  /** Connections of one client: of one IPv4 address, or one IPv6 network (/64). Default Infinity. */
+  /**
+   * Connections of one client: of one IPv4 address, or one IPv6 network (/64). Clients without an address, as those of a
+   * Unix socket, have no such limit. Default Infinity.
+   */
   connectionsPerAddress?: number;
   /** New connections. Default 500. Half as many again are kept for addresses that have had less than their part. */
   opensPerSecond?: number;

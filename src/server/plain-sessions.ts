@@ -144,7 +144,7 @@ export class PlainSessions extends ServedLinks<PlainServerLink> {
     const { connections, handshakes, connectionsPerAddress } = this.#limits;
     const nowMs = this.outside.clock.now();
     if (!this.#accepts.take(peer, nowMs)) return "acceptsPerSecond";
-    if (this.#clients.countOf(peer) >= connectionsPerAddress) return "connectionsPerAddress";
+    if (peer !== "" && this.#clients.countOf(peer) >= connectionsPerAddress) return "connectionsPerAddress";
     const limit =
       this.#arrivals.size >= handshakes ? "handshakes" : this.#clients.size >= connections ? "connections" : undefined;
     if (limit !== undefined && this.#arrivals.size === 0) return limit;

@@ -30,7 +30,7 @@ export interface RateLimits extends PlainRateLimits {
 export interface PlainRateLimits {
   /** Each link by itself. */
   link?: RateLimit;
-  /** All links of one IPv4 address, or one IPv6 network (/64), together. Danger: many clients may be behind one. */
+  /** All links of one IPv4 address, or one IPv6 network (/64), together, if they have one. Danger: many clients may be behind it. */
   address?: RateLimit;
 }
 

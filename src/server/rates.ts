@@ -204,7 +204,8 @@ export class LinkPace implements Pace {
     this.#groups = [
       this.#rates.join("link", this.#number),
       identity === undefined ? undefined : this.#rates.join("identity", identity),
-      this.#rates.join("address", peerOf(remoteAddress)),
+      // Clients without an address are not one client.
+      remoteAddress === "" ? undefined : this.#rates.join("address", peerOf(remoteAddress)),
     ].filter((group) => group !== undefined);
     for (const group of before) this.#rates.leave(group);
   }

@@ -65,7 +65,7 @@ type LinkOf<Protocol> = [Protocol] extends [never] ? Link : Protocol extends Pla
 export interface AcceptOptions {
   /**
    * The client's address, for `allow` and `deny`, limits and logs, as in a header of the proxy in front. Default: the
-   * socket's; of another stream "", and then all clients without an address share what one of them may have.
+   * socket's; of another stream "": such clients take turns as if they were one, and have no limits by address.
    */
   remoteAddress?: string;
 }

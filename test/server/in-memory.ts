@@ -30,7 +30,7 @@ export function setUp(handler: Handler = () => {}, options: Partial<ServerSuperv
   const links: Link[] = [];
   const ended: Link[] = [];
   const records: TelemetryRecord[] = [];
-  const client = { address: "" };
+  const client = { address: "192.0.2.1" };
   const journal = new Journal();
   journal.subscribe((record) => void records.push(record));
   const sessions = new Sessions(resolveServerOptions({ port: 1, ...options }), {

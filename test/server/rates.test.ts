@@ -175,6 +175,14 @@ describe("shared", () => {
     expect([server.sessions.stats().sessions, server.sessions.rates.groups]).toEqual([{ connected: 0, waiting: 0 }, 0]);
   });
 
+  test("clients without an address, as on a Unix socket, are not one client", async () => {
+    const { server, counts } = counting({ address: { messagesPerSecond: 10 } });
+    server.client.address = "";
+    flood(await connect(server), 40);
+    await server.clock.advance(0);
+    expect(counts).toEqual([40]);
+  });
+
   test("a link that nobody reads keeps no other from its turn", async () => {
     const { server, counts } = counting({ address: { messagesPerSecond: 10 } }, {}, (link, count) => {
       if (server.links.length > 1) return link.onMessage(count);

@@ -221,7 +221,7 @@ export class Line {
   #gone = { client: false, server: false };
 
   /** Without a client: a stranger's. */
-  constructor(world: ByHand, server: HandServer, client?: ClientLinkCore, peer = "", isForwarded = false) {
+  constructor(world: ByHand, server: HandServer, client?: ClientLinkCore, peer = "192.0.2.1", isForwarded = false) {
     this.id = world.newId();
     this.#world = world;
     this.#server = server;

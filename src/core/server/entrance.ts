@@ -13,7 +13,7 @@ import { ComeBackTimes, lateTurnMs, mostRetryMs } from "./come-back-times.ts";
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
   maxConnections: number;
-  /** The same for the connections of one address. */
+  /** The same for the connections of one address. Clients without an address, "", have no such limit. */
   maxConnectionsPerAddress: number;
   /** Calls of the application's function under way at once. */
   maxAuthenticating: number;
@@ -112,11 +112,17 @@ export class Entrance {
   }
 
   #lacking(peer: string, attached: number): DoorLimit | undefined {
-    const { maxConnections, maxConnectionsPerAddress: ofOne, maxHandshakes } = this.#options;
+    const { maxConnections, maxHandshakes } = this.#options;
+    const ofOne = this.#mostOf(peer);
     const { size } = this.#handshakes;
     if (this.#handshakes.countOf(peer) >= ofOne + sparePlaces(ofOne)) return "connectionsPerAddress";
     if (size >= maxHandshakes) return "handshakes";
     return attached + size >= maxConnections + sparePlaces(maxConnections) ? "connections" : undefined;
+  }
+
+  /** The most connections of `peer`. */
+  #mostOf(peer: string): number {
+    return peer === "" ? Infinity : this.#options.maxConnectionsPerAddress;
   }
 
   /** Makes room for a connection of `peer`, which has met the limit. Answers whether that was possible. */
@@ -262,9 +268,9 @@ export class Entrance {
    * give way when theirs is needed.
    */
   #mayNotStay(peer: string, isBack: boolean, attached: number): DoorLimit | undefined {
-    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    const { maxConnections } = this.#options;
     const mostOf = (max: number): number => max + (isBack ? Math.floor(sparePlaces(max) / 2) : 0);
-    if (this.#handshakes.introducedOf(peer) > mostOf(maxConnectionsPerAddress)) return "connectionsPerAddress";
+    if (this.#handshakes.introducedOf(peer) > mostOf(this.#mostOf(peer))) return "connectionsPerAddress";
     return attached + this.#handshakes.introduced > mostOf(maxConnections) ? "connections" : undefined;
   }
 

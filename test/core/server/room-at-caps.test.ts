@@ -183,6 +183,13 @@ describe("connectionsPerAddress", () => {
     expect(spared.map(({ isOpen }) => isOpen)).toEqual([true, true, true, true]);
   });
 
+  test("clients without an address, as on a Unix socket, are not one client", () => {
+    const world = new ByHand();
+    const server = world.server({ maxConnectionsPerAddress: 1 });
+    silence(world, server, 20, "");
+    expect([server.core.handshakes, turnedAway(server)]).toEqual([20, []]);
+  });
+
   test("a place is free when a connection has ended, in whatever way", () => {
     const world = new ByHand();
     const server = world.server({ maxConnectionsPerAddress: 1, handshakeMs: 10_000 });
