@@ -110,6 +110,7 @@ class Supervision extends CheckedEmitter<SupervisedEvents> implements Supervised
       kind: "supervised",
       telemetry: this.#telemetry,
       health: () => this.health(),
+      resources: () => this.#guard.stats(),
       limits: () => limits,
     });
     const { journal } = this.#telemetry;

@@ -1,7 +1,7 @@
 /** A supervised server whose resources are overloaded: what its clients, its log and its application see. */
 import http from "node:http";
 import net from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type OverloadReport, type Resources, supervise } from "../../src/index.ts";
 import { NONE_OF_PROCESS } from "../server/overload/support.ts";
 import { Arrivals, eventually, logKeeper, refusal, withUncaught } from "../support.ts";
@@ -105,6 +105,15 @@ test("resources are watched from listen() on, or from a first connection, and un
   onTestFinished(() => void socket.destroy());
   fed.emit("connection", socket);
   expect(Object.keys(elsewhere.stats().resources)).toEqual(["level"]);
+});
+
+test("close() ends the readings", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const supervised = supervise(net.createServer().listen(0, "127.0.0.1"), { resources: moved("shed").resources });
+  await eventually(() => expect(vi.getTimerCount()).toBe(1));
+  await supervised.close();
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("a listener that throws, and one that closes the server, keep nothing from ending", async () => {

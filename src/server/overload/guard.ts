@@ -144,8 +144,10 @@ export class Guard {
     if (this.#isClosed) return;
     const resource = this.#resource(event.resource);
     const { action, type } = event;
-    const isAct = type === "act" && action !== undefined && OVERLOAD_ACTIONS[action] === "act";
-    const released = isAct ? this.#carryOut(action, event, resource) : NOTHING;
+    const taken = type === "act" ? action : undefined;
+    if (taken !== undefined) resource.step(taken);
+    const released =
+      taken !== undefined && OVERLOAD_ACTIONS[taken] === "act" ? this.#carryOut(taken, event, resource) : NOTHING;
     const report = reportOf(event, resource, released, this.#options.dryRun);
     if (report.released > 0 && !report.dryRun) this.#ladder.freed(event.resource, resource.inUnit(report.released));
     this.#host.onReport(report);

@@ -1,4 +1,5 @@
 /** One resource that a server watches: its rule, which may change with its limit, and the units of its readings. */
+import type { OverloadAction } from "../../core/overload/actions.ts";
 import type { Released } from "./relief.ts";
 import {
   type Resource,
@@ -33,6 +34,7 @@ export class WatchedResource {
   #rule: ResourceRule | undefined;
   #limit: number | undefined;
   #source: Reading["source"];
+  readonly #steps = new Map<OverloadAction, number>();
 
   constructor(name: string, resources: ResolvedResources) {
     this.name = name;
@@ -76,6 +78,16 @@ export class WatchedResource {
     const rule = ruleOf(this.#own, this.#resources.watched.get(this.#own), this.#limit);
     if (this.#own !== "memory" || this.#source !== "process") return rule;
     return { ...rule, actions: rule.actions.filter((action) => RSS_ACTIONS.includes(action)) };
+  }
+
+  /** An action is taken because of it. */
+  step(action: OverloadAction): void {
+    this.#steps.set(action, (this.#steps.get(action) ?? 0) + 1);
+  }
+
+  /** How often each action was taken. */
+  get steps(): Partial<Record<OverloadAction, number>> {
+    return Object.fromEntries(this.#steps);
   }
 
   /** An amount of the resource in the unit of its rule. Undefined where it has no limit that it could be a part of. */
