@@ -56,6 +56,14 @@ export const GUARD: readonly Mutant[] = [
     tests: BY_HAND,
   },
   {
+    name: "actions are not counted",
+    rule: "each action that is taken is counted for its resource",
+    file: "src/server/overload/guard.ts",
+    find: "if (taken !== undefined) resource.step(taken);",
+    replace: "",
+    tests: BY_HAND,
+  },
+  {
     name: "sleep of the machine judged as overload",
     rule: "a pause between two samples counts, whichever clock has seen it",
     file: "src/server/overload/guard.ts",

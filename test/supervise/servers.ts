@@ -13,6 +13,7 @@ import { isClearHttp1, isHttp } from "../../src/supervise/kind.ts";
 import { tap } from "../../src/supervise/tap.ts";
 import { Refusals } from "../../src/server/refusals.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
+import { NONE_OF_PROCESS } from "../server/overload/support.ts";
 import { Arrivals, certificate, ManualClock } from "../support.ts";
 
 export const KINDS = ["net", "tls", "http", "https", "http2", "http2 with TLS"] as const;
@@ -53,11 +54,12 @@ export async function listening(server: net.Server, path?: string): Promise<numb
   return (server.address() as net.AddressInfo).port;
 }
 
+/** Without `resources` none is watched: a machine that is busy with other tests is no overload. */
 export async function supervisedServer(
   server: net.Server,
   options: SuperviseOptions = {},
 ): Promise<{ supervised: SupervisedServer; port: number }> {
-  const supervised = supervise(server, options);
+  const supervised = supervise(server, { resources: NONE_OF_PROCESS, ...options });
   onTestFinished(async () => void (await supervised.close({ deadlineMs: 0 })));
   return { supervised, port: await listening(server) };
 }

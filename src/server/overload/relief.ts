@@ -44,7 +44,7 @@ export interface Relief {
 
 export const NOTHING: Readonly<Released> = { victims: [], connections: 0, sessions: 0, bytes: 0, sharedBytes: 0 };
 
-/** One act closes at most this part of the connections, or of the handshakes, and ends at most this part of the sessions. */
+/** One act closes at most this part of the connections, or of the handshakes, or ends this part of the sessions. */
 const STEP_PART = 0.05;
 /** Connections that nobody is waiting for may be closed in such a number however few there are. */
 export const LEAST_CLOSED = 10;
