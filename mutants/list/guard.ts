@@ -56,6 +56,22 @@ export const GUARD: readonly Mutant[] = [
     tests: BY_HAND,
   },
   {
+    name: "as many idle connections as there are",
+    rule: "an act is told how many connections are too many",
+    file: "src/server/overload/watched-resource.ts",
+    find: "this.outOfUnit(observed - this.low) + 1;",
+    replace: "Infinity;",
+    tests: WATCHED,
+  },
+  {
+    name: "an option that does nothing",
+    rule: "a server of links refuses what it does not have",
+    file: "src/server/listening-options.ts",
+    find: "resolveResources(options.resources, NOT_OF_LINKS)",
+    replace: "resolveResources(options.resources)",
+    tests: SUPERVISOR,
+  },
+  {
     name: "actions are not counted",
     rule: "each action that is taken is counted for its resource",
     file: "src/server/overload/guard.ts",

@@ -286,6 +286,14 @@ export const SUPERVISE: readonly Mutant[] = [
     tests: RELIEF,
   },
   {
+    name: "supervised: idle connections are closed one by one",
+    rule: "as many idle connections are closed as are too many",
+    file: "src/supervise/connections-relief.ts",
+    find: "connections === Infinity ? atMost(this.links, LEAST_CLOSED) : connections;",
+    replace: "1;",
+    tests: RELIEF,
+  },
+  {
     name: "supervised: what is shed had a request on its way",
     rule: "an HTTP/1 connection that was used just now is not shed as idle",
     file: "src/supervise/connections-relief.ts",

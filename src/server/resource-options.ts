@@ -64,6 +64,8 @@ export interface ResolvedResources {
   custom: ReadonlyMap<string, { rule: ResourceRule; read: () => number }>;
 }
 
+/** Actions that a server of links does not have, each with the reason. */
+export const NOT_OF_LINKS: Harmful = { "close-idle": "the links of a server keep their connections" };
 const NAMES = Object.keys(RESOURCES) as ResourceName[];
 const THRESHOLD_NAMES = ["low", "high", "critical", "dwellMs", "leaveMs", "actions"] as const;
 const CUSTOM_NAMES = [...THRESHOLD_NAMES, "read"] as const;

@@ -34,6 +34,8 @@ export class ConnectionsRelief implements Relief {
     switch (action) {
       case "refuse-sessions":
         return false;
+      case "close-idle":
+        return this.#longestIdle(1).length === 0;
       case "close-hopeless":
         return this.#hopeless(1).length === 0;
       case "drop-lingering":
@@ -49,6 +51,8 @@ export class ConnectionsRelief implements Relief {
 
   carryOut(act: OverloadAction, terms: ActTerms): Released {
     switch (act) {
+      case "close-idle":
+        return this.#closeIdle(terms);
       case "close-hopeless":
         return this.#closeHopeless(terms);
       case "drop-lingering":
@@ -63,6 +67,12 @@ export class ConnectionsRelief implements Relief {
   }
 
   // ── acts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** As many as are too many, where that is known. */
+  #closeIdle({ connections, ...terms }: ActTerms): Released {
+    const most = connections === Infinity ? atMost(this.links, LEAST_CLOSED) : connections;
+    return this.#letGo(this.#longestIdle(most), [], terms);
+  }
 
   #closeHopeless({ dryRun }: ActTerms): Released {
     const victims = this.#hopeless(atMost(this.links, LEAST_CLOSED));
@@ -90,13 +100,18 @@ export class ConnectionsRelief implements Relief {
     return released;
   }
 
-  /**
-   * HTTP connections without a request are closed, the longest idle first. If they are too few, those with most bytes to
-   * write are asked to leave when they have their answers.
-   */
-  #shed({ dryRun, mostShed, resource }: ActTerms): Released {
-    const idle = this.#longestIdle(mostShed);
-    const busy = this.#fullest(mostShed - idle.length);
+  /** Idle connections. If they are too few, connections with requests, those with most bytes to write first. */
+  #shed(terms: ActTerms): Released {
+    const idle = this.#longestIdle(terms.mostShed);
+    return this.#letGo(idle, this.#fullest(terms.mostShed - idle.length), terms);
+  }
+
+  /** Idle connections are closed. Clients of busy ones are asked to leave when they have their answers. */
+  #letGo(
+    idle: readonly SupervisedConnection[],
+    busy: readonly SupervisedConnection[],
+    { dryRun, resource }: Pick<ActTerms, "dryRun" | "resource">,
+  ): Released {
     // An HTTP/2 session is asked, too, as streams may be on their way: it is closed when its client has heard of it.
     const closed = idle.filter(({ isHttp2 }) => !isHttp2);
     const asked = [...idle.filter(({ isHttp2 }) => isHttp2), ...busy];

@@ -10,7 +10,15 @@ import { Arrivals, eventually } from "../support.ts";
 import { choosing, GET, greeter, httpClient, idleClient, textOf, watchedServer } from "./servers.ts";
 
 function terms(given: Partial<ActTerms> = {}): ActTerms {
-  return { resource: "heap", sheds: "biggest", mostShed: 100, bytes: Infinity, dryRun: false, ...given };
+  return {
+    resource: "heap",
+    sheds: "biggest",
+    mostShed: 100,
+    bytes: Infinity,
+    connections: Infinity,
+    dryRun: false,
+    ...given,
+  };
 }
 
 const DRY = terms({ dryRun: true });
@@ -114,6 +122,28 @@ test("drop-handshakes: those that had two seconds, the oldest first, ten at once
   await Promise.all(silent.map(({ closed }) => closed));
   expect(young.socket.destroyed).toBe(false);
   expect(refusals.counts().refusedFor).toEqual({ overloaded: 11 });
+});
+
+test("close-idle: as many as are too many, the longest idle first; a twentieth or ten where that is not known", async () => {
+  const { connections, relief, clock, refusals, port } = await watchedServer(await greeter("http"));
+  const oldest = await idleClient(port);
+  clock.pass(10);
+  for (let n = 0; n < 13; n++) await idleClient(port);
+  await eventually(() => expect(connections.counts().idle).toBe(14));
+  expect(relief.isIdle("close-idle")).toBe(true);
+  clock.pass(2_000);
+  expect(relief.isIdle("close-idle")).toBe(false);
+  expect(relief.carryOut("close-idle", { ...DRY, connections: 3 })).toMatchObject({ connections: 3 });
+  expect(connections.open.size).toBe(14);
+  // However few may be shed.
+  expect(relief.carryOut("close-idle", terms({ connections: 3, mostShed: 0 }))).toEqual({
+    ...NOTHING,
+    victims: ["127.0.0.1", "127.0.0.1", "127.0.0.1"],
+    connections: 3,
+  });
+  await oldest.closed;
+  expect(relief.carryOut("close-idle", terms()).connections).toBe(10);
+  expect([connections.open.size, refusals.counts().shed]).toEqual([1, { heap: 13 }]);
 });
 
 test("shed: idle connections first, the longest idle before; then requests, which are answered", async () => {

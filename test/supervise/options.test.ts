@@ -76,7 +76,7 @@ test.each(["heap", "custom.jobs"])(
     const resources = name === "heap" ? { heap } : { custom: { jobs: rule } };
     const { option } = refusal(() => resolveSuperviseOptions({ resources } as SuperviseOptions));
     expect(option).toMatchObject({ name: `resources.${name}.actions` });
-    expect(option?.allowed).toMatch(/^close-hopeless, .*Not this one, as the application reads/u);
+    expect(option?.allowed).toMatch(/^close-idle, close-hopeless, .*Not this one, as the application reads/u);
   },
 );
 

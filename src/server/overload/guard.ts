@@ -161,6 +161,7 @@ export class Guard {
       sheds: resource.sheds,
       mostShed: this.#mostShed,
       bytes: resource.excessBytes(observed),
+      connections: resource.excessConnections(observed),
       dryRun,
     });
     if (act === "shed") this.#shedPace.took(released.victims.length);

@@ -70,6 +70,9 @@ export class LinksRelief implements Relief {
         return this.#host.lingering() === 0 || this.#served.lingering.size === 0;
       case "drop-handshakes":
         return this.#served.handshaking === 0;
+      // Its connections are those of sessions.
+      case "close-idle":
+        return true;
       default:
         return false;
     }

@@ -12,6 +12,8 @@ export interface ActTerms {
   mostShed: number;
   /** So many bytes are too many; Infinity if that is not known. */
   bytes: number;
+  /** So many connections are too many; Infinity if that is not known. */
+  connections: number;
   /** Nothing is touched: the answer is what would be done. */
   dryRun: boolean;
 }

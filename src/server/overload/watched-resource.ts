@@ -110,6 +110,12 @@ export class WatchedResource {
       : Infinity;
   }
 
+  /** How many connections have to go until it is below low; Infinity if its unit is another. */
+  excessConnections(observed: number): number {
+    if (this.#own !== "descriptors") return Infinity;
+    return observed < this.low ? 0 : this.outOfUnit(observed - this.low) + 1;
+  }
+
   /** What an act has freed, in the unit of the readings. */
   freed(released: Released): number {
     const freed = this.#own === undefined ? undefined : FREED[this.#own];
