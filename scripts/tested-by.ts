@@ -69,6 +69,8 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/io/secure.ts": ["test/client/dialer-tls.test.ts", "test/io/dial.test.ts"],
   "src/client/durable-link.ts": ["test/client/dialer.test.ts", "test/server/sessions.test.ts"],
   "src/client/plain-options.ts": ["test/client/plain-link.test.ts"],
+  "src/monitor/metric.ts": ["test/monitor/metric-table.test.ts"],
+  "src/monitor/resource-metrics.ts": ["test/monitor/metric-table.test.ts", "test/monitor/prometheus.test.ts"],
   "src/monitor/label-words.ts": ["test/examples/metrics-doc.test.ts", "test/monitor/metric-table.test.ts"],
   "src/plain-link/handle.ts": ["test/client/request.test.ts", "test/server/plain-sessions.test.ts"],
   "src/plain-link/login.ts": ["test/client/login.test.ts", "test/server/plain-login.test.ts"],

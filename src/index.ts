@@ -92,7 +92,12 @@ export {
 } from "./server/supervisor.ts";
 export type { SuperviseLimits, SuperviseOptions, SuperviseTimeouts } from "./supervise/options.ts";
 export type { SupervisedState, SupervisedStats } from "./supervise/stats.ts";
-export { supervise, type SupervisedReport, type SupervisedServer } from "./supervise/supervised-server.ts";
+export {
+  supervise,
+  type SupervisedEvents,
+  type SupervisedReport,
+  type SupervisedServer,
+} from "./supervise/supervised-server.ts";
 export type { EventCounts } from "./telemetry/event-counts.ts";
 export type { LineCounts, Logger } from "./telemetry/logger.ts";
 export type { Totals } from "./telemetry/samples.ts";

@@ -4,6 +4,7 @@
  */
 import type { Outcome } from "../core/session/link-events.ts";
 import { LINK_TRANSITIONS } from "../core/states.ts";
+import { isCondition, OVERLOAD_ACTIONS, type OverloadAction } from "../core/overload/actions.ts";
 import { RESOURCES } from "../core/overload/rules.ts";
 import { LIMIT_NAMES } from "../core/server/handshake-table.ts";
 import type { FaultCode } from "../core/wire/faults.ts";
@@ -11,6 +12,7 @@ import { REFUSE_CODES } from "../core/wire/frames.ts";
 import type { ErrorCode } from "../link/errors.ts";
 import { NONE_UNDELIVERED } from "../link/undelivered.ts";
 import { MUCH_UNREAD, MUCH_UNSENT } from "../plain-link/login.ts";
+import type { ResourceStats } from "../server/overload/reports.ts";
 import { PLAIN_LIMIT_NAMES } from "../server/plain-options.ts";
 import type { RateScope } from "../server/rates.ts";
 import { SUPERVISE_LIMIT_NAMES } from "../supervise/options.ts";
@@ -114,6 +116,8 @@ const REJECTED = [
   ...PLAIN_REASONS,
 ];
 
+const ACTIONS = Object.keys(OVERLOAD_ACTIONS) as OverloadAction[];
+
 /** By the metric's name. */
 export const LABEL_WORDS: Readonly<Record<string, readonly string[]>> = {
   resplice_health: ["healthy", "degraded", "down"],
@@ -131,4 +135,12 @@ export const LABEL_WORDS: Readonly<Record<string, readonly string[]>> = {
   resplice_turned_away_total: [...new Set<string>([...LIMIT_NAMES, ...PLAIN_LIMIT_NAMES, ...SUPERVISE_LIMIT_NAMES])],
   resplice_rejected_total: [...REJECTED, OTHER],
   resplice_shed_total: [...Object.keys(RESOURCES), OTHER],
+  resplice_resource_state: all<ResourceStats["state"]>({
+    normal: true,
+    overloaded: true,
+    ineffective: true,
+    "not-watched": true,
+  }),
+  resplice_overload_in_force: ACTIONS.filter(isCondition),
+  resplice_overload_actions_total: ACTIONS,
 };

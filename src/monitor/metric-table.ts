@@ -1,45 +1,23 @@
 /** Every metric for Prometheus: its name, its type, its label, and where its numbers come from. Names are stable. */
 import { RECOVERY_CLASSES_MS } from "../telemetry/event-counts.ts";
 import { quantile } from "../telemetry/metrics.ts";
-import type { SourceKind } from "../telemetry/observed.ts";
 import type { LinkSample, Numbers } from "../telemetry/samples.ts";
 import { OTHER } from "../telemetry/tally.ts";
-import type { Measured } from "../telemetry/telemetry.ts";
 import { LABEL_WORDS } from "./label-words.ts";
-
-/** The numbers of one manager or server. */
-export interface Measurement extends Measured {
-  health: "healthy" | "degraded" | "down";
-  limits: object;
-}
-
-/** `upTo`: how many were at most so large, by each bound. */
-export interface Distribution {
-  upTo: ReadonlyArray<readonly [bound: number, count: number]>;
-  count: number;
-  sum: number;
-}
-
-interface Described {
-  name: string;
-  help: string;
-  of: readonly SourceKind[];
-}
-
-/** Undefined: there is none now. */
-export type Metric = Described &
-  (
-    | { type: "counter" | "gauge"; label?: undefined; read: (measured: Measurement) => number | undefined }
-    | { type: "counter" | "gauge"; label: string; read: (measured: Measurement) => Readonly<Record<string, number>> }
-    | { type: "histogram"; label?: undefined; read: (measured: Measurement) => Distribution }
-  );
-
-const ANY: readonly SourceKind[] = ["manager", "server", "supervised"];
-const LINKS: readonly SourceKind[] = ["manager", "server"];
-const MANAGER: readonly SourceKind[] = ["manager"];
-const SERVERS: readonly SourceKind[] = ["server", "supervised"];
-const SERVER: readonly SourceKind[] = ["server"];
-const SUPERVISED: readonly SourceKind[] = ["supervised"];
+import {
+  ANY,
+  counter,
+  gauge,
+  labelled,
+  LINKS,
+  MANAGER,
+  type Metric,
+  seconds,
+  SERVER,
+  SERVERS,
+  SUPERVISED,
+} from "./metric.ts";
+import { RESOURCE_METRICS } from "./resource-metrics.ts";
 
 export const METRICS: readonly Metric[] = [
   labelled(
@@ -229,9 +207,10 @@ export const METRICS: readonly Metric[] = [
     "resplice_shed_total",
     SERVERS,
     "reason",
-    "Links whose connection the server has let go of, by what it had too little of",
+    "Links and connections that the server has let go of, by what it had too little of",
     ({ counts }) => wordsOf(counts["shed"]),
   ),
+  ...RESOURCE_METRICS,
 
   // The application's functions and its logger.
   counter(
@@ -267,27 +246,6 @@ export function byLabel(name: string, numbers: Readonly<Record<string, number>>)
   return found;
 }
 
-type Read<T> = (measured: Measurement) => T;
-
-function counter(name: string, of: readonly SourceKind[], help: string, read: Read<number | undefined>): Metric {
-  return { name, type: "counter", help, of, read };
-}
-
-function gauge(name: string, of: readonly SourceKind[], help: string, read: Read<number | undefined>): Metric {
-  return { name, type: "gauge", help, of, read };
-}
-
-function labelled(
-  type: "counter" | "gauge",
-  name: string,
-  of: readonly SourceKind[],
-  label: string,
-  help: string,
-  read: Read<Readonly<Record<string, number>>>,
-): Metric {
-  return { name, type, help, of, label, read };
-}
-
 function byState(links: readonly LinkSample[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { state } of links) counts[state] = (counts[state] ?? 0) + 1;
@@ -302,10 +260,6 @@ function sumOf(links: readonly LinkSample[], read: (link: LinkSample) => number)
 
 function roundTrips(links: readonly LinkSample[]): number[] {
   return links.flatMap(({ rttMs }) => (rttMs === undefined ? [] : [rttMs]));
-}
-
-function seconds(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : ms / 1_000;
 }
 
 function numberOf(numbers: Numbers | undefined): number | undefined {

@@ -2,7 +2,8 @@
 import { createRequire } from "node:module";
 import { checkNames } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
-import { byLabel, type Measurement, type Metric, METRICS } from "./metric-table.ts";
+import type { Measurement, Metric } from "./metric.ts";
+import { byLabel, METRICS } from "./metric-table.ts";
 import { checkDistinct, MOST_SOURCES, type MonitoredSources, type NamedSource, namedSources } from "./sources.ts";
 
 /** A Registry of prom-client, version 15. */
@@ -116,9 +117,10 @@ class Collector {
       this.#now = undefined;
     });
     this.#now = this.#sources.map((source) => {
-      const { telemetry } = source.observed;
-      const { status } = source.observed.health();
-      return [source, { ...telemetry.measure(), health: status, limits: source.observed.limits() }];
+      const { observed } = source;
+      const { status } = observed.health();
+      const resources = observed.resources?.() ?? {};
+      return [source, { ...observed.telemetry.measure(), health: status, limits: observed.limits(), resources }];
     });
     return this.#now;
   }
@@ -179,7 +181,21 @@ function valuesOf(metric: Metric, measured: Measurement, labels: Record<string, 
     const value = metric.read(measured);
     return value === undefined ? [] : [{ labels, value }];
   }
-  const { label } = metric;
-  const numbers = Object.entries(byLabel(metric.name, metric.read(measured)));
-  return numbers.map(([word, value]) => ({ labels: { [label]: word, ...labels }, value }));
+  if (metric.by === undefined) return labelledValues(metric, metric.read(measured), labels);
+  const { by } = metric;
+  return Object.entries(metric.read(measured)).flatMap(([owner, numbers]) =>
+    labelledValues(metric, numbers, { [by]: owner, ...labels }),
+  );
+}
+
+/** One for each value of the metric's label. */
+function labelledValues(
+  { name, label }: { name: string; label: string },
+  numbers: Readonly<Record<string, number>>,
+  labels: Record<string, string>,
+): Value[] {
+  return Object.entries(byLabel(name, numbers)).map(([word, value]) => ({
+    labels: { [label]: word, ...labels },
+    value,
+  }));
 }

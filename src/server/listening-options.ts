@@ -6,7 +6,7 @@ import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
 import { boolean, group, integer, logger, MOST_MS, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
-import { type ResolvedResources, type Resources, resolveResources } from "./resource-options.ts";
+import { NOT_OF_LINKS, type ResolvedResources, type Resources, resolveResources } from "./resource-options.ts";
 import { Access, type AccessOptions, addressList } from "./access.ts";
 
 export interface ListeningOptions extends AccessOptions {
@@ -78,7 +78,7 @@ export function resolveListening(options: ListeningOptions, machine: Machine = r
     proxies: resolveProxies(options, listen),
     logger: logger(options.logger),
     metricsIntervalMs: integer("metricsIntervalMs", options.metricsIntervalMs ?? 60_000, 0, MOST_MS),
-    resources: resolveResources(options.resources),
+    resources: resolveResources(options.resources, NOT_OF_LINKS),
     dryRun: boolean("dryRun", options.dryRun ?? false),
     machine,
   };

@@ -13,7 +13,7 @@ export class Refusals {
   /** How often each REFUSE code was given, or would have been given by a protocol that has them. */
   readonly #refused: Record<string, number> = {};
   /** The same by reason. */
-  readonly #refusedFor: Record<string, number> = {};
+  readonly #refusedFor = new Tally();
   /** How often a connection was closed because of what it did, by reason. */
   readonly #rejected = new Tally();
   /** How many links were shed, by reason. */
@@ -27,8 +27,7 @@ export class Refusals {
   refused(refusal: Omit<ServerRefused, "event">): void {
     const { code, reason } = refusal;
     this.#refused[code] = (this.#refused[code] ?? 0) + 1;
-    const why = WITH_FOREIGN_TEXT.has(code) ? code : reason;
-    this.#refusedFor[why] = (this.#refusedFor[why] ?? 0) + 1;
+    this.#refusedFor.add(WITH_FOREIGN_TEXT.has(code) ? code : reason);
     this.#journal.record({ event: "server.refused", ...refusal });
   }
 
@@ -47,15 +46,20 @@ export class Refusals {
 
   /** The link's client was asked to come back after `retryAfterMs`; 0: it could not be asked. */
   shed(ids: LinkIds, retryAfterMs: number, reason: string): void {
-    this.#shed.add(reason);
+    this.countShed(reason);
     this.#journal.record({ event: "server.shed", ids, retryAfterMs, reason });
+  }
+
+  /** So many connections without a link were closed, or their clients asked to leave. */
+  countShed(reason: string, times = 1): void {
+    this.#shed.add(reason, times);
   }
 
   /** Since the beginning. */
   counts(): Record<"refused" | "refusedFor" | "turnedAway" | "rejected" | "shed", Record<string, number>> {
     return {
       refused: { ...this.#refused },
-      refusedFor: { ...this.#refusedFor },
+      refusedFor: this.#refusedFor.counts,
       turnedAway: this.turnedAway.counts,
       rejected: this.#rejected.counts,
       shed: this.#shed.counts,

@@ -64,6 +64,8 @@ export interface ResolvedResources {
   custom: ReadonlyMap<string, { rule: ResourceRule; read: () => number }>;
 }
 
+/** Actions that a server of links does not have, each with the reason. */
+export const NOT_OF_LINKS: Harmful = { "close-idle": "the links of a server keep their connections" };
 const NAMES = Object.keys(RESOURCES) as ResourceName[];
 const THRESHOLD_NAMES = ["low", "high", "critical", "dwellMs", "leaveMs", "actions"] as const;
 const CUSTOM_NAMES = [...THRESHOLD_NAMES, "read"] as const;
@@ -73,21 +75,23 @@ const MOST_NAME = 100;
 
 type Harmful = (typeof RESOURCES)[ResourceName]["harmful"];
 
-export function resolveResources(given: Resources | undefined): ResolvedResources {
+/** `missing`: actions that the server does not have, each with the reason. By default they are passed over. */
+export function resolveResources(given: Resources | undefined, missing: Harmful = {}): ResolvedResources {
   const { custom, ...resources } = group("resources", given, [...NAMES, "custom"]);
   const watched = new Map<ResourceName, GivenRule>();
   for (const name of NAMES) {
     const thresholds = resources[name];
-    if (thresholds !== false) watched.set(name, resolveThresholds(name, thresholds));
+    if (thresholds !== false) watched.set(name, resolveThresholds(name, thresholds, missing));
   }
-  return { watched, custom: resolveCustom(custom) };
+  return { watched, custom: resolveCustom(custom, missing) };
 }
 
-function resolveThresholds(name: ResourceName, given: Thresholds | undefined): GivenRule {
+function resolveThresholds(name: ResourceName, given: Thresholds | undefined, missing: Harmful): GivenRule {
   const path = `resources.${name}`;
   const { unit, harmful } = RESOURCES[name];
   const isShare = unit === "limit";
-  const rule = givenRule(path, group(path, given, THRESHOLD_NAMES), harmful, (each, value) =>
+  const refused = { ...harmful, ...missing };
+  const rule = givenRule(path, group(path, given, THRESHOLD_NAMES), refused, (each, value) =>
     isShare
       ? numberIn(each, value, 1, "a part of the limit, above 0 and at most 1")
       : numberIn(each, value, MOST_MS, "milliseconds, above 0"),
@@ -96,7 +100,7 @@ function resolveThresholds(name: ResourceName, given: Thresholds | undefined): G
   return rule;
 }
 
-function resolveCustom(given: Resources["custom"]): ResolvedResources["custom"] {
+function resolveCustom(given: Resources["custom"], missing: Harmful): ResolvedResources["custom"] {
   const resolved = new Map<string, { rule: ResourceRule; read: () => number }>();
   if (given === undefined) return resolved;
   if (typeof given !== "object" || given === null) throw invalidOption("resources.custom", given, "an object");
@@ -111,7 +115,7 @@ function resolveCustom(given: Resources["custom"]): ResolvedResources["custom"] 
     const options: Partial<CustomResource> = group(path, given[name], CUSTOM_NAMES);
     const { read } = options;
     if (typeof read !== "function") throw invalidOption(`${path}.read`, read, "a function that answers a number");
-    const { low, high, ...others } = givenRule(path, options, {}, finite);
+    const { low, high, ...others } = givenRule(path, options, missing, finite);
     const rule: ResourceRule = {
       name,
       low: finite(`${path}.low`, low),

@@ -116,6 +116,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       kind: "server",
       telemetry: this.#telemetry,
       health: () => this.health(),
+      resources: () => this.#guard.stats(),
       limits: () => this.#capacity.limits,
     });
     const { refusals } = this.#served;

@@ -1,5 +1,5 @@
 /** One connection of a supervised server: what it is doing, and how it is asked to end. */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { destroy, remoteAddressOf } from "../io/connection.ts";
@@ -54,7 +54,8 @@ export class SupervisedConnection {
   readonly remoteAddress: string;
   /** The address by which its client is counted. */
   readonly peer: string;
-  readonly openedMs: number;
+  /** When it was opened. */
+  readonly beganMs: number;
   readonly #host: ConnectionHost;
   readonly #accepted: Duplex;
   #socket: Duplex;
@@ -64,6 +65,8 @@ export class SupervisedConnection {
   #streams: Set<ServerHttp2Stream> | undefined;
   /** Its bytes are those of HTTP, and not of TLS. */
   #isClear: boolean;
+  /** Bytes of HTTP/1 that had come when the last request was complete. */
+  #requestedBytes = 0;
   #isLeaving = false;
   /** It was closed because of a limit, a time or an overload. */
   isDestroyed = false;
@@ -80,7 +83,7 @@ export class SupervisedConnection {
     this.#isClear = !host.isTls;
     this.remoteAddress = remoteAddressOf(accepted);
     this.peer = peerOf(this.remoteAddress);
-    this.openedMs = host.clock.now();
+    this.beganMs = host.clock.now();
     this.#mark(accepted);
   }
 
@@ -102,11 +105,17 @@ export class SupervisedConnection {
     return this.#isLeaving;
   }
 
-  /** A part of the first request's head has come. */
+  /**
+   * Of HTTP/1: a part of the next request's head has come. One that came with the end of the request before is not
+   * seen; and with HTTP/2 nobody can tell what has come.
+   */
   get hasBegun(): boolean {
-    const { _handle: handle } = this.#socket as Duplex & { _handle?: Handle | null };
-    const isWaited = this.phase === "handshaking" && this.#isClear && !this.isHttp2;
-    return isWaited && (handle?.bytesRead ?? 0) > 0;
+    return this.phase !== "opaque" && this.#isClear && !this.isHttp2 && this.#clearBytesRead > this.#requestedBytes;
+  }
+
+  /** With TLS, what was decrypted. */
+  get #clearBytesRead(): number {
+    return (this.#socket as { _handle?: Handle | null })._handle?.bytesRead ?? 0;
   }
 
   /** It was sent to another process, which has it now. */
@@ -152,12 +161,19 @@ export class SupervisedConnection {
     if (this.#answers.includes(answer)) return false;
     this.#answers.push(answer);
     this.#host.onBusy(this);
+    this.#received(answer.req);
     if (this.#isLeaving) this.#closeAfter(answer);
     answer.once("close", () => {
       this.#answers.splice(this.#answers.indexOf(answer), 1);
       this.#answered();
     });
     return true;
+  }
+
+  /** Notes when the request has come completely. */
+  #received(request: IncomingMessage): void {
+    this.#requestedBytes = this.#clearBytesRead;
+    if (!isReceived(request)) request.once("close", () => (this.#requestedBytes = this.#clearBytesRead));
   }
 
   #answered(): void {
@@ -243,9 +259,9 @@ export class SupervisedConnection {
     this.#takenBytes = takenBytes;
   }
 
-  /** How long the peer has taken nothing of what is to be written. */
-  stalledMs(nowMs: number): number {
-    return this.#stalledSinceMs === Infinity ? 0 : nowMs - this.#stalledSinceMs;
+  /** Since when its peer takes none of the bytes that wait to be written. Infinity: it does, or there are none. */
+  get progressMs(): number {
+    return this.#stalledSinceMs;
   }
 
   /** How long no byte has passed in either direction, counted from the first call. */

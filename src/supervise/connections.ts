@@ -4,11 +4,9 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { fullest } from "../core/overload/victims.ts";
-import { destroy, remoteAddressOf } from "../io/connection.ts";
+import { destroy } from "../io/connection.ts";
 import type { Timer } from "../link/ports.ts";
 import { acceptedAs } from "../server/tls-handshakes.ts";
-import type { ActOptions, Released, Relief } from "../server/relief.ts";
 import { type ConnectionHost, connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";
 import { Door, type DoorOptions } from "./door.ts";
 import { closeAtHead, isReceived } from "./last-answer.ts";
@@ -35,13 +33,13 @@ export interface ConnectionsOptions extends DoorOptions, Pick<ResolvedSuperviseO
   onDrain: (socket: Duplex) => void;
 }
 
-export class Connections implements Relief {
+export class Connections {
   /** Since the beginning: connections, those that were let in, and requests. */
   arrived = 0;
   accepted = 0;
   requestsBegun = 0;
   readonly #options: ConnectionsOptions;
-  readonly #door: Door;
+  readonly door: Door;
   readonly #host: ConnectionHost;
   readonly #open = new Set<SupervisedConnection>();
   readonly #sweep: Timer;
@@ -54,13 +52,13 @@ export class Connections implements Relief {
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     const { clock, timeouts, isTls } = options;
-    this.#door = new Door(options);
+    this.door = new Door(options);
     this.#host = {
       clock,
       isTls,
-      onBusy: (connection) => this.#door.isBusy(connection),
+      onBusy: (connection) => this.door.isBusy(connection),
       onIdle: (connection) => {
-        if (this.#open.has(connection)) this.#door.isIdle(connection);
+        if (this.#open.has(connection)) this.door.isIdle(connection);
       },
     };
     this.#sweep = clock.timer(() => this.#look());
@@ -104,12 +102,12 @@ export class Connections implements Relief {
     this.arrived++;
     const { isTls, isHttp } = this.#options;
     const connection = new SupervisedConnection(socket, this.#host);
-    if (this.#door.isFull(connection.peer)) this.#forgetTaken();
-    if (!this.#door.mayEnter(socket, connection)) return false;
+    if (this.door.isFull(connection.peer)) this.#forgetTaken();
+    if (!this.door.mayEnter(socket, connection)) return false;
     if (!isTls && !isHttp) connection.phase = "opaque";
     this.accepted++;
     this.#open.add(connection);
-    this.#door.entered(connection);
+    this.door.entered(connection);
     socket.once("close", () => this.#left(connection));
     if (this.#open.size === 1) this.#sweepSoon();
     if (this.#isDraining) this.#drain(connection);
@@ -163,24 +161,34 @@ export class Connections implements Relief {
     const connection = connectionOf(socket);
     if (connection === undefined) return;
     this.#introduced(connection, "opaque");
-    this.#door.isBusy(connection);
+    this.door.isBusy(connection);
   }
 
   #introduced(connection: SupervisedConnection, phase: "http" | "opaque"): void {
     if (connection.phase === phase) return;
     connection.phase = phase;
-    this.#door.introduced(connection);
+    this.door.introduced(connection);
     if (phase === "opaque" && this.#isDraining) this.#drain(connection);
   }
 
-  #close(connection: SupervisedConnection): void {
+  get open(): ReadonlySet<SupervisedConnection> {
+    return this.#open;
+  }
+
+  close(connection: SupervisedConnection): void {
     connection.destroy();
+    this.#left(connection);
+  }
+
+  /** Closes a connection for which there is no room. */
+  crowdOut(connection: SupervisedConnection, reason: string): void {
+    this.door.crowdOut(connection, reason);
     this.#left(connection);
   }
 
   #left(connection: SupervisedConnection): void {
     if (!this.#open.delete(connection)) return;
-    this.#door.left(connection);
+    this.door.left(connection);
     if (this.#open.size > 0) return;
     this.#sweep.clear();
     this.#onEmpty?.();
@@ -210,8 +218,8 @@ export class Connections implements Relief {
     for (const connection of this.#open) {
       connection.watchWriting(nowMs, isLate);
       const isHandshaking = connection.phase === "handshaking";
-      if (isHandshaking && nowMs - connection.openedMs >= handshakeMs) this.#handshakeTimedOut(connection);
-      else if (this.#isDraining && mayGo(connection) && connection.quietMs(nowMs) >= IDLE_MS) this.#close(connection);
+      if (isHandshaking && nowMs - connection.beganMs >= handshakeMs) this.#handshakeTimedOut(connection);
+      else if (this.#isDraining && mayGo(connection) && connection.quietMs(nowMs) >= IDLE_MS) this.close(connection);
     }
     if (this.#open.size > 0) this.#sweepSoon();
   }
@@ -219,7 +227,7 @@ export class Connections implements Relief {
   #handshakeTimedOut(connection: SupervisedConnection): void {
     const detail = this.#options.isHttp ? "no complete request" : "TLS is not finished";
     this.#options.refusals.rejected(connection.remoteAddress, "handshake timed out", detail);
-    this.#close(connection);
+    this.close(connection);
   }
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,63 +278,9 @@ export class Connections implements Relief {
     let left = 0;
     for (const connection of this.#open) {
       if (!mayGo(connection)) left++;
-      this.#close(connection);
+      this.close(connection);
     }
     return left;
-  }
-
-  // ── overload ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  refuseSessions(isInForce: boolean): void {
-    this.#door.isShut = isInForce;
-  }
-
-  get refusesSessions(): boolean {
-    return this.#door.isShut;
-  }
-
-  closeHopeless({ most, dryRun }: ActOptions): Released {
-    const { clock, timeouts } = this.#options;
-    const nowMs = clock.now();
-    const victims: SupervisedConnection[] = [];
-    for (const connection of this.#open) {
-      if (victims.length >= most) break;
-      if (connection.stalledMs(nowMs) >= timeouts.writeStallMs) victims.push(connection);
-    }
-    return release(victims, dryRun, (connection) => {
-      this.#options.refusals.rejected(connection.remoteAddress, "write-stalled", "its peer takes nothing");
-      this.#close(connection);
-    });
-  }
-
-  dropLingering({ most, dryRun }: ActOptions): Released {
-    const dropped = [...this.#door.lingering].slice(0, most);
-    const released = { victims: dropped.map(remoteAddressOf), bytes: 0 };
-    for (const socket of dropped) {
-      released.bytes += socket.writableLength;
-      if (!dryRun) destroy(socket);
-    }
-    return released;
-  }
-
-  /**
-   * Idle HTTP connections are closed, the longest idle first, HTTP/2 sessions with a GOAWAY; but not one of HTTP/1 that
-   * was used in the last two seconds. Then those with most bytes to write: HTTP clients are asked to leave when they
-   * have their answers, others are closed.
-   */
-  shed({ most, dryRun }: ActOptions): Released {
-    const nowMs = this.#options.clock.now();
-    const mayEnd = (connection: SupervisedConnection): boolean =>
-      !connection.isLeaving && (connection.isHttp2 || this.#door.isOldIdle(connection, nowMs));
-    const victims = [...this.#door.idle.keys()].filter(mayEnd).slice(0, most);
-    const others = [...this.#open].filter((connection) => !this.#door.idle.has(connection) && !connection.isLeaving);
-    // Of equals those first that can be asked.
-    const inOrder = [...others.filter(isAskable), ...others.filter((connection) => !isAskable(connection))];
-    victims.push(...fullest(inOrder, most - victims.length));
-    return release(victims, dryRun, (connection) => {
-      if (isAskable(connection) && (connection.isHttp2 || !this.#door.idle.has(connection))) connection.leave();
-      else this.#close(connection);
-    });
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
@@ -334,7 +288,7 @@ export class Connections implements Relief {
   /** Bytes that wait in this process to be written. An idle HTTP connection has none. */
   get bufferBytes(): number {
     let bytes = 0;
-    for (const connection of this.#open) if (!this.#door.idle.has(connection)) bytes += connection.pendingBytes;
+    for (const connection of this.#open) if (!this.door.idle.has(connection)) bytes += connection.pendingBytes;
     return bytes;
   }
 
@@ -347,7 +301,7 @@ export class Connections implements Relief {
       if (connection.isIdle) idle++;
       requests += connection.requests;
     }
-    const { open, handshaking, lingering } = this.#door;
+    const { open, handshaking, lingering } = this.door;
     return { open, handshaking, idle, opaque, lingering: lingering.size, requests };
   }
 }
@@ -360,26 +314,8 @@ function connectionBelow(socket: TLSSocket): SupervisedConnection | undefined {
   return connectionOf(_handle?._parentWrap?.stream);
 }
 
-/** Whether its client can be asked to go elsewhere. */
-function isAskable({ phase }: SupervisedConnection): boolean {
-  return phase === "http";
-}
-
 /** Whether nobody waits for anything on it, as far as is known. */
 function mayGo(connection: SupervisedConnection): boolean {
   const { phase, requests, hasBegun, pendingBytes } = connection;
   return phase !== "opaque" && requests === 0 && !hasBegun && pendingBytes === 0;
-}
-
-function release(
-  victims: readonly SupervisedConnection[],
-  dryRun: boolean,
-  act: (connection: SupervisedConnection) => void,
-): Released {
-  let bytes = 0;
-  for (const connection of victims) {
-    bytes += connection.pendingBytes;
-    if (!dryRun) act(connection);
-  }
-  return { victims: victims.map(({ remoteAddress }) => remoteAddress), bytes };
 }

@@ -8,7 +8,7 @@ import type { Clock } from "../link/ports.ts";
 import type { Refusals } from "../server/refusals.ts";
 import { MOST_LINGERING } from "../server/lingering.ts";
 import { IDLE_MS, type SupervisedConnection } from "./connection.ts";
-import type { SuperviseLimitName, SuperviseLimits } from "./options.ts";
+import type { SuperviseLimitName } from "./options.ts";
 
 const TOO_MANY: Readonly<Record<SuperviseLimitName, string>> = {
   connections: "too many connections",
@@ -18,7 +18,7 @@ const TOO_MANY: Readonly<Record<SuperviseLimitName, string>> = {
 };
 
 export interface DoorOptions {
-  limits: Required<SuperviseLimits>;
+  limits: Readonly<Record<SuperviseLimitName, number>>;
   /** Clients speak HTTP/1 without TLS: one that is refused is told so. */
   isClearHttp1: boolean;
   clock: Clock;
@@ -27,8 +27,6 @@ export interface DoorOptions {
 }
 
 export class Door {
-  /** New connections are refused, whatever the limits say. */
-  isShut = false;
   readonly #options: DoorOptions;
   readonly #accepts: Shares;
   readonly #comeBack: ComeBackTimes;
@@ -38,8 +36,9 @@ export class Door {
   readonly #idle = new Map<SupervisedConnection, number>();
   /** The same by address. */
   readonly #idleOf = new Crowd<SupervisedConnection>();
-  /** Connections that were answered 503, and whose clients have not closed them yet. */
-  readonly lingering: Set<Duplex> = new Set();
+  readonly #lingering = new Set<Duplex>();
+  /** Why new connections are refused, whatever the limits say; "": they are not. */
+  #shutBecause = "";
 
   constructor(options: DoorOptions) {
     this.#options = options;
@@ -55,16 +54,35 @@ export class Door {
     return this.#handshaking.size;
   }
 
+  inHandshake(): Iterable<SupervisedConnection> {
+    return this.#handshaking.items();
+  }
+
   /** The longest idle first. */
   get idle(): ReadonlyMap<SupervisedConnection, number> {
     return this.#idle;
   }
 
+  /** Connections that were answered 503, and whose clients have not closed them yet. */
+  get lingering(): ReadonlySet<Duplex> {
+    return this.#lingering;
+  }
+
+  /** Waits no longer for refused clients to read why. */
+  dropLingering(): void {
+    for (const socket of this.#lingering) destroy(socket);
+  }
+
+  /** Refuses new connections for that reason, until it is taken back with "". */
+  refuseAll(why: string): void {
+    this.#shutBecause = why;
+  }
+
   /** Answers whether the connection is let in. Others may give way to it; one that is refused is closed. */
   mayEnter(socket: Duplex, { peer, remoteAddress }: Pick<SupervisedConnection, "peer" | "remoteAddress">): boolean {
     const nowMs = this.#options.clock.now();
-    if (this.isShut) {
-      this.#refuse(socket, "overload", peer, remoteAddress, nowMs);
+    if (this.#shutBecause !== "") {
+      this.#refuse(socket, this.#shutBecause, peer, remoteAddress, nowMs);
       return false;
     }
     const limit = this.#lacking(peer, nowMs);
@@ -123,9 +141,13 @@ export class Door {
   }
 
   #evict(victim: SupervisedConnection, limit: SuperviseLimitName, nowMs: number): void {
-    const { refusals } = this.#options;
-    refusals.turnedAway.add(limit, nowMs);
-    refusals.refused(refusal(TOO_MANY[limit], victim.remoteAddress, 0));
+    this.#options.refusals.turnedAway.add(limit, nowMs);
+    this.crowdOut(victim, TOO_MANY[limit]);
+  }
+
+  /** Closes a connection that was let in, as there is no room for it any more. */
+  crowdOut(victim: SupervisedConnection, reason: string): void {
+    this.#options.refusals.refused(refusal(reason, victim.remoteAddress, 0));
     victim.destroy();
     this.left(victim);
   }
@@ -133,11 +155,11 @@ export class Door {
   #refuse(socket: Duplex, reason: string, peer: string, remoteAddress: string, nowMs: number): void {
     const { limits, refusals, isClearHttp1 } = this.#options;
     const retryAfterMs = this.#comeBack.next(peer, limits.acceptsPerSecond, nowMs);
-    const isAnswered = isClearHttp1 && this.lingering.size < MOST_LINGERING;
+    const isAnswered = isClearHttp1 && this.#lingering.size < MOST_LINGERING;
     refusals.refused(refusal(reason, remoteAddress, isAnswered ? retryAfterMs : 0));
     if (!isAnswered) return destroy(socket);
-    this.lingering.add(socket);
-    socket.once("close", () => this.lingering.delete(socket));
+    this.#lingering.add(socket);
+    socket.once("close", () => this.#lingering.delete(socket));
     // Reads on until the client closes: closing with unread input would make TCP discard the answer.
     new StreamConnection(socket, true, remoteAddress).end([unavailable(retryAfterMs)]);
   }

@@ -30,7 +30,7 @@ export async function drain(
   const closed = stopListening(server);
   connections.drain(SPREAD_PART * (deadlineMs - readyDelayMs));
   const ended = connections.empty().then(() => {
-    connections.dropLingering({ most: Infinity, dryRun: false });
+    connections.door.dropLingering();
     return closed;
   });
   await Promise.race([ended, deadline.promise]);
@@ -39,7 +39,7 @@ export async function drain(
 
   const unknown = await unknownConnections(server, connections);
   const left = connections.cutOff() + unknown;
-  connections.dropLingering({ most: Infinity, dryRun: false });
+  connections.door.dropLingering();
   (server as Partial<http.Server>).closeAllConnections?.();
   return left;
 }

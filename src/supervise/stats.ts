@@ -1,4 +1,5 @@
 /** The numbers of a supervised server. */
+import type { ResourceStats } from "../server/overload/reports.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
 
 /** "open": close() was not called yet. */
@@ -17,10 +18,16 @@ export interface SupervisedStats {
   requests: { open: number; total: number };
   /** Connections that were refused, by code. */
   refused: Record<string, number>;
+  /** The same by reason: `too many connections`, `overloaded: heap`, … */
+  refusedFor: Record<string, number>;
   /** Connections that a limit has turned away, by the limit's name. */
   turnedAway: Record<string, number>;
   /** Connections that were closed because of what they did, by the reason that the log gives. */
   rejected: Record<string, number>;
+  /** Connections that were closed without a request, or asked to leave, by the resource that was overloaded. */
+  shed: Record<string, number>;
+  /** The resources that are watched for overload, by name. Empty before the server listens. */
+  resources: Record<string, ResourceStats>;
   /** Bytes that wait in this process to be written. */
   bufferBytes: number;
   /** Lines for the logger. */

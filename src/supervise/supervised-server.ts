@@ -1,22 +1,28 @@
 /** supervise(): limits, drain and telemetry for a net, tls, http, https or http2 server of the application's. */
 import { Server } from "node:net";
 import tls from "node:tls";
+import type { EventEmitter } from "eventemitter3";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
+import { FunctionReader } from "../io/resources/functions.ts";
+import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
+import { runContained } from "../link/life.ts";
 import type { Health } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from "../server/drain.ts";
+import { Guard } from "../server/overload/guard.ts";
+import type { OverloadReport } from "../server/overload/reports.ts";
 import { Refusals } from "../server/refusals.ts";
 import { observe } from "../telemetry/observed.ts";
 import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { Connections } from "./connections.ts";
+import { ConnectionsRelief } from "./connections-relief.ts";
 import { drain } from "./drain.ts";
 import { isClearHttp1, isHttp } from "./kind.ts";
-import { MetricsLine } from "./metrics-line.ts";
-import { resolveSuperviseOptions, type SuperviseOptions } from "./options.ts";
+import { type ResolvedSuperviseOptions, resolveSuperviseOptions, type SuperviseOptions } from "./options.ts";
 import type { SupervisedState, SupervisedStats } from "./stats.ts";
 import { tap } from "./tap.ts";
 
@@ -26,10 +32,18 @@ export interface SupervisedReport {
   ms: number;
 }
 
-export interface SupervisedServer extends AsyncDisposable {
+/** `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md. */
+export type SupervisedEvents = {
+  overload: [report: OverloadReport];
+};
+
+const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisedEvents>(["overload"]);
+
+/** A listener of another event than those is refused with INVALID_ARGUMENT. */
+export interface SupervisedServer extends EventEmitter<SupervisedEvents>, AsyncDisposable {
   /**
-   * 'degraded': a limit has turned clients away in the last 10 s. 'down': the server does not listen, or close() was
-   * called.
+   * 'degraded': a limit has turned clients away in the last 10 s, or a resource is overloaded. 'down': the server does
+   * not listen, or close() was called.
    */
   health(): Health;
   stats(): SupervisedStats;
@@ -64,39 +78,39 @@ export function supervise(server: Server, options: SuperviseOptions = {}): Super
   return new Supervision(server, resolved);
 }
 
-class Supervision implements SupervisedServer {
+class Supervision extends CheckedEmitter<SupervisedEvents> implements SupervisedServer {
   readonly #server: Server;
   readonly #clock = new SystemClock();
   readonly #telemetry: Telemetry;
   readonly #refusals: Refusals;
   readonly #connections: Connections;
-  readonly #metrics: MetricsLine;
+  readonly #guard: Guard;
   readonly #untap: () => void;
   readonly #closing: Once<SupervisedReport> = new Once();
   #state: SupervisedState = "open";
 
-  constructor(server: Server, options: ReturnType<typeof resolveSuperviseOptions>) {
+  constructor(server: Server, options: ResolvedSuperviseOptions) {
+    super(EVENT_NAMES);
     this.#server = server;
-    const { logger, metricsIntervalMs, limits, timeouts, onDrain } = options;
-    const now = (): number => this.#clock.now();
-    // The metrics line of a supervisor is about links: a supervised server has a line of its own.
+    const { limits, timeouts, onDrain } = options;
     const source: SampleSource = {
       links: () => [],
       counts: () => {
         const { turnedAway: turnedAwayBy, ...counts } = this.#refusals.counts();
         const { accepted, requestsBegun } = this.#connections;
-        return { ...counts, turnedAwayBy, accepted, requestsBegun };
+        return { ...counts, turnedAway: this.#refusals.turnedAway.total, turnedAwayBy, accepted, requestsBegun };
       },
       levels: () => {
         const { open: connections, ...levels } = this.#connections.counts();
         return { ...levels, connections, bufferBytes: this.#connections.bufferBytes };
       },
     };
-    this.#telemetry = new Telemetry("server.metrics", { logger, metricsIntervalMs: 0 }, source, now);
+    this.#telemetry = new Telemetry("supervised.metrics", options, source, () => this.#clock.now());
     observe(this, {
       kind: "supervised",
       telemetry: this.#telemetry,
       health: () => this.health(),
+      resources: () => this.#guard.stats(),
       limits: () => limits,
     });
     const { journal } = this.#telemetry;
@@ -121,21 +135,32 @@ class Supervision implements SupervisedServer {
         }
       },
     });
-    this.#metrics = new MetricsLine({
-      intervalMs: metricsIntervalMs,
-      telemetry: this.#telemetry,
-      now,
-      stats: () => this.stats(),
+    this.#guard = this.#newGuard(options);
+    this.#telemetry.start();
+    if (server.listening) this.#guard.start();
+    this.#untap = tap(server, (name, first, second) => {
+      if (name === "listening" || name === "connection") this.#guard.start();
+      return this.#connections.hears(name, first, second);
     });
-    if (logger !== undefined) this.#metrics.start();
-    this.#untap = tap(server, (name, first, second) => this.#connections.hears(name, first, second));
+  }
+
+  #newGuard({ resources, dryRun, limits, timeouts: { writeStallMs } }: ResolvedSuperviseOptions): Guard {
+    const { journal } = this.#telemetry;
+    const host = { refusals: this.#refusals, writeStallMs, now: () => this.#clock.now() };
+    const relief = new ConnectionsRelief(this.#connections, host);
+    const limit = (): number => limits.bufferBytes;
+    const buffers = new FunctionReader("bufferBytes", () => this.#connections.bufferBytes, { limit });
+    const onReport = (report: OverloadReport): void => {
+      journal.record({ event: "server.overload", ...report });
+      runContained(this.#clock, () => this.emit("overload", report));
+    };
+    return new Guard({ resources, dryRun }, { relief, buffers, journal, onReport });
   }
 
   health(): Health {
     if (this.#state !== "open") return { status: "down", reasons: [`the server is ${this.#state}`] };
     if (!this.#server.listening) return { status: "down", reasons: ["the server does not listen"] };
-    const reasons = this.#refusals.turnedAway.reasons(this.#clock.now());
-    if (this.#connections.refusesSessions) reasons.push("overload: new connections are refused");
+    const reasons = [...this.#refusals.turnedAway.reasons(this.#clock.now()), ...this.#guard.reasons()];
     return { status: reasons.length === 0 ? "healthy" : "degraded", reasons };
   }
 
@@ -146,6 +171,7 @@ class Supervision implements SupervisedServer {
       connections: { ...connections, total: this.#connections.accepted },
       requests: { open: requests, total: this.#connections.requestsBegun },
       ...this.#refusals.counts(),
+      resources: this.#guard.stats(),
       bufferBytes: this.#connections.bufferBytes,
       lines: this.#telemetry.lines,
     };
@@ -162,7 +188,8 @@ class Supervision implements SupervisedServer {
     const left = await drain(this.#server, this.#connections, this.#clock, options);
     this.#untap();
     supervised.delete(this.#server);
-    this.#metrics.stop();
+    this.#guard.close();
+    this.#telemetry.stop();
     this.#to("closed", "closed");
     this.#telemetry.close();
     return { left, ms: Math.round(this.#clock.now() - fromMs) };

@@ -103,10 +103,6 @@ export function lineOf(record: LoggedRecord): LogLine {
       const message = `connection closed: ${printable(reason, MOST_FIELD_CHARACTERS)}`;
       return line("warn", event, { reason, detail, remoteAddress, ...err }, message);
     }
-    case "supervised.metrics": {
-      const { event: _, ...fields } = record;
-      return line("info", event, fields, "metrics");
-    }
     case "server.forward-failed": {
       const { part, thrown } = record;
       return line("warn", event, { part, detail: messageOf(thrown) }, `forwarding: ${part} failed`);
@@ -131,6 +127,7 @@ export function lineOf(record: LoggedRecord): LogLine {
     }
     case "manager.metrics":
     case "server.metrics":
+    case "supervised.metrics":
       return line("info", event, { ...record.metrics, ...record.counts, ...record.levels }, "metrics");
     case "monitor.listening": {
       const { host, port } = record;

@@ -1,7 +1,7 @@
 /** The periodic metrics record: the traffic since the last one, and the present state. */
 import type { Journal } from "./journal.ts";
 import { type LineCounts, NO_LINES } from "./logger.ts";
-import type { Metrics, MetricsEvent } from "./record.ts";
+import type { LinkMetrics, MetricsEvent } from "./record.ts";
 import { NO_TOTALS, type Numbers, type Samples, type Snapshot } from "./samples.ts";
 
 /** The logger's own counts of lines, and its report of those left out. */
@@ -56,7 +56,14 @@ export class PeriodicMetrics {
     const { event, journal, samples, lines, now } = this.#options;
     lines.flush();
     const snapshot = samples.take();
-    const metrics = this.#metricsOf(snapshot, now(), { ...lines.counts });
+    const { suppressed, failed } = lines.counts;
+    const ofLinks = this.#linkMetrics(snapshot, now());
+    const metrics = {
+      ...(event !== "supervised.metrics" && ofLinks),
+      linesSuppressed: suppressed - this.#lines.suppressed,
+      linesFailed: failed - this.#lines.failed,
+    };
+    this.#lines = { ...lines.counts };
     const before = this.#last.counts;
     const counts: Record<string, Numbers> = {};
     for (const [name, count] of Object.entries(snapshot.counts)) counts[name] = since(before[name], count);
@@ -65,7 +72,7 @@ export class PeriodicMetrics {
   }
 
   /** Ends the interval. */
-  #metricsOf({ links, totals }: Snapshot, nowMs: number, lines: LineCounts): Metrics {
+  #linkMetrics({ links, totals }: Snapshot, nowMs: number): LinkMetrics {
     const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1_000);
     const byState: Record<string, number> = {};
     const rtts: number[] = [];
@@ -83,7 +90,7 @@ export class PeriodicMetrics {
     }
     const { totals: last } = this.#last;
     const perSecond = (now: number, before: number): number => Math.round((now - before) / seconds);
-    const metrics: Metrics = {
+    const metrics: LinkMetrics = {
       links: byState,
       sentPerSecond: perSecond(totals.takenMessages, last.takenMessages),
       sentBytesPerSecond: perSecond(totals.takenBytes, last.takenBytes),
@@ -98,10 +105,7 @@ export class PeriodicMetrics {
       undelivered: difference(last.undelivered, totals.undelivered),
       recoveryMsMedian: quantile(this.#recoveriesMs, 0.5),
       recoveryMsMax: quantile(this.#recoveriesMs, 1),
-      linesSuppressed: lines.suppressed - this.#lines.suppressed,
-      linesFailed: lines.failed - this.#lines.failed,
     };
-    this.#lines = lines;
     this.#lastMs = nowMs;
     this.#recoveriesMs = [];
     return metrics;

@@ -141,10 +141,10 @@ export interface ProcessClosed {
   ms: number;
 }
 
-export type MetricsEvent = "manager.metrics" | "server.metrics";
+export type MetricsEvent = "manager.metrics" | "server.metrics" | "supervised.metrics";
 
-/** The traffic of an interval, and the state at its end. */
-export interface Metrics {
+/** The traffic of links in an interval, and their state at its end. */
+export interface LinkMetrics {
   /** How many links are in each state. */
   links: Readonly<Record<string, number>>;
   sentPerSecond: number;
@@ -161,23 +161,10 @@ export interface Metrics {
   undelivered: Readonly<Record<string, number>>;
   recoveryMsMedian: number | undefined;
   recoveryMsMax: number | undefined;
-  linesSuppressed: number;
-  linesFailed: number;
 }
 
-/** The traffic of a supervised server in an interval, and its state at the end. Counts are since the record before. */
-export interface SupervisedMetrics {
-  event: "supervised.metrics";
-  connections: number;
-  handshaking: number;
-  idle: number;
-  /** Connections whose protocol only the application knows. */
-  opaque: number;
-  requests: number;
-  acceptedPerSecond: number;
-  requestsPerSecond: number;
-  bufferBytes: number;
-  turnedAway: number;
+/** Lines for the logger, in an interval. */
+export interface LineMetrics {
   linesSuppressed: number;
   linesFailed: number;
 }
@@ -204,17 +191,19 @@ export type LoggedRecord =
   /** The server can do without the function's answer. */
   | { event: "server.hook-failed"; failure: HookFailure }
   | ServerRejected
-  | SupervisedMetrics
   | ForwardFailed
   | { event: "process.closing"; signal: string; deadlineMs: number; readyDelayMs: number }
   | { event: "process.close-failed"; failure: HookFailure }
   | ProcessClosed
   /** A second signal: the process ends without the rest. */
   | { event: "process.interrupted"; signal: string; code: number }
-  /** The manager's or server's own numbers. `counts`: each since the record before. `levels`: as they stand now. */
+  /**
+   * `counts`: the manager's or server's own, each since the record before. `levels`: as they stand now. A supervised
+   * server has no links.
+   */
   | {
       event: MetricsEvent;
-      metrics: Metrics;
+      metrics: LineMetrics & Partial<LinkMetrics>;
       counts: Readonly<Record<string, Numbers>>;
       levels: Readonly<Record<string, Numbers>>;
     }

@@ -16,6 +16,21 @@ export interface LinkSample {
   unacceptedBytes: number;
 }
 
+/** One resource's numbers: `ResourceStats` has them. */
+export interface ResourceSample {
+  state: string;
+  observed: number | undefined;
+  limit: number | undefined;
+  low: number | undefined;
+  high: number | undefined;
+  ageMs: number;
+  costUs: number;
+  /** The actions that are in force because of it. */
+  holds: readonly string[];
+  /** How often each action was taken. */
+  steps: Readonly<Record<string, number>>;
+}
+
 /** A number, or one for each word. */
 export type Numbers = number | Readonly<Record<string, number>>;
 

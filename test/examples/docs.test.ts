@@ -1,6 +1,7 @@
 /** What the documents name exists, and what exists by name is in the documents. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import net from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
 import { asError } from "../../src/client/failure.ts";
@@ -12,13 +13,13 @@ import { attemptError } from "../../src/link/errors.ts";
 import { MOST_HEADER_BYTES } from "../../src/io/proxy-protocol.ts";
 import { LISTENING_OPTION_NAMES } from "../../src/server/listening-options.ts";
 import { resolveOpenPlainOptions } from "../../src/client/plain-options.ts";
-import { bytes, plain } from "../../src/index.ts";
+import { bytes, plain, supervise } from "../../src/index.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { PLAIN_LIMIT_NAMES, resolvePlainServerOptions } from "../../src/server/plain-options.ts";
 import { publishRecords } from "../../src/telemetry/channels.ts";
 import { type LogLine, lineOf } from "../../src/telemetry/log-line.ts";
 import { RATES } from "../../src/telemetry/logger.ts";
-import type { LoggedRecord } from "../../src/telemetry/record.ts";
+import type { LoggedRecord, MetricsEvent } from "../../src/telemetry/record.ts";
 import { echo, eventually, logKeeper, manage, receiveText, serve } from "../support.ts";
 import { allowed } from "./options.ts";
 
@@ -167,7 +168,7 @@ test("docs/protocol.md names every fault", () => {
 
 /** With every optional field: a field that is new does not compile before it is here. */
 type Complete<T> = T extends object ? { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> } : T;
-type Logged = Exclude<LoggedRecord, { event: "manager.metrics" | "server.metrics" }>;
+type Logged = Exclude<LoggedRecord, { event: MetricsEvent }>;
 type AnyOf<E> = Complete<Extract<Logged, { event: E }>>;
 
 const ids = { link: "l", session: "s", identity: "i" };
@@ -251,20 +252,6 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     failure: { hook: "authenticate", thrown: {} },
   },
   "server.hook-failed": { event: "server.hook-failed", failure: { hook: "onDrain", thrown: {} } },
-  "supervised.metrics": {
-    event: "supervised.metrics",
-    connections: 1,
-    handshaking: 0,
-    idle: 0,
-    opaque: 0,
-    requests: 1,
-    acceptedPerSecond: 1,
-    requestsPerSecond: 1,
-    bufferBytes: 0,
-    turnedAway: 0,
-    linesSuppressed: 0,
-    linesFailed: 0,
-  },
   "monitor.listening": { event: "monitor.listening", host: "127.0.0.1", port: 1 },
   "monitor.listen-failed": { event: "monitor.listen-failed", code: "LISTEN_FAILED", message: "in use", nextTryMs: 1 },
   "monitor.metrics-failed": { event: "monitor.metrics-failed", thrown: {} },
@@ -304,7 +291,9 @@ describe("docs/metrics.md", () => {
     const link = manager.open({ port, host: "127.0.0.1" });
     await link.send("one");
     await receiveText(link);
-    for (const event of ["manager.metrics", "server.metrics"]) {
+    const supervised = supervise(net.createServer(), { logger, metricsIntervalMs: 5 });
+    onTestFinished(() => void supervised.close());
+    for (const event of ["manager.metrics", "server.metrics", "supervised.metrics"]) {
       await eventually(() => expect(lines.find((line) => line.event === event)).toBeDefined());
       const {
         event: _,
@@ -318,6 +307,9 @@ describe("docs/metrics.md", () => {
     for (const stats of [link.stats(), manager.stats(), supervisor.stats()]) {
       expect(unnamed(section("Asking"), Object.keys(stats))).toEqual([]);
     }
+    const own = supervised.stats();
+    const seen = /\n## Seen from outside\n(.*)/su.exec(read("docs/supervise.md"))?.[1] ?? "";
+    expect(unnamed(seen, [own, own.connections, own.requests].flatMap(Object.keys))).toEqual([]);
     const { connections, sessions, lines: counted } = supervisor.stats();
     const { totals, events } = supervisor.stats();
     const parts = [connections, sessions, counted, totals, events, events.unfinished, events.recoveries];

@@ -12,13 +12,12 @@ import { read, rows, section } from "./tables.ts";
 const PAGE = read("docs/metrics.md");
 
 test("every metric has a row with its type, its label, whose it is, and its help", () => {
-  const inCode = METRICS.map(({ name, type, label, of, help }) => [
-    `\`${name}\``,
-    type,
-    label === undefined ? "" : `\`${label}\``,
-    of.join(", "),
-    help,
-  ]);
+  const inCode = METRICS.map((metric) => {
+    const { name, type, label, of, help } = metric;
+    const labels = "by" in metric ? [metric.by, label] : [label];
+    const named = labels.filter((each) => each !== undefined).map((each) => `\`${each}\``);
+    return [`\`${name}\``, type, named.join(", "), of.join(", "), help];
+  });
   const listed = rows(PAGE, "Prometheus").filter(([name = ""]) => name.startsWith("`resplice_"));
   // Those of labels have two cells.
   expect(listed.filter((cells) => cells.length === 5)).toEqual(inCode);

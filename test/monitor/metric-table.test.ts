@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { LABEL_WORDS } from "../../src/monitor/label-words.ts";
-import { byLabel, type Measurement, METRICS } from "../../src/monitor/metric-table.ts";
+import type { Measurement } from "../../src/monitor/metric.ts";
+import { byLabel, METRICS } from "../../src/monitor/metric-table.ts";
 import { EventCounter } from "../../src/telemetry/event-counts.ts";
 import { type LinkSample, NO_TOTALS } from "../../src/telemetry/samples.ts";
 import { sampleOf } from "../telemetry/sample-of.ts";
@@ -17,6 +18,7 @@ function measured(given: Partial<Measurement> = {}): Measurement {
     lines: { written: 0, suppressed: 0, failed: 0 },
     health: "healthy",
     limits: {},
+    resources: {},
     ...given,
   };
 }
@@ -31,6 +33,8 @@ const LINKS: LinkSample[] = [
   sampleOf({ rttMs: 400, windowBytes: 40, unacceptedBytes: 50 }),
   sampleOf({ rttMs: 30 }),
 ];
+
+const NO_READING = { observed: undefined, limit: undefined, low: undefined, high: undefined, ageMs: 0, costUs: 0 };
 
 describe("what each metric reads", () => {
   const totals = {
@@ -82,6 +86,20 @@ describe("what each metric reads", () => {
     levels,
     lines: { written: 1, suppressed: 2, failed: 3 },
     health: "degraded",
+    resources: {
+      lag: {
+        state: "overloaded",
+        observed: 50,
+        limit: undefined,
+        low: 15,
+        high: 40,
+        ageMs: 250,
+        costUs: 500,
+        holds: ["read-less"],
+        steps: { "read-less": 1, shed: 3 },
+      },
+      tcpMemory: { state: "not-watched", ...NO_READING, holds: [], steps: {} },
+    },
     limits: { connections: 100, sessionsPerIdentity: Infinity, rates: { link: 1 } },
   };
   const expected: Record<string, unknown> = {
@@ -123,6 +141,15 @@ describe("what each metric reads", () => {
     resplice_turned_away_total: { connections: 1 },
     resplice_rejected_total: { tls: 3 },
     resplice_shed_total: { memory: 4 },
+    resplice_resource_observed: { lag: 50 },
+    resplice_resource_limit: {},
+    resplice_resource_low: { lag: 15 },
+    resplice_resource_high: { lag: 40 },
+    resplice_resource_state: { lag: { overloaded: 1 }, tcpMemory: { "not-watched": 1 } },
+    resplice_resource_age_seconds: { lag: 0.25 },
+    resplice_resource_reading_seconds: { lag: 0.0005 },
+    resplice_overload_in_force: { lag: { "read-less": 1 }, tcpMemory: {} },
+    resplice_overload_actions_total: { lag: { "read-less": 1, shed: 3 }, tcpMemory: {} },
     resplice_handlers_failed_total: 7,
     resplice_hooks_failed_total: { login: 8 },
     resplice_log_lines_total: { written: 1, suppressed: 2, failed: 3 },
@@ -157,8 +184,10 @@ test("words that are not listed are one, and those that have nothing are 0", () 
   expect(Object.keys(found)).toEqual(LABEL_WORDS["resplice_rejected_total"]);
 });
 
-test("every metric with a label has a list of words, but for limits, which have our own names", () => {
-  const labelled = METRICS.filter(({ label }) => label !== undefined).map(({ name }) => name);
-  expect(new Set([...Object.keys(LABEL_WORDS), "resplice_limit"])).toEqual(new Set(labelled));
+test("every metric with a label has a list of words, but for limits and resources, whose names are bounded", () => {
+  const labelledOnes = METRICS.filter(
+    ({ name, label }) => label !== undefined && name !== "resplice_limit" && label !== "resource",
+  );
+  expect(Object.keys(LABEL_WORDS).toSorted()).toEqual(labelledOnes.map(({ name }) => name).toSorted());
   expect(Object.values(LABEL_WORDS).filter((each) => new Set(each).size < each.length)).toEqual([]);
 });

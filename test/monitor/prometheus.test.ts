@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { supervise } from "../../src/index.ts";
 import { METRICS } from "../../src/monitor/metric-table.ts";
 import { newRegistry, prometheus } from "../../src/monitor/prometheus.ts";
+import { NONE_OF_PROCESS } from "../server/overload/support.ts";
 import { echo, eventually, manage, pair, receiveText, serve } from "../support.ts";
 import { parse, valueOf } from "./prometheus-text.ts";
 
@@ -121,6 +122,44 @@ describe("counters", () => {
       [7, 7, 2, 2],
       [7, 7, 2, 2],
     ]);
+  });
+
+  test("resources and what is done against overload, of both kinds of server; counts do not fall when it is over", async () => {
+    // A name of the application's is escaped.
+    const name = 'jobs "urgent"\n';
+    const level = { value: 25 };
+    const rule = { low: 10, high: 20, dwellMs: 0, leaveMs: 0, read: () => level.value };
+    const resources = { ...NONE_OF_PROCESS, custom: { [name]: rule } };
+    const { supervisor } = await serve({ resources });
+    const server = http.createServer();
+    const supervised = supervise(server, { resources });
+    onTestFinished(() => void supervised.close({ deadlineMs: 0 }));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const register = prometheus({ sources: [supervisor, supervised] });
+    const read = async (): Promise<unknown> => {
+      const families = parse(await register.metrics());
+      return ["server", "supervised"].map((kind) => {
+        const of = { kind, resource: name };
+        const action = "refuse-sessions";
+        return [
+          valueOf(families, "resplice_resource_observed", of),
+          valueOf(families, "resplice_resource_high", of),
+          valueOf(families, "resplice_resource_limit", of),
+          valueOf(families, "resplice_resource_state", { ...of, state: "overloaded" }),
+          valueOf(families, "resplice_resource_state", { ...of, state: "normal" }),
+          valueOf(families, "resplice_overload_in_force", { ...of, action }),
+          valueOf(families, "resplice_overload_actions_total", { ...of, action }),
+          valueOf(families, "resplice_overload_actions_total", { ...of, action: "shed" }),
+        ];
+      });
+    };
+    const overloaded = [25, 20, undefined, 1, 0, 1, 1, 0];
+    await eventually(async () => expect(await read()).toEqual([overloaded, overloaded]));
+    level.value = 0;
+    const over = [0, 20, undefined, 0, 1, 0, 1, 0];
+    await eventually(async () => expect(await read()).toEqual([over, over]));
+    await supervised.close();
+    expect(await read()).toEqual([over, over]);
   });
 
   test("a listener of the end sees no count fall", async () => {

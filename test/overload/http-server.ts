@@ -5,6 +5,7 @@ import http2 from "node:http2";
 import type { AddressInfo, Server } from "node:net";
 import { answerCalls } from "../../bench/calls.ts";
 import { supervise, type SuperviseLimits, type SupervisedServer } from "../../src/index.ts";
+import { NONE_OF_PROCESS } from "../server/overload/support.ts";
 
 /** An answer takes so long: longer where it has to be under way when the server drains. */
 const ANSWER_MS = 2;
@@ -27,7 +28,8 @@ function made(kind: "http" | "http2"): Server {
 const commands = {
   listen: async ({ kind, limits }: { kind: "http" | "http2"; limits: SuperviseLimits }): Promise<number> => {
     const running = made(kind);
-    supervised = supervise(running, { limits });
+    // What is shown is the drain: under full load the event loop lags.
+    supervised = supervise(running, { limits, resources: NONE_OF_PROCESS });
     running.listen(0, "127.0.0.1", 4_096);
     await once(running, "listening");
     return (running.address() as AddressInfo).port;

@@ -1,6 +1,7 @@
 /** `node test/overload/metrics.ts`: what is seen from outside, as Prometheus sees it. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import http from "node:http";
 import net from "node:net";
 import { text } from "node:stream/consumers";
 import {
@@ -11,6 +12,7 @@ import {
   plain,
   type PlainProtocol,
   ServerSupervisor,
+  supervise,
 } from "../../src/index.ts";
 import { faultRelay } from "../../src/testing/index.ts";
 import { runSuite } from "../endurance/suite.ts";
@@ -42,10 +44,12 @@ async function scrape(port: number): Promise<string> {
   return response.text();
 }
 
-/** The text of durable and plain servers and of a manager whose connections were cut. */
+/** The text of durable, plain and supervised servers, one of them overloaded, and of a manager whose connections were cut. */
 async function checkedByPromtool(stage: RealStage): Promise<void> {
   const promtool = installed("promtool", "prometheus");
-  const durable = echo(stage, new ServerSupervisor(WHERE));
+  const custom = { "jobs, urgent": { low: 1, high: 2, dwellMs: 0, read: () => 3 } };
+  const durable = echo(stage, new ServerSupervisor({ ...WHERE, resources: { custom }, dryRun: true }));
+  const isOverloaded = new Promise((resolve) => durable.once("overload", resolve));
   const framed = echo(stage, new ServerSupervisor({ ...WHERE, protocol: plain({ framing: lines() }) }));
   const manager = stage.manager();
   const relay = await faultRelay({ port: (await durable.listen()).port });
@@ -58,7 +62,12 @@ async function checkedByPromtool(stage: RealStage): Promise<void> {
     await asking.request("question");
     relay.cut("rst");
   }
-  const watched = await watch(stage, { durable, framed, manager }).listening();
+  const server = http.createServer();
+  const supervised = supervise(server, { resources: { custom }, dryRun: true });
+  stage.onClose(() => supervised.close({ deadlineMs: 0 }));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  await Promise.all([isOverloaded, new Promise((resolve) => supervised.once("overload", resolve))]);
+  const watched = await watch(stage, { durable, framed, supervised, manager }).listening();
   const metrics = await scrape(watched.port);
   const { status, stdout, stderr } = spawnSync(promtool, ["check", "metrics"], { input: metrics, encoding: "utf8" });
   const complaints = `${stdout}${stderr}`.trim();
@@ -72,8 +81,9 @@ async function checkedByPromtool(stage: RealStage): Promise<void> {
 }
 
 async function manyLinks(stage: RealStage): Promise<void> {
-  const limits = { connections: 2 * LINKS, opensPerSecond: LINKS };
-  const supervisor = echo(stage, new ServerSupervisor({ ...WHERE, limits }));
+  const limits = { connections: 2 * LINKS, sessions: LINKS, opensPerSecond: LINKS };
+  // Both ends are in this process: while all connect, its event loop lags.
+  const supervisor = echo(stage, new ServerSupervisor({ ...WHERE, limits, resources: { lag: false } }));
   const { port } = await supervisor.listen();
   const manager = stage.manager({ maxDialsPerSecond: LINKS });
   const many = stage.scaled(LINKS, 100);

@@ -107,6 +107,7 @@ test("clients that are not resplice are closed, and let in when it is over", asy
 test.each([
   [{ resources: { haep: {} } }, "resources.haep"],
   [{ resources: { heap: { low: 0.9, high: 0.8 } } }, "resources.heap.low"],
+  [{ resources: { descriptors: { actions: ["close-idle"] } } }, "resources.descriptors.actions"],
   [{ dryRun: 1 }, "dryRun"],
 ])("%o is refused", async (options, name) => {
   await expect(serve(options as never)).rejects.toMatchObject({ code: "INVALID_OPTION", option: { name } });

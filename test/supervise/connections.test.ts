@@ -1,37 +1,15 @@
 /** Connections on real sockets, with time that passes when it is told to. */
 import { fork } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
-import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Arrivals, eventually } from "../support.ts";
-import { GET, greeter, httpClient, textOf, watchedServer } from "./servers.ts";
+import { choosing, GET, greeter, type HttpClient, httpClient, idleClient, textOf, watchedServer } from "./servers.ts";
 
-const ALL = { most: Infinity, dryRun: false };
 const LIMITS = { connections: 100, connectionsPerAddress: Infinity, handshakes: 50, acceptsPerSecond: 1_000 };
-
-/** Answers "hello" to each request but "/later", of which the test has the response. */
-function choosing(): { server: http.Server; later: Arrivals<http.ServerResponse> } {
-  const later = new Arrivals<http.ServerResponse>();
-  const server = http.createServer(({ url }, response) => {
-    if (url === "/later") later.put(response);
-    else response.end("hello");
-  });
-  return { server, later };
-}
-
-type Client = Awaited<ReturnType<typeof httpClient>>;
-
-async function idleClient(port: number, localAddress = "127.0.0.1"): Promise<Client> {
-  const client = await httpClient(port, { localAddress });
-  client.socket.write(GET);
-  await client.until(/hello/u);
-  return client;
-}
 
 test("a connection without a request is given up in time, and one that has made one is not", async () => {
   const { connections, clock, refusals, port } = await watchedServer(await greeter("http"));
@@ -75,10 +53,10 @@ test("connections: the longest idle gives way; one in its handshake if none has 
 test("connections: newcomers that are slow to begin are served beside a table full of idle ones", async () => {
   const limits = { ...LIMITS, connections: 10, handshakes: 8 };
   const { clock, port } = await watchedServer(await greeter("http"), { limits });
-  const idle: Client[] = [];
+  const idle: HttpClient[] = [];
   for (let n = 0; n < 10; n++) idle.push(await idleClient(port));
   clock.pass(2_000);
-  const newcomers: Client[] = [];
+  const newcomers: HttpClient[] = [];
   for (let n = 1; n <= 6; n++) newcomers.push(await httpClient(port, { localAddress: `127.0.1.${n}` }));
   for (const { socket } of newcomers) socket.write(GET);
   await Promise.all(newcomers.map(({ until }) => until(/hello/u)));
@@ -103,7 +81,7 @@ test("connections: of old idle ones that of the address with most goes, of young
   const { clock, refusals, port } = await watchedServer(await greeter("http"), { limits });
   const alone = await idleClient(port, "127.0.0.2");
   clock.pass(10);
-  const many: Client[] = [];
+  const many: HttpClient[] = [];
   for (let n = 0; n < 3; n++) many.push(await idleClient(port));
   clock.pass(2_000);
   await idleClient(port, "127.0.0.3");
@@ -196,7 +174,7 @@ test("a connection that another process has taken is not counted any more", asyn
   const { connections, clock, refusals, port } = await watchedServer(server, { limits });
   const child = fork(new URL("taker.ts", import.meta.url), { execArgv: [] });
   onTestFinished(() => void child.kill());
-  const take = async (): Promise<Client> => {
+  const take = async (): Promise<HttpClient> => {
     const client = await httpClient(port);
     child.send("yours", await sockets.next());
     await client.until(/taken/u);
@@ -222,86 +200,9 @@ test("acceptsPerSecond: what is above is refused, a second later it is not", asy
   await idleClient(port);
 });
 
-test("at most a hundred refused connections wait for their clients to read why", async () => {
-  const { connections, port } = await watchedServer(await greeter("http"));
-  connections.refuseSessions(true);
-  const clients = await Promise.all(Array.from({ length: 110 }, () => httpClient(port, { allowHalfOpen: true })));
-  await eventually(() => expect(connections.arrived).toBe(110));
-  expect(connections.counts()).toMatchObject({ open: 0, lingering: 100 });
-  await eventually(() => expect(clients.filter(({ text }) => text.includes("503")).length).toBe(100));
-  expect(connections.dropLingering({ most: 40, dryRun: true }).victims).toHaveLength(40);
-  expect(connections.dropLingering(ALL).victims).toHaveLength(100);
-  await eventually(() => expect(connections.counts().lingering).toBe(0));
-  connections.refuseSessions(false);
-  await idleClient(port);
-});
-
-test("bytes that wait to be written are counted, and a peer that takes none of them for long is hopeless", async () => {
-  const server = net.createServer();
-  const sockets = new Arrivals<net.Socket>();
-  server.on("connection", (socket) => sockets.put(socket.on("error", () => {})));
-  const { connections, clock, refusals, port } = await watchedServer(server);
-  const stalled = await httpClient(port);
-  const stalledAtServer = await sockets.next();
-  stalled.socket.pause();
-  const slow = await httpClient(port);
-  const slowAtServer = await sockets.next();
-  slow.socket.pause();
-  const bytes = 8_000_000;
-  for (const socket of [stalledAtServer, slowAtServer]) socket.write(Buffer.alloc(bytes));
-  // Until the kernel has taken as much as it takes at once.
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(connections.bufferBytes).toBe(2 * bytes);
-  clock.pass(10_000);
-  // One write is under way still; a part of it goes on.
-  const queued = (): number =>
-    (slowAtServer as unknown as { _handle: { writeQueueSize: number } })._handle.writeQueueSize;
-  const before = queued();
-  let read = 0;
-  slow.socket.on("data", (chunk: Buffer) => {
-    read += chunk.length;
-    if (read > 2_000_000) slow.socket.pause();
-  });
-  slow.socket.resume();
-  await eventually(() => expect(queued()).toBeLessThan(before));
-  clock.pass(6_100);
-  expect(connections.closeHopeless({ most: 5, dryRun: true })).toEqual({ victims: ["127.0.0.1"], bytes });
-  expect(connections.counts().open).toBe(2);
-  expect(connections.closeHopeless(ALL).victims).toHaveLength(1);
-  await eventually(() => expect([stalledAtServer.destroyed, slowAtServer.destroyed]).toEqual([true, false]));
-  expect(refusals.counts().rejected).toEqual({ "write-stalled": 1 });
-});
-
-test("shed: idle connections first, the longest idle before; then requests, which are answered", async () => {
-  const { server, later } = choosing();
-  const { connections, clock, port } = await watchedServer(server);
-  const idle = await idleClient(port);
-  clock.pass(10);
-  const younger = await idleClient(port);
-  const busy = await httpClient(port);
-  busy.socket.write(GET.replace("/", "/later"));
-  const answer = await later.next();
-  await eventually(() => expect(connections.counts()).toMatchObject({ idle: 2, requests: 1 }));
-  // A request may be on its way to them.
-  expect(connections.shed({ most: 2, dryRun: true }).victims).toHaveLength(1);
-  clock.pass(2_000);
-  expect(connections.shed({ most: 2, dryRun: true }).victims).toHaveLength(2);
-  expect(connections.counts().open).toBe(3);
-  connections.shed({ most: 1, dryRun: false });
-  await idle.closed;
-  expect(younger.socket.destroyed).toBe(false);
-  expect(connections.shed(ALL)).toEqual({ victims: ["127.0.0.1", "127.0.0.1"], bytes: 0 });
-  await younger.closed;
-  expect(connections.shed(ALL).victims).toEqual([]);
-  answer.end("last words");
-  await busy.closed;
-  expect(busy.text).toMatch(/connection: close[^]*last words/iu);
-});
-
-test("an HTTP/2 session without a stream is idle: it gives way, or is asked to leave", async () => {
+test("connections: an HTTP/2 session without a stream is idle, and gives way", async () => {
   const limits = { ...LIMITS, connections: 2 };
-  const server = await greeter("http2");
-  const { connections, clock, port } = await watchedServer(server, { limits });
+  const { connections, clock, port } = await watchedServer(await greeter("http2"), { limits });
   const sessions = [http2.connect(`http://127.0.0.1:${port}`), http2.connect(`http://127.0.0.1:${port}`)] as const;
   for (const session of sessions) {
     onTestFinished(() => session.destroy());
@@ -311,33 +212,10 @@ test("an HTTP/2 session without a stream is idle: it gives way, or is asked to l
   }
   await eventually(() => expect(connections.counts()).toMatchObject({ idle: 2, requests: 0 }));
   clock.pass(2_000);
-  const closed = sessions.map((session) => new Promise((resolve) => session.once("close", resolve)));
-  const next = await httpClient(port);
-  await closed[0];
-  expect(sessions[1].destroyed).toBe(false);
-  next.socket.destroy();
-  await eventually(() => expect(connections.counts().open).toBe(1));
-  const goaway = once(sessions[1], "goaway");
-  expect(connections.shed(ALL).victims).toHaveLength(1);
-  expect((await goaway)[0]).toBe(0);
-  expect(connections.shed(ALL).victims).toEqual([]);
-  clock.pass(1_000);
-  await closed[1];
-});
-
-test("shed: of connections that cannot be asked the biggest is closed", async () => {
-  const server = net.createServer();
-  const sockets = new Arrivals<net.Socket>();
-  server.on("connection", (socket) => sockets.put(socket.on("error", () => {})));
-  const { connections, port } = await watchedServer(server);
+  const closed = new Promise((resolve) => sessions[0].once("close", resolve));
   await httpClient(port);
-  const small = await sockets.next();
-  const big = await httpClient(port);
-  big.socket.pause();
-  (await sockets.next()).write(Buffer.alloc(4_000_000));
-  expect(connections.shed({ most: 1, dryRun: false })).toEqual({ victims: ["127.0.0.1"], bytes: 4_000_000 });
-  await eventually(() => expect(connections.counts().open).toBe(1));
-  expect(small.destroyed).toBe(false);
+  await closed;
+  expect(sessions[1].destroyed).toBe(false);
 });
 
 test("drain: idle connections are closed after two seconds without a byte", async () => {

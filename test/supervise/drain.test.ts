@@ -8,7 +8,7 @@ import tls from "node:tls";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { supervise } from "../../src/index.ts";
 import { Arrivals, certificate, eventually, logKeeper, refusal } from "../support.ts";
-import { GET, greeter, httpClient, listening, supervisedServer, textOf } from "./servers.ts";
+import { GET, greeter, httpClient, listening, supervisedServer, textOf, watchedServer } from "./servers.ts";
 
 /** An HTTP server whose requests wait to be answered by the test. */
 function answering(): { server: http.Server; requests: Arrivals<http.ServerResponse> } {
@@ -291,6 +291,37 @@ test.each([
   if (head !== "") client.write(head);
   await eventually(() => expect(supervised.stats().connections.handshaking).toBe(1));
   expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left });
+});
+
+test.each(["http", "https"] as const)("%s: what has come of a later request is counted as left", async (kind) => {
+  const { supervised, port } = await supervisedServer(await greeter(kind));
+  const isSecure = kind === "https";
+  const [client, silent] = Array.from({ length: 2 }, () =>
+    isSecure ? tls.connect({ port, rejectUnauthorized: false }) : net.connect(port),
+  ) as [net.Socket, net.Socket];
+  for (const socket of [client, silent]) {
+    socket.on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+    socket.write(GET);
+    await once(socket, "data");
+  }
+  await eventually(() => expect(supervised.stats().connections.idle).toBe(2));
+  client.write("GET / HTTP/1.1\r\nHo");
+  expect(await supervised.close({ deadlineMs: 100 })).toMatchObject({ left: 1 });
+});
+
+test("the rest of a request that was answered early is no next request", async () => {
+  const { server, requests } = answering();
+  const { connections, port } = await watchedServer(server);
+  const client = await httpClient(port);
+  client.socket.write("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+  (await requests.next()).end("too much");
+  await client.until(/too much/u);
+  const begun = (): boolean[] => Array.from(connections.open, ({ isIdle, hasBegun }) => isIdle && hasBegun);
+  client.socket.write("hel");
+  await eventually(() => expect(begun()).toEqual([true]));
+  client.socket.write("lo");
+  await eventually(() => expect(begun()).toEqual([false]));
 });
 
 test("an HTTP/2 session without a stream is nothing that is left", async () => {

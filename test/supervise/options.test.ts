@@ -1,18 +1,26 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { RESOURCES } from "../../src/core/overload/rules.ts";
 import { resolveDrain } from "../../src/server/drain.ts";
-import { resolveSuperviseOptions, SUPERVISE_LIMIT_NAMES } from "../../src/supervise/options.ts";
+import { resolveSuperviseOptions, SUPERVISE_LIMIT_NAMES, type SuperviseOptions } from "../../src/supervise/options.ts";
 import { allowed } from "../examples/options.ts";
 import { refusal } from "../support.ts";
 
 test("the defaults", () => {
-  const { limits, timeouts, metricsIntervalMs } = resolveSuperviseOptions({}, () => ({ limit: 4_096, open: 20 }));
+  const machine = { memoryBytes: 8_000, oldGenerationBytes: 1 };
+  const { limits, timeouts, metricsIntervalMs, dryRun, resources } = resolveSuperviseOptions(
+    {},
+    () => ({ limit: 4_096, open: 20 }),
+    machine,
+  );
   expect(limits).toEqual({
     connections: 3_686,
     connectionsPerAddress: Infinity,
     handshakes: 1_000,
     acceptsPerSecond: 1_000,
+    bufferBytes: 1_000,
   });
+  expect([dryRun, [...resources.watched.keys()], resources.custom.size]).toEqual([false, Object.keys(RESOURCES), 0]);
   expect({ ...timeouts, metricsIntervalMs }).toEqual({
     handshakeMs: 60_000,
     writeStallMs: 15_000,
@@ -36,6 +44,10 @@ describe("refused", () => {
     ["timeouts.nonsense", { timeouts: { nonsense: 1 } }],
     ["timeouts.handshakeMs", { timeouts: { handshakeMs: 0 } }],
     ["timeouts.writeStallMs", { timeouts: { writeStallMs: -1 } }],
+    ["limits.bufferBytes", { limits: { bufferBytes: -1 } }],
+    ["resources.haep", { resources: { haep: {} } }],
+    ["resources.heap.actions", { resources: { heap: { actions: ["evict-waiting"] } } }],
+    ["dryRun", { dryRun: 1 }],
     ["metricsIntervalMs", { metricsIntervalMs: NaN }],
     ["logger", { logger: {} }],
     ["onDrain", { onDrain: true }],
@@ -56,6 +68,18 @@ describe("refused", () => {
   });
 });
 
+test.each(["heap", "custom.jobs"])(
+  "%s: an action that a supervised server does not have is refused, and why",
+  (name) => {
+    const rule = { low: 0.1, high: 0.2, actions: ["shed", "read-less"], read: () => 0 };
+    const { read: _, ...heap } = rule;
+    const resources = name === "heap" ? { heap } : { custom: { jobs: rule } };
+    const { option } = refusal(() => resolveSuperviseOptions({ resources } as SuperviseOptions));
+    expect(option).toMatchObject({ name: `resources.${name}.actions` });
+    expect(option?.allowed).toMatch(/^close-idle, close-hopeless, .*Not this one, as the application reads/u);
+  },
+);
+
 test("docs/supervise.md has a row for each option, with its default", () => {
   const page = readFileSync(new URL("../../docs/supervise.md", import.meta.url), "utf8");
   const rows = new Map(
@@ -73,8 +97,11 @@ test("docs/supervise.md has a row for each option, with its default", () => {
     "limits.connectionsPerAddress": "Infinity",
     "limits.handshakes": number(limits.handshakes),
     "limits.acceptsPerSecond": number(limits.acceptsPerSecond),
+    "limits.bufferBytes": "an eighth of the memory",
     "timeouts.handshakeMs": number(timeouts.handshakeMs),
     "timeouts.writeStallMs": number(timeouts.writeStallMs),
+    resources: "all",
+    dryRun: "false",
     onDrain: "none",
     deadlineMs: number(resolveDrain({}).deadlineMs),
     readyDelayMs: "0",

@@ -8,11 +8,13 @@ import tls from "node:tls";
 import { onTestFinished } from "vitest";
 import { supervise, type SuperviseOptions, type SupervisedServer } from "../../src/index.ts";
 import { Connections, type ConnectionsOptions } from "../../src/supervise/connections.ts";
+import { ConnectionsRelief } from "../../src/supervise/connections-relief.ts";
 import { isClearHttp1, isHttp } from "../../src/supervise/kind.ts";
 import { tap } from "../../src/supervise/tap.ts";
 import { Refusals } from "../../src/server/refusals.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
-import { certificate, ManualClock } from "../support.ts";
+import { NONE_OF_PROCESS } from "../server/overload/support.ts";
+import { Arrivals, certificate, ManualClock } from "../support.ts";
 
 export const KINDS = ["net", "tls", "http", "https", "http2", "http2 with TLS"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -52,11 +54,12 @@ export async function listening(server: net.Server, path?: string): Promise<numb
   return (server.address() as net.AddressInfo).port;
 }
 
+/** Without `resources` none is watched: a machine that is busy with other tests is no overload. */
 export async function supervisedServer(
   server: net.Server,
   options: SuperviseOptions = {},
 ): Promise<{ supervised: SupervisedServer; port: number }> {
-  const supervised = supervise(server, options);
+  const supervised = supervise(server, { resources: NONE_OF_PROCESS, ...options });
   onTestFinished(async () => void (await supervised.close({ deadlineMs: 0 })));
   return { supervised, port: await listening(server) };
 }
@@ -66,7 +69,13 @@ export async function watchedServer(
   server: net.Server,
   options: Partial<ConnectionsOptions> = {},
   path?: string,
-): Promise<{ connections: Connections; clock: ManualClock; refusals: Refusals; port: number }> {
+): Promise<{
+  connections: Connections;
+  relief: ConnectionsRelief;
+  clock: ManualClock;
+  refusals: Refusals;
+  port: number;
+}> {
   const clock = new ManualClock(1_000_000);
   const refusals = new Refusals(new Journal());
   const connections = new Connections({
@@ -81,10 +90,11 @@ export async function watchedServer(
     onDrain: () => {},
     ...options,
   });
+  const relief = new ConnectionsRelief(connections, { refusals, writeStallMs: 15_000, now: () => clock.now() });
   tap(server, (name, first, second) => connections.hears(name, first, second));
   const port = await listening(server, path);
   onTestFinished(() => void connections.cutOff());
-  return { connections, clock, refusals, port };
+  return { connections, relief, clock, refusals, port };
 }
 
 /** An HTTP client on a bare socket, and everything that it is told. */
@@ -129,6 +139,24 @@ export async function httpClient(
 }
 
 export const GET = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/** Answers "hello" to each request but "/later", of which the test has the response. */
+export function choosing(): { server: http.Server; later: Arrivals<http.ServerResponse> } {
+  const later = new Arrivals<http.ServerResponse>();
+  const server = http.createServer(({ url }, response) => {
+    if (url === "/later") later.put(response);
+    else response.end("hello");
+  });
+  return { server, later };
+}
+
+/** One that has had an answer, and keeps its connection. */
+export async function idleClient(port: number, localAddress = "127.0.0.1"): Promise<HttpClient> {
+  const client = await httpClient(port, { localAddress });
+  client.socket.write(GET);
+  await client.until(/hello/u);
+  return client;
+}
 
 /** Speaks to a greeter as its kind wants, and answers how often it was greeted. */
 export async function greeted(kind: Kind, port: number, client: { close?: () => void } = {}): Promise<string> {

@@ -23,7 +23,9 @@ describe.each(KINDS)("%s", (kind) => {
         connections: { open: 1, handshaking: 0, idle: isHttp ? 1 : 0, opaque: isHttp ? 0 : 1, total: 1 },
         requests: { open: 0, total: isHttp ? 1 : 0 },
         turnedAway: {},
+        refusedFor: {},
         rejected: {},
+        shed: {},
         bufferBytes: 0,
       }),
     );

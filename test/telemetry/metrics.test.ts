@@ -52,6 +52,20 @@ test("rates since the last line, and how things stand", () => {
   expect(lines[1]).toMatchObject({ sentPerSecond: 10, sentBytesPerSecond: 0, reconnects: 2 });
 });
 
+test("a supervised server has no links: its line has its own counts and levels", () => {
+  const { lines, now, metrics } = setUp("supervised.metrics");
+  now.counts = { accepted: 5 };
+  now.levels = { idle: 2 };
+  metrics.write();
+  now.counts = { accepted: 7 };
+  metrics.write();
+  const always = { level: "info", message: "metrics", event: "supervised.metrics", idle: 2 };
+  expect(lines).toEqual([
+    { ...always, accepted: 5, linesSuppressed: 0, linesFailed: 0 },
+    { ...always, accepted: 2, linesSuppressed: 0, linesFailed: 0 },
+  ]);
+});
+
 test("a line at each interval, until it is stopped", () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());

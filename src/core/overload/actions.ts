@@ -5,6 +5,8 @@ export type OverloadAction =
   | "shrink-windows"
   /** Messages that were received and not handed out are forgotten, of sessions that wait: they are sent again. */
   | "forget-received"
+  /** Connections are closed on which nobody waits for anything. A server of links has none such. */
+  | "close-idle"
   /** Connections are closed that have bytes to write, and have not written any for `writeStallMs`. */
   | "close-hopeless"
   /** New sessions are refused. A plain server and any other server refuse new connections. */
@@ -26,6 +28,7 @@ export type OverloadAction =
 export const OVERLOAD_ACTIONS: Readonly<Record<OverloadAction, "condition" | "act">> = {
   "shrink-windows": "condition",
   "forget-received": "act",
+  "close-idle": "act",
   "close-hopeless": "act",
   "refuse-sessions": "condition",
   "evict-waiting": "act",

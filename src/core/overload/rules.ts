@@ -54,6 +54,7 @@ const FOR_MEMORY: readonly OverloadAction[] = [
  */
 export const SHEDS_PER_SECOND = 0.01;
 const NO_DESCRIPTOR = "it frees no descriptor";
+const NO_BYTES = "an idle connection has no bytes to be written";
 const MORE_WORK = "each message that is forgotten arrives once more";
 
 export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
@@ -62,7 +63,7 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     low: 0.8,
     high: 0.9,
     criticalLeft: 4,
-    actions: ["refuse-sessions", "refuse-standbys", "drop-lingering", "drop-handshakes", "shed"],
+    actions: ["close-idle", "refuse-sessions", "refuse-standbys", "drop-lingering", "drop-handshakes", "shed"],
     harmful: {
       "shrink-windows": NO_DESCRIPTOR,
       "forget-received": NO_DESCRIPTOR,
@@ -94,7 +95,7 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     low: 0.7,
     high: 0.9,
     actions: FOR_MEMORY,
-    harmful: {},
+    harmful: { "close-idle": NO_BYTES },
     sheds: "biggest",
   },
   lag: {
@@ -102,7 +103,7 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     low: 15,
     high: 40,
     actions: ["read-less", "refuse-sessions", "shed"],
-    harmful: { "forget-received": MORE_WORK },
+    harmful: { "forget-received": MORE_WORK, "close-idle": "an idle connection takes no time" },
     sheds: "cheapest to resume",
   },
   tcpMemory: {
@@ -112,6 +113,7 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     actions: ["close-hopeless", "refuse-sessions", "shed"],
     harmful: {
       "forget-received": "the kernel has none of it, and receives it once more",
+      "close-idle": NO_BYTES,
       "evict-waiting": "a session that waits has no socket",
       "read-less": "bytes that are not read stay in the kernel",
     },

@@ -144,8 +144,10 @@ export class Guard {
     if (this.#isClosed) return;
     const resource = this.#resource(event.resource);
     const { action, type } = event;
-    const isAct = type === "act" && action !== undefined && OVERLOAD_ACTIONS[action] === "act";
-    const released = isAct ? this.#carryOut(action, event, resource) : NOTHING;
+    const taken = type === "act" ? action : undefined;
+    if (taken !== undefined) resource.step(taken);
+    const released =
+      taken !== undefined && OVERLOAD_ACTIONS[taken] === "act" ? this.#carryOut(taken, event, resource) : NOTHING;
     const report = reportOf(event, resource, released, this.#options.dryRun);
     if (report.released > 0 && !report.dryRun) this.#ladder.freed(event.resource, resource.inUnit(report.released));
     this.#host.onReport(report);
@@ -159,6 +161,7 @@ export class Guard {
       sheds: resource.sheds,
       mostShed: this.#mostShed,
       bytes: resource.excessBytes(observed),
+      connections: resource.excessConnections(observed),
       dryRun,
     });
     if (act === "shed") this.#shedPace.took(released.victims.length);

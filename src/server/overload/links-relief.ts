@@ -4,14 +4,10 @@ import { biggest, cheapestToResume, hopeless, oldest } from "../../core/overload
 import { ShedTimes } from "../../core/server/shed-times.ts";
 import type { LinkLoad, ServerLinkOwner } from "../link-owner.ts";
 import type { ServedLinks } from "../served-links.ts";
-import { type ActTerms, NOTHING, type Released, type Relief } from "./relief.ts";
+import { type ActTerms, atMost, LEAST_CLOSED, NOTHING, type Released, type Relief } from "./relief.ts";
 
 /** A link has bytes to write for so long, and none of them gets on: it is hopeless. As long as a plain link waits. */
 const WRITE_STALL_MS = 15_000;
-/** One act closes at most this part of the links, or of the handshakes, and ends at most this part of the sessions. */
-const STEP_PART = 0.05;
-/** Connections that nobody is waiting for may be closed in such a number however few there are. */
-const LEAST_CLOSED = 10;
 
 /** The parts of the server besides its links. */
 export interface ReliefHost {
@@ -74,6 +70,9 @@ export class LinksRelief implements Relief {
         return this.#host.lingering() === 0 || this.#served.lingering.size === 0;
       case "drop-handshakes":
         return this.#served.handshaking === 0;
+      // Its connections are those of sessions.
+      case "close-idle":
+        return true;
       default:
         return false;
     }
@@ -187,11 +186,6 @@ export class LinksRelief implements Relief {
 function isEmpty(found: Iterable<unknown>): boolean {
   for (const _ of found) return false;
   return true;
-}
-
-/** The most that one act takes of so many. */
-function atMost(total: number, least: number): number {
-  return Math.max(least, Math.ceil(STEP_PART * total));
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

@@ -29,7 +29,10 @@ export interface OverloadReport {
   ageMs: number;
   /** Of `act` and `release`. */
   action?: OverloadAction;
-  /** The ids of the links that were closed, shed or ended, or whose received messages were forgotten. */
+  /**
+   * The ids of the links that were closed, shed or ended, or whose received messages were forgotten. Of a supervised
+   * server, the remote addresses of the connections that were closed, or whose clients were asked to leave.
+   */
   victims: readonly string[];
   /** How much of the resource the act has freed, as far as that is known; 0 if it is not. */
   released: number;
@@ -54,6 +57,8 @@ export interface ResourceStats {
   costUs: number;
   /** The conditions that are in force because of it. */
   holds: readonly OverloadAction[];
+  /** How often each action was taken because of it, since the beginning; with `dryRun`, how often it would have been. */
+  steps: Readonly<Partial<Record<OverloadAction, number>>>;
 }
 
 export function reportOf(
@@ -110,11 +115,12 @@ export function resourceStats(
       ageMs,
       costUs,
       holds,
+      steps: resource.steps,
     };
   }
   for (const [name, reason] of notWatched) {
     const unread = { observed: undefined, limit: undefined, low: undefined, high: undefined, ageMs: 0, costUs: 0 };
-    stats[name] = { state: "not-watched", notWatched: reason, ...unread, holds: [] };
+    stats[name] = { state: "not-watched", notWatched: reason, ...unread, holds: [], steps: {} };
   }
   return stats;
 }

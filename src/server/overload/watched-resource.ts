@@ -1,4 +1,5 @@
 /** One resource that a server watches: its rule, which may change with its limit, and the units of its readings. */
+import type { OverloadAction } from "../../core/overload/actions.ts";
 import type { Released } from "./relief.ts";
 import {
   type Resource,
@@ -33,6 +34,7 @@ export class WatchedResource {
   #rule: ResourceRule | undefined;
   #limit: number | undefined;
   #source: Reading["source"];
+  readonly #steps = new Map<OverloadAction, number>();
 
   constructor(name: string, resources: ResolvedResources) {
     this.name = name;
@@ -78,6 +80,16 @@ export class WatchedResource {
     return { ...rule, actions: rule.actions.filter((action) => RSS_ACTIONS.includes(action)) };
   }
 
+  /** An action is taken because of it. */
+  step(action: OverloadAction): void {
+    this.#steps.set(action, (this.#steps.get(action) ?? 0) + 1);
+  }
+
+  /** How often each action was taken. */
+  get steps(): Partial<Record<OverloadAction, number>> {
+    return Object.fromEntries(this.#steps);
+  }
+
   /** An amount of the resource in the unit of its rule. Undefined where it has no limit that it could be a part of. */
   inUnit(amount: number): number;
   inUnit(amount: number | undefined): number | undefined;
@@ -96,6 +108,12 @@ export class WatchedResource {
     return IN_BYTES.has(this.name) && this.#own !== undefined
       ? this.outOfUnit(Math.max(0, observed - this.low))
       : Infinity;
+  }
+
+  /** How many connections have to go until it is below low; Infinity if its unit is another. */
+  excessConnections(observed: number): number {
+    if (this.#own !== "descriptors") return Infinity;
+    return observed < this.low ? 0 : this.outOfUnit(observed - this.low) + 1;
   }
 
   /** What an act has freed, in the unit of the readings. */

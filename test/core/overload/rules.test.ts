@@ -6,7 +6,15 @@ const NAMES = Object.keys(RESOURCES) as ResourceName[];
 
 test("the names of actions are stable", () => {
   const conditions = ["shrink-windows", "refuse-sessions", "refuse-standbys", "read-less"];
-  const acts = ["forget-received", "close-hopeless", "evict-waiting", "shed", "drop-lingering", "drop-handshakes"];
+  const acts = [
+    "forget-received",
+    "close-idle",
+    "close-hopeless",
+    "evict-waiting",
+    "shed",
+    "drop-lingering",
+    "drop-handshakes",
+  ];
   const names = Object.keys(OVERLOAD_ACTIONS) as OverloadAction[];
   expect(names.filter(isCondition).toSorted()).toEqual(conditions.toSorted());
   expect(names.filter((name) => !isCondition(name)).toSorted()).toEqual(acts.toSorted());

@@ -139,6 +139,7 @@ test("steps that do not help: after three of them health() says so, and stats() 
       ageMs: 0,
       costUs: 0,
       holds: ["refuse-sessions"],
+      steps: { "refuse-sessions": 1, "evict-waiting": 1, shed: 1 },
     },
   });
 });
@@ -157,6 +158,23 @@ test("what an act has freed is told to the ladder, in the unit of the reading", 
   expect(new Set(steps(reports))).toEqual(new Set(["act evict-waiting"]));
   expect(reports[0]).toMatchObject({ observed: 950, threshold: 900, limit: 1_000, released: 10 });
   expect(relief.terms[0]?.bytes).toBe(250);
+});
+
+test("how often each action was taken is counted for good, also in a dry run", () => {
+  for (const dryRun of [false, true]) {
+    const { at, custom } = dial();
+    const { guard, sample } = guardInHand({ custom }, { dryRun });
+    guard.start();
+    for (let times = 0; times < 2; times++) {
+      at.value = 25;
+      sample(5);
+      at.value = 0;
+      sample(21);
+    }
+    expect(guard.stats()).toMatchObject({ level: { state: "normal", holds: [], steps: { "refuse-sessions": 2 } } });
+    guard.close();
+    expect(guard.stats()["level"]?.steps).toEqual({ "refuse-sessions": 2 });
+  }
 });
 
 test("a pause of the machine tells nothing, though the reading after it is high", () => {

@@ -16,6 +16,7 @@ const TERMS: ActTerms = {
   sheds: "biggest",
   mostShed: 10,
   bytes: Infinity,
+  connections: Infinity,
   dryRun: false,
 };
 
@@ -370,7 +371,14 @@ describe("of clients that are not resplice", () => {
     const { clock, accept, relief } = plain();
     accept().handler.onData(Buffer.from("one\ntwo\n"));
     await clock.advance(0);
-    const idle = ["forget-received", "evict-waiting", "refuse-standbys", "drop-handshakes", "close-hopeless"] as const;
+    const idle = [
+      "close-idle",
+      "forget-received",
+      "evict-waiting",
+      "refuse-standbys",
+      "drop-handshakes",
+      "close-hopeless",
+    ] as const;
     expect(idle.filter((action) => !relief.isIdle(action))).toEqual([]);
     expect([relief.isIdle("shed"), relief.isIdle("refuse-sessions")]).toEqual([false, false]);
   });

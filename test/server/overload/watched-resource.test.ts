@@ -17,7 +17,7 @@ test("a share of the limit: thresholds are shares, amounts are as they are read"
   const { resource } = watched("memory", 2_000, {}, "cgroup");
   expect([resource.inUnit(1_500), resource.outOfUnit(0.75)]).toEqual([0.75, 1_500]);
   expect([resource.low, resource.high, resource.limit]).toEqual([0.75, 0.85, 2_000]);
-  expect(resource.excessBytes(0.9)).toBe(300);
+  expect([resource.excessBytes(0.9), resource.excessConnections(0.9)]).toEqual([300, Infinity]);
 });
 
 test.each([
@@ -26,6 +26,15 @@ test.each([
 ] satisfies Array<[string, Resources]>)("%s: thresholds are in the unit of the reading", (name, resources) => {
   const { resource } = watched(name, undefined, resources);
   expect([resource.inUnit(44), resource.outOfUnit(44), resource.excessBytes(99)]).toEqual([44, 44, Infinity]);
+});
+
+test.each([
+  [0.9, 101],
+  [1, 201],
+  [0.8, 1],
+  [0.799, 0],
+])("descriptors at %d of 1,000: so many connections are too many that it is low without them", (share, most) => {
+  expect(watched("descriptors", 1_000).resource.excessConnections(share)).toBe(most);
 });
 
 test("of a share without a limit nothing can be said", () => {
