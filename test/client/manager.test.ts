@@ -175,7 +175,7 @@ describe("close()", () => {
     expect(links.map(({ state }) => state)).toEqual(["closed", "closed", "closed"]);
   });
 
-  test("leaves no connection behind where a peer has not heard of the end", { timeout: 20_000 }, async () => {
+  test("leaves no connection behind where a peer has not heard of the end", async () => {
     const { port } = await serve({}, (link) => link.onMessage(() => {}));
     const relay = await relayTo(port);
     const manager = manage();
@@ -260,7 +260,7 @@ describe("close()", () => {
 });
 
 describe("the process", () => {
-  test("exits by itself after close()", { timeout: 20_000 }, async () => {
+  test("exits by itself after close()", async () => {
     const { port } = await serve({}, echo);
     const printed = await runToExit(`
       const manager = new resplice.ConnectionManager({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
@@ -273,7 +273,7 @@ describe("the process", () => {
     expect(printed).toBe("hello\nclosed");
   });
 
-  test("exits by itself soon after close() has run out of time, offline", { timeout: 20_000 }, async () => {
+  test("exits by itself soon after close() has run out of time, offline", async () => {
     const printed = await runToExit(`
       const manager = new resplice.ConnectionManager();
       const link = manager.open({ port: ${await unusedPort()}, host: "127.0.0.1" });
@@ -289,11 +289,8 @@ describe("the process", () => {
   test.each([
     ["an attempt: nothing is dialled", "connecting", 0],
     ["a pause between attempts: nobody waits for that", "reconnecting", 1],
-  ])(
-    "exits by itself soon after a listener has ended the link that tells of %s",
-    { timeout: 20_000 },
-    async (_, to, dials) => {
-      const printed = await runToExit(`
+  ])("exits by itself soon after a listener has ended the link that tells of %s", async (_, to, dials) => {
+    const printed = await runToExit(`
       let dials = 0;
       const link = new resplice.ConnectionManager().open({
         reconnect: { minDelayMs: 5_000, maxDelayMs: 5_000 },
@@ -307,11 +304,10 @@ describe("the process", () => {
       const closedMs = performance.now();
       process.on("exit", () => console.log(performance.now() - closedMs < 1_000 ? "soon" : "late", dials));
     `);
-      expect(printed).toBe(`soon ${dials}`);
-    },
-  );
+    expect(printed).toBe(`soon ${dials}`);
+  });
 
-  test("stays alive for an open link, also while offline", { timeout: 20_000 }, async () => {
+  test("stays alive for an open link, also while offline", async () => {
     const port = await unusedPort();
     const running = runToExit(`
       const manager = new resplice.ConnectionManager();
