@@ -8,9 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Before all tests, once for each project: the first makes the folder. */
-export default function setup(): (() => void) | undefined {
-  if (process.env["NODE_COMPILE_CACHE"] !== undefined) return undefined;
+export default function setup(): void {
+  if (process.env["NODE_COMPILE_CACHE"] !== undefined) return;
   const folder = mkdtempSync(join(tmpdir(), "resplice-compiled-"));
   process.env["NODE_COMPILE_CACHE"] = folder;
-  return () => rmSync(folder, { recursive: true, force: true });
+  // The workers write into it when they are stopped, which is after the teardown of vitest.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 }

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import net from "node:net";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type CloseReport, ConnectionManager, type Link, MiB } from "../../src/index.ts";
+import { FORGET_AFTER_MS } from "../../src/link/closing.ts";
 import {
   echo,
   eventually,
@@ -176,6 +177,8 @@ describe("close()", () => {
   });
 
   test("leaves no connection behind where a peer has not heard of the end", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"], shouldAdvanceTime: true });
+    onTestFinished(() => void vi.useRealTimers());
     const { port } = await serve({}, (link) => link.onMessage(() => {}));
     const relay = await relayTo(port);
     const manager = manage();
@@ -190,10 +193,18 @@ describe("close()", () => {
     link.onMessage(() => {});
     await link.send("accepted");
     await link.flush();
-    link.on("state", ({ to }) => {
-      if (to === "closed") relay.blackHole();
+    const silent = new Promise<void>((resolve) => {
+      link.on("state", ({ to }) => {
+        if (to !== "closed") return;
+        relay.blackHole();
+        resolve();
+      });
     });
-    await manager.close();
+    const closing = manager.close();
+    await silent;
+    expect(sockets.map(({ destroyed }) => destroyed)).toContain(false);
+    await vi.advanceTimersByTimeAsync(FORGET_AFTER_MS);
+    await closing;
     expect(sockets.map(({ destroyed }) => destroyed)).not.toContain(false);
   });
 
