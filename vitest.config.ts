@@ -15,7 +15,7 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     globalSetup: ["test/compile-cache.ts"],
-    // Many files share a process and its modules: starting a process for each would take as long as most of their tests.
+    // Files share a process and its modules: a process for each would take half as long as all tests.
     isolate: false,
     restoreMocks: true,
     unstubEnvs: true,

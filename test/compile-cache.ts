@@ -1,7 +1,7 @@
 /**
- * The tests start hundreds of processes: the workers of vitest, and what the tests themselves run. Node keeps what it has
- * compiled for all of them in one folder, and each starts in a third of the time. The folder is gone after the run: files
- * in temporary folders never have the same name twice, so it would grow with each run.
+ * The tests start hundreds of processes. Node keeps what it has compiled for all of them in one folder, and each starts
+ * in a third of the time. The folder is removed after the run: files in temporary folders never have the same name
+ * twice, so it would grow with each run.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
