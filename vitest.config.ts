@@ -14,6 +14,12 @@ export default defineConfig({
   },
   test: {
     maxWorkers: 2,
+    globalSetup: ["test/compile-cache.ts"],
+    // Files share a process and its modules: a process for each would take half as long as all tests.
+    isolate: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
     sequence: { sequencer: LongFirst },
     projects: [
       {
@@ -23,7 +29,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/sim/**", "test/chaos/**", "test/cable/**"],
           setupFiles: ["test/properties.ts"],
-          testTimeout: 10_000,
+          // Some run processes: a busy machine takes twenty times as long as a quiet one.
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },

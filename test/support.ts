@@ -313,8 +313,11 @@ export async function tapTo(
 
 const INDEX_URL: string = new URL("../src/index.ts", import.meta.url).href;
 
-/** Runs a module in a process of its own, which has to exit by itself. Answers what it printed. */
-export async function runToExit(code: string, withinMs = 8_000): Promise<string> {
+/**
+ * Runs a module in a process of its own, which has to exit by itself. Answers what it printed. It is given more time
+ * than the slowest of them needs on a busy machine, and less than a test has.
+ */
+export async function runToExit(code: string, withinMs = 25_000): Promise<string> {
   const program = `import * as resplice from ${JSON.stringify(INDEX_URL)};\n${code}`;
   const args = ["--no-warnings", "--input-type=module", "--eval", program];
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: withinMs });

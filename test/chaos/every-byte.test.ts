@@ -6,7 +6,7 @@ import { converse } from "./support/conversation.ts";
 
 /** More than HELLO takes with its header; WELCOME and what follows it are shorter. */
 const LAST_BYTE = 200;
-const AT_ONCE = 10;
+const AT_ONCE = 25;
 
 describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
   test("cut after each byte of the opening handshake: one link, nothing lost", async () => {

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 
 import { converse } from "./support/conversation.ts";
 
-describe.for(["upstream", "downstream"] as const)("%s", (stream) => {
+// They wait most of the time: side by side.
+describe.concurrent.for(["upstream", "downstream"] as const)("%s", (stream) => {
   test("latency below the keepalive's patience: no suspicion, one connection", async () => {
     await using talk = await converse({ client: { keepalive: { pingAfterMs: 1_000, suspectAfterMs: 1_000 } } });
     await talk.exchange(50);
@@ -29,7 +30,7 @@ const QUICK = {
   server: { keepalive: { pingAfterMs: 11_250, suspectAfterMs: 1_250 }, timeouts: { handshakeMs: 15_000 } },
 };
 
-test("a path with a round trip of more than twice the patience connects, and stays", async () => {
+test.concurrent("a path with a round trip of more than twice the patience connects, and stays", async () => {
   await using talk = await converse({ ...QUICK, proxy: { latencyMs: 1_500 } });
   await talk.link.connected();
   await talk.exchange(10);

@@ -98,7 +98,7 @@ describe("TLS", () => {
     await eventually(() => expect(open).toBe(0), 1_000);
   });
 
-  test("and a reset that comes after that does not end the process", { timeout: 20_000 }, async () => {
+  test("and a reset that comes after that does not end the process", async () => {
     const printed = await runToExit(`
       import { once } from "node:events";
       import net from "node:net";

@@ -141,11 +141,14 @@ describe("shouldRetry", () => {
 
   test("that throws ends neither the link nor the process; without a logger the process is warned, once", async () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    // This process may have been warned by another test.
+    vi.resetModules();
+    const fresh = await import("../support.ts");
     const port = await unusedPort();
     const shouldRetry = (): boolean => {
       throw new Error("mine");
     };
-    const link = openTo(port, { reconnect: { ...QUICK, shouldRetry } });
+    const link = fresh.openTo(port, { reconnect: { ...QUICK, shouldRetry } });
     const seen = failures(link);
     await eventually(() => expect(seen.length).toBeGreaterThan(3));
     await serve({ port });

@@ -29,7 +29,7 @@ test.each([100 * KiB, 256 * KiB, 300 * KiB, 1 * MiB, 12 * MiB])("frames of %i by
   await eventually(() => expect(near.writableFinished).toBe(true));
 });
 
-test("frames of 100 to 250 KiB, with a cut within each", { timeout: 20_000 }, async () => {
+test("frames of 100 to 250 KiB, with a cut within each", async () => {
   const { near, far, relay } = await streams();
   for (const size of [100 * KiB, 150 * KiB, 200 * KiB, 250 * KiB]) {
     const frame = randomBytes(size);
@@ -70,7 +70,7 @@ test("a small read after a large one that waited: what is here and unread is not
   expect(await isPending(client.flush(), 30)).toBe(true);
 });
 
-test("with an encoding, and a rest that stays in the stream, it goes on", { timeout: 20_000 }, async () => {
+test("with an encoding, and a rest that stays in the stream, it goes on", async () => {
   const { near, far, relay } = await streams();
   far.setEncoding("utf8");
   const text = "größer €😀".repeat(60_000);

@@ -159,11 +159,14 @@ describe("a port in use", () => {
   test("without a logger it is a process warning; a monitor that is closed meanwhile tries no more", async () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     onTestFinished(() => warn.mockRestore());
+    // This process may have been warned by another test.
+    vi.resetModules();
+    const fresh = { ...(await import("../../src/index.ts")), ...(await import("../support.ts")) };
     const blocker = net.createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void blocker.close());
     await once(blocker, "listening");
     const { port } = blocker.address() as net.AddressInfo;
-    const watched = watch({ port });
+    const watched = fresh.monitor({ port, sources: [fresh.manage()] });
     const listening = watched.listening();
     await new Promise<void>((resolve) => void watched.once("listenError", () => resolve()));
     expect(warn.mock.calls.map(([message]) => String(message))).toEqual([

@@ -91,10 +91,10 @@ describe("endpoints", () => {
     });
     await client.connected();
     const server = await a.links.next();
-    // Another client keeps the server up.
+    // Another client keeps the server up until its message is read.
     const other = openTo(a.port);
     other.trySend("unread");
-    await a.links.next();
+    const keeper = await a.links.next();
     server.trySend("keeps it here");
     await eventually(() => expect(client.readableLength).toBeGreaterThan(0));
     relay.refuse();
@@ -110,6 +110,7 @@ describe("endpoints", () => {
     // Its new session was not asked for here.
     expect(a.supervisor.stats().refused).not.toHaveProperty("draining");
     await b.links.next();
+    expect(await receiveText(keeper)).toBe("unread");
     await closing;
   });
 });

@@ -121,7 +121,7 @@ describe("authenticate()", () => {
       },
     ],
     ["rejects", () => Promise.reject(new Error("the database is down"))],
-  ])("one that %s is asked again later", { timeout: 6_000 }, async (_, fail) => {
+  ])("one that %s is asked again later", async (_, fail) => {
     const { lines, logger } = logKeeper();
     let calls = 0;
     const { port } = await serve({ logger, authenticate: () => (++calls === 1 ? fail() : "someone") });
@@ -135,7 +135,7 @@ describe("authenticate()", () => {
     expect(lines.find(({ event }) => event === "server.rejected")).toMatchObject({ detail: "the database is down" });
   });
 
-  test("one that throws anything at all is told of in one line", { timeout: 6_000 }, async () => {
+  test("one that throws anything at all is told of in one line", async () => {
     const { lines, logger } = logKeeper();
     const thrown = [Object.create(null), new Error("bad token 'x\n\u001b[31mforged'")];
     const authenticate = (): string => {
@@ -151,7 +151,6 @@ describe("authenticate()", () => {
 
   test.each([true, undefined, { user: "admin" }])(
     "%j is no verdict, at once or later: logged, and asked again on opens and resumes",
-    { timeout: 10_000 },
     async (odd) => {
       const { lines, logger } = logKeeper();
       const answers = [odd, "someone", Promise.resolve(odd), "someone"];

@@ -242,7 +242,7 @@ describe("the process", () => {
     expect(printed).toBe("soon");
   });
 
-  test("exits by itself after close() with a session that nobody has confirmed", { timeout: 15_000 }, async () => {
+  test("exits by itself after close() with a session that nobody has confirmed", async () => {
     const printed = await runToExit(`
       import net from "node:net";
       const supervisor = new resplice.ServerSupervisor({ port: 0, host: "127.0.0.1" });

@@ -78,11 +78,14 @@ test("tells when its owner is closed", async () => {
   expect([telemetry.isClosed, told.mock.calls.length]).toEqual([true, 1]);
 });
 
-test("without a logger nothing is counted and no timer runs; only failures that nobody hears of are told", () => {
+test("without a logger nothing is counted and no timer runs; only failures that nobody hears of are told", async () => {
   const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
   onTestFinished(() => warn.mockRestore());
+  // This process may have been warned by another test.
+  vi.resetModules();
+  const fresh = await import("../../src/telemetry/telemetry.ts");
   const options = { logger: undefined, metricsIntervalMs: 1_000 };
-  const telemetry = new Telemetry("manager.metrics", options, source, () => 0);
+  const telemetry = new fresh.Telemetry("manager.metrics", options, source, () => 0);
   const { journal } = telemetry;
   telemetry.start();
   expect(vi.getTimerCount()).toBe(0);

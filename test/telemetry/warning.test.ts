@@ -1,9 +1,11 @@
 import { once } from "node:events";
-import { expect, test } from "vitest";
-import { warnOnce } from "../../src/telemetry/warning.ts";
-import { linkPair } from "../../src/testing/index.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
 
 test("a handler's error that nobody listens to, of a client in memory: a process warning, and no second", async () => {
+  // This process may have been warned by another test.
+  vi.resetModules();
+  const { linkPair } = await import("../../src/testing/index.ts");
+  const { warnOnce } = await import("../../src/telemetry/warning.ts");
   const warned = once(process, "warning");
   await using pair = linkPair({ serve: (link) => void link.trySend("x") });
   pair.client.onMessage(() => {
@@ -15,7 +17,9 @@ test("a handler's error that nobody listens to, of a client in memory: a process
   expect(warning?.message).toContain("(mine, \\x1b[2J and what a peer\\nhas sent)");
   expect(warning?.detail).toMatch(/^Error: mine, \\x1b\[2J and what a peer\nhas sent\n +at /);
   const others: unknown[] = [];
-  process.on("warning", (other) => others.push(other));
+  const keep = (other: unknown): void => void others.push(other);
+  process.on("warning", keep);
+  onTestFinished(() => void process.off("warning", keep));
   warnOnce("RESPLICE_HANDLER_FAILED", new Error("another"));
   const last = once(process, "warning");
   warnOnce("RESPLICE_HOOK_FAILED", undefined);
