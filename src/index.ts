@@ -67,7 +67,8 @@ export type { Deliver, FrameDecoder, FrameLimits, Framing } from "./plain/framin
 export type { PlainLink } from "./plain-link/handle.ts";
 export type { PlainDeadlineOptions, PlainKeepaliveOptions, PlainLinkOptions } from "./plain-link/options.ts";
 export type { OverloadAction } from "./core/overload/actions.ts";
-export type { OverloadReport, ResourceStats } from "./server/overload/reports.ts";
+export type { OverloadReport } from "./telemetry/record.ts";
+export type { ResourceStats } from "./telemetry/samples.ts";
 export type { CustomResource, Resources, Thresholds } from "./server/resource-options.ts";
 export type { AccessOptions } from "./server/access.ts";
 export { type Closable, closeOnSignal, type CloseOnSignalOptions } from "./server/close-on-signal.ts";

@@ -12,7 +12,7 @@ import { REFUSE_CODES } from "../core/wire/frames.ts";
 import type { ErrorCode } from "../link/errors.ts";
 import { NONE_UNDELIVERED } from "../link/undelivered.ts";
 import { MUCH_UNREAD, MUCH_UNSENT } from "../plain-link/login.ts";
-import type { ResourceStats } from "../server/overload/reports.ts";
+import type { ResourceStats } from "../telemetry/samples.ts";
 import { PLAIN_LIMIT_NAMES } from "../server/plain-options.ts";
 import type { RateScope } from "../server/rates.ts";
 import { SUPERVISE_LIMIT_NAMES } from "../supervise/options.ts";

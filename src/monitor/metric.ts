@@ -1,6 +1,6 @@
 /** What a metric is, and how one is described. */
 import type { SourceKind } from "../telemetry/observed.ts";
-import type { ResourceSample } from "../telemetry/samples.ts";
+import type { ResourceStats } from "../telemetry/samples.ts";
 import type { Measured } from "../telemetry/telemetry.ts";
 
 /** The numbers of one manager or server. */
@@ -8,7 +8,7 @@ export interface Measurement extends Measured {
   health: "healthy" | "degraded" | "down";
   limits: object;
   /** By name; none of a manager. */
-  resources: Readonly<Record<string, ResourceSample>>;
+  resources: Readonly<Record<string, ResourceStats>>;
 }
 
 /** `upTo`: how many were at most so large, by each bound. */

@@ -2,7 +2,7 @@
  * The metrics of the resources that servers watch, and of what is done against overload. The label `resource` has the
  * names of the resources, and of the application's own ones, of which a server has 32 at most.
  */
-import type { ResourceSample } from "../telemetry/samples.ts";
+import type { ResourceStats } from "../telemetry/samples.ts";
 import { labelled, type Metric, seconds, SERVERS } from "./metric.ts";
 
 export const RESOURCE_METRICS: readonly Metric[] = [
@@ -40,7 +40,7 @@ export const RESOURCE_METRICS: readonly Metric[] = [
 ];
 
 /** A number of each resource; undefined where there is none now. */
-function level(name: string, help: string, read: (resource: ResourceSample) => number | undefined): Metric {
+function level(name: string, help: string, read: (resource: ResourceStats) => number | undefined): Metric {
   return labelled("gauge", name, SERVERS, "resource", help, ({ resources }) => {
     const numbers = Object.entries(resources).map(([resource, sample]) => [resource, read(sample)] as const);
     return Object.fromEntries(numbers.filter((entry): entry is [string, number] => entry[1] !== undefined));
@@ -53,7 +53,7 @@ function byWord(
   name: string,
   label: string,
   help: string,
-  read: (resource: ResourceSample) => Readonly<Record<string, number>>,
+  read: (resource: ResourceStats) => Readonly<Record<string, number>>,
 ): Metric {
   const readAll: Extract<Metric, { by: string }>["read"] = ({ resources }) =>
     Object.fromEntries(Object.entries(resources).map(([resource, sample]) => [resource, read(sample)]));

@@ -3,8 +3,7 @@ import type { SupervisorState } from "../core/states.ts";
 import type { LinkState, Traffic } from "../link/types.ts";
 import type { EventCounts } from "../telemetry/event-counts.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
-import type { Totals } from "../telemetry/samples.ts";
-import type { ResourceStats } from "./overload/reports.ts";
+import type { ResourceStats, Totals } from "../telemetry/samples.ts";
 
 export interface SupervisorStats {
   state: SupervisorState;

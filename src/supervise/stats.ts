@@ -1,6 +1,6 @@
 /** The numbers of a supervised server. */
-import type { ResourceStats } from "../server/overload/reports.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
+import type { ResourceStats } from "../telemetry/samples.ts";
 
 /** "open": close() was not called yet. */
 export type SupervisedState = "open" | "draining" | "closed";

@@ -13,7 +13,7 @@ import type { Health } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from "../server/drain.ts";
 import { Guard } from "../server/overload/guard.ts";
-import type { OverloadReport } from "../server/overload/reports.ts";
+import type { OverloadReport } from "../telemetry/record.ts";
 import { Refusals } from "../server/refusals.ts";
 import { observe } from "../telemetry/observed.ts";
 import type { SampleSource } from "../telemetry/samples.ts";

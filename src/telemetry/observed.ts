@@ -1,6 +1,6 @@
 /** What can be seen of managers and servers from outside, without methods of theirs that nobody else should call. */
 import { publishRecords } from "./channels.ts";
-import type { ResourceSample } from "./samples.ts";
+import type { ResourceStats } from "./samples.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 export type SourceKind = "manager" | "server" | "supervised";
@@ -13,7 +13,7 @@ export interface Observed {
   /** The caps that it keeps at present, by name. */
   limits(): object;
   /** Of a server: the resources that it watches, by name. */
-  resources?(): Readonly<Record<string, ResourceSample>>;
+  resources?(): Readonly<Record<string, ResourceStats>>;
 }
 
 const ALL = new WeakMap<object, Observed>();

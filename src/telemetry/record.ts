@@ -2,6 +2,7 @@
  * The records of telemetry: one for each thing that happens to links, servers and the process, as plain data. `event`
  * names are stable. Renderers read them from a Journal; docs/metrics.md lists the lines that the log has of them.
  */
+import type { OverloadAction } from "../core/overload/actions.ts";
 import type { LinkState, SupervisorState } from "../core/states.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
 import type { Numbers } from "./samples.ts";
@@ -94,19 +95,42 @@ export interface ServerShed {
   retryAfterMs: number;
 }
 
-/** A step against the overload of a resource, or the end of one: see `OverloadReport` of the supervisor. */
-export interface ServerOverload {
-  event: "server.overload";
+/**
+ * A step against overload, or the end of one. `observed`, `threshold`, `limit` and `released` are in the resource's own
+ * unit: descriptors, bytes, milliseconds, pages of TCP memory, or what a custom resource is read in.
+ */
+export interface OverloadReport {
+  /**
+   * `act`: the action is carried out, and holds from now on if it is a condition. `release`: this resource does not
+   * hold it any more. `recover`: the overload of this resource is over. `ineffective`: the last steps have not helped,
+   * and no more are taken. `unreadable`: the overload ends, as the resource could not be read for 30 s.
+   */
   type: "act" | "release" | "recover" | "ineffective" | "unreadable";
+  /** `heap`, `lag`, …, or the name of a custom one. */
   resource: string;
+  /** The last reading. */
   observed: number;
+  /** The threshold that it has passed. */
   threshold: number;
+  /** Absent where the resource has none. */
   limit?: number;
+  /** Milliseconds since the reading. */
   ageMs: number;
-  action?: string;
+  /** Of `act` and `release`. */
+  action?: OverloadAction;
+  /**
+   * The ids of the links that were closed, shed or ended, or whose received messages were forgotten. Of a supervised
+   * server, the remote addresses of the connections that were closed, or whose clients were asked to leave.
+   */
   victims: readonly string[];
+  /** How much of the resource the act has freed, as far as that is known; 0 if it is not. */
   released: number;
+  /** Nothing was done: `victims` and `released` say what would have been. */
   dryRun: boolean;
+}
+
+export interface ServerOverload extends OverloadReport {
+  event: "server.overload";
 }
 
 /** A connection was closed because of what it sent, or did not send, or because a function of the options failed. */

@@ -1,4 +1,5 @@
 /** The numbers of a manager or a supervisor and of its links, for every renderer of them alike. */
+import type { OverloadAction } from "../core/overload/actions.ts";
 
 /** One link's numbers: `LinkStats` has them. */
 export interface LinkSample {
@@ -16,19 +17,25 @@ export interface LinkSample {
   unacceptedBytes: number;
 }
 
-/** One resource's numbers: `ResourceStats` has them. */
-export interface ResourceSample {
-  state: string;
+/** One resource. Amounts are in its own unit; see `OverloadReport`. */
+export interface ResourceStats {
+  /** `ineffective`: overloaded, and no more steps are taken, as the last ones have not helped. */
+  state: "normal" | "overloaded" | "ineffective" | "not-watched";
+  /** Why it is not watched. */
+  notWatched?: string;
+  /** The last reading; undefined before the first. */
   observed: number | undefined;
   limit: number | undefined;
   low: number | undefined;
   high: number | undefined;
+  /** Milliseconds since it could be read. */
   ageMs: number;
+  /** How long one reading takes, in microseconds. */
   costUs: number;
-  /** The actions that are in force because of it. */
-  holds: readonly string[];
-  /** How often each action was taken. */
-  steps: Readonly<Record<string, number>>;
+  /** The conditions that are in force because of it. */
+  holds: readonly OverloadAction[];
+  /** How often each action was taken because of it, since the beginning; with `dryRun`, how often it would have been. */
+  steps: Readonly<Partial<Record<OverloadAction, number>>>;
 }
 
 /** A number, or one for each word. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { KiB, type Limits, type Link, type ServerSupervisorOptions } from "../../src/index.ts";
 import type { Clock } from "../../src/link/ports.ts";
 import { Rates } from "../../src/server/rates.ts";
-import { connect, dial, type Server, setUp } from "./in-memory.ts";
+import { connect, dial, type Server, setUp } from "./served-sessions.ts";
 
 type Given = NonNullable<Limits["rates"]>;
 

@@ -10,7 +10,7 @@ import { LinkMemory } from "../../src/io/budget.ts";
 import { SystemClock } from "../../src/io/clock.ts";
 import { StreamConnection } from "../../src/io/connection.ts";
 import { SYSTEM_ENTROPY } from "../../src/io/entropy.ts";
-import type { Clock } from "../../src/link/ports.ts";
+import type { Clock, Connection } from "../../src/link/ports.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
 import { Sessions } from "../../src/server/sessions.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
@@ -53,16 +53,20 @@ function sessionsOn(clock: Clock, handler: Handler, options: Partial<ServerSuper
 
 export type Server = ReturnType<typeof setUp>;
 
+/** Clients that connect from now on have the address `client.address`. */
 export function setUp(handler: Handler = () => {}, options: Partial<ServerSupervisorOptions> = {}) {
   const clock = new VirtualTime();
   const served = sessionsOn(clock, handler, options);
   const { sessions } = served;
-  const path = new PairPath(clock, seeded(1), (connection) => void sessions.handshakes.accept(connection));
+  const client = { address: "192.0.2.1" };
+  const path = new PairPath(clock, seeded(1), (connection: Connection) => {
+    sessions.handshakes.accept(Object.assign(connection, { remoteAddress: client.address }));
+  });
   onTestFinished(() => {
     sessions.stop();
     clock.stop();
   });
-  return { clock, path, ...served };
+  return { clock, path, client, ...served };
 }
 
 /** On loopback, to the end of the test. */
@@ -94,7 +98,7 @@ export function shedAll(sessions: Sessions, retryAfterMs: number, reason = "memo
 }
 
 /** A client's link. It dials in the next turn. */
-function dial({ clock, path }: Server, options: OpenOptions = {}): Link {
+export function dial({ clock, path }: Server, options: OpenOptions = {}): Link {
   let ids = 0;
   const owner = durableLink(resolveOpenOptions({ port: 1, ...options }), {
     clock,

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { encodeReset } from "../../src/core/wire/frames.ts";
 import { type Link, type LinkReport, RespliceError } from "../../src/index.ts";
 import { isPending } from "../support.ts";
-import { connect, type Handler, type Server, setUp, unconfirmed } from "./in-memory.ts";
+import { connect, type Handler, type Server, setUp } from "./served-sessions.ts";
+import { unconfirmed } from "./unconfirmed.ts";
 
 /** Drains, and answers the reports, and how long it took in virtual time. */
 async function drained({ sessions, clock }: Server, deadlineMs: number) {

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { type Limits, type Link, MiB, type PlainLimits } from "../../src/index.ts";
 import { echo, eventually, failure, logKeeper, openTo, receiveText, serve } from "../support.ts";
-import { connect, dial, type Server, setUp, unconfirmed } from "./in-memory.ts";
+import { connect, dial, type Server, setUp } from "./served-sessions.ts";
+import { unconfirmed } from "./unconfirmed.ts";
 import { echoLines, lineClient, servePlain } from "./plain-servers.ts";
 
 /** The clients that each limit has turned away. */

@@ -22,7 +22,9 @@ function troubles(changes: readonly StateChange[]): unknown[] {
   );
 }
 
-async function connected(options?: Parameters<typeof connect>[1]): Promise<Server & { client: Link; server: Link }> {
+async function connected(
+  options?: Parameters<typeof connect>[1],
+): Promise<Omit<Server, "client"> & { client: Link; server: Link }> {
   const both = setUp(undefined, { authenticate: () => "alice" });
   const client = await connect(both, options);
   return { ...both, client, server: both.links[0] as Link };

@@ -15,7 +15,9 @@ import { type Pace, type Reading, type Sample, Sampler } from "../../io/resource
 import type { Journal } from "../../telemetry/journal.ts";
 import type { ResolvedResources } from "../resource-options.ts";
 import { NOTHING, type Released, type Relief } from "./relief.ts";
-import { type OverloadReport, reportOf, type ResourceStats, resourceStats, stateReason } from "./reports.ts";
+import type { OverloadReport } from "../../telemetry/record.ts";
+import type { ResourceStats } from "../../telemetry/samples.ts";
+import { reportOf, resourceStats, stateReason } from "./reports.ts";
 import { WatchedResource } from "./watched-resource.ts";
 
 export interface GuardOptions {

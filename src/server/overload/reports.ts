@@ -1,65 +1,11 @@
 /** What is told of a server's resources: events, numbers, and the reasons of `health()`. */
-import type { OverloadAction } from "../../core/overload/actions.ts";
 import type { ResourceReport } from "../../core/overload/ladder.ts";
 import type { OverloadEvent } from "../../core/overload/resource-ladder.ts";
 import type { Sampler } from "../../io/resources/sampler.ts";
+import type { OverloadReport } from "../../telemetry/record.ts";
+import type { ResourceStats } from "../../telemetry/samples.ts";
 import type { Released } from "./relief.ts";
 import type { WatchedResource } from "./watched-resource.ts";
-
-/**
- * A step against overload, or the end of one. `observed`, `threshold`, `limit` and `released` are in the resource's own
- * unit: descriptors, bytes, milliseconds, pages of TCP memory, or what a custom resource is read in.
- */
-export interface OverloadReport {
-  /**
-   * `act`: the action is carried out, and holds from now on if it is a condition. `release`: this resource does not
-   * hold it any more. `recover`: the overload of this resource is over. `ineffective`: the last steps have not helped,
-   * and no more are taken. `unreadable`: the overload ends, as the resource could not be read for 30 s.
-   */
-  type: "act" | "release" | "recover" | "ineffective" | "unreadable";
-  /** `heap`, `lag`, …, or the name of a custom one. */
-  resource: string;
-  /** The last reading. */
-  observed: number;
-  /** The threshold that it has passed. */
-  threshold: number;
-  /** Absent where the resource has none. */
-  limit?: number;
-  /** Milliseconds since the reading. */
-  ageMs: number;
-  /** Of `act` and `release`. */
-  action?: OverloadAction;
-  /**
-   * The ids of the links that were closed, shed or ended, or whose received messages were forgotten. Of a supervised
-   * server, the remote addresses of the connections that were closed, or whose clients were asked to leave.
-   */
-  victims: readonly string[];
-  /** How much of the resource the act has freed, as far as that is known; 0 if it is not. */
-  released: number;
-  /** Nothing was done: `victims` and `released` say what would have been. */
-  dryRun: boolean;
-}
-
-/** One resource. Amounts are in its own unit; see `OverloadReport`. */
-export interface ResourceStats {
-  /** `ineffective`: overloaded, and no more steps are taken, as the last ones have not helped. */
-  state: "normal" | "overloaded" | "ineffective" | "not-watched";
-  /** Why it is not watched. */
-  notWatched?: string;
-  /** The last reading; undefined before the first. */
-  observed: number | undefined;
-  limit: number | undefined;
-  low: number | undefined;
-  high: number | undefined;
-  /** Milliseconds since it could be read. */
-  ageMs: number;
-  /** How long one reading takes, in microseconds. */
-  costUs: number;
-  /** The conditions that are in force because of it. */
-  holds: readonly OverloadAction[];
-  /** How often each action was taken because of it, since the beginning; with `dryRun`, how often it would have been. */
-  steps: Readonly<Partial<Record<OverloadAction, number>>>;
-}
 
 export function reportOf(
   { type, resource: name, observed, threshold, ageMs, action }: OverloadEvent,

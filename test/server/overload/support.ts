@@ -3,7 +3,7 @@ import type { OverloadAction } from "../../../src/core/overload/actions.ts";
 import type { Reader, System } from "../../../src/io/resources/reader.ts";
 import type { Pace } from "../../../src/io/resources/sampler.ts";
 import { Guard } from "../../../src/server/overload/guard.ts";
-import type { OverloadReport } from "../../../src/server/overload/reports.ts";
+import type { OverloadReport } from "../../../src/telemetry/record.ts";
 import { type ActTerms, NOTHING, type Released, type Relief } from "../../../src/server/overload/relief.ts";
 import { resolveResources, type Resources } from "../../../src/server/resource-options.ts";
 import { Journal } from "../../../src/telemetry/journal.ts";
