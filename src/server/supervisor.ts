@@ -18,12 +18,12 @@ import { observe } from "../telemetry/observed.ts";
 import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
-import type { Capacity } from "./capacity.ts";
-import { descriptors, descriptorsNeeded } from "./descriptors.ts";
+import { type Capacity, recordCapacity } from "./capacity.ts";
 import { drain, type DrainOptions, type ResolvedDrain, resolveDrain } from "./drain.ts";
 import { MOST_LINGERING } from "./lingering.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
+import type { BoundAddress, Listening } from "./listening/places.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import type { Limits, ServerSupervisorOptions } from "./options.ts";
 import { Buffers } from "./overload/buffers.ts";
@@ -136,6 +136,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       allowHalfOpen,
       accept: (connection) => this.#served.accept(connection),
       onTlsFailed: (remoteAddress, reason) => refusals.rejected(remoteAddress, "tls", reason),
+      onLost: (error) => this.#listenerFailed(error),
     });
     this.#guard = this.#newGuard(listening);
   }
@@ -191,27 +192,27 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Resolves when clients can connect. Rejects with LISTEN_FAILED, whose message says what to do; INVALID_STATE;
-   * INVALID_OPTION without `port` and `path`; ABORTED.
+   * Resolves when clients can connect, at all addresses. Answers the first of them, and the list of all; of a Unix socket
+   * `host` is the path, and `port` is 0. Rejects with LISTEN_FAILED, whose message says what to do, and then listens
+   * nowhere; INVALID_STATE; INVALID_OPTION without `port`, `path` and `addresses`; ABORTED.
    */
-  async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
+  async listen(options: WaitOptions = {}): Promise<Listening> {
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
     const { signal } = options;
     if (signal?.aborted === true) throw new RespliceError("ABORTED", "listen() was aborted", { cause: signal.reason });
     const { listen: where } = this.#options;
-    if (where === undefined) throw invalidOption("port", undefined, "a port, or a path, for listen()");
+    if (where === undefined) throw invalidOption("port", undefined, "a port, a path or addresses, for listen()");
     this.#to("bind", "listen() was called");
     try {
       // First, so that a session is found by other servers as soon as there is one.
       await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
-      const address = await this.#listener.listen(where);
+      const listening = await this.#listener.acceptors.listen(where);
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
-      this.#listener.onError((error) => this.#listenerFailed(error));
       this.#to("listen", "listening");
       this.#begin();
-      this.#recordLimits(address);
-      return address;
+      this.#recordCapacity(listening.addresses);
+      return listening;
     } catch (error) {
       await this.#served.forwarding?.stop();
       this.#to("listen-failed", "listen failed");
@@ -245,27 +246,13 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#listener.accept(stream, remoteAddress);
   }
 
-  /** `address`: the server has begun to listen there; undefined: its limits were changed. */
-  #recordLimits(address?: { host: string; port: number }): void {
-    const { logger, machine } = this.#options;
+  /** `addresses`: the server has begun to listen there; undefined: its limits were changed. */
+  #recordCapacity(addresses?: readonly BoundAddress[]): void {
+    const { logger, machine, proxies } = this.#options;
     // Only the log tells of where a server listens: without one nothing is read from /proc then.
-    if (logger === undefined && address !== undefined) return;
-    const { journal } = this.#telemetry;
-    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
-    const { connections, handshakes } = limits;
-    const may = descriptors();
-    const bounds = { limits, sessionsMayHoldBytes, ...(may && { descriptorLimit: may.limit }) };
-    if (address === undefined) journal.record({ event: "server.limits", ...bounds });
-    else journal.record({ event: "server.listening", ...address, ...bounds });
-    const awaited = this.#options.proxies === undefined ? 0 : handshakes;
-    // One that is forwarded has two.
-    const most = this.#served.forwarding === undefined ? connections : 2 * connections;
-    const needed = descriptorsNeeded(most + awaited, may?.open ?? 0);
-    if (may !== undefined && needed > may.limit) {
-      journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
-    }
-    if (links.most <= fitting) return;
-    journal.record({ event: "server.memory", [links.limit]: links.most, fitting, sessionsMayHoldBytes, ...machine });
+    if (logger === undefined && addresses !== undefined) return;
+    const terms = { machine, hasProxies: proxies !== undefined, forwards: this.#served.forwarding !== undefined };
+    recordCapacity(this.#telemetry.journal, this.#capacity, terms, addresses);
   }
 
   #listenerFailed(cause: Error): void {
@@ -301,7 +288,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   setLimits(limits: Protocol extends PlainProtocol ? PlainLimits : Limits): void {
     this.#capacity = this.#served.setLimits(limits);
     this.#filter.setMostHeaders(this.#capacity.limits.handshakes);
-    if (this.#state !== "closed") this.#recordLimits();
+    if (this.#state !== "closed") this.#recordCapacity();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
@@ -361,7 +348,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   async #close(options: ResolvedDrain): Promise<CloseReport> {
-    const listener = this.#state === "listening" || this.#state === "bound" ? this.#listener : undefined;
+    const isOpen = this.#state === "listening" || this.#state === "bound";
+    const listener = isOpen ? this.#listener.acceptors : undefined;
     this.#to("drain", "close() was called");
     const reports = await drain({ clock: this.#clock, listener, links: this.#served }, options);
     this.#guard.close();

@@ -55,8 +55,9 @@ export function lineOf(record: LoggedRecord): LogLine {
       return line("info", event, { from, to, reason }, `server ${to}`);
     }
     case "server.listening": {
-      const { event: _, limits, host, port, ...rest } = record;
-      return line("info", event, { host, port, ...limits, ...rest }, `listening on ${host}:${port}`);
+      const { event: _, limits, host, port, addresses, ...rest } = record;
+      const shown = printable(addresses.join(", "), MOST_FIELD_CHARACTERS);
+      return line("info", event, { host, port, addresses, ...limits, ...rest }, `listening on ${shown}`);
     }
     case "server.limits": {
       const { event: _, limits, ...rest } = record;

@@ -45,8 +45,11 @@ interface ServerBounds {
 
 export interface ServerListening extends ServerBounds {
   event: "server.listening";
+  /** The first of the addresses. */
   host: string;
   port: number;
+  /** All, as texts. */
+  addresses: readonly string[];
 }
 
 /** Limits were changed while the server runs. */

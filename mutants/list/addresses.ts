@@ -1,0 +1,50 @@
+/** The addresses of a server: how they are bound, and how they are kept. */
+import type { Mutant } from "../mutant.ts";
+
+const ACCEPTORS = "src/server/listening/acceptors.ts";
+const SYSTEMD = "src/server/listening/systemd.ts";
+const ADDRESSES = ["test/server/supervisor-addresses.test.ts"];
+const ACTIVATION = ["test/server/listening/systemd.test.ts"];
+
+export const ADDRESSES_KEPT: readonly Mutant[] = [
+  {
+    name: "some of the addresses",
+    rule: "a server listens at all of its addresses or at none",
+    file: ACCEPTORS,
+    find: "      this.stopListening();\n      throw",
+    replace: "      throw",
+    tests: ADDRESSES,
+  },
+  {
+    name: "the sockets of another process",
+    rule: "LISTEN_PID says whose sockets they are",
+    file: SYSTEMD,
+    find: "if (LISTEN_PID !== String(pid))",
+    replace: "if (LISTEN_PID === '')",
+    tests: ACTIVATION,
+  },
+  {
+    name: "sockets for each child",
+    rule: "no child takes the sockets for its own",
+    file: SYSTEMD,
+    find: "  for (const name of NAMES) Reflect.deleteProperty(env, name);\n",
+    replace: "",
+    tests: ACTIVATION,
+  },
+  {
+    name: "a socket for two servers",
+    rule: "each socket is given out once",
+    file: SYSTEMD,
+    find: "    this.#sockets = this.#sockets.filter((socket) => !taken.includes(socket));\n",
+    replace: "",
+    tests: ACTIVATION,
+  },
+  {
+    name: "reusePort that is ignored",
+    rule: "an option that Node does not know is refused",
+    file: "src/server/listening/places.ts",
+    find: "return minor >= (REUSES_PORT[major] ?? 0);",
+    replace: "return minor >= 0;",
+    tests: ["test/server/listening/places.test.ts"],
+  },
+];

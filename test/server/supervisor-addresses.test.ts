@@ -1,0 +1,102 @@
+/** A server that listens in several places. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import type { Readable } from "node:stream";
+import { expect, onTestFinished, test } from "vitest";
+import { ServerSupervisor, type ListenAddress, type ServerSupervisorOptions } from "../../src/index.ts";
+import { failure, manage, receiveText, rawServer, socketPath, unusedPort } from "../support.ts";
+import { connects } from "./connects.ts";
+
+const host = "127.0.0.1";
+
+function supervise(options: ServerSupervisorOptions): ServerSupervisor {
+  const supervisor = new ServerSupervisor(options);
+  onTestFinished(async () => void (await supervisor.close({ deadlineMs: 0 })));
+  supervisor.serve(async (link) => {
+    link.onMessage(async (message) => {
+      await link.send(message);
+    });
+  });
+  return supervisor;
+}
+
+async function echoes(to: { port: number; host: string } | { path: string }): Promise<string | null> {
+  const link = manage().open(to);
+  await link.send("hello");
+  return receiveText(link);
+}
+
+test("all of its addresses serve the same clients, and all are closed", async () => {
+  const path = await socketPath();
+  const supervisor = supervise({ addresses: [{ port: 0, host }, { path }, { port: 0, host }] });
+  const { addresses, ...first } = await supervisor.listen();
+  expect(addresses).toEqual([first, { host: path, port: 0 }, { host, port: expect.any(Number) }]);
+  for (const { host: at, port } of addresses) {
+    expect(await echoes(port === 0 ? { path: at } : { host: at, port })).toBe("hello");
+  }
+  expect(supervisor.links.size).toBe(3);
+  await supervisor.close({ deadlineMs: 0 });
+  for (const { port } of addresses) if (port > 0) expect(await connects(port)).toBe(false);
+});
+
+test("at none of them if one cannot be bound", async () => {
+  const [taken, free] = [await rawServer(() => {}), await unusedPort()];
+  const addresses: ListenAddress[] = [
+    { port: free, host },
+    { port: taken, host },
+  ];
+  const supervisor = supervise({ addresses });
+  expect(await failure(supervisor.listen())).toMatchObject({
+    code: "LISTEN_FAILED",
+    message: expect.stringContaining(`127.0.0.1:${taken}: another process listens there`),
+  });
+  expect(supervisor.state).toBe("closed");
+  expect(await connects(free)).toBe(false);
+});
+
+test("two servers on one port, if both say so", async () => {
+  const port = await unusedPort();
+  const [one, other, third] = [true, true, false].map((reusePort) =>
+    supervise({ addresses: [{ port, host, reusePort }] }),
+  ) as [ServerSupervisor, ServerSupervisor, ServerSupervisor];
+  await one.listen();
+  await other.listen();
+  expect(await echoes({ port, host })).toBe("hello");
+  expect(await failure(third.listen())).toMatchObject({ code: "LISTEN_FAILED" });
+});
+
+test("ipv6Only: an IPv6 address takes no IPv4 clients", async () => {
+  const port = await unusedPort();
+  await supervise({ addresses: [{ port, host: "::", ipv6Only: true }] }).listen();
+  expect(await connects(port)).toBe(false);
+});
+
+const INDEX = new URL("../../src/index.ts", import.meta.url).href;
+
+test("the sockets that systemd has opened: a process of its own answers on them", { timeout: 15_000 }, async () => {
+  const opened = net.createServer().listen(0, host);
+  onTestFinished(() => void opened.close());
+  await once(opened, "listening");
+  const { port } = opened.address() as net.AddressInfo;
+  const { fd } = (opened as unknown as { _handle: { fd: number } })._handle;
+  const program = `
+    import { ServerSupervisor } from ${JSON.stringify(INDEX)};
+    const supervisor = new ServerSupervisor({ addresses: [{ systemd: "public" }] });
+    supervisor.serve((link) => link.onMessage((message) => link.send(message)));
+    const { port } = await supervisor.listen();
+    console.log(JSON.stringify({ port, left: process.env.LISTEN_FDS ?? "nothing" }));
+  `;
+  // As systemd does: the process has the socket as its descriptor 3, and its own id in the environment.
+  const args = ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, "--no-warnings", "--input-type=module"];
+  const child = spawn("/bin/sh", [...args, "--eval", program], {
+    env: { ...process.env, LISTEN_FDS: "1", LISTEN_FDNAMES: "public" },
+    stdio: ["ignore", "pipe", "inherit", fd],
+  });
+  onTestFinished(() => void child.kill());
+  const [line] = (await once(child.stdout as Readable, "data")) as [Buffer];
+  expect(JSON.parse(String(line))).toEqual({ port, left: "nothing" });
+  // The kernel gives the clients to whoever accepts: here it is the other process alone.
+  opened.close();
+  expect(await echoes({ port, host })).toBe("hello");
+});
