@@ -4,6 +4,7 @@ import type { Mutant } from "../mutant.ts";
 const ACCEPTORS = "src/server/listening/acceptors.ts";
 const SYSTEMD = "src/server/listening/systemd.ts";
 const ADDRESSES = ["test/server/supervisor-addresses.test.ts"];
+const FILES = ["test/server/listening/socket-file.test.ts"];
 const ACTIVATION = ["test/server/listening/systemd.test.ts"];
 
 export const ADDRESSES_KEPT: readonly Mutant[] = [
@@ -38,6 +39,46 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     find: "    this.#sockets = this.#sockets.filter((socket) => !taken.includes(socket));\n",
     replace: "",
     tests: ACTIVATION,
+  },
+  {
+    name: "a file that is no socket is removed",
+    rule: "a file that is no socket is left alone",
+    file: "src/server/listening/socket-file.ts",
+    find: "if (!found.isSocket())",
+    replace: "if (!found.isSocket() && found.ino < 0)",
+    tests: FILES,
+  },
+  {
+    name: "the socket of a living server is removed",
+    rule: "a socket is removed when nobody listens at it",
+    file: "src/server/listening/socket-file.ts",
+    find: "if (await isDeadSocket(path)) removeIfSame",
+    replace: "if (await isDeadSocket(path).then(() => true)) removeIfSame",
+    tests: FILES,
+  },
+  {
+    name: "a stale socket for ever",
+    rule: "the socket of a process that is gone is in nobody's way",
+    file: "src/server/listening/socket-file.ts",
+    find: "if (now.ino === ino && now.mtimeMs === mtimeMs) unlinkSync(path);",
+    replace: "if (now.ino !== ino && now.mtimeMs === mtimeMs) unlinkSync(path);",
+    tests: FILES,
+  },
+  {
+    name: "a path that the kernel cuts off",
+    rule: "a path that does not fit is refused",
+    file: "src/server/listening/socket-file.ts",
+    find: "if (bytes > MOST_SOCKET_PATH_BYTES)",
+    replace: "if (bytes > 1_000)",
+    tests: FILES,
+  },
+  {
+    name: "a socket for everyone",
+    rule: "the file of a socket has the mode that is asked for",
+    file: "src/server/listening/acceptor.ts",
+    find: '    if ("path" in place) setMode(place);\n',
+    replace: "",
+    tests: FILES,
   },
   {
     name: "reusePort that is ignored",

@@ -37,8 +37,12 @@ const ADVICE: Readonly<Record<string, string | Readonly<Partial<Record<Kind, str
 };
 
 export function listenError(error: NodeJS.ErrnoException, place: Place): RespliceError {
-  const message = `cannot listen on ${placeText(place)}: ${advice(error, place)}`;
-  return new RespliceError("LISTEN_FAILED", message, { cause: error });
+  return listenFailed(place, advice(error, place), error);
+}
+
+export function listenFailed(place: Place, why: string, cause?: unknown): RespliceError {
+  const message = `cannot listen on ${placeText(place)}: ${why}`;
+  return new RespliceError("LISTEN_FAILED", message, cause === undefined ? {} : { cause });
 }
 
 function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): string {
