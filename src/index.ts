@@ -72,6 +72,7 @@ export type { CustomResource, Resources, Thresholds } from "./server/resource-op
 export type { AccessOptions } from "./server/access.ts";
 export { type Closable, closeOnSignal, type CloseOnSignalOptions } from "./server/close-on-signal.ts";
 export type { DrainOptions } from "./server/drain.ts";
+export type { AddressStats, ListenerChange } from "./server/listening/acceptor.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
 export type {
   BoundAddress,

@@ -2,6 +2,10 @@
 import type { Mutant } from "../mutant.ts";
 
 const ACCEPTORS = "src/server/listening/acceptors.ts";
+const ACCEPTOR = "src/server/listening/acceptor.ts";
+const PROBE = "src/server/listening/self-probe.ts";
+const KEPT = ["test/server/listening/acceptor.test.ts"];
+const PROBED = ["test/server/listening/self-probe.test.ts"];
 const SYSTEMD = "src/server/listening/systemd.ts";
 const ADDRESSES = ["test/server/supervisor-addresses.test.ts"];
 const FILES = ["test/server/listening/socket-file.test.ts"];
@@ -49,7 +53,7 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     tests: FILES,
   },
   {
-    name: "the socket of a living server is removed",
+    name: "the path of a living server is taken",
     rule: "a socket is removed when nobody listens at it",
     file: "src/server/listening/socket-file.ts",
     find: "if (await isDeadSocket(path)) removeIfSame",
@@ -79,6 +83,94 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     find: '    if ("path" in place) setMode(place);\n',
     replace: "",
     tests: FILES,
+  },
+  {
+    name: "a lost listener stays lost",
+    rule: "an address is listened at for as long as the server lives",
+    file: ACCEPTOR,
+    find: "      this.#outage = { ...outage, reason: (error as Error).message };\n      return this.#planRestart();",
+    replace: "      this.#outage = { ...outage, reason: (error as Error).message };\n      return;",
+    tests: KEPT,
+  },
+  {
+    name: "another port after a restart",
+    rule: "a port that the system has chosen stays the same",
+    file: ACCEPTOR,
+    find: '    if ("port" in this.#place) this.#place = { ...this.#place, port: this.#address.port };\n',
+    replace: "",
+    tests: KEPT,
+  },
+  {
+    name: "restarted after the end",
+    rule: "a server that was closed does not listen again",
+    file: ACCEPTOR,
+    find: "    this.#isStopped = true;\n    this.#again.clear();",
+    replace: "    this.#isStopped = false;",
+    tests: KEPT,
+  },
+  {
+    name: "a descriptor that is bound again",
+    rule: "'error' tells of an address that is lost for good",
+    file: ACCEPTOR,
+    find: 'const isFinal = "fd" in this.#place;',
+    replace: "const isFinal = false;",
+    tests: ADDRESSES,
+  },
+  {
+    name: "healthy without an address",
+    rule: "health() is down while nobody can connect",
+    file: "src/server/supervisor.ts",
+    find: 'if (acceptors.areAllLost) return { status: "down", reasons };',
+    replace: "",
+    tests: ADDRESSES,
+  },
+  {
+    name: "a deaf listener is kept",
+    rule: "a listener that does not accept is restarted",
+    file: PROBE,
+    find: "else if (++this.#misses >= MISSES) return this.#end(",
+    replace: "else if (++this.#misses >= 100 * MISSES) return this.#end(",
+    tests: [...KEPT, ...PROBED],
+  },
+  {
+    name: "a long backlog is a deaf listener",
+    rule: "while others are accepted, the probe waits for its turn",
+    file: PROBE,
+    find: "if (accepted > this.#acceptedBefore) this.#misses = 0;\n    else if",
+    replace: "if",
+    tests: PROBED,
+  },
+  {
+    name: "the probe as a client",
+    rule: "a self-probe counts as no client",
+    file: ACCEPTOR,
+    find: "if (this.#probe === undefined) this.#letIn(socket);",
+    replace: "if (this.#probe !== undefined || socket.destroyed) this.#letIn(socket);",
+    tests: KEPT,
+  },
+  {
+    name: "first bytes that are lost",
+    rule: "a client that is held while the probe is awaited loses nothing",
+    file: PROBE,
+    find: "    this.#socket.unshift(first);\n",
+    replace: "",
+    tests: PROBED,
+  },
+  {
+    name: "no descriptor, no listener",
+    rule: "a probe that was closed by Node for want of a descriptor says nothing",
+    file: PROBE,
+    find: 'if (!MISSED.has(code)) this.#end("untold");',
+    replace: 'if (code === "never") this.#end("untold");',
+    tests: PROBED,
+  },
+  {
+    name: "a sibling's accept",
+    rule: "where others may accept, a probe says nothing",
+    file: ACCEPTOR,
+    find: "if (selfProbeMs > 0 && !isShared(this.#place))",
+    replace: "if (selfProbeMs > 0)",
+    tests: KEPT,
   },
   {
     name: "reusePort that is ignored",

@@ -5,6 +5,7 @@ import type { SecureContextOptions, TlsOptions } from "node:tls";
 import { destroy, discard, ignoreError, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { ListenerFilter } from "./listener-filter.ts";
+import type { AcceptorHost } from "./listening/acceptor.ts";
 import { Acceptors } from "./listening/acceptors.ts";
 import { TlsHandshakes, type TlsTerms } from "./tls-handshakes.ts";
 
@@ -12,8 +13,8 @@ export interface ListenerOptions extends TlsTerms {
   tls: TlsOptions | false;
   /** The first step of each accepted socket. */
   filter: ListenerFilter;
-  /** An address has failed while it was listened at. */
-  onLost(error: Error): void;
+  /** How its addresses are kept, and who is told of it. */
+  keeping: Omit<AcceptorHost, "sockets" | "onSocket">;
 }
 
 export class Listener {
@@ -37,9 +38,9 @@ export class Listener {
     // TLS options may have options of the sockets, too. With TLS a client that ends within the handshake is gone.
     const ofSockets = tls === false ? { allowHalfOpen } : tls;
     this.acceptors = new Acceptors({
+      ...options.keeping,
       sockets: { ...ofSockets, noDelay: true },
       onSocket: (socket) => filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress)),
-      onLost: (error) => options.onLost(error),
     });
   }
 

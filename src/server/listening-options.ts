@@ -22,6 +22,11 @@ export interface ListeningOptions extends AccessOptions {
   path?: string;
   /** Where the server listens, in several places or with more options, instead of `port`, `host` and `path`. */
   addresses?: readonly ListenAddress[];
+  /**
+   * Between two checks whether the server accepts at each address at which nobody has connected meanwhile: it dials
+   * itself. Default 10,000; 0: never.
+   */
+  selfProbeMs?: number;
   /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
   tls?: TlsOptions | false;
   /**
@@ -50,6 +55,7 @@ export interface ProxyProtocolOptions {
 export interface ResolvedListening {
   /** Undefined: nowhere. */
   listen: readonly ListenAddress[] | undefined;
+  selfProbeMs: number;
   tls: TlsOptions | false;
   access: Access;
   /** Undefined: connections begin without a PROXY header. */
@@ -66,6 +72,7 @@ export const LISTENING_OPTION_NAMES = [
   "host",
   "path",
   "addresses",
+  "selfProbeMs",
   "tls",
   "proxyProtocol",
   "allow",
@@ -80,6 +87,7 @@ export function resolveListening(options: ListeningOptions, machine: Machine = r
   const listen = whereToListen(options);
   return {
     listen,
+    selfProbeMs: integer("selfProbeMs", options.selfProbeMs ?? 10_000, 0, MOST_MS),
     tls: resolveTls(options),
     access: new Access(options),
     proxies: resolveProxies(options, listen),

@@ -23,6 +23,7 @@ import { drain, type DrainOptions, type ResolvedDrain, resolveDrain } from "./dr
 import { MOST_LINGERING } from "./lingering.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
+import type { ListenerChange } from "./listening/acceptor.ts";
 import type { BoundAddress, Listening } from "./listening/places.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import type { Limits, ServerSupervisorOptions } from "./options.ts";
@@ -38,7 +39,8 @@ import type { SupervisorStats } from "./supervisor-stats.ts";
 export type { SupervisorState, SupervisorStats };
 
 /**
- * `error`: the listener has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
+ * `listener`: an address was lost, and the server tries to listen there again; or it does so again: docs/listening.md.
+ * `error`: an address has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
  * `error`, or its promise was rejected with it; the link ends with HANDLER_FAILED, unless it has ended before.
  * `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md.
  */
@@ -47,6 +49,7 @@ export type SupervisorEvents = {
   handlerError: [event: { link: Link; error: unknown }];
   error: [error: RespliceError];
   overload: [report: OverloadReport];
+  listener: [change: ListenerChange];
 };
 
 /** Addresses are kept, and are counted by. */
@@ -57,6 +60,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>([
   "handlerError",
   "error",
   "overload",
+  "listener",
 ]);
 
 /** The link of a server: with `protocol` one that can ask its client. */
@@ -136,7 +140,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       allowHalfOpen,
       accept: (connection) => this.#served.accept(connection),
       onTlsFailed: (remoteAddress, reason) => refusals.rejected(remoteAddress, "tls", reason),
-      onLost: (error) => this.#listenerFailed(error),
+      keeping: {
+        clock: this.#clock,
+        selfProbeMs: listening.selfProbeMs,
+        onChange: (change) => this.#listenerChanged(change),
+        onFailed: (error) => this.#listenerFailed(error),
+      },
     });
     this.#guard = this.#newGuard(listening);
   }
@@ -255,8 +264,12 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     recordCapacity(this.#telemetry.journal, this.#capacity, terms, addresses);
   }
 
-  #listenerFailed(cause: Error): void {
-    const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
+  #listenerChanged(change: ListenerChange): void {
+    this.#telemetry.journal.record({ event: "server.listener", ...change });
+    runContained(this.#clock, () => this.emit("listener", change));
+  }
+
+  #listenerFailed(error: RespliceError): void {
     this.#telemetry.journal.record({ event: "server.listener-failed", code: error.code, message: error.message });
     runContained(this.#clock, () => this.emit("error", error));
   }
@@ -294,14 +307,16 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * 'degraded': a limit has turned clients away in the last 10 s, or a resource is overloaded. 'down': not listening, or
-   * draining. A server that listens nowhere, and only accepts streams, can do so from serve() on.
+   * 'degraded': a limit has turned clients away in the last 10 s, a resource is overloaded, or an address is not listened
+   * at. 'down': not listening at any, or draining. A server that listens nowhere, and only accepts streams, can do so from serve() on.
    */
   health(): Health {
     const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;
     if (this.#state === "listening" || (this.#state === "created" && isOpen)) {
       const limits = this.#served.refusals.turnedAway.reasons(this.#clock.now());
-      const reasons = [...limits, ...this.#guard.reasons()];
+      const { acceptors } = this.#listener;
+      const reasons = [...acceptors.reasons(), ...limits, ...this.#guard.reasons()];
+      if (acceptors.areAllLost) return { status: "down", reasons };
       return { status: reasons.length === 0 ? "healthy" : "degraded", reasons };
     }
     return { status: "down", reasons: [`the server is ${this.#state}`] };
@@ -312,7 +327,16 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     const { lines, sinceBeginning } = this.#telemetry;
     const { connections: open, handshaking } = this.#levels();
     const connections = { open, handshaking };
-    return { state: this.#state, ...stats, ...sinceBeginning, resources: this.#guard.stats(), lines, connections };
+    const listening = this.#listener.acceptors.stats();
+    return {
+      state: this.#state,
+      listening,
+      ...stats,
+      ...sinceBeginning,
+      resources: this.#guard.stats(),
+      lines,
+      connections,
+    };
   }
 
   #levels() {

@@ -77,6 +77,13 @@ export function lineOf(record: LoggedRecord): LogLine {
       const message = `limits.connections is ${connections}, which may need ${needed} descriptors, and ${advice}`;
       return line("warn", event, fields, message);
     }
+    case "server.listener": {
+      const { event: _, ...fields } = record;
+      const { type, host, port, reason } = fields;
+      const place = printable(port === 0 ? host : `${host}, port ${port}`, MOST_FIELD_CHARACTERS);
+      if (type === "restored") return line("info", event, fields, `listening again on ${place}`);
+      return line("warn", event, fields, `not listening on ${place}: ${printable(reason, MOST_FIELD_CHARACTERS)}`);
+    }
     case "server.listener-failed":
       return line("error", event, { code: record.code }, record.message);
     case "server.refused": {

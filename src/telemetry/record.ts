@@ -52,6 +52,16 @@ export interface ServerListening extends ServerBounds {
   addresses: readonly string[];
 }
 
+/** An address was lost, or is listened at again after `downMs`. */
+export interface ServerListener {
+  event: "server.listener";
+  type: "lost" | "restored";
+  host: string;
+  port: number;
+  reason: string;
+  downMs: number;
+}
+
 /** Limits were changed while the server runs. */
 export interface ServerLimits extends ServerBounds {
   event: "server.limits";
@@ -198,6 +208,7 @@ export type LoggedRecord =
   | ServerLimits
   | ServerMemory
   | ServerDescriptors
+  | ServerListener
   | { event: "server.listener-failed"; code: string; message: string }
   | ServerRefused
   | ServerShed

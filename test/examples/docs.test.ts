@@ -210,6 +210,14 @@ const RECORDS: { [E in Logged["event"]]: AnyOf<E> } = {
     oldGenerationBytes: 1,
   },
   "server.descriptors": { event: "server.descriptors", connections: 1, open: 1, needed: 2, descriptorLimit: 1 },
+  "server.listener": {
+    event: "server.listener",
+    type: "lost",
+    host: "::",
+    port: 1,
+    reason: "closed",
+    downMs: 0,
+  },
   "server.listener-failed": { event: "server.listener-failed", code: "LISTEN_FAILED", message: "EMFILE" },
   "server.refused": {
     event: "server.refused",
@@ -365,7 +373,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
     "whenSessionLost",
     "window",
   ],
-  "docs/listening.md": ["addresses", "allow", "deny", "from", "proxyProtocol"],
+  "docs/listening.md": ["addresses", "allow", "deny", "from", "proxyProtocol", "selfProbeMs"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
   "docs/overload.md": ["dryRun", "resources"],
   "docs/scaling.md": ["forward"],

@@ -3,9 +3,24 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import type { Readable } from "node:stream";
-import { expect, onTestFinished, test } from "vitest";
-import { ServerSupervisor, type ListenAddress, type ServerSupervisorOptions } from "../../src/index.ts";
-import { failure, manage, receiveText, rawServer, socketPath, unusedPort } from "../support.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import {
+  type ListenAddress,
+  type ListenerChange,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+} from "../../src/index.ts";
+import {
+  certificate,
+  eventually,
+  failure,
+  logKeeper,
+  manage,
+  rawServer,
+  receiveText,
+  socketPath,
+  unusedPort,
+} from "../support.ts";
 import { connects } from "./connects.ts";
 
 const host = "127.0.0.1";
@@ -72,6 +87,55 @@ test("ipv6Only: an IPv6 address takes no IPv4 clients", async () => {
   expect(await connects(port)).toBe(false);
 });
 
+test("an address that is lost: health() says which, an event tells of it, and it comes back", async () => {
+  const made = vi.spyOn(net, "createServer");
+  onTestFinished(() => made.mockRestore());
+  const { lines, logger } = logKeeper();
+  const supervisor = supervise({
+    addresses: [
+      { port: 0, host },
+      { port: 0, host },
+    ],
+    logger,
+  });
+  const changes: ListenerChange[] = [];
+  supervisor.on("listener", (change) => void changes.push(change));
+  const { addresses } = await supervisor.listen();
+  expect(supervisor.stats().listening).toMatchObject(addresses.map((address) => ({ ...address, state: "listening" })));
+  const [first, second] = made.mock.results.map(({ value }) => value as net.Server) as [net.Server, net.Server];
+  first.emit("error", new Error("mine"));
+  const reason = `not listening on ${host}:${addresses[0]?.port}: mine`;
+  expect(supervisor.health()).toEqual({ status: "degraded", reasons: [reason] });
+  second.emit("error", new Error("mine"));
+  expect(supervisor.health()).toMatchObject({ status: "down", reasons: [reason, expect.any(String)] });
+  await eventually(() => expect(supervisor.health()).toEqual({ status: "healthy", reasons: [] }));
+  expect(changes.map(({ type }) => type)).toEqual(["lost", "lost", "restored", "restored"]);
+  const told = lines.filter(({ event }) => event === "server.listener");
+  expect(told).toMatchObject(changes);
+  expect(told.map(({ level }) => level)).toEqual(["warn", "warn", "info", "info"]);
+  for (const address of addresses) expect(await echoes(address)).toBe("hello");
+});
+
+test("a self-probe is no client, with TLS and a PROXY header, too", async () => {
+  const made = vi.spyOn(net, "createServer");
+  onTestFinished(() => made.mockRestore());
+  const supervisor = supervise({
+    port: 0,
+    host,
+    tls: await certificate(),
+    proxyProtocol: { from: ["10.0.0.1"] },
+    selfProbeMs: 20,
+  });
+  await supervisor.listen();
+  await eventually(() => expect(supervisor.stats().listening[0]?.probe).toBe("accepts"));
+  const { rejected, connections, listening } = supervisor.stats();
+  expect({ rejected, connections, accepted: listening[0]?.accepted }).toEqual({
+    rejected: {},
+    connections: { open: 0, handshaking: 0 },
+    accepted: 0,
+  });
+});
+
 const INDEX = new URL("../../src/index.ts", import.meta.url).href;
 
 test("the sockets that systemd has opened: a process of its own answers on them", { timeout: 15_000 }, async () => {
@@ -81,10 +145,18 @@ test("the sockets that systemd has opened: a process of its own answers on them"
   const { port } = opened.address() as net.AddressInfo;
   const { fd } = (opened as unknown as { _handle: { fd: number } })._handle;
   const program = `
+    import net from "node:net";
     import { ServerSupervisor } from ${JSON.stringify(INDEX)};
     const supervisor = new ServerSupervisor({ addresses: [{ systemd: "public" }] });
     supervisor.serve((link) => link.onMessage((message) => link.send(message)));
+    let listener;
+    const { createServer } = net;
+    net.createServer = (...args) => (listener = createServer(...args));
     const { port } = await supervisor.listen();
+    supervisor.on("error", ({ message }) => {
+      console.log(JSON.stringify({ message, health: supervisor.health().status }));
+    });
+    process.on("SIGUSR2", () => listener.emit("error", new Error("mine")));
     console.log(JSON.stringify({ port, left: process.env.LISTEN_FDS ?? "nothing" }));
   `;
   // As systemd does: the process has the socket as its descriptor 3, and its own id in the environment.
@@ -99,4 +171,11 @@ test("the sockets that systemd has opened: a process of its own answers on them"
   // The kernel gives the clients to whoever accepts: here it is the other process alone.
   opened.close();
   expect(await echoes({ port, host })).toBe("hello");
+  // With its listener the descriptor was closed.
+  child.kill("SIGUSR2");
+  const [end] = (await once(child.stdout as Readable, "data")) as [Buffer];
+  expect(JSON.parse(String(end))).toEqual({
+    message: "cannot listen on file descriptor 3: mine, and it cannot be bound again",
+    health: "down",
+  });
 });

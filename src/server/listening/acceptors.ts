@@ -1,23 +1,17 @@
 /** All places at which a server listens. */
 import type { Socket } from "node:net";
 import { discard } from "../../io/connection.ts";
-import { Acceptor, type AcceptorHost } from "./acceptor.ts";
+import { Acceptor, type AcceptorHost, type AddressStats } from "./acceptor.ts";
 import type { BoundAddress, ListenAddress, Listening } from "./places.ts";
 import { ACTIVATED_SOCKETS } from "./systemd.ts";
 
 export class Acceptors {
   readonly #host: AcceptorHost;
   #acceptors: readonly Acceptor[] = [];
-  #accepted = 0;
   #isOpen = false;
 
   constructor(host: AcceptorHost) {
     this.#host = host;
-  }
-
-  /** How many sockets were accepted so far. */
-  get accepted(): number {
-    return this.#accepted;
   }
 
   /** At all addresses, or at none. Rejects LISTEN_FAILED; INVALID_STATE if it is stopped meanwhile. */
@@ -42,10 +36,29 @@ export class Acceptors {
     for (const acceptor of this.#acceptors) acceptor.stop();
   }
 
+  /** How many sockets were accepted so far. */
+  get accepted(): number {
+    return this.#acceptors.reduce((sum, { accepted }) => sum + accepted, 0);
+  }
+
+  /** Nobody can connect: there are addresses, and none of them is listened at now. */
+  get areAllLost(): boolean {
+    return this.#acceptors.length > 0 && this.#acceptors.every(({ lost }) => lost !== undefined);
+  }
+
+  /** The addresses that are not listened at, in words, for `health()`. */
+  reasons(): string[] {
+    return this.#acceptors.flatMap(({ lost }) => lost ?? []);
+  }
+
+  /** In the order of the options. */
+  stats(): AddressStats[] {
+    return this.#acceptors.map((acceptor) => acceptor.stats());
+  }
+
   #onSocket(socket: Socket): void {
     // While another address is not bound, it may turn out that there is no server. The client tries again.
-    if (!this.#isOpen) return discard(socket);
-    this.#accepted++;
-    this.#host.onSocket(socket);
+    if (this.#isOpen) this.#host.onSocket(socket);
+    else discard(socket);
   }
 }
