@@ -4,6 +4,8 @@ import type { Mutant } from "../mutant.ts";
 const ACCEPTORS = "src/server/listening/acceptors.ts";
 const ACCEPTOR = "src/server/listening/acceptor.ts";
 const PROBE = "src/server/listening/self-probe.ts";
+const RESERVE = "src/io/resources/reserve.ts";
+const RESERVED = ["test/io/resources/reserve.test.ts"];
 const KEPT = ["test/server/listening/acceptor.test.ts"];
 const PROBED = ["test/server/listening/self-probe.test.ts"];
 const SYSTEMD = "src/server/listening/systemd.ts";
@@ -170,6 +172,70 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     file: ACCEPTOR,
     find: "if (selfProbeMs > 0 && !isShared(this.#place))",
     replace: "if (selfProbeMs > 0)",
+    tests: KEPT,
+  },
+  {
+    name: "a reserve that is kept",
+    rule: "the reserve is given back when no descriptor is left",
+    file: RESERVE,
+    find: '    this.#to("given", "onShort");\n    this.#give();',
+    replace: '    this.#to("given", "onShort");',
+    tests: RESERVED,
+  },
+  {
+    name: "descriptors before refusals",
+    rule: "new sessions are refused before the reserve is given back",
+    file: RESERVE,
+    find: '    this.#to("given", "onShort");\n    this.#give();',
+    replace: '    this.#give();\n    this.#to("given", "onShort");',
+    tests: RESERVED,
+  },
+  {
+    name: "a full table between two samples",
+    rule: "sockets that are accepted since the last sample are counted",
+    file: RESERVE,
+    find: "this.#left - this.#accepted <= FULL",
+    replace: "this.#left <= FULL",
+    tests: RESERVED,
+  },
+  {
+    name: "closed while clients are accepted",
+    rule: "the listener is closed only if nobody could be accepted",
+    file: RESERVE,
+    find: "this.#left <= 0 && accepted === 0",
+    replace: "this.#left <= 0",
+    tests: RESERVED,
+  },
+  {
+    name: "the last descriptors for the reserve",
+    rule: "the reserve is taken again when as much is left beside it",
+    file: RESERVE,
+    find: "this.#left >= RESERVED + LEFT_BESIDE",
+    replace: "this.#left >= RESERVED",
+    tests: RESERVED,
+  },
+  {
+    name: "a reserve for ever",
+    rule: "the last server gives the reserve back",
+    file: RESERVE,
+    find: "if (this.#users.delete(user) && this.#users.size === 0) this.#end();",
+    replace: "this.#users.delete(user);",
+    tests: RESERVED,
+  },
+  {
+    name: "suspended for ever",
+    rule: "a listener that was closed for want of descriptors comes back",
+    file: ACCEPTOR,
+    find: "    this.#isSuspended = false;\n    this.#again.set(this.#host.clock.now());",
+    replace: "    this.#isSuspended = false;",
+    tests: KEPT,
+  },
+  {
+    name: "bound again without a descriptor",
+    rule: "a suspended listener waits until it is told",
+    file: ACCEPTOR,
+    find: "if (!this.#isSuspended) this.#planRestart();",
+    replace: "this.#planRestart();",
     tests: KEPT,
   },
   {

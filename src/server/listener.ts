@@ -5,8 +5,7 @@ import type { SecureContextOptions, TlsOptions } from "node:tls";
 import { destroy, discard, ignoreError, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { ListenerFilter } from "./listener-filter.ts";
-import type { AcceptorHost } from "./listening/acceptor.ts";
-import { Acceptors } from "./listening/acceptors.ts";
+import { Acceptors, type AcceptorsHost } from "./listening/acceptors.ts";
 import { TlsHandshakes, type TlsTerms } from "./tls-handshakes.ts";
 
 export interface ListenerOptions extends TlsTerms {
@@ -14,7 +13,7 @@ export interface ListenerOptions extends TlsTerms {
   /** The first step of each accepted socket. */
   filter: ListenerFilter;
   /** How its addresses are kept, and who is told of it. */
-  keeping: Omit<AcceptorHost, "sockets" | "onSocket">;
+  keeping: Omit<AcceptorsHost, "sockets" | "onSocket">;
 }
 
 export class Listener {

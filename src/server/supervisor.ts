@@ -6,6 +6,7 @@ import { SystemClock } from "../io/clock.ts";
 import { discard, unfitness } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { READING_LINE } from "../io/reading-line.ts";
+import { DESCRIPTOR_RESERVE } from "../io/resources/reserve.ts";
 import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
@@ -114,7 +115,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
       hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
       onEnded: (link) => this.#telemetry.linkEnded(link),
-      mayLinger: () => this.#lingering < MOST_LINGERING,
+      mayLinger: () => this.#lingering < MOST_LINGERING && DESCRIPTOR_RESERVE.isWhole,
     });
     observe(this, {
       kind: "server",
@@ -145,6 +146,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
         selfProbeMs: listening.selfProbeMs,
         onChange: (change) => this.#listenerChanged(change),
         onFailed: (error) => this.#listenerFailed(error),
+        onShort: () => this.#guard.sampleNow(),
       },
     });
     this.#guard = this.#newGuard(listening);

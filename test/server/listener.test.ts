@@ -40,7 +40,7 @@ function setUp(options: Partial<ListenerOptions> = {}) {
       return { secured: (connected) => void secured.push(connected) };
     },
     onTlsFailed: (remoteAddress, reason) => void failed.push({ remoteAddress, reason }),
-    keeping: { clock: new SystemClock(), selfProbeMs: 0, onChange: () => {}, onFailed: () => {} },
+    keeping: { clock: new SystemClock(), selfProbeMs: 0, onChange: () => {}, onFailed: () => {}, onShort: () => {} },
     ...options,
   });
   onTestFinished(() => {

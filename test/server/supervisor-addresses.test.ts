@@ -7,6 +7,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import {
   type ListenAddress,
   type ListenerChange,
+  type StateChange,
   ServerSupervisor,
   type ServerSupervisorOptions,
 } from "../../src/index.ts";
@@ -179,3 +180,53 @@ test("the sockets that systemd has opened: a process of its own answers on them"
     health: "down",
   });
 });
+
+test(
+  "a full table of descriptors: who comes is refused with a time, and links go on",
+  { timeout: 20_000 },
+  async () => {
+    const program = `
+    import { openSync } from "node:fs";
+    import { ServerSupervisor } from ${JSON.stringify(INDEX)};
+    const supervisor = new ServerSupervisor({ port: 0, host: "127.0.0.1" });
+    supervisor.serve((link) => link.onMessage((message) => link.send(message)));
+    const { port } = await supervisor.listen();
+    console.log(port);
+    const held = [];
+    process.on("SIGUSR2", () => {
+      try {
+        for (;;) held.push(openSync("/dev/zero"));
+      } catch {}
+      const timer = setInterval(() => {
+        if ((supervisor.stats().refusedFor["overloaded: descriptors"] ?? 0) === 0) return;
+        clearInterval(timer);
+        console.log("refused");
+      }, 10);
+    });
+  `;
+    const child = spawn(
+      "/bin/sh",
+      ["-c", `ulimit -n 96; exec "$0" --no-warnings --input-type=module --eval "$1"`, process.execPath, program],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    onTestFinished(() => void child.kill());
+    const line = async (): Promise<string> => String((await once(child.stdout, "data"))[0]).split("\n")[0] ?? "";
+    const port = Number(await line());
+    const admitted = manage().open({ port, host });
+    await admitted.send("before");
+    expect(await receiveText(admitted)).toBe("before");
+    child.kill("SIGUSR2");
+    const refused = manage().open({ port, host });
+    const { promise: told, resolve } = Promise.withResolvers<StateChange>();
+    // Until the full table is noticed, Node itself closes the connection.
+    refused.on("state", (change) => {
+      if (change.to === "reconnecting" && change.error?.code === "OVERLOADED") resolve(change);
+    });
+    expect(await told).toMatchObject({ error: { retryAfterMs: expect.any(Number) } });
+    await admitted.send("meanwhile");
+    expect(await receiveText(admitted)).toBe("meanwhile");
+    expect(await line()).toBe("refused");
+  },
+);

@@ -73,6 +73,7 @@ export class Acceptor {
   /** `cause`: why it was lost; `reason`: why it is not listened at now. */
   #outage: { cause: string; reason: string; sinceMs: number; isFinal: boolean } | undefined;
   #isStopped = false;
+  #isSuspended = false;
   #accepted = 0;
   /** Those of the probes, too. */
   #allAccepted = 0;
@@ -98,6 +99,19 @@ export class Acceptor {
     this.#backoff.onConnected(this.#host.clock.now());
     this.#beginProbes();
     return this.#address;
+  }
+
+  /** It is not listened at until `resume()`. A descriptor could not be bound again: it stays. */
+  suspend(reason: string): void {
+    if (this.#server === undefined || this.#outage !== undefined || "fd" in this.#place) return;
+    this.#isSuspended = true;
+    this.#lose(this.#server, reason);
+  }
+
+  resume(): void {
+    if (!this.#isSuspended) return;
+    this.#isSuspended = false;
+    this.#again.set(this.#host.clock.now());
   }
 
   stop(): void {
@@ -154,7 +168,7 @@ export class Acceptor {
     // With the listener its descriptor was closed.
     if (isFinal) return this.#host.onFailed(listenFailed(this.#place, `${reason}, and it cannot be bound again`));
     this.#backoff.onLost(clock.now());
-    this.#planRestart();
+    if (!this.#isSuspended) this.#planRestart();
     this.#host.onChange({ type: "lost", ...this.#address, reason, downMs: 0 });
   }
 

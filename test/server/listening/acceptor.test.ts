@@ -136,6 +136,22 @@ test("a Unix socket comes back with its mode", async () => {
   await client();
 });
 
+test("one that is suspended waits until it is resumed", async () => {
+  const { acceptor, address, changes, clock } = await accepting(ANY_PORT);
+  acceptor.suspend("no file descriptor is left");
+  expect(acceptor.stats()).toMatchObject({ state: "lost", reason: "no file descriptor is left" });
+  acceptor.suspend("once more");
+  clock.pass(LONGEST_PAUSE_MS);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([changes.length, await connects(address.port)]).toEqual([1, false]);
+  acceptor.resume();
+  clock.pass(0);
+  await eventually(() => expect(changes.map(({ type }) => type)).toEqual(["lost", "restored"]));
+  acceptor.resume();
+  clock.pass(0);
+  expect(await connects(address.port)).toBe(true);
+});
+
 describe("the self-probe", () => {
   const PROBED: Partial<AcceptorHost> = { selfProbeMs: 10_000 };
 
