@@ -116,7 +116,7 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     file: ACCEPTOR,
     find: 'const isFinal = "fd" in this.#place;',
     replace: "const isFinal = false;",
-    tests: ADDRESSES,
+    tests: KEPT,
   },
   {
     name: "healthy without an address",

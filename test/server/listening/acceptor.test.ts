@@ -1,5 +1,5 @@
 /** An address that is lost, and comes back. */
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { unlink } from "node:fs/promises";
 import net from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -134,6 +134,24 @@ test("a Unix socket comes back with its mode", async () => {
   clock.pass(200);
   await eventually(() => expect(changes).toHaveLength(2));
   await client();
+});
+
+test("a descriptor was closed with its listener: it cannot be bound again, and is not closed to save descriptors", async () => {
+  const fake = Object.assign(new EventEmitter(), {
+    listening: true,
+    listen: (_: unknown, onListening: () => void) => onListening(),
+    address: () => ({ address: "127.0.0.1", port: 1 }),
+    close: () => {},
+  });
+  const made = vi.spyOn(net, "createServer").mockReturnValue(fake as unknown as net.Server);
+  onTestFinished(() => made.mockRestore());
+  const { acceptor, changes, clock, failures } = await accepting({ fd: 3 });
+  acceptor.suspend("no file descriptor is left");
+  expect(acceptor.stats().state).toBe("listening");
+  fake.emit("error", new Error("mine"));
+  expect(failures).toEqual(["cannot listen on file descriptor 3: mine, and it cannot be bound again"]);
+  clock.pass(LONGEST_PAUSE_MS);
+  expect([acceptor.stats().state, changes, made.mock.calls.length]).toEqual(["failed", [], 1]);
 });
 
 test("one that is suspended waits until it is resumed", async () => {
