@@ -309,8 +309,9 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * 'degraded': a limit has turned clients away in the last 10 s, a resource is overloaded, or an address is not listened
-   * at. 'down': not listening at any, or draining. A server that listens nowhere, and only accepts streams, can do so from serve() on.
+   * 'degraded': a limit has turned clients away in the last 10 s, a resource is overloaded, or an address is lost.
+   * 'down': not listening at any address, or draining. A server that listens nowhere, and only accepts streams, can do so
+   * from serve() on.
    */
   health(): Health {
     const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;

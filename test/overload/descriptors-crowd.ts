@@ -14,7 +14,7 @@ export type CrowdCommands = {
 };
 
 // A client that has not said HELLO takes a descriptor, and can be told nothing. All at once would be more than there are.
-const manager = new ConnectionManager({ maxDialsPerSecond: 250, maxDialsInFlight: 100 });
+const manager = new ConnectionManager({ maxDialsPerSecond: 150, maxDialsInFlight: 100 });
 const failures: Record<string, number> = {};
 const told = new Map<Link, number>();
 let links: Link[] = [];

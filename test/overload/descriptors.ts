@@ -38,7 +38,7 @@ async function run(stage: OverloadStage): Promise<void> {
   stage.onClose(() => Promise.all([server.stop(), crowd.stop()]));
   const port = await server.call("listen");
   const links = await stage.clients(port, ADMITTED);
-  const forMs = stage.scaled(12_000, 6_000);
+  const forMs = stage.scaled(15_000, 8_000);
   const quietMs = await p99(links, forMs);
 
   await server.call("busiestPercent");
