@@ -215,6 +215,14 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     tests: RESERVED,
   },
   {
+    name: "a reserve that comes and goes",
+    rule: "the reserve is taken again when there was enough for a second",
+    file: RESERVE,
+    find: "this.#calmSamples >= CALM_SAMPLES",
+    replace: "this.#calmSamples >= 1",
+    tests: RESERVED,
+  },
+  {
     name: "a reserve for ever",
     rule: "the last server gives the reserve back",
     file: RESERVE,

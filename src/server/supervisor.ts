@@ -203,8 +203,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Resolves when clients can connect, at all addresses. Answers the first of them, and the list of all; of a Unix socket
-   * `host` is the path, and `port` is 0. Rejects with LISTEN_FAILED, whose message says what to do, and then listens
+   * Resolves when clients can connect, at all addresses. Answers the first of them, and the list of all; of a Unix
+   * socket `host` is the path, and `port` is 0. Rejects with LISTEN_FAILED, whose message says what to do, and then listens
    * nowhere; INVALID_STATE; INVALID_OPTION without `port`, `path` and `addresses`; ABORTED.
    */
   async listen(options: WaitOptions = {}): Promise<Listening> {
@@ -310,8 +310,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
 
   /**
    * 'degraded': a limit has turned clients away in the last 10 s, a resource is overloaded, or an address is lost.
-   * 'down': not listening at any address, or draining. A server that listens nowhere, and only accepts streams, can do so
-   * from serve() on.
+   * 'down': not listening at any address, or draining. A server that listens nowhere, and only accepts streams, can do
+   * so from serve() on.
    */
   health(): Health {
     const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;

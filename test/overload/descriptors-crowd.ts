@@ -13,7 +13,7 @@ export type CrowdCommands = {
   back: () => Promise<Array<{ tookMs: number; toldMs: number }>>;
 };
 
-// A client that has not said HELLO takes a descriptor, and can be told nothing. All at once would be more than there are.
+// A client that has not said HELLO takes a descriptor, and can be told nothing: all at once would be too many.
 const manager = new ConnectionManager({ maxDialsPerSecond: 150, maxDialsInFlight: 100 });
 const failures: Record<string, number> = {};
 const told = new Map<Link, number>();

@@ -1,7 +1,7 @@
 /**
- * A few descriptors that the process keeps, and gives back when its table is full: without one, Node accepts a client and
- * closes it, or turns in vain with all of the CPU if its own spare one was taken (node#45242, libuv#1189). With these,
- * clients are accepted, and told to come back later.
+ * A few descriptors that the process keeps, and gives back when its table is full: without one, Node accepts a client
+ * and closes it, or turns in vain with all of the CPU if its own spare one was taken (node#45242, libuv#1189). With
+ * these, clients are accepted, and told to come back later.
  */
 import { closeSync, openSync } from "node:fs";
 import { Descriptors } from "./descriptors.ts";
@@ -10,8 +10,9 @@ import { MACHINE_PACE, type Pace } from "./sampler.ts";
 
 /** For the calls of `open` that Node's four threads may make at once, and as many connections. */
 export const RESERVED = 8;
-/** What has to be left beside the reserve before it is taken again. */
+/** What has to be left beside the reserve, in so many samples in a row, before it is taken again. */
 const LEFT_BESIDE = 8;
+const CALM_SAMPLES = 4;
 /** The table counts as full with so many left: Node's four threads may take them before it is looked at again. */
 const FULL = 4;
 const SAMPLE_MS = 250;
@@ -48,6 +49,7 @@ export class DescriptorReserve {
   /** `none`: the users were told so. */
   #state: "whole" | "given" | "none" = "whole";
   #left = Infinity;
+  #calmSamples = 0;
   /** Sockets that were accepted since the last sample. */
   #accepted = 0;
 
@@ -102,9 +104,10 @@ export class DescriptorReserve {
     this.#left = (reading.limit ?? Infinity) - reading.observed;
     const accepted = this.#accepted;
     this.#accepted = 0;
+    this.#calmSamples = this.#left >= RESERVED + LEFT_BESIDE ? this.#calmSamples + 1 : 0;
     if (this.#state === "whole") {
       if (this.#left <= FULL) this.#short();
-    } else if (this.#left >= RESERVED + LEFT_BESIDE) {
+    } else if (this.#calmSamples >= CALM_SAMPLES) {
       if (this.#take()) this.#to("whole", "onRelief");
     } else if (this.#state === "given" && this.#left <= 0 && accepted === 0) {
       this.#to("none", "onNone");
@@ -116,6 +119,7 @@ export class DescriptorReserve {
     this.#to("given", "onShort");
     this.#give();
     this.#left += RESERVED;
+    this.#calmSamples = 0;
   }
 
   #to(state: "whole" | "given" | "none", tell: keyof ReserveUser): void {

@@ -1,8 +1,8 @@
 /**
- * Whether a listener accepts: it is dialled from the process itself. An accept loop may be dead, or turn in vain, without
- * any event of the net.Server (node#45242). The connection tells itself from those of clients by its first bytes, which
- * nobody else knows; sockets that are accepted meanwhile are held until it is found, which takes some turns of the event
- * loop.
+ * Whether a listener accepts: it is dialled from the process itself. An accept loop may be dead, or turn in vain,
+ * without any event of the net.Server (node#45242). The connection tells itself from those of clients by its first
+ * bytes, which nobody else knows; sockets that are accepted meanwhile are held until it is found, which takes some turns
+ * of the event loop.
  */
 import net from "node:net";
 import { destroy, ignoreError } from "../../io/connection.ts";

@@ -1,6 +1,6 @@
 /**
- * The file of a Unix socket that a server listens at. A process that is killed leaves it behind, and nobody could listen
- * there until it is removed.
+ * The file of a Unix socket that a server listens at. A process that is killed leaves it behind, and nobody could
+ * listen there until it is removed.
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { fileAt, isDeadSocket, MOST_SOCKET_PATH_BYTES } from "../../io/unix-socket.ts";

@@ -72,7 +72,7 @@ test("its close from elsewhere is the same", async () => {
   await eventually(() => expect(changes.map(({ type }) => type)).toEqual(["lost", "restored"]));
 });
 
-test("a port that another has taken meanwhile is tried for as long as it takes, in pauses that have a bound", async () => {
+test("a port that another has taken is tried for as long as it takes, in pauses that have a bound", async () => {
   const { acceptor, address, changes, clock, server } = await accepting(ANY_PORT);
   server().close();
   await eventually(() => expect(changes).toHaveLength(1));
@@ -136,7 +136,7 @@ test("a Unix socket comes back with its mode", async () => {
   await client();
 });
 
-test("a descriptor was closed with its listener: it cannot be bound again, and is not closed to save descriptors", async () => {
+test("a descriptor cannot be bound again, and is not closed to save descriptors", async () => {
   const fake = Object.assign(new EventEmitter(), {
     listening: true,
     listen: (_: unknown, onListening: () => void) => onListening(),
