@@ -1,4 +1,5 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
+import { ADDRESSES_KEPT } from "./list/addresses.ts";
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { DRAINING } from "./list/draining.ts";
@@ -42,6 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DOOR,
   ...LIMITS,
   ...LISTENING,
+  ...ADDRESSES_KEPT,
   ...SHEDDING,
   ...SHELL,
   ...STORE,

@@ -101,6 +101,8 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/server/durable-link.ts": ["test/server/beside.test.ts"],
   "src/server/listening-options.ts": ["test/server/options.test.ts", "test/server/plain-options.test.ts"],
   "src/server/plain-link.ts": ["test/server/plain-sessions.test.ts", "test/server/plain-unread.test.ts"],
+  "src/server/listening/listen-error.ts": ["test/server/listening/places.test.ts"],
+  "src/server/listening/acceptors.ts": ["test/server/listener.test.ts", "test/server/supervisor-addresses.test.ts"],
   "src/server/rate-options.ts": ["test/server/options.test.ts", "test/server/plain-options.test.ts"],
   "src/server/serve.ts": ["test/server/plain-options.test.ts"],
   "src/server/served-links.ts": ["test/server/plain-draining.test.ts", "test/server/sessions.test.ts"],

@@ -73,7 +73,17 @@ export type { CustomResource, Resources, Thresholds } from "./server/resource-op
 export type { AccessOptions } from "./server/access.ts";
 export { type Closable, closeOnSignal, type CloseOnSignalOptions } from "./server/close-on-signal.ts";
 export type { DrainOptions } from "./server/drain.ts";
+export type { AddressStats, ListenerChange } from "./server/listening/acceptor.ts";
 export type { ListeningOptions, ProxyProtocolOptions } from "./server/listening-options.ts";
+export type {
+  BoundAddress,
+  FdAddress,
+  ListenAddress,
+  Listening,
+  PathAddress,
+  PortAddress,
+  SystemdAddress,
+} from "./server/listening/places.ts";
 export type { AuthenticateRequest, Limits, ServerSupervisorOptions, ServerTimeoutOptions } from "./server/options.ts";
 export type {
   ForwardAddress,

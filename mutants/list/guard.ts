@@ -259,7 +259,7 @@ export const GUARD: readonly Mutant[] = [
     name: "healthy while overloaded",
     rule: "health() is degraded while a resource is overloaded",
     file: "src/server/supervisor.ts",
-    find: "const reasons = [...limits, ...this.#guard.reasons()];",
+    find: "const reasons = [...acceptors.reasons(), ...limits, ...this.#guard.reasons()];",
     replace: "const reasons = [...limits];",
     tests: SUPERVISOR,
   },

@@ -262,17 +262,17 @@ export const LISTENING: readonly Mutant[] = [
   {
     name: "descriptors of headers that are awaited",
     rule: "a server says how many descriptors it may need",
-    file: "src/server/supervisor.ts",
-    find: "descriptorsNeeded(most + awaited,",
-    replace: "descriptorsNeeded(most + awaited * 0,",
+    file: "src/server/capacity.ts",
+    find: "(hasProxies ? handshakes : 0)",
+    replace: "(hasProxies ? 0 : 0)",
     tests: PROXIED,
   },
   {
     name: "a port that nobody can connect to",
     rule: "where the server listens, a balancer can connect",
     file: "src/server/listening-options.ts",
-    find: "if (!isThere)",
-    replace: "if (!isThere && needed === '')",
-    tests: ["test/server/options.test.ts"],
+    find: 'if (!proxies.kinds.ip && listen.some((address) => "port" in address))',
+    replace: "if (listen.length === 0)",
+    tests: ["test/server/options.test.ts", "test/server/listening/places.test.ts"],
   },
 ];

@@ -5,7 +5,7 @@ import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { WaitOptions } from "../link/types.ts";
 import { Once, Waits } from "../link/waits.ts";
-import { listenError } from "../server/listener.ts";
+import { listenError } from "../server/listening/listen-error.ts";
 import { publishRecords } from "../telemetry/channels.ts";
 import { Journal } from "../telemetry/journal.ts";
 import { logLines } from "../telemetry/log-line.ts";

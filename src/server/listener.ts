@@ -1,27 +1,28 @@
-/** The listening socket, TCP or TLS. Hands over each accepted connection, and with TLS reports when it is secured. */
-import net from "node:net";
+/** The listening sockets, TCP or TLS. Hands over each accepted connection, and with TLS reports when it is secured. */
+import type net from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
 import { destroy, discard, ignoreError, remoteAddressOf, StreamConnection, whenDestroyed } from "../io/connection.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { ListenerFilter } from "./listener-filter.ts";
+import { Acceptors, type AcceptorsHost } from "./listening/acceptors.ts";
 import { TlsHandshakes, type TlsTerms } from "./tls-handshakes.ts";
-
-type Where = { port: number; host?: string } | { path: string };
 
 export interface ListenerOptions extends TlsTerms {
   tls: TlsOptions | false;
   /** The first step of each accepted socket. */
   filter: ListenerFilter;
+  /** How its addresses are kept, and who is told of it. */
+  keeping: Omit<AcceptorsHost, "sockets" | "onSocket">;
 }
 
 export class Listener {
   readonly #options: ListenerOptions;
-  readonly #server: net.Server;
+  /** Where it listens. */
+  readonly acceptors: Acceptors;
   /** Undefined: without TLS. */
   readonly #handshakes: TlsHandshakes | undefined;
   readonly #streams = new Set<Duplex>();
-  #accepted = 0;
   /** One listener function for all streams. */
   readonly #onClosed: (this: Duplex) => void;
 
@@ -35,9 +36,10 @@ export class Listener {
     this.#handshakes = tls === false ? undefined : new TlsHandshakes(tls, options);
     // TLS options may have options of the sockets, too. With TLS a client that ends within the handshake is gone.
     const ofSockets = tls === false ? { allowHalfOpen } : tls;
-    this.#server = net.createServer({ ...ofSockets, noDelay: true }, (socket) => {
-      this.#accepted++;
-      filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress));
+    this.acceptors = new Acceptors({
+      ...options.keeping,
+      sockets: { ...ofSockets, noDelay: true },
+      onSocket: (socket) => filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress)),
     });
   }
 
@@ -47,11 +49,6 @@ export class Listener {
    */
   get streams(): number {
     return this.#streams.size;
-  }
-
-  /** How many sockets the listener has accepted so far. */
-  get accepted(): number {
-    return this.#accepted;
   }
 
   /**
@@ -94,43 +91,8 @@ export class Listener {
     this.#handshakes.setSecureContext(options);
   }
 
-  /** Rejects LISTEN_FAILED. */
-  listen(where: Where): Promise<{ host: string; port: number }> {
-    return new Promise((resolve, reject) => {
-      const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, where));
-      this.#server.once("error", onError);
-      this.#server.once("close", () => reject(new RespliceError("INVALID_STATE", "closed before it listened")));
-      this.#server.listen(where, () => {
-        this.#server.off("error", onError);
-        const address = this.#server.address();
-        if (typeof address === "object" && address !== null) resolve({ host: address.address, port: address.port });
-        else resolve({ host: address ?? "", port: 0 });
-      });
-    });
-  }
-
-  /** Called after the server has begun to listen. */
-  onError(listener: (error: Error) => void): void {
-    this.#server.on("error", listener);
-  }
-
-  stopListening(): void {
-    this.#server.close();
-  }
-
   destroyAll(): void {
     this.#options.filter.destroyAll();
     for (const stream of this.#streams) destroy(stream);
   }
-}
-
-export function listenError(error: NodeJS.ErrnoException, where: Where): RespliceError {
-  const place = "path" in where ? where.path : `port ${where.port}`;
-  const advice: Record<string, string> = {
-    EADDRINUSE: "another process listens there: stop it, or choose another",
-    EACCES: "not permitted: choose a port above 1023, or a path that may be written",
-    EADDRNOTAVAIL: "this machine has no such address: check the option host",
-  };
-  const hint = advice[error.code ?? ""] ?? error.message;
-  return new RespliceError("LISTEN_FAILED", `cannot listen on ${place}: ${hint}`, { cause: error });
 }

@@ -3,19 +3,30 @@ import { createSecureContext, type TlsOptions } from "node:tls";
 import type { AddressList } from "../io/address-list.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
 import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
-import { boolean, group, integer, logger, MOST_MS, text } from "../link/check.ts";
-import { invalidOption, invalidWord } from "../link/errors.ts";
+import { boolean, group, integer, logger, MOST_MS } from "../link/check.ts";
+import { invalidOption } from "../link/errors.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
-import { NOT_OF_LINKS, type ResolvedResources, type Resources, resolveResources } from "./resource-options.ts";
 import { Access, type AccessOptions, addressList } from "./access.ts";
+import { type ListenAddress, resolveAddresses, resolveShort } from "./listening/places.ts";
+import { NOT_OF_LINKS, type ResolvedResources, type Resources, resolveResources } from "./resource-options.ts";
 
 export interface ListeningOptions extends AccessOptions {
-  /** 0: any free port; listen() answers which. Without `port` and `path` the server has only what accept() is given. */
+  /**
+   * 0: any free port; listen() answers which. Without `port`, `path` and `addresses` the server has only what accept()
+   * is given.
+   */
   port?: number;
   /** Default: every address, as in net. */
   host?: string;
   /** A Unix socket's path, instead of `port` and `host`. */
   path?: string;
+  /** Where the server listens, in several places or with more options, instead of `port`, `host` and `path`. */
+  addresses?: readonly ListenAddress[];
+  /**
+   * Between two checks whether the server accepts at each address at which nobody has connected meanwhile: it dials
+   * itself. Default 10,000; 0: never.
+   */
+  selfProbeMs?: number;
   /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
   tls?: TlsOptions | false;
   /**
@@ -43,7 +54,8 @@ export interface ProxyProtocolOptions {
 
 export interface ResolvedListening {
   /** Undefined: nowhere. */
-  listen: { port: number; host?: string } | { path: string } | undefined;
+  listen: readonly ListenAddress[] | undefined;
+  selfProbeMs: number;
   tls: TlsOptions | false;
   access: Access;
   /** Undefined: connections begin without a PROXY header. */
@@ -59,6 +71,8 @@ export const LISTENING_OPTION_NAMES = [
   "port",
   "host",
   "path",
+  "addresses",
+  "selfProbeMs",
   "tls",
   "proxyProtocol",
   "allow",
@@ -73,6 +87,7 @@ export function resolveListening(options: ListeningOptions, machine: Machine = r
   const listen = whereToListen(options);
   return {
     listen,
+    selfProbeMs: integer("selfProbeMs", options.selfProbeMs ?? 10_000, 0, MOST_MS),
     tls: resolveTls(options),
     access: new Access(options),
     proxies: resolveProxies(options, listen),
@@ -106,21 +121,20 @@ function resolveProxies(options: ListeningOptions, listen: ResolvedListening["li
   const proxies = addressList("proxyProtocol.from", from, 1);
   if (listen === undefined)
     throw invalidOption("proxyProtocol", proxyProtocol, "nothing without port and path: accept() is told the address");
-  const [isThere, needed] =
-    "path" in listen ? [proxies.kinds.unix, '"unix", for a path'] : [proxies.kinds.ip, "an address, for a port"];
-  if (!isThere) throw invalidOption("proxyProtocol.from", from, `a list with ${needed}: nobody could connect`);
+  if (!proxies.kinds.unix && listen.some((address) => "path" in address))
+    throw invalidOption("proxyProtocol.from", from, 'a list with "unix", for a path: nobody could connect');
+  if (!proxies.kinds.ip && listen.some((address) => "port" in address))
+    throw invalidOption("proxyProtocol.from", from, "a list with an address, for a port: nobody could connect");
   return proxies;
 }
 
 function whereToListen(options: ListeningOptions): ResolvedListening["listen"] {
-  const { port, host, path } = options;
-  if (path !== undefined) {
-    if (port !== undefined) throw invalidWord("path", path, "either path or port");
-    if (host !== undefined) throw invalidWord("host", host, "nothing: a path has no host");
-    return { path: text("path", path) };
+  if (!("addresses" in options)) {
+    const short = resolveShort(options);
+    return short && [short];
   }
-  // A port that is named and undefined (an environment without it, say) was meant to be one.
-  if (host === undefined && !("port" in options)) return undefined;
-  const checked = integer("port", port, 0, 65_535);
-  return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
+  for (const name of ["port", "host", "path"] as const) {
+    if (options[name] !== undefined) throw invalidOption(name, options[name], "nothing beside addresses");
+  }
+  return resolveAddresses(options.addresses);
 }

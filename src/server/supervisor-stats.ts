@@ -4,9 +4,12 @@ import type { LinkState, Traffic } from "../link/types.ts";
 import type { EventCounts } from "../telemetry/event-counts.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
 import type { ResourceStats, Totals } from "../telemetry/samples.ts";
+import type { AddressStats } from "./listening/acceptor.ts";
 
 export interface SupervisorStats {
   state: SupervisorState;
+  /** The addresses of `listen()`, in the order of the options; empty before it. */
+  listening: AddressStats[];
   connections: { open: number; handshaking: number };
   /** Open connections that are forwarded to the servers that have their sessions: see the option `forward`. */
   forwarded: number;

@@ -6,6 +6,7 @@ import { SystemClock } from "../io/clock.ts";
 import { discard, unfitness } from "../io/connection.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { READING_LINE } from "../io/reading-line.ts";
+import { DESCRIPTOR_RESERVE } from "../io/resources/reserve.ts";
 import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
@@ -19,12 +20,13 @@ import type { OverloadReport } from "../telemetry/record.ts";
 import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { AccessOptions } from "./access.ts";
-import type { Capacity } from "./capacity.ts";
-import { descriptors, descriptorsNeeded } from "./descriptors.ts";
+import { type Capacity, recordCapacity } from "./capacity.ts";
 import { drain, type DrainOptions, type ResolvedDrain, resolveDrain } from "./drain.ts";
 import { MOST_LINGERING } from "./lingering.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
+import type { ListenerChange } from "./listening/acceptor.ts";
+import type { BoundAddress, Listening } from "./listening/places.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import type { Limits, ServerSupervisorOptions } from "./options.ts";
 import { Buffers } from "./overload/buffers.ts";
@@ -38,7 +40,8 @@ import type { SupervisorStats } from "./supervisor-stats.ts";
 export type { SupervisorState, SupervisorStats };
 
 /**
- * `error`: the listener has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
+ * `listener`: an address was lost, and the server tries to listen there again; or it does so again: docs/listening.md.
+ * `error`: an address has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
  * `error`, or its promise was rejected with it; the link ends with HANDLER_FAILED, unless it has ended before.
  * `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md.
  */
@@ -47,6 +50,7 @@ export type SupervisorEvents = {
   handlerError: [event: { link: Link; error: unknown }];
   error: [error: RespliceError];
   overload: [report: OverloadReport];
+  listener: [change: ListenerChange];
 };
 
 /** Addresses are kept, and are counted by. */
@@ -57,6 +61,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>([
   "handlerError",
   "error",
   "overload",
+  "listener",
 ]);
 
 /** The link of a server: with `protocol` one that can ask its client. */
@@ -110,7 +115,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       onHandlerFailed: (link, error) => this.emit("handlerError", { link, error }),
       hearsHandlerErrors: () => this.listenerCount("handlerError") > 0,
       onEnded: (link) => this.#telemetry.linkEnded(link),
-      mayLinger: () => this.#lingering < MOST_LINGERING,
+      mayLinger: () => this.#lingering < MOST_LINGERING && DESCRIPTOR_RESERVE.isWhole,
     });
     observe(this, {
       kind: "server",
@@ -137,6 +142,13 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       allowHalfOpen,
       accept: (connection) => this.#served.accept(connection),
       onTlsFailed: (remoteAddress, reason) => refusals.rejected(remoteAddress, "tls", reason),
+      keeping: {
+        clock: this.#clock,
+        selfProbeMs: listening.selfProbeMs,
+        onChange: (change) => this.#listenerChanged(change),
+        onFailed: (error) => this.#listenerFailed(error),
+        onShort: () => this.#guard.sampleNow(),
+      },
     });
     this.#guard = this.#newGuard(listening);
   }
@@ -192,27 +204,27 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Resolves when clients can connect. Rejects with LISTEN_FAILED, whose message says what to do; INVALID_STATE;
-   * INVALID_OPTION without `port` and `path`; ABORTED.
+   * Resolves when clients can connect, at all addresses. Answers the first of them, and the list of all; of a Unix
+   * socket `host` is the path, and `port` is 0. Rejects with LISTEN_FAILED, whose message says what to do, and then listens
+   * nowhere; INVALID_STATE; INVALID_OPTION without `port`, `path` and `addresses`; ABORTED.
    */
-  async listen(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
+  async listen(options: WaitOptions = {}): Promise<Listening> {
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
     const { signal } = options;
     if (signal?.aborted === true) throw new RespliceError("ABORTED", "listen() was aborted", { cause: signal.reason });
     const { listen: where } = this.#options;
-    if (where === undefined) throw invalidOption("port", undefined, "a port, or a path, for listen()");
+    if (where === undefined) throw invalidOption("port", undefined, "a port, a path or addresses, for listen()");
     this.#to("bind", "listen() was called");
     try {
       // First, so that a session is found by other servers as soon as there is one.
       await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
-      const address = await this.#listener.listen(where);
+      const listening = await this.#listener.acceptors.listen(where);
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
-      this.#listener.onError((error) => this.#listenerFailed(error));
       this.#to("listen", "listening");
       this.#begin();
-      this.#recordLimits(address);
-      return address;
+      this.#recordCapacity(listening.addresses);
+      return listening;
     } catch (error) {
       await this.#served.forwarding?.stop();
       this.#to("listen-failed", "listen failed");
@@ -246,31 +258,21 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#listener.accept(stream, remoteAddress);
   }
 
-  /** `address`: the server has begun to listen there; undefined: its limits were changed. */
-  #recordLimits(address?: { host: string; port: number }): void {
-    const { logger, machine } = this.#options;
+  /** `addresses`: the server has begun to listen there; undefined: its limits were changed. */
+  #recordCapacity(addresses?: readonly BoundAddress[]): void {
+    const { logger, machine, proxies } = this.#options;
     // Only the log tells of where a server listens: without one nothing is read from /proc then.
-    if (logger === undefined && address !== undefined) return;
-    const { journal } = this.#telemetry;
-    const { limits, links, fitting, mayHoldBytes: sessionsMayHoldBytes } = this.#capacity;
-    const { connections, handshakes } = limits;
-    const may = descriptors();
-    const bounds = { limits, sessionsMayHoldBytes, ...(may && { descriptorLimit: may.limit }) };
-    if (address === undefined) journal.record({ event: "server.limits", ...bounds });
-    else journal.record({ event: "server.listening", ...address, ...bounds });
-    const awaited = this.#options.proxies === undefined ? 0 : handshakes;
-    // One that is forwarded has two.
-    const most = this.#served.forwarding === undefined ? connections : 2 * connections;
-    const needed = descriptorsNeeded(most + awaited, may?.open ?? 0);
-    if (may !== undefined && needed > may.limit) {
-      journal.record({ event: "server.descriptors", connections, open: may.open, needed, descriptorLimit: may.limit });
-    }
-    if (links.most <= fitting) return;
-    journal.record({ event: "server.memory", [links.limit]: links.most, fitting, sessionsMayHoldBytes, ...machine });
+    if (logger === undefined && addresses !== undefined) return;
+    const terms = { machine, hasProxies: proxies !== undefined, forwards: this.#served.forwarding !== undefined };
+    recordCapacity(this.#telemetry.journal, this.#capacity, terms, addresses);
   }
 
-  #listenerFailed(cause: Error): void {
-    const error = new RespliceError("LISTEN_FAILED", `the listener failed: ${cause.message}`, { cause });
+  #listenerChanged(change: ListenerChange): void {
+    this.#telemetry.journal.record({ event: "server.listener", ...change });
+    runContained(this.#clock, () => this.emit("listener", change));
+  }
+
+  #listenerFailed(error: RespliceError): void {
     this.#telemetry.journal.record({ event: "server.listener-failed", code: error.code, message: error.message });
     runContained(this.#clock, () => this.emit("error", error));
   }
@@ -302,20 +304,23 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   setLimits(limits: Protocol extends PlainProtocol ? PlainLimits : Limits): void {
     this.#capacity = this.#served.setLimits(limits);
     this.#filter.setMostHeaders(this.#capacity.limits.handshakes);
-    if (this.#state !== "closed") this.#recordLimits();
+    if (this.#state !== "closed") this.#recordCapacity();
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * 'degraded': a limit has turned clients away in the last 10 s, or a resource is overloaded. 'down': not listening, or
-   * draining. A server that listens nowhere, and only accepts streams, can do so from serve() on.
+   * 'degraded': a limit has turned clients away in the last 10 s, a resource is overloaded, or an address is lost.
+   * 'down': not listening at any address, or draining. A server that listens nowhere, and only accepts streams, can do
+   * so from serve() on.
    */
   health(): Health {
     const isOpen = this.#options.listen === undefined && this.#served.handler !== undefined;
     if (this.#state === "listening" || (this.#state === "created" && isOpen)) {
       const limits = this.#served.refusals.turnedAway.reasons(this.#clock.now());
-      const reasons = [...limits, ...this.#guard.reasons()];
+      const { acceptors } = this.#listener;
+      const reasons = [...acceptors.reasons(), ...limits, ...this.#guard.reasons()];
+      if (acceptors.areAllLost) return { status: "down", reasons };
       return { status: reasons.length === 0 ? "healthy" : "degraded", reasons };
     }
     return { status: "down", reasons: [`the server is ${this.#state}`] };
@@ -326,7 +331,16 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     const { lines, sinceBeginning } = this.#telemetry;
     const { connections: open, handshaking } = this.#levels();
     const connections = { open, handshaking };
-    return { state: this.#state, ...stats, ...sinceBeginning, resources: this.#guard.stats(), lines, connections };
+    const listening = this.#listener.acceptors.stats();
+    return {
+      state: this.#state,
+      listening,
+      ...stats,
+      ...sinceBeginning,
+      resources: this.#guard.stats(),
+      lines,
+      connections,
+    };
   }
 
   #levels() {
@@ -362,7 +376,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   async #close(options: ResolvedDrain): Promise<CloseReport> {
-    const listener = this.#state === "listening" || this.#state === "bound" ? this.#listener : undefined;
+    const isOpen = this.#state === "listening" || this.#state === "bound";
+    const listener = isOpen ? this.#listener.acceptors : undefined;
     this.#to("drain", "close() was called");
     const reports = await drain({ clock: this.#clock, listener, links: this.#served }, options);
     this.#guard.close();

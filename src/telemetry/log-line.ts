@@ -55,8 +55,9 @@ export function lineOf(record: LoggedRecord): LogLine {
       return line("info", event, { from, to, reason }, `server ${to}`);
     }
     case "server.listening": {
-      const { event: _, limits, host, port, ...rest } = record;
-      return line("info", event, { host, port, ...limits, ...rest }, `listening on ${host}:${port}`);
+      const { event: _, limits, host, port, addresses, ...rest } = record;
+      const shown = printable(addresses.join(", "), MOST_FIELD_CHARACTERS);
+      return line("info", event, { host, port, addresses, ...limits, ...rest }, `listening on ${shown}`);
     }
     case "server.limits": {
       const { event: _, limits, ...rest } = record;
@@ -75,6 +76,13 @@ export function lineOf(record: LoggedRecord): LogLine {
       const advice = `this process may have ${descriptorLimit}: raise ulimit -n, or lower the limit`;
       const message = `limits.connections is ${connections}, which may need ${needed} descriptors, and ${advice}`;
       return line("warn", event, fields, message);
+    }
+    case "server.listener": {
+      const { event: _, ...fields } = record;
+      const { type, host, port, reason } = fields;
+      const place = printable(port === 0 ? host : `${host}, port ${port}`, MOST_FIELD_CHARACTERS);
+      if (type === "restored") return line("info", event, fields, `listening again on ${place}`);
+      return line("warn", event, fields, `not listening on ${place}: ${printable(reason, MOST_FIELD_CHARACTERS)}`);
     }
     case "server.listener-failed":
       return line("error", event, { code: record.code }, record.message);

@@ -39,6 +39,7 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
   "server.limits": PACED,
   "server.memory": TROUBLE,
   "server.descriptors": TROUBLE,
+  "server.listener": TROUBLE,
   "server.listener-failed": TROUBLE,
   "server.refused": TROUBLE,
   "server.shed": TROUBLE,

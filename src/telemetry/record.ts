@@ -46,8 +46,21 @@ interface ServerBounds {
 
 export interface ServerListening extends ServerBounds {
   event: "server.listening";
+  /** The first of the addresses. */
   host: string;
   port: number;
+  /** All, as texts. */
+  addresses: readonly string[];
+}
+
+/** An address was lost, or is listened at again after `downMs`. */
+export interface ServerListener {
+  event: "server.listener";
+  type: "lost" | "restored";
+  host: string;
+  port: number;
+  reason: string;
+  downMs: number;
 }
 
 /** Limits were changed while the server runs. */
@@ -206,6 +219,7 @@ export type LoggedRecord =
   | ServerLimits
   | ServerMemory
   | ServerDescriptors
+  | ServerListener
   | { event: "server.listener-failed"; code: string; message: string }
   | ServerRefused
   | ServerShed

@@ -26,8 +26,8 @@ async function device(says = (answer: Buffer): Buffer => answer): Promise<{ rela
   return { relay: await relayTo(port) };
 }
 
-function client(port: number): Modbus {
-  return new Modbus(manage(), { host: "127.0.0.1", port, answerMs: 150 });
+function client(port: number, answerMs = 10_000): Modbus {
+  return new Modbus(manage(), { host: "127.0.0.1", port, answerMs });
 }
 
 test("as a program: it polls, says when the device is away, and goes on", { timeout: 30_000 }, async () => {
@@ -43,7 +43,7 @@ test("as a program: it polls, says when the device is away, and goes on", { time
 
 test("a device that goes silent is noticed by its polls; while it is away they fail at once", async () => {
   const { relay } = await device();
-  const modbus = client(relay.port);
+  const modbus = client(relay.port, 500);
   await modbus.link.connected();
   expect(await modbus.readHoldingRegisters(0, 3)).toEqual([100, 101, 102]);
   relay.blackHole();
@@ -63,7 +63,7 @@ test("a device that goes silent is noticed by its polls; while it is away they f
 
 test("a poll that waits for another when the device goes away fails too, at once", async () => {
   const { relay } = await device();
-  const modbus = client(relay.port);
+  const modbus = client(relay.port, 500);
   await modbus.link.connected();
   relay.blackHole();
   relay.refuse();

@@ -147,7 +147,7 @@ describe("a port in use", () => {
       event: "monitor.listen-failed",
       level: "error",
       code: "LISTEN_FAILED",
-      message: expect.stringContaining(`port ${claim.port}: another process listens there`) as string,
+      message: expect.stringContaining(`127.0.0.1:${claim.port}: another process listens there`) as string,
       nextTryMs: expect.any(Number) as number,
     });
     blocker.close();

@@ -40,10 +40,11 @@ function setUp(options: Partial<ListenerOptions> = {}) {
       return { secured: (connected) => void secured.push(connected) };
     },
     onTlsFailed: (remoteAddress, reason) => void failed.push({ remoteAddress, reason }),
+    keeping: { clock: new SystemClock(), selfProbeMs: 0, onChange: () => {}, onFailed: () => {}, onShort: () => {} },
     ...options,
   });
   onTestFinished(() => {
-    listener.stopListening();
+    listener.acceptors.stopListening();
     listener.destroyAll();
   });
   return { listener, accepted, secured, failed };
@@ -58,7 +59,7 @@ async function unusedPath(): Promise<string> {
 
 test("counts what it accepted until it is closed", async () => {
   const { listener, accepted } = setUp();
-  const { port } = await listener.listen(ANY_PORT);
+  const { port } = await listener.acceptors.listen([ANY_PORT]);
   const raw = await rawClient(port);
   await eventually(() => expect(accepted).toHaveLength(1));
   expect(listener.streams).toBe(1);
@@ -119,7 +120,7 @@ describe("a stream that never emits 'close' leaves the table when its connection
 
 test("a TLS handshake that fails is told of once, one that takes too long is closed", async () => {
   const { listener, accepted, secured, failed } = setUp({ tls: await certificate(), tlsMs: 80 });
-  const { port } = await listener.listen(ANY_PORT);
+  const { port } = await listener.acceptors.listen([ANY_PORT]);
   const garbage = await rawClient(port);
   garbage.socket.write("GET / HTTP/1.1\r\n\r\n");
   await garbage.closed;
@@ -132,7 +133,7 @@ test("a TLS handshake that fails is told of once, one that takes too long is clo
 
 test("who is gone when its TLS handshake has failed is told of with its address", async () => {
   const { listener, accepted, failed } = setUp({ tls: await certificate() });
-  const { port } = await listener.listen(ANY_PORT);
+  const { port } = await listener.acceptors.listen([ANY_PORT]);
   const { socket } = await rawClient(port);
   await eventually(() => expect(accepted).toHaveLength(1));
   socket.resetAndDestroy();
@@ -142,7 +143,7 @@ test("who is gone when its TLS handshake has failed is told of with its address"
 
 test("a connection has the same address before and after its TLS handshake, and when it is closed", async () => {
   const { listener, accepted, secured } = setUp({ tls: await certificate() });
-  const { port } = await listener.listen(ANY_PORT);
+  const { port } = await listener.acceptors.listen([ANY_PORT]);
   const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
   socket.on("error", () => {});
   await eventually(() => expect(secured).toHaveLength(1));
@@ -153,7 +154,7 @@ test("a connection has the same address before and after its TLS handshake, and 
 
 test("a connection that is given up while TLS shakes hands is closed, and not told of", async () => {
   const { listener, accepted, failed } = setUp({ tls: await certificate() });
-  const { port } = await listener.listen(ANY_PORT);
+  const { port } = await listener.acceptors.listen([ANY_PORT]);
   const raw = await rawClient(port);
   await eventually(() => expect(accepted).toHaveLength(1));
   accepted[0]?.end([Buffer.from("nobody can read this")]);
@@ -166,7 +167,7 @@ test.each(["a port", "a Unix socket"])("on %s each TLS handshake is told from th
   const at = where === "a port" ? ANY_PORT : { path: await unusedPath() };
   const { cert, key } = await certificate();
   const { listener, accepted, secured, failed } = setUp({ tls: { cert, key } });
-  const { port, host } = await listener.listen(at);
+  const { port, host } = await listener.acceptors.listen([at]);
   const to = "path" in at ? { path: at.path } : { port, host };
   const silent = net.connect(to).on("error", () => {});
   onTestFinished(() => void silent.destroy());
@@ -193,7 +194,7 @@ describe("an SNICallback", () => {
   async function names(SNICallback: (name: string, answer: (error: Error | null) => void) => void) {
     const pem = await certificate();
     const { listener, secured: accepted } = setUp({ tls: { ...pem, SNICallback } });
-    const { port } = await listener.listen(ANY_PORT);
+    const { port } = await listener.acceptors.listen([ANY_PORT]);
     const socket = tls.connect({ port, host: "127.0.0.1", servername: "localhost", ca: pem.cert });
     socket.on("error", () => {});
     onTestFinished(() => void socket.destroy());
@@ -240,7 +241,7 @@ describe("a secure context that is renewed", () => {
     const { listener, secured: accepted } = setUp({
       tls: { ...(pem as Certificate), ca: client?.cert, requestCert: true, rejectUnauthorized: true },
     });
-    const { port } = await listener.listen(ANY_PORT);
+    const { port } = await listener.acceptors.listen([ANY_PORT]);
     listener.setSecureContext({ key: next?.key, cert: next?.cert, ca: undefined });
     const outcome = async (shown: Certificate | undefined): Promise<boolean> => {
       const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...shown });
@@ -264,7 +265,7 @@ describe("a secure context that is renewed", () => {
     ["a certificate of another key", "other"],
   ])("is refused, and nothing changes: %s", async (_, given) => {
     const { listener } = setUp({ tls: await certificate() });
-    const { port } = await listener.listen(ANY_PORT);
+    const { port } = await listener.acceptors.listen([ANY_PORT]);
     const other = await certificate("other.example");
     const options = given === "other" ? { cert: other.cert } : given;
     const error = await failure(() => listener.setSecureContext(options as never));
@@ -280,9 +281,9 @@ test("LISTEN_FAILED with what to do", async () => {
   onTestFinished(() => void blocker.close());
   const { port } = blocker.address() as net.AddressInfo;
   const { listener } = setUp();
-  const error = await failure(listener.listen({ port, host: "127.0.0.1" }));
+  const error = await failure(listener.acceptors.listen([{ port, host: "127.0.0.1" }]));
   expect(error.code).toBe("LISTEN_FAILED");
   expect(error.message).toBe(
-    `cannot listen on port ${port}: another process listens there: stop it, or choose another`,
+    `cannot listen on 127.0.0.1:${port}: another process listens there: stop it, or choose another`,
   );
 });

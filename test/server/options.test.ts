@@ -32,7 +32,7 @@ describe("sessions and what they share, by what memory there is", () => {
 
 test("the defaults", () => {
   expect(resolveServerOptions({ port: 0 }, LARGE)).toMatchObject({
-    listen: { port: 0 },
+    listen: [{ port: 0 }],
     tls: false,
     authenticate: undefined,
     resumeForMs: 300_000,
@@ -57,8 +57,8 @@ test("the defaults", () => {
   expect(limitsFor(7)).toMatchObject({ handshakes: 8, sessions: 14 });
   // Those that say nothing cannot have all connections.
   expect(limitsFor(100)).toMatchObject({ handshakes: 50, sessions: 200 });
-  expect(resolveServerOptions({ port: 1, host: "h" }).listen).toEqual({ port: 1, host: "h" });
-  expect(resolveServerOptions({ path: "/x" }).listen).toEqual({ path: "/x" });
+  expect(resolveServerOptions({ port: 1, host: "h" }).listen).toEqual([{ port: 1, host: "h" }]);
+  expect(resolveServerOptions({ path: "/x" }).listen).toEqual([{ path: "/x" }]);
 });
 
 test("rates: a scope is there that has a limit, and what is not given has none", () => {

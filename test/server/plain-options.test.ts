@@ -9,7 +9,7 @@ const protocol = plain({ framing: lines() });
 test("the defaults", () => {
   const resolved = resolvePlainServerOptions({ port: 0, protocol }, LARGE);
   expect(resolved).toMatchObject({
-    listen: { port: 0 },
+    listen: [{ port: 0 }],
     tls: false,
     limits: {
       acceptsPerSecond: 4_500,

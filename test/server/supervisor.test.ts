@@ -157,7 +157,7 @@ test("a Unix socket: listen() says its path", async () => {
   const path = await socketPath();
   const supervisor = new ServerSupervisor({ path });
   supervisor.serve(echo);
-  expect(await supervisor.listen()).toEqual({ host: path, port: 0 });
+  expect(await supervisor.listen()).toEqual({ host: path, port: 0, addresses: [{ host: path, port: 0 }] });
   const link = manage().open({ path });
   await link.send("hello");
   expect(await receiveText(link)).toBe("hello");

@@ -95,6 +95,11 @@ export class Sampler {
     this.#onSample = onSample;
   }
 
+  /** Now, besides the samples that are due. */
+  sampleNow(): void {
+    if (this.#stop !== undefined && !this.#isClosed) this.#sample();
+  }
+
   start(): void {
     if (this.#stop !== undefined || this.#isClosed) return;
     this.#atMs = this.#pace.now();

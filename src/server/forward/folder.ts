@@ -2,18 +2,14 @@
  * The folder in which the servers of one machine find each other: each listens on a Unix socket there that has the name
  * of its id. Whoever can write into the folder could take connections over, so nobody else may.
  */
-import { connect } from "node:net";
 import { lstat, mkdir, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { fileAt, isDeadSocket } from "../../io/unix-socket.ts";
 import { RespliceError } from "../../link/errors.ts";
 
-/** The most bytes of a Unix socket's path: the kernel's `sun_path`, less its final NUL. */
-export const MOST_PATH_BYTES: number = process.platform === "linux" ? 107 : 103;
 const SOCKET_NAME = /^[0-9a-f]{12}\.sock$/;
 /** A server that has made its socket this moment may not listen yet. */
 const YOUNG_MS = 10_000;
-/** A server that is alive takes a connection at once: its kernel does so. */
-const ANSWERS_WITHIN_MS = 1_000;
 /** Sockets of dead servers that are looked at, one after the other, before a server listens. */
 const MOST_STALE = 1_000;
 
@@ -48,23 +44,10 @@ export async function removeStale(dir: string, nowMs: number): Promise<void> {
   const names = await readdir(dir).catch(() => []);
   for (const name of names.filter((each) => SOCKET_NAME.test(each)).slice(0, MOST_STALE)) {
     const path = join(dir, name);
-    const stats = await lstat(path).catch(() => undefined);
+    const stats = await fileAt(path);
     if (stats === undefined || !stats.isSocket() || nowMs - stats.mtimeMs < YOUNG_MS) continue;
-    if (await isDead(path)) await unlink(path).catch(() => {});
+    if (await isDeadSocket(path)) await unlink(path).catch(() => {});
   }
-}
-
-function isDead(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const settle = (dead: boolean): void => {
-      socket.destroy();
-      resolve(dead);
-    };
-    socket.setTimeout(ANSWERS_WITHIN_MS, () => settle(false));
-    socket.on("connect", () => settle(false));
-    socket.on("error", (error: NodeJS.ErrnoException) => settle(error.code === "ECONNREFUSED"));
-  });
 }
 
 function refused(dir: string, why: string, cause?: unknown): RespliceError {

@@ -4,7 +4,8 @@ import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { isTlsOptions, tlsRefusal, whatIsGiven } from "../../io/tls-options.ts";
 import { checkNames, group, integer, payload, text } from "../../link/check.ts";
 import { invalidOption } from "../../link/errors.ts";
-import { MOST_PATH_BYTES, socketPath } from "./folder.ts";
+import { MOST_SOCKET_PATH_BYTES } from "../../io/unix-socket.ts";
+import { socketPath } from "./folder.ts";
 
 /** Between processes of one machine (`dir`), or also between hosts (`registry`). All servers have the same. */
 export type ForwardOptions = ForwardInFolder | ForwardBetweenHosts;
@@ -91,11 +92,11 @@ function inFolder(given: object): ResolvedForward {
   const dir = text("forward.dir", (given as ForwardInFolder).dir);
   if (!isAbsolute(dir)) throw invalidOption("forward.dir", dir, "an absolute path");
   const bytes = Buffer.byteLength(socketPath(dir, "0".repeat(12)));
-  if (bytes > MOST_PATH_BYTES)
+  if (bytes > MOST_SOCKET_PATH_BYTES)
     throw invalidOption(
       "forward.dir",
       dir,
-      `${dir.length - bytes + MOST_PATH_BYTES} bytes here: a socket's path has at most ${MOST_PATH_BYTES}`,
+      `${dir.length - bytes + MOST_SOCKET_PATH_BYTES} bytes here: a socket's path has at most ${MOST_SOCKET_PATH_BYTES}`,
     );
   return { dir };
 }

@@ -92,6 +92,11 @@ export class Guard {
     return { readers, notWatched };
   }
 
+  /** Something is short now: what is due is done before the next sample. */
+  sampleNow(): void {
+    this.#sampler?.sampleNow();
+  }
+
   /** Takes back what is in force, and samples no more. */
   close(): void {
     if (this.#isClosed) return;

@@ -118,7 +118,7 @@ test("a port that is taken ends listen with 1", SLOW, async () => {
   const listener = await listening();
   const other = resplice(["listen", `127.0.0.1:${listener.port}`]);
   expect(await other.exit).toBe(1);
-  expect(other.stderr()).toMatch(/^resplice: cannot listen on port \d+: another process listens there/);
+  expect(other.stderr()).toMatch(/^resplice: cannot listen on 127\.0\.0\.1:\d+: another process listens there/);
 });
 
 // What breaks ----------------------------------------------------------------------------------------------------------

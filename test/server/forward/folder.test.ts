@@ -2,9 +2,8 @@ import { chmod, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
+import { deadSocket } from "../../dead-socket.ts";
 import { prepareFolder, removeStale, socketPath } from "../../../src/server/forward/folder.ts";
 import { failure } from "../../support.ts";
 
@@ -56,12 +55,6 @@ test("the folder of another user is refused", async () => {
   expect((await failure(prepareFolder(dir))).message).toContain("no Unix sockets that only one user can use");
 });
 
-/** A process listens there, and is killed: its socket stays. */
-async function dead(path: string): Promise<void> {
-  const code = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
-  await promisify(execFile)(process.execPath, ["-e", code]).catch(() => {});
-}
-
 test("sockets of dead servers are removed: not of living ones, nor young ones, nor other files", async () => {
   const dir = await inside();
   const [gone, young, alive] = ["a", "b", "c"].map((letter) => socketPath(dir, letter.repeat(12))) as [
@@ -69,14 +62,14 @@ test("sockets of dead servers are removed: not of living ones, nor young ones, n
     string,
     string,
   ];
-  await Promise.all([dead(gone), dead(young)]);
+  await Promise.all([deadSocket(gone), deadSocket(young)]);
   const server = net.createServer();
   await new Promise<void>((resolve) => {
     server.listen(alive, resolve);
   });
   onTestFinished(() => void server.close());
   await writeFile(join(dir, "d".repeat(12) + ".sock"), "no socket");
-  await dead(join(dir, "application.sock"));
+  await deadSocket(join(dir, "application.sock"));
   const longAgo = new Date(Date.now() - 60_000);
   for (const name of await readdir(dir)) if (join(dir, name) !== young) await utimes(join(dir, name), longAgo, longAgo);
   await removeStale(dir, Date.now());

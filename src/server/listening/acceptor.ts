@@ -1,0 +1,289 @@
+/**
+ * One place at which a server listens. What is lost is bound again, as long as the server wants it: connections that
+ * were accepted do not depend on it.
+ */
+import cluster from "node:cluster";
+import net from "node:net";
+import { Backoff } from "../../core/backoff.ts";
+import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
+import { RespliceError } from "../../link/errors.ts";
+import type { Clock, Timer } from "../../link/ports.ts";
+import { listenError, listenFailed } from "./listen-error.ts";
+import { addressText, type BoundAddress, type Place } from "./places.ts";
+import { type ProbeResult, SelfProbe } from "./self-probe.ts";
+import { makeWay, setMode } from "./socket-file.ts";
+
+/** Between two attempts to listen again. The first comes within 200 ms, unless it was lost again and again. */
+const LEAST_PAUSE_MS = 250;
+const MOST_PAUSE_MS = 30_000;
+/** After so long without a loss, the first attempt comes quickly again. */
+const RESET_AFTER_MS = 60_000;
+
+/** An address was lost, or is listened at again. */
+export interface ListenerChange {
+  type: "lost" | "restored";
+  host: string;
+  port: number;
+  /** Why it was lost. */
+  reason: string;
+  /** How long nobody could connect; 0 for one that was lost. */
+  downMs: number;
+}
+
+export interface AddressStats {
+  host: string;
+  port: number;
+  /** `lost`: it is tried to listen there again. `failed`: that cannot be. */
+  state: "listening" | "lost" | "failed";
+  /** Why it is not listened at. */
+  reason?: string;
+  /** Sockets that were accepted, since the beginning. */
+  accepted: number;
+  /** How often it was listened at again. */
+  restarts: number;
+  /**
+   * What the last self-probe has found. `shared`: other processes may accept there, so nothing can be found. `untold`:
+   * no descriptor was left, for example.
+   */
+  probe: "off" | "shared" | "none" | "accepts" | "untold";
+}
+
+export interface AcceptorHost {
+  readonly clock: Clock;
+  /** Options of the sockets, as net.createServer() has them. */
+  readonly sockets: net.ServerOpts;
+  /** Between two self-probes; 0: none. */
+  readonly selfProbeMs: number;
+  onSocket(socket: net.Socket): void;
+  onChange(change: ListenerChange): void;
+  /** The place cannot be listened at any more, for good. */
+  onFailed(error: RespliceError): void;
+}
+
+export class Acceptor {
+  #place: Place;
+  readonly #host: AcceptorHost;
+  readonly #backoff: Backoff;
+  readonly #again: Timer;
+  readonly #probing: Timer;
+  /** Undefined: it is not listened at. */
+  #server: net.Server | undefined;
+  #address: BoundAddress = { host: "", port: 0 };
+  #probe: SelfProbe | undefined;
+  /** `cause`: why it was lost; `reason`: why it is not listened at now. */
+  #outage: { cause: string; reason: string; sinceMs: number; isFinal: boolean } | undefined;
+  #isStopped = false;
+  #isSuspended = false;
+  #accepted = 0;
+  /** Those of the probes, too. */
+  #allAccepted = 0;
+  #seenByProbe = 0;
+  #restarts = 0;
+  #found: AddressStats["probe"] = "none";
+
+  constructor(place: Place, host: AcceptorHost) {
+    this.#place = place;
+    this.#host = host;
+    const { clock } = host;
+    const pauses = { minDelayMs: LEAST_PAUSE_MS, maxDelayMs: MOST_PAUSE_MS, resetAfterMs: RESET_AFTER_MS };
+    this.#backoff = new Backoff(pauses, clock.now());
+    this.#again = clock.timer(() => void this.#restart());
+    this.#probing = clock.timer(() => this.#onProbing());
+  }
+
+  /** Rejects LISTEN_FAILED; INVALID_STATE if it is stopped meanwhile. */
+  async listen(): Promise<BoundAddress> {
+    this.#address = boundAddress(await this.#bind());
+    // A port that was chosen by the system stays the same.
+    if ("port" in this.#place) this.#place = { ...this.#place, port: this.#address.port };
+    this.#backoff.onConnected(this.#host.clock.now());
+    this.#beginProbes();
+    return this.#address;
+  }
+
+  /** It is not listened at until `resume()`. A descriptor could not be bound again: it stays. */
+  suspend(reason: string): void {
+    if (this.#server === undefined || this.#outage !== undefined || "fd" in this.#place) return;
+    this.#isSuspended = true;
+    this.#lose(this.#server, reason);
+  }
+
+  resume(): void {
+    if (!this.#isSuspended) return;
+    this.#isSuspended = false;
+    this.#again.set(this.#host.clock.now());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#again.clear();
+    this.#close();
+  }
+
+  /** Why it is not listened at; undefined if it is. */
+  get lost(): string | undefined {
+    return this.#outage && `not listening on ${addressText(this.#address)}: ${this.#outage.reason}`;
+  }
+
+  /** Sockets that were accepted, since the beginning. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  stats(): AddressStats {
+    const { host, port } = this.#address;
+    const lost = this.#outage && { reason: this.#outage.reason };
+    const state = this.#outage === undefined ? "listening" : this.#outage.isFinal ? "failed" : "lost";
+    const probe = this.#host.selfProbeMs === 0 ? "off" : isShared(this.#place) ? "shared" : this.#found;
+    return { host, port, state, ...lost, accepted: this.#accepted, restarts: this.#restarts, probe };
+  }
+
+  // ── bound, lost, and bound again ────────────────────────────────────────────────────────────────────────────────
+
+  async #bind(): Promise<net.Server> {
+    const place = this.#place;
+    if ("path" in place) await makeWay(place);
+    if (this.#isStopped) throw stopped();
+    const server = net.createServer(this.#host.sockets, (socket) => this.#onSocket(socket));
+    this.#server = server;
+    try {
+      await listening(server, place);
+      if ("path" in place) setMode(place);
+    } catch (error) {
+      if (this.#server === server) this.#close();
+      throw error;
+    }
+    server.on("error", (error) => this.#lose(server, error.message));
+    server.on("close", () => this.#lose(server, CLOSED));
+    return server;
+  }
+
+  /** An event may come of a server that was given up before. */
+  #lose(server: net.Server | undefined, reason: string): void {
+    if (server !== this.#server || this.#isStopped) return;
+    this.#close();
+    const { clock } = this.#host;
+    const isFinal = "fd" in this.#place;
+    this.#outage = { cause: reason, reason, sinceMs: clock.now(), isFinal };
+    // With the listener its descriptor was closed.
+    if (isFinal) return this.#host.onFailed(listenFailed(this.#place, `${reason}, and it cannot be bound again`));
+    this.#backoff.onLost(clock.now());
+    if (!this.#isSuspended) this.#planRestart();
+    this.#host.onChange({ type: "lost", ...this.#address, reason, downMs: 0 });
+  }
+
+  #planRestart(): void {
+    const nowMs = this.#host.clock.now();
+    this.#again.set(nowMs + this.#backoff.delayMs(0, nowMs, SYSTEM_ENTROPY.random()));
+  }
+
+  async #restart(): Promise<void> {
+    const outage = this.#outage;
+    if (outage === undefined) return;
+    try {
+      await this.#bind();
+    } catch (error) {
+      if (this.#isStopped) return;
+      this.#backoff.onFailed();
+      this.#outage = { ...outage, reason: (error as Error).message };
+      return this.#planRestart();
+    }
+    if (this.#isStopped) return this.#close();
+    const nowMs = this.#host.clock.now();
+    this.#outage = undefined;
+    this.#restarts++;
+    this.#backoff.onConnected(nowMs);
+    this.#beginProbes();
+    const { cause: reason, sinceMs } = outage;
+    this.#host.onChange({ type: "restored", ...this.#address, reason, downMs: nowMs - sinceMs });
+  }
+
+  #close(): void {
+    const server = this.#server;
+    this.#server = undefined;
+    this.#probing.clear();
+    this.#probe?.stop();
+    this.#probe = undefined;
+    server?.close();
+  }
+
+  #onSocket(socket: net.Socket): void {
+    this.#allAccepted++;
+    if (this.#probe === undefined) this.#letIn(socket);
+    else this.#probe.inspect(socket, () => this.#letIn(socket));
+  }
+
+  #letIn(socket: net.Socket): void {
+    this.#accepted++;
+    this.#host.onSocket(socket);
+  }
+
+  // ── the self-probe ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #beginProbes(): void {
+    const { selfProbeMs, clock } = this.#host;
+    if (selfProbeMs > 0 && !isShared(this.#place)) this.#probing.set(clock.now() + selfProbeMs);
+  }
+
+  /** Whoever has accepted a client lately does accept. */
+  #onProbing(): void {
+    const server = this.#server;
+    if (server === undefined) return;
+    if (!server.listening) return this.#lose(server, CLOSED);
+    if (this.#allAccepted > this.#seenByProbe) return this.#probed("accepts");
+    this.#probe = new SelfProbe({
+      clock: this.#host.clock,
+      to: dialledAs(this.#address, this.#place),
+      accepted: () => this.#allAccepted,
+      onResult: (result) => this.#probed(result),
+    });
+    this.#probe.start();
+  }
+
+  #probed(result: ProbeResult): void {
+    this.#probe = undefined;
+    this.#seenByProbe = this.#allAccepted;
+    if (typeof result === "object") return this.#lose(this.#server, `it does not accept: ${result.dead}`);
+    this.#found = result;
+    this.#beginProbes();
+  }
+}
+
+const CLOSED = "it was closed";
+
+function listening(server: net.Server, place: Place): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, place));
+  const onClose = (): void => reject(stopped());
+  server.once("error", onError);
+  server.once("close", onClose);
+  server.listen(place, () => {
+    server.off("error", onError);
+    server.off("close", onClose);
+    resolve();
+  });
+  return promise;
+}
+
+function stopped(): RespliceError {
+  return new RespliceError("INVALID_STATE", "closed before it listened");
+}
+
+function boundAddress(server: net.Server): BoundAddress {
+  const address = server.address();
+  if (typeof address === "object" && address !== null) return { host: address.address, port: address.port };
+  return { host: address ?? "", port: 0 };
+}
+
+/** Other processes may accept there. */
+function isShared(place: Place): boolean {
+  return cluster.isWorker || "fd" in place || ("reusePort" in place && place.reusePort);
+}
+
+/** How this process reaches its own address. Windows and others do not connect to the address that stands for all. */
+function dialledAs({ host, port }: BoundAddress, place: Place): net.NetConnectOpts {
+  if ("path" in place) return { path: place.path };
+  if (host === "0.0.0.0") return { host: "127.0.0.1", port };
+  if (host !== "::") return { host, port };
+  return { host: "ipv6Only" in place && place.ipv6Only ? "::1" : "127.0.0.1", port };
+}

@@ -1,0 +1,87 @@
+/** All places at which a server listens. */
+import type { Socket } from "node:net";
+import { discard } from "../../io/connection.ts";
+import { DESCRIPTOR_RESERVE, type ReserveUser } from "../../io/resources/reserve.ts";
+import { Acceptor, type AcceptorHost, type AddressStats } from "./acceptor.ts";
+import type { BoundAddress, ListenAddress, Listening } from "./places.ts";
+import { ACTIVATED_SOCKETS } from "./systemd.ts";
+
+export interface AcceptorsHost extends AcceptorHost {
+  /** No descriptor is left: whoever is accepted from now on is to be refused, and closed at once. */
+  onShort(): void;
+}
+
+export class Acceptors {
+  readonly #host: AcceptorsHost;
+  readonly #reserveUser: ReserveUser;
+  #acceptors: readonly Acceptor[] = [];
+  #isOpen = false;
+  #isStopped = false;
+
+  constructor(host: AcceptorsHost) {
+    this.#host = host;
+    this.#reserveUser = {
+      onShort: () => host.onShort(),
+      // Node would turn in vain: clients are refused by the kernel.
+      onNone: () => {
+        for (const acceptor of this.#acceptors) acceptor.suspend("no file descriptor is left");
+      },
+      onRelief: () => {
+        for (const acceptor of this.#acceptors) acceptor.resume();
+      },
+    };
+  }
+
+  /** At all addresses, or at none. Rejects LISTEN_FAILED; INVALID_STATE if it is stopped meanwhile. */
+  async listen(addresses: readonly ListenAddress[]): Promise<Listening> {
+    const places = addresses.flatMap((address) =>
+      "systemd" in address ? ACTIVATED_SOCKETS.take(address.systemd).map((fd) => ({ fd })) : address,
+    );
+    const host = { ...this.#host, onSocket: (socket: Socket) => this.#onSocket(socket) };
+    this.#acceptors = places.map((place) => new Acceptor(place, host));
+    const results = await Promise.allSettled(this.#acceptors.map((acceptor) => acceptor.listen()));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) {
+      this.stopListening();
+      throw failed.reason;
+    }
+    // Stopped in the turn in which the last of them was bound.
+    if (!this.#isStopped) DESCRIPTOR_RESERVE.join(this.#reserveUser);
+    this.#isOpen = true;
+    const bound = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    return { ...(bound[0] as BoundAddress), addresses: bound };
+  }
+
+  stopListening(): void {
+    this.#isStopped = true;
+    DESCRIPTOR_RESERVE.leave(this.#reserveUser);
+    for (const acceptor of this.#acceptors) acceptor.stop();
+  }
+
+  /** How many sockets were accepted so far. */
+  get accepted(): number {
+    return this.#acceptors.reduce((sum, { accepted }) => sum + accepted, 0);
+  }
+
+  /** Nobody can connect: there are addresses, and none of them is listened at now. */
+  get areAllLost(): boolean {
+    return this.#acceptors.length > 0 && this.#acceptors.every(({ lost }) => lost !== undefined);
+  }
+
+  /** The addresses that are not listened at, in words, for `health()`. */
+  reasons(): string[] {
+    return this.#acceptors.flatMap(({ lost }) => lost ?? []);
+  }
+
+  /** In the order of the options. */
+  stats(): AddressStats[] {
+    return this.#acceptors.map((acceptor) => acceptor.stats());
+  }
+
+  #onSocket(socket: Socket): void {
+    DESCRIPTOR_RESERVE.onAccepted();
+    // While another address is not bound, it may turn out that there is no server. The client tries again.
+    if (this.#isOpen) this.#host.onSocket(socket);
+    else discard(socket);
+  }
+}

@@ -1,0 +1,52 @@
+/** Why a place cannot be listened at, with what to do about it. */
+import { RespliceError } from "../../link/errors.ts";
+import { type Place, placeText } from "./places.ts";
+
+type Kind = "port" | "path" | "fd";
+
+const NONE_LEFT = "no file descriptor is left";
+
+/** By the code of the system's error; a word for all kinds of places, or one for each. */
+const ADVICE: Readonly<Record<string, string | Readonly<Partial<Record<Kind, string>>>>> = {
+  EADDRINUSE: "another process listens there: stop it, or choose another",
+  EACCES: {
+    port: "not permitted: choose a port above 1023, or give the process CAP_NET_BIND_SERVICE",
+    path: "not permitted: this user must be able to write into the folder",
+    fd: "not permitted",
+  },
+  EPERM: "not permitted: a security policy of the system forbids it",
+  EADDRNOTAVAIL: "this machine has no such address: check the option host",
+  EAFNOSUPPORT: "this machine does not have that family of addresses: is IPv6 off?",
+  EMFILE: `${NONE_LEFT} in this process: raise ulimit -n, or lower its limits`,
+  ENFILE: `${NONE_LEFT} on this machine: raise fs.file-max`,
+  EINVAL: {
+    port: "the system does not take this address: an IPv6 address of a link needs its zone, as in fe80::1%eth0",
+    path: "the system does not take this path",
+    fd: "it is no socket that is bound and could listen",
+  },
+  EBADF: "it is not open",
+  ENOTSOCK: "it is no socket",
+  ENOENT: { path: "its folder does not exist: create it", port: "no such host" },
+  ENOTDIR: "a part of the path is no folder",
+  EROFS: "the file system is read-only",
+  ENAMETOOLONG: "the path is too long",
+  ENOTFOUND: "the name of the host is not known: check the option host",
+  EAI_AGAIN: "the name of the host could not be looked up now",
+  ENOTSUP: "the system does not support it: leave reusePort out",
+  ENOPROTOOPT: "the system does not support it: leave reusePort out",
+};
+
+export function listenError(error: NodeJS.ErrnoException, place: Place): RespliceError {
+  return listenFailed(place, advice(error, place), error);
+}
+
+export function listenFailed(place: Place, why: string, cause?: unknown): RespliceError {
+  const message = `cannot listen on ${placeText(place)}: ${why}`;
+  return new RespliceError("LISTEN_FAILED", message, cause === undefined ? {} : { cause });
+}
+
+function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): string {
+  const found = ADVICE[code];
+  const kind = "path" in place ? "path" : "fd" in place ? "fd" : "port";
+  return (typeof found === "object" ? found[kind] : found) ?? message;
+}

@@ -1,0 +1,80 @@
+/** Unix sockets: the files that they leave behind, and their permissions. */
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { lstat, readFile, writeFile } from "node:fs/promises";
+import net from "node:net";
+import { dirname, join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { ServerSupervisor, type ServerSupervisorOptions } from "../../../src/index.ts";
+import { MOST_SOCKET_PATH_BYTES } from "../../../src/io/unix-socket.ts";
+import { deadSocket } from "../../dead-socket.ts";
+import { failure, socketPath } from "../../support.ts";
+
+function supervise(options: ServerSupervisorOptions): ServerSupervisor {
+  const supervisor = new ServerSupervisor(options);
+  onTestFinished(async () => void (await supervisor.close({ deadlineMs: 0 })));
+  supervisor.serve(() => {});
+  return supervisor;
+}
+
+test("the socket of a process that was killed is removed, and close() removes the new one", async () => {
+  const path = await socketPath();
+  await deadSocket(path);
+  const before = await lstat(path);
+  const supervisor = supervise({ path });
+  await supervisor.listen();
+  expect((await lstat(path)).mtimeMs).toBeGreaterThan(before.mtimeMs);
+  const client = net.connect(path);
+  await once(client, "connect");
+  client.destroy();
+  await supervisor.close({ deadlineMs: 0 });
+  expect(existsSync(path)).toBe(false);
+});
+
+test("one at which a process listens is its own", async () => {
+  const path = await socketPath();
+  const other = net.createServer().listen(path);
+  await once(other, "listening");
+  onTestFinished(() => void other.close());
+  const error = await failure(supervise({ path }).listen());
+  expect(error).toMatchObject({ code: "LISTEN_FAILED", cause: { code: "EADDRINUSE" } });
+  expect(error.message).toContain(`${path}: another process listens there`);
+  expect((await lstat(path)).isSocket()).toBe(true);
+});
+
+test("a file that is no socket is left alone", async () => {
+  const path = await socketPath();
+  await writeFile(path, "mine");
+  const error = await failure(supervise({ path }).listen());
+  expect(error).toMatchObject({ code: "LISTEN_FAILED" });
+  expect(error.message).toContain("no socket is there");
+  expect(await readFile(path, "utf8")).toBe("mine");
+});
+
+test("a path that does not fit is refused: the kernel would bind a part of it", async () => {
+  const folder = dirname(await socketPath());
+  const fitting = join(folder, "x".repeat(MOST_SOCKET_PATH_BYTES - folder.length - 1));
+  expect(await supervise({ path: fitting }).listen()).toMatchObject({ host: fitting });
+  const error = await failure(supervise({ path: `${fitting}y` }).listen());
+  expect(error).toMatchObject({ code: "LISTEN_FAILED" });
+  expect(error.message).toContain(`a socket's has at most ${MOST_SOCKET_PATH_BYTES}`);
+});
+
+test("the mode of the file", async () => {
+  const paths = [await socketPath(), await socketPath()] as const;
+  const addresses = [
+    { path: paths[0], mode: 0o600 },
+    { path: paths[1], mode: 0o666 },
+  ];
+  await supervise({ addresses }).listen();
+  const modes = await Promise.all(paths.map(async (path) => (await lstat(path)).mode & 0o777));
+  expect(modes).toEqual([0o600, 0o666]);
+});
+
+test.runIf(process.platform === "linux")("an abstract socket has no file", async () => {
+  const path = `\0resplice-${process.pid}-${Math.random()}`;
+  await supervise({ path }).listen();
+  const client = net.connect(path);
+  await once(client, "connect");
+  client.destroy();
+});
