@@ -100,7 +100,7 @@ describe("cuts", () => {
     expect(await client.receive()).toBeNull();
   });
 
-  test("a cut after every single byte of the opening handshake, and a little beyond", { timeout: 30_000 }, async () => {
+  test("a cut after every single byte of the opening handshake, and a little beyond", { timeout: 120_000 }, async () => {
     const { port } = await serve({}, echo);
     const manager = manage({ maxDialsPerSecond: 10_000 });
     await inLanes(401, async (bytesToCut) => {
@@ -117,7 +117,7 @@ describe("cuts", () => {
     });
   });
 
-  test("a cut after every single byte of a resume, and a little beyond", { timeout: 30_000 }, async () => {
+  test("a cut after every single byte of a resume, and a little beyond", { timeout: 120_000 }, async () => {
     const { port } = await serve({}, echo);
     const manager = manage({ maxDialsPerSecond: 10_000 });
     await inLanes(401, async (bytesToCut) => {
