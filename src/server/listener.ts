@@ -31,14 +31,17 @@ export class Listener {
     this.#onClosed = function onClosed() {
       streams.delete(this);
     };
-    const { tls, allowHalfOpen, filter } = options;
+    const { tls, allowHalfOpen } = options;
     this.#handshakes = tls === false ? undefined : new TlsHandshakes(tls, options);
     // TLS options may have options of the sockets, too. With TLS a client that ends within the handshake is gone.
     const ofSockets = tls === false ? { allowHalfOpen } : tls;
-    this.#server = net.createServer({ ...ofSockets, noDelay: true }, (socket) => {
-      this.#accepted++;
-      filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress));
-    });
+    this.#server = net.createServer({ ...ofSockets, noDelay: true }, (socket) => this.take(socket));
+  }
+
+  /** A socket that was accepted here, or by a router that has handed it over. */
+  take(socket: net.Socket): void {
+    this.#accepted++;
+    this.#options.filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress));
   }
 
   /**
@@ -80,7 +83,6 @@ export class Listener {
     else this.#handshakes.begin(socket, remoteAddress);
   }
 
-  /** Counts the stream until it is closed, and destroys it with the others. */
   /** Counts the stream until it is closed, and destroys it with the others. */
   track(stream: Duplex): void {
     stream.on("error", ignoreError);

@@ -205,7 +205,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     try {
       // First, so that a session is found by other servers as soon as there is one.
       await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
-      const address = await this.#listener.listen(where);
+      const { routed } = this.#served;
+      const address = await (routed?.start((socket) => this.#listener.take(socket)) ?? this.#listener.listen(where));
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#listener.onError((error) => this.#listenerFailed(error));
       this.#to("listen", "listening");
@@ -213,6 +214,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       this.#recordLimits(address);
       return address;
     } catch (error) {
+      await this.#served.routed?.stop();
       await this.#served.forwarding?.stop();
       this.#to("listen-failed", "listen failed");
       throw error;
@@ -362,8 +364,10 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
 
   async #close(options: ResolvedDrain): Promise<CloseReport> {
     const listener = this.#state === "listening" || this.#state === "bound" ? this.#listener : undefined;
+    this.#served.routed?.drain();
     this.#to("drain", "close() was called");
     const reports = await drain({ clock: this.#clock, listener, links: this.#served }, options);
+    await this.#served.routed?.stop();
     this.#guard.close();
     this.#telemetry.stop();
     this.#listener.destroyAll();

@@ -367,7 +367,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   "docs/listening.md": ["allow", "deny", "from", "proxyProtocol"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
   "docs/overload.md": ["dryRun", "resources"],
-  "docs/scaling.md": ["forward"],
+  "docs/scaling.md": ["forward", "routed"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
 const elsewhere = new Set(Object.values(PAGES).flat());
