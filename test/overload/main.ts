@@ -1,10 +1,13 @@
 /** `npm run test:overload`: servers that run out of something, or go away, each with the figures that it reaches. */
 import { runSuite } from "../endurance/suite.ts";
+import { CGROUP } from "./cgroup.ts";
 import { FORWARD } from "./forward.ts";
 import { HEAP } from "./heap.ts";
+import { HOSTILE_LINKS } from "./hostile.ts";
 import { HTTP_DRAIN, HTTP_HOSTILE } from "./http-drain.ts";
 import { LAG } from "./lag.ts";
 import { METRICS } from "./metrics.ts";
+import { PROXY } from "./proxy.ts";
 import { ROLLING_RESTART } from "./rolling-restart.ts";
 import { SAMPLER } from "./sampler.ts";
 import { SHED } from "./shed.ts";
@@ -15,12 +18,15 @@ await runSuite({
   noun: "row",
   scenarios: [
     ...HEAP,
+    ...CGROUP,
     ...LAG,
     ...SHED,
     ...FORWARD,
     ...ROLLING_RESTART,
     ...HTTP_DRAIN,
+    ...HOSTILE_LINKS,
     ...HTTP_HOSTILE,
+    ...PROXY,
     ...SAMPLER,
     ...METRICS,
   ],

@@ -7,6 +7,8 @@ import type { Scenario } from "../endurance/suite.ts";
 import { nodeOf } from "./install.ts";
 import type { ListenOptions, Reported, ServerCommands } from "./server.ts";
 
+export type { Reported };
+
 export type OverloadScenario = Scenario<OverloadStage>;
 
 /** None of the process's resources is watched; a row lists those that it is about. */
