@@ -206,4 +206,13 @@ export const ROUTING: readonly Mutant[] = [
     replace: "if (proxies !== undefined)",
     tests: OPTIONS,
   },
+  {
+    name: "a worker that is closed stays in the router",
+    rule: "the router hears when a server begins to drain, and when it has left",
+    file: "src/server/supervisor.ts",
+    find: "    await this.#served.routed?.stop();\n    this.#guard.close();",
+    replace: "    this.#guard.close();",
+    and: { find: "    this.#served.routed?.drain();\n", replace: "" },
+    tests: ["test/server/routing/router-cluster.test.ts"],
+  },
 ];

@@ -18,12 +18,12 @@ const DRAINED_WITHIN_MS = 300_000;
 export const HEAP: readonly OverloadScenario[] = [
   ...NODES.flatMap((major) => [
     {
-      name: `heap 100 B, Node ${major}`,
+      name: `heap 100 B on Node ${major}`,
       about: "slow consumers of small messages, ten times what the heap takes",
       run: (stage: OverloadStage) => small(stage, major),
     },
     {
-      name: `heap 64 KiB, Node ${major}`,
+      name: `heap 64 KiB on Node ${major}`,
       about: "slow consumers of large messages, outside of the heap",
       run: (stage: OverloadStage) => large(stage, major),
     },

@@ -180,21 +180,21 @@ async function hostile(stage: OverloadStage, major: string): Promise<void> {
 
 export const HTTP_DRAIN: readonly OverloadScenario[] = NODES.flatMap((major) => [
   {
-    name: `http drain, Node ${major}`,
+    name: `http drain on Node ${major}`,
     about: "200 clients that keep connections and pause 0 to 40 ms",
     run: (stage) => keptAlive(stage, major),
   },
   {
-    name: `http cannon, Node ${major}`,
+    name: `http cannon on Node ${major}`,
     about: "autocannon with 50 connections",
     run: (stage) => cannonade(stage, major),
   },
-  { name: `http2 drain, Node ${major}`, about: "100 streams are under way", run: (stage) => streams(stage, major) },
-  { name: `http upgraded, Node ${major}`, about: "an upgraded connection", run: (stage) => webSocket(stage, major) },
+  { name: `http2 drain on Node ${major}`, about: "100 streams are under way", run: (stage) => streams(stage, major) },
+  { name: `http upgraded on Node ${major}`, about: "an upgraded connection", run: (stage) => webSocket(stage, major) },
 ]);
 
 export const HTTP_HOSTILE: readonly OverloadScenario[] = NODES.map((major) => ({
-  name: `hostile http, Node ${major}`,
+  name: `hostile http on Node ${major}`,
   about: "2,000 hostile connections where 100 may be",
   run: (stage) => hostile(stage, major),
 }));

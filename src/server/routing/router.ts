@@ -5,7 +5,7 @@ import { namedServer } from "../../core/server/named-server.ts";
 import { Routes } from "../../core/server/routes.ts";
 import { encodeRefuse } from "../../core/wire/frames.ts";
 import { SystemClock } from "../../io/clock.ts";
-import { remoteAddressOf, StreamConnection } from "../../io/connection.ts";
+import { ignoreError, remoteAddressOf, StreamConnection } from "../../io/connection.ts";
 import { RespliceError } from "../../link/errors.ts";
 import { Once } from "../../link/waits.ts";
 import { FirstBytes, type Said } from "../first-bytes.ts";
@@ -167,12 +167,13 @@ export class ConnectionRouter implements AsyncDisposable {
 
   #onSocket(socket: Socket): void {
     this.#sockets.add(socket);
+    // An 'error' without a listener would end the process.
+    socket.on("error", ignoreError);
     socket.on("close", () => this.#sockets.delete(socket));
     this.#awaited.await(socket, peerOf(remoteAddressOf(socket)), (named, bytes) => this.#route(socket, named, bytes));
   }
 
   #route(socket: Socket, named: Named, bytes: Buffer): void {
-    socket.on("error", () => {});
     const route = this.#routes.pick(named === "anybody" ? undefined : named.serverId, (worker) =>
       this.#hasRoom(worker),
     );
