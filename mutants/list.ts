@@ -20,6 +20,7 @@ import { DOOR } from "./list/door.ts";
 import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
 import { RESOURCES } from "./list/resources.ts";
+import { ROUTING } from "./list/routing.ts";
 import { SERVED } from "./list/served.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
@@ -48,6 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHELL,
   ...STORE,
   ...FORWARD,
+  ...ROUTING,
   ...DIAL,
   ...FRAMING,
   ...QUEUE,

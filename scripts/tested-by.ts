@@ -35,6 +35,8 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
     "test/sim/scenarios-shedding.test.ts",
     "test/sim/scenarios-takeover.test.ts",
   ],
+  "src/server/first-bytes.ts": ["test/server/proxy-headers.test.ts", "test/server/routing/router.test.ts"],
+  "src/server/routing/messages.ts": ["test/server/routing/routed.test.ts", "test/server/routing/router.test.ts"],
   "src/core/server/forwards.ts": ["test/core/server/elsewhere.test.ts"],
   "src/core/server/entrance.ts": ["test/sim/scenarios-authentication.test.ts", "test/sim/scenarios-crowds.test.ts"],
   "src/core/server/handshake-table.ts": ["test/server/handshakes.test.ts", "test/sim/scenarios-crowds.test.ts"],

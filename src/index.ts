@@ -92,6 +92,8 @@ export type {
   ForwardOptions,
   ForwardRegistry,
 } from "./server/forward/options.ts";
+export { type ConnectionRouter, routeConnections, type RouterStats } from "./server/routing/router.ts";
+export type { RouteOptions } from "./server/routing/options.ts";
 export type { PlainRateLimits, RateLimit, RateLimits } from "./server/rate-options.ts";
 export type { PlainLimits, PlainServerOptions, PlainServerTimeoutOptions } from "./server/plain-options.ts";
 export {

@@ -19,6 +19,7 @@ test("the main entry point", () => {
     "monitor",
     "plain",
     "prometheus",
+    "routeConnections",
     "srv",
     "supervise",
   ]);

@@ -108,7 +108,7 @@ export function openTo(port: number, options: OpenOptions = {}): Link {
 
 export async function relayTo(port: number): Promise<FaultRelay> {
   const relay = await faultRelay({ port });
-  onTestFinished(() => relay.close());
+  onTestFinished(() => relay.close().then(() => keepFromOthers(relay.port)));
   return relay;
 }
 

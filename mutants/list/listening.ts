@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const HEADER = "src/io/proxy-protocol.ts";
 const HEADERS = "src/server/proxy-headers.ts";
+const FIRST_BYTES = "src/server/first-bytes.ts";
 const PARSED = ["test/io/proxy-protocol.test.ts"];
 const AWAITED = ["test/server/proxy-headers.test.ts"];
 const LISTS = ["test/io/address-list.test.ts"];
@@ -151,30 +152,30 @@ export const LISTENING: readonly Mutant[] = [
     name: "everyone a balancer",
     rule: "a header is taken from trusted networks only",
     file: HEADERS,
-    find: 'if (trusted.has(source) !== true) return this.#options.onWrong(socket, source, "not from a trusted network");',
-    replace: "void trusted;",
+    find: 'if (trusted.has(address) !== true) return onWrong(socket, address, "not from a trusted network");',
+    replace: "void trusted; void onWrong;",
     tests: AWAITED,
   },
   {
     name: "a header left in the data",
     rule: "nothing of a header gets into the data",
     file: HEADERS,
-    find: "this.socket.unshift(bytes.subarray(header.length));",
-    replace: "this.socket.unshift(bytes);",
+    find: "socket.unshift(bytes.subarray(length));",
+    replace: "socket.unshift(bytes);",
     tests: AWAITED,
   },
   {
     name: "bytes behind a header are lost",
     rule: "what has come behind a header is handed on",
     file: HEADERS,
-    find: "if (bytes.length > header.length) this.socket.unshift(bytes.subarray(header.length));",
+    find: "if (bytes.length > length) socket.unshift(bytes.subarray(length));",
     replace: "",
     tests: AWAITED,
   },
   {
     name: "each byte of a header gives it more time",
     rule: "a header has its time from the accepting of the socket",
-    file: HEADERS,
+    file: FIRST_BYTES,
     find: "if (waiting.untilMs > nowMs) return this.#timer.set(waiting.untilMs);",
     replace: "if (waiting.untilMs >= nowMs) return this.#timer.set(nowMs + this.#options.withinMs);",
     tests: AWAITED,
@@ -182,7 +183,7 @@ export const LISTENING: readonly Mutant[] = [
   {
     name: "headers awaited without a bound",
     rule: "so many sockets may wait for their header, and no more",
-    file: HEADERS,
+    file: FIRST_BYTES,
     find: "if (this.size >= this.#most) this.#makeRoom();",
     replace: "",
     tests: AWAITED,
@@ -190,17 +191,17 @@ export const LISTENING: readonly Mutant[] = [
   {
     name: "the only socket of a balancer gives way",
     rule: "the balancer with most sockets gives way",
-    file: HEADERS,
-    find: "const [oldest] = this.#bySource.largest;",
+    file: FIRST_BYTES,
+    find: "const [oldest] = this.#byOwner.largest;",
     replace: "const [oldest] = this.#waiting;",
     tests: AWAITED,
   },
   {
     name: "half a header is nothing",
     rule: "a peer that ends within its header is counted",
-    file: HEADERS,
-    find: 'if (this.#bytes !== undefined) return this.#reader.onWrong("ended within the header");',
-    replace: "",
+    file: FIRST_BYTES,
+    find: "if (hasBegun) return this.#wrong(waiting, `ended within the ${what}`);",
+    replace: "void hasBegun;",
     tests: AWAITED,
   },
   {

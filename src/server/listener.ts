@@ -32,15 +32,20 @@ export class Listener {
     this.#onClosed = function onClosed() {
       streams.delete(this);
     };
-    const { tls, allowHalfOpen, filter } = options;
+    const { tls, allowHalfOpen } = options;
     this.#handshakes = tls === false ? undefined : new TlsHandshakes(tls, options);
     // TLS options may have options of the sockets, too. With TLS a client that ends within the handshake is gone.
     const ofSockets = tls === false ? { allowHalfOpen } : tls;
     this.acceptors = new Acceptors({
       ...options.keeping,
       sockets: { ...ofSockets, noDelay: true },
-      onSocket: (socket) => filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress)),
+      onSocket: (socket) => this.take(socket),
     });
+  }
+
+  /** A socket that was accepted here, or by a router that has handed it over. */
+  take(socket: net.Socket): void {
+    this.#options.filter.pass(socket, (remoteAddress) => this.#letIn(socket, remoteAddress));
   }
 
   /**
@@ -77,7 +82,6 @@ export class Listener {
     else this.#handshakes.begin(socket, remoteAddress);
   }
 
-  /** Counts the stream until it is closed, and destroys it with the others. */
   /** Counts the stream until it is closed, and destroys it with the others. */
   track(stream: Duplex): void {
     stream.on("error", ignoreError);

@@ -4,8 +4,8 @@ import { AT_DOOR } from "../core/server/entrance.ts";
 import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session/session.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { checkNames, integer, integerOrInfinity, MOST_MS } from "../link/check.ts";
-import { invalidOption } from "../link/errors.ts";
+import { boolean, checkNames, integer, integerOrInfinity, MOST_MS } from "../link/check.ts";
+import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   type DurableOptions,
   LINK_OPTION_NAMES,
@@ -44,6 +44,12 @@ export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOpti
    * comes back to another server. docs/scaling.md says more.
    */
   forward?: ForwardOptions;
+  /**
+   * Default false. true, in a worker of node:cluster: connections come from the `routeConnections()` that the primary
+   * process has made for the same `port`, and a client that comes back gets to the worker that has its session. listen()
+   * rejects with LISTEN_FAILED where there is none. Not with `host`, `path`, `tls` or `proxyProtocol`.
+   */
+  routed?: boolean;
 }
 
 export interface ServerTimeoutOptions {
@@ -138,12 +144,14 @@ export interface ResolvedServerOptions extends ResolvedListening, ResolvedLinkOp
   authenticate: ServerSupervisorOptions["authenticate"];
   resumeForMs: number;
   forward: ResolvedForward | undefined;
+  /** The port of the router that connections come from. Undefined: there is none. */
+  routedPort: number | undefined;
   limits: ResolvedLimits;
   /** The limits that were given, the others being at their defaults. */
   givenLimits: Limits;
 }
 
-const SERVER_OPTION_NAMES = ["authenticate", "resumeForMs", "limits", "forward"] as const;
+const SERVER_OPTION_NAMES = ["authenticate", "resumeForMs", "limits", "forward", "routed"] as const;
 /** The most of anything that is counted. */
 export const MOST = 100_000_000;
 
@@ -168,7 +176,21 @@ export function resolveServerOptions(
     limits: resolveLimits(givenLimits, link, authenticate !== undefined, machine),
     givenLimits,
     forward: forwardOf(options, listening),
+    routedPort: routedPortOf(options, listening),
   };
+}
+
+function routedPortOf(options: ServerSupervisorOptions, listening: ResolvedListening): number | undefined {
+  if (!boolean("routed", options.routed ?? false)) return undefined;
+  const { tls, proxies } = listening;
+  const [where] = listening.listen ?? [];
+  if ("addresses" in options || where === undefined || !("port" in where))
+    throw invalidWord("routed", true, "only with a port: the router's");
+  if (where.host !== undefined) throw invalidWord("routed", true, "without host: that is the router's");
+  // The router reads the first bytes of a connection, which have to be those of the client's HELLO.
+  if (tls !== false || proxies !== undefined)
+    throw invalidWord("routed", true, "without tls and proxyProtocol: with these use forward");
+  return where.port;
 }
 
 /** As with `authenticate`: given as undefined, it was meant to be on. */

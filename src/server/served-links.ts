@@ -14,6 +14,7 @@ import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
+import type { Routed } from "./routing/routed.ts";
 import type { Capacity } from "./capacity.ts";
 import { Departures } from "./departures.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
@@ -70,6 +71,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   readonly refusals: Refusals;
   /** Undefined: connections are neither forwarded to other servers nor taken from them. */
   readonly forwarding: Forwarding | undefined;
+  /** Connections come from a router instead of the listener. */
+  readonly routed: Routed | undefined;
   readonly rates: Rates;
   readonly lingering: Lingering;
   readonly memory: LinkMemory;

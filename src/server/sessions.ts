@@ -18,6 +18,7 @@ import type { Guest } from "./tls-handshakes.ts";
 import { Forwarding } from "./forward/forwarding.ts";
 import { type Capacity, durableCapacity } from "./capacity.ts";
 import { changedLimits, type Limits, type ResolvedLimits, type ResolvedServerOptions } from "./options.ts";
+import { Routed } from "./routing/routed.ts";
 import { type ServedHost, ServedLinks } from "./served-links.ts";
 
 /** How long drain() waits for a client that has not confirmed its session: for a round trip, or a reconnect. */
@@ -40,6 +41,7 @@ function caps(limits: ResolvedLimits) {
 export class Sessions extends ServedLinks<DurableServerLink> {
   readonly handshakes: Handshakes;
   override readonly forwarding: Forwarding | undefined;
+  override readonly routed: Routed | undefined;
   readonly acceptsWhileDraining = true;
   protected readonly closesWithinMs: number;
   readonly #options: ResolvedServerOptions;
@@ -68,13 +70,16 @@ export class Sessions extends ServedLinks<DurableServerLink> {
         onRejected: (remoteAddress, detail) => this.refusals.rejected(remoteAddress, "forward", detail),
       });
     this.forwarding = forwarding;
+    const serverId = forwarding?.serverId ?? newServerId(outside.entropy);
+    this.routed =
+      options.routedPort === undefined ? undefined : new Routed(serverId, options.routedPort, outside.clock);
     this.#admission = new Admission(limits, () => outside.entropy.random());
     this.#coreOptions = {
       ...coreOptions(options, this.memory),
       resumeForMs: options.resumeForMs,
       handshakeMs: timeouts.handshakeMs,
       ...caps(limits),
-      serverId: forwarding?.serverId ?? newServerId(outside.entropy),
+      serverId,
       forwards: forwarding !== undefined,
       admission: this.#admission,
     };

@@ -164,10 +164,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       now: () => this.#clock.now(),
       random: () => SYSTEM_ENTROPY.random(),
     });
-    const onReport = (report: OverloadReport): void => {
-      journal.record({ event: "server.overload", ...report });
-      runContained(this.#clock, () => this.emit("overload", report));
-    };
+    const onReport = (report: OverloadReport): void => runContained(this.#clock, () => this.emit("overload", report));
     return new Guard({ resources, dryRun }, { relief, buffers: new Buffers(this.#served), journal, onReport });
   }
 
@@ -219,13 +216,16 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     try {
       // First, so that a session is found by other servers as soon as there is one.
       await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
-      const listening = await this.#listener.acceptors.listen(where);
+      const { routed } = this.#served;
+      const listening = await (routed?.start((socket) => this.#listener.take(socket)) ??
+        this.#listener.acceptors.listen(where));
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#to("listen", "listening");
       this.#begin();
       this.#recordCapacity(listening.addresses);
       return listening;
     } catch (error) {
+      await this.#served.routed?.stop();
       await this.#served.forwarding?.stop();
       this.#to("listen-failed", "listen failed");
       throw error;
@@ -378,8 +378,10 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   async #close(options: ResolvedDrain): Promise<CloseReport> {
     const isOpen = this.#state === "listening" || this.#state === "bound";
     const listener = isOpen ? this.#listener.acceptors : undefined;
+    this.#served.routed?.drain();
     this.#to("drain", "close() was called");
     const reports = await drain({ clock: this.#clock, listener, links: this.#served }, options);
+    await this.#served.routed?.stop();
     this.#guard.close();
     this.#telemetry.stop();
     this.#listener.destroyAll();

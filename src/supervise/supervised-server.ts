@@ -150,10 +150,7 @@ class Supervision extends CheckedEmitter<SupervisedEvents> implements Supervised
     const relief = new ConnectionsRelief(this.#connections, host);
     const limit = (): number => limits.bufferBytes;
     const buffers = new FunctionReader("bufferBytes", () => this.#connections.bufferBytes, { limit });
-    const onReport = (report: OverloadReport): void => {
-      journal.record({ event: "server.overload", ...report });
-      runContained(this.#clock, () => this.emit("overload", report));
-    };
+    const onReport = (report: OverloadReport): void => runContained(this.#clock, () => this.emit("overload", report));
     return new Guard({ resources, dryRun }, { relief, buffers, journal, onReport });
   }
 

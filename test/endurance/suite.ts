@@ -10,6 +10,14 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** What this machine, or this user, does not have. A scenario that throws it fails, unless that is expected. */
+export class Missing extends Error {
+  override readonly name = "Missing";
+}
+
+/** A scenario that takes longer hangs. */
+const MOST_MS = 900_000;
+
 export interface Scenario<S> {
   name: string;
   /** The events of the scenario, in one line. */
@@ -34,19 +42,24 @@ export async function runSuite<S extends Stage, Name extends string, Flag extend
   const { name: suiteName, noun, scenarios, numbers, flags } = suite;
   const help = helpOf(suite);
   await runCommand(suiteName, help, async () => {
-    const { only, rest } = takeOnly(process.argv.slice(2));
+    const { lists, rest } = takeLists(process.argv.slice(2));
+    const { only, "expect-missing": absent } = lists;
     const options = readNumbers(rest, numbers, ["json", ...(Object.keys(flags) as Flag[])]);
     if (options === "help") return "help";
-    const chosen = scenarios.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)));
-    if (chosen.length === 0) {
-      console.error(`${suiteName}: --only ${only.join(",")}: no ${noun} begins so\n\n${help}`);
+    for (const [option, prefixes] of Object.entries(lists)) {
+      const unknown = prefixes.filter((prefix) => !scenarios.some(({ name }) => name.startsWith(prefix)));
+      if (unknown.length === 0) continue;
+      console.error(`${suiteName}: --${option} ${unknown.join(",")}: no ${noun} begins so\n\n${help}`);
       return EXIT_USAGE;
     }
+    const begins = (name: string, prefixes: readonly string[]): boolean =>
+      prefixes.some((each) => name.startsWith(each));
+    const chosen = scenarios.filter(({ name }) => only.length === 0 || begins(name, only));
     const progress = new Progress();
     const rows: Row[] = [];
     for (const [at, { name, about, run }] of chosen.entries()) {
       progress.say(() => `${at + 1} of ${chosen.length}: ${name}, ${about}`);
-      const found = await played(run, suite.stage(name, options));
+      const found = await played(run, suite.stage(name, options), begins(name, absent));
       rows.push(...found);
       progress.clear();
       if (!options.json) console.log(table(found).slice(1).join("\n"));
@@ -63,6 +76,7 @@ function helpOf<S extends Stage, Name extends string, Flag extends string>(suite
   const { name, noun, scenarios, numbers, flags } = suite;
   const options = [
     ["only NAME", `the ${noun}s whose names begin so. Several: --only a,b`],
+    ["expect-missing NAME", `these may need what the machine does not have. Several as above`],
     ...Object.entries<NumberOption>(numbers).map(([option, { help, byDefault }]) => [
       `${option} N`,
       `${help}. Default ${byDefault}`,
@@ -81,26 +95,38 @@ ${scenarios.map((scenario) => `  ${scenario.name.padEnd(width)}  ${scenario.abou
 Exits with 0 if each figure is within its bound, 1 if one is not, ${EXIT_USAGE} if the options make no sense.`;
 }
 
-function takeOnly(args: readonly string[]): { only: string[]; rest: string[] } {
-  const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true, options: { only: { type: "string" } } });
+type Lists = Record<"only" | "expect-missing", string[]>;
+
+function takeLists(args: readonly string[]): { lists: Lists; rest: string[] } {
+  const lists: Lists = { only: [], "expect-missing": [] };
+  const options = { only: { type: "string" }, "expect-missing": { type: "string" } } as const;
+  const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true, options });
   const rest = [...args];
-  const only: string[] = [];
   for (const token of tokens.toReversed()) {
-    if (token.kind !== "option" || token.name !== "only") continue;
-    only.unshift(...(token.value ?? "").split(",").filter((name) => name !== ""));
+    if (token.kind !== "option" || !Object.hasOwn(lists, token.name)) continue;
+    lists[token.name as keyof Lists].unshift(...(token.value ?? "").split(",").filter((name) => name !== ""));
     rest.splice(token.index, token.inlineValue === true || token.value === undefined ? 1 : 2);
   }
-  return { only, rest };
+  return { lists, rest };
 }
 
-/** Nothing of the scenario is left, however it ends. What cannot be played is a miss. */
-async function played<S extends Stage>(run: Scenario<S>["run"], stage: S): Promise<Row[]> {
+/** Nothing of the scenario is left, however it ends. What cannot be played is a miss, unless it was expected to be. */
+async function played<S extends Stage>(run: Scenario<S>["run"], stage: S, mayBeMissing: boolean): Promise<Row[]> {
+  const late = timedOut();
   try {
-    await run(stage);
+    await Promise.race([run(stage), late.promise]);
   } catch (error) {
-    stage.row({ what: "played to its end", figure: 0, bound: 1, is: "at least", unit: "", note: String(error) });
+    const bound = mayBeMissing && error instanceof Missing ? 0 : 1;
+    stage.row({ what: "played to its end", figure: 0, bound, is: "at least", unit: "", note: String(error) });
   } finally {
+    late.clear();
     await stage.close();
   }
   return stage.rows;
+}
+
+function timedOut(): { promise: Promise<never>; clear(): void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`not over after ${MOST_MS / 1_000} s`)), MOST_MS);
+  return { promise, clear: () => clearTimeout(timer) };
 }

@@ -368,7 +368,7 @@ const PAGES: Readonly<Record<string, readonly string[]>> = {
   "docs/listening.md": ["addresses", "allow", "deny", "from", "proxyProtocol", "selfProbeMs"],
   "docs/metrics.md": ["logger", "metricsIntervalMs"],
   "docs/overload.md": ["dryRun", "resources"],
-  "docs/scaling.md": ["forward"],
+  "docs/scaling.md": ["forward", "routed"],
   "docs/queue.md": ["failAfterMs", "name", "overflow", "priorities", "ttlMs", "weight", "whileDisconnected"],
 };
 const elsewhere = new Set(Object.values(PAGES).flat());

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Monitor, monitor, type MonitorOptions, RespliceError } from "../../src/index.ts";
 import * as registry from "../../src/monitor/prometheus.ts";
 import { claimPort } from "../../src/testing/port-claim.ts";
-import { echo, eventually, logKeeper, manage, serve } from "../support.ts";
+import { echo, eventually, logKeeper, manage, runToExit, serve } from "../support.ts";
 import { parse } from "./prometheus-text.ts";
 
 function watch(options: Partial<MonitorOptions> = {}): Monitor {
@@ -238,16 +238,16 @@ describe("the end", () => {
   });
 
   test("keeps no process alive, nor does a connection to it", async () => {
-    // Only those that keep the event loop going.
-    const handles = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length;
-    await eventually(() => expect(handles()).toBe(0));
-    const { port } = await watch().listening();
-    const socket = net.connect(port, "127.0.0.1").on("error", () => {});
-    onTestFinished(() => void socket.destroy());
-    await once(socket, "connect");
-    socket.unref();
-    await get(port, "/healthz");
-    await eventually(() => expect(handles()).toBe(0));
+    const program = `
+      import net from "node:net";
+      import { once } from "node:events";
+      const { port } = await resplice.monitor({ port: 0, sources: [new resplice.ConnectionManager()] }).listening();
+      const socket = net.connect(port, "127.0.0.1");
+      await once(socket, "connect");
+      console.log((await fetch(\`http://127.0.0.1:\${port}/healthz\`)).status);
+      socket.unref();
+    `;
+    expect(await runToExit(program)).toBe("200");
   });
 
   test("an unknown event is refused", () => {

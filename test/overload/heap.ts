@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "../../src/index.ts";
 import { actions, NONE, type OverloadScenario, type OverloadStage, told } from "./stage.ts";
 
+const NODES = ["22", "24", "26"];
 const HEAP_MIB = 128;
 const CONSUMERS = 20;
 /** A queue that by itself would take far more than the heap has. */
@@ -15,29 +16,40 @@ const GIVEN_UP_MS = 20_000;
 const DRAINED_WITHIN_MS = 300_000;
 
 export const HEAP: readonly OverloadScenario[] = [
-  { name: "heap 100 B", about: "slow consumers of small messages, ten times what the heap takes", run: small },
-  { name: "heap 64 KiB", about: "slow consumers of large messages, outside of the heap", run: large },
+  ...NODES.flatMap((major) => [
+    {
+      name: `heap 100 B on Node ${major}`,
+      about: "slow consumers of small messages, ten times what the heap takes",
+      run: (stage: OverloadStage) => small(stage, major),
+    },
+    {
+      name: `heap 64 KiB on Node ${major}`,
+      about: "slow consumers of large messages, outside of the heap",
+      run: (stage: OverloadStage) => large(stage, major),
+    },
+  ]),
   { name: "heap held", about: "an application that keeps nine tenths of the heap for good", run: held },
 ];
 
 /** A waiting message of 100 B takes some 300 of the heap. */
-async function small(stage: OverloadStage): Promise<void> {
+async function small(stage: OverloadStage, major: string): Promise<void> {
   const fitting = (HEAP_MIB * 1_048_576) / 300;
-  await slowConsumers(stage, { bytes: 100, messages: stage.scaled((10 * fitting) / CONSUMERS, 80_000) }, true);
+  await slowConsumers(stage, { bytes: 100, messages: stage.scaled((10 * fitting) / CONSUMERS, 80_000) }, true, major);
 }
 
-async function large(stage: OverloadStage): Promise<void> {
+async function large(stage: OverloadStage, major: string): Promise<void> {
   const fitting = (HEAP_MIB * 1_048_576) / 65_536;
-  await slowConsumers(stage, { bytes: 65_536, messages: stage.scaled((10 * fitting) / CONSUMERS, 100) }, false);
+  await slowConsumers(stage, { bytes: 65_536, messages: stage.scaled((10 * fitting) / CONSUMERS, 100) }, false, major);
 }
 
 async function slowConsumers(
   stage: OverloadStage,
   flood: { bytes: number; messages: number },
   fillsHeap: boolean,
+  major: string,
 ): Promise<void> {
   const options = { server: { resources: { ...NONE, heap: {} }, queue: ENDLESS }, flood };
-  const { server, port } = await stage.serve(options, `--max-old-space-size=${HEAP_MIB}`);
+  const { server, port } = await stage.serve(options, `--max-old-space-size=${HEAP_MIB}`, major);
   const links = await stage.clients(port, CONSUMERS);
   let isTaken = (): void => {};
   const takes = new Promise<void>((resolve) => {

@@ -1,7 +1,4 @@
-/**
- * `node test/overload/http-drain.ts`: a supervised HTTP server on Node 22, 24 and 26 is drained under load, and is full
- * of hostile connections.
- */
+/** A supervised HTTP server on Node 22, 24 and 26 is drained under load, and is full of hostile connections. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
@@ -9,12 +6,12 @@ import http2 from "node:http2";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { quantile } from "../../src/telemetry/metrics.ts";
-import { Child } from "../endurance/child.ts";
-import { type Row, type RowDraft, toRow } from "../endurance/rows.ts";
-import { runSuite, type Scenario, type Stage } from "../endurance/suite.ts";
+import type { Child } from "../endurance/child.ts";
 import type { HttpServerCommands } from "./http-server.ts";
-import { autocannon, nodeOf } from "./install.ts";
+import { autocannon } from "./install.ts";
+import type { OverloadScenario, OverloadStage } from "./stage.ts";
 
+const MODULE = new URL("http-server.ts", import.meta.url);
 const NODES = ["22", "24", "26"];
 const CLIENTS = 200;
 const HOSTILE = 2_000;
@@ -22,35 +19,13 @@ const HOSTILE_ADDRESSES = 50;
 /** A hostile client that was closed comes again after this, or up to twice as much. */
 const COME_AGAIN_MS = 2_000;
 
-class HttpStage implements Stage {
-  readonly rows: Row[] = [];
-  readonly #scenario: string;
-  readonly #closing: Array<() => unknown> = [];
-
-  constructor(scenario: string) {
-    this.#scenario = scenario;
-  }
-
-  row(draft: RowDraft): void {
-    this.rows.push(toRow(this.#scenario, draft));
-  }
-
-  onClose(close: () => unknown): void {
-    this.#closing.unshift(close);
-  }
-
-  async server(
-    major: string,
-    options: Parameters<HttpServerCommands["listen"]>[0],
-  ): Promise<{ server: Child<HttpServerCommands>; port: number }> {
-    const server = new Child<HttpServerCommands>(new URL("http-server.ts", import.meta.url), major, {}, nodeOf(major));
-    this.onClose(() => server.stop());
-    return { server, port: await server.call("listen", options) };
-  }
-
-  async close(): Promise<void> {
-    for (const close of this.#closing) await close();
-  }
+async function serve(
+  stage: OverloadStage,
+  major: string,
+  options: Parameters<HttpServerCommands["listen"]>[0],
+): Promise<{ server: Child<HttpServerCommands>; port: number }> {
+  const server = stage.child<HttpServerCommands>(MODULE, major, "", major);
+  return { server, port: await server.call("listen", options) };
 }
 
 /** Of a client's attempts: answered, refused by the system as nobody listens any more, or failed with this code. */
@@ -68,15 +43,16 @@ async function get(port: number, agent: http.Agent): Promise<Outcome> {
   }
 }
 
-async function keptAlive(stage: HttpStage, major: string): Promise<void> {
-  const { server, port } = await stage.server(major, { kind: "http", limits: { acceptsPerSecond: 10_000 } });
+async function keptAlive(stage: OverloadStage, major: string): Promise<void> {
+  const { server, port } = await serve(stage, major, { kind: "http", limits: { acceptsPerSecond: 10_000 } });
+  const number = stage.scaled(CLIENTS, 20);
   const agent = new http.Agent({ keepAlive: true });
   stage.onClose(() => agent.destroy());
   const failures: Outcome[] = [];
   let answered = 0;
-  const first = await Promise.all(Array.from({ length: CLIENTS }, () => get(port, agent)));
+  const first = await Promise.all(Array.from({ length: number }, () => get(port, agent)));
   failures.push(...first.filter((outcome) => outcome !== "answered"));
-  const clients = Array.from({ length: CLIENTS }, async () => {
+  const clients = Array.from({ length: number }, async () => {
     for (;;) {
       await sleep(40 * Math.random());
       const outcome = await get(port, agent);
@@ -94,8 +70,8 @@ async function keptAlive(stage: HttpStage, major: string): Promise<void> {
 }
 
 /** autocannon ignores `Connection: close`, and sends its next request on a connection that is closing. */
-async function cannonade(stage: HttpStage, major: string): Promise<void> {
-  const { server, port } = await stage.server(major, { kind: "http", limits: { acceptsPerSecond: 10_000 } });
+async function cannonade(stage: OverloadStage, major: string): Promise<void> {
+  const { server, port } = await serve(stage, major, { kind: "http", limits: { acceptsPerSecond: 10_000 } });
   const args = [autocannon(), "--json", "--connections", "50", "--duration", "3", `http://127.0.0.1:${port}/`];
   const cannon = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
   stage.onClose(() => cannon.kill("SIGKILL"));
@@ -113,8 +89,8 @@ async function cannonade(stage: HttpStage, major: string): Promise<void> {
   stage.row({ what: "drained under autocannon in", figure: ms, bound: 1_000, unit: "ms" });
 }
 
-async function streams(stage: HttpStage, major: string): Promise<void> {
-  const { server, port } = await stage.server(major, { kind: "http2", limits: {} });
+async function streams(stage: OverloadStage, major: string): Promise<void> {
+  const { server, port } = await serve(stage, major, { kind: "http2", limits: {} });
   const sessions = Array.from({ length: 10 }, () => http2.connect(`http://127.0.0.1:${port}`));
   stage.onClose(() => sessions.forEach((session) => session.destroy()));
   let finished = 0;
@@ -134,8 +110,8 @@ async function streams(stage: HttpStage, major: string): Promise<void> {
   stage.row({ what: "drained with streams of 300 ms in", figure: ms, bound: 1_000, unit: "ms" });
 }
 
-async function webSocket(stage: HttpStage, major: string): Promise<void> {
-  const { server, port } = await stage.server(major, { kind: "http", limits: {} });
+async function webSocket(stage: OverloadStage, major: string): Promise<void> {
+  const { server, port } = await serve(stage, major, { kind: "http", limits: {} });
   const socket = net.connect(port, "127.0.0.1");
   stage.onClose(() => socket.destroy());
   socket.write("GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
@@ -158,8 +134,8 @@ const HABITS: ReadonlyArray<(socket: net.Socket) => void> = [
   (socket) => socket.write("GET / HTTP/1.1\r\nHost: test\r\n\r\n"),
 ];
 
-async function hostile(stage: HttpStage, major: string): Promise<void> {
-  const { server, port } = await stage.server(major, { kind: "http", limits: { connections: 100 } });
+async function hostile(stage: OverloadStage, major: string): Promise<void> {
+  const { server, port } = await serve(stage, major, { kind: "http", limits: { connections: 100 } });
   let isOver = false;
   const sockets = new Set<net.Socket>();
   const come = (n: number): void => {
@@ -177,8 +153,9 @@ async function hostile(stage: HttpStage, major: string): Promise<void> {
     isOver = true;
     for (const socket of sockets) socket.destroy();
   });
-  for (let n = 0; n < HOSTILE; n++) come(n);
-  while (((await server.call("stats")).turnedAway["connections"] ?? 0) < HOSTILE / 10) await sleep(50);
+  const number = stage.scaled(HOSTILE, 300);
+  for (let n = 0; n < number; n++) come(n);
+  while (((await server.call("stats")).turnedAway["connections"] ?? 0) < number / 10) await sleep(50);
   const times: number[] = [];
   let tries = 0;
   for (let n = 0; n < 20; n++) {
@@ -201,25 +178,23 @@ async function hostile(stage: HttpStage, major: string): Promise<void> {
   });
 }
 
-export const HTTP_DRAIN: ReadonlyArray<Scenario<HttpStage>> = NODES.flatMap((major) => [
+export const HTTP_DRAIN: readonly OverloadScenario[] = NODES.flatMap((major) => [
   {
-    name: `${major}-http`,
+    name: `http drain on Node ${major}`,
     about: "200 clients that keep connections and pause 0 to 40 ms",
-    run: (s) => keptAlive(s, major),
+    run: (stage) => keptAlive(stage, major),
   },
-  { name: `${major}-cannon`, about: "autocannon with 50 connections", run: (s) => cannonade(s, major) },
-  { name: `${major}-http2`, about: "100 streams are under way", run: (s) => streams(s, major) },
-  { name: `${major}-websocket`, about: "an upgraded connection", run: (s) => webSocket(s, major) },
-  { name: `${major}-hostile`, about: "2,000 hostile connections where 100 may be", run: (s) => hostile(s, major) },
+  {
+    name: `http cannon on Node ${major}`,
+    about: "autocannon with 50 connections",
+    run: (stage) => cannonade(stage, major),
+  },
+  { name: `http2 drain on Node ${major}`, about: "100 streams are under way", run: (stage) => streams(stage, major) },
+  { name: `http upgraded on Node ${major}`, about: "an upgraded connection", run: (stage) => webSocket(stage, major) },
 ]);
 
-if (import.meta.filename === process.argv[1]) {
-  await runSuite({
-    name: "overload",
-    noun: "scenario",
-    scenarios: HTTP_DRAIN,
-    numbers: {},
-    flags: {},
-    stage: (scenario) => new HttpStage(scenario),
-  });
-}
+export const HTTP_HOSTILE: readonly OverloadScenario[] = NODES.map((major) => ({
+  name: `hostile http on Node ${major}`,
+  about: "2,000 hostile connections where 100 may be",
+  run: (stage) => hostile(stage, major),
+}));

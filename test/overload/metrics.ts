@@ -1,4 +1,4 @@
-/** `node test/overload/metrics.ts`: what is seen from outside, as Prometheus sees it. */
+/** What is seen from outside, as Prometheus sees it. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
@@ -15,9 +15,8 @@ import {
   supervise,
 } from "../../src/index.ts";
 import { faultRelay } from "../../src/testing/index.ts";
-import { runSuite } from "../endurance/suite.ts";
 import { installed } from "../real/install.ts";
-import { type RealScenario, RealStage } from "../real/stage.ts";
+import type { RealScenario, RealStage } from "../real/stage.ts";
 
 const WHERE = { port: 0, host: "127.0.0.1" };
 const LINKS = 5_000;
@@ -126,18 +125,7 @@ async function silentProbes(stage: RealStage): Promise<void> {
 }
 
 export const METRICS: readonly RealScenario[] = [
-  { name: "metrics-promtool", about: "promtool check metrics has nothing to say", run: checkedByPromtool },
-  { name: "metrics-links", about: `a scrape of ${LINKS.toLocaleString("en")} links`, run: manyLinks },
-  { name: "metrics-silent", about: "connections to the monitor that ask nothing", run: silentProbes },
+  { name: "metrics promtool", about: "promtool check metrics has nothing to say", run: checkedByPromtool },
+  { name: "metrics links", about: `a scrape of ${LINKS.toLocaleString("en")} links`, run: manyLinks },
+  { name: "metrics silent", about: "connections to the monitor that ask nothing", run: silentProbes },
 ];
-
-if (import.meta.filename === process.argv[1]) {
-  await runSuite({
-    name: "overload",
-    noun: "scenario",
-    scenarios: METRICS,
-    numbers: { percent: { least: 1, most: 100, byDefault: 100, help: "how much of each scenario is played" } },
-    flags: {},
-    stage: (scenario, { percent }) => new RealStage(scenario, percent),
-  });
-}

@@ -1,8 +1,17 @@
 /** The server of a row, in a process of its own: its application floods, blocks or holds what it is told to. */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { answerCalls } from "../../bench/calls.ts";
-import { type Link, type OverloadReport, ServerSupervisor, type ServerSupervisorOptions } from "../../src/index.ts";
+import {
+  lengthPrefixed,
+  type Link,
+  type OverloadReport,
+  plain,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+} from "../../src/index.ts";
 
 export type ServerCommands = {
   /** `level`: a resource of the application's, moved by `setLevel`. `flood`: for each link, see `Flood`. */
@@ -14,6 +23,10 @@ export type ServerCommands = {
   fillHeap: (share: number) => Promise<number>;
   /** Takes all descriptors that are left, for so long. Answers how many those were. */
   exhaust: (forMs: number) => Promise<number>;
+  /** Makes the process one of this control group, from when it listens. */
+  enter: (folder: string) => void;
+  /** Writes so much into a file, which the kernel keeps in memory for as long as it likes. */
+  writeFile: (file: { path: string; bytes: number }) => Promise<void>;
   /** The clock of `reports`. */
   nowMs: () => number;
   reports: () => Reported[];
@@ -25,10 +38,19 @@ export type Reported = OverloadReport & { atMs: number };
 export interface Flood {
   bytes: number;
   messages: number;
+  /** After each message. Default: none, but for a turn now and then. */
+  restMs?: number;
 }
 
 export interface ListenOptions {
-  server: Pick<ServerSupervisorOptions, "resources" | "dryRun" | "limits" | "queue" | "resumeForMs">;
+  server: Pick<
+    ServerSupervisorOptions,
+    "resources" | "dryRun" | "limits" | "queue" | "resumeForMs" | "proxyProtocol" | "tls" | "timeouts"
+  >;
+  /** Its clients are not resplice: messages have a length of four bytes in front. */
+  isPlain?: boolean;
+  /** Each link is told the address of its client, and gets its messages back. */
+  isEcho?: boolean;
   level?: {
     low: number;
     high: number;
@@ -49,26 +71,37 @@ let level = 0;
 let supervisor: ServerSupervisor | undefined;
 
 /** Each message begins with its number. */
-async function flood(link: Link, { bytes, messages }: Flood): Promise<void> {
+async function flood(link: Link, { bytes, messages, restMs }: Flood): Promise<void> {
   for (let n = 0; n < messages; n++) {
     const message = Buffer.alloc(bytes);
     message.writeUInt32BE(n);
     await link.send(message);
     // A loop that always finds room would leave no turn to anything else.
-    if (n % IN_A_TURN === 0) await nextTurn();
+    if (restMs !== undefined) await sleep(restMs);
+    else if (n % IN_A_TURN === 0) await nextTurn();
   }
   await link.flush();
 }
 
+async function echo(link: Link): Promise<void> {
+  await link.send(link.remoteAddress ?? "");
+  for await (const message of link) await link.send(message);
+}
+
 answerCalls({
-  listen: async ({ server, level: given, flood: flow }) => {
+  listen: async ({ server, level: given, flood: flow, isPlain = false, isEcho = false }) => {
     // A reading that falls a little with each sample: what is done about it seems to help.
     const { fallsBy = 0, ...rule } = given ?? { low: 0, high: 1 };
     const custom = given && { level: { ...rule, read: () => (level -= fallsBy) } };
     const resources = { ...server.resources, ...(custom && { custom }) };
-    supervisor = new ServerSupervisor({ port: 0, host: "127.0.0.1", ...server, resources });
+    const protocol = plain({ framing: lengthPrefixed() });
+    const options = { port: 0, host: "127.0.0.1", ...server, resources };
+    supervisor = new ServerSupervisor(isPlain ? ({ ...options, protocol } as unknown as typeof options) : options);
     supervisor.on("overload", (report) => void reports.push({ ...report, atMs: performance.now() }));
-    supervisor.serve((link) => (flow === undefined ? link.onMessage(() => {}) : flood(link, flow)));
+    supervisor.serve((link) => {
+      if (isEcho) return echo(link);
+      return flow === undefined ? link.onMessage(() => {}) : flood(link, flow);
+    });
     return (await supervisor.listen()).port;
   },
   setLevel: (value) => {
@@ -98,6 +131,13 @@ answerCalls({
     await sleep(forMs);
     for (const file of files) closeSync(file);
     return files.length;
+  },
+  enter: (folder) => writeFileSync(join(folder, "cgroup.procs"), String(process.pid)),
+  writeFile: async ({ path, bytes }) => {
+    const file = await open(path, "w");
+    const piece = Buffer.alloc(2 ** 20, 1);
+    for (let written = 0; written < bytes; written += piece.length) await file.write(piece);
+    await file.close();
   },
   nowMs: () => performance.now(),
   reports: () => reports,

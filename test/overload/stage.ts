@@ -1,9 +1,13 @@
 /** A server in a process of its own, and clients in this one. */
+import type { Commands } from "../../bench/calls.ts";
 import { ConnectionManager, type Link } from "../../src/index.ts";
 import { Child } from "../endurance/child.ts";
 import { RealStage } from "../real/stage.ts";
 import type { Scenario } from "../endurance/suite.ts";
+import { nodeOf } from "./install.ts";
 import type { ListenOptions, Reported, ServerCommands } from "./server.ts";
+
+export type { Reported };
 
 export type OverloadScenario = Scenario<OverloadStage>;
 
@@ -20,10 +24,21 @@ export const NONE = {
 const MODULE = new URL("server.ts", import.meta.url);
 
 export class OverloadStage extends RealStage {
-  async serve(options: ListenOptions, nodeOptions = ""): Promise<{ server: Child<ServerCommands>; port: number }> {
-    const server = new Child<ServerCommands>(MODULE, "server", { NODE_OPTIONS: nodeOptions });
-    this.onClose(() => server.stop());
+  /** `major`: the version of Node that runs the server; our own if there is none. */
+  async serve(
+    options: ListenOptions,
+    nodeOptions = "",
+    major?: string,
+  ): Promise<{ server: Child<ServerCommands>; port: number }> {
+    const server = this.child<ServerCommands>(MODULE, "server", nodeOptions, major);
     return { server, port: await server.call("listen", options) };
+  }
+
+  /** A process that ends when the row is over. */
+  child<C extends Commands>(module: URL, name: string, nodeOptions = "", major?: string): Child<C> {
+    const child = new Child<C>(module, name, { NODE_OPTIONS: nodeOptions }, major && nodeOf(major));
+    this.onClose(() => child.stop());
+    return child;
   }
 
   /** So many links, connected. */

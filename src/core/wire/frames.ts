@@ -154,6 +154,9 @@ export const HELLO_MAGIC = 0x52_53_50_4c; // "RSPL"
 /** Where the secret or proof stands in a HELLO frame, header included. */
 export const HELLO_PROOF_AT: number = FRAME_HEADER_BYTES + 96;
 
+/** Where the incarnation stands in a HELLO or STANDBY frame, header included. */
+export const INCARNATION_AT: number = FRAME_HEADER_BYTES + 24;
+
 export function encodeHello(type: "hello" | "standby", hello: Hello): Buffer {
   const credentialsEnd = FRAME_HEADER_BYTES + 180 + hello.credentials.length;
   const frame = Buffer.alloc(credentialsEnd + hello.openPayload.length);

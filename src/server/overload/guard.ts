@@ -157,6 +157,7 @@ export class Guard {
       taken !== undefined && OVERLOAD_ACTIONS[taken] === "act" ? this.#carryOut(taken, event, resource) : NOTHING;
     const report = reportOf(event, resource, released, this.#options.dryRun);
     if (report.released > 0 && !report.dryRun) this.#ladder.freed(event.resource, resource.inUnit(report.released));
+    this.#host.journal.record({ event: "server.overload", ...report });
     this.#host.onReport(report);
   }
 
