@@ -271,4 +271,28 @@ export const GUARD: readonly Mutant[] = [
     replace: "this.#ended.splice(0);",
     tests: ["test/server/lingering.test.ts"],
   },
+  {
+    name: "nothing is in a hurry",
+    rule: "a resource that may become critical soon is read more often",
+    file: "src/server/overload/guard.ts",
+    find: "if (resource.isNearCritical(value)) hurried.add(name);",
+    replace: "",
+    tests: ["test/server/overload/guard.test.ts"],
+  },
+  {
+    name: "functions in a hurry",
+    rule: "functions of the application's are not called more often than every 250 ms",
+    file: "src/server/overload/watched-resource.ts",
+    find: "this.#own !== undefined && this.#rule?.critical !== undefined && value >= this.low",
+    replace: "this.#rule?.critical !== undefined && value >= this.low",
+    tests: ["test/server/overload/guard.test.ts"],
+  },
+  {
+    name: "all are in a hurry",
+    rule: "between the samples of all only what is in a hurry is read",
+    file: "src/io/resources/sampler.ts",
+    find: "this.#sample(isForAll ? undefined : this.#hurried)",
+    replace: "this.#sample()",
+    tests: ["test/io/resources/sampler.test.ts"],
+  },
 ];

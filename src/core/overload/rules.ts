@@ -76,7 +76,8 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     unit: "limit",
     low: 0.6,
     high: 0.75,
-    critical: 0.8,
+    // Early enough for a heap that fills fast: the first step is to come before 0.8.
+    critical: 0.77,
     actions: FOR_MEMORY,
     harmful: {},
     sheds: "biggest",

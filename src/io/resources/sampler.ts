@@ -1,10 +1,11 @@
 /**
- * Reads the resources of a process every 250 ms. Readers may throw, hang for a while or answer anything: a resource
+ * Reads the resources of a process every 250 ms, and those that are in a hurry every 50 ms. Readers may throw, hang for a while or answer anything: a resource
  * that cannot be read keeps its last value, which grows old.
  */
 import type { MemorySource, Reader } from "./reader.ts";
 
 const SAMPLE_MS = 250;
+const HURRIED_MS = 50;
 /** Above this a reader takes more than a hundredth of the time. */
 const SLOW_US = (SAMPLE_MS * 1_000) / 100;
 /** A slow reader rests for a hundred times as long as it took, and at most for this. */
@@ -84,6 +85,9 @@ export class Sampler {
   readonly #onSample: SamplerOptions["onSample"];
   #stop: (() => void) | undefined;
   #isClosed = false;
+  /** The names of the resources that are read between the samples of all. */
+  #hurried: ReadonlySet<string> = new Set();
+  #allAtMs = 0;
   #atMs = 0;
   #wallMs = 0;
 
@@ -100,12 +104,30 @@ export class Sampler {
     if (this.#stop !== undefined && !this.#isClosed) this.#sample();
   }
 
+  /** From now on these resources are read every 50 ms; none: no more. Not for functions of the application's. */
+  hurry(names: ReadonlySet<string>): void {
+    const wasHurried = this.#hurried.size > 0;
+    this.#hurried = names;
+    if (names.size > 0 === wasHurried || this.#stop === undefined || this.#isClosed) return;
+    this.#stop();
+    this.#every(wasHurried ? SAMPLE_MS : HURRIED_MS);
+  }
+
   start(): void {
     if (this.#stop !== undefined || this.#isClosed) return;
     this.#atMs = this.#pace.now();
     this.#wallMs = this.#pace.wallMs();
+    this.#allAtMs = this.#atMs;
     for (const resource of this.#resources) resource.begin(this.#atMs);
-    this.#stop = this.#pace.every(SAMPLE_MS, () => this.#sample());
+    this.#every(this.#hurried.size > 0 ? HURRIED_MS : SAMPLE_MS);
+  }
+
+  #every(ms: number): void {
+    this.#stop = this.#pace.every(ms, () => {
+      // A timer may be early by a part of a millisecond.
+      const isForAll = this.#hurried.size === 0 || this.#pace.now() - this.#allAtMs > SAMPLE_MS - HURRIED_MS / 2;
+      this.#sample(isForAll ? undefined : this.#hurried);
+    });
   }
 
   /** No sample is taken any more, and the readers give back their file descriptors. The readings stay. */
@@ -116,15 +138,17 @@ export class Sampler {
     for (const resource of this.#resources) resource.close();
   }
 
-  #sample(): void {
+  /** @param names undefined: all */
+  #sample(names?: ReadonlySet<string>): void {
     const nowMs = this.#pace.now();
     const wallMs = this.#pace.wallMs();
     // On Linux the monotonic clock stands still while the machine sleeps, the other may be set: either is a gap.
     const sinceMs = Math.max(nowMs - this.#atMs, wallMs - this.#wallMs);
     this.#atMs = nowMs;
     this.#wallMs = wallMs;
+    if (names === undefined) this.#allAtMs = nowMs;
     for (const resource of this.#resources) {
-      resource.sample(nowMs);
+      resource.sample(nowMs, names?.has(resource.name) !== false);
       // A function of the application's may have closed the sampler's owner.
       if (this.#isClosed) return;
     }
@@ -170,9 +194,10 @@ class SampledResource implements Reading {
     this.#readAtMs = nowMs;
   }
 
-  sample(nowMs: number): void {
+  /** @param isDue false: this sample is one of others */
+  sample(nowMs: number, isDue: boolean): void {
     this.isCurrent = false;
-    if (nowMs < this.#restsUntilMs) return;
+    if (!isDue || nowMs < this.#restsUntilMs) return;
     const fromMs = this.#pace.now();
     try {
       const reading = this.#reader.read(nowMs);

@@ -111,11 +111,17 @@ export class Guard {
     this.#nowMs += sinceMs;
     const readings = new Map<string, number | undefined>();
     let isHigh = false;
-    for (const [name, reading] of (this.#sampler as Sampler).readings) {
+    const sampler = this.#sampler as Sampler;
+    const hurried = new Set<string>();
+    for (const [name, reading] of sampler.readings) {
       const value = this.#take(name, reading);
       readings.set(name, value);
-      isHigh ||= value !== undefined && value >= this.#resource(name).high;
+      if (value === undefined) continue;
+      const resource = this.#resource(name);
+      isHigh ||= value >= resource.high;
+      if (resource.isNearCritical(value)) hurried.add(name);
     }
+    sampler.hurry(hurried);
     // Only what is high can be a reason for a step: what there would be to do is looked for then.
     const idle = isHigh ? this.#idle() : NONE;
     for (const event of this.#ladder.sample(readings, this.#nowMs, idle)) this.#onEvent(event);

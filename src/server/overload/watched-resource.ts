@@ -55,6 +55,11 @@ export class WatchedResource {
     return this.#rule?.low ?? Infinity;
   }
 
+  /** A resource of the process that may become critical soon, and is read more often. */
+  isNearCritical(value: number): boolean {
+    return this.#own !== undefined && this.#rule?.critical !== undefined && value >= this.low;
+  }
+
   get limit(): number | undefined {
     return this.#limit;
   }

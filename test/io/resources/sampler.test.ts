@@ -19,13 +19,15 @@ class ByHand implements Pace {
     return this.nowMs + this.sleptMs;
   }
 
+  everyMs = 0;
+
   every(ms: number, run: () => void): () => void {
-    expect(ms).toBe(250);
+    this.everyMs = ms;
     this.#run = run;
     return () => (this.#run = undefined);
   }
 
-  tick(ms = 250): void {
+  tick(ms = this.everyMs): void {
     this.nowMs += ms;
     this.#run?.();
   }
@@ -138,6 +140,46 @@ test("what a reader of our own throws is not the application's failure", () => {
   pace.tick();
   expect(sampler.readings.get("bufferBytes")?.isCurrent).toBe(false);
   expect(failures).toEqual([]);
+});
+
+test("what is in a hurry is read every 50 ms, and the others as before", () => {
+  let [fast, slow] = [0, 0];
+  const { sampler, pace, samples } = sampling(
+    new FunctionReader("fast", () => ++fast),
+    new FunctionReader("slow", () => ++slow),
+  );
+  pace.tick();
+  expect([pace.everyMs, fast, slow]).toEqual([250, 1, 1]);
+  sampler.hurry(new Set(["fast"]));
+  for (let n = 0; n < 4; n++) pace.tick();
+  expect([pace.everyMs, fast, slow]).toEqual([50, 5, 1]);
+  expect(["fast", "slow"].map((name) => sampler.readings.get(name)?.isCurrent)).toEqual([true, false]);
+  // The timer is early by a little.
+  pace.tick(49);
+  expect([fast, slow]).toEqual([6, 2]);
+  sampler.hurry(new Set(["fast"]));
+  pace.tick();
+  sampler.hurry(new Set());
+  pace.tick();
+  expect([pace.everyMs, fast, slow]).toEqual([250, 8, 3]);
+  expect(samples).toHaveLength(8);
+});
+
+test("nobody is in a hurry before the beginning and after the end", () => {
+  const every = vi.fn<Pace["every"]>(() => () => {});
+  const sampler = new Sampler({
+    readers: [],
+    onSample: () => {},
+    onFailure: () => {},
+    pace: { ...MACHINE_PACE, every },
+  });
+  sampler.hurry(new Set(["heap"]));
+  expect(every).not.toHaveBeenCalled();
+  sampler.start();
+  sampler.hurry(new Set());
+  sampler.close();
+  sampler.hurry(new Set(["heap"]));
+  expect(every.mock.calls.map(([ms]) => ms)).toEqual([50, 250]);
 });
 
 test("a function that takes long is called less often, so that it has a hundredth of the time", () => {

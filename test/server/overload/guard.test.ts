@@ -216,6 +216,26 @@ test("a limit of 0 is none: its resource is not watched until there is another l
   expect(steps(reports)[0]).toBe("act shrink-windows");
 });
 
+test.each([
+  ["near its critical threshold", { heap: { low: 1e-6, high: 0.98, critical: 0.99 } }, [250, 50]],
+  ["far from it", { heap: { low: 0.97, high: 0.98, critical: 0.99 } }, [250]],
+])("a resource of the process that is %s", (_, resources, expected) => {
+  const { guard, intervals, sample } = guardInHand(resources);
+  guard.start();
+  sample(3);
+  expect(intervals).toEqual(expected);
+  guard.close();
+});
+
+test("a resource of the application's is never read more often", () => {
+  const { at, custom } = dial({ critical: 21 });
+  const { guard, intervals, sample } = guardInHand({ custom });
+  guard.start();
+  at.value = 25;
+  sample(3);
+  expect(intervals).toEqual([250]);
+});
+
 test("a function of the application's that throws is reported once by its name, and the others are read", () => {
   const thrown = new Error("no");
   const broken = (): number => {

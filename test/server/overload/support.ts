@@ -48,6 +48,8 @@ export interface GuardInHand {
   records: TelemetryRecord[];
   /** Takes so many samples, a quarter of a second apart. */
   sample(times?: number): void;
+  /** The intervals between samples that were asked for, in milliseconds. */
+  intervals: number[];
   /** So much time passes without a sample. */
   sleep(ms: number): void;
 }
@@ -61,12 +63,14 @@ export function guardInHand(
   const pace: Pace = {
     now: () => nowMs,
     wallMs: () => nowMs,
-    every: (_, run) => {
+    every: (ms, run) => {
+      intervals.push(ms);
       take = run;
       return () => (take = () => {});
     },
   };
   const relief = new NotedRelief();
+  const intervals: number[] = [];
   const reports: OverloadReport[] = [];
   const records: TelemetryRecord[] = [];
   const journal = new Journal();
@@ -78,6 +82,7 @@ export function guardInHand(
     relief,
     reports,
     records,
+    intervals,
     sample: (times = 1) => {
       for (let n = 0; n < times; n++) {
         nowMs += 250;
