@@ -214,7 +214,7 @@ export const RESOURCES: readonly Mutant[] = [
     name: "slow reader without a rest",
     rule: "a function that takes long has a hundredth of the time",
     file: "src/io/resources/sampler.ts",
-    find: "if (nowMs < this.#restsUntilMs) return;",
+    find: "if (!isDue || nowMs < this.#restsUntilMs) return;",
     replace: "",
     tests: SAMPLER,
   },
