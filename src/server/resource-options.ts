@@ -44,7 +44,7 @@ export interface CustomResource extends Thresholds {
 export interface Resources {
   /** Descriptors that are open. Default 0.8 and 0.9; critical when four are left. */
   descriptors?: Thresholds | false;
-  /** The old generation of V8's heap. Default 0.6, 0.75, critical 0.77. */
+  /** The old generation of V8's heap. Default 0.6, 0.75, critical 0.8. */
   heap?: Thresholds | false;
   /** Memory of the control group, or of the process. Default 0.75, 0.85, critical 0.93. */
   memory?: Thresholds | false;

@@ -21,7 +21,10 @@ export interface OverloadEvent {
   action?: OverloadAction;
   /** The last reading that counted, in the rule's unit. */
   observed: number;
-  /** The threshold that decided: high or critical for a step, low where actions are taken back. */
+  /**
+   * The threshold that decided: high for a step, or critical, which the reading has passed or is about to pass; low where
+   * actions are taken back.
+   */
   threshold: number;
   /** Since that reading. */
   ageMs: number;
@@ -29,6 +32,12 @@ export interface OverloadEvent {
 
 /** After a longer pause, this process or its machine was asleep, and readings tell of that. */
 export const GAP_MS = 10_000;
+/** Steps are at least so far apart, however often the resource is read. */
+const STEP_MS = 200;
+/** A rise within so long is taken to go on as long once more. Readings a quarter of a second apart are within it. */
+export const TREND_MS = 300;
+/** Readings are kept for the trend if they are so far apart. */
+const KEPT_EVERY_MS = 40;
 /** Nothing stays in force for longer because of a resource that cannot be read. */
 export const UNREADABLE_MS = 30_000;
 
@@ -49,6 +58,9 @@ export class ResourceLadder {
 
   /** The last reading that counted. Undefined before the first. */
   #last: Reading | undefined;
+  /** Readings of the last TREND_MS, the oldest first. */
+  #recent: Reading[] = [];
+  #steppedMs = -Infinity;
   /** The last reading, whether it counted or not. */
   #readMs: number | undefined;
   /** Since then no reading has counted. Time asleep is left out. */
@@ -98,7 +110,25 @@ export class ResourceLadder {
     this.#last = { observed, atMs: nowMs };
     this.#missingSinceMs = nowMs;
     this.#effect.observe(observed);
+    this.#remember(this.#last);
     this.#judge(observed, idle, nowMs);
+  }
+
+  #remember(reading: Reading): void {
+    const { atMs } = reading;
+    const recent = this.#recent.filter((each) => atMs - each.atMs <= TREND_MS);
+    if (atMs - (recent.at(-1)?.atMs ?? -Infinity) >= KEPT_EVERY_MS) recent.push(reading);
+    this.#recent = recent;
+  }
+
+  /**
+   * The reading is critical, or would be if it rose once more as it has within TREND_MS: a heap may pass from low to
+   * critical between two readings.
+   */
+  #isCritical(observed: number): boolean {
+    const { low, critical = Infinity } = this.#rule;
+    const lowest = Math.min(...this.#recent.map((each) => each.observed));
+    return observed >= low && Math.max(observed, 2 * observed - lowest) >= critical;
   }
 
   /** This process was asleep until now: that nothing could be read meanwhile means nothing. */
@@ -117,6 +147,7 @@ export class ResourceLadder {
     const isAsBefore = rule.low === low && rule.high === high && rule.actions.join() === actions.join();
     this.#rule = rule;
     if (isAsBefore) return;
+    this.#recent = [];
     this.#beginAnew();
     this.#effect.reset();
     if (this.#state === "ineffective") this.#enter("rose");
@@ -134,10 +165,11 @@ export class ResourceLadder {
     const { low, high, leaveMs } = this.#rule;
     if (observed >= low) this.#lowSinceMs = undefined;
     else this.#lowSinceMs ??= nowMs;
-    if (observed < high) this.#highSinceMs = undefined;
+    const isCritical = this.#isCritical(observed);
+    if (observed < high && !isCritical) this.#highSinceMs = undefined;
     else this.#highSinceMs ??= nowMs;
 
-    if (this.#highSinceMs !== undefined) this.#climb(observed, this.#highSinceMs, idle, nowMs);
+    if (this.#highSinceMs !== undefined) this.#climb(observed, isCritical, this.#highSinceMs, idle, nowMs);
     else if (this.#lowSinceMs !== undefined && this.#state !== "normal" && nowMs - this.#lowSinceMs >= leaveMs) {
       this.#end("recovered", nowMs);
       this.#report("recover", low, nowMs);
@@ -145,9 +177,15 @@ export class ResourceLadder {
   }
 
   /** Takes a step if one is due. */
-  #climb(observed: number, highSinceMs: number, idle: ReadonlySet<OverloadAction>, nowMs: number): void {
+  #climb(
+    observed: number,
+    isCritical: boolean,
+    highSinceMs: number,
+    idle: ReadonlySet<OverloadAction>,
+    nowMs: number,
+  ): void {
     const { low, high, critical = Infinity, dwellMs } = this.#rule;
-    const isCritical = observed >= critical;
+    if (nowMs - this.#steppedMs < STEP_MS) return;
     const action = this.#next(idle);
     const isNew = action !== undefined && !this.#taken.includes(action);
     // What grows is not what the application holds for good. An action that was not tried may end that, above all a
@@ -173,6 +211,7 @@ export class ResourceLadder {
     if (this.#state === "normal") this.#enter("step");
     if (isNew) this.#taken.push(action);
     this.#highSinceMs = nowMs;
+    this.#steppedMs = nowMs;
     if (this.#effect.isHopeless(high - low)) this.#effect.reset();
     this.#effect.begin(observed, high - low);
     this.#report("act", isCritical ? critical : high, nowMs, action);

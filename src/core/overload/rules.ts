@@ -8,7 +8,7 @@ export interface ResourceRule {
   low: number;
   /** At or above it for `dwellMs`, a step is taken. */
   high: number;
-  /** At or above it, each sample takes a step. */
+  /** At or above it, or about to be, each sample takes a step. */
   critical?: number;
   dwellMs: number;
   leaveMs: number;
@@ -76,8 +76,7 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     unit: "limit",
     low: 0.6,
     high: 0.75,
-    // Early enough for a heap that fills fast: the first step is to come before 0.8.
-    critical: 0.77,
+    critical: 0.8,
     actions: FOR_MEMORY,
     harmful: {},
     sheds: "biggest",

@@ -118,8 +118,8 @@ export class Guard {
       readings.set(name, value);
       if (value === undefined) continue;
       const resource = this.#resource(name);
-      isHigh ||= value >= resource.high;
       if (resource.isNearCritical(value)) hurried.add(name);
+      isHigh ||= value >= resource.high || hurried.has(name);
     }
     sampler.hurry(hurried);
     // Only what is high can be a reason for a step: what there would be to do is looked for then.

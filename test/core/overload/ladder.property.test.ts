@@ -149,9 +149,9 @@ test("whatever happens, actions come and go no faster than the times allow, and 
       const { events, ladder } = plant.sampled;
       const inForce = new Set<string>();
       let [beganMs, endedMs, lastActMs] = [-Infinity, -Infinity, -Infinity];
-      for (const { type, action, atMs, observed } of events) {
+      for (const { type, action, atMs, threshold } of events) {
         if (type === "act") {
-          const isHurried = critical !== undefined && observed >= critical;
+          const isHurried = threshold === critical;
           expect(atMs - lastActMs).toBeGreaterThanOrEqual(isHurried ? SAMPLE_MS : dwellMs);
           if (!isHurried) expect(atMs - endedMs).toBeGreaterThanOrEqual(dwellMs);
           if (beganMs === -Infinity) beganMs = atMs;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isCondition, OVERLOAD_ACTIONS, type OverloadAction } from "../../../src/core/overload/actions.ts";
-import { GAP_MS, UNREADABLE_MS } from "../../../src/core/overload/resource-ladder.ts";
+import { GAP_MS, TREND_MS, UNREADABLE_MS } from "../../../src/core/overload/resource-ladder.ts";
 import type { ResourceRule } from "../../../src/core/overload/rules.ts";
 import { seeded } from "../../../src/testing/random.ts";
 import { runs } from "../../properties.ts";
@@ -44,7 +44,10 @@ class Model {
     this.#missingSinceMs = nowMs;
     this.#history.push({ atMs: nowMs, observed });
     const { low, high, critical = Infinity, dwellMs, leaveMs } = this.#rule;
-    if (observed < high) {
+    const trend = this.#history.filter((each) => nowMs - each.atMs <= TREND_MS && !Number.isNaN(each.observed));
+    const rise = observed - Math.min(...trend.map((each) => each.observed));
+    const isCritical = observed >= critical || (observed >= low && observed + rise >= critical);
+    if (observed < high && !isCritical) {
       const isOver = nowMs - this.#since((each) => each < low) >= leaveMs;
       return this.#steps.length > 0 && isOver ? this.#end("recover") : [];
     }
@@ -63,14 +66,14 @@ class Model {
     const isLast = this.#givenUpAt === undefined && this.#withoutEffect() >= 3;
     const hasRisen = observed - (this.#steps.at(-3)?.observed ?? 0) >= (high - low) / 10;
     const isLastChance = isLast && !(isNew && hasRisen);
-    if (forMs < dwellMs && (observed < critical || isLastChance)) return [];
+    if (forMs < dwellMs && (!isCritical || isLastChance)) return [];
     if (isLastChance) {
       this.#givenUpAt = observed;
       return ["ineffective"];
     }
     if (action === undefined) return [];
     if (this.#givenUpAt !== undefined) {
-      const isNewlyCritical = this.#givenUpAt < critical && observed >= critical;
+      const isNewlyCritical = this.#givenUpAt < critical && isCritical;
       if (observed < this.#givenUpAt + (high - low) / (isNew || isNewlyCritical ? 10 : 1)) return [];
     }
     if (this.#givenUpAt !== undefined || isLast) this.#forgiven = this.#steps.length;

@@ -107,8 +107,49 @@ describe("entering", () => {
 describe("critical", () => {
   test("a step at each sample, without a dwell time", () => {
     const sampled = helped({ critical: 0.95 });
-    const lines = [0.99, 0.98, 0.97, 0.96, 0.95, 0.94].flatMap((reading) => sampled.sample(reading));
+    const lines = [0.99, 0.98, 0.97, 0.96, 0.95, 0.94].flatMap((reading) => {
+      sampled.nowMs += 250;
+      return sampled.sample(reading);
+    });
     expect(lines).toEqual(["act shrink-windows", "act forget-received", "act refuse-sessions", "act shed", "act shed"]);
+  });
+
+  test("steps are a fifth of a second apart, however often the resource is read", () => {
+    const sampled = helped({ critical: 0.95 });
+    const lines = Array.from({ length: 9 }, () => {
+      sampled.nowMs += 50;
+      return sampled.sample(0.99).map((each) => `${sampled.nowMs} ${each}`);
+    });
+    expect(lines.flat()).toEqual(["50 act shrink-windows", "250 act forget-received", "450 act refuse-sessions"]);
+  });
+
+  test.each([
+    ["from below low", [0.6, 0.78]],
+    ["from above low", [0.72, 0.84]],
+    ["at the second time", [0.6, 0.72, 0.84]],
+  ])("a reading that would be critical if it rose once more as it has is taken for critical: %s", (_, readings) => {
+    const sampled = helped({ critical: 0.95 });
+    const lines = readings.map((reading) => {
+      sampled.nowMs += 250;
+      return sampled.sample(reading);
+    });
+    expect(lines.flat()).toEqual(["act shrink-windows"]);
+    expect(lines.at(-1)).toEqual(["act shrink-windows"]);
+    expect(sampled.events[0]).toMatchObject({ observed: readings.at(-1), threshold: 0.95 });
+  });
+
+  test.each([
+    ["below low", [0.3, 0.65], 250],
+    ["in half a second", [0.6, 0.8], 500],
+    ["and has fallen since", [0.6, 0.9, 0.75], 250],
+    ["by less", [0.7, 0.82], 250],
+  ])("a rise that says nothing: %s", (_, readings, everyMs) => {
+    const sampled = helped({ critical: 0.95 });
+    const last = readings.map((reading) => {
+      sampled.nowMs += everyMs;
+      return sampled.sample(reading);
+    });
+    expect(last.at(-1)).toEqual([]);
   });
 
   test("the judgement that would end all steps waits for the dwell time, as memory that is freed is seen late", () => {
