@@ -100,22 +100,26 @@ describe("cuts", () => {
     expect(await client.receive()).toBeNull();
   });
 
-  test("a cut after every single byte of the opening handshake, and a little beyond", { timeout: 120_000 }, async () => {
-    const { port } = await serve({}, echo);
-    const manager = manage({ maxDialsPerSecond: 10_000 });
-    await inLanes(401, async (bytesToCut) => {
-      const relay = await relayTo(port);
-      for (const bytes of bytesToCut) {
-        relay.heal();
-        relay.cutAfterBytes(bytes);
-        const link = manager.open({ port: relay.port, host: "127.0.0.1", reconnect: HASTY });
-        for (const text of ["one", "two", "three"]) link.trySend(text);
-        link.end();
-        expect(await receiveAll(link), `cut after ${bytes} bytes`).toEqual(["one", "two", "three"]);
-        expect(await link.closed).toEqual({ undelivered: [] });
-      }
-    });
-  });
+  test(
+    "a cut after every single byte of the opening handshake, and a little beyond",
+    { timeout: 120_000 },
+    async () => {
+      const { port } = await serve({}, echo);
+      const manager = manage({ maxDialsPerSecond: 10_000 });
+      await inLanes(401, async (bytesToCut) => {
+        const relay = await relayTo(port);
+        for (const bytes of bytesToCut) {
+          relay.heal();
+          relay.cutAfterBytes(bytes);
+          const link = manager.open({ port: relay.port, host: "127.0.0.1", reconnect: HASTY });
+          for (const text of ["one", "two", "three"]) link.trySend(text);
+          link.end();
+          expect(await receiveAll(link), `cut after ${bytes} bytes`).toEqual(["one", "two", "three"]);
+          expect(await link.closed).toEqual({ undelivered: [] });
+        }
+      });
+    },
+  );
 
   test("a cut after every single byte of a resume, and a little beyond", { timeout: 120_000 }, async () => {
     const { port } = await serve({}, echo);
