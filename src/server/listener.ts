@@ -78,7 +78,6 @@ export class Listener {
   }
 
   /** Counts the stream until it is closed, and destroys it with the others. */
-  /** Counts the stream until it is closed, and destroys it with the others. */
   track(stream: Duplex): void {
     stream.on("error", ignoreError);
     this.#streams.add(stream);

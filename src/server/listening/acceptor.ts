@@ -9,7 +9,7 @@ import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
 import { RespliceError } from "../../link/errors.ts";
 import type { Clock, Timer } from "../../link/ports.ts";
 import { listenError, listenFailed } from "./listen-error.ts";
-import { addressText, type BoundAddress, type Place } from "./places.ts";
+import { addressText, type BoundAddress, type Place, placeText } from "./places.ts";
 import { type ProbeResult, SelfProbe } from "./self-probe.ts";
 import { makeWay, setMode } from "./socket-file.ts";
 
@@ -18,6 +18,8 @@ const LEAST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 30_000;
 /** After so long without a loss, the first attempt comes quickly again. */
 const RESET_AFTER_MS = 60_000;
+/** A timer that is never due keeps the process alive, as a listener does. */
+const NEVER = Number.MAX_VALUE;
 
 /** An address was lost, or is listened at again. */
 export interface ListenerChange {
@@ -42,7 +44,7 @@ export interface AddressStats {
   /** How often it was listened at again. */
   restarts: number;
   /**
-   * What the last self-probe has found. `shared`: other processes may accept there, so nothing can be found. `untold`:
+   * What the last self-probe of this listener has found. `shared`: other processes may accept there, so nothing can be found. `untold`:
    * no descriptor was left, for example.
    */
   probe: "off" | "shared" | "none" | "accepts" | "untold";
@@ -93,7 +95,7 @@ export class Acceptor {
 
   /** Rejects LISTEN_FAILED; INVALID_STATE if it is stopped meanwhile. */
   async listen(): Promise<BoundAddress> {
-    this.#address = boundAddress(await this.#bind());
+    this.#address = boundAddress(await this.#bind(), this.#place);
     // A port that was chosen by the system stays the same.
     if ("port" in this.#place) this.#place = { ...this.#place, port: this.#address.port };
     this.#backoff.onConnected(this.#host.clock.now());
@@ -165,10 +167,12 @@ export class Acceptor {
     const { clock } = this.#host;
     const isFinal = "fd" in this.#place;
     this.#outage = { cause: reason, reason, sinceMs: clock.now(), isFinal };
+    this.#found = "none";
     // With the listener its descriptor was closed.
     if (isFinal) return this.#host.onFailed(listenFailed(this.#place, `${reason}, and it cannot be bound again`));
     this.#backoff.onLost(clock.now());
-    if (!this.#isSuspended) this.#planRestart();
+    if (this.#isSuspended) this.#again.set(NEVER);
+    else this.#planRestart();
     this.#host.onChange({ type: "lost", ...this.#address, reason, downMs: 0 });
   }
 
@@ -195,7 +199,7 @@ export class Acceptor {
     this.#backoff.onConnected(nowMs);
     this.#beginProbes();
     const { cause: reason, sinceMs } = outage;
-    this.#host.onChange({ type: "restored", ...this.#address, reason, downMs: nowMs - sinceMs });
+    this.#host.onChange({ type: "restored", ...this.#address, reason, downMs: Math.round(nowMs - sinceMs) });
   }
 
   #close(): void {
@@ -269,10 +273,11 @@ function stopped(): RespliceError {
   return new RespliceError("INVALID_STATE", "closed before it listened");
 }
 
-function boundAddress(server: net.Server): BoundAddress {
+function boundAddress(server: net.Server, place: Place): BoundAddress {
   const address = server.address();
   if (typeof address === "object" && address !== null) return { host: address.address, port: address.port };
-  return { host: address ?? "", port: 0 };
+  // Node does not know the path of a Unix socket that was given as a descriptor.
+  return { host: address ?? placeText(place), port: 0 };
 }
 
 /** Other processes may accept there. */
