@@ -202,6 +202,7 @@ test(
       try {
         for (;;) held.push(openSync("/dev/zero"));
       } catch {}
+      console.log("full");
     });
   `;
     const child = spawn(
@@ -218,6 +219,7 @@ test(
     await admitted.send("before");
     expect(await receiveText(admitted)).toBe("before");
     child.kill("SIGUSR2");
+    await once(child.stdout, "data");
     const refused = manage().open({ port, host });
     const { promise: told, resolve } = Promise.withResolvers<StateChange>();
     // Until the full table is noticed, Node itself closes the connection.
