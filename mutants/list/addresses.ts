@@ -66,8 +66,8 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     name: "a stale socket for ever",
     rule: "the socket of a process that is gone is in nobody's way",
     file: "src/server/listening/socket-file.ts",
-    find: "if (now.ino === ino && now.mtimeMs === mtimeMs) unlinkSync(path);",
-    replace: "if (now.ino !== ino && now.mtimeMs === mtimeMs) unlinkSync(path);",
+    find: "if (!isReplaced(place, file)) unlinkSync",
+    replace: "if (isReplaced(place, file)) unlinkSync",
     tests: FILES,
   },
   {
@@ -245,6 +245,14 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     find: 'if (this.#held.size >= MOST_HELD) this.#end("accepts");\n    if (this.#isOver) return pass();',
     replace: "if (this.#isOver || this.#held.size >= MOST_HELD) return pass();",
     tests: PROBED,
+  },
+  {
+    name: "a path that is taken back",
+    rule: "a server whose file was replaced takes no path from another",
+    file: "src/server/listening/socket-file.ts",
+    find: "return now.ino !== ino || now.mtimeMs !== mtimeMs;",
+    replace: "return now.ino === ino && now.mtimeMs !== mtimeMs;",
+    tests: KEPT,
   },
   {
     name: "suspended for ever",

@@ -11,7 +11,7 @@ import type { Clock, Timer } from "../../link/ports.ts";
 import { listenError, listenFailed } from "./listen-error.ts";
 import { addressText, type BoundAddress, type Place, placeText } from "./places.ts";
 import { type ProbeResult, SelfProbe } from "./self-probe.ts";
-import { makeWay, setMode } from "./socket-file.ts";
+import { type FileIdentity, fileOf, isReplaced, makeWay, setMode } from "./socket-file.ts";
 
 /** Between two attempts to listen again. The first comes within 200 ms, unless it was lost again and again. */
 const LEAST_PAUSE_MS = 250;
@@ -45,7 +45,7 @@ export interface AddressStats {
   restarts: number;
   /**
    * What the last self-probe of this listener has found. `shared`: other processes may accept there, so nothing can be found. `untold`:
-   * no descriptor was left, for example.
+   * no descriptor was left, or another server has put its own socket at the path.
    */
   probe: "off" | "shared" | "none" | "accepts" | "untold";
 }
@@ -71,6 +71,7 @@ export class Acceptor {
   /** Undefined: it is not listened at. */
   #server: net.Server | undefined;
   #address: BoundAddress = { host: "", port: 0 };
+  #file: FileIdentity | undefined;
   #probe: SelfProbe | undefined;
   /** `cause`: why it was lost; `reason`: why it is not listened at now. */
   #outage: { cause: string; reason: string; sinceMs: number; isFinal: boolean } | undefined;
@@ -151,6 +152,7 @@ export class Acceptor {
     try {
       await listening(server, place);
       if ("path" in place) setMode(place);
+      this.#file = "path" in place ? fileOf(place) : undefined;
     } catch (error) {
       if (this.#server === server) this.#close();
       throw error;
@@ -235,9 +237,12 @@ export class Acceptor {
     if (server === undefined) return;
     if (!server.listening) return this.#lose(server, CLOSED);
     if (this.#allAccepted > this.#seenByProbe) return this.#probed("accepts");
+    const place = this.#place;
+    // The other server is reached there. To listen there again would be to take the path from it.
+    if ("path" in place && this.#file !== undefined && isReplaced(place, this.#file)) return this.#probed("untold");
     this.#probe = new SelfProbe({
       clock: this.#host.clock,
-      to: dialledAs(this.#address, this.#place),
+      to: dialledAs(this.#address, place),
       accepted: () => this.#allAccepted,
       onResult: (result) => this.#probed(result),
     });

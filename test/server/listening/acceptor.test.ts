@@ -283,6 +283,22 @@ describe("the self-probe", () => {
     await client();
   });
 
+  test("takes no path from another server that has put its socket there", async () => {
+    const path = await socketPath();
+    const { acceptor, changes, clock } = await accepting({ path }, PROBED);
+    await unlink(path);
+    const other = net.createServer((socket) => void socket.on("error", () => {})).listen(path);
+    onTestFinished(() => void other.close());
+    await once(other, "listening");
+    const dialled = vi.spyOn(net, "connect");
+    onTestFinished(() => dialled.mockRestore());
+    clock.pass(10_000);
+    clock.pass(10_000);
+    expect(acceptor.stats()).toMatchObject({ state: "listening", probe: "untold" });
+    expect(changes).toEqual([]);
+    expect(dialled).not.toHaveBeenCalled();
+  });
+
   test("cannot be where other processes may accept", async () => {
     const { acceptor, changes, clock, server } = await accepting({ ...ANY_PORT, reusePort: true }, PROBED);
     server().removeAllListeners("connection");
