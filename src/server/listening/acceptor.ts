@@ -44,8 +44,8 @@ export interface AddressStats {
   /** How often it was listened at again. */
   restarts: number;
   /**
-   * What the last self-probe of this listener has found. `shared`: other processes may accept there, so nothing can be found. `untold`:
-   * no descriptor was left, or another server has put its own socket at the path.
+   * What the last self-probe of this listener has found. `shared`: other processes may accept there, so nothing can be
+   * found. `untold`: no descriptor was left, or another server has put its own socket at the path.
    */
   probe: "off" | "shared" | "none" | "accepts" | "untold";
 }
