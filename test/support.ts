@@ -376,6 +376,11 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** Whether a timer is set: one of the machine's clock would keep the process alive. */
+  get isAwaited(): boolean {
+    return [...this.#timers].some(({ dueMs }) => dueMs < Infinity);
+  }
+
   /** Runs what is due on the way, earliest first. */
   pass(ms: number): void {
     const untilMs = this.#nowMs + ms;

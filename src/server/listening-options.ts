@@ -120,7 +120,11 @@ function resolveProxies(options: ListeningOptions, listen: ResolvedListening["li
   const { from } = group("proxyProtocol", proxyProtocol, ["from"]);
   const proxies = addressList("proxyProtocol.from", from, 1);
   if (listen === undefined)
-    throw invalidOption("proxyProtocol", proxyProtocol, "nothing without port and path: accept() is told the address");
+    throw invalidOption(
+      "proxyProtocol",
+      proxyProtocol,
+      "nothing without port, path and addresses: accept() is told the address",
+    );
   if (!proxies.kinds.unix && listen.some((address) => "path" in address))
     throw invalidOption("proxyProtocol.from", from, 'a list with "unix", for a path: nobody could connect');
   if (!proxies.kinds.ip && listen.some((address) => "port" in address))

@@ -188,7 +188,12 @@ test(
     const program = `
     import { openSync } from "node:fs";
     import { ServerSupervisor } from ${JSON.stringify(INDEX)};
-    const supervisor = new ServerSupervisor({ port: 0, host: "127.0.0.1" });
+    const supervisor = new ServerSupervisor({
+      port: 0,
+      host: "127.0.0.1",
+      // Or the link that is there would be shed after some seconds, as nothing else helps.
+      resources: { descriptors: { actions: ["refuse-sessions"] } },
+    });
     supervisor.serve((link) => link.onMessage((message) => link.send(message)));
     const { port } = await supervisor.listen();
     console.log(port);

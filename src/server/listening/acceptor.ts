@@ -9,15 +9,17 @@ import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
 import { RespliceError } from "../../link/errors.ts";
 import type { Clock, Timer } from "../../link/ports.ts";
 import { listenError, listenFailed } from "./listen-error.ts";
-import { addressText, type BoundAddress, type Place } from "./places.ts";
+import { addressText, type BoundAddress, type Place, placeText } from "./places.ts";
 import { type ProbeResult, SelfProbe } from "./self-probe.ts";
-import { makeWay, setMode } from "./socket-file.ts";
+import { type FileIdentity, fileOf, isReplaced, makeWay, setMode } from "./socket-file.ts";
 
 /** Between two attempts to listen again. The first comes within 200 ms, unless it was lost again and again. */
 const LEAST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 30_000;
 /** After so long without a loss, the first attempt comes quickly again. */
 const RESET_AFTER_MS = 60_000;
+/** A timer that is never due keeps the process alive, as a listener does. */
+const NEVER = Number.MAX_VALUE;
 
 /** An address was lost, or is listened at again. */
 export interface ListenerChange {
@@ -42,8 +44,8 @@ export interface AddressStats {
   /** How often it was listened at again. */
   restarts: number;
   /**
-   * What the last self-probe has found. `shared`: other processes may accept there, so nothing can be found. `untold`:
-   * no descriptor was left, for example.
+   * What the last self-probe of this listener has found. `shared`: other processes may accept there, so nothing can be
+   * found. `untold`: no descriptor was left, or another server has put its own socket at the path.
    */
   probe: "off" | "shared" | "none" | "accepts" | "untold";
 }
@@ -69,6 +71,7 @@ export class Acceptor {
   /** Undefined: it is not listened at. */
   #server: net.Server | undefined;
   #address: BoundAddress = { host: "", port: 0 };
+  #file: FileIdentity | undefined;
   #probe: SelfProbe | undefined;
   /** `cause`: why it was lost; `reason`: why it is not listened at now. */
   #outage: { cause: string; reason: string; sinceMs: number; isFinal: boolean } | undefined;
@@ -93,7 +96,7 @@ export class Acceptor {
 
   /** Rejects LISTEN_FAILED; INVALID_STATE if it is stopped meanwhile. */
   async listen(): Promise<BoundAddress> {
-    this.#address = boundAddress(await this.#bind());
+    this.#address = boundAddress(await this.#bind(), this.#place);
     // A port that was chosen by the system stays the same.
     if ("port" in this.#place) this.#place = { ...this.#place, port: this.#address.port };
     this.#backoff.onConnected(this.#host.clock.now());
@@ -149,6 +152,7 @@ export class Acceptor {
     try {
       await listening(server, place);
       if ("path" in place) setMode(place);
+      this.#file = "path" in place ? fileOf(place) : undefined;
     } catch (error) {
       if (this.#server === server) this.#close();
       throw error;
@@ -165,10 +169,12 @@ export class Acceptor {
     const { clock } = this.#host;
     const isFinal = "fd" in this.#place;
     this.#outage = { cause: reason, reason, sinceMs: clock.now(), isFinal };
+    this.#found = "none";
     // With the listener its descriptor was closed.
     if (isFinal) return this.#host.onFailed(listenFailed(this.#place, `${reason}, and it cannot be bound again`));
     this.#backoff.onLost(clock.now());
-    if (!this.#isSuspended) this.#planRestart();
+    if (this.#isSuspended) this.#again.set(NEVER);
+    else this.#planRestart();
     this.#host.onChange({ type: "lost", ...this.#address, reason, downMs: 0 });
   }
 
@@ -195,7 +201,7 @@ export class Acceptor {
     this.#backoff.onConnected(nowMs);
     this.#beginProbes();
     const { cause: reason, sinceMs } = outage;
-    this.#host.onChange({ type: "restored", ...this.#address, reason, downMs: nowMs - sinceMs });
+    this.#host.onChange({ type: "restored", ...this.#address, reason, downMs: Math.round(nowMs - sinceMs) });
   }
 
   #close(): void {
@@ -231,9 +237,12 @@ export class Acceptor {
     if (server === undefined) return;
     if (!server.listening) return this.#lose(server, CLOSED);
     if (this.#allAccepted > this.#seenByProbe) return this.#probed("accepts");
+    const place = this.#place;
+    // The other server is reached there. To listen there again would be to take the path from it.
+    if ("path" in place && this.#file !== undefined && isReplaced(place, this.#file)) return this.#probed("untold");
     this.#probe = new SelfProbe({
       clock: this.#host.clock,
-      to: dialledAs(this.#address, this.#place),
+      to: dialledAs(this.#address, place),
       accepted: () => this.#allAccepted,
       onResult: (result) => this.#probed(result),
     });
@@ -269,10 +278,11 @@ function stopped(): RespliceError {
   return new RespliceError("INVALID_STATE", "closed before it listened");
 }
 
-function boundAddress(server: net.Server): BoundAddress {
+function boundAddress(server: net.Server, place: Place): BoundAddress {
   const address = server.address();
   if (typeof address === "object" && address !== null) return { host: address.address, port: address.port };
-  return { host: address ?? "", port: 0 };
+  // Node does not know the path of a Unix socket that was given as a descriptor.
+  return { host: address ?? placeText(place), port: 0 };
 }
 
 /** Other processes may accept there. */

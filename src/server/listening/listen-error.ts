@@ -11,7 +11,8 @@ const ADVICE: Readonly<Record<string, string | Readonly<Partial<Record<Kind, str
   EADDRINUSE: "another process listens there: stop it, or choose another",
   EACCES: {
     port: "not permitted: choose a port above 1023, or give the process CAP_NET_BIND_SERVICE",
-    path: "not permitted: this user must be able to write into the folder",
+    // Node says so of a folder that does not exist, too.
+    path: "its folder does not exist, or this user may not write into it",
     fd: "not permitted",
   },
   EPERM: "not permitted: a security policy of the system forbids it",
@@ -26,7 +27,7 @@ const ADVICE: Readonly<Record<string, string | Readonly<Partial<Record<Kind, str
   },
   EBADF: "it is not open",
   ENOTSOCK: "it is no socket",
-  ENOENT: { path: "its folder does not exist: create it", port: "no such host" },
+  ENOENT: { port: "no such host" },
   ENOTDIR: "a part of the path is no folder",
   EROFS: "the file system is read-only",
   ENAMETOOLONG: "the path is too long",

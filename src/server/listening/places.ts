@@ -117,7 +117,10 @@ export function resolveShort(options: { port?: number; host?: string; path?: str
   return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
 }
 
-/** An address as a server has it when it listens. Of a Unix socket `host` is the path, and `port` is 0. */
+/**
+ * An address as a server has it when it listens. Of a Unix socket `host` is the path, and `port` is 0; of one that was
+ * given as a descriptor `host` is "file descriptor 3", as nobody knows its path.
+ */
 export interface BoundAddress {
   host: string;
   port: number;

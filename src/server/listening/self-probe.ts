@@ -14,7 +14,7 @@ const ACCEPTS_WITHIN_MS = 2_000;
 /** In a row: a miss may have a reason that nobody knows. */
 const MISSES = 2;
 const TOKEN_BYTES = 16;
-/** Sockets that are held at once: the rest is let in unread. */
+/** Sockets that are held at once. A listener that has accepted so many does accept: the probe is over. */
 const MOST_HELD = 64;
 
 /** `untold`: neither; no descriptor was left for the connection, for example. */
@@ -73,7 +73,9 @@ export class SelfProbe {
 
   /** A socket that was accepted. `pass` is called for it, at once or later, unless it is the probe's. */
   inspect(socket: net.Socket, pass: () => void): void {
-    if (this.#isOver || this.#held.size >= MOST_HELD) return pass();
+    // The probe's own connection may be accepted after these, as a client that has gone.
+    if (this.#held.size >= MOST_HELD) this.#end("accepts");
+    if (this.#isOver) return pass();
     const held = new Held(socket, pass, (first) => {
       this.#held.delete(held);
       if (!first.equals(this.#token)) return false;

@@ -21,14 +21,34 @@ export async function makeWay(place: PathAddress): Promise<void> {
   if (found === undefined) return;
   if (!found.isSocket()) throw listenFailed(place, "a file that is no socket is there, and is left alone");
   // Not one that another server has put there meanwhile.
-  if (await isDeadSocket(path)) removeIfSame(path, found);
+  if (await isDeadSocket(path)) removeIfSame(place, found);
+}
+
+/** Which file is at a path: its number may have been another's before. */
+export interface FileIdentity {
+  ino: number;
+  mtimeMs: number;
+}
+
+/** The file of a socket that was bound this moment. Undefined: it has none. */
+export function fileOf({ path }: PathAddress): FileIdentity | undefined {
+  return isFile(path) ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+}
+
+/** Whether another file is in its place: that of another server, which was started after this one's was removed. */
+export function isReplaced({ path }: PathAddress, { ino, mtimeMs }: FileIdentity): boolean {
+  try {
+    const now = lstatSync(path);
+    return now.ino !== ino || now.mtimeMs !== mtimeMs;
+  } catch {
+    return false;
+  }
 }
 
 /** Nothing can come in between, in this process. */
-function removeIfSame(path: string, { ino, mtimeMs }: { ino: number; mtimeMs: number }): void {
+function removeIfSame(place: PathAddress, file: FileIdentity): void {
   try {
-    const now = lstatSync(path);
-    if (now.ino === ino && now.mtimeMs === mtimeMs) unlinkSync(path);
+    if (!isReplaced(place, file)) unlinkSync(place.path);
   } catch {
     // Binding it will say what is wrong.
   }

@@ -1,7 +1,9 @@
 /** An address that is lost, and comes back. */
+import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { unlink } from "node:fs/promises";
 import net from "node:net";
+import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Acceptor, type AcceptorHost, type ListenerChange } from "../../../src/server/listening/acceptor.ts";
 import type { Place } from "../../../src/server/listening/places.ts";
@@ -136,15 +138,21 @@ test("a Unix socket comes back with its mode", async () => {
   await client();
 });
 
-test("a descriptor cannot be bound again, and is not closed to save descriptors", async () => {
+/** A net.Server that was given a descriptor. */
+function inherited(address: net.AddressInfo | null) {
   const fake = Object.assign(new EventEmitter(), {
     listening: true,
     listen: (_: unknown, onListening: () => void) => onListening(),
-    address: () => ({ address: "127.0.0.1", port: 1 }),
+    address: () => address,
     close: () => {},
   });
   const made = vi.spyOn(net, "createServer").mockReturnValue(fake as unknown as net.Server);
   onTestFinished(() => made.mockRestore());
+  return { fake, made };
+}
+
+test("a descriptor cannot be bound again, and is not closed to save descriptors", async () => {
+  const { fake, made } = inherited({ address: "127.0.0.1", port: 1, family: "IPv4" });
   const { acceptor, changes, clock, failures } = await accepting({ fd: 3 });
   acceptor.suspend("no file descriptor is left");
   expect(acceptor.stats().state).toBe("listening");
@@ -154,12 +162,21 @@ test("a descriptor cannot be bound again, and is not closed to save descriptors"
   expect([acceptor.stats().state, changes, made.mock.calls.length]).toEqual(["failed", [], 1]);
 });
 
+test("a Unix socket that was given as a descriptor has no path that Node knows", async () => {
+  const { fake } = inherited(null);
+  const { acceptor, address } = await accepting({ fd: 4 });
+  expect(address).toEqual({ host: "file descriptor 4", port: 0 });
+  fake.emit("error", new Error("mine"));
+  expect(acceptor.lost).toBe("not listening on file descriptor 4: mine");
+});
+
 test("one that is suspended waits until it is resumed", async () => {
   const { acceptor, address, changes, clock } = await accepting(ANY_PORT);
   acceptor.suspend("no file descriptor is left");
   expect(acceptor.stats()).toMatchObject({ state: "lost", reason: "no file descriptor is left" });
   acceptor.suspend("once more");
   clock.pass(LONGEST_PAUSE_MS);
+  expect(clock.isAwaited).toBe(true);
   await new Promise((resolve) => setImmediate(resolve));
   expect([changes.length, await connects(address.port)]).toEqual([1, false]);
   acceptor.resume();
@@ -168,6 +185,35 @@ test("one that is suspended waits until it is resumed", async () => {
   acceptor.resume();
   clock.pass(0);
   expect(await connects(address.port)).toBe(true);
+});
+
+const SOURCES = new URL("../../../src/", import.meta.url).href;
+
+test("a process whose only listener is suspended goes on, and listens again", async () => {
+  const program = `
+    import { SystemClock } from "${SOURCES}io/clock.ts";
+    import { Acceptor } from "${SOURCES}server/listening/acceptor.ts";
+    const acceptor = new Acceptor({ port: 0, host: "127.0.0.1" }, {
+      clock: new SystemClock(),
+      sockets: {},
+      selfProbeMs: 0,
+      onSocket: () => {},
+      onFailed: () => {},
+      onChange: ({ type }) => {
+        console.log(type);
+        if (type === "restored") acceptor.stop();
+      },
+    });
+    await acceptor.listen();
+    acceptor.suspend("no file descriptor is left");
+    // As the samples of the reserve, which keep no process alive.
+    setTimeout(() => acceptor.resume(), 20).unref();
+  `;
+  const child = spawn(process.execPath, ["--no-warnings", "--input-type=module", "--eval", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill());
+  expect(await text(child.stdout)).toBe("lost\nrestored\n");
 });
 
 describe("the self-probe", () => {
@@ -200,6 +246,8 @@ describe("the self-probe", () => {
 
   test("restarts a listener that does not accept any more", async () => {
     const { acceptor, changes, clock, client, server } = await accepting(ANY_PORT, PROBED);
+    clock.pass(10_000);
+    await eventually(() => expect(acceptor.stats().probe).toBe("accepts"));
     // Nobody is told of what is accepted.
     server().removeAllListeners("connection");
     clock.pass(10_000);
@@ -207,6 +255,7 @@ describe("the self-probe", () => {
     expect(changes).toEqual([]);
     clock.pass(1);
     expect(changes).toMatchObject([{ type: "lost", reason: expect.stringContaining("does not accept") }]);
+    expect(acceptor.stats().probe).toBe("none");
     clock.pass(200);
     await eventually(() => expect(changes).toHaveLength(2));
     await client();
@@ -232,6 +281,22 @@ describe("the self-probe", () => {
     clock.pass(200);
     await eventually(() => expect(changes).toHaveLength(2));
     await client();
+  });
+
+  test("takes no path from another server that has put its socket there", async () => {
+    const path = await socketPath();
+    const { acceptor, changes, clock } = await accepting({ path }, PROBED);
+    await unlink(path);
+    const other = net.createServer((socket) => void socket.on("error", () => {})).listen(path);
+    onTestFinished(() => void other.close());
+    await once(other, "listening");
+    const dialled = vi.spyOn(net, "connect");
+    onTestFinished(() => dialled.mockRestore());
+    clock.pass(10_000);
+    clock.pass(10_000);
+    expect(acceptor.stats()).toMatchObject({ state: "listening", probe: "untold" });
+    expect(changes).toEqual([]);
+    expect(dialled).not.toHaveBeenCalled();
   });
 
   test("cannot be where other processes may accept", async () => {

@@ -135,15 +135,21 @@ test("stopped: clients are let in, and nothing is told", async () => {
   expect(results).toEqual([]);
 });
 
-test("more sockets than it holds are let in at once", async () => {
+test("a listener that accepts more sockets than the probe holds does accept: all are let in", async () => {
   const sockets: net.Socket[] = [];
   const port = await rawServer((socket) => void sockets.push(socket));
-  const { probe } = probing({ port, host });
+  const { probe, clock, results } = probing({ port, host });
   const clients = Array.from({ length: 65 }, () => net.connect(port, host));
   onTestFinished(() => clients.forEach((client) => client.destroy()));
   await Promise.all(clients.map((client) => once(client, "connect")));
   await eventually(() => expect(sockets).toHaveLength(65));
+  probe.start();
   let passed = 0;
-  for (const socket of sockets) probe.inspect(socket, () => void passed++);
-  expect(passed).toBe(1);
+  for (const socket of sockets.slice(0, 64)) probe.inspect(socket, () => void passed++);
+  expect([passed, results]).toEqual([0, []]);
+  probe.inspect(sockets[64] as net.Socket, () => void passed++);
+  expect([passed, results]).toEqual([65, ["accepts"]]);
+  // A server that lets its clients speak first would keep the connection of a probe that goes on.
+  clock.pass(10_000);
+  expect(results).toEqual(["accepts"]);
 });

@@ -31,6 +31,12 @@ test("the socket of a process that was killed is removed, and close() removes th
   expect(existsSync(path)).toBe(false);
 });
 
+test("a folder that does not exist: the error says so", async () => {
+  const path = join(dirname(await socketPath()), "none", "link.sock");
+  const error = await failure(supervise({ path }).listen());
+  expect(error).toMatchObject({ code: "LISTEN_FAILED", message: expect.stringContaining("its folder does not exist") });
+});
+
 test("one at which a process listens is its own", async () => {
   const path = await socketPath();
   const other = net.createServer().listen(path);
