@@ -2,7 +2,8 @@
  * The file of a Unix socket that a server listens at. A process that is killed leaves it behind, and nobody could
  * listen there until it is removed.
  */
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import type { Server } from "node:net";
 import { fileAt, isDeadSocket, MOST_SOCKET_PATH_BYTES } from "../../io/unix-socket.ts";
 import { listenFailed } from "./listen-error.ts";
 import type { PathAddress } from "./places.ts";
@@ -31,6 +32,59 @@ function removeIfSame(path: string, { ino, mtimeMs }: { ino: number; mtimeMs: nu
     if (now.ino === ino && now.mtimeMs === mtimeMs) unlinkSync(path);
   } catch {
     // Binding it will say what is wrong.
+  }
+}
+
+/** The file that a server has made by binding. Another may be put in its place while the server listens. */
+export class SocketFile {
+  readonly #path: string;
+  readonly #id: string | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#id = idAt(path);
+  }
+
+  /** Why no client comes to the server by it. Undefined: they do, as far as can be told. */
+  get problem(): string | undefined {
+    const id = idAt(this.#path);
+    if (id === GONE) return "the file of its socket is gone";
+    return this.#isOther(id) ? "another file is in the place of its socket" : undefined;
+  }
+
+  #isOther(id: string | undefined): boolean {
+    return id !== undefined && this.#id !== undefined && id !== GONE && id !== this.#id;
+  }
+
+  /** Node removes whatever file has the path when it closes the server. One of another server stays. */
+  close(server: Server): void {
+    if (!this.#isOther(idAt(this.#path))) return void server.close();
+    const aside = `${this.#path}.${process.pid}`;
+    attempt(() => linkSync(this.#path, aside));
+    server.close();
+    attempt(() => renameSync(aside, this.#path));
+  }
+}
+
+const GONE = "";
+
+/** Tells the files apart that have been there. Undefined: there is none by design, or it cannot be looked at. */
+function idAt(path: string): string | undefined {
+  if (!isFile(path)) return undefined;
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    return found === undefined ? GONE : `${found.dev}:${found.ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the folder does not permit it, Node cannot remove the file either. */
+function attempt(run: () => void): void {
+  try {
+    run();
+  } catch {
+    // As said.
   }
 }
 
