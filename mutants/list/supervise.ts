@@ -437,4 +437,12 @@ export const SUPERVISE: readonly Mutant[] = [
     replace: "return true;",
     tests: SERVER,
   },
+  {
+    name: "supervised: back before the overload can be over",
+    rule: "a client that an overload refuses is told a time at which it may be over",
+    file: "src/supervise/door.ts",
+    find: "overloadedRetryMs(this.#options.random())",
+    replace: "1",
+    tests: OVERLOAD,
+  },
 ];
