@@ -337,8 +337,8 @@ export const SUPERVISE: readonly Mutant[] = [
     name: "supervised: refused without a reason",
     rule: "a refused client is recorded with the resource that is overloaded",
     file: "src/supervise/door.ts",
-    find: "this.#refuse(socket, this.#shutBecause, peer",
-    replace: 'this.#refuse(socket, "overloaded", peer',
+    find: "this.#refuse(socket, this.#shutBecause, remoteAddress",
+    replace: 'this.#refuse(socket, "overloaded", remoteAddress',
     tests: RELIEF,
   },
   {
