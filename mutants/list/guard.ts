@@ -179,8 +179,8 @@ export const GUARD: readonly Mutant[] = [
     name: "all who are refused come back at once",
     rule: "clients that an overloaded server refuses are spread over half of the time",
     file: "src/core/server/entrance.ts",
-    find: "lateTurnMs(OVERLOADED_RETRY_MS, this.#entropy.random())",
-    replace: "lateTurnMs(OVERLOADED_RETRY_MS, 0 * this.#entropy.random())",
+    find: "overloadedRetryMs(this.#entropy.random())",
+    replace: "overloadedRetryMs(0 * this.#entropy.random())",
     tests: RELIEF,
   },
   {

@@ -337,8 +337,8 @@ export const SUPERVISE: readonly Mutant[] = [
     name: "supervised: refused without a reason",
     rule: "a refused client is recorded with the resource that is overloaded",
     file: "src/supervise/door.ts",
-    find: "this.#refuse(socket, this.#shutBecause, peer",
-    replace: 'this.#refuse(socket, "overloaded", peer',
+    find: "this.#refuse(socket, this.#shutBecause, remoteAddress",
+    replace: 'this.#refuse(socket, "overloaded", remoteAddress',
     tests: RELIEF,
   },
   {
@@ -436,5 +436,13 @@ export const SUPERVISE: readonly Mutant[] = [
     find: "return !this.#isEvicted(second as TLSSocket);",
     replace: "return true;",
     tests: SERVER,
+  },
+  {
+    name: "supervised: back before the overload can be over",
+    rule: "a client that an overload refuses is told a time at which it may be over",
+    file: "src/supervise/door.ts",
+    find: "overloadedRetryMs(this.#options.random())",
+    replace: "1",
+    tests: OVERLOAD,
   },
 ];

@@ -9,7 +9,7 @@ import { READING_LINE } from "../io/reading-line.ts";
 import { DESCRIPTOR_RESERVE } from "../io/resources/reserve.ts";
 import { closeReport } from "../link/close-report.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
-import { invalidOption, RespliceError } from "../link/errors.ts";
+import { aborted, invalidOption, RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
 import type { CloseReport, Health, Link, WaitOptions } from "../link/types.ts";
 import { Once } from "../link/waits.ts";
@@ -209,7 +209,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
     const { signal } = options;
-    if (signal?.aborted === true) throw new RespliceError("ABORTED", "listen() was aborted", { cause: signal.reason });
+    if (signal?.aborted === true) throw aborted(signal);
     const { listen: where } = this.#options;
     if (where === undefined) throw invalidOption("port", undefined, "a port, a path or addresses, for listen()");
     this.#to("bind", "listen() was called");
@@ -218,7 +218,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
       const { routed } = this.#served;
       const listening = await (routed?.start((socket) => this.#listener.take(socket)) ??
-        this.#listener.acceptors.listen(where));
+        this.#listener.acceptors.listen(where, signal));
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#to("listen", "listening");
       this.#begin();

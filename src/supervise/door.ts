@@ -1,6 +1,6 @@
 /** Which connections are let in, which give way to them, and how the others are turned away. */
 import type { Duplex } from "node:stream";
-import { ComeBackTimes } from "../core/server/come-back-times.ts";
+import { ComeBackTimes, overloadedRetryMs } from "../core/server/come-back-times.ts";
 import { Crowd } from "../core/server/crowd.ts";
 import { Shares } from "../core/server/shares.ts";
 import { destroy, StreamConnection } from "../io/connection.ts";
@@ -82,13 +82,15 @@ export class Door {
   mayEnter(socket: Duplex, { peer, remoteAddress }: Pick<SupervisedConnection, "peer" | "remoteAddress">): boolean {
     const nowMs = this.#options.clock.now();
     if (this.#shutBecause !== "") {
-      this.#refuse(socket, this.#shutBecause, peer, remoteAddress, nowMs);
+      this.#refuse(socket, this.#shutBecause, remoteAddress, overloadedRetryMs(this.#options.random()));
       return false;
     }
     const limit = this.#lacking(peer, nowMs);
     if (limit === undefined) return true;
-    this.#options.refusals.turnedAway.add(limit, nowMs);
-    this.#refuse(socket, TOO_MANY[limit], peer, remoteAddress, nowMs);
+    const { limits, refusals } = this.#options;
+    refusals.turnedAway.add(limit, nowMs);
+    const retryAfterMs = this.#comeBack.next(peer, limits.acceptsPerSecond, nowMs);
+    this.#refuse(socket, TOO_MANY[limit], remoteAddress, retryAfterMs);
     return false;
   }
 
@@ -152,9 +154,8 @@ export class Door {
     this.left(victim);
   }
 
-  #refuse(socket: Duplex, reason: string, peer: string, remoteAddress: string, nowMs: number): void {
-    const { limits, refusals, isClearHttp1 } = this.#options;
-    const retryAfterMs = this.#comeBack.next(peer, limits.acceptsPerSecond, nowMs);
+  #refuse(socket: Duplex, reason: string, remoteAddress: string, retryAfterMs: number): void {
+    const { refusals, isClearHttp1 } = this.#options;
     const isAnswered = isClearHttp1 && this.#lingering.size < MOST_LINGERING;
     refusals.refused(refusal(reason, remoteAddress, isAnswered ? retryAfterMs : 0));
     if (!isAnswered) return destroy(socket);

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { expect, onTestFinished, test, vi } from "vitest";
 import {
@@ -11,6 +12,7 @@ import {
   ServerSupervisor,
   type ServerSupervisorOptions,
 } from "../../src/index.ts";
+import { deadSocket } from "../dead-socket.ts";
 import {
   certificate,
   eventually,
@@ -54,6 +56,7 @@ test("all of its addresses serve the same clients, and all are closed", async ()
   expect(supervisor.links.size).toBe(3);
   await supervisor.close({ deadlineMs: 0 });
   for (const { port } of addresses) if (port > 0) expect(await connects(port)).toBe(false);
+  expect(supervisor.stats().listening.map(({ state }) => state)).toEqual(["closed", "closed", "closed"]);
 });
 
 test("at none of them if one cannot be bound", async () => {
@@ -69,6 +72,30 @@ test("at none of them if one cannot be bound", async () => {
   });
   expect(supervisor.state).toBe("closed");
   expect(await connects(free)).toBe(false);
+});
+
+test("close() while it begins to listen, for other servers first, leaves nobody listening", async () => {
+  const port = await unusedPort();
+  const supervisor = supervise({ port, host, forward: { dir: dirname(await socketPath()) } });
+  const listening = failure(supervisor.listen());
+  await supervisor.close({ deadlineMs: 0 });
+  expect(await listening).toMatchObject({ code: "INVALID_STATE" });
+  expect(await connects(port)).toBe(false);
+});
+
+test("a listen() that is aborted while a path is looked at ends at once, and listens nowhere", async () => {
+  const port = await unusedPort();
+  const path = await socketPath();
+  await deadSocket(path);
+  const supervisor = supervise({ addresses: [{ port, host }, { path }] });
+  const controller = new AbortController();
+  const listening = failure(supervisor.listen({ signal: controller.signal }));
+  // It has begun, and nothing of the system has answered yet.
+  for (let n = 0; n < 10; n++) await Promise.resolve();
+  controller.abort(new Error("mine"));
+  expect(await listening).toMatchObject({ code: "ABORTED", cause: controller.signal.reason });
+  expect(supervisor.state).toBe("closed");
+  expect(await connects(port)).toBe(false);
 });
 
 test("two servers on one port, if both say so", async () => {

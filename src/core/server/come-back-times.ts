@@ -8,6 +8,14 @@ import { Sweep } from "./sweep.ts";
 /** No client is told to stay away for longer. */
 export const MOST_RETRY_MS = 30_000;
 
+/** An overload takes five seconds to end: a client that it refuses comes back after half of this at least. */
+const OVERLOADED_RETRY_MS = 10_000;
+
+/** @param place in [0, 1) */
+export function overloadedRetryMs(place: number): number {
+  return lateTurnMs(OVERLOADED_RETRY_MS, place);
+}
+
 /** The longest time that a client is told whose session is kept for so long: its session must still be here then. */
 export function mostRetryMs(leftMs: number): number {
   return Math.min(MOST_RETRY_MS, Math.max(1, Math.floor(leftMs / 2)));

@@ -8,7 +8,7 @@ import { type Entropy, ownerOf } from "../session/proof.ts";
 import type { Handshake, HandshakeTable, HandshakeTableOptions, LimitName } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
 import type { SessionTable } from "./session-table.ts";
-import { ComeBackTimes, lateTurnMs, mostRetryMs } from "./come-back-times.ts";
+import { ComeBackTimes, mostRetryMs, overloadedRetryMs } from "./come-back-times.ts";
 
 export interface EntranceOptions extends HandshakeTableOptions {
   /** Connections that speak for a session, or are in a handshake. A few more may come in, to resume or to stand by. */
@@ -53,11 +53,6 @@ const TOO_MANY = {
   acceptsPerSecond: "too many accepts",
 } as const satisfies Partial<Record<LimitName, string>>;
 type DoorLimit = keyof typeof TOO_MANY;
-/**
- * A client that is refused by an overloaded server comes back after at most this time, and at least half of it: an
- * overload takes five seconds to end.
- */
-const OVERLOADED_RETRY_MS = 10_000;
 /** Places above `maxConnections`: a tenth of it, within these. */
 const SPARE = [2, 100] as const;
 
@@ -160,7 +155,7 @@ export class Entrance {
   /** Refuses a client if there is a reason to. `why`: "" if there is none. */
   mayEnter(handshake: Handshake, why: string): boolean {
     if (why === "") return true;
-    const waitMs = lateTurnMs(OVERLOADED_RETRY_MS, this.#entropy.random());
+    const waitMs = overloadedRetryMs(this.#entropy.random());
     this.#refuse(handshake, "overloaded", why, waitMs, undefined);
     return false;
   }

@@ -6,12 +6,12 @@ import cluster from "node:cluster";
 import net from "node:net";
 import { Backoff } from "../../core/backoff.ts";
 import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
-import { RespliceError } from "../../link/errors.ts";
+import type { RespliceError } from "../../link/errors.ts";
 import type { Clock, Timer } from "../../link/ports.ts";
-import { listenError, listenFailed } from "./listen-error.ts";
+import { listenError, listenFailed, stopped } from "./listen-error.ts";
 import { addressText, type BoundAddress, type Place, placeText } from "./places.ts";
 import { type ProbeResult, SelfProbe } from "./self-probe.ts";
-import { type FileIdentity, fileOf, isReplaced, makeWay, setMode } from "./socket-file.ts";
+import { makeWay, setMode, SocketFile } from "./socket-file.ts";
 
 /** Between two attempts to listen again. The first comes within 200 ms, unless it was lost again and again. */
 const LEAST_PAUSE_MS = 250;
@@ -35,8 +35,11 @@ export interface ListenerChange {
 export interface AddressStats {
   host: string;
   port: number;
-  /** `lost`: it is tried to listen there again. `failed`: that cannot be. */
-  state: "listening" | "lost" | "failed";
+  /**
+   * `lost`: it is tried to listen there again. `failed`: that cannot be. `closed`: it was not listened at yet, or the
+   * server has closed it.
+   */
+  state: "listening" | "lost" | "failed" | "closed";
   /** Why it is not listened at. */
   reason?: string;
   /** Sockets that were accepted, since the beginning. */
@@ -45,7 +48,7 @@ export interface AddressStats {
   restarts: number;
   /**
    * What the last self-probe of this listener has found. `shared`: other processes may accept there, so nothing can be
-   * found. `untold`: no descriptor was left, or another server has put its own socket at the path.
+   * found. `untold`: no descriptor was left, or no probe has ever arrived, for example.
    */
   probe: "off" | "shared" | "none" | "accepts" | "untold";
 }
@@ -71,7 +74,8 @@ export class Acceptor {
   /** Undefined: it is not listened at. */
   #server: net.Server | undefined;
   #address: BoundAddress = { host: "", port: 0 };
-  #file: FileIdentity | undefined;
+  /** Of a Unix socket. */
+  #file: SocketFile | undefined;
   #probe: SelfProbe | undefined;
   /** `cause`: why it was lost; `reason`: why it is not listened at now. */
   #outage: { cause: string; reason: string; sinceMs: number; isFinal: boolean } | undefined;
@@ -81,6 +85,9 @@ export class Acceptor {
   /** Those of the probes, too. */
   #allAccepted = 0;
   #seenByProbe = 0;
+  /** Of the listener that there is now: whether it was dialled, and whether a probe has ever arrived at it. */
+  #isProbed = false;
+  #isReachable = false;
   #restarts = 0;
   #found: AddressStats["probe"] = "none";
 
@@ -119,6 +126,7 @@ export class Acceptor {
 
   stop(): void {
     this.#isStopped = true;
+    this.#outage = undefined;
     this.#again.clear();
     this.#close();
   }
@@ -136,9 +144,13 @@ export class Acceptor {
   stats(): AddressStats {
     const { host, port } = this.#address;
     const lost = this.#outage && { reason: this.#outage.reason };
-    const state = this.#outage === undefined ? "listening" : this.#outage.isFinal ? "failed" : "lost";
     const probe = this.#host.selfProbeMs === 0 ? "off" : isShared(this.#place) ? "shared" : this.#found;
-    return { host, port, state, ...lost, accepted: this.#accepted, restarts: this.#restarts, probe };
+    return { host, port, state: this.#state, ...lost, accepted: this.#accepted, restarts: this.#restarts, probe };
+  }
+
+  get #state(): AddressStats["state"] {
+    if (this.#outage !== undefined) return this.#outage.isFinal ? "failed" : "lost";
+    return this.#server?.listening === true ? "listening" : "closed";
   }
 
   // ── bound, lost, and bound again ────────────────────────────────────────────────────────────────────────────────
@@ -151,8 +163,8 @@ export class Acceptor {
     this.#server = server;
     try {
       await listening(server, place);
+      if ("path" in place) this.#file = new SocketFile(place.path);
       if ("path" in place) setMode(place);
-      this.#file = "path" in place ? fileOf(place) : undefined;
     } catch (error) {
       if (this.#server === server) this.#close();
       throw error;
@@ -210,7 +222,11 @@ export class Acceptor {
     this.#probing.clear();
     this.#probe?.stop();
     this.#probe = undefined;
-    server?.close();
+    this.#isProbed = this.#isReachable = false;
+    if (server === undefined) return;
+    if (this.#file === undefined) server.close();
+    else this.#file.close(server);
+    this.#file = undefined;
   }
 
   #onSocket(socket: net.Socket): void {
@@ -231,20 +247,27 @@ export class Acceptor {
     if (selfProbeMs > 0 && !isShared(this.#place)) this.#probing.set(clock.now() + selfProbeMs);
   }
 
-  /** Whoever has accepted a client lately does accept. */
+  /**
+   * Whoever has accepted a client lately does accept. The first probe is made all the same: it shows that this process
+   * can reach the address at all.
+   */
   #onProbing(): void {
     const server = this.#server;
     if (server === undefined) return;
     if (!server.listening) return this.#lose(server, CLOSED);
-    if (this.#allAccepted > this.#seenByProbe) return this.#probed("accepts");
-    const place = this.#place;
-    // The other server is reached there. To listen there again would be to take the path from it.
-    if ("path" in place && this.#file !== undefined && isReplaced(place, this.#file)) return this.#probed("untold");
+    const problem = this.#file?.problem;
+    if (problem !== undefined) return this.#lose(server, problem);
+    if (this.#isProbed && this.#allAccepted > this.#seenByProbe) return this.#probed("accepts");
+    this.#isProbed = true;
     this.#probe = new SelfProbe({
       clock: this.#host.clock,
-      to: dialledAs(this.#address, place),
+      to: dialledAs(this.#address, this.#place),
       accepted: () => this.#allAccepted,
-      onResult: (result) => this.#probed(result),
+      onResult: (result) => {
+        this.#isReachable ||= result === "accepts";
+        // A firewall, or a route to elsewhere, may keep the probe away, and nobody else.
+        this.#probed(typeof result === "object" && !this.#isReachable ? "untold" : result);
+      },
     });
     this.#probe.start();
   }
@@ -272,10 +295,6 @@ function listening(server: net.Server, place: Place): Promise<void> {
     resolve();
   });
   return promise;
-}
-
-function stopped(): RespliceError {
-  return new RespliceError("INVALID_STATE", "closed before it listened");
 }
 
 function boundAddress(server: net.Server, place: Place): BoundAddress {

@@ -2,7 +2,9 @@
 import type { Socket } from "node:net";
 import { discard } from "../../io/connection.ts";
 import { DESCRIPTOR_RESERVE, type ReserveUser } from "../../io/resources/reserve.ts";
+import { aborted } from "../../link/errors.ts";
 import { Acceptor, type AcceptorHost, type AddressStats } from "./acceptor.ts";
+import { stopped } from "./listen-error.ts";
 import type { BoundAddress, ListenAddress, Listening } from "./places.ts";
 import { ACTIVATED_SOCKETS } from "./systemd.ts";
 
@@ -32,8 +34,24 @@ export class Acceptors {
     };
   }
 
-  /** At all addresses, or at none. Rejects LISTEN_FAILED; INVALID_STATE if it is stopped meanwhile. */
-  async listen(addresses: readonly ListenAddress[]): Promise<Listening> {
+  /**
+   * At all addresses, or at none. Rejects LISTEN_FAILED; INVALID_STATE if it is stopped before or meanwhile; ABORTED.
+   */
+  async listen(addresses: readonly ListenAddress[], signal?: AbortSignal): Promise<Listening> {
+    const onAbort = (): void => this.stopListening();
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      if (this.#isStopped) throw stopped();
+      return await this.#listenAtAll(addresses);
+    } catch (error) {
+      throw signal?.aborted === true ? aborted(signal) : error;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #listenAtAll(addresses: readonly ListenAddress[]): Promise<Listening> {
     const places = addresses.flatMap((address) =>
       "systemd" in address ? ACTIVATED_SOCKETS.take(address.systemd).map((fd) => ({ fd })) : address,
     );
@@ -46,7 +64,8 @@ export class Acceptors {
       throw failed.reason;
     }
     // Stopped in the turn in which the last of them was bound.
-    if (!this.#isStopped) DESCRIPTOR_RESERVE.join(this.#reserveUser);
+    if (this.#isStopped) throw stopped();
+    DESCRIPTOR_RESERVE.join(this.#reserveUser);
     this.#isOpen = true;
     const bound = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     return { ...(bound[0] as BoundAddress), addresses: bound };

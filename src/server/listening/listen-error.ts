@@ -46,6 +46,11 @@ export function listenFailed(place: Place, why: string, cause?: unknown): Respli
   return new RespliceError("LISTEN_FAILED", message, cause === undefined ? {} : { cause });
 }
 
+/** It was stopped before it listened. */
+export function stopped(): RespliceError {
+  return new RespliceError("INVALID_STATE", "closed before it listened");
+}
+
 function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): string {
   const found = ADVICE[code];
   const kind = "path" in place ? "path" : "fd" in place ? "fd" : "port";

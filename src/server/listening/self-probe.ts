@@ -73,6 +73,7 @@ export class SelfProbe {
 
   /** A socket that was accepted. `pass` is called for it, at once or later, unless it is the probe's. */
   inspect(socket: net.Socket, pass: () => void): void {
+    if (this.#isOther(socket)) return pass();
     // The probe's own connection may be accepted after these, as a client that has gone.
     if (this.#held.size >= MOST_HELD) this.#end("accepts");
     if (this.#isOver) return pass();
@@ -86,12 +87,22 @@ export class SelfProbe {
     this.#held.add(held);
   }
 
+  /** Comes from another port than the probe. A Unix socket has none. */
+  #isOther({ remotePort }: net.Socket): boolean {
+    const localPort = this.#dialled?.localPort;
+    return localPort !== undefined && localPort > 0 && remotePort !== localPort;
+  }
+
   /** Without a result. Lets those in that are held. */
   stop(): void {
     this.#isOver = true;
     this.#timer.clear();
     this.#dialled?.destroy();
     this.#dialled = undefined;
+    this.#letGo();
+  }
+
+  #letGo(): void {
     for (const held of this.#held) held.release();
     this.#held.clear();
   }
@@ -105,12 +116,18 @@ export class SelfProbe {
   /** The connection was not accepted, or was closed by whoever has accepted it: Node does so if the table is full. */
   #onClosed(code: string): void {
     if (!MISSED.has(code)) this.#end("untold");
+    // Its backlog was full for this moment.
+    else if (this.#terms.accepted() > this.#acceptedBefore) this.#end("accepts");
     else if (++this.#misses < MISSES) this.#dial();
     else this.#end({ dead: code });
   }
 
-  /** The connection goes on waiting: another would be accepted after it, when nobody looks for it any more. */
+  /**
+   * The connection goes on waiting: another would be accepted after it, when nobody looks for it any more. Clients do
+   * not wait for it any longer.
+   */
   #onLate(): void {
+    this.#letGo();
     const accepted = this.#terms.accepted();
     if (accepted > this.#acceptedBefore) this.#misses = 0;
     else if (++this.#misses >= MISSES) return this.#end({ dead: "the connection of a probe waits" });

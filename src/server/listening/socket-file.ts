@@ -2,7 +2,8 @@
  * The file of a Unix socket that a server listens at. A process that is killed leaves it behind, and nobody could
  * listen there until it is removed.
  */
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import type { Server } from "node:net";
 import { fileAt, isDeadSocket, MOST_SOCKET_PATH_BYTES } from "../../io/unix-socket.ts";
 import { listenFailed } from "./listen-error.ts";
 import type { PathAddress } from "./places.ts";
@@ -17,40 +18,65 @@ export async function makeWay(place: PathAddress): Promise<void> {
   const bytes = Buffer.byteLength(path);
   if (bytes > MOST_SOCKET_PATH_BYTES)
     throw listenFailed(place, `its path has ${bytes} bytes, and a socket's has at most ${MOST_SOCKET_PATH_BYTES}`);
+  const file = new SocketFile(path);
   const found = await fileAt(path);
   if (found === undefined) return;
   if (!found.isSocket()) throw listenFailed(place, "a file that is no socket is there, and is left alone");
   // Not one that another server has put there meanwhile.
-  if (await isDeadSocket(path)) removeIfSame(place, found);
+  if ((await isDeadSocket(path)) && file.problem === undefined) attempt(() => unlinkSync(path));
 }
 
-/** Which file is at a path: its number may have been another's before. */
-export interface FileIdentity {
-  ino: number;
-  mtimeMs: number;
-}
+/** The file that a server has made by binding. Another may be put in its place while the server listens. */
+export class SocketFile {
+  readonly #path: string;
+  readonly #id: string | undefined;
 
-/** The file of a socket that was bound this moment. Undefined: it has none. */
-export function fileOf({ path }: PathAddress): FileIdentity | undefined {
-  return isFile(path) ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
-}
+  constructor(path: string) {
+    this.#path = path;
+    this.#id = idAt(path);
+  }
 
-/** Whether another file is in its place: that of another server, which was started after this one's was removed. */
-export function isReplaced({ path }: PathAddress, { ino, mtimeMs }: FileIdentity): boolean {
-  try {
-    const now = lstatSync(path);
-    return now.ino !== ino || now.mtimeMs !== mtimeMs;
-  } catch {
-    return false;
+  /** Why no client comes to the server by it. Undefined: they do, as far as can be told. */
+  get problem(): string | undefined {
+    const id = idAt(this.#path);
+    if (id === GONE) return "the file of its socket is gone";
+    return this.#isOther(id) ? "another file is in the place of its socket" : undefined;
+  }
+
+  #isOther(id: string | undefined): boolean {
+    return id !== undefined && this.#id !== undefined && id !== GONE && id !== this.#id;
+  }
+
+  /** Node removes whatever file has the path when it closes the server. One of another server stays. */
+  close(server: Server): void {
+    if (!this.#isOther(idAt(this.#path))) return void server.close();
+    const aside = `${this.#path}.${process.pid}`;
+    attempt(() => linkSync(this.#path, aside));
+    server.close();
+    attempt(() => renameSync(aside, this.#path));
   }
 }
 
-/** Nothing can come in between, in this process. */
-function removeIfSame(place: PathAddress, file: FileIdentity): void {
+const GONE = "";
+
+/** Tells the files apart that have been there. Undefined: there is none by design, or it cannot be looked at. */
+function idAt(path: string): string | undefined {
+  if (!isFile(path)) return undefined;
   try {
-    if (!isReplaced(place, file)) unlinkSync(place.path);
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    // Its number may have been that of another file before.
+    return found === undefined ? GONE : `${found.dev}:${found.ino}:${found.mtimeMs}`;
   } catch {
-    // Binding it will say what is wrong.
+    return undefined;
+  }
+}
+
+/** Where the folder does not permit it, binding the path says what is wrong, or Node cannot remove the file either. */
+function attempt(run: () => void): void {
+  try {
+    run();
+  } catch {
+    // As said.
   }
 }
 

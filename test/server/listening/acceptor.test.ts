@@ -233,12 +233,18 @@ describe("the self-probe", () => {
     await eventually(() => expect(sockets).toHaveLength(1));
   });
 
-  test("is not made where a client has connected", async () => {
+  test("is made once, and then not where a client has connected", async () => {
     const { acceptor, clock, client, sockets } = await accepting(ANY_PORT, PROBED);
     await client();
     await eventually(() => expect(sockets).toHaveLength(1));
     const dialled = vi.spyOn(net, "connect");
     onTestFinished(() => dialled.mockRestore());
+    clock.pass(10_000);
+    expect(dialled).toHaveBeenCalledOnce();
+    await eventually(() => expect(acceptor.stats().probe).toBe("accepts"));
+    await client();
+    await eventually(() => expect(sockets).toHaveLength(2));
+    dialled.mockClear();
     clock.pass(10_000);
     expect(acceptor.stats().probe).toBe("accepts");
     expect(dialled).not.toHaveBeenCalled();
@@ -277,26 +283,39 @@ describe("the self-probe", () => {
     await unlink(path);
     clock.pass(10_000);
     await eventually(() => expect(changes).toHaveLength(1));
-    expect(changes[0]?.reason).toContain("ENOENT");
+    expect(changes[0]?.reason).toBe("the file of its socket is gone");
     clock.pass(200);
     await eventually(() => expect(changes).toHaveLength(2));
     await client();
   });
 
-  test("takes no path from another server that has put its socket there", async () => {
+  test("tells nothing of an address that it has never reached: a firewall may let clients in, and not the probe", async () => {
+    const { acceptor, changes, clock, server } = await accepting(ANY_PORT, PROBED);
+    server().removeAllListeners("connection");
+    clock.pass(10_000);
+    clock.pass(4_000);
+    expect(acceptor.stats()).toMatchObject({ state: "listening", probe: "untold" });
+    expect(changes).toEqual([]);
+  });
+
+  test("finds that another server has taken the path, whose file stays", async () => {
     const path = await socketPath();
     const { acceptor, changes, clock } = await accepting({ path }, PROBED);
     await unlink(path);
-    const other = net.createServer((socket) => void socket.on("error", () => {})).listen(path);
-    onTestFinished(() => void other.close());
+    const other = net.createServer().listen(path);
     await once(other, "listening");
-    const dialled = vi.spyOn(net, "connect");
-    onTestFinished(() => dialled.mockRestore());
+    onTestFinished(() => void other.close());
     clock.pass(10_000);
-    clock.pass(10_000);
-    expect(acceptor.stats()).toMatchObject({ state: "listening", probe: "untold" });
-    expect(changes).toEqual([]);
-    expect(dialled).not.toHaveBeenCalled();
+    expect(changes).toMatchObject([{ type: "lost", reason: "another file is in the place of its socket" }]);
+    clock.pass(200);
+    await eventually(() => expect(acceptor.lost).toContain("another process listens there"));
+    await once(
+      net
+        .connect(path)
+        .on("connect", () => {})
+        .unref(),
+      "connect",
+    );
   });
 
   test("cannot be where other processes may accept", async () => {

@@ -103,6 +103,37 @@ test("as long as others are accepted it waits: the backlog may be long", async (
   expect(results).toHaveLength(1);
 });
 
+test("a backlog that is full while others are accepted: it accepts", async () => {
+  let accepted = 0;
+  const { probe, results } = probing({ port: await unusedPort(), host }, () => accepted);
+  probe.start();
+  accepted++;
+  await eventually(() => expect(results).toEqual(["accepts"]));
+});
+
+test("clients wait for the probe only where they may be it, and for two seconds at most", async () => {
+  const path = await socketPath();
+  const accepted: Record<"port" | "path", net.Socket[]> = { port: [], path: [] };
+  const port = await rawServer((socket) => void accepted.port.push(socket));
+  const server = net.createServer((socket) => void accepted.path.push(socket)).listen(path);
+  await once(server, "listening");
+  const clients = [net.connect(port, host), net.connect(path)];
+  onTestFinished(() => {
+    for (const socket of [...clients, ...accepted.path]) socket.destroy();
+    server.close();
+  });
+  await eventually(() => expect([accepted.port.length, accepted.path.length]).toEqual([1, 1]));
+  const passed: string[] = [];
+  const [byPort, byPath] = [probing({ port, host }), probing({ path })];
+  for (const { probe } of [byPort, byPath]) probe.start();
+  await eventually(() => expect([accepted.port.length, accepted.path.length]).toEqual([2, 2]));
+  byPort.probe.inspect(accepted.port[0] as net.Socket, () => void passed.push("port"));
+  byPath.probe.inspect(accepted.path[0] as net.Socket, () => void passed.push("path"));
+  expect(passed).toEqual(["port"]);
+  byPath.clock.pass(2_000);
+  expect(passed).toEqual(["port", "path"]);
+});
+
 test.each(["a port", "a path"])("%s at which nobody listens: dead", async (where) => {
   const to = where === "a port" ? { port: await unusedPort(), host } : { path: await socketPath() };
   const { probe, results } = probing(to);
