@@ -5,13 +5,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "../../src/index.ts";
 import { RESERVED } from "../../src/io/resources/reserve.ts";
 import { Child } from "../endurance/child.ts";
-import type { CrowdCommands } from "./descriptors-crowd.ts";
+import type { CrowdCommands } from "./crowd.ts";
 import type { DescriptorsCommands } from "./descriptors-server.ts";
 import type { OverloadScenario, OverloadStage } from "./stage.ts";
 
 const DESCRIPTORS = 256;
 const CLIENTS = 1_000;
 const LOOPS = 4;
+/** A client that has not said HELLO takes a descriptor, and can be told nothing: all at once would be too many. */
+const DIALS = { maxDialsPerSecond: 150, maxDialsInFlight: 100 } as const;
 /** Links that were admitted before the crowd came, and are asked all the time. */
 const ADMITTED = 28;
 const ASKED_EVERY_MS = 50;
@@ -34,7 +36,7 @@ async function run(stage: OverloadStage): Promise<void> {
     {},
     limited,
   );
-  const crowd = new Child<CrowdCommands>(new URL("descriptors-crowd.ts", import.meta.url), "crowd");
+  const crowd = new Child<CrowdCommands>(new URL("crowd.ts", import.meta.url), "crowd");
   stage.onClose(() => Promise.all([server.stop(), crowd.stop()]));
   const port = await server.call("listen");
   const links = await stage.clients(port, ADMITTED);
@@ -43,7 +45,7 @@ async function run(stage: OverloadStage): Promise<void> {
 
   await server.call("busiestPercent");
   await server.call("openFiles", LOOPS);
-  await crowd.call("dial", { port, number: CLIENTS });
+  await crowd.call("dial", { port, number: CLIENTS, managers: 1, options: DIALS });
   const crowdedMs = await p99(links, forMs);
   const percent = await server.call("busiestPercent");
   const admitted = await crowd.call("connected");

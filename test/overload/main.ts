@@ -9,6 +9,7 @@ import { HTTP_DRAIN, HTTP_HOSTILE } from "./http-drain.ts";
 import { LAG } from "./lag.ts";
 import { METRICS } from "./metrics.ts";
 import { PROXY } from "./proxy.ts";
+import { RESTART } from "./restart.ts";
 import { ROLLING_RESTART } from "./rolling-restart.ts";
 import { SAMPLER } from "./sampler.ts";
 import { SHED } from "./shed.ts";
@@ -24,6 +25,7 @@ await runSuite({
     ...LAG,
     ...SHED,
     ...FORWARD,
+    ...RESTART,
     ...ROLLING_RESTART,
     ...HTTP_DRAIN,
     ...HOSTILE_LINKS,
