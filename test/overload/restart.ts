@@ -24,7 +24,7 @@ const OVERLOADED_MS = 10_000;
 const SESSIONS = { sessions: 2 * LINKS } as const;
 /** For the server that is killed: how its clients were let in is not what is shown. */
 const LIFTED = { ...SESSIONS, opensPerSecond: 100_000, handshakes: LINKS } as const;
-/** Above this part of its descriptors a server turns clients away. */
+/** With more of its descriptors in use a server counts as short of them. */
 const DESCRIPTORS_PART = 0.8;
 
 export const RESTART: readonly OverloadScenario[] = [
