@@ -52,8 +52,10 @@ export class Acceptors {
   }
 
   async #listenAtAll(addresses: readonly ListenAddress[]): Promise<Listening> {
+    const names = addresses.flatMap((address) => ("systemd" in address ? [address.systemd] : []));
+    const activated = ACTIVATED_SOCKETS.take(...names);
     const places = addresses.flatMap((address) =>
-      "systemd" in address ? ACTIVATED_SOCKETS.take(address.systemd).map((fd) => ({ fd })) : address,
+      "systemd" in address ? (activated.shift() ?? []).map((fd) => ({ fd })) : address,
     );
     const host = { ...this.#host, onSocket: (socket: Socket) => this.#onSocket(socket) };
     this.#acceptors = places.map((place) => new Acceptor(place, host));

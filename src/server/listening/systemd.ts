@@ -26,18 +26,23 @@ export class ActivatedSockets {
     this.#of = of;
   }
 
-  /** The descriptors of the sockets with this name, or of all. Throws LISTEN_FAILED if there are none. */
-  take(name: true | string): number[] {
+  /**
+   * For each name the descriptors of the sockets that have it; for `true`, of all that are left. Throws LISTEN_FAILED if
+   * there are none for one of them, and then none is taken.
+   */
+  take(...names: ReadonlyArray<true | string>): number[][] {
+    if (names.length === 0) return [];
     this.#sockets ??= read(this.#of);
     if (typeof this.#sockets === "string") throw none(this.#sockets);
-    const taken = this.#sockets.filter((socket) => name === true || socket.name === name);
-    if (taken.length === 0) {
-      const others = this.#sockets.map((socket) => socket.name);
-      const left = others.length === 0 ? "none is left" : `there are: ${others.join(", ")}`;
-      throw none(name === true ? left : `none of its sockets is named ${name}; ${left}`);
-    }
-    this.#sockets = this.#sockets.filter((socket) => !taken.includes(socket));
-    return taken.map(({ fd }) => fd);
+    let left = this.#sockets;
+    const descriptors = names.map((name) => {
+      const taken = left.filter((socket) => name === true || socket.name === name);
+      if (taken.length === 0) throw none(missing(name, left));
+      left = left.filter((socket) => !taken.includes(socket));
+      return taken.map(({ fd }) => fd);
+    });
+    this.#sockets = left;
+    return descriptors;
   }
 }
 
@@ -59,4 +64,9 @@ function read({ env, pid }: Activation): Array<{ fd: number; name: string }> | s
 
 function none(why: string): RespliceError {
   return new RespliceError("LISTEN_FAILED", `systemd has given this process no such sockets: ${why}`);
+}
+
+function missing(name: true | string, left: ReadonlyArray<{ name: string }>): string {
+  const others = left.length === 0 ? "none is left" : `there are: ${left.map((socket) => socket.name).join(", ")}`;
+  return name === true ? others : `none of its sockets is named ${name}; ${others}`;
 }

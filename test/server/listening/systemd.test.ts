@@ -9,21 +9,28 @@ function activated(env: Record<string, string>, pid = 7) {
 
 test("all sockets, from descriptor 3 on; the environment says nothing of them afterwards", () => {
   const { sockets, env } = activated({ LISTEN_PID: "7", LISTEN_FDS: "3", LISTEN_FDNAMES: "a:b:a" });
-  expect(sockets.take(true)).toEqual([3, 4, 5]);
+  expect(sockets.take(true)).toEqual([[3, 4, 5]]);
   expect(Object.keys(env)).toEqual(["HOME"]);
 });
 
 test("by name, and each socket once", () => {
   const { sockets } = activated({ LISTEN_PID: "7", LISTEN_FDS: "3", LISTEN_FDNAMES: "a:b:a" });
-  expect(sockets.take("a")).toEqual([3, 5]);
+  expect(sockets.take("a")).toEqual([[3, 5]]);
   expect(refusal(() => sockets.take("a")).message).toContain("none of its sockets is named a; there are: b");
-  expect(sockets.take(true)).toEqual([4]);
+  expect(sockets.take(true)).toEqual([[4]]);
   expect(refusal(() => sockets.take(true)).message).toContain("none is left");
+});
+
+test("of several names: the sockets of each, or none at all", () => {
+  const { sockets } = activated({ LISTEN_PID: "7", LISTEN_FDS: "3", LISTEN_FDNAMES: "a:b:a" });
+  expect(refusal(() => sockets.take("a", "c")).message).toContain("none of its sockets is named c; there are: b");
+  expect(sockets.take("b", "a")).toEqual([[4], [3, 5]]);
+  expect(sockets.take()).toEqual([]);
 });
 
 test("sockets without a name are called unknown, as systemd does", () => {
   const { sockets } = activated({ LISTEN_PID: "7", LISTEN_FDS: "2", LISTEN_FDNAMES: "a" });
-  expect(sockets.take("unknown")).toEqual([4]);
+  expect(sockets.take("unknown")).toEqual([[4]]);
 });
 
 test.each<[string, Record<string, string>, string]>([
