@@ -58,7 +58,7 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     name: "a socket for two servers",
     rule: "each socket is given out once",
     file: SYSTEMD,
-    find: "    this.#sockets = this.#sockets.filter((socket) => !taken.includes(socket));\n",
+    find: "    this.#sockets = left;\n",
     replace: "",
     tests: ACTIVATION,
   },
