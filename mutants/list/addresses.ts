@@ -98,7 +98,7 @@ export const ADDRESSES_KEPT: readonly Mutant[] = [
     name: "a socket for everyone",
     rule: "the file of a socket has the mode that is asked for",
     file: "src/server/listening/acceptor.ts",
-    find: '    if ("path" in place) setMode(place);\n',
+    find: "        setMode(place);\n",
     replace: "",
     tests: FILES,
   },

@@ -224,8 +224,8 @@ export const SUPERVISE: readonly Mutant[] = [
     name: "supervised: not ready, and closed at once",
     rule: "accepting goes on for readyDelayMs",
     file: "src/supervise/drain.ts",
-    find: "if (readyDelayMs > 0) {",
-    replace: "if (readyDelayMs < 0) {",
+    find: "  if (readyDelayMs > 0) await passed(clock, readyDelayMs, signal);\n",
+    replace: "",
     tests: DRAIN,
   },
   {

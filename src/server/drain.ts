@@ -78,7 +78,8 @@ export async function drain(server: Draining, options: ResolvedDrain): Promise<M
   return reports;
 }
 
-async function passed(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Resolves after so long, or when the signal is aborted. */
+export async function passed(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted === true) return;
   const wait = timedWait(clock, clock.now() + ms);
   signal?.addEventListener("abort", wait.end, { once: true });

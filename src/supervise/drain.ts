@@ -4,7 +4,7 @@ import { Server } from "node:net";
 import { isThenable } from "../link/incoming.ts";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
-import { acceptWaiting, type ResolvedDrain } from "../server/drain.ts";
+import { acceptWaiting, passed, type ResolvedDrain } from "../server/drain.ts";
 import type { Connections } from "./connections.ts";
 import { isHttp2 } from "./kind.ts";
 
@@ -21,11 +21,7 @@ export async function drain(
   const cutNow = (): void => deadline.end();
   if (signal?.aborted === true) cutNow();
   signal?.addEventListener("abort", cutNow, { once: true });
-  if (readyDelayMs > 0) {
-    const ready = timedWait(clock, clock.now() + readyDelayMs);
-    await Promise.race([ready.promise, deadline.promise]);
-    ready.end();
-  }
+  if (readyDelayMs > 0) await passed(clock, readyDelayMs, signal);
   await acceptWaiting(() => connections.arrived, clock, deadlineMs);
   const closed = stopListening(server);
   connections.drain(SPREAD_PART * (deadlineMs - readyDelayMs));

@@ -1,6 +1,6 @@
 /**
- * Reads the resources of a process every 250 ms, and those that are in a hurry every 50 ms. Readers may throw, hang for a while or answer anything: a resource
- * that cannot be read keeps its last value, which grows old.
+ * Reads the resources of a process every 250 ms, and those that are in a hurry every 50 ms. Readers may throw, hang for
+ * a while or answer anything: a resource that cannot be read keeps its last value, which grows old.
  */
 import type { MemorySource, Reader } from "./reader.ts";
 

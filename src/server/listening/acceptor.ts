@@ -8,7 +8,7 @@ import { Backoff } from "../../core/backoff.ts";
 import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
 import type { RespliceError } from "../../link/errors.ts";
 import type { Clock, Timer } from "../../link/ports.ts";
-import { listenError, listenFailed, stopped } from "./listen-error.ts";
+import { listenFailed, listening, stopped } from "./listen-error.ts";
 import { addressText, type BoundAddress, type Place, placeText } from "./places.ts";
 import { type ProbeResult, SelfProbe } from "./self-probe.ts";
 import { makeWay, setMode, SocketFile } from "./socket-file.ts";
@@ -163,8 +163,10 @@ export class Acceptor {
     this.#server = server;
     try {
       await listening(server, place);
-      if ("path" in place) this.#file = new SocketFile(place.path);
-      if ("path" in place) setMode(place);
+      if ("path" in place) {
+        this.#file = new SocketFile(place.path);
+        setMode(place);
+      }
     } catch (error) {
       if (this.#server === server) this.#close();
       throw error;
@@ -282,20 +284,6 @@ export class Acceptor {
 }
 
 const CLOSED = "it was closed";
-
-function listening(server: net.Server, place: Place): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, place));
-  const onClose = (): void => reject(stopped());
-  server.once("error", onError);
-  server.once("close", onClose);
-  server.listen(place, () => {
-    server.off("error", onError);
-    server.off("close", onClose);
-    resolve();
-  });
-  return promise;
-}
 
 function boundAddress(server: net.Server, place: Place): BoundAddress {
   const address = server.address();

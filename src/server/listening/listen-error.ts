@@ -1,4 +1,5 @@
-/** Why a place cannot be listened at, with what to do about it. */
+/** Begins to listen at a place, or says why that cannot be, with what to do about it. */
+import type { Server } from "node:net";
 import { RespliceError } from "../../link/errors.ts";
 import { type Place, placeText } from "./places.ts";
 
@@ -55,4 +56,19 @@ function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): st
   const found = ADVICE[code];
   const kind = "path" in place ? "path" : "fd" in place ? "fd" : "port";
   return (typeof found === "object" ? found[kind] : found) ?? message;
+}
+
+/** Resolves when the server listens. Rejects LISTEN_FAILED; INVALID_STATE if it is closed meanwhile. */
+export function listening(server: Server, place: Place): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, place));
+  const onClose = (): void => reject(stopped());
+  server.once("error", onError);
+  server.once("close", onClose);
+  server.listen(place, () => {
+    server.off("error", onError);
+    server.off("close", onClose);
+    resolve();
+  });
+  return promise;
 }

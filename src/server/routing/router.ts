@@ -10,7 +10,7 @@ import { RespliceError } from "../../link/errors.ts";
 import { Once } from "../../link/waits.ts";
 import { FirstBytes, type Said } from "../first-bytes.ts";
 import { Lingering, MOST_LINGERING } from "../lingering.ts";
-import { listenError } from "../listening/listen-error.ts";
+import { listening } from "../listening/listen-error.ts";
 import { peerOf } from "../peer.ts";
 import { isToRouter, type ToRouter, type ToServer } from "./messages.ts";
 import { resolveRoute, type ResolvedRoute, type RouteOptions } from "./options.ts";
@@ -115,11 +115,8 @@ export class ConnectionRouter implements AsyncDisposable {
   async listen(): Promise<void> {
     const { port, host } = this.#options;
     const where = host === undefined ? { port } : { port, host };
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", (error) => reject(listenError(error, where)));
-    this.#server.listen(where, resolve);
     try {
-      await promise;
+      await listening(this.#server, where);
     } catch (error) {
       await this.close();
       throw error;
