@@ -423,6 +423,22 @@ export const OVERLOAD: readonly Mutant[] = [
     tests: ["test/core/overload/resource-ladder.test.ts"],
   },
   {
+    name: "no trend of a busy loop",
+    rule: "the reading before counts for the trend, however long ago it was",
+    file: "src/core/overload/resource-ladder.ts",
+    find: "at === this.#recent.length - 1 || ",
+    replace: "",
+    tests: ["test/core/overload/resource-ladder.test.ts"],
+  },
+  {
+    name: "a trend over a pause",
+    rule: "a rise while the process was stopped says nothing",
+    file: "src/core/overload/resource-ladder.ts",
+    find: "this.#recent = [];\n    this.#highSinceMs",
+    replace: "this.#highSinceMs",
+    tests: ["test/core/overload/resource-ladder.test.ts"],
+  },
+  {
     name: "a step at each reading",
     rule: "steps are a fifth of a second apart",
     file: "src/core/overload/resource-ladder.ts",

@@ -34,7 +34,10 @@ export interface OverloadEvent {
 export const GAP_MS = 10_000;
 /** Steps are at least so far apart, however often the resource is read. */
 const STEP_MS = 200;
-/** A rise within so long is taken to go on as long once more. Readings a quarter of a second apart are within it. */
+/**
+ * A rise within so long, or since the reading before, is taken to go on as long once more. Readings a quarter of a second
+ * apart are within it; those of a loop that is busy are further apart.
+ */
 export const TREND_MS = 300;
 /** Readings are kept for the trend if they are so far apart. */
 const KEPT_EVERY_MS = 40;
@@ -58,7 +61,7 @@ export class ResourceLadder {
 
   /** The last reading that counted. Undefined before the first. */
   #last: Reading | undefined;
-  /** Readings of the last TREND_MS, the oldest first. */
+  /** Readings of the last TREND_MS, and the one before that if there is no other; the oldest first. */
   #recent: Reading[] = [];
   #steppedMs = -Infinity;
   /** The last reading, whether it counted or not. */
@@ -116,14 +119,14 @@ export class ResourceLadder {
 
   #remember(reading: Reading): void {
     const { atMs } = reading;
-    const recent = this.#recent.filter((each) => atMs - each.atMs <= TREND_MS);
+    const recent = this.#recent.filter((each, at) => at === this.#recent.length - 1 || atMs - each.atMs <= TREND_MS);
     if (atMs - (recent.at(-1)?.atMs ?? -Infinity) >= KEPT_EVERY_MS) recent.push(reading);
     this.#recent = recent;
   }
 
   /**
-   * The reading is critical, or would be if it rose once more as it has within TREND_MS: a heap may pass from low to
-   * critical between two readings.
+   * The reading is critical, or would be if it rose once more as it has of late: a heap may pass from low to critical
+   * between two readings.
    */
   #isCritical(observed: number): boolean {
     const { low, critical = Infinity } = this.#rule;
@@ -147,7 +150,6 @@ export class ResourceLadder {
     const isAsBefore = rule.low === low && rule.high === high && rule.actions.join() === actions.join();
     this.#rule = rule;
     if (isAsBefore) return;
-    this.#recent = [];
     this.#beginAnew();
     this.#effect.reset();
     if (this.#state === "ineffective") this.#enter("rose");
@@ -245,8 +247,9 @@ export class ResourceLadder {
     }
   }
 
-  /** A reading that was high or low until now has to be so for the whole time once more. */
+  /** A reading that was high or low until now has to be so for the whole time once more, and a rise begins anew. */
   #beginAnew(): void {
+    this.#recent = [];
     this.#highSinceMs = undefined;
     this.#lowSinceMs = undefined;
   }

@@ -21,7 +21,9 @@ export interface Reader {
   readonly hook?: string | undefined;
   /** Undefined where the resource cannot be read now. A throw counts as that, too. */
   read(nowMs: number): Observed | undefined;
-  /** Gives back the file descriptors that the reader holds. It is not read any more. */
+  /** Of one that may change much between two samples: it calls `wake` then, to be read at once. Asked for once. */
+  watch?(wake: () => void): void;
+  /** Gives back what the reader holds. It is not read any more. */
   close(): void;
 }
 

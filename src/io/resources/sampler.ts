@@ -1,6 +1,7 @@
 /**
- * Reads the resources of a process every 250 ms, and those that are in a hurry every 50 ms. Readers may throw, hang for
- * a while or answer anything: a resource that cannot be read keeps its last value, which grows old.
+ * Reads the resources of a process every 250 ms, and those that are in a hurry every 50 ms or whenever their readers
+ * ask for it. Readers may throw, hang for a while or answer anything: a resource that cannot be read keeps its last
+ * value, which grows old.
  */
 import type { MemorySource, Reader } from "./reader.ts";
 
@@ -118,7 +119,11 @@ export class Sampler {
     this.#atMs = this.#pace.now();
     this.#wallMs = this.#pace.wallMs();
     this.#allAtMs = this.#atMs;
-    for (const resource of this.#resources) resource.begin(this.#atMs);
+    for (const resource of this.#resources) {
+      resource.begin(this.#atMs, () => {
+        if (!this.#isClosed) this.#sample(new Set([resource.name]));
+      });
+    }
     this.#every(this.#hurried.size > 0 ? HURRIED_MS : SAMPLE_MS);
   }
 
@@ -190,8 +195,10 @@ class SampledResource implements Reading {
     return this.#pace.now() - this.#readAtMs;
   }
 
-  begin(nowMs: number): void {
+  /** @param wake called when the resource has to be read at once */
+  begin(nowMs: number, wake: () => void): void {
     this.#readAtMs = nowMs;
+    this.#reader.watch?.(wake);
   }
 
   /** @param isDue false: this sample is one of others */

@@ -44,7 +44,8 @@ class Model {
     this.#missingSinceMs = nowMs;
     this.#history.push({ atMs: nowMs, observed });
     const { low, high, critical = Infinity, dwellMs, leaveMs } = this.#rule;
-    const trend = this.#history.filter((each) => nowMs - each.atMs <= TREND_MS && !Number.isNaN(each.observed));
+    const sincePause = this.#history.slice(this.#history.findLastIndex((each) => Number.isNaN(each.observed)) + 1);
+    const trend = sincePause.filter((each, at) => at >= sincePause.length - 2 || nowMs - each.atMs <= TREND_MS);
     const rise = observed - Math.min(...trend.map((each) => each.observed));
     const isCritical = observed >= critical || (observed >= low && observed + rise >= critical);
     if (observed < high && !isCritical) {

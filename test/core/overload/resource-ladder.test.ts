@@ -124,13 +124,14 @@ describe("critical", () => {
   });
 
   test.each([
-    ["from below low", [0.6, 0.78]],
-    ["from above low", [0.72, 0.84]],
-    ["at the second time", [0.6, 0.72, 0.84]],
-  ])("a reading that would be critical if it rose once more as it has is taken for critical: %s", (_, readings) => {
+    ["from below low", [0.6, 0.78], 250],
+    ["from above low", [0.72, 0.84], 250],
+    ["at the second time", [0.6, 0.72, 0.84], 250],
+    ["read late, as the loop is busy", [0.72, 0.84], 2_000],
+  ])("a reading that would be critical if it rose once more as it has is critical: %s", (_, readings, everyMs) => {
     const sampled = helped({ critical: 0.95 });
     const lines = readings.map((reading) => {
-      sampled.nowMs += 250;
+      sampled.nowMs += everyMs;
       return sampled.sample(reading);
     });
     expect(lines.flat()).toEqual(["act shrink-windows"]);
@@ -140,7 +141,7 @@ describe("critical", () => {
 
   test.each([
     ["below low", [0.3, 0.65], 250],
-    ["in half a second", [0.6, 0.8], 500],
+    ["in half a second", [0.6, 0.7, 0.79], 250],
     ["and has fallen since", [0.6, 0.9, 0.75], 250],
     ["by less", [0.7, 0.82], 250],
   ])("a rise that says nothing: %s", (_, readings, everyMs) => {
@@ -150,6 +151,15 @@ describe("critical", () => {
       return sampled.sample(reading);
     });
     expect(last.at(-1)).toEqual([]);
+  });
+
+  test("a rise while the process was stopped says nothing", () => {
+    const sampled = helped({ critical: 0.95 });
+    sampled.sample(0.6);
+    sampled.nowMs += GAP_MS + 1;
+    sampled.sample(0.78);
+    sampled.nowMs += 250;
+    expect(sampled.sample(0.78)).toEqual([]);
   });
 
   test("the judgement that would end all steps waits for the dwell time, as memory that is freed is seen late", () => {

@@ -1,4 +1,6 @@
-import { getHeapSpaceStatistics } from "node:v8";
+import { PerformanceObserver } from "node:perf_hooks";
+import { getHeapSpaceStatistics, type HeapSpaceInfo, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { Heap } from "../../../src/io/resources/heap.ts";
 import { runModule } from "./fixture.ts";
@@ -11,6 +13,37 @@ test("the old generation is what is in all spaces but the new ones", () => {
   const observed = all - bytesOf("new_space") - bytesOf("new_large_object_space");
   expect(new Heap(1_000, () => spaces).read()).toEqual({ observed, limit: 1_000 });
 });
+
+test("a collection after which the old generation has grown by a fiftieth of its limit is told at once", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  let bytes = 500;
+  const heap = new Heap(1_000, () => [{ space_name: "old_space", space_used_size: bytes } as HeapSpaceInfo]);
+  const told: number[] = [];
+  heap.watch(() => told.push(bytes));
+  heap.read();
+  for (const used of [519, 520, 540]) {
+    bytes = used;
+    await collected(collect);
+    if (used === 520) heap.read();
+  }
+  heap.close();
+  bytes = 900;
+  await collected(collect);
+  expect(new Set(told)).toEqual(new Set([520, 540]));
+});
+
+/** Until an observer that is younger than the heap's has been told. */
+async function collected(collect: () => void): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const observer = new PerformanceObserver(() => {
+      observer.disconnect();
+      resolve();
+    });
+    observer.observe({ entryTypes: ["gc"] });
+    collect();
+  });
+}
 
 test(
   "a heap that grows is at three quarters or more before it is full, and idles far below",

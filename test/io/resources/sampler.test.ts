@@ -73,6 +73,33 @@ test("each sample has the time since the one before, and each reading its value,
   ]);
 });
 
+test("a reader that asks for it is read at once, and no other, until the sampler is closed", () => {
+  let wake = (): void => {};
+  let value = 30;
+  let reads = 0;
+  const heap: Reader = {
+    name: "heap",
+    read() {
+      reads++;
+      return { observed: value, limit: 100 };
+    },
+    watch: (given) => (wake = given),
+    close() {},
+  };
+  const { sampler, pace, samples } = sampling(heap, new FunctionReader("depth", () => value));
+  pace.tick();
+  value = 70;
+  pace.nowMs += 10;
+  wake();
+  expect(sampler.readings.get("heap")).toMatchObject({ observed: 70, isCurrent: true });
+  expect(sampler.readings.get("depth")).toMatchObject({ observed: 30, isCurrent: false });
+  expect(samples.at(-1)).toEqual({ nowMs: 1_260, sinceMs: 10 });
+  sampler.close();
+  wake();
+  expect(samples).toHaveLength(2);
+  expect(reads).toBe(2);
+});
+
 test("a machine that slept is a gap, though the monotonic clock stood still", () => {
   const { pace, samples } = sampling();
   pace.tick();
