@@ -18,7 +18,7 @@ export type DescriptorsCommands = {
   recovered: () => Promise<void>;
 };
 
-/** A file is read, and closed. */
+/** A file is read for so long, and closed. One that could not be opened is tried again after as long. */
 const OPEN_MS = 5;
 const CPU_EVERY_MS = 100;
 const SECOND = 1_000 / CPU_EVERY_MS;
@@ -42,8 +42,7 @@ setInterval(() => {
 function loop(): void {
   if (!isOpening) return;
   open("/dev/zero", "r", (error, descriptor) => {
-    if (error !== null) setTimeout(loop, 1);
-    else setTimeout(() => close(descriptor, loop), OPEN_MS);
+    setTimeout(() => (error === null ? close(descriptor, loop) : loop()), OPEN_MS);
   });
 }
 
