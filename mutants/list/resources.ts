@@ -190,8 +190,8 @@ export const RESOURCES: readonly Mutant[] = [
     name: "lag without the idle loop's part taken off",
     rule: "a loop that does nothing has no lag",
     file: "src/io/resources/lag.ts",
-    find: " - RESOLUTION_MS / 2;",
-    replace: ";",
+    find: " - idleSquares)",
+    replace: ")",
     tests: LAG,
   },
   {

@@ -7,9 +7,10 @@ import type { MemorySource, Reader } from "./reader.ts";
 
 const SAMPLE_MS = 250;
 const HURRIED_MS = 50;
-/** Above this a reader takes more than a hundredth of the time. */
-const SLOW_US = (SAMPLE_MS * 1_000) / 100;
-/** A slow reader rests for a hundred times as long as it took, and at most for this. */
+/** A reader may take so much of the time. */
+const MOST_SHARE = 1 / 400;
+const SLOW_US = SAMPLE_MS * 1_000 * MOST_SHARE;
+/** One that takes longer rests until it has its share, and at most for this. */
 const MOST_REST_MS = 5_000;
 /** The share of the last call in `costUs`. */
 const COST_SHARE = 1 / 8;
@@ -232,8 +233,8 @@ class SampledResource implements Reading {
     const slowUs = Math.min(us, this.#lastUs);
     this.#lastUs = us;
     if (slowUs <= SLOW_US) return;
-    this.#restsUntilMs = nowMs + Math.min(MOST_REST_MS, (100 * slowUs) / 1_000);
-    this.#failed(new Error(`takes ${Math.round(slowUs / 1_000)} ms, and is called less often`));
+    this.#restsUntilMs = nowMs + Math.min(MOST_REST_MS, slowUs / 1_000 / MOST_SHARE);
+    this.#failed(new Error(`takes ${(slowUs / 1_000).toFixed(1)} ms, and is called less often`));
   }
 
   #failed(thrown: unknown): void {
