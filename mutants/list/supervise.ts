@@ -10,6 +10,30 @@ const LAST_ANSWER = ["test/supervise/last-answer.test.ts"];
 const TAP = ["test/supervise/tap.test.ts"];
 
 export const SUPERVISE: readonly Mutant[] = [
+  {
+    name: "an empty line begins a request",
+    rule: "an empty line behind a request is no part of the next one",
+    file: "src/supervise/connection.ts",
+    find: "restBytes > EMPTY_LINE_BYTES",
+    replace: "restBytes > 0",
+    tests: ["test/supervise/connections.test.ts"],
+  },
+  {
+    name: "an HTTP/2 session without a request is a handshake",
+    rule: "a client whose settings have come speaks HTTP/2",
+    file: "src/supervise/connections.ts",
+    find: 'this.#introduced(connection, "http");\n      if (connection.isIdle)',
+    replace: "if (connection.isIdle)",
+    tests: ["test/supervise/connections.test.ts"],
+  },
+  {
+    name: "an HTTP/2 session without a request is not idle",
+    rule: "a session that has had no request is idle",
+    file: "src/supervise/connections.ts",
+    find: "if (connection.isIdle) this.#host.onIdle(connection);\n    });",
+    replace: "});",
+    tests: ["test/supervise/connections.test.ts"],
+  },
   // ── the door ──
   {
     name: "supervised: an address has no limit",

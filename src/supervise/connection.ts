@@ -36,6 +36,7 @@ interface Handle {
   writeQueueSize: number;
 }
 
+const EMPTY_LINE_BYTES = 2;
 /** The largest id of a stream: a GOAWAY with it announces the end, and refuses no stream that is on its way. */
 const ANY_STREAM = 2 ** 31 - 1;
 /** A client that uses a connection again mostly does so sooner: one that was idle for so long may be closed. */
@@ -107,10 +108,12 @@ export class SupervisedConnection {
 
   /**
    * Of HTTP/1: a part of the next request's head has come. One that came with the end of the request before is not
-   * seen; and with HTTP/2 nobody can tell what has come.
+   * seen; and with HTTP/2 nobody can tell what has come. An empty line is no part of a head: some clients send one
+   * behind each request (RFC 9112, section 2.2).
    */
   get hasBegun(): boolean {
-    return this.phase !== "opaque" && this.#isClear && !this.isHttp2 && this.#clearBytesRead > this.#requestedBytes;
+    const restBytes = this.#clearBytesRead - this.#requestedBytes;
+    return this.phase !== "opaque" && this.#isClear && !this.isHttp2 && restBytes > EMPTY_LINE_BYTES;
   }
 
   /** With TLS, what was decrypted. */

@@ -132,6 +132,11 @@ export class Connections {
     const connection = connectionOf(session.socket);
     if (connection === undefined) return;
     connection.hasSession(session);
+    // The client's settings have come: it speaks HTTP/2, though it may have no request yet. A browser connects ahead.
+    session.once("remoteSettings", () => {
+      this.#introduced(connection, "http");
+      if (connection.isIdle) this.#host.onIdle(connection);
+    });
   }
 
   #stream(stream: ServerHttp2Stream): void {

@@ -218,6 +218,33 @@ test("connections: an HTTP/2 session without a stream is idle, and gives way", a
   expect(sessions[1].destroyed).toBe(false);
 });
 
+test.each(["http2", "http2 with TLS"] as const)("%s: a session without any request is no handshake", async (kind) => {
+  const { connections, clock, port } = await watchedServer(await greeter(kind));
+  const origin = `${kind === "http2" ? "http" : "https"}://127.0.0.1:${port}`;
+  const session = http2.connect(origin, { rejectUnauthorized: false });
+  onTestFinished(() => session.destroy());
+  await eventually(() => expect(connections.counts()).toMatchObject({ open: 1, handshaking: 0, idle: 1 }));
+  // So it may give way to others.
+  expect(connections.door.idle.size).toBe(1);
+  clock.pass(61_000);
+  expect(await textOf(session.request())).toBe("hello");
+  expect(connections.counts().open).toBe(1);
+});
+
+test("an empty line behind a request begins no other", async () => {
+  const { connections, port } = await watchedServer(await greeter("http"));
+  const client = await idleClient(port);
+  await eventually(() => expect(connections.counts().idle).toBe(1));
+  const [connection] = connections.open;
+  expect(connection?.quietMs(0)).toBe(0);
+  client.socket.write("\r\n");
+  // It has come.
+  await eventually(() => expect(connection?.quietMs(5)).toBe(0));
+  expect(connection?.hasBegun).toBe(false);
+  client.socket.write("GET");
+  await eventually(() => expect(connection?.hasBegun).toBe(true));
+});
+
 test("drain: idle connections are closed after two seconds without a byte", async () => {
   const { connections, clock, port } = await watchedServer(await greeter("http"));
   const idle = await idleClient(port);
