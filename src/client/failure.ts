@@ -1,6 +1,15 @@
-/** Turns whatever made an attempt fail, before a server could refuse it, into a RespliceError. */
+/**
+ * Turns whatever made an attempt fail into a RespliceError, and says in its text where the attempt went, what was heard
+ * there, and what may be wrong.
+ */
+import { X509Certificate } from "node:crypto";
+import type { ConnectionOptions } from "node:tls";
+import { mayBeFrames, strangerIn } from "../core/wire/strangers.ts";
+import { type Endpoint, nameOf } from "../io/dial.ts";
 import { DialError } from "../io/dial-error.ts";
-import { RespliceError } from "../link/errors.ts";
+import { tlsWords } from "../io/tls-words.ts";
+import { type ErrorCode, RespliceError } from "../link/errors.ts";
+import { heardText } from "../link/heard.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 
@@ -12,13 +21,101 @@ export function asError(error: unknown): RespliceError {
       failed: "CONNECT_FAILED",
       "timed-out": "TIMED_OUT",
       certificate: "CERTIFICATE_INVALID",
+      "certificate-dates": "CERTIFICATE_INVALID",
       aborted: "TIMED_OUT",
     } as const;
     if (error.kind === "aborted" && error.cause instanceof RespliceError) return error.cause;
     // The message may quote the certificate, which the server wrote: escape it.
     return new RespliceError(codes[error.kind], printable(error.message, MOST_MESSAGE_CHARACTERS), {
       cause: error.cause,
+      ...(error.kind === "certificate-dates" && { retryable: true }),
     });
   }
   return new RespliceError("CONNECT_FAILED", printable(messageOf(error), MOST_MESSAGE_CHARACTERS), { cause: error });
+}
+
+/** What is known of an attempt that has failed. */
+export interface Circumstances {
+  /** Undefined: the application's own transport, or the attempt has come to no endpoint. */
+  endpoint: Endpoint | undefined;
+  /** The options of its TLS; false: it has none. */
+  tls: ConnectionOptions | false;
+  /** The first bytes that have come; empty: none. Undefined: there was no connection. */
+  heard: { readonly first: Uint8Array } | undefined;
+  /** The link has been connected to such a server before, so the configuration was right then. */
+  wasConnected: boolean;
+}
+
+/** Nobody has refused the attempt: what was heard, or that nothing was, may show why it has failed. */
+const UNEXPLAINED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["CONNECT_FAILED", "CONNECTION_LOST", "TIMED_OUT"]);
+/** The link itself has taken the attempt back, or the error is the application's own, which ends the link. */
+const AS_IT_IS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["LINK_ENDED", "ABORTED", "LOGIN_REFUSED"]);
+
+/** The error with a text that says where it happened, what was heard there, and what may be wrong. */
+export function explained(error: RespliceError, at: Circumstances, wallMs: number): RespliceError {
+  const { code, message, cause, retryable, retryAfterMs, peerCode } = error;
+  if (AS_IT_IS.has(code)) return error;
+  const name = at.endpoint === undefined ? "" : printable(nameOf(at.endpoint));
+  // The texts of some errors of Node and of the dial name it.
+  const where = message.includes(name) ? "" : `${name}: `;
+  const why = UNEXPLAINED.has(code) ? whatMayBeWrong(error, at, wallMs) : undefined;
+  if (where === "" && why === undefined) return error;
+  return new RespliceError(code, `${where}${message}${why === undefined ? "" : `; ${why}`}`, {
+    cause,
+    retryable,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(peerCode !== undefined && { peerCode }),
+  });
+}
+
+function whatMayBeWrong(error: RespliceError, at: Circumstances, wallMs: number): string | undefined {
+  const { endpoint, heard, tls, wasConnected } = at;
+  if (heard !== undefined && heard.first.length > 0) return whatWasHeard(heard.first, tls);
+  const ofTls = tls === false ? undefined : whatTlsSays(error, tls, heard !== undefined, wallMs);
+  if (ofTls !== undefined || heard === undefined || endpoint === undefined || wasConnected) return ofTls;
+  if (error.code === "TIMED_OUT") return "nothing was heard: another server may have this port";
+  if (error.code !== "CONNECTION_LOST") return undefined;
+  const other = tls === false ? "the server may speak TLS (option `tls`)" : "the server's log may say why";
+  return `nothing was heard before: ${other}, or another server may have this port`;
+}
+
+function whatWasHeard(first: Uint8Array, tls: ConnectionOptions | false): string | undefined {
+  if (mayBeFrames(first)) return undefined;
+  const advice = tls === false && strangerIn(first) === "TLS" ? ": the option `tls` is to be set" : "";
+  return `what was heard is ${heardText(first)}${advice}`;
+}
+
+/**
+ * A server that refuses the client's certificate closes the connection: with TLS 1.2 within the handshake, with TLS 1.3
+ * when the client takes the handshake for done.
+ */
+function whatTlsSays(
+  { message, cause }: RespliceError,
+  tls: ConnectionOptions,
+  isSecured: boolean,
+  wallMs: number,
+): string | undefined {
+  const isClosed = isSecured || (cause instanceof Error && "code" in cause && cause.code === "ECONNRESET");
+  // The text of a handshake that has failed has the words already.
+  const words = isSecured ? tlsWords(message) : undefined;
+  return words ?? (isClosed ? ownCertificate(tls, wallMs) : undefined);
+}
+
+/** What is wrong with the certificate that the client shows, as far as it can tell; undefined if it shows none. */
+function ownCertificate({ cert }: ConnectionOptions, wallMs: number): string | undefined {
+  if (cert === undefined) return undefined;
+  const dates = typeof cert === "string" || Buffer.isBuffer(cert) ? datesOf(cert) : undefined;
+  if (dates !== undefined && dates.untilMs < wallMs) return `this client's own certificate (\`tls.cert\`) has expired`;
+  if (dates !== undefined && dates.fromMs > wallMs)
+    return `this client's own certificate (\`tls.cert\`) is not valid yet`;
+  return "the server may refuse this client's certificate (`tls.cert`): its log may say why";
+}
+
+function datesOf(cert: string | Buffer): { fromMs: number; untilMs: number } | undefined {
+  try {
+    const { validFrom, validTo } = new X509Certificate(cert);
+    return { fromMs: Date.parse(validFrom), untilMs: Date.parse(validTo) };
+  } catch {
+    return undefined;
+  }
 }

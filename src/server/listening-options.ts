@@ -1,8 +1,8 @@
 /** The options of a server that have nothing to do with its protocol: where it listens, TLS, telemetry. */
-import { createSecureContext, type TlsOptions } from "node:tls";
+import type { TlsOptions } from "node:tls";
 import type { AddressList } from "../io/address-list.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
+import { hasCertificate, isTlsOptions, tlsProblem } from "../io/tls-options.ts";
 import { boolean, group, integer, logger, MOST_MS } from "../link/check.ts";
 import { invalidOption } from "../link/errors.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
@@ -104,11 +104,11 @@ function resolveTls(options: ListeningOptions): TlsOptions | false {
   if (!("tls" in options) || options.tls === false) return false;
   const { tls } = options;
   if (!isTlsOptions(tls)) throw invalidOption("tls", tls, "options of tls.createServer(), or false");
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
-  }
+  const wrong = tlsProblem("tls", tls);
+  if (wrong !== undefined) throw invalidOption(...wrong);
+  // The first of these two brings a certificate, and with the other there is none.
+  if (!hasCertificate(tls) && tls.SNICallback === undefined && tls.pskCallback === undefined)
+    throw invalidOption("tls", tls, "an object with key and cert, or pfx: no client can connect without a certificate");
   return tls;
 }
 
