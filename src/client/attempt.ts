@@ -55,12 +55,13 @@ export class Attempt implements DialTerms {
 
   /** What is known of the attempt's connection. */
   get circumstances(): Circumstances {
-    const { sessionKnown } = this.#link.core;
+    const { core, login } = this.#link;
     return {
       endpoint: this.place?.endpoint,
       tls: this.#opened?.tls ?? false,
       heard: this.#ear,
-      wasConnected: sessionKnown,
+      wasConnected: core.sessionKnown,
+      isPlain: login !== undefined,
     };
   }
 

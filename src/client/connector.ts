@@ -168,7 +168,7 @@ export class Connector {
   }
 
   async #connect(terms: DialTerms): Promise<Omit<Opened, "credentials">> {
-    const { core, host, options } = this.#link;
+    const { core, host, login, options } = this.#link;
     const { target, timeouts } = options;
     if (target.kind === "connect") {
       return { connection: await this.#transport(target.connect, terms), place: undefined, tls: false };
@@ -196,7 +196,7 @@ export class Connector {
       const failure = asError(error);
       // A standby has less time than the address with the session is dialled alone: its failure says little of it.
       if (terms.number > 0) this.failed(place, failure);
-      const at = { endpoint, tls, heard: undefined, wasConnected: core.sessionKnown };
+      const at = { endpoint, tls, heard: undefined, wasConnected: core.sessionKnown, isPlain: login !== undefined };
       throw explained(failure, at, host.clock.wallMs());
     }
   }

@@ -42,8 +42,10 @@ export interface Circumstances {
   tls: ConnectionOptions | false;
   /** The first bytes that have come; empty: none. Undefined: there was no connection. */
   heard: { readonly first: Uint8Array } | undefined;
-  /** The link has been connected to such a server before, so the configuration was right then. */
+  /** A server has the link's session, so the configuration was right when that was opened. */
   wasConnected: boolean;
+  /** The server need not be a resplice server. */
+  isPlain: boolean;
 }
 
 /** Nobody has refused the attempt: what was heard, or that nothing was, may show why it has failed. */
@@ -69,53 +71,56 @@ export function explained(error: RespliceError, at: Circumstances, wallMs: numbe
 }
 
 function whatMayBeWrong(error: RespliceError, at: Circumstances, wallMs: number): string | undefined {
+  const { heard, tls } = at;
+  if (heard !== undefined && heard.first.length > 0) return whatWasHeard(heard.first, at);
+  // With TLS 1.3 a server refuses the client's certificate when the client takes the handshake for done.
+  const isSecured = tls !== false && heard !== undefined;
+  const ofTls = isSecured ? tlsWords(error.message) : undefined;
+  if (ofTls !== undefined) return ofTls;
+  const isRefused = tls !== false && (isSecured || isReset(error.cause));
+  return (isRefused ? outOfDate(tls, wallMs) : undefined) ?? guess(error.code, isRefused, at);
+}
+
+function whatWasHeard(first: Uint8Array, { isPlain, tls }: Circumstances): string | undefined {
+  if (!isPlain && mayBeFrames(first)) return undefined;
+  const advice = tls === false && strangerIn(first) === "TLS" ? ": the option `tls` is to be set" : "";
+  const text = heardText(first, { isPlain });
+  return text === undefined ? undefined : `${text}${advice}`;
+}
+
+/** The error of a connection that the server has closed, with TLS 1.2 also for the client's certificate. */
+function isReset(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
+}
+
+/** Nothing was heard. `isRefused`: the server may have looked at the client's certificate. */
+function guess(code: ErrorCode, isRefused: boolean, at: Circumstances): string | undefined {
   const { endpoint, heard, tls, wasConnected } = at;
-  if (heard !== undefined && heard.first.length > 0) return whatWasHeard(heard.first, tls);
-  const ofTls = tls === false ? undefined : whatTlsSays(error, tls, heard !== undefined, wallMs);
-  if (ofTls !== undefined || heard === undefined || endpoint === undefined || wasConnected) return ofTls;
-  if (error.code === "TIMED_OUT") return "nothing was heard: another server may have this port";
-  if (error.code !== "CONNECTION_LOST") return undefined;
+  if (endpoint === undefined || wasConnected) return undefined;
+  if (isRefused && tls !== false && tls.cert !== undefined)
+    return "the server may refuse this client's certificate (`tls.cert`): its log may say why";
+  if (heard === undefined) return undefined;
+  if (code === "TIMED_OUT") return "nothing was heard: another server may have this port";
+  if (code !== "CONNECTION_LOST") return undefined;
   const other = tls === false ? "the server may speak TLS (option `tls`)" : "the server's log may say why";
   return `nothing was heard before: ${other}, or another server may have this port`;
 }
 
-function whatWasHeard(first: Uint8Array, tls: ConnectionOptions | false): string | undefined {
-  if (mayBeFrames(first)) return undefined;
-  const advice = tls === false && strangerIn(first) === "TLS" ? ": the option `tls` is to be set" : "";
-  return `what was heard is ${heardText(first)}${advice}`;
+/** What is wrong with the dates of the certificate that the client shows, by its own clock. */
+function outOfDate({ cert }: ConnectionOptions, wallMs: number): string | undefined {
+  if (typeof cert !== "string" && !Buffer.isBuffer(cert)) return undefined;
+  const own = "this client's own certificate (`tls.cert`)";
+  const { fromMs, untilMs } = datesOf(cert);
+  if (untilMs < wallMs) return `${own} has expired`;
+  return fromMs > wallMs ? `${own} is not valid yet` : undefined;
 }
 
-/**
- * A server that refuses the client's certificate closes the connection: with TLS 1.2 within the handshake, with TLS 1.3
- * when the client takes the handshake for done.
- */
-function whatTlsSays(
-  { message, cause }: RespliceError,
-  tls: ConnectionOptions,
-  isSecured: boolean,
-  wallMs: number,
-): string | undefined {
-  const isClosed = isSecured || (cause instanceof Error && "code" in cause && cause.code === "ECONNRESET");
-  // The text of a handshake that has failed has the words already.
-  const words = isSecured ? tlsWords(message) : undefined;
-  return words ?? (isClosed ? ownCertificate(tls, wallMs) : undefined);
-}
-
-/** What is wrong with the certificate that the client shows, as far as it can tell; undefined if it shows none. */
-function ownCertificate({ cert }: ConnectionOptions, wallMs: number): string | undefined {
-  if (cert === undefined) return undefined;
-  const dates = typeof cert === "string" || Buffer.isBuffer(cert) ? datesOf(cert) : undefined;
-  if (dates !== undefined && dates.untilMs < wallMs) return `this client's own certificate (\`tls.cert\`) has expired`;
-  if (dates !== undefined && dates.fromMs > wallMs)
-    return `this client's own certificate (\`tls.cert\`) is not valid yet`;
-  return "the server may refuse this client's certificate (`tls.cert`): its log may say why";
-}
-
-function datesOf(cert: string | Buffer): { fromMs: number; untilMs: number } | undefined {
+/** NaN where the text is no certificate, and for a certificate without end. */
+function datesOf(cert: string | Buffer): { fromMs: number; untilMs: number } {
   try {
     const { validFrom, validTo } = new X509Certificate(cert);
     return { fromMs: Date.parse(validFrom), untilMs: Date.parse(validTo) };
   } catch {
-    return undefined;
+    return { fromMs: NaN, untilMs: NaN };
   }
 }

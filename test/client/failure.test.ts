@@ -5,7 +5,13 @@ import { DialError } from "../../src/io/dial-error.ts";
 import { certificate } from "../certificate.ts";
 
 const HEARD = (text = "") => ({ first: Buffer.from(text, "latin1") });
-const AT = { endpoint: { host: "a.example", port: 7 }, tls: false, heard: HEARD(), wasConnected: false } as const;
+const AT = {
+  endpoint: { host: "a.example", port: 7 },
+  tls: false,
+  heard: HEARD(),
+  wasConnected: false,
+  isPlain: false,
+} as const;
 const lost = new RespliceError("CONNECTION_LOST", "the attempt failed: closed");
 const told = (error: RespliceError, more: object = {}, wallMs = 0): string =>
   explained(error, { ...AT, ...more }, wallMs).message;
@@ -51,6 +57,14 @@ test("what was heard is shown, unless it is frames or the answer is a refusal", 
   expect(told(new RespliceError("TIMED_OUT", "late"), { heard })).toContain("SSH");
 });
 
+test("a password that was sent back is not shown", () => {
+  const echoed = HEARD("*2\r\n$4\r\nAUTH\r\n$6\r\ns3cr3t\r\n");
+  for (const isPlain of [false, true])
+    expect(told(lost, { heard: echoed, isPlain })).toMatch(/; what was heard looks like Redis$/);
+  expect(told(lost, { heard: HEARD("LOGIN me s3cr3t\r\n"), isPlain: true })).toBe(`a.example:7: ${lost.message}`);
+  expect(told(lost, { heard: HEARD("SSH-2.0-x"), isPlain: true })).toMatch(/; what was heard looks like SSH$/);
+});
+
 test("a server that speaks TLS: the option is named where it is off", () => {
   const heard = HEARD("\x15\x03\x01\0\x02");
   expect(told(lost, { heard })).toMatch(/which looks like TLS: the option `tls` is to be set$/);
@@ -91,4 +105,5 @@ test("a server that closes within the handshake of TLS 1.2 may refuse the client
   expect(told(closed, at)).toMatch(/; the server may refuse this client's certificate/);
   expect(told(new RespliceError("CONNECT_FAILED", "refused"), at)).toBe("a.example:7: refused");
   expect(told(closed, { ...at, tls: {} })).toBe("a.example:7: disconnected");
+  expect(told(closed, { ...at, wasConnected: true })).toBe("a.example:7: disconnected");
 });

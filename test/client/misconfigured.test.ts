@@ -106,7 +106,7 @@ describe("a plain link", () => {
     const { error } = await turned(link, "reconnecting");
     expect(error?.code).toBe("CONNECT_FAILED");
     expect(error?.message).toMatch(
-      /^127\.0\.0\.1:\d+: what comes is no message: .*which looks like TLS: the option `tls`/,
+      /^127\.0\.0\.1:\d+: what comes is no message: .*; what was heard looks like TLS: the option `tls`/,
     );
   });
 
@@ -116,7 +116,7 @@ describe("a plain link", () => {
       if ((await connection.receive()).toString() !== "OK") throw new Error("not OK");
     });
     const error = (await turned(link, "reconnecting")).error as RespliceError;
-    expect(error.message).toMatch(/^127\.0\.0\.1:\d+: not OK; .*which looks like HTTP$/);
+    expect(error.message).toMatch(/^127\.0\.0\.1:\d+: not OK; what was heard looks like HTTP$/);
   });
 
   test("that has had messages does not take a fault for another server", async () => {

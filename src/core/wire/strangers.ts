@@ -22,18 +22,26 @@ export type Stranger =
 /** So many of the first bytes show who speaks. They hold no secret of a HELLO that is sent back: those begin later. */
 export const FIRST_BYTES = 40;
 
+type Beginnings = ReadonlyArray<readonly [begins: RegExp, who: Stranger]>;
+
 const METHODS = "GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PRI";
-/** Each for a text of which every character is a byte. */
-const BEGINNINGS: ReadonlyArray<readonly [begins: RegExp, Stranger]> = [
-  [/^(INFO|CONNECT) \{/, "NATS"],
-  [new RegExp(`^(HTTP/\\d|(${METHODS}) )`), "HTTP"],
-  [/^SSH-/, "SSH"],
+/** What clients say first, as a text of which every character is a byte. It may hold a password. */
+const REQUESTS: Beginnings = [
+  [/^CONNECT \{/, "NATS"],
+  [new RegExp(`^(${METHODS}) `), "HTTP"],
+  [/^\*[1-9]\d*\r\n\$/, "Redis"],
   [/^(PROXY (TCP|UNKNOWN)|\r\n\r\n\0\r\nQUIT\n)/, "a PROXY header"],
+];
+/** What servers say first, or answer. */
+const ANSWERS: Beginnings = [
+  [/^HTTP\/\d/, "HTTP"],
+  [/^SSH-/, "SSH"],
   [/^[1-5]\d\d[ -]/, "SMTP or FTP"],
-  [/^(-(ERR|NOAUTH|DENIED|WRONGTYPE|MISCONF|LOADING) |\+PONG\r|\*[1-9]\d*\r\n\$)/, "Redis"],
+  [/^(-(ERR|NOAUTH|DENIED|WRONGTYPE|MISCONF|LOADING) |\+PONG\r)/, "Redis"],
   [/^\+OK/, "POP3"],
   [/^\* (OK|BYE|PREAUTH)/, "IMAP"],
   [/^AMQP/, "AMQP"],
+  [/^INFO \{/, "NATS"],
   [/^RFB \d/, "VNC"],
 ];
 
@@ -43,8 +51,17 @@ export function strangerIn(first: Uint8Array): Stranger | undefined {
   if (isHello(bytes)) return "resplice";
   if (isTls(bytes)) return "TLS";
   if (isMysql(bytes)) return "MySQL";
-  const text = bytes.toString("latin1");
-  return BEGINNINGS.find(([begins]) => begins.test(text))?.[1];
+  return whoBegins(bytes, REQUESTS) ?? whoBegins(bytes, ANSWERS);
+}
+
+/** A client says so: the bytes may hold its password, and at a client they are its own, sent back. */
+export function isRequest(first: Uint8Array): boolean {
+  return whoBegins(first.subarray(0, FIRST_BYTES), REQUESTS) !== undefined;
+}
+
+function whoBegins(first: Uint8Array, among: Beginnings): Stranger | undefined {
+  const text = Buffer.from(first).toString("latin1");
+  return among.find(([begins]) => begins.test(text))?.[1];
 }
 
 function isHello(bytes: Buffer): boolean {
