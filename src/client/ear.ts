@@ -3,10 +3,12 @@ import { ownCopy } from "../core/wire/bytes.ts";
 import { FIRST_BYTES } from "../core/wire/strangers.ts";
 import type { Connection, ConnectionHandler } from "../link/ports.ts";
 
+const NOTHING = Buffer.alloc(0);
+
 /** Stands between a connection and its handler until the first chunk has come. */
 export class Ear implements ConnectionHandler {
   /** At the most one byte more than are shown. Empty: none have come. */
-  first: Buffer = Buffer.alloc(0);
+  first: Buffer = NOTHING;
   readonly #connection: Connection;
   readonly #handler: ConnectionHandler;
 

@@ -55,7 +55,7 @@ const AS_IT_IS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["LINK_ENDED", "ABOR
 
 /** The error with a text that says where it happened, what was heard there, and what may be wrong. */
 export function explained(error: RespliceError, at: Circumstances, wallMs: number): RespliceError {
-  const { code, message, cause, retryable, retryAfterMs, peerCode } = error;
+  const { code, message, cause, retryable, retryAfterMs, peerCode, delivery, option } = error;
   if (AS_IT_IS.has(code)) return error;
   const name = at.endpoint === undefined ? "" : printable(nameOf(at.endpoint));
   // The texts of some errors of Node and of the dial name it.
@@ -67,6 +67,8 @@ export function explained(error: RespliceError, at: Circumstances, wallMs: numbe
     retryable,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(peerCode !== undefined && { peerCode }),
+    ...(delivery !== undefined && { delivery }),
+    ...(option !== undefined && { option }),
   });
 }
 

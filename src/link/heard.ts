@@ -2,8 +2,8 @@
 import { FIRST_BYTES, isRequest, strangerIn } from "../core/wire/strangers.ts";
 
 /**
- * Shows the bytes, with escapes, and says who may speak so. Only the second where the bytes may quote a password that this
- * end has sent: on a plain link, and of a request, which a server has sent back. Undefined if nothing is left to say.
+ * Shows the bytes, with escapes, and says who may speak so. Only the second where the bytes may quote a password that
+ * this end has sent: on a plain link, and of a request, which a server has sent back. Undefined if nothing is left.
  */
 export function heardText(first: Uint8Array, { isPlain }: { isPlain: boolean }): string | undefined {
   const who = strangerIn(first);

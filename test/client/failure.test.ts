@@ -32,14 +32,10 @@ test("the endpoint is named, once", () => {
 
 test("all else of the error stays", () => {
   const cause = new Error("why");
-  const error = new RespliceError("OVERLOADED", "no", { cause, retryAfterMs: 5, retryable: false, peerCode: "p" });
-  expect(explained(error, AT, 0)).toMatchObject({
-    code: "OVERLOADED",
-    cause,
-    retryAfterMs: 5,
-    retryable: false,
-    peerCode: "p",
-  });
+  const option = { name: "n", value: 1, allowed: "a" };
+  const details = { cause, retryAfterMs: 5, retryable: false, peerCode: "p", delivery: "maybe", option } as const;
+  const error = new RespliceError("OVERLOADED", "no", details);
+  expect(explained(error, AT, 0)).toMatchObject({ code: "OVERLOADED", ...details });
 });
 
 test("an attempt that was taken back, and one that the application has ended, keep their error", () => {
