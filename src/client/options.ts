@@ -60,10 +60,11 @@ export interface ConnectionManagerOptions {
 /** How a client link connects. */
 export interface ConnectOptions {
   /**
-   * Default false. true: Node's defaults, `host` as server name. A function is called for each attempt, to read renewed
-   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off. The TLS
-   * session of a server is used again, until its certificate expires, with the same object of options only: danger if
-   * you change what an option refers to (the bytes of a buffer).
+   * Default false. true: Node's defaults, `host` as server name. Options with a `ca`, `cert` or `key` that is none, or
+   * with a `cert` without its `key`, are refused with INVALID_OPTION. A function is called for each attempt, to read
+   * renewed certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off.
+   * The TLS session of a server is used again, until its certificate expires, with the same object of options only:
+   * danger if you change what an option refers to (the bytes of a buffer).
    */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
   reconnect?: ReconnectOptions;

@@ -27,7 +27,10 @@ export interface ListeningOptions extends AccessOptions {
    * itself. Default 10,000; 0: never.
    */
   selfProbeMs?: number;
-  /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
+  /**
+   * Default false. Options need a certificate: `key` and `cert`, `pfx`, or an `SNICallback`. Danger: without TLS, anybody
+   * who can listen on the path can read everything and take links over.
+   */
   tls?: TlsOptions | false;
   /**
    * A balancer stands in front, and begins each connection with a header of the PROXY protocol, version 1 or 2, before
