@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import tls from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { lines as framingOfLines, plain, type RespliceError } from "../../src/index.ts";
-import { certificate, manage, openTo, QUICK, rawServer, serve, turned } from "../support.ts";
+import { certificate, eventually, manage, openTo, QUICK, rawServer, serve, turned } from "../support.ts";
 import { firstFailure } from "./first-failure.ts";
 
 const HTTP = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
@@ -67,9 +67,9 @@ describe("one end has TLS", () => {
     const error = await firstFailure(openTo(port));
     expect(error?.message).toMatch(/^127\.0\.0\.1:\d+: .*TLS/);
     expect(error?.message).toContain("`tls`");
-    await expect
-      .poll(() => logged)
-      .toContainEqual({ reason: "tls", detail: expect.stringContaining("does not speak TLS") as string });
+    await eventually(() =>
+      expect(logged).toContainEqual({ reason: "tls", detail: expect.stringContaining("does not speak TLS") as string }),
+    );
   });
 
   test("the client: the client says so, and the server", async () => {
@@ -78,12 +78,12 @@ describe("one end has TLS", () => {
     const error = await firstFailure(openTo(port, { tls: { ca: (await certificate()).cert } }));
     expect(error).toMatchObject({ code: "CONNECT_FAILED", retryable: true });
     expect(error?.message).toMatch(/^127\.0\.0\.1:\d+: .*: does the server have `tls`\?$/);
-    await expect
-      .poll(() => logged)
-      .toContainEqual({
+    await eventually(() =>
+      expect(logged).toContainEqual({
         reason: "bad-frame",
         detail: expect.stringMatching(/it looks like TLS: only the other end has `tls`/) as string,
-      });
+      }),
+    );
   });
 
   test("and another server answers", async () => {
@@ -175,9 +175,9 @@ describe("a client's certificate", () => {
       const error = await firstFailure(openTo(port, { tls: { ca: pem.cert, ...shown } }));
       expect(error).toMatchObject({ retryable: true, message: expect.stringMatching(client) as string });
       expect(error?.message).toMatch(/^127\.0\.0\.1:\d+: /);
-      await expect
-        .poll(() => logged)
-        .toContainEqual({ reason: "tls", detail: expect.stringMatching(server) as string });
+      await eventually(() =>
+        expect(logged).toContainEqual({ reason: "tls", detail: expect.stringMatching(server) as string }),
+      );
     }
   });
 

@@ -12,7 +12,7 @@ import { DialError } from "../../src/io/dial-error.ts";
 import { Journal } from "../../src/telemetry/journal.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
-import { QUICK, rawServer } from "../support.ts";
+import { eventually, QUICK, rawServer } from "../support.ts";
 
 /** The warnings of this process, from now on. */
 function warnings(): Error[] {
@@ -133,7 +133,7 @@ test("a manager without a logger does so, and one with a logger never", async ()
   }
   later();
   const warned = once(process, "warning");
-  await vi.waitUntil(() => (attempts.get("logged") ?? 0) > 3, 5_000);
+  await eventually(() => expect(attempts.get("logged")).toBeGreaterThan(3));
   const [warning] = (await warned) as [Error];
   expect(warning.message).toContain('what was heard is "HTTP/1.1 400 Bad Request\\r\\n\\r\\n", which looks like HTTP');
   expect(given).toHaveLength(1);
