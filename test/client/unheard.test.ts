@@ -1,5 +1,4 @@
 /** A link that is never connected, where nobody would hear of it. */
-import { once } from "node:events";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { DialGate } from "../../src/client/gate.ts";
 import { durableLink } from "../../src/client/durable-link.ts";
@@ -14,10 +13,12 @@ import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { VirtualTime } from "../../src/testing/virtual-time.ts";
 import { eventually, QUICK, rawServer } from "../support.ts";
 
-/** The warnings of this process, from now on. */
+/** The warnings of links that were never connected, from now on. */
 function warnings(): Error[] {
   const given: Error[] = [];
-  const keep = (warning: Error): void => void given.push(warning);
+  const keep = (warning: Error & { code?: string }): void => {
+    if (warning.code === "RESPLICE_NEVER_CONNECTED") given.push(warning);
+  };
   process.on("warning", keep);
   onTestFinished(() => void process.off("warning", keep));
   return given;
@@ -59,7 +60,7 @@ test("after a minute, once for a manager, with what was tried and heard", async 
   await clock.advance(59_000);
   expect(given).toEqual([]);
   await clock.advance(15_000);
-  expect(given).toMatchObject([{ name: "RespliceWarning", code: "RESPLICE_NEVER_CONNECTED" }]);
+  expect(given).toMatchObject([{ name: "RespliceWarning" }]);
   expect(given[0]?.message).toMatch(
     new RegExp(
       `^in 6\\d s and \\d+ attempts link ${link.id} was never connected\\. The last attempt: CONNECT_FAILED: ` +
@@ -132,9 +133,10 @@ test("a manager without a logger does so, and one with a logger never", async ()
     manager.open({ port: await to(name), host: "127.0.0.1", reconnect: QUICK });
   }
   later();
-  const warned = once(process, "warning");
   await eventually(() => expect(attempts.get("logged")).toBeGreaterThan(3));
-  const [warning] = (await warned) as [Error];
-  expect(warning.message).toContain('what was heard is "HTTP/1.1 400 Bad Request\\r\\n\\r\\n", which looks like HTTP');
+  await eventually(() => expect(given).toHaveLength(1));
+  expect(given[0]?.message).toContain(
+    'what was heard is "HTTP/1.1 400 Bad Request\\r\\n\\r\\n", which looks like HTTP',
+  );
   expect(given).toHaveLength(1);
 });
