@@ -19,7 +19,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/run.ts": ["test/cli/main.test.ts"],
   "src/cli/toxiproxy/binary.ts": ["test/cli/toxiproxy/toxiproxy.test.ts"],
   "src/client/deadline.ts": ["test/client/attempt.test.ts"],
-  "src/client/failure.ts": ["test/client/hooks-tls.test.ts"],
   "src/client/link-owner.ts": ["test/client/manager.test.ts"],
   "src/core/client/introduction.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-strangers.test.ts"],
   "src/core/client/link-core.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-takeover.test.ts"],

@@ -276,4 +276,20 @@ export const LISTENING: readonly Mutant[] = [
     replace: "if (listen.length === 0)",
     tests: ["test/server/options.test.ts", "test/server/listening/places.test.ts"],
   },
+  {
+    name: "TLS without a certificate",
+    rule: "a server's tls without a certificate is refused when it is given",
+    file: "src/server/listening-options.ts",
+    find: "if (!hasCertificate(tls) && tls.SNICallback",
+    replace: "if (tls.ca === undefined && !hasCertificate(tls) && tls.SNICallback",
+    tests: ["test/server/options.test.ts"],
+  },
+  {
+    name: "certificate refused in silence",
+    rule: "a server says why it refuses a client's certificate",
+    file: "src/server/tls-handshakes.ts",
+    find: "if (refused !== undefined) this.#terms.onTlsFailed(remoteAddress, refused);\n    else if",
+    replace: "if",
+    tests: ["test/client/misconfigured.test.ts"],
+  },
 ];

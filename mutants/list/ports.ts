@@ -169,8 +169,8 @@ export const PORTS: readonly Mutant[] = [
     name: "address of a TLS socket that is gone",
     rule: "who is gone when its TLS handshake has failed is told of with its address",
     file: "src/server/tls-handshakes.ts",
-    find: "shaking.connection.remoteAddress, tlsRefusal(error)",
-    replace: "remoteAddressOf(socket), tlsRefusal(error)",
+    find: 'const remoteAddress = this.#addresses.get(acceptedAs(socket)) ?? "";',
+    replace: 'const remoteAddress = socket.remoteAddress ?? "";',
     tests: ["test/server/listener.test.ts"],
   },
   {

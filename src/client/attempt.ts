@@ -2,7 +2,8 @@
 import { RespliceError } from "../link/errors.ts";
 import { type Connector, type DialledLink, type DialTerms, type Opened, stretched } from "./connector.ts";
 import { Deadline } from "./deadline.ts";
-import { asError } from "./failure.ts";
+import { Ear } from "./ear.ts";
+import { asError, type Circumstances, explained } from "./failure.ts";
 import type { Place } from "./place.ts";
 import { destinationOf } from "./targets.ts";
 
@@ -25,7 +26,8 @@ export class Attempt implements DialTerms {
   readonly #deadline: Deadline;
   readonly #handshakeDeadline: Deadline;
   readonly #handshake = Promise.withResolvers<void>();
-  #place: Place | undefined;
+  #opened: Opened | undefined;
+  #ear: Ear | undefined;
 
   constructor(link: DialledLink, connector: Connector, { number, patience }: { number: number; patience: number }) {
     const { clock } = link.host;
@@ -48,7 +50,19 @@ export class Attempt implements DialTerms {
 
   /** Where the connection goes; undefined until there is a connection, and with the application's own transport. */
   get place(): Place | undefined {
-    return this.#place;
+    return this.#opened?.place;
+  }
+
+  /** What is known of the attempt's connection. */
+  get circumstances(): Circumstances {
+    const { core, login } = this.#link;
+    return {
+      endpoint: this.place?.endpoint,
+      tls: this.#opened?.tls ?? false,
+      heard: this.#ear,
+      wasConnected: core.sessionKnown,
+      isPlain: login !== undefined,
+    };
   }
 
   /** Resolves when the connection speaks for the session. Rejects with a RespliceError. */
@@ -59,10 +73,10 @@ export class Attempt implements DialTerms {
       leave = await host.gate.enter(destinationOf(options.target), this.signal);
       this.#deadline.start();
       const opened = await this.#connector.open(this);
-      this.#place = opened.place;
+      this.#opened = opened;
       await this.#shakeHands(opened);
     } catch (error) {
-      throw asError(error);
+      throw explained(asError(error), this.circumstances, this.#link.host.clock.wallMs());
     } finally {
       this.#clearDeadlines();
       leave?.();
@@ -79,6 +93,7 @@ export class Attempt implements DialTerms {
       }
       this.#handshakeDeadline.start();
       this.#connector.introduce(this.id, "primary", opened);
+      this.#ear = new Ear(opened.connection);
       driver.run();
       await this.#link.login?.(this);
       await this.#handshake.promise;

@@ -14,10 +14,11 @@ import { RespliceError } from "../link/errors.ts";
 import type { Clock, Connection } from "../link/ports.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { DialGate } from "./gate.ts";
-import { asError } from "./failure.ts";
+import { asError, explained } from "./failure.ts";
 import { ask, toTlsOptions, usable } from "./hooks.ts";
 import { type ResolvedOpenOptions, toCredentials } from "./options.ts";
 import { aloneMs, type LastAddress, Place } from "./place.ts";
+import type { UnheardFailures } from "./unheard.ts";
 import { EndpointChooser, type ForEachAttempt, toEndpoints } from "./targets.ts";
 
 /** Connects, or rejects with a DialError. */
@@ -30,6 +31,8 @@ export interface DialHost {
   readonly dial: Dial;
   readonly entropy: Entropy;
   readonly journal: Journal;
+  /** Undefined: somebody hears of every attempt, from the log. */
+  readonly unheard?: UnheardFailures | undefined;
   /** The id for the next connection. */
   nextId(): number;
 }
@@ -104,6 +107,8 @@ export interface Opened {
   readonly connection: Connection;
   /** Undefined: the application's own transport. */
   readonly place: Place | undefined;
+  /** The options of its TLS; false: it has none, or is the application's own transport. */
+  readonly tls: ConnectionOptions | false;
   readonly credentials: Buffer;
 }
 
@@ -132,7 +137,7 @@ export class Connector {
   }
 
   /** Hands the connection to the driver and to the core, which sends HELLO or STANDBY on it. */
-  introduce(id: number, role: DialRole, { connection, credentials }: Omit<Opened, "place">): void {
+  introduce(id: number, role: DialRole, { connection, credentials }: Pick<Opened, "connection" | "credentials">): void {
     const { core, driver, host } = this.#link;
     core.connectionOpened(id, role, credentials, host.clock.now());
     driver.attach(id, connection);
@@ -163,10 +168,10 @@ export class Connector {
   }
 
   async #connect(terms: DialTerms): Promise<Omit<Opened, "credentials">> {
-    const { core, host, options } = this.#link;
+    const { core, host, login, options } = this.#link;
     const { target, timeouts } = options;
     if (target.kind === "connect") {
-      return { connection: await this.#transport(target.connect, terms), place: undefined };
+      return { connection: await this.#transport(target.connect, terms), place: undefined, tls: false };
     }
     const given =
       typeof target.endpoints === "function" ? await this.#ask("endpoints", target.endpoints, terms) : target.endpoints;
@@ -186,12 +191,13 @@ export class Connector {
         socket: options.socket,
         lookup: options.lookup,
       });
-      return { connection, place };
+      return { connection, place, tls };
     } catch (error) {
       const failure = asError(error);
       // A standby has less time than the address with the session is dialled alone: its failure says little of it.
       if (terms.number > 0) this.failed(place, failure);
-      throw failure;
+      const at = { endpoint, tls, heard: undefined, wasConnected: core.sessionKnown, isPlain: login !== undefined };
+      throw explained(failure, at, host.clock.wallMs());
     }
   }
 

@@ -3,16 +3,18 @@
  */
 import pRetry from "p-retry";
 import { Backoff } from "../core/backoff.ts";
-import { ASKED_AWAY } from "../core/session/link-events.ts";
+import { ASKED_AWAY, type Outcome } from "../core/session/link-events.ts";
+import type { Fault } from "../core/wire/faults.ts";
 import { MOST_MS } from "../link/check.ts";
-import { attemptError, RespliceError } from "../link/errors.ts";
+import { attemptError, outcomeError, RespliceError } from "../link/errors.ts";
 import type { LinkEngine } from "../link/engine.ts";
 import type { Clock, Connection, Timer } from "../link/ports.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
+import { printable } from "../telemetry/printable.ts";
 import { Attempt } from "./attempt.ts";
 import { Connector, type DialledLink } from "./connector.ts";
 import { abortableWait } from "../link/waits.ts";
-import { asError } from "./failure.ts";
+import { asError, type Circumstances, explained } from "./failure.ts";
 import { isRetried } from "./hooks.ts";
 import { StandbyDial } from "./standby-dial.ts";
 
@@ -38,8 +40,10 @@ export class Dialer {
   #patience = 1;
   #why = "opened";
   #lastError: RespliceError | undefined;
-  /** The server has asked the client to come back later, for which the next attempt waits. */
-  #shed: RespliceError | undefined;
+  /** Why the connection was lost, where an error says it: then the next attempt waits because of that. */
+  #loss: RespliceError | undefined;
+  /** Of the connection in use, if it is that of a plain link: what it brings may be no message. */
+  #circumstances: Circumstances | undefined;
   #wake: (() => void) | undefined;
   /** Since when no dial may begin; undefined: the link is not held. */
   #heldMs: number | undefined;
@@ -128,6 +132,7 @@ export class Dialer {
         break;
       case "disconnected":
         this.#lost(event.reason, event.wasUseless);
+        this.#onFault(event.fault, event.wasUseless);
         if (event.restsAddress === true) this.#connector.moved();
         // A dial reports the waiting itself. Without one a standby may still take over, or nothing needs a connection.
         if (!core.wantsDial && core.isAtRest !== true) this.#engine.waiting(1, 0, event.reason, undefined);
@@ -142,6 +147,7 @@ export class Dialer {
         this.#connector.moved();
         break;
       case "ended":
+        this.#onEnded(event);
         // The peer is to be told.
         if (this.#heldMs !== undefined) this.retryNow();
         break;
@@ -156,13 +162,31 @@ export class Dialer {
   #onShed(retryAfterMs: number): void {
     const { entropy } = this.#dialled.host;
     this.#why = ASKED_AWAY;
-    this.#shed = new RespliceError("OVERLOADED", "the server asked to come back later", { retryAfterMs });
-    this.#lastError = this.#shed;
+    this.#loss = new RespliceError("OVERLOADED", "the server asked to come back later", { retryAfterMs });
+    this.#lastError = this.#loss;
     this.#backoff.onShed(retryAfterMs, this.#clock.now(), entropy.random());
+  }
+
+  /** The server has refused the link for good: the error says which server. */
+  #onEnded({ outcome, detail, peerCode }: Extract<ProtocolEvent, { type: "ended" }>): void {
+    const error = REFUSED.has(outcome) ? outcomeError(outcome, detail, peerCode) : undefined;
+    if (error === undefined || this.#attempt === undefined) return;
+    this.#engine.fail(explained(error, this.#attempt.circumstances, this.#clock.wallMs()));
+  }
+
+  /** A connection of a plain link is in use once it is logged in. That it brings no messages shows only then. */
+  #onFault(problem: Fault | undefined, wasUseless = false): void {
+    const circumstances = this.#circumstances;
+    this.#circumstances = undefined;
+    if (problem === undefined || !wasUseless || circumstances === undefined) return;
+    const error = new RespliceError("CONNECT_FAILED", `what comes is no message: ${printable(problem.detail)}`);
+    this.#loss = explained(error, circumstances, this.#clock.wallMs());
+    this.#lastError = this.#loss;
   }
 
   #onConnected(channel: number): void {
     const made = [this.#attempt, this.#standby].find((dial) => dial?.id === channel);
+    if (!this.#dialled.core.sessionKnown) this.#circumstances = this.#attempt?.circumstances;
     this.#connector.connected(made?.place);
     made?.adopted();
   }
@@ -221,6 +245,7 @@ export class Dialer {
       this.#backoff.onFailed();
       if (error.code === "TIMED_OUT") this.#patience *= 2;
       if (!isRetried(error, shouldRetry, this.#engine.id, host.journal)) throw error;
+      if (!this.#everConnected && shouldRetry === undefined) this.#tellUnheard(error, nowMs);
     }
     if (!core.wantsDial) return;
     const isHeld = this.#heldMs !== undefined;
@@ -229,9 +254,15 @@ export class Dialer {
       throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
     }
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
-    this.#engine.pausing(this.#attempts + 1, delayMs, reason, error ?? this.#shed);
+    this.#engine.pausing(this.#attempts + 1, delayMs, reason, error ?? this.#loss);
     // A listener that heard of the hold may have ended it.
     if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
+  }
+
+  #tellUnheard(error: RespliceError, nowMs: number): void {
+    const { link } = this.#engine;
+    const forMs = nowMs - this.#lostMs;
+    this.#dialled.host.unheard?.failed({ link, forMs, attempts: this.#attempts, error });
   }
 
   /** While the link is held the time goes on, and the process stays alive. */
@@ -257,7 +288,7 @@ export class Dialer {
 
   async #dial(): Promise<void> {
     this.#attempts++;
-    this.#shed = undefined;
+    this.#loss = undefined;
     this.#engine.dialling(this.#attempts, this.#why);
     // A listener may have ended the link, or held it, when it heard of the attempt.
     this.#stop.signal.throwIfAborted();
@@ -294,6 +325,13 @@ export class Dialer {
     void this.#standby.run();
   }
 }
+
+const REFUSED: ReadonlySet<Outcome> = new Set<Outcome>([
+  "authentication-refused",
+  "mismatch",
+  "session-lost",
+  "taken-over",
+]);
 
 /** An attempt that was taken back, and has not failed. */
 const HELD = new RespliceError("ABORTED", "the link is held");

@@ -109,7 +109,8 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   onState(change: StateChange): void {
-    this.reason = change.reason;
+    const error = "error" in change ? change.error : undefined;
+    this.reason = error === undefined ? change.reason : `${change.reason}: ${error.message}`;
     if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
     else if (change.from === "draining") this.#host.onBack(this);
   }

@@ -32,6 +32,7 @@ import { durableLink } from "./durable-link.ts";
 import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
 import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.ts";
 import type { Target } from "./targets.ts";
+import { UnheardFailures } from "./unheard.ts";
 
 export interface ManagerStats {
   links: Record<LinkState, number>;
@@ -104,6 +105,7 @@ export class ConnectionManager implements AsyncDisposable {
       memory: new LinkMemory(maxBufferBytes),
       instance: INSTANCE,
       journal: this.#telemetry.journal,
+      unheard: this.#options.logger === undefined ? new UnheardFailures() : undefined,
       onLeft: ({ link }) => this.#open.delete(link),
       onBack: ({ link }) => this.#open.add(link),
       onEnded: (owner) => {

@@ -6,7 +6,7 @@ import { MAX_CREDENTIALS_BYTES, MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/fram
 import { defaultBufferBytes } from "../io/budget.ts";
 import type { SocketOptions } from "../io/dial.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { isTlsOptions } from "../io/tls-options.ts";
+import { hasCertificate, isTlsOptions, tlsProblem } from "../io/tls-options.ts";
 import {
   boolean,
   checkNames,
@@ -60,10 +60,11 @@ export interface ConnectionManagerOptions {
 /** How a client link connects. */
 export interface ConnectOptions {
   /**
-   * Default false. true: Node's defaults, `host` as server name. A function is called for each attempt, to read renewed
-   * certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off. The TLS
-   * session of a server is used again, until its certificate expires, with the same object of options only: danger if
-   * you change what an option refers to (the bytes of a buffer).
+   * Default false. true: Node's defaults, `host` as server name. Options with a `ca`, `cert` or `key` that is none, or
+   * with a `cert` without its `key`, are refused with INVALID_OPTION. A function is called for each attempt, to read
+   * renewed certificates; if it gives no options, the attempt fails and is retried: a function never turns TLS off.
+   * The TLS session of a server is used again, until its certificate expires, with the same object of options only:
+   * danger if you change what an option refers to (the bytes of a buffer).
    */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
   reconnect?: ReconnectOptions;
@@ -287,6 +288,21 @@ function checkTls(given: ConnectOptions, name: string): void {
   if ("tls" in given && !isRight) {
     throw invalidOption(name, tls, "true, false, options of tls.connect(), or a function that gives them");
   }
+  if (typeof tls === "object") checkTlsFiles(name, tls);
+}
+
+/** Options that were checked: very many links may share them. */
+const CHECKED_TLS = new WeakSet<ConnectionOptions>();
+
+/** Later each attempt would fail in the same way. */
+function checkTlsFiles(name: string, tls: ConnectionOptions): void {
+  if (CHECKED_TLS.has(tls)) return;
+  const wrong = tlsProblem(name, tls);
+  if (wrong !== undefined) throw invalidOption(...wrong);
+  // Node would leave the certificate out, and say nothing.
+  if (tls.cert !== undefined && tls.secureContext === undefined && !hasCertificate(tls))
+    throw invalidOption(`${name}.key`, undefined, `the private key of ${name}.cert`);
+  CHECKED_TLS.add(tls);
 }
 
 function resolveTls(options: Target & ConnectOptions): ResolvedOpenOptions["tls"] {

@@ -1,7 +1,7 @@
 /** Where to connect: which endpoint the next attempt takes. */
 import type { Duplex } from "node:stream";
 import { type Endpoint, nameOf } from "../io/dial.ts";
-import { integer, oneOf, text } from "../link/check.ts";
+import { hostName, integer, oneOf, text } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { Destination } from "./gate.ts";
 import { Resting } from "./resting.ts";
@@ -87,7 +87,7 @@ export function toEndpoints(endpoints: unknown): readonly Endpoint[] {
       text("path", endpoint.path);
     } else {
       integer("port", "port" in endpoint ? endpoint.port : undefined, 1, 65_535);
-      if ("host" in endpoint && endpoint.host !== undefined) text("host", endpoint.host);
+      if ("host" in endpoint && endpoint.host !== undefined) hostName("host", endpoint.host);
     }
   }
   return endpoints as readonly Endpoint[];

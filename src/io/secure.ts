@@ -5,7 +5,7 @@ import tls, { type ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
 import { DialError } from "./dial-error.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
-import { quotesValues, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
+import { quotesValues, tlsFailure, tlsProblem, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
 
 export interface SecureOptions {
   /** Its name: sessions are kept by it. */
@@ -37,7 +37,9 @@ export async function secure(
     });
   } catch (error) {
     socket.destroy();
-    throw new DialError("failed", `tls.connect() refuses its options: ${tlsRefusal(error)}`);
+    const [name, , takes] = tlsProblem("tls", tlsOptions) ?? [];
+    const why = name === undefined || name === "tls" ? tlsRefusal(error) : `${name} is to be ${takes}`;
+    throw new DialError("failed", `tls.connect() refuses its options: ${why}`);
   }
   /** When the certificate expires. Nobody has checked it before the handshake is done. */
   let untilMs: number | undefined;
@@ -74,10 +76,10 @@ function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal,
     };
     const onAbort = (): void => fail(new DialError("aborted", `${what}: aborted`, signal.reason));
     const onError = (error: Error): void => {
-      const kind = isCertificateError(error) ? "certificate" : "failed";
-      fail(new DialError(kind, tlsRefusal(error), quotesValues(error) ? undefined : error));
+      const text = isClosed(error) ? `${error.message}: ${NO_TLS}` : tlsFailure(error);
+      fail(new DialError(kindOf(error), text, quotesValues(error) ? undefined : error));
     };
-    const onClose = (): void => fail(new DialError("failed", `${what}: closed`));
+    const onClose = (): void => fail(new DialError("failed", `${what}: closed: ${NO_TLS}`));
     const onDone = (): void => {
       cleanUp();
       resolve();
@@ -101,9 +103,21 @@ function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal,
   });
 }
 
-/** Error codes of OpenSSL's certificate verification, and of Node's own check of the name. */
-const CERTIFICATE_ERROR = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/;
+/** A server without TLS takes the client's first bytes for something else, and closes the connection. */
+const NO_TLS = "does the server have `tls`?";
 
-function isCertificateError(error: Error): boolean {
-  return "code" in error && typeof error.code === "string" && CERTIFICATE_ERROR.test(error.code);
+function isClosed(error: Error): boolean {
+  return "code" in error && error.code === "ECONNRESET";
+}
+
+/** Error codes of OpenSSL's certificate verification, and of Node's own check of the name. */
+const CERTIFICATE_ERROR =
+  /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH|CRL_)/;
+/** Of a certificate or a revocation list whose time is over, or has not come: a new one, or a clock that is set. */
+const DATE_ERROR = /_(HAS_EXPIRED|NOT_YET_VALID)$/;
+
+function kindOf(error: Error): DialError["kind"] {
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  if (!CERTIFICATE_ERROR.test(code)) return "failed";
+  return DATE_ERROR.test(code) ? "certificate-dates" : "certificate";
 }

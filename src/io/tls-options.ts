@@ -1,6 +1,7 @@
 /** Options of node:tls as applications give them, and the errors of node:tls about them. */
-import type { ConnectionOptions, SecureContextOptions, TlsOptions } from "node:tls";
+import { type ConnectionOptions, createSecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { types } from "node:util";
+import { tlsWords } from "./tls-words.ts";
 
 /**
  * Whether `given` can be TLS options at all. Bytes and arrays (a PEM, for example) and a promise that was not awaited
@@ -10,6 +11,55 @@ import { types } from "node:util";
 export function isTlsOptions(given: unknown): given is object {
   if (typeof given !== "object" || given === null || "then" in given) return false;
   return !Array.isArray(given) && !ArrayBuffer.isView(given) && !types.isAnyArrayBuffer(given);
+}
+
+const CERTIFICATE = "a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----";
+const CERTIFICATES = /-----BEGIN [\w ]*CERTIFICATE-----/;
+const KEY_FILE = "a private key in PEM, which begins with -----BEGIN, and its `passphrase` if it is encrypted";
+const FILES: ReadonlyArray<[name: keyof SecureContextOptions, takes: string]> = [
+  ["ca", CERTIFICATE],
+  ["cert", CERTIFICATE],
+  ["key", KEY_FILE],
+  ["pfx", "a PKCS#12 archive, and its `passphrase` if it is encrypted"],
+  ["crl", "a revocation list in PEM, which begins with -----BEGIN X509 CRL-----"],
+];
+
+/**
+ * What node:tls cannot use of the options `option`, as the arguments of invalidOption(); undefined if it can use all.
+ * Which file is wrong is found by trying each alone.
+ */
+export function tlsProblem(
+  option: string,
+  given: SecureContextOptions,
+): [name: string, given: unknown, allowed: string] | undefined {
+  const options = whatIsGiven(given);
+  const refused = refusal(options);
+  // Node takes a text without a certificate for an empty list of authorities.
+  if (refused === undefined && [options.ca ?? []].flat().every((ca) => CERTIFICATES.test(String(ca)))) return undefined;
+  if (refused === undefined) return [`${option}.ca`, options.ca, CERTIFICATE];
+  const { passphrase } = options;
+  for (const [name, takes] of FILES) {
+    const file = options[name];
+    if (file === undefined) continue;
+    const why = refusal({ [name]: file, ...(passphrase !== undefined && { passphrase }) });
+    if (why !== undefined) return [`${option}.${name}`, file, `${takes}. node:tls says: ${why}`];
+  }
+  return [option, given, `what node:tls takes: ${refused}`];
+}
+
+function refusal(options: SecureContextOptions): string | undefined {
+  try {
+    createSecureContext(options);
+    return undefined;
+  } catch (error) {
+    return tlsRefusal(error);
+  }
+}
+
+/** The options bring a certificate, and the key that belongs to it. An engine of OpenSSL may have the key. */
+export function hasCertificate(options: SecureContextOptions): boolean {
+  const { cert, key, pfx } = options;
+  return pfx !== undefined || (cert !== undefined && (key !== undefined || "privateKeyIdentifier" in options));
 }
 
 /** Leaves out undefined options: an undefined `servername`, for example, must not replace the name to check against. */
@@ -96,4 +146,13 @@ export function tlsRefusal(error: unknown): string {
   // The error of a name with several addresses has an empty message: only its code says something.
   if (!quotesValues(error)) return error.message === "" ? code : error.message;
   return code === "ERR_INVALID_ARG_TYPE" ? (error.message.split(" Received ")[0] ?? code) : code;
+}
+
+/** The text of a handshake that has failed, with what it means and what to do. */
+export function tlsFailure(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const words = tlsWords(code);
+  if (words === undefined) return tlsRefusal(error);
+  // OpenSSL's own texts have names of its files and functions.
+  return `${code.startsWith("ERR_SSL_") ? code : tlsRefusal(error)}: ${words}`;
 }

@@ -47,6 +47,24 @@ export function text(name: string, given: unknown): string {
   return given;
 }
 
+/**
+ * A host: a name or an IP address, an IPv6 address also in brackets. A port or a scheme with it would be looked up as a
+ * part of the name, in vain, again and again.
+ */
+export function hostName(name: string, given: unknown): string {
+  const value = text(name, given);
+  if (!/[:/@\s]/.test(value) || IPV6.test(value)) return value;
+  const allowed = "a name or an IP address alone";
+  // A URL may hold a password.
+  if (value.includes("@")) throw invalidOption(name, value, allowed);
+  const [, alone = "", port = ""] = HOST_AND_PORT.exec(value) ?? [];
+  throw invalidWord(name, value, port === "" ? allowed : `${allowed}, as in { host: "${alone}", port: ${port} }`);
+}
+
+const IPV6 = /^(?:[\da-f.]*:){2,}[\da-f.]*(?:%[^\s/\]]+)?$|^\[(?:[\da-f.]*:){2,}[\da-f.]*(?:%[^\s/\]]+)?\]$/i;
+/** The parts that were meant, of a text that begins with a scheme or without. */
+const HOST_AND_PORT = /^(?:[a-z][\w+.-]*:\/\/)?(\[[\da-f:.]+\]|[\w.-]+):(\d{1,5})\/?$/i;
+
 export function logger(given: Logger | undefined): ContainedLogger | undefined {
   if (given === undefined) return undefined;
   if (isLogger(given)) return new ContainedLogger(given);

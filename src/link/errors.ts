@@ -106,6 +106,8 @@ export function invalidWord(name: string, given: unknown, allowed: string): Resp
 const MOST_NAME_CHARACTERS = 100;
 /** The longest reason that fits into a frame, and some escapes. */
 const MOST_REASON = 300;
+/** Such a reason, with words of our own before it. */
+const MOST_DETAIL = 500;
 
 function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
   // The name may be that of an option that does not exist: it can be any text.
@@ -167,7 +169,8 @@ export function outcomeError(
         },
       );
     case "mismatch":
-      return new RespliceError("PROTOCOL_MISMATCH", detail);
+      // The server's words are at its end.
+      return new RespliceError("PROTOCOL_MISMATCH", printable(detail, MOST_DETAIL));
     case "protocol-error":
       return new RespliceError("PROTOCOL_ERROR", `the peer broke the protocol, or says that we did: ${detail}`);
     case "peer-aborted":

@@ -1,8 +1,8 @@
 /** The options of a server that have nothing to do with its protocol: where it listens, TLS, telemetry. */
-import { createSecureContext, type TlsOptions } from "node:tls";
+import type { TlsOptions } from "node:tls";
 import type { AddressList } from "../io/address-list.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { isTlsOptions, tlsRefusal } from "../io/tls-options.ts";
+import { hasCertificate, isTlsOptions, tlsProblem } from "../io/tls-options.ts";
 import { boolean, group, integer, logger, MOST_MS } from "../link/check.ts";
 import { invalidOption } from "../link/errors.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
@@ -27,7 +27,10 @@ export interface ListeningOptions extends AccessOptions {
    * itself. Default 10,000; 0: never.
    */
   selfProbeMs?: number;
-  /** Default false. Danger: without TLS, anybody who can listen on the path can read everything and take links over. */
+  /**
+   * Default false. Options need a certificate: `key` and `cert`, `pfx`, or an `SNICallback`. Danger: without TLS, anybody
+   * who can listen on the path can read everything and take links over.
+   */
   tls?: TlsOptions | false;
   /**
    * A balancer stands in front, and begins each connection with a header of the PROXY protocol, version 1 or 2, before
@@ -104,11 +107,11 @@ function resolveTls(options: ListeningOptions): TlsOptions | false {
   if (!("tls" in options) || options.tls === false) return false;
   const { tls } = options;
   if (!isTlsOptions(tls)) throw invalidOption("tls", tls, "options of tls.createServer(), or false");
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    throw invalidOption("tls", tls, `what tls.createServer() takes: ${tlsRefusal(error)}`);
-  }
+  const wrong = tlsProblem("tls", tls);
+  if (wrong !== undefined) throw invalidOption(...wrong);
+  // The first of these two brings a certificate, and with the other there is none.
+  if (!hasCertificate(tls) && tls.SNICallback === undefined && tls.pskCallback === undefined)
+    throw invalidOption("tls", tls, "an object with key and cert, or pfx: no client can connect without a certificate");
   return tls;
 }
 

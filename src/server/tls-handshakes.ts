@@ -2,7 +2,8 @@
 import type { Socket } from "node:net";
 import tls, { type PeerCertificate, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { StreamConnection } from "../io/connection.ts";
-import { isTlsOptions, renewed, tlsRefusal, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
+import { isTlsOptions, renewed, tlsFailure, tlsProblem, whatIsGiven, withContainedSni } from "../io/tls-options.ts";
+import { tlsWords } from "../io/tls-words.ts";
 import { invalidOption } from "../link/errors.ts";
 import type { Connection } from "../link/ports.ts";
 import { UnsecuredConnection } from "./unsecured-connection.ts";
@@ -36,6 +37,8 @@ export class TlsHandshakes {
   readonly #server: tls.Server;
   /** Connections in their TLS handshake, by the accepted socket. */
   readonly #shaking = new Map<Socket, Shaking>();
+  /** The addresses of accepted sockets, also of those that are closed by now. */
+  readonly #addresses = new WeakMap<Socket, string>();
   /** The TLS options for new connections. */
   #secureContext: SecureContextOptions;
 
@@ -45,9 +48,7 @@ export class TlsHandshakes {
     this.#server = tls.createServer({ ...withContainedSni(options), handshakeTimeout: terms.tlsMs });
     this.#server.on("secureConnection", (socket) => this.#onSecured(socket));
     this.#server.on("tlsClientError", (error, socket) => {
-      // The close of a connection that we closed ourselves has been reported already.
-      const shaking = this.#shakenBy(socket);
-      if (shaking !== undefined) terms.onTlsFailed(shaking.connection.remoteAddress, tlsRefusal(error));
+      this.#onFailed(error, socket);
       socket.destroy();
     });
   }
@@ -56,11 +57,22 @@ export class TlsHandshakes {
   begin(socket: Socket, remoteAddress: string): void {
     const connection = new UnsecuredConnection(socket, remoteAddress, () => this.#shaking.delete(socket));
     socket.once("close", () => this.#shaking.delete(socket));
+    this.#addresses.set(socket, remoteAddress);
     // Set before accept(), which may give the connection up at once for lack of room.
     const shaking: Shaking = { connection, guest: { secured: () => {} } };
     this.#shaking.set(socket, shaking);
     shaking.guest = this.#terms.accept(connection);
     if (!socket.destroyed) this.#server.emit("connection", socket);
+  }
+
+  #onFailed(error: Error, socket: tls.TLSSocket): void {
+    const remoteAddress = this.#addresses.get(acceptedAs(socket)) ?? "";
+    // The close of a connection that we closed ourselves has been reported already.
+    const isShaking = this.#shakenBy(socket) !== undefined;
+    // Node closes a connection itself whose client's certificate it refuses, and only this property says why.
+    const refused = refusedBecause(socket);
+    if (refused !== undefined) this.#terms.onTlsFailed(remoteAddress, refused);
+    else if (isShaking) this.#terms.onTlsFailed(remoteAddress, tlsFailure(error));
   }
 
   #onSecured(socket: tls.TLSSocket): void {
@@ -90,14 +102,18 @@ export class TlsHandshakes {
     if (Object.keys(next).length === 0)
       throw invalidOption("tls", options, "key and cert, or pfx, or what else is new");
     const merged = renewed(this.#secureContext, next);
-    try {
-      tls.createSecureContext(merged);
-    } catch (error) {
-      throw invalidOption("tls", options, `what tls.createSecureContext() takes: ${tlsRefusal(error)}`);
-    }
+    const wrong = tlsProblem("tls", merged);
+    if (wrong !== undefined) throw invalidOption(...wrong);
     this.#secureContext = merged;
     this.#server.setSecureContext(merged);
   }
+}
+
+/** Undefined if Node has not refused the client's certificate. The property is typed as an Error, and is its code. */
+function refusedBecause({ authorizationError }: { authorizationError: unknown }): string | undefined {
+  if (typeof authorizationError !== "string") return undefined;
+  const words = tlsWords(authorizationError);
+  return `the client's certificate is refused: ${authorizationError}${words === undefined ? "" : `: ${words}`}`;
 }
 
 /**

@@ -32,6 +32,16 @@ export function warnOnce(code: keyof typeof WARNINGS, thrown: unknown, source?: 
   process.emitWarning(`${WARNINGS[code]} (${message})`, { type: "RespliceWarning", code, detail: detail.join("\n") });
 }
 
+/** The most characters of what is told of a link that was never connected: where it goes, and what was heard there. */
+const MOST_UNHEARD_CHARACTERS = 1_000;
+
+/** Each manager warns by itself. `what` may quote what a server has sent. */
+export function warnOfUnheard(what: string): void {
+  const advice = "Give the ConnectionManager a logger, or listen to 'state' of the link, to hear of each attempt";
+  const message = `${printable(what, MOST_UNHEARD_CHARACTERS)}. ${advice}.`;
+  process.emitWarning(message, { type: "RespliceWarning", code: "RESPLICE_NEVER_CONNECTED" });
+}
+
 /** With Error.prepareStackTrace a stack may be anything. */
 function stackOf({ stack, message }: Error): string {
   return typeof stack === "string" ? stack : message;

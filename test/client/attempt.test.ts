@@ -32,7 +32,7 @@ function begin({ patience = 1, wantsDial = true } = {}) {
   const attempt = new Attempt(link, connector, { number: 1, patience });
   const open = async (): Promise<void> => {
     const connection = { destroy: () => done.push("destroy") } as unknown as Opened["connection"];
-    dialling.resolve({ connection, place: PLACE, credentials: Buffer.alloc(0) });
+    dialling.resolve({ connection, place: PLACE, tls: false, credentials: Buffer.alloc(0) });
     await settled();
   };
   return { attempt, clock, gate, done, open, dialling };

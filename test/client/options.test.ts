@@ -1,8 +1,9 @@
+import { createSecureContext } from "node:tls";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { resolveManagerOptions, resolveOpenOptions } from "../../src/client/options.ts";
 import { ConnectionManager, GiB, type RespliceError } from "../../src/index.ts";
-import { refusal } from "../support.ts";
+import { certificate, refusal } from "../support.ts";
 
 const SECRET = "sk-s3cr3t";
 
@@ -69,6 +70,8 @@ describe("open()", () => {
     ["socket.reuseAddr", { socket: { reuseAddr: true } }],
     ["lookup", { lookup: "dns" }],
     ["host", { host: 5 }],
+    ["host", { host: "localhost:7000" }],
+    ["tls.ca", { tls: { ca: "no PEM" } }],
     ["retry", { retry: {} }],
     ["Port", { Port: 7 }],
     ["maxMessageBytes", { maxMessageBytes: 0 }],
@@ -78,6 +81,17 @@ describe("open()", () => {
     expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name } });
     expect(error.option?.allowed).toEqual(expect.any(String));
     expect(error.option).toHaveProperty("value");
+  });
+
+  test("a client's certificate needs its key, as node:tls would leave it out", async () => {
+    const { cert, key } = await certificate();
+    expect(refusal(() => open({ tls: { cert } }))).toMatchObject({ option: { name: "tls.key" } });
+    const shared = { cert, key };
+    for (const tls of [shared, shared, { ca: cert }, { cert, secureContext: createSecureContext() }])
+      expect(open({ tls }).tls).toBe(tls);
+    const error = refusal(() => resolveManagerOptions({ defaults: { tls: { ca: SECRET } } }));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "defaults.tls.ca" } });
+    expectSecretKept(error);
   });
 
   test("tls with connect: the stream is the application's, so tls would silently not be used", () => {

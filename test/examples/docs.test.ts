@@ -119,7 +119,7 @@ test("docs/reconnecting.md says of every failure of an attempt whether it is ret
     // A link that takes no new session ends by the core's word, too.
     isFinal: refused in TERMINAL_REFUSALS || refused === "session-lost",
   }));
-  const dials = (["failed", "timed-out", "certificate"] as const).map((kind) => ({
+  const dials = (["failed", "timed-out", "certificate", "certificate-dates"] as const).map((kind) => ({
     error: asError(new DialError(kind, "")),
     isFinal: false,
   }));

@@ -6,7 +6,7 @@ import { type Link, ServerSupervisor } from "resplice";
 import { expect, onTestFinished, test } from "vitest";
 
 const TYPE = { hello: 1, welcome: 2, refuse: 3, confirm: 4, data: 5, ack: 6, ping: 7, standby: 9, ready: 10 };
-const LATER = { commit: 11, committed: 12, reset: 14 };
+const LATER = { commit: 11, committed: 12, reset: 14, reason: 129 };
 const [STOP, DONE, RESUME, FALLBACK, END] = [1, 2, 16, 32, 1];
 const ZEROS = Buffer.alloc(16);
 
@@ -272,17 +272,18 @@ test("falls back to another session when the server does not know the first", as
   await client.receiveUntil(wire, () => client.messages.length === 1);
 });
 
-test.each([
-  ["another version", 3, (hello: Buffer) => void hello.writeUInt8(2, 8 + 4)],
-  ["another mode", 3, (hello: Buffer) => void hello.writeUInt8(1, 8 + 5)],
-  ["wrong credentials", 2, (hello: Buffer) => void hello.write("?", 8 + 180)],
-])("%s is refused for good", async (_, code, spoil) => {
+test.each<[string, number, string, (hello: Buffer) => void]>([
+  ["another version", 3, "version 2 of the protocol, where this server has 1", (hello) => hello.writeUInt8(2, 8 + 4)],
+  ["another mode", 3, 'mode "bytes", where this server has "messages"', (hello) => hello.writeUInt8(1, 8 + 5)],
+  ["wrong credentials", 2, "", (hello) => void hello.write("?", 8 + 180)],
+])("%s is refused for good", async (_, code, reason, spoil) => {
   const { port } = await serve(echo);
   const client = new ForeignClient(port);
   const wire = client.dial();
   const hello = client.hello(TYPE.hello, false);
   spoil(hello);
   wire.write(hello);
+  if (reason !== "") expect((await wire.expect(LATER.reason)).body.toString()).toBe(reason);
   const { body } = await wire.expect(TYPE.refuse);
   expect(body.readUInt32BE(0)).toBe(code);
   expect(await wire.next()).toBeUndefined();

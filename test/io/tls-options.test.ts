@@ -1,6 +1,15 @@
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { describe, expect, test } from "vitest";
-import { isTlsOptions, renewed, tlsRefusal, whatIsGiven } from "../../src/io/tls-options.ts";
+import { certificate } from "../certificate.ts";
+import {
+  hasCertificate,
+  isTlsOptions,
+  renewed,
+  tlsFailure,
+  tlsProblem,
+  tlsRefusal,
+  whatIsGiven,
+} from "../../src/io/tls-options.ts";
 
 test("options are an object, and no bytes or list of a PEM, nor a promise of them", () => {
   for (const options of [{}, { ca: "x" }, Object.create(null)]) expect(isTlsOptions(options)).toBe(true);
@@ -60,4 +69,43 @@ describe("what node:tls says", () => {
     expect(tlsRefusal(new TypeError("s3cr3t"))).toBe("TypeError");
     expect(tlsRefusal("s3cr3t")).toBe("an error that is none");
   });
+});
+
+describe("what node:tls cannot use", () => {
+  test("is found among the files", async () => {
+    const [pem, other] = [await certificate(), await certificate()];
+    expect(tlsProblem("tls", { ...pem, ca: other.cert, passphrase: undefined })).toBeUndefined();
+    const wrong: Array<[string, SecureContextOptions]> = [
+      ["tls.ca", { ...pem, ca: "x" }],
+      ["tls.cert", { ...pem, cert: "x" }],
+      ["tls.key", { ...pem, key: "x" }],
+      ["tls.pfx", { pfx: Buffer.from("x"), passphrase: "y" }],
+      ["tls.crl", { ...pem, crl: "x" }],
+      ["tls", { ...pem, cert: other.cert }],
+      ["tls", { ...pem, minVersion: "TLSv9" as never }],
+    ];
+    for (const [name, options] of wrong) expect(tlsProblem("tls", options)?.[0]).toBe(name);
+    const takes = "a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----";
+    expect(tlsProblem("defaults.tls", { ca: "x" })).toEqual(["defaults.tls.ca", "x", takes]);
+    const [, , allowed] = tlsProblem("tls", { cert: "x" }) ?? [];
+    expect(allowed).toMatch(new RegExp(`^${takes}\\. node:tls says: .`));
+  });
+
+  test("a certificate comes with its key", () => {
+    for (const options of [{ cert: "c", key: "k" }, { pfx: "p" }, { cert: "c", privateKeyIdentifier: "i" }])
+      expect(hasCertificate(options)).toBe(true);
+    for (const options of [{}, { cert: "c" }, { key: "k" }, { ca: "c" }]) expect(hasCertificate(options)).toBe(false);
+  });
+});
+
+test("the text of a handshake that has failed says what it means", () => {
+  const coded = (code: string, message: string): Error => Object.assign(new Error(message), { code });
+  expect(tlsFailure(coded("CERT_HAS_EXPIRED", "certificate has expired"))).toBe(
+    "certificate has expired: it is to be renewed",
+  );
+  expect(tlsFailure(coded("ERR_SSL_WRONG_VERSION_NUMBER", "0A:error:x.c:80:"))).toMatch(
+    /^ERR_SSL_WRONG_VERSION_NUMBER: the other side does not speak TLS/,
+  );
+  expect(tlsFailure(coded("ECONNREFUSED", "refused"))).toBe("refused");
+  expect(tlsFailure("thrown")).toBe("an error that is none");
 });

@@ -3,6 +3,7 @@ import {
   boolean,
   checkNames,
   group,
+  hostName,
   integer,
   integerOrInfinity,
   logger,
@@ -53,4 +54,30 @@ test("a payload is a copy: its owner may go on writing", () => {
   const kept = payload("openPayload", given, 10);
   given.fill(0);
   expect(String(kept)).toBe("mine");
+});
+
+test("a host is a name or an address", () => {
+  const hosts = ["localhost", "a_b.example", "127.0.0.1", "::1", "[::1]", "fe80::1%eth0.100", "[fe80::1%eth0]"];
+  for (const host of [...hosts, "::ffff:127.0.0.1"]) expect(hostName("host", host)).toBe(host);
+});
+
+test.each<[string, string]>([
+  ["localhost:7000", ', as in { host: "localhost", port: 7000 }'],
+  ["127.0.0.1:7000", ', as in { host: "127.0.0.1", port: 7000 }'],
+  ["[::1]:7000", ', as in { host: "[::1]", port: 7000 }'],
+  ["tcp://localhost:7000/", ', as in { host: "localhost", port: 7000 }'],
+  ["https://localhost", ""],
+  ["localhost/x", ""],
+  ["local host", ""],
+  ["localhost:", ""],
+])("no host, as no name server would know it: %s", (given, more) => {
+  const error = refusal(() => hostName("host", given));
+  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "host", value: given } });
+  expect(error.option?.allowed).toBe(`a name or an IP address alone${more}`);
+});
+
+test("the password of a URL does not show", () => {
+  const error = refusal(() => hostName("host", "redis://me:s3cr3t@localhost:7000"));
+  expect(error.message).not.toContain("s3cr3t");
+  expect(error.option).toMatchObject({ value: "a string of length 32" });
 });

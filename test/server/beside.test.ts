@@ -315,7 +315,8 @@ describe("functions of the options", () => {
           },
         },
       });
-      expect((await turned(link, "reconnecting")).error).toMatchObject({ code: "CONNECT_FAILED", message: "mine" });
+      const { error } = await turned(link, "reconnecting");
+      expect(error).toMatchObject({ code: "CONNECT_FAILED", message: `127.0.0.1:${port}: mine` });
       await link.connected();
     });
     expect(uncaught).toEqual([]);

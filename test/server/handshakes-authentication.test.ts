@@ -95,7 +95,7 @@ describe("authenticate()", () => {
     const { error } = await openTo(port).closed;
     expect(error).toMatchObject({
       code: "AUTHENTICATION_REFUSED",
-      message: "the server refused the credentials: the quota of tenant-a\\nis used up",
+      message: `127.0.0.1:${port}: the server refused the credentials: the quota of tenant-a\\nis used up`,
       peerCode: refused,
     });
     expect(lines.find(({ event }) => event === "server.refused")).toMatchObject({

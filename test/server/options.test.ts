@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { GiB, type Limits, ServerSupervisor } from "../../src/index.ts";
 import type { Machine } from "../../src/io/machine.ts";
 import { resolveServerOptions } from "../../src/server/options.ts";
-import { refusal } from "../support.ts";
+import { certificate, refusal } from "../support.ts";
 
 const SECRET = "sk-s3cr3t";
 
@@ -135,8 +135,20 @@ test.each<[string, object]>([
 
 test("TLS options that node:tls refuses are INVALID_OPTION", () => {
   const error = refusal(() => new ServerSupervisor({ port: 0, tls: { cert: "no certificate", key: "no key" } }));
-  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+  expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls.cert" } });
   expect(error.message).toContain("no start line");
+});
+
+test("a server's TLS needs a certificate with its key, unless a function brings one", async () => {
+  const { cert, key } = await certificate();
+  for (const tls of [{}, { cert }, { key }, { ca: cert }]) {
+    const error = refusal(() => new ServerSupervisor({ port: 0, tls }));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", option: { name: "tls" } });
+    expect(error.message).toContain("key and cert, or pfx");
+  }
+  const SNICallback = (): void => {};
+  for (const tls of [{ cert, key }, { SNICallback }, { pskCallback: () => null }])
+    expect(resolveServerOptions({ port: 0, tls }).tls).toBe(tls);
 });
 
 test.each(["tls", "authenticate", "allow", "deny", "proxyProtocol"])(

@@ -20,6 +20,36 @@ test("a client of another version, or another mode, is refused for good", () => 
   expect(server.core.sessions).toBe(0);
 });
 
+test("both ends know what the other has", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client({ mode: "bytes" });
+  const told = 'mode "bytes", where this server has "messages"';
+  expect(only(client.dial(server).settle(), "reason")).toMatchObject({ text: told });
+  expect(outcomeOf(client.events)).toMatchObject({
+    outcome: "mismatch",
+    detail: expect.stringContaining(`; this client has version 1 and mode "bytes"; the server says: ${told}`) as string,
+  });
+  new Line(world, server).give(encodeHello("hello", { ...nextHello(world.client(), server), version: 2 }));
+  const reasons = server.events.flatMap((event) => (event.type === "refused" ? [event.reason] : []));
+  expect(reasons).toEqual([told, "version 2 of the protocol, where this server has 1"]);
+});
+
+test("who seems to speak another protocol is said of the first bytes only", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const http = Buffer.from("GET / HTTP/1.1\r\n\r\n");
+  new Line(world, server).give(http);
+  const behind = world.client().dial(server);
+  behind.give(Buffer.concat([behind.takeUp(), http]));
+  const later = world.client().dial(server);
+  later.up();
+  later.give(http);
+  const faults = server.events.flatMap((event) => (event.type === "close-connection" ? [event.fault?.detail] : []));
+  const unguessed = "the header's reserved bits are not zero";
+  expect(faults).toEqual([`${unguessed}; it looks like HTTP`, unguessed, unguessed]);
+});
+
 test("an open that is late does not take a session that nobody has confirmed from the open after it", () => {
   const world = new ByHand();
   const server = world.server();

@@ -123,5 +123,5 @@ export const TERMINAL_REFUSALS: Readonly<Partial<Record<RefuseCode, { outcome: O
     outcome: "authentication-refused",
     detail: "the server refused the credentials, or the session belongs to another",
   },
-  mismatch: { outcome: "mismatch", detail: "the server speaks another version or mode" },
+  mismatch: { outcome: "mismatch", detail: "the server has another version of the protocol or another mode" },
 };

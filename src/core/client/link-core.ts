@@ -282,7 +282,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #onRefuse(channel: Channel, code: RefuseCode, retryAfterMs: number, nowMs: number): void {
     // The attempt fails by this refusal, not by the loss of the session.
     if (code === "session-lost") this.#primary.clear();
-    this.refused(code, code === "authentication" ? this.#primary.reason : "", nowMs);
+    this.refused(code, code === "authentication" || code === "mismatch" ? this.#primary.reason : "", nowMs);
     this.#attemptFailed(channel, code, { refused: code, retryAfterMs });
   }
 

@@ -6,7 +6,7 @@ import { type Carried, carryOver } from "./carry.ts";
 import type { Channel } from "../session/channel.ts";
 import { ClientIntroduction, type IntroductionOptions, TERMINAL_REFUSALS } from "./introduction.ts";
 import type { Fault } from "../wire/faults.ts";
-import type { RefuseCode, ResetCode, Welcome } from "../wire/frames.ts";
+import { PROTOCOL_VERSION, type RefuseCode, type ResetCode, type Welcome } from "../wire/frames.ts";
 import { type Entropy, newKeys, type SessionKeys } from "../session/proof.ts";
 import { type Closing, LinkCore } from "../session/link-core.ts";
 import type { LinkCoreOptions, Outcome } from "../session/link-events.ts";
@@ -184,8 +184,16 @@ export abstract class ReplacingLinkCore extends LinkCore {
   protected endRefused(code: RefuseCode, reason: string): void {
     const ending = TERMINAL_REFUSALS[code];
     if (ending === undefined) return;
-    this.tellOutcome(ending.outcome, reason, ending.detail);
+    const { outcome, detail } = ending;
+    if (code === "mismatch") this.tellOutcome(outcome, "", `${detail}${this.#whatDiffers(reason)}`);
+    else this.tellOutcome(outcome, reason, detail);
     this.becomeGone(ending.outcome);
+  }
+
+  /** `reason`: in the server's words; empty if it has said none. */
+  #whatDiffers(reason: string): string {
+    const own = `; this client has version ${PROTOCOL_VERSION} and mode "${this.options.mode}"`;
+    return reason === "" ? own : `${own}; the server says: ${reason}`;
   }
 
   /** Ends a link of which the server knows nothing, so that no peer has to be told. Answers whether it did. */

@@ -7,6 +7,7 @@ import type { FrameTaker } from "../session/channel.ts";
 import type { AuthenticateEvent } from "./entrance.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import { type Frame, type HelloFrame, PROTOCOL_VERSION } from "../wire/frames.ts";
+import { FIRST_BYTES, looksLike } from "../wire/strangers.ts";
 import { type Entropy, ownerOf, type Provable } from "../session/proof.ts";
 import type { Handshake, ResetFrame } from "./handshake-table.ts";
 import type { ServerLinkCore } from "./link-core.ts";
@@ -154,9 +155,13 @@ export class ServerCore {
           ? fault("bad-frame", "DATA before the handshake was over")
           : handshake.link.onData(channel, offset, bytes, flags),
     };
+    // A copy, as the decoder may free the chunk. A client that has introduced itself is no stranger.
+    const first = handshake.state.name === "silent" ? Buffer.from(chunk.subarray(0, FIRST_BYTES)) : undefined;
     const problem = channel.receive(chunk, taker, nowMs);
     if (problem === undefined || channel.closed) return;
-    if (handshake.link === undefined) handshakes.close(handshake, problem.code, problem);
+    const isStranger = first !== undefined && handshake.state.name === "silent";
+    const told = isStranger ? fault(problem.code, `${problem.detail}${looksLike(first)}`) : problem;
+    if (handshake.link === undefined) handshakes.close(handshake, problem.code, told);
     else handshake.link.onProblem(channel, problem, nowMs);
   }
 
@@ -194,9 +199,13 @@ export class ServerCore {
     const { handshakes, options } = this.#state;
     const { version, mode, maxMessageBytes, sessionId } = frame.hello;
     const mismatch =
-      version !== PROTOCOL_VERSION ? `version ${version}` : mode === options.mode ? undefined : `mode ${mode}`;
+      version !== PROTOCOL_VERSION
+        ? `version ${version} of the protocol, where this server has ${PROTOCOL_VERSION}`
+        : mode === options.mode
+          ? undefined
+          : `mode "${mode}", where this server has "${options.mode}"`;
     if (mismatch !== undefined) {
-      handshakes.refuse(handshake, "mismatch", mismatch, 0);
+      handshakes.refuse(handshake, "mismatch", mismatch, 0, { told: mismatch });
       return undefined;
     }
     if (maxMessageBytes === 0) return fault("bad-frame", "a largest message of 0 bytes");

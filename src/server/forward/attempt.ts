@@ -1,9 +1,10 @@
 /** One attempt to forward a connection: reaches the other server, and says whose connection it is. */
 import type { Duplex } from "node:stream";
+import { looksLike } from "../../core/wire/strangers.ts";
 import { StreamConnection } from "../../io/connection.ts";
+import { tlsFailure } from "../../io/tls-options.ts";
 import type { Clock, Connection, Timer } from "../../link/ports.ts";
 import { printable } from "../../telemetry/printable.ts";
-import { messageOf } from "../../telemetry/thrown.ts";
 import { Gathered } from "./gathered.ts";
 import {
   ANSWER_BYTES,
@@ -61,7 +62,7 @@ export class ForwardAttempt {
     const onData = (chunk: Buffer): void => this.#onData(socket, chunk);
     const onError = (error: NodeJS.ErrnoException): void => {
       if (this.#greeted === undefined && isGone(error)) this.#settle("nobody");
-      else this.fail(messageOf(error));
+      else this.fail(tlsFailure(error));
     };
     const onClosed = (): void => this.fail("the server that has the session has closed the connection");
     socket.on("data", onData).on("error", onError).on("end", onClosed).on("close", onClosed);
@@ -72,7 +73,7 @@ export class ForwardAttempt {
     if (this.#isOver) return;
     const message = this.#expected.push(chunk);
     if (message === "more") return;
-    if (message === "wrong") this.fail("the server that has the session says what is not expected");
+    if (message === "wrong") this.fail(`the server that has the session says what is not expected${looksLike(chunk)}`);
     else if (this.#greeted === undefined) this.#onGreeting(socket, message);
     else this.#onAnswer(socket, message, this.#greeted);
   }

@@ -1,5 +1,5 @@
 /** The places where a server listens, as its options name them. */
-import { boolean, group, integer, text } from "../../link/check.ts";
+import { boolean, group, hostName, integer, text } from "../../link/check.ts";
 import { invalidOption, invalidWord } from "../../link/errors.ts";
 
 /** An address that is bound; or a file descriptor that this process was given, bound by another. */
@@ -84,7 +84,7 @@ function resolvePort(name: string, given: PortAddress, nodeVersion: string): Por
     throw invalidOption(`${name}.reusePort`, reusePort, `false with Node ${nodeVersion}: it needs 22.12 or 23.1`);
   return {
     port: integer(`${name}.port`, port, 0, 65_535),
-    ...(host !== undefined && { host: text(`${name}.host`, host) }),
+    ...(host !== undefined && { host: hostName(`${name}.host`, host) }),
     ...(reusePort && { reusePort }),
     ...(boolean(`${name}.ipv6Only`, ipv6Only) && { ipv6Only }),
   };
@@ -114,7 +114,7 @@ export function resolveShort(options: { port?: number; host?: string; path?: str
   // A port that is named and undefined (an environment without it, say) was meant to be one.
   if (host === undefined && !("port" in options)) return undefined;
   const checked = integer("port", port, 0, 65_535);
-  return host === undefined ? { port: checked } : { port: checked, host: text("host", host) };
+  return host === undefined ? { port: checked } : { port: checked, host: hostName("host", host) };
 }
 
 /**

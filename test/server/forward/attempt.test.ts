@@ -66,6 +66,10 @@ test.each<[string, (set: ReturnType<typeof setUp>) => void | Promise<void>]>([
   ["the server that has the session speaks another version", ({ far }) => void far.write(Buffer.alloc(21))],
   ["the server that has the session says what is not expected", ({ far }) => void far.write(Buffer.alloc(22))],
   [
+    "the server that has the session says what is not expected; it looks like HTTP",
+    ({ far }) => void far.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
+  ],
+  [
     "the server that has the session answers another-server",
     async (set) => {
       await greet(set);

@@ -38,6 +38,7 @@ describe("addresses", () => {
     ["addresses[1]", [{ port: 1 }, { host: "::1" }]],
     ["addresses[0].port", [{ port: 65_536 }]],
     ["addresses[0].host", [{ port: 1, host: "" }]],
+    ["addresses[0].host", [{ port: 1, host: "localhost:1" }]],
     ["addresses[0].path", [{ port: 1, path: "/a" }]],
     ["addresses[0].backlog", [{ port: 1, backlog: 1 }]],
     ["addresses[0].ipv6Only", [{ port: 1, ipv6Only: 1 }]],
