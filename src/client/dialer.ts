@@ -41,6 +41,9 @@ export class Dialer {
   /** The server has asked the client to come back later, for which the next attempt waits. */
   #shed: RespliceError | undefined;
   #wake: (() => void) | undefined;
+  /** Of the wait for the next attempt, and whether such a timer keeps the process alive. */
+  #sleeping: Timer | undefined;
+  #holdsProcess = true;
   /** Since when no dial may begin; undefined: the link is not held. */
   #heldMs: number | undefined;
 
@@ -109,6 +112,12 @@ export class Dialer {
       this.check();
     }
     this.#wake?.();
+  }
+
+  /** An attempt that is under way keeps the process alive in any case, as that of a net.Socket does. */
+  holdProcess(isHeld: boolean): void {
+    this.#holdsProcess = isHeld;
+    this.#sleeping?.holdProcess(isHeld);
   }
 
   onEvent(event: ProtocolEvent): void {
@@ -234,7 +243,7 @@ export class Dialer {
     if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
   }
 
-  /** While the link is held the time goes on, and the process stays alive. */
+  /** While the link is held the time goes on, and the process stays alive unless `holdProcess(false)` was called. */
   async #sleep(delayMs: number): Promise<void> {
     const { signal } = this.#stop;
     // A listener may have ended the link when it heard of the pause.
@@ -245,12 +254,15 @@ export class Dialer {
       if (this.#heldMs === undefined) wait.resolve();
       else wakeIn(MOST_MS);
     });
+    timer.holdProcess(this.#holdsProcess);
+    this.#sleeping = timer;
     wakeIn(delayMs);
     this.#wake = wait.resolve;
     try {
       await wait.promise;
     } finally {
       timer.clear();
+      this.#sleeping = undefined;
       this.#wake = undefined;
     }
   }
