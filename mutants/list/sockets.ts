@@ -184,6 +184,14 @@ export const SOCKETS: readonly Mutant[] = [
     tests: FACE,
   },
   {
+    name: "unref() forgets the connections to come",
+    rule: "each connection of a link keeps the process alive as the link does",
+    file: "src/link/driver.ts",
+    find: "    if (!this.#holdsProcess) connection.holdProcess?.(false);\n",
+    replace: "",
+    tests: FACE,
+  },
+  {
     name: "a timer that holds nothing holds the process",
     rule: "the Node timer keeps the process alive only while a timer does that is set",
     file: "src/io/clock.ts",

@@ -232,6 +232,8 @@ test("the process is kept alive while a timer is set that keeps it, and by no ot
   other.holdProcess(false);
   other.set(clock.now() + 100_000);
   expect(timers()).toBe(before);
+  other.set(clock.now() + 90_000);
+  expect(timers()).toBe(before);
   keeps.set(clock.now() + 200_000);
   expect(timers()).toBe(before + 1);
   other.set(clock.now() + 50_000);

@@ -3,7 +3,18 @@ import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { LinkPair } from "../../src/testing/index.ts";
-import { failure, openTo, pair, refusal, relayTo, runToExit, serve, turned, unusedPort } from "../support.ts";
+import {
+  eventually,
+  failure,
+  openTo,
+  pair,
+  refusal,
+  relayTo,
+  runToExit,
+  serve,
+  turned,
+  unusedPort,
+} from "../support.ts";
 import { paired } from "../testing/paired.ts";
 import { told } from "./streams.ts";
 
@@ -168,6 +179,7 @@ test("addresses are those of the connection in use", async () => {
   const [near, far] = [quiet(both.client.socket()), quiet(both.server.socket())];
   expect(near.address()).toEqual({ address: "127.0.0.1", family: "IPv4", port: near.localPort });
   expect([near.remoteAddress, near.remoteFamily, near.remotePort]).toEqual(["127.0.0.1", "IPv4", both.relay.port]);
+  expect([near.connecting, far.connecting]).toEqual([false, false]);
   expect([far.localPort, far.localFamily, far.remoteAddress]).toEqual([both.port, "IPv4", "127.0.0.1"]);
   const memory = sockets();
   expect([memory.near.remoteAddress, memory.near.remotePort, memory.near.address()]).toEqual([
@@ -228,7 +240,7 @@ describe("setTimeout()", () => {
 });
 
 describe("the process", () => {
-  /** Ends by itself, or is killed: a server in this process, and a client in another. */
+  /** What a client prints that is a process of its own, and ends by itself. */
   async function printed(port: number, then: string): Promise<string> {
     return runToExit(`
       const manager = new resplice.ConnectionManager();
@@ -239,23 +251,45 @@ describe("the process", () => {
     `);
   }
 
-  test("unref() lets it end while the link is open; with ref() it stays", async () => {
-    const { port, links } = await serve(BYTES);
-    const ended = printed(port, `socket.once("ready", () => socket.unref());`);
-    expect(await ended).toBe("exit connected");
-    const held = printed(
-      port,
-      `socket.once("ready", () => socket.unref().ref());
-       socket.on("data", (bytes) => { console.log(String(bytes)); socket.unref(); });`,
-    );
-    await links.next();
-    quiet((await links.next()).socket()).write("still here");
-    expect(await held).toBe("still here\nexit connected");
+  /** What keeps this process alive: sockets and timers. */
+  function held(): number {
+    return process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap" || name === "Timeout").length;
+  }
+
+  test("unref() takes the link's connection and its timer out, also those that come later, and ref() puts them back", async () => {
+    const both = await pair(BYTES, BYTES);
+    const near = quiet(both.client.socket());
+    const before = held();
+    near.unref();
+    expect(held()).toBe(before - 2);
+    both.relay.cut("rst");
+    await turned(both.client, "reconnecting");
+    await turned(both.client, "connected");
+    const without = held();
+    near.ref();
+    expect(held()).toBe(without + 2);
   });
 
-  test("unref() lets it end while the link waits for its next attempt, and setTimeout() never keeps it", async () => {
-    const port = await unusedPort();
-    const then = `socket.setTimeout(1_000_000); socket.unref();`;
-    expect(await printed(port, then)).toMatch(/^exit (?:reconnecting|connecting)$/u);
+  test("unref() takes out the wait for the next attempt, also one that comes later", async () => {
+    const link = openTo(await unusedPort(), BYTES);
+    link.hold();
+    const socket = link.socket().unref();
+    await new Promise((resolve) => setImmediate(resolve));
+    const without = held();
+    socket.ref();
+    expect(held()).toBe(without + 1);
+    socket.unref();
+    expect(held()).toBe(without);
+  });
+
+  test("ends by itself while a link is open, or waits for its next attempt; setTimeout() never keeps it", async () => {
+    const { port } = await serve(BYTES);
+    const then = "socket.setTimeout(1_000_000);";
+    const [open, waiting] = await Promise.all([
+      printed(port, `${then} socket.once("ready", () => socket.unref());`),
+      printed(await unusedPort(), `${then} socket.unref();`),
+    ]);
+    expect(open).toBe("exit connected");
+    expect(waiting).toMatch(/^exit (?:reconnecting|connecting)$/u);
   });
 });

@@ -165,7 +165,7 @@ test("ws", async () => {
   sockets.on("connection", (socket) =>
     socket.on("message", (message, isBinary) => socket.send(message, { binary: isBinary })),
   );
-  const socket = new WebSocket("ws://a-link/", { createConnection: open as never });
+  const socket = new WebSocket("ws://a-link/", { createConnection: open });
   await once(socket, "open");
   for (let at = 0; at < 20; at++) {
     socket.send(`message ${at}`);
