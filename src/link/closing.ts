@@ -65,9 +65,8 @@ export class Closing {
    * link itself keeps the process alive for that.
    */
   letGo(): void {
-    const isFirst = !this.isBegun;
+    if (this.isBegun) return;
     this.isBegun = true;
-    if (!isFirst) return;
     this.#limit({ deadlineMs: LET_GO_MS, holdsProcess: false }, () => this.#cut());
     this.#link.endOutput();
     this.#driver.protocol.stopReading();

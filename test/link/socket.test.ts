@@ -2,19 +2,9 @@
 import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { LinkSocket } from "../../src/link/socket.ts";
 import type { LinkPair } from "../../src/testing/index.ts";
-import {
-  eventually,
-  failure,
-  openTo,
-  pair,
-  refusal,
-  relayTo,
-  runToExit,
-  serve,
-  turned,
-  unusedPort,
-} from "../support.ts";
+import { failure, openTo, pair, refusal, relayTo, runToExit, serve, turned, unusedPort } from "../support.ts";
 import { paired } from "../testing/paired.ts";
 import { told } from "./streams.ts";
 
@@ -58,6 +48,9 @@ describe("the face", () => {
     const members = Object.getOwnPropertyNames(net.Socket.prototype).filter((name) => !name.startsWith("_"));
     expect(members).toEqual(expect.arrayContaining(["connect", "destroySoon", "resetAndDestroy", "setKeepAlive"]));
     expect(members.filter((name) => !(name in near))).toEqual([]);
+    // The compiler says when one of the types is missing.
+    const missing: Record<Exclude<keyof net.Socket, keyof LinkSocket>, true> = {};
+    expect(missing).toEqual({});
   });
 
   test("answers the socket where a call is chained, and changes nothing by what a link does itself", () => {

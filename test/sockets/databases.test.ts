@@ -20,14 +20,13 @@ test("pg", async () => {
       return query.slice("select ".length);
     }),
   );
-  const client = new pg.Client({ stream: open, user: "somebody", keepAlive: true });
-  await client.connect();
+  const pool = new pg.Pool({ stream: open, user: "somebody", max: 1, keepAlive: true, allowExitOnIdle: true });
   const large = LARGE.toString("hex");
   for (const word of ["one", "two", large]) {
-    const { rows } = await client.query<{ answer: string }>(`select ${word}`);
+    const { rows } = await pool.query<{ answer: string }>(`select ${word}`);
     expect(rows[0]?.answer === word).toBe(true);
   }
-  await client.end();
+  await pool.end();
   expect([asked, links.length]).toEqual([3, 1]);
   expect((await links[0]?.closed)?.error).toBeUndefined();
 });
