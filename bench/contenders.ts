@@ -55,5 +55,5 @@ export function sendAlone(conversation: Conversation, payload: Buffer): void {
 
 /** As a stream of bytes. */
 export function toStream(conversation: Conversation): Socket | ReturnType<Link["duplex"]> {
-  return "socket" in conversation ? conversation.socket : conversation.duplex();
+  return "duplex" in conversation ? conversation.duplex() : conversation.socket;
 }

@@ -24,6 +24,7 @@ import { ROUTING } from "./list/routing.ts";
 import { SERVED } from "./list/served.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
+import { SOCKETS } from "./list/sockets.ts";
 import { STORE } from "./list/store.ts";
 import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -47,6 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADDRESSES_KEPT,
   ...SHEDDING,
   ...SHELL,
+  ...SOCKETS,
   ...STORE,
   ...FORWARD,
   ...ROUTING,

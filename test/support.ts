@@ -373,6 +373,7 @@ export class ManualClock implements Clock {
       clear: () => {
         timer.dueMs = Infinity;
       },
+      holdProcess: () => {},
     };
   }
 

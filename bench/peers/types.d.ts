@@ -72,11 +72,3 @@ declare module "zeromq" {
     [Symbol.asyncIterator](): AsyncIterator<Buffer[]>;
   }
 }
-
-declare module "ioredis" {
-  export class Redis {
-    constructor(options: { port: number; host: string });
-    set(key: string, value: string): Promise<unknown>;
-    get(key: string): Promise<unknown>;
-  }
-}

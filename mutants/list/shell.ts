@@ -47,7 +47,7 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "one stream for two connections",
     rule: "a stream that is in use is left alone",
-    file: "src/io/connection.ts",
+    file: "src/io/fitness.ts",
     find: 'if (CONNECTION in stream) return "a stream that is a connection of a link already";',
     replace: "",
     tests: ["test/client/hooks-connect.test.ts"],
@@ -570,9 +570,9 @@ export const SHELL: readonly Mutant[] = [
   {
     name: "Duplex listener's throw not contained",
     rule: "what a stream's listener throws does not stop a step",
-    file: "src/link/engine.ts",
-    find: "      duplex.progress();\n    } catch (error) {\n      throwLater(this.driver.clock, error);",
-    replace: "      duplex.progress();\n    } catch (error) {\n      throw error;",
+    file: "src/link/stream.ts",
+    find: "throwLater(this.#link.driver.clock, error);",
+    replace: "throw error;",
     tests: ["test/link/duplex.test.ts"],
   },
   {
@@ -619,7 +619,7 @@ export const SHELL: readonly Mutant[] = [
     name: "close() ends a stream",
     rule: "a stream is ended by its application alone",
     file: "src/link/engine.ts",
-    find: "if (this.#duplex !== undefined) return this.#finish(options);\n",
+    find: "if (this.#stream !== undefined) return this.#finish(options);\n",
     replace: "",
     tests: ["test/link/duplex-cut-short.test.ts"],
   },

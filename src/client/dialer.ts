@@ -45,6 +45,9 @@ export class Dialer {
   /** Of the connection in use, if it is that of a plain link: what it brings may be no message. */
   #circumstances: Circumstances | undefined;
   #wake: (() => void) | undefined;
+  /** Of the wait for the next attempt, and whether such a timer keeps the process alive. */
+  #sleeping: Timer | undefined;
+  #holdsProcess = true;
   /** Since when no dial may begin; undefined: the link is not held. */
   #heldMs: number | undefined;
 
@@ -113,6 +116,12 @@ export class Dialer {
       this.check();
     }
     this.#wake?.();
+  }
+
+  /** An attempt that is under way keeps the process alive in any case, as that of a net.Socket does. */
+  holdProcess(isHeld: boolean): void {
+    this.#holdsProcess = isHeld;
+    this.#sleeping?.holdProcess(isHeld);
   }
 
   onEvent(event: ProtocolEvent): void {
@@ -265,7 +274,7 @@ export class Dialer {
     this.#dialled.host.unheard?.failed({ link, forMs, attempts: this.#attempts, error });
   }
 
-  /** While the link is held the time goes on, and the process stays alive. */
+  /** While the link is held the time goes on, and the process stays alive unless `holdProcess(false)` was called. */
   async #sleep(delayMs: number): Promise<void> {
     const { signal } = this.#stop;
     // A listener may have ended the link when it heard of the pause.
@@ -276,12 +285,15 @@ export class Dialer {
       if (this.#heldMs === undefined) wait.resolve();
       else wakeIn(MOST_MS);
     });
+    timer.holdProcess(this.#holdsProcess);
+    this.#sleeping = timer;
     wakeIn(delayMs);
     this.#wake = wait.resolve;
     try {
       await wait.promise;
     } finally {
       timer.clear();
+      this.#sleeping = undefined;
       this.#wake = undefined;
     }
   }

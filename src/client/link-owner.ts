@@ -99,6 +99,10 @@ export class ClientLinkOwner implements LinkOwner {
     this.dialer.retryNow();
   }
 
+  holdProcess(isHeld: boolean): void {
+    this.dialer.holdProcess(isHeld);
+  }
+
   onStepComplete(): void {
     this.dialer.check();
     if (this.core.gone) this.#host.onGone(this);

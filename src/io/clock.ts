@@ -13,6 +13,7 @@ class HeapTimer implements Timer {
   dueMs: number = Infinity;
   /** The timer's index in the heap; -1 if it is not set. */
   at = -1;
+  holdsProcess = true;
   readonly run: () => void;
   readonly #clock: SystemClock;
 
@@ -29,6 +30,14 @@ class HeapTimer implements Timer {
   clear(): void {
     this.set(Infinity);
   }
+
+  holdProcess(isHeld: boolean): void {
+    if (isHeld === this.holdsProcess) return;
+    const { dueMs } = this;
+    this.clear();
+    this.holdsProcess = isHeld;
+    this.set(dueMs);
+  }
 }
 
 /**
@@ -42,6 +51,9 @@ const MOST_DELAY_MS = 2_147_483_647;
 
 export class SystemClock implements Clock {
   readonly #heap: HeapTimer[] = [];
+  /** How many timers in the heap keep the process alive, and whether the Node timer does now. */
+  #holding = 0;
+  #isHeld = true;
   #wakeMs = Infinity;
   #wake: NodeJS.Timeout | undefined;
   #checking = false;
@@ -108,6 +120,7 @@ export class SystemClock implements Clock {
     } else if (timer.at < 0) {
       timer.at = this.#heap.length;
       this.#heap.push(timer);
+      if (timer.holdsProcess) this.#holding++;
       this.#up(timer.at);
     } else {
       this.#up(timer.at);
@@ -118,6 +131,20 @@ export class SystemClock implements Clock {
 
   #schedule(): void {
     if (this.#checking) return;
+    this.#plan();
+    this.#hold();
+  }
+
+  /** The Node timer keeps the process alive while any of the timers does. */
+  #hold(): void {
+    const isHeld = this.#holding > 0;
+    if (this.#wake === undefined || isHeld === this.#isHeld) return;
+    this.#isHeld = isHeld;
+    if (isHeld) this.#wake.ref();
+    else this.#wake.unref();
+  }
+
+  #plan(): void {
     const dueMs = this.#heap[0]?.dueMs ?? Infinity;
     if (dueMs === this.#wakeMs) return;
     // A wake-up that comes too early does no harm, and saves a Node timer for each deadline that only moves away.
@@ -127,6 +154,7 @@ export class SystemClock implements Clock {
     this.#wakeMs = dueMs;
     if (dueMs === Infinity) return;
     const delayMs = Math.min(MOST_DELAY_MS, Math.max(0, Math.ceil(dueMs - this.now())));
+    this.#isHeld = true;
     this.#wake = setTimeout(() => {
       this.#checking = true;
       setImmediate(() => this.#check());
@@ -159,6 +187,7 @@ export class SystemClock implements Clock {
 
   #remove(timer: HeapTimer): void {
     const last = this.#heap.pop() as HeapTimer;
+    if (timer.holdsProcess) this.#holding--;
     const at = timer.at;
     timer.at = -1;
     if (last === timer) return;

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
-import type { Connection, ConnectionHandler } from "../link/ports.ts";
+import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
 import { type Reader, READING_LINE as line } from "./reading-line.ts";
 
 /**
@@ -31,42 +31,13 @@ type WriteError = Error | null | undefined;
 type WriteCallback = (error: WriteError) => void;
 
 /** The property in which a stream keeps its connection, so that all streams can share the same listener functions. */
-const CONNECTION = Symbol("connection");
+export const CONNECTION: unique symbol = Symbol("connection");
 /** The property with the function of `whenDestroyed()`. */
 const WHEN_DESTROYED: unique symbol = Symbol("whenDestroyed");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
-/** Why this stream cannot be a connection; undefined if it can. A Duplex of another package or realm can, too. */
-export function unfitness(stream: unknown): string | undefined {
-  if (!isStream(stream)) return "no stream.Duplex";
-  if (CONNECTION in stream) return "a stream that is a connection of a link already";
-  const { readable, writable, destroyed, connecting } = stream as Duplex & { connecting?: boolean };
-  // A socket that is still connecting is not readable yet.
-  if (destroyed || !writable || (!readable && connecting !== true)) return "a stream that has ended, or was closed";
-  if (stream.readableObjectMode || stream.writableObjectMode) return "a stream of objects, not of bytes";
-  if (typeof stream.readableEncoding === "string") return "a stream that setEncoding() has made one of text";
-  // A stream with such a listener does not flow.
-  if (stream.listenerCount("readable") > 0) return "a stream that has a listener for 'readable' still";
-  return undefined;
-}
-
-const METHODS = ["on", "once", "listenerCount", "write", "end", "destroy", "resume", "cork", "uncork"] as const;
-
-function isStream(given: unknown): given is Duplex {
-  if (typeof given !== "object" || given === null) return false;
-  const stream = given as Record<string, unknown>;
-  return METHODS.every((name) => typeof stream[name] === "function") && typeof stream["writableLength"] === "number";
-}
-
 /** An 'error' of a stream without a listener would end the process. */
 export function ignoreError(): void {}
-
-/** Destroys a stream that cannot be used, unless it is no stream, or is in use elsewhere. */
-export function discard(stream: unknown): void {
-  if (!isStream(stream) || CONNECTION in stream) return;
-  stream.on("error", ignoreError);
-  destroy(stream);
-}
 
 /** Destroys a stream, which the application may have made. */
 export function destroy(stream: Duplex & { [WHEN_DESTROYED]?: (this: Duplex) => void }): void {
@@ -127,6 +98,17 @@ export class StreamConnection implements Connection, Reader {
 
   get remoteAddress(): string {
     return this.#remoteAddress;
+  }
+
+  get addresses(): Addresses {
+    const stream = this.#stream;
+    const remoteAddress = this.#remoteAddress === "" ? undefined : this.#remoteAddress;
+    const none = { remoteAddress, remotePort: undefined, localAddress: undefined, localPort: undefined };
+    if (!(stream instanceof Socket)) return none;
+    const { localAddress, localPort } = stream;
+    // An address that the socket does not have is that of a client behind a proxy, whose port nobody knows here.
+    const remotePort = remoteAddressOf(stream) === this.#remoteAddress ? stream.remotePort : undefined;
+    return { remoteAddress, remotePort, localAddress, localPort };
   }
 
   connected(): void {
@@ -307,6 +289,17 @@ export class StreamConnection implements Connection, Reader {
     this.#closed = true;
     this.handler = DEAF;
     destroy(this.#stream);
+  }
+
+  /** A stream that the application made may have no such methods, and then keeps no process alive. */
+  holdProcess(isHeld: boolean): void {
+    const stream: Duplex & { ref?: () => void; unref?: () => void } = this.#stream;
+    try {
+      if (isHeld) stream.ref?.();
+      else stream.unref?.();
+    } catch (error) {
+      this.lost(describe(error));
+    }
   }
 
   /**

@@ -6,8 +6,12 @@ import type { CloseOptions, CutOffReason, LinkReport } from "./types.ts";
 export const DEFAULT_CLOSE_MS = 5_000;
 /** After everything was accepted, a peer that does not answer has so long to hear that the link has ended. */
 export const FORGET_AFTER_MS = 6_000;
+/** As long as a server keeps a session without a connection by default. */
+export const LET_GO_MS = 300_000;
 /** The part of a server's closing time in which its handlers have to return. */
 const HANDLER_SHARE = 0.8;
+
+type Limit = CloseOptions & { deadlineMs: number; holdsProcess?: boolean };
 
 export interface ClosingLink {
   readonly closed: Promise<unknown>;
@@ -56,14 +60,28 @@ export class Closing {
     return isFirst;
   }
 
+  /**
+   * The application has let go of its socket: what was taken is still delivered, and nothing more is read. Only the
+   * link itself keeps the process alive for that.
+   */
+  letGo(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
+    this.#limit({ deadlineMs: LET_GO_MS, holdsProcess: false }, () => this.#cut());
+    this.#link.endOutput();
+    this.#driver.protocol.stopReading();
+  }
+
   #cutOff(options: CloseOptions, isFirst: boolean): void {
-    const { protocol, clock } = this.#driver;
     const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
     if (deadlineMs === Infinity && options.signal === undefined) return;
-    this.#limit({ ...options, deadlineMs }, () => {
-      this.cutOff = { cutOff: whyOpen(protocol, protocol.outputEnded ? "peer" : "application") };
-      protocol.reset("close-timeout", "", "close-timeout", clock.now());
-    });
+    this.#limit({ ...options, deadlineMs }, () => this.#cut());
+  }
+
+  #cut(): void {
+    const { protocol, clock } = this.#driver;
+    this.cutOff = { cutOff: whyOpen(protocol, protocol.outputEnded ? "peer" : "application") };
+    protocol.reset("close-timeout", "", "close-timeout", clock.now());
   }
 
   /** Our direction is complete. */
@@ -93,7 +111,7 @@ export class Closing {
   }
 
   /** Lets `expire` change something when the deadline has passed or the signal is aborted. */
-  #limit({ deadlineMs, signal }: CloseOptions & { deadlineMs: number }, expire: () => void): void {
+  #limit({ deadlineMs, signal, holdsProcess = true }: Limit, expire: () => void): void {
     const driver = this.#driver;
     const { clock } = driver;
     const expireAndRun = (): void => {
@@ -101,6 +119,7 @@ export class Closing {
       driver.run();
     };
     const timer = clock.timer(expireAndRun);
+    timer.holdProcess(holdsProcess);
     const early = (): void => clock.defer(expireAndRun, undefined);
     timer.set(clock.now() + deadlineMs);
     if (signal?.aborted === true) early();

@@ -5,7 +5,7 @@
  */
 import type { CloseConnection } from "../core/session/link-events.ts";
 import { printable } from "../telemetry/printable.ts";
-import type { Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
+import type { Addresses, Clock, Connection, ConnectionHandler, Timer } from "./ports.ts";
 import type { ChannelIo, LinkEvent, Protocol } from "./protocol.ts";
 
 /** The hooks that the driver calls within a step. A hook may call the protocol again, but never waits. */
@@ -41,6 +41,7 @@ export class Driver {
   #turnEnds = false;
   /** `takenBytes` when `changed()` last wrote. */
   #takenBefore = 0;
+  #holdsProcess = true;
 
   constructor(protocol: Protocol, channels: ChannelIo, clock: Clock) {
     this.protocol = protocol;
@@ -56,6 +57,14 @@ export class Driver {
     return this.addressOf(this.protocol.adopted?.id);
   }
 
+  /** Of the connection in use, if there is one. */
+  get addresses(): Addresses | undefined {
+    const connection = this.#find(this.protocol.adopted?.id)?.connection;
+    if (connection === undefined || connection.addresses !== undefined) return connection?.addresses;
+    const { remoteAddress } = connection;
+    return { remoteAddress, remotePort: undefined, localAddress: undefined, localPort: undefined };
+  }
+
   addressOf(id: number | undefined): string | undefined {
     return this.#find(id)?.connection.remoteAddress;
   }
@@ -66,12 +75,20 @@ export class Driver {
 
   attach(id: number, connection: Connection): void {
     this.#attached = [...this.#attached, new Attached(this, id, connection)];
+    if (!this.#holdsProcess) connection.holdProcess?.(false);
   }
 
   detach(id: number): Connection | undefined {
     const found = this.#find(id);
     if (found !== undefined) this.#attached = this.#attached.filter((attached) => attached !== found);
     return found?.connection;
+  }
+
+  /** Whether the link's timer and connections, now and later, keep the process alive. */
+  holdProcess(isHeld: boolean): void {
+    this.#holdsProcess = isHeld;
+    this.#timer.holdProcess(isHeld);
+    for (const { connection } of this.#attached) connection.holdProcess?.(isHeld);
   }
 
   /** Destroys the connection, and tells the protocol that it has failed. */

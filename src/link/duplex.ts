@@ -1,4 +1,4 @@
-/** A link in mode "bytes" as a stream.Duplex, for code that wants a net.Socket. */
+/** A link in mode "bytes" as a stream.Duplex: the stream of duplex(), and what that of socket() is made from. */
 import { Duplex } from "node:stream";
 import type { ResolvedLinkOptions } from "./options.ts";
 import type { Message } from "./types.ts";
@@ -84,6 +84,7 @@ export class LinkDuplex extends Duplex {
     while (this.#wanted) {
       const chunk = this.#input.take();
       if (chunk === undefined) break;
+      this.onTaken(chunk.length);
       this.#wanted = this.push(chunk);
       this.#accept();
     }
@@ -128,17 +129,23 @@ export class LinkDuplex extends Duplex {
       const maxChunkBytes = this.#maxChunkBytes;
       for (let at = 0; at < chunk.length; at += maxChunkBytes) {
         const piece = chunk.subarray(at, at + maxChunkBytes);
-        if (this.#output.trySend(piece)) continue;
-        const rest = chunk.subarray(at + piece.length);
-        this.#output.send(piece).then(() => this.#send(rest, callback), callback);
-        return;
+        if (!this.#output.trySend(piece)) return this.#sendLater(piece, chunk.subarray(at + piece.length), callback);
+        this.onSent(piece.length);
       }
     } catch (error) {
-      callback(error as Error);
+      callback(this.toldError(error as Error));
       return;
     }
     if (this.#output.hasToWait()) this.#held = callback;
     else callback();
+  }
+
+  #sendLater(piece: Buffer, rest: Buffer, callback: (error?: Error | null) => void): void {
+    const fail = (error: Error): void => callback(this.toldError(error));
+    this.#output.send(piece).then(() => {
+      this.onSent(piece.length);
+      this.#send(rest, callback);
+    }, fail);
   }
 
   get isHeld(): boolean {
@@ -174,7 +181,7 @@ export class LinkDuplex extends Duplex {
   #leave(): void {
     const { failure, isAborted } = this.#link;
     if (failure !== undefined || isAborted || !this.#inputOver) {
-      this.destroy(failure);
+      this.destroy(failure && this.toldError(failure));
     } else if (!this.readableEnded) {
       // All bytes have arrived: 'end' comes first, even if nobody reads the stream and nothing is left in it.
       this.#awaitsEnd = true;
@@ -186,10 +193,29 @@ export class LinkDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // Without the abort the peer would take the bytes that it has for the whole. Does nothing once both directions are
-    // complete.
-    this.#link.abort("stream-destroyed");
+    this.leaveLink(error);
     this.#release();
     callback(error);
+  }
+
+  // ── what another stream on a link does in its own way ───────────────────────────────────────────────────────────
+
+  /** So many bytes are handed to the reader. */
+  protected onTaken(_bytes: number): void {}
+
+  /** The link has taken so many bytes of the chunk that is being written. */
+  protected onSent(_bytes: number): void {}
+
+  /** The error as the stream tells it. */
+  protected toldError(error: Error): Error {
+    return error;
+  }
+
+  /**
+   * The stream is destroyed. Without the abort the peer would take the bytes that it has for the whole. Does nothing
+   * once both directions are complete.
+   */
+  protected leaveLink(_error: Error | null): void {
+    this.#link.abort("stream-destroyed");
   }
 }

@@ -1,19 +1,18 @@
 /** The machinery of one link, the same at both ends, behind the object that the application holds. */
-import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
 import type { Driver } from "./driver.ts";
-import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { Closing } from "./closing.ts";
 import { EndResult } from "./end-result.ts";
-import { Life, throwLater } from "./life.ts";
+import { Life } from "./life.ts";
 import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
 import type { LinkEvent, Protocol } from "./protocol.ts";
 import { StallWatch } from "./stall.ts";
 import { linkStats } from "./stats.ts";
+import { LinkStream } from "./stream.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats, StateChange, WaitOptions } from "./types.ts";
 import { UndeliveredReports } from "./undelivered-reports.ts";
 import { Waits } from "./waits.ts";
@@ -34,7 +33,7 @@ export class LinkEngine {
   #reports: UndeliveredReports | undefined;
   #waitsForConnected: Waits | undefined;
   #waitsForSent: Waits | undefined;
-  #duplex: LinkDuplex | undefined;
+  #stream: LinkStream | undefined;
   #closing: Closing | undefined;
   #stall: StallWatch | undefined;
   #endEmitted = false;
@@ -60,15 +59,13 @@ export class LinkEngine {
     return this.#life.state;
   }
 
-  duplex(): Duplex {
-    if (this.#options.mode !== "bytes") {
-      throw new RespliceError("NOT_SUPPORTED", 'duplex() needs the option mode: "bytes"');
+  /** The stream of the link, which is made as `kind` by the first call. */
+  stream(kind: "duplex" | "socket"): LinkStream {
+    if (this.#stream === undefined) {
+      this.#stream = new LinkStream(kind, this, this.#options);
+      this.#stream.progress();
     }
-    if (this.#duplex === undefined) {
-      this.#duplex = new LinkDuplex(this, this.outgoing, this.incoming.occupyForDuplex(), this.#options);
-      this.#duplex.progress();
-    }
-    return this.#duplex;
+    return this.#stream;
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -84,6 +81,10 @@ export class LinkEngine {
     if (!this.isOver && this.#closing?.isBegun !== true) this.owner.hold();
   }
 
+  get wasConnected(): boolean {
+    return this.#life.wasConnected;
+  }
+
   /** Resolves when the peer has accepted all of our direction. Rejects if the peer stopped reading before that. */
   async sent(): Promise<void> {
     if (!this.protocol.outputDone && !this.isOver) await (this.#waitsForSent ??= new Waits()).wait(undefined);
@@ -95,7 +96,7 @@ export class LinkEngine {
 
   end(): void {
     // Bytes that still wait in the stream were written before end() was called, so the stream ends the direction.
-    if (this.#duplex !== undefined) this.#duplex.end();
+    if (this.#stream !== undefined) this.#stream.end();
     else this.endSending();
   }
 
@@ -111,7 +112,7 @@ export class LinkEngine {
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
     checkCloseOptions(options);
-    if (this.#duplex !== undefined) return this.#finish(options);
+    if (this.#stream !== undefined) return this.#finish(options);
     const closing = this.#getClosing();
     const isFirst = !closing.isBegun;
     this.incoming.acceptNow();
@@ -134,8 +135,15 @@ export class LinkEngine {
     return this.closed;
   }
 
-  #drainNow(): void {
-    this.#life.to("drain", { reason: "close() was called" });
+  /** The application has destroyed its socket: what the link has taken goes on to the peer, and nothing else is read. */
+  letGo(): void {
+    if (this.isOver) return;
+    this.#getClosing().letGo();
+    this.#drainNow("the socket was destroyed");
+  }
+
+  #drainNow(reason = "close() was called"): void {
+    this.#life.to("drain", { reason });
     const isEmpty = (this.outgoing.backlog?.messages ?? 0) === 0;
     if (!isEmpty || !this.owner.endUnopened()) this.owner.retryNow();
     this.driver.run();
@@ -194,7 +202,7 @@ export class LinkEngine {
 
   /** The link is read by a handler or as a stream: it goes on after the handler of serve() has returned. */
   get goesOnAlone(): boolean {
-    return this.incoming.hasHandler || this.#duplex !== undefined;
+    return this.incoming.hasHandler || this.#stream !== undefined;
   }
 
   /** The error for calls that come after the end. */
@@ -205,7 +213,7 @@ export class LinkEngine {
   // ── called by the parts of the link ─────────────────────────────────────────────────────────────────────────────
 
   get isRoomAwaited(): boolean {
-    return this.outgoing.isAwaited || this.#duplex?.isHeld === true;
+    return this.outgoing.isAwaited || this.#stream?.isHeld === true;
   }
 
   get hasHandedEnough(): boolean {
@@ -251,6 +259,7 @@ export class LinkEngine {
         if (recoveryMs !== undefined) journal.record({ event: "link.recovered", ids, recoveryMs });
         this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
         this.#waitsForConnected?.resolve();
+        this.#life.later(() => this.#stream?.connected());
         break;
       }
       case "disconnected":
@@ -342,7 +351,7 @@ export class LinkEngine {
       this.#rejectWaits();
       this.#stall?.stop();
       this.incoming.progress();
-      if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
+      this.#stream?.progress();
       this.owner.onEnded();
       const report = this.reports.atEnd(lost, untracked, outcome === "closed");
       this.#endResult.close(error === undefined ? report : { ...report, error, ...this.#closing?.cutOff });
@@ -354,7 +363,7 @@ export class LinkEngine {
     const { protocol } = this;
     this.outgoing.progress();
     this.incoming.progress();
-    if (this.#duplex !== undefined) this.#progressDuplex(this.#duplex);
+    this.#stream?.progress();
     if (protocol.outputDone) {
       // sent() then checks whether everything was accepted.
       this.#waitsForSent?.resolve();
@@ -374,21 +383,12 @@ export class LinkEngine {
     if (!protocol.inputAccepted || protocol.outputEnded) return;
     // A stream ends its direction itself, when its reader has come to the end. A byte stream that nobody has read yet
     // waits.
-    if (this.#duplex !== undefined || (protocol.mode === "bytes" && !this.incoming.wasRead)) return;
+    if (this.#stream !== undefined || (protocol.mode === "bytes" && !this.incoming.wasRead)) return;
     // A client that goes on elsewhere waits until the handler has answered. Otherwise sends that wait for room go out
     // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
     const goesOn = this.#options.allowHalfOpen || isAnswering;
     if (!goesOn || this.#closing?.endsWithInput === true) this.endOutput();
-  }
-
-  /** The stream calls listeners of the application within a step. An error that they throw must not stop the step. */
-  #progressDuplex(duplex: LinkDuplex): void {
-    try {
-      duplex.progress();
-    } catch (error) {
-      throwLater(this.driver.clock, error);
-    }
   }
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────

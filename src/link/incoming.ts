@@ -8,6 +8,7 @@ import type { Message, WaitOptions } from "./types.ts";
 import { keepInPlace } from "./untransferable.ts";
 import { abortableWait, type Wait } from "./waits.ts";
 
+type Consumer = "receive" | "iterator" | "handler" | "duplex" | "socket";
 type Handler = (message: Message) => void | Promise<void>;
 
 /** The driver of the link. */
@@ -36,7 +37,7 @@ export class Incoming implements TurnHost {
   #turn: Turn | undefined;
   /** The link has, or has had, a consumer. */
   wasRead = false;
-  #consumer: "none" | "receive" | "iterator" | "handler" | "duplex" = "none";
+  #consumer: Consumer | "none" = "none";
   /** The consumer waits for the next message; it resolves with `undefined` if there will be none. */
   #waiter: Wait<Message | undefined> | undefined;
   #handler: Handler | undefined;
@@ -68,7 +69,7 @@ export class Incoming implements TurnHost {
     return this.#consumer === "handler";
   }
 
-  #occupy(consumer: "receive" | "iterator" | "handler" | "duplex"): void {
+  #occupy(consumer: Consumer): void {
     if (this.#consumer !== "none") {
       throw new RespliceError("CONSUMER_BUSY", `the link is being read already (${this.#consumer})`);
     }
@@ -252,11 +253,11 @@ export class Incoming implements TurnHost {
   }
 
   /**
-   * For a Duplex: it gets chunks from `take`, and tells `accept` how many of their bytes the application has not read
+   * For a stream: it gets chunks from `take`, and tells `accept` how many of their bytes the application has not read
    * yet.
    */
-  occupyForDuplex(): DuplexInput {
-    this.#occupy("duplex");
+  occupyForStream(kind: "duplex" | "socket"): DuplexInput {
+    this.#occupy(kind);
     const inbound = this.#inbound;
     return {
       take: () => this.#take(),

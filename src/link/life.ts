@@ -18,6 +18,8 @@ export class Life {
   reconnects = 0;
   /** From the loss of a connection until the next one was in use, the last time. */
   recoveryMs: number | undefined;
+  /** The link is, or has been, connected. */
+  wasConnected = false;
   readonly #clock: Clock;
   readonly #host: { onChange(change: StateChange): void };
   #sinceMs: number;
@@ -51,6 +53,7 @@ export class Life {
 
   /** Answers how long there was no connection; undefined if none had been lost. */
   connectionAdopted(): number | undefined {
+    this.wasConnected = true;
     if (this.#lostMs === undefined) return undefined;
     this.recoveryMs = this.#clock.now() - this.#lostMs;
     this.reconnects++;

@@ -1,4 +1,5 @@
 /** The object that an application holds, at either end: the methods of `Link`, and at runtime nothing else. */
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
 import { CheckedEmitter } from "./emitter.ts";
@@ -119,7 +120,12 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   duplex(): Duplex {
-    return this.#engine.duplex();
+    return this.#engine.stream("duplex").duplex();
+  }
+
+  socket(): Socket {
+    // By Node's types an address that is unknown is a property that is absent; at runtime it is undefined.
+    return this.#engine.stream("socket").socket() as Socket;
   }
 
   // ── the connection, and the end ─────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,8 @@ export interface LinkOwner {
   hold(): void;
   /** Dials at once. Does nothing on a server, which never dials. */
   retryNow(): void;
+  /** Whether waiting for the next dial keeps the process alive. Does nothing on a server, which never dials. */
+  holdProcess(isHeld: boolean): void;
   /** Called after every step of the driver. */
   onStepComplete(): void;
   onEvent(event: ProtocolEvent): void;

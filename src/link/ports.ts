@@ -23,6 +23,16 @@ export interface Timer {
   /** Sets or moves the due time; Infinity clears the timer. */
   set(dueMs: number): void;
   clear(): void;
+  /** Whether the timer keeps the process alive while it is set. It does, unless this was called with false. */
+  holdProcess(isHeld: boolean): void;
+}
+
+/** Where the two ends of a connection are, as far as that is known. */
+export interface Addresses {
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
 }
 
 /** One connection. Its input goes to its handler, of which there is one at a time. */
@@ -33,6 +43,8 @@ export interface Connection {
    * same after the close, and need not be the address of the socket.
    */
   readonly remoteAddress: string;
+  /** Both ends of it. Only a connection that is a socket has this property. */
+  readonly addresses?: Addresses;
   /**
    * The bytes that can be written now without piling up in this process; once it is 0, `onDrain` says when it grows.
    */
@@ -62,6 +74,11 @@ export interface Connection {
   end(last: readonly Buffer[], lingerMs?: number): void;
   /** Closes the connection at once. The handler is not called any more. */
   destroy(): void;
+  /**
+   * Whether the connection keeps the process alive. It does, unless this was called with false. Only a connection that
+   * could keep it alive has this method.
+   */
+  holdProcess?(isHeld: boolean): void;
 }
 
 export interface ConnectionHandler {

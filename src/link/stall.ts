@@ -26,6 +26,8 @@ export class StallWatch {
     this.#clock = clock;
     this.#host = host;
     this.#timer = clock.timer(() => this.#onTimer());
+    // What the link holds the process for is its connection, or its next dial.
+    this.#timer.holdProcess(false);
   }
 
   #onTimer(): void {

@@ -1,5 +1,6 @@
 /** The types of a link that an application sees, the same on both ends. */
 import type { EventEmitter } from "eventemitter3";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
 import type { RespliceError } from "./errors.ts";
@@ -113,6 +114,19 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * only when the peer has accepted everything; else 'close' comes without them.
    */
   duplex(): Duplex;
+  /**
+   * The link with the face of a net.Socket, for libraries that expect one; mode "bytes" only, else NOT_SUPPORTED. It is
+   * no instance of net.Socket, and has no file descriptor. Each call answers the same socket; CONSUMER_BUSY, if the link
+   * is read in another way, by duplex() too. Bytes that are read from the socket are accepted. As with TCP, and unlike
+   * duplex(), 'finish' comes when the link has taken everything that was written, and destroy() does not take that back:
+   * it is still delivered, for 5 minutes at most, then the direction ends in order, and nothing more is read. Where
+   * bytes were written that the link has not taken, before 'connect', and with an error, destroy() aborts the link, as
+   * resetAndDestroy() does. Cuts are not seen: 'connect' comes once, and 'close' when the link is over. PEER_ABORTED is
+   * an error with the code ECONNRESET, whose `cause` is the RespliceError. Times are in milliseconds. setTimeout()
+   * throws INVALID_ARGUMENT, connect() INVALID_STATE after destroy(). docs/sockets.md lists what differs from a
+   * net.Socket, and has recipes.
+   */
+  socket(): Socket;
 
   /**
    * Resolves when the link is connected, at once if it is already. Rejects with the error that ended the link, or

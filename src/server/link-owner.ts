@@ -123,6 +123,8 @@ export abstract class ServerLinkOwner implements LinkOwner {
 
   retryNow(): void {}
 
+  holdProcess(): void {}
+
   get pace(): Pace | undefined {
     const { rates } = this.host;
     return rates.isLimited ? (this.#pace ??= rates.paceOf(this)) : undefined;

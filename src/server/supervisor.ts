@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import { nextSupervisorState, type SupervisorInput, type SupervisorState } from "../core/states.ts";
 import { SystemClock } from "../io/clock.ts";
-import { discard, unfitness } from "../io/connection.ts";
+import { discard, unfitness } from "../io/fitness.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { READING_LINE } from "../io/reading-line.ts";
 import { DESCRIPTOR_RESERVE } from "../io/resources/reserve.ts";

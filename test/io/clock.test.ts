@@ -223,3 +223,25 @@ describe("spread()", () => {
     expect(uncaught).toMatchObject([{ message: "mine" }]);
   });
 });
+
+test("the process is kept alive while a timer is set that keeps it, and by no other", () => {
+  const clock = new SystemClock();
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const before = timers();
+  const [keeps, other] = [clock.timer(() => {}), clock.timer(() => {})];
+  other.holdProcess(false);
+  other.set(clock.now() + 100_000);
+  expect(timers()).toBe(before);
+  other.set(clock.now() + 90_000);
+  expect(timers()).toBe(before);
+  keeps.set(clock.now() + 200_000);
+  expect(timers()).toBe(before + 1);
+  other.set(clock.now() + 50_000);
+  expect(timers()).toBe(before + 1);
+  keeps.clear();
+  expect(timers()).toBe(before);
+  other.holdProcess(true);
+  expect(timers()).toBe(before + 1);
+  other.clear();
+  expect(timers()).toBe(before);
+});

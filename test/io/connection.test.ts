@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { releaseChunk } from "../../src/core/wire/own-chunks.ts";
 import { StreamConnection } from "../../src/io/connection.ts";
 import { Arrivals, eventually, rawServer } from "../support.ts";
-import { connected, everything } from "./connected.ts";
+import { bareStream, connected, everything } from "./connected.ts";
 
 test("bytes come and go, small buffers as one", async () => {
   const { connection, far, heard } = await connected();
@@ -285,4 +285,35 @@ test.each([
     releaseChunk(chunk.buffer);
   }
   expect([memory.byteLength, part.length]).toEqual([left, 20_000]);
+});
+
+test("its addresses are those of its socket; behind a proxy nobody knows the client's port", async () => {
+  const { connection, near } = await connected();
+  const { localPort, remotePort } = near;
+  const local = { localAddress: "127.0.0.1", localPort };
+  expect(connection.addresses).toEqual({ remoteAddress: "127.0.0.1", remotePort, ...local });
+  near.removeAllListeners();
+  near.resume();
+  const proxied = new StreamConnection(near, true, "192.0.2.7");
+  expect(proxied.addresses).toEqual({ remoteAddress: "192.0.2.7", remotePort: undefined, ...local });
+  const unknown = { remotePort: undefined, localAddress: undefined, localPort: undefined };
+  expect(new StreamConnection(bareStream(), false).addresses).toEqual({ remoteAddress: undefined, ...unknown });
+});
+
+test("it keeps the process alive or not as its stream can, and what that throws ends the connection", async () => {
+  const { connection, near } = await connected();
+  connection.holdProcess(false);
+  const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+  const without = sockets();
+  connection.holdProcess(true);
+  expect(sockets()).toBe(without + 1);
+  const refuse = (): never => {
+    throw new Error("no such thing");
+  };
+  const other = new StreamConnection(Object.assign(bareStream(), { unref: refuse }), false);
+  const heard: string[] = [];
+  other.handler = { ...connection.handler, onClosed: (reason) => void heard.push(reason) };
+  other.holdProcess(true);
+  other.holdProcess(false);
+  expect([heard, near.destroyed]).toEqual([["no such thing"], false]);
 });

@@ -18,7 +18,7 @@ function driven(changed: Partial<PlainCoreOptions>) {
     spread: () => {},
     timer: (run) => {
       at.tick = run;
-      return { set() {}, clear() {} };
+      return { set() {}, clear() {}, holdProcess() {} };
     },
   });
   const told: string[] = [];

@@ -30,6 +30,7 @@ const LINK: Face<Link> = {
   position: true,
   accept: true,
   duplex: true,
+  socket: true,
   connected: true,
   hold: true,
   retryNow: true,

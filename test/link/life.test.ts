@@ -12,7 +12,7 @@ function setUp() {
     defer: (run, of) => void deferred.push(() => run(of)),
     afterPoll: (run, of) => void deferred.push(() => run(of)),
     spread: (run, of) => void deferred.push(() => run(of)),
-    timer: () => ({ set: () => {}, clear: () => {} }),
+    timer: () => ({ set: () => {}, clear: () => {}, holdProcess: () => {} }),
   };
   const changes: StateChange[] = [];
   const life = new Life(clock, { onChange: (change) => void changes.push(change) });

@@ -1,5 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { KiB } from "../../src/index.ts";
+import type { Driver } from "../../src/link/driver.ts";
+import { StallWatch } from "../../src/link/stall.ts";
 import { acquaint, eventually, pair } from "../support.ts";
 
 afterEach(() => {
@@ -79,4 +81,13 @@ test("a consumer that is slow, but goes on, is not", async () => {
   expect(stalls).toBe(0);
   vi.useRealTimers();
   await eventually(() => expect(server.state).toBe("connected"));
+});
+
+test("it never keeps the process alive", () => {
+  const held: boolean[] = [];
+  const timer = { set() {}, clear() {}, holdProcess: (isHeld: boolean) => void held.push(isHeld) };
+  const driver = { protocol: {}, clock: { now: () => 0, timer: () => timer } };
+  const watch = new StallWatch(driver as unknown as Driver, { incoming: { isHeld: false }, onStalled() {} });
+  expect(held).toEqual([false]);
+  watch.stop();
 });

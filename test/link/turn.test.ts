@@ -151,7 +151,7 @@ describe("in one turn", () => {
     const turns = new Turns();
     const driver = { clock: turns, changed: () => {}, run: () => {} };
     const incoming = new Incoming(server.link, false, driver, { failHandler: () => {}, failure: undefined, owner: {} });
-    const input = incoming.occupyForDuplex();
+    const input = incoming.occupyForStream("duplex");
     const take = (): number => {
       let pieces = 0;
       while (input.take() !== undefined) pieces++;
@@ -174,7 +174,7 @@ test("who has handed out what a turn allows says that it is enough, until all is
       wallMs: () => 0,
       defer: () => {},
       afterPoll: () => {},
-      timer: () => ({ set() {}, clear() {} }),
+      timer: () => ({ set() {}, clear() {}, holdProcess() {} }),
       spread: () => {},
     },
   );

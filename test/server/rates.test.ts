@@ -206,7 +206,7 @@ describe("a line", () => {
       now: () => nowMs,
       timer: (run: () => void) => {
         timers.push(run);
-        return { set: () => {}, clear: () => {} };
+        return { set: () => {}, clear: () => {}, holdProcess: () => {} };
       },
     } as Partial<Clock> as Clock;
     const rates = new Rates({ address: { messagesPerSecond: 10, bytesPerSecond: Infinity } }, clock);

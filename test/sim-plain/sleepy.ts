@@ -46,6 +46,6 @@ export class SleepyClock implements Clock {
         else run();
       });
     };
-    return { set, clear: () => takeBack() };
+    return { set, clear: () => takeBack(), holdProcess: () => {} };
   }
 }

@@ -103,6 +103,7 @@ export class SimBacklog {
             }
           },
           clear: () => {},
+          holdProcess: () => {},
         };
       },
     };

@@ -1,6 +1,6 @@
 /** All places at which a server listens. */
 import type { Socket } from "node:net";
-import { discard } from "../../io/connection.ts";
+import { discard } from "../../io/fitness.ts";
 import { DESCRIPTOR_RESERVE, type ReserveUser } from "../../io/resources/reserve.ts";
 import { aborted } from "../../link/errors.ts";
 import { Acceptor, type AcceptorHost, type AddressStats } from "./acceptor.ts";

@@ -15,11 +15,11 @@ export class FakeRedis {
 
   static async start(): Promise<FakeRedis> {
     const redis = new FakeRedis();
-    redis.port = await rawServer((socket) => redis.#serve(socket));
+    redis.port = await rawServer((socket) => redis.serve(socket));
     return redis;
   }
 
-  #serve(socket: net.Socket): void {
+  serve(socket: net.Socket): void {
     this.sockets.push(socket);
     const greeting = this.refusals.get("");
     if (greeting !== undefined) {
