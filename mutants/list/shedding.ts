@@ -7,6 +7,14 @@ const SERVER = ["test/server/shedding.test.ts"];
 
 export const SHEDDING: readonly Mutant[] = [
   {
+    name: "few links shed because of lag",
+    rule: "of fewer than a hundred links none is shed because of lag",
+    file: "src/server/overload/guard.ts",
+    find: "this.#resource(name).mayShed(links) ? idle",
+    replace: "links >= 0 ? idle",
+    tests: ["test/server/overload/guard.test.ts"],
+  },
+  {
     name: "let in before its time",
     rule: "a session that was shed is not resumed before its time",
     file: "src/core/server/takeover.ts",

@@ -53,19 +53,19 @@ export class OverloadLadder {
    * Judges one sample of all resources, and answers what is to be done, in this order. Call it each 250 ms or so.
    *
    * @param readings by the names of the rules. Undefined, none, or no finite number: it could not be read
-   * @param idle actions that would find nothing to do now: "evict-waiting" where no session waits. The next action is
-   *   taken in place of such a one
+   * @param idle actions that would find nothing to do for that resource now: "evict-waiting" where no session waits. The
+   *   next action is taken in place of such a one
    */
   sample(
     readings: ReadonlyMap<string, number | undefined>,
     nowMs: number,
-    idle: ReadonlySet<OverloadAction> = NONE,
+    idle: (resource: string) => ReadonlySet<OverloadAction> = () => NONE,
   ): OverloadEvent[] {
     const wasAsleep = this.#sampledMs !== undefined && nowMs - this.#sampledMs > GAP_MS;
     this.#sampledMs = nowMs;
     for (const [name, resource] of this.#resources) {
       if (wasAsleep) resource.awake(nowMs);
-      resource.sample(readings.get(name), idle, nowMs);
+      resource.sample(readings.get(name), idle(name), nowMs);
     }
     return this.#drain();
   }

@@ -37,6 +37,8 @@ export interface Resource {
   harmful: Readonly<Partial<Record<OverloadAction, string>>>;
   /** The connections that "shed" takes first. */
   sheds: "biggest" | "cheapest to resume";
+  /** Of fewer links none is shed. */
+  shedsFrom?: number;
 }
 
 const FOR_MEMORY: readonly OverloadAction[] = [
@@ -105,6 +107,8 @@ export const RESOURCES: Readonly<Record<ResourceName, Resource>> = {
     actions: ["read-less", "refuse-sessions", "shed"],
     harmful: { "forget-received": MORE_WORK, "close-idle": "an idle connection takes no time" },
     sheds: "cheapest to resume",
+    // One would be more than a hundredth, and it is hardly a few links that keep the event loop busy.
+    shedsFrom: 1 / SHEDS_PER_SECOND,
   },
   tcpMemory: {
     unit: "limit",

@@ -124,7 +124,10 @@ export class Guard {
     sampler.hurry(hurried);
     // Only what is high can be a reason for a step: what there would be to do is looked for then.
     const idle = isHigh ? this.#idle() : NONE;
-    for (const event of this.#ladder.sample(readings, this.#nowMs, idle)) this.#onEvent(event);
+    const { links } = this.#host.relief;
+    const idleFor = (name: string): ReadonlySet<OverloadAction> =>
+      this.#resource(name).mayShed(links) ? idle : new Set([...idle, "shed"]);
+    for (const event of this.#ladder.sample(readings, this.#nowMs, idleFor)) this.#onEvent(event);
     this.#align();
   }
 

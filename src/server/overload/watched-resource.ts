@@ -47,6 +47,11 @@ export class WatchedResource {
     return this.#own === undefined ? "cheapest to resume" : RESOURCES[this.#own].sheds;
   }
 
+  /** Whether any connection of a server with so many links is shed because of it. */
+  mayShed(links: number): boolean {
+    return this.#own === undefined || links >= (RESOURCES[this.#own].shedsFrom ?? 0);
+  }
+
   get high(): number {
     return this.#rule?.high ?? Infinity;
   }

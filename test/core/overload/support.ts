@@ -31,7 +31,7 @@ export class Sampled {
   /** One sample of one or more resources. Answers its lines. */
   sample(readings: number | undefined | Readonly<Record<string, number | undefined>>): string[] {
     const given = typeof readings === "object" ? readings : { [RULE.name]: readings };
-    return this.take(this.ladder.sample(new Map(Object.entries(given)), this.nowMs, this.idle));
+    return this.take(this.ladder.sample(new Map(Object.entries(given)), this.nowMs, () => this.idle));
   }
 
   take(events: readonly OverloadEvent[]): string[] {

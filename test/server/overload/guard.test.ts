@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CustomResource } from "../../../src/index.ts";
-import { guardInHand, steps } from "./support.ts";
+import { guardInHand, NONE_OF_PROCESS, steps } from "./support.ts";
 
 const ACTIONS = ["refuse-sessions", "evict-waiting", "shed"] as const;
 
@@ -68,6 +68,19 @@ test("a hundredth of the links is shed in a second, by whichever resource", () =
   sample(1);
   expect(relief.terms.map(({ mostShed }) => mostShed)).toEqual([10, 4]);
   expect(relief.terms.map(({ resource }) => resource)).toEqual(["one", "other"]);
+});
+
+test.each([
+  [99, ["read-less: overloaded: lag", "refuse-sessions: overloaded: lag"]],
+  [100, ["read-less: overloaded: lag", "refuse-sessions: overloaded: lag", "shed"]],
+])("a loop that is busy with %i links", (links, expected) => {
+  // In place of the buffers', a reader of a lag that the test has made up.
+  const buffers = { name: "lag", read: () => ({ observed: 60, limit: undefined }), close() {} };
+  const { guard, relief, sample } = guardInHand({ ...NONE_OF_PROCESS, bufferBytes: {} }, { buffers });
+  relief.links = links;
+  guard.start();
+  sample(14);
+  expect(relief.done).toEqual(expected);
 });
 
 test("none is shed while a hundredth of few links is less than one", () => {

@@ -76,3 +76,10 @@ test("who is shed first", () => {
   expect([watched("heap").resource.sheds, watched("lag").resource.sheds]).toEqual(["biggest", "cheapest to resume"]);
   expect(watched("jobs", undefined, { custom }).resource.sheds).toBe("cheapest to resume");
 });
+
+test("because of lag nobody is shed of fewer than a hundred links", () => {
+  const custom = { jobs: { low: 1, high: 2, read: () => 0 } };
+  expect([99, 100].map((links) => watched("lag").resource.mayShed(links))).toEqual([false, true]);
+  expect(watched("heap").resource.mayShed(1)).toBe(true);
+  expect(watched("jobs", undefined, { custom }).resource.mayShed(1)).toBe(true);
+});
