@@ -271,10 +271,12 @@ test("a server that states what cannot be hears so, though the client's word on 
   expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
 });
 
-test("a client that resumes at what cannot be is told so again, if it has not read it", () => {
+test("the tombstone that a resume has left, which states what cannot be, is kept for the session's time from then", () => {
   const { world, server, client, line } = openLink();
   line.cut();
   const hello = nextHello(client, server);
+  client.connect(server);
+  world.pass(50_000);
   const forged = { ...hello, generation: { epoch: 1, counter: 9 }, positions: { ...hello.positions, received: 100 } };
   const stranger = new Line(world, server);
   stranger.give(encodeProvenHello(seededEntropy(seeded(1)), "hello", forged, client.core.session.keys.secret));

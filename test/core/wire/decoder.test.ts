@@ -246,7 +246,7 @@ describe("a frame is refused by its body", () => {
     ["the id of a fallback without its flag", patched(encodeHello("hello", A_HELLO), 8 + 128, 1), "bad-frame"],
     ["the secret of a fallback without its flag", patched(encodeHello("hello", A_HELLO), 8 + 175, 1), "bad-frame"],
     ["STANDBY with a fallback's bytes", patched(encodeHello("standby", A_HELLO), 8 + 143, 1), "bad-frame"],
-    ["STANDBY without resume", encodeHello("standby", { ...A_HELLO, resume: false }), "bad-frame"],
+    ["STANDBY without resume", encodeHello("standby", AN_OPEN), "bad-frame"],
     ["WELCOME with reserved bits", patched(encodeWelcome(A_WELCOME), FRAME_HEADER_BYTES + 3, 1), "bad-frame"],
     ["WELCOME with an unknown result", patched(encodeWelcome(A_WELCOME), FRAME_HEADER_BYTES, 3), "bad-frame"],
     ["WELCOME that accepted beyond 2^53", beyondLastPosition(encodeWelcome(A_WELCOME), 44), "impossible-position"],
