@@ -9,8 +9,11 @@ import {
   encodeReset,
   encodeToken,
   encodeWelcome,
+  type Hello,
   type HelloFrame,
 } from "../../src/core/wire/frames.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
+import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";
 import { ByHand, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { nextHello, openLink, suspectLink } from "./openings.ts";
@@ -194,6 +197,32 @@ test("a session that is over counts no longer for whose it was", () => {
     expect(outcomeOf(client.events)?.outcome).toBe("closed");
   }
   expect(server.refusals).toEqual([]);
+});
+
+test("of several things that are wrong with a HELLO the first is answered, in the order that the page gives", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  const hello = nextHello(client, server);
+  server.authentication = "by hand";
+  const { keys } = client.core.session;
+  /** Whether it is a fault, or else what is answered. */
+  const answerTo = (change: Partial<Hello>, secret = keys.secret): string => {
+    const stranger = new Line(server.world, server);
+    const changed = { ...hello, fallback: undefined, ...change };
+    stranger.give(encodeProvenHello(seededEntropy(seeded(1)), "hello", changed, secret));
+    if (stranger.isOpen) server.verdict(stranger, "mallory");
+    const closed = server.events.findLast((event) => event.type === "close-connection");
+    return closed?.fault?.code ?? only(decoded(stranger.takeDown()), "refuse").code;
+  };
+  const stale = { generation: { epoch: 1, counter: 0 } };
+  const fresh = { generation: { epoch: 1, counter: 99 } };
+  expect(answerTo({ version: 2, mode: "bytes", maxMessageBytes: 0, ...stale }, "another")).toBe("mismatch");
+  expect(answerTo({ maxMessageBytes: 0, ...stale }, "another")).toBe("bad-frame");
+  expect(answerTo(stale, "another")).toBe("authentication");
+  expect(answerTo(stale)).toBe("stale");
+  // What it is let in as is known after that only.
+  expect(answerTo(fresh)).toBe("authentication");
+  expect(answerTo({ ...fresh, sessionId: "77".repeat(16) })).toBe("session-lost");
 });
 
 // ── taking over ─────────────────────────────────────────────────────────────────────────────────────────────────────
