@@ -114,6 +114,14 @@ export const OPENING: readonly Mutant[] = [
     tests: ["test/sim/scenarios-strangers.test.ts"],
   },
   {
+    name: "reserved bytes not looked at",
+    rule: "what is zeros in this version is refused where it is not",
+    file: "src/core/wire/bytes.ts",
+    find: "return bytes.subarray(from, to).every((byte) => byte === 0);",
+    replace: "return bytes.subarray(from, to).length >= 0;",
+    tests: ["test/core/wire/decoder.test.ts"],
+  },
+  {
     name: "STANDBY may open",
     rule: "STANDBY is always a resume",
     file: "src/core/wire/decoder.ts",

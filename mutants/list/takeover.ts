@@ -16,6 +16,14 @@ export const TAKEOVER: readonly Mutant[] = [
     tests: ["test/sim/scenarios-takeover.test.ts"],
   },
   {
+    name: "dialled beside a standby",
+    rule: "a standby that has outlived the old connection is waited for",
+    file: "src/core/client/link-core.ts",
+    find: 'return this.#standby.channel === undefined && (phase !== "reset"',
+    replace: 'return (phase !== "reset"',
+    tests: ["test/sim/scenarios-takeover.test.ts"],
+  },
+  {
     name: "RESET without COMMIT",
     row: 11,
     rule: "before COMMIT a standby that is answered RESET ends nothing",
