@@ -1,6 +1,6 @@
 /** Counterexamples of ends, tombstones and reports. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
-import { encodeDataHeader, encodePositionsFrame } from "../../src/core/wire/frames.ts";
+import { encodeConfirm, encodeDataHeader, encodePositionsFrame } from "../../src/core/wire/frames.ts";
 import { encodeProvenHello } from "../../src/core/session/proof.ts";
 import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
@@ -238,6 +238,20 @@ test("a bad frame that comes again at the same place with every resume ends the 
   third.give(garbage);
   third.settle();
   expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
+  expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
+});
+
+test("a wrong MAC on a session that is live is such a mistake", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  const outcomes = [1, 2, 3].map(() => {
+    const again = client.dial(server);
+    again.up();
+    again.give(encodeConfirm(Buffer.alloc(32)));
+    again.down();
+    return outcomeOf(server.linkEvents)?.outcome;
+  });
+  expect(outcomes).toEqual([undefined, undefined, "protocol-error"]);
   expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
 });
 

@@ -113,8 +113,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     const { committing } = this.#standby;
     this.#drop(this.#standby, reason);
     if (committing) {
-      // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can show whether it
-      // has.
+      // COMMIT cannot be taken back: the server may have fenced the old connection, and only a resume can tell.
       if (this.adopted === undefined) this.session.loseConnection();
       else this.dropAdopted("takeover interrupted", nowMs);
       return;
@@ -256,8 +255,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       return undefined;
     }
     if (session.phase === "reset") {
-      // The link was aborted while HELLO was unanswered: the server has, or will soon have, a session that nobody
-      // wants.
+      // Aborted while HELLO was unanswered: the server has a session that nobody wants, or will soon have one.
       channel.send(this.resetFrame);
       this.becomeGone("reset", { flush: true });
       return undefined;
