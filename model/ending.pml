@@ -423,8 +423,7 @@ end:
       cl.phase = ABORTING;
       if
       :: adopted != NONE -> writeUp(adopted, RESET(client.accepted, 0, 0, 0));
-      :: attempt != NONE -> tells = false;
-      :: else
+      :: else /* an attempt that is under way is answered with RESET, or fails: then one more dial tells */
       fi
     }
   :: d_step {

@@ -95,7 +95,20 @@ inline goLive(c) {
   acknowledge(c);
 }
 
+inline fenceWaiting(c) { /* the newest connection fences the one before it, which has not confirmed */
+  for (old : 0 .. CONNECTIONS - 1) {
+    if
+    :: old != c && server[old] == at && newestNonce[at] != 0 && waitsFor[old] == newestNonce[at] ->
+      waitsFor[old] = 0;
+      serverCloses(old);
+    :: else
+    fi
+  }
+  old = 0;
+}
+
 inline welcome(c, answer, generation) {
+  fenceWaiting(c);
   owner[at] = generation;
   nonces++;
   newestNonce[at] = nonces;
@@ -149,7 +162,7 @@ inline onConfirm(c, which, nonce) {
   if
   :: speaker[at] == c /* repeated, since its client could not know that the first arrived */
 #ifndef OLDER_NONCE_CONFIRMS
-  :: speaker[at] != c && waitsFor[c] != newestNonce[at] -> serverCloses(c); /* its client has dialled again meanwhile */
+  :: speaker[at] != c && waitsFor[c] != newestNonce[at] -> serverCloses(c); /* its session was forgotten, and opened again */
 #endif
   :: speaker[at] != c && phase[at] != PROVISIONAL -> serverCloses(c);
 #ifndef CONFIRM_WITHOUT_NONCE

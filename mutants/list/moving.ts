@@ -3,6 +3,14 @@ import type { Mutant } from "../mutant.ts";
 
 export const MOVING: readonly Mutant[] = [
   {
+    name: "GOAWAY to a stream",
+    rule: "a stream is not asked to go on elsewhere",
+    file: "src/core/server/link-core.ts",
+    find: ' || this.#goesAway || this.options.mode === "bytes") return;',
+    replace: " || this.#goesAway) return;",
+    tests: ["test/sim/scenarios-moving.test.ts"],
+  },
+  {
     name: "lost session replayed silently",
     rule: 'without whenSessionLost "resend" nothing that was written is sent again',
     file: "src/core/client/replacing-link-core.ts",

@@ -25,6 +25,7 @@ import {
   type ResetCode,
   WELCOME_RESULTS,
 } from "../../src/core/wire/frames.ts";
+import { NO_INCARNATION } from "../../src/core/session/proof.ts";
 import { Draw } from "./draw.ts";
 
 /** Numbers at which something changes. */
@@ -185,7 +186,7 @@ function anyHello(draw: Draw): Hello {
     mode: draw.oneIn(4) ? "bytes" : "messages",
     resume,
     sessionId: draw.bytes(16).toString("hex"),
-    incarnation: draw.bytes(16).toString("hex"),
+    incarnation: resume ? draw.bytes(16).toString("hex") : NO_INCARNATION,
     generation: { epoch: anyPosition(draw), counter: anyPosition(draw) },
     instance: draw.bytes(16).toString("hex"),
     positions: anyPositions(draw),

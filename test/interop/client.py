@@ -106,6 +106,16 @@ def decode(inbound):
     return Frame(name, flags, fields, rest)
 
 
+def decode_piece(inbound):
+    """What has come of a DATA frame that is not whole: its bytes count as they arrive. The rest stays, as a frame of its own."""
+    if len(inbound) <= 16 or TYPES.get(inbound[0]) != "DATA":
+        return None
+    number, bits, zero, length, offset = struct.unpack_from(">BBHIQ", inbound)
+    piece = bytes(inbound[16:])
+    inbound[:] = struct.pack(">BBHIQ", number, bits, zero, length - len(piece), offset + len(piece))
+    return Frame("DATA", frozenset(), {"offset": offset}, piece)
+
+
 def with_proof(hello, secret):
     """A HELLO or STANDBY that resumes, with the proof in its place."""
     proof = hmac.digest(secret, b"resplice hello 1\0" + hello[:104] + bytes(32) + hello[136:], "sha256")
@@ -184,6 +194,8 @@ class Wire:
         while (frame := decode(self.inbound)) is not None:
             yield frame
             self.cut_at("read", {frame.name, *frame.flags}, self.read)
+        if (piece := decode_piece(self.inbound)) is not None:
+            yield piece
         if self.inbound:
             self.cut_at("inside", {TYPES.get(self.inbound[0])}, self.read)
 
@@ -230,7 +242,7 @@ class Session:
         self.messages = []
         self.peer_stop = self.peer_done = self.done = self.gone = False
         self.report = dict.fromkeys(("connections", "duplicates", "resent", "pings", "pongs"), 0)
-        self.report.update(cuts=[], lost=[], welcomes=[], forgotten=False)
+        self.report.update(cuts=[], lost=[], welcomes=[], stated=[], forgotten=False)
 
     def run(self):
         cuts = self.options.cut
@@ -284,6 +296,7 @@ class Session:
         fields = dict(magic=b"RSPL", version=1, mode=int(self.options.mode == "bytes"), zero=0, **self.state())
         if self.report["connections"] % 2 == 1:
             fields["received"] = self.accepted  # what is not accepted may be forgotten: it comes again, and is dropped
+        self.report["stated"].append(fields["received"])
         fields.update(session_id=self.id, incarnation=self.incarnation or bytes(16), secret=self.secret)
         fields.update(process_epoch=1, counter=self.counter, instance=self.instance)
         fields.update(largest_message=self.options.largest, fallback_id=bytes(16), fallback_secret=bytes(32))
@@ -308,6 +321,7 @@ class Session:
         elif frame.name == "ACK" and self.adopted:
             fallen = fields["accepted"] + fields["window"] < self.limit
             check(not fallen or "done" in frame.flags, "the credit has fallen on one connection")
+            check(self.theirs <= fields["received"], "what was received has fallen on one connection")
             self.heard = True
             self.take_state(frame)
         elif frame.name == "DATA" and self.adopted:
@@ -323,6 +337,7 @@ class Session:
         fields = welcome.fields
         check(fields["result"] == (0 if self.incarnation is None else 1), f"WELCOME {fields['result']}")
         check(self.incarnation in (None, fields["incarnation"]), "another incarnation")
+        check(0 < fields["largest_message"] <= self.options.largest, "a largest message that we do not take")
         self.incarnation = fields["incarnation"]
         self.take_state(welcome)
         self.report["resent"] += max(0, min(self.sent, self.end) - fields["received"])
@@ -337,6 +352,7 @@ class Session:
     def take_state(self, frame):
         received, accepted = frame.fields["received"], frame.fields["accepted"]
         check(received <= self.highest, f"received {received} of {self.highest}")
+        self.theirs = received
         check(self.acked <= accepted, f"accepted {accepted} after {self.acked}")
         self.acked, self.limit = accepted, accepted + frame.fields["window"]
         self.peer_stop = self.peer_stop or "stop" in frame.flags

@@ -39,6 +39,8 @@ interface Report {
   cuts: string[];
   lost: string[];
   welcomes: number[];
+  /** What HELLO states as received, on each connection. */
+  stated: number[];
   forgotten: boolean;
   duplicates: number;
   resent: number;
@@ -133,6 +135,17 @@ test.each(["messages", "bytes"] as const)("mode %s: all is echoed once and in or
   expect(served.links[0]?.stats().reconnects).toBeGreaterThan(0);
   expect(await served.closed).toEqual({ undelivered: [] });
   expect(await served.close()).toBe(0);
+});
+
+test("connections that do not last for a frame bring it all the same, piece by piece", async () => {
+  const served = await echoServer({ mode: "bytes" });
+  const cuts = Array.from({ length: 6 }, () => "inside:DATA:0");
+  const { stated, lost } = await runClient(served.port, "--mode", "bytes", ...sizes([20_000]), "--cut", ...cuts);
+  expect(lost).toEqual([]);
+  // Each but one that was cut in the header has brought something new, though no frame was whole.
+  expect(stated).toEqual(stated.toSorted((a, b) => a - b));
+  expect(new Set(stated).size).toBeGreaterThan(4);
+  expect(await served.closed).toEqual({ undelivered: [] });
 });
 
 test("every vector is decoded and encoded", async () => {

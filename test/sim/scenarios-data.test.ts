@@ -36,6 +36,27 @@ test("counterexample 3: a server that is behind what it had received never gets 
   expect(hear(server.link)).toEqual(["two", "three"]);
 });
 
+test("the bytes of a frame count as they arrive: a link whose connections are shorter-lived than a frame makes progress", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  client.connect(server).cut();
+  const text = "x".repeat(1_000);
+  say(client.core, text);
+  for (let connections = 1; connections <= 11; connections++) {
+    const line = client.dial(server);
+    line.up();
+    line.down();
+    const written = line.takeUp();
+    // DATA comes last. The rest of it, behind 100 bytes, never arrives.
+    const missing = 1_004 - 100 * connections;
+    line.give(missing > 0 ? written.subarray(0, -missing) : written);
+    expect(server.link.session.receiver.received).toBe(Math.min(1_004, 100 * connections));
+    line.cut();
+  }
+  expect(hear(server.link)).toEqual([text]);
+});
+
 test("counterexample 8: late DATA of the old connection and that of the new one overlap", () => {
   const world = new ByHand();
   const server = world.server();

@@ -1,8 +1,10 @@
 /** Counterexamples of ends, tombstones and reports. Which rows are where: scenarios-opening. */
 import { expect, test } from "vitest";
-import { encodeDataHeader, encodePositionsFrame } from "../../src/core/wire/frames.ts";
-import { ByHand, hear, namesOf, only, outcomeOf, say } from "./by-hand.ts";
-import { openLink } from "./openings.ts";
+import { encodeConfirm, encodeDataHeader, encodePositionsFrame } from "../../src/core/wire/frames.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
+import { seeded, seededEntropy } from "../../src/testing/random.ts";
+import { ByHand, hear, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
+import { nextHello, openLink } from "./openings.ts";
 
 test("counterexample 23: the END is cut, and the resume hears of an unknown session", () => {
   const { server, client, line } = openLink();
@@ -237,6 +239,98 @@ test("a bad frame that comes again at the same place with every resume ends the 
   third.settle();
   expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
   expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
+});
+
+test("a wrong MAC on a session that is live is such a mistake", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  const outcomes = [1, 2, 3].map(() => {
+    const again = client.dial(server);
+    again.up();
+    again.give(encodeConfirm(Buffer.alloc(32)));
+    again.down();
+    return outcomeOf(server.linkEvents)?.outcome;
+  });
+  expect(outcomes).toEqual([undefined, undefined, "protocol-error"]);
+  expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
+});
+
+/** An ACK of what was never sent. */
+const IMPOSSIBLE = encodePositionsFrame("ack", {
+  received: 100,
+  accepted: 100,
+  window: 1_000,
+  stop: false,
+  done: false,
+});
+
+test("a client that has not read why its mistake ended the link hears so when it comes back", () => {
+  const { world, server, client, line } = openLink();
+  line.give(IMPOSSIBLE);
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
+  line.cut();
+  world.pass(200_000);
+  client.connect(server);
+  expect(outcomeOf(client.events)?.outcome).toBe("protocol-error");
+  expect(client.connections).toEqual(["new: opened"]);
+});
+
+test("a server that states what cannot be hears so, though the client's word on that connection is lost", () => {
+  const { server, client, line } = openLink();
+  line.giveDown(IMPOSSIBLE);
+  line.cut();
+  expect([outcomeOf(client.events)?.outcome, client.core.wantsDial]).toEqual(["protocol-error", true]);
+  client.connect(server);
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
+  expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
+});
+
+test("the tombstone that a resume has left, which states what cannot be, is kept for the session's time from then", () => {
+  const { world, server, client, line } = openLink();
+  line.cut();
+  const hello = nextHello(client, server);
+  client.connect(server);
+  world.pass(50_000);
+  const forged = { ...hello, generation: { epoch: 1, counter: 9 }, positions: { ...hello.positions, received: 100 } };
+  const stranger = new Line(world, server);
+  stranger.give(encodeProvenHello(seededEntropy(seeded(1)), "hello", forged, client.core.session.keys.secret));
+  expect(outcomeOf(server.linkEvents)?.outcome).toBe("protocol-error");
+  world.pass(299_000);
+  expect(server.link.session.phase).toBe("reset");
+  world.pass(1_000);
+  expect(server.core.sessions).toBe(0);
+});
+
+test("a message that is too large is found when it is to be handed out, and its sender hears of it", () => {
+  const { world, server, client, line } = openLink();
+  line.give(
+    Buffer.concat([
+      encodeDataHeader(0, 12, 0),
+      Buffer.from("00000001", "hex"),
+      Buffer.from("a"),
+      Buffer.from("000003e9", "hex"),
+      Buffer.from("abc"),
+    ]),
+  );
+  expect([outcomeOf(server.linkEvents), line.isOpen]).toEqual([undefined, true]);
+  expect(hear(server.link)).toEqual(["a"]);
+  world.pass(0);
+  expect(outcomeOf(server.linkEvents)).toMatchObject({ outcome: "protocol-error", detail: "a message of 1001 bytes" });
+  expect(only(line.down(), "reset").code).toBe("protocol");
+  line.settle();
+  expect([outcomeOf(client.events)?.outcome, server.core.sessions]).toEqual(["protocol-error", 0]);
+});
+
+test("abort() while the HELLO of a resume is unanswered, and that is lost: one more dial tells the server", () => {
+  const { world, server, client, line } = openLink();
+  line.cut();
+  const unanswered = client.dial(server);
+  client.core.reset("aborted", "enough", "aborted", world.nowMs);
+  unanswered.lose("client");
+  expect(client.core.wantsDial).toBe(true);
+  client.connect(server);
+  expect(outcomeOf(server.linkEvents)).toMatchObject({ outcome: "peer-aborted", peerCode: "enough" });
+  expect([client.core.gone, client.core.wantsDial]).toEqual([true, false]);
 });
 
 test("a session that was resumed in time does not expire while it is connected", () => {

@@ -1,6 +1,8 @@
 /** A server that goes away: its clients end their sessions, and go on in new ones with nothing in doubt. */
 import { expect, test } from "vitest";
 import type { LinkCoreEvent } from "../../src/core/session/link-events.ts";
+import { encodeGoaway } from "../../src/core/wire/frames.ts";
+import { decoded } from "../core/support.ts";
 import { ByHand, hear, namesOf, only, outcomeOf, read, say } from "./by-hand.ts";
 import { beforeTheMove, endWithInput, goAway } from "./openings.ts";
 
@@ -242,6 +244,22 @@ test("whoever takes no new sessions ends in order, with everything that was take
   endWithInput(server.link);
   line.settle();
   expect(outcomeOf(client.events)).toMatchObject({ outcome: "closed", undelivered: [] });
+});
+
+test("a stream cannot go on elsewhere: its client is not told, and one that is told all the same ends in order", () => {
+  const world = new ByHand();
+  const server = world.server({ mode: "bytes" });
+  const client = world.client({ mode: "bytes" });
+  const line = client.connect(server);
+  goAway({ world, server });
+  expect(namesOf(line.settle())).not.toContain("goaway");
+  line.cut();
+  const again = client.dial(server);
+  again.up();
+  expect(only(decoded(again.takeDown()), "welcome").welcome.goaway).toBe(false);
+  again.cut();
+  client.connect(server).giveDown(encodeGoaway(1_000));
+  expect(client.events.at(-1)).toEqual({ type: "leaving", isLast: true });
 });
 
 test("abort() during the farewell ends the link", () => {

@@ -11,7 +11,7 @@
  * | 33, 34 | no store yet: the conditional writes and the tokens are the simulation's (store.ts). How the core heeds their answers is in test/core/server/shared-store.test.ts |
  */
 import { expect, test } from "vitest";
-import { encodeDataHeader, encodeHello, type Hello } from "../../src/core/wire/frames.ts";
+import { encodeDataHeader, encodeHello, encodeReset, type Hello } from "../../src/core/wire/frames.ts";
 import { encodeProvenHello, secretBytes } from "../../src/core/session/proof.ts";
 import { ByHand, hear, Line, namesOf, only, outcomeOf, say, WELCOMING } from "./by-hand.ts";
 import { openLink } from "./openings.ts";
@@ -288,7 +288,7 @@ test("a session that nobody has confirmed is kept for the handshake time after i
   expect(server.links).toHaveLength(1);
 });
 
-test("a CONFIRM that a newer connection has overtaken is no fault, and takes nothing", () => {
+test("the newest connection fences the one before it of a session that nobody has confirmed", () => {
   const world = new ByHand();
   const server = world.server();
   const client = world.client();
@@ -299,8 +299,10 @@ test("a CONFIRM that a newer connection has overtaken is no fault, and takes not
   first.lose("client");
   const second = client.dial(server);
   second.up();
-  first.give(late);
-  expect(server.links).toHaveLength(0);
+  expect(first.isOpen).toBe(false);
+  // Not even a RESET of the older connection is looked at.
+  for (const bytes of [late, encodeReset("aborted", 0, "")]) first.give(bytes);
+  expect([server.links.length, server.core.unconfirmed]).toEqual([0, 1]);
   second.settle();
   expect(server.link.adopted?.id).toBe(second.id);
   expect(server.events.filter((event) => event.type === "close-connection" && event.fault !== undefined)).toEqual([]);

@@ -1,7 +1,19 @@
 /** What only a stranger says, or a frame that is late: nobody who follows the protocol, and in time, shows these rules. */
 import { expect, test } from "vitest";
 import type { ServerCoreOptions } from "../../src/core/server/server.ts";
-import { encodeConfirm, encodeHello, encodePositionsFrame, encodeWelcome } from "../../src/core/wire/frames.ts";
+import {
+  encodeConfirm,
+  encodeHello,
+  encodePositionsFrame,
+  encodeRefuse,
+  encodeReset,
+  encodeToken,
+  encodeWelcome,
+  type Hello,
+  type HelloFrame,
+} from "../../src/core/wire/frames.ts";
+import { encodeProvenHello } from "../../src/core/session/proof.ts";
+import { seeded, seededEntropy } from "../../src/testing/random.ts";
 import { decoded } from "../core/support.ts";
 import { ByHand, Line, namesOf, only, outcomeOf, say } from "./by-hand.ts";
 import { nextHello, openLink, suspectLink } from "./openings.ts";
@@ -97,6 +109,76 @@ test("a CONFIRM that answers another WELCOME is found out on a session that is l
   expect(server.link.adopted).toBeUndefined();
 });
 
+test("a PING that was on its way when WELCOME was written may come before CONFIRM, on a live session too", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  line.up();
+  line.down();
+  // CONFIRM arrives, and the client does not hear so.
+  line.up();
+  line.cut();
+  const again = client.dial(server);
+  again.up();
+  for (const type of ["ping", "pong"] as const) again.give(encodeToken(type, 1));
+  expect(namesOf(again.settle())).toContain("confirm");
+  expect([again.isOpen, client.connections]).toEqual([true, ["new: opened", "resumed: resumed"]]);
+});
+
+test.each([0, 1_001])(
+  "WELCOME with a largest message of %d bytes, where the client takes 1,000, is no answer",
+  (most) => {
+    const world = new ByHand();
+    const server = world.server();
+    const client = world.client();
+    const line = client.dial(server);
+    line.up();
+    const { welcome } = only(decoded(line.takeDown()), "welcome");
+    line.giveDown(encodeWelcome({ ...welcome, maxMessageBytes: most }));
+    expect([line.isOpen, outcomeOf(client.events)]).toEqual([false, undefined]);
+    client.connect(server);
+    expect(client.connections).toEqual(["new: opened"]);
+  },
+);
+
+test("an open that is refused as session-lost has lost nothing: the client dials again", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client({ whenSessionLost: "end" });
+  const line = client.dial(server);
+  line.giveDown(encodeRefuse("session-lost", 0));
+  expect([line.isOpen, client.core.wantsDial, outcomeOf(client.events)]).toEqual([false, true, undefined]);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened"]);
+});
+
+test("a client that named a fallback takes REFUSE session-lost for what it says, and opens a new session", () => {
+  const { world, client, line } = openLink();
+  line.cut();
+  const again = client.dial(world.server());
+  again.giveDown(encodeRefuse("session-lost", 0));
+  expect(client.core.wantsDial).toBe(true);
+  client.connect(world.server());
+  expect(client.connections).toEqual(["new: opened", "new: session-lost"]);
+});
+
+test("who states a window of 0 is sent nothing until an ACK of its own gives credit", () => {
+  const world = new ByHand();
+  const server = world.server();
+  const client = world.client();
+  const line = client.dial(server);
+  const [frame] = decoded(line.takeUp());
+  const { hello } = frame as HelloFrame;
+  line.give(encodeHello("hello", { ...hello, positions: { ...hello.positions, window: 0 } }));
+  line.down();
+  line.give(line.takeUp().subarray(0, 40));
+  say(server.link, "when you can");
+  expect(namesOf(line.down())).not.toContain("data");
+  line.give(encodePositionsFrame("ack", NOTHING));
+  expect(namesOf(line.down())).toContain("data");
+});
+
 test("generations rise over all sessions of a link: the first resume of the next one is not stale", () => {
   const { world, client, line } = openLink();
   line.cut();
@@ -147,6 +229,32 @@ test("a session that is over counts no longer for whose it was", () => {
   expect(server.refusals).toEqual([]);
 });
 
+test("of several things that are wrong with a HELLO the first is answered, in the order that the page gives", () => {
+  const { server, client, line } = openLink();
+  line.cut();
+  const hello = nextHello(client, server);
+  server.authentication = "by hand";
+  const { keys } = client.core.session;
+  /** Whether it is a fault, or else what is answered. */
+  const answerTo = (change: Partial<Hello>, secret = keys.secret): string => {
+    const stranger = new Line(server.world, server);
+    const changed = { ...hello, fallback: undefined, ...change };
+    stranger.give(encodeProvenHello(seededEntropy(seeded(1)), "hello", changed, secret));
+    if (stranger.isOpen) server.verdict(stranger, "mallory");
+    const closed = server.events.findLast((event) => event.type === "close-connection");
+    return closed?.fault?.code ?? only(decoded(stranger.takeDown()), "refuse").code;
+  };
+  const stale = { generation: { epoch: 1, counter: 0 } };
+  const fresh = { generation: { epoch: 1, counter: 99 } };
+  expect(answerTo({ version: 2, mode: "bytes", maxMessageBytes: 0, ...stale }, "another")).toBe("mismatch");
+  expect(answerTo({ maxMessageBytes: 0, ...stale }, "another")).toBe("bad-frame");
+  expect(answerTo(stale, "another")).toBe("authentication");
+  expect(answerTo(stale)).toBe("stale");
+  // What it is let in as is known after that only.
+  expect(answerTo(fresh)).toBe("authentication");
+  expect(answerTo({ ...fresh, sessionId: "77".repeat(16) })).toBe("session-lost");
+});
+
 // ── taking over ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a STANDBY without the session's secret is refused, and nothing else comes of it", () => {
@@ -176,6 +284,13 @@ test("COMMITTED that answers no COMMIT takes nothing over", () => {
   standby.giveDown(encodePositionsFrame("committed", NOTHING));
   expect(client.core.adopted?.id).toBe(line.id);
   expect(standby.isOpen).toBe(false);
+});
+
+test("RESET that answers no COMMIT ends nothing: whoever says it may not know the session", () => {
+  const { server, client, line } = suspectLink();
+  const standby = client.dial(server, "standby");
+  standby.giveDown(encodeReset("aborted", 0, "of another server"));
+  expect([standby.isOpen, outcomeOf(client.events), client.core.adopted?.id]).toEqual([false, undefined, line.id]);
 });
 
 test("one standby at a time: another that connects after all is closed", () => {
@@ -252,6 +367,19 @@ test("whoever answers does not know the session, over and over: the silent conne
   expect(restarted.refusals).toEqual(["no-standby", "no-standby", "no-standby"]);
   client.connect(restarted);
   expect(client.connections).toEqual(["new: opened", "new: session-lost"]);
+});
+
+test("a connection whose bytes go nowhere is given up as one that is silent, though the server's still arrive", () => {
+  const { world, server, client, line } = suspectLink();
+  const restarted = world.server();
+  for (let refusals = 1; refusals <= 3; refusals++) {
+    line.takeUp();
+    say(server.link, "you do not hear me");
+    line.down();
+    client.dial(restarted, "standby").settle();
+    expect(client.core.wantsDial).toBe(refusals === 3);
+    world.pass(8_000);
+  }
 });
 
 test("a server asks a client that is silent, closes its connection after two minutes, and keeps the session", () => {

@@ -296,6 +296,25 @@ test("abort() while a standby takes over: the server hears of it on the connecti
   expect([client.core.gone, server.core.sessions]).toEqual([true, 0]);
 });
 
+test("the old connection is lost while STANDBY is unanswered: the standby goes on, and nothing else is dialled", () => {
+  const { server, client, line } = suspectLink();
+  const standby = client.dial(server, "standby");
+  line.cut();
+  expect([client.core.wantsDial, client.core.wantsStandby]).toEqual([false, false]);
+  standby.settle();
+  expect(client.connections).toEqual(["new: opened", "resumed: standby"]);
+});
+
+test("and if that standby is refused, the client resumes", () => {
+  const { world, server, client, line } = suspectLink();
+  const standby = client.dial(world.server(), "standby");
+  line.cut();
+  standby.settle();
+  expect(client.core.wantsDial).toBe(true);
+  client.connect(server);
+  expect(client.connections).toEqual(["new: opened", "resumed: resumed"]);
+});
+
 test("credit that COMMIT has stated stays in force when the old connection ends before COMMITTED", () => {
   const world = new ByHand();
   const server = world.server();

@@ -84,6 +84,11 @@ export class ClientIntroduction {
     if (welcome.result === "lost" && this.#fallback === undefined) {
       return fault("bad-frame", "WELCOME lost without a fallback");
     }
+    // The smaller of what both ends take cannot be above our own.
+    const { maxMessageBytes } = welcome;
+    if (maxMessageBytes === 0 || maxMessageBytes > this.#options.maxMessageBytes) {
+      return fault("bad-frame", `WELCOME with a largest message of ${maxMessageBytes} bytes`);
+    }
     if (welcome.result === "resumed" && welcome.incarnation !== session.incarnation) {
       return fault("impossible-position", "another incarnation of the session");
     }

@@ -23,7 +23,9 @@ export type { ClientLinkCoreOptions };
 export type DialRole = "primary" | "standby";
 
 const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
-const STANDBY_FRAMES = frameMask("ready", "refuse", "committed", "reset", "ping", "pong", "later");
+const STANDBY_FRAMES = frameMask("ready", "refuse", "ping", "pong", "later");
+/** Only COMMIT is answered with RESET: a server that does not have the session cannot know that it was reset. */
+const COMMIT_FRAMES = frameMask("committed", "refuse", "reset", "ping", "pong", "later");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway", "later");
 
 type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: Fault };
@@ -111,8 +113,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     const { committing } = this.#standby;
     this.#drop(this.#standby, reason);
     if (committing) {
-      // COMMIT cannot be taken back: the server may have fenced the old connection. Only a resume can show whether it
-      // has.
+      // COMMIT cannot be taken back: the server may have fenced the old connection, and only a resume can tell.
       if (this.adopted === undefined) this.session.loseConnection();
       else this.dropAdopted("takeover interrupted", nowMs);
       return;
@@ -170,7 +171,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     } else if (channel === this.#primary.channel) {
       if (problem.code === "impossible-position") {
         this.#primary.clear();
-        this.#failOn(channel, problem);
+        this.#failOn(channel, problem, nowMs);
       }
       this.#attemptFailed(channel, problem.code, { problem });
     } else {
@@ -179,9 +180,9 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   }
 
   /** The server has stated a position that the session cannot have. */
-  #failOn(channel: Channel, problem: Fault): void {
+  #failOn(channel: Channel, problem: Fault, nowMs: number): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
-    this.fail(problem);
+    this.fail(problem, nowMs);
     this.closeChannel(channel, problem.code, { problem, flush: true });
   }
 
@@ -230,6 +231,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
         this.#primary.reason = frame.text;
         return undefined;
       case "refuse":
+        if (frame.code === "session-lost" && !this.introduction.known) return fault("bad-frame", "an open was lost");
         this.#onRefuse(channel, frame.code, frame.retryAfterMs, nowMs);
         return undefined;
       case "reset":
@@ -253,8 +255,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
       return undefined;
     }
     if (session.phase === "reset") {
-      // The link was aborted while HELLO was unanswered: the server has, or will soon have, a session that nobody
-      // wants.
+      // Aborted while HELLO was unanswered: the server has a session that nobody wants, or will soon have one.
       channel.send(this.resetFrame);
       this.becomeGone("reset", { flush: true });
       return undefined;
@@ -289,11 +290,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   // ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   protected override onSuspect(reason: string, nowMs: number): void {
-    if (!this.isLive || !this.introduction.confirmed) {
-      // A standby has nothing to take over from a tombstone, or from a session that may still wait for CONFIRM: resume.
-      this.dropAdopted(reason, nowMs);
-      return;
-    }
+    // A standby has nothing to take over from a tombstone, or from a session that may still wait for CONFIRM: resume.
+    if (!this.isLive || !this.introduction.confirmed) return this.dropAdopted(reason, nowMs);
     this.events.push({ type: "suspect", reason });
     this.#standby.suspect(nowMs);
   }
@@ -315,15 +313,14 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   #onStandbyAnswer(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     switch (frame.type) {
       case "ready":
-        if (this.#standby.committing) return fault("bad-frame", "READY twice");
         // If the suspicion was unfounded, the standby was dropped already.
         channel.roundTrip.sample(nowMs - channel.openedMs);
         this.#standby.commit();
+        channel.decoder.expect = COMMIT_FRAMES;
         channel.send(encodePositionsFrame("commit", this.session.positions()));
         this.timers.set("standby", nowMs + this.standbyPatienceMs);
         return undefined;
       case "committed":
-        if (!this.#standby.committing) return fault("bad-frame", "COMMITTED without COMMIT");
         this.#onCommitted(channel, frame.positions, frame.goaway, nowMs);
         return undefined;
       case "refuse":
@@ -348,7 +345,7 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     this.inUse = undefined;
     if (old !== undefined) this.closeChannel(old, "taken over by a standby");
     const impossible = this.session.adopt(positions, false);
-    if (impossible !== undefined) return this.#failOn(channel, impossible);
+    if (impossible !== undefined) return this.#failOn(channel, impossible, nowMs);
     this.#standby.lastRoundTripMs = channel.roundTrip.leastMs;
     this.#use(channel, "resumed", "standby", goaway, nowMs);
   }
@@ -368,10 +365,11 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
 
   protected override onResetWithoutConnection(): void {
     this.#drop(this.#standby, "reset");
-    // The session is not known and no HELLO is under way: the server has none, or will forget an unconfirmed one by
-    // itself.
-    if (this.#primary.channel !== undefined) this.#primary.tellsReset();
-    else if (!this.introduction.known) this.becomeGone("reset");
+    // One more dial tells the server, unless the answer to a HELLO comes first.
+    if (this.introduction.known) return;
+    // The server has no session, or will forget an unconfirmed one by itself.
+    if (this.#primary.channel === undefined) this.becomeGone("reset");
+    else this.#primary.tellsReset();
   }
 
   /** The reset got lost: one more dial tells the server, if it can be reached in another `RESET_ANSWERED_WITHIN_MS`. */

@@ -159,6 +159,8 @@ export class HandshakeTable {
   readonly #silent = new Crowd<Handshake>();
   /** By address, with the connections that have come to speak for a session. */
   readonly #peers = new Tally();
+  /** The connection that is to confirm each provisional session: the newest. */
+  readonly #confirming = new Map<ServerLinkCore, Handshake>();
   /** The standby of each session: a client has one at a time. */
   readonly #standbys = new Map<ServerLinkCore, Handshake>();
   /** The connections that wait for the answer of a shared store. */
@@ -241,6 +243,13 @@ export class HandshakeTable {
     handshake.authenticating(said, link);
   }
 
+  /** The newest connection fences the older one. */
+  confirming(handshake: Handshake, link: ServerLinkCore, nonce: Buffer, positions: Positions): void {
+    this.leave(link, "fenced by a newer connection");
+    this.#confirming.set(link, handshake);
+    handshake.confirming(link, nonce, positions);
+  }
+
   standingBy(handshake: Handshake, link: ServerLinkCore, owner: Owner): void {
     const before = this.#standbys.get(link);
     if (before !== undefined) this.close(before, "replaced by a newer standby", undefined);
@@ -312,12 +321,10 @@ export class HandshakeTable {
     if (oldest !== undefined) this.close(oldest, "too many standbys", undefined, "handshakes");
   }
 
-  /** Closes the connections that were to confirm a session that is gone. */
+  /** Closes the connection that was to confirm the session, if there is one. */
   leave(link: ServerLinkCore, reason: string): void {
-    for (const handshake of this.#handshakes.values()) {
-      const { state } = handshake;
-      if (state.name === "confirming" && state.link === link) this.close(handshake, reason, undefined);
-    }
+    const handshake = this.#confirming.get(link);
+    if (handshake !== undefined) this.close(handshake, reason, undefined);
   }
 
   /** The connection is gone. Answers whether it was in a handshake. */
@@ -339,8 +346,9 @@ export class HandshakeTable {
   }
 
   #over(handshake: Handshake, link?: ServerLinkCore): void {
-    const { channel, peer } = handshake;
+    const { channel, peer, state } = handshake;
     this.#standsByNoMore(handshake);
+    if (state.name === "confirming") this.#confirming.delete(state.link);
     this.#adopting.delete(handshake);
     this.forwards.leave(handshake);
     handshake.over(link);

@@ -246,9 +246,10 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   /** The client has stated a position that this session cannot have: both ends end it. */
-  onImpossibleResume(channel: Channel, problem: Fault): void {
+  onImpossibleResume(channel: Channel, problem: Fault, nowMs: number): void {
     channel.send(encodeReset("protocol", this.session.receiver.committed, ""));
-    this.fail(problem);
+    this.#awaitClient(nowMs);
+    this.fail(problem, nowMs);
   }
 
   /** The answer of a tombstone that was reset to every resume. */
@@ -283,6 +284,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   /** Takes a frame of the connection in use. */
   onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     if (channel !== this.adopted) return fault("bad-frame", "a frame on a connection that is not in use");
+    // A PING may have been on its way when WELCOME was written, so it may come before CONFIRM.
+    if (frame.type === "ping" || frame.type === "pong") return this.onAdoptedFrame(channel, frame, nowMs);
     const { nonce } = this;
     this.nonce = undefined;
     if (frame.type !== "confirm") return this.onAdoptedFrame(channel, frame, nowMs);

@@ -69,14 +69,12 @@ export function welcomeProvisional(
   result: Welcome["result"],
   nowMs: number,
 ): void {
-  const { entropy, sessions } = state;
+  const { entropy, handshakes, sessions } = state;
   const nonce = entropy.randomBytes(NONCE_BYTES);
   link.owner = ownerOf(hello);
   sessions.keep(link, nowMs);
-  // Only the newest connection may confirm.
-  link.nonce = nonce;
   // If a resume is answered with its fallback, the positions in its HELLO are those of the lost session.
-  handshake.confirming(link, nonce, result === "lost" ? NO_POSITIONS : hello.positions);
+  handshakes.confirming(handshake, link, nonce, result === "lost" ? NO_POSITIONS : hello.positions);
   handshake.channel.send(link.welcome(result, nonce));
 }
 
@@ -86,8 +84,8 @@ export function confirm(state: ServerState, handshake: Handshake, mac: Buffer, n
   const { channel, state: waiting } = handshake;
   if (waiting.name !== "confirming") throw new Error(`CONFIRM on a connection that is ${waiting.name}`);
   const { link, nonce, positions } = waiting;
-  if (link.nonce !== nonce || link.session.phase !== "provisional") {
-    // The client has dialled again meanwhile, or was too slow.
+  if (link.session.phase !== "provisional") {
+    // The client was too slow.
     state.handshakes.close(handshake, "confirmed too late", undefined);
     return undefined;
   }
@@ -100,7 +98,6 @@ export function confirm(state: ServerState, handshake: Handshake, mac: Buffer, n
     return fault("wrong-proof", "wrong MAC in CONFIRM");
   }
   state.sessions.confirmed(link);
-  link.nonce = undefined;
   link.confirm();
   state.events.push({ type: "link", channel: channel.id, link });
   const problem = attach(state, handshake, link, positions, false, nowMs);

@@ -130,7 +130,7 @@ function takeOver(
   link.owner = owner;
   const problem = attach(state, handshake, link, positions, late, nowMs);
   if (problem === undefined) return true;
-  link.onImpossibleResume(handshake.channel, problem);
+  link.onImpossibleResume(handshake.channel, problem, nowMs);
   state.events.push({ type: "changed", link });
   state.handshakes.close(handshake, problem.code, problem);
   return false;

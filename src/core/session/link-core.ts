@@ -21,7 +21,7 @@ import { TimerTable } from "./timers.ts";
 export const RESET_ANSWERED_WITHIN_MS = 5_000;
 
 /** The timers that do not belong to a connection. Only clients use "standby". */
-const TIMERS = ["expiry", "standby", "reset-answer"] as const;
+const TIMERS = ["unreadable", "expiry", "standby", "reset-answer"] as const;
 type TimerName = (typeof TIMERS)[number];
 
 /** How a connection is closed. */
@@ -83,11 +83,14 @@ export abstract class LinkCore extends SessionHolder {
 
   /** Ends both directions at both ends. `reason` is the application's code for the peer. */
   reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void {
+    if (this.session.phase === "live") this.#reset(code, reason, outcome, "", nowMs);
+  }
+
+  #reset(code: ResetCode, reason: string, outcome: Outcome, detail: string, nowMs: number): void {
     const { session } = this;
-    if (session.phase !== "live") return;
     session.to("reset");
     this.#resetFrame = encodeReset(code, session.receiver.committed, reason);
-    this.tellOutcome(outcome, "", "");
+    this.tellOutcome(outcome, "", detail);
     this.timers.clearAll();
     this.inUse?.timers.clearAll();
     this.timers.set("reset-answer", nowMs + RESET_ANSWERED_WITHIN_MS);
@@ -217,23 +220,30 @@ export abstract class LinkCore extends SessionHolder {
    */
   protected onFault(channel: Channel, problem: Fault, nowMs: number): void {
     if (problem.code === "impossible-position" || this.#recurs(problem)) {
-      this.fail(problem);
-    } else {
-      this.dropAdopted(problem.code, nowMs, problem);
+      this.fail(problem, nowMs);
+      this.closeChannel(channel, problem.code, { problem, flush: true });
     }
-    this.closeChannel(channel, problem.code, { problem, flush: true });
+    this.dropAdopted(problem.code, nowMs, problem);
   }
 
   #recurs(problem: Fault): boolean {
     return (this.#mistakes ??= new Mistakes()).recurs(problem, this.session);
   }
 
-  protected override fail(problem: Fault): void {
-    if (this.session.phase === "live") {
-      this.adopted?.send(encodeReset("protocol", this.session.receiver.committed, ""));
-      this.tellOutcome("protocol-error", "", problem.detail);
-    }
-    this.becomeGone(problem.code, { flush: true });
+  /** Ends the link. A live session is reset, so that a peer that has not read why hears so when it comes back. */
+  protected fail(problem: Fault, nowMs: number): void {
+    if (this.session.phase !== "live") return this.becomeGone(problem.code, { flush: true });
+    this.#reset("protocol", "", "protocol-error", problem.detail, nowMs);
+  }
+
+  /** Whoever hands messages out does not know the time, so it is the next tick that ends the link. */
+  protected override onUnreadable(): void {
+    this.timers.set("unreadable", 0);
+  }
+
+  #failUnreadable(nowMs: number): void {
+    const { phase, receiver } = this.session;
+    if (phase === "live" && receiver.problem !== undefined) this.fail(receiver.problem, nowMs);
   }
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,6 +291,9 @@ export abstract class LinkCore extends SessionHolder {
     for (const { name } of this.timers.takeDue(nowMs)) {
       if (this.gone) return;
       switch (name) {
+        case "unreadable":
+          this.#failUnreadable(nowMs);
+          break;
         case "reset-answer":
           this.onResetUnanswered(nowMs);
           break;

@@ -3,7 +3,6 @@
  * carries it. A link may have several sessions, one after the other, but its machinery does not see them.
  */
 import type { Sender, UndeliveredEntry } from "../log/sender.ts";
-import type { Fault } from "../wire/faults.ts";
 import type { LinkCoreEvent, LinkCoreOptions, Outcome } from "./link-events.ts";
 import { PREFIX_BYTES } from "../log/blocks.ts";
 import type { Hand } from "../log/receiver.ts";
@@ -229,7 +228,7 @@ export abstract class SessionHolder {
     if (this.#outcomeTold) return undefined;
     const { receiver } = this.session;
     const message = receiver.next(keep);
-    if (message === undefined && receiver.problem !== undefined) this.fail(receiver.problem);
+    if (message === undefined && receiver.problem !== undefined) this.onUnreadable();
     return message;
   }
 
@@ -238,7 +237,7 @@ export abstract class SessionHolder {
     if (this.#outcomeTold) return false;
     const { receiver } = this.session;
     const hasMore = receiver.handOut(hand, keep, most);
-    if (receiver.problem !== undefined && !this.#outcomeTold) this.fail(receiver.problem);
+    if (receiver.problem !== undefined && !this.#outcomeTold) this.onUnreadable();
     return hasMore;
   }
 
@@ -322,8 +321,8 @@ export abstract class SessionHolder {
   /** Checks whether both directions are complete, and whether the tombstone is still needed. */
   abstract checkThrough(): void;
 
-  /** The peer has made a mistake that would recur on a new connection. */
-  protected abstract fail(problem: Fault): void;
+  /** No message can be handed out any more: `receiver.problem` is a mistake that a resume would meet again. */
+  protected abstract onUnreadable(): void;
 
   /** Tells the application the outcome, once: later events do not change it. */
   protected tellOutcome(outcome: Outcome, peerCode: string, detail: string): void {

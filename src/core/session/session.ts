@@ -156,9 +156,7 @@ export class Session {
     if (peer.received > sender.highestSent) {
       return fault("impossible-position", `the peer received ${peer.received} of ${sender.highestSent} sent`);
     }
-    if (peer.received < sender.acked && !late) {
-      return fault("impossible-position", `the peer received ${peer.received}, but accepted ${sender.acked} before`);
-    }
+    if (peer.accepted < sender.acked && !late) return this.#unaccepted(peer);
     // The window grows only now: an unconfirmed session borrows nothing, and one without a connection borrows no more.
     if (!this.receiver.stopped) this.windowAllowance.growTo(this.#firstWindowBytes);
     this.receiver.restart();
@@ -168,11 +166,22 @@ export class Session {
     return undefined;
   }
 
+  /** What is accepted is accepted for good: we have forgotten those bytes. */
+  #unaccepted({ received, accepted }: Positions): Fault {
+    const { acked } = this.sender;
+    return fault("impossible-position", `the peer received ${received}, accepted ${accepted}, and before ${acked}`);
+  }
+
   /** An ACK on the connection in use. Answers whether the peer's `received` went up. */
   onAck(peer: Positions): Fault | boolean {
     const { sender } = this;
     if (peer.received > sender.highestSent) {
       return fault("impossible-position", `the peer acknowledges ${peer.received} of ${sender.highestSent} sent`);
+    }
+    if (peer.accepted < sender.acked) return this.#unaccepted(peer);
+    // Only from one connection to the next may a peer forget what it has received: a resume sends that again.
+    if (peer.received < sender.peerReceived) {
+      return fault("bad-frame", `the peer received ${peer.received}, and ${sender.peerReceived} before`);
     }
     const progress = peer.received > sender.peerReceived;
     if (progress) sender.peerReceived = peer.received;

@@ -1,6 +1,6 @@
 /**
  * Positions on the wire: unsigned 64 bits, big-endian, refused above 2^53 - 1 so that a JavaScript number holds them.
- * Also copies of bytes with memory of their own.
+ * Also copies of bytes with memory of their own, and bytes that are to be zeros.
  */
 
 /** The highest position a log can reach. */
@@ -31,4 +31,9 @@ export function readUint32(from: Uint8Array, at: number): number {
 export function readPosition(from: Buffer, at: number): number {
   const high = from.readUInt32BE(at);
   return high > 0x1f_ffff ? NOT_A_POSITION : high * TWO_TO_32 + from.readUInt32BE(at + 4);
+}
+
+/** Whether all bytes from `from` to before `to` are zeros. */
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  return bytes.subarray(from, to).every((byte) => byte === 0);
 }

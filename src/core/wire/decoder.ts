@@ -3,7 +3,7 @@
  * for it. The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any
  * other frame is small.
  */
-import { MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition } from "./bytes.ts";
+import { isZero, MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
 import { releaseChunk } from "./own-chunks.ts";
 import {
@@ -276,7 +276,7 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
   switch (name) {
     case "hello":
     case "standby": {
-      const hello = decodeHello(flags, body);
+      const hello = decodeHello(name, flags, body);
       return "detail" in hello ? hello : { type: name, hello, raw: hello.resume ? ownCopy(raw) : NOTHING };
     }
     case "welcome": {
@@ -338,7 +338,7 @@ function decodePositions(flags: number, body: Buffer, at: number): Positions | F
   };
 }
 
-function decodeHello(flags: number, body: Buffer): Hello | Fault {
+function decodeHello(name: "hello" | "standby", flags: number, body: Buffer): Hello | Fault {
   if (body.readUInt32BE(0) !== HELLO_MAGIC) return fault("bad-frame", "HELLO without its magic");
   const mode = body[5] as number;
   const positions = decodePositions(flags, body, 72);
@@ -347,13 +347,16 @@ function decodeHello(flags: number, body: Buffer): Hello | Fault {
   const credentialsBytes = body.readUInt16BE(176);
   const openPayloadBytes = body.readUInt16BE(178);
   const resume = (flags & FLAG_RESUME) !== 0;
+  const hasFallback = (flags & FLAG_FALLBACK) !== 0;
   if ("detail" in positions) return positions;
   if (mode > 1 || body.readUInt16BE(6) !== 0) return fault("bad-frame", `HELLO with mode ${mode}`);
   if (epoch === NOT_A_POSITION || counter === NOT_A_POSITION) return fault("bad-frame", "generation above 2^53");
   if (credentialsBytes > MAX_CREDENTIALS_BYTES) return fault("oversized", `credentials of ${credentialsBytes} bytes`);
   if (openPayloadBytes > MAX_OPEN_PAYLOAD_BYTES) return fault("oversized", `open payload of ${openPayloadBytes} bytes`);
   if (body.length !== 180 + credentialsBytes + openPayloadBytes) return fault("bad-frame", "HELLO of a wrong length");
-  if ((flags & FLAG_FALLBACK) !== 0 && !resume) return fault("bad-frame", "a fallback in an open");
+  if (name === "standby" && !resume) return fault("bad-frame", "STANDBY without resume");
+  if (!resume && (hasFallback || !isZero(body, 24, 40))) return fault("bad-frame", "an open with parts of a resume");
+  if (!hasFallback && !isZero(body, 128, 176)) return fault("bad-frame", "a fallback without its flag");
   return {
     version: body[4] as number,
     mode: mode === 0 ? "messages" : "bytes",
@@ -365,10 +368,9 @@ function decodeHello(flags: number, body: Buffer): Hello | Fault {
     positions,
     maxMessageBytes: body.readUInt32BE(92),
     secretOrProof: ownCopy(body.subarray(96, 128)),
-    fallback:
-      (flags & FLAG_FALLBACK) === 0
-        ? undefined
-        : { id: body.toString("hex", 128, 144), secret: ownCopy(body.subarray(144, 176)) },
+    fallback: hasFallback
+      ? { id: body.toString("hex", 128, 144), secret: ownCopy(body.subarray(144, 176)) }
+      : undefined,
     credentials: ownCopy(body.subarray(180, 180 + credentialsBytes)),
     openPayload: openPayloadBytes === 0 ? NOTHING : ownCopy(body.subarray(180 + credentialsBytes)),
   };
@@ -377,7 +379,7 @@ function decodeHello(flags: number, body: Buffer): Hello | Fault {
 function decodeWelcome(flags: number, body: Buffer): Welcome | Fault {
   const result = WELCOME_RESULTS[body[0] as number];
   const positions = decodePositions(flags, body, 36);
-  if (result === undefined) return fault("bad-frame", "unknown WELCOME result");
+  if (result === undefined || !isZero(body, 1, 4)) return fault("bad-frame", "unknown WELCOME result");
   if ("detail" in positions) return positions;
   return {
     result,

@@ -49,12 +49,13 @@ export class Mistakes {
 
   /** The next resume would fail in the same way. Gaps do not count: bytes that the path loses leave a gap each time. */
   recurs({ code }: Fault, { keys, receiver, sender }: Place): boolean {
+    if (code === "gap") return false;
     const isAtSamePlace =
       keys.id === this.#sessionId && receiver.received === this.#received && sender.acked === this.#acked;
     this.#inARow = isAtSamePlace ? this.#inARow + 1 : 1;
     this.#sessionId = keys.id;
     this.#received = receiver.received;
     this.#acked = sender.acked;
-    return code !== "gap" && this.#inARow >= MISTAKES_TO_END;
+    return this.#inARow >= MISTAKES_TO_END;
   }
 }

@@ -98,6 +98,13 @@ describe("an overlap", () => {
     expect(receiver.onData(4, Buffer.from("456789"), DATA_END_MOVED)).toBeUndefined();
     expect(receiver.received).toBe(11);
   });
+
+  test("with the end of the other kind changes nothing: the first one counts", () => {
+    const { receiver } = receiving("bytes", 100);
+    receiver.onData(0, Buffer.from("0123456789"), DATA_END_FINAL);
+    expect(receiver.onData(10, Buffer.alloc(0), DATA_END_MOVED)).toBeUndefined();
+    expect([receiver.endKind, receiver.endPosition, receiver.received]).toEqual(["final", 10, 11]);
+  });
 });
 
 // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────────

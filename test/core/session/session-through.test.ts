@@ -47,6 +47,17 @@ describe("a session is through", () => {
     expect(session.checkThrough()).toBe(true);
   });
 
+  test("but not because the peer says that it is: that is kept in mind until we are", () => {
+    const session = sending(100);
+    session.onAck(stated(100, 100, { done: true }));
+    expect([session.checkThrough(), session.phase, session.peerDone]).toEqual([false, "live", true]);
+    session.sender.end("final");
+    write(session);
+    session.onData(0, Buffer.alloc(0), DATA_END_FINAL);
+    session.onAck(stated(101));
+    expect([session.checkThrough(), session.peerDone]).toEqual([true, true]);
+  });
+
   test("but not when an end has arrived and what is before it is not accepted", () => {
     const session = sending(100);
     session.positions();

@@ -43,9 +43,10 @@ describe("a new connection is adopted", () => {
     session.onAck(stated(300, 200));
     session.loseConnection();
     const before = marks(session);
-    expect(session.adopt(stated(199, 0), false)).toMatchObject({ code: "impossible-position" });
+    expect(session.adopt(stated(199), false)).toMatchObject({ code: "impossible-position" });
+    expect(session.adopt(stated(300, 199), false)).toMatchObject({ code: "impossible-position" });
     expect(marks(session)).toEqual(before);
-    expect(session.adopt(stated(200, 0), false)).toBeUndefined();
+    expect(session.adopt(stated(200), false)).toBeUndefined();
   });
 
   test("by a COMMIT that ACKs on the old connection have overtaken: it goes on from what is acked", () => {
@@ -141,8 +142,19 @@ describe("an ACK", () => {
     const session = sending(400);
     expect(session.onAck(stated(100, 0))).toBe(true);
     expect(session.onAck(stated(100, 100))).toBe(false);
-    expect(session.onAck(stated(50, 50))).toBe(false);
     expect([session.sender.peerReceived, session.sender.acked]).toEqual([100, 100]);
+  });
+
+  test.each([
+    { said: stated(300, 199), code: "impossible-position", what: "accepted, which is for good" },
+    { said: stated(199), code: "impossible-position", what: "both" },
+    { said: stated(299, 200), code: "bad-frame", what: "received on one connection" },
+  ])("that takes back $what is a fault, and changes nothing", ({ said, code }) => {
+    const session = sending(400);
+    session.onAck(stated(300, 200));
+    const before = marks(session);
+    expect(session.onAck(said)).toMatchObject({ code });
+    expect(marks(session)).toEqual(before);
   });
 
   test("never takes credit back on the same connection", () => {

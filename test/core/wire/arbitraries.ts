@@ -31,6 +31,7 @@ import {
   type ResetCode,
   type Welcome,
 } from "../../../src/core/wire/frames.ts";
+import { NO_INCARNATION } from "../../../src/core/session/proof.ts";
 import type { Data } from "../support.ts";
 
 const refuseCode = fc.constantFrom(...(Object.keys(REFUSE_CODES) as RefuseCode[]));
@@ -77,7 +78,7 @@ const hello: fc.Arbitrary<Hello> = fc
       { weight: 1, arbitrary: filled(MAX_OPEN_PAYLOAD_BYTES) },
     ),
   })
-  .map((given) => Object.assign(given, { fallback: given.resume ? given.fallback : undefined }));
+  .map((given) => Object.assign(given, given.resume ? {} : { incarnation: NO_INCARNATION, fallback: undefined }));
 
 const welcome: fc.Arbitrary<Welcome> = fc.record({
   result: fc.constantFrom("new" as const, "resumed" as const, "lost" as const),

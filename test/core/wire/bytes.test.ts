@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { MAX_POSITION, NOT_A_POSITION, readPosition, readUint32, writePosition } from "../../../src/core/wire/bytes.ts";
+import {
+  isZero,
+  MAX_POSITION,
+  NOT_A_POSITION,
+  readPosition,
+  readUint32,
+  writePosition,
+} from "../../../src/core/wire/bytes.ts";
 import { runs } from "../../properties.ts";
 
 const position = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, MAX_POSITION));
@@ -53,4 +60,14 @@ test("a number above 2^53 - 1 is not a position", () => {
       expect(readPosition(bytes, 0)).toBe(NOT_A_POSITION);
     }),
   );
+});
+
+test("bytes are zeros from one place to before another, whatever stands around them", () => {
+  const bytes = Buffer.from("ff0000ff", "hex");
+  expect([isZero(bytes, 1, 3), isZero(bytes, 0, 3), isZero(bytes, 1, 4), isZero(bytes, 2, 2)]).toEqual([
+    true,
+    false,
+    false,
+    true,
+  ]);
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { MAX_POSITION, writePosition } from "../../../src/core/wire/bytes.ts";
 import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { NO_INCARNATION } from "../../../src/core/session/proof.ts";
 import { ownChunk } from "../../../src/core/wire/own-chunks.ts";
 import {
   DATA_ACK_NOW,
@@ -107,6 +108,7 @@ const A_HELLO: Hello = {
   credentials: Buffer.from("token"),
   openPayload: Buffer.from("target"),
 };
+const AN_OPEN: Hello = { ...A_HELLO, resume: false, incarnation: NO_INCARNATION };
 const A_WELCOME: Welcome = {
   result: "resumed",
   incarnation: "22".repeat(16),
@@ -239,7 +241,13 @@ describe("a frame is refused by its body", () => {
     ["an open payload that is announced too large", patched(encodeHello("hello", A_HELLO), 186, 0x10, 1), "oversized"],
     ["credentials longer than the frame", patched(encodeHello("hello", A_HELLO), 185, 6), "bad-frame"],
     ["credentials shorter than the frame", patched(encodeHello("hello", A_HELLO), 185, 4), "bad-frame"],
-    ["a fallback in an open", patched(encodeHello("hello", { ...A_HELLO, resume: false }), 1, 32), "bad-frame"],
+    ["a fallback in an open", patched(encodeHello("hello", AN_OPEN), 1, 32), "bad-frame"],
+    ["an open with an incarnation", encodeHello("hello", { ...A_HELLO, resume: false }), "bad-frame"],
+    ["the id of a fallback without its flag", patched(encodeHello("hello", A_HELLO), 8 + 128, 1), "bad-frame"],
+    ["the secret of a fallback without its flag", patched(encodeHello("hello", A_HELLO), 8 + 175, 1), "bad-frame"],
+    ["STANDBY with a fallback's bytes", patched(encodeHello("standby", A_HELLO), 8 + 143, 1), "bad-frame"],
+    ["STANDBY without resume", encodeHello("standby", AN_OPEN), "bad-frame"],
+    ["WELCOME with reserved bits", patched(encodeWelcome(A_WELCOME), FRAME_HEADER_BYTES + 3, 1), "bad-frame"],
     ["WELCOME with an unknown result", patched(encodeWelcome(A_WELCOME), FRAME_HEADER_BYTES, 3), "bad-frame"],
     ["WELCOME that accepted beyond 2^53", beyondLastPosition(encodeWelcome(A_WELCOME), 44), "impossible-position"],
     [
@@ -382,7 +390,7 @@ test("a STANDBY says that we read no more, as a resume does", () => {
 });
 
 describe("what becomes of a chunk of our own", () => {
-  const hello = encodeHello("hello", { ...A_HELLO, resume: false, openPayload: Buffer.alloc(100) });
+  const hello = encodeHello("hello", { ...AN_OPEN, openPayload: Buffer.alloc(100) });
   const ping = encodeToken("ping", 1);
   const data = [encodeDataHeader(0, 10, 0), Buffer.alloc(10)];
 

@@ -19,4 +19,11 @@ test("gaps are what swallowed bytes leave, however often", () => {
   const mistakes = new Mistakes();
   const gap = fault("gap", "DATA at 20, received 10");
   expect([1, 2, 3, 4].map(() => mistakes.recurs(gap, at("a", 10)))).toEqual([false, false, false, false]);
+  expect(mistakes.recurs(BAD, at("a", 10))).toBe(false);
+});
+
+test("every other mistake counts: a wrong MAC on a session that is live is one", () => {
+  const mistakes = new Mistakes();
+  const made = [fault("wrong-proof", "wrong MAC in CONFIRM"), fault("beyond-credit", ""), fault("oversized", "")];
+  expect(made.map((problem) => mistakes.recurs(problem, at("a", 10)))).toEqual([false, false, true]);
 });
