@@ -1,5 +1,6 @@
 /** Turns whatever made an attempt fail, before a server could refuse it, into a RespliceError. */
 import { DialError } from "../io/dial-error.ts";
+import { opensslText } from "../io/tls-options.ts";
 import { RespliceError } from "../link/errors.ts";
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
@@ -20,5 +21,6 @@ export function asError(error: unknown): RespliceError {
       cause: error.cause,
     });
   }
-  return new RespliceError("CONNECT_FAILED", printable(messageOf(error), MOST_MESSAGE_CHARACTERS), { cause: error });
+  const text = opensslText(error) ?? messageOf(error);
+  return new RespliceError("CONNECT_FAILED", printable(text, MOST_MESSAGE_CHARACTERS), { cause: error });
 }

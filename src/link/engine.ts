@@ -1,6 +1,7 @@
 /** The machinery of one link, the same at both ends, behind the object that the application holds. */
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
+import { checkWait } from "./check.ts";
 import type { Driver } from "./driver.ts";
 import { LinkDuplex } from "./duplex.ts";
 import { outcomeError, RespliceError } from "./errors.ts";
@@ -8,7 +9,7 @@ import { Incoming } from "./incoming.ts";
 import { Closing } from "./closing.ts";
 import { EndResult } from "./end-result.ts";
 import { Life, throwLater } from "./life.ts";
-import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
+import type { ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
 import type { LinkEvent, Protocol } from "./protocol.ts";
@@ -74,6 +75,7 @@ export class LinkEngine {
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
   async connected(options?: WaitOptions): Promise<void> {
+    checkWait("connected()", options);
     if (this.isOver) throw this.failure ?? this.endedError();
     if (this.protocol.adopted !== undefined) return;
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
@@ -109,8 +111,8 @@ export class LinkEngine {
     this.outgoing.end();
   }
 
-  close(options: CloseOptions = {}): Promise<LinkReport> {
-    checkCloseOptions(options);
+  close(options: CloseOptions): Promise<LinkReport> {
+    this.owner.onCloseCalled();
     if (this.#duplex !== undefined) return this.#finish(options);
     const closing = this.#getClosing();
     const isFirst = !closing.isBegun;
@@ -160,8 +162,7 @@ export class LinkEngine {
     return (this.#closing ??= new Closing(this.driver, this));
   }
 
-  abort(code = ""): void {
-    if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
+  abort(code: string): void {
     this.incoming.acceptNow();
     this.#reset("aborted", code);
   }

@@ -1,8 +1,10 @@
 /** The object that an application holds, at either end: the methods of `Link`, and at runtime nothing else. */
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
+import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
 import type { LinkEngine } from "./engine.ts";
+import { invalidArgument } from "./errors.ts";
 import type {
   ClearOptions,
   CloseOptions,
@@ -18,6 +20,8 @@ import type {
   WaitOptions,
 } from "./types.ts";
 
+/** Of a code for abort(). */
+const MOST_CODE_BYTES = 64;
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
 
 export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
@@ -141,10 +145,13 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
+    checkClose(options);
     return this.#engine.close(options);
   }
 
   abort(code = ""): void {
+    if (typeof code !== "string" || Buffer.byteLength(code) > MOST_CODE_BYTES)
+      throw invalidArgument(`an abort code is a string of at most ${MOST_CODE_BYTES} bytes`, code);
     this.#engine.abort(code);
   }
 

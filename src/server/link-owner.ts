@@ -123,6 +123,8 @@ export abstract class ServerLinkOwner implements LinkOwner {
 
   retryNow(): void {}
 
+  onCloseCalled(): void {}
+
   get pace(): Pace | undefined {
     const { rates } = this.host;
     return rates.isLimited ? (this.#pace ??= rates.paceOf(this)) : undefined;

@@ -16,6 +16,7 @@ export function ownerOf(link: string, changed: Partial<LinkOwner> = {}): { owner
     endUnopened: () => false,
     hold: () => {},
     retryNow: () => {},
+    onCloseCalled: () => {},
     onStepComplete: () => {},
     onEvent: () => {},
     onState: (change) => void changes.push(change),
