@@ -27,6 +27,7 @@ import { SHELL } from "./list/shell.ts";
 import { STORE } from "./list/store.ts";
 import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
+import { TOLD } from "./list/told.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -58,4 +59,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,
+  ...TOLD,
 ];

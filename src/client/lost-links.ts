@@ -1,10 +1,10 @@
 /** Links that have ended with an error, and that nobody has replaced yet: a manager without them is not healthy. */
 import type { RespliceError } from "../link/errors.ts";
-import type { Link } from "../link/types.ts";
 import type { Destination } from "./gate.ts";
 
 export interface LostLink {
-  readonly link: Link;
+  /** The id of the link. */
+  readonly id: string;
   readonly error: RespliceError;
 }
 
@@ -36,7 +36,7 @@ export class LostLinks {
   }
 
   /** The application has closed the link: it knows that the link has ended, and does without. */
-  closed(destination: Destination, link: Link): void {
-    if (this.#byDestination.get(destination)?.link === link) this.#byDestination.delete(destination);
+  closed(destination: Destination, id: string): void {
+    if (this.#byDestination.get(destination)?.id === id) this.#byDestination.delete(destination);
   }
 }

@@ -113,8 +113,8 @@ export class ConnectionManager implements AsyncDisposable {
         this.#telemetry.linkEnded(owner.engine);
         this.#owners.delete(owner);
       },
-      onLost: ({ destination, link }, error) => this.#lost.add(destination, { link, error }),
-      onCloseCalled: ({ destination, link }) => this.#lost.closed(destination, link),
+      onLost: ({ destination, link: { id } }, error) => this.#lost.add(destination, { id, error }),
+      onCloseCalled: ({ destination, link }) => this.#lost.closed(destination, link.id),
       onGone: ({ core }) => {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
       },
@@ -183,7 +183,7 @@ export class ConnectionManager implements AsyncDisposable {
     if (missing === 0) return { status: "healthy", reasons: [] };
     const status = owners.some(isReady) ? "degraded" : "down";
     const reasons = [
-      ...this.#lost.all.map(({ link, error }) => `link ${link.id} has ended: ${error.code}: ${error.message}`),
+      ...this.#lost.all.map(({ id, error }) => `link ${id} has ended: ${error.code}: ${error.message}`),
       ...away.slice(0, MOST_NAMED).map(({ engine, reason }) => `link ${engine.id} is ${engine.state}: ${reason}`),
     ].slice(0, MOST_NAMED);
     if (missing > MOST_NAMED) reasons.push(`and ${missing - MOST_NAMED} more links`);

@@ -3,7 +3,7 @@
  * is, and the lists of allowed and denied addresses. For any net.Server.
  */
 import type { Socket } from "node:net";
-import { type AddressList, unmapped } from "../io/address-list.ts";
+import type { AddressList } from "../io/address-list.ts";
 import { destroy, remoteAddressOf } from "../io/connection.ts";
 import type { Clock } from "../link/ports.ts";
 import type { Access } from "./access.ts";
@@ -63,8 +63,7 @@ export class ListenerFilter {
    * accepted: nothing of a header is left in it.
    */
   pass(socket: Socket, letIn: (remoteAddress: string) => void): void {
-    const admit = (address: string): void => {
-      const remoteAddress = unmapped(address);
+    const admit = (remoteAddress: string): void => {
       if (this.admits(remoteAddress)) letIn(remoteAddress);
       else reset(socket, remoteAddressOf(socket));
     };

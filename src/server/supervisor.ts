@@ -217,9 +217,10 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       return listening;
     } catch (error) {
       const stop = (): Promise<void> => this.#stopForOthers();
-      await stop();
-      // What was aborted may go on for a while.
+      const stopped = stop();
+      // What was aborted may go on for a while, and nobody waits for it.
       if (isAborted()) void starting.then(stop, stop);
+      else await stopped;
       this.#to("listen-failed", "listen failed");
       throw error;
     }

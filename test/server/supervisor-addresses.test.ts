@@ -109,7 +109,26 @@ test("a listen() that is aborted while a name is looked up ends at once, and lis
   expect(await listening).toMatchObject({ code: "ABORTED" });
   expect(supervisor.state).toBe("closed");
   answer(null, host, 4);
-  await eventually(async () => expect(await connects(port)).toBe(false));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await connects(port)).toBe(false);
+});
+
+test("a listen() that is aborted while a registry hangs ends at once", async () => {
+  const asked = Promise.withResolvers<AbortSignal>();
+  const announce = (_: string, __: object, { signal }: { signal: AbortSignal }): Promise<void> => {
+    asked.resolve(signal);
+    return new Promise(() => {});
+  };
+  const registry = { announce, find: () => null, withdraw: () => {} };
+  const forward = { registry, listen: { host, port: 0 }, key: Buffer.alloc(32) };
+  const supervisor = supervise({ port: 0, host, forward });
+  const controller = new AbortController();
+  const listening = failure(supervisor.listen({ signal: controller.signal }));
+  const timeOfRegistry = await asked.promise;
+  controller.abort();
+  expect(await listening).toMatchObject({ code: "ABORTED" });
+  expect(timeOfRegistry.aborted).toBe(false);
+  expect(supervisor.state).toBe("closed");
 });
 
 test("an IPv4 client has its IPv4 address where the server listens at all addresses", async () => {

@@ -53,6 +53,22 @@ test("a link that moves to another server, or is held, is no trouble; an attempt
   expect(lines.map(({ level }) => level)).toEqual(["info", "info", "info", "warn", "info", "warn"]);
 });
 
+test("the logger is told what is the same: of what strangers do, not of a function of the application's", () => {
+  const told: Array<string | undefined> = [];
+  const keep = (_: object, __: string, same?: string): void => void told.push(same);
+  const write = logLines({ debug: keep, info: keep, warn: keep, error: keep });
+  const rejected = {
+    event: "server.rejected",
+    reason: "tls",
+    detail: "ECONNRESET",
+    remoteAddress: "10.0.0.1",
+  } as const;
+  write(rejected);
+  write({ ...rejected, failure: { hook: "authenticate", thrown: new Error("mine") } });
+  write({ event: "server.unwatched", resource: "heap", reason: "none" });
+  expect(told).toEqual(["10.0.0.1 tls ECONNRESET", undefined, undefined]);
+});
+
 test("an address is shown as in a URL", () => {
   const { lines, write } = setUp();
   const lost = { event: "server.listener", host: "::", port: 7000, reason: "EMFILE", downMs: 0 } as const;

@@ -65,11 +65,8 @@ function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): st
 export function listening(server: Server, place: Place): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, place));
-  const onClose = (): void => {
-    reject(stopped());
-    // The lookup of a name goes on, and Node would listen when it has ended.
-    server.once("listening", () => server.close());
-  };
+  // Also while a name is looked up: Node does not listen then when the lookup has ended.
+  const onClose = (): void => reject(stopped());
   server.once("error", onError);
   server.once("close", onClose);
   server.listen(place, () => {
