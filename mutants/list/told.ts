@@ -117,8 +117,8 @@ export const TOLD: readonly Mutant[] = [
     name: "a misspelled option of a wait",
     rule: "an option that a call does not have is refused",
     file: "src/link/check.ts",
-    find: '  checkNames(options, ["signal"]);\n',
-    replace: "",
+    find: 'checkOptions(call, options, "{ signal }", ["signal"]);',
+    replace: 'checkOptions(call, options, "{ signal }");',
     tests: CALLS,
   },
   {
@@ -141,8 +141,8 @@ export const TOLD: readonly Mutant[] = [
     name: "close() with a misspelled option",
     rule: "close() refuses an option that it does not have",
     file: "src/link/check.ts",
-    find: '  checkNames(options, ["deadlineMs", "signal", "readyDelayMs"]);\n',
-    replace: "",
+    find: '"{ deadlineMs: 5_000 }", ["deadlineMs", "signal", "readyDelayMs"]);',
+    replace: '"{ deadlineMs: 5_000 }");',
     tests: CALLS,
   },
   {

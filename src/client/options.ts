@@ -171,8 +171,7 @@ export function resolveManagerOptions(
   options: ConnectionManagerOptions,
   machine: Machine = readMachine(),
 ): Required<Omit<ConnectionManagerOptions, "logger">> & { logger: ContainedLogger | undefined } {
-  checkOptions("new ConnectionManager()", options, "{ logger }");
-  checkNames(options, MANAGER_OPTION_NAMES);
+  checkOptions("new ConnectionManager()", options, "{ logger }", MANAGER_OPTION_NAMES);
   const { defaults = {} } = options;
   checkGroup("defaults", defaults);
   checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");

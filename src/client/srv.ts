@@ -3,7 +3,7 @@ import { promises, type SrvRecord } from "node:dns";
 import { isError } from "../core/foreign.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
-import { checkNames, checkOptions, text } from "../link/check.ts";
+import { checkOptions, text } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
@@ -49,8 +49,7 @@ const PATIENCE_MS = 2_000;
  */
 export function srv(name: string, options: SrvOptions = {}): ForEachAttempt<readonly Endpoint[]> {
   text("name", name);
-  checkOptions("srv()", options, '{ servers: ["10.0.0.53"] }');
-  checkNames(options, ["servers"], "srv.");
+  checkOptions("srv()", options, '{ servers: ["10.0.0.53"] }', ["servers"], "srv.");
   const { servers } = options;
   const newResolver = (): SrvResolver => {
     const resolver = new promises.Resolver(QUERY);

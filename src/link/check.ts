@@ -91,16 +91,25 @@ export function checkGroup(name: string, given: unknown): void {
   if (given !== undefined && !holdsOptions(given)) throw invalidOption(name, given, "an object with options");
 }
 
-/** What a call or a constructor is given as its options. Throws INVALID_ARGUMENT if it is none, and shows an example. */
-export function checkOptions(call: string, given: unknown, example: string): void {
+/**
+ * What a call or a constructor is given as its options. Throws INVALID_ARGUMENT if it is none, and shows an example;
+ * INVALID_OPTION for a name that is not among `known`. Without `known` the caller checks the names.
+ */
+export function checkOptions(
+  call: string,
+  given: unknown,
+  example: string,
+  known?: readonly string[],
+  prefix = "",
+): void {
   if (!holdsOptions(given)) throw invalidArgument(`${call} takes an object with options, such as ${example}`, given);
+  if (known !== undefined) checkNames(given, known, prefix);
 }
 
 /** The options of a call that waits. Throws INVALID_ARGUMENT, INVALID_OPTION. */
 export function checkWait(call: string, options: WaitOptions | undefined): void {
   if (options === undefined) return;
-  checkOptions(call, options, "{ signal }");
-  checkNames(options, ["signal"]);
+  checkOptions(call, options, "{ signal }", ["signal"]);
   checkSignal(options.signal);
 }
 
@@ -121,8 +130,7 @@ function checkSignal(signal: unknown): void {
  * others. Throws INVALID_ARGUMENT, INVALID_OPTION, before anything has changed.
  */
 export function checkClose(options: CloseOptions & { readyDelayMs?: number }): void {
-  checkOptions("close()", options, "{ deadlineMs: 5_000 }");
-  checkNames(options, ["deadlineMs", "signal", "readyDelayMs"]);
+  checkOptions("close()", options, "{ deadlineMs: 5_000 }", ["deadlineMs", "signal", "readyDelayMs"]);
   const { deadlineMs, signal, readyDelayMs } = options;
   if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
   if (readyDelayMs !== undefined) integer("readyDelayMs", readyDelayMs, 0, MOST_MS);

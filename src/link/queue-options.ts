@@ -1,7 +1,7 @@
 /** The options of a link's queue: their meaning, their defaults, their check, and what one message may say. */
 import type { ClassLimits } from "../core/queue/classes.ts";
 import type { Overflow, PolicyLimits } from "../core/queue/policy-queue.ts";
-import { checkNames, checkOptions, group, integer, MOST_MS, oneOf, text } from "./check.ts";
+import { checkOptions, group, integer, MOST_MS, oneOf, text } from "./check.ts";
 import { invalidOption, type RespliceError } from "./errors.ts";
 import type { ClearOptions, TrySendOptions } from "./types.ts";
 
@@ -204,8 +204,7 @@ function invalidTerm(name: string, given: unknown, allowed: string): RespliceErr
 
 /** Throws INVALID_OPTION: an option that is misspelled would take out everything. */
 export function checkClearOptions(options: ClearOptions): void {
-  checkOptions("clear()", options, "{ olderThanMs: 60_000 }");
-  checkNames(options, ["priority", "olderThanMs"]);
+  checkOptions("clear()", options, "{ olderThanMs: 60_000 }", ["priority", "olderThanMs"]);
   const { olderThanMs } = options;
   if (olderThanMs === undefined || (typeof olderThanMs === "number" && olderThanMs >= 0)) return;
   throw invalidOption("olderThanMs", olderThanMs, "a number of milliseconds, 0 or more");

@@ -1,5 +1,5 @@
 /** The options of monitor(). */
-import { checkNames, checkOptions, integer, logger, text } from "../link/check.ts";
+import { checkOptions, integer, logger, text } from "../link/check.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import { resolveHosts } from "./hosts.ts";
 import { checkedRegister, type PrometheusRegistry } from "./prometheus.ts";
@@ -35,8 +35,14 @@ export interface ResolvedMonitor {
 }
 
 export function resolveMonitor(options: MonitorOptions): ResolvedMonitor {
-  checkOptions("monitor()", options, "{ port: 9400, sources: [manager] }");
-  checkNames(options, ["port", "host", "sources", "allowedHosts", "register", "logger"]);
+  checkOptions("monitor()", options, "{ port: 9400, sources: [manager] }", [
+    "port",
+    "host",
+    "sources",
+    "allowedHosts",
+    "register",
+    "logger",
+  ]);
   return {
     where: { port: integer("port", options.port, 0, 65_535), host: text("host", options.host ?? "127.0.0.1") },
     sources: namedSources(options.sources),

@@ -1,6 +1,6 @@
 /** The options of `ServerSupervisor.accept()`. */
 import { unmapped } from "../io/address-list.ts";
-import { checkNames, checkOptions } from "../link/check.ts";
+import { checkOptions } from "../link/check.ts";
 import { invalidOption } from "../link/errors.ts";
 
 export interface AcceptOptions {
@@ -16,8 +16,7 @@ const MOST_ADDRESS_LENGTH = 256;
 
 /** The address that is given, if one is. Throws INVALID_ARGUMENT, INVALID_OPTION. */
 export function acceptedAddress(options: AcceptOptions): string | undefined {
-  checkOptions("accept()", options, '{ remoteAddress: "10.0.0.7" }');
-  checkNames(options, ["remoteAddress"]);
+  checkOptions("accept()", options, '{ remoteAddress: "10.0.0.7" }', ["remoteAddress"]);
   const { remoteAddress } = options;
   if (remoteAddress === undefined) return undefined;
   if (typeof remoteAddress === "string" && remoteAddress.length <= MOST_ADDRESS_LENGTH) return unmapped(remoteAddress);

@@ -1,6 +1,6 @@
 /** The faults of the path between a client and a server, the same for the TCP relay and for the pair in memory. */
 
-import { checkNames, checkOptions, oneOf } from "../link/check.ts";
+import { checkOptions, oneOf } from "../link/check.ts";
 import { invalidArgument, invalidOption } from "../link/errors.ts";
 
 /** A direction of the path. */
@@ -51,8 +51,7 @@ export function directionsOf(
   others: readonly string[] = [],
 ): readonly Direction[] {
   if (options === undefined) return bothDirections;
-  checkOptions(call, options, '{ direction: "to-server" }');
-  checkNames(options, ["direction", ...others]);
+  checkOptions(call, options, '{ direction: "to-server" }', ["direction", ...others]);
   const { direction } = options;
   return direction === undefined ? bothDirections : [oneOf("direction", direction, bothDirections)];
 }

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { checkNames, checkOptions, integer, text } from "../link/check.ts";
+import { checkOptions, integer, text } from "../link/check.ts";
 import { RelayConnection, type Condition, type Road } from "./relay-connection.ts";
 import { Countdowns } from "./countdowns.ts";
 import {
@@ -36,8 +36,7 @@ import { PortClaim } from "./port-claim.ts";
  * `listenPort` can't be had.
  */
 export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
-  checkOptions("faultRelay()", target, "{ port: 7000 }");
-  checkNames(target, ["port", "host", "listenPort"]);
+  checkOptions("faultRelay()", target, "{ port: 7000 }", ["port", "host", "listenPort"]);
   const { port, host = HOST, listenPort = 0 } = target;
   integer("listenPort", listenPort, 0, 65_535);
   const relay = new Relay({ port: integer("port", port, 1, 65_535), host: text("host", host) });
