@@ -10,10 +10,10 @@ export const MOST_SOCKET_PATH_BYTES: number = process.platform === "linux" ? 107
 const ANSWERS_WITHIN_MS = 1_000;
 
 /**
- * Whether a process listens at a socket's path. `nobody`: the process that has made the socket is gone. `untold`: that
- * cannot be found out, as the socket is another user's, for example.
+ * Whether a process listens at a socket's path. `nobody`: the process that has made the socket is gone. `forbidden`: that
+ * cannot be found out, as this user may not connect. `untold`: nor can it for another reason.
  */
-export type WhoListens = "somebody" | "nobody" | "untold";
+export type WhoListens = "somebody" | "nobody" | "forbidden" | "untold";
 
 export function whoListens(path: string): Promise<WhoListens> {
   return new Promise((resolve) => {
@@ -29,7 +29,12 @@ export function whoListens(path: string): Promise<WhoListens> {
 }
 
 /** EAGAIN: somebody listens, and accepts nobody now. */
-const ERRORS: Readonly<Record<string, WhoListens>> = { ECONNREFUSED: "nobody", EAGAIN: "somebody" };
+const ERRORS: Readonly<Record<string, WhoListens>> = {
+  ECONNREFUSED: "nobody",
+  EAGAIN: "somebody",
+  EACCES: "forbidden",
+  EPERM: "forbidden",
+};
 
 /** What the system's error says of a dial to a socket's path, in words. Undefined: nothing more than its code. */
 export function pathTrouble(code: string | undefined, path: string): string | undefined {

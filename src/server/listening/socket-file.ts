@@ -25,7 +25,7 @@ export async function makeWay(place: PathAddress): Promise<void> {
   const who = await whoListens(path);
   // Another server may have put a socket of its own there meanwhile.
   if (file.problem !== undefined) return;
-  if (who === "untold")
+  if (who === "forbidden")
     throw listenFailed(
       place,
       "a socket is there, and this user may not connect to it: it may be in use or left behind",
