@@ -28,6 +28,7 @@ import { SOCKETS } from "./list/sockets.ts";
 import { STORE } from "./list/store.ts";
 import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
+import { TOLD } from "./list/told.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -60,4 +61,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,
+  ...TOLD,
 ];

@@ -100,6 +100,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/server/forward/gathered.ts": ["test/server/forward/preamble.test.ts"],
   "src/server/capacity.ts": ["test/server/set-limits.test.ts"],
   "src/server/link-owner.ts": ["test/server/beside.test.ts", "test/server/draining.test.ts"],
+  "src/server/accept-options.ts": ["test/server/accept.test.ts"],
   "src/server/arrival.ts": ["test/server/plain-login.test.ts"],
   "src/server/durable-link.ts": ["test/server/beside.test.ts"],
   "src/server/listening-options.ts": ["test/server/options.test.ts", "test/server/plain-options.test.ts"],

@@ -146,8 +146,8 @@ export const FORWARD: readonly Mutant[] = [
     name: "the socket of a living server is removed",
     rule: "a socket is removed only where nobody answers",
     file: "src/server/forward/folder.ts",
-    find: "if (await isDeadSocket(path)) await unlink",
-    replace: 'if ((await isDeadSocket(path)) || path !== "") await unlink',
+    find: 'if ((await whoListens(path)) === "nobody") await unlink',
+    replace: 'if ((await whoListens(path)) !== "untold") await unlink',
     tests: FOLDER,
   },
   {

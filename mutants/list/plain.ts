@@ -941,7 +941,7 @@ export const PLAIN: readonly Mutant[] = [
     name: "a misspelled option of send()",
     rule: "an option that a call does not have is refused",
     file: "src/link/outgoing.ts",
-    find: "    checkSendNames(options, call);\n",
+    find: "    checkSendOptions(options, call);\n",
     replace: "",
     tests: OPTIONS,
   },

@@ -96,8 +96,8 @@ export const SERVED: readonly Mutant[] = [
     name: "two ends are a loss",
     rule: "a connection that both ends have ended closes in order, though messages are still to be read",
     file: "src/plain/served-core.ts",
-    find: "if (this.inUse?.id !== id || !hasEnded) return",
-    replace: "if (this.inUse?.id !== id || hasEnded || !hasEnded) return",
+    find: "!(hasEnded || isProbe)) return",
+    replace: "!isProbe) return",
     tests: CORE,
   },
   {

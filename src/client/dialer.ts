@@ -15,8 +15,10 @@ import { Attempt } from "./attempt.ts";
 import { Connector, type DialledLink } from "./connector.ts";
 import { abortableWait } from "../link/waits.ts";
 import { asError, type Circumstances, explained } from "./failure.ts";
+import type { Destination } from "./gate.ts";
 import { isRetried } from "./hooks.ts";
 import { StandbyDial } from "./standby-dial.ts";
+import { destinationOf } from "./targets.ts";
 
 export class Dialer {
   readonly #dialled: DialledLink;
@@ -58,6 +60,10 @@ export class Dialer {
     this.#lostMs = this.#clock.now();
     this.#backoff = new Backoff(options.reconnect, this.#lostMs);
     this.#connector = new Connector(dialled);
+  }
+
+  get destination(): Destination {
+    return destinationOf(this.#dialled.options.target);
   }
 
   start(engine: LinkEngine): void {

@@ -7,6 +7,7 @@ import type { ConnectionOptions } from "node:tls";
 import { mayBeFrames, strangerIn } from "../core/wire/strangers.ts";
 import { type Endpoint, nameOf } from "../io/dial.ts";
 import { DialError } from "../io/dial-error.ts";
+import { opensslText } from "../io/tls-options.ts";
 import { tlsWords } from "../io/tls-words.ts";
 import { type ErrorCode, RespliceError } from "../link/errors.ts";
 import { heardText } from "../link/heard.ts";
@@ -31,7 +32,8 @@ export function asError(error: unknown): RespliceError {
       ...(error.kind === "certificate-dates" && { retryable: true }),
     });
   }
-  return new RespliceError("CONNECT_FAILED", printable(messageOf(error), MOST_MESSAGE_CHARACTERS), { cause: error });
+  const text = opensslText(error) ?? messageOf(error);
+  return new RespliceError("CONNECT_FAILED", printable(text, MOST_MESSAGE_CHARACTERS), { cause: error });
 }
 
 /** What is known of an attempt that has failed. */

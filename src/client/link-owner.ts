@@ -3,6 +3,7 @@ import { newId } from "../core/session/proof.ts";
 import type { SharedMemory } from "../core/session/session.ts";
 import { Driver } from "../link/driver.ts";
 import { LinkEngine } from "../link/engine.ts";
+import type { RespliceError } from "../link/errors.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
@@ -12,6 +13,7 @@ import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost, DialledCore, DialledLink, DialledOptions } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
+import type { Destination } from "./gate.ts";
 
 /** The core of a client's link. */
 export interface ClientCore extends Protocol, ChannelIo, DialledCore {
@@ -31,6 +33,10 @@ export interface ClientHost extends DialHost {
   /** The application can send on the link again: its server went away, and the link moves to another. */
   onBack(opened: ClientLinkOwner): void;
   onEnded(opened: ClientLinkOwner): void;
+  /** The link has ended with this error, though the application had not closed it. */
+  onLost(opened: ClientLinkOwner, error: RespliceError): void;
+  /** The application has closed the link, which may have ended before. */
+  onCloseCalled(opened: ClientLinkOwner): void;
   /** Neither end needs the session any more. May be called again. */
   onGone(opened: ClientLinkOwner): void;
 }
@@ -57,6 +63,7 @@ export class ClientLinkOwner implements LinkOwner {
   readonly openPayload: Buffer;
   /** Why the link has its state. */
   reason = "opened";
+  #isCloseCalled = false;
   readonly #host: ClientHost;
 
   constructor({ core, link, options, openPayload }: ClientLinkTerms, host: ClientHost) {
@@ -77,6 +84,11 @@ export class ClientLinkOwner implements LinkOwner {
 
   protected newLink(): Link {
     return new LinkHandle(this.engine);
+  }
+
+  /** Where the link goes. */
+  get destination(): Destination {
+    return this.dialer.destination;
   }
 
   get journal(): Journal {
@@ -115,8 +127,15 @@ export class ClientLinkOwner implements LinkOwner {
   onState(change: StateChange): void {
     const error = "error" in change ? change.error : undefined;
     this.reason = error === undefined ? change.reason : `${change.reason}: ${error.message}`;
+    const lost = change.to === "closed" && !this.#isCloseCalled ? change.error : undefined;
+    if (lost !== undefined) this.#host.onLost(this, lost);
     if (change.to === "draining" || change.to === "closed") this.#host.onLeft(this);
     else if (change.from === "draining") this.#host.onBack(this);
+  }
+
+  onCloseCalled(): void {
+    this.#isCloseCalled = true;
+    this.#host.onCloseCalled(this);
   }
 
   onHandlerFailed(): void {}

@@ -9,9 +9,9 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
 import type { Driver } from "../link/driver.ts";
+import { checkClose, checkOptions, checkWait } from "../link/check.ts";
 import { RespliceError } from "../link/errors.ts";
-import { checkCloseOptions } from "../link/options.ts";
-import { heldBytes, sumStats } from "../link/stats.ts";
+import { heldBytes, linksByState, trafficOf } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
 import { Once, timedWait } from "../link/waits.ts";
 import type { EventCounts } from "../telemetry/event-counts.ts";
@@ -29,23 +29,25 @@ import {
 } from "./options.ts";
 import type { ClientCore, ClientLinkOwner } from "./link-owner.ts";
 import { durableLink } from "./durable-link.ts";
+import { LostLinks } from "./lost-links.ts";
 import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
 import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.ts";
 import type { Target } from "./targets.ts";
 import { UnheardFailures } from "./unheard.ts";
 
 export interface ManagerStats {
+  /** How many links are in each state, now. */
   links: Record<LinkState, number>;
   dialsInFlight: number;
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
   /** Lines for the logger. */
   lines: LineCounts;
-  /** Of the links there are. */
+  /** Since the beginning, of links that have ended too, as all below. */
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
-  /** Since the beginning, of links that have ended too. */
+  /** The same numbers, and more of the kind. */
   totals: Totals;
   events: EventCounts;
 }
@@ -69,6 +71,7 @@ export class ConnectionManager implements AsyncDisposable {
   readonly #owners = new Set<ClientLinkOwner>();
   /** Links that can be sent on. */
   readonly #open = new Set<Link>();
+  readonly #lost = new LostLinks();
   /** Links, and tombstones whose peer does not know of the end yet. */
   readonly #unforgotten = new Map<ClientCore, Driver>();
   readonly #telemetry: Telemetry;
@@ -112,6 +115,8 @@ export class ConnectionManager implements AsyncDisposable {
         this.#telemetry.linkEnded(owner.engine);
         this.#owners.delete(owner);
       },
+      onLost: ({ destination, link: { id } }, error) => this.#lost.add(destination, { id, error }),
+      onCloseCalled: ({ destination, link }) => this.#lost.closed(destination, link.id),
       onGone: ({ core }) => {
         if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
       },
@@ -135,9 +140,10 @@ export class ConnectionManager implements AsyncDisposable {
   /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
   open(options: Target & OpenOptions): Link;
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
-    if (this.#closing.isBegun) throw new RespliceError("INVALID_STATE", "the manager is closing");
+    if (this.#closing.isBegun) throw isClosing();
     const owner = this.#owner(options);
-    const { core, driver, dialer, engine, link } = owner;
+    const { core, driver, dialer, engine, link, destination } = owner;
+    this.#lost.replaced(destination);
     this.#owners.add(owner);
     this.#open.add(link);
     this.#unforgotten.set(core, driver);
@@ -147,43 +153,50 @@ export class ConnectionManager implements AsyncDisposable {
 
   #owner(options: Target & (OpenPlainOptions | OpenOptions)): ClientLinkOwner {
     const { defaults } = this.#options;
+    checkOptions("open()", options, '{ host: "10.0.0.7", port: 7000 }');
     if (options.protocol === undefined) return durableLink(resolveOpenOptions(options, defaults), this.#host);
     return new PlainLinkOwner(resolveOpenPlainOptions(options, defaults), this.#host);
   }
 
   /**
    * Resolves when all open links are connected, or at rest (`idleCloseMs` of a plain link). Rejects with the error of
-   * the first that ends instead, or ABORTED.
+   * the first that ends instead, or has ended before (see `health()`); ABORTED; INVALID_STATE when the manager is
+   * closing.
    */
   async connected(options?: WaitOptions): Promise<void> {
-    await Promise.all(this.#awake.map(({ engine }) => engine.connected(options)));
-  }
-
-  /** Links that are to have a connection: all but those at rest. */
-  get #awake(): ClientLinkOwner[] {
-    return [...this.#owners].filter(({ core }) => core.isAtRest !== true);
+    checkWait("connected()", options);
+    if (this.#closing.isBegun) throw isClosing();
+    const [lost] = this.#lost.all;
+    if (lost !== undefined) throw lost.error;
+    const awake = [...this.#owners].filter(({ core }) => core.isAtRest !== true);
+    await Promise.all(awake.map(({ engine }) => engine.connected(options)));
   }
 
   /**
-   * For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. The
-   * reasons name ten links at the most, and how many more there are.
+   * For a readiness probe. 'degraded': some links are not connected. 'down': no link is, or the manager is closing. A
+   * link that has ended with an error counts as one that is not connected, until another link to the same target is
+   * opened, or close() is called on it. The reasons name ten links at the most, and how many more there are.
    */
   health(): Health {
     if (this.#closing.isBegun) return { status: "down", reasons: ["closing"] };
-    const away = this.#awake.filter(({ engine }) => engine.state !== "connected");
-    if (away.length === 0) return { status: "healthy", reasons: [] };
-    const status = away.length === this.#owners.size ? "down" : "degraded";
-    const reasons = away
-      .slice(0, MOST_NAMED)
-      .map(({ engine, reason }) => `link ${engine.id} is ${engine.state}: ${reason}`);
-    if (away.length > MOST_NAMED) reasons.push(`and ${away.length - MOST_NAMED} more links`);
+    const owners = [...this.#owners];
+    const away = owners.filter((owner) => !isReady(owner) && owner.engine.state !== "closed");
+    const missing = away.length + this.#lost.size;
+    if (missing === 0) return { status: "healthy", reasons: [] };
+    const status = owners.some(isReady) ? "degraded" : "down";
+    const reasons = [
+      ...this.#lost.all.map(({ id, error }) => `link ${id} has ended: ${error.code}: ${error.message}`),
+      ...away.slice(0, MOST_NAMED).map(({ engine, reason }) => `link ${engine.id} is ${engine.state}: ${reason}`),
+    ].slice(0, MOST_NAMED);
+    if (missing > MOST_NAMED) reasons.push(`and ${missing - MOST_NAMED} more links`);
     return { status, reasons };
   }
 
   stats(): ManagerStats {
     const { lines, sinceBeginning } = this.#telemetry;
     return {
-      ...sumStats(Array.from(this.#owners, ({ engine }) => engine)),
+      links: linksByState(Array.from(this.#owners, ({ engine }) => engine)),
+      ...trafficOf(sinceBeginning.totals),
       ...this.#levels(),
       ...sinceBeginning,
       lines,
@@ -196,10 +209,11 @@ export class ConnectionManager implements AsyncDisposable {
 
   /**
    * Drains and closes all links; no link can be opened any more. A link in mode "bytes" may come to its own end until
-   * the deadline, and is then aborted. Never rejects. A second call returns the same promise.
+   * the deadline, and is then aborted. Never rejects. A second call returns the same promise. Throws INVALID_ARGUMENT,
+   * INVALID_OPTION.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
-    checkCloseOptions(options);
+    checkClose(options);
     return this.#closing.run(() => this.#close(options));
   }
 
@@ -232,4 +246,13 @@ export class ConnectionManager implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** Connected, or without a need for a connection. */
+function isReady({ core, engine }: ClientLinkOwner): boolean {
+  return core.isAtRest === true || engine.state === "connected";
+}
+
+function isClosing(): RespliceError {
+  return new RespliceError("INVALID_STATE", "the manager is closing");
 }

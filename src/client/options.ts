@@ -9,7 +9,9 @@ import { type Machine, readMachine } from "../io/machine.ts";
 import { hasCertificate, isTlsOptions, tlsProblem } from "../io/tls-options.ts";
 import {
   boolean,
+  checkGroup,
   checkNames,
+  checkOptions,
   group,
   integer,
   integerOrInfinity,
@@ -170,8 +172,9 @@ export function resolveManagerOptions(
   options: ConnectionManagerOptions,
   machine: Machine = readMachine(),
 ): Required<Omit<ConnectionManagerOptions, "logger">> & { logger: ContainedLogger | undefined } {
-  checkNames(options, MANAGER_OPTION_NAMES);
-  const defaults = options.defaults ?? {};
+  checkOptions("new ConnectionManager()", options, "{ logger }", MANAGER_OPTION_NAMES);
+  const { defaults = {} } = options;
+  checkGroup("defaults", defaults);
   checkNames(defaults, [...LINK_OPTION_NAMES, ...CONNECT_OPTION_NAMES], "defaults.");
   resolveLinkOptions(defaults, "client");
   resolveReconnect(defaults.reconnect);

@@ -2,6 +2,7 @@
  * Where one dial goes: to an endpoint, and there to one of its addresses. Decides in which order the addresses are
  * dialled, and what rests when the dial, or the handshake after it, has failed.
  */
+import { isError } from "../core/foreign.ts";
 import { type AddressBook, type Endpoint, nameOf } from "../io/dial.ts";
 import { type RacePlan, STAGGER_MS } from "../io/race.ts";
 import type { RespliceError } from "../link/errors.ts";
@@ -142,5 +143,5 @@ function isLocal(error: unknown): boolean {
 }
 
 function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+  return isError(error) && "code" in error ? error.code : undefined;
 }

@@ -1,8 +1,9 @@
 /** Endpoints out of SRV records of the DNS (RFC 2782), for the target `endpoints`. */
 import { promises, type SrvRecord } from "node:dns";
+import { isError } from "../core/foreign.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
-import { checkNames, text } from "../link/check.ts";
+import { checkOptions, text } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
@@ -48,7 +49,7 @@ const PATIENCE_MS = 2_000;
  */
 export function srv(name: string, options: SrvOptions = {}): ForEachAttempt<readonly Endpoint[]> {
   text("name", name);
-  checkNames(options, ["servers"], "srv.");
+  checkOptions("srv()", options, '{ servers: ["10.0.0.53"] }', ["servers"], "srv.");
   const { servers } = options;
   const newResolver = (): SrvResolver => {
     const resolver = new promises.Resolver(QUERY);
@@ -122,7 +123,7 @@ class SrvRecords {
 }
 
 function codeOf(cause: unknown): string {
-  return cause instanceof Error && "code" in cause ? String(cause.code) : "the query failed";
+  return isError(cause) && "code" in cause ? String(cause.code) : "the query failed";
 }
 
 function inOrder(records: readonly SrvRecord[], random: () => number): Endpoint[] {

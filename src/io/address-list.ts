@@ -21,6 +21,13 @@ export function comparable(address: string): string {
   return mapped;
 }
 
+/** IPv4 where it is an IPv4-mapped IPv6 address, as who listens at all addresses sees it. Any other text stays as it is. */
+export function unmapped(address: string): string {
+  if (!address.includes(":")) return address;
+  const compared = comparable(address);
+  return isIPv4(compared) ? compared : address;
+}
+
 export class AddressList {
   // Apart, as node:net finds IPv4 addresses in IPv6 networks: `::/0` would have them all.
   readonly #ipv4 = new BlockList();

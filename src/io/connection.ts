@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
+import { unmapped } from "./address-list.ts";
 import { type Reader, READING_LINE as line } from "./reading-line.ts";
 
 /**
@@ -59,7 +60,7 @@ export function whenDestroyed(stream: Duplex, run: (this: Duplex) => void): void
  * is no socket. A socket knows it from when it is connected until it is closed.
  */
 export function remoteAddressOf(stream: Duplex): string {
-  return stream instanceof Socket ? (stream.remoteAddress ?? "") : "";
+  return stream instanceof Socket ? unmapped(stream.remoteAddress ?? "") : "";
 }
 
 export class StreamConnection implements Connection, Reader {

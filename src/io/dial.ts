@@ -13,6 +13,7 @@ import { interleaved, Race, type RacePlan } from "./race.ts";
 import { secure, type SecureOptions } from "./secure.ts";
 import { TlsSessions } from "./tls-sessions.ts";
 import { tlsRefusal } from "./tls-options.ts";
+import { pathTrouble } from "./unix-socket.ts";
 
 export type Endpoint = { port: number; host?: string } | { path: string };
 
@@ -120,7 +121,7 @@ export class SystemDial {
   #toPath(endpoint: { path: string }): Race<net.Socket> {
     const plan = { order: [endpoint.path], reserve: [], aloneMs: 0 };
     return new Race(plan, this.#clock, (_, connected, failed) =>
-      connectedOrNot(this.#connectSocket(endpoint), connected, failed),
+      connectedOrNot(this.#connectSocket(endpoint), connected, (error) => failed(inWordsOfPaths(error, endpoint.path))),
     );
   }
 
@@ -227,6 +228,13 @@ function allFailed(what: string, said: Said): DialError {
 function tookTooLong(what: string, ms: number, said: Said | undefined): DialError {
   const where = said === undefined ? "the lookup of the name has not ended" : inWords(said);
   return new DialError("timed-out", `${what} took more than ${ms} ms: ${where}`);
+}
+
+/** The error of a dial to the path of a Unix socket says what to look for. */
+function inWordsOfPaths(error: Error, path: string): Error {
+  const code = codeOf(error);
+  const trouble = pathTrouble(code, path);
+  return trouble === undefined ? error : Object.assign(new Error(`${path}: ${trouble}`, { cause: error }), { code });
 }
 
 function inWords(said: Said): string {

@@ -4,6 +4,7 @@
  * given from outside.
  */
 import { isIPv6 } from "node:net";
+import { isError } from "../core/foreign.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 
 export interface RacePlan {
@@ -87,7 +88,7 @@ export class Race<T> {
         this.#connect(address, (connection) => this.#connected(address, connection), failed),
       );
     } catch (error) {
-      failed(error instanceof Error ? error : new Error(String(error)));
+      failed(isError(error) ? error : new Error(String(error)));
     }
   }
 

@@ -2,6 +2,7 @@
 import { type ConnectionOptions, createSecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { types } from "node:util";
 import { tlsWords } from "./tls-words.ts";
+import { isError } from "../core/foreign.ts";
 
 /**
  * Whether `given` can be TLS options at all. Bytes and arrays (a PEM, for example) and a promise that was not awaited
@@ -114,7 +115,7 @@ export function withContainedCheck(options: ConnectionOptions): ConnectionOption
 }
 
 function asError(given: unknown, otherwise: string): Error {
-  return given instanceof Error ? given : new Error(otherwise);
+  return isError(given) ? given : new Error(otherwise);
 }
 
 /**
@@ -136,14 +137,18 @@ const KEY = ["key", "pfx", "passphrase"] as const;
  * do.
  */
 export function quotesValues(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof RangeError;
+  if (error instanceof TypeError || error instanceof RangeError) return true;
+  // In the realm of a test runner Node's own errors are of another.
+  return isError(error) && (error.name === "TypeError" || error.name === "RangeError");
 }
 
 /** The text of a TLS error, without the values of options. */
 export function tlsRefusal(error: unknown): string {
-  if (!(error instanceof Error)) return "an error that is none";
+  if (!isError(error)) return "an error that is none";
   const code = "code" in error ? String(error.code) : error.name;
   // The error of a name with several addresses has an empty message: only its code says something.
+  const ofOpenssl = opensslText(error);
+  if (ofOpenssl !== undefined) return ofOpenssl;
   if (!quotesValues(error)) return error.message === "" ? code : error.message;
   return code === "ERR_INVALID_ARG_TYPE" ? (error.message.split(" Received ")[0] ?? code) : code;
 }
@@ -155,4 +160,15 @@ export function tlsFailure(error: unknown): string {
   if (words === undefined) return tlsRefusal(error);
   // OpenSSL's own texts have names of its files and functions.
   return `${code.startsWith("ERR_SSL_") ? code : tlsRefusal(error)}: ${words}`;
+}
+
+/**
+ * An error of OpenSSL in one line: "SSL routines: wrong version number (ERR_SSL_WRONG_VERSION_NUMBER)". Its message has
+ * several, which say where in the sources of OpenSSL it was made. Undefined for any other error.
+ */
+export function opensslText(error: unknown): string | undefined {
+  if (!isError(error)) return undefined;
+  const { library, reason, code } = error as Partial<Record<"library" | "reason" | "code", unknown>>;
+  if (typeof library !== "string" || typeof reason !== "string") return undefined;
+  return typeof code === "string" ? `${library}: ${reason} (${code})` : `${library}: ${reason}`;
 }

@@ -109,9 +109,3 @@ export function checkKnown({ knowsAcceptance, answersRequests }: Outbound, until
   const needs = until === "answered" ? "requests" : "requests, or a probe that proves";
   throw new RespliceError("NOT_SUPPORTED", `it cannot be known what the peer has ${until}: plain() needs ${needs}`);
 }
-
-/** Of a send(). */
-export function unknownUntil(): RespliceError {
-  const what = 'the option until is neither "taken" nor "accepted"';
-  return new RespliceError("INVALID_ARGUMENT", what, { delivery: "not-sent" });
-}

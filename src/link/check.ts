@@ -1,7 +1,9 @@
 /** Checks of single options: each answers the value as its type, or throws INVALID_OPTION with what is allowed. */
+import { isBytes } from "../core/foreign.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { ContainedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
-import { invalidOption, invalidWord } from "./errors.ts";
+import { invalidArgument, invalidOption, invalidWord } from "./errors.ts";
+import type { CloseOptions, WaitOptions } from "./types.ts";
 
 /** Node's timers take no more. */
 export const MOST_MS = 2_147_483_647;
@@ -27,16 +29,14 @@ export function group<T extends object>(
   known: ReadonlyArray<keyof T & string>,
 ): Partial<T> {
   if (given === undefined) return {};
-  if (typeof given !== "object" || given === null)
-    throw invalidOption(name, given, `an object with ${known.join(", ")}`);
+  if (!holdsOptions(given)) throw invalidOption(name, given, `an object with ${known.join(", ")}`);
   checkNames(given, known, `${name}.`);
   return given;
 }
 
 /** A payload that the application gives, as a copy: a string or bytes. */
 export function payload(name: string, given: unknown, mostBytes: number): Buffer {
-  if (typeof given !== "string" && !(given instanceof Uint8Array))
-    throw invalidOption(name, given, "a string or bytes");
+  if (typeof given !== "string" && !isBytes(given)) throw invalidOption(name, given, "a string or bytes");
   const bytes = ownCopy(typeof given === "string" ? Buffer.from(given) : given);
   if (bytes.length > mostBytes) throw invalidOption(name, bytes, `at most ${mostBytes} bytes`);
   return bytes;
@@ -96,6 +96,63 @@ export function oneOf<T extends string | number>(name: string, value: T, allowed
 /** A word as it is; a control character as an escape. */
 function shown(allowed: string | number): string {
   return typeof allowed === "string" && /[^ -~]/.test(allowed) ? JSON.stringify(allowed) : String(allowed);
+}
+
+/** Can be an object with options: neither a list, bytes, a promise that was not awaited, nor a signal by itself. */
+function holdsOptions(given: unknown): given is object {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return false;
+  return !ArrayBuffer.isView(given) && !("then" in given) && !isSignal(given);
+}
+
+/** A group of options whose names the caller checks. */
+export function checkGroup(name: string, given: unknown): void {
+  if (given !== undefined && !holdsOptions(given)) throw invalidOption(name, given, "an object with options");
+}
+
+/**
+ * What a call or a constructor is given as its options. Throws INVALID_ARGUMENT if it is none, and shows an example;
+ * INVALID_OPTION for a name that is not among `known`. Without `known` the caller checks the names.
+ */
+export function checkOptions(
+  call: string,
+  given: unknown,
+  example: string,
+  known?: readonly string[],
+  prefix = "",
+): void {
+  if (!holdsOptions(given)) throw invalidArgument(`${call} takes an object with options, such as ${example}`, given);
+  if (known !== undefined) checkNames(given, known, prefix);
+}
+
+/** The options of a call that waits. Throws INVALID_ARGUMENT, INVALID_OPTION. */
+export function checkWait(call: string, options: WaitOptions | undefined): void {
+  if (options === undefined) return;
+  checkOptions(call, options, "{ signal }", ["signal"]);
+  checkSignal(options.signal);
+}
+
+/** Node's, of a library, or of jsdom: whatever can be listened to as an AbortSignal. */
+export function isSignal(given: unknown): given is AbortSignal {
+  if (typeof given !== "object" || given === null) return false;
+  const { aborted, addEventListener, removeEventListener } = given as Partial<AbortSignal>;
+  const isHeard = typeof addEventListener === "function" && typeof removeEventListener === "function";
+  return isHeard && typeof aborted === "boolean";
+}
+
+function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !isSignal(signal)) throw invalidOption("signal", signal, "an AbortSignal");
+}
+
+/**
+ * The options of a close(). `readyDelayMs` is among them as closeOnSignal() gives the same options to servers and to
+ * others. Throws INVALID_ARGUMENT, INVALID_OPTION, before anything has changed.
+ */
+export function checkClose(options: CloseOptions & { readyDelayMs?: number }): void {
+  checkOptions("close()", options, "{ deadlineMs: 5_000 }", ["deadlineMs", "signal", "readyDelayMs"]);
+  const { deadlineMs, signal, readyDelayMs } = options;
+  if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
+  if (readyDelayMs !== undefined) integer("readyDelayMs", readyDelayMs, 0, MOST_MS);
+  checkSignal(signal);
 }
 
 /** Throws for an option that does not exist: a misspelled one would otherwise do nothing, silently. */

@@ -1,12 +1,13 @@
 /** The machinery of one link, the same at both ends, behind the object that the application holds. */
 import type { LinkState } from "../core/states.ts";
+import { checkWait } from "./check.ts";
 import type { Driver } from "./driver.ts";
-import { outcomeError, RespliceError } from "./errors.ts";
+import { outcomeError, type RespliceError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 import { Closing } from "./closing.ts";
 import { EndResult } from "./end-result.ts";
 import { Life } from "./life.ts";
-import { checkCloseOptions, type ResolvedLinkOptions } from "./options.ts";
+import type { ResolvedLinkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { LinkOwner } from "./owner.ts";
 import type { LinkEvent, Protocol } from "./protocol.ts";
@@ -71,6 +72,7 @@ export class LinkEngine {
   // ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
   async connected(options?: WaitOptions): Promise<void> {
+    checkWait("connected()", options);
     if (this.isOver) throw this.failure ?? this.endedError();
     if (this.protocol.adopted !== undefined) return;
     await (this.#waitsForConnected ??= new Waits()).wait(options?.signal);
@@ -110,8 +112,8 @@ export class LinkEngine {
     this.outgoing.end();
   }
 
-  close(options: CloseOptions = {}): Promise<LinkReport> {
-    checkCloseOptions(options);
+  close(options: CloseOptions): Promise<LinkReport> {
+    this.owner.onCloseCalled();
     if (this.#stream !== undefined) return this.#finish(options);
     const closing = this.#getClosing();
     const isFirst = !closing.isBegun;
@@ -168,8 +170,7 @@ export class LinkEngine {
     return (this.#closing ??= new Closing(this.driver, this));
   }
 
-  abort(code = ""): void {
-    if (Buffer.byteLength(code) > 64) throw new RespliceError("INVALID_ARGUMENT", "an abort code has at most 64 bytes");
+  abort(code: string): void {
     this.incoming.acceptNow();
     this.#reset("aborted", code);
   }

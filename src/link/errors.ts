@@ -1,6 +1,7 @@
 /** The package's one error class, and how the core's outcomes and faults become errors. */
 import type { RefuseCode } from "../core/wire/frames.ts";
 import type { AttemptFailed, Outcome } from "../core/session/link-events.ts";
+import { isBytes } from "../core/foreign.ts";
 import { printable } from "../telemetry/printable.ts";
 
 export type ErrorCode =
@@ -92,15 +93,26 @@ export class RespliceError extends Error {
 }
 
 /** An INVALID_OPTION error. A given string or object may be or hold a secret, so it is only described. */
-export function invalidOption(name: string, given: unknown, allowed: string): RespliceError {
+export function invalidOption(name: string, given: unknown, allowed: string, delivery?: Delivery): RespliceError {
   const value = withoutSecrets(given);
-  return optionError(name, value, typeof value === "bigint" ? `${value}n` : String(value), allowed);
+  return optionError(name, value, shownValue(value), allowed, delivery);
 }
 
 /** As invalidOption(), of an option that is a name or a number: a string is shown as it was given. */
-export function invalidWord(name: string, given: unknown, allowed: string): RespliceError {
-  if (typeof given !== "string") return invalidOption(name, given, allowed);
-  return optionError(name, given, JSON.stringify(printable(given, MOST_NAME_CHARACTERS)), allowed);
+export function invalidWord(name: string, given: unknown, allowed: string, delivery?: Delivery): RespliceError {
+  if (typeof given !== "string") return invalidOption(name, given, allowed, delivery);
+  return optionError(name, given, JSON.stringify(printable(given, MOST_NAME_CHARACTERS)), allowed, delivery);
+}
+
+/** An INVALID_ARGUMENT error that says what was given instead of `allowed`, without showing a secret. */
+export function invalidArgument(what: string, given: unknown, delivery?: Delivery): RespliceError {
+  const message = `${what}, and not ${shownValue(withoutSecrets(given))}`;
+  return new RespliceError("INVALID_ARGUMENT", message, delivery && { delivery });
+}
+
+/** Of a value that `withoutSecrets()` has answered. */
+function shownValue(value: unknown): string {
+  return typeof value === "bigint" ? `${value}n` : String(value);
 }
 
 const MOST_NAME_CHARACTERS = 100;
@@ -109,10 +121,17 @@ const MOST_REASON = 300;
 /** Such a reason, with words of our own before it. */
 const MOST_DETAIL = 500;
 
-function optionError(name: string, value: unknown, shown: string, allowed: string): RespliceError {
+function optionError(
+  name: string,
+  value: unknown,
+  shown: string,
+  allowed: string,
+  delivery: Delivery | undefined,
+): RespliceError {
   // The name may be that of an option that does not exist: it can be any text.
   const option = { name: printable(name, MOST_NAME_CHARACTERS), value, allowed };
-  return new RespliceError("INVALID_OPTION", `option ${option.name} is ${shown}; allowed: ${allowed}`, { option });
+  const message = `option ${option.name} is ${shown}; allowed: ${allowed}`;
+  return new RespliceError("INVALID_OPTION", message, { option, ...(delivery && { delivery }) });
 }
 
 /** Describes a value that may be or hold a secret, in place of the value. */
@@ -127,7 +146,7 @@ export function withoutSecrets(given: unknown): unknown {
     case "object":
       if (given === null) return null;
       if (Array.isArray(given)) return `an array of length ${given.length}`;
-      return given instanceof Uint8Array ? `${given.length} bytes` : "an object";
+      return isBytes(given) ? `${given.length} bytes` : "an object";
     default:
       return given;
   }

@@ -1,6 +1,7 @@
 /** The receiving side of a link: hands messages to one consumer at a time, and decides when they count as accepted. */
+import { checkWait } from "./check.ts";
 import type { DuplexInput } from "./duplex.ts";
-import { aborted, RespliceError } from "./errors.ts";
+import { aborted, invalidArgument, RespliceError } from "./errors.ts";
 import type { LinkOwner } from "./owner.ts";
 import type { Inbound } from "./protocol.ts";
 import { type Pace, Turn, type TurnClock, type TurnHost } from "./turn.ts";
@@ -124,9 +125,8 @@ export class Incoming implements TurnHost {
   /** Manual acceptance of everything up to `position`. Messages that were not handed out are skipped. */
   acceptUpTo(position: number): void {
     if (!this.#manual) throw new RespliceError("NOT_SUPPORTED", "accept() needs the option manualAcceptance");
-    if (!Number.isSafeInteger(position) || position < 0) {
-      throw new RespliceError("INVALID_ARGUMENT", `a position is an integer of at least 0, not ${String(position)}`);
-    }
+    if (!Number.isSafeInteger(position) || position < 0)
+      throw invalidArgument("a position is an integer of at least 0", position);
     this.#inbound.accept(position);
     this.#driver.changed();
   }
@@ -170,6 +170,7 @@ export class Incoming implements TurnHost {
   }
 
   async receive(options: WaitOptions | undefined): Promise<Message | null> {
+    checkWait("receive()", options);
     const signal = options?.signal;
     this.#occupy("receive");
     try {

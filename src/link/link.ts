@@ -2,8 +2,10 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
+import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
 import type { LinkEngine } from "./engine.ts";
+import { invalidArgument } from "./errors.ts";
 import type {
   ClearOptions,
   CloseOptions,
@@ -19,6 +21,8 @@ import type {
   WaitOptions,
 } from "./types.ts";
 
+/** Of a code for abort(). */
+const MOST_CODE_BYTES = 64;
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
 
 export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
@@ -147,10 +151,13 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   }
 
   close(options: CloseOptions = {}): Promise<LinkReport> {
+    checkClose(options);
     return this.#engine.close(options);
   }
 
   abort(code = ""): void {
+    if (typeof code !== "string" || Buffer.byteLength(code) > MOST_CODE_BYTES)
+      throw invalidArgument(`an abort code is a string of at most ${MOST_CODE_BYTES} bytes`, code);
     this.#engine.abort(code);
   }
 

@@ -1,12 +1,18 @@
 /** The options of a durable link, on either end: their meaning, their defaults, and their check, once, at the edge. */
+import { isPlainObject } from "../core/foreign.ts";
 import type { EvidenceOptions } from "../core/session/evidence.ts";
 import type { Mode } from "../core/wire/frames.ts";
 import type { LinkCoreOptions } from "../core/session/link-events.ts";
 import { type SharedMemory, windowFloorBytes } from "../core/session/session.ts";
 import { boolean, group, integer, MOST_MS, oneOf } from "./check.ts";
 import { invalidOption } from "./errors.ts";
-import { type QueueOptions, type ResolvedQueue, resolvePolicy } from "./queue-options.ts";
-import type { CloseOptions } from "./types.ts";
+import {
+  checkHoldsMessage,
+  queueFloorBytes,
+  type QueueOptions,
+  type ResolvedQueue,
+  resolvePolicy,
+} from "./queue-options.ts";
 
 export const KiB = 1_024;
 export const MiB = 1_048_576;
@@ -144,7 +150,7 @@ export function resolveLinkOptions(
     integer("manualAcceptance.maxBatchBytes", manualAcceptance.maxBatchBytes, 1, MOST_WINDOW_BYTES);
   }
   checkTogether(resolved, options);
-  resolved.queue.policy = resolvePolicy(queue, resolved.queue, resolved.maxMessageBytes + 4);
+  resolved.queue.policy = resolvePolicy(queue, resolved.queue, resolved.maxMessageBytes);
   if (resolved.queue.policy !== undefined && resolved.mode === "bytes") {
     throw invalidOption("queue", queue, 'only maxMessages and maxBytes in mode "bytes": a stream cannot lose a part');
   }
@@ -162,16 +168,9 @@ function checkTogether(resolved: ResolvedLinkOptions, given: LinkOptions & Durab
     const least = `at least ${floor}: one message of maxMessageBytes with its prefix, and maxBatchBytes`;
     throw invalidOption("window.maxBytes", window.maxBytes, least);
   }
-  if (mode === "messages" && queue.maxBytes < maxMessageBytes + 4) {
-    if (given.queue?.maxBytes !== undefined) {
-      throw invalidOption(
-        "queue.maxBytes",
-        queue.maxBytes,
-        `at least ${maxMessageBytes + 4}: one message with its prefix`,
-      );
-    }
-    queue.maxBytes = maxMessageBytes + 4;
-  }
+  if (mode !== "messages") return;
+  if (given.queue?.maxBytes === undefined) queue.maxBytes = Math.max(queue.maxBytes, queueFloorBytes(maxMessageBytes));
+  checkHoldsMessage("queue.maxBytes", queue.maxBytes, maxMessageBytes);
 }
 
 /** The options that determine the least memory of a session. */
@@ -203,22 +202,9 @@ export function mergeOptions<T extends object>(defaults: T, options: T): T {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
     const before = merged[name];
-    merged[name] = isGroup(before) && isGroup(value) ? mergeOptions(before, value) : value;
+    merged[name] = isPlainObject(before) && isPlainObject(value) ? mergeOptions(before, value) : value;
   }
   return merged as T;
-}
-
-function isGroup(value: unknown): value is object {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
-/** The options of a close(). Throws before anything has changed. */
-export function checkCloseOptions({ deadlineMs, signal }: CloseOptions): void {
-  if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
-  // A signal of another realm, or of a library, is accepted too.
-  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function") {
-    throw invalidOption("signal", signal, "an AbortSignal");
-  }
 }
 
 const QUEUE_OPTION_NAMES = [

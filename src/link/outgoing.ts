@@ -1,15 +1,16 @@
 /** The sending side of a link: takes messages, into the log or into the queue before it. */
 import type { UndeliveredEntry } from "../core/log/sender.ts";
-import { Acceptance, checkKnown, unknownUntil } from "./acceptance.ts";
+import { Acceptance, checkKnown } from "./acceptance.ts";
 import { Backlog, notConnected } from "./backlog.ts";
 import { takeInto } from "./bound.ts";
+import { checkWait } from "./check.ts";
 import { aborted, type Delivery, RespliceError } from "./errors.ts";
 import { checkSize, isGiven, kept, payloadBytes } from "./payload.ts";
 import type { OutgoingDriver, OutgoingHost } from "./outgoing-host.ts";
 import type { LostTicket, Outbound, Ticket, Until } from "./protocol.ts";
 import { checkClearOptions, checkWithoutPolicy, type PolicyTerms, type ResolvedQueue } from "./queue-options.ts";
 import { Room } from "./room.ts";
-import { boundTo, checkSendNames, type MessageOptions, type SendCall } from "./send-options.ts";
+import { boundTo, checkSendOptions, type MessageOptions, type SendCall, untilGiven } from "./send-options.ts";
 import type { ClearOptions, Payload, TrySendOptions, UndeliveredMessage, WaitOptions } from "./types.ts";
 import { NO_MESSAGE, type RoomCall, type Waiter, type WaiterServer, Waiters } from "./waiters.ts";
 
@@ -67,7 +68,7 @@ export class Outgoing implements WaiterServer {
 
   /** Answers the connection that the message is for; undefined: any. */
   #checkOptions(options: MessageOptions, call: SendCall): number | undefined {
-    checkSendNames(options, call);
+    checkSendOptions(options, call);
     if (this.backlog === undefined) checkWithoutPolicy(options);
     else this.backlog.terms(options);
     if ("onConnection" in options && this.#isOver) throw this.#host.endedError();
@@ -139,9 +140,7 @@ export class Outgoing implements WaiterServer {
   }
 
   send(message: Payload, options?: MessageOptions): Promise<void> {
-    const until = options?.until ?? "taken";
-    if (until !== "taken" && until !== "accepted") return Promise.reject(unknownUntil());
-    return this.#send(message, options, until) as Promise<void>;
+    return this.#send(message, options, undefined) as Promise<void>;
   }
 
   /** Resolves with the parts of the answer. */
@@ -150,9 +149,9 @@ export class Outgoing implements WaiterServer {
   }
 
   /** Not async, as every promise costs: the caller gets that of the message's own wait. */
-  #send(message: Payload, options: MessageOptions | undefined, until: Until): Promise<unknown> {
+  #send(message: Payload, options: MessageOptions | undefined, until: Until | undefined): Promise<unknown> {
     try {
-      return this.#takeOrWait(message, options, until) ?? Promise.resolve();
+      return this.#takeOrWait(message, options, until ?? untilGiven(options)) ?? Promise.resolve();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -272,6 +271,7 @@ export class Outgoing implements WaiterServer {
   }
 
   async ready(options: WaitOptions | undefined): Promise<void> {
+    checkWait("ready()", options);
     if (this.#isOver) throw this.#host.endedError();
     const signal = options?.signal;
     if (signal?.aborted === true) throw aborted(signal);
@@ -294,6 +294,7 @@ export class Outgoing implements WaiterServer {
   }
 
   async flush(options: WaitOptions | undefined): Promise<void> {
+    checkWait("flush()", options);
     if (options?.signal?.aborted === true) throw aborted(options.signal);
     if (this.#outbound.hasLost === true) throw this.#host.endedError();
     if (this.#outbound.unackedBytes === 0 && this.#isEmpty) return;

@@ -26,6 +26,8 @@ export interface LinkOwner {
   holdProcess(isHeld: boolean): void;
   /** Called after every step of the driver. */
   onStepComplete(): void;
+  /** The application has called close(), also of a link that has ended. */
+  onCloseCalled(): void;
   onEvent(event: ProtocolEvent): void;
   onState(change: StateChange): void;
   /** Whether `onHandlerFailed()` tells a listener of the application. */

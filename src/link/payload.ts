@@ -1,4 +1,6 @@
 /** The payload of a message that an application gives: its size, and whether its memory can be kept. */
+import { types } from "node:util";
+import { isBytes } from "../core/foreign.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { REFERENCE_BYTES } from "../core/log/log.ts";
 import { RespliceError } from "./errors.ts";
@@ -13,8 +15,10 @@ const NOTHING: Uint8Array = new Uint8Array(0);
  */
 export function payloadBytes(message: Payload): number {
   if (typeof message === "string") return Buffer.byteLength(message);
-  if (!(message instanceof Uint8Array)) {
-    throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects");
+  if (!isBytes(message)) {
+    throw new RespliceError("INVALID_ARGUMENT", "a message is a string or a Uint8Array; JSON.stringify() objects", {
+      delivery: "not-sent",
+    });
   }
   const { byteLength } = message;
   if (byteLength === 0) checkAttached(message);
@@ -45,7 +49,7 @@ export function checkSize(bytes: number, most: number): void {
 export function isGiven(message: Payload, bytes: number): boolean {
   if (typeof message === "string" || bytes < REFERENCE_BYTES) return false;
   const { buffer } = message;
-  if (!(buffer instanceof ArrayBuffer) || buffer.resizable) return false;
+  if (!types.isArrayBuffer(buffer) || buffer.resizable) return false;
   keepInPlace(message.buffer);
   return true;
 }

@@ -1,8 +1,8 @@
 /** The options of a link's queue: their meaning, their defaults, their check, and what one message may say. */
 import type { ClassLimits } from "../core/queue/classes.ts";
 import type { Overflow, PolicyLimits } from "../core/queue/policy-queue.ts";
-import { group, integer, MOST_MS, oneOf, text } from "./check.ts";
-import { invalidOption, RespliceError } from "./errors.ts";
+import { checkOptions, group, integer, MOST_MS, oneOf, text } from "./check.ts";
+import { invalidOption, type RespliceError } from "./errors.ts";
 import type { ClearOptions, TrySendOptions } from "./types.ts";
 
 /**
@@ -77,11 +77,11 @@ const MOST_WEIGHT = 100_000;
 const MOST_KEY_LENGTH = 256;
 const WEIGHT_STEP = 4;
 
-/** `leastBytes`: the largest message with its prefix. Answers undefined if nothing of a policy is given. */
+/** Answers undefined if nothing of a policy is given. */
 export function resolvePolicy(
   given: QueueOptions,
   { maxMessages, maxBytes }: Pick<ResolvedQueue, "maxMessages" | "maxBytes">,
-  leastBytes: number,
+  maxMessageBytes: number,
 ): QueuePolicy | undefined {
   const { overflow, ttlMs, whileDisconnected, priorities } = given;
   const resolved = {
@@ -95,7 +95,7 @@ export function resolvePolicy(
   const classes =
     priorities === undefined
       ? [{ name: "", weight: 1, maxMessages, maxBytes }]
-      : resolveClasses(priorities, maxMessages, maxBytes, leastBytes);
+      : resolveClasses(priorities, maxMessages, maxBytes, maxMessageBytes);
   return {
     ...resolved,
     maxMessages,
@@ -118,15 +118,32 @@ function failAfterMs(given: "queue" | "fail" | { failAfterMs: number }): number 
   return integer(`${name}.failAfterMs`, afterMs, 1, MOST_MS);
 }
 
+/** Before each message the log has its length. */
+const PREFIX_BYTES = 4;
+
+/** The least `maxBytes` of a queue: one message. */
+export function queueFloorBytes(maxMessageBytes: number): number {
+  return maxMessageBytes + PREFIX_BYTES;
+}
+
+/** Throws where a queue, or a class of it, could hold no message of the largest size. */
+export function checkHoldsMessage(name: string, maxBytes: number, maxMessageBytes: number): number {
+  const least = queueFloorBytes(maxMessageBytes);
+  if (maxBytes >= least) return maxBytes;
+  const why = `one message of maxMessageBytes (${maxMessageBytes}) and ${PREFIX_BYTES} bytes before it`;
+  throw invalidOption(name, maxBytes, `at least ${least}: ${why}. Or set a smaller maxMessageBytes`);
+}
+
 type NamedClass = ClassLimits & { readonly name: string };
 
 function resolveClasses(
   given: readonly PriorityOptions[],
   maxMessages: number,
   maxBytes: number,
-  leastBytes: number,
+  maxMessageBytes: number,
 ): NamedClass[] {
   const option = "queue.priorities";
+  const leastBytes = queueFloorBytes(maxMessageBytes);
   if (!Array.isArray(given) || given.length === 0 || given.length > MOST_CLASSES) {
     throw invalidOption(option, given, `an array of 1 to ${MOST_CLASSES} classes`);
   }
@@ -139,11 +156,10 @@ function resolveClasses(
       name: text(`${name}.name`, one.name),
       weight: integer(`${name}.weight`, one.weight ?? WEIGHT_STEP ** lower, 1, MOST_WEIGHT),
       maxMessages: integer(`${name}.maxMessages`, one.maxMessages ?? Math.max(1, share(maxMessages)), 1, maxMessages),
-      maxBytes: integer(
+      maxBytes: checkHoldsMessage(
         `${name}.maxBytes`,
-        one.maxBytes ?? Math.max(leastBytes, share(maxBytes)),
-        leastBytes,
-        maxBytes,
+        integer(`${name}.maxBytes`, one.maxBytes ?? Math.max(leastBytes, share(maxBytes)), 1, maxBytes),
+        maxMessageBytes,
       ),
     };
   });
@@ -155,20 +171,21 @@ function resolveClasses(
 /** Throws if a message says something to a policy that its link's queue does not have. */
 export function checkWithoutPolicy({ key, ttlMs, priority }: TrySendOptions): void {
   if (key === undefined && ttlMs === undefined && priority === undefined) return;
-  throw invalidTerms("key, ttlMs and priority need a queue with a policy: see the options of `queue`");
+  const [name, given] = Object.entries({ key, ttlMs, priority }).find(([, value]) => value !== undefined) ?? ["", 0];
+  throw invalidTerm(name, given, "nothing, as the queue has no policy: see the options of `queue`");
 }
 
-/** Throws INVALID_ARGUMENT. */
+/** Throws INVALID_OPTION. */
 export function policyTerms(policy: QueuePolicy, options: TrySendOptions | undefined): PolicyTerms {
   const { key, ttlMs = policy.ttlMs, priority } = options ?? {};
   if (key !== undefined) {
-    if (policy.overflow !== "conflate") throw invalidTerms('a key needs queue.overflow: "conflate"');
+    if (policy.overflow !== "conflate") throw invalidTerm("key", key, 'nothing without queue.overflow: "conflate"');
     if (typeof key !== "string" || key.length > MOST_KEY_LENGTH) {
-      throw invalidTerms(`a key is a string of at most ${MOST_KEY_LENGTH} characters`);
+      throw invalidTerm("key", key, `a string of at most ${MOST_KEY_LENGTH} characters`);
     }
   }
   if (ttlMs !== policy.ttlMs && ttlMs !== Infinity && !(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MOST_MS)) {
-    throw invalidTerms(`ttlMs is a whole number of milliseconds from 1 to ${MOST_MS}, or Infinity`);
+    throw invalidTerm("ttlMs", ttlMs, `an integer from 1 to ${MOST_MS}, or Infinity`);
   }
   return { key, ttlMs, priority: classOf(policy, priority) };
 }
@@ -178,21 +195,17 @@ function classOf({ names, classes }: QueuePolicy, priority: string | undefined):
   const found = names.indexOf(priority);
   if (found >= 0) return found;
   const allowed = names.length === 0 ? "none: the option queue.priorities is missing" : names.join(", ");
-  throw invalidTerms(`there is no such priority; allowed: ${allowed}`);
+  throw invalidTerm("priority", priority, allowed);
 }
 
-function invalidTerms(what: string): RespliceError {
-  return new RespliceError("INVALID_ARGUMENT", what, { delivery: "not-sent" });
+function invalidTerm(name: string, given: unknown, allowed: string): RespliceError {
+  return invalidOption(name, given, allowed, "not-sent");
 }
 
-/** Throws INVALID_ARGUMENT: an option that is misspelled would take out everything. */
+/** Throws INVALID_OPTION: an option that is misspelled would take out everything. */
 export function checkClearOptions(options: ClearOptions): void {
-  const { olderThanMs, priority: _, ...unknown } = options;
-  if (Object.keys(unknown).length > 0) throw invalidClear("the options of clear() are priority and olderThanMs");
+  checkOptions("clear()", options, "{ olderThanMs: 60_000 }", ["priority", "olderThanMs"]);
+  const { olderThanMs } = options;
   if (olderThanMs === undefined || (typeof olderThanMs === "number" && olderThanMs >= 0)) return;
-  throw invalidClear("olderThanMs is a number of milliseconds, 0 or more");
-}
-
-function invalidClear(what: string): RespliceError {
-  return new RespliceError("INVALID_ARGUMENT", what);
+  throw invalidOption("olderThanMs", olderThanMs, "a number of milliseconds, 0 or more");
 }

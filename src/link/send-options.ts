@@ -1,6 +1,6 @@
 /** The options of one message: their names, and the connection that the message may be for. */
-import { printable } from "../telemetry/printable.ts";
-import { connectionLostError, RespliceError } from "./errors.ts";
+import { isSignal } from "./check.ts";
+import { connectionLostError, invalidArgument, invalidOption, invalidWord, RespliceError } from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 import type { OnConnection, SendOptions } from "./types.ts";
 
@@ -13,17 +13,30 @@ const NAMES: Readonly<Record<SendCall, ReadonlySet<string>>> = {
   trySend: new Set(OF_ALL),
   request: new Set([...OF_ALL, "signal"]),
 };
-const MOST_NAME_CHARACTERS = 100;
 
-/** Throws INVALID_ARGUMENT for an option that the call does not have: a misspelled one would do nothing. */
-export function checkSendNames(options: object, call: SendCall): void {
+/**
+ * Throws INVALID_ARGUMENT for what is no object, INVALID_OPTION for an option that the call does not have (a misspelled
+ * one would do nothing) or with a value of a wrong type. What a queue looks at is checked there.
+ */
+export function checkSendOptions(options: MessageOptions, call: SendCall): void {
   const known = NAMES[call];
-  if (typeof options !== "object" || options === null) throw invalid(`the options of ${call}() are an object`);
+  if (typeof options !== "object" || options === null)
+    throw invalidArgument(`the options of ${call}() are an object`, options, "not-sent");
   for (const name in options) {
     if (known.has(name)) continue;
-    const shown = printable(name, MOST_NAME_CHARACTERS);
-    throw invalid(`${call}() has no option ${shown}; its options: ${[...known].join(", ")}`);
+    throw invalidOption(name, options[name as keyof MessageOptions], [...known].join(", "), "not-sent");
   }
+  const { signal, transfer } = options;
+  if (signal !== undefined && !isSignal(signal)) throw invalidOption("signal", signal, "an AbortSignal", "not-sent");
+  if (transfer !== undefined && typeof transfer !== "boolean")
+    throw invalidOption("transfer", transfer, "true or false", "not-sent");
+}
+
+/** Of a send(). Throws INVALID_OPTION. */
+export function untilGiven(options: MessageOptions | undefined): "taken" | "accepted" {
+  const until = options?.until;
+  if (until === undefined || until === "taken" || until === "accepted") return until ?? "taken";
+  throw invalidWord("until", until, '"taken", "accepted"', "not-sent");
 }
 
 /**
@@ -37,12 +50,8 @@ export function boundTo(options: OnConnection, outbound: Outbound): number | und
     throw new RespliceError("NOT_SUPPORTED", "onConnection is an option of plain links", { delivery: "not-sent" });
   }
   if (onConnection !== undefined && typeof onConnection !== "number") {
-    throw invalid("onConnection is what `link.connection` has answered");
+    throw invalidOption("onConnection", onConnection, "what `link.connection` has answered", "not-sent");
   }
   if (onConnection === undefined || outbound.adopted?.id !== onConnection) throw connectionLostError("not-sent");
   return onConnection;
-}
-
-function invalid(what: string): RespliceError {
-  return new RespliceError("INVALID_ARGUMENT", what, { delivery: "not-sent" });
 }

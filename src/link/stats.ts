@@ -1,4 +1,5 @@
-/** The counters and gauges of a link, and their sums over many links. */
+/** The counters and gauges of a link, and of many links together. */
+import type { Totals } from "../telemetry/samples.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Life } from "./life.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -42,13 +43,8 @@ export function heldBytes(cores: Iterable<{ readonly heldBytes: number }>): numb
   return bytes;
 }
 
-/** The sums over all links of a manager or supervisor. */
-export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
-  links: Record<LinkState, number>;
-  taken: Traffic;
-  accepted: Traffic;
-  received: Traffic;
-} {
+/** How many links there are in each state. */
+export function linksByState(links: Iterable<{ readonly state: LinkState }>): Record<LinkState, number> {
   const byState: Record<LinkState, number> = {
     created: 0,
     connecting: 0,
@@ -59,18 +55,15 @@ export function sumStats(links: Iterable<{ stats(): LinkStats }>): {
     draining: 0,
     closed: 0,
   };
-  const sums = {
-    taken: { messages: 0, bytes: 0 },
-    accepted: { messages: 0, bytes: 0 },
-    received: { messages: 0, bytes: 0 },
+  for (const { state } of links) byState[state]++;
+  return byState;
+}
+
+/** What all links of a manager or supervisor have moved since the beginning, in the form that one link has. */
+export function trafficOf(totals: Totals): Record<"taken" | "accepted" | "received", Traffic> {
+  return {
+    taken: { messages: totals.takenMessages, bytes: totals.takenBytes },
+    accepted: { messages: totals.acceptedMessages, bytes: totals.acceptedBytes },
+    received: { messages: totals.receivedMessages, bytes: totals.receivedBytes },
   };
-  for (const link of links) {
-    const stats = link.stats();
-    byState[stats.state]++;
-    for (const name of ["taken", "accepted", "received"] as const) {
-      sums[name].messages += stats[name].messages;
-      sums[name].bytes += stats[name].bytes;
-    }
-  }
-  return { links: byState, ...sums };
 }

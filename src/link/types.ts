@@ -44,7 +44,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * Resolves when the link has taken the message: at once while there is room, else when room appears. From then on
    * the link is responsible for delivering it. With `until: "accepted"`, resolves when the peer's consumer has
    * accepted it. Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or one whose ArrayBuffer was
-   * transferred elsewhere), QUEUE_FULL (as many sends wait already as the queue holds, in messages or in bytes),
+   * transferred elsewhere), INVALID_OPTION, QUEUE_FULL (as many sends wait already as the queue holds, in messages or in bytes),
    * NOT_CONNECTED (`queue.whileDisconnected`), ABORTED; with `until: "accepted"` also the error that ended the link,
    * SESSION_LOST, or DROPPED (a policy of the queue). `error.delivery` says what is known of the message. Danger: two
    * ends that both await "accepted" inside their consumers deadlock.
@@ -55,7 +55,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * stream's write()); see ready(). A caller that waits with ready() also gets false when the link has taken 128 KiB
    * that the connection has not, and after each MiB. So it never runs far ahead of the connection, nor keeps other
    * work waiting. Where `queue.overflow` drops messages it never answers false. Throws LINK_ENDED, MESSAGE_TOO_LARGE,
-   * NOT_CONNECTED (`queue.whileDisconnected`), INVALID_ARGUMENT.
+   * NOT_CONNECTED (`queue.whileDisconnected`), INVALID_ARGUMENT, INVALID_OPTION.
    */
   trySend(message: Payload, options?: TrySendOptions): boolean;
   /**
@@ -74,7 +74,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /**
    * Takes messages out of a queue that has a policy, else NOT_SUPPORTED, and hands them back; those that were given to
    * the connection stay. A send() until "accepted" rejects with DROPPED instead, and its message is not among them.
-   * Throws INVALID_ARGUMENT.
+   * Throws INVALID_ARGUMENT, INVALID_OPTION.
    */
   clear(options?: ClearOptions): UndeliveredMessage[];
   /** Bytes that the link has taken and the peer has not yet accepted. */ readonly writableLength: number;
@@ -153,13 +153,14 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /**
    * Ends this direction, waits until the peer has accepted everything, then closes both directions. It dials at once
    * if there is no connection. Messages still arrive meanwhile. It never rejects: at the deadline it closes all the
-   * same. A second call answers the same promise. With duplex() it ends nothing itself: it waits until both directions
+   * same. A second call answers the same promise. Throws INVALID_ARGUMENT, INVALID_OPTION, and then nothing has
+   * changed. With duplex() it ends nothing itself: it waits until both directions
    * of the stream have ended, and aborts at the deadline.
    */
   close(options?: CloseOptions): Promise<LinkReport>;
   /**
    * Ends both directions at once. The peer's link ends with PEER_ABORTED; its `peerCode` is `code`, of at most 64
-   * bytes.
+   * bytes. Throws INVALID_ARGUMENT for anything else, such as an Error: give its code.
    */
   abort(code?: string): void;
   /** Fulfils when the link is closed, by either end. Never rejects. */
@@ -169,7 +170,11 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   stats(): LinkStats;
 }
 
-/** A wait whose `signal` is aborted rejects with ABORTED, with `signal.reason` as the cause. */
+/**
+ * A wait whose `signal` is aborted rejects with ABORTED, with `signal.reason` as the cause. Every wait rejects also
+ * INVALID_ARGUMENT for what is no object with options, and INVALID_OPTION for another name than `signal`, or for a
+ * `signal` that is no AbortSignal.
+ */
 export type WaitOptions = { signal?: AbortSignal };
 export interface TrySendOptions {
   /**

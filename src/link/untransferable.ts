@@ -3,6 +3,7 @@
  * payload that was given away. A transfer of its ArrayBuffer would empty all of them, so it throws, as it does for
  * Node's pool.
  */
+import { types } from "node:util";
 import { markAsUntransferable } from "node:worker_threads";
 
 /** The prototype that replaces the one of a marked ArrayBuffer, with methods that throw. */
@@ -41,6 +42,6 @@ export function keepShared({ buffer, length }: Uint8Array): void {
 export function keepInPlace(buffer: ArrayBufferLike): void {
   if (buffer === last) return;
   markAsUntransferable(buffer);
-  if (TRANSFERS_ALL_THE_SAME && buffer instanceof ArrayBuffer) Reflect.setPrototypeOf(buffer, Untransferable.prototype);
+  if (TRANSFERS_ALL_THE_SAME && types.isArrayBuffer(buffer)) Reflect.setPrototypeOf(buffer, Untransferable.prototype);
   if (buffer.byteLength <= MOST_KEPT_BYTES) last = buffer;
 }

@@ -34,6 +34,14 @@ export function abortableWait<T>(signal: AbortSignal | undefined, onAbort: () =>
   };
 }
 
+/** As `promise`, unless the signal is aborted first: rejects ABORTED then. What was begun goes on by itself. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const wait = abortableWait<T>(signal, () => aborted(signal));
+  promise.then(wait.resolve, wait.reject);
+  return wait.promise;
+}
+
 /** A wait that resolves with true when `end` is called, or with false when the clock reaches `dueMs`. */
 export function timedWait(
   clock: Clock,

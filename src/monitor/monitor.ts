@@ -1,6 +1,7 @@
 /** monitor(): health and metrics over HTTP, for probes and for Prometheus. */
 import http from "node:http";
 import type { Socket } from "node:net";
+import { checkWait } from "../link/check.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { WaitOptions } from "../link/types.ts";
@@ -101,6 +102,7 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
 
   /** Resolves when the monitor listens, after failed tries too. Rejects ABORTED; INVALID_STATE when it is closed. */
   async listening(options: WaitOptions = {}): Promise<{ host: string; port: number }> {
+    checkWait("listening()", options);
     if (this.#closing.isBegun) throw isClosed();
     if (this.#address === undefined) await this.#waits.wait(options.signal);
     return this.address as { host: string; port: number };

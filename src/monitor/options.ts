@@ -1,5 +1,5 @@
 /** The options of monitor(). */
-import { checkNames, hostName, integer, logger } from "../link/check.ts";
+import { checkOptions, hostName, integer, logger } from "../link/check.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import { resolveHosts } from "./hosts.ts";
 import { checkedRegister, type PrometheusRegistry } from "./prometheus.ts";
@@ -35,7 +35,14 @@ export interface ResolvedMonitor {
 }
 
 export function resolveMonitor(options: MonitorOptions): ResolvedMonitor {
-  checkNames(options, ["port", "host", "sources", "allowedHosts", "register", "logger"]);
+  checkOptions("monitor()", options, "{ port: 9400, sources: [manager] }", [
+    "port",
+    "host",
+    "sources",
+    "allowedHosts",
+    "register",
+    "logger",
+  ]);
   return {
     where: { port: integer("port", options.port, 0, 65_535), host: hostName("host", options.host ?? "127.0.0.1") },
     sources: namedSources(options.sources),

@@ -1,6 +1,6 @@
 /** Metrics in a registry of prom-client, which is loaded only where no registry is given. */
 import { createRequire } from "node:module";
-import { checkNames } from "../link/check.ts";
+import { checkOptions } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import type { Measurement, Metric } from "./metric.ts";
 import { byLabel, METRICS } from "./metric-table.ts";
@@ -33,7 +33,7 @@ export interface PrometheusOptions<Registry extends PrometheusRegistry = Prometh
 export function prometheus<Registry extends PrometheusRegistry = PrometheusRegistry>(
   options: PrometheusOptions<Registry>,
 ): Registry {
-  checkNames(options, ["sources", "register"]);
+  checkOptions("prometheus()", options, "{ sources: [manager] }", ["sources", "register"]);
   const sources = namedSources(options.sources);
   const register = checkedRegister(options) ?? (newRegistry() as Registry);
   const collector = COLLECTORS.get(register) ?? new Collector();

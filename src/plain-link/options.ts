@@ -86,7 +86,7 @@ export function resolvePlainLink<T extends "connectMs" | "tlsMs" | "handshakeMs"
   const { queue, maxMessageBytes, allowHalfOpen } = options;
   const link = resolveLinkOptions(
     {
-      ...(queue && { queue }),
+      ...(queue !== undefined && { queue }),
       ...(maxMessageBytes !== undefined && { maxMessageBytes }),
       ...(allowHalfOpen !== undefined && { allowHalfOpen }),
       ...(keepalive.pingAfterMs !== undefined && { keepalive: { pingAfterMs: keepalive.pingAfterMs } }),

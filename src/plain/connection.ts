@@ -1,4 +1,5 @@
 /** One connection: its decoder, what is written on it besides messages, and how far its login has come. */
+import { isBytes, isError } from "../core/foreign.ts";
 import { type Fault, fault } from "../core/wire/faults.ts";
 import { ENTRY_BYTES } from "./entry.ts";
 import type { FrameDecoder, Framing } from "./framing.ts";
@@ -21,7 +22,7 @@ export function problem(reason: string, detail: string): Problem {
 /** The text of what a function of the application has thrown. It may have thrown anything. */
 export function textOf(thrown: unknown): string {
   try {
-    return thrown instanceof Error ? thrown.message : String(thrown);
+    return isError(thrown) ? thrown.message : String(thrown);
   } catch {
     return "something that cannot be shown";
   }
@@ -159,7 +160,7 @@ export class PlainConnection {
   /** Frames a message that passes the queue. Throws what the framing throws. */
   send(message: Buffer): void {
     const encoded = this.#framing.encode(message);
-    const pieces = encoded instanceof Uint8Array ? [encoded] : encoded;
+    const pieces = isBytes(encoded) ? [encoded] : encoded;
     this.sendRaw(Buffer.concat(pieces));
   }
 

@@ -1,4 +1,5 @@
 /** Messages that end with a delimiter of one byte or several. Also the decoder of lines. */
+import { isBytes } from "../core/foreign.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { release, view } from "./chunks.ts";
 import {
@@ -30,7 +31,7 @@ const CARRIAGE_RETURN = 0x0d;
  * Throws INVALID_OPTION.
  */
 export function delimited(delimiter: string | Uint8Array): Framing {
-  if (typeof delimiter !== "string" && !(delimiter instanceof Uint8Array)) throw invalidDelimiter(delimiter);
+  if (typeof delimiter !== "string" && !isBytes(delimiter)) throw invalidDelimiter(delimiter);
   const bytes = ownCopy(typeof delimiter === "string" ? Buffer.from(delimiter) : delimiter);
   if (bytes.length === 0 || bytes.length > MOST_DELIMITER_BYTES) throw invalidDelimiter(delimiter);
   return new DelimitedFraming(bytes);

@@ -25,6 +25,8 @@ export class ServedPlainCore extends PlainLinkCore {
   #hasLost = false;
   #isLeaving = false;
   #hasEndedWriting = false;
+  /** Bytes of the client have come. */
+  #hasHeard = false;
 
   constructor(options: ServedPlainOptions, entropy: { random(): number }) {
     super(options, entropy);
@@ -63,10 +65,14 @@ export class ServedPlainCore extends PlainLinkCore {
     this.#severInOrder();
   }
 
-  /** A stream that both ends have ended closes by itself, though the consumer has not read everything yet. */
+  /**
+   * A stream that both ends have ended closes by itself, though the consumer has not read everything yet. A client that
+   * has gone before either end had said anything is no failure: balancers probe so, and reset the connection.
+   */
   override connectionClosed(id: number, reason: string, nowMs: number): void {
     const hasEnded = this.#hasEndedWriting && this.isInputEnded && reason === CLOSED;
-    if (this.inUse?.id !== id || !hasEnded) return super.connectionClosed(id, reason, nowMs);
+    const isProbe = !this.#hasHeard && this.outbox.next === 0;
+    if (this.inUse?.id !== id || !(hasEnded || isProbe)) return super.connectionClosed(id, reason, nowMs);
     this.inUse.close();
     this.#severInOrder();
   }
@@ -168,6 +174,7 @@ export class ServedPlainCore extends PlainLinkCore {
   // ── what is received ────────────────────────────────────────────────────────────────────────────────────────────
 
   override receive(id: number, chunk: Buffer, nowMs: number): void {
+    this.#hasHeard = true;
     super.receive(id, chunk, nowMs);
     this.#hold();
   }

@@ -4,6 +4,7 @@
  * made.
  */
 import type { BlockPool } from "../core/log/blocks.ts";
+import { isBytes } from "../core/foreign.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { RespliceError } from "../link/errors.ts";
 import { type Framing, SuffixFraming } from "./framing.ts";
@@ -157,7 +158,7 @@ export class Storage {
     const block = this.#wire;
     if (block === undefined || (first !== message && second !== message)) return false;
     const other = first === message ? second : first;
-    if (!(other instanceof Uint8Array)) return false;
+    if (!isBytes(other)) return false;
     const { bytes: memory, used } = block;
     const middle = used + first.length;
     const to = middle + second.length;
@@ -299,7 +300,7 @@ export class Run {
 /** Throws where a framing has given something else. */
 function piecesOf(encoded: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
   if (Array.isArray(encoded)) return encoded as readonly Uint8Array[];
-  if (encoded instanceof Uint8Array) return [encoded];
+  if (isBytes(encoded)) return [encoded];
   throw new TypeError("encode() has given neither bytes nor pieces of bytes");
 }
 
@@ -309,7 +310,7 @@ function sumOf(pieces: readonly Uint8Array[], message: Buffer): number {
   for (let n = 0; n < pieces.length; n++) {
     const piece: unknown = pieces[n];
     if (piece === message) bytes += message.length;
-    else if (!(piece instanceof Uint8Array)) throw new TypeError("encode() has given a piece that is no bytes");
+    else if (!isBytes(piece)) throw new TypeError("encode() has given a piece that is no bytes");
     else bytes += piece.length;
   }
   return bytes;

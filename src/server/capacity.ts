@@ -3,9 +3,10 @@ import { POOL_BYTES } from "../core/log/blocks.ts";
 import { mayHoldBytes } from "../io/budget.ts";
 import { messageLimits } from "../link/options.ts";
 import type { Machine } from "../io/machine.ts";
+import { addressText } from "../telemetry/address-text.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import { descriptors, descriptorsNeeded } from "./descriptors.ts";
-import { addressText, type BoundAddress } from "./listening/places.ts";
+import type { BoundAddress } from "./listening/places.ts";
 import { type ResolvedServerOptions, sessionsThatFit } from "./options.ts";
 import { plainFloorBytes, plainLinksThatFit, type ResolvedPlainServerOptions } from "./plain-options.ts";
 

@@ -1,7 +1,7 @@
 /** Ends the process in order when a signal asks for it: closes what is open, and tells whether anything was left. */
 import { constants } from "node:os";
 import { SystemClock } from "../io/clock.ts";
-import { checkNames, logger } from "../link/check.ts";
+import { checkOptions, logger } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { timedWait } from "../link/waits.ts";
 import { Journal } from "../telemetry/journal.ts";
@@ -71,7 +71,13 @@ function isClosable(given: Partial<Closable> | null | undefined): boolean {
 }
 
 function resolve(options: CloseOnSignalOptions): Resolved {
-  checkNames(options, ["signals", "deadlineMs", "readyDelayMs", "logger", "exit"]);
+  checkOptions("closeOnSignal()", options, "{ deadlineMs: 5_000 }", [
+    "signals",
+    "deadlineMs",
+    "readyDelayMs",
+    "logger",
+    "exit",
+  ]);
   const { deadlineMs, readyDelayMs, signals = ["SIGTERM", "SIGINT"] } = options;
   const { exit = (code) => process.exit(code) } = options;
   if (!Array.isArray(signals) || signals.length === 0 || !signals.every(canBeHeard)) {

@@ -1,8 +1,7 @@
 /** How a server goes away: its readiness, its listener, its links, and the time that each of them has. */
-import { integer, MOST_MS } from "../link/check.ts";
+import { checkClose } from "../link/check.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import { invalidWord } from "../link/errors.ts";
-import { checkCloseOptions } from "../link/options.ts";
 import type { Clock } from "../link/ports.ts";
 import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
 import { timedWait } from "../link/waits.ts";
@@ -19,9 +18,8 @@ export type ResolvedDrain = Required<Omit<DrainOptions, "signal">> & Pick<DrainO
 
 /** Throws INVALID_OPTION. */
 export function resolveDrain(options: DrainOptions): ResolvedDrain {
-  checkCloseOptions(options);
-  const { deadlineMs = DEFAULT_CLOSE_MS, signal } = options;
-  const readyDelayMs = integer("readyDelayMs", options.readyDelayMs ?? 0, 0, MOST_MS);
+  checkClose(options);
+  const { deadlineMs = DEFAULT_CLOSE_MS, readyDelayMs = 0, signal } = options;
   if (readyDelayMs > deadlineMs) {
     throw invalidWord("readyDelayMs", readyDelayMs, `at most deadlineMs, which is ${deadlineMs}`);
   }

@@ -124,6 +124,7 @@ export abstract class ServerLinkOwner implements LinkOwner {
   retryNow(): void {}
 
   holdProcess(): void {}
+  onCloseCalled(): void {}
 
   get pace(): Pace | undefined {
     const { rates } = this.host;

@@ -4,7 +4,7 @@ import { AT_DOOR } from "../core/server/entrance.ts";
 import { SESSION_HEAP_BYTES, sessionFloorBytes } from "../core/session/session.ts";
 import { defaultBufferBytes } from "../io/budget.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { boolean, checkNames, integer, integerOrInfinity, MOST_MS } from "../link/check.ts";
+import { boolean, checkGroup, checkNames, integer, integerOrInfinity, MOST_MS } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import {
   type DurableOptions,
@@ -167,6 +167,7 @@ export function resolveServerOptions(
   }
   const link = resolveLinkOptions(options, "server");
   const listening = resolveListening(options, machine);
+  checkGroup("limits", options.limits);
   const givenLimits = { ...options.limits };
   return {
     ...link,

@@ -2,7 +2,7 @@
 import { HELD_PER_BYTE } from "../core/log/unread.ts";
 import { SESSION_HEAP_BYTES } from "../core/session/session.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { checkNames, integer } from "../link/check.ts";
+import { checkGroup, checkNames, integer } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import {
@@ -119,6 +119,7 @@ export function resolvePlainServerOptions(
   const resolved = resolvePlainLink(options, "server", ["tlsMs", "handshakeMs"]);
   checkMakesSense(resolved, options);
   const windowFloorBytes = Math.min(WINDOW_FLOOR_BYTES, resolved.windowBytes);
+  checkGroup("limits", options.limits);
   const givenLimits = { ...options.limits };
   return {
     ...resolveListening(options, machine),

@@ -1,6 +1,6 @@
 /** Accepted sockets whose PROXY header is awaited: the balancers that are trusted begin each connection with one. */
 import type { Socket } from "node:net";
-import type { AddressList } from "../io/address-list.ts";
+import { type AddressList, unmapped } from "../io/address-list.ts";
 import { remoteAddressOf } from "../io/connection.ts";
 import { readProxyHeader } from "../io/proxy-protocol.ts";
 import { FirstBytes, type FirstBytesOptions, type Said } from "./first-bytes.ts";
@@ -47,7 +47,7 @@ export class ProxyHeaders {
     if (trusted.has(address) !== true) return onWrong(socket, address, "not from a trusted network");
     this.#awaited.await(socket, address, ({ source, length }, bytes) => {
       if (bytes.length > length) socket.unshift(bytes.subarray(length));
-      then(source ?? address);
+      then(source === undefined ? address : unmapped(source));
     });
   }
 

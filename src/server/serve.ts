@@ -1,5 +1,6 @@
 /** Chooses, by the options of a server, whose clients it serves. */
 import { type Capacity, durableCapacity, plainCapacity } from "./capacity.ts";
+import { checkOptions } from "../link/check.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import { resolveServerOptions, type ServerSupervisorOptions } from "./options.ts";
 import { type PlainServerOptions, resolvePlainServerOptions } from "./plain-options.ts";
@@ -15,8 +16,9 @@ export interface Service {
   open: (host: ServedHost) => ServedLinks;
 }
 
-/** Throws INVALID_OPTION. */
+/** Throws INVALID_ARGUMENT, INVALID_OPTION. */
 export function serve(options: ServerSupervisorOptions | PlainServerOptions): Service {
+  checkOptions("new ServerSupervisor()", options, "{ port: 7000 }");
   return options.protocol === undefined ? durable(options) : plain(options);
 }
 

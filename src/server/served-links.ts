@@ -10,7 +10,7 @@ import { RespliceError } from "../link/errors.ts";
 import { isThenable } from "../link/incoming.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { Clock, Connection } from "../link/ports.ts";
-import { heldBytes, sumStats } from "../link/stats.ts";
+import { heldBytes, linksByState } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
@@ -48,7 +48,7 @@ interface ServedLevels {
 
 type ServedCounts = ReturnType<Refusals["counts"]> & { held: Record<RateScope, number> };
 
-export type ServedStats = ReturnType<typeof sumStats> & ServedCounts & ServedLevels;
+export type ServedStats = { links: ReturnType<typeof linksByState> } & ServedCounts & ServedLevels;
 
 /** Links are sent away in this part of the time that a drain has: the last of them has the rest to end. */
 const SPREAD_PART = 0.5;
@@ -303,8 +303,8 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   }
 
   stats(): ServedStats {
-    const links = Array.from(this.owners(), ({ link }) => link);
-    return { ...sumStats(links), ...this.counts(), ...this.levels() };
+    const links = linksByState(Array.from(this.owners(), ({ link }) => link));
+    return { links, ...this.counts(), ...this.levels() };
   }
 
   /** Since the beginning: the numbers that are no sums over links. */

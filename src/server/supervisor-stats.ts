@@ -26,6 +26,7 @@ export interface SupervisorStats {
   rejected: Record<string, number>;
   /** Links whose connections the server has let go of, as it had too little of something: by the reason. */
   shed: Record<string, number>;
+  /** How many links are in each state, now. */
   links: Record<LinkState, number>;
   /**
    * Of clients that are not resplice: their links. One waits when its connection is over, and its messages are not
@@ -40,11 +41,11 @@ export interface SupervisorStats {
   held: Record<"link" | "identity" | "address", number>;
   /** Lines for the logger. */
   lines: LineCounts;
-  /** Of the links there are. */
+  /** Since the beginning, of links that have ended too, as all below. */
   taken: Traffic;
   accepted: Traffic;
   received: Traffic;
-  /** Since the beginning, of links that have ended too. */
+  /** The same numbers, and more of the kind. */
   totals: Totals;
   events: EventCounts;
 }

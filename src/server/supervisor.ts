@@ -8,17 +8,20 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { READING_LINE } from "../io/reading-line.ts";
 import { DESCRIPTOR_RESERVE } from "../io/resources/reserve.ts";
 import { closeReport } from "../link/close-report.ts";
+import { checkWait } from "../link/check.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { aborted, invalidOption, RespliceError } from "../link/errors.ts";
 import { runContained } from "../link/life.ts";
+import { trafficOf } from "../link/stats.ts";
 import type { CloseReport, Health, Link, WaitOptions } from "../link/types.ts";
-import { Once } from "../link/waits.ts";
+import { Once, unlessAborted } from "../link/waits.ts";
 import type { PlainProtocol } from "../plain/plain.ts";
 import type { PlainLink } from "../plain-link/handle.ts";
 import { observe } from "../telemetry/observed.ts";
 import type { OverloadReport } from "../telemetry/record.ts";
 import type { SampleSource } from "../telemetry/samples.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
+import { type AcceptOptions, acceptedAddress } from "./accept-options.ts";
 import type { AccessOptions } from "./access.ts";
 import { type Capacity, recordCapacity } from "./capacity.ts";
 import { drain, type DrainOptions, type ResolvedDrain, resolveDrain } from "./drain.ts";
@@ -26,7 +29,7 @@ import { MOST_LINGERING } from "./lingering.ts";
 import { Listener } from "./listener.ts";
 import { ListenerFilter } from "./listener-filter.ts";
 import type { ListenerChange } from "./listening/acceptor.ts";
-import type { BoundAddress, Listening } from "./listening/places.ts";
+import type { BoundAddress, ListenAddress, Listening } from "./listening/places.ts";
 import type { ResolvedListening } from "./listening-options.ts";
 import type { Limits, ServerSupervisorOptions } from "./options.ts";
 import { Buffers } from "./overload/buffers.ts";
@@ -37,7 +40,7 @@ import type { ServedLinks } from "./served-links.ts";
 import { serve } from "./serve.ts";
 import type { SupervisorStats } from "./supervisor-stats.ts";
 
-export type { SupervisorState, SupervisorStats };
+export type { AcceptOptions, SupervisorState, SupervisorStats };
 
 /**
  * `listener`: an address was lost, and the server tries to listen there again; or it does so again: docs/listening.md.
@@ -53,9 +56,6 @@ export type SupervisorEvents = {
   listener: [change: ListenerChange];
 };
 
-/** Addresses are kept, and are counted by. */
-const MOST_ADDRESS_LENGTH = 256;
-
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>([
   "state",
   "handlerError",
@@ -66,14 +66,6 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>([
 
 /** The link of a server: with `protocol` one that can ask its client. */
 type LinkOf<Protocol> = [Protocol] extends [never] ? Link : Protocol extends PlainProtocol ? PlainLink : Link;
-
-export interface AcceptOptions {
-  /**
-   * The client's address, for `allow` and `deny`, limits and logs, as in a header of the proxy in front. Default: the
-   * socket's; of another stream "": such clients take turns as if they were one, and have no limits by address.
-   */
-  remoteAddress?: string;
-}
 
 /**
  * Owns a listener and its links: lets clients in, keeps their sessions, drains them. With `protocol` its clients are
@@ -203,33 +195,50 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   /**
    * Resolves when clients can connect, at all addresses. Answers the first of them, and the list of all; of a Unix
    * socket `host` is the path, and `port` is 0. Rejects with LISTEN_FAILED, whose message says what to do, and then listens
-   * nowhere; INVALID_STATE; INVALID_OPTION without `port`, `path` and `addresses`; ABORTED.
+   * nowhere; INVALID_STATE; INVALID_OPTION without `port`, `path` and `addresses`; ABORTED, INVALID_ARGUMENT.
    */
   async listen(options: WaitOptions = {}): Promise<Listening> {
+    checkWait("listen(), whose port is an option of the constructor,", options);
     if (this.#state !== "created") throw new RespliceError("INVALID_STATE", `listen() in state ${this.#state}`);
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before listen()");
     const { signal } = options;
-    if (signal?.aborted === true) throw aborted(signal);
+    const isAborted = (): boolean => signal?.aborted === true;
+    if (signal !== undefined && isAborted()) throw aborted(signal);
     const { listen: where } = this.#options;
     if (where === undefined) throw invalidOption("port", undefined, "a port, a path or addresses, for listen()");
     this.#to("bind", "listen() was called");
+    const starting = this.#start(where, signal);
     try {
-      // First, so that a session is found by other servers as soon as there is one.
-      await this.#served.forwarding?.start((socket) => this.#listener.track(socket));
-      const { routed } = this.#served;
-      const listening = await (routed?.start((socket) => this.#listener.take(socket)) ??
-        this.#listener.acceptors.listen(where, signal));
+      const listening = await unlessAborted(starting, signal);
       if (this.state !== "bound") throw new RespliceError("INVALID_STATE", "closed while it began to listen");
       this.#to("listen", "listening");
       this.#begin();
       this.#recordCapacity(listening.addresses);
       return listening;
     } catch (error) {
-      await this.#served.routed?.stop();
-      await this.#served.forwarding?.stop();
+      const stop = (): Promise<void> => this.#stopForOthers();
+      const stopped = stop();
+      // What was aborted may go on for a while, and nobody waits for it.
+      if (isAborted()) void starting.then(stop, stop);
+      else await stopped;
       this.#to("listen-failed", "listen failed");
       throw error;
     }
+  }
+
+  async #start(where: readonly ListenAddress[], signal: AbortSignal | undefined): Promise<Listening> {
+    const { forwarding, routed } = this.#served;
+    // First, so that a session is found by other servers as soon as there is one.
+    await forwarding?.start((socket) => this.#listener.track(socket));
+    if (signal?.aborted === true) throw aborted(signal);
+    if (routed !== undefined) return routed.start((socket) => this.#listener.take(socket));
+    return this.#listener.acceptors.listen(where, signal);
+  }
+
+  /** No connection comes any more from a router, nor from other servers. */
+  async #stopForOthers(): Promise<void> {
+    await this.#served.routed?.stop();
+    await this.#served.forwarding?.stop();
   }
 
   /**
@@ -237,22 +246,14 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
    * as if the listener had accepted it, except that `tls` and `proxyProtocol` are not for it. Nobody else may read,
    * write or close it any more. The stream may come before listen(), and without. While the server drains, a durable
    * one lets its clients come back and finish, and a plain one closes the stream; later it is closed. Throws
-   * INVALID_STATE before serve(), INVALID_ARGUMENT for what is no stream of bytes that is open in both directions, and
-   * then leaves it alone; the same for a stream whose resume() throws, which is destroyed.
+   * INVALID_STATE before serve(), INVALID_OPTION, INVALID_ARGUMENT for what is no stream of bytes that is open in both
+   * directions, and then leaves it alone; the same for a stream whose resume() throws, which is destroyed.
    */
   accept(stream: Duplex, options: AcceptOptions = {}): void {
     if (this.#served.handler === undefined) throw new RespliceError("INVALID_STATE", "serve() comes before accept()");
     const problem = unfitness(stream);
     if (problem !== undefined) throw new RespliceError("INVALID_ARGUMENT", `accept() was given ${problem}`);
-    const { remoteAddress } = options;
-    if (
-      remoteAddress !== undefined &&
-      (typeof remoteAddress !== "string" || remoteAddress.length > MOST_ADDRESS_LENGTH)
-    )
-      throw new RespliceError(
-        "INVALID_ARGUMENT",
-        `remoteAddress is a string of at most ${MOST_ADDRESS_LENGTH} characters`,
-      );
+    const remoteAddress = acceptedAddress(options);
     if (this.#state === "closed") return discard(stream);
     this.#begin();
     this.#listener.accept(stream, remoteAddress);
@@ -336,6 +337,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       state: this.#state,
       listening,
       ...stats,
+      ...trafficOf(sinceBeginning.totals),
       ...sinceBeginning,
       resources: this.#guard.stats(),
       lines,

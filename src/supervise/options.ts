@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { OverloadAction } from "../core/overload/actions.ts";
 import { type Machine, readMachine } from "../io/machine.ts";
-import { boolean, checkNames, group, integer, integerOrInfinity, logger, MOST_MS } from "../link/check.ts";
+import { boolean, checkOptions, group, integer, integerOrInfinity, logger, MOST_MS } from "../link/check.ts";
 import { invalidOption } from "../link/errors.ts";
 import { type Descriptors, descriptors } from "../server/descriptors.ts";
 import { MOST, mostHandshakes, sharedBytes } from "../server/options.ts";
@@ -109,7 +109,15 @@ export function resolveSuperviseOptions(
   may: () => Descriptors | undefined = () => descriptors(),
   machine: Machine = readMachine(),
 ): ResolvedSuperviseOptions {
-  checkNames(options, ["logger", "metricsIntervalMs", "limits", "timeouts", "resources", "dryRun", "onDrain"]);
+  checkOptions("supervise()", options, "{ limits: { connections: 1_000 } }", [
+    "logger",
+    "metricsIntervalMs",
+    "limits",
+    "timeouts",
+    "resources",
+    "dryRun",
+    "onDrain",
+  ]);
   const { onDrain } = options;
   if (onDrain !== undefined && typeof onDrain !== "function") throw invalidOption("onDrain", onDrain, "a function");
   const timeouts = group("timeouts", options.timeouts, ["handshakeMs", "writeStallMs"]);

@@ -2,6 +2,7 @@
  * Renders telemetry records as structured log lines, one for each record. docs/metrics.md lists the lines, their levels
  * and their fields.
  */
+import { addressText } from "./address-text.ts";
 import type { RecordReader } from "./journal.ts";
 import type { Level, LogEvent, LogFields, LogSink } from "./logger.ts";
 import { printable } from "./printable.ts";
@@ -12,6 +13,8 @@ import { errorOf, messageOf } from "./thrown.ts";
 const MOST_FIELD_CHARACTERS = 256;
 /** The most characters of the message of an error that ended a link. */
 const MOST_ERROR_CHARACTERS = 1_000;
+/** Why a link is without a connection when nothing has gone wrong: its server goes away in order, or it is held. */
+const ORDERLY: ReadonlySet<string> = new Set(["moved", "held"]);
 /** The most links that a line names; docs/metrics.md states it. */
 const MOST_VICTIMS = 10;
 
@@ -26,8 +29,14 @@ export function logLines(logger: LogSink): RecordReader {
   return (record) => {
     if (record.event === "link.recovered") return;
     const { level, fields, message } = lineOf(record);
-    logger[level](fields, message);
+    logger[level](fields, message, sameAs(record));
   };
+}
+
+/** What is told once if it is brought about again and again. A function of the application's is no stranger. */
+function sameAs(record: LoggedRecord): string | undefined {
+  if (record.event !== "server.rejected" || record.failure !== undefined) return undefined;
+  return `${record.remoteAddress} ${record.reason} ${record.detail}`;
 }
 
 export function lineOf(record: LoggedRecord): LogLine {
@@ -80,7 +89,7 @@ export function lineOf(record: LoggedRecord): LogLine {
     case "server.listener": {
       const { event: _, ...fields } = record;
       const { type, host, port, reason } = fields;
-      const place = printable(port === 0 ? host : `${host}, port ${port}`, MOST_FIELD_CHARACTERS);
+      const place = printable(addressText({ host, port }), MOST_FIELD_CHARACTERS);
       if (type === "restored") return line("info", event, fields, `listening again on ${place}`);
       return line("warn", event, fields, `not listening on ${place}: ${printable(reason, MOST_FIELD_CHARACTERS)}`);
     }
@@ -88,7 +97,8 @@ export function lineOf(record: LoggedRecord): LogLine {
       return line("error", event, { code: record.code }, record.message);
     case "server.refused": {
       const { event: _, ...fields } = record;
-      return line("warn", event, fields, `refused: ${fields.code}`);
+      // A server that goes away refuses whoever comes, as it should.
+      return line(fields.code === "draining" ? "info" : "warn", event, fields, `refused: ${fields.code}`);
     }
     case "server.shed": {
       const { ids, reason, retryAfterMs } = record;
@@ -139,7 +149,7 @@ export function lineOf(record: LoggedRecord): LogLine {
       return line("info", event, { ...record.metrics, ...record.counts, ...record.levels }, "metrics");
     case "monitor.listening": {
       const { host, port } = record;
-      return line("info", event, { host, port }, `the monitor listens on ${host}:${port}`);
+      return line("info", event, { host, port }, `the monitor listens on ${addressText({ host, port })}`);
     }
     case "monitor.listen-failed":
       return line("error", event, { code: record.code, nextTryMs: record.nextTryMs }, record.message);
@@ -168,7 +178,8 @@ function stateLine(ids: LinkIds, change: LinkChange): LogLine {
   // JSON has no Infinity: a link that is held waits for no time.
   const delay = nextDelayMs === Infinity ? {} : { nextDelayMs };
   const fields = { ...ids, ...rest, ...delay, ...resumed, ...(error && { code: error.code }) };
-  const trouble = change.to === "reconnecting" || change.to === "suspect";
+  const isAway = change.to === "reconnecting" && !(error === undefined && ORDERLY.has(change.reason));
+  const trouble = isAway || change.to === "suspect";
   // That a client has gone is no failure of its server.
   const isClientGone = ids.identity !== undefined && error?.code === "CONNECTION_LOST";
   const isFailure = change.to === "closed" && error !== undefined && !isClientGone;

@@ -4,6 +4,7 @@
  * out.
  */
 import type { LoggedRecord } from "./record.ts";
+import { Repeats } from "./repeats.ts";
 import { warnOnce } from "./warning.ts";
 
 /** The methods that are used of a logger: pino and console have them. Errors that they throw are caught and counted. */
@@ -62,8 +63,11 @@ export const RATES: Readonly<Record<LogEvent, Rate>> = {
 };
 
 export type LogFields = { event: LogEvent; [field: string]: unknown };
-/** A logger as the rest of resplice writes to it: only with events that are listed. */
-export type LogSink = Record<Level, (fields: LogFields, message: string) => void>;
+/**
+ * A logger as the rest of resplice writes to it: only with events that are listed. `same`: what the line tells of, if it
+ * is to be written once an hour at most.
+ */
+export type LogSink = Record<Level, (fields: LogFields, message: string, same?: string) => void>;
 
 /**
  * Lines since the start. `suppressed`: not given to the logger. `failed`: the logger threw, or its promise was
@@ -86,6 +90,8 @@ class Kind {
   /** Lines of this kind that were left out, for whatever reason, since the last one that was written. */
   suppressed = 0;
   readonly level: Level;
+  /** Of the line about those that were left out. What strangers do again and again was told before. */
+  readonly summaryLevel: Level;
   readonly event: LogEvent;
   readonly #rate: Rate;
   #left: number;
@@ -93,6 +99,7 @@ class Kind {
 
   constructor(level: Level, event: LogEvent) {
     this.level = level;
+    this.summaryLevel = event === "server.rejected" ? "info" : level;
     this.event = event;
     this.#rate = RATES[event];
     this.#left = this.#rate.atOnce;
@@ -114,6 +121,7 @@ export class ContainedLogger implements LogSink {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #kinds = new Map<string, Kind>();
+  readonly #repeats = new Repeats();
   #pauseMs = 0;
   #pausesUntilMs = -Infinity;
 
@@ -122,30 +130,32 @@ export class ContainedLogger implements LogSink {
     this.#now = now;
   }
 
-  debug(fields: LogFields, message: string): void {
-    this.#write("debug", fields, message);
+  debug(fields: LogFields, message: string, same?: string): void {
+    this.#write("debug", fields, message, same);
   }
 
-  info(fields: LogFields, message: string): void {
-    this.#write("info", fields, message);
+  info(fields: LogFields, message: string, same?: string): void {
+    this.#write("info", fields, message, same);
   }
 
-  warn(fields: LogFields, message: string): void {
-    this.#write("warn", fields, message);
+  warn(fields: LogFields, message: string, same?: string): void {
+    this.#write("warn", fields, message, same);
   }
 
-  error(fields: LogFields, message: string): void {
-    this.#write("error", fields, message);
+  error(fields: LogFields, message: string, same?: string): void {
+    this.#write("error", fields, message, same);
   }
 
-  #write(level: Level, fields: LogFields, message: string): void {
+  #write(level: Level, fields: LogFields, message: string, same: string | undefined): void {
     const kind = this.#kindOf(level, fields.event);
     const nowMs = this.#now();
-    if (nowMs < this.#pausesUntilMs || !kind.mayWrite(nowMs)) {
+    const isRepeat = same !== undefined && this.#repeats.isTold(same, nowMs);
+    if (nowMs < this.#pausesUntilMs || isRepeat || !kind.mayWrite(nowMs)) {
       kind.suppressed++;
       this.counts.suppressed++;
       return;
     }
+    if (same !== undefined) this.#repeats.tell(same, nowMs);
     const { suppressed } = kind;
     this.#hand(kind, suppressed === 0 ? fields : { ...fields, suppressed }, message, suppressed, 1);
   }
@@ -184,7 +194,7 @@ export class ContainedLogger implements LogSink {
     };
     try {
       // The type says void, but the application's method may answer a promise.
-      const answer = this.#logger[kind.level](fields, message) as unknown;
+      const answer = this.#logger[own === 1 ? kind.level : kind.summaryLevel](fields, message) as unknown;
       if (typeof answer === "object" && answer !== null && "then" in answer) {
         Promise.resolve(answer).then(() => this.#succeeded(), failed);
       } else {

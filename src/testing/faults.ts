@@ -1,11 +1,15 @@
 /** The faults of the path between a client and a server, the same for the TCP relay and for the pair in memory. */
 
+import { checkOptions, oneOf } from "../link/check.ts";
+import { invalidArgument, invalidOption } from "../link/errors.ts";
+
 /** A direction of the path. */
 export type Direction = "to-server" | "to-client";
 
 /**
  * The faults of a path. Faults add up until heal(); but a second latency() in a direction replaces the first. A fault
- * without a direction applies to both. A wrong argument throws a TypeError (for a word) or a RangeError (for a number).
+ * without a direction applies to both. A wrong argument throws INVALID_ARGUMENT, a wrong or unknown option
+ * INVALID_OPTION, and then nothing has changed.
  */
 export interface Faults {
   /**
@@ -40,31 +44,38 @@ export interface Faults {
 /** The directions of a fault for which none is given. */
 export const bothDirections: readonly Direction[] = ["to-server", "to-client"];
 
-/** The directions that an option names. Throws a TypeError when it names none. */
-export function directionsOf(options: { direction?: Direction } | undefined): readonly Direction[] {
-  const direction = options?.direction;
-  if (direction === undefined) return bothDirections;
-  if (!bothDirections.includes(direction)) {
-    throw new TypeError(`direction must be "to-server" or "to-client", got ${direction as string}`);
-  }
-  return [direction];
+/** The directions that the options of a fault name. Throws INVALID_ARGUMENT, INVALID_OPTION. */
+export function directionsOf(
+  call: string,
+  options: { direction?: Direction } | undefined,
+  others: readonly string[] = [],
+): readonly Direction[] {
+  if (options === undefined) return bothDirections;
+  checkOptions(call, options, '{ direction: "to-server" }', ["direction", ...others]);
+  const { direction } = options;
+  return direction === undefined ? bothDirections : [oneOf("direction", direction, bothDirections)];
 }
 
 export function checkHow(how: "fin" | "rst"): void {
-  if (how !== "fin" && how !== "rst") throw new TypeError(`how must be "fin" or "rst", got ${String(how)}`);
+  if (how !== "fin" && how !== "rst") throw invalidArgument('cut() takes "fin" or "rst"', how);
 }
 
 export function checkBytes(bytes: number): void {
-  if (!Number.isSafeInteger(bytes) || bytes < 0) {
-    throw new RangeError(`bytes must be a whole number, 0 or more, got ${String(bytes)}`);
-  }
+  if (!Number.isSafeInteger(bytes) || bytes < 0)
+    throw invalidArgument("cutAfterBytes() takes a whole number of bytes, 0 or more", bytes);
 }
 
 /** 2^30 ms are 12 days; delay and jitter together stay within what setTimeout takes, 2^31 - 1. */
-const delayMsMax = 2 ** 30 - 1;
+const MOST_DELAY_MS = 2 ** 30 - 1;
 
-export function checkMs(name: string, ms: number): void {
-  if (typeof ms !== "number" || !(ms >= 0 && ms <= delayMsMax)) {
-    throw new RangeError(`${name} must be from 0 to ${delayMsMax} milliseconds, got ${String(ms)}`);
-  }
+/** The jitter of a latency(), in milliseconds. Throws INVALID_ARGUMENT, INVALID_OPTION. */
+export function checkLatency(delayMs: number, jitterMs: number | undefined): number {
+  const range = `from 0 to ${MOST_DELAY_MS}`;
+  if (!isDelay(delayMs)) throw invalidArgument(`latency() takes milliseconds, ${range}`, delayMs);
+  if (jitterMs !== undefined && !isDelay(jitterMs)) throw invalidOption("jitterMs", jitterMs, `milliseconds, ${range}`);
+  return jitterMs ?? 0;
+}
+
+function isDelay(ms: unknown): boolean {
+  return typeof ms === "number" && ms >= 0 && ms <= MOST_DELAY_MS;
 }

@@ -1,7 +1,7 @@
 /** The options of linkPair(), checked as a manager and a supervisor check theirs. */
 import { type OpenOptions, resolveOpenOptions, type ResolvedOpenOptions } from "../client/options.ts";
 import { MAX_OPEN_PAYLOAD_BYTES } from "../core/wire/frames.ts";
-import { checkNames, group, integer, payload, text } from "../link/check.ts";
+import { checkOptions, group, integer, payload, text } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
 import { type DurableOptions, LINK_OPTION_NAMES, type LinkOptions } from "../link/options.ts";
 import type { Link, Payload } from "../link/types.ts";
@@ -41,7 +41,7 @@ const SERVER_OPTION_NAMES = [...LINK_OPTION_NAMES, "resumeForMs"] as const;
 
 /** Throws INVALID_OPTION, and PROTOCOL_MISMATCH for two modes. */
 export function resolvePairOptions(options: LinkPairOptions): ResolvedPairOptions {
-  checkNames(options, PAIR_OPTION_NAMES);
+  checkOptions("linkPair()", options, "{ seed: 7 }", PAIR_OPTION_NAMES);
   const { identity, claims, serve = () => {} } = options;
   if (typeof serve !== "function") throw invalidOption("serve", serve, "a function");
   if (identity !== undefined) text("identity", identity);

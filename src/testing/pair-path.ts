@@ -5,7 +5,15 @@ import { CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { DialError } from "../io/dial-error.ts";
 import type { Connection } from "../link/ports.ts";
 import { abortableWait, type Wait } from "../link/waits.ts";
-import { bothDirections, checkBytes, checkHow, checkMs, type Direction, directionsOf, type Faults } from "./faults.ts";
+import {
+  bothDirections,
+  checkBytes,
+  checkHow,
+  checkLatency,
+  type Direction,
+  directionsOf,
+  type Faults,
+} from "./faults.ts";
 import { SimNetwork, type SimSocket } from "./network.ts";
 import { SimConnection } from "./sim-connection.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -56,26 +64,25 @@ export class PairPath implements Faults {
   }
 
   blackHole(options?: { direction?: Direction }): void {
-    for (const direction of directionsOf(options)) {
+    for (const direction of directionsOf("blackHole()", options)) {
       this.#swallowing.add(direction);
       for (const wire of this.#network.wires(SERVER)) wire.swallow(direction);
     }
   }
 
   stall(options?: { direction?: Direction }): void {
-    for (const direction of directionsOf(options)) this.#network.path(SERVER).stalled[direction] = true;
+    for (const direction of directionsOf("stall()", options)) this.#network.path(SERVER).stalled[direction] = true;
   }
 
   latency(delayMs: number, options?: { jitterMs?: number; direction?: Direction }): void {
-    const jitterMs = options?.jitterMs ?? 0;
-    checkMs("delayMs", delayMs);
-    checkMs("jitterMs", jitterMs);
-    for (const direction of directionsOf(options)) this.#network.path(SERVER).added[direction] = { delayMs, jitterMs };
+    const directions = directionsOf("latency()", options, ["jitterMs"]);
+    const jitterMs = checkLatency(delayMs, options?.jitterMs);
+    for (const direction of directions) this.#network.path(SERVER).added[direction] = { delayMs, jitterMs };
   }
 
   cutAfterBytes(bytes: number, options?: { direction?: Direction }): void {
     checkBytes(bytes);
-    this.#network.path(SERVER).countdowns.add(bytes, directionsOf(options));
+    this.#network.path(SERVER).countdowns.add(bytes, directionsOf("cutAfterBytes()", options));
   }
 
   refuse(): void {

@@ -93,6 +93,8 @@ class Pair implements LinkPair {
       journal,
       onLeft: () => {},
       onBack: () => {},
+      onLost: () => {},
+      onCloseCalled: () => {},
       onEnded: () => {},
       onGone: () => {},
     });

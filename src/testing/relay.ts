@@ -1,7 +1,16 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { checkOptions, integer, text } from "../link/check.ts";
 import { RelayConnection, type Condition, type Road } from "./relay-connection.ts";
 import { Countdowns } from "./countdowns.ts";
-import { bothDirections, checkBytes, checkHow, checkMs, directionsOf, type Direction, type Faults } from "./faults.ts";
+import {
+  bothDirections,
+  checkBytes,
+  checkHow,
+  checkLatency,
+  directionsOf,
+  type Direction,
+  type Faults,
+} from "./faults.ts";
 import { PortClaim } from "./port-claim.ts";
 
 /**
@@ -23,13 +32,15 @@ import { PortClaim } from "./port-claim.ts";
  *
  * @param target Where connections go: `host` is 127.0.0.1 by default. `listenPort` is the relay's own port, by default
  * 0: any free one.
- * @throws RangeError for a port that is none; the promise rejects with the system's error if `listenPort` can't be had.
+ * Rejects INVALID_OPTION for a port that is none, INVALID_ARGUMENT for no options, and with the system's error if
+ * `listenPort` can't be had.
  */
 export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
-  checkPort("port", target.port, 1);
-  checkPort("listenPort", target.listenPort ?? 0, 0);
-  const relay = new Relay({ port: target.port, host: target.host ?? HOST });
-  await relay.start(target.listenPort ?? 0);
+  checkOptions("faultRelay()", target, "{ port: 7000 }", ["port", "host", "listenPort"]);
+  const { port, host = HOST, listenPort = 0 } = target;
+  integer("listenPort", listenPort, 0, 65_535);
+  const relay = new Relay({ port: integer("port", port, 1, 65_535), host: text("host", host) });
+  await relay.start(listenPort);
   return relay;
 }
 
@@ -93,24 +104,23 @@ class Relay implements FaultRelay, Road {
   }
 
   blackHole(options?: { direction?: Direction }): void {
-    for (const direction of directionsOf(options)) {
+    for (const direction of directionsOf("blackHole()", options)) {
       this.conditions[direction] = { ...this.conditions[direction], blackHoled: true };
       for (const connection of this.#open) connection.blackHole(direction);
     }
   }
 
   stall(options?: { direction?: Direction }): void {
-    for (const direction of directionsOf(options)) {
+    for (const direction of directionsOf("stall()", options)) {
       this.conditions[direction] = { ...this.conditions[direction], stalled: true };
     }
     this.#pumpAll();
   }
 
   latency(delayMs: number, options?: { jitterMs?: number; direction?: Direction }): void {
-    const jitterMs = options?.jitterMs ?? 0;
-    checkMs("delayMs", delayMs);
-    checkMs("jitterMs", jitterMs);
-    for (const direction of directionsOf(options)) {
+    const directions = directionsOf("latency()", options, ["jitterMs"]);
+    const jitterMs = checkLatency(delayMs, options?.jitterMs);
+    for (const direction of directions) {
       this.conditions[direction] = { ...this.conditions[direction], delayMs, jitterMs };
     }
     this.#pumpAll();
@@ -118,7 +128,7 @@ class Relay implements FaultRelay, Road {
 
   cutAfterBytes(bytes: number, options?: { direction?: Direction }): void {
     checkBytes(bytes);
-    this.#countdowns.add(bytes, directionsOf(options));
+    this.#countdowns.add(bytes, directionsOf("cutAfterBytes()", options));
   }
 
   refuse(): void {
@@ -241,10 +251,4 @@ class Relay implements FaultRelay, Road {
 
 function fair(): Condition {
   return { blackHoled: false, stalled: false, delayMs: 0, jitterMs: 0 };
-}
-
-function checkPort(name: string, port: number, min: number): void {
-  if (!Number.isInteger(port) || port < min || port > 65_535) {
-    throw new RangeError(`${name} must be a whole number from ${min} to 65535, got ${String(port)}`);
-  }
 }

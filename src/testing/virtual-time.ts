@@ -2,7 +2,7 @@
  * Time for links that are tested in memory. Events that are due now run by themselves, one in each turn of the event
  * loop, so that the application's promises run in between, as with sockets. Only `advance()` lets time pass.
  */
-import { RespliceError } from "../link/errors.ts";
+import { invalidArgument, RespliceError } from "../link/errors.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { EventClock } from "./clock.ts";
 
@@ -12,7 +12,7 @@ export interface VirtualClock {
   /**
    * Runs everything that is due within `ms`, in order, with the promises in between. It does not wait for real timers,
    * files or sockets that your code uses. A second call before the first has resolved begins where the first ends.
-   * Rejects with a RangeError for an invalid `ms`, and with INVALID_STATE if the two ends exchange messages without end
+   * Rejects INVALID_ARGUMENT for an invalid `ms`, and INVALID_STATE if the two ends exchange messages without end
    * at one moment: then give the path a latency().
    */
   advance(ms: number): Promise<void>;
@@ -71,7 +71,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
 
   async advance(ms: number): Promise<void> {
     if (typeof ms !== "number" || !(ms >= 0 && ms < Infinity)) {
-      throw new RangeError(`ms must be a number of milliseconds, 0 or more, got ${String(ms)}`);
+      throw invalidArgument("advance() takes a number of milliseconds, 0 or more", ms);
     }
     await this.#pass(
       () => this.nowMs + ms,

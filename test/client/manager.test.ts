@@ -93,6 +93,64 @@ test("health: healthy, degraded, down", async () => {
   expect(manager.health().status).toBe("down");
 });
 
+describe("a link that has ended for good", () => {
+  async function lost(): Promise<{ manager: ConnectionManager; link: Link; target: { port: number; host: string } }> {
+    const manager = manage();
+    const target = { port: await unusedPort(), host };
+    const link = manager.open({ ...target, reconnect: { maxAttempts: 1 } });
+    await link.closed;
+    return { manager, link, target };
+  }
+
+  test("is missed, by health() and connected(), until another to the same target is opened", async () => {
+    const { manager, link, target } = await lost();
+    const { status, reasons } = manager.health();
+    expect([status, reasons]).toEqual(["down", [expect.stringMatching(`^link ${link.id} has ended: GAVE_UP: `)]]);
+    expect(await failure(manager.connected())).toBe((await link.closed).error);
+    const { port } = await serve();
+    manager.open({ port, host });
+    await eventually(() => expect(manager.health().status).toBe("degraded"));
+    expect(await failure(manager.connected())).toMatchObject({ code: "GAVE_UP" });
+    manager.open(target).abort();
+    expect(manager.health()).toEqual({ status: "healthy", reasons: [] });
+    await manager.connected();
+  });
+
+  test("is missed no more when the application closes it", async () => {
+    const { manager, link } = await lost();
+    await link.close();
+    expect(manager.health()).toEqual({ status: "healthy", reasons: [] });
+    await manager.connected();
+  });
+
+  test("is not missed if it was closed before, or is replaced by who hears of its end", async () => {
+    const manager = manage();
+    const { port } = await serve();
+    const target = { port: await unusedPort(), host };
+    const closed = manager.open(target);
+    closed.trySend("never delivered");
+    expect((await closed.close({ deadlineMs: 0 })).error).toMatchObject({ code: "CLOSE_TIMEOUT" });
+    expect(manager.health().status).toBe("healthy");
+    const link = manager.open({ ...target, reconnect: { maxAttempts: 1 } });
+    let next: Link | undefined;
+    link.on("state", ({ to }) => {
+      if (to === "closed") next = manager.open({ ...target, reconnect: QUICK });
+    });
+    await link.closed;
+    expect(manager.health().reasons).toEqual([`link ${next?.id} is created: opened`]);
+    next?.abort();
+    manager.open({ port, host });
+    await manager.connected();
+    expect(manager.health().status).toBe("healthy");
+  });
+
+  test("a manager that closes has nothing connected", async () => {
+    const manager = manage();
+    await manager.close();
+    expect(await failure(manager.connected())).toMatchObject({ code: "INVALID_STATE" });
+  });
+});
+
 test("health names ten links at the most, and why they are away", async () => {
   const manager = manage();
   const port = await unusedPort();

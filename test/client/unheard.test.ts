@@ -46,6 +46,8 @@ function inVain() {
       onBack: () => {},
       onEnded: () => {},
       onGone: () => {},
+      onLost: () => {},
+      onCloseCalled: () => {},
     });
     opened.dialer.start(opened.engine);
     return opened.link;

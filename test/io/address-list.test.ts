@@ -1,13 +1,25 @@
 import { isIPv4 } from "node:net";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { AddressList, comparable } from "../../src/io/address-list.ts";
+import { AddressList, comparable, unmapped } from "../../src/io/address-list.ts";
 
 function list(...entries: string[]): AddressList {
   const made = new AddressList();
   for (const entry of entries) expect([entry, made.add(entry)]).toEqual([entry, true]);
   return made;
 }
+
+test.each([
+  ["::ffff:127.0.0.1", "127.0.0.1"],
+  ["::FFFF:7f00:1", "127.0.0.1"],
+  ["127.0.0.1", "127.0.0.1"],
+  ["fe80::1%eth0", "fe80::1%eth0"],
+  ["2001:DB8::1", "2001:DB8::1"],
+  ["::ffff:a client", "::ffff:a client"],
+  ["", ""],
+])("%s is shown as %s", (address, shown) => {
+  expect(unmapped(address)).toBe(shown);
+});
 
 test.each([
   ["192.0.2.7", "192.0.2.7"],

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type LookupFunction } from "node:net";
+import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { SystemClock } from "../../src/io/clock.ts";
@@ -11,6 +12,7 @@ import {
   type Endpoint,
   SystemDial,
 } from "../../src/io/dial.ts";
+import { deadSocket } from "../dead-socket.ts";
 import { certificate, rawServer, serve, socketPath, unusedPort } from "../support.ts";
 
 const system = new SystemDial(new SystemClock());
@@ -55,6 +57,23 @@ test("a connection without delay, over a port, a name, or a path", async () => {
 });
 
 describe("failures", () => {
+  test("of a Unix socket say what to look for: nobody listens, it was left behind, its folder is missing", async () => {
+    const [none, dead] = [await socketPath(), await socketPath()];
+    await deadSocket(dead);
+    const missing = join(dirname(none), "missing", "a.sock");
+    const said = await Promise.all([none, dead, missing].map((path) => dialError(dial({ path }, options()))));
+    expect(said.map(({ message }) => message)).toEqual([
+      `${none}: nobody listens there: there is no such socket`,
+      `${dead}: nobody listens there: the socket was left behind by a process that is gone`,
+      `${missing}: its folder does not exist: ${dirname(missing)}`,
+    ]);
+    expect(said.map(({ cause }) => cause)).toMatchObject([
+      { code: "ENOENT" },
+      { code: "ECONNREFUSED" },
+      { code: "ENOENT" },
+    ]);
+  });
+
   test("refused", async () => {
     const error = await dialError(dial({ port: await unusedPort(), host }, options()));
     expect(error).toMatchObject({ kind: "failed", cause: { code: "ECONNREFUSED" } });

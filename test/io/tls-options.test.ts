@@ -1,5 +1,7 @@
-import { createSecureContext, type SecureContextOptions } from "node:tls";
-import { describe, expect, test } from "vitest";
+import { once } from "node:events";
+import net from "node:net";
+import tls, { createSecureContext, type SecureContextOptions } from "node:tls";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { certificate } from "../certificate.ts";
 import {
   hasCertificate,
@@ -52,7 +54,7 @@ describe("what node:tls says", () => {
     ["a kind", { ticketKeys: "s3cr3t" }, /^The "options\.ticketKeys" property must be an instance of Buffer/],
     ["a value", { minVersion: "s3cr3t" }, /^ERR_TLS_INVALID_PROTOCOL_VERSION$/],
     ["a word", { secureProtocol: "s3cr3t" }, /^ERR_TLS_INVALID_PROTOCOL_METHOD$/],
-    ["a PEM", { cert: "s3cr3t" }, /no start line/],
+    ["a PEM", { cert: "s3cr3t" }, /^PEM routines: no start line \(ERR_OSSL_PEM_NO_START_LINE\)$/],
   ])("of %s shows none", (_, options, said) => {
     let thrown: unknown;
     try {
@@ -62,6 +64,17 @@ describe("what node:tls says", () => {
     }
     expect(tlsRefusal(thrown)).toMatch(said);
     expect(tlsRefusal(thrown)).not.toContain("s3cr3t");
+  });
+
+  test("of a peer that does not speak TLS is one line, as OpenSSL's message is not", async () => {
+    const server = net.createServer((socket) => void socket.end("220 smtp.example.com\r\n")).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const client = tls.connect({ port, host: "127.0.0.1" });
+    const error = await new Promise<Error>((resolve) => client.once("error", resolve));
+    expect(error.message).toContain("\n");
+    expect(tlsRefusal(error)).toMatch(/^SSL routines: [a-z ]+ \(ERR_SSL_[A-Z_]+\)$/u);
   });
 
   test("may be a code, or nothing", () => {

@@ -306,10 +306,10 @@ describe("clear()", () => {
   test("is not there without a policy, and checks what it is given", async () => {
     expect(refusal(() => paired().client.clear())).toMatchObject({ code: "NOT_SUPPORTED" });
     const { client } = connected({ ttlMs: 5 });
-    expect(refusal(() => client.clear({ olderThanMs: -1 })).code).toBe("INVALID_ARGUMENT");
-    expect(refusal(() => client.clear({ priority: "none" })).code).toBe("INVALID_ARGUMENT");
+    expect(refusal(() => client.clear({ olderThanMs: -1 })).code).toBe("INVALID_OPTION");
+    expect(refusal(() => client.clear({ priority: "none" })).code).toBe("INVALID_OPTION");
     const misspelled = refusal(() => client.clear({ olderThan: 9 } as ClearOptions));
-    expect(misspelled).toMatchObject({ code: "INVALID_ARGUMENT", message: expect.stringContaining("olderThanMs") });
+    expect(misspelled).toMatchObject({ code: "INVALID_OPTION", message: expect.stringContaining("olderThanMs") });
   });
 });
 
@@ -326,11 +326,11 @@ describe("what one message may say", () => {
     ["a priority where there are none", { ttlMs: 5 }, { priority: "" }],
     ["no time at all", { ttlMs: 5 }, { ttlMs: 0 }],
     ["a fraction", { ttlMs: 5 }, { ttlMs: 1.5 }],
-  ])("%s: INVALID_ARGUMENT, and nothing is sent", async (_, queue, options) => {
+  ])("%s: INVALID_OPTION, and nothing is sent", async (_, queue, options) => {
     const { client } = connected(queue);
-    expect(refusal(() => client.trySend("no", options))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(refusal(() => client.trySend("no", options))).toMatchObject({ code: "INVALID_OPTION" });
     const error: RespliceError = await failure(client.send("no", options));
-    expect(error).toMatchObject({ code: "INVALID_ARGUMENT", delivery: "not-sent" });
+    expect(error).toMatchObject({ code: "INVALID_OPTION", delivery: "not-sent" });
     expect(client.stats().taken.messages).toBe(0);
   });
 

@@ -99,6 +99,13 @@ describe("and against the others", () => {
   });
 
   test("the queue holds a message; by default it grows with it", () => {
+    expect(refused({ queue: { maxBytes: 1_000 } }).message).toContain(
+      "at least 1048580: one message of maxMessageBytes (1048576) and 4 bytes before it. Or set a smaller maxMessageBytes",
+    );
+    expect(refused({ queue: { priorities: [{ name: "a", maxBytes: 1_000 }] } })).toMatchObject({
+      message: expect.stringContaining("of maxMessageBytes (1048576)") as string,
+      option: { name: "queue.priorities[0].maxBytes", value: 1_000 },
+    });
     expect(refused({ queue: { maxBytes: 1 * MiB } })).toMatchObject({
       option: { name: "queue.maxBytes", value: 1 * MiB },
     });

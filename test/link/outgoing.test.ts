@@ -370,8 +370,8 @@ describe("until accepted", () => {
   test.each(["acepted", "answered", "everything", true])("%j is refused, and nothing is taken", async (until) => {
     const { client } = await pair();
     expect(await failure(client.send("work", { until } as object))).toMatchObject({
-      code: "INVALID_ARGUMENT",
-      message: expect.stringContaining('"taken" nor "accepted"'),
+      code: "INVALID_OPTION",
+      message: expect.stringContaining('; allowed: "taken", "accepted"'),
       delivery: "not-sent",
     });
     expect(client.stats().taken.messages).toBe(0);

@@ -17,6 +17,7 @@ export function ownerOf(link: string, changed: Partial<LinkOwner> = {}): { owner
     hold: () => {},
     retryNow: () => {},
     holdProcess: () => {},
+    onCloseCalled: () => {},
     onStepComplete: () => {},
     onEvent: () => {},
     onState: (change) => void changes.push(change),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Outbound } from "../../src/link/protocol.ts";
-import { boundTo, checkSendNames } from "../../src/link/send-options.ts";
+import { boundTo, checkSendOptions } from "../../src/link/send-options.ts";
 import { failure, pair, refusal } from "../support.ts";
 
 describe("the names of options", () => {
@@ -9,25 +9,35 @@ describe("the names of options", () => {
     ["request", ["signal", "transfer", "key", "ttlMs", "priority", "onConnection"]],
     ["trySend", ["transfer", "key", "ttlMs", "priority", "onConnection"]],
   ] as const)("of %s()", (call, names) => {
-    checkSendNames(Object.fromEntries(names.map((name) => [name, undefined])), call);
+    checkSendOptions(Object.fromEntries(names.map((name) => [name, undefined])), call);
     const all = ["until", "signal", "untill", "ttl", "onConection", "\u001B[2J"];
     for (const name of all.filter((each) => !(names as readonly string[]).includes(each))) {
-      const error = refusal(() => checkSendNames({ [name]: undefined }, call));
-      expect(error).toMatchObject({ code: "INVALID_ARGUMENT", delivery: "not-sent" });
+      const error = refusal(() => checkSendOptions({ [name]: undefined }, call));
+      expect(error).toMatchObject({ code: "INVALID_OPTION", delivery: "not-sent" });
       expect(error.message).not.toContain("\u001B");
     }
   });
 
   test.each([[null], ["accepted"], [5], [true]])("%j is no object with options", (given) => {
-    expect(refusal(() => checkSendNames(given as never, "send")).code).toBe("INVALID_ARGUMENT");
+    expect(refusal(() => checkSendOptions(given as never, "send")).code).toBe("INVALID_ARGUMENT");
+  });
+
+  test.each([
+    ["signal", 1],
+    ["signal", { aborted: false }],
+    ["signal", new AbortController()],
+    ["transfer", "yes"],
+  ])("%s: %j is of a wrong type", (name, value) => {
+    const error = refusal(() => checkSendOptions({ [name]: value }, "send"));
+    expect(error).toMatchObject({ code: "INVALID_OPTION", delivery: "not-sent", option: { name } });
   });
 
   test("a link refuses them, and takes nothing", async () => {
     const { client } = await pair();
     const wrong = { transfr: true } as object;
-    expect(await failure(client.send("x", wrong))).toMatchObject({ code: "INVALID_ARGUMENT", delivery: "not-sent" });
+    expect(await failure(client.send("x", wrong))).toMatchObject({ code: "INVALID_OPTION", delivery: "not-sent" });
     expect(refusal(() => client.trySend("x", wrong)).message).toBe(
-      "trySend() has no option transfr; its options: transfer, key, ttlMs, priority, onConnection",
+      "option transfr is true; allowed: transfer, key, ttlMs, priority, onConnection",
     );
     expect(await failure(client.send("x", null as never))).toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(client.stats().taken.messages).toBe(0);
@@ -56,8 +66,8 @@ describe("onConnection", () => {
     expect(error).toMatchObject({ code: "CONNECTION_LOST", delivery: "not-sent", retryable: true });
   });
 
-  test("what is no connection is INVALID_ARGUMENT", () => {
-    expect(refusal(() => boundTo({ onConnection: "7" as never }, outbound(7))).code).toBe("INVALID_ARGUMENT");
+  test("what is no connection is INVALID_OPTION", () => {
+    expect(refusal(() => boundTo({ onConnection: "7" as never }, outbound(7))).code).toBe("INVALID_OPTION");
   });
 
   test("a durable link has messages for its session alone", async () => {

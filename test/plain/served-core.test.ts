@@ -40,6 +40,19 @@ describe("a connection that is lost", () => {
     expect(hand.core.sendingEnded).toBe(true);
   });
 
+  test("is no failure where nobody had said anything, as a balancer's probe that resets its connection", () => {
+    const silent = new ServedHand();
+    silent.cut();
+    expect(silent.outcome).toEqual({ outcome: "closed", lost: [], untracked: 0 });
+    const [greeted, heard] = [new ServedHand(), new ServedHand()];
+    greeted.send("welcome");
+    heard.hear("h");
+    for (const hand of [greeted, heard]) {
+      hand.cut();
+      expect(hand.outcome?.outcome).toBe("connection-lost");
+    }
+  });
+
   test("ends it when the consumer has what has arrived, and not before", () => {
     const hand = new ServedHand();
     hand.hear("one\ntwo\n");

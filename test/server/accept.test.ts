@@ -127,7 +127,7 @@ describe("what cannot be served", () => {
 
   test.each([5, "x".repeat(257), null])("a remoteAddress that is none", (remoteAddress) => {
     const { supervisor } = nowhere();
-    expect(refusal(() => supervisor.accept(open, { remoteAddress } as never)).code).toBe("INVALID_ARGUMENT");
+    expect(refusal(() => supervisor.accept(open, { remoteAddress } as never)).code).toBe("INVALID_OPTION");
   });
 
   test("anything before serve()", () => {

@@ -6,6 +6,7 @@ import {
   eventually,
   failure,
   heard,
+  logKeeper,
   manage,
   openTo,
   pair,
@@ -133,6 +134,26 @@ test("a handler that fails while its client is away: the client opens a new sess
   await server.closed;
   relay.heal();
   expect(await links.next()).not.toBe(server);
+});
+
+test("a move in order is no warning, at either end", async () => {
+  const [atClient, atServer] = [logKeeper(), logKeeper()];
+  const first = await serve({ logger: atServer.logger }, echo);
+  const second = await serve({}, echo);
+  const manager = manage({ logger: atClient.logger });
+  const endpoints = [first, second].map(({ port }) => ({ port, host }));
+  const link = manager.open({ endpoints, reconnect: QUICK });
+  await link.send("to the first");
+  expect(await receiveText(link)).toBe("to the first");
+  const moved = heard(link, "state");
+  await first.supervisor.close();
+  await moved;
+  await link.send("to the second");
+  expect(await receiveText(link)).toBe("to the second");
+  expect(second.links.size).toBe(1);
+  const levels = new Set([...atClient.lines, ...atServer.lines].map(({ level }) => level));
+  expect(levels).toEqual(new Set(["info"]));
+  expect(atClient.lines.filter(({ reason }) => reason === "moved").length).toBeGreaterThan(0);
 });
 
 describe("waits that go along", () => {

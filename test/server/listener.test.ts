@@ -284,6 +284,6 @@ test("LISTEN_FAILED with what to do", async () => {
   const error = await failure(listener.acceptors.listen([{ port, host: "127.0.0.1" }]));
   expect(error.code).toBe("LISTEN_FAILED");
   expect(error.message).toBe(
-    `cannot listen on 127.0.0.1:${port}: another process listens there: stop it, or choose another`,
+    `cannot listen on 127.0.0.1:${port}: another process listens there, or another server of this one: stop it, or choose another`,
   );
 });

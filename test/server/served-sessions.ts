@@ -110,6 +110,8 @@ export function dial({ clock, path }: Server, options: OpenOptions = {}): Link {
     instance: newId(SYSTEM_ENTROPY),
     journal: new Journal(),
     onLeft: () => {},
+    onLost: () => {},
+    onCloseCalled: () => {},
     onBack: () => {},
     onEnded: () => {},
     onGone: () => {},

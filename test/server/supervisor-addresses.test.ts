@@ -1,5 +1,6 @@
 /** A server that listens in several places. */
 import { spawn } from "node:child_process";
+import dns from "node:dns";
 import { once } from "node:events";
 import net from "node:net";
 import { dirname } from "node:path";
@@ -72,6 +73,76 @@ test("at none of them if one cannot be bound", async () => {
   });
   expect(supervisor.state).toBe("closed");
   expect(await connects(free)).toBe(false);
+});
+
+test.each<[string, (port: number, path: string) => ListenAddress[]]>([
+  ["a port", (port) => [{ port }, { port }]],
+  ["a port of one address, and of every", (port) => [{ port, host }, { port }]],
+  [
+    "an address, and its name",
+    (port) => [
+      { port, host },
+      { port, host: "localhost" },
+    ],
+  ],
+  ["a path", (_, path) => [{ path }, { path }]],
+])("%s given twice is no matter of another process", async (_, addresses) => {
+  const port = await unusedPort();
+  const supervisor = supervise({ addresses: addresses(port, await socketPath()) });
+  const { code, message } = await failure(supervisor.listen());
+  expect([code, message]).toEqual(["LISTEN_FAILED", expect.stringMatching(/it is given twice in addresses/u)]);
+  expect(await connects(port)).toBe(false);
+});
+
+test("a listen() that is aborted while a name is looked up ends at once, and listens nowhere later on", async () => {
+  const port = await unusedPort();
+  const asked = Promise.withResolvers<(error: null, address: string, family: number) => void>();
+  const lookup = vi.spyOn(dns, "lookup").mockImplementation((...args: unknown[]) => {
+    asked.resolve(args.at(-1) as never);
+  });
+  onTestFinished(() => lookup.mockRestore());
+  const supervisor = supervise({ port, host: "slow.example" });
+  const controller = new AbortController();
+  const listening = failure(supervisor.listen({ signal: controller.signal }));
+  const answer = await asked.promise;
+  controller.abort();
+  expect(await listening).toMatchObject({ code: "ABORTED" });
+  expect(supervisor.state).toBe("closed");
+  answer(null, host, 4);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await connects(port)).toBe(false);
+});
+
+test("a listen() that is aborted while a registry hangs ends at once", async () => {
+  const asked = Promise.withResolvers<AbortSignal>();
+  const announce = (_: string, __: object, { signal }: { signal: AbortSignal }): Promise<void> => {
+    asked.resolve(signal);
+    return new Promise(() => {});
+  };
+  const registry = { announce, find: () => null, withdraw: () => {} };
+  const forward = { registry, listen: { host, port: 0 }, key: Buffer.alloc(32) };
+  const supervisor = supervise({ port: 0, host, forward });
+  const controller = new AbortController();
+  const listening = failure(supervisor.listen({ signal: controller.signal }));
+  const timeOfRegistry = await asked.promise;
+  controller.abort();
+  expect(await listening).toMatchObject({ code: "ABORTED" });
+  expect(timeOfRegistry.aborted).toBe(false);
+  expect(supervisor.state).toBe("closed");
+});
+
+test("an IPv4 client has its IPv4 address where the server listens at all addresses", async () => {
+  const { logger, lines } = logKeeper();
+  const supervisor = supervise({ port: 0, logger, deny: ["127.0.0.9"] });
+  const { port } = await supervisor.listen();
+  const link = manage().open({ port, host });
+  await link.send("hello", { until: "accepted" });
+  expect(Array.from(supervisor.links, ({ remoteAddress }) => remoteAddress)).toEqual([host]);
+  net.connect({ port, host, localAddress: "127.0.0.9" }).on("error", () => {});
+  await eventually(() => expect(supervisor.stats().rejected).toEqual({ denied: 1 }));
+  expect(lines.find(({ message }) => message.startsWith("connection closed"))).toMatchObject({
+    remoteAddress: "127.0.0.9",
+  });
 });
 
 test("close() while it begins to listen, for other servers first, leaves nobody listening", async () => {

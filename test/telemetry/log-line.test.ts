@@ -40,6 +40,46 @@ test("a transition: one line, louder the worse it is", () => {
   expect(lines[4]).not.toHaveProperty("error");
 });
 
+test("a link that moves to another server, or is held, is no trouble; an attempt that fails is", () => {
+  const { lines, changed, write } = setUp();
+  const error = { code: "OVERLOADED", message: "draining" };
+  changed({ from: "draining", to: "connecting", reason: "moved", attempt: 1 });
+  changed({ from: "connecting", to: "reconnecting", reason: "moved", attempt: 1, nextDelayMs: 5 });
+  changed({ from: "connecting", to: "reconnecting", reason: "held", attempt: 1, nextDelayMs: Infinity });
+  changed({ from: "connecting", to: "reconnecting", reason: "OVERLOADED", attempt: 1, nextDelayMs: 5, error });
+  for (const code of ["draining", "overloaded"] as const) {
+    write({ event: "server.refused", code, reason: code, sessionId: "", remoteAddress: "::1", retryAfterMs: 0 });
+  }
+  expect(lines.map(({ level }) => level)).toEqual(["info", "info", "info", "warn", "info", "warn"]);
+});
+
+test("the logger is told what is the same: of what strangers do, not of a function of the application's", () => {
+  const told: Array<string | undefined> = [];
+  const keep = (_: object, __: string, same?: string): void => void told.push(same);
+  const write = logLines({ debug: keep, info: keep, warn: keep, error: keep });
+  const rejected = {
+    event: "server.rejected",
+    reason: "tls",
+    detail: "ECONNRESET",
+    remoteAddress: "10.0.0.1",
+  } as const;
+  write(rejected);
+  write({ ...rejected, failure: { hook: "authenticate", thrown: new Error("mine") } });
+  write({ event: "server.unwatched", resource: "heap", reason: "none" });
+  expect(told).toEqual(["10.0.0.1 tls ECONNRESET", undefined, undefined]);
+});
+
+test("an address is shown as in a URL", () => {
+  const { lines, write } = setUp();
+  const lost = { event: "server.listener", host: "::", port: 7000, reason: "EMFILE", downMs: 0 } as const;
+  write({ ...lost, type: "lost" }, { ...lost, type: "restored" }, { event: "monitor.listening", host: "::1", port: 9 });
+  expect(lines.map(({ message }) => message)).toEqual([
+    "not listening on [::]:7000: EMFILE",
+    "listening again on [::]:7000",
+    "the monitor listens on [::1]:9",
+  ]);
+});
+
 test("the delay before the next attempt, and none where a link is held", () => {
   const { lines, changed } = setUp();
   for (const nextDelayMs of [0, 5, Infinity]) {

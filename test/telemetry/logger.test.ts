@@ -90,15 +90,15 @@ describe("what repeats", () => {
 
   test("flush() says it where no line came, once", () => {
     const { lines, log } = setUp();
-    for (let line = 0; line < 150; line++) log.warn({ event: "server.rejected" }, "closed");
+    for (let line = 0; line < 150; line++) log.warn({ event: "server.refused" }, "closed");
     log.flush();
     log.flush();
     expect(lines).toHaveLength(101);
     expect(lines.at(-1)).toEqual({
       level: "warn",
-      message: "50 lines left out: server.rejected",
+      message: "50 lines left out: server.refused",
       event: "log.suppressed",
-      of: "server.rejected",
+      of: "server.refused",
       suppressed: 50,
     });
   });
@@ -225,4 +225,34 @@ describe("a logger that fails", () => {
     other.error({ event: "link.state" }, "closed");
     expect([log.counts.failed, other.counts.failed, lines.length]).toEqual([1, 1, 0]);
   });
+});
+
+test("the same is written once an hour, and counted in between; a line that was left out was not told", () => {
+  let nowMs = 0;
+  const lines: Array<[string, object]> = [];
+  const keep =
+    (level: string) =>
+    (fields: object): void =>
+      void lines.push([level, fields]);
+  const contained = new ContainedLogger(
+    { debug: keep("debug"), info: keep("info"), warn: keep("warn"), error: keep("error") },
+    () => nowMs,
+  );
+  const rejected = (same: string): void => contained.warn({ event: "server.rejected" }, "closed", same);
+  for (const same of ["a", "a", "b", "a"]) rejected(same);
+  expect(lines).toEqual([
+    ["warn", { event: "server.rejected" }],
+    ["warn", { event: "server.rejected", suppressed: 1 }],
+  ]);
+  contained.flush();
+  expect(lines[2]).toEqual(["info", { event: "log.suppressed", of: "server.rejected", suppressed: 1 }]);
+  nowMs = 3_600_000;
+  rejected("a");
+  expect(lines[3]).toEqual(["warn", { event: "server.rejected" }]);
+  expect(contained.counts).toEqual({ written: 4, suppressed: 2, failed: 0 });
+  for (let n = 0; n < 200; n++) rejected(`of ${n}`);
+  nowMs += 60_000;
+  const before = lines.length;
+  rejected("of 199");
+  expect(lines.length).toBe(before + 1);
 });

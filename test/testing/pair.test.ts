@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
 import { type Link, RespliceError } from "../../src/index.ts";
 import { linkPair, type LinkPair, type LinkPairOptions } from "../../src/testing/index.ts";
-import { echo, failure, heard, isPending, receiveAll, receiveText, runToExit } from "../support.ts";
+import { echo, failure, heard, isPending, receiveAll, receiveText, refusal, runToExit } from "../support.ts";
 import { paired, states } from "./paired.ts";
 
 describe("a pair", () => {
@@ -195,21 +195,25 @@ describe("options", () => {
   });
 
   test.each<[string, (pair: LinkPair) => void]>([
-    ["cut()", ({ path }) => path.cut("FIN" as "fin")],
     ["blackHole()", ({ path }) => path.blackHole({ direction: "up" as "to-server" })],
     ["stall()", ({ path }) => path.stall({ direction: "up" as "to-server" })],
-  ])("of %s: a TypeError", (_, act) => {
+    ["its jitter", ({ path }) => path.latency(1, { jitterMs: Number.NaN })],
+    ["misspelled jitter", ({ path }) => path.latency(1, { jiterMs: 5 } as object)],
+    ["misspelled direction", ({ path }) => path.cutAfterBytes(1, { directon: "to-server" } as object)],
+  ])("of %s: INVALID_OPTION", (_, act) => {
     const pair = paired();
-    expect(() => act(pair)).toThrow(TypeError);
+    expect(refusal(() => act(pair)).code).toBe("INVALID_OPTION");
   });
 
   test.each<[string, (pair: LinkPair) => void]>([
+    ["cut()", ({ path }) => path.cut("FIN" as "fin")],
+    ["cut() without an argument", ({ path }) => (path.cut as () => void)()],
+    ["stall() of a word", ({ path }) => path.stall("to-server" as never)],
     ["latency()", ({ path }) => path.latency(-1)],
-    ["its jitter", ({ path }) => path.latency(1, { jitterMs: Number.NaN })],
     ["cutAfterBytes()", ({ path }) => path.cutAfterBytes(0.5)],
-  ])("of %s: a RangeError", (_, act) => {
+  ])("of %s: INVALID_ARGUMENT", (_, act) => {
     const pair = paired();
-    expect(() => act(pair)).toThrow(RangeError);
+    expect(refusal(() => act(pair)).code).toBe("INVALID_ARGUMENT");
   });
 });
 

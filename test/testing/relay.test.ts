@@ -3,7 +3,7 @@ import { connect, createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import type { Direction } from "../../src/testing/faults.ts";
 import { faultRelay } from "../../src/testing/relay.ts";
-import { unusedPort } from "../support.ts";
+import { failure, refusal, unusedPort } from "../support.ts";
 import { directions, ends, expectWorks, listen, peer, setUp } from "./relay-ends.ts";
 
 test("forwards both ways and counts connections", async () => {
@@ -167,18 +167,24 @@ test("listenPort is used, and one that is taken rejects", async () => {
 test("arguments that make no sense are refused", async () => {
   const { relay, open } = await setUp();
   const sideways = { direction: "sideways" as Direction };
-  expect(() => relay.cut("bang" as "fin")).toThrow(TypeError);
-  expect(() => relay.blackHole(sideways)).toThrow(TypeError);
-  expect(() => relay.stall(sideways)).toThrow(TypeError);
-  expect(() => relay.latency(1, sideways)).toThrow(TypeError);
-  expect(() => relay.cutAfterBytes(1, sideways)).toThrow(TypeError);
+  const code = (run: () => unknown): string => refusal(run).code;
+  expect(code(() => relay.cut("bang" as "fin"))).toBe("INVALID_ARGUMENT");
+  expect(refusal(() => (relay.cut as () => void)()).message).toBe('cut() takes "fin" or "rst", and not undefined');
+  expect(code(() => relay.blackHole(sideways))).toBe("INVALID_OPTION");
+  expect(code(() => relay.stall(sideways))).toBe("INVALID_OPTION");
+  expect(code(() => relay.latency(1, sideways))).toBe("INVALID_OPTION");
+  expect(code(() => relay.latency(1, { jiterMs: 1 } as object))).toBe("INVALID_OPTION");
+  expect(code(() => relay.cutAfterBytes(1, sideways))).toBe("INVALID_OPTION");
   for (const wrong of [-1, NaN, Infinity, "5" as unknown as number]) {
-    expect(() => relay.latency(wrong)).toThrow(RangeError);
-    expect(() => relay.latency(1, { jitterMs: wrong })).toThrow(RangeError);
-    expect(() => relay.cutAfterBytes(wrong)).toThrow(RangeError);
-    await expect(faultRelay({ port: wrong })).rejects.toThrow(RangeError);
-    await expect(faultRelay({ port: 9, listenPort: wrong })).rejects.toThrow(RangeError);
+    expect(code(() => relay.latency(wrong))).toBe("INVALID_ARGUMENT");
+    expect(code(() => relay.latency(1, { jitterMs: wrong }))).toBe("INVALID_OPTION");
+    expect(code(() => relay.cutAfterBytes(wrong))).toBe("INVALID_ARGUMENT");
+    expect(await failure(faultRelay({ port: wrong }))).toMatchObject({ code: "INVALID_OPTION" });
+    expect(await failure(faultRelay({ port: 9, listenPort: wrong }))).toMatchObject({ code: "INVALID_OPTION" });
   }
-  expect(() => relay.cutAfterBytes(1.5)).toThrow(RangeError);
+  expect(code(() => relay.cutAfterBytes(1.5))).toBe("INVALID_ARGUMENT");
+  expect(await failure((faultRelay as unknown as () => Promise<unknown>)())).toMatchObject({
+    code: "INVALID_ARGUMENT",
+  });
   await expectWorks(await open());
 });

@@ -1,4 +1,5 @@
 /** Resources that functions tell: those of the application, and the accounts of a server's own memory. */
+import { types } from "node:util";
 import type { Observed, Reader } from "./reader.ts";
 
 /** A resource whose value is what `read` returns. The function may throw, or answer anything. */
@@ -22,7 +23,7 @@ export class FunctionReader implements Reader {
     if (typeof answer === "number" && Number.isFinite(answer)) return { observed: answer, limit: this.#limit() };
     // Nobody else handles the rejection, if it is a promise.
     Promise.resolve(answer).then(undefined, () => {});
-    const given = answer instanceof Promise ? "a promise" : typeof answer === "number" ? answer : typeof answer;
+    const given = types.isPromise(answer) ? "a promise" : typeof answer === "number" ? answer : typeof answer;
     throw new TypeError(`gave ${given}, where it is to give a number at once`);
   }
 

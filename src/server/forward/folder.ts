@@ -4,7 +4,7 @@
  */
 import { lstat, mkdir, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { fileAt, isDeadSocket } from "../../io/unix-socket.ts";
+import { fileAt, whoListens } from "../../io/unix-socket.ts";
 import { RespliceError } from "../../link/errors.ts";
 
 const SOCKET_NAME = /^[0-9a-f]{12}\.sock$/;
@@ -46,7 +46,7 @@ export async function removeStale(dir: string, nowMs: number): Promise<void> {
     const path = join(dir, name);
     const stats = await fileAt(path);
     if (stats === undefined || !stats.isSocket() || nowMs - stats.mtimeMs < YOUNG_MS) continue;
-    if (await isDeadSocket(path)) await unlink(path).catch(() => {});
+    if ((await whoListens(path)) === "nobody") await unlink(path).catch(() => {});
   }
 }
 

@@ -8,6 +8,7 @@ import tls, { type PeerCertificate } from "node:tls";
 import { type Entropy, newServerId } from "../../core/session/proof.ts";
 import { RespliceError } from "../../link/errors.ts";
 import type { Clock, Connection, Timer } from "../../link/ports.ts";
+import { addressText } from "../../telemetry/address-text.ts";
 import type { Journal } from "../../telemetry/journal.ts";
 import type { ForwardFailed } from "../../telemetry/record.ts";
 import { messageOf } from "../../telemetry/thrown.ts";
@@ -81,7 +82,7 @@ export class Forwarding {
     const { host, port } = options.listen;
     const taken = await this.#receiver
       .listen({ host, port }, track)
-      .catch((error: unknown) => fail(`cannot listen on ${host}, port ${port}, for other servers`, error));
+      .catch((error: unknown) => fail(`cannot listen on ${addressText({ host, port })} for other servers`, error));
     this.#announced = { host, port: taken, ...options.announce };
     await this.#announce(this.#announced).catch((error: unknown) => fail("forward.registry.announce() failed", error));
     this.#announceLater();

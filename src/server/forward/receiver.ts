@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import net from "node:net";
 import tls, { type PeerCertificate, type TlsOptions } from "node:tls";
 import type { Entropy } from "../../core/session/proof.ts";
-import { StreamConnection } from "../../io/connection.ts";
+import { remoteAddressOf, StreamConnection } from "../../io/connection.ts";
 import { tlsRefusal } from "../../io/tls-options.ts";
 import type { Clock, Connection, Timer } from "../../link/ports.ts";
 import { acceptedAs } from "../tls-handshakes.ts";
@@ -67,7 +67,7 @@ export class Receiver {
     });
     server.on("tlsClientError", (error, socket) => {
       socket.destroy();
-      host.onRejected(socket.remoteAddress ?? "", tlsRefusal(error));
+      host.onRejected(remoteAddressOf(socket), tlsRefusal(error));
     });
     this.#server = server;
   }
@@ -159,7 +159,7 @@ class Arrival {
   }
 
   reject(detail: string): void {
-    this.#host.onRejected(this.#accepted.remoteAddress ?? "", detail);
+    this.#host.onRejected(remoteAddressOf(this.#accepted), detail);
     this.giveUp();
   }
 

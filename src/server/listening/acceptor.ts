@@ -8,8 +8,9 @@ import { Backoff } from "../../core/backoff.ts";
 import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
 import type { RespliceError } from "../../link/errors.ts";
 import type { Clock, Timer } from "../../link/ports.ts";
+import { addressText } from "../../telemetry/address-text.ts";
 import { listenFailed, listening, stopped } from "./listen-error.ts";
-import { addressText, type BoundAddress, type Place, placeText } from "./places.ts";
+import { type BoundAddress, type Place, placeText } from "./places.ts";
 import { type ProbeResult, SelfProbe } from "./self-probe.ts";
 import { makeWay, setMode, SocketFile } from "./socket-file.ts";
 

@@ -1,11 +1,12 @@
 /** All places at which a server listens. */
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
+import { isError } from "../../core/foreign.ts";
 import { discard } from "../../io/fitness.ts";
 import { DESCRIPTOR_RESERVE, type ReserveUser } from "../../io/resources/reserve.ts";
-import { aborted } from "../../link/errors.ts";
+import { aborted, type RespliceError } from "../../link/errors.ts";
 import { Acceptor, type AcceptorHost, type AddressStats } from "./acceptor.ts";
-import { stopped } from "./listen-error.ts";
-import type { BoundAddress, ListenAddress, Listening } from "./places.ts";
+import { listenFailed, stopped } from "./listen-error.ts";
+import type { BoundAddress, ListenAddress, Listening, Place } from "./places.ts";
 import { ACTIVATED_SOCKETS } from "./systemd.ts";
 
 export interface AcceptorsHost extends AcceptorHost {
@@ -60,10 +61,10 @@ export class Acceptors {
     const host = { ...this.#host, onSocket: (socket: Socket) => this.#onSocket(socket) };
     this.#acceptors = places.map((place) => new Acceptor(place, host));
     const results = await Promise.allSettled(this.#acceptors.map((acceptor) => acceptor.listen()));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) {
+    const failed = results.findIndex((result) => result.status === "rejected");
+    if (failed >= 0) {
       this.stopListening();
-      throw failed.reason;
+      throw whyFailed(places, results, failed);
     }
     // Stopped in the turn in which the last of them was bound.
     if (this.#isStopped) throw stopped();
@@ -106,3 +107,27 @@ export class Acceptors {
     else discard(socket);
   }
 }
+
+/** The error of a place, which may be taken by another place of the same server. */
+function whyFailed(
+  places: readonly Place[],
+  results: readonly PromiseSettledResult<BoundAddress>[],
+  at: number,
+): unknown {
+  const place = places[at] as Place;
+  const { reason } = results[at] as PromiseRejectedResult;
+  const { cause } = reason as RespliceError;
+  const isInUse = isError(cause) && "code" in cause && cause.code === "EADDRINUSE";
+  const isTwice = isInUse && results.some((result) => result.status === "fulfilled" && overlap(place, result.value));
+  return isTwice ? listenFailed(place, "it is given twice in addresses: once is enough", cause) : reason;
+}
+
+/** Whether a server that listens at `bound` leaves no room for another at `place`. A name may stand for any address. */
+function overlap(place: Place, bound: BoundAddress): boolean {
+  if ("path" in place) return place.path === bound.host;
+  if ("fd" in place || place.port !== bound.port) return false;
+  const { host = "::" } = place;
+  return host === bound.host || isIP(host) === 0 || EVERY.has(host) || EVERY.has(bound.host);
+}
+
+const EVERY: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);

@@ -1,5 +1,6 @@
 /** Begins to listen at a place, or says why that cannot be, with what to do about it. */
 import type { Server } from "node:net";
+import { folderTrouble } from "../../io/unix-socket.ts";
 import { RespliceError } from "../../link/errors.ts";
 import { type Place, placeText } from "./places.ts";
 
@@ -9,11 +10,10 @@ const NONE_LEFT = "no file descriptor is left";
 
 /** By the code of the system's error; a word for all kinds of places, or one for each. */
 const ADVICE: Readonly<Record<string, string | Readonly<Partial<Record<Kind, string>>>>> = {
-  EADDRINUSE: "another process listens there: stop it, or choose another",
+  EADDRINUSE: "another process listens there, or another server of this one: stop it, or choose another",
   EACCES: {
     port: "not permitted: choose a port above 1023, or give the process CAP_NET_BIND_SERVICE",
-    // Node says so of a folder that does not exist, too.
-    path: "its folder does not exist, or this user may not write into it",
+    path: "this user may not write into its folder",
     fd: "not permitted",
   },
   EPERM: "not permitted: a security policy of the system forbids it",
@@ -53,6 +53,9 @@ export function stopped(): RespliceError {
 }
 
 function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): string {
+  // Node says EACCES of a folder that does not exist, too.
+  const trouble = "path" in place && (code === "EACCES" || code === "ENOENT") ? folderTrouble(place.path) : undefined;
+  if (trouble !== undefined) return trouble;
   const found = ADVICE[code];
   const kind = "path" in place ? "path" : "fd" in place ? "fd" : "port";
   return (typeof found === "object" ? found[kind] : found) ?? message;
@@ -62,6 +65,7 @@ function advice({ code = "", message }: NodeJS.ErrnoException, place: Place): st
 export function listening(server: Server, place: Place): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, place));
+  // Also while a name is looked up: Node does not listen then when the lookup has ended.
   const onClose = (): void => reject(stopped());
   server.once("error", onError);
   server.once("close", onClose);

@@ -1,6 +1,7 @@
 /** The places where a server listens, as its options name them. */
 import { boolean, group, hostName, integer, text } from "../../link/check.ts";
 import { invalidOption, invalidWord } from "../../link/errors.ts";
+import { addressText } from "../../telemetry/address-text.ts";
 
 /** An address that is bound; or a file descriptor that this process was given, bound by another. */
 export type ListenAddress = PortAddress | PathAddress | FdAddress | SystemdAddress;
@@ -129,12 +130,6 @@ export interface BoundAddress {
 /** Where a server listens: the first address, and all. */
 export interface Listening extends BoundAddress {
   addresses: readonly BoundAddress[];
-}
-
-/** For people: a path; or host and port, as they stand in a URL. */
-export function addressText({ host, port }: BoundAddress): string {
-  if (port === 0) return host;
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** A place for people, before it is bound. */

@@ -4,13 +4,13 @@
  */
 import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import type { Server } from "node:net";
-import { fileAt, isDeadSocket, MOST_SOCKET_PATH_BYTES } from "../../io/unix-socket.ts";
+import { fileAt, MOST_SOCKET_PATH_BYTES, whoListens } from "../../io/unix-socket.ts";
 import { listenFailed } from "./listen-error.ts";
 import type { PathAddress } from "./places.ts";
 
 /**
  * Removes the socket of a process that is gone. A file that is no socket, and a socket at which somebody listens, stay.
- * Rejects LISTEN_FAILED where the path is too long or taken.
+ * Rejects LISTEN_FAILED where the path is too long or taken, or where the socket cannot be removed.
  */
 export async function makeWay(place: PathAddress): Promise<void> {
   const { path } = place;
@@ -22,8 +22,26 @@ export async function makeWay(place: PathAddress): Promise<void> {
   const found = await fileAt(path);
   if (found === undefined) return;
   if (!found.isSocket()) throw listenFailed(place, "a file that is no socket is there, and is left alone");
-  // Not one that another server has put there meanwhile.
-  if ((await isDeadSocket(path)) && file.problem === undefined) attempt(() => unlinkSync(path));
+  const who = await whoListens(path);
+  // Another server may have put a socket of its own there meanwhile.
+  if (file.problem !== undefined) return;
+  if (who === "forbidden")
+    throw listenFailed(
+      place,
+      "a socket is there, and this user may not connect to it: it may be in use or left behind",
+    );
+  if (who === "nobody") removeDead(place);
+}
+
+function removeDead(place: PathAddress): void {
+  try {
+    unlinkSync(place.path);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return;
+    const stale = "the socket there was left behind by a process that is gone";
+    throw listenFailed(place, `${stale}, and this process cannot remove it (${code}): remove it`, error);
+  }
 }
 
 /** The file that a server has made by binding. Another may be put in its place while the server listens. */

@@ -1,5 +1,5 @@
 /** The options of routeConnections(). */
-import { checkNames, integer, MOST_MS, text } from "../../link/check.ts";
+import { checkOptions, integer, MOST_MS, text } from "../../link/check.ts";
 
 export interface RouteOptions {
   /** The servers of the workers have the same. 0: any free port. */
@@ -21,7 +21,7 @@ const MOST_WAITING = 1_000_000;
 
 /** Throws INVALID_OPTION. */
 export function resolveRoute(options: RouteOptions): ResolvedRoute {
-  checkNames(options, ["port", "host", "handshakeMs", "waiting"]);
+  checkOptions("routeConnections()", options, "{ port: 7000 }", ["port", "host", "handshakeMs", "waiting"]);
   const { port, host, handshakeMs = 10_000, waiting = 1_000 } = options;
   return {
     port: integer("port", port, 0, 65_535),

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { listenError } from "../../../src/server/listening/listen-error.ts";
 import {
-  addressText,
   type ListenAddress,
   type Place,
   placeText,
@@ -98,11 +97,6 @@ test.each<[Place, string]>([
   expect(placeText(place)).toBe(shown);
 });
 
-test("a bound address is shown as in a URL, a path as it is", () => {
-  expect(addressText({ host: "::", port: 1 })).toBe("[::]:1");
-  expect(addressText({ host: "/run/a.sock", port: 0 })).toBe("/run/a.sock");
-});
-
 const PORT: Place = { port: 80, host: "10.0.0.7" };
 const PATH: Place = { path: "/run/a.sock" };
 const FD: Place = { fd: 3 };
@@ -112,7 +106,7 @@ describe("an error of the system says what to do", () => {
     ["EADDRINUSE", PORT, "another process listens there"],
     ["EADDRINUSE", PATH, "another process listens there"],
     ["EACCES", PORT, "CAP_NET_BIND_SERVICE"],
-    ["EACCES", PATH, "may not write into it"],
+    ["EACCES", PATH, "may not write into its folder"],
     ["EACCES", FD, "not permitted"],
     ["EPERM", PORT, "security policy"],
     ["EADDRNOTAVAIL", PORT, "check the option host"],

@@ -1,10 +1,12 @@
 /** Unix sockets: the files that they leave behind, and their permissions. */
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { lstat, readFile, writeFile } from "node:fs/promises";
+import { chmod, lstat, readFile, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { dirname, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { promisify } from "node:util";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ServerSupervisor, type ServerSupervisorOptions } from "../../../src/index.ts";
 import { MOST_SOCKET_PATH_BYTES } from "../../../src/io/unix-socket.ts";
 import { deadSocket } from "../../dead-socket.ts";
@@ -46,6 +48,38 @@ test("one at which a process listens is its own", async () => {
   expect(error).toMatchObject({ code: "LISTEN_FAILED", cause: { code: "EADDRINUSE" } });
   expect(error.message).toContain(`${path}: another process listens there`);
   expect((await lstat(path)).isSocket()).toBe(true);
+});
+
+describe("a socket that this user cannot do away with", () => {
+  /** What another user is told who wants to listen there; this one, where it may not become another. */
+  async function told(path: string): Promise<string> {
+    const module = new URL("../../../src/server/listening/socket-file.ts", import.meta.url).href;
+    const code = `import(${JSON.stringify(module)}).then(({ makeWay }) =>
+      makeWay({ path: ${JSON.stringify(path)} }).then(() => "nothing", ({ code, message }) => console.log(code, message)))`;
+    const isRoot = process.getuid?.() === 0;
+    const child = promisify(execFile)(process.execPath, ["-e", code], isRoot ? { uid: 65_534, gid: 65_534 } : {});
+    return (await child).stdout;
+  }
+
+  test("since its folder is another's: it was left behind, and is not said to be in use", async () => {
+    const path = await socketPath();
+    await deadSocket(path);
+    await chmod(path, 0o666);
+    await chmod(dirname(path), 0o555);
+    onTestFinished(() => chmod(dirname(path), 0o700));
+    expect(await told(path)).toMatch(/^LISTEN_FAILED .* left behind by a process that is gone, .*: remove it\n$/u);
+    expect(existsSync(path)).toBe(true);
+  });
+
+  test("since it is another's: nobody can tell whether it is in use", async () => {
+    const path = await socketPath();
+    const other = net.createServer().listen(path);
+    await once(other, "listening");
+    onTestFinished(() => void other.close());
+    await chmod(dirname(path), 0o755);
+    await chmod(path, 0);
+    expect(await told(path)).toMatch(/^LISTEN_FAILED .* this user may not connect to it/u);
+  });
 });
 
 test("a file that is no socket is left alone", async () => {
