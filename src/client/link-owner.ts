@@ -6,8 +6,10 @@ import { LinkEngine } from "../link/engine.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
+import type { Timer } from "../link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Link, StateChange } from "../link/types.ts";
+import { Unfinished } from "../link/unfinished.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost, DialledCore, DialledLink, DialledOptions } from "./connector.ts";
@@ -31,7 +33,7 @@ export interface ClientHost extends DialHost {
   /** The application can send on the link again: its server went away, and the link moves to another. */
   onBack(opened: ClientLinkOwner): void;
   onEnded(opened: ClientLinkOwner): void;
-  /** Neither end needs the session any more. May be called again. */
+  /** Nothing is left of the link: neither end needs the session any more. May be called again. */
   onGone(opened: ClientLinkOwner): void;
 }
 
@@ -58,12 +60,17 @@ export class ClientLinkOwner implements LinkOwner {
   /** Why the link has its state. */
   reason = "opened";
   readonly #host: ClientHost;
+  /** Made when the application first says that it has work to do. */
+  #unfinished: Unfinished | undefined;
+  /** Made when the link is let go of. */
+  #leaving: { readonly timer: Timer; dueMs: number; readonly left: PromiseWithResolvers<void> } | undefined;
 
   constructor({ core, link, options, openPayload }: ClientLinkTerms, host: ClientHost) {
     this.#host = host;
     this.openPayload = openPayload;
     this.core = core;
     this.driver = new Driver(core, core, host.clock);
+    this.driver.followsLeaving = true;
     const { login } = this;
     this.dialer = new Dialer({ core, driver: this.driver, options, host, login });
     this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, link, this);
@@ -87,6 +94,20 @@ export class ClientLinkOwner implements LinkOwner {
     return { link: this.link.id, session: this.core.sessionId };
   }
 
+  get isAtWork(): boolean {
+    return this.#unfinished?.isPending === true;
+  }
+
+  waitUntil(promise: unknown): void {
+    this.#unfinished ??= new Unfinished(
+      () => {
+        if (!this.engine.isOver) this.driver.run();
+      },
+      (error) => this.engine.failHandler(error),
+    );
+    this.#unfinished.add(promise);
+  }
+
   endUnopened(): boolean {
     return this.core.endUnopened();
   }
@@ -101,7 +122,35 @@ export class ClientLinkOwner implements LinkOwner {
 
   onStepComplete(): void {
     this.dialer.check();
-    if (this.core.gone) this.#host.onGone(this);
+    this.#look();
+  }
+
+  #look(): void {
+    if (!this.core.gone || this.driver.isLeaving) return;
+    this.#host.onGone(this);
+    this.#leaving?.timer.clear();
+    this.#leaving?.left.resolve();
+  }
+
+  letGo(dueMs: number): Promise<void> {
+    const leaving = (this.#leaving ??= {
+      timer: this.#host.clock.timer(() => this.#leave()),
+      dueMs: Infinity,
+      left: Promise.withResolvers<void>(),
+    });
+    if (dueMs < leaving.dueMs) {
+      leaving.dueMs = dueMs;
+      leaving.timer.set(dueMs);
+    }
+    this.#look();
+    return leaving.left.promise;
+  }
+
+  /** The peer was waited for long enough. */
+  #leave(): void {
+    this.core.abandon("closed");
+    this.driver.run();
+    this.driver.dropLeaving();
   }
 
   onEvent(event: ProtocolEvent): void {

@@ -117,7 +117,7 @@ export class LinkEngine {
     this.incoming.acceptNow();
     closing.close(options, this.incoming.hasConsumer);
     if (isFirst && !this.isOver) this.#drainNow();
-    return this.closed;
+    return closing.left;
   }
 
   /**
@@ -129,9 +129,10 @@ export class LinkEngine {
   }
 
   #finish(options: CloseOptions): Promise<LinkReport> {
-    const isFirst = this.#getClosing().finish(options);
+    const closing = this.#getClosing();
+    const isFirst = closing.finish(options);
     if (isFirst && !this.isOver) this.#drainNow();
-    return this.closed;
+    return closing.left;
   }
 
   #drainNow(): void {
@@ -378,7 +379,7 @@ export class LinkEngine {
     // A client that goes on elsewhere waits until the handler has answered. Otherwise sends that wait for room go out
     // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
-    const goesOn = this.#options.allowHalfOpen || isAnswering;
+    const goesOn = this.#options.allowHalfOpen || isAnswering || this.owner.isAtWork;
     if (!goesOn || this.#closing?.endsWithInput === true) this.endOutput();
   }
 

@@ -62,6 +62,11 @@ export interface Connection {
   end(last: readonly Buffer[], lingerMs?: number): void;
   /** Closes the connection at once. The handler is not called any more. */
   destroy(): void;
+  /**
+   * Calls `run`, which may be called twice, when nothing of the connection is left. One without this method leaves
+   * nothing behind `end()` and `destroy()`.
+   */
+  whenGone?(run: () => void): void;
 }
 
 export interface ConnectionHandler {

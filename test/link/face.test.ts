@@ -26,6 +26,7 @@ const LINK: Face<Link> = {
   receive: true,
   [Symbol.asyncIterator]: true,
   onMessage: true,
+  waitUntil: true,
   readableLength: true,
   position: true,
   accept: true,
@@ -33,6 +34,7 @@ const LINK: Face<Link> = {
   connected: true,
   hold: true,
   retryNow: true,
+  reauthenticate: true,
   end: true,
   close: true,
   abort: true,
@@ -52,6 +54,7 @@ const MANAGER: Face<ConnectionManager> = {
 const SUPERVISOR: Face<ServerSupervisor> = {
   state: true,
   links: true,
+  linksOf: true,
   serve: true,
   listen: true,
   accept: true,
