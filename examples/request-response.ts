@@ -1,6 +1,6 @@
-// Questions and answers over a durable link: each question has an id, and its answer has the same. Cables may be cut, and
-// each question is still answered once. A question has a time limit: one that was not written by then is taken back. Only
-// one that the server had, and has not answered, is in doubt; then it rejects, and says so.
+// Questions and answers over a durable link: each question has an id, and its answer has the same. Cables may be cut,
+// and each question is still answered once. A question has a time limit: one that was not written by then is taken
+// back. Only one that the server had, and has not answered, is in doubt; then it rejects, and says so.
 //
 //     npm run example -- examples/request-response.ts serve 7900
 //     npm run example -- examples/request-response.ts ask 7900        and type
@@ -28,7 +28,7 @@ interface AskOptions {
   signal?: AbortSignal;
 }
 
-/** The end that asks. It is the consumer of its link, whose queue has a policy: what was not written can be taken back. */
+/** The end that asks. It is the consumer of its link. The queue has a policy: what was not written can be taken back. */
 export class Asker {
   readonly #link: Link;
   readonly #waiting = new Map<number, Waiting>();
@@ -46,8 +46,8 @@ export class Asker {
 
   /**
    * Rejects with the server's error; or with a RespliceError: ABORTED when the time is over or the signal is aborted,
-   * SESSION_LOST, LINK_ENDED. Its `delivery` says what is known: "not-sent", and the server will never see the question,
-   * or "maybe".
+   * SESSION_LOST, LINK_ENDED. Its `delivery` says what is known: "not-sent", and the server will never see the
+   * question, or "maybe".
    */
   async ask(question: string, { withinMs = 30_000, signal }: AskOptions = {}): Promise<string> {
     const message: Question = { id: ++this.#lastId, question };

@@ -4,7 +4,7 @@
  * test, while its sockets go on.
  */
 import { performance } from "node:perf_hooks";
-// Jest leaves this module alone even where its fake timers are in place before anything is loaded.
+// Jest leaves this module alone, even where its fake timers are in place before anything is loaded.
 import timers from "node:timers";
 
 export interface RealTime {

@@ -9,7 +9,7 @@ import type { LinkOwner } from "../link/owner.ts";
 import type { Timer } from "../link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Link, StateChange } from "../link/types.ts";
-import { Unfinished } from "../link/unfinished.ts";
+import { metTheEnd, Unfinished } from "../link/unfinished.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost, DialledCore, DialledLink, DialledOptions } from "./connector.ts";
@@ -52,10 +52,6 @@ export class ClientLinkOwner implements LinkOwner {
   readonly engine: LinkEngine;
   /** The object that the application holds. */
   readonly link: Link;
-  readonly identity: undefined = undefined;
-  readonly claims: undefined = undefined;
-  readonly isServing = false;
-  readonly hearsHandlerErrors = false;
   readonly openPayload: Buffer;
   /** Why the link has its state. */
   reason = "opened";
@@ -86,6 +82,23 @@ export class ClientLinkOwner implements LinkOwner {
     return new LinkHandle(this.engine);
   }
 
+  // Getters: a field of its own would take memory in each link.
+  get identity(): undefined {
+    return undefined;
+  }
+
+  get claims(): undefined {
+    return undefined;
+  }
+
+  get isServing(): boolean {
+    return false;
+  }
+
+  get hearsHandlerErrors(): boolean {
+    return false;
+  }
+
   get journal(): Journal {
     return this.#host.journal;
   }
@@ -99,12 +112,13 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   waitUntil(promise: unknown): void {
-    this.#unfinished ??= new Unfinished(
-      () => {
-        if (!this.engine.isOver) this.driver.run();
-      },
-      (error) => this.engine.failHandler(error),
-    );
+    const goOn = (): void => {
+      if (!this.engine.isOver) this.driver.run();
+    };
+    this.#unfinished ??= new Unfinished(goOn, (error) => {
+      if (metTheEnd(error, this.core)) goOn();
+      else this.engine.failHandler(error);
+    });
     this.#unfinished.add(promise);
   }
 

@@ -39,8 +39,8 @@ export interface LinkOwner {
   onEnded(): void;
   /**
    * The link has ended, and its peer has until `dueMs` to hear of it. Resolves when nothing is left of the link: no
-   * connection, no dial, no timer. A second call can only bring the time forward. Undefined at a server, which keeps the
-   * session until the client knows.
+   * connection, no dial, no timer. A second call can only bring the time forward. Undefined at a server, which keeps
+   * the session until the client knows.
    */
   letGo?(dueMs: number): Promise<void>;
 }

@@ -1,6 +1,12 @@
 /** Work of the application that its link waits for: the promises that `waitUntil()` was given. */
-import { RespliceError } from "./errors.ts";
 import { isThenable } from "./check.ts";
+import { RespliceError } from "./errors.ts";
+import type { Outbound } from "./protocol.ts";
+
+/** The work has only met the end of its own link, of which the application has heard: it has not failed. */
+export function metTheEnd(error: unknown, { sendingEnded }: Pick<Outbound, "sendingEnded">): boolean {
+  return sendingEnded && error instanceof RespliceError && error.code === "LINK_ENDED";
+}
 
 export class Unfinished {
   #pending = 0;

@@ -73,8 +73,9 @@ export abstract class ServerLinkOwner implements LinkOwner {
   /** The object that the application holds. */
   readonly link: Link;
   /**
-   * "pending": an async handler of serve() is at work. "returned": it has returned, and the link is closed when nothing is
-   * unfinished. "other": no handler was called yet, or it is none that says when it is done, or that was heeded already.
+   * "pending": an async handler of serve() is at work. "returned": it has returned, and the link is closed when nothing
+   * is unfinished. "other": no handler was called yet, or it is none that says when it is done, or that was heeded
+   * already.
    */
   handler: "pending" | "returned" | "other" = "other";
   /** The host was told of the link's end. */
@@ -94,7 +95,7 @@ export abstract class ServerLinkOwner implements LinkOwner {
   }
 
   get isServing(): boolean {
-    return this.handler === "pending" || this.isAtWork;
+    return this.handler === "pending";
   }
 
   get isAtWork(): boolean {

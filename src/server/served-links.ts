@@ -13,6 +13,7 @@ import type { Clock, Connection } from "../link/ports.ts";
 import { heldBytes, sumStats } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
+import { metTheEnd } from "../link/unfinished.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { Routed } from "./routing/routed.ts";
 import type { Capacity } from "./capacity.ts";
@@ -229,21 +230,18 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     else void engine.close({ deadlineMs: this.closesWithinMs });
   }
 
+  /** A handler that only rethrows LINK_ENDED, because the server or its client goes away, has not failed. */
   #handlerFailed(served: Owner, error: unknown): void {
-    if (this.#isTold(served, error)) return this.#handlerReturned(served);
+    const isGoing = this.farewell !== undefined || this.isLeft(served);
+    const isTold = isGoing && error instanceof RespliceError && error.code === "LINK_ENDED";
+    if (isTold) return this.#handlerReturned(served);
     served.handler = "other";
     served.engine.failHandler(error);
   }
 
   #workFailed(served: Owner, error: unknown): void {
-    if (this.#isTold(served, error)) this.#lookAtHandler(served);
+    if (metTheEnd(error, served.core)) this.#lookAtHandler(served);
     else served.engine.failHandler(error);
-  }
-
-  /** A handler that only rethrows LINK_ENDED, because the server or its client goes away, has not failed. */
-  #isTold(served: Owner, error: unknown): boolean {
-    const isGoing = this.farewell !== undefined || this.isLeft(served);
-    return isGoing && error instanceof RespliceError && error.code === "LINK_ENDED";
   }
 
   // ── shedding ────────────────────────────────────────────────────────────────────────────────────────────────────

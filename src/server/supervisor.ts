@@ -176,8 +176,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Those of `links` whose `identity` this is, the oldest first, as they are now; none if there are none, or if there is
-   * no `authenticate`. However many links there are, it costs no more than its answer. Throws INVALID_ARGUMENT.
+   * Those of `links` whose `identity` this is, the oldest first, as they are now; none if there are none, or if there
+   * is no `authenticate`. However many links there are, it costs no more than its answer. Throws INVALID_ARGUMENT.
    */
   linksOf(identity: string): Array<LinkOf<Protocol>> {
     if (typeof identity !== "string") throw new RespliceError("INVALID_ARGUMENT", "an identity is a string");

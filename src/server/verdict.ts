@@ -12,9 +12,9 @@ export interface Authenticated {
   /**
    * When the credentials expire, by the wall clock: milliseconds since 1970, as `Date.now()` has them; a JSON Web Token
    * says so in seconds. The server gives the connection up then, and keeps the session: the client dials at once, and
-   * `authenticate()` is asked about what its function `credentials` gives for that attempt. So that not all clients come
-   * at the same moment, it may be later by a tenth of the time that was left, and by 30 s at most. A time that has passed
-   * already is no answer: the client tries again later. Default: they do not expire while the connection stands.
+   * `authenticate()` is asked about what its function `credentials` gives for that attempt. So that not all clients
+   * come at the same moment, it may be later by a tenth of the time that was left, and by 30 s at most. A time that has
+   * passed already is no answer: the client tries again later. Default: they do not expire while the connection stands.
    */
   expiresAtMs?: number;
 }
@@ -60,7 +60,7 @@ function admitted(identity: string, claims: unknown, expiresAtMs: number): Check
 function future(expiresAtMs: unknown, wallMs: number): number {
   if (typeof expiresAtMs === "number" && expiresAtMs > wallMs) return expiresAtMs;
   throw new RangeError(
-    `it answered expiresAtMs: ${String(withoutSecrets(expiresAtMs))}, where a time to come is wanted, in milliseconds since 1970`,
+    `it answered expiresAtMs: ${String(withoutSecrets(expiresAtMs))}, no time to come in milliseconds since 1970`,
   );
 }
 

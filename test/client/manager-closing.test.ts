@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { certificate, echo, rawServer, relayTo, runToExit, serve, unusedPort } from "../support.ts";
 
 /**
- * What keeps the process alive now, beside what it was given when it was started. What was destroyed leaves in the turns
- * that follow.
+ * What keeps the process alive now, beside what it was given when it was started. What was destroyed leaves in the
+ * turns that follow.
  */
 const LEFT = `
   const given = process.getActiveResourcesInfo();

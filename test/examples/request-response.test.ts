@@ -86,7 +86,7 @@ test("a link that ends rejects what waits, and says what is known of it", async 
 /** So that questions can be taken out of it. */
 const queue = { ttlMs: 60_000 };
 
-test("a server that goes away answers what it has, and the next one the rest: each question once, through cuts", async () => {
+test("a server that goes away answers what it has, the next one the rest: each question once, with cuts", async () => {
   const asked: string[] = [];
   const answering = (name: string) => (link: Link) =>
     answerAll(link, async (question) => {

@@ -159,6 +159,26 @@ test.each(["client", "server"] as const)("answers go out from a %s whose peer ha
   expect(await link.closed).toEqual({ undelivered: [] });
 });
 
+test.each(["client", "server"] as const)(
+  "a %s that closes its link with work to do closes it in order",
+  async (end) => {
+    await using pair = linkPair();
+    const [link, peer] = end === "client" ? [pair.client, pair.server] : [pair.server, pair.client];
+    const [answer] = await new Promise<Array<() => void>>((resolve) => {
+      const answers = answering(link);
+      void peer.send("one").then(() => pair.clock.advance(0).then(() => resolve(answers)));
+    });
+    await peer.send("read to the end");
+    const closing = link.close();
+    answer?.();
+    expect((await closing).error).toBeUndefined();
+    // Of another link: that is a failure of this one.
+    await using other = linkPair();
+    other.client.waitUntil(link.send("too late"));
+    expect((await other.client.closed).error).toMatchObject({ code: "HANDLER_FAILED" });
+  },
+);
+
 describe("a server that goes away", () => {
   test("waits for the answers of a handler that works on several messages at a time", async () => {
     const served = Promise.withResolvers<Array<() => void>>();

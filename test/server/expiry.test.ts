@@ -80,6 +80,12 @@ describe("the time", () => {
     expect(expiredMs.length).toBe(1);
     clock.pass(1);
     expect(expiredMs.length).toBe(2);
+
+    expiry.begin(at.in(2 * HOUR_MS));
+    clock.pass(HOUR_MS);
+    clock.aheadMs += HOUR_MS;
+    clock.pass(MINUTE_MS);
+    expect(expiredMs.length).toBe(3);
   });
 
   test("is forgotten with the connection", () => {
