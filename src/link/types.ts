@@ -158,9 +158,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   /**
    * Ends this direction, waits until the peer has accepted everything, then closes both directions. It dials at once if
    * there is no connection. Messages still arrive meanwhile. It never rejects: at the deadline it closes all the same.
-   * Nothing of a client's link is left then: it resolves when the peer knows of the end, at the latest a second after
-   * the deadline, or six seconds after everything was accepted. A second call answers the same promise. With duplex()
-   * it ends nothing itself: it waits until both directions of the stream have ended, and aborts at the deadline.
+   * Nothing of a client's link is left then: it resolves when the peer knows of the end, or a second after the
+   * deadline, or six seconds after everything was accepted, whichever is first. A second call answers the same promise.
+   * With duplex() it ends nothing itself: it waits until both directions of the stream have ended, and aborts at the
+   * deadline.
    */
   close(options?: CloseOptions): Promise<LinkReport>;
   /**

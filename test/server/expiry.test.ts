@@ -116,7 +116,7 @@ describe("credentials that expire", () => {
   test("are asked for again; messages in flight come once, and claims are renewed", async () => {
     const { tokens, answers, authenticate } = gate();
     answers.push(
-      () => ({ identity: "alice", claims: "old", expiresAtMs: Date.now() + 200 }),
+      () => ({ identity: "alice", claims: "old", expiresAtMs: Date.now() + 50 }),
       () => ({ identity: "alice", claims: "new" }),
     );
     const changes = Promise.withResolvers<[unknown, StateChange, StateChange]>();
