@@ -1,12 +1,15 @@
 /** waitUntil(): what a link waits for when its handler has returned. */
 import { describe, expect, test } from "vitest";
-import type { Link, Message } from "../../src/index.ts";
+import { lines, type Link, type Message, plain, ServerSupervisor } from "../../src/index.ts";
 import { Unfinished } from "../../src/link/unfinished.ts";
 import { linkPair } from "../../src/testing/index.ts";
 import {
+  eventually,
   failure,
   isPending,
+  listenInTest,
   openTo,
+  rawClient,
   receiveAll,
   receiveText,
   refusal,
@@ -178,6 +181,23 @@ test.each(["client", "server"] as const)(
     expect((await other.client.closed).error).toMatchObject({ code: "HANDLER_FAILED" });
   },
 );
+
+test.each(["the client", "the server"])("a client that is not resplice has its answers when %s ends", async (end) => {
+  const served = Promise.withResolvers<Array<() => void>>();
+  const supervisor = new ServerSupervisor({ port: 0, host: "127.0.0.1", protocol: plain({ framing: lines() }) });
+  const { port } = await listenInTest<Link>(supervisor, (link) => served.resolve(answering(link)));
+  const client = await rawClient(port);
+  client.socket.write("one\ntwo\n");
+  if (end === "the client") client.socket.end();
+  const answers = await served.promise;
+  await eventually(() => expect(answers.length).toBe(2));
+  const closing = end === "the server" ? supervisor.close({ deadlineMs: 20_000 }) : undefined;
+  if (closing !== undefined) expect(await isPending(closing, 50)).toBe(true);
+  for (const answer of answers) answer();
+  await client.closed;
+  expect(String(client.bytes)).toBe("answer to one\nanswer to two\n");
+  expect((await closing)?.left ?? 0).toBe(0);
+});
 
 describe("a server that goes away", () => {
   test("waits for the answers of a handler that works on several messages at a time", async () => {
