@@ -4,6 +4,7 @@ import { Expiry } from "../../src/server/expiry.ts";
 import type { Verdict } from "../../src/server/verdict.ts";
 import { linkPair } from "../../src/testing/index.ts";
 import { failure, heard, ManualClock, openTo, pair, serve, turned } from "../support.ts";
+import { dial, setUp } from "./served-sessions.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -157,6 +158,51 @@ describe("credentials that expire", () => {
     const client = openTo(port, fresh);
     expect((await turned(client, "reconnecting")).error).toMatchObject({ code: "AUTHENTICATION_UNAVAILABLE" });
     await client.connected();
+  });
+});
+
+describe("in virtual time", () => {
+  test("tokens of an hour, for ten hours: each message comes once, and the client is asked once an hour", async () => {
+    const seen: string[] = [];
+    const asked: number[] = [];
+    const server = setUp((link) => link.onMessage((message) => void seen.push(String(message))), {
+      authenticate: ({ credentials }) => {
+        const madeMs = Number(String(credentials));
+        asked.push(server.clock.nowMs);
+        return madeMs + HOUR_MS > server.clock.nowMs ? { identity: "alice", expiresAtMs: madeMs + HOUR_MS } : null;
+      },
+    });
+    const { clock } = server;
+    const client = dial(server, { credentials: () => String(clock.nowMs) });
+    for (let n = 0; n < 61; n++) {
+      client.trySend(`message ${n}`);
+      await clock.advance(10 * MINUTE_MS);
+    }
+    expect(seen).toEqual(Array.from({ length: 61 }, (_, n) => `message ${n}`));
+    expect([client.state, client.stats().reconnects, asked.length, server.links.length]).toEqual([
+      "connected",
+      10,
+      11,
+      1,
+    ]);
+  });
+
+  test("tokens that all expire at one moment: their clients come back one after the other", async () => {
+    const expiresAtMs = 10 * MINUTE_MS;
+    const backMs: number[] = [];
+    const server = setUp(() => {}, {
+      authenticate: ({ credentials }) => {
+        const isFirst = server.clock.nowMs < expiresAtMs;
+        if (!isFirst) backMs.push(server.clock.nowMs);
+        return { identity: String(credentials), expiresAtMs: isFirst ? expiresAtMs : 2 * HOUR_MS };
+      },
+    });
+    const clients = Array.from({ length: 60 }, (_, n) => dial(server, { credentials: `client ${n}` }));
+    await server.clock.advance(expiresAtMs + 31_000);
+    expect(backMs.length).toBe(60);
+    expect(clients.map(({ state }) => state)).toEqual(clients.map(() => "connected"));
+    const bySecond = Map.groupBy(backMs, (ms) => Math.floor(ms / 1_000));
+    expect(Math.max(...Array.from(bySecond.values(), ({ length }) => length))).toBeLessThanOrEqual(12);
   });
 });
 
