@@ -4,6 +4,7 @@ import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { DRAINING } from "./list/draining.ts";
 import { ENDING } from "./list/ending.ts";
+import { ENDINGS } from "./list/endings.ts";
 import { FORWARD } from "./list/forward.ts";
 import { FRAMING } from "./list/framing.ts";
 import { GUARD } from "./list/guard.ts";
@@ -36,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TAKEOVER,
   ...DATA,
   ...ENDING,
+  ...ENDINGS,
   ...MOVING,
   ...DRAINING,
   ...PACE,

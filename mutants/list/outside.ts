@@ -182,7 +182,7 @@ export const OUTSIDE: readonly Mutant[] = [
     name: "a port in use is tried once",
     rule: "a monitor that cannot listen tries again",
     file: "src/monitor/monitor.ts",
-    find: "    this.#again = setTimeout(() => this.#listen(), nextTryMs).unref();\n",
+    find: "    this.#again = realTime.setTimeout(() => this.#listen(), nextTryMs).unref();\n",
     replace: "",
     tests: MONITOR,
   },

@@ -64,7 +64,7 @@ export const PACE: readonly Mutant[] = [
     row: 18,
     rule: "deadlines are looked at when what has arrived was read",
     file: "src/io/clock.ts",
-    find: "setImmediate(() => this.#check());",
+    find: "realTime.setImmediate(() => this.#check());",
     replace: "this.#check();",
     tests: ["test/io/clock.test.ts"],
   },

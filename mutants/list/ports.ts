@@ -121,7 +121,7 @@ export const PORTS: readonly Mutant[] = [
     name: "told within write()",
     rule: "a handler is never told of a write within it",
     file: "src/io/connection.ts",
-    find: "if (this.#isWriting) return process.nextTick(() => this.#written(error));",
+    find: "if (this.#isWriting) return realTime.nextTick(() => this.#written(error));",
     replace: "",
     tests: WRITTEN,
   },

@@ -74,8 +74,8 @@ export const SHEDDING: readonly Mutant[] = [
     name: "word not written",
     rule: "the word stands behind everything that was written",
     file: "src/core/server/link-core.ts",
-    find: '"shed", { flush: true, lingerMs',
-    replace: '"shed", { flush: false, lingerMs',
+    find: "reason, { flush: true, lingerMs: SHED_LINGER_MS",
+    replace: "reason, { flush: false, lingerMs: SHED_LINGER_MS",
     tests: SCENARIOS,
   },
   {

@@ -203,8 +203,8 @@ export const SOCKETS: readonly Mutant[] = [
     name: "a new Node timer that holds the process",
     rule: "the Node timer keeps the process alive only while a timer does that is set",
     file: "src/io/clock.ts",
-    find: "    this.#isHeld = true;\n    this.#wake = setTimeout",
-    replace: "    this.#wake = setTimeout",
+    find: "    this.#isHeld = true;\n    this.#wake = realTime.setTimeout",
+    replace: "    this.#wake = realTime.setTimeout",
     tests: ["test/io/clock.test.ts"],
   },
   {

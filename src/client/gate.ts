@@ -60,6 +60,7 @@ export class DialGate {
     const wait: Wait<() => void> = abortableWait(signal, () => {
       lane.waiting.delete(wait);
       this.#forget(to, lane);
+      if (this.#lanes.size === 0) this.#timer.clear();
       return signal.reason as Error;
     });
     lane.waiting.add(wait);

@@ -6,7 +6,7 @@
 import type { ConnectionOptions } from "node:tls";
 import { isTlsOptions } from "../io/tls-options.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
-import { isThenable } from "../link/incoming.ts";
+import { isThenable } from "../link/check.ts";
 import type { Clock } from "../link/ports.ts";
 import { abortableWait } from "../link/waits.ts";
 import type { Journal } from "../telemetry/journal.ts";

@@ -7,8 +7,10 @@ import type { RespliceError } from "../link/errors.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { LinkOwner } from "../link/owner.ts";
+import type { Timer } from "../link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Link, StateChange } from "../link/types.ts";
+import { metTheEnd, Unfinished } from "../link/unfinished.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost, DialledCore, DialledLink, DialledOptions } from "./connector.ts";
@@ -37,7 +39,7 @@ export interface ClientHost extends DialHost {
   onLost(opened: ClientLinkOwner, error: RespliceError): void;
   /** The application has closed the link, which may have ended before. */
   onCloseCalled(opened: ClientLinkOwner): void;
-  /** Neither end needs the session any more. May be called again. */
+  /** Nothing is left of the link: neither end needs the session any more. May be called again. */
   onGone(opened: ClientLinkOwner): void;
 }
 
@@ -56,21 +58,22 @@ export class ClientLinkOwner implements LinkOwner {
   readonly engine: LinkEngine;
   /** The object that the application holds. */
   readonly link: Link;
-  readonly identity: undefined = undefined;
-  readonly claims: undefined = undefined;
-  readonly isServing = false;
-  readonly hearsHandlerErrors = false;
   readonly openPayload: Buffer;
   /** Why the link has its state. */
   reason = "opened";
   #isCloseCalled = false;
   readonly #host: ClientHost;
+  /** Made when the application first says that it has work to do. */
+  #unfinished: Unfinished | undefined;
+  /** Made when the link is let go of. */
+  #leaving: { readonly timer: Timer; dueMs: number; readonly left: PromiseWithResolvers<void> } | undefined;
 
   constructor({ core, link, options, openPayload }: ClientLinkTerms, host: ClientHost) {
     this.#host = host;
     this.openPayload = openPayload;
     this.core = core;
     this.driver = new Driver(core, core, host.clock);
+    this.driver.followsLeaving = true;
     const { login } = this;
     this.dialer = new Dialer({ core, driver: this.driver, options, host, login });
     this.engine = new LinkEngine(newId(host.entropy).slice(0, 12), this.driver, link, this);
@@ -91,12 +94,44 @@ export class ClientLinkOwner implements LinkOwner {
     return this.dialer.destination;
   }
 
+  // Getters: a field of its own would take memory in each link.
+  get identity(): undefined {
+    return undefined;
+  }
+
+  get claims(): undefined {
+    return undefined;
+  }
+
+  get isServing(): boolean {
+    return false;
+  }
+
+  get hearsHandlerErrors(): boolean {
+    return false;
+  }
+
   get journal(): Journal {
     return this.#host.journal;
   }
 
   get ids(): LinkIds {
     return { link: this.link.id, session: this.core.sessionId };
+  }
+
+  get isAtWork(): boolean {
+    return this.#unfinished?.isPending === true;
+  }
+
+  waitUntil(promise: unknown): void {
+    const goOn = (): void => {
+      if (!this.engine.isOver) this.driver.run();
+    };
+    this.#unfinished ??= new Unfinished(goOn, (error) => {
+      if (metTheEnd(error, this.core)) goOn();
+      else this.engine.failHandler(error);
+    });
+    this.#unfinished.add(promise);
   }
 
   endUnopened(): boolean {
@@ -117,7 +152,35 @@ export class ClientLinkOwner implements LinkOwner {
 
   onStepComplete(): void {
     this.dialer.check();
-    if (this.core.gone) this.#host.onGone(this);
+    this.#look();
+  }
+
+  #look(): void {
+    if (!this.core.gone || this.driver.isLeaving) return;
+    this.#host.onGone(this);
+    this.#leaving?.timer.clear();
+    this.#leaving?.left.resolve();
+  }
+
+  letGo(dueMs: number): Promise<void> {
+    const leaving = (this.#leaving ??= {
+      timer: this.#host.clock.timer(() => this.#leave()),
+      dueMs: Infinity,
+      left: Promise.withResolvers<void>(),
+    });
+    if (dueMs < leaving.dueMs) {
+      leaving.dueMs = dueMs;
+      leaving.timer.set(dueMs);
+    }
+    this.#look();
+    return leaving.left.promise;
+  }
+
+  /** The peer was waited for long enough. */
+  #leave(): void {
+    this.core.abandon("closed");
+    this.driver.run();
+    this.driver.dropLeaving();
   }
 
   onEvent(event: ProtocolEvent): void {

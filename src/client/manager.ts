@@ -7,13 +7,12 @@ import { SystemDial } from "../io/dial.ts";
 import { DialError } from "../io/dial-error.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
-import { DEFAULT_CLOSE_MS, FORGET_AFTER_MS } from "../link/closing.ts";
-import type { Driver } from "../link/driver.ts";
+import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import { checkClose, checkOptions, checkWait } from "../link/check.ts";
 import { RespliceError } from "../link/errors.ts";
 import { heldBytes, linksByState, trafficOf } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
-import { Once, timedWait } from "../link/waits.ts";
+import { Once } from "../link/waits.ts";
 import type { EventCounts } from "../telemetry/event-counts.ts";
 import type { LineCounts } from "../telemetry/logger.ts";
 import { observe } from "../telemetry/observed.ts";
@@ -27,7 +26,7 @@ import {
   resolveManagerOptions,
   resolveOpenOptions,
 } from "./options.ts";
-import type { ClientCore, ClientLinkOwner } from "./link-owner.ts";
+import type { ClientLinkOwner } from "./link-owner.ts";
 import { durableLink } from "./durable-link.ts";
 import { LostLinks } from "./lost-links.ts";
 import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
@@ -72,12 +71,11 @@ export class ConnectionManager implements AsyncDisposable {
   /** Links that can be sent on. */
   readonly #open = new Set<Link>();
   readonly #lost = new LostLinks();
-  /** Links, and tombstones whose peer does not know of the end yet. */
-  readonly #unforgotten = new Map<ClientCore, Driver>();
+  /** Those of which anything is left: a peer may have to hear of the end yet. */
+  readonly #unforgotten = new Set<ClientLinkOwner>();
   readonly #telemetry: Telemetry;
   #ids = 0;
   readonly #closing: Once<CloseReport> = new Once();
-  #whenForgotten: (() => void) | undefined;
 
   constructor(options: ConnectionManagerOptions = {}) {
     this.#options = resolveManagerOptions(options);
@@ -117,9 +115,7 @@ export class ConnectionManager implements AsyncDisposable {
       },
       onLost: ({ destination, link: { id } }, error) => this.#lost.add(destination, { id, error }),
       onCloseCalled: ({ destination, link }) => this.#lost.closed(destination, link.id),
-      onGone: ({ core }) => {
-        if (this.#unforgotten.delete(core) && this.#unforgotten.size === 0) this.#whenForgotten?.();
-      },
+      onGone: (owner) => this.#unforgotten.delete(owner),
     };
     observe(this, {
       kind: "manager",
@@ -142,11 +138,11 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
     if (this.#closing.isBegun) throw isClosing();
     const owner = this.#owner(options);
-    const { core, driver, dialer, engine, link, destination } = owner;
+    const { dialer, engine, link, destination } = owner;
     this.#lost.replaced(destination);
     this.#owners.add(owner);
     this.#open.add(link);
-    this.#unforgotten.set(core, driver);
+    this.#unforgotten.add(owner);
     dialer.start(engine);
     return link;
   }
@@ -204,13 +200,16 @@ export class ConnectionManager implements AsyncDisposable {
   }
 
   #levels(): Pick<ManagerStats, "dialsInFlight" | "bufferBytes"> {
-    return { dialsInFlight: this.#gate.inFlight, bufferBytes: heldBytes(this.#unforgotten.keys()) };
+    return {
+      dialsInFlight: this.#gate.inFlight,
+      bufferBytes: heldBytes(Array.from(this.#unforgotten, ({ core }) => core)),
+    };
   }
 
   /**
    * Drains and closes all links; no link can be opened any more. A link in mode "bytes" may come to its own end until
-   * the deadline, and is then aborted. Never rejects. A second call returns the same promise. Throws INVALID_ARGUMENT,
-   * INVALID_OPTION.
+   * the deadline, and is then aborted. When it resolves, no connection, dial or timer of the manager is left. Never
+   * rejects. A second call returns the same promise. Throws INVALID_ARGUMENT, INVALID_OPTION.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
     checkClose(options);
@@ -220,27 +219,15 @@ export class ConnectionManager implements AsyncDisposable {
   async #close(options: CloseOptions): Promise<CloseReport> {
     this.#telemetry.stop();
     // Of those that are here now: one that a listener ends meanwhile is reported, too.
-    const closed = [...this.#owners].map(async ({ engine }) => {
-      return [engine.link, await engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options })] as const;
+    const open = new Set(this.#owners);
+    const closed = [...this.#unforgotten].map(async (owner) => {
+      const report = await owner.engine.closeByOwner({ deadlineMs: DEFAULT_CLOSE_MS, ...options });
+      // The peer of one that had ended before may have heard of that only now.
+      return open.has(owner) ? [[owner.link, report] as const] : [];
     });
-    const report = closeReport(await Promise.all(closed));
-    const forgotten = this.#forgotten();
-    // If links were cut off at the deadline, the time is over: do not wait further.
-    if (report.left === 0) await forgotten;
+    const report = closeReport((await Promise.all(closed)).flat());
     this.#telemetry.close();
     return report;
-  }
-
-  /** Resolves when every peer knows of the end, or after FORGET_AFTER_MS. */
-  async #forgotten(): Promise<void> {
-    if (this.#unforgotten.size === 0) return;
-    const wait = timedWait(this.#clock, this.#clock.now() + FORGET_AFTER_MS);
-    this.#whenForgotten = wait.end;
-    if (await wait.promise) return;
-    for (const [core, driver] of this.#unforgotten) {
-      core.abandon("closed");
-      driver.run();
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,6 +20,8 @@ export interface SrvOptions {
 /** Asks for the records of a name. `promises.Resolver` is one. */
 export interface SrvResolver {
   resolveSrv(name: string): Promise<SrvRecord[]>;
+  /** Takes back the queries that are under way: they fail. */
+  cancel(): void;
 }
 
 /** The parts of the process that the module needs; tests give their own. */
@@ -67,14 +69,20 @@ export function srv(name: string, options: SrvOptions = {}): ForEachAttempt<read
 /** As `srv()`, with the process as an argument. */
 export function srvOf(name: string, host: SrvHost): ForEachAttempt<readonly Endpoint[]> {
   const records = new SrvRecords(name, host);
-  return async () => inOrder(await records.find(), host.random);
+  return async ({ signal }) => inOrder(await records.find(signal), host.random);
+}
+
+/** A query, and how many callers have asked for it and not gone. */
+interface SharedQuery {
+  readonly records: Promise<readonly SrvRecord[]>;
+  waiting: number;
 }
 
 class SrvRecords {
   readonly #name: string;
   readonly #host: SrvHost;
   #resolver: { readonly is: SrvResolver; readonly sinceMs: number } | undefined;
-  #underWay: Promise<readonly SrvRecord[]> | undefined;
+  #underWay: SharedQuery | undefined;
   #lastGood: readonly SrvRecord[] | undefined;
 
   constructor(name: string, host: SrvHost) {
@@ -82,16 +90,41 @@ class SrvRecords {
     this.#host = host;
   }
 
-  /** Callers that come while a query is under way share it. */
-  async find(): Promise<readonly SrvRecord[]> {
-    this.#underWay ??= this.#query().finally(() => {
+  /** Callers that come while a query is under way share it. It is taken back when the last of them has gone. */
+  async find(signal: AbortSignal): Promise<readonly SrvRecord[]> {
+    signal.throwIfAborted();
+    const shared = (this.#underWay ??= this.#begin());
+    const leave = (): void => {
+      if (--shared.waiting > 0 || this.#underWay !== shared) return;
       this.#underWay = undefined;
-    });
-    const query = this.#underWay;
+      this.#resolver?.is.cancel();
+    };
+    shared.waiting++;
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      return await this.#answer(shared.records, signal);
+    } finally {
+      signal.removeEventListener("abort", leave);
+      if (!signal.aborted) shared.waiting--;
+    }
+  }
+
+  #begin(): SharedQuery {
+    const shared: SharedQuery = {
+      waiting: 0,
+      records: this.#query().finally(() => {
+        if (this.#underWay === shared) this.#underWay = undefined;
+      }),
+    };
+    return shared;
+  }
+
+  async #answer(query: Promise<readonly SrvRecord[]>, signal: AbortSignal): Promise<readonly SrvRecord[]> {
     const before = this.#lastGood;
     if (before === undefined) return query;
     const { clock } = this.#host;
     const answered = timedWait(clock, clock.now() + PATIENCE_MS);
+    signal.addEventListener("abort", answered.end, { once: true });
     query.then(answered.end, answered.end);
     return (await answered.promise) ? query : before;
   }

@@ -3,6 +3,7 @@
  * checked after the poll phase: Node runs timers before I/O, and the awaited answer may already be in the kernel.
  */
 import type { Clock, Timer } from "../link/ports.ts";
+import { realTime } from "../real-time.ts";
 
 interface Due {
   run: (of: unknown) => void;
@@ -62,16 +63,16 @@ export class SystemClock implements Clock {
   #spreadMs = SPREAD_MS;
 
   now(): number {
-    return performance.now();
+    return realTime.now();
   }
 
   wallMs(): number {
-    return Date.now();
+    return realTime.wallMs();
   }
 
   /** Runs after the current turn, and after all promises that are ready in it. */
   defer<T>(run: (of: T) => void, of: T): void {
-    process.nextTick(run, of);
+    realTime.nextTick(run, of);
   }
 
   /** Uses one immediate of Node's for all functions that are to run. */
@@ -79,7 +80,7 @@ export class SystemClock implements Clock {
     const first = this.#afterPoll.length === 0;
     this.#afterPoll.push({ run: run as (of: unknown) => void, of });
     if (!first) return;
-    setImmediate(() => {
+    realTime.setImmediate(() => {
       const due = this.#afterPoll;
       this.#afterPoll = [];
       for (const each of due) this.#run(each.run, each.of);
@@ -88,7 +89,7 @@ export class SystemClock implements Clock {
 
   spread<T>(run: (of: T) => void, of: T): void {
     this.#spread.push({ run: run as (of: unknown) => void, of });
-    if (this.#spread.length === 1) setImmediate(() => this.#runSpread());
+    if (this.#spread.length === 1) realTime.setImmediate(() => this.#runSpread());
   }
 
   /** Whether less of what `spread()` was given runs in each turn. */
@@ -106,7 +107,7 @@ export class SystemClock implements Clock {
       this.#run(run, of);
     }
     this.#spread = due.slice(at);
-    if (this.#spread.length > 0) setImmediate(() => this.#runSpread());
+    if (this.#spread.length > 0) realTime.setImmediate(() => this.#runSpread());
   }
 
   timer(run: () => void): Timer {
@@ -149,15 +150,15 @@ export class SystemClock implements Clock {
     if (dueMs === this.#wakeMs) return;
     // A wake-up that comes too early does no harm, and saves a Node timer for each deadline that only moves away.
     if (this.#wake !== undefined && dueMs > this.#wakeMs && dueMs !== Infinity) return;
-    clearTimeout(this.#wake);
+    realTime.clearTimeout(this.#wake);
     this.#wake = undefined;
     this.#wakeMs = dueMs;
     if (dueMs === Infinity) return;
     const delayMs = Math.min(MOST_DELAY_MS, Math.max(0, Math.ceil(dueMs - this.now())));
     this.#isHeld = true;
-    this.#wake = setTimeout(() => {
+    this.#wake = realTime.setTimeout(() => {
       this.#checking = true;
-      setImmediate(() => this.#check());
+      realTime.setImmediate(() => this.#check());
     }, delayMs);
   }
 
@@ -179,7 +180,7 @@ export class SystemClock implements Clock {
     try {
       run(of);
     } catch (error) {
-      process.nextTick(() => {
+      realTime.nextTick(() => {
         throw error;
       });
     }

@@ -5,7 +5,9 @@ import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
 import { unmapped } from "./address-list.ts";
+import { realTime } from "../real-time.ts";
 import { type Reader, READING_LINE as line } from "./reading-line.ts";
+import { describe } from "./stream-error.ts";
 
 /**
  * The most bytes that may wait in our own process. The rest stays in the log, from where a new connection can send it.
@@ -118,12 +120,12 @@ export class StreamConnection implements Connection, Reader {
 
   received(chunk: Buffer): void {
     const isSmall = chunk.length < SMALL_CHUNK_BYTES;
-    const fromMs = isSmall ? 0 : performance.now();
+    const fromMs = isSmall ? 0 : realTime.now();
     if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
     const enough = this.handler.onData(chunk) === "enough";
     // A stream that the application made may emit data though it was paused: it waits in the line once.
     if (this.#closed || this.#waits) return;
-    const tookMs = isSmall ? 0 : performance.now() - fromMs;
+    const tookMs = isSmall ? 0 : realTime.now() - fromMs;
     if (enough) line.wait(this, tookMs);
     else line.took(this, tookMs);
   }
@@ -254,7 +256,7 @@ export class StreamConnection implements Connection, Reader {
   #written(error: WriteError): void {
     if (error || this.#closed || !this.#isAwaited) return;
     // A stream of another library may call back within its write().
-    if (this.#isWriting) return process.nextTick(() => this.#written(error));
+    if (this.#isWriting) return realTime.nextTick(() => this.#written(error));
     if (this.#stream.writableLength > 0) return;
     this.#isAwaited = false;
     this.handler.onWritten?.();
@@ -282,8 +284,8 @@ export class StreamConnection implements Connection, Reader {
     }
     // The peer's end stands behind everything that was not read.
     this.#readOn();
-    const linger = setTimeout(() => destroy(this.#stream), lingerMs);
-    this.#stream.once("close", () => clearTimeout(linger));
+    const linger = realTime.setTimeout(() => destroy(this.#stream), lingerMs);
+    this.#stream.once("close", () => realTime.clearTimeout(linger));
   }
 
   destroy(): void {
@@ -301,6 +303,14 @@ export class StreamConnection implements Connection, Reader {
     } catch (error) {
       this.lost(describe(error));
     }
+  }
+
+  whenGone(run: () => void): void {
+    const stream = this.#stream;
+    // A stream that the application made may never emit 'close'.
+    if (stream.closed || (stream.destroyed && !this.#isOurs)) return run();
+    stream.once("close", run);
+    whenDestroyed(stream, run);
   }
 
   /**
@@ -376,14 +386,3 @@ const LISTENERS: ReadonlyArray<readonly [string, (this: ConnectedStream, given: 
   ["error", onError],
   ["close", onClose],
 ];
-
-/** The text of an error. A stream may fail with any value, not only an Error. */
-function describe(error: unknown): string {
-  try {
-    const { code, message } = Object(error) as { code?: unknown; message?: unknown };
-    if (typeof code === "string" && code !== "") return code;
-    return typeof message === "string" && message !== "" ? message : "failed";
-  } catch {
-    return "failed";
-  }
-}

@@ -7,6 +7,7 @@ import net, { type LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
+import { realTime } from "../real-time.ts";
 import { DialError } from "./dial-error.ts";
 import { Lookups } from "./lookup.ts";
 import { interleaved, Race, type RacePlan } from "./race.ts";
@@ -63,7 +64,7 @@ export class SystemDial {
   readonly #clock: Clock;
   readonly #connectSocket: ConnectSocket;
   readonly #lookups: Lookups;
-  readonly #tlsSessions: TlsSessions = new TlsSessions(Date.now);
+  readonly #tlsSessions: TlsSessions = new TlsSessions(realTime.wallMs);
 
   constructor(clock: Clock, connectSocket: ConnectSocket = (to) => net.connect(to)) {
     this.#clock = clock;
@@ -85,7 +86,12 @@ export class SystemDial {
    */
   startTls(stream: Duplex, endpoint: Endpoint | undefined, options: StartTlsOptions): Promise<Duplex> {
     if (endpoint === undefined) {
-      return secure(stream, { ...options, endpoint: "", host: undefined }, this.#clock, new TlsSessions(Date.now));
+      return secure(
+        stream,
+        { ...options, endpoint: "", host: undefined },
+        this.#clock,
+        new TlsSessions(realTime.wallMs),
+      );
     }
     const host = "path" in endpoint ? undefined : hostOf(endpoint);
     return secure(stream, { ...options, endpoint: nameOf(endpoint), host }, this.#clock, this.#tlsSessions);

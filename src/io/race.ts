@@ -72,7 +72,9 @@ export class Race<T> {
     }
     const address = this.said.length < MOST_SOCKETS ? this.#waiting.shift() : undefined;
     if (address === undefined) {
-      if (this.#running.size === 0) this.#result.resolve(undefined);
+      if (this.#running.size > 0) return;
+      this.#timer.clear();
+      this.#result.resolve(undefined);
       return;
     }
     this.#timer.set(this.#clock.now() + (this.said.length === 0 ? Math.max(STAGGER_MS, this.#aloneMs) : STAGGER_MS));

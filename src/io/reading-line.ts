@@ -4,6 +4,7 @@
  * has used its share of a turn waits for the next one, and only some of the connections that wait are read in each
  * turn.
  */
+import { realTime } from "../real-time.ts";
 
 /** The time that one connection may take in a turn. */
 const ALONE_MS = 1;
@@ -52,7 +53,7 @@ export class ReadingLine {
     // The reader may take the rest of its share in this turn, or in the next.
     if (this.#tookMs < this.#shareMs / 2 || this.#turnEnds) return;
     this.#turnEnds = true;
-    setImmediate(() => {
+    realTime.setImmediate(() => {
       this.#turnEnds = false;
       this.#tookMs = 0;
     });
@@ -63,7 +64,7 @@ export class ReadingLine {
     reader.wait();
     this.#waiting.push({ reader, tookMs });
     this.#tookMs = 0;
-    if (this.#waiting.length === 1) setImmediate(() => this.#goOn());
+    if (this.#waiting.length === 1) realTime.setImmediate(() => this.#goOn());
   }
 
   #goOn(): void {
@@ -77,7 +78,7 @@ export class ReadingLine {
     }
     this.#shareMs = due.length === 1 ? ALONE_MS * this.#part : togetherMs / at;
     this.#waiting = due.slice(at);
-    if (this.#waiting.length > 0) setImmediate(() => this.#goOn());
+    if (this.#waiting.length > 0) realTime.setImmediate(() => this.#goOn());
   }
 }
 

@@ -162,3 +162,7 @@ export function checkNames(options: object, known: readonly string[], prefix = "
       throw invalidOption(prefix + name, (options as Record<string, unknown>)[name], known.join(", "));
   }
 }
+
+export function isThenable(value: unknown): value is PromiseLike<void> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

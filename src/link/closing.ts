@@ -1,5 +1,6 @@
 /** close() of a link: both directions drain within a deadline, or the client is asked to go on at another server. */
 import type { Driver } from "./driver.ts";
+import type { LinkOwner } from "./owner.ts";
 import type { Protocol } from "./protocol.ts";
 import type { CloseOptions, CutOffReason, LinkReport } from "./types.ts";
 
@@ -12,9 +13,13 @@ export const LET_GO_MS = 300_000;
 const HANDLER_SHARE = 0.8;
 
 type Limit = CloseOptions & { deadlineMs: number; holdsProcess?: boolean };
+/** When the time of close() is over, a peer that is connected has so long to hear that the link was cut off. */
+export const TOLD_WITHIN_MS = 1_000;
 
 export interface ClosingLink {
-  readonly closed: Promise<unknown>;
+  readonly closed: Promise<LinkReport>;
+  readonly isOver: boolean;
+  readonly owner: Pick<LinkOwner, "letGo">;
   /** Ends our direction behind everything that was taken. */
   endOutput(): void;
 }
@@ -25,12 +30,15 @@ export class Closing {
   endsWithInput = false;
   /** Part of the link's report: why it was cut off, if it was. */
   cutOff: Pick<LinkReport, "cutOff"> | undefined;
+  /** When the time of close() is over. */
+  #untilMs = Infinity;
+  #left: Promise<LinkReport> | undefined;
   #stopsWhenSent = false;
   #isFinishing = false;
   readonly #driver: Driver;
   readonly #link: ClosingLink;
 
-  /** Deadlines are dropped once the link is closed. */
+  /** Deadlines are dropped once nothing is left of the link. */
   constructor(driver: Driver, link: ClosingLink) {
     this.#driver = driver;
     this.#link = link;
@@ -72,10 +80,32 @@ export class Closing {
     this.#driver.protocol.stopReading();
   }
 
+  /** Fulfils with the report of the link when nothing is left of it at this end. */
+  get left(): Promise<LinkReport> {
+    return (this.#left ??= this.#whenLeft());
+  }
+
+  async #whenLeft(): Promise<LinkReport> {
+    const report = await this.#link.closed;
+    const { protocol, clock } = this.#driver;
+    const nowMs = clock.now();
+    // Nobody is told that the link was cut off where there was no connection by the deadline.
+    const isAlone = this.cutOff !== undefined && protocol.adopted === undefined;
+    const dueMs = Math.min(nowMs + FORGET_AFTER_MS, Math.max(nowMs, this.#untilMs) + TOLD_WITHIN_MS);
+    await this.#link.owner.letGo?.(isAlone ? nowMs : dueMs);
+    return report;
+  }
+
   #cutOff(options: CloseOptions, isFirst: boolean): void {
+    const { clock } = this.#driver;
     const deadlineMs = options.deadlineMs ?? (isFirst ? DEFAULT_CLOSE_MS : Infinity);
+    this.#untilMs = Math.min(this.#untilMs, clock.now() + deadlineMs);
     if (deadlineMs === Infinity && options.signal === undefined) return;
-    this.#limit({ ...options, deadlineMs }, () => this.#cut());
+    this.#limit({ ...options, deadlineMs }, () => {
+      this.#untilMs = clock.now();
+      if (this.#link.isOver) void this.#link.owner.letGo?.(this.#untilMs + TOLD_WITHIN_MS);
+      else this.#cut();
+    });
   }
 
   #cut(): void {
@@ -124,7 +154,7 @@ export class Closing {
     timer.set(clock.now() + deadlineMs);
     if (signal?.aborted === true) early();
     else signal?.addEventListener("abort", early, { once: true });
-    void this.#link.closed.then(() => {
+    void this.left.then(() => {
       timer.clear();
       signal?.removeEventListener("abort", early);
     });

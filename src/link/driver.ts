@@ -30,6 +30,10 @@ export class Driver {
   readonly channels: ChannelIo;
   /** The connections: one, or two while a second stands by. */
   #attached: readonly Attached[] = [];
+  /** Connections that were ended in order, and have not been closed by the peer yet. */
+  #leaving: Set<Connection> | undefined;
+  /** Whether they are of interest: a step is complete when the last of them is gone, too. */
+  followsLeaving = false;
   /** The connection that is not read, as the protocol does not read on. */
   #paused: Attached | undefined;
   readonly #timer: Timer;
@@ -190,8 +194,25 @@ export class Driver {
 
   #close({ channel, last, lingerMs }: CloseConnection): void {
     const connection = this.detach(channel);
-    if (last === undefined) connection?.destroy();
-    else connection?.end(last, lingerMs);
+    if (last === undefined) return connection?.destroy();
+    connection?.end(last, lingerMs);
+    if (!this.followsLeaving || connection?.whenGone === undefined) return;
+    const leaving = (this.#leaving ??= new Set());
+    leaving.add(connection);
+    connection.whenGone(() => {
+      const wasLast = leaving.delete(connection) && leaving.size === 0;
+      if (wasLast && !this.#running) this.hooks?.onStepComplete();
+    });
+  }
+
+  /** A connection was ended in order, and its peer has not closed it yet. */
+  get isLeaving(): boolean {
+    return this.#leaving !== undefined && this.#leaving.size > 0;
+  }
+
+  /** Waits for no peer any more. */
+  dropLeaving(): void {
+    for (const connection of this.#leaving ?? []) connection.destroy();
   }
 
   /** Answers whether anything was written. */

@@ -120,21 +120,19 @@ export class LinkEngine {
     this.incoming.acceptNow();
     closing.close(options, this.incoming.hasConsumer);
     if (isFirst && !this.isOver) this.#drainNow();
-    return this.closed;
+    return closing.left;
   }
 
-  /**
-   * Closes the link for its manager or server. Only the application can say where a byte stream ends, so that is
-   * awaited.
-   */
+  /** Closes the link for its manager or server. Only the application can end a byte stream, so that is awaited. */
   closeByOwner(options: CloseOptions): Promise<LinkReport> {
     return this.#options.mode === "bytes" ? this.#finish(options) : this.close(options);
   }
 
   #finish(options: CloseOptions): Promise<LinkReport> {
-    const isFirst = this.#getClosing().finish(options);
+    const closing = this.#getClosing();
+    const isFirst = closing.finish(options);
     if (isFirst && !this.isOver) this.#drainNow();
-    return this.closed;
+    return closing.left;
   }
 
   /** The application has destroyed its socket: what the link has taken goes on to the peer, and nothing else is read. */
@@ -388,7 +386,7 @@ export class LinkEngine {
     // A client that goes on elsewhere waits until the handler has answered. Otherwise sends that wait for room go out
     // first.
     const isAnswering = protocol.inputMoves ? this.owner.isServing : this.outgoing.isAwaited;
-    const goesOn = this.#options.allowHalfOpen || isAnswering;
+    const goesOn = this.#options.allowHalfOpen || isAnswering || this.owner.isAtWork;
     if (!goesOn || this.#closing?.endsWithInput === true) this.endOutput();
   }
 

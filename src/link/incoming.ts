@@ -1,5 +1,5 @@
 /** The receiving side of a link: hands messages to one consumer at a time, and decides when they count as accepted. */
-import { checkWait } from "./check.ts";
+import { checkWait, isThenable } from "./check.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, invalidArgument, RespliceError } from "./errors.ts";
 import type { LinkOwner } from "./owner.ts";
@@ -346,8 +346,4 @@ export class Incoming implements TurnHost {
     if (!this.#manual) this.#inbound.accept(accepted);
     this.#host.failHandler(error);
   }
-}
-
-export function isThenable(value: unknown): value is PromiseLike<void> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

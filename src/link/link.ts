@@ -5,7 +5,7 @@ import type { LinkState } from "../core/states.ts";
 import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
 import type { LinkEngine } from "./engine.ts";
-import { invalidArgument } from "./errors.ts";
+import { invalidArgument, RespliceError } from "./errors.ts";
 import type {
   ClearOptions,
   CloseOptions,
@@ -110,6 +110,10 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     this.#engine.incoming.onMessage(handler);
   }
 
+  waitUntil(promise: PromiseLike<unknown>): void {
+    this.#engine.owner.waitUntil(promise);
+  }
+
   get readableLength(): number {
     const { protocol } = this.#engine;
     return protocol.ended ? 0 : protocol.readableBytes;
@@ -144,6 +148,12 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
 
   retryNow(): void {
     this.#engine.owner.retryNow();
+  }
+
+  reauthenticate(): void {
+    const { owner } = this.#engine;
+    if (owner.reauthenticate === undefined) throw new RespliceError("NOT_SUPPORTED", "reauthenticate() is for servers");
+    owner.reauthenticate();
   }
 
   end(): void {

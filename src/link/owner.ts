@@ -16,6 +16,10 @@ export interface LinkOwner {
   readonly pace?: Pace | undefined;
   /** The server's handler is still running: it may go on sending when the peer has ended to go on elsewhere. */
   readonly isServing: boolean;
+  /** A promise that `waitUntil()` was given has not settled: it may go on sending whenever the peer has ended. */
+  readonly isAtWork: boolean;
+  /** Throws INVALID_ARGUMENT. */
+  waitUntil(promise: unknown): void;
   /** Ends a link that was never opened, and answers true if so: then there is no peer to be told. */
   endUnopened(): boolean;
   /** Begins no dial until `retryNow()`. Does nothing on a server, which never dials. */
@@ -24,6 +28,8 @@ export interface LinkOwner {
   retryNow(): void;
   /** Whether waiting for the next dial keeps the process alive. Does nothing on a server, which never dials. */
   holdProcess(isHeld: boolean): void;
+  /** Asks the client for its credentials again. Throws NOT_SUPPORTED. Undefined where there are none to ask for. */
+  reauthenticate?(): void;
   /** Called after every step of the driver. */
   onStepComplete(): void;
   /** The application has called close(), also of a link that has ended. */
@@ -35,4 +41,10 @@ export interface LinkOwner {
   /** A handler of the link has thrown `thrown`. */
   onHandlerFailed(thrown: unknown): void;
   onEnded(): void;
+  /**
+   * The link has ended, and its peer has until `dueMs` to hear of it. Resolves when nothing is left of the link: no
+   * connection, no dial, no timer. A second call can only bring the time forward. Undefined at a server, which keeps
+   * the session until the client knows.
+   */
+  letGo?(dueMs: number): Promise<void>;
 }

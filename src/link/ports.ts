@@ -79,6 +79,11 @@ export interface Connection {
    * could keep it alive has this method.
    */
   holdProcess?(isHeld: boolean): void;
+  /**
+   * Calls `run`, which may be called twice, when nothing of the connection is left. One without this method leaves
+   * nothing behind `end()` and `destroy()`.
+   */
+  whenGone?(run: () => void): void;
 }
 
 export interface ConnectionHandler {

@@ -95,6 +95,16 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * the link (not the process) ends with HANDLER_FAILED. To retry, do so inside the handler: the peer waits meanwhile.
    */
   onMessage(handler: (message: Message) => void | Promise<void>): void;
+  /**
+   * Says that this end is not done yet, for work that goes on after a handler has returned: the answer to a message, or
+   * a timer that sends. Until the promise settles this direction stays open when the peer has ended. At a server the
+   * link is not closed either when the handler of serve() returns, and close() of the supervisor waits, for four fifths
+   * of its deadline. A close() of the link itself, and of a manager, does not wait. If the promise rejects, the link
+   * ends with HANDLER_FAILED, as it does when a handler rejects; but not for the LINK_ENDED of a send() after this
+   * direction had ended. However many promises are given, they are only counted. Throws INVALID_ARGUMENT for what is no
+   * promise.
+   */
+  waitUntil(promise: PromiseLike<unknown>): void;
   /** Bytes received and not yet handed to the consumer. */ readonly readableLength: number;
   /**
    * The position where the message handed out last ends. It grows within a `sessionId`. A consumer that crashes after
@@ -146,16 +156,26 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   retryNow(): void;
 
   /**
+   * Server: asks the client who it is, for credentials that may have been revoked. The connection is given up, the
+   * session is not: the client dials at once, and authenticate() is asked about the credentials that it gives then. If
+   * they are refused, the client's link ends with AUTHENTICATION_REFUSED. Nothing is lost, and nothing comes twice. A
+   * client that is away is asked anyway when it comes back. To end the link without asking: abort(). Throws
+   * NOT_SUPPORTED at a client, on a plain link, and at a server without `authenticate`.
+   */
+  reauthenticate(): void;
+
+  /**
    * Ends this direction after everything taken, or written to duplex(), so far; the peer's loop ends. Receiving goes
    * on.
    */
   end(): void;
   /**
-   * Ends this direction, waits until the peer has accepted everything, then closes both directions. It dials at once
-   * if there is no connection. Messages still arrive meanwhile. It never rejects: at the deadline it closes all the
-   * same. A second call answers the same promise. Throws INVALID_ARGUMENT, INVALID_OPTION, and then nothing has
-   * changed. With duplex() it ends nothing itself: it waits until both directions
-   * of the stream have ended, and aborts at the deadline.
+   * Ends this direction, waits until the peer has accepted everything, then closes both directions. It dials at once if
+   * there is no connection. Messages still arrive meanwhile. It never rejects: at the deadline it closes all the same.
+   * Nothing of a client's link is left then: it resolves when the peer knows of the end, or a second after the
+   * deadline, or six seconds after everything was accepted, whichever is first. A second call answers the same promise.
+   * Throws INVALID_ARGUMENT, INVALID_OPTION, and then nothing has changed. With duplex() it ends nothing itself: it waits until both directions of the stream have ended, and aborts at the
+   * deadline.
    */
   close(options?: CloseOptions): Promise<LinkReport>;
   /**

@@ -90,6 +90,8 @@ const LOST = [
   "silent",
   "asked to come back later",
   "shed",
+  "credentials-expired",
+  "reauthenticate",
   "session lost",
   ...SYSTEM_CODES,
   ...FAULTS,

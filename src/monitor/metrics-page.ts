@@ -1,4 +1,5 @@
 /** The text for Prometheus, of a registry that may also have metrics of the application's: those may throw, or hang. */
+import { realTime } from "../real-time.ts";
 import type { PrometheusRegistry } from "./prometheus.ts";
 
 /** So long a request waits for the registry. */
@@ -39,14 +40,14 @@ export class MetricsPage {
     this.#underWay++;
     const { promise: late, reject } = Promise.withResolvers<never>();
     const problem = new Error(`no text within ${COLLECTED_WITHIN_MS / 1_000} s`);
-    const timer = setTimeout(() => reject(problem), COLLECTED_WITHIN_MS).unref();
+    const timer = realTime.setTimeout(() => reject(problem), COLLECTED_WITHIN_MS).unref();
     const collected = this.#collect().finally(() => {
       this.#underWay--;
     });
     try {
       return await Promise.race([collected, late]);
     } finally {
-      clearTimeout(timer);
+      realTime.clearTimeout(timer);
     }
   }
 

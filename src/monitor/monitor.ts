@@ -6,6 +6,7 @@ import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
 import type { WaitOptions } from "../link/types.ts";
 import { Once, Waits } from "../link/waits.ts";
+import { realTime } from "../real-time.ts";
 import { listenError } from "../server/listening/listen-error.ts";
 import { publishRecords } from "../telemetry/channels.ts";
 import { Journal } from "../telemetry/journal.ts";
@@ -132,7 +133,7 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
     const nextTryMs = Math.round(this.#pauseMs * (0.5 + 0.5 * Math.random()));
     this.#pauseMs = Math.min(MOST_PAUSE_MS, 2 * this.#pauseMs);
     const error = listenError(cause, this.#options.where);
-    this.#again = setTimeout(() => this.#listen(), nextTryMs).unref();
+    this.#again = realTime.setTimeout(() => this.#listen(), nextTryMs).unref();
     const { code } = error;
     this.#journal.record({ event: "monitor.listen-failed", code, message: `monitor: ${error.message}`, nextTryMs });
     this.emit("listenError", { error, nextTryMs });
@@ -174,15 +175,15 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#again);
+    realTime.clearTimeout(this.#again);
     this.#address = undefined;
     this.#waits.reject(isClosed());
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cutOff = setTimeout(() => this.#server.closeAllConnections(), ANSWERED_WITHIN_MS);
+    const cutOff = realTime.setTimeout(() => this.#server.closeAllConnections(), ANSWERED_WITHIN_MS);
     // The callback also comes, with an error, if the server did not listen.
     this.#server.close(() => resolve());
     await promise;
-    clearTimeout(cutOff);
+    realTime.clearTimeout(cutOff);
     this.#options.logger?.flush();
   }
 

@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import { checkOptions } from "../link/check.ts";
 import { invalidOption, RespliceError } from "../link/errors.ts";
+import { realTime } from "../real-time.ts";
 import type { Measurement, Metric } from "./metric.ts";
 import { byLabel, METRICS } from "./metric-table.ts";
 import { checkDistinct, MOST_SOURCES, type MonitoredSources, type NamedSource, namedSources } from "./sources.ts";
@@ -113,7 +114,7 @@ class Collector {
   /** A registry asks all of its metrics in one go: each source is measured once for all of them. */
   #measured(): ReadonlyArray<readonly [NamedSource, Measurement]> {
     if (this.#now !== undefined) return this.#now;
-    queueMicrotask(() => {
+    realTime.queueMicrotask(() => {
       this.#now = undefined;
     });
     this.#now = this.#sources.map((source) => {

@@ -1,14 +1,19 @@
 /** A server's link to a resplice client. */
 import type { ServerLinkCore } from "../core/server/link-core.ts";
+import { RespliceError } from "../link/errors.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { ProtocolEvent } from "../link/protocol.ts";
 import type { Link } from "../link/types.ts";
 import type { LinkIds } from "../telemetry/record.ts";
+import { Expiry } from "./expiry.ts";
+import type { Admitted } from "./verdict.ts";
 import { type LinkLoad, type ServedTerms, type ServerHost, ServerLinkOwner } from "./link-owner.ts";
 
 export class DurableServerLink extends ServerLinkOwner {
   declare readonly core: ServerLinkCore;
   readonly #isAuthenticated: boolean;
+  /** Made when the client has credentials that expire. */
+  #expiry: Expiry | undefined;
 
   constructor(terms: ServedTerms & { core: ServerLinkCore }, isAuthenticated: boolean, host: ServerHost) {
     super(terms, host);
@@ -28,7 +33,12 @@ export class DurableServerLink extends ServerLinkOwner {
   }
 
   get claims(): unknown {
-    return this.core.claims;
+    return this.#admitted?.claims;
+  }
+
+  /** Undefined: everyone may connect. */
+  get #admitted(): Admitted | undefined {
+    return this.core.claims as Admitted | undefined;
   }
 
   get openPayload(): Buffer {
@@ -66,6 +76,29 @@ export class DurableServerLink extends ServerLinkOwner {
   }
 
   onEvent(event: ProtocolEvent): void {
-    if (event.type === "disconnected") this.engine.waiting(0, 0, event.reason, undefined);
+    if (event.type === "connected") {
+      const expiresAtMs = this.#admitted?.expiresAtMs ?? Infinity;
+      if (expiresAtMs === Infinity) this.#expiry?.end();
+      else (this.#expiry ??= new Expiry(this.host, () => this.#askWho("credentials-expired"))).begin(expiresAtMs);
+    } else if (event.type === "disconnected") {
+      this.#expiry?.end();
+      this.engine.waiting(0, 0, event.reason, undefined);
+    }
+  }
+
+  #askWho(reason: string): void {
+    this.core.askWho(reason, this.host.clock.now());
+    this.driver.run();
+  }
+
+  reauthenticate(): void {
+    if (!this.#isAuthenticated)
+      throw new RespliceError("NOT_SUPPORTED", "reauthenticate() needs a server with authenticate()");
+    this.#askWho("reauthenticate");
+  }
+
+  override stop(): void {
+    super.stop();
+    this.#expiry?.end();
   }
 }

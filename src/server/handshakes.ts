@@ -4,7 +4,7 @@ import type { CheckedVerdict, ServerCore, ServerCoreEvent } from "../core/server
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { Refusable } from "../core/server/state.ts";
 import { RespliceError } from "../link/errors.ts";
-import { isThenable } from "../link/incoming.ts";
+import { isThenable } from "../link/check.ts";
 import type { Clock, Connection, ConnectionHandler, Timer } from "../link/ports.ts";
 import type { Message } from "../link/types.ts";
 import { messageOf } from "../telemetry/thrown.ts";
@@ -273,7 +273,8 @@ export class Handshakes implements HandshakeOwner {
     };
     try {
       const answer: unknown = authenticate(request);
-      return isThenable(answer) ? Promise.resolve(answer).then(toVerdict).catch(failed) : toVerdict(answer);
+      const checked = (given: unknown): CheckedVerdict => toVerdict(given, this.#clock.wallMs());
+      return isThenable(answer) ? Promise.resolve(answer).then(checked).catch(failed) : checked(answer);
     } catch (error) {
       return failed(error);
     }

@@ -7,6 +7,7 @@ import type { Clock } from "../link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Pace } from "../link/turn.ts";
 import type { Link, StateChange } from "../link/types.ts";
+import { Unfinished } from "../link/unfinished.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { LinkPace, Rates } from "./rates.ts";
@@ -23,12 +24,18 @@ export interface ServedCore extends Protocol {
 export interface ServerHost {
   readonly journal: Journal;
   readonly clock: Clock;
+  /** In [0, 1). */
+  random(): number;
   /** The application can no longer send on the link. */
   onLeft(served: ServerLinkOwner): void;
   /** A handler of the link has thrown. */
   onHandlerFailed(served: ServerLinkOwner, thrown: unknown): void;
   /** Whether `onHandlerFailed()` tells a listener of the application. */
   hearsHandlerErrors(): boolean;
+  /** A promise that `waitUntil()` was given has fulfilled. */
+  onFinished(served: ServerLinkOwner): void;
+  /** Such a promise was rejected. */
+  onWorkFailed(served: ServerLinkOwner, error: unknown): void;
   onEnded(served: ServerLinkOwner): void;
   /** The link's core is gone. */
   onGone(served: ServerLinkOwner): void;
@@ -65,10 +72,17 @@ export abstract class ServerLinkOwner implements LinkOwner {
   readonly engine: LinkEngine;
   /** The object that the application holds. */
   readonly link: Link;
-  isServing = false;
+  /**
+   * "pending": an async handler of serve() is at work. "returned": it has returned, and the link is closed when nothing
+   * is unfinished. "other": no handler was called yet, or it is none that says when it is done, or that was heeded
+   * already.
+   */
+  handler: "pending" | "returned" | "other" = "other";
   /** The host was told of the link's end. */
   isEnded = false;
   protected readonly host: ServerHost;
+  /** Made when the application first says that it has work to do. */
+  #unfinished: Unfinished | undefined;
   /** Made when the link is read while there are rates. */
   #pace: LinkPace | undefined;
 
@@ -78,6 +92,22 @@ export abstract class ServerLinkOwner implements LinkOwner {
     this.driver = new Driver(core, channels, host.clock);
     this.engine = new LinkEngine(id, this.driver, options, this);
     this.link = this.newLink();
+  }
+
+  get isServing(): boolean {
+    return this.handler === "pending";
+  }
+
+  get isAtWork(): boolean {
+    return this.#unfinished?.isPending === true;
+  }
+
+  waitUntil(promise: unknown): void {
+    this.#unfinished ??= new Unfinished(
+      () => this.host.onFinished(this),
+      (error) => this.host.onWorkFailed(this, error),
+    );
+    this.#unfinished.add(promise);
   }
 
   protected abstract newLink(): Link;

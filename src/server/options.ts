@@ -31,8 +31,9 @@ export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOpti
   /** For clients that are not resplice: see `PlainServerOptions`. */
   protocol?: never;
   /**
-   * Called on every connect, resumes and standbys included. Answers who the client is, or that it is refused for good.
-   * If it throws, or answers anything else, the client retries later. Default: everyone may connect.
+   * Called on every connect, resumes and standbys included. Answers who the client is, and until when it may be
+   * connected without being asked again, or that it is refused for good. If it throws, or answers anything else, the
+   * client retries later. Default: everyone may connect.
    */
   authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
   /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */

@@ -7,15 +7,17 @@ import type { Refusable } from "../core/server/state.ts";
 import { LinkMemory } from "../io/budget.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import { RespliceError } from "../link/errors.ts";
-import { isThenable } from "../link/incoming.ts";
+import { isThenable } from "../link/check.ts";
 import type { ResolvedLinkOptions } from "../link/options.ts";
 import type { Clock, Connection } from "../link/ports.ts";
 import { heldBytes, linksByState } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
+import { metTheEnd } from "../link/unfinished.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { Routed } from "./routing/routed.ts";
 import type { Capacity } from "./capacity.ts";
+import { ByIdentity } from "./by-identity.ts";
 import { Departures } from "./departures.ts";
 import type { ServerHost, ServerLinkOwner } from "./link-owner.ts";
 import { Lingering } from "./lingering.ts";
@@ -82,6 +84,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   protected farewell: { options: CloseOptions; untilMs: number } | undefined;
   readonly #options: ResolvedLinkOptions;
   readonly #open = new Set<Link>();
+  readonly #byIdentity = new ByIdentity();
   readonly #departures: Departures<ServerLinkOwner>;
   readonly #hurry = (): void => this.#departures.hurry();
 
@@ -99,10 +102,16 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     });
     this.host = {
       clock: outside.clock,
+      random: () => outside.entropy.random(),
       journal: outside.journal,
-      onLeft: ({ link }) => this.#open.delete(link),
+      onLeft: ({ link }) => {
+        this.#open.delete(link);
+        this.#byIdentity.delete(link);
+      },
       onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
       hearsHandlerErrors: () => outside.hearsHandlerErrors(),
+      onFinished: (served) => this.#lookAtHandler(served as Owner),
+      onWorkFailed: (served, error) => this.#workFailed(served as Owner, error),
       onEnded: ({ link }) => outside.onEnded(link),
       onGone: (served) => {
         this.#departures.delete(served);
@@ -115,6 +124,11 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** Links that can be sent on. */
   get open(): ReadonlySet<Link> {
     return this.#open;
+  }
+
+  /** Those of the clients of this identity. */
+  openOf(identity: string): Link[] {
+    return this.#byIdentity.get(identity);
   }
 
   /** Connections that links have, or that are not let in yet. */
@@ -170,6 +184,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   /** A client was let in. */
   protected letIn(served: Owner): void {
     this.#open.add(served.link);
+    this.#byIdentity.add(served.link);
     // The handler runs when the step that let it in is complete, and the link is attached.
     this.outside.clock.defer(() => {
       this.#serve(served);
@@ -183,7 +198,7 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     try {
       const result = this.handler?.(served.link);
       if (!isThenable(result)) return;
-      served.isServing = true;
+      served.handler = "pending";
       Promise.resolve(result).then(
         () => this.#handlerReturned(served),
         (error: unknown) => this.#handlerFailed(served, error),
@@ -194,7 +209,19 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
   }
 
   #handlerReturned(served: Owner): void {
-    served.isServing = false;
+    if (served.handler === "pending") served.handler = "returned";
+    this.#lookAtHandler(served);
+  }
+
+  /** The handler has returned, or a promise of `waitUntil()` has settled. */
+  #lookAtHandler(served: Owner): void {
+    if (served.isEnded) return;
+    if (served.handler === "returned" && !served.isAtWork) this.#handlerDone(served);
+    else served.driver.run();
+  }
+
+  #handlerDone(served: Owner): void {
+    served.handler = "other";
     // Nobody serves the client until its turn comes.
     if (this.#departures.delete(served)) this.#sendAway(served);
     const { engine } = served;
@@ -208,8 +235,13 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     const isGoing = this.farewell !== undefined || this.isLeft(served);
     const isTold = isGoing && error instanceof RespliceError && error.code === "LINK_ENDED";
     if (isTold) return this.#handlerReturned(served);
-    served.isServing = false;
+    served.handler = "other";
     served.engine.failHandler(error);
+  }
+
+  #workFailed(served: Owner, error: unknown): void {
+    if (metTheEnd(error, served.core)) this.#lookAtHandler(served);
+    else served.engine.failHandler(error);
   }
 
   // ── shedding ────────────────────────────────────────────────────────────────────────────────────────────────────

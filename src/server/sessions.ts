@@ -7,7 +7,7 @@ import { newId, newServerId } from "../core/session/proof.ts";
 import { ServerCore, type ServerCoreOptions } from "../core/server/server.ts";
 import type { ServerLinkCore } from "../core/server/link-core.ts";
 import type { Refusable } from "../core/server/state.ts";
-import { FORGET_AFTER_MS } from "../link/closing.ts";
+import { FORGET_AFTER_MS, TOLD_WITHIN_MS } from "../link/closing.ts";
 import { coreOptions } from "../link/options.ts";
 import type { Connection } from "../link/ports.ts";
 import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
@@ -23,8 +23,6 @@ import { type ServedHost, ServedLinks } from "./served-links.ts";
 
 /** How long drain() waits for a client that has not confirmed its session: for a round trip, or a reconnect. */
 const CONFIRMED_WITHIN_MS = 1_000;
-/** After the deadline drain() waits so long for clients that are told just then that their links were cut off. */
-const TOLD_WITHIN_MS = 1_000;
 
 /** The limits that the core counts by. */
 function caps(limits: ResolvedLimits) {

@@ -38,23 +38,10 @@ import { LinksRelief } from "./overload/links-relief.ts";
 import type { PlainLimits, PlainServerOptions } from "./plain-options.ts";
 import type { ServedLinks } from "./served-links.ts";
 import { serve } from "./serve.ts";
+import type { SupervisorEvents } from "./supervisor-events.ts";
 import type { SupervisorStats } from "./supervisor-stats.ts";
 
-export type { AcceptOptions, SupervisorState, SupervisorStats };
-
-/**
- * `listener`: an address was lost, and the server tries to listen there again; or it does so again: docs/listening.md.
- * `error`: an address has failed for good. `handlerError`: the handler of serve() or of a link's onMessage() threw
- * `error`, or its promise was rejected with it; the link ends with HANDLER_FAILED, unless it has ended before.
- * `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md.
- */
-export type SupervisorEvents = {
-  state: [change: { from: SupervisorState; to: SupervisorState; reason: string }];
-  handlerError: [event: { link: Link; error: unknown }];
-  error: [error: RespliceError];
-  overload: [report: OverloadReport];
-  listener: [change: ListenerChange];
-};
+export type { AcceptOptions, SupervisorEvents, SupervisorState, SupervisorStats };
 
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof SupervisorEvents>([
   "state",
@@ -181,9 +168,19 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
   }
 
   /**
-   * Sets the handler, which runs once for each link, not for each connection. If it throws or rejects, its link ends
-   * with HANDLER_FAILED, and the client sees a lost session. When an async handler is done its link is closed, unless
-   * the handler called onMessage() or duplex(). To be called before listen() and accept().
+   * Those of `links` whose `identity` this is, the oldest first, as they are now; none if there are none, or if there
+   * is no `authenticate`. However many links there are, it costs no more than its answer. Throws INVALID_ARGUMENT.
+   */
+  linksOf(identity: string): Array<LinkOf<Protocol>> {
+    if (typeof identity !== "string") throw new RespliceError("INVALID_ARGUMENT", "an identity is a string");
+    return this.#served.openOf(identity) as Array<LinkOf<Protocol>>;
+  }
+
+  /**
+   * Sets the handler, which runs once for each link, not for each connection. When an async handler returns its link is
+   * closed, unless it has called onMessage() or duplex(): work that goes on (a timer that sends, answers that are not
+   * ready) is announced with link.waitUntil(promise). If the handler throws or rejects, its link ends with
+   * HANDLER_FAILED, and the client sees a lost session. To be called before listen() and accept().
    */
   serve(handler: (link: LinkOf<Protocol>) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");

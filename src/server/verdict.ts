@@ -9,6 +9,21 @@ import { withoutSecrets } from "../link/errors.ts";
 export interface Authenticated {
   identity: string;
   claims?: unknown;
+  /**
+   * When the credentials expire, by the wall clock: milliseconds since 1970, as `Date.now()` has them; a JSON Web Token
+   * says so in seconds. The server gives the connection up then, and keeps the session: the client dials at once, and
+   * `authenticate()` is asked about what its function `credentials` gives for that attempt. So that not all clients
+   * come at the same moment, it may be later by a tenth of the time that was left, and by 30 s at most. A time that has
+   * passed already is no answer: the client tries again later. Default: they do not expire while the connection stands.
+   */
+  expiresAtMs?: number;
+}
+
+/** The verdict on a connection, besides the identity. The core carries it as the claims. */
+export interface Admitted {
+  readonly claims: unknown;
+  /** Infinity: the credentials do not expire. */
+  readonly expiresAtMs: number;
 }
 
 /**
@@ -22,17 +37,30 @@ export type Verdict = string | Authenticated | { refused: string } | null;
 const MOST_IDENTITY_LENGTH = 1_024;
 
 /** Throws for any other answer: undefined, from a forgotten `return`, is neither a yes nor a no. */
-export function toVerdict(answer: unknown): CheckedVerdict {
+export function toVerdict(answer: unknown, wallMs: number): CheckedVerdict {
   if (answer === null) return { refused: "" };
-  if (typeof answer === "string" && answer !== "") return { identity: kept(answer), claims: undefined };
+  if (typeof answer === "string" && answer !== "") return admitted(answer, undefined, Infinity);
   if (typeof answer === "object") {
-    const { identity, claims, refused } = answer as Record<string, unknown>;
+    const { identity, claims, refused, expiresAtMs = Infinity } = answer as Record<string, unknown>;
     if (typeof refused === "string" && identity === undefined) return { refused };
     if (typeof identity === "string" && identity !== "" && refused === undefined)
-      return { identity: kept(identity), claims };
+      return admitted(identity, claims, future(expiresAtMs, wallMs));
   }
   throw new TypeError(
     `it answered ${String(withoutSecrets(answer))}: neither an identity, { identity }, null nor { refused }`,
+  );
+}
+
+function admitted(identity: string, claims: unknown, expiresAtMs: number): CheckedVerdict {
+  const given: Admitted = { claims, expiresAtMs };
+  return { identity: kept(identity), claims: given };
+}
+
+/** Seconds since 1970, as a token has them, are always in the past. */
+function future(expiresAtMs: unknown, wallMs: number): number {
+  if (typeof expiresAtMs === "number" && expiresAtMs > wallMs) return expiresAtMs;
+  throw new RangeError(
+    `it answered expiresAtMs: ${String(withoutSecrets(expiresAtMs))}, no time to come in milliseconds since 1970`,
   );
 }
 

@@ -1,7 +1,7 @@
 /** How a supervised server ends: readiness, the listener, its connections, the deadline. */
 import http from "node:http";
 import { Server } from "node:net";
-import { isThenable } from "../link/incoming.ts";
+import { isThenable } from "../link/check.ts";
 import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
 import { acceptWaiting, passed, type ResolvedDrain } from "../server/drain.ts";

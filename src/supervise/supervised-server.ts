@@ -7,7 +7,7 @@ import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { FunctionReader } from "../io/resources/functions.ts";
 import { CheckedEmitter } from "../link/emitter.ts";
 import { RespliceError } from "../link/errors.ts";
-import { isThenable } from "../link/incoming.ts";
+import { isThenable } from "../link/check.ts";
 import { runContained } from "../link/life.ts";
 import type { Health } from "../link/types.ts";
 import { Once } from "../link/waits.ts";

@@ -3,6 +3,7 @@
  * and the logger is tried again later. Lines that repeat are written at a bounded rate, with the number of those left
  * out.
  */
+import { realTime } from "../real-time.ts";
 import type { LoggedRecord } from "./record.ts";
 import { Repeats } from "./repeats.ts";
 import { warnOnce } from "./warning.ts";
@@ -125,7 +126,7 @@ export class ContainedLogger implements LogSink {
   #pauseMs = 0;
   #pausesUntilMs = -Infinity;
 
-  constructor(logger: Logger, now: () => number = () => performance.now()) {
+  constructor(logger: Logger, now: () => number = () => realTime.now()) {
     this.#logger = logger;
     this.#now = now;
   }

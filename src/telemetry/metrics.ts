@@ -1,4 +1,5 @@
 /** The periodic metrics record: the traffic since the last one, and the present state. */
+import { realTime } from "../real-time.ts";
 import type { Journal } from "./journal.ts";
 import { type LineCounts, NO_LINES } from "./logger.ts";
 import type { LinkMetrics, MetricsEvent } from "./record.ts";
@@ -41,11 +42,11 @@ export class PeriodicMetrics {
 
   /** Records the metrics at each interval from now on. Does nothing if it was called before. */
   start(): void {
-    this.#timer ??= setInterval(() => this.write(), this.#options.intervalMs).unref();
+    this.#timer ??= realTime.setInterval(() => this.write(), this.#options.intervalMs).unref();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    realTime.clearInterval(this.#timer);
   }
 
   #recovered(ms: number): void {

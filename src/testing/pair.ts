@@ -122,7 +122,10 @@ class Pair implements LinkPair {
   async #close(): Promise<void> {
     const links = new Set([this.client, this.server, ...this.#sessions.open]);
     let open = links.size;
-    for (const link of links) void link.close({ deadlineMs: DEFAULT_CLOSE_MS }).then(() => open--);
+    for (const link of links) {
+      void link.close({ deadlineMs: DEFAULT_CLOSE_MS });
+      void link.closed.then(() => open--);
+    }
     try {
       await this.clock.advanceUntil(() => open === 0);
     } finally {

@@ -1,6 +1,7 @@
 /** One connection through the fault relay, under the faults that are on. */
 
 import type { Socket } from "node:net";
+import { realTime } from "../real-time.ts";
 import { bothDirections, type Direction } from "./faults.ts";
 
 /** The faults that are on in one direction. */
@@ -48,7 +49,7 @@ export class RelayConnection {
     this.#closed = new Promise((resolve) => {
       const onSocketClose = (): void => {
         if (!client.closed || !server.closed) return this.#lingerIfAbandoned();
-        clearTimeout(this.#timer);
+        realTime.clearTimeout(this.#timer);
         onClose();
         resolve();
       };
@@ -107,8 +108,8 @@ export class RelayConnection {
   }
 
   #destroyIn(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.destroy(), ms);
+    realTime.clearTimeout(this.#timer);
+    this.#timer = realTime.setTimeout(() => void this.destroy(), ms);
   }
 }
 
@@ -173,12 +174,12 @@ class Lane {
 
   /** Passes on the items that may go now. To be called when conditions change; an extra call does no harm. */
   pump(): void {
-    clearTimeout(this.#timer);
+    realTime.clearTimeout(this.#timer);
     while (this.#queue.length > 0 && !this.#held) {
       const { item, dueMs } = this.#queue[0]!;
-      const waitMs = this.#delayed ? dueMs - performance.now() : 0;
+      const waitMs = this.#delayed ? dueMs - realTime.now() : 0;
       if (waitMs > 0) {
-        this.#timer = setTimeout(() => this.pump(), Math.ceil(waitMs));
+        this.#timer = realTime.setTimeout(() => this.pump(), Math.ceil(waitMs));
         break;
       }
       this.#queue.shift();
@@ -206,7 +207,7 @@ class Lane {
       return;
     }
     const { delayMs, jitterMs } = this.#road.conditions[this.#direction];
-    this.#queue.push({ item, dueMs: performance.now() + delayMs + Math.random() * jitterMs });
+    this.#queue.push({ item, dueMs: realTime.now() + delayMs + Math.random() * jitterMs });
     this.#queuedBytes += cost(item);
     // Otherwise the timer of the first item runs already.
     if (this.#queue.length === 1) this.pump();
@@ -234,7 +235,7 @@ class Lane {
     this.#state = state;
     this.#queue = [];
     this.#queuedBytes = 0;
-    clearTimeout(this.#timer);
+    realTime.clearTimeout(this.#timer);
     this.#readOrPause();
   }
 

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { checkOptions, integer, text } from "../link/check.ts";
+import { realTime } from "../real-time.ts";
 import { RelayConnection, type Condition, type Road } from "./relay-connection.ts";
 import { Countdowns } from "./countdowns.ts";
 import {
@@ -141,7 +142,7 @@ class Relay implements FaultRelay, Road {
     for (const direction of bothDirections) this.conditions[direction] = fair();
     this.#countdowns.clear();
     this.#pumpAll();
-    clearTimeout(this.#relistenTimer);
+    realTime.clearTimeout(this.#relistenTimer);
     // Else the claim's own socket would be the listener's first client.
     if (this.#claim?.connecting === true) this.#leavePort();
     if (this.#listener === undefined) this.#relisten(relistenTriesMax);
@@ -164,22 +165,22 @@ class Relay implements FaultRelay, Road {
   cutIfFlushed(): void {
     const open = [...this.#open];
     if (!open.every((connection) => connection.flushed)) {
-      this.#flushTimer ??= setTimeout(() => this.#cutNow(), flushMsMax);
+      this.#flushTimer ??= realTime.setTimeout(() => this.#cutNow(), flushMsMax);
     } else {
-      clearTimeout(this.#flushTimer);
+      realTime.clearTimeout(this.#flushTimer);
       this.#cutAfter(open.some((connection) => connection.carriedMuch) ? settleMany : settleFew);
     }
   }
 
   #cutAfter({ ticks, tickMs }: { ticks: number; tickMs: number }): void {
-    this.#flushTimer = setTimeout(() => {
+    this.#flushTimer = realTime.setTimeout(() => {
       if (ticks === 1) this.#cutNow();
       else this.#cutAfter({ ticks: ticks - 1, tickMs });
     }, tickMs);
   }
 
   #cutNow(): void {
-    clearTimeout(this.#flushTimer);
+    realTime.clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
     this.cut("rst");
     this.frozen = false;
@@ -212,7 +213,7 @@ class Relay implements FaultRelay, Road {
    * once; its "close" event comes later, as open connections stay.
    */
   #stopListening(): void {
-    clearTimeout(this.#relistenTimer);
+    realTime.clearTimeout(this.#relistenTimer);
     this.#listener?.close();
     this.#listener = undefined;
   }
@@ -233,7 +234,7 @@ class Relay implements FaultRelay, Road {
       this.#listener = undefined;
       // heal() has returned, so nobody can catch this. An uncaught exception is better than a test that hangs.
       if (triesLeft === 0) throw error;
-      this.#relistenTimer = setTimeout(() => this.#relisten(triesLeft - 1), relistenEveryMs);
+      this.#relistenTimer = realTime.setTimeout(() => this.#relisten(triesLeft - 1), relistenEveryMs);
     });
   }
 
@@ -242,7 +243,7 @@ class Relay implements FaultRelay, Road {
     this.#stopListening();
     this.#leavePort();
     this.frozen = false;
-    clearTimeout(this.#flushTimer);
+    realTime.clearTimeout(this.#flushTimer);
     const closing = [...this.#open].map((connection) => connection.destroy());
     if (listener !== undefined) closing.push(new Promise((resolve) => listener.close(() => resolve())));
     await Promise.all(closing);

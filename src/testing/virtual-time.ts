@@ -4,6 +4,7 @@
  */
 import { invalidArgument, RespliceError } from "../link/errors.ts";
 import type { Clock, Timer } from "../link/ports.ts";
+import { realTime } from "../real-time.ts";
 import { EventClock } from "./clock.ts";
 
 export interface VirtualClock {
@@ -18,8 +19,6 @@ export interface VirtualClock {
   advance(ms: number): Promise<void>;
 }
 
-/** Kept from before a test runner's fake timers replace the global one, which would stop everything. */
-const nextTurn = setImmediate;
 /** After so many turns without an event nothing more is due now: the application may need a few turns of its own. */
 const QUIET_TURNS = 3;
 /** Two echoes would never let time pass. A transfer of hundreds of megabytes takes fewer turns. */
@@ -43,7 +42,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
   }
 
   defer<T>(run: (of: T) => void, of: T): void {
-    process.nextTick(run, of);
+    realTime.nextTick(run, of);
   }
 
   /** Runs after everything that is due now. */
@@ -116,7 +115,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
         throw new RespliceError("INVALID_STATE", `no end of traffic at ${this.nowMs} ms: give the path a latency()`);
       }
       await new Promise<void>((resolve) => {
-        nextTurn(resolve);
+        realTime.setImmediate(resolve);
       });
       quiet = this.nextMs <= this.nowMs ? 0 : quiet + 1;
     }
@@ -125,7 +124,7 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
   #planTurn(): void {
     if (this.#turnPlanned || this.#stopped) return;
     this.#turnPlanned = true;
-    nextTurn(() => {
+    realTime.setImmediate(() => {
       this.#turnPlanned = false;
       if (this.#stopped) return;
       try {

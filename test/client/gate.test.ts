@@ -175,6 +175,19 @@ test("one that is aborted while it waits takes no place", async () => {
   (await gate.enter("server", never))();
 });
 
+test("no timer is left when the last one that waits is aborted", async () => {
+  const clock = new ManualClock(1_000);
+  const gate = new DialGate(clock, 10, 1);
+  (await gate.enter("server", never))();
+  const controllers = [new AbortController(), new AbortController()];
+  const waiting = controllers.map(({ signal }) => failure(gate.enter("server", signal)));
+  controllers[0]?.abort(new RespliceError("LINK_ENDED", "gone"));
+  expect(clock.isAwaited).toBe(true);
+  controllers[1]?.abort(new RespliceError("LINK_ENDED", "gone"));
+  await Promise.all(waiting);
+  expect(clock.isAwaited).toBe(false);
+});
+
 test("16 standbys, and no more", () => {
   const gate = new DialGate(new ManualClock(0), 64, 1_000);
   const places = Array.from({ length: 16 }, () => gate.tryStandby());

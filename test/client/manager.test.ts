@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import net from "node:net";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type CloseReport, ConnectionManager, type Link, MiB } from "../../src/index.ts";
 import { FORGET_AFTER_MS } from "../../src/link/closing.ts";
+import { fakeTime } from "../fake-time.ts";
 import {
   echo,
   eventually,
@@ -237,8 +238,7 @@ describe("close()", () => {
   });
 
   test("leaves no connection behind where a peer has not heard of the end", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"], shouldAdvanceTime: true });
-    onTestFinished(() => void vi.useRealTimers());
+    fakeTime({ toFake: ["setTimeout", "clearTimeout", "performance"], shouldAdvanceTime: true });
     const { port } = await serve({}, (link) => link.onMessage(() => {}));
     const relay = await relayTo(port);
     const manager = manage();

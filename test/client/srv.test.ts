@@ -28,12 +28,13 @@ function service(random = () => 0) {
           queries.push(query);
           return query.promise;
         },
+        cancel: () => queries.at(-1)?.reject(Object.assign(new Error("cancelled"), { code: "ECANCELLED" })),
       };
     },
   };
   const endpoints = srvOf(NAME, host);
-  const hosts = async (): Promise<string[]> => {
-    const found = await endpoints(ATTEMPT);
+  const hosts = async (signal = ATTEMPT.signal): Promise<string[]> => {
+    const found = await endpoints({ number: 1, signal });
     return found.map((endpoint) => ("host" in endpoint ? `${endpoint.host}:${endpoint.port}` : "a path"));
   };
   /** One call, and the answer to its query. */
@@ -88,6 +89,20 @@ describe("a query", () => {
     expect([await one, await two]).toEqual([["a.example:7"], ["a.example:7"]]);
     void hosts();
     expect(queries.length).toBe(2);
+  });
+
+  test("that nobody waits for any more is taken back, and the next caller begins another", async () => {
+    const { queries, hosts } = service();
+    const gone = [new AbortController(), new AbortController()];
+    const asked = gone.map(({ signal }) => failure(hosts(signal)));
+    gone[0]?.abort();
+    expect(await isPending(Promise.race(asked))).toBe(true);
+    gone[1]?.abort();
+    const next = hosts();
+    expect(queries.length).toBe(2);
+    queries[1]?.resolve([A]);
+    expect(await next).toEqual(["a.example:7"]);
+    expect(await Promise.all(asked)).toMatchObject([{ cause: { code: "ECANCELLED" } }, { code: "CONNECT_FAILED" }]);
   });
 
   test("that fails leaves the last good list", async () => {

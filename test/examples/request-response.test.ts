@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { answerAll, Asker } from "../../examples/request-response.ts";
-import { failure, openTo, relayTo, serve, turned } from "../support.ts";
+import type { CloseReport, Link } from "../../src/index.ts";
+import { eventually, failure, manage, openTo, QUICK, relayTo, serve, turned, unusedPort } from "../support.ts";
 import { example } from "./support/program.ts";
 
 test("as a program: each question has its answer over a path that is cut", { timeout: 30_000 }, async () => {
@@ -80,4 +81,72 @@ test("a link that ends rejects what waits, and says what is known of it", async 
   link.abort();
   expect(await had).toMatchObject({ code: "LINK_ENDED", delivery: "maybe" });
   expect(await failure(asker.ask("late"))).toMatchObject({ code: "LINK_ENDED", delivery: "not-sent" });
+});
+
+/** So that questions can be taken out of it. */
+const queue = { ttlMs: 60_000 };
+
+test("a server that goes away answers what it has, the next one the rest: each question once, with cuts", async () => {
+  const asked: string[] = [];
+  const answering = (name: string) => (link: Link) =>
+    answerAll(link, async (question) => {
+      asked.push(question);
+      await new Promise((resolve) => setImmediate(resolve));
+      return `${question} by ${name}`;
+    });
+  const [first, second] = [await serve({}, answering("first")), await serve({}, answering("second"))];
+  const relays = [await relayTo(first.port), await relayTo(second.port)];
+  for (const relay of relays) for (let cut = 1; cut <= 2; cut++) relay.cutAfterBytes(10_000 * cut);
+  const endpoints = relays.map(({ port }) => ({ port, host: "127.0.0.1" }));
+  const link = manage().open({ endpoints, reconnect: QUICK, queue });
+  const asker = new Asker(link);
+  const questions = Array.from({ length: 600 }, (_, number) => `question ${number}`);
+  const answers: Array<Promise<string>> = [];
+  let closing: Promise<CloseReport> | undefined;
+  for (const [number, question] of questions.entries()) {
+    answers.push(asker.ask(question));
+    if (number % 20 === 0) await answers.at(-1);
+    if (number === 300) closing = first.supervisor.close({ deadlineMs: 20_000 });
+  }
+  expect(await closing).toEqual({ left: 0, undelivered: [] });
+  const by = (await Promise.all(answers)).map((answer) => answer.split(" by ")[1]);
+  expect(asked.toSorted()).toEqual(questions.toSorted());
+  expect(by.indexOf("second")).toBe(by.lastIndexOf("first") + 1);
+  expect(by.indexOf("second")).toBeGreaterThan(300);
+});
+
+test("a question that was not written when its time is over is taken back: no server ever sees it", async () => {
+  const asked: string[] = [];
+  const port = await unusedPort();
+  const asker = new Asker(openTo(port, { queue }));
+  const late = await failure(asker.ask("late", { withinMs: 10 }));
+  expect(late).toMatchObject({ code: "ABORTED", delivery: "not-sent", cause: { message: "no answer within 10 ms" } });
+  const gone = new AbortController();
+  const unwanted = failure(asker.ask("unwanted", { signal: gone.signal }));
+  gone.abort();
+  expect(await unwanted).toMatchObject({ code: "ABORTED", delivery: "not-sent" });
+  const waited = asker.ask("waited");
+  await serve({ port }, (link) =>
+    answerAll(link, (question) => {
+      asked.push(question);
+      return Promise.resolve(question);
+    }),
+  );
+  expect([await waited, asked]).toEqual(["waited", ["waited"]]);
+});
+
+test("one that the server has is in doubt when its time is over, and its answer is dropped", async () => {
+  const answers: Array<(answer: string) => void> = [];
+  const { port } = await serve({}, (link) => answerAll(link, () => new Promise((resolve) => answers.push(resolve))));
+  const link = openTo(port, { queue });
+  const asker = new Asker(link);
+  const gone = new AbortController();
+  const unwanted = failure(asker.ask("unwanted", { signal: gone.signal }));
+  const wanted = asker.ask("wanted");
+  await link.flush();
+  await eventually(() => expect(answers.length).toBe(2));
+  gone.abort();
+  expect(await unwanted).toMatchObject({ code: "ABORTED", delivery: "maybe" });
+  for (const answer of answers) answer("here it is");
+  expect(await wanted).toBe("here it is");
 });

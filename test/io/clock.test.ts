@@ -1,18 +1,13 @@
 import fc from "fast-check";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { SystemClock } from "../../src/io/clock.ts";
+import { fakeTime } from "../fake-time.ts";
 import { runs } from "../properties.ts";
 import { withUncaught } from "../support.ts";
 
-afterEach(() => {
-  vi.useRealTimers();
-});
-
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function fakeTime(): void {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-}
+const fakeClock = (): (() => void) => fakeTime({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 
 async function pass(ms: number): Promise<void> {
   vi.advanceTimersByTime(ms);
@@ -21,7 +16,7 @@ async function pass(ms: number): Promise<void> {
 }
 
 test("a timer runs once, when it is due, after the poll phase", async () => {
-  fakeTime();
+  fakeClock();
   const clock = new SystemClock();
   let times = 0;
   const timer = clock.timer(() => times++);
@@ -37,7 +32,7 @@ test("a timer runs once, when it is due, after the poll phase", async () => {
 });
 
 test("it can be moved both ways, cleared, and set again from within", async () => {
-  fakeTime();
+  fakeClock();
   const clock = new SystemClock();
   const start = clock.now();
   const ran: Array<[string, number]> = [];
@@ -70,7 +65,7 @@ test("many timers, set and moved and cleared in any order, run in the order in w
     fc.asyncProperty(
       fc.array(fc.tuple(fc.nat(20), fc.nat(200), fc.boolean()), { minLength: 1, maxLength: 80 }),
       async (steps) => {
-        fakeTime();
+        const restore = fakeClock();
         const clock = new SystemClock();
         const start = clock.now();
         const ran: number[] = [];
@@ -89,7 +84,7 @@ test("many timers, set and moved and cleared in any order, run in the order in w
         const times = ran.map((i) => due.get(i) as number);
         expect(times).toEqual(times.toSorted((a, b) => a - b));
         expect(ran.toSorted((a, b) => a - b)).toEqual([...due.keys()].toSorted((a, b) => a - b));
-        vi.useRealTimers();
+        restore();
       },
     ),
     { numRuns: runs(60) },
@@ -120,7 +115,7 @@ test("one that throws does not stop the others", async () => {
 });
 
 test("a deadline further away than a Node timer reaches", async () => {
-  fakeTime();
+  fakeClock();
   const clock = new SystemClock();
   let ran = false;
   clock

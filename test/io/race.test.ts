@@ -94,10 +94,11 @@ describe("which address is dialled when", () => {
   });
 
   test("when all have failed, what each has said", async () => {
-    const { race, result, fail } = begin({ order: ["a", "b"] });
+    const { clock, race, result, fail } = begin({ order: ["a", "b"] });
     fail("a");
     fail("b");
     expect(await result).toBeUndefined();
+    expect(clock.isAwaited).toBe(false);
     expect(race.said.map(({ address, error }) => [address, error?.message])).toEqual([
       ["a", "a says no"],
       ["b", "b says no"],

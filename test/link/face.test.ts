@@ -26,6 +26,7 @@ const LINK: Face<Link> = {
   receive: true,
   [Symbol.asyncIterator]: true,
   onMessage: true,
+  waitUntil: true,
   readableLength: true,
   position: true,
   accept: true,
@@ -34,6 +35,7 @@ const LINK: Face<Link> = {
   connected: true,
   hold: true,
   retryNow: true,
+  reauthenticate: true,
   end: true,
   close: true,
   abort: true,
@@ -53,6 +55,7 @@ const MANAGER: Face<ConnectionManager> = {
 const SUPERVISOR: Face<ServerSupervisor> = {
   state: true,
   links: true,
+  linksOf: true,
   serve: true,
   listen: true,
   accept: true,

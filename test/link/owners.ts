@@ -13,6 +13,8 @@ export function ownerOf(link: string, changed: Partial<LinkOwner> = {}): { owner
     claims: undefined,
     openPayload: Buffer.alloc(0),
     isServing: false,
+    isAtWork: false,
+    waitUntil: () => {},
     endUnopened: () => false,
     hold: () => {},
     retryNow: () => {},

@@ -1,12 +1,9 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { KiB } from "../../src/index.ts";
 import type { Driver } from "../../src/link/driver.ts";
 import { StallWatch } from "../../src/link/stall.ts";
+import { fakeTime } from "../fake-time.ts";
 import { acquaint, eventually, pair } from "../support.ts";
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 /** Turns of the event loop, in which sockets get what was written. */
 async function turns(count: number): Promise<void> {
@@ -22,7 +19,7 @@ async function pass(ms: number): Promise<void> {
 }
 
 test("a consumer that accepts nothing for 10 s while its window is full is told of, once a stall", async () => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  fakeTime({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   const opening = pair(
     { maxMessageBytes: 10_000 },
     { maxMessageBytes: 10_000, window: { minBytes: 64 * KiB, maxBytes: 64 * KiB } },
@@ -59,7 +56,7 @@ test("a consumer that accepts nothing for 10 s while its window is full is told 
 });
 
 test("a consumer that is slow, but goes on, is not", async () => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  const restore = fakeTime({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   const opening = pair(
     { maxMessageBytes: 10_000 },
     { maxMessageBytes: 10_000, window: { minBytes: 64 * KiB, maxBytes: 64 * KiB } },
@@ -79,7 +76,7 @@ test("a consumer that is slow, but goes on, is not", async () => {
     await server.receive();
   }
   expect(stalls).toBe(0);
-  vi.useRealTimers();
+  restore();
   await eventually(() => expect(server.state).toBe("connected"));
 });
 

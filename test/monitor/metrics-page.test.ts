@@ -1,9 +1,9 @@
-import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { COLLECTED_WITHIN_MS, MetricsPage } from "../../src/monitor/metrics-page.ts";
+import { fakeTime } from "../fake-time.ts";
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  onTestFinished(() => void vi.useRealTimers());
+  fakeTime();
 });
 
 /** A registry that answers when it is told to. */

@@ -3,27 +3,30 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { toVerdict } from "../../src/server/verdict.ts";
 
+const NOW_MS = 1_800_000_000_000;
+const verdictOf = (answer: unknown) => toVerdict(answer, NOW_MS);
+
 describe("toVerdict()", () => {
   test.each<[unknown, unknown]>([
-    ["alice", { identity: "alice", claims: undefined }],
-    [{ identity: "alice" }, { identity: "alice", claims: undefined }],
+    ["alice", { identity: "alice", claims: { claims: undefined, expiresAtMs: Infinity } }],
+    [{ identity: "alice" }, { identity: "alice", claims: { claims: undefined, expiresAtMs: Infinity } }],
     [
       { identity: "alice", claims: { role: "admin" } },
-      { identity: "alice", claims: { role: "admin" } },
+      { identity: "alice", claims: { claims: { role: "admin" }, expiresAtMs: Infinity } },
     ],
     [
       { identity: "alice", claims: 0 },
-      { identity: "alice", claims: 0 },
+      { identity: "alice", claims: { claims: 0, expiresAtMs: Infinity } },
     ],
     [
       { identity: "alice", refused: undefined },
-      { identity: "alice", claims: undefined },
+      { identity: "alice", claims: { claims: undefined, expiresAtMs: Infinity } },
     ],
     [null, { refused: "" }],
     [{ refused: "" }, { refused: "" }],
     [{ refused: "the quota is used up" }, { refused: "the quota is used up" }],
   ])("%j is one", (answer, verdict) => {
-    expect(toVerdict(answer)).toEqual(verdict);
+    expect(verdictOf(answer)).toEqual(verdict);
   });
 
   test.each<[unknown]>([
@@ -49,15 +52,41 @@ describe("toVerdict()", () => {
     [{ refused: null }],
     [{ identity: "alice", refused: "no" }],
   ])("%o is none", (answer) => {
-    expect(() => toVerdict(answer)).toThrow(/^it answered .* neither an identity/);
+    expect(() => verdictOf(answer)).toThrow(/^it answered .* neither an identity/);
+  });
+
+  test("credentials may expire, at a time to come", () => {
+    const expiresAtMs = NOW_MS + 1;
+    expect(verdictOf({ identity: "alice", claims: 7, expiresAtMs })).toEqual({
+      identity: "alice",
+      claims: { claims: 7, expiresAtMs },
+    });
+    expect(verdictOf({ identity: "alice", expiresAtMs: undefined })).toEqual(verdictOf("alice"));
+  });
+
+  test.each<[unknown]>([
+    [NOW_MS],
+    [NOW_MS / 1_000 + 3_600],
+    [0],
+    [NaN],
+    [String(NOW_MS + 1)],
+    [new Date(NOW_MS + 1)],
+    [null],
+  ])("%s is no such time", (expiresAtMs) => {
+    expect(() => verdictOf({ identity: "alice", expiresAtMs })).toThrow(
+      /^it answered expiresAtMs: .* milliseconds since/,
+    );
   });
 
   test("an identity is at most 1,024 characters long, and stays what it was, halves of surrogate pairs too", () => {
     const longest = `${"é".repeat(1_022)}\ud800\u0000`;
-    expect(toVerdict(longest)).toEqual({ identity: longest, claims: undefined });
-    expect(toVerdict({ identity: longest })).toEqual({ identity: longest, claims: undefined });
+    expect(verdictOf(longest)).toEqual({ identity: longest, claims: { claims: undefined, expiresAtMs: Infinity } });
+    expect(verdictOf({ identity: longest })).toEqual({
+      identity: longest,
+      claims: { claims: undefined, expiresAtMs: Infinity },
+    });
     for (const answer of [`${longest}x`, { identity: `${longest}x` }]) {
-      expect(() => toVerdict(answer)).toThrow("it answered an identity of 1025 characters: at most 1024");
+      expect(() => verdictOf(answer)).toThrow("it answered an identity of 1025 characters: at most 1024");
     }
   });
 
@@ -68,7 +97,7 @@ describe("toVerdict()", () => {
     const before = process.memoryUsage().heapUsed;
     const identities = Array.from({ length: 2_000 }, (_, n) => {
       const credentials = Buffer.alloc(16_384, `user-${String(n).padStart(20, "0")}:`).toString();
-      return toVerdict(credentials.split(":")[0]);
+      return verdictOf(credentials.split(":")[0]);
     });
     collect();
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * 2 ** 20);
@@ -76,7 +105,7 @@ describe("toVerdict()", () => {
   });
 
   test("what is none is not shown: it may be a secret", () => {
-    expect(() => toVerdict({ password: "hunter2" })).toThrow(/^it answered an object:/);
-    expect(() => toVerdict(["hunter2"])).toThrow(/^it answered an array of length 1:/);
+    expect(() => verdictOf({ password: "hunter2" })).toThrow(/^it answered an object:/);
+    expect(() => verdictOf(["hunter2"])).toThrow(/^it answered an array of length 1:/);
   });
 });

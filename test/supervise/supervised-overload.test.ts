@@ -3,6 +3,7 @@ import http from "node:http";
 import net from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type OverloadReport, type Resources, supervise } from "../../src/index.ts";
+import { fakeTime } from "../fake-time.ts";
 import { NONE_OF_PROCESS } from "../server/overload/support.ts";
 import { Arrivals, eventually, logKeeper, refusal, withUncaught } from "../support.ts";
 import { GET, greeter, httpClient, idleClient, listening, supervisedServer } from "./servers.ts";
@@ -108,8 +109,7 @@ test("resources are watched from listen() on, or from a first connection, and un
 });
 
 test("close() ends the readings", async () => {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-  onTestFinished(() => void vi.useRealTimers());
+  fakeTime({ toFake: ["setInterval", "clearInterval"] });
   const supervised = supervise(net.createServer().listen(0, "127.0.0.1"), { resources: moved("shed").resources });
   await eventually(() => expect(vi.getTimerCount()).toBe(1));
   await supervised.close();

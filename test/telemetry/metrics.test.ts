@@ -1,10 +1,11 @@
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Journal } from "../../src/telemetry/journal.ts";
 import { logLines } from "../../src/telemetry/log-line.ts";
 import { ContainedLogger } from "../../src/telemetry/logger.ts";
 import { PeriodicMetrics, quantile } from "../../src/telemetry/metrics.ts";
 import type { MetricsEvent } from "../../src/telemetry/record.ts";
 import { type LinkSample, type Numbers, Samples } from "../../src/telemetry/samples.ts";
+import { fakeTime } from "../fake-time.ts";
 import { logKeeper } from "../support.ts";
 import { sampleOf } from "./sample-of.ts";
 
@@ -67,8 +68,7 @@ test("a supervised server has no links: its line has its own counts and levels",
 });
 
 test("a line at each interval, until it is stopped", () => {
-  vi.useFakeTimers();
-  onTestFinished(() => void vi.useRealTimers());
+  fakeTime();
   const { lines, now, metrics } = setUp();
   now.links = [sampleOf()];
   metrics.start();

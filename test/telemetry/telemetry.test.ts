@@ -1,12 +1,12 @@
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { ContainedLogger } from "../../src/telemetry/logger.ts";
 import { Telemetry } from "../../src/telemetry/telemetry.ts";
+import { fakeTime } from "../fake-time.ts";
 import { logKeeper } from "../support.ts";
 import { sampleOf } from "./sample-of.ts";
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  onTestFinished(() => void vi.useRealTimers());
+  fakeTime();
 });
 
 const IDS = { link: "l", session: "s" };
@@ -84,11 +84,13 @@ test("without a logger nothing is counted and no timer runs; only failures that 
   // This process may have been warned by another test.
   vi.resetModules();
   const fresh = await import("../../src/telemetry/telemetry.ts");
+  const { realTime } = await import("../../src/real-time.ts");
+  const setInterval = vi.spyOn(realTime, "setInterval");
   const options = { logger: undefined, metricsIntervalMs: 1_000 };
   const telemetry = new fresh.Telemetry("manager.metrics", options, source, () => 0);
   const { journal } = telemetry;
   telemetry.start();
-  expect(vi.getTimerCount()).toBe(0);
+  expect(setInterval).not.toHaveBeenCalled();
   journal.record({ event: "link.undelivered", ids: IDS, reason: "ended", maybe: 1, notSent: 0 });
   journal.record({ event: "link.handler-failed", ids: IDS, thrown: new Error("heard"), isHeard: true });
   journal.record({ event: "server.rejected", reason: "tls", detail: "", remoteAddress: "" });

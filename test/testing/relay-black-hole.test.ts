@@ -1,5 +1,6 @@
 /** Bytes, closes and resets that the relay swallows. */
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { fakeTime } from "../fake-time.ts";
 import { directions, ends, expectPasses, expectWorks, mib, setUp, stuck } from "./relay-ends.ts";
 
 test.each(directions)(
@@ -40,8 +41,7 @@ test("blackHole() without a direction swallows both ways; a cut is heard neverth
 test("blackHole() hides the close of an end from one that waits for it, for a minute after both have closed", async () => {
   const { relay, open } = await setUp();
   const [client, server] = await open();
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  onTestFinished(() => void vi.useRealTimers());
+  fakeTime({ toFake: ["setTimeout", "clearTimeout"] });
   relay.blackHole({ direction: "to-client" });
   client.socket.end();
   await server.ended;

@@ -29,7 +29,7 @@ export interface ServerLinkCoreOptions extends LinkCoreOptions {
 /** A client's connection that brings no byte for so long is closed; the session stays. */
 const SILENT_MS = 120_000;
 /**
- * A client that is asked to come back later has so long to close its connection. What it sends meanwhile is read and
+ * A client that is to come back, now or later, has so long to close its connection. What it sends meanwhile is read and
  * dropped: bytes that are not read when a socket is closed make TCP reset the connection, and the word is lost with it.
  */
 const SHED_LINGER_MS = 1_000;
@@ -179,8 +179,18 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     this.comings ??= noComings();
     this.comings.awayUntilMs = nowMs + retryAfterMs;
     adopted.send(encodeLater(retryAfterMs));
-    this.closeChannel(adopted, "shed", { flush: true, lingerMs: SHED_LINGER_MS });
-    this.dropAdopted("shed", nowMs);
+    this.#giveUp(adopted, "shed", nowMs);
+  }
+
+  /** Lets go of the connection of a session that goes on: the client is to come back, and to say again who it is. */
+  askWho(reason: string, nowMs: number): void {
+    const { adopted } = this;
+    if (adopted !== undefined && this.session.phase === "live") this.#giveUp(adopted, reason, nowMs);
+  }
+
+  #giveUp(channel: Channel, reason: string, nowMs: number): void {
+    this.closeChannel(channel, reason, { flush: true, lingerMs: SHED_LINGER_MS });
+    this.dropAdopted(reason, nowMs);
   }
 
   /** How long its client was asked to stay away still; 0 if it may come. */

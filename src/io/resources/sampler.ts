@@ -3,6 +3,7 @@
  * ask for it. Readers may throw, hang for a while or answer anything: a resource that cannot be read keeps its last
  * value, which grows old.
  */
+import { realTime } from "../../real-time.ts";
 import type { MemorySource, Reader } from "./reader.ts";
 
 const SAMPLE_MS = 250;
@@ -54,15 +55,15 @@ export interface Pace {
  * in the phase of the timers is recorded when the histogram's own timer runs, which may be in the next such phase.
  */
 export const MACHINE_PACE: Pace = {
-  now: () => performance.now(),
-  wallMs: () => Date.now(),
+  now: () => realTime.now(),
+  wallMs: () => realTime.wallMs(),
   every: (ms, run) => {
     let planned: NodeJS.Immediate | undefined;
-    const plan = (): void => void (planned = setImmediate(() => (planned = setImmediate(run))));
-    const interval = setInterval(plan, ms).unref();
+    const plan = (): void => void (planned = realTime.setImmediate(() => (planned = realTime.setImmediate(run))));
+    const interval = realTime.setInterval(plan, ms).unref();
     return () => {
-      clearInterval(interval);
-      clearImmediate(planned);
+      realTime.clearInterval(interval);
+      realTime.clearImmediate(planned);
     };
   },
 };
