@@ -115,6 +115,14 @@ export const RESOURCES: readonly Mutant[] = [
     tests: ["test/io/resources/heap.test.ts"],
   },
   {
+    name: "collections of a full heap are observed",
+    rule: "of a heap that is nearly full no collection is heard of, as that takes memory",
+    file: "src/io/resources/heap.ts",
+    find: "this.#lastBytes < MOST_OBSERVED * this.#limit",
+    replace: "true",
+    tests: ["test/io/resources/heap.test.ts"],
+  },
+  {
     name: "wake of a reader unheard",
     rule: "a reader that asks for it is read at once",
     file: "src/io/resources/sampler.ts",

@@ -13,6 +13,11 @@ const STALLED_MS = 60_000;
 const RECOVER_MS = 10_000;
 /** Three steps a second apart, and their judgement, have so long on a busy machine. */
 const GIVEN_UP_MS = 20_000;
+/**
+ * Garbage included, and above critical with it. V8 ends a process that holds more than four fifths, when four collections
+ * in a row take most of its time: beside other work on the machine they do.
+ */
+const HELD = 0.82;
 const DRAINED_WITHIN_MS = 300_000;
 
 export const HEAP: readonly OverloadScenario[] = [
@@ -28,7 +33,7 @@ export const HEAP: readonly OverloadScenario[] = [
       run: (stage: OverloadStage) => large(stage, major),
     },
   ]),
-  { name: "heap held", about: "an application that keeps nine tenths of the heap for good", run: held },
+  { name: "heap held", about: "an application that keeps four fifths of the heap for good", run: held },
 ];
 
 /** A waiting message of 100 B takes some 300 of the heap. */
@@ -123,7 +128,7 @@ async function held(stage: OverloadStage): Promise<void> {
     "--max-old-space-size=96",
   );
   const links = await stage.clients(port, number);
-  await server.call("fillHeap", 0.88);
+  await server.call("fillHeap", HELD);
   const beganMs = performance.now();
   while (performance.now() - beganMs < GIVEN_UP_MS) {
     if ((await server.call("reports")).some(({ type }) => type === "ineffective")) break;

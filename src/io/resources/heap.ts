@@ -6,12 +6,18 @@ import type { Observed, Reader } from "./reader.ts";
 
 /** A collection after which the old generation has grown by this share of its limit is a reason to read it. */
 const GROWTH = 0.02;
+/**
+ * Of a heap that is fuller than this, collections are not observed: it is read every 50 ms then. To hear of a collection
+ * takes memory itself: where each frees nothing, that brings on the next one, until V8 ends the process.
+ */
+const MOST_OBSERVED = 0.6;
 
 export class Heap implements Reader {
   readonly name = "heap";
   readonly #limit: number;
   readonly #spaces: () => HeapSpaceInfo[];
   #observer: PerformanceObserver | undefined;
+  #isObserved = false;
   #lastBytes = 0;
 
   constructor(
@@ -24,22 +30,30 @@ export class Heap implements Reader {
 
   read(): Observed {
     this.#lastBytes = this.#usedBytes();
+    this.#observe(this.#lastBytes < MOST_OBSERVED * this.#limit);
     return { observed: this.#lastBytes, limit: this.#limit };
   }
 
   /**
    * The old generation grows in collections only, in leaps: one of the young generation may take a quarter of a small
-   * heap into the old one, and a server that is flooded fills a small heap in half a second. Where the engine does not tell of its collections, nothing is observed.
+   * heap into the old one, and a server that is flooded fills a small heap in half a second. Where the engine does not
+   * tell of its collections, nothing is observed.
    */
   watch(wake: () => void): void {
     this.#observer = new PerformanceObserver(() => {
       if (this.#usedBytes() - this.#lastBytes >= GROWTH * this.#limit) wake();
     });
-    this.#observer.observe({ entryTypes: ["gc"] });
+  }
+
+  #observe(isObserved: boolean): void {
+    if (isObserved === this.#isObserved || this.#observer === undefined) return;
+    this.#isObserved = isObserved;
+    if (isObserved) this.#observer.observe({ entryTypes: ["gc"] });
+    else this.#observer.disconnect();
   }
 
   close(): void {
-    this.#observer?.disconnect();
+    this.#observe(false);
   }
 
   #usedBytes(): number {
