@@ -18,7 +18,7 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
     ...LINK_OPTIONS,
     port: address.port,
     ...(address.host === undefined ? {} : { host: address.host }),
-    ...(verbose ? { logger: stderrLogger() } : {}),
+    ...(verbose ? { logger: await stderrLogger() } : {}),
     // One link only: any other client is told to come back later.
     limits: { sessions: 1 },
   });
@@ -43,7 +43,7 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
 
 export async function connect({ address, progress, verbose }: PipeArguments): Promise<number> {
   const interrupts = new Interrupts();
-  const manager = new ConnectionManager(verbose ? { logger: stderrLogger() } : {});
+  const manager = new ConnectionManager(verbose ? { logger: await stderrLogger() } : {});
   try {
     const { host, port } = address;
     const link = manager.open({ ...LINK_OPTIONS, port, ...(host === undefined ? {} : { host }) });
