@@ -1,0 +1,96 @@
+// TLS and the token of `resplice listen` and `resplice connect`, and how long one end waits for the other.
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { certificate } from "../../certificate.ts";
+import { unusedPort } from "../../support.ts";
+import { listening, resplice, type Run } from "../support.ts";
+
+const SLOW = { timeout: 60_000 };
+const folder = mkdtempSync(join(tmpdir(), "resplice-protection-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const path = (name: string): string => join(folder, name);
+const CERTIFICATE = ["--cert", path("cert.pem"), "--key", path("key.pem")];
+const CA = ["--ca", path("cert.pem")];
+
+beforeAll(async () => {
+  const { cert, key } = await certificate();
+  writeFileSync(path("cert.pem"), cert);
+  writeFileSync(path("key.pem"), key);
+  writeFileSync(path("token"), "a secret\n");
+  writeFileSync(path("same-token"), "a secret");
+  writeFileSync(path("other-token"), "another secret\n");
+  writeFileSync(path("no-token"), "\n");
+});
+
+function connect(port: number, ...args: string[]): Run {
+  const client = resplice(["connect", `127.0.0.1:${port}`, ...args]);
+  client.child.stdin?.end("from the client");
+  return client;
+}
+
+test("TLS with certificates at both ends, and a token", SLOW, async () => {
+  const listener = await listening([...CERTIFICATE, ...CA, "--token-file", path("token")], ["ignore", "pipe", "pipe"]);
+  const client = connect(listener.port, ...CERTIFICATE, ...CA, "--token-file", path("same-token"));
+  expect(await Promise.all([client.exit, listener.exit])).toEqual([0, 0]);
+  expect(listener.stdout().toString()).toBe("from the client");
+});
+
+test("who has another token, or none, is refused and ends with 1", SLOW, async () => {
+  const listener = await listening(["--token-file", path("token")]);
+  const clients = [connect(listener.port, "--token-file", path("other-token")), connect(listener.port)];
+  expect(await Promise.all(clients.map(({ exit }) => exit))).toEqual([1, 1]);
+  for (const client of clients) expect(client.stderr()).toMatch(/AUTHENTICATION_REFUSED|another token/);
+});
+
+test("a certificate that nobody has vouched for ends connect with 1", SLOW, async () => {
+  const listener = await listening(CERTIFICATE);
+  const client = connect(listener.port, "--tls");
+  expect(await client.exit).toBe(1);
+  expect(client.stderr()).toMatch(/CERTIFICATE_INVALID/);
+});
+
+test("a certificate is checked against the name that --servername gives", SLOW, async () => {
+  const listener = await listening(CERTIFICATE);
+  const client = connect(listener.port, ...CA, "--servername", "elsewhere.test");
+  expect(await client.exit).toBe(1);
+  expect(client.stderr()).toMatch(/CERTIFICATE_INVALID/);
+});
+
+test.for([
+  ["connect", ["--ca", path("gone.pem")], /--ca .*gone\.pem cannot be read: ENOENT/],
+  ["listen", ["--cert", path("gone.pem"), "--key", path("key.pem")], /--cert .*gone\.pem cannot be read: ENOENT/],
+  ["connect", ["--token-file", path("no-token")], /--token-file .* is empty/],
+  ["listen", ["--token-file", folder], /--token-file .* cannot be read: EISDIR/],
+] as const)("%s %j ends with 1, and says which file it is", SLOW, async ([command, args, says]) => {
+  const run = resplice([command, `127.0.0.1:${await unusedPort()}`, ...args]);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toMatch(says);
+});
+
+test.for(["connect", "listen"])("%s with a directory as stdin ends with 1", SLOW, async (command) => {
+  const stdin = openSync(folder, "r");
+  const run = resplice([command, `127.0.0.1:${await unusedPort()}`], { stdio: [stdin, "pipe", "pipe"] });
+  closeSync(stdin);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toBe("resplice: stdin cannot be read: it is a directory\n");
+});
+
+test("connect --give-up ends with 1 when nobody is there for so long", SLOW, async () => {
+  const client = connect(await unusedPort(), "--give-up", "0.2");
+  expect(await client.exit).toBe(1);
+  expect(client.stderr()).toMatch(/GAVE_UP/);
+});
+
+test("listen --resume-for waits so long for a client that has gone, and ends with 1", SLOW, async () => {
+  const listener = await listening(["--resume-for", "0.2"]);
+  const client = resplice(["connect", `127.0.0.1:${listener.port}`]);
+  client.child.stdin?.write("a part");
+  await once(listener.child.stdout!, "data");
+  client.child.kill("SIGKILL");
+  expect(await listener.exit).toBe(1);
+  expect(listener.stderr()).toMatch(/SESSION_EXPIRED/);
+});
