@@ -4,6 +4,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TlsFiles } from "../../../src/cli/arguments.ts";
+import { clientProtection, serverProtection } from "../../../src/cli/pipe/protection.ts";
 import { certificate } from "../../certificate.ts";
 import { unusedPort } from "../../support.ts";
 import { listening, resplice, type Run } from "../support.ts";
@@ -31,6 +33,42 @@ function connect(port: number, ...args: string[]): Run {
   client.child.stdin?.end("from the client");
   return client;
 }
+
+const NO_FILES = { cert: undefined, key: undefined, ca: undefined, servername: undefined };
+
+test("without options there is no protection, and none is said to be", async () => {
+  expect(await clientProtection({ tls: undefined, tokenFile: undefined })).toEqual({});
+  expect(await serverProtection({ tls: undefined, tokenFile: undefined })).toEqual({});
+});
+
+test.for([
+  ["a secret", "token"],
+  ["another secret", { refused: "another token" }],
+  ["", { refused: "another token" }],
+] as const)("to a client with the credentials %j a server says %j", async ([credentials, verdict]) => {
+  const { authenticate } = await serverProtection({ tls: undefined, tokenFile: path("token") });
+  const request = { credentials: Buffer.from(credentials), openPayload: Buffer.alloc(0), remoteAddress: "" };
+  expect(authenticate?.({ ...request, signal: new AbortController().signal })).toEqual(verdict);
+});
+
+test("a server asks for certificates where it has a --ca, and only there", async () => {
+  const own = { ...NO_FILES, cert: path("cert.pem"), key: path("key.pem") };
+  const asks = async (tls: TlsFiles): Promise<unknown> => (await serverProtection({ tls, tokenFile: undefined })).tls;
+  expect(await asks(own)).toMatchObject({ requestCert: false });
+  expect(await asks({ ...own, ca: path("cert.pem") })).toMatchObject({ requestCert: true });
+});
+
+test("a file without a token is none", async () => {
+  await expect(serverProtection({ tls: undefined, tokenFile: path("no-token") })).rejects.toThrow(/no-token is empty/);
+});
+
+test("a client reads its files anew for each attempt", async () => {
+  writeFileSync(path("renewed"), "old");
+  const { credentials } = await clientProtection({ tls: undefined, tokenFile: path("renewed") });
+  writeFileSync(path("renewed"), "new");
+  const read = credentials as () => Promise<string>;
+  expect(await read()).toBe("new");
+});
 
 test("TLS with certificates at both ends, and a token", SLOW, async () => {
   const listener = await listening([...CERTIFICATE, ...CA, "--token-file", path("token")], ["ignore", "pipe", "pipe"]);
