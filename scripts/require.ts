@@ -11,8 +11,8 @@ import { rolldown } from "rolldown";
 
 const ROOT = new URL("../", import.meta.url);
 const ENTRIES = ["index", "testing/index"];
-/** ES modules only, so they are part of the bundle, and so are their licenses. */
-const BUNDLED = ["p-retry", "is-network-error"];
+/** ES modules only: they become part of the bundle, with what they import, and with all licenses. */
+const BUNDLED = ["p-retry"];
 const { dependencies } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8")) as {
   dependencies: Record<string, string>;
 };
@@ -26,20 +26,25 @@ const bundle = await rolldown({
     throw new Error(log.message);
   },
 });
-const licenses = BUNDLED.map((name) => `${name}:\n${readFileSync(path(`node_modules/${name}/license`), "utf8")}`);
 await bundle.write({
   dir: path("dist"),
   format: "cjs",
   exports: "named",
   entryFileNames: "[name].cjs",
-  chunkFileNames: "shared.cjs",
-  postBanner: ({ name }) =>
-    ENTRIES.includes(name) ? "" : `/*!\nWith code of other packages.\n\n${licenses.join("\n")}*/`,
+  chunkFileNames: "shared-[hash].cjs",
+  postBanner: ({ moduleIds }) => licensesOf(moduleIds),
 });
 
 for (const entry of ENTRIES) {
   const exported = (await import(new URL(`dist/${entry}.js`, ROOT).href)) as Record<string, unknown>;
   writeFileSync(path(`dist/${entry}.d.cts`), declarations(entry, exported));
+}
+
+/** A comment with the licenses of the packages that these modules are of. */
+function licensesOf(modules: readonly string[]): string {
+  const names = new Set(modules.flatMap((id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(id)?.[1] ?? []));
+  const licenses = [...names].map((name) => `${name}:\n${readFileSync(path(`node_modules/${name}/license`), "utf8")}`);
+  return licenses.length === 0 ? "" : `/*!\nWith code of other packages.\n\n${licenses.join("\n")}*/`;
 }
 
 function declarations(entry: string, exported: Record<string, unknown>): string {

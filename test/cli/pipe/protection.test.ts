@@ -84,29 +84,27 @@ test("who has another token, or none, is refused and ends with 1", SLOW, async (
   for (const client of clients) expect(client.stderr()).toMatch(/AUTHENTICATION_REFUSED|another token/);
 });
 
-test("a certificate that nobody has vouched for ends connect with 1", SLOW, async () => {
-  const listener = await listening(CERTIFICATE);
-  const client = connect(listener.port, "--tls");
-  expect(await client.exit).toBe(1);
-  expect(client.stderr()).toMatch(/CERTIFICATE_INVALID/);
+test("a certificate of nobody we know, or with another name than --servername, ends connect with 1", SLOW, async () => {
+  const { port } = await listening(CERTIFICATE);
+  const clients = [connect(port, "--tls"), connect(port, ...CA, "--servername", "elsewhere.test")];
+  expect(await Promise.all(clients.map(({ exit }) => exit))).toEqual([1, 1]);
+  for (const client of clients) expect(client.stderr()).toMatch(/CERTIFICATE_INVALID/);
 });
 
-test("a certificate is checked against the name that --servername gives", SLOW, async () => {
-  const listener = await listening(CERTIFICATE);
-  const client = connect(listener.port, ...CA, "--servername", "elsewhere.test");
-  expect(await client.exit).toBe(1);
-  expect(client.stderr()).toMatch(/CERTIFICATE_INVALID/);
+test.for<[which: object, says: RegExp]>([
+  [{ tls: { ...NO_FILES, ca: path("gone.pem") } }, /^--ca .*gone\.pem cannot be read: ENOENT$/],
+  [{ tls: { ...NO_FILES, cert: folder, key: folder } }, /^--cert .* cannot be read: EISDIR$/],
+  [{ tokenFile: path("gone") }, /^--token-file .*gone cannot be read: ENOENT$/],
+])("a file that cannot be read is named before anything is dialled or listened at: %j", async ([which, says]) => {
+  const given = { tls: undefined, tokenFile: undefined, ...which };
+  await expect(clientProtection(given)).rejects.toThrow(says);
+  await expect(serverProtection(given)).rejects.toThrow(says);
 });
 
-test.for([
-  ["connect", ["--ca", path("gone.pem")], /--ca .*gone\.pem cannot be read: ENOENT/],
-  ["listen", ["--cert", path("gone.pem"), "--key", path("key.pem")], /--cert .*gone\.pem cannot be read: ENOENT/],
-  ["connect", ["--token-file", path("no-token")], /--token-file .* is empty/],
-  ["listen", ["--token-file", folder], /--token-file .* cannot be read: EISDIR/],
-] as const)("%s %j ends with 1, and says which file it is", SLOW, async ([command, args, says]) => {
-  const run = resplice([command, `127.0.0.1:${await unusedPort()}`, ...args]);
+test("without its files the command ends with 1", SLOW, async () => {
+  const run = connect(await unusedPort(), "--token-file", path("gone"));
   expect(await run.exit).toBe(1);
-  expect(run.stderr()).toMatch(says);
+  expect(run.stderr()).toMatch(/^resplice: --token-file .*gone cannot be read: ENOENT\n$/);
 });
 
 test.for(["connect", "listen"])("%s with a directory as stdin ends with 1", SLOW, async (command) => {
