@@ -12,7 +12,7 @@ import { rolldown } from "rolldown";
 const ROOT = new URL("../", import.meta.url);
 const ENTRIES = ["index", "testing/index"];
 /** ES modules only: they become part of the bundle, with what they import, and with all licenses. */
-const BUNDLED = ["p-retry"];
+const BUNDLED = new Set(["p-retry"]);
 const { dependencies } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8")) as {
   dependencies: Record<string, string>;
 };
@@ -20,7 +20,7 @@ const { dependencies } = JSON.parse(readFileSync(new URL("package.json", ROOT), 
 const path = (of: string): string => fileURLToPath(new URL(of, ROOT));
 const bundle = await rolldown({
   input: Object.fromEntries(ENTRIES.map((entry) => [entry, path(`dist/${entry}.js`)])),
-  external: [/^node:/u, ...Object.keys(dependencies).filter((name) => !BUNDLED.includes(name))],
+  external: [/^node:/u, ...Object.keys(dependencies).filter((name) => !BUNDLED.has(name))],
   platform: "node",
   onLog: (_, log) => {
     throw new Error(log.message);
