@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/sim/**", "test/chaos/**", "test/cable/**"],
+          exclude: ["**/node_modules/**", "test/sim/**", "test/chaos/**", "test/cable/**"],
           setupFiles: ["test/properties.ts"],
           // Some run processes: a busy machine takes twenty times as long as a quiet one.
           testTimeout: 30_000,

@@ -1,5 +1,6 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
 import { ADDRESSES_KEPT } from "./list/addresses.ts";
+import { COMMAND } from "./list/command.ts";
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
 import { DRAINING } from "./list/draining.ts";
@@ -36,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...OPENING,
   ...TAKEOVER,
   ...DATA,
+  ...COMMAND,
   ...ENDING,
   ...ENDINGS,
   ...MOVING,

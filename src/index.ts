@@ -14,6 +14,7 @@
  * a transition is complete; on() throws for a name that is not listed. An open link keeps the process alive, also while
  * offline.
  */
+import "./supported-node.ts";
 export { ConnectionManager, type ManagerStats } from "./client/manager.ts";
 export type {
   ClientSocketOptions,

@@ -13,6 +13,23 @@ export interface PipeArguments {
   readonly address: Address;
   readonly progress: boolean;
   readonly verbose: boolean;
+  /** Of connect: ends after so long without a connection. Undefined: never. */
+  readonly giveUpMs: number | undefined;
+  /** Of listen: for how long a client that has gone may come back. Undefined: the library's default. */
+  readonly resumeForMs: number | undefined;
+  /** Undefined: no TLS. */
+  readonly tls: TlsFiles | undefined;
+  /** The file of a secret that both ends have. Undefined: none. */
+  readonly tokenFile: string | undefined;
+}
+
+/** PEM files. */
+export interface TlsFiles {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly ca: string | undefined;
+  /** The name that the other end's certificate must have, if it is not the host's. */
+  readonly servername: string | undefined;
 }
 
 export interface DemoArguments {
@@ -39,10 +56,23 @@ export class UsageError extends Error {
 
 const COMMANDS = ["listen", "connect", "demo"] as const;
 const HELP: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
-const PIPE_OPTIONS: ParseArgsOptionsConfig = {
+const SHARED_OPTIONS: ParseArgsOptionsConfig = {
   progress: { type: "boolean" },
   verbose: { type: "boolean" },
-  ...HELP,
+  cert: { type: "string" },
+  key: { type: "string" },
+  ca: { type: "string" },
+  "token-file": { type: "string" },
+};
+const PIPE_OPTIONS: Record<"listen" | "connect", ParseArgsOptionsConfig> = {
+  listen: { ...SHARED_OPTIONS, "resume-for": { type: "string" }, ...HELP },
+  connect: {
+    ...SHARED_OPTIONS,
+    "give-up": { type: "string" },
+    tls: { type: "boolean" },
+    servername: { type: "string" },
+    ...HELP,
+  },
 };
 const DEMO_OPTIONS: ParseArgsOptionsConfig = {
   messages: { type: "string" },
@@ -54,6 +84,7 @@ const DEMO_OPTIONS: ParseArgsOptionsConfig = {
   ...HELP,
 };
 const SEED_MAX = 2 ** 32 - 1;
+const LEAST_SECONDS = 0.001;
 const SECONDS_MAX = 86_400;
 const MESSAGES_MAX = 100_000_000;
 /** The highest rate that the demo's sender promises. */
@@ -90,7 +121,7 @@ export function parseCommandLine(args: readonly string[]): Command {
 }
 
 function parsePipe(name: "listen" | "connect", args: string[]): Command {
-  const { values, positionals } = parse(name, args, PIPE_OPTIONS, 1);
+  const { values, positionals } = parse(name, args, PIPE_OPTIONS[name], 1);
   if (values["help"] === true) return { name: "help" };
   const [where] = positionals;
   if (where === undefined) {
@@ -98,8 +129,33 @@ function parsePipe(name: "listen" | "connect", args: string[]): Command {
       name === "listen" ? "listen where? For example: listen 7000" : "connect where? For example: connect host:7000",
     );
   }
-  const address = parseAddress(where, name === "listen" ? 0 : 1);
-  return { name, options: { address, progress: values["progress"] === true, verbose: values["verbose"] === true } };
+  return {
+    name,
+    options: {
+      address: parseAddress(where, name === "listen" ? 0 : 1),
+      progress: values["progress"] === true,
+      verbose: values["verbose"] === true,
+      giveUpMs: milliseconds("--give-up", values["give-up"]),
+      resumeForMs: milliseconds("--resume-for", values["resume-for"]),
+      tls: parseTls(name, values),
+      tokenFile: file("--token-file", values["token-file"]),
+    },
+  };
+}
+
+/** A file is enough to turn TLS on: nothing goes out in clear text because --tls was forgotten. */
+function parseTls(command: "listen" | "connect", values: Values): TlsFiles | undefined {
+  const [cert, key, ca, servername] = (["cert", "key", "ca", "servername"] as const).map((name) =>
+    file(`--${name}`, values[name]),
+  );
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new UsageError("--cert and --key belong together: the files of a certificate and of its private key");
+  }
+  if (command === "listen" && ca !== undefined && cert === undefined) {
+    throw new UsageError("listen takes --ca, which asks clients for certificates, with --cert and --key only");
+  }
+  const isOn = values["tls"] === true || [cert, ca, servername].some((given) => given !== undefined);
+  return isOn ? { cert, key, ca, servername } : undefined;
 }
 
 function parseDemo(args: string[]): Command {
@@ -161,7 +217,7 @@ export function parseAddress(given: string, leastPort: 0 | 1): Address {
     const hint = given.split(":").length > 2 ? "; an IPv6 address goes in brackets, as in [::1]:7000" : "";
     throw new UsageError(`${JSON.stringify(given)} is no PORT or HOST:PORT${hint}`);
   }
-  if (ipv6 === "" || (ipv6 !== undefined && !/^[\da-f:.]+(%\w+)?$/i.test(ipv6))) {
+  if (ipv6 === "" || (ipv6 !== undefined && !/^[\da-f:.]+(%[^\s/%]+)?$/i.test(ipv6))) {
     throw new UsageError(`${JSON.stringify(given)}: ${JSON.stringify(ipv6)} is no IPv6 address`);
   }
   const checked = Number(port);
@@ -185,6 +241,17 @@ function number(name: string, value: string | boolean | undefined, byDefault: nu
     throw new UsageError(`${name} ${String(value)}: a number from ${least} to ${most}`);
   }
   return given;
+}
+
+/** Seconds on the command line. */
+function milliseconds(name: string, value: string | boolean | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  return Math.round(1_000 * number(name, value, 0, LEAST_SECONDS, SECONDS_MAX));
+}
+
+function file(name: string, value: string | boolean | undefined): string | undefined {
+  if (value === "") throw new UsageError(`${name} is empty`);
+  return typeof value === "string" ? value : undefined;
 }
 
 function integer(name: string, value: string | boolean | undefined, byDefault: number, least: number, most: number) {

@@ -8,6 +8,7 @@ export const EXIT = {
   /** The reader of our output has gone: 128 + SIGPIPE, as in shells. */
   brokenPipe: 141,
   /** Interrupted, and everything that had been read was delivered: 128 + the signal. */
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const;

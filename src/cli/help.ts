@@ -9,7 +9,7 @@ export const HELP: string = `resplice: TCP links that outlive their sockets
 
 listen and connect are a netcat that survives: a link goes on over as many connections as it takes. It ends when both
 sides' inputs have ended and all has been written out at the other end (give < /dev/null where there is nothing to send).
-Both ends must be resplice. Nothing is encrypted and everyone may connect: for trusted networks, or through a tunnel.
+Both ends must be resplice. Without the options below nothing is encrypted, and everyone may connect.
 
   resplice listen 7000 > copy < /dev/null           here
   resplice connect here:7000 < original             there
@@ -17,6 +17,19 @@ Both ends must be resplice. Nothing is encrypted and everyone may connect: for t
 Options of listen and connect:
   --progress      each second what was sent, accepted and received
   --verbose       a structured log of all that happens
+  --cert FILE --key FILE
+                  TLS, with this certificate and private key (PEM); listen needs them for TLS
+  --ca FILE       who signs the other end's certificate (PEM); listen then lets in only clients that have one
+  --token-file FILE
+                  the file of a secret that both ends need; without TLS who listens on the path can read it
+
+Options of connect:
+  --give-up SECONDS   ends with 1 after so long without a connection; default never
+  --tls               TLS; the authorities are those that Node knows, unless --ca says otherwise
+  --servername NAME   the name in the other end's certificate, if it is not the host's
+
+Options of listen:
+  --resume-for SECONDS   for how long a client that has gone may come back; default 300
 
 Options of demo:
   --seconds N     for how long the path breaks; default 10
@@ -37,7 +50,7 @@ Exit codes:
   1    the link failed, or something was not delivered, or may not have been; demo: lost, doubled or reordered
   2    the command line makes no sense
   69   this Node is too old
-  130  Ctrl-C, and all that had been read by then was delivered (143: the same after SIGTERM)
+  130  Ctrl-C, and all that had been read by then was delivered (143: the same after SIGTERM, 129: after SIGHUP)
   141  what reads our stdout is gone
 `;
 

@@ -1,8 +1,14 @@
 /** The structured log of --verbose. */
-import { pino } from "pino";
 import type { Logger } from "../index.ts";
 
-/** Writes each line to stderr at once, so that none is missing when the process ends. */
-export function stderrLogger(name = "resplice"): Logger {
-  return pino({ name, level: "debug" }, pino.destination({ dest: 2, sync: true }));
+/**
+ * Writes each line to stderr at once, so that none is missing when the process ends. pino is loaded here and nowhere
+ * else: who uses the library alone may leave it out.
+ */
+export async function stderrLogger(name = "resplice"): Promise<Logger> {
+  const { pino } = await import("pino").catch((cause: unknown) => {
+    throw new Error("--verbose needs the package pino, which is not installed (npm install pino)", { cause });
+  });
+  const logger: Logger = pino({ name, level: "debug" }, pino.destination({ dest: 2, sync: true }));
+  return logger;
 }

@@ -1,14 +1,12 @@
 #!/usr/bin/env node
-// The entry point of the command `resplice`. It imports nothing before it has checked Node's version: an old Node can
-// read this file, but not the others.
+// The entry point of the command `resplice`. It loads the rest only when it has checked Node's version: an old Node may
+// not be able to read it.
+import { nodeTooOld } from "../node-version.ts";
 
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-
-if (major > 22 || (major === 22 && minor >= 12)) {
+const reason = nodeTooOld();
+if (reason === undefined) {
   void import("./run.ts").then(({ run }) => run(process.argv.slice(2)));
 } else {
-  process.stderr.write(
-    `resplice: needs Node 22.12 or newer, and this is Node ${process.versions.node} (${process.execPath}).\n`,
-  );
+  process.stderr.write(`resplice: ${reason}.\n`);
   process.exitCode = 69; // EX_UNAVAILABLE
 }

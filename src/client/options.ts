@@ -104,11 +104,11 @@ export interface OpenOptions extends LinkOptions, DurableOptions, ConnectOptions
   /** For the server's handler, before any message (a tunnel's target, a tenant). At most 4 KiB. Default empty. */
   openPayload?: Payload;
   /**
-   * For when the server no longer knows the session (it was restarted without a store, the session expired, its handler
-   * failed), so nobody can say which of the messages in flight the server has. Default "report": the link goes on in a
-   * new session, and these messages come back in the 'undelivered' event. "resend": they are sent again before newer
-   * ones; danger: the peer may see them twice. "end": the link ends with SESSION_LOST, also when nothing was in flight.
-   * A link in mode "bytes" always ends.
+   * For when the server no longer knows the session (it was restarted, the session expired, its handler failed), so
+   * nobody can say which of the messages in flight the server has. Default "report": the link goes on in a new session,
+   * and these messages come back in the 'undelivered' event. "resend": they are sent again before newer ones; danger:
+   * the peer may see them twice. "end": the link ends with SESSION_LOST, also when nothing was in flight. A link in mode
+   * "bytes" always ends.
    */
   whenSessionLost?: "report" | "resend" | "end";
 }

@@ -3,7 +3,7 @@
  * error that says how it failed.
  */
 import dns from "node:dns";
-import net, { type LookupFunction } from "node:net";
+import net, { type LookupFunction, type NetConnectOpts, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import type { Clock } from "../link/ports.ts";
@@ -57,7 +57,7 @@ export interface AddressBook {
 }
 
 /** `net.connect()`; tests give another. */
-export type ConnectSocket = (to: net.NetConnectOpts) => net.Socket;
+export type ConnectSocket = (to: NetConnectOpts) => Socket;
 
 /** Dials for all links of a manager. */
 export class SystemDial {
@@ -97,14 +97,14 @@ export class SystemDial {
     return secure(stream, { ...options, endpoint: nameOf(endpoint), host }, this.#clock, this.#tlsSessions);
   }
 
-  async #connect(endpoint: Endpoint, options: DialOptions): Promise<net.Socket> {
+  async #connect(endpoint: Endpoint, options: DialOptions): Promise<Socket> {
     const { connectMs, signal } = options;
     const what = `connecting to ${nameOf(endpoint)}`;
     const late = new AbortController();
     const deadline = this.#clock.timer(() => late.abort());
     deadline.set(this.#clock.now() + connectMs);
     const both = AbortSignal.any([signal, late.signal]);
-    let race: Race<net.Socket> | undefined;
+    let race: Race<Socket> | undefined;
     const stop = (): void => race?.stop(new Error("stopped"));
     both.addEventListener("abort", stop, { once: true });
     try {
@@ -124,7 +124,7 @@ export class SystemDial {
     }
   }
 
-  #toPath(endpoint: { path: string }): Race<net.Socket> {
+  #toPath(endpoint: { path: string }): Race<Socket> {
     const plan = { order: [endpoint.path], reserve: [], aloneMs: 0 };
     return new Race(plan, this.#clock, (_, connected, failed) =>
       connectedOrNot(this.#connectSocket(endpoint), connected, (error) => failed(inWordsOfPaths(error, endpoint.path))),
@@ -135,7 +135,7 @@ export class SystemDial {
     endpoint: { host?: string; port: number },
     { addresses, socket: { localAddress, keepAlive, noDelay }, lookup = dns.lookup }: DialOptions,
     signal: AbortSignal,
-  ): Promise<Race<net.Socket>> {
+  ): Promise<Race<Socket>> {
     const host = hostOf(endpoint);
     const found = net.isIP(host) === 0 ? await this.#lookups.addresses(host, lookup, signal) : [host];
     const reachable =
@@ -172,8 +172,8 @@ function networkSpoke(dial: { isAtOnce: boolean }): void {
 
 /** Answers a function that takes the dial back. */
 function connectedOrNot(
-  socket: net.Socket,
-  connected: (socket: net.Socket) => void,
+  socket: Socket,
+  connected: (socket: Socket) => void,
   failed: (error: Error) => void,
 ): () => void {
   const cleanUp = (): void => {

@@ -1,7 +1,7 @@
 /** TLS on a socket that is connected, within a deadline. */
 import net from "node:net";
 import type { Duplex } from "node:stream";
-import tls, { type ConnectionOptions } from "node:tls";
+import tls, { type ConnectionOptions, type PeerCertificate, type TLSSocket } from "node:tls";
 import type { Clock } from "../link/ports.ts";
 import { DialError } from "./dial-error.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
@@ -23,10 +23,10 @@ export async function secure(
   { endpoint, host, tls: tlsOptions, tlsMs, signal }: SecureOptions,
   clock: Clock,
   sessions: TlsSessions,
-): Promise<tls.TLSSocket> {
+): Promise<TLSSocket> {
   const { before, keep } = sessions.take(tlsOptions, endpoint);
   const servername = host === undefined || net.isIP(host) !== 0 ? {} : { servername: host };
-  let secured: tls.TLSSocket;
+  let secured: TLSSocket;
   try {
     secured = tls.connect({
       ...servername,
@@ -59,12 +59,12 @@ export async function secure(
 }
 
 /** When the server's certificate expires, in milliseconds since 1970; NaN if it has none. */
-function expiryMs(socket: tls.TLSSocket): number {
-  const certificate: Partial<tls.PeerCertificate> | null = socket.getPeerCertificate();
+function expiryMs(socket: TLSSocket): number {
+  const certificate: Partial<PeerCertificate> | null = socket.getPeerCertificate();
   return Date.parse(certificate?.valid_to ?? "");
 }
 
-function handshake(socket: tls.TLSSocket, withinMs: number, signal: AbortSignal, clock: Clock): Promise<void> {
+function handshake(socket: TLSSocket, withinMs: number, signal: AbortSignal, clock: Clock): Promise<void> {
   const what = "the TLS handshake";
   return new Promise((resolve, reject) => {
     // This listener is never removed: an error at a moment without another listener must not end the process.

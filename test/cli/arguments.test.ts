@@ -13,15 +13,39 @@ describe("commands", () => {
     expect(parseCommandLine(args)).toEqual({ name: "version" });
   });
 
+  const PLAIN = { progress: false, verbose: false, giveUpMs: undefined, resumeForMs: undefined, tokenFile: undefined };
+
   test("listen and connect take an address, and options on either side of it", () => {
     expect(parseCommandLine(["listen", "7000"])).toEqual({
       name: "listen",
-      options: { address: { host: undefined, port: 7000 }, progress: false, verbose: false },
+      options: { ...PLAIN, address: { host: undefined, port: 7000 }, tls: undefined },
     });
     expect(parseCommandLine(["connect", "--progress", "there:7000", "--verbose"])).toEqual({
       name: "connect",
-      options: { address: { host: "there", port: 7000 }, progress: true, verbose: true },
+      options: { ...PLAIN, address: { host: "there", port: 7000 }, progress: true, verbose: true, tls: undefined },
     });
+  });
+
+  test("how long one end waits for the other is given in seconds", () => {
+    expect(parseCommandLine(["connect", "7000", "--give-up", "1.5"])).toMatchObject({ options: { giveUpMs: 1_500 } });
+    expect(parseCommandLine(["listen", "7000", "--resume-for=60"])).toMatchObject({ options: { resumeForMs: 60_000 } });
+  });
+
+  const NO_FILES = { cert: undefined, key: undefined, ca: undefined, servername: undefined };
+
+  test.for<[args: string[], tls: object]>([
+    [["connect", "--tls"], NO_FILES],
+    [["connect", "--ca", "ca.pem"], { ...NO_FILES, ca: "ca.pem" }],
+    [["connect", "--servername", "a.test"], { ...NO_FILES, servername: "a.test" }],
+    [["connect", "--cert", "c.pem", "--key", "k.pem"], { ...NO_FILES, cert: "c.pem", key: "k.pem" }],
+    [["listen", "--cert", "c.pem", "--key", "k.pem"], { ...NO_FILES, cert: "c.pem", key: "k.pem" }],
+  ])("%j turns TLS on", ([args, tls]) => {
+    expect(parseCommandLine([...args, "7000"])).toMatchObject({ options: { tls } });
+  });
+
+  test("the token is in a file", () => {
+    const args = ["listen", "7000", "--token-file", "secret"];
+    expect(parseCommandLine(args)).toMatchObject({ options: { tokenFile: "secret", tls: undefined } });
   });
 
   test("the demo has defaults, and a seed that is drawn", () => {
@@ -51,7 +75,18 @@ describe("commands", () => {
     [["listen", "7000", "7001"], /one argument, not 2/],
     [["connect", "me:s3cr3t@host:7000"], /^an address with an @/],
     [["demo", "10"], /no argument, not 1/],
-    [["listen", "7000", "--json"], /listen takes --progress, --verbose, --help/],
+    [
+      ["listen", "7000", "--json"],
+      /listen takes --progress, --verbose, --cert, --key, --ca, --token-file, --resume-for, --help/,
+    ],
+    [["listen", "7000", "--give-up", "1"], /--give-up/],
+    [["connect", "7000", "--resume-for", "1"], /--resume-for/],
+    [["connect", "7000", "--give-up", "0"], /--give-up 0: a number from 0.001/],
+    [["listen", "7000", "--tls"], /--tls/],
+    [["listen", "7000", "--cert", "c.pem"], /--cert and --key belong together/],
+    [["connect", "7000", "--key", "k.pem"], /--cert and --key belong together/],
+    [["listen", "7000", "--ca", "ca.pem"], /with --cert and --key only/],
+    [["connect", "7000", "--token-file", ""], /--token-file is empty/],
     [["demo", "--seconds"], /--seconds/],
     [["demo", "--json=yes"], /--json/],
     [["demo", "--seconds", "0"], /--seconds 0: a number from 1/],
@@ -75,6 +110,8 @@ describe("addresses", () => {
     ["10.0.0.1:1", "10.0.0.1", 1],
     ["[::1]:65535", "::1", 65_535],
     ["[fe80::1%eth0]:7000", "fe80::1%eth0", 7000],
+    ["[fe80::1%eth0.100]:7000", "fe80::1%eth0.100", 7000],
+    ["[fe80::1%wg-home]:7000", "fe80::1%wg-home", 7000],
   ])("%s", ([given, host, port]) => {
     expect(parseAddress(given, 1)).toEqual({ host, port });
   });
@@ -89,6 +126,8 @@ describe("addresses", () => {
     "[::1:7000",
     "[]:7000",
     "[there]:7000",
+    "[fe80::1%]:7000",
+    "[fe80::1%a b]:7000",
     "a:0",
     "a:65536",
     "-1",

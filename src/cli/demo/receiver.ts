@@ -13,7 +13,7 @@ export async function runReceiver(verbose: boolean): Promise<number> {
   const server = new ServerSupervisor({
     host: "127.0.0.1",
     port: 0,
-    ...(verbose ? { logger: stderrLogger("demo-receiver") } : {}),
+    ...(verbose ? { logger: await stderrLogger("demo-receiver") } : {}),
   });
   const stats = setInterval(() => tell({ type: "stats", received: counter.tally.received }), STATS_EVERY_MS);
   const arrived = new Promise<Link>((resolve) => {

@@ -83,7 +83,7 @@ export function isWhole({ lost, doubled, reordered }: DemoResult): boolean {
   return lost === 0 && doubled === 0 && reordered === 0;
 }
 
-/** The result as text of several lines. */
+/** The result as text of several lines, which fit into 60 columns. */
 export function describe(result: DemoResult, what: string, tookMs: number): string {
   const { sent, received, lost, doubled, reordered, faults, recoveryMs, seed } = result;
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
@@ -91,7 +91,7 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     [
       kind.padEnd(20),
       formatCount(count).padStart(6),
-      ...[times?.p50, times?.p99, times?.max].map((ms) => formatMs(ms ?? undefined).padStart(12)),
+      ...[times?.p50, times?.p99, times?.max].map((ms) => formatMs(ms ?? undefined).padStart(11)),
     ].join("");
   return [
     "",
@@ -100,14 +100,16 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
     `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,
     "",
-    `${"fault".padEnd(20)}${"times".padStart(6)}${"p50".padStart(12)}${"p99".padStart(12)}${"longest".padStart(12)}`,
+    `${"fault".padEnd(20)}${"times".padStart(6)}${"p50".padStart(11)}${"p99".padStart(11)}${"longest".padStart(11)}`,
     ...FAULT_KINDS.filter((kind) => faults[kind] !== undefined).map((kind) =>
       row(kind, faults[kind] ?? 0, recoveryMs.byKind[kind]),
     ),
     row("all", total, recoveryMs),
     "",
-    "Times are from the path's healing to the first message, of those sent after it, that the receiver's consumer was",
-    "handed. Latency, and a hole in the way back, do not stop the messages: nothing to recover from.",
+    "Times are from the path's healing to the first message, of",
+    "those sent after it, that the receiver's consumer was",
+    "handed. Latency, and a hole in the way back, do not stop the",
+    "messages: nothing to recover from.",
     "",
   ].join("\n");
 }

@@ -9,7 +9,7 @@ const TICK_MS = 5;
 const CLOSE_MS = 30_000;
 
 export async function runSender(verbose: boolean): Promise<number> {
-  const manager = new ConnectionManager(verbose ? { logger: stderrLogger("demo-sender") } : {});
+  const manager = new ConnectionManager(verbose ? { logger: await stderrLogger("demo-sender") } : {});
   let sender: Sender | undefined;
   await new Promise<void>((resolve) => {
     const tell = openIpc<{ order: ToSender; note: FromSender }>((order) => {

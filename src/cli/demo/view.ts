@@ -1,4 +1,7 @@
-/** The demo's display while it runs: on a terminal, lines that are redrawn in place; else one line for each fault. */
+/**
+ * The demo's display while it runs: on a terminal, lines that are redrawn in place; else one line for each fault. They fit
+ * into 60 columns.
+ */
 import { type Fault, FAULT_KINDS } from "./faults.ts";
 import type { Live } from "./processes.ts";
 import type { FaultBook } from "./report.ts";
@@ -36,7 +39,7 @@ export class PlainView implements View {
 
   end(fault: Fault, outcome: Outcome): void {
     const at = ((performance.now() - this.#startMs) / 1_000).toFixed(1).padStart(6);
-    this.say(`${at} s  ${describeFault(fault).padEnd(44)} ${describeOutcome(outcome)}`);
+    this.say(`${at} s ${describeFault(fault).padEnd(28)} ${describeOutcome(outcome)}`);
   }
 
   say(line: string): void {
@@ -55,6 +58,7 @@ export class LiveView implements View {
   readonly #startMs = performance.now();
   #samples: { atMs: number; received: number }[] = [];
   #fault = "none yet";
+  #outcome = "";
   #recovery = "-";
   #lines = 0;
 
@@ -66,11 +70,13 @@ export class LiveView implements View {
   }
 
   begin(fault: Fault): void {
-    this.#fault = `${describeFault(fault)} ...`;
+    this.#fault = describeFault(fault);
+    this.#outcome = "...";
   }
 
   end(fault: Fault, outcome: Outcome): void {
-    this.#fault = `${describeFault(fault)}: ${describeOutcome(outcome)}`;
+    this.#fault = describeFault(fault);
+    this.#outcome = describeOutcome(outcome);
     if (typeof outcome === "number") this.#recovery = `${formatMs(outcome)} after the path had healed`;
   }
 
@@ -91,12 +97,16 @@ export class LiveView implements View {
     const seconds = ((performance.now() - this.#startMs) / 1_000).toFixed(1);
     const lines = [
       `link           ${state}, ${seconds} s`,
-      `messages       ${formatCount(this.#rate())} a second; sent ${formatCount(sent)}, received ${formatCount(received)}`,
+      `messages       ${formatCount(this.#rate())} a second`,
+      `               sent ${formatCount(sent)}, received ${formatCount(received)}`,
       `not accepted   ${formatBytes(inFlightBytes)}`,
       `round trip     ${rttMs === undefined ? "-" : `${rttMs.toFixed(1)} ms`}`,
-      `faults         ${this.#book.total}: ${counts.slice(0, 4).join(", ")},`,
-      `               ${counts.slice(4).join(", ")}`,
+      `faults         ${formatCount(this.#book.total)}`,
+      `               ${counts.slice(0, 3).join(", ")}`,
+      `               ${counts.slice(3, 5).join(", ")}`,
+      `               ${counts.slice(5).join(", ")}`,
       `last fault     ${this.#fault}`,
+      `               ${this.#outcome}`,
       `last recovery  ${this.#recovery}`,
     ];
     // Lines are cut to the terminal's width: a line that wraps would take two, and going up would go wrong.
@@ -128,27 +138,28 @@ export class LiveView implements View {
 function describeOutcome(outcome: Outcome): string {
   switch (outcome) {
     case "never-stopped":
-      return "messages never stopped";
+      return "never stopped";
     case "not-measured":
-      return "no messages were left to measure with";
+      return "not measured";
     default:
       return `recovered in ${formatMs(outcome)}`;
   }
 }
 
+/** At most 28 characters. */
 export function describeFault(fault: Fault): string {
   switch (fault.kind) {
     case "fin":
     case "rst":
       return fault.kind;
     case "cut-after-bytes":
-      return `cut-after-bytes (${formatCount(fault.bytes)} bytes)`;
+      return `${fault.kind} ${formatCount(fault.bytes)}`;
     case "black-hole":
     case "stall":
-      return `${fault.kind} (${fault.holdMs} ms)`;
+      return `${fault.kind} ${formatMs(fault.holdMs)}`;
     case "one-way-black-hole":
-      return `one-way-black-hole (${fault.holdMs} ms, ${fault.direction})`;
+      return `${fault.kind} ${fault.direction}`;
     case "latency":
-      return `latency (${fault.delayMs} ms each way, for ${fault.holdMs} ms)`;
+      return `${fault.kind} ${formatMs(fault.delayMs)} for ${formatMs(fault.holdMs)}`;
   }
 }

@@ -1,4 +1,5 @@
 /** A netcat that survives lost connections: stdin and stdout through one durable link of mode "bytes". */
+import { fstatSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionManager, type Link, type LinkReport, RespliceError, ServerSupervisor } from "../../index.ts";
@@ -6,19 +7,24 @@ import { formatAddress, type PipeArguments } from "../arguments.ts";
 import { EXIT } from "../exit-codes.ts";
 import { stderrLogger } from "../log.ts";
 import { describeChange, formatBytes } from "../words.ts";
+import { clientProtection, serverProtection } from "./protection.ts";
 
 /** After Ctrl-C, or when stdout is lost: how long to wait until everything read from stdin is delivered. */
 const DRAIN_MS = 10_000;
 const PROGRESS_EVERY_MS = 1_000;
 const LINK_OPTIONS = { mode: "bytes", allowHalfOpen: true } as const;
 
-export async function listen({ address, progress, verbose }: PipeArguments): Promise<number> {
+export async function listen({ address, progress, verbose, resumeForMs, ...given }: PipeArguments): Promise<number> {
+  checkStdin();
+  const protection = await serverProtection(given);
   const interrupts = new Interrupts();
   const server = new ServerSupervisor({
     ...LINK_OPTIONS,
     port: address.port,
     ...(address.host === undefined ? {} : { host: address.host }),
-    ...(verbose ? { logger: stderrLogger() } : {}),
+    ...(verbose ? { logger: await stderrLogger() } : {}),
+    ...(resumeForMs === undefined ? {} : { resumeForMs }),
+    ...protection,
     // One link only: any other client is told to come back later.
     limits: { sessions: 1 },
   });
@@ -41,13 +47,22 @@ export async function listen({ address, progress, verbose }: PipeArguments): Pro
   }
 }
 
-export async function connect({ address, progress, verbose }: PipeArguments): Promise<number> {
+export async function connect({ address, progress, verbose, giveUpMs, ...given }: PipeArguments): Promise<number> {
+  checkStdin();
+  const protection = await clientProtection(given);
   const interrupts = new Interrupts();
-  const manager = new ConnectionManager(verbose ? { logger: stderrLogger() } : {});
+  const manager = new ConnectionManager(verbose ? { logger: await stderrLogger() } : {});
   try {
     const { host, port } = address;
-    const link = manager.open({ ...LINK_OPTIONS, port, ...(host === undefined ? {} : { host }) });
+    const link = manager.open({
+      ...LINK_OPTIONS,
+      port,
+      ...(host === undefined ? {} : { host }),
+      ...(giveUpMs === undefined ? {} : { reconnect: { maxElapsedMs: giveUpMs } }),
+      ...protection,
+    });
     say(`connecting to ${formatAddress(address)}`);
+    sayIfTaken(link);
     return await joinToStdio(link, interrupts, progress);
   } catch (error) {
     return failed(error);
@@ -55,6 +70,27 @@ export async function connect({ address, progress, verbose }: PipeArguments): Pr
     await manager.close({ deadlineMs: 0 });
     interrupts.dispose();
   }
+}
+
+/** Of a directory node:process makes a stdin that is empty: a mistyped `< FOLDER` would look like a file that was sent. */
+function checkStdin(): void {
+  let isDirectory = false;
+  try {
+    isDirectory = fstatSync(0).isDirectory();
+  } catch {
+    // It is closed: reading it says so.
+  }
+  if (isDirectory) throw new Error("stdin cannot be read: it is a directory");
+}
+
+/** A link that is turned away waits, and hears why: once. */
+function sayIfTaken(link: Link): void {
+  let isSaid = false;
+  link.on("state", (change) => {
+    if (isSaid || change.to !== "reconnecting" || change.error?.code !== "OVERLOADED") return;
+    isSaid = true;
+    say("the other end has its link already (listen takes one): waiting");
+  });
 }
 
 function failed(error: unknown): number {
@@ -67,7 +103,7 @@ function say(line: string): void {
   process.stderr.write(`resplice: ${line}\n`);
 }
 
-/** Listens for Ctrl-C and SIGTERM. */
+/** Listens for Ctrl-C, SIGTERM, and the end of the terminal. */
 class Interrupts {
   /** The exit code of the first signal. */
   readonly first: Promise<number>;
@@ -75,15 +111,17 @@ class Interrupts {
   onSecond: () => void = () => {};
   #count = 0;
   #resolve: (code: number) => void = () => {};
-  readonly #onInt = (): void => this.#on(EXIT.interrupted);
-  readonly #onTerm = (): void => this.#on(EXIT.terminated);
+  readonly #handlers = Object.entries({
+    SIGINT: EXIT.interrupted,
+    SIGTERM: EXIT.terminated,
+    SIGHUP: EXIT.hungUp,
+  }).map(([signal, code]) => [signal as NodeJS.Signals, (): void => this.#on(code)] as const);
 
   constructor() {
     this.first = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    process.on("SIGINT", this.#onInt);
-    process.on("SIGTERM", this.#onTerm);
+    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
   }
 
   #on(code: number): void {
@@ -93,8 +131,7 @@ class Interrupts {
   }
 
   dispose(): void {
-    process.off("SIGINT", this.#onInt);
-    process.off("SIGTERM", this.#onTerm);
+    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
   }
 }
 
@@ -109,10 +146,10 @@ async function joinToStdio(link: Link, interrupts: Interrupts, progress: boolean
     interrupts.onSecond = () => joint.giveUp();
     joint.stop();
   });
-  const timer = progress ? setInterval(() => say(joint.progress()), PROGRESS_EVERY_MS) : undefined;
+  const timer = progress ? setInterval(() => joint.progress().forEach(say), PROGRESS_EVERY_MS) : undefined;
   const ending = await joint.run();
   clearInterval(timer);
-  if (progress) say(joint.progress());
+  if (progress) joint.progress().forEach(say);
   if (ending.what !== "whole") say(ending.why);
   switch (ending.what) {
     case "whole":
@@ -197,18 +234,17 @@ class Joint {
     await this.#link.flush({ signal: AbortSignal.timeout(withinMs) }).catch(() => {});
   }
 
-  progress(): string {
+  /** Two lines, each of which fits into 60 columns. */
+  progress(): string[] {
     const nowMs = performance.now();
     const seconds = Math.max(0.001, (nowMs - this.#shown.atMs) / 1_000);
     const rate = (bytes: number): string => `${formatBytes(Math.max(0, bytes) / seconds)}/s`;
     const { state, writableLength } = this.#link;
-    const accepted = this.#readBytes - writableLength;
-    const line =
-      `${state}: sent ${formatBytes(this.#readBytes)} (${rate(this.#readBytes - this.#shown.readBytes)}), ` +
-      `accepted ${formatBytes(Math.max(0, accepted))}, ` +
-      `received ${formatBytes(this.#wroteBytes)} (${rate(this.#wroteBytes - this.#shown.wroteBytes)})`;
+    const accepted = formatBytes(Math.max(0, this.#readBytes - writableLength));
+    const sent = `${formatBytes(this.#readBytes)} (${rate(this.#readBytes - this.#shown.readBytes)})`;
+    const received = `${formatBytes(this.#wroteBytes)} (${rate(this.#wroteBytes - this.#shown.wroteBytes)})`;
     this.#shown = { atMs: nowMs, readBytes: this.#readBytes, wroteBytes: this.#wroteBytes };
-    return line;
+    return [`sent ${sent}, accepted ${accepted}`, `received ${received}, ${state}`];
   }
 
   /** Fulfils when nothing more is read. */

@@ -3,7 +3,7 @@
  * were accepted do not depend on it.
  */
 import cluster from "node:cluster";
-import net from "node:net";
+import net, { type NetConnectOpts, type Server, type ServerOpts, type Socket } from "node:net";
 import { Backoff } from "../../core/backoff.ts";
 import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
 import type { RespliceError } from "../../link/errors.ts";
@@ -57,10 +57,10 @@ export interface AddressStats {
 export interface AcceptorHost {
   readonly clock: Clock;
   /** Options of the sockets, as net.createServer() has them. */
-  readonly sockets: net.ServerOpts;
+  readonly sockets: ServerOpts;
   /** Between two self-probes; 0: none. */
   readonly selfProbeMs: number;
-  onSocket(socket: net.Socket): void;
+  onSocket(socket: Socket): void;
   onChange(change: ListenerChange): void;
   /** The place cannot be listened at any more, for good. */
   onFailed(error: RespliceError): void;
@@ -73,7 +73,7 @@ export class Acceptor {
   readonly #again: Timer;
   readonly #probing: Timer;
   /** Undefined: it is not listened at. */
-  #server: net.Server | undefined;
+  #server: Server | undefined;
   #address: BoundAddress = { host: "", port: 0 };
   /** Of a Unix socket. */
   #file: SocketFile | undefined;
@@ -156,7 +156,7 @@ export class Acceptor {
 
   // ── bound, lost, and bound again ────────────────────────────────────────────────────────────────────────────────
 
-  async #bind(): Promise<net.Server> {
+  async #bind(): Promise<Server> {
     const place = this.#place;
     if ("path" in place) await makeWay(place);
     if (this.#isStopped) throw stopped();
@@ -178,7 +178,7 @@ export class Acceptor {
   }
 
   /** An event may come of a server that was given up before. */
-  #lose(server: net.Server | undefined, reason: string): void {
+  #lose(server: Server | undefined, reason: string): void {
     if (server !== this.#server || this.#isStopped) return;
     this.#close();
     const { clock } = this.#host;
@@ -232,13 +232,13 @@ export class Acceptor {
     this.#file = undefined;
   }
 
-  #onSocket(socket: net.Socket): void {
+  #onSocket(socket: Socket): void {
     this.#allAccepted++;
     if (this.#probe === undefined) this.#letIn(socket);
     else this.#probe.inspect(socket, () => this.#letIn(socket));
   }
 
-  #letIn(socket: net.Socket): void {
+  #letIn(socket: Socket): void {
     this.#accepted++;
     this.#host.onSocket(socket);
   }
@@ -286,7 +286,7 @@ export class Acceptor {
 
 const CLOSED = "it was closed";
 
-function boundAddress(server: net.Server, place: Place): BoundAddress {
+function boundAddress(server: Server, place: Place): BoundAddress {
   const address = server.address();
   if (typeof address === "object" && address !== null) return { host: address.address, port: address.port };
   // Node does not know the path of a Unix socket that was given as a descriptor.
@@ -299,7 +299,7 @@ function isShared(place: Place): boolean {
 }
 
 /** How this process reaches its own address. Windows and others do not connect to the address that stands for all. */
-function dialledAs({ host, port }: BoundAddress, place: Place): net.NetConnectOpts {
+function dialledAs({ host, port }: BoundAddress, place: Place): NetConnectOpts {
   if ("path" in place) return { path: place.path };
   if (host === "0.0.0.0") return { host: "127.0.0.1", port };
   if (host !== "::") return { host, port };

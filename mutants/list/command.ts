@@ -1,0 +1,98 @@
+/** The package as it is loaded, and the command. */
+import type { Mutant } from "../mutant.ts";
+
+const VERSIONS = ["test/node-version.test.ts"];
+const ARGUMENTS = ["test/cli/arguments.test.ts"];
+const PROTECTION = ["test/cli/pipe/protection.test.ts"];
+const VIEW = ["test/cli/demo/view.test.ts"];
+
+export const COMMAND: readonly Mutant[] = [
+  {
+    name: "an old Node is not told",
+    rule: "on a Node that is too old the import fails",
+    file: "src/supported-node.ts",
+    find: "if (reason !== undefined) throw",
+    replace: "if (reason === null) throw",
+    tests: ["test/supported-node.test.ts"],
+  },
+  {
+    name: "the first Node 22 is new enough",
+    rule: "Node 22.12 is the first that can require() ES modules",
+    file: "src/node-version.ts",
+    find: "(major === 22 && minor >= 12)",
+    replace: "(major === 22 && minor >= 11)",
+    tests: VERSIONS,
+  },
+  {
+    name: "Node 23 is too old",
+    rule: "each later major version is new enough",
+    file: "src/node-version.ts",
+    find: "major > 22 ||",
+    replace: "major > 23 ||",
+    tests: VERSIONS,
+  },
+  {
+    name: "a zone is a word",
+    rule: "the zone of an IPv6 address is the name of an interface, which may have dots",
+    file: "src/cli/arguments.ts",
+    find: "(%[^\\s/%]+)?$/i",
+    replace: "(%\\w+)?$/i",
+    tests: ARGUMENTS,
+  },
+  {
+    name: "files without --tls do nothing",
+    rule: "each option of TLS turns TLS on",
+    file: "src/cli/arguments.ts",
+    find: 'const isOn = values["tls"] === true || [cert, ca, servername].some((given) => given !== undefined);',
+    replace: 'const isOn = values["tls"] === true || cert !== undefined;',
+    tests: ARGUMENTS,
+  },
+  {
+    name: "a certificate without its key",
+    rule: "a certificate and its key are given together",
+    file: "src/cli/arguments.ts",
+    find: "if ((cert === undefined) !== (key === undefined)) {",
+    replace: "if (false) {",
+    tests: ARGUMENTS,
+  },
+  {
+    name: "a --ca that lets everyone in",
+    rule: "a listener with --ca asks for certificates",
+    file: "src/cli/pipe/protection.ts",
+    find: "requestCert: pems.ca !== undefined",
+    replace: "requestCert: false",
+    tests: PROTECTION,
+  },
+  {
+    name: "each token will do",
+    rule: "a client is let in with the same token only",
+    file: "src/cli/pipe/protection.ts",
+    find: "return timingSafeEqual(one, other);",
+    replace: "return timingSafeEqual(one, one) || other.length > 0;",
+    tests: PROTECTION,
+  },
+  {
+    name: "a token is read once",
+    rule: "a client reads its token anew for each attempt",
+    file: "src/cli/pipe/protection.ts",
+    find: "credentials: () => readToken(tokenFile)",
+    replace: "credentials: await readToken(tokenFile)",
+    tests: PROTECTION,
+  },
+  {
+    name: "an empty token",
+    rule: "a file without a token is no token",
+    file: "src/cli/pipe/protection.ts",
+    find: 'if (token === "") throw',
+    replace: "if (token === null) throw",
+    tests: PROTECTION,
+  },
+  {
+    name: "a fault and its recovery in one row",
+    rule: "a row of the demo fits into 60 columns",
+    file: "src/cli/demo/view.ts",
+    find: "describeFault(fault).padEnd(28)",
+    replace: "describeFault(fault).padEnd(32)",
+    tests: VIEW,
+  },
+];
