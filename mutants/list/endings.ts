@@ -139,6 +139,14 @@ export const ENDINGS: readonly Mutant[] = [
     tests: EXPIRY,
   },
   {
+    name: "a verdict from before reauthenticate()",
+    rule: "a connection that was let in before the server asked again does not take over",
+    file: "src/core/server/takeover.ts",
+    find: "if (handshake.asks < link.asks) {",
+    replace: "if (handshake.asks < link.asks - 1_000) {",
+    tests: ["test/core/server/asked-again.test.ts"],
+  },
+  {
     name: "seconds taken for milliseconds",
     rule: "credentials that have expired already let nobody in",
     file: "src/server/verdict.ts",
