@@ -139,6 +139,14 @@ export const ENDINGS: readonly Mutant[] = [
     tests: EXPIRY,
   },
   {
+    name: "another server is awaited for nothing",
+    rule: "close() during a move does not wait for another server if there is no message for it",
+    file: "src/link/engine.ts",
+    find: "if (this.#closing?.isBegun === true && !this.outgoing.isAwaited) this.owner.endUnopened();",
+    replace: "",
+    tests: ["test/server/draining.test.ts"],
+  },
+  {
     name: "a verdict from before reauthenticate()",
     rule: "a connection that was let in before the server asked again does not take over",
     file: "src/core/server/takeover.ts",
