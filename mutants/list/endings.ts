@@ -187,4 +187,12 @@ export const ENDINGS: readonly Mutant[] = [
     replace: "  get setTimeout() {\n    return globalThis.setTimeout;\n  },",
     tests: ["test/real-time.test.ts"],
   },
+  {
+    name: "the clock of a test runner",
+    rule: "links keep the clock that there was when they were loaded, also where its method is replaced in place",
+    file: "src/real-time.ts",
+    find: "now: performance.now.bind(performance),",
+    replace: "now: () => performance.now(),",
+    tests: ["test/real-time.test.ts"],
+  },
 ];

@@ -29,7 +29,8 @@ export class Heap implements Reader {
 
   /**
    * The old generation grows in collections only, in leaps: one of the young generation may take a quarter of a small
-   * heap into the old one, and a server that is flooded fills a small heap in half a second. Where the engine does not tell of its collections, nothing is observed.
+   * heap into the old one, and a server that is flooded fills a small heap in half a second. Where the engine
+   * does not tell of its collections, nothing is observed.
    */
   watch(wake: () => void): void {
     this.#observer = new PerformanceObserver(() => {
