@@ -139,6 +139,14 @@ export const ENDINGS: readonly Mutant[] = [
     tests: EXPIRY,
   },
   {
+    name: "a plain link is told to look at its options when its server is away",
+    rule: "a link that was connected, to whichever session, is not told to look at its options",
+    file: "src/client/connector.ts",
+    find: "    this.wasConnected = true;\n",
+    replace: "",
+    tests: ["test/client/misconfigured.test.ts"],
+  },
+  {
     name: "another server is awaited for nothing",
     rule: "close() during a move does not wait for another server if there is no message for it",
     file: "src/link/engine.ts",
