@@ -23,7 +23,7 @@ export interface RealTime {
 }
 
 export const realTime: RealTime = {
-  now: () => performance.now(),
+  now: performance.now.bind(performance),
   wallMs: Date.now,
   setTimeout: timers.setTimeout,
   clearTimeout: timers.clearTimeout,

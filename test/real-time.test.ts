@@ -2,6 +2,7 @@ import { mock } from "node:test";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { ConnectionManager, ServerSupervisor } from "../src/index.ts";
 import { faultRelay } from "../src/testing/index.ts";
+import { realTime } from "../src/real-time.ts";
 import { echo, heard, QUICK, receiveText, WATCHFUL } from "./support.ts";
 
 /** What a test runner puts in place of the globals. */
@@ -67,6 +68,14 @@ test.each(RUNNERS)("links go on under the fake timers of %s", async (_, install)
   });
   install();
   await useService();
+});
+
+test("a clock whose method is replaced in place is the real one still", () => {
+  onTestFinished(() => void vi.restoreAllMocks());
+  vi.spyOn(performance, "now").mockReturnValue(-1);
+  vi.spyOn(Date, "now").mockReturnValue(-1);
+  expect(realTime.now()).toBeGreaterThan(0);
+  expect(realTime.wallMs()).toBeGreaterThan(0);
 });
 
 test("nothing in src takes a timer from elsewhere", async () => {

@@ -34,8 +34,8 @@ export const SHEDDING: readonly Mutant[] = [
     name: "session expires while its client is kept away",
     rule: "a client that comes before its time keeps its session alive",
     file: "src/core/server/takeover.ts",
-    find: "  link.extend(owner, nowMs);\n",
-    replace: "",
+    find: "  link.extend(owner, nowMs);\n  // The difference",
+    replace: "  // The difference",
     tests: SCENARIOS,
   },
   {

@@ -55,13 +55,12 @@ export class Attempt implements DialTerms {
 
   /** What is known of the attempt's connection. */
   get circumstances(): Circumstances {
-    const { core, login } = this.#link;
     return {
       endpoint: this.place?.endpoint,
       tls: this.#opened?.tls ?? false,
       heard: this.#ear,
-      wasConnected: core.sessionKnown,
-      isPlain: login !== undefined,
+      wasConnected: this.#connector.wasConnected,
+      isPlain: this.#link.login !== undefined,
     };
   }
 

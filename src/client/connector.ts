@@ -125,6 +125,8 @@ export class Connector {
   readonly #chooser: EndpointChooser;
   /** Where the link was connected last. */
   #place: Place | undefined;
+  /** The link has been connected, to whichever session. */
+  wasConnected = false;
 
   constructor(link: DialledLink) {
     this.#link = link;
@@ -146,6 +148,7 @@ export class Connector {
 
   /** The link is connected. */
   connected(place: Place | undefined): void {
+    this.wasConnected = true;
     this.#place = place;
     place?.proved();
   }
@@ -197,7 +200,7 @@ export class Connector {
       const failure = asError(error);
       // A standby has less time than the address with the session is dialled alone: its failure says little of it.
       if (terms.number > 0) this.failed(place, failure);
-      const at = { endpoint, tls, heard: undefined, wasConnected: core.sessionKnown, isPlain: login !== undefined };
+      const at = { endpoint, tls, heard: undefined, wasConnected: this.wasConnected, isPlain: login !== undefined };
       throw explained(failure, at, host.clock.wallMs());
     }
   }

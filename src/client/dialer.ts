@@ -266,7 +266,7 @@ export class Dialer {
     const isHeld = this.#heldMs !== undefined;
     const delayMs = isHeld ? Infinity : this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, host.entropy.random());
     if (this.#attempts >= maxAttempts || (!isHeld && nowMs + delayMs - this.#lostMs > maxElapsedMs)) {
-      throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
+      throw gaveUp(this.#attempts, this.#lastError);
     }
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
     this.#engine.pausing(this.#attempts + 1, delayMs, reason, error ?? this.#loss);
@@ -353,6 +353,13 @@ const REFUSED: ReadonlySet<Outcome> = new Set<Outcome>([
 
 /** An attempt that was taken back, and has not failed. */
 const HELD = new RespliceError("ABORTED", "the link is held");
+
+/** Says why the last attempt has failed, for those who see only the text. */
+function gaveUp(attempts: number, cause: RespliceError | undefined): RespliceError {
+  const tried = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
+  const why = cause === undefined ? "" : `: ${cause.message}`;
+  return new RespliceError("GAVE_UP", `gave up after ${tried}${why}`, { cause });
+}
 
 function linkEnded(): RespliceError {
   return new RespliceError("LINK_ENDED", "the link has ended");

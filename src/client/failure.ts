@@ -44,7 +44,7 @@ export interface Circumstances {
   tls: ConnectionOptions | false;
   /** The first bytes that have come; empty: none. Undefined: there was no connection. */
   heard: { readonly first: Uint8Array } | undefined;
-  /** A server has the link's session, so the configuration was right when that was opened. */
+  /** The link has been connected, so its configuration was right then. */
   wasConnected: boolean;
   /** The server need not be a resplice server. */
   isPlain: boolean;

@@ -280,9 +280,10 @@ export class LinkEngine {
         else if (this.protocol.sendingEnded) this.outgoing.sendingEnded();
         break;
       case "replaced":
-        // After close() the state stays "draining" until the link is closed.
+        // After close() the state stays "draining" until the link is closed. Without a message it needs no other server.
         if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason: event.reason, attempt: 1 });
         this.reports.replaced(event, this.outgoing);
+        if (this.#closing?.isBegun === true && !this.outgoing.isAwaited) this.owner.endUnopened();
         break;
       case "connection-lost":
         this.reports.connectionLost(event, this.outgoing);

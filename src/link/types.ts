@@ -44,10 +44,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * Resolves when the link has taken the message: at once while there is room, else when room appears. From then on
    * the link is responsible for delivering it. With `until: "accepted"`, resolves when the peer's consumer has
    * accepted it. Rejects LINK_ENDED, MESSAGE_TOO_LARGE, INVALID_ARGUMENT (no payload, or one whose ArrayBuffer was
-   * transferred elsewhere), INVALID_OPTION, QUEUE_FULL (as many sends wait already as the queue holds, in messages or in bytes),
-   * NOT_CONNECTED (`queue.whileDisconnected`), ABORTED; with `until: "accepted"` also the error that ended the link,
-   * SESSION_LOST, or DROPPED (a policy of the queue). `error.delivery` says what is known of the message. Danger: two
-   * ends that both await "accepted" inside their consumers deadlock.
+   * transferred elsewhere), INVALID_OPTION, QUEUE_FULL (as many sends wait already as the queue holds, in messages or
+   * in bytes), NOT_CONNECTED (`queue.whileDisconnected`), ABORTED; with `until: "accepted"` also the error that ended
+   * the link, SESSION_LOST, or DROPPED (a policy of the queue). `error.delivery` says what is known of the message.
+   * Danger: two ends that both await "accepted" inside their consumers deadlock.
    */
   send(message: Payload, options?: SendOptions): Promise<void>;
   /**
@@ -174,8 +174,8 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * there is no connection. Messages still arrive meanwhile. It never rejects: at the deadline it closes all the same.
    * Nothing of a client's link is left then: it resolves when the peer knows of the end, or a second after the
    * deadline, or six seconds after everything was accepted, whichever is first. A second call answers the same promise.
-   * Throws INVALID_ARGUMENT, INVALID_OPTION, and then nothing has changed. With duplex() it ends nothing itself: it waits until both directions of the stream have ended, and aborts at the
-   * deadline.
+   * Throws INVALID_ARGUMENT, INVALID_OPTION, and then nothing has changed. With duplex() or socket() it ends nothing
+   * itself: it waits until both directions of the stream have ended, and aborts at the deadline.
    */
   close(options?: CloseOptions): Promise<LinkReport>;
   /**

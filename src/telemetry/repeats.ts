@@ -1,4 +1,4 @@
-/** What was told, so that the same, as the probes of a balancer bring it about, is told again after an hour at the earliest. */
+/** What was told: the same, as the probes of a balancer bring it about, is told again after an hour at the earliest. */
 
 const QUIET_MS = 3_600_000;
 /** So many are remembered. Of more the one is forgotten that was told first. */

@@ -119,6 +119,20 @@ describe("a plain link", () => {
     expect(error.message).toMatch(/^127\.0\.0\.1:\d+: not OK; what was heard looks like HTTP$/);
   });
 
+  test("that was connected before is not told to look at its options", async () => {
+    const answers = ["OK\n"];
+    const port = await rawServer((socket) => socket.once("data", () => socket.end(answers.pop() ?? "")));
+    const link = open(port, async (connection) => {
+      connection.send("HELO");
+      await connection.receive();
+    });
+    await link.connected();
+    // The loss of that connection has no error.
+    const error = (await firstFailure(link)) ?? (await firstFailure(link));
+    expect(error).toMatchObject({ code: "CONNECTION_LOST" });
+    expect(error?.message).toMatch(/^127\.0\.0\.1:\d+: [^;]*$/);
+  });
+
   test("that has had messages does not take a fault for another server", async () => {
     const link = open(await rawServer((socket) => socket.once("data", () => socket.end("one\ntwo"))));
     const { error } = await turned(link, "reconnecting");

@@ -271,6 +271,16 @@ test("close() during a move does not wait for what nobody reads", async () => {
   expect(await closed).toEqual({ undelivered: [] });
 });
 
+test("close() during a move needs no other server, if there is nothing for it", async () => {
+  const { client, supervisor } = await pair();
+  client.onMessage(() => {});
+  const closing = supervisor.close();
+  await turned(client, "draining");
+  const closed = client.close({ deadlineMs: 1_000 });
+  await closing;
+  expect(await closed).toEqual({ undelivered: [] });
+});
+
 test("a link that is confirmed while the server goes away has the time that is left", async () => {
   const { supervisor, port, links } = await serve({}, async (link) => {
     for await (const message of link) await wait(Number(String(message)));

@@ -31,11 +31,13 @@ export interface Comings {
   turnMs: { resume: number; standby: number };
   /** Its client was asked to come back then, and is refused before; -Infinity if it was not asked. */
   awayUntilMs: number;
+  /** How often the server has asked who its client is, other than when that came back. */
+  asks: number;
 }
 
 /** The record of a session that has not come back yet. */
 export function noComings(): Comings {
-  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity }, awayUntilMs: -Infinity };
+  return { restedMs: 0, turnMs: { resume: -Infinity, standby: -Infinity }, awayUntilMs: -Infinity, asks: 0 };
 }
 
 export class Admission {

@@ -292,9 +292,10 @@ export class Entrance {
   }
 
   #ask(id: number): void {
-    const state = this.#handshakes.get(id)?.state;
-    if (state?.name !== "authenticating") return;
-    const { said, link } = state;
+    const handshake = this.#handshakes.get(id);
+    if (handshake?.state.name !== "authenticating") return;
+    const { said, link } = handshake.state;
+    handshake.asks = link?.asks ?? 0;
     this.#events.push({
       type: "authenticate",
       channel: id,

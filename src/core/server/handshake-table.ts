@@ -62,8 +62,9 @@ export class Handshake {
   isForwarded = false;
   /** The session that HELLO named, for logs and limits. */
   sessionId = "";
-  /** The claims of the verdict on this connection. */
+  /** The claims of the verdict on this connection, and the `asks` of its link when that was asked for. */
   claims: unknown;
+  asks = 0;
 
   constructor(id: number, peer: string, nowMs: number) {
     this.channel = new Channel(id, HELLO_FRAMES, nowMs);
@@ -286,10 +287,7 @@ export class HandshakeTable {
     this.#adopting.delete(handshake);
   }
 
-  /**
-   * The server that has opened the session is being reached. Answers a connection that gives way to this one, if too
-   * many wait for that.
-   */
+  /** The session's server is being reached. Answers a connection that gives way to this one, if too many wait for that. */
   elsewhere(handshake: Handshake, said: HelloFrame, random: number): Handshake | undefined {
     this.#silent.delete(handshake.peer, handshake);
     handshake.elsewhere(said);

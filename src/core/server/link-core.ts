@@ -185,7 +185,15 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   /** Lets go of the connection of a session that goes on: the client is to come back, and to say again who it is. */
   askWho(reason: string, nowMs: number): void {
     const { adopted } = this;
-    if (adopted !== undefined && this.session.phase === "live") this.#giveUp(adopted, reason, nowMs);
+    if (this.session.phase !== "live") return;
+    this.comings ??= noComings();
+    this.comings.asks++;
+    if (adopted !== undefined) this.#giveUp(adopted, reason, nowMs);
+  }
+
+  /** How often its client was asked so. A verdict from before the last time is none any more. */
+  get asks(): number {
+    return this.comings?.asks ?? 0;
   }
 
   #giveUp(channel: Channel, reason: string, nowMs: number): void {

@@ -115,7 +115,10 @@ export function commit(
   link.checkThrough();
 }
 
-/** Answers whether the takeover succeeded: an impossible position ends the session at both ends. */
+/**
+ * Answers whether the takeover succeeded. Not with a verdict from before the server asked again who the client is; and an
+ * impossible position ends the session at both ends.
+ */
 function takeOver(
   state: ServerState,
   handshake: Handshake,
@@ -125,6 +128,11 @@ function takeOver(
   late: boolean,
   nowMs: number,
 ): boolean {
+  if (handshake.asks < link.asks) {
+    link.extend(owner, nowMs);
+    state.entrance.comeBackLater(handshake, "authentication-unavailable", "asked again meanwhile", nowMs);
+    return false;
+  }
   // Another process has taken the session over: the first must not fight for it.
   if (owner.epoch > link.owner.epoch) link.adopted?.send(encodeRefuse("taken-over", 0));
   link.owner = owner;
