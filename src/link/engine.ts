@@ -144,8 +144,7 @@ export class LinkEngine {
 
   #drainNow(reason = "close() was called"): void {
     this.#life.to("drain", { reason });
-    const isEmpty = (this.outgoing.backlog?.messages ?? 0) === 0;
-    if (!isEmpty || !this.owner.endUnopened()) this.owner.retryNow();
+    if (!this.owner.endUnopened()) this.owner.retryNow();
     this.driver.run();
   }
 
@@ -283,6 +282,8 @@ export class LinkEngine {
         // After close() the state stays "draining" until the link is closed.
         if (this.#closing?.isBegun !== true) this.#life.to("moved", { reason: event.reason, attempt: 1 });
         this.reports.replaced(event, this.outgoing);
+        // With nothing left to deliver, no server is needed any more.
+        if (this.#closing?.isBegun === true) this.owner.endUnopened();
         break;
       case "connection-lost":
         this.reports.connectionLost(event, this.outgoing);
