@@ -95,6 +95,22 @@ export const ENDINGS: readonly Mutant[] = [
     tests: UNFINISHED,
   },
   {
+    name: "work with a `then` of its own is never done",
+    rule: "a promise of JavaScript's own is awaited, whatever its `then` does",
+    file: "src/link/unfinished.ts",
+    find: "await promise;",
+    replace: "await new Promise<void>((resolve, reject) => void promise.then(resolve, reject));",
+    tests: UNFINISHED,
+  },
+  {
+    name: "another server for nothing but the end",
+    rule: "a link that closes, and moves with nothing to deliver, has ended",
+    file: "src/link/engine.ts",
+    find: "if (this.#closing?.isBegun === true) this.owner.endUnopened();",
+    replace: "",
+    tests: ["test/server/draining.test.ts"],
+  },
+  {
     name: "answers lost to the peer's end",
     rule: "this direction stays open while work is unfinished",
     file: "src/link/engine.ts",

@@ -107,8 +107,16 @@ export const SHELL: readonly Mutant[] = [
     row: 2,
     rule: "a message is accepted when its handler's promise fulfils",
     file: "src/link/incoming.ts",
-    find: "if (!this.#manual) this.#inbound.accept(before);\n    this.#handling = true;",
-    replace: "if (!this.#manual) this.#inbound.accept(Infinity);\n    this.#handling = true;",
+    find: "if (!this.#manual) this.#inbound.accept(before);",
+    replace: "if (!this.#manual) this.#inbound.accept(Infinity);",
+    tests: ["test/link/incoming-handlers.test.ts"],
+  },
+  {
+    name: "a handler within a handler",
+    rule: "a step that a call within the handler begins does not call the handler again",
+    file: "src/link/incoming.ts",
+    find: "this.#handling = true;\n    try {",
+    replace: "try {",
     tests: ["test/link/incoming-handlers.test.ts"],
   },
   {

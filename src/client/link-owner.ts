@@ -135,7 +135,8 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   endUnopened(): boolean {
-    return this.core.endUnopened();
+    const isEmpty = (this.engine.outgoing.backlog?.messages ?? 0) === 0;
+    return isEmpty && this.core.endUnopened();
   }
 
   hold(): void {

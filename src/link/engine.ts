@@ -144,8 +144,7 @@ export class LinkEngine {
 
   #drainNow(reason = "close() was called"): void {
     this.#life.to("drain", { reason });
-    const isEmpty = (this.outgoing.backlog?.messages ?? 0) === 0;
-    if (!isEmpty || !this.owner.endUnopened()) this.owner.retryNow();
+    if (!this.owner.endUnopened()) this.owner.retryNow();
     this.driver.run();
   }
 

@@ -191,7 +191,11 @@ export function outcomeError(
       // The server's words are at its end.
       return new RespliceError("PROTOCOL_MISMATCH", printable(detail, MOST_DETAIL));
     case "protocol-error":
-      return new RespliceError("PROTOCOL_ERROR", `the peer broke the protocol, or says that we did: ${detail}`);
+      // A RESET gives no detail.
+      return new RespliceError(
+        "PROTOCOL_ERROR",
+        detail === "" ? "the peer says that this end broke the protocol" : `the peer broke the protocol: ${detail}`,
+      );
     case "peer-aborted":
       return new RespliceError(
         "PEER_ABORTED",

@@ -42,7 +42,7 @@ export class Incoming implements TurnHost {
   /** The consumer waits for the next message; it resolves with `undefined` if there will be none. */
   #waiter: Wait<Message | undefined> | undefined;
   #handler: Handler | undefined;
-  /** The handler's promise is pending. */
+  /** The handler is being called, or its promise is pending. */
   #handling = false;
   #over = false;
   /**
@@ -308,13 +308,17 @@ export class Incoming implements TurnHost {
       accepted = end;
       return true;
     };
+    // Within the handler the application may call close() and the like, whose step must not call the handler again.
+    this.#handling = true;
     try {
       // Ask for one message first: an async handler takes only one.
       for (let most = 1; turn.allows(most) && inbound.handOut(hand, keepInPlace, most);) most = turn.lookAfter;
     } catch (error) {
+      this.#handling = false;
       this.#fail(error, this.#inbound.session === session ? accepted : 0);
       return;
     }
+    this.#handling = pending !== undefined;
     if (pending === undefined) this.#accept();
     else this.#await(handler, pending, accepted);
   }
@@ -322,7 +326,6 @@ export class Incoming implements TurnHost {
   #await(handler: Handler, result: Promise<void>, before: number): void {
     // The messages before this one are accepted now, since the handler has returned; this one when the promise fulfils.
     if (!this.#manual) this.#inbound.accept(before);
-    this.#handling = true;
     const { session } = this.#inbound;
     result.then(
       () => {

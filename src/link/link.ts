@@ -152,7 +152,8 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
 
   reauthenticate(): void {
     const { owner } = this.#engine;
-    if (owner.reauthenticate === undefined) throw new RespliceError("NOT_SUPPORTED", "reauthenticate() is for servers");
+    if (owner.reauthenticate === undefined)
+      throw new RespliceError("NOT_SUPPORTED", "reauthenticate() is for a server's links to resplice clients");
     owner.reauthenticate();
   }
 

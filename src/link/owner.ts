@@ -20,7 +20,10 @@ export interface LinkOwner {
   readonly isAtWork: boolean;
   /** Throws INVALID_ARGUMENT. */
   waitUntil(promise: unknown): void;
-  /** Ends a link that was never opened, and answers true if so: then there is no peer to be told. */
+  /**
+   * Ends a link of whose session no server knows, if nothing waits to be sent, and answers true if so: then there is no
+   * peer to be told.
+   */
   endUnopened(): boolean;
   /** Begins no dial until `retryNow()`. Does nothing on a server, which never dials. */
   hold(): void;

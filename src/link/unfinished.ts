@@ -27,16 +27,21 @@ export class Unfinished {
   add(promise: unknown): void {
     if (!isThenable(promise)) throw new RespliceError("INVALID_ARGUMENT", "waitUntil() needs a promise");
     this.#pending++;
-    // A promise of a library may settle twice or throw: a native promise contains that.
-    Promise.resolve(promise).then(
-      () => {
-        this.#pending--;
-        this.#onFulfilled();
-      },
-      (error: unknown) => {
-        this.#pending--;
-        this.#onRejected(error);
-      },
-    );
+    void this.#follow(promise);
+  }
+
+  /**
+   * A promise of a library may settle twice or throw, and one of JavaScript's own may have another `then`: `await`
+   * contains that.
+   */
+  async #follow(promise: PromiseLike<void>): Promise<void> {
+    try {
+      await promise;
+    } catch (error) {
+      this.#pending--;
+      return this.#onRejected(error);
+    }
+    this.#pending--;
+    this.#onFulfilled();
   }
 }

@@ -95,6 +95,8 @@ test("how a link ended", () => {
     expect(error?.retryable ?? false).toBe(false);
   }
   expect(outcomeError("peer-aborted", "", "quota")).toMatchObject({ peerCode: "quota" });
+  expect(outcomeError("protocol-error", "a bad frame", "")?.message).toBe("the peer broke the protocol: a bad frame");
+  expect(outcomeError("protocol-error", "", "")?.message).toBe("the peer says that this end broke the protocol");
   expect(outcomeError("peer-handler-failed", "", "")?.cause).toMatchObject({ code: "HANDLER_FAILED" });
 });
 

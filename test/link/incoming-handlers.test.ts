@@ -1,8 +1,9 @@
 /** Messages that a handler takes: onMessage(), serve(), and handlers that fail or outlive their session. */
 import { describe, expect, test } from "vitest";
-import type { Message } from "../../src/index.ts";
+import type { Link, Message } from "../../src/index.ts";
 import {
   Arrivals,
+  eventually,
   failure,
   heard,
   isPending,
@@ -61,6 +62,27 @@ describe("onMessage()", () => {
     expect(await receiveAll(client)).toEqual(["one", "two", "last"]);
     expect(await client.closed).toEqual({ undelivered: [] });
     expect(await server.closed).toEqual({ undelivered: [] });
+  });
+
+  test.each<[string, (link: Link) => unknown]>([
+    ["close()", (link) => link.close()],
+    ["reauthenticate()", (link) => link.reauthenticate()],
+  ])("an async one that calls %s is not called again before it has returned", async (_, call) => {
+    const { port, links } = await serve({ authenticate: () => "somebody" });
+    const client = openTo(port, { reconnect: QUICK });
+    const server = await links.next();
+    const first = Promise.withResolvers<void>();
+    const seen: string[] = [];
+    server.onMessage(async (message) => {
+      if (String(message) === "one") await first.promise;
+      if (String(message) === "two") call(server);
+      seen.push(String(message));
+    });
+    for (const text of ["one", "two", "three"]) client.trySend(text);
+    await eventually(() => expect(server.readableLength).toBe(2 * 4 + 8));
+    first.resolve();
+    await eventually(() => expect(seen).toHaveLength(3));
+    expect(seen).toEqual(["one", "two", "three"]);
   });
 
   test("needs a function, and comes once", async () => {

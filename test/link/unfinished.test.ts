@@ -57,6 +57,23 @@ describe("what is given", () => {
     expect([times, unfinished.isPending]).toEqual([1, false]);
   });
 
+  test("may be one of JavaScript's own with another `then`, which is not called", async () => {
+    const seen: unknown[] = [];
+    const unfinished = new Unfinished(
+      () => seen.push("fulfilled"),
+      (error) => seen.push(error),
+    );
+    for (const work of [Promise.resolve(), Promise.reject(new Error("mine"))]) {
+      const fail = (): never => {
+        throw new Error("not mine");
+      };
+      // oxlint-disable-next-line unicorn/no-thenable
+      unfinished.add(Object.defineProperty(work, "then", { value: fail }));
+    }
+    await settled();
+    expect([unfinished.isPending, ...seen]).toMatchObject([false, "fulfilled", { message: "mine" }]);
+  });
+
   test("is a promise", async () => {
     await using pair = linkPair();
     for (const given of [undefined, null, 5, () => {}, {}]) {

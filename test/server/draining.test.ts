@@ -116,6 +116,22 @@ describe("endpoints", () => {
   });
 });
 
+test("a client that closes before it has moved needs no other server to end", async () => {
+  const { port, links, supervisor } = await serve();
+  const client = openTo(port);
+  client.onMessage(() => {});
+  client.trySend("question");
+  const answer = Promise.withResolvers<void>();
+  (await links.next()).onMessage(() => answer.promise);
+  const leaving = turned(client, "draining");
+  const away = supervisor.close({ deadlineMs: 20_000 });
+  await leaving;
+  const closing = client.close({ deadlineMs: 3_000 });
+  answer.resolve();
+  expect(await closing).toEqual({ undelivered: [] });
+  expect((await away).left).toBe(0);
+});
+
 test("a handler that fails while its client is away: the client opens a new session when it comes back", async () => {
   let fail = (): void => {};
   const { port, links } = await serve({}, async (link) => {
