@@ -266,7 +266,7 @@ export class Dialer {
     const isHeld = this.#heldMs !== undefined;
     const delayMs = isHeld ? Infinity : this.#backoff.delayMs(error?.retryAfterMs ?? 0, nowMs, host.entropy.random());
     if (this.#attempts >= maxAttempts || (!isHeld && nowMs + delayMs - this.#lostMs > maxElapsedMs)) {
-      throw new RespliceError("GAVE_UP", `gave up after ${this.#attempts} attempts`, { cause: this.#lastError });
+      throw gaveUp(this.#attempts, this.#lastError);
     }
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
     this.#engine.pausing(this.#attempts + 1, delayMs, reason, error ?? this.#loss);
@@ -353,6 +353,13 @@ const REFUSED: ReadonlySet<Outcome> = new Set<Outcome>([
 
 /** An attempt that was taken back, and has not failed. */
 const HELD = new RespliceError("ABORTED", "the link is held");
+
+/** The last failure is in the text, too: a log line or a test's output may show no causes. */
+function gaveUp(attempts: number, last: RespliceError | undefined): RespliceError {
+  const text = `gave up after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
+  if (last === undefined) return new RespliceError("GAVE_UP", text);
+  return new RespliceError("GAVE_UP", `${text}: ${last.code}: ${last.message}`, { cause: last });
+}
 
 function linkEnded(): RespliceError {
   return new RespliceError("LINK_ENDED", "the link has ended");
