@@ -354,11 +354,11 @@ const REFUSED: ReadonlySet<Outcome> = new Set<Outcome>([
 /** An attempt that was taken back, and has not failed. */
 const HELD = new RespliceError("ABORTED", "the link is held");
 
-/** Says why the last attempt has failed, for those who see only the text. */
-function gaveUp(attempts: number, cause: RespliceError | undefined): RespliceError {
-  const tried = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
-  const why = cause === undefined ? "" : `: ${cause.message}`;
-  return new RespliceError("GAVE_UP", `gave up after ${tried}${why}`, { cause });
+/** The last failure is in the text, too: a log line or a test's output may show no causes. */
+function gaveUp(attempts: number, last: RespliceError | undefined): RespliceError {
+  const text = `gave up after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
+  if (last === undefined) return new RespliceError("GAVE_UP", text);
+  return new RespliceError("GAVE_UP", `${text}: ${last.code}: ${last.message}`, { cause: last });
 }
 
 function linkEnded(): RespliceError {

@@ -2,7 +2,7 @@
 import { isBytes } from "../core/foreign.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { ContainedLogger, LEVELS, type Logger } from "../telemetry/logger.ts";
-import { invalidArgument, invalidOption, invalidWord } from "./errors.ts";
+import { invalidArgument, invalidOption, invalidWord, unknownOption } from "./errors.ts";
 import type { CloseOptions, WaitOptions } from "./types.ts";
 
 /** Node's timers take no more. */
@@ -158,8 +158,7 @@ export function checkClose(options: CloseOptions & { readyDelayMs?: number }): v
 /** Throws for an option that does not exist: a misspelled one would otherwise do nothing, silently. */
 export function checkNames(options: object, known: readonly string[], prefix = ""): void {
   for (const name of Object.keys(options)) {
-    if (!known.includes(name))
-      throw invalidOption(prefix + name, (options as Record<string, unknown>)[name], known.join(", "));
+    if (!known.includes(name)) throw unknownOption(prefix, name, (options as Record<string, unknown>)[name], known);
   }
 }
 

@@ -42,6 +42,8 @@ export class EndResult {
         delivery: "not-sent",
       });
     }
+    if (this.#report !== undefined)
+      return new RespliceError("LINK_ENDED", "the link is closed", { delivery: "not-sent" });
     const why = peerStopped ? "the peer reads no more" : "this direction has ended";
     return new RespliceError("LINK_ENDED", why, { delivery: "not-sent" });
   }

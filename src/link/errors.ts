@@ -1,4 +1,5 @@
 /** The package's one error class, and how the core's outcomes and faults become errors. */
+import { nearest } from "./nearest.ts";
 import type { RefuseCode } from "../core/wire/frames.ts";
 import type { AttemptFailed, Outcome } from "../core/session/link-events.ts";
 import { isBytes } from "../core/foreign.ts";
@@ -102,6 +103,25 @@ export function invalidOption(name: string, given: unknown, allowed: string, del
 export function invalidWord(name: string, given: unknown, allowed: string, delivery?: Delivery): RespliceError {
   if (typeof given !== "string") return invalidOption(name, given, allowed, delivery);
   return optionError(name, given, JSON.stringify(printable(given, MOST_NAME_CHARACTERS)), allowed, delivery);
+}
+
+/** An INVALID_OPTION error for a name that is none of `known`: it says so, and which of them is nearly the same. */
+export function unknownOption(
+  prefix: string,
+  name: string,
+  given: unknown,
+  known: readonly string[],
+  delivery?: Delivery,
+): RespliceError {
+  const shownName = printable(prefix + name, MOST_NAME_CHARACTERS);
+  const meant = nearest(name, known);
+  const hint = meant === undefined ? "" : ` (did you mean ${prefix}${meant}?)`;
+  const allowed = known.join(", ");
+  const option = { name: shownName, value: withoutSecrets(given), allowed };
+  return new RespliceError("INVALID_OPTION", `there is no option ${shownName}${hint}; allowed: ${allowed}`, {
+    option,
+    ...(delivery && { delivery }),
+  });
 }
 
 /** An INVALID_ARGUMENT error that says what was given instead of `allowed`, without showing a secret. */

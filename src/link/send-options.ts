@@ -1,6 +1,13 @@
 /** The options of one message: their names, and the connection that the message may be for. */
 import { isSignal } from "./check.ts";
-import { connectionLostError, invalidArgument, invalidOption, invalidWord, RespliceError } from "./errors.ts";
+import {
+  connectionLostError,
+  invalidArgument,
+  invalidOption,
+  invalidWord,
+  RespliceError,
+  unknownOption,
+} from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 import type { OnConnection, SendOptions } from "./types.ts";
 
@@ -24,7 +31,7 @@ export function checkSendOptions(options: MessageOptions, call: SendCall): void 
     throw invalidArgument(`the options of ${call}() are an object`, options, "not-sent");
   for (const name in options) {
     if (known.has(name)) continue;
-    throw invalidOption(name, options[name as keyof MessageOptions], [...known].join(", "), "not-sent");
+    throw unknownOption("", name, options[name as keyof MessageOptions], [...known], "not-sent");
   }
   const { signal, transfer } = options;
   if (signal !== undefined && !isSignal(signal)) throw invalidOption("signal", signal, "an AbortSignal", "not-sent");

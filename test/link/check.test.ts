@@ -38,6 +38,12 @@ test.each<[string, () => unknown, string]>([
   expect(refusal(check)).toMatchObject({ code: "INVALID_OPTION", option: { allowed } });
 });
 
+test("a name that does not exist is called so, with the one that was meant", () => {
+  const said = (given: object) => refusal(() => checkNames(given, ["host", "port"], "socket.")).message;
+  expect(said({ prot: 1 })).toBe("there is no option socket.prot (did you mean socket.port?); allowed: host, port");
+  expect(said({ url: "secret" })).toBe("there is no option socket.url; allowed: host, port");
+});
+
 test("a logger without all its methods is refused, also one that throws when it is looked at", () => {
   const hostile = {
     get debug(): never {

@@ -74,6 +74,8 @@ describe("close()", () => {
     expect(await receiveAll(server)).toHaveLength(1_000);
     expect(await closing).toEqual({ undelivered: [] });
     expect(await client.closed).toEqual({ undelivered: [] });
+    // Not that the peer reads no more, which is true as well.
+    expect(await failure(client.send("later"))).toMatchObject({ code: "LINK_ENDED", message: "the link is closed" });
     expect(client.state).toBe("closed");
     expect(client.close()).toBe(closing);
   });

@@ -37,7 +37,7 @@ describe("the names of options", () => {
     const wrong = { transfr: true } as object;
     expect(await failure(client.send("x", wrong))).toMatchObject({ code: "INVALID_OPTION", delivery: "not-sent" });
     expect(refusal(() => client.trySend("x", wrong)).message).toBe(
-      "option transfr is true; allowed: transfer, key, ttlMs, priority, onConnection",
+      "there is no option transfr (did you mean transfer?); allowed: transfer, key, ttlMs, priority, onConnection",
     );
     expect(await failure(client.send("x", null as never))).toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(client.stats().taken.messages).toBe(0);
