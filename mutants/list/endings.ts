@@ -103,14 +103,6 @@ export const ENDINGS: readonly Mutant[] = [
     tests: UNFINISHED,
   },
   {
-    name: "another server for nothing but the end",
-    rule: "a link that closes, and moves with nothing to deliver, has ended",
-    file: "src/link/engine.ts",
-    find: "if (this.#closing?.isBegun === true) this.owner.endUnopened();",
-    replace: "",
-    tests: ["test/server/draining.test.ts"],
-  },
-  {
     name: "answers lost to the peer's end",
     rule: "this direction stays open while work is unfinished",
     file: "src/link/engine.ts",

@@ -70,12 +70,13 @@ async function startServers(
     if (isCluster) await once(child, "message");
     // In a cluster all workers get the same free port.
     child.send(order);
-    for (;;) {
-      const [told] = (await once(child, "message")) as [Partial<Told>];
-      if (told.port === undefined || "resplice" in told) continue;
-      servers.push({ port: told.port, kill });
-      break;
-    }
+    // Two messages may come at once, of which once() would hear the first.
+    const port = await new Promise<number>((resolve) => {
+      child.on("message", (told: Partial<Told>) => {
+        if (told.port !== undefined && !("resplice" in told)) resolve(told.port);
+      });
+    });
+    servers.push({ port, kill });
   }
   return servers;
 }

@@ -41,12 +41,13 @@ answerCalls({
   },
   fork: async () => {
     const worker = cluster.fork();
-    for (;;) {
-      const [message] = (await once(worker, "message")) as [{ listening?: number }];
-      if (message.listening === undefined) continue;
-      if (router !== undefined && message.listening !== router.address?.port) throw new Error("another port");
-      break;
-    }
+    // Two messages may come at once, of which once() would hear the first.
+    const listening = await new Promise<number>((resolve) => {
+      worker.on("message", (message: { listening?: number }) => {
+        if (message.listening !== undefined) resolve(message.listening);
+      });
+    });
+    if (router !== undefined && listening !== router.address?.port) throw new Error("another port");
     const { pid = 0 } = worker.process;
     workers.set(pid, worker);
     return pid;
