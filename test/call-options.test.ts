@@ -120,6 +120,12 @@ test("a call that returns a promise rejects, but for close()", async () => {
   }
 });
 
+test("a link has no readiness that could be delayed", async () => {
+  const { client } = await pair();
+  const wrong = { readyDelayMs: 5 } as never;
+  expect((await failure(() => client.close(wrong))).message).toContain("there is no option readyDelayMs");
+});
+
 test("a constructor and open() without anything say what they take", async () => {
   const manager = manage();
   const [open, Supervisor] = [manager.open, ServerSupervisor] as unknown as [() => unknown, new () => unknown];

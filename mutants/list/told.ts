@@ -173,7 +173,7 @@ export const TOLD: readonly Mutant[] = [
     name: "close() with a misspelled option",
     rule: "close() refuses an option that it does not have",
     file: "src/link/check.ts",
-    find: '"{ deadlineMs: 5_000 }", ["deadlineMs", "signal", "readyDelayMs"]);',
+    find: '"{ deadlineMs: 5_000 }", names);',
     replace: '"{ deadlineMs: 5_000 }");',
     tests: CALLS,
   },

@@ -8,7 +8,7 @@ import { DialError } from "../io/dial-error.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { closeReport } from "../link/close-report.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
-import { checkClose, checkOptions, checkWait } from "../link/check.ts";
+import { checkCloseAll, checkOptions, checkWait } from "../link/check.ts";
 import { RespliceError } from "../link/errors.ts";
 import { heldBytes, linksByState, trafficOf } from "../link/stats.ts";
 import type { CloseOptions, CloseReport, Health, Link, LinkState, Traffic, WaitOptions } from "../link/types.ts";
@@ -212,7 +212,7 @@ export class ConnectionManager implements AsyncDisposable {
    * rejects. A second call returns the same promise. Throws INVALID_ARGUMENT, INVALID_OPTION.
    */
   close(options: CloseOptions = {}): Promise<CloseReport> {
-    checkClose(options);
+    checkCloseAll(options);
     return this.#closing.run(() => this.#close(options));
   }
 

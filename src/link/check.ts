@@ -143,15 +143,24 @@ function checkSignal(signal: unknown): void {
   if (signal !== undefined && !isSignal(signal)) throw invalidOption("signal", signal, "an AbortSignal");
 }
 
+/** The options of a link's close(). */
+export function checkClose(options: CloseOptions): void {
+  checkCloseOf(options, ["deadlineMs", "signal"]);
+}
+
 /**
- * The options of a close(). `readyDelayMs` is among them as closeOnSignal() gives the same options to servers and to
- * others. Throws INVALID_ARGUMENT, INVALID_OPTION, before anything has changed.
+ * The options of a close() of a server or a manager. `readyDelayMs` is among them as closeOnSignal() gives the same
+ * options to both; a manager has nothing to do with it.
  */
-export function checkClose(options: CloseOptions & { readyDelayMs?: number }): void {
-  checkOptions("close()", options, "{ deadlineMs: 5_000 }", ["deadlineMs", "signal", "readyDelayMs"]);
-  const { deadlineMs, signal, readyDelayMs } = options;
+export function checkCloseAll(options: CloseOptions & { readyDelayMs?: number }): void {
+  checkCloseOf(options, ["deadlineMs", "signal", "readyDelayMs"]);
+  if (options.readyDelayMs !== undefined) integer("readyDelayMs", options.readyDelayMs, 0, MOST_MS);
+}
+
+function checkCloseOf(options: CloseOptions, names: readonly string[]): void {
+  checkOptions("close()", options, "{ deadlineMs: 5_000 }", names);
+  const { deadlineMs, signal } = options;
   if (deadlineMs !== undefined && deadlineMs !== Infinity) integer("deadlineMs", deadlineMs, 0, MOST_MS);
-  if (readyDelayMs !== undefined) integer("readyDelayMs", readyDelayMs, 0, MOST_MS);
   checkSignal(signal);
 }
 

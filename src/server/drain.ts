@@ -1,5 +1,5 @@
 /** How a server goes away: its readiness, its listener, its links, and the time that each of them has. */
-import { checkClose } from "../link/check.ts";
+import { checkCloseAll } from "../link/check.ts";
 import { DEFAULT_CLOSE_MS } from "../link/closing.ts";
 import { invalidWord } from "../link/errors.ts";
 import type { Clock } from "../link/ports.ts";
@@ -18,7 +18,7 @@ export type ResolvedDrain = Required<Omit<DrainOptions, "signal">> & Pick<DrainO
 
 /** Throws INVALID_OPTION. */
 export function resolveDrain(options: DrainOptions): ResolvedDrain {
-  checkClose(options);
+  checkCloseAll(options);
   const { deadlineMs = DEFAULT_CLOSE_MS, readyDelayMs = 0, signal } = options;
   if (readyDelayMs > deadlineMs) {
     throw invalidWord("readyDelayMs", readyDelayMs, `at most deadlineMs, which is ${deadlineMs}`);
