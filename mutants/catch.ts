@@ -19,6 +19,8 @@ export interface Outcome {
 /** A seed takes a fraction of a second: one that takes so long will never be over. */
 const SEED_WITHIN_MS = 60_000;
 const TESTS_WITHIN_MS = 180_000;
+/** Of the sources as they are, all files are run at once: each has so long. */
+const FILE_WITHIN_MS = 5_000;
 const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=1024"];
 
 /** Seeds from 1 until one fails. `name` undefined: with the sources as they are. */
@@ -74,7 +76,7 @@ export async function runTests(name: string | undefined, files: readonly string[
     cwd: absolute(""),
     env: name === undefined ? env : { ...env, MUTANT: name },
     stdio: "ignore",
-    timeout: TESTS_WITHIN_MS,
+    timeout: Math.max(TESTS_WITHIN_MS, files.length * FILE_WITHIN_MS),
     killSignal: "SIGKILL",
   });
   try {
