@@ -153,8 +153,8 @@ export const DIAL: readonly Mutant[] = [
   {
     name: "failures kept for ever",
     rule: "the table of what failed is bounded",
-    file: "src/client/resting.ts",
-    find: "if (this.#failedMs.size <= MOST_PLACES) return;",
+    file: "src/client/newest.ts",
+    find: "if (map.size <= most) return;",
     replace: "return;",
     tests: ["test/client/resting.test.ts"],
   },

@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import type { ConnectionOptions } from "node:tls";
+import { codeOf } from "../core/foreign.ts";
 import { mayBeFrames, strangerIn } from "../core/wire/strangers.ts";
 import { type Endpoint, nameOf } from "../io/dial.ts";
 import { DialError } from "../io/dial-error.ts";
@@ -94,7 +95,7 @@ function whatWasHeard(first: Uint8Array, { isPlain, tls }: Circumstances): strin
 
 /** The error of a connection that the server has closed, with TLS 1.2 also for the client's certificate. */
 function isReset(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ECONNRESET";
+  return codeOf(cause) === "ECONNRESET";
 }
 
 /** Nothing was heard. `isRefused`: the server may have looked at the client's certificate. */

@@ -10,7 +10,7 @@ import type { LinkOwner } from "../link/owner.ts";
 import type { Timer } from "../link/ports.ts";
 import type { ChannelIo, Protocol, ProtocolEvent } from "../link/protocol.ts";
 import type { Link, StateChange } from "../link/types.ts";
-import { metTheEnd, Unfinished } from "../link/unfinished.ts";
+import { Unfinished } from "../link/unfinished.ts";
 import type { Journal } from "../telemetry/journal.ts";
 import type { LinkIds } from "../telemetry/record.ts";
 import type { DialHost, DialledCore, DialledLink, DialledOptions } from "./connector.ts";
@@ -124,13 +124,13 @@ export class ClientLinkOwner implements LinkOwner {
   }
 
   waitUntil(promise: unknown): void {
-    const goOn = (): void => {
-      if (!this.engine.isOver) this.driver.run();
-    };
-    this.#unfinished ??= new Unfinished(goOn, (error) => {
-      if (metTheEnd(error, this.core)) goOn();
-      else this.engine.failHandler(error);
-    });
+    this.#unfinished ??= new Unfinished(
+      this.core,
+      () => {
+        if (!this.engine.isOver) this.driver.run();
+      },
+      (error) => this.engine.failHandler(error),
+    );
     this.#unfinished.add(promise);
   }
 

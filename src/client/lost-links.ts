@@ -1,4 +1,5 @@
 /** Links that have ended with an error, and that nobody has replaced yet: a manager without them is not healthy. */
+import { setNewest } from "./newest.ts";
 import type { RespliceError } from "../link/errors.ts";
 import type { Destination } from "./gate.ts";
 
@@ -24,10 +25,7 @@ export class LostLinks {
   }
 
   add(destination: Destination, lost: LostLink): void {
-    this.#byDestination.delete(destination);
-    this.#byDestination.set(destination, lost);
-    const [oldest] = this.#byDestination.keys();
-    if (this.size > MOST_DESTINATIONS && oldest !== undefined) this.#byDestination.delete(oldest);
+    setNewest(this.#byDestination, destination, lost, MOST_DESTINATIONS);
   }
 
   /** A link to this destination was opened. */

@@ -2,7 +2,7 @@
  * Where one dial goes: to an endpoint, and there to one of its addresses. Decides in which order the addresses are
  * dialled, and what rests when the dial, or the handshake after it, has failed.
  */
-import { isError } from "../core/foreign.ts";
+import { codeOf } from "../core/foreign.ts";
 import { type AddressBook, type Endpoint, nameOf } from "../io/dial.ts";
 import { type RacePlan, STAGGER_MS } from "../io/race.ts";
 import type { RespliceError } from "../link/errors.ts";
@@ -140,8 +140,4 @@ export class Place implements AddressBook {
 /** A fault of this machine. Of several addresses, those that failed by another fault rest already. */
 function isLocal(error: unknown): boolean {
   return LOCAL_FAULTS.has(codeOf(error));
-}
-
-function codeOf(error: unknown): unknown {
-  return isError(error) && "code" in error ? error.code : undefined;
 }

@@ -1,4 +1,5 @@
 /** Addresses and endpoints that have failed of late: each rests for a while, if there is another. */
+import { setNewest } from "./newest.ts";
 
 const REST_MS = 30_000;
 const MOST_PLACES = 1_000;
@@ -8,11 +9,7 @@ export class Resting {
   readonly #failedMs = new Map<string, number>();
 
   failed(name: string, nowMs: number): void {
-    this.#failedMs.delete(name);
-    this.#failedMs.set(name, nowMs);
-    if (this.#failedMs.size <= MOST_PLACES) return;
-    const [oldest = name] = this.#failedMs.keys();
-    this.#failedMs.delete(oldest);
+    setNewest(this.#failedMs, name, nowMs, MOST_PLACES);
   }
 
   connected(name: string): void {

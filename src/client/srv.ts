@@ -1,6 +1,6 @@
 /** Endpoints out of SRV records of the DNS (RFC 2782), for the target `endpoints`. */
 import { promises, type SrvRecord } from "node:dns";
-import { isError } from "../core/foreign.ts";
+import { codeOf } from "../core/foreign.ts";
 import { SystemClock } from "../io/clock.ts";
 import { SYSTEM_ENTROPY } from "../io/entropy.ts";
 import { checkOptions, text } from "../link/check.ts";
@@ -137,7 +137,11 @@ class SrvRecords {
       // The next query has a new resolver: the system's servers may be others now.
       this.#resolver = undefined;
       if (this.#lastGood !== undefined) return this.#lastGood;
-      throw new RespliceError("CONNECT_FAILED", `no SRV records of ${this.#name}: ${codeOf(cause)}`, { cause });
+      throw new RespliceError(
+        "CONNECT_FAILED",
+        `no SRV records of ${this.#name}: ${codeOf(cause) ?? "the query failed"}`,
+        { cause },
+      );
     }
     // A record of which the target is the root: the service is not there, and somebody has decided so.
     const usable = found.filter(({ name: target }) => target !== "." && target !== "");
@@ -153,10 +157,6 @@ class SrvRecords {
     }
     return this.#resolver.is;
   }
-}
-
-function codeOf(cause: unknown): string {
-  return isError(cause) && "code" in cause ? String(cause.code) : "the query failed";
 }
 
 function inOrder(records: readonly SrvRecord[], random: () => number): Endpoint[] {

@@ -14,6 +14,12 @@ export function isError(given: unknown): given is Error {
   return given instanceof Error || kindOf(given) === "[object Error]";
 }
 
+/** The code of an error, such as ECONNRESET. Undefined for what has none, or is no error. */
+export function codeOf(given: unknown): string | undefined {
+  if (!isError(given) || !("code" in given)) return undefined;
+  return typeof given.code === "string" ? given.code : undefined;
+}
+
 /** Made by `{}` in any realm, or without a prototype. No instance of a class. */
 export function isPlainObject(given: unknown): given is object {
   if (typeof given !== "object" || given === null) return false;

@@ -6,6 +6,7 @@ import dns from "node:dns";
 import net, { type LookupFunction, type NetConnectOpts, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
+import { codeOf } from "../core/foreign.ts";
 import type { Clock } from "../link/ports.ts";
 import { realTime } from "../real-time.ts";
 import { DialError } from "./dial-error.ts";
@@ -247,8 +248,4 @@ function inWords(said: Said): string {
   return said
     .map(({ address, error }) => `${address} ${error === undefined ? "no answer" : (codeOf(error) ?? error.message)}`)
     .join(", ");
-}
-
-function codeOf(error: Error): string | undefined {
-  return "code" in error && typeof error.code === "string" ? error.code : undefined;
 }

@@ -3,6 +3,7 @@ import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions, type PeerCertificate, type TLSSocket } from "node:tls";
 import type { Clock } from "../link/ports.ts";
+import { codeOf } from "../core/foreign.ts";
 import { DialError } from "./dial-error.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
 import { quotesValues, tlsFailure, tlsProblem, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
@@ -107,7 +108,7 @@ function handshake(socket: TLSSocket, withinMs: number, signal: AbortSignal, clo
 const NO_TLS = "does the server have `tls`?";
 
 function isClosed(error: Error): boolean {
-  return "code" in error && error.code === "ECONNRESET";
+  return codeOf(error) === "ECONNRESET";
 }
 
 /** Error codes of OpenSSL's certificate verification, and of Node's own check of the name. */
@@ -117,7 +118,7 @@ const CERTIFICATE_ERROR =
 const DATE_ERROR = /_(HAS_EXPIRED|NOT_YET_VALID)$/;
 
 function kindOf(error: Error): DialError["kind"] {
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  const code = codeOf(error) ?? "";
   if (!CERTIFICATE_ERROR.test(code)) return "failed";
   return DATE_ERROR.test(code) ? "certificate-dates" : "certificate";
 }

@@ -2,7 +2,7 @@
 import { type ConnectionOptions, createSecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
 import { types } from "node:util";
 import { tlsWords } from "./tls-words.ts";
-import { isError } from "../core/foreign.ts";
+import { codeOf, isError } from "../core/foreign.ts";
 
 /**
  * Whether `given` can be TLS options at all. Bytes and arrays (a PEM, for example) and a promise that was not awaited
@@ -155,7 +155,7 @@ export function tlsRefusal(error: unknown): string {
 
 /** The text of a handshake that has failed, with what it means and what to do. */
 export function tlsFailure(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error) ?? "";
   const words = tlsWords(code);
   if (words === undefined) return tlsRefusal(error);
   // OpenSSL's own texts have names of its files and functions.

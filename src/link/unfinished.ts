@@ -3,20 +3,17 @@ import { isThenable } from "./check.ts";
 import { RespliceError } from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 
-/** The work has only met the end of its own link, of which the application has heard: it has not failed. */
-export function metTheEnd(error: unknown, { sendingEnded }: Pick<Outbound, "sendingEnded">): boolean {
-  return sendingEnded && error instanceof RespliceError && error.code === "LINK_ENDED";
-}
-
 export class Unfinished {
   #pending = 0;
-  readonly #onFulfilled: () => void;
-  readonly #onRejected: (error: unknown) => void;
+  readonly #outbound: Pick<Outbound, "sendingEnded">;
+  readonly #onDone: () => void;
+  readonly #onFailed: (error: unknown) => void;
 
-  /** Both are called when a promise has settled, and is counted no more. */
-  constructor(onFulfilled: () => void, onRejected: (error: unknown) => void) {
-    this.#onFulfilled = onFulfilled;
-    this.#onRejected = onRejected;
+  /** `onDone` or `onFailed` is called when a promise has settled, and is counted no more. */
+  constructor(outbound: Pick<Outbound, "sendingEnded">, onDone: () => void, onFailed: (error: unknown) => void) {
+    this.#outbound = outbound;
+    this.#onDone = onDone;
+    this.#onFailed = onFailed;
   }
 
   get isPending(): boolean {
@@ -39,9 +36,14 @@ export class Unfinished {
       await promise;
     } catch (error) {
       this.#pending--;
-      return this.#onRejected(error);
+      return this.#metTheEnd(error) ? this.#onDone() : this.#onFailed(error);
     }
     this.#pending--;
-    this.#onFulfilled();
+    this.#onDone();
+  }
+
+  /** The work has only met the end of its own link, of which the application has heard: it has not failed. */
+  #metTheEnd(error: unknown): boolean {
+    return this.#outbound.sendingEnded && error instanceof RespliceError && error.code === "LINK_ENDED";
   }
 }

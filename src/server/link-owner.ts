@@ -32,10 +32,8 @@ export interface ServerHost {
   onHandlerFailed(served: ServerLinkOwner, thrown: unknown): void;
   /** Whether `onHandlerFailed()` tells a listener of the application. */
   hearsHandlerErrors(): boolean;
-  /** A promise that `waitUntil()` was given has fulfilled. */
+  /** A promise that `waitUntil()` was given has settled, and has not failed. */
   onFinished(served: ServerLinkOwner): void;
-  /** Such a promise was rejected. */
-  onWorkFailed(served: ServerLinkOwner, error: unknown): void;
   onEnded(served: ServerLinkOwner): void;
   /** The link's core is gone. */
   onGone(served: ServerLinkOwner): void;
@@ -104,8 +102,9 @@ export abstract class ServerLinkOwner implements LinkOwner {
 
   waitUntil(promise: unknown): void {
     this.#unfinished ??= new Unfinished(
+      this.core,
       () => this.host.onFinished(this),
-      (error) => this.host.onWorkFailed(this, error),
+      (error) => this.engine.failHandler(error),
     );
     this.#unfinished.add(promise);
   }

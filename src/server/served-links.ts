@@ -13,7 +13,6 @@ import type { Clock, Connection } from "../link/ports.ts";
 import { heldBytes, linksByState } from "../link/stats.ts";
 import type { CloseOptions, Link, LinkReport, LinkStats } from "../link/types.ts";
 import type { Journal } from "../telemetry/journal.ts";
-import { metTheEnd } from "../link/unfinished.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { Routed } from "./routing/routed.ts";
 import type { Capacity } from "./capacity.ts";
@@ -111,7 +110,6 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
       onHandlerFailed: ({ link }, thrown) => outside.onHandlerFailed(link, thrown),
       hearsHandlerErrors: () => outside.hearsHandlerErrors(),
       onFinished: (served) => this.#lookAtHandler(served as Owner),
-      onWorkFailed: (served, error) => this.#workFailed(served as Owner, error),
       onEnded: ({ link }) => outside.onEnded(link),
       onGone: (served) => {
         this.#departures.delete(served);
@@ -237,11 +235,6 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
     if (isTold) return this.#handlerReturned(served);
     served.handler = "other";
     served.engine.failHandler(error);
-  }
-
-  #workFailed(served: Owner, error: unknown): void {
-    if (metTheEnd(error, served.core)) this.#lookAtHandler(served);
-    else served.engine.failHandler(error);
   }
 
   // ── shedding ────────────────────────────────────────────────────────────────────────────────────────────────────

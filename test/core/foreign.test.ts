@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import vm from "node:vm";
-import { isBytes, isError, isPlainObject } from "../../src/core/foreign.ts";
+import { codeOf, isBytes, isError, isPlainObject } from "../../src/core/foreign.ts";
 
 const other = (code: string): unknown => vm.runInNewContext(code) as unknown;
 
@@ -22,6 +22,14 @@ describe("bytes", () => {
     ["what only says so", { [Symbol.toStringTag]: "Uint8Array" }],
     ["nothing", undefined],
   ])("not %s", (_, given) => expect(isBytes(given)).toBe(false));
+});
+
+test("the code of an error", () => {
+  const coded = (code: unknown): Error => Object.assign(new Error("x"), { code });
+  const there = other("Object.assign(new Error('x'), { code: 'EPIPE' })");
+  expect([coded("ECONNRESET"), there].map(codeOf)).toEqual(["ECONNRESET", "EPIPE"]);
+  for (const given of [new Error("x"), coded(5), { code: "ECONNRESET" }, undefined])
+    expect(codeOf(given)).toBeUndefined();
 });
 
 test("errors", () => {

@@ -18,12 +18,15 @@ import {
   withUncaught,
 } from "../support.ts";
 
+/** Of a link that can be sent on. */
+const OPEN = { sendingEnded: false };
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("what is given", () => {
   test("is counted until it settles, however much there is", async () => {
     const seen: unknown[] = [];
     const unfinished = new Unfinished(
+      OPEN,
       () => seen.push(unfinished.isPending),
       (error) => seen.push(error),
     );
@@ -42,6 +45,7 @@ describe("what is given", () => {
   test("may be a promise of a library that settles twice", async () => {
     let times = 0;
     const unfinished = new Unfinished(
+      OPEN,
       () => times++,
       () => times++,
     );
@@ -60,6 +64,7 @@ describe("what is given", () => {
   test("may be one of JavaScript's own with another `then`, which is not called", async () => {
     const seen: unknown[] = [];
     const unfinished = new Unfinished(
+      OPEN,
       () => seen.push("fulfilled"),
       (error) => seen.push(error),
     );

@@ -1,6 +1,6 @@
 /** All places at which a server listens. */
 import { isIP, type Socket } from "node:net";
-import { isError } from "../../core/foreign.ts";
+import { codeOf } from "../../core/foreign.ts";
 import { discard } from "../../io/fitness.ts";
 import { DESCRIPTOR_RESERVE, type ReserveUser } from "../../io/resources/reserve.ts";
 import { aborted, type RespliceError } from "../../link/errors.ts";
@@ -117,7 +117,7 @@ function whyFailed(
   const place = places[at] as Place;
   const { reason } = results[at] as PromiseRejectedResult;
   const { cause } = reason as RespliceError;
-  const isInUse = isError(cause) && "code" in cause && cause.code === "EADDRINUSE";
+  const isInUse = codeOf(cause) === "EADDRINUSE";
   const isTwice = isInUse && results.some((result) => result.status === "fulfilled" && overlap(place, result.value));
   return isTwice ? listenFailed(place, "it is given twice in addresses: once is enough", cause) : reason;
 }

@@ -126,7 +126,7 @@ export class Guard {
     const idle = isHigh ? this.#idle() : NONE;
     const { links } = this.#host.relief;
     const idleFor = (name: string): ReadonlySet<OverloadAction> =>
-      this.#resource(name).mayShed(links) ? idle : new Set([...idle, "shed"]);
+      !isHigh || this.#resource(name).mayShed(links) ? idle : new Set([...idle, "shed"]);
     for (const event of this.#ladder.sample(readings, this.#nowMs, idleFor)) this.#onEvent(event);
     this.#align();
   }
