@@ -1,0 +1,181 @@
+/** The far end of a tunnel: near ends connect to it, and it connects to the targets. */
+import type { Socket } from "node:net";
+import {
+  type AuthenticateRequest,
+  type Link,
+  type Listening,
+  type ListenAddress,
+  type Logger,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+  type Verdict,
+} from "../index.ts";
+import { FarCarrier, Refusal } from "./far-carrier.ts";
+import { Instances } from "./instances.ts";
+import type { Ending } from "./join.ts";
+import { logEnding, peerText, type TunnelLog } from "./log.ts";
+import type { OpenRecord } from "./records.ts";
+import { LINK_OPTIONS, readIntroduction } from "./terms.ts";
+
+export interface FarEndOptions {
+  readonly listen: ListenAddress;
+  readonly tls: Exclude<ServerSupervisorOptions["tls"], undefined>;
+  /** Undefined: everyone may connect. */
+  readonly authenticate: ((request: AuthenticateRequest) => Verdict) | undefined;
+  /** Connects to a target that is allowed for the identity. Rejects with an error that has a `code` and a message for both ends. */
+  readonly connect: (open: OpenRecord, identity: string | undefined, signal: AbortSignal) => Promise<Socket>;
+  /** Milliseconds that a connection outlives a path. */
+  readonly surviveMs: number;
+  /** Undefined: the default of a ServerSupervisor. */
+  readonly maxConnections: number | undefined;
+  readonly log: TunnelLog;
+  readonly logger: Logger | undefined;
+}
+
+/** Bursts of connections: a plain relay accepts a thousand of them at once. */
+const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
+/** Of one identity, links that carry nothing: those of several near ends. */
+const MOST_FREE = 256;
+
+export class FarEnd {
+  readonly #options: FarEndOptions;
+  readonly supervisor: ServerSupervisor;
+  readonly #instances: Instances;
+  readonly #carriers = new Set<FarCarrier>();
+  readonly #controls = new Set<Link>();
+  /** How many links of each identity carry nothing. */
+  readonly #free = new Counts();
+  #isClosing = false;
+  /** Connections to targets, those that are being made too. */
+  #busy = 0;
+
+  constructor(options: FarEndOptions) {
+    this.#options = options;
+    const { listen, tls, authenticate, surviveMs, maxConnections, log, logger } = options;
+    this.#instances = new Instances(log);
+    this.supervisor = new ServerSupervisor({
+      ...LINK_OPTIONS,
+      addresses: [listen],
+      tls,
+      resumeForMs: surviveMs,
+      limits: { ...BUDGETS, ...(maxConnections === undefined ? {} : limitsFor(maxConnections)) },
+      ...(authenticate === undefined ? {} : { authenticate }),
+      ...(logger === undefined ? {} : { logger }),
+    });
+    this.supervisor.serve((link) => this.#arrived(link));
+  }
+
+  listen(): Promise<Listening> {
+    return this.supervisor.listen();
+  }
+
+  #arrived(link: Link): void {
+    const introduction = readIntroduction(link.openPayload);
+    if (introduction === undefined) {
+      this.#options.log("warn", "tunnel.stranger", `${link.remoteAddress ?? "a client"} is no near end of this version`);
+      return link.abort("no-tunnel");
+    }
+    this.#instances.arrived(link, introduction);
+    if (introduction.role === "control") return this.#control(link);
+    if (this.#isClosing) return link.abort("far-end-closing");
+    if (this.#free.of(link.identity) >= MOST_FREE) return link.abort("too-many-spares");
+    const carrier = new FarCarrier(link, {
+      connect: (open, of, signal) => this.#connect(open, of, signal),
+      onBusy: ({ link: { identity } }) => this.#free.remove(identity),
+      onFree: (free) => {
+        this.#free.add(free.link.identity);
+        if (this.#isClosing) free.abort("far-end-closing");
+      },
+      onEnded: (open, of, ending) => this.#ended(open, of, ending),
+      onRefused: (open, of, { code, message }) => {
+        const { from, to } = open;
+        const { identity } = of;
+        const who = identity === undefined ? peerText(from) : `${identity} ${peerText(from)}`;
+        const fields = { from: peerText(from), to, code, ...(identity === undefined ? {} : { identity }) };
+        this.#options.log("warn", "tunnel.refused", `${who} -> ${to}: ${code}: ${message}`, fields);
+      },
+    });
+    this.#carriers.add(carrier);
+    this.#free.add(link.identity);
+    void link.closed.then(() => {
+      this.#carriers.delete(carrier);
+      if (carrier.isFree) this.#free.remove(link.identity);
+    });
+  }
+
+  #control(link: Link): void {
+    this.#controls.add(link);
+    void link.closed.then(() => this.#controls.delete(link));
+    // Nothing comes on it: reading lets the link hear of the peer's end.
+    link.onMessage(() => {});
+  }
+
+  async #connect(open: OpenRecord, { identity }: Link, signal: AbortSignal): Promise<Socket> {
+    if (this.#isClosing) throw new Refusal("closing", "the far end is shutting down");
+    const { maxConnections = Infinity, connect } = this.#options;
+    if (this.#busy >= maxConnections) throw new Refusal("too-many-connections", `the far end carries ${this.#busy}`);
+    this.#busy++;
+    try {
+      return await connect(open, identity, signal);
+    } catch (error) {
+      this.#busy--;
+      throw error;
+    }
+  }
+
+  #ended({ from, to }: OpenRecord, { identity }: Link, ending: Ending): void {
+    this.#busy--;
+    logEnding(this.#options.log, { from, to, identity }, ending, "down");
+  }
+
+  /** Connections that are carried now. */
+  get connections(): number {
+    return this.#busy;
+  }
+
+  /**
+   * The tokens or certificates of these identities have changed: each of their links is asked anew who it is. A connection
+   * whose near end has the new one goes on.
+   */
+  reauthenticate(identities: ReadonlySet<string>): void {
+    for (const link of this.supervisor.links) {
+      if (link.identity !== undefined && identities.has(link.identity)) link.reauthenticate();
+    }
+  }
+
+  /**
+   * Lets no connection in, lets those that are here end for `drainMs`, and resets those that are left; aborting `signal`
+   * resets them at once. Answers how many were reset.
+   */
+  async close(drainMs: number, signal: AbortSignal): Promise<number> {
+    this.#isClosing = true;
+    for (const carrier of this.#carriers) if (carrier.isFree) carrier.abort("far-end-closing");
+    for (const link of this.#controls) link.abort("far-end-closing");
+    const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
+    return left;
+  }
+}
+
+/** A connection may have a standby beside its own, and each near end has spares and a control link. */
+function limitsFor(maxConnections: number): { connections: number; sessions: number } {
+  return { connections: 2 * maxConnections + MOST_FREE, sessions: maxConnections + MOST_FREE };
+}
+
+/** Counts by identity; those that are 0 take no memory. */
+class Counts {
+  readonly #counts = new Map<string | undefined, number>();
+
+  of(identity: string | undefined): number {
+    return this.#counts.get(identity) ?? 0;
+  }
+
+  add(identity: string | undefined): void {
+    this.#counts.set(identity, this.of(identity) + 1);
+  }
+
+  remove(identity: string | undefined): void {
+    const count = this.of(identity) - 1;
+    if (count > 0) this.#counts.set(identity, count);
+    else this.#counts.delete(identity);
+  }
+}

@@ -1,0 +1,278 @@
+/** The near end of a tunnel: listens where the applications are, and has a link to the far end for each connection. */
+import { randomUUID } from "node:crypto";
+import net from "node:net";
+import {
+  ConnectionManager,
+  type Health,
+  type Link,
+  type LinkReport,
+  type ListenAddress,
+  type Logger,
+  type OpenOptions,
+  type SupervisedServer,
+  supervise,
+  type Target,
+} from "../index.ts";
+import { type Ending, reset } from "./join.ts";
+import { logEnding, peerText, type TunnelLog } from "./log.ts";
+import { NearCarrier } from "./near-carrier.ts";
+import type { Peer } from "./records.ts";
+import { Spares } from "./spares.ts";
+import { introduce, LINK_OPTIONS, type Role } from "./terms.ts";
+
+/** A local address, and the target of whoever connects to it. */
+export interface Forward {
+  readonly listen: ListenAddress;
+  /** HOST:PORT, or unix:PATH, as the far end knows it. */
+  readonly to: string;
+}
+
+export interface NearEndOptions {
+  readonly far: Target;
+  /** How the far end is connected, and who we are: functions are called for each attempt. */
+  readonly connect: Pick<OpenOptions, "tls" | "credentials">;
+  readonly forwards: readonly Forward[];
+  readonly name: string | undefined;
+  /** Milliseconds that a connection outlives a path. */
+  readonly surviveMs: number;
+  /** Undefined: nine tenths of the descriptors. */
+  readonly maxConnections: number | undefined;
+  /** Reads the header that a balancer has put before the connection. Undefined: there is none. */
+  readonly readOrigin: ReadOrigin | undefined;
+  readonly log: TunnelLog;
+  readonly logger: Logger | undefined;
+}
+
+/** Who has connected, and the bytes that came behind the header. Undefined: the balancer itself. */
+export type ReadOrigin = (socket: net.Socket) => Promise<{ from: Peer | undefined; rest: Buffer }>;
+
+/** Bursts of connections: a plain relay dials a thousand of them at once. */
+const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
+const ACCEPTS_PER_SECOND = 20_000;
+/** One link for all notices that a path is silent, in 2 to 4 s. */
+const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
+/** A control link that the far end has refused is tried again after so long. */
+const CONTROL_AGAIN_MS = 5_000;
+/** For the far end to hear of what was reset. */
+const TELL_MS = 1_000;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+export class NearEnd {
+  readonly #options: NearEndOptions;
+  readonly #instance = randomUUID();
+  readonly manager: ConnectionManager;
+  readonly #servers: Array<{ server: net.Server; supervised: SupervisedServer }> = [];
+  readonly #spares: Spares;
+  readonly #carriers = new Set<NearCarrier>();
+  /** Those that carry a connection. */
+  readonly #busy = new Set<NearCarrier>();
+  /** Connections whose link is not connected yet. */
+  #waiting = 0;
+  #control: Link | undefined;
+  #controlAgain: NodeJS.Timeout | undefined;
+  #isClosing = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: NearEndOptions) {
+    this.#options = options;
+    const { logger } = options;
+    this.manager = new ConnectionManager({ ...DIALS, ...(logger === undefined ? {} : { logger }) });
+    const near = this;
+    this.#spares = new Spares({
+      open: () => this.#openCarrier(),
+      get isBusy() {
+        return near.#waiting > 0 || near.#control?.state !== "connected";
+      },
+    });
+  }
+
+  /** Resolves with the addresses, in the order of the forwards; rejects with the error of the first that cannot listen. */
+  async listen(): Promise<Array<net.AddressInfo | string | null>> {
+    this.#openControl();
+    const { forwards, maxConnections, logger } = this.#options;
+    return Promise.all(
+      forwards.map(async ({ listen, to }) => {
+        const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => void this.#accept(socket, to));
+        const limits = {
+          acceptsPerSecond: ACCEPTS_PER_SECOND,
+          ...(maxConnections === undefined ? {} : { connections: maxConnections }),
+        };
+        this.#servers.push({ server, supervised: supervise(server, { limits, ...(logger && { logger }) }) });
+        await listening(server, listen);
+        return server.address();
+      }),
+    );
+  }
+
+  get servers(): readonly SupervisedServer[] {
+    return this.#servers.map(({ supervised }) => supervised);
+  }
+
+  health(): Health {
+    return this.manager.health();
+  }
+
+  // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #accept(socket: net.Socket, to: string): Promise<void> {
+    socket.on("error", () => {});
+    const { readOrigin, log } = this.#options;
+    let from = peerOf(socket);
+    let rest: Buffer = NOTHING;
+    if (readOrigin !== undefined) {
+      const by = from;
+      try {
+        const origin = await readOrigin(socket);
+        from = origin.from ?? from;
+        ({ rest } = origin);
+      } catch (error) {
+        log("warn", "tunnel.origin", `${peerText(by)}: ${(error as Error).message}`, { from: peerText(by) });
+        return reset(socket);
+      }
+    }
+    if (this.#isClosing) return reset(socket);
+    this.#carry(socket, from, to, rest);
+  }
+
+  #carry(socket: net.Socket, from: Peer | undefined, to: string, rest: Buffer): void {
+    const carrier = this.#spares.take() ?? this.#openForConnection();
+    this.#busy.add(carrier);
+    carrier.connect(socket, { to, from }, rest, (ending: Ending) => {
+      logEnding(this.#options.log, { from, to }, ending, "up");
+    });
+  }
+
+  #openForConnection(): NearCarrier {
+    const carrier = this.#openCarrier();
+    this.#waiting++;
+    const settled = (): void => {
+      this.#waiting--;
+      this.#spares.refill();
+    };
+    carrier.link.connected().then(settled, settled);
+    return carrier;
+  }
+
+  // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #open(role: Role, options: Pick<OpenOptions, "keepalive" | "reconnect">): Link {
+    const { far, connect, name } = this.#options;
+    return this.manager.open({
+      ...far,
+      ...LINK_OPTIONS,
+      ...connect,
+      ...options,
+      openPayload: introduce({ role, instance: this.#instance, name }),
+    });
+  }
+
+  #openCarrier(): NearCarrier {
+    const link = this.#open("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
+    const carrier = new NearCarrier(link, {
+      onFree: (free) => {
+        this.#left(free);
+        if (this.#isClosing) free.abort("closing");
+        else this.#spares.put(free);
+      },
+      onGone: (gone) => {
+        this.#carriers.delete(gone);
+        this.#spares.drop(gone);
+        this.#left(gone);
+      },
+    });
+    this.#carriers.add(carrier);
+    link.on("state", ({ to }) => {
+      // What carries nothing has nothing to survive.
+      if (to !== "connected" && to !== "connecting" && !this.#busy.has(carrier)) this.#spares.drop(carrier);
+    });
+    return carrier;
+  }
+
+  #left(carrier: NearCarrier): void {
+    this.#busy.delete(carrier);
+    if (this.#busy.size === 0) this.#onIdle?.();
+  }
+
+  /** When its path is silent or lost, so may be those of the others: they ask at once, and need not find out one by one. */
+  #openControl(): void {
+    if (this.#isClosing) return;
+    const link = this.#open("control", { keepalive: CONTROL_KEEPALIVE });
+    this.#control = link;
+    const { log } = this.#options;
+    let isFirst = true;
+    link.on("state", ({ to, reason }) => {
+      if (to === "suspect" || to === "reconnecting") {
+        log("warn", "tunnel.path", `the path to the far end is ${to === "suspect" ? "silent" : "lost"}: ${reason}`);
+        for (const carrier of this.#busy) carrier.link.ping();
+      }
+      if (to !== "connected") return;
+      log("info", "tunnel.path", isFirst ? "connected to the far end" : "the path to the far end is back");
+      isFirst = false;
+      for (const carrier of this.#busy) if (carrier.link.state === "reconnecting") carrier.link.retryNow();
+      this.#spares.refill();
+    });
+    // The peer says nothing on it: reading lets the link hear of the peer's end.
+    link.onMessage(() => {});
+    void link.closed.then((report) => this.#controlEnded(report));
+  }
+
+  #controlEnded({ error }: LinkReport): void {
+    if (this.#isClosing) return;
+    const isKnown = error === undefined || error.code === "SESSION_LOST" || error.code === "PEER_ABORTED";
+    if (!isKnown) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
+    this.#controlAgain = setTimeout(() => this.#openControl(), isKnown ? 0 : CONTROL_AGAIN_MS);
+  }
+
+  // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The files behind `connect` have changed: connections go on, and no spare is used that was opened before. */
+  renew(): void {
+    this.#spares.renew();
+  }
+
+  /** Connections that are carried now. */
+  get connections(): number {
+    return this.#busy.size;
+  }
+
+  /**
+   * Listens no more, lets connections end for `drainMs`, and resets those that are left; aborting `signal` resets them at
+   * once. Answers how many were reset.
+   */
+  async close(drainMs: number, signal: AbortSignal): Promise<number> {
+    this.#isClosing = true;
+    clearTimeout(this.#controlAgain);
+    for (const { server } of this.#servers) server.close();
+    this.#spares.close();
+    await this.#idle(drainMs, signal);
+    const left = [...this.#busy];
+    for (const carrier of left) carrier.fail("the near end was shut down");
+    this.#control?.abort("closing");
+    await this.manager.close({ deadlineMs: TELL_MS });
+    await Promise.all(this.#servers.map(({ supervised }) => supervised.close({ deadlineMs: 0 })));
+    return left.length;
+  }
+
+  #idle(drainMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#busy.size === 0 || signal.aborted) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const deadline = setTimeout(resolve, drainMs);
+    this.#onIdle = resolve;
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    return promise.finally(() => clearTimeout(deadline));
+  }
+}
+
+function peerOf({ remoteAddress: address, remotePort: port }: net.Socket): Peer | undefined {
+  return address === undefined || port === undefined ? undefined : { address, port };
+}
+
+function listening(server: net.Server, where: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(where as net.ListenOptions, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
