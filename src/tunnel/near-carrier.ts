@@ -30,7 +30,7 @@ interface Call {
 export class NearCarrier {
   readonly #carrier: Carrier;
   readonly #host: NearCarrierHost;
-  readonly createdMs = performance.now();
+  readonly createdMs: number = performance.now();
   #call: Call | undefined;
 
   constructor(link: Link, host: NearCarrierHost) {

@@ -49,6 +49,8 @@ export type ReadOrigin = (socket: net.Socket) => Promise<{ from: Peer | undefine
 /** Bursts of connections: a plain relay dials a thousand of them at once. */
 const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
 const ACCEPTS_PER_SECOND = 20_000;
+/** A busy loop delays connections; to refuse them would fail them. */
+const RESOURCES = { lag: false } as const;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
 /** A control link that the far end has refused is tried again after so long. */
@@ -97,7 +99,10 @@ export class NearEnd {
           acceptsPerSecond: ACCEPTS_PER_SECOND,
           ...(maxConnections === undefined ? {} : { connections: maxConnections }),
         };
-        this.#servers.push({ server, supervised: supervise(server, { limits, ...(logger && { logger }) }) });
+        this.#servers.push({
+          server,
+          supervised: supervise(server, { limits, resources: RESOURCES, ...(logger && { logger }) }),
+        });
         await listening(server, listen);
         return server.address();
       }),
