@@ -1,6 +1,6 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
 import { type Link, RespliceError } from "../index.ts";
-import { dataRecords, RecordError, type RecordHandler, RecordReader } from "./records.ts";
+import { dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
 
 /** The link copies smaller messages anyway. */
 const COPIED_BELOW = 8_192;
@@ -79,6 +79,21 @@ export class Carrier {
   /** Sends a chunk of the connection, whose memory it keeps. false: `onRoom` is called when there is room for more. */
   sendData(chunk: Buffer, onRoom: () => void): boolean {
     for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
+    if (!this.#isWaiting) return true;
+    this.#onRoom = onRoom;
+    return false;
+  }
+
+  /** As `sendData()`, of bytes that have room for the head before them, and whose memory stays the caller's. */
+  sendCopy(headAndBytes: Buffer, onRoom: () => void): boolean {
+    writeDataHead(headAndBytes);
+    try {
+      if (!this.#isWaiting && this.link.trySend(headAndBytes)) return true;
+    } catch (error) {
+      this.#over(error);
+      return true;
+    }
+    this.send(Buffer.from(headAndBytes));
     if (!this.#isWaiting) return true;
     this.#onRoom = onRoom;
     return false;

@@ -6,7 +6,8 @@ import { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import type { LinkReport } from "../index.ts";
 import type { Carrier, Survived } from "./carrier.ts";
-import { record, RECORD } from "./records.ts";
+import { readInto } from "./read-memory.ts";
+import { HEAD_BYTES, record, RECORD } from "./records.ts";
 
 /** How a connection ended, for the log. */
 export interface Ending {
@@ -58,7 +59,9 @@ export class Join {
   start(first: Buffer = NOTHING): void {
     const socket = this.#socket;
     if (first.length > 0) this.#take(first);
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    if (!readInto(socket, (headAndBytes) => this.#takeCopy(headAndBytes))) {
+      socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    }
     socket.once("end", () => {
       if (this.#isOver) return;
       this.#hasEnded = true;
@@ -70,6 +73,12 @@ export class Join {
     if (this.#isOver) return;
     this.#fromSocket += chunk.length;
     if (!this.#carrier.sendData(chunk, this.#room)) this.#socket.pause();
+  }
+
+  #takeCopy(headAndBytes: Buffer): void {
+    if (this.#isOver) return;
+    this.#fromSocket += headAndBytes.length - HEAD_BYTES;
+    if (!this.#carrier.sendCopy(headAndBytes, this.#room)) this.#socket.pause();
   }
 
   /** Bytes for the socket. The promise says when it takes more. */

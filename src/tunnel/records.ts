@@ -32,7 +32,7 @@ export interface RefusedRecord {
   readonly message: string;
 }
 
-const HEAD_BYTES = 4;
+export const HEAD_BYTES = 4;
 /** The most content of a record other than DATA. */
 const MOST_CONTENT_BYTES = 4_096;
 const MOST_DATA_BYTES = 0xff_ff_ff;
@@ -47,6 +47,11 @@ export function recordHead(type: RecordType, length: number): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES);
   head.writeUInt32BE(type * 0x1_00_00_00 + length);
   return head;
+}
+
+/** Makes DATA of bytes that have room for the head before them. */
+export function writeDataHead(headAndBytes: Buffer): void {
+  headAndBytes.writeUInt32BE(RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
 }
 
 /** A whole record, with a copy of its content. */

@@ -1,9 +1,11 @@
 /** Links that are open and carry nothing yet: a connection that comes costs one round trip, as without a tunnel. */
 import type { NearCarrier } from "./near-carrier.ts";
 
-/** So many are kept at least; more of them while connections come faster than links are opened. */
+/** Where fewer are left, others are opened: more of them while connections come faster than links are opened. */
 const LEAST = 4;
 const MOST = 32;
+/** Those that have carried a connection are kept besides, for the next: as many as this together. */
+const MOST_KEPT = 2 * MOST;
 /** One that is older is closed, and another is opened: what is between the ends may have forgotten it. */
 const OLDEST_MS = 300_000;
 /** After so long without a connection that found no spare, fewer are kept. */
@@ -47,7 +49,7 @@ export class Spares {
 
   /** The link carries nothing any more. */
   put(carrier: NearCarrier): void {
-    if (this.#isClosed || this.#free.length >= MOST || !isFit(carrier)) carrier.abort("spare-closed");
+    if (this.#isClosed || this.#free.length >= MOST_KEPT || !isFit(carrier)) carrier.abort("spare-closed");
     else this.#free.push(carrier);
   }
 
@@ -96,7 +98,7 @@ export class Spares {
     const nowMs = performance.now();
     if (nowMs - this.#missedMs > CALM_MS) {
       this.#wanted = LEAST;
-      for (const carrier of this.#free.splice(0, Math.max(0, this.#free.length - MOST / 2))) carrier.abort("spare-closed");
+      for (const carrier of this.#free.splice(0, Math.max(0, this.#free.length - LEAST))) carrier.abort("spare-closed");
     }
     for (const carrier of this.#free.filter(({ createdMs }) => nowMs - createdMs > OLDEST_MS)) this.drop(carrier);
     this.refill();
