@@ -8,7 +8,7 @@ import type { Level } from "../../src/tunnel/log.ts";
 import { NearEnd, type NearEndOptions } from "../../src/tunnel/near.ts";
 import { connectSocket } from "../../src/tunnel/read-memory.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
-import { rawServer, relayTo } from "../support.ts";
+import { relayTo } from "../support.ts";
 
 export interface TunnelLine {
   readonly at: "near" | "far";
@@ -44,7 +44,7 @@ export async function tunnel(
   target: (socket: net.Socket) => void,
   { far: farOptions, near: nearOptions }: StageOptions = {},
 ): Promise<TunnelStage> {
-  const targetPort = await rawServer(target);
+  const targetPort = await listening(target);
   const lines: TunnelLine[] = [];
   const logAt =
     (at: TunnelLine["at"]) =>
@@ -91,6 +91,22 @@ export async function tunnel(
     return socket;
   };
   return { near, far, relay, port, lines, connect, another };
+}
+
+/** Each direction of its connections ends apart. */
+async function listening(target: (socket: net.Socket) => void): Promise<number> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket.on("error", () => {}).once("close", () => void sockets.delete(socket)));
+    target(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as net.AddressInfo).port;
 }
 
 /** Connects to HOST:PORT, whatever it is. */

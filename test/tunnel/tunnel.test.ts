@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, test } from "vitest";
-import { eventually, rawServer } from "../support.ts";
+import { eventually } from "../support.ts";
 import { readAll, tunnel } from "./stage.ts";
 
 function echo(socket: net.Socket): void {
@@ -81,9 +81,8 @@ describe("a connection", () => {
   });
 
   test("a target that refuses resets the application, and both ends say why", async () => {
-    const gone = await rawServer(() => {});
     const { connect, lines, near } = await tunnel(echo, {
-      near: { forwards: [{ listen: { port: 0, host: "127.0.0.1" }, to: `127.0.0.1:${await closedPort(gone)}` }] },
+      near: { forwards: [{ listen: { port: 0, host: "127.0.0.1" }, to: `127.0.0.1:${await closedPort()}` }] },
     });
     for (let n = 0; n < 2; n++) {
       const socket = await connect();
@@ -124,7 +123,7 @@ describe("a connection", () => {
 });
 
 /** A port on which nobody listens any more. */
-async function closedPort(_: number): Promise<number> {
+async function closedPort(): Promise<number> {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as net.AddressInfo;
@@ -171,6 +170,27 @@ describe("the path", () => {
     expect((await atTarget).end).toBe("ECONNRESET");
   });
 });
+
+describe("a silent path", () => {
+  test("is noticed for all connections by one link, and they go on over new ones", async () => {
+    const { connect, relay, near } = await tunnel(echo);
+    const sockets = await Promise.all(Array.from({ length: 5 }, connect));
+    await Promise.all(sockets.map((socket) => roundTrip(socket, "before")));
+    await eventually(() => expect(near.manager.stats().links.connected).toBeGreaterThan(5));
+    relay.blackHole();
+    // Until then nothing is known, as nothing is sent.
+    await eventually(() => expect(near.manager.stats().links.suspect).toBeGreaterThan(0), 10_000);
+    relay.heal();
+    await Promise.all(sockets.map((socket) => roundTrip(socket, "after")));
+  }, 20_000);
+});
+
+/** Sends a word, and waits until it has come back. */
+async function roundTrip(socket: net.Socket, word: string): Promise<void> {
+  socket.write(word);
+  const [back] = (await once(socket, "data")) as [Buffer];
+  expect(String(back)).toBe(word);
+}
 
 describe("links", () => {
   test("a link carries one connection after another", async () => {
