@@ -30,6 +30,7 @@ import { SOCKETS } from "./list/sockets.ts";
 import { STORE } from "./list/store.ts";
 import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
+import { TARGETS } from "./list/targets.ts";
 import { TOLD } from "./list/told.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -65,5 +66,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,
+  ...TARGETS,
   ...TOLD,
 ];
