@@ -11,29 +11,18 @@ import {
   record,
   RecordError,
   type RecordType,
-  type RefusedRecord,
 } from "./records.ts";
+import { TargetRefused } from "./targets.ts";
 
 export interface FarCarrierHost {
-  /** Connects to the target, and writes what has to stand before the connection. Rejects with a Refusal. */
+  /** Connects to the target, and writes what has to stand before the connection. Rejects with a TargetRefused. */
   connect(open: OpenRecord, link: Link, signal: AbortSignal): Promise<Socket>;
   /** A connection begins. */
   onBusy(carrier: FarCarrier): void;
   /** The connection has ended in order: the link may carry another. */
   onFree(carrier: FarCarrier): void;
   onEnded(open: OpenRecord, link: Link, ending: Ending): void;
-  onRefused(open: OpenRecord, link: Link, refusal: Refusal): void;
-}
-
-/** The target was not connected; the near end is told why. */
-export class Refusal extends Error {
-  override readonly name = "Refusal";
-  readonly code: string;
-
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
+  onRefused(open: OpenRecord, link: Link, refused: TargetRefused): void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -96,7 +85,7 @@ export class FarCarrier {
     try {
       socket = await this.#host.connect(open, this.link, this.#gone.signal);
     } catch (error) {
-      this.#refuse(open, error instanceof Refusal ? error : new Refusal("failed", (error as Error).message, { cause: error }));
+      if (!this.#gone.signal.aborted) this.#refuse(open, error as Error);
       return;
     }
     this.#state = "joined";
@@ -110,11 +99,12 @@ export class FarCarrier {
     join.start();
   }
 
-  #refuse(open: OpenRecord, refusal: Refusal): void {
+  #refuse(open: OpenRecord, error: Error): void {
+    const refused = error instanceof TargetRefused ? error : new TargetRefused("failed", error.message);
     this.#state = "refused";
-    const { code, message } = refusal;
-    this.#carrier.send(objectRecord(RECORD.refused, { code, message } satisfies RefusedRecord));
-    this.#host.onRefused(open, this.link, refusal);
+    const { code, told } = refused;
+    this.#carrier.send(objectRecord(RECORD.refused, { code, message: told }));
+    this.#host.onRefused(open, this.link, refused);
   }
 
   #done(): void {

@@ -1,35 +1,43 @@
 /** The far end of a tunnel: near ends connect to it, and it connects to the targets. */
 import type { Socket } from "node:net";
 import {
-  type AuthenticateRequest,
   type Link,
-  type Listening,
   type ListenAddress,
+  type Listening,
   type Logger,
   ServerSupervisor,
   type ServerSupervisorOptions,
-  type Verdict,
 } from "../index.ts";
-import { FarCarrier, Refusal } from "./far-carrier.ts";
+import { SystemClock } from "../io/clock.ts";
+import type { AllowList } from "./allow.ts";
+import { FarCarrier } from "./far-carrier.ts";
 import { Instances } from "./instances.ts";
 import type { Ending } from "./join.ts";
-import { logEnding, peerText, type TunnelLog } from "./log.ts";
+import { callFields, callText, logEnding, type TunnelLog } from "./log.ts";
+import { proxyHeader, type ProxyVersion } from "./proxy-header.ts";
 import type { OpenRecord } from "./records.ts";
+import { parseTarget } from "./target.ts";
+import { TargetRefused, Targets, type TargetsOptions } from "./targets.ts";
 import { LINK_OPTIONS, readIntroduction } from "./terms.ts";
+import { identify, type Proofs } from "./tokens.ts";
 
 export interface FarEndOptions {
   readonly listen: ListenAddress;
   readonly tls: Exclude<ServerSupervisorOptions["tls"], undefined>;
   /** Undefined: everyone may connect. */
-  readonly authenticate: ((request: AuthenticateRequest) => Verdict) | undefined;
-  /** Connects to a target that is allowed for the identity. Rejects with an error that has a `code` and a message for both ends. */
-  readonly connect: (open: OpenRecord, identity: string | undefined, signal: AbortSignal) => Promise<Socket>;
+  readonly proofs: Proofs | undefined;
+  /** What near ends may reach. */
+  readonly allow: AllowList;
+  /** Targets are told the address of the client, by a header of this version. Undefined: they are not. */
+  readonly proxy: ProxyVersion | undefined;
   /** Milliseconds that a connection outlives a path. */
   readonly surviveMs: number;
-  /** Undefined: the default of a ServerSupervisor. */
+  /** Undefined: no more than the sessions that a ServerSupervisor takes by default. */
   readonly maxConnections: number | undefined;
   readonly log: TunnelLog;
   readonly logger: Logger | undefined;
+  /** For tests. */
+  readonly targets?: TargetsOptions;
 }
 
 /** Bursts of connections: a plain relay accepts a thousand of them at once. */
@@ -41,6 +49,8 @@ export class FarEnd {
   readonly #options: FarEndOptions;
   readonly supervisor: ServerSupervisor;
   readonly #instances: Instances;
+  readonly #targets: Targets;
+  #proofs: Proofs | undefined;
   readonly #carriers = new Set<FarCarrier>();
   readonly #controls = new Set<Link>();
   /** How many links of each identity carry nothing. */
@@ -51,7 +61,9 @@ export class FarEnd {
 
   constructor(options: FarEndOptions) {
     this.#options = options;
-    const { listen, tls, authenticate, surviveMs, maxConnections, log, logger } = options;
+    const { listen, tls, proofs, allow, surviveMs, maxConnections, log, logger } = options;
+    this.#proofs = proofs;
+    this.#targets = new Targets(new SystemClock(), allow, options.targets);
     this.#instances = new Instances(log);
     this.supervisor = new ServerSupervisor({
       ...LINK_OPTIONS,
@@ -59,7 +71,9 @@ export class FarEnd {
       tls,
       resumeForMs: surviveMs,
       limits: { ...BUDGETS, ...(maxConnections === undefined ? {} : limitsFor(maxConnections)) },
-      ...(authenticate === undefined ? {} : { authenticate }),
+      ...(proofs === undefined
+        ? {}
+        : { authenticate: ({ credentials, certificate }) => identify(this.#proofs ?? proofs, credentials, certificate) }),
       ...(logger === undefined ? {} : { logger }),
     });
     this.supervisor.serve((link) => this.#arrived(link));
@@ -87,12 +101,9 @@ export class FarEnd {
         if (this.#isClosing) free.abort("far-end-closing");
       },
       onEnded: (open, of, ending) => this.#ended(open, of, ending),
-      onRefused: (open, of, { code, message }) => {
-        const { from, to } = open;
-        const { identity } = of;
-        const who = identity === undefined ? peerText(from) : `${identity} ${peerText(from)}`;
-        const fields = { from: peerText(from), to, code, ...(identity === undefined ? {} : { identity }) };
-        this.#options.log("warn", "tunnel.refused", `${who} -> ${to}: ${code}: ${message}`, fields);
+      onRefused: ({ ends, to }, { identity }, { code, message }) => {
+        const call = { ends, to, identity };
+        this.#options.log("warn", "tunnel.refused", `${callText(call)}: ${code}: ${message}`, { ...callFields(call), code });
       },
     });
     this.#carriers.add(carrier);
@@ -110,22 +121,24 @@ export class FarEnd {
     link.onMessage(() => {});
   }
 
-  async #connect(open: OpenRecord, { identity }: Link, signal: AbortSignal): Promise<Socket> {
-    if (this.#isClosing) throw new Refusal("closing", "the far end is shutting down");
-    const { maxConnections = Infinity, connect } = this.#options;
-    if (this.#busy >= maxConnections) throw new Refusal("too-many-connections", `the far end carries ${this.#busy}`);
+  async #connect({ to, ends }: OpenRecord, { identity }: Link, signal: AbortSignal): Promise<Socket> {
+    if (this.#isClosing) throw new TargetRefused("closing", "the far end is shutting down");
+    const { maxConnections = Infinity, proxy } = this.#options;
+    if (this.#busy >= maxConnections) throw new TargetRefused("too-many-connections", `the far end has ${this.#busy}`);
     this.#busy++;
     try {
-      return await connect(open, identity, signal);
+      const socket = await this.#targets.connect(parseTarget(to), identity, signal);
+      if (proxy !== undefined) socket.write(proxyHeader(proxy, ends));
+      return socket;
     } catch (error) {
       this.#busy--;
       throw error;
     }
   }
 
-  #ended({ from, to }: OpenRecord, { identity }: Link, ending: Ending): void {
+  #ended({ ends, to }: OpenRecord, { identity }: Link, ending: Ending): void {
     this.#busy--;
-    logEnding(this.#options.log, { from, to, identity }, ending, "down");
+    logEnding(this.#options.log, { ends, to, identity }, ending, "down");
   }
 
   /** Connections that are carried now. */
@@ -134,12 +147,17 @@ export class FarEnd {
   }
 
   /**
-   * The tokens or certificates of these identities have changed: each of their links is asked anew who it is. A connection
-   * whose near end has the new one goes on.
+   * For connections that are made from now on. Whoever had a token that is gone is asked anew: connections of a near end that
+   * has another go on.
    */
-  reauthenticate(identities: ReadonlySet<string>): void {
+  renew({ proofs, allow }: Pick<FarEndOptions, "proofs" | "allow">): void {
+    const before = this.#proofs;
+    this.#proofs = proofs;
+    this.#targets.allow = allow;
+    const lost = before?.tokens === undefined ? undefined : proofs?.tokens?.lostSince(before.tokens);
+    if (lost === undefined || lost.size === 0) return;
     for (const link of this.supervisor.links) {
-      if (link.identity !== undefined && identities.has(link.identity)) link.reauthenticate();
+      if (link.identity !== undefined && lost.has(link.identity)) link.reauthenticate();
     }
   }
 

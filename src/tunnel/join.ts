@@ -55,10 +55,9 @@ export class Join {
     socket.once("close", () => this.#closed());
   }
 
-  /** Reads from the socket. `first`: bytes that were read from it before. */
-  start(first: Buffer = NOTHING): void {
+  /** Reads from the socket. */
+  start(): void {
     const socket = this.#socket;
-    if (first.length > 0) this.#take(first);
     if (!readInto(socket, (headAndBytes) => this.#takeCopy(headAndBytes))) {
       socket.on("data", (chunk: Buffer) => this.#take(chunk));
     }

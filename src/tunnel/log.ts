@@ -1,6 +1,7 @@
 /** What the tunnel tells its operator. */
 import type { Ending } from "./join.ts";
-import type { Peer } from "./records.ts";
+import { printable } from "../telemetry/printable.ts";
+import type { Ends } from "./proxy-header.ts";
 
 export type Level = "info" | "warn" | "error";
 
@@ -9,29 +10,26 @@ export type TunnelLog = (level: Level, event: string, text: string, fields?: Rea
 
 /** One connection of the tunnel, for its log line. */
 export interface Carried {
-  readonly from: Peer | undefined;
+  readonly ends: Ends | undefined;
   readonly to: string;
   /** Of the far end only. */
   readonly identity?: string | undefined;
 }
 
 /** One line for each connection, when it ends. `fromSocket` is what this end's own socket has sent. */
-export function logEnding(log: TunnelLog, { from, to, identity }: Carried, ending: Ending, sent: "up" | "down"): void {
+export function logEnding(log: TunnelLog, { ends, to, identity }: Carried, ending: Ending, sent: "up" | "down"): void {
   const { isWhole, reason, fromSocket, toSocket, survived } = ending;
   const [up, down] = sent === "up" ? [fromSocket, toSocket] : [toSocket, fromSocket];
   const seconds = round(ending.ms / 1_000);
   const survivedSeconds = round(survived.ms / 1_000);
-  const who = identity === undefined ? peerText(from) : `${identity} ${peerText(from)}`;
   const cuts =
     survived.reconnects === 0 ? "" : `, ${survived.reconnects} reconnects, ${survivedSeconds} s without a path survived`;
   log(
     isWhole ? "info" : "warn",
     "tunnel.connection",
-    `${who} -> ${to}: ${reason} after ${seconds} s; ${up} bytes up, ${down} down${cuts}`,
+    `${callText({ ends, to, identity })}: ${reason} after ${seconds} s; ${up} bytes up, ${down} down${cuts}`,
     {
-      from: peerText(from),
-      to,
-      ...(identity === undefined ? {} : { identity }),
+      ...callFields({ ends, to, identity }),
       isWhole,
       reason,
       bytesUp: up,
@@ -43,9 +41,20 @@ export function logEnding(log: TunnelLog, { from, to, identity }: Carried, endin
   );
 }
 
-export function peerText(peer: Peer | undefined): string {
-  if (peer === undefined) return "unix";
-  return peer.address.includes(":") ? `[${peer.address}]:${peer.port}` : `${peer.address}:${peer.port}`;
+/** Who wants to reach what. The texts are those of another process. */
+export function callText({ ends, to, identity }: Carried): string {
+  const who = identity === undefined ? sourceText(ends) : `${printable(identity)} ${sourceText(ends)}`;
+  return `${who} -> ${printable(to)}`;
+}
+
+export function callFields({ ends, to, identity }: Carried): Record<string, unknown> {
+  return { from: sourceText(ends), to, ...(identity === undefined ? {} : { identity }) };
+}
+
+export function sourceText(ends: Ends | undefined): string {
+  if (ends === undefined) return "unix";
+  const { address, port } = ends.source;
+  return printable(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
 }
 
 function round(seconds: number): number {

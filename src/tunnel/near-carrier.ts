@@ -50,8 +50,8 @@ export class NearCarrier {
     return this.#carrier.link;
   }
 
-  /** Carries a connection; `first`: what was read from it already. `onEnded` is called once. */
-  connect(socket: Socket, open: OpenRecord, first: Buffer, onEnded: (ending: Ending) => void): void {
+  /** Carries a connection. `onEnded` is called once. */
+  connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
     const join = new Join(socket, this.#carrier, (ending) => {
       clearTimeout(call.deadline);
       onEnded(ending);
@@ -69,7 +69,7 @@ export class NearCarrier {
     };
     this.#call = call;
     this.#carrier.send(objectRecord(RECORD.open, open));
-    join.start(first);
+    join.start();
   }
 
   /** Ends the connection, if there is one, with a reset. */

@@ -13,10 +13,13 @@ import {
   supervise,
   type Target,
 } from "../index.ts";
+import { SystemClock } from "../io/clock.ts";
+import type { AddressList } from "../io/address-list.ts";
+import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
-import { logEnding, peerText, type TunnelLog } from "./log.ts";
+import { logEnding, sourceText, type TunnelLog } from "./log.ts";
 import { NearCarrier } from "./near-carrier.ts";
-import type { Peer } from "./records.ts";
+import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
 import { introduce, LINK_OPTIONS, type Role } from "./terms.ts";
 
@@ -37,14 +40,11 @@ export interface NearEndOptions {
   readonly surviveMs: number;
   /** Undefined: nine tenths of the descriptors. */
   readonly maxConnections: number | undefined;
-  /** Reads the header that a balancer has put before the connection. Undefined: there is none. */
-  readonly readOrigin: ReadOrigin | undefined;
+  /** The balancers whose connections begin with a PROXY header, which names the client. Undefined: none do. */
+  readonly balancers: AddressList | undefined;
   readonly log: TunnelLog;
   readonly logger: Logger | undefined;
 }
-
-/** Who has connected, and the bytes that came behind the header. Undefined: the balancer itself. */
-export type ReadOrigin = (socket: net.Socket) => Promise<{ from: Peer | undefined; rest: Buffer }>;
 
 /** Bursts of connections: a plain relay dials a thousand of them at once. */
 const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
@@ -57,12 +57,12 @@ const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const
 const CONTROL_AGAIN_MS = 5_000;
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;
-const NOTHING: Buffer = Buffer.alloc(0);
 
 export class NearEnd {
   readonly #options: NearEndOptions;
   readonly #instance = randomUUID();
   readonly manager: ConnectionManager;
+  readonly #headers: ClientHeaders | undefined;
   readonly #servers: Array<{ server: net.Server; supervised: SupervisedServer }> = [];
   readonly #spares: Spares;
   readonly #carriers = new Set<NearCarrier>();
@@ -77,8 +77,16 @@ export class NearEnd {
 
   constructor(options: NearEndOptions) {
     this.#options = options;
-    const { logger } = options;
+    const { logger, balancers, log } = options;
     this.manager = new ConnectionManager({ ...DIALS, ...(logger === undefined ? {} : { logger }) });
+    this.#headers =
+      balancers === undefined
+        ? undefined
+        : new ClientHeaders(balancers, new SystemClock(), (socket, problem) => {
+            const from = sourceText(endsOf(socket));
+            log("warn", "tunnel.header", `${from}: ${problem}`, { from });
+            reset(socket);
+          });
     const near = this;
     this.#spares = new Spares({
       open: () => this.#openCarrier(),
@@ -94,7 +102,7 @@ export class NearEnd {
     const { forwards, maxConnections, logger } = this.#options;
     return Promise.all(
       forwards.map(async ({ listen, to }) => {
-        const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => void this.#accept(socket, to));
+        const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, to));
         const limits = {
           acceptsPerSecond: ACCEPTS_PER_SECOND,
           ...(maxConnections === undefined ? {} : { connections: maxConnections }),
@@ -119,31 +127,18 @@ export class NearEnd {
 
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #accept(socket: net.Socket, to: string): Promise<void> {
+  #accept(socket: net.Socket, to: string): void {
     socket.on("error", () => {});
-    const { readOrigin, log } = this.#options;
-    let from = peerOf(socket);
-    let rest: Buffer = NOTHING;
-    if (readOrigin !== undefined) {
-      const by = from;
-      try {
-        const origin = await readOrigin(socket);
-        from = origin.from ?? from;
-        ({ rest } = origin);
-      } catch (error) {
-        log("warn", "tunnel.origin", `${peerText(by)}: ${(error as Error).message}`, { from: peerText(by) });
-        return reset(socket);
-      }
-    }
-    if (this.#isClosing) return reset(socket);
-    this.#carry(socket, from, to, rest);
+    if (this.#headers === undefined) return this.#carry(socket, endsOf(socket), to);
+    this.#headers.read(socket, (ends) => this.#carry(socket, ends, to));
   }
 
-  #carry(socket: net.Socket, from: Peer | undefined, to: string, rest: Buffer): void {
+  #carry(socket: net.Socket, ends: Ends | undefined, to: string): void {
+    if (this.#isClosing || socket.destroyed) return reset(socket);
     const carrier = this.#spares.take() ?? this.#openForConnection();
     this.#busy.add(carrier);
-    carrier.connect(socket, { to, from }, rest, (ending: Ending) => {
-      logEnding(this.#options.log, { from, to }, ending, "up");
+    carrier.connect(socket, { to, ends }, (ending: Ending) => {
+      logEnding(this.#options.log, { ends, to }, ending, "up");
     });
   }
 
@@ -248,6 +243,7 @@ export class NearEnd {
     this.#isClosing = true;
     clearTimeout(this.#controlAgain);
     for (const { server } of this.#servers) server.close();
+    this.#headers?.destroyAll();
     this.#spares.close();
     await this.#idle(drainMs, signal);
     const left = [...this.#busy];
@@ -266,10 +262,6 @@ export class NearEnd {
     signal.addEventListener("abort", () => resolve(), { once: true });
     return promise.finally(() => clearTimeout(deadline));
   }
-}
-
-function peerOf({ remoteAddress: address, remotePort: port }: net.Socket): Peer | undefined {
-  return address === undefined || port === undefined ? undefined : { address, port };
 }
 
 function listening(server: net.Server, where: ListenAddress): Promise<void> {

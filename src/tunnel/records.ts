@@ -9,6 +9,8 @@
  * free for the next. A connection that ends in any other way ends the link with it.
  */
 
+import type { Ends } from "./proxy-header.ts";
+
 export const RECORD = { open: 1, opened: 2, refused: 3, data: 4, end: 5, done: 6 } as const;
 
 export type RecordType = (typeof RECORD)[keyof typeof RECORD];
@@ -17,13 +19,8 @@ export type RecordType = (typeof RECORD)[keyof typeof RECORD];
 export interface OpenRecord {
   /** HOST:PORT, or unix:PATH. */
   readonly to: string;
-  /** Who has connected to the near end. Undefined: a Unix socket, which has no address. */
-  readonly from: Peer | undefined;
-}
-
-export interface Peer {
-  readonly address: string;
-  readonly port: number;
+  /** Who has connected to the near end, and where. Undefined: a Unix socket, which has no address. */
+  readonly ends: Ends | undefined;
 }
 
 /** Why the far end did not connect to the target; for people to read. */
@@ -162,12 +159,17 @@ export function dataRecords(chunk: Buffer, copiesBelow: number): readonly Buffer
 
 /** Throws RecordError. */
 export function readOpen(content: Buffer): OpenRecord {
-  const { to, from } = readObject(content);
+  const { to, ends } = readObject(content);
   if (typeof to !== "string") throw new RecordError("OPEN without a target");
-  if (from === undefined) return { to, from: undefined };
-  const { address, port } = (from ?? {}) as Record<string, unknown>;
-  if (typeof address !== "string" || typeof port !== "number") throw new RecordError("OPEN with a wrong origin");
-  return { to, from: { address, port } };
+  if (ends === undefined) return { to, ends: undefined };
+  const { source, destination } = (ends ?? {}) as Record<string, unknown>;
+  return { to, ends: { source: readEnd(source), destination: readEnd(destination) } };
+}
+
+function readEnd(given: unknown): Ends["source"] {
+  const { address, port } = (given ?? {}) as Record<string, unknown>;
+  if (typeof address !== "string" || typeof port !== "number") throw new RecordError("OPEN with wrong addresses");
+  return { address, port };
 }
 
 /** Throws RecordError. */

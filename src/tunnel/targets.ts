@@ -8,9 +8,19 @@ import { type AddressBook, type ConnectSocket, type Endpoint, SystemDial } from 
 import { Lookups } from "../io/lookup.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
+import { connectSocket } from "./read-memory.ts";
 import { formatTarget, type Target } from "./target.ts";
 
-export type RefusedCode = "not-allowed" | "unknown-host" | "refused" | "timed-out" | "unreachable" | "failed";
+export type RefusedCode =
+  | "not-allowed"
+  | "unknown-host"
+  | "refused"
+  | "timed-out"
+  | "unreachable"
+  | "failed"
+  /** Of the far end itself. */
+  | "closing"
+  | "too-many-connections";
 
 /** Why there is no connection to a target. */
 export class TargetRefused extends Error {
@@ -29,13 +39,14 @@ export class TargetRefused extends Error {
 export interface TargetsOptions {
   /** Default: `dns.lookup()`. */
   lookup?: LookupFunction;
-  /** Default: `net.connect()`. */
+  /** Default: `connectSocket()`, whose sockets are read by `readInto()`. */
   connectSocket?: ConnectSocket;
 }
 
 /** For the target's name, and the names of the allow-list. */
 const LOOKUP_MS = 5_000;
-const CONNECT_MS = 10_000;
+/** The near end waits for 10 s: it is to hear what was wrong. */
+const CONNECT_MS = 8_000;
 const KEEPALIVE_MS = 60_000;
 /** A lookup that nobody waits for any more cannot be taken back: the system answers some time. */
 const MOST_LOOKUPS = 1_000;
@@ -50,10 +61,10 @@ export class Targets {
   #lookingUp = 0;
 
   constructor(clock: Clock, allow: AllowList, options: TargetsOptions = {}) {
-    const { lookup = dns.lookup, connectSocket = (to) => net.connect(to) } = options;
+    const { lookup = dns.lookup, connectSocket: connect = connectSocket } = options;
     this.allow = allow;
     this.#clock = clock;
-    this.#dial = new SystemDial(clock, (to) => connectSocket({ ...to, allowHalfOpen: true }));
+    this.#dial = new SystemDial(clock, (to) => connect({ ...to, allowHalfOpen: true }));
     this.#lookups = new Lookups(clock);
     this.#lookup = (host, lookupOptions, answer) => {
       if (this.#lookingUp >= MOST_LOOKUPS) return answer(new Error("too many names are being looked up"), []);
@@ -67,7 +78,7 @@ export class Targets {
 
   /**
    * Resolves with a connection whose directions end apart. Rejects with a TargetRefused, at the latest after 5 s for the
-   * names and 10 s for the connection; with ABORTED when `signal` is.
+   * names and 8 s for the connection; with ABORTED when `signal` is.
    */
   async connect(target: Target, identity: string | undefined, signal: AbortSignal): Promise<Socket> {
     const addresses = "path" in target ? this.#path(target, identity) : await this.#addresses(target, identity, signal);
@@ -163,7 +174,7 @@ const WORDS: Readonly<Record<ReturnType<typeof codeFor>, string>> = {
   failed: "cannot be connected to",
 };
 
-function codeFor(error: DialError): Exclude<RefusedCode, "not-allowed" | "unknown-host"> {
+function codeFor(error: DialError): "refused" | "timed-out" | "unreachable" | "failed" {
   if (error.kind === "timed-out") return "timed-out";
   switch (codeOf(error.cause)) {
     case "ECONNREFUSED":

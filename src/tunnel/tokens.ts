@@ -50,6 +50,13 @@ export class Tokens {
     this.#entries = entries;
   }
 
+  /** The identities that had a token before, and have it no more. */
+  lostSince(before: Tokens): Set<string> {
+    const kept = new Set(this.#entries.map(({ identity, digest }) => `${identity} ${digest.toString("hex")}`));
+    const lost = before.#entries.filter(({ identity, digest }) => !kept.has(`${identity} ${digest.toString("hex")}`));
+    return new Set(lost.map(({ identity }) => identity));
+  }
+
   /** Whose token it is. How long it takes says nothing of the tokens. */
   identityOf(token: Uint8Array): string | undefined {
     const digest = digestOf(token);

@@ -115,7 +115,7 @@ describe("what breaks the rules is refused", () => {
     expect(() => new RecordReader(new Heard()).push(bytes)).toThrow(RecordError);
   });
 
-  test.each(["", "{", "null", "7", "{}", '{"to":7}', '{"to":"a:1","from":7}', '{"to":"a:1","from":{"address":"b"}}'])(
+  test.each(["", "{", "null", "7", "{}", '{"to":7}', '{"to":"a:1","ends":7}', '{"to":"a:1","ends":{"source":{"address":"b","port":1}}}'])(
     "OPEN with the content %j",
     (content) => {
       expect(() => readOpen(Buffer.from(content))).toThrow(RecordError);
@@ -128,9 +128,12 @@ describe("what breaks the rules is refused", () => {
 });
 
 test("OPEN and REFUSED carry what they were given", () => {
-  const open = { to: "db:5432", from: { address: "::1", port: 7 } };
+  const open = {
+    to: "db:5432",
+    ends: { source: { address: "::1", port: 7 }, destination: { address: "::1", port: 5_432 } },
+  };
   expect(readOpen(objectRecord(RECORD.open, open).subarray(HEAD_BYTES))).toEqual(open);
-  const unix = { to: "unix:/run/db", from: undefined };
+  const unix = { to: "unix:/run/db", ends: undefined };
   expect(readOpen(objectRecord(RECORD.open, unix).subarray(HEAD_BYTES))).toEqual(unix);
   const refused = { code: "not-allowed", message: "no" };
   expect(readRefused(objectRecord(RECORD.refused, refused).subarray(HEAD_BYTES))).toEqual(refused);

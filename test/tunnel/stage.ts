@@ -2,11 +2,10 @@
 import { once } from "node:events";
 import net from "node:net";
 import { onTestFinished } from "vitest";
+import { AllowList } from "../../src/tunnel/allow.ts";
 import { FarEnd, type FarEndOptions } from "../../src/tunnel/far.ts";
-import { Refusal } from "../../src/tunnel/far-carrier.ts";
 import type { Level } from "../../src/tunnel/log.ts";
 import { NearEnd, type NearEndOptions } from "../../src/tunnel/near.ts";
-import { connectSocket } from "../../src/tunnel/read-memory.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
 import { relayTo } from "../support.ts";
 
@@ -53,8 +52,9 @@ export async function tunnel(
   const far = new FarEnd({
     listen: { port: 0, host: "127.0.0.1" },
     tls: false,
-    authenticate: undefined,
-    connect: ({ to }) => connectTo(to),
+    proofs: undefined,
+    allow: new AllowList(["127.0.0.1:1-65535"]),
+    proxy: undefined,
     surviveMs: 60_000,
     maxConnections: undefined,
     log: logAt("far"),
@@ -72,7 +72,7 @@ export async function tunnel(
       name: undefined,
       surviveMs: 60_000,
       maxConnections: undefined,
-      readOrigin: undefined,
+      balancers: undefined,
       log: logAt("near"),
       logger: undefined,
       ...nearOptions,
@@ -107,19 +107,6 @@ async function listening(target: (socket: net.Socket) => void): Promise<number> 
     for (const socket of sockets) socket.destroy();
   });
   return (server.address() as net.AddressInfo).port;
-}
-
-/** Connects to HOST:PORT, whatever it is. */
-async function connectTo(to: string): Promise<net.Socket> {
-  const { hostname: host, port } = new URL(`tcp://${to}`);
-  const socket = connectSocket({ host, port: Number(port), allowHalfOpen: true });
-  socket.on("error", () => {});
-  try {
-    await once(socket, "connect");
-    return socket;
-  } catch (error) {
-    throw new Refusal("refused", (error as Error).message);
-  }
 }
 
 /** How a connection ended for its reader: all its bytes and an end in order, or the code of its error. */

@@ -125,7 +125,7 @@ describe("the target", () => {
     ["ECONNREFUSED", failing("ECONNREFUSED"), "refused", "two.example:80 refuses connections"],
     ["EHOSTUNREACH", failing("EHOSTUNREACH"), "unreachable", "two.example:80 cannot be reached"],
     ["ENETUNREACH", failing("ENETUNREACH"), "unreachable", "two.example:80 cannot be reached"],
-    ["ETIMEDOUT", failing("ETIMEDOUT"), "timed-out", "two.example:80 does not answer within 10 s"],
+    ["ETIMEDOUT", failing("ETIMEDOUT"), "timed-out", "two.example:80 does not answer within 8 s"],
     ["EMFILE", failing("EMFILE"), "failed", "two.example:80 cannot be connected to"],
   ])("fails with %s", async ([problem, connectSocket, code, message]) => {
     const error = await targetsOf(["two.example:80"], connectSocket).refused("two.example:80");
@@ -159,17 +159,17 @@ describe("the target", () => {
 });
 
 describe("time", () => {
-  test("a target that does not answer is given up after 10 s", async () => {
+  test("a target that does not answer is given up after 8 s", async () => {
     const clock = new ManualClock(0);
     const { refused, dialled } = targetsOf(["two.example:80"], silent, clock);
     const error = refused("two.example:80");
     await turn();
-    clock.pass(9_999);
+    clock.pass(7_999);
     expect(dialled.length).toBe(2);
     clock.pass(1);
     expect(await error).toMatchObject({
       code: "timed-out",
-      message: "two.example:80 does not answer within 10 s: 10.0.0.5 no answer, 127.0.0.1 no answer",
+      message: "two.example:80 does not answer within 8 s: 10.0.0.5 no answer, 127.0.0.1 no answer",
     });
     expect(clock.isAwaited).toBe(false);
   });
