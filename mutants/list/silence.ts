@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const EVIDENCE = "src/core/session/evidence.ts";
 const SPEECH = ["test/core/session/evidence-speech.test.ts"];
+const DOUBTED = ["test/core/session/evidence-doubted.test.ts"];
 const IN_USE = ["test/core/session/connection-in-use.test.ts"];
 const SCENARIOS = ["test/sim/scenarios-silence.test.ts"];
 
@@ -166,5 +167,109 @@ export const SILENCE: readonly Mutant[] = [
     find: "client: [1_000, 2_000, 4_000, 8_000], server: []",
     replace: "client: [1_000, 2_000, 4_000, 8_000], server: [1_000]",
     tests: ["test/link/options.test.ts"],
+  },
+  {
+    name: "ping() asks nobody",
+    rule: "an application that doubts the path has the peer asked at once",
+    file: EVIDENCE,
+    find: "if (!wasAsking) this.#ping(nowMs);\n",
+    replace: "",
+  },
+  {
+    name: "ping() asks twice",
+    rule: "while a PING is unanswered no other is sent",
+    file: EVIDENCE,
+    find: "if (!wasAsking) this.#ping(nowMs);\n",
+    replace: "this.#ping(nowMs);\n",
+    tests: DOUBTED,
+  },
+  {
+    name: "ping() waits like any other",
+    rule: "the answer to ping() is awaited like data in flight",
+    file: EVIDENCE,
+    find: "this.#unansweredForMs = Math.min(this.#unansweredForMs, nowMs - this.#awaitedSinceMs + this.#stallMs);\n",
+    replace: "",
+  },
+  {
+    name: "ping() prolongs the wait",
+    rule: "ping() only shortens the wait for an answer",
+    file: EVIDENCE,
+    find: "Math.min(this.#unansweredForMs, nowMs - this.#awaitedSinceMs + this.#stallMs)",
+    replace: "nowMs - this.#awaitedSinceMs + this.#stallMs",
+    tests: DOUBTED,
+  },
+  {
+    name: "ping() counts from the PING",
+    row: 18,
+    rule: "links that had all been asking suspect at different moments after ping()",
+    file: EVIDENCE,
+    find: "nowMs - this.#awaitedSinceMs + this.#stallMs)",
+    replace: "this.#stallMs)",
+    tests: DOUBTED,
+  },
+  {
+    name: "ping() draws again and again",
+    row: 18,
+    rule: "asking again and again does not shorten the wait",
+    file: EVIDENCE,
+    find: "nowMs - this.#awaitedSinceMs + this.#stallMs)",
+    replace: "nowMs - this.#awaitedSinceMs + this.#stallAfterMs(this.#entropy.random()))",
+    tests: DOUBTED,
+  },
+  {
+    name: "pinged at the same moment",
+    row: 18,
+    rule: "links that are asked together suspect at different moments",
+    file: EVIDENCE,
+    find: "nowMs - this.#awaitedSinceMs + this.#stallMs)",
+    replace: "nowMs - this.#awaitedSinceMs + this.#options.stalledAfterMs[0])",
+    tests: DOUBTED,
+  },
+  {
+    name: "ping() leaves the timer",
+    rule: "the timer is set for the answer to ping()",
+    file: "src/core/session/connection-in-use.ts",
+    find: "this.channel.owePing(this.#evidence.pingToken);\n    this.#watch();\n  }\n\n  /** The timer",
+    replace: "this.channel.owePing(this.#evidence.pingToken);\n  }\n\n  /** The timer",
+    tests: IN_USE,
+  },
+  {
+    name: "ping() of a session that is over",
+    rule: "nobody is asked where the session is over",
+    file: "src/core/session/link-core.ts",
+    find: 'if (this.session.phase === "live") this.inUse?.onDoubted(nowMs);',
+    replace: "this.inUse?.onDoubted(nowMs);",
+    tests: SCENARIOS,
+  },
+  {
+    name: "ping() is not written",
+    rule: "ping() writes, and sets the link's timer",
+    file: "src/link/driver.ts",
+    find: "this.protocol.ping(this.clock.now());\n    this.run();",
+    replace: "this.protocol.ping(this.clock.now());",
+    tests: ["test/testing/pair-faults.test.ts"],
+  },
+  {
+    name: "the old connection is suspect after COMMIT",
+    rule: "the silence of a connection decides nothing after COMMIT",
+    file: "src/core/client/link-core.ts",
+    find: "    if (this.#standby.committing) return;\n    // A standby has nothing",
+    replace: "    // A standby has nothing",
+    tests: SCENARIOS,
+  },
+  {
+    name: "server keeps its suspicion to itself",
+    rule: "a server says that it suspects its client",
+    file: "src/core/server/link-core.ts",
+    find: 'if (this.session.phase === "live") this.events.push({ type: "suspect", reason });\n',
+    replace: "",
+  },
+  {
+    name: "server suspects for ever",
+    rule: "a server says that its client has answered",
+    file: "src/core/server/link-core.ts",
+    find: 'this.inUse?.timers.clear("silence");\n    super.onRecovered();',
+    replace: 'this.inUse?.timers.clear("silence");',
+    tests: SCENARIOS,
   },
 ];

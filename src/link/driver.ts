@@ -104,6 +104,13 @@ export class Driver {
     this.run();
   }
 
+  /** The application doubts the path. */
+  ping(): void {
+    if (this.protocol.adopted === undefined) return;
+    this.protocol.ping(this.clock.now());
+    this.run();
+  }
+
   /**
    * The application has changed something. "writes": the change only gives something to write. The next step runs at
    * the end of the turn; if there is much to write, that is written at once.

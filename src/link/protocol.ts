@@ -192,6 +192,8 @@ export interface Protocol extends Outbound, Inbound {
   /** On the monotonic clock; Infinity if nothing is due. A tick that comes early does no harm. */
   readonly nextTimeoutMs: number;
   tick(nowMs: number): void;
+  /** The application doubts the path: the peer is asked for a sign of life. Does nothing without a connection in use. */
+  ping(nowMs: number): void;
   /** `endTurn()` is to be called at the end of this turn of the event loop. */
   readonly awaitsEndOfTurn: boolean;
   /** Everything that has arrived in this turn was handed in. Answers whether there is anything to write in reply. */

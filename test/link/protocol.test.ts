@@ -249,6 +249,8 @@ class Datagrams implements Protocol, ChannelIo {
 
   tick(): void {}
 
+  ping(): void {}
+
   endTurn(): boolean {
     return false;
   }

@@ -78,6 +78,12 @@ export class ConnectionInUse {
     this.timers.atLatest("evidence", this.#evidence.nextMs());
   }
 
+  /** The application doubts the path: sends a PING, unless one is unanswered, and awaits the answer for less long. */
+  onDoubted(nowMs: number): void {
+    if (this.#evidence.onDoubted(nowMs)) this.channel.owePing(this.#evidence.pingToken);
+    this.#watch();
+  }
+
   /** The timer "evidence" is due. Sends a PING if one is due; answers true if the connection has become suspect. */
   check(nowMs: number, dueMs: number): boolean {
     const finding = this.#evidence.check(nowMs, dueMs);

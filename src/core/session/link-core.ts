@@ -127,6 +127,11 @@ export abstract class LinkCore extends SessionHolder {
     if (this.session.phase === "reset") channel.send(this.resetFrame);
   }
 
+  /** The application doubts the path: see `Evidence.onDoubted()`. Does nothing where there is no connection. */
+  ping(nowMs: number): void {
+    if (this.session.phase === "live") this.inUse?.onDoubted(nowMs);
+  }
+
   /** Takes a frame of the connection in use. Answers a fault if the frame is not legal now. */
   protected onAdoptedFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     switch (frame.type) {
