@@ -1,5 +1,6 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
 import { type Link, RespliceError } from "../index.ts";
+import type { Clock } from "../link/ports.ts";
 import { dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
 
 /** The link copies smaller messages anyway. */
@@ -15,6 +16,7 @@ export interface Survived {
 
 export class Carrier {
   readonly link: Link;
+  readonly clock: Clock;
   /** What waits for room on the link: at most one chunk of a socket, and records beside DATA. */
   readonly #waiting: Buffer[] = [];
   #isWaiting = false;
@@ -23,12 +25,13 @@ export class Carrier {
   #awayMs = 0;
   #awaySinceMs: number | undefined;
 
-  constructor(link: Link) {
+  constructor(link: Link, clock: Clock) {
     this.link = link;
+    this.clock = clock;
     link.on("state", (change) => {
       const { from, to } = change;
       const isAway = to !== "connected" && to !== "draining" && to !== "closed";
-      if (isAway) this.#awaySinceMs ??= performance.now();
+      if (isAway) this.#awaySinceMs ??= this.clock.now();
       else this.#back();
       if (to === "connected" && from !== "suspect" && change.session === "resumed") this.#reconnects++;
     });
@@ -36,7 +39,7 @@ export class Carrier {
 
   #back(): void {
     if (this.#awaySinceMs === undefined) return;
-    this.#awayMs += performance.now() - this.#awaySinceMs;
+    this.#awayMs += this.clock.now() - this.#awaySinceMs;
     this.#awaySinceMs = undefined;
   }
 
@@ -44,11 +47,11 @@ export class Carrier {
   beginCounting(): void {
     this.#reconnects = 0;
     this.#awayMs = 0;
-    if (this.#awaySinceMs !== undefined) this.#awaySinceMs = performance.now();
+    if (this.#awaySinceMs !== undefined) this.#awaySinceMs = this.clock.now();
   }
 
   get survived(): Survived {
-    const openMs = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;
+    const openMs = this.#awaySinceMs === undefined ? 0 : this.clock.now() - this.#awaySinceMs;
     return { reconnects: this.#reconnects, ms: this.#awayMs + openMs };
   }
 

@@ -1,17 +1,10 @@
 /** The far end's side of a link: it connects to the target of each connection that comes on it. */
 import type { Socket } from "node:net";
 import type { Link } from "../index.ts";
+import type { Clock } from "../link/ports.ts";
 import { Carrier } from "./carrier.ts";
 import { type Ending, Join } from "./join.ts";
-import {
-  objectRecord,
-  type OpenRecord,
-  readOpen,
-  RECORD,
-  record,
-  RecordError,
-  type RecordType,
-} from "./records.ts";
+import { objectRecord, type OpenRecord, readOpen, RECORD, record, RecordError, type RecordType } from "./records.ts";
 import { TargetRefused } from "./targets.ts";
 
 export interface FarCarrierHost {
@@ -35,9 +28,9 @@ export class FarCarrier {
   #state: "free" | "connecting" | "joined" | "refused" = "free";
   #join: Join | undefined;
 
-  constructor(link: Link, host: FarCarrierHost) {
+  constructor(link: Link, host: FarCarrierHost, clock: Clock) {
     this.link = link;
-    this.#carrier = new Carrier(link);
+    this.#carrier = new Carrier(link, clock);
     this.#host = host;
     this.#carrier.read({
       onData: (part) => this.#onData(part),

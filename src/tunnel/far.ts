@@ -9,6 +9,7 @@ import {
   type ServerSupervisorOptions,
 } from "../index.ts";
 import { SystemClock } from "../io/clock.ts";
+import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { FarCarrier } from "./far-carrier.ts";
 import { Instances } from "./instances.ts";
@@ -50,6 +51,7 @@ export class FarEnd {
   readonly supervisor: ServerSupervisor;
   readonly #instances: Instances;
   readonly #targets: Targets;
+  readonly #clock: Clock = new SystemClock();
   #proofs: Proofs | undefined;
   readonly #carriers = new Set<FarCarrier>();
   readonly #controls = new Set<Link>();
@@ -63,8 +65,8 @@ export class FarEnd {
     this.#options = options;
     const { listen, tls, proofs, allow, surviveMs, maxConnections, log, logger } = options;
     this.#proofs = proofs;
-    this.#targets = new Targets(new SystemClock(), allow, options.targets);
-    this.#instances = new Instances(log);
+    this.#targets = new Targets(this.#clock, allow, options.targets);
+    this.#instances = new Instances(log, this.#clock);
     this.supervisor = new ServerSupervisor({
       ...LINK_OPTIONS,
       addresses: [listen],
@@ -73,7 +75,9 @@ export class FarEnd {
       limits: { ...BUDGETS, ...(maxConnections === undefined ? {} : limitsFor(maxConnections)) },
       ...(proofs === undefined
         ? {}
-        : { authenticate: ({ credentials, certificate }) => identify(this.#proofs ?? proofs, credentials, certificate) }),
+        : {
+            authenticate: ({ credentials, certificate }) => identify(this.#proofs ?? proofs, credentials, certificate),
+          }),
       ...(logger === undefined ? {} : { logger }),
     });
     this.supervisor.serve((link) => this.#arrived(link));
@@ -86,26 +90,37 @@ export class FarEnd {
   #arrived(link: Link): void {
     const introduction = readIntroduction(link.openPayload);
     if (introduction === undefined) {
-      this.#options.log("warn", "tunnel.stranger", `${link.remoteAddress ?? "a client"} is no near end of this version`);
+      this.#options.log(
+        "warn",
+        "tunnel.stranger",
+        `${link.remoteAddress ?? "a client"} is no near end of this version`,
+      );
       return link.abort("no-tunnel");
     }
     this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
     if (this.#isClosing) return link.abort("far-end-closing");
     if (this.#free.of(link.identity) >= MOST_FREE) return link.abort("too-many-spares");
-    const carrier = new FarCarrier(link, {
-      connect: (open, of, signal) => this.#connect(open, of, signal),
-      onBusy: ({ link: { identity } }) => this.#free.remove(identity),
-      onFree: (free) => {
-        this.#free.add(free.link.identity);
-        if (this.#isClosing) free.abort("far-end-closing");
+    const carrier = new FarCarrier(
+      link,
+      {
+        connect: (open, of, signal) => this.#connect(open, of, signal),
+        onBusy: ({ link: { identity } }) => this.#free.remove(identity),
+        onFree: (free) => {
+          this.#free.add(free.link.identity);
+          if (this.#isClosing) free.abort("far-end-closing");
+        },
+        onEnded: (open, of, ending) => this.#ended(open, of, ending),
+        onRefused: ({ ends, to }, { identity }, { code, message }) => {
+          const call = { ends, to, identity };
+          this.#options.log("warn", "tunnel.refused", `${callText(call)}: ${code}: ${message}`, {
+            ...callFields(call),
+            code,
+          });
+        },
       },
-      onEnded: (open, of, ending) => this.#ended(open, of, ending),
-      onRefused: ({ ends, to }, { identity }, { code, message }) => {
-        const call = { ends, to, identity };
-        this.#options.log("warn", "tunnel.refused", `${callText(call)}: ${code}: ${message}`, { ...callFields(call), code });
-      },
-    });
+      this.#clock,
+    );
     this.#carriers.add(carrier);
     this.#free.add(link.identity);
     void link.closed.then(() => {

@@ -3,6 +3,7 @@
  * process of the same identity and name.
  */
 import type { Link } from "../index.ts";
+import type { Clock } from "../link/ports.ts";
 import type { TunnelLog } from "./log.ts";
 import type { Introduction } from "./terms.ts";
 
@@ -20,12 +21,14 @@ interface Instance {
 
 export class Instances {
   readonly #log: TunnelLog;
+  readonly #clock: Clock;
   readonly #byKey = new Map<string, Instance>();
   /** Which instance has the name. */
   readonly #byName = new Map<string, Instance>();
 
-  constructor(log: TunnelLog) {
+  constructor(log: TunnelLog, clock: Clock) {
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** A link has come. */
@@ -60,7 +63,7 @@ export class Instances {
   async #claim(here: Instance, name: string): Promise<void> {
     const before = this.#byName.get(name);
     if (before === here) return;
-    if (before?.control !== undefined && (await isThere(before.control))) {
+    if (before?.control !== undefined && (await isThere(before.control, this.#clock))) {
       this.#log(
         "warn",
         "tunnel.name",
@@ -83,17 +86,18 @@ export class Instances {
 }
 
 /** Whether the peer answers. */
-function isThere(link: Link): Promise<boolean> {
+function isThere(link: Link, clock: Clock): Promise<boolean> {
   if (link.state !== "connected") return Promise.resolve(false);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const onState = ({ to }: { to: string }): void => {
     if (to !== "connected") resolve(false);
   };
   link.on("state", onState);
-  const deadline = setTimeout(() => resolve(true), ANSWER_MS);
+  const deadline = clock.timer(() => resolve(true));
+  deadline.set(clock.now() + ANSWER_MS);
   link.ping();
   return promise.finally(() => {
-    clearTimeout(deadline);
+    deadline.clear();
     link.off("state", onState);
   });
 }

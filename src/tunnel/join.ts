@@ -2,7 +2,7 @@
  * A TCP connection joined with a carrier, exact in both directions: an end is an end, a reset is a reset, and a link that
  * failed is a reset, never an end. Each direction ends by itself, and the other goes on for as long as it wants.
  */
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import type { LinkReport } from "../index.ts";
 import type { Carrier, Survived } from "./carrier.ts";
@@ -27,7 +27,7 @@ export class Join {
   readonly #socket: Socket;
   readonly #carrier: Carrier;
   readonly #onEnded: (ending: Ending) => void;
-  readonly #sinceMs = performance.now();
+  readonly #sinceMs: number;
   #fromSocket = 0;
   #toSocket = 0;
   /** The socket has ended its direction, and the carrier was told. */
@@ -46,6 +46,7 @@ export class Join {
   constructor(socket: Socket, carrier: Carrier, onEnded: (ending: Ending) => void) {
     this.#socket = socket;
     this.#carrier = carrier;
+    this.#sinceMs = carrier.clock.now();
     this.#onEnded = onEnded;
     carrier.beginCounting();
     socket.on("error", (error) => {
@@ -145,7 +146,7 @@ export class Join {
       reason,
       fromSocket: this.#fromSocket,
       toSocket: this.#toSocket,
-      ms: performance.now() - this.#sinceMs,
+      ms: this.#carrier.clock.now() - this.#sinceMs,
       survived: this.#carrier.survived,
     });
   }

@@ -23,7 +23,9 @@ export function logEnding(log: TunnelLog, { ends, to, identity }: Carried, endin
   const seconds = round(ending.ms / 1_000);
   const survivedSeconds = round(survived.ms / 1_000);
   const cuts =
-    survived.reconnects === 0 ? "" : `, ${survived.reconnects} reconnects, ${survivedSeconds} s without a path survived`;
+    survived.reconnects === 0
+      ? ""
+      : `, ${survived.reconnects} reconnects, ${survivedSeconds} s without a path survived`;
   log(
     isWhole ? "info" : "warn",
     "tunnel.connection",

@@ -1,6 +1,7 @@
 /** The near end's side of a link: it opens connections to targets on it, one after another. */
 import type { Socket } from "node:net";
 import type { Link, LinkReport } from "../index.ts";
+import type { Clock, Timer } from "../link/ports.ts";
 import { Carrier } from "./carrier.ts";
 import { type Ending, Join, reset } from "./join.ts";
 import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError, type RecordType } from "./records.ts";
@@ -18,7 +19,7 @@ export interface NearCarrierHost {
 interface Call {
   readonly socket: Socket;
   readonly join: Join;
-  readonly deadline: NodeJS.Timeout;
+  readonly deadline: Timer;
   /** The far end's answer: undefined as long as there is none. */
   answer: "opened" | "refused" | undefined;
   /** The far end has said that it has nothing left of the connection. */
@@ -30,12 +31,13 @@ interface Call {
 export class NearCarrier {
   readonly #carrier: Carrier;
   readonly #host: NearCarrierHost;
-  readonly createdMs: number = performance.now();
+  readonly createdMs: number;
   #call: Call | undefined;
 
-  constructor(link: Link, host: NearCarrierHost) {
-    this.#carrier = new Carrier(link);
+  constructor(link: Link, host: NearCarrierHost, clock: Clock) {
+    this.#carrier = new Carrier(link, clock);
     this.#host = host;
+    this.createdMs = clock.now();
     this.#carrier.read({
       onData: (part) => this.#onData(part),
       onRecord: (type, content) => this.#onRecord(type, content),
@@ -52,8 +54,9 @@ export class NearCarrier {
 
   /** Carries a connection. `onEnded` is called once. */
   connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
+    const { clock } = this.#carrier;
     const join = new Join(socket, this.#carrier, (ending) => {
-      clearTimeout(call.deadline);
+      call.deadline.clear();
       onEnded(ending);
       if (!ending.isWhole) return;
       call.isClosed = true;
@@ -62,11 +65,12 @@ export class NearCarrier {
     const call: Call = {
       socket,
       join,
-      deadline: setTimeout(() => join.fail(`the far end has not connected within ${CONNECT_MS / 1_000} s`), CONNECT_MS),
+      deadline: clock.timer(() => join.fail(`the far end has not connected within ${CONNECT_MS / 1_000} s`)),
       answer: undefined,
       isDone: false,
       isClosed: false,
     };
+    call.deadline.set(clock.now() + CONNECT_MS);
     this.#call = call;
     this.#carrier.send(objectRecord(RECORD.open, open));
     join.start();
@@ -93,7 +97,7 @@ export class NearCarrier {
       case RECORD.opened:
       case RECORD.refused:
         if (call.answer !== undefined) throw new RecordError("a second answer");
-        clearTimeout(call.deadline);
+        call.deadline.clear();
         if (type === RECORD.refused) return this.#refused(call, content);
         call.answer = "opened";
         return;

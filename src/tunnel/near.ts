@@ -15,6 +15,7 @@ import {
 } from "../index.ts";
 import { SystemClock } from "../io/clock.ts";
 import type { AddressList } from "../io/address-list.ts";
+import type { Clock, Timer } from "../link/ports.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
 import { logEnding, sourceText, type TunnelLog } from "./log.ts";
@@ -53,7 +54,8 @@ const ACCEPTS_PER_SECOND = 20_000;
 const RESOURCES = { lag: false } as const;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
-/** A control link that the far end has refused is tried again after so long. */
+/** A control link that the far end has ended is opened again after so long; one that it has refused, after so long. */
+const CONTROL_SOON_MS = 100;
 const CONTROL_AGAIN_MS = 5_000;
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;
@@ -61,17 +63,17 @@ const TELL_MS = 1_000;
 export class NearEnd {
   readonly #options: NearEndOptions;
   readonly #instance = randomUUID();
+  readonly #clock: Clock = new SystemClock();
   readonly manager: ConnectionManager;
   readonly #headers: ClientHeaders | undefined;
   readonly #servers: Array<{ server: net.Server; supervised: SupervisedServer }> = [];
   readonly #spares: Spares;
-  readonly #carriers = new Set<NearCarrier>();
   /** Those that carry a connection. */
   readonly #busy = new Set<NearCarrier>();
   /** Connections whose link is not connected yet. */
   #waiting = 0;
   #control: Link | undefined;
-  #controlAgain: NodeJS.Timeout | undefined;
+  readonly #controlAgain: Timer;
   #isClosing = false;
   #onIdle: (() => void) | undefined;
 
@@ -82,18 +84,19 @@ export class NearEnd {
     this.#headers =
       balancers === undefined
         ? undefined
-        : new ClientHeaders(balancers, new SystemClock(), (socket, problem) => {
+        : new ClientHeaders(balancers, this.#clock, (socket, problem) => {
             const from = sourceText(endsOf(socket));
             log("warn", "tunnel.header", `${from}: ${problem}`, { from });
             reset(socket);
           });
-    const near = this;
-    this.#spares = new Spares({
-      open: () => this.#openCarrier(),
-      get isBusy() {
-        return near.#waiting > 0 || near.#control?.state !== "connected";
+    this.#spares = new Spares(
+      {
+        open: () => this.#openCarrier(),
+        isBusy: () => this.#waiting > 0 || this.#control?.state !== "connected",
       },
-    });
+      this.#clock,
+    );
+    this.#controlAgain = this.#clock.timer(() => this.#openControl());
   }
 
   /** Resolves with the addresses, in the order of the forwards; rejects with the error of the first that cannot listen. */
@@ -168,19 +171,21 @@ export class NearEnd {
 
   #openCarrier(): NearCarrier {
     const link = this.#open("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
-    const carrier = new NearCarrier(link, {
-      onFree: (free) => {
-        this.#left(free);
-        if (this.#isClosing) free.abort("closing");
-        else this.#spares.put(free);
+    const carrier = new NearCarrier(
+      link,
+      {
+        onFree: (free) => {
+          this.#left(free);
+          if (this.#isClosing) free.abort("closing");
+          else this.#spares.put(free);
+        },
+        onGone: (gone) => {
+          this.#spares.drop(gone);
+          this.#left(gone);
+        },
       },
-      onGone: (gone) => {
-        this.#carriers.delete(gone);
-        this.#spares.drop(gone);
-        this.#left(gone);
-      },
-    });
-    this.#carriers.add(carrier);
+      this.#clock,
+    );
     link.on("state", ({ to }) => {
       // What carries nothing has nothing to survive.
       if (to !== "connected" && to !== "connecting" && !this.#busy.has(carrier)) this.#spares.drop(carrier);
@@ -220,7 +225,7 @@ export class NearEnd {
     if (this.#isClosing) return;
     const isKnown = error === undefined || error.code === "SESSION_LOST" || error.code === "PEER_ABORTED";
     if (!isKnown) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
-    this.#controlAgain = setTimeout(() => this.#openControl(), isKnown ? 0 : CONTROL_AGAIN_MS);
+    this.#controlAgain.set(this.#clock.now() + (isKnown ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
   }
 
   // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────
@@ -241,7 +246,7 @@ export class NearEnd {
    */
   async close(drainMs: number, signal: AbortSignal): Promise<number> {
     this.#isClosing = true;
-    clearTimeout(this.#controlAgain);
+    this.#controlAgain.clear();
     for (const { server } of this.#servers) server.close();
     this.#headers?.destroyAll();
     this.#spares.close();
@@ -257,10 +262,11 @@ export class NearEnd {
   #idle(drainMs: number, signal: AbortSignal): Promise<void> {
     if (this.#busy.size === 0 || signal.aborted) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const deadline = setTimeout(resolve, drainMs);
+    const deadline = this.#clock.timer(resolve);
+    deadline.set(this.#clock.now() + drainMs);
     this.#onIdle = resolve;
     signal.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(() => clearTimeout(deadline));
+    return promise.finally(() => deadline.clear());
   }
 }
 

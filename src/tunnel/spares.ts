@@ -1,4 +1,5 @@
 /** Links that are open and carry nothing yet: a connection that comes costs one round trip, as without a tunnel. */
+import type { Clock, Timer } from "../link/ports.ts";
 import type { NearCarrier } from "./near-carrier.ts";
 
 /** Where fewer are left, others are opened: more of them while connections come faster than links are opened. */
@@ -10,12 +11,13 @@ const MOST_KEPT = 2 * MOST;
 const OLDEST_MS = 300_000;
 /** After so long without a connection that found no spare, fewer are kept. */
 const CALM_MS = 30_000;
+const LOOK_MS = 10_000;
 
 export interface SparesHost {
   /** Opens a link. */
   open(): NearCarrier;
   /** Connections wait for links of their own: those go first. */
-  readonly isBusy: boolean;
+  isBusy(): boolean;
 }
 
 export class Spares {
@@ -25,37 +27,40 @@ export class Spares {
   readonly #opening = new Set<NearCarrier>();
   #wanted = LEAST;
   #missedMs = -Infinity;
-  readonly #timer: NodeJS.Timeout;
+  readonly #clock: Clock;
+  readonly #timer: Timer;
   #isClosed = false;
 
-  constructor(host: SparesHost) {
+  constructor(host: SparesHost, clock: Clock) {
     this.#host = host;
-    this.#timer = setInterval(() => this.#look(), CALM_MS / 3);
+    this.#clock = clock;
+    this.#timer = clock.timer(() => this.#look());
+    this.#lookLater();
   }
 
   /** A link that is connected, if there is one. */
   take(): NearCarrier | undefined {
     for (let newest = this.#free.pop(); newest !== undefined; newest = this.#free.pop()) {
-      if (isFit(newest)) {
+      if (this.#isFit(newest)) {
         this.refill();
         return newest;
       }
       newest.abort("stale-spare");
     }
-    this.#missedMs = performance.now();
+    this.#missedMs = this.#clock.now();
     this.#wanted = Math.min(MOST, 2 * this.#wanted);
     return undefined;
   }
 
   /** The link carries nothing any more. */
   put(carrier: NearCarrier): void {
-    if (this.#isClosed || this.#free.length >= MOST_KEPT || !isFit(carrier)) carrier.abort("spare-closed");
+    if (this.#isClosed || this.#free.length >= MOST_KEPT || !this.#isFit(carrier)) carrier.abort("spare-closed");
     else this.#free.push(carrier);
   }
 
   /** Opens as many as are missing, unless connections wait for links. */
   refill(): void {
-    if (this.#isClosed || this.#host.isBusy) return;
+    if (this.#isClosed || this.#host.isBusy()) return;
     while (this.#free.length + this.#opening.size < this.#wanted) this.#open();
   }
 
@@ -90,21 +95,26 @@ export class Spares {
 
   close(): void {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#timer.clear();
     this.renew();
   }
 
+  #lookLater(): void {
+    this.#timer.set(this.#clock.now() + LOOK_MS);
+  }
+
   #look(): void {
-    const nowMs = performance.now();
+    const nowMs = this.#clock.now();
     if (nowMs - this.#missedMs > CALM_MS) {
       this.#wanted = LEAST;
       for (const carrier of this.#free.splice(0, Math.max(0, this.#free.length - LEAST))) carrier.abort("spare-closed");
     }
     for (const carrier of this.#free.filter(({ createdMs }) => nowMs - createdMs > OLDEST_MS)) this.drop(carrier);
     this.refill();
+    this.#lookLater();
   }
-}
 
-function isFit({ link, createdMs }: NearCarrier): boolean {
-  return link.state === "connected" && performance.now() - createdMs <= OLDEST_MS;
+  #isFit({ link, createdMs }: NearCarrier): boolean {
+    return link.state === "connected" && this.#clock.now() - createdMs <= OLDEST_MS;
+  }
 }

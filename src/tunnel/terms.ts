@@ -5,12 +5,13 @@ import { type DurableOptions, KiB, type LinkOptions, MiB } from "../index.ts";
  * An outage with twenty uploads holds some megabytes: a link takes little ahead of its connection, and has at most the
  * window under way.
  */
-export const LINK_OPTIONS: Readonly<Pick<LinkOptions & DurableOptions, "mode" | "allowHalfOpen" | "queue" | "window">> = {
-  mode: "bytes",
-  allowHalfOpen: true,
-  queue: { maxBytes: 256 * KiB },
-  window: { minBytes: 256 * KiB, maxBytes: 2 * MiB },
-};
+export const LINK_OPTIONS: Readonly<Pick<LinkOptions & DurableOptions, "mode" | "allowHalfOpen" | "queue" | "window">> =
+  {
+    mode: "bytes",
+    allowHalfOpen: true,
+    queue: { maxBytes: 256 * KiB },
+    window: { minBytes: 256 * KiB, maxBytes: 2 * MiB },
+  };
 
 /** "control": one for each near end, which carries nothing, and notices a silent path for all others. */
 export type Role = "control" | "carrier";

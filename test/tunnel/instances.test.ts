@@ -41,7 +41,8 @@ test("two near ends that live and have one name both go on, and the far end says
   const { stage, atTarget } = await withConnection("laptop");
   const { port } = await stage.another({ name: "laptop" });
   await eventually(
-    () => expect(stage.lines.filter(({ event }) => event === "tunnel.name").map(({ level }) => level)).toEqual(["warn"]),
+    () =>
+      expect(stage.lines.filter(({ event }) => event === "tunnel.name").map(({ level }) => level)).toEqual(["warn"]),
     15_000,
   );
   expect(await Promise.race([atTarget, Promise.resolve("open")])).toBe("open");

@@ -84,7 +84,9 @@ test("what the handler waits for is awaited before anything behind it is read", 
   const reader = new RecordReader(heard);
   const { promise, resolve } = Promise.withResolvers<void>();
   heard.waitFor(promise);
-  const pushed = reader.push(Buffer.concat([record(RECORD.open, Buffer.from("first")), record(RECORD.data, Buffer.from("x"))]));
+  const pushed = reader.push(
+    Buffer.concat([record(RECORD.open, Buffer.from("first")), record(RECORD.data, Buffer.from("x"))]),
+  );
   expect(heard.all).toEqual([[RECORD.open, "first"]]);
   resolve();
   await pushed;
@@ -100,9 +102,9 @@ test("a part of a head is kept when the memory that it was in changes", () => {
   const bytes = record(RECORD.open, Buffer.from("content"));
   const shared = Buffer.alloc(6);
   bytes.copy(shared, 0, 0, 6);
-  reader.push(shared);
+  void reader.push(shared);
   shared.fill(0);
-  reader.push(bytes.subarray(6));
+  void reader.push(bytes.subarray(6));
   expect(heard.all).toEqual([[RECORD.open, "content"]]);
 });
 
@@ -115,12 +117,18 @@ describe("what breaks the rules is refused", () => {
     expect(() => new RecordReader(new Heard()).push(bytes)).toThrow(RecordError);
   });
 
-  test.each(["", "{", "null", "7", "{}", '{"to":7}', '{"to":"a:1","ends":7}', '{"to":"a:1","ends":{"source":{"address":"b","port":1}}}'])(
-    "OPEN with the content %j",
-    (content) => {
-      expect(() => readOpen(Buffer.from(content))).toThrow(RecordError);
-    },
-  );
+  test.each([
+    "",
+    "{",
+    "null",
+    "7",
+    "{}",
+    '{"to":7}',
+    '{"to":"a:1","ends":7}',
+    '{"to":"a:1","ends":{"source":{"address":"b","port":1}}}',
+  ])("OPEN with the content %j", (content) => {
+    expect(() => readOpen(Buffer.from(content))).toThrow(RecordError);
+  });
 
   test.each(["[]", '{"code":1,"message":"m"}', '{"code":"c"}'])("REFUSED with the content %j", (content) => {
     expect(() => readRefused(Buffer.from(content))).toThrow(RecordError);

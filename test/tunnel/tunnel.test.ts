@@ -64,7 +64,9 @@ describe("a connection", () => {
     socket.resetAndDestroy();
     expect((await read).end).toBe("ECONNRESET");
     await eventually(() => expect(lines.filter(({ event }) => event === "tunnel.connection")).toHaveLength(2));
-    expect(lines.find(({ at, event }) => at === "near" && event === "tunnel.connection")?.text).toContain(": reset after");
+    expect(lines.find(({ at, event }) => at === "near" && event === "tunnel.connection")?.text).toContain(
+      ": reset after",
+    );
     expect(lines.find(({ at, event }) => at === "far" && event === "tunnel.connection")?.text).toContain(
       ": the other end: reset after",
     );
@@ -92,7 +94,9 @@ describe("a connection", () => {
     }
     await eventually(() => expect(near.connections).toBe(0));
     expect(lines.filter(({ event }) => event === "tunnel.refused")).toHaveLength(2);
-    expect(lines.find(({ at, event }) => at === "near" && event === "tunnel.connection")?.text).toContain("refuses connections");
+    expect(lines.find(({ at, event }) => at === "near" && event === "tunnel.connection")?.text).toContain(
+      "refuses connections",
+    );
     // The link that carried the first carries the second, too.
     expect(near.manager.stats().events.ended["aborted"] ?? 0).toBe(0);
   });
@@ -246,16 +250,19 @@ describe("the end", () => {
     expect(await closing).toBe(0);
   });
 
-  test.each(["near", "far"] as const)("what is left when the %s end has drained is reset on both sides", async (which) => {
-    const target = keep();
-    const { connect, near, far } = await tunnel(target.serve);
-    const socket = await connect();
-    const read = readAll(socket);
-    await eventually(() => expect(target.sockets).toHaveLength(1));
-    const atTarget = readAll(target.sockets[0] as net.Socket);
-    const end = which === "near" ? near : far;
-    expect(await end.close(100, new AbortController().signal)).toBe(1);
-    expect((await read).end).toBe("ECONNRESET");
-    expect((await atTarget).end).toBe("ECONNRESET");
-  });
+  test.each(["near", "far"] as const)(
+    "what is left when the %s end has drained is reset on both sides",
+    async (which) => {
+      const target = keep();
+      const { connect, near, far } = await tunnel(target.serve);
+      const socket = await connect();
+      const read = readAll(socket);
+      await eventually(() => expect(target.sockets).toHaveLength(1));
+      const atTarget = readAll(target.sockets[0] as net.Socket);
+      const end = which === "near" ? near : far;
+      expect(await end.close(100, new AbortController().signal)).toBe(1);
+      expect((await read).end).toBe("ECONNRESET");
+      expect((await atTarget).end).toBe("ECONNRESET");
+    },
+  );
 });
