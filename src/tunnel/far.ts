@@ -19,7 +19,7 @@ import { proxyHeader, type ProxyVersion } from "./proxy-header.ts";
 import type { OpenRecord } from "./records.ts";
 import { parseTarget } from "./target.ts";
 import { TargetRefused, Targets, type TargetsOptions } from "./targets.ts";
-import { LINK_OPTIONS, readIntroduction } from "./terms.ts";
+import { LINK_OPTIONS, readIntroduction, RESOURCES } from "./terms.ts";
 import { identify, type Proofs } from "./tokens.ts";
 
 export interface FarEndOptions {
@@ -72,6 +72,7 @@ export class FarEnd {
       addresses: [listen],
       tls,
       resumeForMs: surviveMs,
+      resources: RESOURCES,
       limits: { ...BUDGETS, ...(maxConnections === undefined ? {} : limitsFor(maxConnections)) },
       ...(proofs === undefined
         ? {}

@@ -54,7 +54,7 @@ export function callFields({ ends, to, identity }: Carried): Record<string, unkn
 }
 
 export function sourceText(ends: Ends | undefined): string {
-  if (ends === undefined) return "unix";
+  if (ends === undefined) return "no address";
   const { address, port } = ends.source;
   return printable(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
 }

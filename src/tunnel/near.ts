@@ -22,7 +22,7 @@ import { logEnding, sourceText, type TunnelLog } from "./log.ts";
 import { NearCarrier } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
-import { introduce, LINK_OPTIONS, type Role } from "./terms.ts";
+import { introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
 
 /** A local address, and the target of whoever connects to it. */
 export interface Forward {
@@ -50,8 +50,6 @@ export interface NearEndOptions {
 /** Bursts of connections: a plain relay dials a thousand of them at once. */
 const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
 const ACCEPTS_PER_SECOND = 20_000;
-/** A busy loop delays connections; to refuse them would fail them. */
-const RESOURCES = { lag: false } as const;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
 /** A control link that the far end has ended is opened again after so long; one that it has refused, after so long. */

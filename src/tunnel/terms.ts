@@ -1,5 +1,5 @@
 /** What both ends of a tunnel agree on: the options of their links, and how a near end introduces itself. */
-import { type DurableOptions, KiB, type LinkOptions, MiB } from "../index.ts";
+import { type DurableOptions, KiB, type LinkOptions, MiB, type Resources } from "../index.ts";
 
 /**
  * An outage with twenty uploads holds some megabytes: a link takes little ahead of its connection, and has at most the
@@ -12,6 +12,9 @@ export const LINK_OPTIONS: Readonly<Pick<LinkOptions & DurableOptions, "mode" | 
     queue: { maxBytes: 256 * KiB },
     window: { minBytes: 256 * KiB, maxBytes: 2 * MiB },
   };
+
+/** A busy event loop delays connections; to refuse them would fail them, as nobody dials again for an application. */
+export const RESOURCES: Resources = { lag: false };
 
 /** "control": one for each near end, which carries nothing, and notices a silent path for all others. */
 export type Role = "control" | "carrier";
