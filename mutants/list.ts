@@ -24,6 +24,7 @@ import { QUEUE } from "./list/queue.ts";
 import { RESOURCES } from "./list/resources.ts";
 import { ROUTING } from "./list/routing.ts";
 import { SERVED } from "./list/served.ts";
+import { SETTINGS } from "./list/settings.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { SOCKETS } from "./list/sockets.ts";
@@ -52,6 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LIMITS,
   ...LISTENING,
   ...ADDRESSES_KEPT,
+  ...SETTINGS,
   ...SHEDDING,
   ...SHELL,
   ...SOCKETS,
