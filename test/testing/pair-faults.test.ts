@@ -133,7 +133,7 @@ describe("a path that is doubted", () => {
     await clock.advance(1_999);
     expect(seen).toEqual([]);
     await clock.advance(2_001);
-    expect(seen).toHaveLength(1);
+    expect(seen[0]).toMatchObject({ to: "suspect" });
   });
 
   test("and answers: nobody hears of it", async () => {
@@ -375,6 +375,10 @@ describe("a server that refuses", () => {
     path.refuse();
     await clock.advance(100_000);
     path.heal();
+    // It asks the peer, and hurries no attempt.
+    client.ping();
+    await clock.advance(0);
+    expect(client.state).toBe("reconnecting");
     client.retryNow();
     await clock.advance(0);
     expect(client.state).toBe("connected");
