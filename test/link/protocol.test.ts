@@ -249,7 +249,9 @@ class Datagrams implements Protocol, ChannelIo {
 
   tick(): void {}
 
-  ping(): void {}
+  ping(): boolean {
+    return false;
+  }
 
   endTurn(): boolean {
     return false;

@@ -63,6 +63,11 @@ function drawPolicy(random: Random, mode: WorldOptions["mode"]): WorldOptions["p
 
 const PING: FaultKind = "ping";
 
+/** `drawPings()` draws the others. */
+function isDrawnHere(kind: FaultKind): boolean {
+  return kind !== PING;
+}
+
 interface Kinds {
   /** Servers come and go, and have a store. */
   isStored: boolean;
@@ -74,8 +79,8 @@ interface Kinds {
 /** A few at a time: where all are on, they hide each other's consequences. */
 function drawKinds(random: Random): Kinds {
   if (random() < 0.03)
-    return { kinds: FAULT_KINDS.filter(isOfAll), isStored: random() < 0.5, isMoving: true, isLosing: true };
-  const lossless = kindsOf("lossless").filter(isOfAll);
+    return { kinds: FAULT_KINDS.filter(isDrawnHere), isStored: random() < 0.5, isMoving: true, isLosing: true };
+  const lossless = kindsOf("lossless").filter(isDrawnHere);
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, () => pick(random, lossless));
   if (random() < 0.5) kinds.push("trap", "trap");
   if (random() < 0.2) kinds.push("silence after speech", "silence after speech");
@@ -93,11 +98,6 @@ function drawKinds(random: Random): Kinds {
   // What one end tells the other so is rare, else.
   if (random() < 0.1) kinds.push("reset", "reset", "reset", "close", "close", "trap", "swallow");
   return { kinds, isStored, isMoving, isLosing };
-}
-
-/** `drawPings()` draws the others. */
-function isOfAll(kind: FaultKind): boolean {
-  return kind !== PING;
 }
 
 function some<T>(random: Random, choices: readonly T[]): T[] {

@@ -123,6 +123,19 @@ describe("a path that is doubted", () => {
     expect(atServer.slice(1).map(({ to, reason }) => [to, reason])).toEqual([["connected", "standby"]]);
   });
 
+  test("is asked no second time, and the answer that is awaited has less time", async () => {
+    const pair = paired({ client: { keepalive: { pingAfterMs: 1_000, suspectAfterMs: 30_000 } } });
+    const { client, path, clock } = pair;
+    path.blackHole();
+    await clock.advance(2_000);
+    client.ping();
+    const seen = states(client, pair);
+    await clock.advance(1_999);
+    expect(seen).toEqual([]);
+    await clock.advance(2_001);
+    expect(seen[0]).toMatchObject({ to: "suspect" });
+  });
+
   test("and answers: nobody hears of it", async () => {
     const pair = paired({ client: { keepalive: { pingAfterMs: 0 } } });
     const { client, path, clock } = pair;
@@ -362,6 +375,10 @@ describe("a server that refuses", () => {
     path.refuse();
     await clock.advance(100_000);
     path.heal();
+    // It asks the peer, and hurries no attempt.
+    client.ping();
+    await clock.advance(0);
+    expect(client.state).toBe("reconnecting");
     client.retryNow();
     await clock.advance(0);
     expect(client.state).toBe("connected");

@@ -78,10 +78,12 @@ export class ConnectionInUse {
     this.timers.atLatest("evidence", this.#evidence.nextMs());
   }
 
-  /** The application doubts the path: sends a PING, unless one is unanswered, and awaits the answer for less long. */
-  onDoubted(nowMs: number): void {
-    if (this.#evidence.onDoubted(nowMs)) this.channel.owePing(this.#evidence.pingToken);
+  /** The application doubts the path: see `Evidence.onDoubted()`. Answers true if a PING is to be written. */
+  onDoubted(nowMs: number): boolean {
+    const pings = this.#evidence.onDoubted(nowMs);
+    if (pings) this.channel.owePing(this.#evidence.pingToken);
     this.#watch();
+    return pings;
   }
 
   /** The timer "evidence" is due. Sends a PING if one is due; answers true if the connection has become suspect. */
