@@ -1,0 +1,13 @@
+/** `npm run test:tunnel`: programs that know nothing of resplice, through a tunnel, each with the figures that it reaches. */
+import { runSuite } from "../../endurance/suite.ts";
+import { BESIDE } from "./beside.ts";
+import { TunnelStage } from "./stage.ts";
+
+await runSuite({
+  name: "tunnel",
+  noun: "row",
+  scenarios: [...BESIDE],
+  numbers: { percent: { least: 1, most: 100, byDefault: 100, help: "how much of each row is played" } },
+  flags: { profile: "where the time of both ends goes: their functions, of each row" },
+  stage: (scenario, { percent, profile }) => new TunnelStage(scenario, percent, profile),
+});
