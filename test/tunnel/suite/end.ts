@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Calls, EXIT } from "../../../bench/calls.ts";
+import { isListening } from "./kernel-sockets.ts";
 import type { MeasuredCommands } from "./measured.ts";
 
 const MEASURED = new URL("measured.ts", import.meta.url).href;
@@ -13,8 +14,6 @@ const CALL_MS = 60_000;
 const EXIT_MS = 10_000;
 const STARTS_WITHIN_MS = 20_000;
 const ASKED_EVERY_MS = 20;
-/** The state of a listening socket in /proc/net/tcp. */
-const LISTENING = "0A";
 
 export interface EndOptions {
   program: string;
@@ -30,18 +29,16 @@ export interface EndOptions {
 }
 
 export class End {
-  readonly port: number;
-  readonly pid: number;
+  readonly options: EndOptions;
   /** Resolves with the code, or the signal, that it ended with. */
   readonly exited: Promise<number | NodeJS.Signals>;
   readonly #process: ChildProcess;
   readonly #calls: Calls<MeasuredCommands>;
   readonly #output: string;
-  readonly #profile: boolean;
 
-  constructor({ program, args, folder, port, role, profile }: EndOptions) {
-    this.port = port;
-    this.#profile = profile;
+  constructor(options: EndOptions) {
+    const { program, args, folder, port, role, profile } = options;
+    this.options = options;
     this.#output = join(folder, `${role}-${port}.log`);
     const output = openSync(this.#output, "a");
     const profiling = ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${role}-${port}.cpuprofile`];
@@ -51,7 +48,6 @@ export class End {
       detached: true,
     });
     closeSync(output);
-    this.pid = this.#process.pid ?? 0;
     this.#calls = new Calls(this.#process, role);
     this.exited = once(this.#process, "exit").then(([code, signal]) => (signal ?? code) as number | NodeJS.Signals);
   }
@@ -68,9 +64,9 @@ export class End {
   /** Resolves when it listens. No connection is made for that: it would be one through the tunnel. */
   async listening(): Promise<void> {
     const untilMs = performance.now() + STARTS_WITHIN_MS;
-    while (!isListening(this.port)) {
+    while (!isListening(this.options.port)) {
       if (!this.isRunning || performance.now() > untilMs) {
-        throw new Error(`${this.#process.spawnargs.join(" ")}: nobody listens on ${this.port}: ${this.output}`);
+        throw new Error(`${this.#process.spawnargs.join(" ")}: nobody listens on ${this.options.port}: ${this.output}`);
       }
       await sleep(ASKED_EVERY_MS);
     }
@@ -86,19 +82,10 @@ export class End {
 
   /** Ends it at once; where it writes a profile, when it has. */
   async stop(): Promise<void> {
-    if (this.#profile && this.isRunning && this.#process.connected) this.#process.send(EXIT);
+    if (this.options.profile && this.isRunning && this.#process.connected) this.#process.send(EXIT);
     else this.signal("SIGKILL");
     const timer = setTimeout(() => this.signal("SIGKILL"), EXIT_MS);
     await this.exited;
     clearTimeout(timer);
   }
-}
-
-function isListening(port: number): boolean {
-  const place = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  const sockets = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => readFileSync(file, "utf8").split("\n"));
-  return sockets.some((line) => {
-    const [, local = "", , state] = line.trim().split(/\s+/u);
-    return state === LISTENING && local.endsWith(place);
-  });
 }

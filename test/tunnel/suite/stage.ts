@@ -1,12 +1,14 @@
 /** A client's way to its server, in processes of their own: both ends of the tunnel, or both hops of a plain relay. */
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { topLists } from "../../../bench/profile.ts";
 import { certificate } from "../../certificate.ts";
 import { freePort, RealStage } from "../../real/stage.ts";
 import type { Scenario } from "../../endurance/suite.ts";
-import { End } from "./end.ts";
+import { End, type EndOptions } from "./end.ts";
 
 export type TunnelScenario = Scenario<TunnelStage>;
 
@@ -53,10 +55,10 @@ export class TunnelStage extends RealStage {
     const to = `127.0.0.1:${target}`;
     const farArgs = ["--allow", to, ...secured.far, ...farOptions];
     const far = await this.#end(COMMAND, "far", (port) => ["tunnel", "far", `127.0.0.1:${port}`, ...farArgs]);
-    const through = `127.0.0.1:${await path(far.port)}`;
+    const through = `127.0.0.1:${await path(far.options.port)}`;
     const nearArgs = [through, "--to", to, ...secured.near, ...nearOptions];
     const near = await this.#end(COMMAND, "near", (port) => ["tunnel", "near", `127.0.0.1:${port}`, ...nearArgs]);
-    return { port: near.port, near, far };
+    return { port: near.options.port, near, far };
   }
 
   async plainRelay({ target, tls, path = same }: WayOptions): Promise<Way> {
@@ -64,15 +66,41 @@ export class TunnelStage extends RealStage {
     const served = files === undefined ? [] : ["--cert", files.cert, "--key", files.key];
     const trusted = files === undefined ? [] : ["--ca", files.cert];
     const far = await this.#end(PLAIN_RELAY, "relay-far", (port) => [`${port}`, `${target}`, ...served]);
-    const through = await path(far.port);
+    const through = await path(far.options.port);
     const near = await this.#end(PLAIN_RELAY, "relay-near", (port) => [`${port}`, `${through}`, ...trusted]);
-    return { port: near.port, near, far };
+    return { port: near.options.port, near, far };
+  }
+
+  /** The same command as before, in another process, as soon as that one has ended. */
+  async restart(end: End): Promise<End> {
+    await end.exited;
+    return this.#start(end.options);
+  }
+
+  /** The port of 127.0.0.1 at which a server in this process listens until the row is over. */
+  async listen(server: Server): Promise<number> {
+    const open = new Set<Socket>();
+    server.on("connection", (socket: Socket) => {
+      socket.on("error", () => {});
+      open.add(socket.on("close", () => open.delete(socket)));
+    });
+    this.onClose(() => {
+      server.close();
+      for (const socket of open) socket.destroy();
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as AddressInfo).port;
   }
 
   async #end(program: string, role: string, args: (port: number) => string[]): Promise<End> {
     const port = await freePort();
     const { folder } = this;
-    const end = new End({ program, args: args(port), folder, port, role, profile: this.#profile });
+    return this.#start({ program, args: args(port), folder, port, role, profile: this.#profile });
+  }
+
+  async #start(options: EndOptions): Promise<End> {
+    const end = new End(options);
     this.onClose(() => end.stop());
     await end.listening();
     return end;
