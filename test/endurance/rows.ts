@@ -44,6 +44,7 @@ export function table(rows: readonly Row[]): string[] {
 
 function shown(value: number, unit: string): string {
   if (unit === "MiB") return `${(value / 2 ** 20).toFixed(1)} MiB`;
-  const digits = unit === "ms" && value < 100 ? 1 : 0;
+  // "x" is a ratio.
+  const digits = unit === "x" ? 2 : unit === "ms" && value < 100 ? 1 : 0;
   return `${value.toLocaleString("en", { maximumFractionDigits: digits })}${unit === "" ? "" : ` ${unit}`}`;
 }

@@ -1,7 +1,7 @@
 /** A server in a process of its own, and clients in this one. */
 import type { Commands } from "../../bench/calls.ts";
 import { ConnectionManager, type Link } from "../../src/index.ts";
-import { Child } from "../endurance/child.ts";
+import type { Child } from "../endurance/child.ts";
 import { RealStage } from "../real/stage.ts";
 import type { Scenario } from "../endurance/suite.ts";
 import { nodeOf } from "./install.ts";
@@ -36,9 +36,7 @@ export class OverloadStage extends RealStage {
 
   /** A process that ends when the row is over. */
   child<C extends Commands>(module: URL, name: string, nodeOptions = "", major?: string): Child<C> {
-    const child = new Child<C>(module, name, { NODE_OPTIONS: nodeOptions }, major && nodeOf(major));
-    this.onClose(() => child.stop());
-    return child;
+    return this.worker<C>(module, name, { NODE_OPTIONS: nodeOptions }, major && nodeOf(major));
   }
 
   /** So many links, connected. */

@@ -7,9 +7,9 @@ import { plain, type PlainLink, RespliceError } from "../../src/index.ts";
 import { type Certificate, certificate } from "../certificate.ts";
 import { turned } from "../turned.ts";
 import { http } from "./http-framing.ts";
-import { installed } from "./install.ts";
+import { startNginx } from "./nginx-server.ts";
 import type { ServerProcess } from "./server-process.ts";
-import { freePort, type RealScenario, type RealStage } from "./stage.ts";
+import type { RealScenario, RealStage } from "./stage.ts";
 
 const LINKS = 500;
 const REQUESTS = 20;
@@ -28,7 +28,7 @@ export const NGINX: readonly RealScenario[] = [
 ];
 
 async function idle(stage: RealStage): Promise<void> {
-  const server = await startNginx(stage);
+  const server = await startAnswering(stage);
   const links = stage.scaled(LINKS);
   const requests = stage.scaled(REQUESTS, REQUESTS_BARE);
   const bare = await ask(stage, server, { links, requests: REQUESTS_BARE });
@@ -105,7 +105,7 @@ async function renewed(stage: RealStage): Promise<void> {
     writeFileSync(files.cert, cert);
   };
   install(first);
-  const server = await startNginx(stage, files);
+  const server = await startAnswering(stage, files);
   const manager = stage.manager();
   const to = { host: "localhost", port: server.port, protocol: plain({ framing: http(), requests: {} }) };
   // Trusts the certificate that is in place now, and no other.
@@ -143,30 +143,11 @@ async function refused(link: PlainLink): Promise<{ figure: number; bound: number
 }
 
 /** Answers each request with two bytes. `tls`: the files of its certificate. */
-async function startNginx(stage: RealStage, tls?: { key: string; cert: string }): Promise<ServerProcess> {
-  const port = await freePort();
-  const path = (name: string): string => join(stage.folder, name);
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-  const configuration = `
-    daemon off;
-    worker_processes 1;
-    pid ${path("nginx.pid")};
-    error_log stderr;
-    events { worker_connections 4096; }
-    http {
-      access_log off;
-      ${temporary.map((name) => `${name}_temp_path ${path(name)};`).join(" ")}
-      keepalive_timeout ${KEEPALIVE_MS}ms;
-      server {
-        listen 127.0.0.1:${port}${tls === undefined ? "" : " ssl"};
-        ${tls === undefined ? "" : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key};`}
-        location / { return 200 "ok"; }
-      }
-    }`;
-  writeFileSync(path("nginx.conf"), configuration);
-  const command = installed("nginx", "nginx");
-  const args = ["-p", stage.folder, "-e", "stderr", "-c", path("nginx.conf")];
-  const server = stage.server({ command, args, port, endSignal: "SIGTERM" });
-  await server.start();
-  return server;
+function startAnswering(stage: RealStage, tls?: { key: string; cert: string }): Promise<ServerProcess> {
+  const certified = tls === undefined ? [] : [`ssl_certificate ${tls.cert};`, `ssl_certificate_key ${tls.key};`];
+  return startNginx(stage, {
+    listen: tls === undefined ? "" : "ssl",
+    http: ["access_log off;", `keepalive_timeout ${KEEPALIVE_MS}ms;`],
+    server: [...certified, 'location / { return 200 "ok"; }'],
+  });
 }

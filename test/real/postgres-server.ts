@@ -11,7 +11,7 @@ import { freePort, type RealStage } from "./stage.ts";
 
 /** The server refuses to be root's: then it is nobody's. */
 const NOBODY = 65_534;
-const PASSWORD = "open sesame";
+export const PASSWORD = "open sesame";
 /** Places that only a superuser is given. */
 const RESERVED = 3;
 

@@ -1,15 +1,13 @@
 /** examples/redis.ts, as it stands there, and a Redis that is killed, stopped, full, and loading. */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis, type RedisOptions } from "../../examples/redis.ts";
 import type { Reply } from "../../examples/support/resp.ts";
 import type { RespliceError } from "../../src/index.ts";
 import { Accounts } from "../accounts.ts";
 import { turned } from "../turned.ts";
-import { installed } from "./install.ts";
+import { startRedis } from "./redis-server.ts";
 import type { ServerProcess } from "./server-process.ts";
-import { freePort, type RealScenario, type RealStage } from "./stage.ts";
+import { type RealScenario, type RealStage } from "./stage.ts";
 
 const HOST = "127.0.0.1";
 
@@ -28,16 +26,6 @@ export const REDIS: readonly RealScenario[] = [
 
 /** Everything is on disk before it is answered. */
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
-
-async function startRedis(stage: RealStage, ...more: string[]): Promise<ServerProcess> {
-  const port = await freePort();
-  const folder = join(stage.folder, `redis-${port}`);
-  mkdirSync(folder);
-  const args = ["--bind", HOST, "--port", `${port}`, "--dir", folder, "--save", "", ...more];
-  const server = stage.server({ command: installed("redis-server", "redis-server"), args, port });
-  await server.start();
-  return server;
-}
 
 /** A client of a manager of its own, so that each has its own dials. */
 function clientOf(stage: RealStage, { port }: ServerProcess, options: Partial<RedisOptions> = {}): Redis {

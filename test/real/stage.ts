@@ -4,7 +4,9 @@ import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Commands } from "../../bench/calls.ts";
 import { ConnectionManager, type ConnectionManagerOptions } from "../../src/index.ts";
+import { Child } from "../endurance/child.ts";
 import { type Row, type RowDraft, toRow } from "../endurance/rows.ts";
 import type { Scenario, Stage } from "../endurance/suite.ts";
 import { ServerProcess, type ServerProcessOptions } from "./server-process.ts";
@@ -40,6 +42,13 @@ export class RealStage implements Stage {
     const server = new ServerProcess({ ...options, folder: this.folder });
     this.onClose(() => server.stop(options.endSignal));
     return server;
+  }
+
+  /** A process of our own that answers calls, and ends when the scenario is over. */
+  worker<C extends Commands>(...started: ConstructorParameters<typeof Child<C>>): Child<C> {
+    const child = new Child<C>(...started);
+    this.onClose(() => child.stop());
+    return child;
   }
 
   /** A manager that is closed when the scenario is over, without waiting for its links. */
