@@ -39,7 +39,7 @@ describe.skipIf(UNAVAILABLE)("longer than the keepalive", () => {
     expectSilences(server, 1);
   });
 
-  test("both are stopped, as a host stops its machines: each was asleep, and suspects nobody", async () => {
+  test("both are stopped, as a host stops its machines: the client was asleep, and suspects nobody", async () => {
     const talk = await converse({ keepalive: WATCHFUL });
     const stoppedMs = talk.did("both stopped for 4.5 s");
     // The client has something under way that the server does not answer any more.
