@@ -21,7 +21,7 @@ describe.skipIf(UNAVAILABLE)("asleep for more than two minutes", () => {
     expect(gaveUpMs).toBeLessThan(130_000);
     expect(await talk.finish()).toEqual({
       client: [expect.stringMatching(/^reconnecting/u), expect.stringMatching(/^connecting/u), "connected (resumed)"],
-      server: ["reconnecting (silent)", "connected (resumed)"],
+      server: ["suspect (no evidence)", "reconnecting (silent)", "connected (resumed)"],
     });
   });
 });

@@ -2,7 +2,7 @@
 import { setTimeout as lasts } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 
-import { BACK, converse, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
+import { converse, NOTICED, UNAVAILABLE, WATCHFUL } from "./support/conversation.ts";
 
 describe.skipIf(UNAVAILABLE).for(["client", "server"] as const)("nothing reaches the %s", (end) => {
   test("noticed, and back when the way is open again", async () => {
@@ -19,6 +19,6 @@ describe.skipIf(UNAVAILABLE).for(["client", "server"] as const)("nothing reaches
     await talk.cable[end].unfilter();
     await back;
     await talk.isHeard();
-    expect(await talk.finish()).toEqual({ client: ["suspect (no evidence)", BACK], server: [] });
+    expect(await talk.finish()).toEqual({ client: NOTICED, server: NOTICED });
   });
 });

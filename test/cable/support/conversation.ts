@@ -21,6 +21,15 @@ export const KNOWS_NOBODY =
 /** The connection that was suspect has answered, or another one has taken over: which of them is quicker is luck. */
 export const BACK: unknown = expect.stringMatching(/^connected \((answered|standby)\)$/u);
 
+/** What a link went through that has noticed a silence. */
+export const NOTICED: readonly unknown[] = ["suspect (no evidence)", BACK];
+
+/** The link has noticed silences, at least so many, and nothing else has happened to it. */
+export function expectSilences(states: readonly string[], atLeast: number): void {
+  expect(states.length).toBeGreaterThanOrEqual(NOTICED.length * atLeast);
+  expect(states).toEqual(states.map((_, n) => NOTICED[n % NOTICED.length]));
+}
+
 /** Notices within three seconds, or two while data is under way, what the defaults notice within twenty. */
 export const WATCHFUL = { pingAfterMs: 1_000, suspectAfterMs: 2_000 };
 
