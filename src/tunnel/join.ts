@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import type { LinkReport } from "../index.ts";
 import type { Carrier, Survived } from "./carrier.ts";
+import { countRead } from "./read-bytes.ts";
 import { readInto } from "./read-memory.ts";
 import { HEAD_BYTES, record, RECORD } from "./records.ts";
 
@@ -22,6 +23,8 @@ export interface Ending {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** Of what the peer has sent, so much may wait until the socket takes it. */
+const MOST_WAITING_BYTES = 262_144;
 
 export class Join {
   readonly #socket: Socket;
@@ -35,6 +38,7 @@ export class Join {
   /** The peer has ended its direction, and the socket was told. */
   #peerHasEnded = false;
   #isOver = false;
+  #isCorked = false;
   /** The socket has taken as much as it keeps; called when it takes more, or is closed. */
   #onDrain: (() => void) | undefined;
   #error: NodeJS.ErrnoException | undefined;
@@ -72,6 +76,7 @@ export class Join {
   #take(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#fromSocket += chunk.length;
+    countRead(chunk.length);
     if (!this.#carrier.sendData(chunk, this.#room)) this.#socket.pause();
   }
 
@@ -84,11 +89,24 @@ export class Join {
   /** Bytes for the socket. The promise says when it takes more. */
   write(part: Buffer): void | Promise<void> {
     if (this.#isOver) return undefined;
+    const socket = this.#socket;
     this.#toSocket += part.length;
-    if (this.#socket.write(part) || this.#socket.destroyed) return undefined;
+    countRead(part.length);
+    // A chunk of the link is several parts: they go to the kernel in one call.
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      socket.cork();
+      process.nextTick(uncork, this);
+    }
+    if (socket.write(part) || socket.writableLength < MOST_WAITING_BYTES || socket.destroyed) return undefined;
     return new Promise((resolve) => {
       this.#onDrain = resolve;
     });
+  }
+
+  static uncork(join: Join): void {
+    join.#isCorked = false;
+    join.#socket.uncork();
   }
 
   #drained(): void {
@@ -151,6 +169,8 @@ export class Join {
     });
   }
 }
+
+const { uncork } = Join;
 
 /** Where the peer gave a reason, that is the reason. */
 function whyEnded({ code, message, peerCode }: NonNullable<LinkReport["error"]>): string {

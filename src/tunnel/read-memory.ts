@@ -5,7 +5,8 @@
 import net, { type NetConnectOpts, type Socket } from "node:net";
 import { HEAD_BYTES } from "./records.ts";
 
-const READ_BYTES = 65_536;
+/** With the head of its record it fills a block of the link's log. */
+const READ_BYTES = 65_532;
 /** With room for the head of a record before what was read. */
 const MEMORY: Buffer = Buffer.allocUnsafeSlow(HEAD_BYTES + READ_BYTES);
 const READ_INTO: Buffer = MEMORY.subarray(HEAD_BYTES);
