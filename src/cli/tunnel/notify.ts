@@ -8,8 +8,8 @@ const WITHIN_MS = 5_000;
 const MESSAGES = { ready: "READY=1", stopping: "STOPPING=1" } as const;
 
 /**
- * Does nothing in a process that systemd has not asked to be told. Resolves when systemd has been told, or cannot be: then
- * that is said, and the process goes on.
+ * Does nothing in a process that systemd has not asked to be told. Resolves when systemd has been told, or cannot be:
+ * then that is said, and the process goes on.
  */
 export function notify(what: "ready" | "stopping", say: (line: string) => void): Promise<void> {
   if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return Promise.resolve();
