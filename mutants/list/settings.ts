@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const ARGUMENTS = ["test/cli/tunnel/arguments.test.ts"];
 const REREAD = ["test/cli/tunnel/reread.test.ts"];
+const PROBE = ["test/tunnel/probe.test.ts"];
 const PROTECTION = ["test/cli/tunnel/protection.test.ts"];
 
 export const SETTINGS: readonly Mutant[] = [
@@ -143,5 +144,37 @@ export const SETTINGS: readonly Mutant[] = [
     find: "if (where === undefined) return pems;",
     replace: 'if (where === undefined || where === "") return pems;',
     tests: PROTECTION,
+  },
+  {
+    name: "a check that leaves its target with a reset",
+    rule: "a check ends the connection to the target in order",
+    file: "src/tunnel/probe.ts",
+    find: "carrier.send(record(RECORD.end, Buffer.alloc(0)));",
+    replace: 'carrier.abort("checked");',
+    tests: PROBE,
+  },
+  {
+    name: "a check of a dead far end waits",
+    rule: "the first attempt of a check says what is wrong",
+    file: "src/tunnel/probe.ts",
+    find: "reconnect: { maxAttempts: 0 },",
+    replace: "",
+    tests: PROBE,
+  },
+  {
+    name: "systemd is told unasked",
+    rule: "systemd is told if it has asked, and nobody else",
+    file: "src/cli/tunnel/notify.ts",
+    find: 'if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return Promise.resolve();',
+    replace: "",
+    tests: ["test/cli/tunnel/notify.test.ts"],
+  },
+  {
+    name: "a service that nobody hears to be ready is silent about it",
+    rule: "it is said where systemd cannot be told",
+    file: "src/cli/tunnel/notify.ts",
+    find: "if (error !== null) say(",
+    replace: "if (error === undefined) say(",
+    tests: ["test/cli/tunnel/notify.test.ts"],
   },
 ];

@@ -16,8 +16,8 @@ interface Header extends ProxiedEnds {
 }
 
 /**
- * Called with the client's address, and with all that the header says, when everything that has come behind the header can
- * be read.
+ * Called with the client's address, and with all that the header says, when everything that has come behind the header
+ * can be read.
  */
 type Then = (remoteAddress: string, ends: ProxiedEnds) => void;
 

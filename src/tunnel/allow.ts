@@ -1,6 +1,6 @@
 /**
- * Which targets the clients of a far end may reach. What counts is the address that is dialled, and not the name by which
- * a client asks for it: a name that its owner makes point at another machine opens nothing.
+ * Which targets the clients of a far end may reach. What counts is the address that is dialled, and not the name by
+ * which a client asks for it: a name that its owner makes point at another machine opens nothing.
  */
 import { isIP } from "node:net";
 import { AddressList, unmapped } from "../io/address-list.ts";
@@ -10,8 +10,8 @@ import { connectable, hostAndPort, isNowhere, portIn, socketPathIn, UNIX_PREFIX,
 export type LookUp = (name: string) => Promise<readonly string[]>;
 
 /**
- * `addresses`: these may be dialled. `unknown-host`: a name that is in the list, and could not be looked up. `why` is for
- * the log of the far end: it says what the list does not have, and how a lookup failed.
+ * `addresses`: these may be dialled. `unknown-host`: a name that is in the list, and could not be looked up. `why` is
+ * for the log of the far end: it says what the list does not have, and how a lookup failed.
  */
 export type Ruling =
   | { readonly addresses: readonly string[] }
@@ -37,9 +37,9 @@ export class AllowList {
   readonly #entries: readonly Entry[];
 
   /**
-   * `entries`: `[IDENTITY=]HOST:PORT` or `[IDENTITY=]unix:PATH`. HOST is a name, an address or a network (`10.0.0.0/8`,
-   * `[fd00::/8]`), PORT a number or a range (`8000-8999`). Without an identity the entry is for everyone. Nothing else is
-   * allowed. Throws INVALID_ARGUMENT, which names the entry.
+   * `entries`: `[IDENTITY=]HOST:PORT` or `[IDENTITY=]unix:PATH`. HOST is a name, an address or a network
+   * (`10.0.0.0/8`, `[fd00::/8]`), PORT a number or a range (`8000-8999`). Without an identity the entry is for everyone.
+   * Nothing else is allowed. At most 1,000. Throws INVALID_ARGUMENT, which names the entry.
    */
   constructor(entries: readonly string[]) {
     if (entries.length > MOST_ENTRIES) {
@@ -58,9 +58,7 @@ export class AllowList {
    * Names of the list are looked up only if no other entry allows an address of the host. Never rejects.
    */
   async rule(host: string, port: number, identity: string | undefined, lookUp: LookUp): Promise<Ruling> {
-    const entries = this.#entries.filter(({ ports, ...entry }) => {
-      return isFor(entry, identity) && ports !== undefined && port >= ports.least && port <= ports.most;
-    });
+    const entries = this.#entries.filter((entry) => isFor(entry, identity) && hasPort(entry, port));
     if (entries.length === 0) return notAllowed("no entry of the allow-list is for this port and this client");
     const isNamed = entries.some(({ name }) => name === host);
     let found: readonly string[];
@@ -83,11 +81,15 @@ function notAllowed(why: string): Ruling {
   return { refused: "not-allowed", why };
 }
 
-function isFor(entry: Pick<Entry, "identity">, identity: string | undefined): boolean {
+function isFor(entry: Entry, identity: string | undefined): boolean {
   return entry.identity === undefined || entry.identity === identity;
 }
 
-/** The addresses that an entry has; and the names of entries that could not be looked up. */
+function hasPort({ ports }: Entry, port: number): boolean {
+  return ports !== undefined && port >= ports.least && port <= ports.most;
+}
+
+/** Those of the addresses that an entry has; and the names of entries that could not be looked up. */
 async function allowedOf(
   addresses: readonly string[],
   entries: readonly Entry[],
@@ -99,7 +101,7 @@ async function allowedOf(
   return amongThoseOf(names, addresses, lookUp);
 }
 
-/** A name that is slow to answer keeps nobody waiting once all of the addresses are found. */
+/** The same, of names. One that is slow to answer keeps nobody waiting once all of the addresses are found. */
 function amongThoseOf(
   names: readonly string[],
   addresses: readonly string[],

@@ -49,7 +49,7 @@ export async function probe({ far, connect, to, withinMs }: ProbeOptions): Promi
   }
 }
 
-/** `opened`: rejects with the reason of the far end, or of the link's end. `done`: nothing is left of the connection. */
+/** `opened`: rejects with the far end's reason, or that of the link's end. `done`: nothing is left of the connection. */
 function answersOn(carrier: Carrier): { opened: Promise<void>; done: Promise<void> } {
   const opened = Promise.withResolvers<void>();
   const done = Promise.withResolvers<void>();

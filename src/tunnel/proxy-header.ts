@@ -18,8 +18,8 @@ export interface End {
 export type ProxyVersion = 1 | 2;
 
 /**
- * `ends`: undefined where the client has no address, as on a Unix socket. The header then says nothing of it; so it does
- * where an address or a port is none, which another process has given.
+ * `ends`: undefined where the client has no address, as on a Unix socket. The header then says nothing of it, nor does
+ * it where an address or a port is none, as another process may have given it.
  */
 export function proxyHeader(version: ProxyVersion, ends: Ends | undefined): Buffer {
   if (ends === undefined || ![ends.source, ends.destination].every(isEnd)) {

@@ -54,8 +54,8 @@ export function portIn(text: string, port: string): number {
 }
 
 /**
- * The host in the form in which hosts are compared: a name in lower case, an address as sockets report it, IPv4 where it
- * is an IPv4-mapped IPv6 address. A trailing dot stays: to a resolver that is another name. Throws INVALID_ARGUMENT.
+ * The host in the form in which hosts are compared: a name in lower case, an address as sockets report it, IPv4 where
+ * it is an IPv4-mapped IPv6 address. A trailing dot stays: to a resolver that is another name. Throws INVALID_ARGUMENT.
  */
 export function connectable(text: string, host: string, inBrackets: boolean): string {
   if (host === "") throw unusable(text, "a host stands before the port, as in localhost:5432");

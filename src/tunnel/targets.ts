@@ -77,8 +77,8 @@ export class Targets {
   }
 
   /**
-   * Resolves with a connection whose directions end apart. Rejects with a TargetRefused, at the latest after 5 s for the
-   * names and 8 s for the connection; with ABORTED when `signal` is.
+   * Resolves with a connection whose directions end apart. Rejects with a TargetRefused, at the latest after 5 s for
+   * the names and 8 s for the connection; with ABORTED when `signal` is.
    */
   async connect(target: Target, identity: string | undefined, signal: AbortSignal): Promise<Socket> {
     const addresses = "path" in target ? this.#path(target, identity) : await this.#addresses(target, identity, signal);

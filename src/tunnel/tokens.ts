@@ -11,7 +11,7 @@ const MOST_TOKEN_CHARACTERS = 1_024;
 const MOST_TOKENS = 1_000;
 const MOST_IDENTITY_CHARACTERS = 256;
 
-/** What is expected of clients. At least one of both, else everyone is let in without an identity. */
+/** What is expected of clients: at least one of both. */
 export interface Proofs {
   /** Undefined: no token is asked for. */
   readonly tokens: Tokens | undefined;
@@ -68,17 +68,22 @@ export class Tokens {
   }
 }
 
-/** The client's identity, or why it is refused, as a server's `authenticate` answers it. Where both are asked for, the token names the client. */
+/**
+ * The client's identity, or why it is refused, as a server's `authenticate` answers it. Where both proofs are asked for
+ * the token names the client; where it is the certificate alone, its common name does.
+ */
 export function identify(
   { tokens, certificates }: Proofs,
   credentials: Uint8Array,
   certificate: PeerCertificate | undefined,
 ): string | { refused: string } {
-  const name = commonName(certificate);
-  if (certificates && name === undefined) return { refused: "the certificate has no common name, or several" };
-  if (tokens === undefined) return name ?? { refused: "nothing says who this client is" };
-  if (credentials.length === 0) return { refused: "a token is needed" };
-  return tokens.identityOf(credentials) ?? { refused: "this token is not known" };
+  if (certificates && certificate === undefined) return { refused: "a certificate is needed" };
+  if (tokens !== undefined) {
+    if (credentials.length === 0) return { refused: "a token is needed" };
+    return tokens.identityOf(credentials) ?? { refused: "this token is not known" };
+  }
+  if (!certificates) return { refused: "nothing says who this client is" };
+  return commonName(certificate) ?? { refused: "the certificate has no common name, or several" };
 }
 
 /** Compares with a secret in a time that says nothing of it. */
@@ -96,7 +101,7 @@ function commonName(certificate: PeerCertificate | undefined): string | undefine
   return typeof name === "string" && name !== "" && name.length <= MOST_IDENTITY_CHARACTERS ? name : undefined;
 }
 
-/** The signs that an entry of an allow-list has between an identity and what stands behind it. */
+/** An entry of an allow-list has = between an identity and the target, and : within the target. */
 function identityProblem(identity: string): string | undefined {
   if (/[=:]/.test(identity)) return "an identity has neither = nor : in it";
   if (identity.length > MOST_IDENTITY_CHARACTERS)

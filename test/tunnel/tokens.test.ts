@@ -4,7 +4,15 @@ import { RespliceError } from "../../src/index.ts";
 import { identify, isSameSecret, Tokens } from "../../src/tunnel/tokens.ts";
 
 const [ALICE, BOB, NEW] = ["alices-token-0123456789", "bobs-token-0123456789", "new-token-of-alice-0123"];
-const FILE = `# who may connect\n\nalice ${ALICE}\r\n  bob\t${BOB}  \n\talice   ${NEW}\n#carol carols-token-0123456789\n`;
+const LINES = [
+  "# who may connect",
+  "",
+  `alice ${ALICE}\r`,
+  `  bob\t${BOB}  `,
+  `\talice   ${NEW}`,
+  "#carol carols-token-0123456789",
+];
+const FILE = `${LINES.join("\n")}\n`;
 const certificateOf = (CN: unknown): PeerCertificate => ({ subject: { CN } }) as unknown as PeerCertificate;
 
 describe("a file of tokens", () => {
@@ -57,15 +65,16 @@ describe("who a client is", () => {
     ["token", "another-token-0123456789", undefined, /not known/],
     ["token", "", undefined, /a token is needed/],
     ["certificate", "", certificateOf("Carol Smith"), "Carol Smith"],
+    ["certificate", ALICE, undefined, /a certificate is needed/],
     ["certificate", ALICE, certificateOf("carol"), "carol"],
-    ["certificate", ALICE, undefined, /no common name/],
     ["certificate", "", certificateOf(undefined), /no common name/],
     ["certificate", "", certificateOf(""), /no common name/],
     ["certificate", "", certificateOf(["alice", "bob"]), /or several/],
     ["certificate", "", {} as PeerCertificate, /no common name/],
     ["certificate", "", certificateOf("a".repeat(257)), /no common name/],
     ["both", ALICE, certificateOf("carol"), "alice"],
-    ["both", ALICE, undefined, /no common name/],
+    ["both", ALICE, certificateOf(undefined), "alice"],
+    ["both", ALICE, undefined, /a certificate is needed/],
     ["both", "another-token-0123456789", certificateOf("carol"), /not known/],
     ["both", "", certificateOf("carol"), /a token is needed/],
   ])("with %s: %j, %j", ([proofs, token, certificate, identity]) => {

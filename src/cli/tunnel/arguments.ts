@@ -135,7 +135,8 @@ function parseNear(given: Values, positionals: string[], environment: Environmen
     throw new UsageError("--to is needed. For example: tunnel near 5432 far.example:7000 --to localhost:5432");
   }
   const connection = connectionOf(far, values, environment);
-  const open = tunnels.filter((tunnel) => !isLocal(tunnel.listen));
+  // Who can connect to a descriptor says whoever has opened it.
+  const open = tunnels.filter(({ listen: at }) => !isLocal(at) && !("fd" in at));
   const exposed = open.map(
     (tunnel) => `whoever can connect to ${formatPlace(tunnel.listen)} reaches ${formatTarget(tunnel.target)}`,
   );

@@ -17,7 +17,7 @@ const FILES: ReadonlySet<string> = new Set(["tls-cert", "tls-key", "tls-ca", "to
 /** What is said on the command line alone. */
 const NOT_IN_FILES: ReadonlySet<string> = new Set(["config", "help"]);
 
-/** `more`: names that a file may have besides the options. Throws a UsageError, which names the file and shows no value. */
+/** `more`: names that a file may have besides the options. Throws a UsageError, which names the file. */
 export function readConfig(path: string, options: ParseArgsOptionsConfig, more: readonly string[]): Config {
   const settings = parseObject(path);
   const known = [...Object.keys(options).filter((name) => !NOT_IN_FILES.has(name)), ...more];

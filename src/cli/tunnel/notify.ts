@@ -4,15 +4,17 @@ import { execFile } from "node:child_process";
 /** It takes a datagram to a Unix socket, which Node cannot send. */
 const COMMAND = "systemd-notify";
 const WITHIN_MS = 5_000;
+/** As sd_notify(3) has them: before version 253 the command has no option for the second. */
+const MESSAGES = { ready: "READY=1", stopping: "STOPPING=1" } as const;
 
 /**
- * Does nothing in a process that systemd has not asked to be told. Resolves when systemd has been told, or cannot be: then
- * that is said, and the process goes on.
+ * Does nothing in a process that systemd has not asked to be told. Resolves when systemd has been told, or cannot be:
+ * then that is said, and the process goes on.
  */
 export function notify(what: "ready" | "stopping", say: (line: string) => void): Promise<void> {
   if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return Promise.resolve();
   return new Promise((resolve) => {
-    execFile(COMMAND, [`--${what}`], { timeout: WITHIN_MS, killSignal: "SIGKILL" }, (error, _, stderr) => {
+    execFile(COMMAND, [MESSAGES[what]], { timeout: WITHIN_MS, killSignal: "SIGKILL" }, (error, _, stderr) => {
       if (error !== null) say(`systemd was not told "${what}": ${reasonOf(error, stderr.trim())}`);
       resolve();
     });

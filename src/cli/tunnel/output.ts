@@ -9,7 +9,7 @@ export interface Output {
   /** For all that links do: with --verbose, and with --json from warnings on. */
   readonly logger: Logger | undefined;
   /** A line that is no connection's. */
-  say(text: string): void;
+  readonly say: (text: string) => void;
 }
 
 /** Rejects where pino is needed and is not installed. */

@@ -1,7 +1,7 @@
 /** What a process has read from its files, and reads again on SIGHUP: all of it is new then, or nothing is. */
 import { isDeepStrictEqual } from "node:util";
 
-/** Reads the files that the arguments name. `before`: what was read the last time; undefined: this is the first time. */
+/** Reads the files that the arguments name. `before`: what was read the last time; undefined: nothing was yet. */
 export type ReadFiles<A, S> = (given: A, before: S | undefined) => Promise<S>;
 
 export class Reread<A extends object, S> {
@@ -29,8 +29,8 @@ export class Reread<A extends object, S> {
   }
 
   /**
-   * Reads again, one time after the other, and has `apply` use what was read. If anything of it throws, so does this, and
-   * nothing has changed. Resolves with the names of other arguments that the process was not started with.
+   * Reads again, one time after the other, and has `apply` use what was read. If anything of it throws this rejects,
+   * and nothing has changed. Resolves with the names of other arguments that are not those of the start.
    */
   reload(apply: (state: S) => void): Promise<string[]> {
     const next = this.#last.then(() => this.#reload(apply));

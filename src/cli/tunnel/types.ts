@@ -4,7 +4,7 @@ import type { ProxyVersion } from "../../tunnel/proxy-header.ts";
 import type { Target } from "../../tunnel/target.ts";
 import type { TlsFiles } from "../files.ts";
 
-/** Where to listen. `port` 0: any free one; no `host`: every address. `fd`: a descriptor that this process was given. */
+/** Where to listen. `port` 0: any free one; no `host`: every address. `fd`: a descriptor that the process was given. */
 export type Place =
   | { readonly host?: string; readonly port: number }
   | { readonly path: string }
@@ -22,7 +22,7 @@ export interface CommonArguments {
   readonly maxConnections: number | undefined;
   /** After the first signal, how long connections may go on until they end by themselves. */
   readonly drainMs: number;
-  /** Of this end, for the other one and the log. A near end that comes back with it ends what the one before has left. */
+  /** Of this end, for the other one and the log. A near end that starts again with it ends what it has left before. */
   readonly name: string | undefined;
   /** The log as JSON, through pino. */
   readonly json: boolean;

@@ -26,7 +26,7 @@ test("systemd is told by its own command", async () => {
   const told = systemdNotify('echo "$1 $NOTIFY_SOCKET" >> TOLD');
   vi.stubEnv("NOTIFY_SOCKET", "/run/notify");
   expect([...(await said("ready")), ...(await said("stopping"))]).toEqual([]);
-  expect(readFileSync(told, "utf8")).toBe("--ready /run/notify\n--stopping /run/notify\n");
+  expect(readFileSync(told, "utf8")).toBe("READY=1 /run/notify\nSTOPPING=1 /run/notify\n");
 });
 
 test.for([undefined, ""])("nobody is told where systemd does not ask: %j", async (socket) => {
