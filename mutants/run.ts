@@ -30,6 +30,7 @@ const chosen = MUTANTS.filter(
 
 if (options.help) console.log(HELP);
 else if (unknown !== undefined) throw new Error(`no mutant is called ${unknown}`);
+else if (chosen.length === 0) throw new Error(`--only: none of them is behind "${options.from}"`);
 else if (options.list) for (const mutant of chosen) console.log(`${mutant.name.padEnd(52)} ${mutant.rule}`);
 else process.exitCode = await run(chosen, Number(options.seeds), Number(options.workers));
 

@@ -6,15 +6,21 @@ import { EXIT } from "../../../src/cli/exit-codes.ts";
 import { listen } from "../../../src/cli/pipe/pipe.ts";
 import { Arrivals, openTo, relayTo } from "../../support.ts";
 
-const OPTIONS = { progress: false, verbose: false, giveUpMs: undefined, resumeForMs: undefined };
-const UNPROTECTED = { tls: undefined, tokenFile: undefined };
+const OPTIONS = {
+  progress: false,
+  verbose: false,
+  giveUpMs: undefined,
+  resumeForMs: undefined,
+  tls: undefined,
+  tokenFile: undefined,
+};
 
 test("a client that is cut in the last moment, and cannot come back at once, still hears of the end", async () => {
   const [input, output, lines] = [new PassThrough(), new PassThrough(), new Arrivals<string>()];
   vi.spyOn(process, "stdin", "get").mockReturnValue(input as never);
   vi.spyOn(process, "stdout", "get").mockReturnValue(output as never);
   vi.spyOn(process.stderr, "write").mockImplementation((line) => (lines.put(String(line)), true));
-  const exit = listen({ address: { host: "127.0.0.1", port: 0 }, ...OPTIONS, ...UNPROTECTED });
+  const exit = listen({ address: { host: "127.0.0.1", port: 0 }, ...OPTIONS });
   const relay = await relayTo(Number((await lines.next()).split(":").at(-1)));
   const link = openTo(relay.port, { mode: "bytes", allowHalfOpen: true });
   input.end("what the listener has");
