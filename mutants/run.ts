@@ -6,6 +6,7 @@ import type { Mutant } from "./mutant.ts";
 
 const HELP = `npm run mutants -- [options]
   --only NAME   only this one; again for more
+  --from NAME   only this one and those behind it in the list, to go on with a run that was ended
   --seeds N     how far the simulation is run (2000, as npm test does)
   --workers N   how many at a time (2)
   --list        what there is`;
@@ -13,16 +14,23 @@ const HELP = `npm run mutants -- [options]
 const { values: options } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
+    from: { type: "string" },
     seeds: { type: "string", default: "2000" },
     workers: { type: "string", default: "2" },
     list: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
-const chosen = MUTANTS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
+const names = options.from === undefined ? options.only : [...options.only, options.from];
+const unknown = names.find((name) => MUTANTS.every((mutant) => mutant.name !== name));
+const first = MUTANTS.findIndex(({ name }) => name === options.from);
+const chosen = MUTANTS.filter(
+  ({ name }, at) => at >= first && (options.only.length === 0 || options.only.includes(name)),
+);
 
 if (options.help) console.log(HELP);
-else if (chosen.length === 0) throw new Error(`no mutant is called ${options.only.join(" or ")}`);
+else if (unknown !== undefined) throw new Error(`no mutant is called ${unknown}`);
+else if (chosen.length === 0) throw new Error(`--only: none of them is behind "${options.from}"`);
 else if (options.list) for (const mutant of chosen) console.log(`${mutant.name.padEnd(52)} ${mutant.rule}`);
 else process.exitCode = await run(chosen, Number(options.seeds), Number(options.workers));
 

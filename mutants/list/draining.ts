@@ -231,6 +231,6 @@ export const DRAINING: readonly Mutant[] = [
     file: "src/cli/pipe/pipe.ts",
     find: "await server.close();",
     replace: "await server.close({ deadlineMs: 0 });",
-    tests: ["test/cli/pipe/pipe.test.ts"],
+    tests: ["test/cli/pipe/pipe-last-moment.test.ts"],
   },
 ];

@@ -56,7 +56,7 @@ export const PLAIN: readonly Mutant[] = [
     file: "src/plain/outbox.ts",
     find: "    this.#forget(again ? (inDoubt[0]?.number ?? underWay) : underWay);",
     replace: "    if (!again) this.#forget(underWay);",
-    tests: REQUESTS,
+    tests: OUTBOX,
   },
   {
     name: "a reported message becomes another",
@@ -364,12 +364,12 @@ export const PLAIN: readonly Mutant[] = [
     tests: REQUESTS,
   },
   {
-    name: "answered twice after a resend",
-    rule: "a request that was answered does not wait again",
+    name: "the answer of a message that was taken out",
+    rule: "a message that was taken out between requests gets no answer of theirs",
     file: "src/plain/answers.ts",
     find: "    while (this.#next < underWay && this.#outbox.entry(this.#next).isSettled) this.#next++;\n",
     replace: "",
-    tests: REQUESTS,
+    tests: BOUND,
   },
   {
     name: "an answer to nobody is fine",

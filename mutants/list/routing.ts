@@ -213,6 +213,6 @@ export const ROUTING: readonly Mutant[] = [
     find: "    await this.#served.routed?.stop();\n    this.#guard.close();",
     replace: "    this.#guard.close();",
     and: { find: "    this.#served.routed?.drain();\n", replace: "" },
-    tests: ["test/server/routing/router-cluster.test.ts"],
+    tests: ["test/server/supervisor-closing.test.ts"],
   },
 ];

@@ -50,6 +50,7 @@ export const TAKEOVER: readonly Mutant[] = [
     find: `if (!mayOwn(state, handshake, link, owner, nowMs)) return;
     switch`,
     replace: "switch",
+    tests: ["test/sim/scenarios-opening.test.ts"],
   },
   {
     name: "generation not checked at an open",

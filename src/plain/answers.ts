@@ -70,7 +70,7 @@ export class Answers implements Gate {
     const underWay = sentTo + (partWritten > 0 ? 1 : 0);
     // The outbox has forgotten the messages below its head: all of them are settled.
     this.#next = Math.max(this.#next, head);
-    // Sent again are only those that were not answered on an earlier connection.
+    // Messages that were for an earlier connection alone were taken out, and left their places.
     while (this.#next < underWay && this.#outbox.entry(this.#next).isSettled) this.#next++;
     return this.#next < underWay ? this.#outbox.entry(this.#next) : undefined;
   }

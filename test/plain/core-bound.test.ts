@@ -154,6 +154,22 @@ describe("requests", () => {
     expect(hand.last("answered")).toMatchObject({ ticket: next });
   });
 
+  test("in order: no answer belongs to a message that was taken out between those that were written", () => {
+    const hand = new BoundHand({ requests: REQUESTS });
+    const first = hand.request("a");
+    hand.requestBound("b");
+    const second = hand.request("c");
+    hand.cut();
+    hand.connect();
+    // The answers come before the kernel says that it has the requests.
+    expect(hand.write()).toBe("a\nc\n");
+    hand.hear("a!\nc!\n");
+    expect(hand.all("answered").map(({ ticket, parts }) => [ticket, String(parts)])).toEqual([
+      [first, "a!"],
+      [second, "c!"],
+    ]);
+  });
+
   test("the answer to a probe is taken for that of no message that was taken out", () => {
     const hand = new BoundHand({
       requests: REQUESTS,

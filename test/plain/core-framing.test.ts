@@ -1,5 +1,6 @@
 /** What the functions of an application may do while a message is taken, and what is left of one that is refused. */
 import { expect, test } from "vitest";
+import { LEAST_SLOTS } from "../../src/plain/entries.ts";
 import type { RequestOptions } from "../../src/plain/options.ts";
 import { Hand, LINES } from "./support.ts";
 
@@ -54,6 +55,12 @@ test.each(["encode", "idOf"])("%s() that tries to, and catches the error: the me
     },
   });
   hand.connect();
+  // So many that the object of a settled one is used again.
+  for (let n = 0; n < LEAST_SLOTS; n++) {
+    hand.request(`${n} before`);
+    hand.flush();
+    hand.hear(`${n} answer\n`);
+  }
   const ticket = hand.request("1 outer");
   expect([refused.length, hand.flush()]).toEqual([1, "1 outer\n"]);
   hand.hear("1 answer\n");

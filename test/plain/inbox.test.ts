@@ -75,6 +75,14 @@ test("the last message of a large chunk does not keep it alive beyond the turn",
   expect(inbox.next(keep)?.buffer.byteLength).toBe(10_000);
 });
 
+test("a message that waits beyond the turn does not keep what else came with it, even if it is most of its chunk", () => {
+  const inbox = new Inbox();
+  const chunk = Buffer.alloc(10_000, "x");
+  inbox.push(chunk.subarray(0, 6_000));
+  inbox.rest();
+  expect(inbox.next(keep)?.buffer.byteLength).toBe(6_000);
+});
+
 test("a message that is a small part of its chunk is handed out as a copy", () => {
   const inbox = new Inbox();
   const chunk = Buffer.alloc(10_000, 1);

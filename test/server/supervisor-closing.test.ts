@@ -1,7 +1,8 @@
 /** A server that is closed: what its clients and their handlers still get, and how its process ends. */
 import net from "node:net";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ServerSupervisor, type StateChange } from "../../src/index.ts";
+import { Routed } from "../../src/server/routing/routed.ts";
 import {
   echo,
   eventually,
@@ -42,6 +43,18 @@ describe("close()", () => {
       expect(seen.map(({ to }) => to).slice(0, 2)).toEqual(["draining", "connecting"]);
       expect(seen.at(-1)).toMatchObject({ to: "connected", session: "new", reason: "moved" });
     }
+  });
+
+  test("the router hears when it begins, and when no connection is wanted any more", async () => {
+    const supervisor = new ServerSupervisor({ port: 1, routed: true });
+    const told: string[] = [];
+    vi.spyOn(Routed.prototype, "start").mockResolvedValue({ host, port: 1, addresses: [] });
+    vi.spyOn(Routed.prototype, "drain").mockImplementation(() => void told.push(`draining, ${supervisor.state}`));
+    vi.spyOn(Routed.prototype, "stop").mockImplementation(async () => void told.push(`leaving, ${supervisor.state}`));
+    supervisor.serve(() => {});
+    await supervisor.listen();
+    await supervisor.close();
+    expect(told).toEqual(["draining, listening", "leaving, draining"]);
   });
 
   test("a client whose connection was cut in the last moment comes back, and hears that the link has ended well", async () => {

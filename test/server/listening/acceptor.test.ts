@@ -319,9 +319,11 @@ describe("the self-probe", () => {
   });
 
   test("cannot be where other processes may accept", async () => {
-    const { acceptor, changes, clock, server } = await accepting({ ...ANY_PORT, reusePort: true }, PROBED);
-    server().removeAllListeners("connection");
+    const { acceptor, changes, clock } = await accepting({ ...ANY_PORT, reusePort: true }, PROBED);
+    const dialled = vi.spyOn(net, "connect");
+    onTestFinished(() => dialled.mockRestore());
     clock.pass(60_000);
+    expect(dialled).not.toHaveBeenCalled();
     expect(acceptor.stats()).toMatchObject({ state: "listening", probe: "shared" });
     expect(changes).toEqual([]);
   });
