@@ -24,12 +24,14 @@ import { QUEUE } from "./list/queue.ts";
 import { RESOURCES } from "./list/resources.ts";
 import { ROUTING } from "./list/routing.ts";
 import { SERVED } from "./list/served.ts";
+import { SETTINGS } from "./list/settings.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { SOCKETS } from "./list/sockets.ts";
 import { STORE } from "./list/store.ts";
 import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
+import { TARGETS } from "./list/targets.ts";
 import { TOLD } from "./list/told.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -51,6 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LIMITS,
   ...LISTENING,
   ...ADDRESSES_KEPT,
+  ...SETTINGS,
   ...SHEDDING,
   ...SHELL,
   ...SOCKETS,
@@ -65,5 +68,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,
+  ...TARGETS,
   ...TOLD,
 ];

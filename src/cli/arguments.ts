@@ -1,13 +1,19 @@
 /** Parses and checks the command line. */
 import { randomInt } from "node:crypto";
-import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-
-/** Where to listen or to connect. */
-export interface Address {
-  /** Undefined: every address for `listen`, localhost for `connect`. */
-  readonly host: string | undefined;
-  readonly port: number;
-}
+import type { ParseArgsOptionsConfig } from "node:util";
+import { type Address, parseAddress } from "./address.ts";
+import type { TlsFiles } from "./files.ts";
+import {
+  HELP_OPTION,
+  integer,
+  milliseconds,
+  number,
+  parse,
+  SECONDS_MAX,
+  text,
+  UsageError,
+  type Values,
+} from "./usage.ts";
 
 export interface PipeArguments {
   readonly address: Address;
@@ -21,15 +27,6 @@ export interface PipeArguments {
   readonly tls: TlsFiles | undefined;
   /** The file of a secret that both ends have. Undefined: none. */
   readonly tokenFile: string | undefined;
-}
-
-/** PEM files. */
-export interface TlsFiles {
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly ca: string | undefined;
-  /** The name that the other end's certificate must have, if it is not the host's. */
-  readonly servername: string | undefined;
 }
 
 export interface DemoArguments {
@@ -49,13 +46,7 @@ export type Command =
   /** The two processes of the demo, which the demo starts itself. */
   | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean };
 
-/** The command line is invalid; the message says what would be valid. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 const COMMANDS = ["listen", "connect", "demo"] as const;
-const HELP: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
 const SHARED_OPTIONS: ParseArgsOptionsConfig = {
   progress: { type: "boolean" },
   verbose: { type: "boolean" },
@@ -65,13 +56,13 @@ const SHARED_OPTIONS: ParseArgsOptionsConfig = {
   "token-file": { type: "string" },
 };
 const PIPE_OPTIONS: Record<"listen" | "connect", ParseArgsOptionsConfig> = {
-  listen: { ...SHARED_OPTIONS, "resume-for": { type: "string" }, ...HELP },
+  listen: { ...SHARED_OPTIONS, "resume-for": { type: "string" }, ...HELP_OPTION },
   connect: {
     ...SHARED_OPTIONS,
     "give-up": { type: "string" },
     tls: { type: "boolean" },
     servername: { type: "string" },
-    ...HELP,
+    ...HELP_OPTION,
   },
 };
 const DEMO_OPTIONS: ParseArgsOptionsConfig = {
@@ -81,11 +72,9 @@ const DEMO_OPTIONS: ParseArgsOptionsConfig = {
   toxiproxy: { type: "boolean" },
   json: { type: "boolean" },
   verbose: { type: "boolean" },
-  ...HELP,
+  ...HELP_OPTION,
 };
 const SEED_MAX = 2 ** 32 - 1;
-const LEAST_SECONDS = 0.001;
-const SECONDS_MAX = 86_400;
 const MESSAGES_MAX = 100_000_000;
 /** The highest rate that the demo's sender promises. */
 const MESSAGES_PER_SECOND_MAX = 20_000;
@@ -138,7 +127,7 @@ function parsePipe(name: "listen" | "connect", args: string[]): Command {
       giveUpMs: milliseconds("--give-up", values["give-up"]),
       resumeForMs: milliseconds("--resume-for", values["resume-for"]),
       tls: parseTls(name, values),
-      tokenFile: file("--token-file", values["token-file"]),
+      tokenFile: text("--token-file", values["token-file"]),
     },
   };
 }
@@ -146,7 +135,7 @@ function parsePipe(name: "listen" | "connect", args: string[]): Command {
 /** A file is enough to turn TLS on: nothing goes out in clear text because --tls was forgotten. */
 function parseTls(command: "listen" | "connect", values: Values): TlsFiles | undefined {
   const [cert, key, ca, servername] = (["cert", "key", "ca", "servername"] as const).map((name) =>
-    file(`--${name}`, values[name]),
+    text(`--${name}`, values[name]),
   );
   if ((cert === undefined) !== (key === undefined)) {
     throw new UsageError("--cert and --key belong together: the files of a certificate and of its private key");
@@ -180,82 +169,4 @@ function parseDemo(args: string[]): Command {
       verbose: values["verbose"] === true,
     },
   };
-}
-
-type Values = Record<string, string | boolean | undefined>;
-
-function parse(
-  command: string,
-  args: string[],
-  options: ParseArgsOptionsConfig,
-  positionalsMax: number,
-): { values: Values; positionals: string[] } {
-  let parsed: { values: object; positionals: string[] };
-  try {
-    parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
-  } catch (error) {
-    // The first sentence of parseArgs' error says what is wrong; the others, how to give an argument that begins with a
-    // dash.
-    const [what] = (error as Error).message.split(". ");
-    const names = Object.keys(options).map((name) => `--${name}`);
-    throw new UsageError(`${what}. ${command} takes ${names.join(", ")}`, { cause: error });
-  }
-  const count = parsed.positionals.length;
-  if (count > positionalsMax) {
-    // The argument is not shown: it may be the password of an option.
-    throw new UsageError(`${command} takes ${positionalsMax === 0 ? "no" : "one"} argument, not ${count}`);
-  }
-  return { values: parsed.values as Values, positionals: parsed.positionals };
-}
-
-/** PORT, HOST:PORT, [IPv6]:PORT. */
-export function parseAddress(given: string, leastPort: 0 | 1): Address {
-  const { ipv6, host, port } = /^(?:(?:\[(?<ipv6>[^\]]*)\]|(?<host>[^:]*)):)?(?<port>\d+)$/.exec(given)?.groups ?? {};
-  if (port === undefined) {
-    // The address is not shown: in a URL the password stands before the @.
-    if (given.includes("@")) throw new UsageError("an address with an @ in it is no PORT or HOST:PORT");
-    const hint = given.split(":").length > 2 ? "; an IPv6 address goes in brackets, as in [::1]:7000" : "";
-    throw new UsageError(`${JSON.stringify(given)} is no PORT or HOST:PORT${hint}`);
-  }
-  if (ipv6 === "" || (ipv6 !== undefined && !/^[\da-f:.]+(%[^\s/%]+)?$/i.test(ipv6))) {
-    throw new UsageError(`${JSON.stringify(given)}: ${JSON.stringify(ipv6)} is no IPv6 address`);
-  }
-  const checked = Number(port);
-  if (checked < leastPort || checked > 65_535) {
-    throw new UsageError(`port ${port}: from ${leastPort} to 65535${leastPort === 0 ? " (0: any free one)" : ""}`);
-  }
-  const name = ipv6 ?? host;
-  return { host: name === "" ? undefined : name, port: checked };
-}
-
-/** HOST:PORT, with an IPv6 address in brackets. */
-export function formatAddress({ host, port }: { host?: string | undefined; port: number }): string {
-  const shown = host ?? "localhost";
-  return shown.includes(":") ? `[${shown}]:${port}` : `${shown}:${port}`;
-}
-
-function number(name: string, value: string | boolean | undefined, byDefault: number, least: number, most: number) {
-  if (value === undefined) return byDefault;
-  const given = typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
-  if (!(given >= least && given <= most)) {
-    throw new UsageError(`${name} ${String(value)}: a number from ${least} to ${most}`);
-  }
-  return given;
-}
-
-/** Seconds on the command line. */
-function milliseconds(name: string, value: string | boolean | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  return Math.round(1_000 * number(name, value, 0, LEAST_SECONDS, SECONDS_MAX));
-}
-
-function file(name: string, value: string | boolean | undefined): string | undefined {
-  if (value === "") throw new UsageError(`${name} is empty`);
-  return typeof value === "string" ? value : undefined;
-}
-
-function integer(name: string, value: string | boolean | undefined, byDefault: number, least: number, most: number) {
-  const given = number(name, value, byDefault, least, most);
-  if (!Number.isInteger(given)) throw new UsageError(`${name} ${given}: a whole number`);
-  return given;
 }

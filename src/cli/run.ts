@@ -1,11 +1,12 @@
 /** Runs one command; then ends the process with the command's exit code, after all output is written. */
-import { type Command, parseCommandLine, UsageError } from "./arguments.ts";
+import { type Command, parseCommandLine } from "./arguments.ts";
 import { demo } from "./demo/demo.ts";
 import { runReceiver } from "./demo/receiver.ts";
 import { runSender } from "./demo/sender.ts";
 import { EXIT } from "./exit-codes.ts";
 import { HELP, version } from "./help.ts";
 import { connect, listen } from "./pipe/pipe.ts";
+import { UsageError } from "./usage.ts";
 
 export async function run(args: readonly string[]): Promise<void> {
   // If the reader of a pipe has gone, 'error' without a listener would be an uncaught exception. write() callbacks

@@ -9,12 +9,22 @@ import { crc32c } from "./crc32c.ts";
 /** A header, as far as its bytes have come. */
 export type ProxyHeader =
   | { state: "incomplete" }
-  /**
-   * The first `length` bytes are the header. `source`: the client's address; "" for a client on a Unix socket of the
-   * balancer; undefined if the header names none, and the address of the connection itself counts.
-   */
-  | { state: "complete"; length: number; source: string | undefined }
+  /** The first `length` bytes are the header. */
+  | ({ state: "complete"; length: number } & ProxiedEnds)
   | { state: "wrong"; problem: string };
+
+/** The two ends of a client's connection to the balancer. */
+export interface ProxiedEnds {
+  /**
+   * The client's address; "" for a client on a Unix socket of the balancer; undefined if the header names none, and the
+   * address of the connection itself counts.
+   */
+  source: string | undefined;
+  /** The client's port. Undefined unless `source` is an IP address. */
+  sourcePort: number | undefined;
+  /** Where the client connected to. Undefined unless `source` is an IP address. */
+  destination: { address: string; port: number } | undefined;
+}
 
 /** The most bytes of a header, with its TLVs. Version 2 could state 65,551, and says itself that a header is short. */
 export const MOST_HEADER_BYTES = 4_096;
@@ -26,6 +36,7 @@ const BINARY_BEGINS = Buffer.from("\r\n\r\n\0\r\nQUIT\n");
 const BINARY_HEAD_BYTES = 16;
 
 const INCOMPLETE: ProxyHeader = { state: "incomplete" };
+const NO_ENDS: ProxiedEnds = { source: undefined, sourcePort: undefined, destination: undefined };
 
 /** `bytes`: everything that has come on the connection, and at least one byte. */
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
@@ -53,13 +64,16 @@ function readLine(bytes: Buffer): ProxyHeader {
   const [family, ...fields] = bytes.toString("latin1", LINE_BEGINS.length, end).split(" ");
   const length = end + 2;
   // Whatever follows on the line says nothing.
-  if (family === "UNKNOWN") return { state: "complete", length, source: undefined };
+  if (family === "UNKNOWN") return { state: "complete", length, ...NO_ENDS };
   if (family !== "TCP4" && family !== "TCP6") return wrong("a line of another family than TCP4, TCP6 and UNKNOWN");
   const [source = "", destination = "", ...ports] = fields;
+  const [sourcePort = NaN, port = NaN] = ports.map(Number);
   const isAddress = family === "TCP4" ? isIPv4 : isIPv6WithoutZone;
   if (!isAddress(source) || !isAddress(destination)) return wrong(`a line whose addresses are not two of ${family}`);
   if (ports.length !== 2 || !ports.every(isPort)) return wrong("a line that does not end with two ports");
-  return { state: "complete", length, source: family === "TCP4" ? source : canonicalIPv6(source) };
+  const [client, address] =
+    family === "TCP4" ? [source, destination] : [canonicalIPv6(source), canonicalIPv6(destination)];
+  return { state: "complete", length, source: client, sourcePort, destination: { address, port } };
 }
 
 function isIPv6WithoutZone(address: string): boolean {
@@ -91,7 +105,7 @@ function readBinary(bytes: Buffer): ProxyHeader {
   if (version !== 2 || (command !== LOCAL && command !== PROXY)) return wrong("another version or command");
   const length = BINARY_HEAD_BYTES + bytes.readUInt16BE(LENGTH_AT);
   if (length > MOST_HEADER_BYTES) return wrong(`a header of more than ${MOST_HEADER_BYTES} bytes`);
-  const ofItself: ProxyHeader = { state: "complete", length, source: undefined };
+  const ofItself: ProxyHeader = { state: "complete", length, ...NO_ENDS };
   // A connection of the balancer's own: whatever the header says of addresses is to be ignored.
   if (command === LOCAL) return bytes.length < length ? INCOMPLETE : ofItself;
   const family = bytes.readUInt8(FAMILY_AT) >> 4;
@@ -106,14 +120,24 @@ function readBinary(bytes: Buffer): ProxyHeader {
   const problem = tlvProblem(bytes.subarray(0, length), tlvsAt);
   if (problem !== undefined) return wrong(problem);
   // A client of a datagram socket cannot be the peer of this connection.
-  return transport === STREAM ? { state: "complete", length, source: sourceOf(family, bytes) } : ofItself;
+  return transport === STREAM ? { state: "complete", length, ...endsOf(family, bytes) } : ofItself;
 }
 
-function sourceOf(family: number, bytes: Buffer): string {
-  const at = BINARY_HEAD_BYTES;
-  if (family === INET) return bytes.subarray(at, at + 4).join(".");
+function endsOf(family: number, bytes: Buffer): ProxiedEnds {
   // The path of a Unix socket is not an address to count clients by.
-  if (family !== INET6) return "";
+  if (family !== INET && family !== INET6) return { ...NO_ENDS, source: "" };
+  const size = family === INET ? 4 : 16;
+  const [sourceAt, destinationAt] = [BINARY_HEAD_BYTES, BINARY_HEAD_BYTES + size];
+  const portsAt = destinationAt + size;
+  return {
+    source: addressAt(bytes, sourceAt, size),
+    sourcePort: bytes.readUInt16BE(portsAt),
+    destination: { address: addressAt(bytes, destinationAt, size), port: bytes.readUInt16BE(portsAt + 2) },
+  };
+}
+
+function addressAt(bytes: Buffer, at: number, size: 4 | 16): string {
+  if (size === 4) return bytes.subarray(at, at + size).join(".");
   const groups = Array.from({ length: 8 }, (_, group) => bytes.readUInt16BE(at + 2 * group).toString(16));
   return canonicalIPv6(groups.join(":"));
 }

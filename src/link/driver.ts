@@ -104,6 +104,18 @@ export class Driver {
     this.run();
   }
 
+  /** The application doubts the path. The writing is spread over turns: it may doubt that of very many links at once. */
+  ping(): void {
+    if (this.#attached.length === 0) return;
+    if (this.protocol.ping(this.clock.now())) this.clock.spread(Driver.#runPing, this);
+    else this.#timer.set(this.protocol.nextTimeoutMs);
+  }
+
+  /** By then the driver may have been stopped. */
+  static #runPing(this: void, driver: Driver): void {
+    if (driver.#attached.length > 0) driver.run();
+  }
+
   /**
    * The application has changed something. "writes": the change only gives something to write. The next step runs at
    * the end of the turn; if there is much to write, that is written at once.

@@ -150,6 +150,10 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     this.#engine.owner.retryNow();
   }
 
+  ping(): void {
+    this.#engine.driver.ping();
+  }
+
   reauthenticate(): void {
     const { owner } = this.#engine;
     if (owner.reauthenticate === undefined)

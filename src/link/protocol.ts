@@ -192,6 +192,11 @@ export interface Protocol extends Outbound, Inbound {
   /** On the monotonic clock; Infinity if nothing is due. A tick that comes early does no harm. */
   readonly nextTimeoutMs: number;
   tick(nowMs: number): void;
+  /**
+   * The application doubts the path: the peer is asked for a sign of life. Answers true if that is to be written. Does
+   * nothing without a connection in use. `nextTimeoutMs` may have changed all the same.
+   */
+  ping(nowMs: number): boolean;
   /** `endTurn()` is to be called at the end of this turn of the event loop. */
   readonly awaitsEndOfTurn: boolean;
   /** Everything that has arrived in this turn was handed in. Answers whether there is anything to write in reply. */

@@ -154,6 +154,16 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    * back.
    */
   retryNow(): void;
+  /**
+   * Asks the peer for a sign of life now: for an application that has a reason to doubt the path, as another link to the
+   * same server has become suspect, or the machine has changed its network. Without an answer the link is suspect 2 to
+   * 4 s later, drawn at random for each link, or after `keepalive.suspectAfterMs` if that is less; but not before four
+   * round trips. Then a client dials a second connection; a server only says so, in a 'state' event. While an answer is
+   * awaited already nothing more is sent, and the wait is cut to that time. Works with `keepalive.pingAfterMs: 0`, too.
+   * A plain link sends its probe at once, and waits for `keepalive.deadAfterMs`; without a `probe` it does nothing. Does
+   * nothing where there is no connection: see retryNow().
+   */
+  ping(): void;
 
   /**
    * Server: asks the client who it is, for credentials that may have been revoked. The connection is given up, the

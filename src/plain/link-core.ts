@@ -52,7 +52,7 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
     const { options } = this;
     connection.isInUse = true;
     this.inUse = connection;
-    const pingAfterMs = options.probe === undefined ? 0 : options.pingAfterMs;
+    const pingAfterMs = options.probe === undefined ? Infinity : options.pingAfterMs;
     this.watch = new Watch({ ...options, pingAfterMs }, this.#entropy.random(), nowMs);
     this.begin();
     this.events.push({ type: "connected", channel: connection.id, session: "new", reason: "opened" });
@@ -240,6 +240,13 @@ export abstract class PlainLinkCore extends PlainTraffic implements Protocol, Ch
       default:
         this.giveUp(connection, { reason: verdict, fault: undefined });
     }
+  }
+
+  /** The application doubts the path: the probe is sent, if there is one. Answers true if so. */
+  ping(nowMs: number): boolean {
+    const probes = this.watch?.doubted(nowMs) === true;
+    if (probes) this.oweProbe();
+    return probes;
   }
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@
 
 /** All in milliseconds. */
 export interface WatchOptions {
-  /** Silence after which the probe is sent. 0: never. */
+  /** Silence after which the probe is sent. 0: never. Infinity: there is no probe. */
   pingAfterMs: number;
   /** How long the peer may take to answer a probe, counted from the last byte that has arrived. */
   deadAfterMs: number;
@@ -84,8 +84,15 @@ export class Watch {
 
   /** The peer answers nothing any more. */
   endProbing(): void {
-    this.#pingAfterMs = 0;
+    this.#pingAfterMs = Infinity;
     this.#probedMs = Infinity;
+  }
+
+  /** The application doubts the path. Answers true if the probe is to be sent: not if one is unanswered. */
+  doubted(nowMs: number): boolean {
+    if (this.#pingAfterMs === Infinity || this.#probedMs !== Infinity) return false;
+    this.#probe(nowMs);
+    return true;
   }
 
   /** A write begins: the kernel has taken all that was written before. */

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { type AddressList, unmapped } from "../io/address-list.ts";
 import { remoteAddressOf } from "../io/connection.ts";
-import { readProxyHeader } from "../io/proxy-protocol.ts";
+import { type ProxiedEnds, readProxyHeader } from "../io/proxy-protocol.ts";
 import { FirstBytes, type FirstBytesOptions, type Said } from "./first-bytes.ts";
 
 /** `withinMs`: to the end of the header. The owner of a socket is its own address, the balancer's. */
@@ -11,14 +11,15 @@ export interface ProxyHeadersOptions extends Omit<FirstBytesOptions<Header>, "wh
   trusted: AddressList;
 }
 
-/** `source`: undefined if the header names none. */
-interface Header {
-  source: string | undefined;
+interface Header extends ProxiedEnds {
   length: number;
 }
 
-/** Called with the client's address, when everything that has come behind the header can be read. */
-type Then = (remoteAddress: string) => void;
+/**
+ * Called with the client's address, and with all that the header says, when everything that has come behind the header can
+ * be read.
+ */
+type Then = (remoteAddress: string, ends: ProxiedEnds) => void;
 
 export class ProxyHeaders {
   readonly #options: ProxyHeadersOptions;
@@ -45,9 +46,9 @@ export class ProxyHeaders {
     const address = remoteAddressOf(socket);
     const { trusted, onWrong } = this.#options;
     if (trusted.has(address) !== true) return onWrong(socket, address, "not from a trusted network");
-    this.#awaited.await(socket, address, ({ source, length }, bytes) => {
+    this.#awaited.await(socket, address, ({ length, ...ends }, bytes) => {
       if (bytes.length > length) socket.unshift(bytes.subarray(length));
-      then(source === undefined ? address : unmapped(source));
+      then(ends.source === undefined ? address : unmapped(ends.source), ends);
     });
   }
 

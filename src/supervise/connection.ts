@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
-import { destroy, remoteAddressOf } from "../io/connection.ts";
+import { cutOff, destroy, remoteAddressOf } from "../io/connection.ts";
 import type { Clock } from "../link/ports.ts";
 import { peerOf } from "../server/peer.ts";
 import { closeAtHead, isReceived } from "./last-answer.ts";
@@ -221,7 +221,9 @@ export class SupervisedConnection {
     this.isDestroyed = true;
     if (this.#session?.destroyed === false) this.#session.destroy();
     if (this.#socket !== this.#accepted) destroy(this.#socket);
-    destroy(this.#accepted);
+    // An HTTP message says itself whether it is whole.
+    if (this.phase === "opaque") cutOff(this.#accepted);
+    else destroy(this.#accepted);
   }
 
   // ── its bytes ───────────────────────────────────────────────────────────────────────────────────────────────────

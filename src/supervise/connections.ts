@@ -25,7 +25,7 @@ const LEAVE_STEP_MS = 10;
 /** At a limit, connections that another process has taken are looked for so often at most. */
 const TAKEN_LOOK_MS = 100;
 
-export interface ConnectionsOptions extends DoorOptions, Pick<ResolvedSuperviseOptions, "timeouts"> {
+export interface ConnectionsOptions extends Omit<DoorOptions, "isRaw">, Pick<ResolvedSuperviseOptions, "timeouts"> {
   isTls: boolean;
   /** Also HTTP/2. */
   isHttp: boolean;
@@ -52,7 +52,7 @@ export class Connections {
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     const { clock, timeouts, isTls } = options;
-    this.door = new Door(options);
+    this.door = new Door({ ...options, isRaw: !isTls && !options.isHttp });
     this.#host = {
       clock,
       isTls,

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { ComeBackTimes, overloadedRetryMs } from "../core/server/come-back-times.ts";
 import { Crowd } from "../core/server/crowd.ts";
 import { Shares } from "../core/server/shares.ts";
-import { destroy, StreamConnection } from "../io/connection.ts";
+import { cutOff, destroy, StreamConnection } from "../io/connection.ts";
 import type { Clock } from "../link/ports.ts";
 import type { Refusals } from "../server/refusals.ts";
 import { MOST_LINGERING } from "../server/lingering.ts";
@@ -21,6 +21,8 @@ export interface DoorOptions {
   limits: Readonly<Record<SuperviseLimitName, number>>;
   /** Clients speak HTTP/1 without TLS: one that is refused is told so. */
   isClearHttp1: boolean;
+  /** Nothing but the end of a connection says that it is whole. */
+  isRaw: boolean;
   clock: Clock;
   random: () => number;
   refusals: Refusals;
@@ -155,10 +157,10 @@ export class Door {
   }
 
   #refuse(socket: Duplex, reason: string, remoteAddress: string, retryAfterMs: number): void {
-    const { refusals, isClearHttp1 } = this.#options;
+    const { refusals, isClearHttp1, isRaw } = this.#options;
     const isAnswered = isClearHttp1 && this.#lingering.size < MOST_LINGERING;
     refusals.refused(refusal(reason, remoteAddress, isAnswered ? retryAfterMs : 0));
-    if (!isAnswered) return destroy(socket);
+    if (!isAnswered) return isRaw ? cutOff(socket) : destroy(socket);
     this.#lingering.add(socket);
     socket.once("close", () => this.#lingering.delete(socket));
     // Reads on until the client closes: closing with unread input would make TCP discard the answer.

@@ -46,10 +46,19 @@ export function ipv4Header(source: string, more: BinaryHeader = {}): Buffer {
   return binaryHeader({ addresses, ...more });
 }
 
-/** TCP over IPv6, from an address of eight groups. */
-export function ipv6Header(source: readonly number[], more: BinaryHeader = {}): Buffer {
+/** TCP over IPv6, from an address of eight groups, to another: by default to :: with both ports 0. */
+export function ipv6Header(
+  source: readonly number[],
+  {
+    destination = [],
+    ports = [],
+    ...more
+  }: BinaryHeader & { destination?: readonly number[]; ports?: readonly number[] } = {},
+): Buffer {
   const addresses = Buffer.alloc(36);
   for (const [at, group] of source.entries()) addresses.writeUInt16BE(group, 2 * at);
+  for (const [at, group] of destination.entries()) addresses.writeUInt16BE(group, 16 + 2 * at);
+  for (const [at, port] of ports.entries()) addresses.writeUInt16BE(port, 32 + 2 * at);
   return binaryHeader({ kind: 0x21, addresses, ...more });
 }
 

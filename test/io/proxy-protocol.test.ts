@@ -71,7 +71,7 @@ function byteByByte(bytes: Buffer): [ProxyHeader, number] {
 }
 
 describe.each(VALID)("%s", (_, bytes, source) => {
-  const complete = { state: "complete", length: bytes.length, source };
+  const complete: unknown = expect.objectContaining({ state: "complete", length: bytes.length, source });
 
   test("is whole with its last byte, and not before", () => {
     expect(byteByByte(bytes)).toEqual([complete, bytes.length]);
@@ -85,6 +85,23 @@ describe.each(VALID)("%s", (_, bytes, source) => {
       { numRuns: 20 },
     );
   });
+});
+
+test.for<[string, Buffer, sourcePort: number | undefined, destination: string | undefined]>([
+  ["TCP4", lineHeader("192.168.0.1"), 56_324, "192.168.0.11 443"],
+  ["TCP4, the longest", line("TCP4 1.2.3.4 255.255.255.255 65535 65534"), 65_535, "255.255.255.255 65534"],
+  ["TCP6, written otherwise", line("TCP6 ::1 2001:DB8:0:0:0:0:0:0001 0 1"), 0, "2001:db8::1 1"],
+  ["IPv4", ipv4Header("203.0.113.7", { tlvs: NLB }), 56_324, "127.0.0.1 443"],
+  ["IPv6", ipv6Header(DOC, { destination: MAPPED, ports: [7, 8] }), 7, "::ffff:192.0.2.7 8"],
+  ["UNKNOWN, with what says nothing", line("UNKNOWN 1.2.3.4 1.2.3.5 6 7"), undefined, undefined],
+  ["LOCAL, with addresses", ipv4Header("203.0.113.7", { command: 0 }), undefined, undefined],
+  ["UDP over IPv4", ipv4Header("203.0.113.7", { kind: 0x12 }), undefined, undefined],
+  ["a Unix socket", unixHeader(), undefined, undefined],
+])("the ports and the destination: %s", ([, bytes, sourcePort, destination]) => {
+  const header = readProxyHeader(bytes);
+  if (header.state !== "complete") throw new Error(header.state);
+  expect(header.sourcePort).toBe(sourcePort);
+  expect(header.destination && `${header.destination.address} ${header.destination.port}`).toBe(destination);
 });
 
 test("the example of the specification leaves the request as it is", () => {

@@ -8,17 +8,20 @@ import { plainOptions } from "../plain/support.ts";
 
 /** A driver whose time and timer a test moves by hand, and what its hooks are told. */
 function driven(changed: Partial<PlainCoreOptions>) {
-  const at = { nowMs: 0, tick: () => {} };
+  const at = { nowMs: 0, tick: () => {}, dueMs: Infinity };
+  const spread: Array<() => void> = [];
+  const written: string[] = [];
   const core = new PlainCore(plainOptions(changed), { random: () => 0 });
   const driver = new Driver(core, core, {
     now: () => at.nowMs,
     wallMs: () => 0,
     defer: () => {},
     afterPoll: () => {},
-    spread: () => {},
+    spread: (run, of) => void spread.push(() => run(of)),
     timer: (run) => {
       at.tick = run;
-      return { set() {}, clear() {}, holdProcess() {} };
+      const set = (dueMs: number): void => void (at.dueMs = dueMs);
+      return { set, clear: () => set(Infinity), holdProcess() {} };
     },
   });
   const told: string[] = [];
@@ -34,7 +37,7 @@ function driven(changed: Partial<PlainCoreOptions>) {
     remoteAddress: "",
     roomBytes: 65_536,
     pendingBytes: 0,
-    write: () => {},
+    write: (chunks) => void written.push(Buffer.concat(chunks).toString()),
     pause: () => {},
     resume: () => {},
     end: () => {},
@@ -46,7 +49,7 @@ function driven(changed: Partial<PlainCoreOptions>) {
     core.take(text, text.length, false, "taken");
     core.bind();
   };
-  return { at, core, driver, told, send };
+  return { at, core, driver, told, send, spread, written };
 }
 
 test("a message is written in one step", () => {
@@ -82,4 +85,32 @@ test("the same with a connection that is given up, as its probe cannot be framed
   told.length = 0;
   at.tick();
   expect(told).toEqual(GONE);
+});
+
+const PROBED = { probe: { message: Buffer.from("PING"), proves: false }, pingAfterMs: 0, deadAfterMs: 500 };
+
+test("ping() is written in a turn of its own, as very many links may be asked in one, and is awaited from now on", () => {
+  const { at, driver, spread, written } = driven(PROBED);
+  driver.run();
+  at.nowMs = 100;
+  driver.ping();
+  driver.ping();
+  expect([spread.length, written]).toEqual([1, []]);
+  at.nowMs = 150;
+  spread.shift()?.();
+  expect([written, at.dueMs]).toEqual([["PING\n"], 650]);
+});
+
+test("ping() does nothing without a connection, nor once the driver was stopped", () => {
+  const { at, driver, spread, written } = driven(PROBED);
+  driver.run();
+  driver.ping();
+  driver.stop();
+  driver.ping();
+  spread.shift()?.();
+  expect([spread.length, written, at.dueMs]).toEqual([0, [], Infinity]);
+  const another = driven(PROBED);
+  another.driver.drop(1, "cut");
+  another.driver.ping();
+  expect(another.spread).toEqual([]);
 });

@@ -35,6 +35,7 @@ const LINK: Face<Link> = {
   connected: true,
   hold: true,
   retryNow: true,
+  ping: true,
   reauthenticate: true,
   end: true,
   close: true,

@@ -141,6 +141,63 @@ describe("cuts", () => {
   });
 });
 
+describe("ping()", () => {
+  /** Silence is asked about by ping() alone, and the answer is awaited for 160 to 200 ms. */
+  const PATIENT = { pingAfterMs: 0, suspectAfterMs: 200 };
+
+  test("on a path that is dead: the link is suspect, and goes on over a second connection", async () => {
+    const both = await pair({ keepalive: PATIENT });
+    const { client, server, relay } = both;
+    await acquaint(both);
+    const seen = watch(client);
+    relay.blackHole();
+    client.ping();
+    await turned(client, "suspect");
+    relay.heal();
+    await turned(client, "connected");
+    expect(seen).toEqual(["connected>suspect: no evidence", "suspect>connected: standby"]);
+    await client.send("on the second");
+    expect(await receiveText(server)).toBe("on the second");
+    expect(relay.connections).toBeGreaterThanOrEqual(2);
+  });
+
+  test("at a server: its link is suspect, and connected again when its client has answered", async () => {
+    const both = await pair({}, { keepalive: PATIENT });
+    const { client, server, relay } = both;
+    await acquaint(both);
+    const seen = watch(server);
+    relay.stall({ direction: "to-client" });
+    server.ping();
+    await turned(server, "suspect");
+    relay.heal();
+    await turned(server, "connected");
+    expect(seen).toEqual(["connected>suspect: no evidence", "suspect>connected: answered"]);
+    expect([client.state, relay.connections]).toEqual(["connected", 1]);
+  });
+
+  test("is answered on a path that works: the round trip is measured, and nothing else happens", async () => {
+    const both = await pair({ keepalive: PATIENT });
+    const { client, relay } = both;
+    await acquaint(both);
+    const seen = watch(client);
+    const { rttMs: before } = client.stats();
+    relay.latency(30);
+    client.ping();
+    await eventually(() => expect(client.stats().rttMs).not.toBe(before));
+    expect(seen).toEqual([]);
+  });
+
+  test("does nothing once the link has ended", async () => {
+    const { client, server } = await pair();
+    await client.close({ deadlineMs: 0 });
+    await server.closed;
+    for (const link of [client, server]) {
+      link.ping();
+      expect(link.state).toBe("closed");
+    }
+  });
+});
+
 test.each(["client", "server"] as const)(
   "the %s's application hears of a cut when the step is complete",
   async (end) => {

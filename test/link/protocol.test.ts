@@ -249,6 +249,10 @@ class Datagrams implements Protocol, ChannelIo {
 
   tick(): void {}
 
+  ping(): boolean {
+    return false;
+  }
+
   endTurn(): boolean {
     return false;
   }

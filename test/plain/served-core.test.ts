@@ -223,6 +223,7 @@ describe("a client that has ended", () => {
     hand.flush();
     hand.fin();
     hand.pass(10_000);
+    hand.core.ping(hand.nowMs);
     expect([hand.flush(), hand.all("severed"), hand.core.adopted?.id]).toEqual(["", [], hand.id]);
   });
 });
@@ -293,6 +294,7 @@ test("after that no probe is sent, and one that is unanswered is no fault: a cli
   hand.core.end();
   expect(hand.all("end-writing")).toHaveLength(1);
   hand.pass(10_000);
+  hand.core.ping(hand.nowMs);
   expect([hand.flush(), hand.core.adopted?.id]).toEqual(["", hand.id]);
   const probed = new ServedHand({ probe, pingAfterMs: 100, deadAfterMs: 50 });
   probed.pass(100);

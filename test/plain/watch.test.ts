@@ -11,6 +11,57 @@ const PROVES: ProbeOptions = {
 };
 const TIMES = { pingAfterMs: 1_000, deadAfterMs: 500 };
 
+describe("ping() sends the probe", () => {
+  test("at once, whatever pingAfterMs says, and only one until it is answered", () => {
+    const hand = new Hand({ probe: PROBE, pingAfterMs: 0, deadAfterMs: 500 });
+    hand.connect();
+    hand.core.ping(hand.nowMs);
+    hand.core.ping(hand.nowMs);
+    expect([hand.write(), hand.write()]).toEqual(["PING\n", ""]);
+    hand.pass(400);
+    hand.core.ping(hand.nowMs);
+    hand.hear("a");
+    expect([hand.write(), hand.core.rttMs, hand.core.nextTimeoutMs]).toEqual(["", 400, Infinity]);
+    hand.core.ping(hand.nowMs);
+    expect(hand.flush()).toBe("PING\n");
+  });
+
+  test("and gives the connection up without an answer, after deadAfterMs as ever", () => {
+    const hand = new Hand({ probe: PROVES, ...TIMES });
+    hand.connect();
+    hand.pass(100);
+    hand.core.ping(hand.nowMs);
+    hand.flush();
+    hand.pass(499);
+    expect(hand.all("disconnected")).toEqual([]);
+    hand.pass(1);
+    expect(hand.last("disconnected")).toMatchObject({ reason: "probe-unanswered" });
+  });
+
+  test("behind a large message that was begun", () => {
+    const hand = new Hand({ probe: PROBE, ...TIMES });
+    hand.connect();
+    hand.send("x".repeat(50_000));
+    hand.write(10);
+    hand.written();
+    hand.core.ping(hand.nowMs);
+    expect(hand.flush().endsWith("x\nPING\n")).toBe(true);
+  });
+
+  test("where there is one, and a connection: else it does nothing", () => {
+    const without = new Hand({ pingAfterMs: 100 });
+    without.connect();
+    const { nextTimeoutMs } = without.core;
+    without.core.ping(without.nowMs);
+    expect([without.flush(), without.core.nextTimeoutMs]).toEqual(["", nextTimeoutMs]);
+    const away = new Hand({ probe: PROBE, ...TIMES });
+    away.core.ping(0);
+    expect(away.core.nextTimeoutMs).toBe(Infinity);
+    away.connect();
+    expect(away.flush()).toBe("");
+  });
+});
+
 describe("a silent server is asked", () => {
   test("after so long without a byte, and any byte answers", () => {
     const hand = new Hand({ probe: PROBE, ...TIMES });

@@ -59,6 +59,8 @@ const WAYS: readonly string[] = [
   "client shed",
   "server refused a client that was shed",
   "silence after speech was noticed",
+  ...["was sent", "was under way already", "had no connection"].map((how) => `ping ${how}`),
+  ...["client", "server"].map((end) => `silence after a ping was noticed by the ${end}`),
   ...["session-lost", "too-large", "moved"].map((why) => `client replaced ${why}`),
   ...["cut", "handshake timed out", "session expired"].map((why) => `client attempt-failed ${why}`),
   ...["new", "resumed", "standby"].map((why) => `link connected ${why}`),

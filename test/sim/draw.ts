@@ -22,7 +22,19 @@ export function draw(seed: number): Schedule {
   const faults = drawFaults(random, kinds, pauseMs);
   const options = drawOptions(random, what, pauseMs * faults.length);
   const policy = drawPolicy(streamOf(seed, "policy"), options.mode);
-  return { seed, options: { ...options, policy, ...drawForward(streamOf(seed, "forward"), options) }, faults };
+  const withForward = drawForward(streamOf(seed, "forward"), options);
+  const pings = drawPings(streamOf(seed, "ping"), pauseMs * faults.length);
+  return {
+    seed,
+    options: { ...options, policy, ...withForward },
+    faults: [...faults, ...pings].toSorted((a, b) => a.atMs - b.atMs),
+  };
+}
+
+/** Also from a stream of its own. `forMs`: so long there are other faults. */
+function drawPings(random: Random, forMs: number): Fault[] {
+  const number = pick(random, [0, 0, 0, 1, 2, 10]);
+  return Array.from({ length: number }, () => drawFault(random, PING, round(forMs * random())));
 }
 
 /** Also from a stream of its own. */
@@ -49,6 +61,13 @@ function drawPolicy(random: Random, mode: WorldOptions["mode"]): WorldOptions["p
   };
 }
 
+const PING: FaultKind = "ping";
+
+/** `drawPings()` draws the others. */
+function isDrawnHere(kind: FaultKind): boolean {
+  return kind !== PING;
+}
+
 interface Kinds {
   /** Servers come and go, and have a store. */
   isStored: boolean;
@@ -59,8 +78,9 @@ interface Kinds {
 
 /** A few at a time: where all are on, they hide each other's consequences. */
 function drawKinds(random: Random): Kinds {
-  if (random() < 0.03) return { kinds: [...FAULT_KINDS], isStored: random() < 0.5, isMoving: true, isLosing: true };
-  const lossless = kindsOf("lossless");
+  if (random() < 0.03)
+    return { kinds: FAULT_KINDS.filter(isDrawnHere), isStored: random() < 0.5, isMoving: true, isLosing: true };
+  const lossless = kindsOf("lossless").filter(isDrawnHere);
   const kinds = Array.from({ length: 1 + Math.floor(4 * random()) }, () => pick(random, lossless));
   if (random() < 0.5) kinds.push("trap", "trap");
   if (random() < 0.2) kinds.push("silence after speech", "silence after speech");
@@ -176,14 +196,17 @@ function drawFaults(random: Random, kinds: readonly FaultKind[], pauseMs: number
   const number = 2 + Math.floor(random() * 20);
   let atMs = random() < 0.3 ? 0 : 2 * pauseMs * random();
   const faults = Array.from({ length: number }, () => {
-    const kind = pick(random, kinds);
-    const given = Object.fromEntries(parametersOf(kind).map(([name, parameter]) => [name, parameter.draw(random)]));
-    // What waits is laid before what it waits for, most of which happens early.
-    const waits = kind === "trap" || kind === "silence after speech" || ("when" in given && given["when"] !== "now");
-    const early = waits ? random() ** 2 : 1;
-    const fault = { atMs: round(early * atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
+    const fault = drawFault(random, pick(random, kinds), atMs);
     atMs += 2 * pauseMs * random();
     return fault;
   });
   return faults.toSorted((a, b) => a.atMs - b.atMs);
+}
+
+function drawFault(random: Random, kind: FaultKind, atMs: number): Fault {
+  const given = Object.fromEntries(parametersOf(kind).map(([name, parameter]) => [name, parameter.draw(random)]));
+  // What waits is laid before what it waits for, most of which happens early.
+  const waits = kind === "trap" || kind === "silence after speech" || ("when" in given && given["when"] !== "now");
+  const early = waits ? random() ** 2 : 1;
+  return { atMs: round(early * atMs), kind, ...given, seed: Math.floor(random() * 2 ** 32) } as Fault;
 }

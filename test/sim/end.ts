@@ -143,6 +143,10 @@ export class End {
     return this.#process.nowMs;
   }
 
+  get isBlocked(): boolean {
+    return this.#process.isBlocked;
+  }
+
   get allTaken(): boolean {
     return this.taken >= this.#wants;
   }

@@ -92,6 +92,20 @@ export const FAULTS = {
     cost: "lossless",
     parameters: { client: which, direction, nth: count(10), afterMs: amount(0, 95) },
   },
+  /**
+   * The application asks the peer for a sign of life, again and again, while one way of the connection may have gone
+   * silent: it is told in time that there was none.
+   */
+  ping: {
+    cost: "lossless",
+    parameters: {
+      client: which,
+      from: side,
+      silent: choice("neither", "to-server", "to-client"),
+      times: count(3),
+      everyMs: amount(0, 1_000, 2),
+    },
+  },
   /** Again and again: a client that comes back more often than others. */
   flapping: { cost: "lossless", parameters: { client: which, times: count(40), everyMs: amount(1, 300, 2) } },
   // ── processes and applications ────────────────────────────────────────────────────────────────────────────────────

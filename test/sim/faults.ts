@@ -9,7 +9,7 @@ import type { Random } from "./random.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { SimServer } from "./sim-server.ts";
 import { answerOddly, crowd, pester, refuseFalsely, replay } from "./strangers.ts";
-import { laySilence } from "./silences.ts";
+import { ask, laySilence } from "./silences.ts";
 import { layTrap } from "./traps.ts";
 import type { World } from "./world.ts";
 
@@ -242,6 +242,8 @@ function applyToLink(world: World, fault: LinkFault, client: SimClient, random: 
     case "silence after speech":
       laySilence(world, client, fault);
       return false;
+    case "ping":
+      return ask(world, client, fault);
     case "usurper":
       return usurp(world, client, fault.later, random);
     case "trespasser":

@@ -473,11 +473,17 @@ export class SimServer extends SimProcess {
         stage.note(`${name}: sends its client away`);
         end.life.to("drain");
         break;
+      case "suspect":
+        stage.note(`${name}: suspects its client`);
+        end.life.to("suspected");
+        break;
+      case "recovered":
+        stage.note(`${name}: its client has answered`);
+        end.life.to("recovered");
+        break;
       case "attempt-failed":
       case "replaced":
       case "shed":
-      case "suspect":
-      case "recovered":
         break;
     }
   }

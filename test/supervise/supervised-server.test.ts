@@ -39,13 +39,26 @@ describe.each(KINDS)("%s", (kind) => {
     const { supervised, port } = await supervisedServer(await greeter(kind), { limits: { connectionsPerAddress: 1 } });
     const client: { close?: () => void } = {};
     await greeted(kind, port, client);
-    const second = await httpClient(port);
-    await second.closed;
-    expect(second.text.startsWith("HTTP/1.1 503 ")).toBe(kind === "http");
+    if (kind === "net") {
+      await expect(reset(port)).resolves.toBe("ECONNRESET");
+    } else {
+      const second = await httpClient(port);
+      await second.closed;
+      expect(second.text.startsWith("HTTP/1.1 503 ")).toBe(kind === "http");
+    }
     expect(supervised.stats()).toMatchObject({ turnedAway: { connectionsPerAddress: 1 }, refused: { overloaded: 1 } });
     expect(supervised.health()).toMatchObject({ status: "degraded" });
     client.close?.();
   });
+});
+
+test("a connection of a net server that is cut off at the deadline is reset: an end would say that it was whole", async () => {
+  const { supervised, port } = await supervisedServer(net.createServer((socket) => socket.write("the first half")));
+  const socket = net.connect(port, "127.0.0.1");
+  const failed = once(socket, "error");
+  await once(socket, "data");
+  expect(await supervised.close({ deadlineMs: 0 })).toMatchObject({ left: 1 });
+  await expect(failed).resolves.toMatchObject([{ code: "ECONNRESET" }]);
 });
 
 test("health: down before it listens and from close() on; a listener may be there before", async () => {
@@ -168,3 +181,9 @@ test("a TLS handshake that gives way is no tlsClientError; one that fails is", a
   expect(supervised.stats().turnedAway).toEqual({ handshakes: 2 });
   await eventually(() => expect(errors).toEqual([expect.stringMatching(/SSL/u)]));
 });
+
+/** The error with which a connection fails that is not let in: while it is made, or afterwards. */
+async function reset(port: number): Promise<string | undefined> {
+  const [error] = (await once(net.connect(port, "127.0.0.1").resume(), "error")) as [NodeJS.ErrnoException];
+  return error.code;
+}

@@ -98,6 +98,56 @@ function bound(pair: LinkPair): LinkPair {
   };
 }
 
+describe("a path that is doubted", () => {
+  test("is asked at once; without an answer it is suspect 2 to 4 s later, at either end, and the client stands by", async () => {
+    const pair = paired();
+    const { client, server, path, clock } = pair;
+    await client.send("acquainted");
+    await server.receive();
+    await client.flush();
+    await clock.advance(49_000);
+    const atClient = states(client, pair);
+    const atServer = states(server, pair);
+    path.blackHole();
+    const askedMs = clock.nowMs;
+    client.ping();
+    server.ping();
+    await clock.advance(4_000);
+    for (const [seen] of [atClient, atServer]) {
+      expect(seen).toMatchObject({ to: "suspect", reason: "no evidence" });
+      expect((seen?.atMs ?? NaN) - askedMs).toBeGreaterThanOrEqual(2_000);
+    }
+    path.heal();
+    await clock.advance(10_000);
+    expect(atClient.slice(1).map(({ to, reason }) => [to, reason])).toEqual([["connected", "standby"]]);
+    expect(atServer.slice(1).map(({ to, reason }) => [to, reason])).toEqual([["connected", "standby"]]);
+  });
+
+  test("is asked no second time, and the answer that is awaited has less time", async () => {
+    const pair = paired({ client: { keepalive: { pingAfterMs: 1_000, suspectAfterMs: 30_000 } } });
+    const { client, path, clock } = pair;
+    path.blackHole();
+    await clock.advance(2_000);
+    client.ping();
+    const seen = states(client, pair);
+    await clock.advance(1_999);
+    expect(seen).toEqual([]);
+    await clock.advance(2_001);
+    expect(seen[0]).toMatchObject({ to: "suspect" });
+  });
+
+  test("and answers: nobody hears of it", async () => {
+    const pair = paired({ client: { keepalive: { pingAfterMs: 0 } } });
+    const { client, path, clock } = pair;
+    path.latency(40);
+    const seen = states(client, pair);
+    client.ping();
+    await clock.advance(60_000);
+    expect([seen, client.state]).toEqual([[], "connected"]);
+    expect(client.stats().rttMs).toBeGreaterThan(5);
+  });
+});
+
 describe("a path that is a black hole", () => {
   test("is noticed after pingAfterMs and suspectAfterMs, and a fresh connection takes over", async () => {
     const pair = paired();
@@ -325,6 +375,10 @@ describe("a server that refuses", () => {
     path.refuse();
     await clock.advance(100_000);
     path.heal();
+    // It asks the peer, and hurries no attempt.
+    client.ping();
+    await clock.advance(0);
+    expect(client.state).toBe("reconnecting");
     client.retryNow();
     await clock.advance(0);
     expect(client.state).toBe("connected");

@@ -290,6 +290,8 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
   // ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   protected override onSuspect(reason: string, nowMs: number): void {
+    // What the old connection shows after COMMIT decides nothing any more.
+    if (this.#standby.committing) return;
     // A standby has nothing to take over from a tombstone, or from a session that may still wait for CONFIRM: resume.
     if (!this.isLive || !this.introduction.confirmed) return this.dropAdopted(reason, nowMs);
     this.events.push({ type: "suspect", reason });

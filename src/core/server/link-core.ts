@@ -371,19 +371,21 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   /** A server dials no standby. It sends a PING, and closes a connection that stays silent for too long. */
-  protected override onSuspect(_reason: string, nowMs: number): void {
+  protected override onSuspect(reason: string, nowMs: number): void {
+    if (this.session.phase === "live") this.events.push({ type: "suspect", reason });
+    this.onSilenceTimer(nowMs);
+  }
+
+  protected override onSilenceTimer(nowMs: number): void {
     if (this.inUse === undefined) return;
     const deadMs = this.inUse.heardMs + SILENT_MS;
     if (nowMs >= deadMs) this.dropAdopted("silent", nowMs);
     else this.inUse.timers.set("silence", deadMs);
   }
 
-  protected override onSilenceTimer(nowMs: number): void {
-    this.onSuspect("", nowMs);
-  }
-
   protected override onRecovered(): void {
     this.inUse?.timers.clear("silence");
+    super.onRecovered();
   }
 
   protected override onGone(): void {

@@ -78,6 +78,14 @@ export class ConnectionInUse {
     this.timers.atLatest("evidence", this.#evidence.nextMs());
   }
 
+  /** The application doubts the path: see `Evidence.onDoubted()`. Answers true if a PING is to be written. */
+  onDoubted(nowMs: number): boolean {
+    const pings = this.#evidence.onDoubted(nowMs);
+    if (pings) this.channel.owePing(this.#evidence.pingToken);
+    this.#watch();
+    return pings;
+  }
+
   /** The timer "evidence" is due. Sends a PING if one is due; answers true if the connection has become suspect. */
   check(nowMs: number, dueMs: number): boolean {
     const finding = this.#evidence.check(nowMs, dueMs);

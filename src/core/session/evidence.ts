@@ -127,6 +127,19 @@ export class Evidence {
     return this.#onProven(nowMs);
   }
 
+  /**
+   * The application doubts the path. Answers true if a PING is to be sent: not if one is unanswered. From now on the
+   * answer is awaited for as long as progress of data in flight would be, or for less if that was left. The link has
+   * drawn this time before: so asking again and again shortens nothing, and links that are asked together do not suspect
+   * together.
+   */
+  onDoubted(nowMs: number): boolean {
+    const wasAsking = this.isAsking;
+    if (!wasAsking) this.#ping(nowMs);
+    this.#unansweredForMs = Math.min(this.#unansweredForMs, nowMs - this.#awaitedSinceMs + this.#stallMs);
+    return !wasAsking;
+  }
+
   /** Answers true if that ends a suspicion. An answer to an older PING is proof as well, but measures no round trip. */
   onPong(token: number, nowMs: number): boolean {
     if (token === this.#pingToken) {
@@ -165,8 +178,15 @@ export class Evidence {
   }
 
   #unansweredMs(): number {
-    // What was sent before the PING may still be on its way: from when it has arrived the answer has its whole time.
-    return Math.max(this.#pingedMs, this.provenMs) + Math.max(this.#unansweredForMs, this.#patience());
+    return this.#awaitedSinceMs + Math.max(this.#unansweredForMs, this.#patience());
+  }
+
+  /**
+   * Since when the answer to the PING is awaited; Infinity if there is none. What was sent before the PING may still be
+   * on its way: from when it has arrived the answer has its whole time.
+   */
+  get #awaitedSinceMs(): number {
+    return Math.max(this.#pingedMs, this.provenMs);
   }
 
   #stalledMs(): number {

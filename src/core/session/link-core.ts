@@ -127,6 +127,14 @@ export abstract class LinkCore extends SessionHolder {
     if (this.session.phase === "reset") channel.send(this.resetFrame);
   }
 
+  /**
+   * The application doubts the path: the peer is asked for a sign of life. Answers true if that is to be written; does
+   * nothing where there is no connection.
+   */
+  ping(nowMs: number): boolean {
+    return this.session.phase === "live" && this.inUse?.onDoubted(nowMs) === true;
+  }
+
   /** Takes a frame of the connection in use. Answers a fault if the frame is not legal now. */
   protected onAdoptedFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     switch (frame.type) {

@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { TlsFiles } from "../../../src/cli/arguments.ts";
+import type { TlsFiles } from "../../../src/cli/files.ts";
 import { clientProtection, serverProtection } from "../../../src/cli/pipe/protection.ts";
 import { certificate } from "../../certificate.ts";
 import { unusedPort } from "../../support.ts";

@@ -110,3 +110,26 @@ test("progress behind which more is in flight ends the wait for a PING, and the 
   expect(tick(inUse, 3_400)).toBe(false);
   expect(written(inUse)).toEqual(["ping"]);
 });
+
+test("doubt sends a PING at once, sets the timer for its answer, and sends no other until that has come", () => {
+  const inUse = use();
+  inUse.onDoubted(1_000);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([4_000, ["ping"]]);
+  inUse.onDoubted(1_050);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([4_000, []]);
+  inUse.onHeard(1_100);
+  inUse.onPong(1, 1_100);
+  expect(inUse.timers.nextMs).toBe(16_100);
+  inUse.onDoubted(2_200);
+  expect(written(inUse)).toEqual(["ping"]);
+  expect(tick(inUse, 5_200)).toBe(true);
+});
+
+test("doubt brings the timer forward that was set for an answer", () => {
+  const inUse = use();
+  expect(tick(inUse, 15_000)).toBe(false);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([19_500, ["ping"]]);
+  inUse.onDoubted(15_500);
+  expect([inUse.timers.nextMs, written(inUse)]).toEqual([18_500, []]);
+  expect(tick(inUse, 18_500)).toBe(true);
+});

@@ -93,7 +93,7 @@ describe("close-hopeless", () => {
     await clock.advance(2);
     expect(relief.isIdle("close-hopeless")).toBe(false);
     expect(act("close-hopeless", { dryRun: true })).toMatchObject({ victims: [link.id], connections: 1 });
-    expect(link.state).toBe("connected");
+    expect([link.state, sessions.connections]).toEqual(["suspect", 1]);
     expect(act("close-hopeless")).toMatchObject({ victims: [link.id], connections: 1, bytes: 0 });
     expect([link.state, sessions.connections, sessions.links]).toEqual(["reconnecting", 0, 1]);
   });

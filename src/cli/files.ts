@@ -1,0 +1,45 @@
+/** The files that protect a link of the command: certificates, keys, tokens. */
+import { readFile } from "node:fs/promises";
+
+/** PEM files. */
+export interface TlsFiles {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly ca: string | undefined;
+  /** The name that the other end's certificate must have, if it is not the host's. */
+  readonly servername: string | undefined;
+}
+
+export interface Pems {
+  cert?: Buffer;
+  key?: Buffer;
+  ca?: Buffer;
+}
+
+/** `prefix`: what stands before cert, key and ca in the names of the options, which the error has. */
+export async function readPems(files: TlsFiles, prefix: string): Promise<Pems> {
+  const pems: Pems = {};
+  for (const name of ["cert", "key", "ca"] as const) {
+    const path = files[name];
+    if (path !== undefined) pems[name] = await read(`${prefix}${name}`, path);
+  }
+  return pems;
+}
+
+/** Without the end of its line. Throws if there is nothing else in the file. */
+export async function readToken(path: string): Promise<string> {
+  const token = (await read("--token-file", path)).toString().trim();
+  if (token === "") throw new Error(`--token-file ${path} is empty`);
+  return token;
+}
+
+/** Throws with the name of the option that names the file. */
+export async function read(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new Error(`${option} ${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, {
+      cause: error,
+    });
+  }
+}

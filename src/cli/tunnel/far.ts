@@ -1,0 +1,51 @@
+/** `resplice tunnel far` */
+import { FarEnd } from "../../tunnel/far.ts";
+import { formatPlace } from "./places.ts";
+import { runEnd } from "./ends.ts";
+import { outputOf } from "./output.ts";
+import { type FarProtection, readFar } from "./protection.ts";
+import { onHangUp, Reread } from "./reread.ts";
+import type { FarArguments } from "./types.ts";
+
+/** `parse`: the arguments again, of which a file may say something else by then. Answers the exit code. */
+export async function far(args: FarArguments, parse: () => FarArguments): Promise<number> {
+  const output = await outputOf(args, "far");
+  const files = await Reread.begin(args, parse, readFar);
+  const { pems, proofs, allow } = files.state;
+  const { listen, surviveMs, maxConnections, sendProxy } = args;
+  const isAsked = proofs.tokens !== undefined || proofs.certificates;
+  const end = new FarEnd({
+    listen,
+    tls: pems === undefined ? false : { ...pems, requestCert: proofs.certificates },
+    proofs: isAsked ? proofs : undefined,
+    allow,
+    proxy: sendProxy,
+    surviveMs,
+    maxConnections,
+    log: output.log,
+    logger: output.logger,
+  });
+  const stopRereading = onHangUp(files, (state) => renew(end, state, isAsked), output.say);
+  try {
+    return await runEnd(
+      {
+        listen: async () => {
+          const { host, port } = await end.listen();
+          return [`far end: listening at ${"port" in listen ? formatPlace({ host, port }) : formatPlace(listen)}`];
+        },
+        sources: { far: end.supervisor },
+        close: (drainMs, atOnce) => end.close(drainMs, atOnce),
+      },
+      args,
+      output,
+    );
+  } finally {
+    stopRereading();
+  }
+}
+
+/** What throws comes first: then nothing has changed. */
+function renew(end: FarEnd, { pems, proofs, allow }: FarProtection, isAsked: boolean): void {
+  if (pems !== undefined) end.supervisor.setSecureContext(pems);
+  end.renew({ proofs: isAsked ? proofs : undefined, allow });
+}

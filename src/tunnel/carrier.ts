@@ -1,0 +1,140 @@
+/** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
+import { type Link, RespliceError } from "../index.ts";
+import type { Clock } from "../link/ports.ts";
+import { dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
+
+/** The link copies smaller messages anyway. */
+const COPIED_BELOW = 8_192;
+
+/** How the path was, since the connection began. */
+export interface Survived {
+  /** How many times the link was connected again. */
+  readonly reconnects: number;
+  /** Milliseconds without a connection, or with one that was suspect. */
+  readonly ms: number;
+}
+
+export class Carrier {
+  readonly link: Link;
+  readonly clock: Clock;
+  /** What waits for room on the link: at most one chunk of a socket, and records beside DATA. */
+  readonly #waiting: Buffer[] = [];
+  #isWaiting = false;
+  #onRoom: (() => void) | undefined;
+  #reconnects = 0;
+  #awayMs = 0;
+  #awaySinceMs: number | undefined;
+
+  constructor(link: Link, clock: Clock) {
+    this.link = link;
+    this.clock = clock;
+    link.on("state", (change) => {
+      const { from, to } = change;
+      const isAway = to !== "connected" && to !== "draining" && to !== "closed";
+      if (isAway) this.#awaySinceMs ??= this.clock.now();
+      else this.#back();
+      if (to === "connected" && from !== "suspect" && change.session === "resumed") this.#reconnects++;
+    });
+  }
+
+  #back(): void {
+    if (this.#awaySinceMs === undefined) return;
+    this.#awayMs += this.clock.now() - this.#awaySinceMs;
+    this.#awaySinceMs = undefined;
+  }
+
+  /** A connection begins: the counts are its own. */
+  beginCounting(): void {
+    this.#reconnects = 0;
+    this.#awayMs = 0;
+    if (this.#awaySinceMs !== undefined) this.#awaySinceMs = this.clock.now();
+  }
+
+  get survived(): Survived {
+    const openMs = this.#awaySinceMs === undefined ? 0 : this.clock.now() - this.#awaySinceMs;
+    return { reconnects: this.#reconnects, ms: this.#awayMs + openMs };
+  }
+
+  /** Reads records from now on. A handler that throws or rejects ends the link. */
+  read(handler: RecordHandler): void {
+    const reader = new RecordReader(handler);
+    this.link.onMessage((bytes) => {
+      try {
+        const waiting = reader.push(bytes);
+        return waiting?.catch((error: unknown) => this.#broken(error));
+      } catch (error) {
+        return this.#broken(error);
+      }
+    });
+  }
+
+  #broken(error: unknown): void {
+    if (!(error instanceof RecordError)) throw error;
+    this.abort("tunnel-record");
+  }
+
+  /** Sends a record behind everything before it. */
+  send(whole: Buffer): void {
+    this.#waiting.push(whole);
+    if (!this.#isWaiting) this.#flush();
+  }
+
+  /** Sends a chunk of the connection, whose memory it keeps. false: `onRoom` is called when there is room for more. */
+  sendData(chunk: Buffer, onRoom: () => void): boolean {
+    for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
+    if (!this.#isWaiting) return true;
+    this.#onRoom = onRoom;
+    return false;
+  }
+
+  /** As `sendData()`, of bytes that have room for the head before them, and whose memory stays the caller's. */
+  sendCopy(headAndBytes: Buffer, onRoom: () => void): boolean {
+    writeDataHead(headAndBytes);
+    try {
+      if (!this.#isWaiting && this.link.trySend(headAndBytes)) return true;
+    } catch (error) {
+      this.#over(error);
+      return true;
+    }
+    this.send(Buffer.from(headAndBytes));
+    if (!this.#isWaiting) return true;
+    this.#onRoom = onRoom;
+    return false;
+  }
+
+  #flush(): void {
+    this.#isWaiting = false;
+    try {
+      for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+        if (!this.link.trySend(first, { transfer: first.length >= COPIED_BELOW })) {
+          this.#isWaiting = true;
+          break;
+        }
+        this.#waiting.shift();
+      }
+    } catch (error) {
+      return this.#over(error);
+    }
+    if (this.#isWaiting) {
+      this.link.ready().then(
+        () => this.#flush(),
+        (error: unknown) => this.#over(error),
+      );
+      return;
+    }
+    const onRoom = this.#onRoom;
+    this.#onRoom = undefined;
+    onRoom?.();
+  }
+
+  /** The link takes no more: what it ended with is in its report. */
+  #over(error: unknown): void {
+    if (!(error instanceof RespliceError)) throw error;
+    this.#waiting.length = 0;
+    this.#onRoom = undefined;
+  }
+
+  abort(code: string): void {
+    this.link.abort(code);
+  }
+}

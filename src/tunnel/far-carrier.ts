@@ -1,0 +1,109 @@
+/** The far end's side of a link: it connects to the target of each connection that comes on it. */
+import type { Socket } from "node:net";
+import type { Link } from "../index.ts";
+import type { Clock } from "../link/ports.ts";
+import { Carrier } from "./carrier.ts";
+import { type Ending, Join } from "./join.ts";
+import { objectRecord, type OpenRecord, readOpen, RECORD, record, RecordError, type RecordType } from "./records.ts";
+import { TargetRefused } from "./targets.ts";
+
+export interface FarCarrierHost {
+  /** Connects to the target, and writes what has to stand before the connection. Rejects with a TargetRefused. */
+  connect(open: OpenRecord, link: Link, signal: AbortSignal): Promise<Socket>;
+  /** A connection begins. */
+  onBusy(carrier: FarCarrier): void;
+  /** The connection has ended in order: the link may carry another. */
+  onFree(carrier: FarCarrier): void;
+  onEnded(open: OpenRecord, link: Link, ending: Ending): void;
+  onRefused(open: OpenRecord, link: Link, refused: TargetRefused): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class FarCarrier {
+  readonly link: Link;
+  readonly #carrier: Carrier;
+  readonly #host: FarCarrierHost;
+  readonly #gone = new AbortController();
+  #state: "free" | "connecting" | "joined" | "refused" = "free";
+  #join: Join | undefined;
+
+  constructor(link: Link, host: FarCarrierHost, clock: Clock) {
+    this.link = link;
+    this.#carrier = new Carrier(link, clock);
+    this.#host = host;
+    this.#carrier.read({
+      onData: (part) => this.#onData(part),
+      onRecord: (type, content) => this.#onRecord(type, content),
+    });
+    void link.closed.then((report) => {
+      this.#gone.abort();
+      this.#join?.linkEnded(report);
+    });
+  }
+
+  get isFree(): boolean {
+    return this.#state === "free";
+  }
+
+  abort(code: string): void {
+    this.#carrier.abort(code);
+  }
+
+  #onData(part: Buffer): void | Promise<void> {
+    if (this.#state === "refused") return undefined;
+    if (this.#join === undefined) throw new RecordError("DATA without a connection");
+    return this.#join.write(part);
+  }
+
+  #onRecord(type: RecordType, content: Buffer): void | Promise<void> {
+    switch (type) {
+      case RECORD.open:
+        if (this.#state !== "free") throw new RecordError("OPEN before the connection before it has ended");
+        return this.#open(readOpen(content));
+      case RECORD.end:
+        if (this.#state === "refused") return this.#done();
+        if (this.#join === undefined) throw new RecordError("END without a connection");
+        return this.#join.end();
+      default:
+        throw new RecordError(`a record of type ${type} from the near end`);
+    }
+  }
+
+  /** What comes behind OPEN waits until the target is connected. */
+  async #open(open: OpenRecord): Promise<void> {
+    this.#state = "connecting";
+    this.#host.onBusy(this);
+    let socket: Socket;
+    try {
+      socket = await this.#host.connect(open, this.link, this.#gone.signal);
+    } catch (error) {
+      if (!this.#gone.signal.aborted) this.#refuse(open, error as Error);
+      return;
+    }
+    this.#state = "joined";
+    const join = new Join(socket, this.#carrier, (ending) => {
+      this.#host.onEnded(open, this.link, ending);
+      if (ending.isWhole) this.#done();
+    });
+    this.#join = join;
+    if (this.#gone.signal.aborted) return join.fail("the link has ended");
+    this.#carrier.send(record(RECORD.opened, NOTHING));
+    join.start();
+  }
+
+  #refuse(open: OpenRecord, error: Error): void {
+    const refused = error instanceof TargetRefused ? error : new TargetRefused("failed", error.message);
+    this.#state = "refused";
+    const { code, told } = refused;
+    this.#carrier.send(objectRecord(RECORD.refused, { code, message: told }));
+    this.#host.onRefused(open, this.link, refused);
+  }
+
+  #done(): void {
+    this.#state = "free";
+    this.#join = undefined;
+    this.#carrier.send(record(RECORD.done, NOTHING));
+    this.#host.onFree(this);
+  }
+}

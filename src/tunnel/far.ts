@@ -1,0 +1,215 @@
+/** The far end of a tunnel: near ends connect to it, and it connects to the targets. */
+import type { Socket } from "node:net";
+import {
+  type Link,
+  type ListenAddress,
+  type Listening,
+  type Logger,
+  ServerSupervisor,
+  type ServerSupervisorOptions,
+} from "../index.ts";
+import { SystemClock } from "../io/clock.ts";
+import type { Clock } from "../link/ports.ts";
+import type { AllowList } from "./allow.ts";
+import { FarCarrier } from "./far-carrier.ts";
+import { Instances } from "./instances.ts";
+import type { Ending } from "./join.ts";
+import { callFields, callText, logEnding, type TunnelLog } from "./log.ts";
+import { proxyHeader, type ProxyVersion } from "./proxy-header.ts";
+import type { OpenRecord } from "./records.ts";
+import { parseTarget } from "./target.ts";
+import { TargetRefused, Targets, type TargetsOptions } from "./targets.ts";
+import { LINK_OPTIONS, readIntroduction, RESOURCES } from "./terms.ts";
+import { identify, type Proofs } from "./tokens.ts";
+
+export interface FarEndOptions {
+  readonly listen: ListenAddress;
+  readonly tls: Exclude<ServerSupervisorOptions["tls"], undefined>;
+  /** Undefined: everyone may connect. */
+  readonly proofs: Proofs | undefined;
+  /** What near ends may reach. */
+  readonly allow: AllowList;
+  /** Targets are told the address of the client, by a header of this version. Undefined: they are not. */
+  readonly proxy: ProxyVersion | undefined;
+  /** Milliseconds that a connection outlives a path. */
+  readonly surviveMs: number;
+  /** Undefined: no more than the sessions that a ServerSupervisor takes by default. */
+  readonly maxConnections: number | undefined;
+  readonly log: TunnelLog;
+  readonly logger: Logger | undefined;
+  /** For tests. */
+  readonly targets?: TargetsOptions;
+}
+
+/** Bursts of connections: a plain relay accepts a thousand of them at once. */
+const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
+/** Of one identity, links that carry nothing: those of several near ends. */
+const MOST_FREE = 256;
+
+export class FarEnd {
+  readonly #options: FarEndOptions;
+  readonly supervisor: ServerSupervisor;
+  readonly #instances: Instances;
+  readonly #targets: Targets;
+  readonly #clock: Clock = new SystemClock();
+  #proofs: Proofs | undefined;
+  readonly #carriers = new Set<FarCarrier>();
+  readonly #controls = new Set<Link>();
+  /** How many links of each identity carry nothing. */
+  readonly #free = new Counts();
+  #isClosing = false;
+  /** Connections to targets, those that are being made too. */
+  #busy = 0;
+
+  constructor(options: FarEndOptions) {
+    this.#options = options;
+    const { listen, tls, proofs, allow, surviveMs, maxConnections, log, logger } = options;
+    this.#proofs = proofs;
+    this.#targets = new Targets(this.#clock, allow, options.targets);
+    this.#instances = new Instances(log, this.#clock);
+    this.supervisor = new ServerSupervisor({
+      ...LINK_OPTIONS,
+      addresses: [listen],
+      tls,
+      resumeForMs: surviveMs,
+      resources: RESOURCES,
+      limits: { ...BUDGETS, ...(maxConnections === undefined ? {} : limitsFor(maxConnections)) },
+      ...(proofs === undefined
+        ? {}
+        : {
+            authenticate: ({ credentials, certificate }) => identify(this.#proofs ?? proofs, credentials, certificate),
+          }),
+      ...(logger === undefined ? {} : { logger }),
+    });
+    this.supervisor.serve((link) => this.#arrived(link));
+  }
+
+  listen(): Promise<Listening> {
+    return this.supervisor.listen();
+  }
+
+  #arrived(link: Link): void {
+    const introduction = readIntroduction(link.openPayload);
+    if (introduction === undefined) {
+      this.#options.log(
+        "warn",
+        "tunnel.stranger",
+        `${link.remoteAddress ?? "a client"} is no near end of this version`,
+      );
+      return link.abort("no-tunnel");
+    }
+    this.#instances.arrived(link, introduction);
+    if (introduction.role === "control") return this.#control(link);
+    if (this.#isClosing) return link.abort("far-end-closing");
+    if (this.#free.of(link.identity) >= MOST_FREE) return link.abort("too-many-spares");
+    const carrier = new FarCarrier(
+      link,
+      {
+        connect: (open, of, signal) => this.#connect(open, of, signal),
+        onBusy: ({ link: { identity } }) => this.#free.remove(identity),
+        onFree: (free) => {
+          this.#free.add(free.link.identity);
+          if (this.#isClosing) free.abort("far-end-closing");
+        },
+        onEnded: (open, of, ending) => this.#ended(open, of, ending),
+        onRefused: ({ ends, to }, { identity }, { code, message }) => {
+          const call = { ends, to, identity };
+          this.#options.log("warn", "tunnel.refused", `${callText(call)}: ${code}: ${message}`, {
+            ...callFields(call),
+            code,
+          });
+        },
+      },
+      this.#clock,
+    );
+    this.#carriers.add(carrier);
+    this.#free.add(link.identity);
+    void link.closed.then(() => {
+      this.#carriers.delete(carrier);
+      if (carrier.isFree) this.#free.remove(link.identity);
+    });
+  }
+
+  #control(link: Link): void {
+    this.#controls.add(link);
+    void link.closed.then(() => this.#controls.delete(link));
+    // Nothing comes on it: reading lets the link hear of the peer's end.
+    link.onMessage(() => {});
+  }
+
+  async #connect({ to, ends }: OpenRecord, { identity }: Link, signal: AbortSignal): Promise<Socket> {
+    if (this.#isClosing) throw new TargetRefused("closing", "the far end is shutting down");
+    const { maxConnections = Infinity, proxy } = this.#options;
+    if (this.#busy >= maxConnections) throw new TargetRefused("too-many-connections", `the far end has ${this.#busy}`);
+    this.#busy++;
+    try {
+      const socket = await this.#targets.connect(parseTarget(to), identity, signal);
+      if (proxy !== undefined) socket.write(proxyHeader(proxy, ends));
+      return socket;
+    } catch (error) {
+      this.#busy--;
+      throw error;
+    }
+  }
+
+  #ended({ ends, to }: OpenRecord, { identity }: Link, ending: Ending): void {
+    this.#busy--;
+    logEnding(this.#options.log, { ends, to, identity }, ending, "down");
+  }
+
+  /** Connections that are carried now. */
+  get connections(): number {
+    return this.#busy;
+  }
+
+  /**
+   * For connections that are made from now on. Whoever had a token that is gone is asked anew: connections of a near end that
+   * has another go on.
+   */
+  renew({ proofs, allow }: Pick<FarEndOptions, "proofs" | "allow">): void {
+    const before = this.#proofs;
+    this.#proofs = proofs;
+    this.#targets.allow = allow;
+    const lost = before?.tokens === undefined ? undefined : proofs?.tokens?.lostSince(before.tokens);
+    if (lost === undefined || lost.size === 0) return;
+    for (const link of this.supervisor.links) {
+      if (link.identity !== undefined && lost.has(link.identity)) link.reauthenticate();
+    }
+  }
+
+  /**
+   * Lets no connection in, lets those that are here end for `drainMs`, and resets those that are left; aborting `signal`
+   * resets them at once. Answers how many were reset.
+   */
+  async close(drainMs: number, signal: AbortSignal): Promise<number> {
+    this.#isClosing = true;
+    for (const carrier of this.#carriers) if (carrier.isFree) carrier.abort("far-end-closing");
+    for (const link of this.#controls) link.abort("far-end-closing");
+    const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
+    return left;
+  }
+}
+
+/** A connection may have a standby beside its own, and each near end has spares and a control link. */
+function limitsFor(maxConnections: number): { connections: number; sessions: number } {
+  return { connections: 2 * maxConnections + MOST_FREE, sessions: maxConnections + MOST_FREE };
+}
+
+/** Counts by identity; those that are 0 take no memory. */
+class Counts {
+  readonly #counts = new Map<string | undefined, number>();
+
+  of(identity: string | undefined): number {
+    return this.#counts.get(identity) ?? 0;
+  }
+
+  add(identity: string | undefined): void {
+    this.#counts.set(identity, this.of(identity) + 1);
+  }
+
+  remove(identity: string | undefined): void {
+    const count = this.of(identity) - 1;
+    if (count > 0) this.#counts.set(identity, count);
+    else this.#counts.delete(identity);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * A TCP connection joined with a carrier, exact in both directions: an end is an end, a reset is a reset, and a link that
+ * failed is a reset, never an end. Each direction ends by itself, and the other goes on for as long as it wants.
+ */
+import type { Socket } from "node:net";
+import { codeOf } from "../core/foreign.ts";
+import type { LinkReport } from "../index.ts";
+import type { Carrier, Survived } from "./carrier.ts";
+import { readInto } from "./read-memory.ts";
+import { HEAD_BYTES, record, RECORD } from "./records.ts";
+
+/** How a connection ended, for the log. */
+export interface Ending {
+  /** Both directions ended in order. */
+  readonly isWhole: boolean;
+  readonly reason: string;
+  /** Bytes from the socket, and to it. */
+  readonly fromSocket: number;
+  readonly toSocket: number;
+  readonly ms: number;
+  readonly survived: Survived;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Join {
+  readonly #socket: Socket;
+  readonly #carrier: Carrier;
+  readonly #onEnded: (ending: Ending) => void;
+  readonly #sinceMs: number;
+  #fromSocket = 0;
+  #toSocket = 0;
+  /** The socket has ended its direction, and the carrier was told. */
+  #hasEnded = false;
+  /** The peer has ended its direction, and the socket was told. */
+  #peerHasEnded = false;
+  #isOver = false;
+  /** The socket has taken as much as it keeps; called when it takes more, or is closed. */
+  #onDrain: (() => void) | undefined;
+  #error: NodeJS.ErrnoException | undefined;
+  readonly #room = (): void => {
+    this.#socket.resume();
+  };
+
+  /** `onEnded` is called once. If the connection did not end in order, the socket is reset and the link aborted by then. */
+  constructor(socket: Socket, carrier: Carrier, onEnded: (ending: Ending) => void) {
+    this.#socket = socket;
+    this.#carrier = carrier;
+    this.#sinceMs = carrier.clock.now();
+    this.#onEnded = onEnded;
+    carrier.beginCounting();
+    socket.on("error", (error) => {
+      this.#error = error;
+    });
+    socket.on("drain", () => this.#drained());
+    socket.once("close", () => this.#closed());
+  }
+
+  /** Reads from the socket. */
+  start(): void {
+    const socket = this.#socket;
+    if (!readInto(socket, (headAndBytes) => this.#takeCopy(headAndBytes))) {
+      socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    }
+    socket.once("end", () => {
+      if (this.#isOver) return;
+      this.#hasEnded = true;
+      this.#carrier.send(record(RECORD.end, NOTHING));
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#fromSocket += chunk.length;
+    if (!this.#carrier.sendData(chunk, this.#room)) this.#socket.pause();
+  }
+
+  #takeCopy(headAndBytes: Buffer): void {
+    if (this.#isOver) return;
+    this.#fromSocket += headAndBytes.length - HEAD_BYTES;
+    if (!this.#carrier.sendCopy(headAndBytes, this.#room)) this.#socket.pause();
+  }
+
+  /** Bytes for the socket. The promise says when it takes more. */
+  write(part: Buffer): void | Promise<void> {
+    if (this.#isOver) return undefined;
+    this.#toSocket += part.length;
+    if (this.#socket.write(part) || this.#socket.destroyed) return undefined;
+    return new Promise((resolve) => {
+      this.#onDrain = resolve;
+    });
+  }
+
+  #drained(): void {
+    const onDrain = this.#onDrain;
+    this.#onDrain = undefined;
+    onDrain?.();
+  }
+
+  /** The peer has ended its direction. */
+  end(): void {
+    this.#peerHasEnded = true;
+    this.#socket.end();
+  }
+
+  #closed(): void {
+    if (this.#hasEnded && this.#peerHasEnded && this.#error === undefined) {
+      this.#over(true, "ended in order");
+    } else {
+      const code = this.#error === undefined ? "closed" : (codeOf(this.#error) ?? "failed");
+      this.fail(code === "ECONNRESET" || code === "EPIPE" ? "reset" : code);
+    }
+  }
+
+  /** The socket has ended its direction. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** The connection is over before it was one; what becomes of the socket and the link is for the caller to say. */
+  refuse(reason: string): void {
+    this.#over(false, reason);
+  }
+
+  /** Ends the connection: the socket is reset, and the link aborted with the reason, unless it has ended already. */
+  fail(reason: string): void {
+    if (this.#isOver) return;
+    this.#over(false, reason);
+    reset(this.#socket);
+    this.#carrier.abort(codeText(reason));
+  }
+
+  /** The link has ended. */
+  linkEnded({ error }: LinkReport): void {
+    if (this.#isOver) return;
+    this.#over(false, error === undefined ? "the link was closed" : whyEnded(error));
+    reset(this.#socket);
+  }
+
+  #over(isWhole: boolean, reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#drained();
+    this.#onEnded({
+      isWhole,
+      reason,
+      fromSocket: this.#fromSocket,
+      toSocket: this.#toSocket,
+      ms: this.#carrier.clock.now() - this.#sinceMs,
+      survived: this.#carrier.survived,
+    });
+  }
+}
+
+/** Where the peer gave a reason, that is the reason. */
+function whyEnded({ code, message, peerCode }: NonNullable<LinkReport["error"]>): string {
+  return code === "PEER_ABORTED" && peerCode !== undefined && peerCode !== "" ? `the other end: ${peerCode}` : message;
+}
+
+/** A code of abort() has at most 64 bytes. */
+function codeText(reason: string): string {
+  return Buffer.from(reason).subarray(0, 64).toString("latin1");
+}
+
+/** Closes the socket with a reset; one of a Unix socket, which has none, is closed. */
+export function reset(socket: Socket): void {
+  socket.on("error", () => {});
+  if (socket.destroyed) return;
+  if (socket.remoteAddress === undefined && socket.localAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
+}

@@ -1,0 +1,131 @@
+/** The near end's side of a link: it opens connections to targets on it, one after another. */
+import type { Socket } from "node:net";
+import type { Link, LinkReport } from "../index.ts";
+import type { Clock, Timer } from "../link/ports.ts";
+import { Carrier } from "./carrier.ts";
+import { type Ending, Join, reset } from "./join.ts";
+import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError, type RecordType } from "./records.ts";
+
+/** The application waits so long until it is connected, and then is reset. Later it has the patience of the link. */
+const CONNECT_MS = 10_000;
+
+export interface NearCarrierHost {
+  /** The link is free for another connection. */
+  onFree(carrier: NearCarrier): void;
+  /** The link has ended. */
+  onGone(carrier: NearCarrier, report: LinkReport): void;
+}
+
+interface Call {
+  readonly socket: Socket;
+  readonly join: Join;
+  readonly deadline: Timer;
+  /** The far end's answer: undefined as long as there is none. */
+  answer: "opened" | "refused" | undefined;
+  /** The far end has said that it has nothing left of the connection. */
+  isDone: boolean;
+  /** The socket is closed here, in order. */
+  isClosed: boolean;
+}
+
+export class NearCarrier {
+  readonly #carrier: Carrier;
+  readonly #host: NearCarrierHost;
+  readonly createdMs: number;
+  #call: Call | undefined;
+
+  constructor(link: Link, host: NearCarrierHost, clock: Clock) {
+    this.#carrier = new Carrier(link, clock);
+    this.#host = host;
+    this.createdMs = clock.now();
+    this.#carrier.read({
+      onData: (part) => this.#onData(part),
+      onRecord: (type, content) => this.#onRecord(type, content),
+    });
+    void link.closed.then((report) => {
+      this.#call?.join.linkEnded(report);
+      this.#host.onGone(this, report);
+    });
+  }
+
+  get link(): Link {
+    return this.#carrier.link;
+  }
+
+  /** Carries a connection. `onEnded` is called once. */
+  connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
+    const { clock } = this.#carrier;
+    const join = new Join(socket, this.#carrier, (ending) => {
+      call.deadline.clear();
+      onEnded(ending);
+      if (!ending.isWhole) return;
+      call.isClosed = true;
+      this.#freeIfDone();
+    });
+    const call: Call = {
+      socket,
+      join,
+      deadline: clock.timer(() => join.fail(`the far end has not connected within ${CONNECT_MS / 1_000} s`)),
+      answer: undefined,
+      isDone: false,
+      isClosed: false,
+    };
+    call.deadline.set(clock.now() + CONNECT_MS);
+    this.#call = call;
+    this.#carrier.send(objectRecord(RECORD.open, open));
+    join.start();
+  }
+
+  /** Ends the connection, if there is one, with a reset. */
+  fail(reason: string): void {
+    this.#call?.join.fail(reason);
+  }
+
+  abort(code: string): void {
+    this.#carrier.abort(code);
+  }
+
+  #onData(part: Buffer): void | Promise<void> {
+    if (this.#call?.answer !== "opened") throw new RecordError("DATA before OPENED");
+    return this.#call.join.write(part);
+  }
+
+  #onRecord(type: RecordType, content: Buffer): void {
+    const call = this.#call;
+    if (call === undefined) throw new RecordError("a record without a connection");
+    switch (type) {
+      case RECORD.opened:
+      case RECORD.refused:
+        if (call.answer !== undefined) throw new RecordError("a second answer");
+        call.deadline.clear();
+        if (type === RECORD.refused) return this.#refused(call, content);
+        call.answer = "opened";
+        return;
+      case RECORD.end:
+        if (call.answer !== "opened") throw new RecordError("END before OPENED");
+        return call.join.end();
+      case RECORD.done:
+        call.isDone = true;
+        return this.#freeIfDone();
+      default:
+        throw new RecordError(`a record of type ${type} from the far end`);
+    }
+  }
+
+  /** The socket is reset, and the link goes on: the far end waits for the END of what was sent for this connection. */
+  #refused(call: Call, content: Buffer): void {
+    const { code, message } = readRefused(content);
+    call.answer = "refused";
+    call.isClosed = true;
+    call.join.refuse(`${code}: ${message}`);
+    if (!call.join.hasEnded) this.#carrier.send(record(RECORD.end, Buffer.alloc(0)));
+    reset(call.socket);
+  }
+
+  #freeIfDone(): void {
+    const call = this.#call;
+    if (call === undefined || !call.isDone || !call.isClosed) return;
+    this.#call = undefined;
+    this.#host.onFree(this);
+  }
+}

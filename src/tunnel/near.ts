@@ -1,0 +1,279 @@
+/** The near end of a tunnel: listens where the applications are, and has a link to the far end for each connection. */
+import { randomUUID } from "node:crypto";
+import net from "node:net";
+import {
+  ConnectionManager,
+  type Health,
+  type Link,
+  type LinkReport,
+  type ListenAddress,
+  type Logger,
+  type OpenOptions,
+  type SupervisedServer,
+  supervise,
+  type Target,
+} from "../index.ts";
+import { SystemClock } from "../io/clock.ts";
+import type { AddressList } from "../io/address-list.ts";
+import type { Clock, Timer } from "../link/ports.ts";
+import { ClientHeaders, endsOf } from "./client-ends.ts";
+import { type Ending, reset } from "./join.ts";
+import { logEnding, sourceText, type TunnelLog } from "./log.ts";
+import { NearCarrier } from "./near-carrier.ts";
+import type { Ends } from "./proxy-header.ts";
+import { Spares } from "./spares.ts";
+import { introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
+
+/** A local address, and the target of whoever connects to it. */
+export interface Forward {
+  readonly listen: ListenAddress;
+  /** HOST:PORT, or unix:PATH, as the far end knows it. */
+  readonly to: string;
+}
+
+export interface NearEndOptions {
+  readonly far: Target;
+  /** How the far end is connected, and who we are: functions are called for each attempt. */
+  readonly connect: Pick<OpenOptions, "tls" | "credentials">;
+  readonly forwards: readonly Forward[];
+  readonly name: string | undefined;
+  /** Milliseconds that a connection outlives a path. */
+  readonly surviveMs: number;
+  /** Undefined: nine tenths of the descriptors. */
+  readonly maxConnections: number | undefined;
+  /** The balancers whose connections begin with a PROXY header, which names the client. Undefined: none do. */
+  readonly balancers: AddressList | undefined;
+  readonly log: TunnelLog;
+  readonly logger: Logger | undefined;
+}
+
+/** Bursts of connections: a plain relay dials a thousand of them at once. */
+const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
+const ACCEPTS_PER_SECOND = 20_000;
+/** One link for all notices that a path is silent, in 2 to 4 s. */
+const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
+/** A control link that the far end has ended is opened again after so long; one that it has refused, after so long. */
+const CONTROL_SOON_MS = 100;
+const CONTROL_AGAIN_MS = 5_000;
+/** For the far end to hear of what was reset. */
+const TELL_MS = 1_000;
+
+export class NearEnd {
+  readonly #options: NearEndOptions;
+  readonly #instance = randomUUID();
+  readonly #clock: Clock = new SystemClock();
+  readonly manager: ConnectionManager;
+  readonly #headers: ClientHeaders | undefined;
+  readonly #servers: Array<{ server: net.Server; supervised: SupervisedServer }> = [];
+  readonly #spares: Spares;
+  /** Those that carry a connection. */
+  readonly #busy = new Set<NearCarrier>();
+  /** Connections whose link is not connected yet. */
+  #waiting = 0;
+  #control: Link | undefined;
+  readonly #controlAgain: Timer;
+  #isClosing = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: NearEndOptions) {
+    this.#options = options;
+    const { logger, balancers, log } = options;
+    this.manager = new ConnectionManager({ ...DIALS, ...(logger === undefined ? {} : { logger }) });
+    this.#headers =
+      balancers === undefined
+        ? undefined
+        : new ClientHeaders(balancers, this.#clock, (socket, problem) => {
+            const from = sourceText(endsOf(socket));
+            log("warn", "tunnel.header", `${from}: ${problem}`, { from });
+            reset(socket);
+          });
+    this.#spares = new Spares(
+      {
+        open: () => this.#openCarrier(),
+        isBusy: () => this.#waiting > 0 || this.#control?.state !== "connected",
+      },
+      this.#clock,
+    );
+    this.#controlAgain = this.#clock.timer(() => this.#openControl());
+  }
+
+  /** Resolves with the addresses, in the order of the forwards; rejects with the error of the first that cannot listen. */
+  async listen(): Promise<Array<net.AddressInfo | string | null>> {
+    this.#openControl();
+    const { forwards, maxConnections, logger } = this.#options;
+    return Promise.all(
+      forwards.map(async ({ listen, to }) => {
+        const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, to));
+        const limits = {
+          acceptsPerSecond: ACCEPTS_PER_SECOND,
+          ...(maxConnections === undefined ? {} : { connections: maxConnections }),
+        };
+        this.#servers.push({
+          server,
+          supervised: supervise(server, { limits, resources: RESOURCES, ...(logger && { logger }) }),
+        });
+        await listening(server, listen);
+        return server.address();
+      }),
+    );
+  }
+
+  get servers(): readonly SupervisedServer[] {
+    return this.#servers.map(({ supervised }) => supervised);
+  }
+
+  health(): Health {
+    return this.manager.health();
+  }
+
+  // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #accept(socket: net.Socket, to: string): void {
+    socket.on("error", () => {});
+    if (this.#headers === undefined) return this.#carry(socket, endsOf(socket), to);
+    this.#headers.read(socket, (ends) => this.#carry(socket, ends, to));
+  }
+
+  #carry(socket: net.Socket, ends: Ends | undefined, to: string): void {
+    if (this.#isClosing || socket.destroyed) return reset(socket);
+    const carrier = this.#spares.take() ?? this.#openForConnection();
+    this.#busy.add(carrier);
+    carrier.connect(socket, { to, ends }, (ending: Ending) => {
+      logEnding(this.#options.log, { ends, to }, ending, "up");
+    });
+  }
+
+  #openForConnection(): NearCarrier {
+    const carrier = this.#openCarrier();
+    this.#waiting++;
+    const settled = (): void => {
+      this.#waiting--;
+      this.#spares.refill();
+    };
+    carrier.link.connected().then(settled, settled);
+    return carrier;
+  }
+
+  // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #open(role: Role, options: Pick<OpenOptions, "keepalive" | "reconnect">): Link {
+    const { far, connect, name } = this.#options;
+    return this.manager.open({
+      ...far,
+      ...LINK_OPTIONS,
+      ...connect,
+      ...options,
+      openPayload: introduce({ role, instance: this.#instance, name }),
+    });
+  }
+
+  #openCarrier(): NearCarrier {
+    const link = this.#open("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
+    const carrier = new NearCarrier(
+      link,
+      {
+        onFree: (free) => {
+          this.#left(free);
+          if (this.#isClosing) free.abort("closing");
+          else this.#spares.put(free);
+        },
+        onGone: (gone) => {
+          this.#spares.drop(gone);
+          this.#left(gone);
+        },
+      },
+      this.#clock,
+    );
+    link.on("state", ({ to }) => {
+      // What carries nothing has nothing to survive.
+      if (to !== "connected" && to !== "connecting" && !this.#busy.has(carrier)) this.#spares.drop(carrier);
+    });
+    return carrier;
+  }
+
+  #left(carrier: NearCarrier): void {
+    this.#busy.delete(carrier);
+    if (this.#busy.size === 0) this.#onIdle?.();
+  }
+
+  /** When its path is silent or lost, so may be those of the others: they ask at once, and need not find out one by one. */
+  #openControl(): void {
+    if (this.#isClosing) return;
+    const link = this.#open("control", { keepalive: CONTROL_KEEPALIVE });
+    this.#control = link;
+    const { log } = this.#options;
+    let isFirst = true;
+    link.on("state", ({ to, reason }) => {
+      if (to === "suspect" || to === "reconnecting") {
+        log("warn", "tunnel.path", `the path to the far end is ${to === "suspect" ? "silent" : "lost"}: ${reason}`);
+        for (const carrier of this.#busy) carrier.link.ping();
+      }
+      if (to !== "connected") return;
+      log("info", "tunnel.path", isFirst ? "connected to the far end" : "the path to the far end is back");
+      isFirst = false;
+      for (const carrier of this.#busy) if (carrier.link.state === "reconnecting") carrier.link.retryNow();
+      this.#spares.refill();
+    });
+    // The peer says nothing on it: reading lets the link hear of the peer's end.
+    link.onMessage(() => {});
+    void link.closed.then((report) => this.#controlEnded(report));
+  }
+
+  #controlEnded({ error }: LinkReport): void {
+    if (this.#isClosing) return;
+    const isKnown = error === undefined || error.code === "SESSION_LOST" || error.code === "PEER_ABORTED";
+    if (!isKnown) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
+    this.#controlAgain.set(this.#clock.now() + (isKnown ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
+  }
+
+  // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The files behind `connect` have changed: connections go on, and no spare is used that was opened before. */
+  renew(): void {
+    this.#spares.renew();
+  }
+
+  /** Connections that are carried now. */
+  get connections(): number {
+    return this.#busy.size;
+  }
+
+  /**
+   * Listens no more, lets connections end for `drainMs`, and resets those that are left; aborting `signal` resets them at
+   * once. Answers how many were reset.
+   */
+  async close(drainMs: number, signal: AbortSignal): Promise<number> {
+    this.#isClosing = true;
+    this.#controlAgain.clear();
+    for (const { server } of this.#servers) server.close();
+    this.#headers?.destroyAll();
+    this.#spares.close();
+    await this.#idle(drainMs, signal);
+    const left = [...this.#busy];
+    for (const carrier of left) carrier.fail("the near end was shut down");
+    this.#control?.abort("closing");
+    await this.manager.close({ deadlineMs: TELL_MS });
+    await Promise.all(this.#servers.map(({ supervised }) => supervised.close({ deadlineMs: 0 })));
+    return left.length;
+  }
+
+  #idle(drainMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#busy.size === 0 || signal.aborted) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const deadline = this.#clock.timer(resolve);
+    deadline.set(this.#clock.now() + drainMs);
+    this.#onIdle = resolve;
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    return promise.finally(() => deadline.clear());
+  }
+}
+
+function listening(server: net.Server, where: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(where as net.ListenOptions, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

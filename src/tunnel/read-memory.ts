@@ -1,0 +1,38 @@
+/**
+ * Memory that the sockets to targets are read into, one after another: what was read is copied into the link at once. Node
+ * would allocate 64 KiB for each read, and collecting that is the larger part of what a transfer costs.
+ */
+import net, { type NetConnectOpts, type Socket } from "node:net";
+import { HEAD_BYTES } from "./records.ts";
+
+const READ_BYTES = 65_536;
+/** With room for the head of a record before what was read. */
+const MEMORY: Buffer = Buffer.allocUnsafeSlow(HEAD_BYTES + READ_BYTES);
+const READ_INTO: Buffer = MEMORY.subarray(HEAD_BYTES);
+
+/** Takes what was read: the bytes from `HEAD_BYTES` on, which change with the next read of any socket. */
+export type Take = (headAndBytes: Buffer) => void;
+
+const takers = new WeakMap<Socket, { take: Take | undefined }>();
+
+/** As `net.connect()`; the socket is paused, and emits no 'data': `readInto()` says who takes what is read. */
+export function connectSocket(to: NetConnectOpts): Socket {
+  const taker: { take: Take | undefined } = { take: undefined };
+  const callback = (bytes: number): boolean => {
+    taker.take?.(MEMORY.subarray(0, HEAD_BYTES + bytes));
+    // Whoever takes it has paused the socket, if that was enough.
+    return true;
+  };
+  const socket = net.connect({ ...to, onread: { buffer: READ_INTO, callback } });
+  takers.set(socket, taker);
+  return socket.pause();
+}
+
+/** Answers false for a socket of another origin. */
+export function readInto(socket: Socket, take: Take): boolean {
+  const taker = takers.get(socket);
+  if (taker === undefined) return false;
+  taker.take = take;
+  socket.resume();
+  return true;
+}

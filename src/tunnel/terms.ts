@@ -1,0 +1,49 @@
+/** What both ends of a tunnel agree on: the options of their links, and how a near end introduces itself. */
+import { type DurableOptions, KiB, type LinkOptions, MiB, type Resources } from "../index.ts";
+
+/**
+ * An outage with twenty uploads holds some megabytes: a link takes little ahead of its connection, and has at most the
+ * window under way.
+ */
+export const LINK_OPTIONS: Readonly<Pick<LinkOptions & DurableOptions, "mode" | "allowHalfOpen" | "queue" | "window">> =
+  {
+    mode: "bytes",
+    allowHalfOpen: true,
+    queue: { maxBytes: 256 * KiB },
+    window: { minBytes: 256 * KiB, maxBytes: 2 * MiB },
+  };
+
+/** A busy event loop delays connections; to refuse them would fail them, as nobody dials again for an application. */
+export const RESOURCES: Resources = { lag: false };
+
+/** "control": one for each near end, which carries nothing, and notices a silent path for all others. */
+export type Role = "control" | "carrier";
+
+/** The open payload of a link. */
+export interface Introduction {
+  readonly role: Role;
+  /** Of the near end's process: random. */
+  readonly instance: string;
+  /** As its operator calls it; undefined: it has no name. */
+  readonly name: string | undefined;
+}
+
+const VERSION = 1;
+
+export function introduce({ role, instance, name }: Introduction): string {
+  return JSON.stringify({ tunnel: VERSION, role, instance, name });
+}
+
+/** Undefined: no near end of a tunnel has written this, or one of another version. */
+export function readIntroduction(payload: Uint8Array): Introduction | undefined {
+  try {
+    const given = JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown> | null;
+    const { tunnel, role, instance, name } = given ?? {};
+    const isRole = role === "control" || role === "carrier";
+    if (tunnel !== VERSION || !isRole || typeof instance !== "string") return undefined;
+    if (name !== undefined && typeof name !== "string") return undefined;
+    return { role, instance, name };
+  } catch {
+    return undefined;
+  }
+}

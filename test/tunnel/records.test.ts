@@ -1,0 +1,160 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  dataRecords,
+  HEAD_BYTES,
+  objectRecord,
+  readOpen,
+  readRefused,
+  RECORD,
+  record,
+  RecordError,
+  RecordReader,
+  type RecordType,
+  writeDataHead,
+} from "../../src/tunnel/records.ts";
+import { runs } from "../properties.ts";
+
+/** What a reader has said: DATA joined, other records whole. */
+class Heard {
+  readonly all: Array<[RecordType, string]> = [];
+  #waiting: Promise<void> | undefined;
+
+  /** Before the next thing is read. */
+  waitFor(promise: Promise<void>): void {
+    this.#waiting = promise;
+  }
+
+  onData(part: Buffer): void | Promise<void> {
+    const last = this.all.at(-1);
+    if (last?.[0] === RECORD.data) last[1] += part.toString("latin1");
+    else this.all.push([RECORD.data, part.toString("latin1")]);
+    return this.#take();
+  }
+
+  onRecord(type: RecordType, content: Buffer): void | Promise<void> {
+    this.all.push([type, content.toString("latin1")]);
+    return this.#take();
+  }
+
+  #take(): Promise<void> | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    return waiting;
+  }
+}
+
+const anyRecord = fc.oneof(
+  fc.uint8Array({ minLength: 1, maxLength: 300 }).map((content) => [RECORD.data, content] as const),
+  fc.tuple(
+    fc.constantFrom(RECORD.open, RECORD.opened, RECORD.refused, RECORD.end, RECORD.done),
+    fc.uint8Array({ maxLength: 100 }),
+  ),
+);
+
+test("records are read as they were written, however their bytes are split", () => {
+  fc.assert(
+    fc.property(fc.array(anyRecord, { maxLength: 12 }), fc.array(fc.nat(400)), (records, sizes) => {
+      const bytes = Buffer.concat(records.map(([type, content]) => record(type, content)));
+      const heard = new Heard();
+      const reader = new RecordReader(heard);
+      let at = 0;
+      for (const size of [...sizes, bytes.length]) {
+        expect(reader.push(Buffer.from(bytes.subarray(at, at + size)))).toBeUndefined();
+        at += size;
+      }
+      expect(heard.all).toEqual(joined(records));
+    }),
+    { numRuns: runs(300) },
+  );
+});
+
+/** DATA that follows DATA is one piece to the reader's application. */
+function joined(records: ReadonlyArray<readonly [RecordType, Uint8Array]>): Array<[RecordType, string]> {
+  const heard = new Heard();
+  for (const [type, content] of records) {
+    if (type === RECORD.data) void heard.onData(Buffer.from(content));
+    else void heard.onRecord(type, Buffer.from(content));
+  }
+  return heard.all;
+}
+
+test("what the handler waits for is awaited before anything behind it is read", async () => {
+  const heard = new Heard();
+  const reader = new RecordReader(heard);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  heard.waitFor(promise);
+  const pushed = reader.push(
+    Buffer.concat([record(RECORD.open, Buffer.from("first")), record(RECORD.data, Buffer.from("x"))]),
+  );
+  expect(heard.all).toEqual([[RECORD.open, "first"]]);
+  resolve();
+  await pushed;
+  expect(heard.all).toEqual([
+    [RECORD.open, "first"],
+    [RECORD.data, "x"],
+  ]);
+});
+
+test("a part of a head is kept when the memory that it was in changes", () => {
+  const heard = new Heard();
+  const reader = new RecordReader(heard);
+  const bytes = record(RECORD.open, Buffer.from("content"));
+  const shared = Buffer.alloc(6);
+  bytes.copy(shared, 0, 0, 6);
+  void reader.push(shared);
+  shared.fill(0);
+  void reader.push(bytes.subarray(6));
+  expect(heard.all).toEqual([[RECORD.open, "content"]]);
+});
+
+describe("what breaks the rules is refused", () => {
+  test.each([
+    ["an unknown type", Buffer.from([9, 0, 0, 0])],
+    ["DATA without content", Buffer.from([RECORD.data, 0, 0, 0])],
+    ["a record that is too long", Buffer.from([RECORD.open, 0, 0x10, 1])],
+  ])("%s", (_, bytes) => {
+    expect(() => new RecordReader(new Heard()).push(bytes)).toThrow(RecordError);
+  });
+
+  test.each([
+    "",
+    "{",
+    "null",
+    "7",
+    "{}",
+    '{"to":7}',
+    '{"to":"a:1","ends":7}',
+    '{"to":"a:1","ends":{"source":{"address":"b","port":1}}}',
+  ])("OPEN with the content %j", (content) => {
+    expect(() => readOpen(Buffer.from(content))).toThrow(RecordError);
+  });
+
+  test.each(["[]", '{"code":1,"message":"m"}', '{"code":"c"}'])("REFUSED with the content %j", (content) => {
+    expect(() => readRefused(Buffer.from(content))).toThrow(RecordError);
+  });
+});
+
+test("OPEN and REFUSED carry what they were given", () => {
+  const open = {
+    to: "db:5432",
+    ends: { source: { address: "::1", port: 7 }, destination: { address: "::1", port: 5_432 } },
+  };
+  expect(readOpen(objectRecord(RECORD.open, open).subarray(HEAD_BYTES))).toEqual(open);
+  const unix = { to: "unix:/run/db", ends: undefined };
+  expect(readOpen(objectRecord(RECORD.open, unix).subarray(HEAD_BYTES))).toEqual(unix);
+  const refused = { code: "not-allowed", message: "no" };
+  expect(readRefused(objectRecord(RECORD.refused, refused).subarray(HEAD_BYTES))).toEqual(refused);
+});
+
+test("a chunk is copied where that is cheap, and else goes as it is; both are the same record", () => {
+  const chunk = Buffer.from("some bytes");
+  const copied = dataRecords(chunk, 100);
+  expect(copied).toHaveLength(1);
+  const apart = dataRecords(chunk, 10);
+  expect(apart[1]).toBe(chunk);
+  expect(Buffer.concat(apart)).toEqual(copied[0]);
+  const inPlace = Buffer.concat([Buffer.alloc(HEAD_BYTES), chunk]);
+  writeDataHead(inPlace);
+  expect(inPlace).toEqual(copied[0]);
+});
