@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { installed } from "../../real/install.ts";
 import { startNginx } from "../../real/nginx-server.ts";
-import { cutRows, cutWay, toldCuts } from "./cut-rows.ts";
+import { cutRows, cutWay, rowOfCuts } from "./cut-rows.ts";
 import { connectionsOf } from "./kernel-sockets.ts";
 import { ran, reported, told } from "./programs.ts";
 import type { TunnelScenario, TunnelStage, Way } from "./stage.ts";
@@ -33,7 +33,7 @@ async function ab(stage: TunnelStage, tls: boolean): Promise<void> {
   const before = await descriptors(way);
   const requests = stage.scaled(REQUESTS);
   const result = await run(requests);
-  const cuts = await toldCuts(way);
+  await rowOfCuts(stage, way);
 
   const failed = reported(result.stdout, /Failed requests:\s+(\d+)/u);
   const complete = reported(result.stdout, /Complete requests:\s+(\d+)/u);
@@ -45,7 +45,7 @@ async function ab(stage: TunnelStage, tls: boolean): Promise<void> {
     figure: failed + requests - complete,
     bound: 0,
     unit: "",
-    note: `of ${requests}, ${perSecond} a second, the slowest ${slowest} ms; ${cuts}`,
+    note: `of ${requests}, ${perSecond} a second, the slowest ${slowest} ms`,
   });
   const fromMs = performance.now();
   const left = await settled(way, server.port, before);
