@@ -113,11 +113,19 @@ export const SETTINGS: readonly Mutant[] = [
     tests: REREAD,
   },
   {
-    name: "a far end remembers its first tokens",
-    rule: "clients are asked for the tokens that were read last",
+    name: "a near end remembers its first token",
+    rule: "an attempt has the token that was read last",
     file: "src/cli/tunnel/protection.ts",
-    find: "identify(files.state.proofs,",
-    replace: "identify(proofs,",
+    find: "credentials: () => files.state.token ?? token",
+    replace: "credentials: () => token",
+    tests: PROTECTION,
+  },
+  {
+    name: "an authority that nobody is asked for",
+    rule: "a far end with --tls-ca takes only near ends with a certificate",
+    file: "src/cli/tunnel/protection.ts",
+    find: "certificates: pems?.ca !== undefined",
+    replace: "certificates: false",
     tests: PROTECTION,
   },
   {

@@ -3,6 +3,8 @@ import { randomInt } from "node:crypto";
 import type { ParseArgsOptionsConfig } from "node:util";
 import { type Address, parseAddress } from "./address.ts";
 import type { TlsFiles } from "./files.ts";
+import { parseTunnel } from "./tunnel/arguments.ts";
+import type { TunnelCommand } from "./tunnel/types.ts";
 import {
   HELP_OPTION,
   integer,
@@ -43,10 +45,11 @@ export type Command =
   | { readonly name: "help" | "version" }
   | { readonly name: "listen" | "connect"; readonly options: PipeArguments }
   | { readonly name: "demo"; readonly options: DemoArguments }
+  | TunnelCommand
   /** The two processes of the demo, which the demo starts itself. */
   | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean };
 
-const COMMANDS = ["listen", "connect", "demo"] as const;
+const COMMANDS = ["listen", "connect", "tunnel", "demo"] as const;
 const SHARED_OPTIONS: ParseArgsOptionsConfig = {
   progress: { type: "boolean" },
   verbose: { type: "boolean" },
@@ -96,6 +99,8 @@ export function parseCommandLine(args: readonly string[]): Command {
     case "listen":
     case "connect":
       return parsePipe(name, rest);
+    case "tunnel":
+      return parseTunnel(rest);
     case "demo":
       return parseDemo(rest);
     case "demo-sender":

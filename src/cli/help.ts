@@ -6,6 +6,7 @@ export const HELP: string = `resplice: TCP links that outlive their sockets
   resplice demo                 a sender, a receiver, and between them a path that breaks all the time
   resplice listen [HOST:]PORT   waits for one link and joins it to stdin and stdout; port 0 is any free one
   resplice connect HOST:PORT    opens a link and joins it to stdin and stdout
+  resplice tunnel far|near|check    any TCP program keeps its connection through a cut: resplice tunnel --help
 
 listen and connect are a netcat that survives: a link goes on over as many connections as it takes. It ends when both
 sides' inputs have ended and all has been written out at the other end (give < /dev/null where there is nothing to send).

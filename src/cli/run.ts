@@ -4,8 +4,11 @@ import { demo } from "./demo/demo.ts";
 import { runReceiver } from "./demo/receiver.ts";
 import { runSender } from "./demo/sender.ts";
 import { EXIT } from "./exit-codes.ts";
-import { HELP, version } from "./help.ts";
+import { HELP, TUNNEL_HELP, version } from "./help.ts";
 import { connect, listen } from "./pipe/pipe.ts";
+import { check } from "./tunnel/check.ts";
+import { far } from "./tunnel/far.ts";
+import { near } from "./tunnel/near.ts";
 import { UsageError } from "./usage.ts";
 
 export async function run(args: readonly string[]): Promise<void> {
@@ -40,6 +43,15 @@ function execute(command: Command): Promise<number> | number {
       return listen(command.options);
     case "connect":
       return connect(command.options);
+    case "tunnel-help":
+      process.stdout.write(TUNNEL_HELP);
+      return EXIT.ok;
+    case "tunnel-far":
+      return far(command.options, command.again);
+    case "tunnel-near":
+      return near(command.options, command.again);
+    case "tunnel-check":
+      return check(command.options);
     case "demo":
       return demo(command.options);
     case "demo-sender":

@@ -68,7 +68,7 @@ describe("commands", () => {
   });
 
   test.for<[args: string[], message: RegExp]>([
-    [[], /no command: one of listen, connect, demo/],
+    [[], /no command: one of listen, connect, tunnel, demo/],
     [["lsten", "7000"], /unknown command "lsten"/],
     [["--progress", "listen", "7000"], /first the command/],
     [["listen"], /listen 7000/],

@@ -70,8 +70,14 @@ export function parseTunnel(args: readonly string[], environment: Environment = 
   }
   const { values, positionals } = parse(`tunnel ${name}`, rest, OPTIONS[name], name === "far" ? 1 : 2);
   if (values["help"] === true) return { name: "tunnel-help" };
-  if (name === "far") return { name: "tunnel-far", options: parseFar(values, positionals, environment) };
-  if (name === "near") return { name: "tunnel-near", options: parseNear(values, positionals, environment) };
+  if (name === "far") {
+    const again = (): FarArguments => parseFar(values, positionals, environment);
+    return { name: "tunnel-far", options: again(), again };
+  }
+  if (name === "near") {
+    const again = (): NearArguments => parseNear(values, positionals, environment);
+    return { name: "tunnel-near", options: again(), again };
+  }
   return { name: "tunnel-check", options: parseCheck(values, positionals, environment) };
 }
 

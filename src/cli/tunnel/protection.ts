@@ -1,10 +1,9 @@
 /** What protects the ends of a tunnel: TLS, tokens, certificates of clients, and the allow-list. */
-import type { OpenOptions, ServerSupervisorOptions } from "../../index.ts";
+import type { OpenOptions } from "../../index.ts";
 import { tlsProblem } from "../../io/tls-options.ts";
 import type { AllowList } from "../../tunnel/allow.ts";
-import { identify, type Proofs, Tokens } from "../../tunnel/tokens.ts";
+import { type Proofs, Tokens } from "../../tunnel/tokens.ts";
 import { type Pems, read, readPems, readToken, type TlsFiles } from "../files.ts";
-import type { Reread } from "./reread.ts";
 import type { CheckArguments, FarArguments, NearArguments, SecretSource } from "./types.ts";
 
 /** What a far end has read. */
@@ -54,19 +53,6 @@ export async function readNear(
     checkSame("a token", before.token, now.token);
   }
   return now;
-}
-
-/** The options of a far end's server. What is read again is used for the clients that connect from then on. */
-export function serverOptions(
-  files: Pick<Reread<FarArguments, FarProtection>, "state">,
-): Pick<ServerSupervisorOptions, "tls" | "authenticate"> {
-  const { pems, proofs } = files.state;
-  return {
-    ...(pems && { tls: { ...pems, requestCert: proofs.certificates } }),
-    ...((proofs.tokens !== undefined || proofs.certificates) && {
-      authenticate: ({ credentials, certificate }) => identify(files.state.proofs, credentials, certificate),
-    }),
-  };
 }
 
 /** The options of a near end's links. What is read again is used for each attempt from then on. */

@@ -67,8 +67,9 @@ export interface CheckArguments extends Pick<NearArguments, "far" | "tls" | "tok
   readonly withinMs: number;
 }
 
+/** `again`: the same command line, with what the file of settings says by then. It throws a UsageError. */
 export type TunnelCommand =
   | { readonly name: "tunnel-help" }
-  | { readonly name: "tunnel-far"; readonly options: FarArguments }
-  | { readonly name: "tunnel-near"; readonly options: NearArguments }
+  | { readonly name: "tunnel-far"; readonly options: FarArguments; readonly again: () => FarArguments }
+  | { readonly name: "tunnel-near"; readonly options: NearArguments; readonly again: () => NearArguments }
   | { readonly name: "tunnel-check"; readonly options: CheckArguments };

@@ -1,13 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PeerCertificate } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { clientOptions, readFar, readNear, serverOptions } from "../../../src/cli/tunnel/protection.ts";
+import { clientOptions, readFar, readNear } from "../../../src/cli/tunnel/protection.ts";
 import type { SecretSource } from "../../../src/cli/tunnel/types.ts";
 import { AllowList } from "../../../src/tunnel/allow.ts";
 import { certificate } from "../../certificate.ts";
-import { failure, manage, serve } from "../../support.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "resplice-tunnel-protection-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -34,48 +32,33 @@ const allow = new AllowList(["db:5432"]);
 const file = (name: string): SecretSource => ({ file: path(name) });
 const NOTHING = { tls: undefined, tokens: undefined, allow };
 
-const askedWith = (credentials: string, peer?: string) => ({
-  credentials: Buffer.from(credentials),
-  openPayload: Buffer.alloc(0),
-  remoteAddress: "",
-  signal: new AbortController().signal,
-  ...(peer === undefined ? {} : { certificate: { subject: { CN: peer } } as PeerCertificate }),
-});
-
 describe("a far end", () => {
-  test("without protection has none, and knows nobody", async () => {
-    expect(serverOptions({ state: await readFar(NOTHING) })).toEqual({});
+  test("without protection has none", async () => {
+    expect(await readFar(NOTHING)).toEqual({
+      pems: undefined,
+      proofs: { tokens: undefined, certificates: false },
+      allow,
+    });
   });
 
-  test("asks for tokens, for certificates, or for both", async () => {
-    const by = async (tokens: SecretSource | undefined, ca: string | undefined, ...who: [string, string?]) => {
-      const state = await readFar({ tls: tlsOf("cert", "key", ca), tokens, allow });
-      const { tls, authenticate } = serverOptions({ state });
-      return [tls && tls.requestCert, authenticate?.(askedWith(...who))];
-    };
-    expect(await by(undefined, undefined, "")).toEqual([false, undefined]);
-    expect(await by(file("tokens"), undefined, ALICE)).toEqual([false, "alice"]);
-    expect(await by(undefined, "cert", "", "carol")).toEqual([true, "carol"]);
-    expect(await by(file("tokens"), "cert", ALICE, "carol")).toEqual([true, "alice"]);
-    expect(await by(file("tokens"), "cert", "", "carol")).toEqual([true, { refused: "a token is needed" }]);
+  test("asks for tokens, for certificates of an authority of its own, or for both", async () => {
+    const { pems, proofs } = await readFar({ tls: tlsOf("cert", "key"), tokens: file("tokens"), allow });
+    expect(Object.keys(pems ?? {})).toEqual(["cert", "key"]);
+    expect([proofs.tokens?.identityOf(Buffer.from(ALICE)), proofs.certificates]).toEqual(["alice", false]);
+    const both = await readFar({ tls: tlsOf("cert", "key", "cert"), tokens: file("tokens"), allow });
+    expect([both.proofs.tokens, both.proofs.certificates]).toEqual([expect.anything(), true]);
+    const certificates = await readFar({ ...NOTHING, tls: tlsOf("cert", "key", "cert") });
+    expect(certificates.proofs).toEqual({ tokens: undefined, certificates: true });
   });
 
   test("has tokens of the environment", async () => {
     vi.stubEnv("RESPLICE_TOKENS", `# mine\nalice ${ALICE}`);
-    const state = await readFar({ ...NOTHING, tokens: { variable: "RESPLICE_TOKENS" } });
-    expect(serverOptions({ state }).authenticate?.(askedWith(ALICE))).toBe("alice");
-    vi.stubEnv("RESPLICE_TOKENS", `alice\n`);
+    const { proofs } = await readFar({ ...NOTHING, tokens: { variable: "RESPLICE_TOKENS" } });
+    expect(proofs.tokens?.identityOf(Buffer.from(ALICE))).toBe("alice");
+    vi.stubEnv("RESPLICE_TOKENS", "alice\n");
     await expect(readFar({ ...NOTHING, tokens: { variable: "RESPLICE_TOKENS" } })).rejects.toThrow(
       /^RESPLICE_TOKENS, line 1: two words are expected/,
     );
-  });
-
-  test("asks for what was read last", async () => {
-    const files = { state: await readFar({ ...NOTHING, tokens: file("tokens") }) };
-    const { authenticate } = serverOptions(files);
-    files.state = await readFar({ ...NOTHING, tokens: file("new-tokens") }, files.state);
-    expect(authenticate?.(askedWith(BOB))).toBe("bob");
-    expect(authenticate?.(askedWith(ALICE))).toEqual({ refused: "this token is not known" });
   });
 
   test("does not begin or cease to ask while it runs", async () => {
@@ -140,17 +123,4 @@ test.for<[which: Which, says: RegExp]>([
   const error: unknown = await reading.catch((problem: unknown) => problem);
   expect((error as Error).message).toMatch(says);
   expect((error as Error).message).not.toContain(ALICE);
-});
-
-test("a near end's token and certificate let it in to a far end, and no others do", async () => {
-  const state = await readFar({ tls: tlsOf("cert", "key", "cert"), tokens: file("tokens"), allow });
-  const { port, links } = await serve({ ...serverOptions({ state }), mode: "bytes" });
-  const open = async (cert: string, key: string, token: string) => {
-    const near = await readNear({ tls: { ...tlsOf(cert, key, "cert"), servername: "alice" }, token: file(token) });
-    return manage().open({ port, host: "127.0.0.1", mode: "bytes", ...clientOptions({ state: near }) });
-  };
-  await (await open("cert", "key", "token")).connected();
-  expect((await links.next()).identity).toBe("alice");
-  const other = await open("cert", "key", "new-token");
-  expect(await failure(other.connected())).toMatchObject({ code: "AUTHENTICATION_REFUSED" });
 });
