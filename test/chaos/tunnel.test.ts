@@ -1,7 +1,7 @@
 // Programs that know nothing of resplice, through `resplice tunnel`: both ends are processes, with TLS and a token between.
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import net, { type Socket } from "node:net";
+import net, { type AddressInfo, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { faultRelay, type FaultRelay } from "resplice/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -10,6 +10,8 @@ import { TunnelStage, type Way } from "../tunnel/suite/stage.ts";
 const MIB = 1_048_576;
 /** So many links stay open for a while when they carry nothing any more. */
 const KEPT_MOST = 64;
+/** Seconds. How long the far end waits for a near end that was killed. */
+const SURVIVE = 5;
 const RESET = "ECONNRESET";
 
 const stage = new TunnelStage("short", 100, false);
@@ -23,6 +25,7 @@ beforeAll(async () => {
   way = await stage.tunnel({
     target: await stage.listen(server),
     tls: true,
+    farOptions: ["--survive", `${SURVIVE}`],
     path: async (far) => {
       relay = await faultRelay({ port: far });
       return relay.port;
@@ -35,8 +38,8 @@ afterAll(async () => {
   await relay.close();
 });
 
-function connect(port = way.port): Socket {
-  return net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {});
+function connect(): Socket {
+  return net.connect({ port: way.port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {});
 }
 
 /** The next connection of the server. */
@@ -136,33 +139,30 @@ test("of 200 connections no descriptor is left", async () => {
 });
 
 test("a target that refuses resets who has connected", async () => {
-  const gone = net.createServer();
-  const target = await stage.listen(gone);
-  gone.close();
-  const { port } = await stage.tunnel({ target, tls: false });
-  const client = connect(port);
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  const client = connect();
   client.write("?");
   expect(await ending(client)).toBe(RESET);
+  await once(server.listen(port, "127.0.0.1"), "listening");
 });
 
 test("a lost session is a reset amid a transfer, and never an end", async () => {
-  const target = (server.address() as net.AddressInfo).port;
-  const { port, near, far } = await stage.tunnel({ target, tls: false, farOptions: ["--survive", "2"] });
   const first = served();
-  const downloading = connect(port);
+  const downloading = connect();
   downloading.write("?");
   (await first).write(Buffer.alloc(MIB));
   await once(downloading, "data");
   const cutShort = ending(downloading);
-  far.signal("SIGKILL");
+  way.far.signal("SIGKILL");
   // It is back, and knows nothing.
-  await stage.restart(far);
+  await stage.restart(way.far);
   expect(await cutShort).toBe(RESET);
 
   const second = served();
-  const uploading = connect(port);
+  const uploading = connect();
   uploading.write(Buffer.alloc(MIB));
   const upload = ending(await second);
-  near.signal("SIGKILL");
+  way.near.signal("SIGKILL");
   expect(await upload).toBe(RESET);
 });
