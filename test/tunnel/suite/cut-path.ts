@@ -7,6 +7,7 @@ export type CutPathCommands = {
   open(port: number): Promise<number>;
   /** The first cut is after so long, and so are all that follow. */
   cutEvery(ms: number): void;
+  blackHole(): void;
   cuts(): Cuts;
 };
 
@@ -26,17 +27,22 @@ answerCalls({
     return relay.port;
   },
   cutEvery: (ms) => void setInterval(cut, ms),
+  blackHole,
   cuts: () => cuts,
 } satisfies CutPathCommands);
 
 function cut(): void {
   if (cuts.resets > cuts.blackHoles) {
-    relay?.blackHole();
-    // For new connections only.
-    relay?.heal();
-    cuts.blackHoles++;
+    blackHole();
   } else {
     relay?.cut("rst");
     cuts.resets++;
   }
+}
+
+function blackHole(): void {
+  relay?.blackHole();
+  // For new connections only.
+  relay?.heal();
+  cuts.blackHoles++;
 }

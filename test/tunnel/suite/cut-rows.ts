@@ -31,10 +31,17 @@ export async function cutWay(stage: TunnelStage, options: WayOptions): Promise<C
   return { ...way, cuts: () => path.call("cuts") };
 }
 
-/** For the note: how much was cut meanwhile. */
-export async function toldCuts(way: CutWay): Promise<string> {
+/** Without a cut of each kind a row shows nothing. A shorter run may end before. */
+export async function rowOfCuts(stage: TunnelStage, way: CutWay): Promise<void> {
   const { resets, blackHoles } = await way.cuts();
-  return `${resets} resets, ${blackHoles} black holes`;
+  stage.row({
+    what: "cuts of each kind meanwhile",
+    figure: Math.min(resets, blackHoles),
+    bound: stage.scaled(1, 0),
+    is: "at least",
+    unit: "",
+    note: `${resets} resets, ${blackHoles} black holes`,
+  });
 }
 
 /** Again and again, until there were cuts enough. Answers how often, and how often `transfer` was right. */

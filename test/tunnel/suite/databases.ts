@@ -3,7 +3,7 @@ import { query } from "../../real/postgres-client.ts";
 import { installed } from "../../real/install.ts";
 import { PASSWORD, PostgresServer } from "../../real/postgres-server.ts";
 import { startRedis } from "../../real/redis-server.ts";
-import { cutRows, cutWay, toldCuts } from "./cut-rows.ts";
+import { cutRows, cutWay, rowOfCuts } from "./cut-rows.ts";
 import { ran, reported, told } from "./programs.ts";
 import type { TunnelScenario, TunnelStage } from "./stage.ts";
 
@@ -33,13 +33,13 @@ async function pgbench(stage: TunnelStage, tls: boolean): Promise<void> {
   const way = await cutWay(stage, { target: process.port, tls });
   const seconds = stage.scaled(PGBENCH_S, PGBENCH_S_LEAST);
   const result = await run(way.port, "--no-vacuum", "-c", `${PGBENCH_CLIENTS}`, "-T", `${seconds}`);
-  const cuts = await toldCuts(way);
+  await rowOfCuts(stage, way);
   const transactions = reported(result.stdout, /transactions actually processed: (\d+)/u);
   const failed = reported(result.stdout, /failed transactions: (\d+)/u);
   const [[rows] = []] = await query(admin, "SELECT count(*) FROM pgbench_history");
   const perSecond = Math.round(reported(result.stdout, /tps = ([\d.]+)/u));
   stage.row({ what: "exit code", figure: result.code ?? Infinity, bound: 0, unit: "", note: told(result) });
-  stage.row({ what: "transactions that failed", figure: failed, bound: 0, unit: "", note: `${cuts} in ${seconds} s` });
+  stage.row({ what: "transactions that failed", figure: failed, bound: 0, unit: "", note: `in ${seconds} s` });
   stage.row({
     what: "rows more or fewer than transactions",
     figure: Math.abs(Number(rows) - transactions),
@@ -56,12 +56,12 @@ async function redis(stage: TunnelStage, tls: boolean): Promise<void> {
   const number = stage.scaled(REDIS_COMMANDS);
   const args = ["-p", `${way.port}`, "-c", `${REDIS_CLIENTS}`, "-n", `${number}`, "-t", "incr", "-q"];
   const result = await ran(stage, command, args);
-  const cuts = await toldCuts(way);
+  await rowOfCuts(stage, way);
   const asked = await ran(stage, "redis-cli", ["-p", `${server.port}`, "get", COUNTER]);
   const perSecond = Math.round(reported(result.stdout, /INCR: ([\d.]+) requests per second/u));
   const errors = result.stdout.split(/[\r\n]/u).filter((said) => said.includes("rror"));
   stage.row({ what: "exit code", figure: result.code ?? Infinity, bound: 0, unit: "", note: told(result) });
-  stage.row({ what: "errors", figure: errors.length, bound: 0, unit: "", note: `${errors[0] ?? ""} ${cuts}`.trim() });
+  stage.row({ what: "errors", figure: errors.length, bound: 0, unit: "", note: errors[0] ?? "" });
   stage.row({
     what: "commands that happened twice, or did not",
     figure: Math.abs(Number(asked.stdout) - number),

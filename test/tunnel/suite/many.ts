@@ -2,18 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { installed } from "../../real/install.ts";
 import { startNginx } from "../../real/nginx-server.ts";
-import { cutRows, cutWay, toldCuts } from "./cut-rows.ts";
+import { cutRows, cutWay, rowOfCuts } from "./cut-rows.ts";
 import { connectionsOf } from "./kernel-sockets.ts";
 import { ran, reported, told } from "./programs.ts";
 import type { TunnelScenario, TunnelStage, Way } from "./stage.ts";
 
 const REQUESTS = 20_000;
-/** Fill the tables that grow with use, and the spare links. */
-const REQUESTS_BEFORE = 500;
 const AT_ONCE = 50;
-/** A near end keeps so many links open that carry nothing. */
-const SPARES_MOST = 32;
-const SETTLES_WITHIN_MS = 15_000;
+/** Links that carry nothing any more are kept for the next burst, and closed when none comes. */
+const SETTLES_WITHIN_MS = 60_000;
 const ASKED_EVERY_MS = 100;
 /** Seconds. A request of a connection that a black hole has swallowed takes some. */
 const REQUEST_TIMEOUT = 60;
@@ -32,14 +29,11 @@ async function ab(stage: TunnelStage, tls: boolean): Promise<void> {
   const options = ["-q", "-r", "-s", `${REQUEST_TIMEOUT}`, "-c", `${AT_ONCE}`];
   const run = (requests: number): ReturnType<typeof ran> =>
     ran(stage, command, [...options, "-n", `${requests}`, `http://127.0.0.1:${way.port}/`]);
-  await run(REQUESTS_BEFORE);
-  await settled(way, server.port);
+  await run(1);
   const before = await descriptors(way);
   const requests = stage.scaled(REQUESTS);
   const result = await run(requests);
-  const cuts = await toldCuts(way);
-  const left = await settled(way, server.port);
-  const after = await descriptors(way);
+  await rowOfCuts(stage, way);
 
   const failed = reported(result.stdout, /Failed requests:\s+(\d+)/u);
   const complete = reported(result.stdout, /Complete requests:\s+(\d+)/u);
@@ -51,31 +45,40 @@ async function ab(stage: TunnelStage, tls: boolean): Promise<void> {
     figure: failed + requests - complete,
     bound: 0,
     unit: "",
-    note: `of ${requests}, ${perSecond} a second, the slowest ${slowest} ms; ${cuts}`,
+    note: `of ${requests}, ${perSecond} a second, the slowest ${slowest} ms`,
   });
-  stage.row({ what: "connections left", figure: left, bound: 0, unit: "" });
+  const fromMs = performance.now();
+  const left = await settled(way, server.port, before);
+  const note = `after ${((performance.now() - fromMs) / 1_000).toFixed(0)} s`;
+  stage.row({ what: "connections left", figure: left.connections, bound: 0, unit: "", note });
   for (const end of ["near", "far"] as const) {
     stage.row({
       what: `descriptors of the ${end} end, more than before`,
-      figure: after[end] - before[end],
-      // The number of spares goes by how busy it was.
-      bound: SPARES_MOST,
+      figure: left[end] - before[end],
+      bound: 0,
       unit: "",
-      note: `${before[end]}, then ${after[end]}`,
+      note: `${before[end]}, then ${left[end]}`,
     });
   }
 }
 
-async function descriptors({ near, far }: Way): Promise<Record<"near" | "far", number>> {
+interface Descriptors {
+  near: number;
+  far: number;
+}
+
+async function descriptors({ near, far }: Way): Promise<Descriptors> {
   return { near: await near.call("descriptors"), far: await far.call("descriptors") };
 }
 
-/** How many connections with the client or the server are left, at the latest after some time. */
-async function settled({ port }: Way, target: number): Promise<number> {
+/** What is left when no more is than before, or after some time. `connections`: those with clients and with the server. */
+async function settled(way: Way, target: number, before: Descriptors): Promise<Descriptors & { connections: number }> {
   const untilMs = performance.now() + SETTLES_WITHIN_MS;
   for (;;) {
-    const left = connectionsOf(port) + connectionsOf(target);
-    if (left === 0 || performance.now() > untilMs) return left;
+    const { near, far } = await descriptors(way);
+    const connections = connectionsOf(way.port) + connectionsOf(target);
+    const isOver = connections === 0 && near <= before.near && far <= before.far;
+    if (isOver || performance.now() > untilMs) return { near, far, connections };
     await sleep(ASKED_EVERY_MS);
   }
 }

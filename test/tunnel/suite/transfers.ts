@@ -6,7 +6,7 @@ import { userInfo } from "node:os";
 import { installed } from "../../real/install.ts";
 import { startNginx } from "../../real/nginx-server.ts";
 import { freePort } from "../../real/stage.ts";
-import { cutRows, cutWay, toldCuts, untilCut } from "./cut-rows.ts";
+import { cutRows, cutWay, rowOfCuts, untilCut } from "./cut-rows.ts";
 import { line } from "./programs.ts";
 import type { TunnelScenario, TunnelStage } from "./stage.ts";
 
@@ -36,9 +36,10 @@ async function ssh(stage: TunnelStage, tls: boolean): Promise<void> {
       figure: transfers - right,
       bound: 0,
       unit: "",
-      note: `${transfers} transfers, ${await toldCuts(way)}`,
+      note: `${transfers} transfers`,
     });
   }
+  await rowOfCuts(stage, way);
 }
 
 /** A server of our own, and the client's command line as far as the port. */
@@ -82,6 +83,7 @@ async function curl(stage: TunnelStage, tls: boolean): Promise<void> {
     figure: transfers - right,
     bound: 0,
     unit: "",
-    note: `${transfers} transfers, ${await toldCuts(way)}`,
+    note: `${transfers} transfers`,
   });
+  await rowOfCuts(stage, way);
 }
