@@ -76,7 +76,7 @@ export class Join {
   #take(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#fromSocket += chunk.length;
-    countRead(chunk.length);
+    countRead(chunk.length, this.#carrier.clock);
     if (!this.#carrier.sendData(chunk, this.#room)) this.#socket.pause();
   }
 
@@ -91,12 +91,12 @@ export class Join {
     if (this.#isOver) return undefined;
     const socket = this.#socket;
     this.#toSocket += part.length;
-    countRead(part.length);
+    countRead(part.length, this.#carrier.clock);
     // A chunk of the link is several parts: they go to the kernel in one call.
     if (!this.#isCorked) {
       this.#isCorked = true;
       socket.cork();
-      process.nextTick(uncork, this);
+      this.#carrier.clock.defer(uncork, this);
     }
     if (socket.write(part) || socket.writableLength < MOST_WAITING_BYTES || socket.destroyed) return undefined;
     return new Promise((resolve) => {

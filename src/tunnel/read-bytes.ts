@@ -5,6 +5,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import type { Clock } from "../link/ports.ts";
 
 /** Well before V8 would mark the heap: what is still in use counts as well. */
 const COLLECT_AFTER_BYTES = 16_777_216;
@@ -15,12 +16,12 @@ let collect: Collect | undefined;
 let uncollectedBytes = 0;
 
 /** So many bytes were read into memory of their own. */
-export function countRead(bytes: number): void {
+export function countRead(bytes: number, clock: Clock): void {
   uncollectedBytes += bytes;
   if (uncollectedBytes < COLLECT_AFTER_BYTES) return;
   uncollectedBytes = 0;
   // Not within the read: what is being handled is in use.
-  setImmediate(collectYoung);
+  clock.afterPoll(collectYoung, undefined);
 }
 
 function collectYoung(): void {

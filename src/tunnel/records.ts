@@ -40,7 +40,7 @@ export class RecordError extends Error {
 }
 
 /** The head of a record whose content follows apart. */
-export function recordHead(type: RecordType, length: number): Buffer {
+function recordHead(type: RecordType, length: number): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES);
   head.writeUInt32BE(type * 0x1_00_00_00 + length);
   return head;

@@ -1,6 +1,6 @@
 /** Connections whose ends write, pause, end and reset at random, over a path that is cut at random. */
 import { once } from "node:events";
-import net from "node:net";
+import type net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { seeded } from "../../src/testing/random.ts";

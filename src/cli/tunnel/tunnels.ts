@@ -7,7 +7,7 @@ import type { Tunnel } from "./types.ts";
 
 const MOST_TUNNELS = 256;
 /** The name of a tunnel, or of a near end. */
-export const NAME = /^[\w.-]{1,64}$/;
+export const NAME: RegExp = /^[\w.-]{1,64}$/;
 export const NAME_RULE = "1 to 64 letters, digits, dots, hyphens and underscores";
 
 /** `listen`: the listener that stands before the far end. Undefined: each text names its own. Throws a UsageError. */

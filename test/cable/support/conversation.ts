@@ -19,7 +19,7 @@ export const KNOWS_NOBODY =
   "ct state new tcp flags & (fin|syn|rst|ack) != syn counter drop\nct state invalid counter drop";
 
 /** The connection that was suspect has answered, or another one has taken over: which of them is quicker is luck. */
-export const BACK: unknown = expect.stringMatching(/^connected \((answered|standby)\)$/u);
+const BACK: unknown = expect.stringMatching(/^connected \((answered|standby)\)$/u);
 
 /** What a link went through that has noticed a silence. */
 export const NOTICED: readonly unknown[] = ["suspect (no evidence)", BACK];
