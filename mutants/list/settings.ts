@@ -177,4 +177,12 @@ export const SETTINGS: readonly Mutant[] = [
     replace: "if (error === undefined) say(",
     tests: ["test/cli/tunnel/notify.test.ts"],
   },
+  {
+    name: "a near end that was killed never starts again",
+    rule: "the Unix socket that a killed near end has left is removed",
+    file: "src/tunnel/near.ts",
+    find: 'if ("path" in listen) await makeWay(listen);',
+    replace: "",
+    tests: ["test/tunnel/near-listening.test.ts"],
+  },
 ];
