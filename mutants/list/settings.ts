@@ -165,7 +165,7 @@ export const SETTINGS: readonly Mutant[] = [
     name: "systemd is told unasked",
     rule: "systemd is told if it has asked, and nobody else",
     file: "src/cli/tunnel/notify.ts",
-    find: 'if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return Promise.resolve();',
+    find: 'if (NOTIFY_SOCKET === "") return Promise.resolve();',
     replace: "",
     tests: ["test/cli/tunnel/notify.test.ts"],
   },
@@ -176,5 +176,13 @@ export const SETTINGS: readonly Mutant[] = [
     find: "if (error !== null) say(",
     replace: "if (error === undefined) say(",
     tests: ["test/cli/tunnel/notify.test.ts"],
+  },
+  {
+    name: "a near end that was killed never starts again",
+    rule: "the Unix socket that a killed near end has left is removed",
+    file: "src/tunnel/near.ts",
+    find: 'if ("path" in listen) await makeWay(listen);',
+    replace: "",
+    tests: ["test/tunnel/near-listening.test.ts"],
   },
 ];

@@ -6,7 +6,6 @@ import {
   type Health,
   type Link,
   type LinkReport,
-  type ListenAddress,
   type Logger,
   type OpenOptions,
   type SupervisedServer,
@@ -16,6 +15,9 @@ import {
 import { SystemClock } from "../io/clock.ts";
 import type { AddressList } from "../io/address-list.ts";
 import type { Clock, Timer } from "../link/ports.ts";
+import { listening } from "../server/listening/listen-error.ts";
+import type { Place } from "../server/listening/places.ts";
+import { makeWay } from "../server/listening/socket-file.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
 import { logEnding, sourceText, type TunnelLog } from "./log.ts";
@@ -26,7 +28,7 @@ import { introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
 
 /** A local address, and the target of whoever connects to it. */
 export interface Forward {
-  readonly listen: ListenAddress;
+  readonly listen: Place;
   /** HOST:PORT, or unix:PATH, as the far end knows it. */
   readonly to: string;
 }
@@ -112,6 +114,8 @@ export class NearEnd {
           server,
           supervised: supervise(server, { limits, resources: RESOURCES, ...(logger && { logger }) }),
         });
+        // A near end that was killed leaves the file of its Unix socket.
+        if ("path" in listen) await makeWay(listen);
         await listening(server, listen);
         return server.address();
       }),
@@ -266,14 +270,4 @@ export class NearEnd {
     signal.addEventListener("abort", () => resolve(), { once: true });
     return promise.finally(() => deadline.clear());
   }
-}
-
-function listening(server: net.Server, where: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(where as net.ListenOptions, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }

@@ -12,9 +12,12 @@ const MESSAGES = { ready: "READY=1", stopping: "STOPPING=1" } as const;
  * then that is said, and the process goes on.
  */
 export function notify(what: "ready" | "stopping", say: (line: string) => void): Promise<void> {
-  if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return Promise.resolve();
+  const { NOTIFY_SOCKET = "", PATH } = process.env;
+  if (NOTIFY_SOCKET === "") return Promise.resolve();
+  // The environment may hold tokens.
+  const options = { env: { NOTIFY_SOCKET, PATH }, timeout: WITHIN_MS, killSignal: "SIGKILL" } as const;
   return new Promise((resolve) => {
-    execFile(COMMAND, [MESSAGES[what]], { timeout: WITHIN_MS, killSignal: "SIGKILL" }, (error, _, stderr) => {
+    execFile(COMMAND, [MESSAGES[what]], options, (error, _, stderr) => {
       if (error !== null) say(`systemd was not told "${what}": ${reasonOf(error, stderr.trim())}`);
       resolve();
     });

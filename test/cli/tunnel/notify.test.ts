@@ -23,10 +23,11 @@ async function said(what: "ready" | "stopping"): Promise<string[]> {
 }
 
 test("systemd is told by its own command", async () => {
-  const told = systemdNotify('echo "$1 $NOTIFY_SOCKET" >> TOLD');
+  const told = systemdNotify('echo "$1 $NOTIFY_SOCKET $RESPLICE_TOKENS" >> TOLD');
+  vi.stubEnv("RESPLICE_TOKENS", "alice 0123456789abcdef");
   vi.stubEnv("NOTIFY_SOCKET", "/run/notify");
   expect([...(await said("ready")), ...(await said("stopping"))]).toEqual([]);
-  expect(readFileSync(told, "utf8")).toBe("READY=1 /run/notify\nSTOPPING=1 /run/notify\n");
+  expect(readFileSync(told, "utf8")).toBe("READY=1 /run/notify \nSTOPPING=1 /run/notify \n");
 });
 
 test.for([undefined, ""])("nobody is told where systemd does not ask: %j", async (socket) => {
