@@ -23,6 +23,8 @@ export interface TunnelStage {
   readonly relay: FaultRelay;
   /** Where the near end listens. */
   readonly port: number;
+  /** HOST:PORT of the target. */
+  readonly target: string;
   /** What both ends have logged. */
   readonly lines: TunnelLine[];
   /** Connects to the near end. */
@@ -43,7 +45,7 @@ export async function tunnel(
   target: (socket: net.Socket) => void,
   { far: farOptions, near: nearOptions }: StageOptions = {},
 ): Promise<TunnelStage> {
-  const targetPort = await listening(target);
+  const targetText = `127.0.0.1:${await listening(target)}`;
   const lines: TunnelLine[] = [];
   const logAt =
     (at: TunnelLine["at"]) =>
@@ -68,7 +70,7 @@ export async function tunnel(
     const near = new NearEnd({
       far: { port: relay.port },
       connect: {},
-      forwards: [{ listen: { port: 0, host: "127.0.0.1" }, to: `127.0.0.1:${targetPort}` }],
+      forwards: [{ listen: { port: 0, host: "127.0.0.1" }, to: targetText }],
       name: undefined,
       surviveMs: 60_000,
       maxConnections: undefined,
@@ -90,7 +92,7 @@ export async function tunnel(
     await once(socket, "connect");
     return socket;
   };
-  return { near, far, relay, port, lines, connect, another };
+  return { near, far, relay, port, target: targetText, lines, connect, another };
 }
 
 /** Each direction of its connections ends apart. */

@@ -1,0 +1,74 @@
+/** Clients of a far end that are no near ends, or break the rules; and how much one of them may take. */
+import type net from "node:net";
+import { expect, test } from "vitest";
+import type { Link, LinkReport } from "../../src/index.ts";
+import { objectRecord, RECORD, record } from "../../src/tunnel/records.ts";
+import { introduce, LINK_OPTIONS } from "../../src/tunnel/terms.ts";
+import { eventually, openTo } from "../support.ts";
+import { tunnel } from "./stage.ts";
+
+const CARRIER = introduce({ role: "carrier", instance: "hostile", name: undefined });
+
+function open(port: number, openPayload = CARRIER): Link {
+  return openTo(port, { ...LINK_OPTIONS, openPayload });
+}
+
+/** The code with which the far end has aborted the link. */
+async function abortedWith(link: Link): Promise<string | undefined> {
+  const { error }: LinkReport = await link.closed;
+  return error?.peerCode;
+}
+
+test.each([
+  "",
+  "{",
+  "null",
+  '{"tunnel":2,"role":"carrier","instance":"a"}',
+  '{"tunnel":1,"role":"x","instance":"a"}',
+  '{"tunnel":1,"role":"carrier"}',
+])("who introduces itself with %j is sent away, and the log says so", async (openPayload) => {
+  const { relay, lines } = await tunnel(() => {});
+  const link = open(relay.port, openPayload);
+  link.onMessage(() => {});
+  expect(await abortedWith(link)).toBe("no-tunnel");
+  expect(lines.filter(({ event }) => event === "tunnel.stranger")).toHaveLength(1);
+});
+
+const NOTHING = Buffer.alloc(0);
+
+test.each([
+  ["bytes that are no record", Buffer.from("GET / HTTP/1.1\r\n\r\n")],
+  ["DATA without a connection", record(RECORD.data, Buffer.from("x"))],
+  ["END without a connection", record(RECORD.end, NOTHING)],
+  ["a record of the far end", record(RECORD.done, NOTHING)],
+  ["OPEN without a target", record(RECORD.open, Buffer.from("{}"))],
+])("%s: the link is aborted", async (_, bytes) => {
+  const { relay, far } = await tunnel(() => {});
+  const link = open(relay.port);
+  link.onMessage(() => {});
+  await link.send(bytes);
+  expect(await abortedWith(link)).toBe("tunnel-record");
+  expect(far.connections).toBe(0);
+});
+
+test("OPEN on a link that carries a connection: that is reset, and the link aborted", async () => {
+  const sockets: net.Socket[] = [];
+  const { relay, far, target } = await tunnel((socket) => void sockets.push(socket));
+  const link = open(relay.port);
+  link.onMessage(() => {});
+  await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
+  await eventually(() => expect(sockets).toHaveLength(1));
+  await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
+  expect(await abortedWith(link)).toBe("tunnel-record");
+  await eventually(() => expect(far.connections).toBe(0));
+});
+
+test("a client has at most 256 links that carry nothing", async () => {
+  const { relay, far } = await tunnel(() => {});
+  const links = Array.from({ length: 262 }, () => open(relay.port));
+  links.forEach((link) => link.onMessage(() => {}));
+  const aborted = await Promise.race(links.map((link) => abortedWith(link)));
+  expect(aborted).toBe("too-many-spares");
+  // Those of the near end are among them: who has no name is one client.
+  await eventually(() => expect(far.supervisor.links.size).toBe(1 + 256));
+});
