@@ -194,8 +194,8 @@ export class StreamConnection implements Connection, Reader {
     return this.#stream.writableLength;
   }
 
-  write(buffers: readonly Buffer[]): void {
-    if (this.#closed) return;
+  write(buffers: readonly Buffer[]): boolean {
+    if (this.#closed) return false;
     this.#isWriting = true;
     try {
       this.#write(buffers);
@@ -204,6 +204,19 @@ export class StreamConnection implements Connection, Reader {
       this.lost(describe(error));
     }
     this.#isWriting = false;
+    if (!this.#isTaken()) return false;
+    this.#isAwaited = false;
+    return true;
+  }
+
+  /**
+   * A socket mostly gives its bytes to the kernel at once. A write that has failed is not counted as pending either:
+   * then the socket is not writable any more.
+   */
+  #isTaken(): boolean {
+    const stream = this.#stream;
+    if (!this.#isAwaited || this.#closed || stream.writableLength > 0) return false;
+    return stream instanceof Socket && stream.writable;
   }
 
   #write(buffers: readonly Buffer[]): void {
