@@ -209,10 +209,7 @@ export class StreamConnection implements Connection, Reader {
     return true;
   }
 
-  /**
-   * A socket mostly gives its bytes to the kernel at once. A write that has failed is not counted as pending either:
-   * then the socket is not writable any more.
-   */
+  /** A socket mostly gives its bytes to the kernel at once. After a write that has failed it is not writable. */
   #isTaken(): boolean {
     const stream = this.#stream;
     if (!this.#isAwaited || this.#closed || stream.writableLength > 0) return false;
