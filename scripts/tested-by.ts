@@ -26,6 +26,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/tunnel/shutdown.ts": ["test/cli/tunnel/run.test.ts"],
   "src/cli/tunnel/places.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/cli/tunnel/tunnels.ts": ["test/cli/tunnel/arguments.test.ts"],
+  "src/io/destroy.ts": ["test/io/connection.test.ts", "test/supervise/supervised-server.test.ts"],
   "src/tunnel/carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
   "src/tunnel/join.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
   "src/tunnel/near.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/instances.test.ts"],

@@ -1,11 +1,11 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
 import { unmapped } from "./address-list.ts";
+import { destroy, whenDestroyed } from "./destroy.ts";
 import { realTime } from "../real-time.ts";
 import { type Reader, READING_LINE as line } from "./reading-line.ts";
 import { describe } from "./stream-error.ts";
@@ -36,38 +36,10 @@ type WriteCallback = (error: WriteError) => void;
 
 /** The property in which a stream keeps its connection, so that all streams can share the same listener functions. */
 export const CONNECTION: unique symbol = Symbol("connection");
-/** The property with the function of `whenDestroyed()`. */
-const WHEN_DESTROYED: unique symbol = Symbol("whenDestroyed");
 type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 
 /** An 'error' of a stream without a listener would end the process. */
 export function ignoreError(): void {}
-
-/** Destroys a stream, which the application may have made. */
-export function destroy(stream: Duplex & { [WHEN_DESTROYED]?: (this: Duplex) => void }): void {
-  try {
-    stream.destroy();
-  } catch {
-    // The stream is given up, even if its destroy() throws.
-  }
-  stream[WHEN_DESTROYED]?.();
-}
-
-/**
- * Destroys a stream whose peer might take what it has received for the whole: one of TCP is reset, where an end would say
- * that all was sent.
- */
-export function cutOff(stream: Duplex): void {
-  if (stream instanceof Socket && !(stream instanceof TLSSocket) && stream.remoteAddress !== undefined) {
-    stream.resetAndDestroy();
-  }
-  destroy(stream);
-}
-
-/** `run` is called when the stream is destroyed here: a stream that the application made may never emit 'close'. */
-export function whenDestroyed(stream: Duplex, run: (this: Duplex) => void): void {
-  Object.assign(stream, { [WHEN_DESTROYED]: run });
-}
 
 /**
  * The address of the peer that a stream is connected to; "" where it has none, as on a Unix socket, or where the stream
@@ -206,8 +178,8 @@ export class StreamConnection implements Connection, Reader {
     return this.#stream.writableLength;
   }
 
-  write(buffers: readonly Buffer[]): void {
-    if (this.#closed) return;
+  write(buffers: readonly Buffer[]): boolean {
+    if (this.#closed) return false;
     this.#isWriting = true;
     try {
       this.#write(buffers);
@@ -216,6 +188,16 @@ export class StreamConnection implements Connection, Reader {
       this.lost(describe(error));
     }
     this.#isWriting = false;
+    if (!this.#isTaken()) return false;
+    this.#isAwaited = false;
+    return true;
+  }
+
+  /** A socket mostly gives its bytes to the kernel at once. After a write that has failed it is not writable. */
+  #isTaken(): boolean {
+    const stream = this.#stream;
+    if (!this.#isAwaited || this.#closed || stream.writableLength > 0) return false;
+    return stream instanceof Socket && stream.writable;
   }
 
   #write(buffers: readonly Buffer[]): void {

@@ -1,6 +1,7 @@
 /** Which streams of the application's can be connections. */
 import type { Duplex } from "node:stream";
-import { CONNECTION, destroy, ignoreError } from "./connection.ts";
+import { CONNECTION, ignoreError } from "./connection.ts";
+import { destroy } from "./destroy.ts";
 
 /** Why this stream cannot be a connection; undefined if it can. A Duplex of another package or realm can, too. */
 export function unfitness(stream: unknown): string | undefined {

@@ -238,11 +238,17 @@ export class Driver {
       for (let room = connection.roomBytes; room > 0; room = connection.roomBytes) {
         const out = this.channels.transmit(id, room, nowMs);
         if (out.length === 0) break;
-        connection.write(out);
         wrote = true;
+        if (connection.write(out)) this.#written(id);
       }
     }
     return wrote;
+  }
+
+  #written(id: number): void {
+    this.protocol.written?.(id);
+    // A call may wait for this.
+    this.#again = true;
   }
 
   /** Stops driving the link: clears the timer and destroys the connections. */

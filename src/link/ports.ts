@@ -54,7 +54,8 @@ export interface Connection {
    * closed it says nothing.
    */
   readonly pendingBytes: number;
-  write(buffers: readonly Buffer[]): void;
+  /** Answers whether the kernel has taken all that was written until now: then `onWritten` is not called for it. */
+  write(buffers: readonly Buffer[]): boolean;
   /**
    * Stops reading, until `resume()`: what the peer sends piles up on its own side. A stream that cannot be paused hands
    * over chunks all the same. A connection that is paused does not hear that its peer has ended it.
@@ -95,7 +96,7 @@ export interface ConnectionHandler {
   onDrain(): void;
   /**
    * The kernel has taken everything that was written: `pendingBytes` has fallen to 0. Called once each time, never
-   * within write(). A connection whose handler has no `onWritten` is spared a callback for each write; so bytes that
+   * within write(), and not if write() has answered that already. A connection whose handler has no `onWritten` is spared a callback for each write; so bytes that
    * were written for a handler before this one may not be reported.
    */
   readonly onWritten?: (() => void) | undefined;

@@ -27,6 +27,14 @@ export class Entries {
     return entry !== undefined && entry.number === number ? entry : undefined;
   }
 
+  /** The first message from `from` on that has an object; `to` if none before that has one. */
+  firstFrom(from: number, to: number): number {
+    if (this.count === 0) return to;
+    let n = from;
+    while (n < to && this.at(n) === undefined) n++;
+    return n;
+  }
+
   /** The object of a new message, which is not here until it is put here. */
   prepare(number: number, needsId: boolean): Entry {
     const old = this.#slots[number & this.#mask];

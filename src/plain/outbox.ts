@@ -62,7 +62,7 @@ export class Outbox extends Accounts {
     const spare = this.#spare;
     this.#store(spare, payload, payloadBytes, given);
     if (SmallMessages.fits(spare)) {
-      this.#small.add(this.next, spare);
+      this.#small.add(this.next, spare, this.takenBytes);
     } else {
       this.#keep(spare);
       this.#spare = new Entry(false);
@@ -128,13 +128,12 @@ export class Outbox extends Accounts {
    * under way. A large message may be written in parts.
    */
   write(out: Buffer[], roomBytes: number, gate: Gate | undefined): void {
-    let left = roomBytes;
-    const run = new Run(out);
-    while (this.sentTo < this.next && left > 0) {
+    const run = new Run(out, roomBytes);
+    while (this.sentTo < this.next && run.left > 0) {
       const entry = this.#entries.at(this.sentTo);
       if (entry === undefined) {
         const from = this.sentTo;
-        left = this.#writeSmall(run, left);
+        this.#writeSmall(run);
         if (this.sentTo === from) break;
         continue;
       }
@@ -144,7 +143,7 @@ export class Outbox extends Accounts {
         continue;
       }
       if (this.partWritten === 0) {
-        if (entry.pieces === undefined && entry.wireBytes > left && this.isWriting) break;
+        if (entry.pieces === undefined && entry.wireBytes > run.left && this.isWriting) break;
         if (gate !== undefined && !gate.mayWrite(entry)) break;
         this.queuedMessages--;
         this.queuedBytes -= entry.payloadBytes;
@@ -153,14 +152,13 @@ export class Outbox extends Accounts {
         this.isWriting = true;
       }
       if (entry.pieces === undefined) {
-        left -= entry.wireBytes;
-        run.add(entry.wire as Block, entry.wireFrom, entry.wireBytes);
+        run.add(entry.wire as Block, entry.wireFrom, entry.wireFrom + entry.wireBytes);
         this.sentTo++;
         continue;
       }
       run.end();
-      const added = entry.addTo(out, this.partWritten, left);
-      left -= added;
+      const added = entry.addTo(out, this.partWritten, run.left);
+      run.left -= added;
       this.isWriting = true;
       this.partWritten += added;
       if (this.partWritten < entry.wireBytes) break;
@@ -170,7 +168,7 @@ export class Outbox extends Accounts {
     }
     run.end();
     // Messages that are no bytes on the wire: no write will say that it is done.
-    if (left === roomBytes && this.isWriting) this.written();
+    if (run.left === roomBytes && this.isWriting) this.written();
   }
 
   /**
@@ -192,23 +190,14 @@ export class Outbox extends Accounts {
     }
   }
 
-  /** Writes the small messages up to the next one that has an object. Answers how much of `roomBytes` is left. */
-  #writeSmall(run: Run, roomBytes: number): number {
-    let left = roomBytes;
-    let payloadBytes = 0;
-    let n = this.sentTo;
-    for (; n < this.next && left > 0 && this.#entries.at(n) === undefined; n++) {
-      const bytes = this.#small.wireBytes(n);
-      if (bytes > left && this.isWriting) break;
-      this.isWriting = true;
-      left -= bytes;
-      payloadBytes += this.#small.payloadBytes(n);
-      run.add(this.#small.blockOf(n), this.#small.wireFrom(n), bytes);
-    }
-    this.queuedMessages -= n - this.sentTo;
-    this.queuedBytes -= payloadBytes;
-    this.sentTo = n;
-    return left;
+  /** Writes the small messages up to the next one that has an object, as far as there is room. */
+  #writeSmall(run: Run): void {
+    const from = this.sentTo;
+    const to = this.#small.addTo(run, from, this.#entries.firstFrom(from, this.next), !this.isWriting);
+    if (to > from) this.isWriting = true;
+    this.queuedMessages -= to - from;
+    this.queuedBytes -= this.#small.payloadOf(from, to);
+    this.sentTo = to;
   }
 
   /** The kernel has everything that was given to it. */
@@ -217,12 +206,18 @@ export class Outbox extends Accounts {
     this.#passOverSettled();
     let bytes = 0;
     let doubt = 0;
-    for (let n = this.kernelTo; n < this.sentTo; n++) {
-      const entry = this.#entries.at(n);
-      const payloadBytes = entry?.payloadBytes ?? this.#small.payloadBytes(n);
-      bytes += payloadBytes;
-      if (entry?.isSettled === true) this.storage.release(entry);
-      else if (entry === undefined ? n >= this.#settledTo : !entry.isAnswered) doubt += payloadBytes + ENTRY_BYTES;
+    for (let n = this.kernelTo; n < this.sentTo;) {
+      const to = this.#entries.firstFrom(n, this.sentTo);
+      if (to > n) {
+        bytes += this.#small.payloadOf(n, to);
+        doubt += this.#doubtOf(Math.max(n, Math.min(to, this.#settledTo)), to);
+        n = to;
+        continue;
+      }
+      const entry = this.entry(n++);
+      bytes += entry.payloadBytes;
+      if (entry.isSettled) this.storage.release(entry);
+      else if (!entry.isAnswered) doubt += entry.payloadBytes + ENTRY_BYTES;
     }
     this.kernelTo = this.sentTo;
     this.doubtBytes += doubt;
@@ -247,15 +242,16 @@ export class Outbox extends Accounts {
   /** Settles what is in doubt below `to` and is not answered. `onDelivered` is called for those with a ticket. */
   proven(to: number, onDelivered: (ticket: PlainTicket) => void): void {
     let n = Math.max(this.#settledTo, this.head);
-    for (; n < to; n++) {
-      const entry = this.#entries.at(n);
-      if (entry === undefined) {
-        const payloadBytes = this.#small.payloadBytes(n);
-        this.deliveredMessages++;
-        this.deliveredBytes += payloadBytes;
-        if (n < this.kernelTo) this.doubtBytes -= payloadBytes + ENTRY_BYTES;
+    while (n < to) {
+      const end = this.#entries.firstFrom(n, to);
+      if (end > n) {
+        this.deliveredMessages += end - n;
+        this.deliveredBytes += this.#small.payloadOf(n, end);
+        this.doubtBytes -= this.#doubtOf(n, Math.max(n, Math.min(end, this.kernelTo)));
+        n = end;
         continue;
       }
+      const entry = this.entry(n++);
       if (entry.isSettled || entry.isAnswered) continue;
       if (entry.ticket !== undefined) onDelivered(entry.ticket);
       this.deliveredMessages++;
@@ -272,16 +268,19 @@ export class Outbox extends Accounts {
    */
   letGo(mostBytes: number): void {
     let n = Math.max(this.#settledTo, this.head);
-    for (; n < this.kernelTo; n++) {
-      if (this.doubtBytes <= mostBytes && (this.kernelTo - n) * ENTRY_BYTES <= mostBytes) break;
-      const entry = this.#entries.at(n);
-      if (entry === undefined) {
-        const payloadBytes = this.#small.payloadBytes(n);
-        this.untrackedMessages++;
-        this.untrackedBytes += payloadBytes;
-        this.doubtBytes -= payloadBytes + ENTRY_BYTES;
+    const placesFrom = this.kernelTo - Math.floor(mostBytes / ENTRY_BYTES);
+    while (n < this.kernelTo && (this.doubtBytes > mostBytes || n < placesFrom)) {
+      const to = this.#entries.firstFrom(n, this.kernelTo);
+      if (to > n) {
+        const from = n;
+        n = this.#small.behind(from, to, this.doubtBytes - mostBytes, ENTRY_BYTES);
+        n = Math.min(to, Math.max(n, placesFrom));
+        this.untrackedMessages += n - from;
+        this.untrackedBytes += this.#small.payloadOf(from, n);
+        this.doubtBytes -= this.#doubtOf(from, n);
         continue;
       }
+      const entry = this.entry(n++);
       if (entry.isSettled || entry.isAnswered) continue;
       this.untrackedMessages++;
       this.untrackedBytes += entry.payloadBytes;
@@ -289,6 +288,11 @@ export class Outbox extends Accounts {
     }
     this.#settledTo = n;
     this.#advance();
+  }
+
+  /** What messages without objects, all those from `from` to before `to`, count for while they are in doubt. */
+  #doubtOf(from: number, to: number): number {
+    return this.#small.payloadOf(from, to) + (to - from) * ENTRY_BYTES;
   }
 
   #release(entry: Entry): void {

@@ -119,17 +119,20 @@ export class Storage {
     const block = this.#room(bytes);
     into.wireFrom = block.used;
     into.wireBytes = bytes;
+    let at = block.used;
     let lies = false;
     for (let n = 0; n < pieces.length; n++) {
       const piece = pieces[n] as Uint8Array;
       if (piece === message && !lies) {
         lies = true;
-        payloadLies(into, block, block.used, payloadBytes);
+        payloadLies(into, block, at, payloadBytes);
       }
-      copy(piece, block.bytes, block.used);
-      block.used += piece.length;
+      copy(piece, block.bytes, at);
+      at += piece.length;
     }
     if (!lies) this.#keepPayload(into, message, payloadBytes, isText);
+    // If something was thrown there is no gap: the next message lies there.
+    block.used = at;
     into.wire = block;
   }
 
@@ -274,21 +277,26 @@ export class Storage {
 /** The bytes of small messages that are written: those that lie one behind the other in a block are one buffer. */
 export class Run {
   readonly #out: Buffer[];
+  /** About so many more bytes are to be written. */
+  left: number;
   #block: Block | undefined;
   #from = 0;
   #to = 0;
 
-  constructor(out: Buffer[]) {
+  constructor(out: Buffer[], left: number) {
     this.#out = out;
+    this.left = left;
   }
 
-  add(block: Block, from: number, bytes: number): void {
+  /** Adds the bytes of the block from `from` to before `to`. */
+  add(block: Block, from: number, to: number): void {
     if (block !== this.#block || from !== this.#to) {
       this.end();
       this.#block = block;
       this.#from = from;
     }
-    this.#to = from + bytes;
+    this.#to = to;
+    this.left -= to - from;
   }
 
   end(): void {

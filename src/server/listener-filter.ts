@@ -4,7 +4,8 @@
  */
 import type { Socket } from "node:net";
 import type { AddressList } from "../io/address-list.ts";
-import { destroy, remoteAddressOf } from "../io/connection.ts";
+import { remoteAddressOf } from "../io/connection.ts";
+import { destroy } from "../io/destroy.ts";
 import type { Clock } from "../link/ports.ts";
 import type { Access } from "./access.ts";
 import { ProxyHeaders } from "./proxy-headers.ts";

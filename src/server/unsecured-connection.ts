@@ -25,7 +25,9 @@ export class UnsecuredConnection implements Connection {
     this.handler = DEAF;
   }
 
-  write(): void {}
+  write(): boolean {
+    return false;
+  }
 
   pause(): void {}
 

@@ -4,7 +4,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { destroy } from "../io/connection.ts";
+import { destroy } from "../io/destroy.ts";
 import type { Timer } from "../link/ports.ts";
 import { acceptedAs } from "../server/tls-handshakes.ts";
 import { type ConnectionHost, connectionOf, IDLE_MS, SupervisedConnection } from "./connection.ts";

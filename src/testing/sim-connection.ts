@@ -37,8 +37,9 @@ export class SimConnection implements Connection {
     return this.#socket.pendingBytes;
   }
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     this.#socket.write(Buffer.concat(buffers));
+    return false;
   }
 
   pause(): void {

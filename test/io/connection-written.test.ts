@@ -30,17 +30,46 @@ async function ticks(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test("a hundred small writes at once give one call, within none of them, and the next write another", async () => {
+test("a write that the kernel takes at once is answered, and there is no call for it", async () => {
   const { connection } = await connected();
   const told = listen(connection);
-  for (let n = 0; n < 100; n++) connection.write([Buffer.from("x")]);
+  const answers = Array.from({ length: 100 }, () => connection.write([Buffer.from("x")]));
+  answers.push(connection.write([Buffer.alloc(3_000), Buffer.alloc(3_000)]));
+  await ticks();
+  expect([new Set(answers), told]).toEqual([new Set([true]), []]);
+});
+
+test("of many small writes at once of a stream that is no socket there is one call, and of the next write another", async () => {
+  const connection = new StreamConnection(
+    new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() }),
+    false,
+    "",
+  );
+  const told = listen(connection);
+  for (let n = 0; n < 50; n++) expect(connection.write([Buffer.from("x")])).toBe(false);
   expect(told).toEqual([]);
   await ticks();
   expect(told).toEqual([ALL_WRITTEN]);
-  await ticks();
   connection.write([Buffer.alloc(3_000), Buffer.alloc(3_000)]);
   await ticks();
   expect(told).toEqual([ALL_WRITTEN, ALL_WRITTEN]);
+});
+
+test("a write that fails at once is not one that the kernel has", async () => {
+  const { connection, far } = await connected();
+  const told = listen(connection);
+  far.resetAndDestroy();
+  // The kernel knows of the reset, and this process has not looked yet.
+  expect(connection.write([Buffer.from("x")])).toBe(false);
+  await eventually(() => expect(told).toEqual([expect.stringMatching(/^closed .*(EPIPE|ECONNRESET)/u)]));
+});
+
+test("nothing is written on a socket that the application has destroyed", async () => {
+  const { connection, near } = await connected();
+  const told = listen(connection);
+  near.destroy();
+  expect(connection.write([Buffer.from("x")])).toBe(false);
+  await eventually(() => expect(told).toEqual([expect.stringMatching(/^closed/u)]));
 });
 
 test("while the peer does not read there is no call, and one when the kernel has the last byte", async () => {
@@ -51,7 +80,7 @@ test("while the peer does not read there is no call, and one when the kernel has
     await ticks();
   }
   const told = listen(connection);
-  connection.write([Buffer.from("last")]);
+  expect(connection.write([Buffer.from("last")])).toBe(false);
   for (let turn = 0; turn < 20; turn++) await ticks();
   expect([told, connection.pendingBytes > 0]).toEqual([[], true]);
   far.resume();
@@ -105,12 +134,14 @@ test("a write that fails, or whose stream is destroyed, is not one that the kern
 
 test("after destroy() or end() there is no call", async () => {
   for (const close of [(of: StreamConnection) => of.destroy(), (of: StreamConnection) => of.end([])]) {
-    const { connection } = await connected();
+    const { stream, written } = slowStream();
+    const connection = new StreamConnection(stream, false, "");
     const told = listen(connection);
     connection.write([Buffer.from("x")]);
     close(connection);
+    written[0]?.();
     await ticks();
-    expect(told).toEqual([]);
+    expect([told, connection.write([Buffer.from("y")])]).toEqual([[], false]);
   }
 });
 

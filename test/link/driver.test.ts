@@ -7,7 +7,7 @@ import type { PlainCoreOptions } from "../../src/plain/options.ts";
 import { plainOptions } from "../plain/support.ts";
 
 /** A driver whose time and timer a test moves by hand, and what its hooks are told. */
-function driven(changed: Partial<PlainCoreOptions>) {
+function driven(changed: Partial<PlainCoreOptions>, isTaken = false) {
   const at = { nowMs: 0, tick: () => {}, dueMs: Infinity };
   const spread: Array<() => void> = [];
   const written: string[] = [];
@@ -37,7 +37,10 @@ function driven(changed: Partial<PlainCoreOptions>) {
     remoteAddress: "",
     roomBytes: 65_536,
     pendingBytes: 0,
-    write: (chunks) => void written.push(Buffer.concat(chunks).toString()),
+    write: (chunks) => {
+      written.push(Buffer.concat(chunks).toString());
+      return isTaken;
+    },
     pause: () => {},
     resume: () => {},
     end: () => {},
@@ -57,6 +60,18 @@ test("a message is written in one step", () => {
   send("one");
   driver.run();
   expect(told).toEqual(["connected", "1 wait"]);
+});
+
+test("what the kernel has taken at once is written in that step, and what waits for it is looked at in the next", () => {
+  const { core, driver, told, send } = driven({}, true);
+  driver.run();
+  told.length = 0;
+  send("one");
+  const ticket = core.ticket("everything");
+  expect(core.unackedBytes).toBe(3);
+  driver.run();
+  expect([core.unackedBytes, told]).toEqual([0, ["1 wait", "0 wait"]]);
+  expect(core.takeDelivered()).toEqual([ticket]);
 });
 
 const GONE = ["1 wait", "disconnected", "connection-lost", "0 wait"];

@@ -299,10 +299,11 @@ class Line implements Connection {
   isStuck = false;
   readonly written: string[] = [];
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     this.written.push(...buffers.map(String));
     for (const { length } of buffers) this.pendingBytes += length;
     if (!this.isStuck) setImmediate(() => this.#take());
+    return false;
   }
 
   #take(): void {

@@ -192,7 +192,7 @@ test("who has handed out what a turn allows says that it is enough, until all is
     remoteAddress: "",
     roomBytes: 0,
     pendingBytes: 0,
-    write: () => {},
+    write: () => false,
     pause: () => {},
     resume: () => {},
     end: () => {},

@@ -34,9 +34,10 @@ class Line implements Connection {
     this.atMs = time.nowMs;
   }
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     this.written += Buffer.concat(buffers).toString();
     if (!this.isStuck) this.#time.schedule(0, () => this.handler.onWritten?.());
+    return false;
   }
 
   say(text: string): void {

@@ -168,6 +168,15 @@ describe.each<Kind>(["light", "objects", "both"])("messages: %s", (kind) => {
     expect([outbox.isClear, outbox.unwrittenBytes, budget.taken]).toEqual([true, 0, 0]);
   });
 
+  test("what is proven while it is written is not in doubt when the kernel has it", () => {
+    const { outbox, send } = made(1_024, kind);
+    for (let n = 0; n < 30; n++) send("123456789");
+    outbox.write([], 100, undefined);
+    outbox.proven(7, () => {});
+    outbox.written();
+    expect([outbox.head, outbox.doubtBytes, outbox.unwrittenBytes]).toEqual([7, 3 * 109, 180]);
+  });
+
   test("at the end messages that were never written are told from those in doubt", () => {
     const { outbox, send } = made(1_024, kind);
     for (let n = 0; n < 30; n++) send(`${n}`);
@@ -249,6 +258,34 @@ test("a light message that does not lie on the wire unchanged is kept all the sa
   outbox.write(out, 1_000_000, undefined);
   expect(String(Buffer.concat(out))).toBe(texts.map((text) => `<${Buffer.from(text).toString("hex")}>`).join(""));
   expect(outbox.lost(false).map(({ payload }) => String(payload))).toEqual(texts);
+});
+
+test("a message of which a piece cannot be copied leaves no gap between its neighbours", () => {
+  const lying = Object.defineProperty(new Uint8Array(10_000), "length", { value: 10 });
+  let pieces = (message: Buffer): Uint8Array[] => [message, Buffer.from("\n")];
+  const framing = { ...LINES, encode: (message: Buffer) => pieces(message) };
+  const { send, write } = made(1_024, "light", new Storage(framing, undefined, new BlockPool(1_024)));
+  send("one");
+  const whole = pieces;
+  pieces = (message) => [message, lying, message];
+  expect(() => send("broken")).toThrow(RangeError);
+  pieces = whole;
+  send("two");
+  expect(write().map(String)).toEqual(["one\ntwo\n"]);
+});
+
+test("no more messages are let go than have to be", () => {
+  const { outbox, send, write } = made(1_024, "light");
+  for (let n = 0; n < 20; n++) send("123456789");
+  write();
+  outbox.written();
+  outbox.letGo(5 * 109 + 1);
+  expect([outbox.head, outbox.untrackedMessages, outbox.untrackedBytes, outbox.doubtBytes]).toEqual([
+    15,
+    15,
+    15 * 9,
+    5 * 109,
+  ]);
 });
 
 test("a message that was reported can be sent again, from its own memory", () => {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { BlockPool } from "../../src/core/log/blocks.ts";
 import { Entry } from "../../src/plain/entry.ts";
 import { SmallMessages } from "../../src/plain/small.ts";
-import { Storage } from "../../src/plain/storage.ts";
+import { Run, Storage } from "../../src/plain/storage.ts";
 import { LINES } from "./support.ts";
 
 function made(blockBytes = 512) {
@@ -18,9 +18,11 @@ function made(blockBytes = 512) {
   const storage = new Storage(LINES, undefined, pool);
   const small = new SmallMessages(storage);
   const spare = new Entry(false);
+  let before = 0;
   const add = (number: number, text: string): void => {
     storage.store(spare, text, text.length, false);
-    small.add(number, spare);
+    small.add(number, spare, before);
+    before += text.length;
   };
   const payload = (number: number): string => {
     const entry = new Entry(false);
@@ -29,17 +31,21 @@ function made(blockBytes = 512) {
     storage.release(entry);
     return text;
   };
-  const onWire = (number: number): string => {
-    const from = small.wireFrom(number);
-    return String(small.blockOf(number).bytes.subarray(from, from + small.wireBytes(number)));
+  /** As many of the messages as have room in `bytes`. */
+  const run = (from: number, to: number, bytes: number, atLeastOne = false): { end: number; out: string[] } => {
+    const out: Buffer[] = [];
+    const added = new Run(out, bytes);
+    const end = small.addTo(added, from, to, atLeastOne);
+    added.end();
+    return { end, out: out.map(String) };
   };
-  return { given, storage, small, spare, add, payload, onWire };
+  return { given, storage, small, spare, add, payload, run };
 }
 
 test("each message is found by its number, whatever was forgotten before, and though there are gaps", () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -60, max: 60 })), fc.integer({ min: 1, max: 40 }), (steps, gap) => {
-      const { small, add, payload, onWire } = made();
+      const { small, add, payload, run } = made();
       let first = 0;
       let next = 0;
       for (const step of steps) {
@@ -48,12 +54,26 @@ test("each message is found by its number, whatever was forgotten before, and th
         small.forget(first);
         for (let n = next - 1; n >= first; n--) {
           if (n % gap === 3) continue;
-          expect([payload(n), onWire(n)]).toEqual([`message ${n}`, `message ${n}\n`]);
-          expect(small.payloadBytes(n)).toBe(`message ${n}`.length);
+          expect([payload(n), run(n, n + 1, 1_000).out]).toEqual([`message ${n}`, [`message ${n}\n`]]);
+          expect(small.payloadOf(n, n + 1)).toBe(`message ${n}`.length);
         }
       }
     }),
   );
+});
+
+test("messages that follow one another are one piece for each block, as far as there is room, and are counted at once", () => {
+  const { small, add, run } = made();
+  for (let n = 0; n < 200; n++) add(n, "123456789");
+  // Blocks of 512 bytes take 51 messages of 10.
+  expect(run(30, 120, 10_000)).toEqual({ end: 120, out: [21, 51, 18].map((count) => "123456789\n".repeat(count)) });
+  expect(run(30, 120, 225)).toEqual({ end: 52, out: ["123456789\n".repeat(21), "123456789\n"] });
+  expect(run(30, 120, 210)).toEqual({ end: 51, out: ["123456789\n".repeat(21)] });
+  expect([run(30, 120, 9), run(30, 120, 9, true)]).toEqual([
+    { end: 30, out: [] },
+    { end: 31, out: ["123456789\n"] },
+  ]);
+  expect([small.payloadOf(30, 120), small.payloadOf(30, 30)]).toEqual([90 * 9, 0]);
 });
 
 test("a block is given back when the last of its messages is forgotten, and no more may be added", () => {

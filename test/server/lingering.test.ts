@@ -14,8 +14,9 @@ class Noted implements Connection {
   readonly pendingBytes = 0;
   readonly done: string[] = [];
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     this.done.push(`write ${Buffer.concat(buffers).length}`);
+    return false;
   }
 
   pause(): void {}

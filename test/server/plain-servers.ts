@@ -93,8 +93,9 @@ export class HandConnection implements Connection {
   written = "";
   closed: "in order" | "at once" | undefined;
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     this.written += Buffer.concat(buffers).toString();
+    return false;
   }
 
   pause(): void {}

@@ -18,8 +18,9 @@ class ByHand implements Connection {
     this.remoteAddress = remoteAddress;
   }
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     this.written.push(...buffers);
+    return false;
   }
 
   end(): void {}

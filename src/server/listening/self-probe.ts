@@ -5,7 +5,8 @@
  * of the event loop.
  */
 import net from "node:net";
-import { destroy, ignoreError } from "../../io/connection.ts";
+import { ignoreError } from "../../io/connection.ts";
+import { destroy } from "../../io/destroy.ts";
 import { SYSTEM_ENTROPY } from "../../io/entropy.ts";
 import type { Clock, Timer } from "../../link/ports.ts";
 

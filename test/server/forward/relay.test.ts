@@ -11,11 +11,12 @@ class Fake implements Connection {
   roomBytes = 10;
   readonly did: string[] = [];
 
-  write(buffers: readonly Buffer[]): void {
+  write(buffers: readonly Buffer[]): boolean {
     for (const buffer of buffers) {
       this.did.push(String(buffer));
       this.roomBytes = Math.max(0, this.roomBytes - buffer.length);
     }
+    return false;
   }
 
   pause(): void {
