@@ -14,12 +14,18 @@ import {
   resolvePolicy,
 } from "./queue-options.ts";
 
+/** Bytes, for options: `64 * KiB`. */
 export const KiB = 1_024;
+/** Bytes, for options: `16 * MiB`. */
 export const MiB = 1_048_576;
+/** Bytes, for options: `1 * GiB`. */
 export const GiB = 1_073_741_824;
 
+/** Options of a link, at either end. */
 export interface LinkOptions {
+  /** What waits to be sent: how much of it, and what happens when there is more. */
   queue?: QueueOptions;
+  /** How soon a dead path is noticed. */
   keepalive?: KeepaliveOptions;
   /** Of a client. A server has `ServerTimeoutOptions`. */
   timeouts?: TimeoutOptions;
@@ -32,6 +38,7 @@ export interface LinkOptions {
   allowHalfOpen?: boolean;
 }
 
+/** Options of a link between two ends that are resplice. */
 export interface DurableOptions {
   /** Default "messages". "bytes": a stream, see duplex(). Both ends must have the same mode, else PROTOCOL_MISMATCH. */
   mode?: Mode;

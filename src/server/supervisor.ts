@@ -158,7 +158,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#guard.start();
   }
 
-  get state(): SupervisorState {
+  /** What the server does: see the event 'state'. */ get state(): SupervisorState {
     return this.#state;
   }
 
@@ -324,7 +324,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     return { status: "down", reasons: [`the server is ${this.#state}`] };
   }
 
-  stats(): SupervisorStats {
+  /** The numbers of the server, as they are now. */ stats(): SupervisorStats {
     const { handshaking: _, ...stats } = this.#served.stats();
     const { lines, sinceBeginning } = this.#telemetry;
     const { connections: open, handshaking } = this.#levels();
@@ -391,7 +391,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     return closeReport(reports);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** close() with its defaults: for `await using`. */ async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }
