@@ -17,8 +17,10 @@ const TICK_MS = 1_000;
 const CLEAR = "\r\u001B[K";
 
 interface Point {
+  ms: number;
   done: number;
-  of: number;
+  /** Undefined: nobody knows before anything is done. */
+  leftMs: number | undefined;
   text: () => string;
 }
 
@@ -40,8 +42,12 @@ export class ProgressLine {
    * what was done before it began. `text` is called when a line is due.
    */
   at(done: number, of: number, text: () => string): void {
-    this.#began ??= { ms: performance.now(), done };
-    this.#at = { done, of, text };
+    const ms = performance.now();
+    this.#began ??= { ms, done };
+    const sinceBegin = done - this.#began.done;
+    const leftMs = sinceBegin > 0 ? ((ms - this.#began.ms) * (of - done)) / sinceBegin : undefined;
+    // What is no news does not make it look slower.
+    this.#at = this.#at?.done === done ? { ...this.#at, text } : { ms, done, leftMs, text };
     // Keeps no process alive.
     this.#timer ??= setInterval(() => this.#say(), TICK_MS).unref();
     this.#say();
@@ -63,21 +69,18 @@ export class ProgressLine {
     const nowMs = performance.now();
     if (this.#at === undefined || nowMs - this.#saidMs < this.#everyMs) return;
     this.#saidMs = nowMs;
-    const line = [this.#at.text(), ...this.#times(this.#at, nowMs)].join(", ");
+    const line = `${this.#times(this.#at, nowMs)}: ${this.#at.text()}`;
     const { isTTY, columns } = this.#screen;
     // A line that is wrapped could not be written over. A terminal may not know its width: it is 0 or undefined then.
     const width = (columns || 80) - 1;
     this.#screen.write(isTTY === true ? `${CLEAR}${line.slice(0, width)}` : `${line}\n`);
   }
 
-  /** Nobody knows how long it takes before anything is done. */
-  #times({ done, of }: Point, nowMs: number): string[] {
-    if (this.#began === undefined) return [];
-    const goneMs = nowMs - this.#began.ms;
-    const sinceThen = done - this.#began.done;
-    const leftMs = (goneMs * (of - done)) / sinceThen;
-    const gone = `${duration(goneMs)} so far`;
-    return sinceThen > 0 ? [gone, `about ${duration(Math.max(0, leftMs))} left`] : [gone];
+  /** They come first: on a narrow terminal the rest is cut off. */
+  #times({ ms, leftMs }: Point, nowMs: number): string {
+    const gone = duration(nowMs - (this.#began?.ms ?? nowMs));
+    if (leftMs === undefined) return gone;
+    return `${gone}, about ${duration(Math.max(0, leftMs - (nowMs - ms)))} left`;
   }
 }
 

@@ -46,12 +46,20 @@ export interface DurableOptions {
    * How many bytes the peer may have in flight. Default: from 256 KiB (never less than one message) to 8 MiB; the
    * window grows if the consumer keeps up.
    */
-  window?: { minBytes?: number; maxBytes?: number };
+  window?: {
+    /** Default 256 KiB, or one message if that is more. */
+    minBytes?: number;
+    /** Default 8 MiB. Danger if small: a fast path with a long round trip is not filled. */
+    maxBytes?: number;
+  };
   /**
    * The consumer calls accept(), at the latest after `maxBatchBytes`; the window reserves room for them. Default: see
    * Link.
    */
-  manualAcceptance?: { maxBatchBytes: number };
+  manualAcceptance?: {
+    /** So many bytes may be handed out and not accepted. The window has room for one message more. */
+    maxBatchBytes: number;
+  };
 }
 
 /**

@@ -109,3 +109,11 @@ test("docs/metrics.md says what each row of panels shows", () => {
   const listed = [...read("docs/metrics.md").matchAll(/^\| \*(.+?)\* \|/gmu)].map(([, title]) => title);
   expect(listed).toEqual(rows);
 });
+
+test("docs/tutorial.md lets Prometheus ask the monitors that it starts", () => {
+  const page = read("docs/tutorial.md");
+  const started = new Set([...page.matchAll(/^node server\.mjs \d+ (\d+)$/gmu)].map(([, port]) => `127.0.0.1:${port}`));
+  const targets = /^ +- targets: (\[.*\])$/mu.exec(page)?.[1] ?? "[]";
+  expect(JSON.parse(targets)).toEqual([...started]);
+  expect(started.size).toBe(2);
+});
