@@ -146,9 +146,12 @@ export class ConnectionManager implements AsyncDisposable {
     return this.#open;
   }
 
-  /** Opens a link to a server that is not resplice. Returns at once and dials; send() may be called right away. */
+  /**
+   * Opens a link to a server that is not resplice. Returns at once and dials; send() may be called right away. Throws
+   * INVALID_OPTION, INVALID_ARGUMENT for no options, and INVALID_STATE when the manager is closing.
+   */
   open(options: Target & OpenPlainOptions): PlainLink;
-  /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
+  /** Opens a link to a resplice server. It returns and throws as above. */
   open(options: Target & OpenOptions): Link;
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
     if (this.#closing.isBegun) throw isClosing();

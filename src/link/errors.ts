@@ -99,6 +99,10 @@ export class RespliceError extends Error {
    */
   readonly peerCode: string | undefined;
 
+  /**
+   * For functions of the options that resplice calls, such as login(): `new RespliceError("LOGIN_REFUSED", "not let in")`.
+   * `details`: `cause`, what was caught; `retryable`, where it is not what the code says.
+   */
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = code === "ABORTED" ? "AbortError" : "RespliceError";

@@ -180,7 +180,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
    * Sets the handler, which runs once for each link, not for each connection. When an async handler returns its link is
    * closed, unless it has called onMessage() or duplex(): work that goes on (a timer that sends, answers that are not
    * ready) is announced with link.waitUntil(promise). If the handler throws or rejects, its link ends with
-   * HANDLER_FAILED, and the client sees a lost session. To be called before listen() and accept().
+   * HANDLER_FAILED, and the client sees a lost session. To be called once, before listen() and accept(), else it throws
+   * INVALID_STATE; INVALID_ARGUMENT for what is no function.
    */
   serve(handler: (link: LinkOf<Protocol>) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");

@@ -20,7 +20,7 @@ import { onTestFinished } from "vitest";
 /** What is written into a document's text before it is played: a port that is free, a shorter pause. */
 export type Replacements = ReadonlyArray<readonly [written: string, played: string]>;
 
-/** Nothing takes a second on a machine that has nothing else to do. */
+/** Each line comes within a second or two; a busy machine takes longer. */
 const LINE_WITHIN_MS = 20_000;
 
 interface Step {
