@@ -2,7 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
+import { ProgressLine } from "../scripts/progress.ts";
 import { build } from "./build.ts";
 import { checkOut, commitOf, ROOT } from "./checkout.ts";
 import { type Checkouts, pairsOf, toComparisonCells, toComparisons } from "./comparison.ts";
@@ -30,6 +30,7 @@ import { sampler } from "./sampler.ts";
 import { supervised } from "./supervised.ts";
 import { throughput, underPolicy } from "./throughput.ts";
 
+let progressLine: ProgressLine | undefined;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
 const ONLY_PEERS = "peers";
@@ -91,7 +92,7 @@ async function run(options: Options): Promise<number> {
   const rounds = ({ roundsMax = Infinity }: Scenario): number => Math.min(options.rounds, roundsMax);
   const course = { entrants: withReference, rounds, profile: false, onProgress: progress };
   const results = await runRounds(scenarios, course, { ...options, show });
-  progress("");
+  noProgress();
   const rows = toRows(results, options.wants);
   const toText = options.markdown ? toMarkdown : toColumns;
   if (rows.length > 0) console.log(toText(toCells(rows)));
@@ -120,7 +121,7 @@ async function compare(
   const rounds = (scenario: Scenario): number => pairsOf(scenario, options.rounds);
   const course = { entrants: () => entrants, rounds, profile: false, onProgress: progress };
   const results = await runRounds(scenarios, course, { ...options, show });
-  progress("");
+  noProgress();
   const rows = toComparisons(results, options.wants);
   const toText = options.markdown ? toMarkdown : toColumns;
   if (rows.length > 0) console.log(toText(toComparisonCells(rows)));
@@ -136,7 +137,7 @@ async function profile(scenarios: readonly Scenario[], options: Options): Promis
   writeProfilesTo(folder);
   const course = { entrants: withReference, rounds: () => 1, profile: true, onProgress: progress };
   const results = await runRounds(scenarios, course, { ...options, show });
-  progress("");
+  noProgress();
   console.log(topLists(folder));
   console.log(`The profiles, for a browser's developer tools: ${folder}`);
   printFailures(results.failures);
@@ -144,7 +145,7 @@ async function profile(scenarios: readonly Scenario[], options: Options): Promis
 
 async function peersOf(options: Options, toText: typeof toColumns): ReturnType<typeof measurePeers> {
   const peers = await measurePeers(options, progress);
-  progress("");
+  noProgress();
   console.log(`\n${toText(toPeerCells(peers.rows))}`);
   printFailures(peers.failures);
   return peers;
@@ -155,10 +156,17 @@ function printFailures(failures: ReadonlyMap<string, string>): void {
 }
 
 function show(text: string): void {
-  progress("");
+  progressLine?.clear();
   console.log(text);
 }
 
-function progress(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`${line}\x1b[K\r`);
+/** Of the measurements that are made now: those of peers come after the others. */
+function progress(done: number, of: number, text: string): void {
+  progressLine ??= new ProgressLine();
+  progressLine.at(done, of, () => text);
+}
+
+function noProgress(): void {
+  progressLine?.end();
+  progressLine = undefined;
 }

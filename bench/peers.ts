@@ -69,14 +69,15 @@ type Subject = (typeof SUBJECTS)[number];
 
 export async function measurePeers(
   { rounds, seconds }: { rounds: number; seconds: number },
-  onProgress: (line: string) => void,
+  onProgress: (done: number, of: number, text: string) => void,
 ): Promise<{ rows: PeerRow[]; failures: Map<string, string> }> {
-  const failures = install(onProgress);
+  const measurements = rounds * SUBJECTS.length;
+  const failures = install((text) => onProgress(0, measurements, text));
   const rates = new Map<Subject, number[]>(SUBJECTS.map((subject) => [subject, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const subject of SUBJECTS) {
+    for (const [at, subject] of SUBJECTS.entries()) {
       if (failures.has(subject.name)) continue;
-      onProgress(`round ${round + 1}/${rounds}  ${subject.name}`);
+      onProgress(round * SUBJECTS.length + at, measurements, `round ${round + 1}/${rounds}  ${subject.name}`);
       try {
         rates.get(subject)?.push(await withCrew(undefined, (crew) => measure(subject, crew, seconds)));
       } catch (error) {

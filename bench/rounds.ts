@@ -17,7 +17,8 @@ export interface Course<N extends string> {
   entrants: (scenario: Scenario) => readonly Entrant<N>[];
   rounds: (scenario: Scenario) => number;
   profile: boolean;
-  onProgress: (line: string) => void;
+  /** Before each measurement: how many were made, of how many, and what is measured now. */
+  onProgress: (done: number, of: number, text: string) => void;
 }
 
 /** Of a row, one figure a round. */
@@ -41,6 +42,8 @@ export async function runRounds<N extends string>(
 ): Promise<Results<N>> {
   const results: Results<N> = { measured: new Map(), failures: new Map() };
   const roundsMax = Math.max(...scenarios.map(rounds));
+  const of = scenarios.reduce((sum, scenario) => sum + rounds(scenario) * entrants(scenario).length, 0);
+  let done = 0;
   for (let round = 0; round < roundsMax; round++) {
     for (const scenario of scenarios) {
       const roundsOfIt = rounds(scenario);
@@ -51,7 +54,7 @@ export async function runRounds<N extends string>(
       try {
         for (const { name, side, workersFolder } of turn) {
           measuring = name;
-          onProgress(`round ${round + 1}/${roundsOfIt}  ${scenario.name}  ${name}`);
+          onProgress(done++, of, `round ${round + 1}/${roundsOfIt}  ${scenario.name}  ${name}`);
           const label = profile ? `${scenario.name}, ${name}` : undefined;
           const figures = await withCrew(label, (crew) => scenario.measure(side, crew, settings), workersFolder);
           note(results.measured, name, figures);

@@ -1,5 +1,6 @@
 /** `npm run mutants`: every rule of the protocol is taken out in turn, and the simulation or a test has to notice. */
 import { parseArgs } from "node:util";
+import { ProgressLine } from "../scripts/progress.ts";
 import { type Outcome, runTests, simulate } from "./catch.ts";
 import { MUTANTS } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
@@ -50,15 +51,22 @@ async function run(mutants: readonly Mutant[], seeds: number, workers: number): 
   let survived = 0;
   let done = 0;
   const waiting = [...mutants];
+  const progress = new ProgressLine();
+  const say = (): void =>
+    progress.at(done, mutants.length, () => `${done} of ${mutants.length} mutants, ${survived} survived`);
+  say();
   const work = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
       const beganMs = performance.now();
       const outcome = await examine(mutant, seeds);
       if (outcome.by === undefined) survived++;
+      progress.clear();
       console.log(toRow(mutant, outcome, `${++done}/${mutants.length}`, performance.now() - beganMs));
+      say();
     }
   };
   await Promise.all(Array.from({ length: workers }, work));
+  progress.end();
   console.log(`${mutants.length} mutants: ${mutants.length - survived} caught, ${survived} survived`);
   return survived > 0 ? 1 : 0;
 }

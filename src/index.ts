@@ -13,6 +13,8 @@
  * signal. A call in a wrong state throws, or rejects where it returns a promise, and changes nothing. Events come after
  * a transition is complete; on() throws for a name that is not listed. An open link keeps the process alive, also while
  * offline.
+ *
+ * @module resplice
  */
 import "./supported-node.ts";
 export { ConnectionManager, type ManagerStats } from "./client/manager.ts";

@@ -34,9 +34,11 @@ import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.
 import type { Target } from "./targets.ts";
 import { UnheardFailures } from "./unheard.ts";
 
+/** The numbers of a manager. Counters are since its beginning and never fall. */
 export interface ManagerStats {
   /** How many links are in each state, now. */
   links: Record<LinkState, number>;
+  /** Attempts to connect that are under way, now. */
   dialsInFlight: number;
   /** Bytes that links hold: received and not accepted yet, and the memory of their logs. */
   bufferBytes: number;
@@ -44,10 +46,13 @@ export interface ManagerStats {
   lines: LineCounts;
   /** Since the beginning, of links that have ended too, as all below. */
   taken: Traffic;
+  /** What the peers' applications have accepted. */
   accepted: Traffic;
+  /** What was handed to consumers here. */
   received: Traffic;
   /** The same numbers, and more of the kind. */
   totals: Totals;
+  /** How often something happened: links that ended, lost connections, failed attempts. */
   events: EventCounts;
 }
 
@@ -60,6 +65,16 @@ const INSTANCE = newId(SYSTEM_ENTROPY);
 /**
  * Holds a service's client links; they share dial limits, memory budget, timers, logger, shutdown. One for each
  * process.
+ *
+ * The constructor throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * const manager = new ConnectionManager({ logger: console });
+ * const link = manager.open({ host: "127.0.0.1", port: 7000 });
+ * await link.send("hello");
+ * await manager.close();
+ * ```
  */
 export class ConnectionManager implements AsyncDisposable {
   readonly #options: ReturnType<typeof resolveManagerOptions>;
@@ -131,9 +146,12 @@ export class ConnectionManager implements AsyncDisposable {
     return this.#open;
   }
 
-  /** Opens a link to a server that is not resplice. Returns at once and dials; send() may be called right away. */
+  /**
+   * Opens a link to a server that is not resplice. Returns at once and dials; send() may be called right away. Throws
+   * INVALID_OPTION, INVALID_ARGUMENT for no options, and INVALID_STATE when the manager is closing.
+   */
   open(options: Target & OpenPlainOptions): PlainLink;
-  /** Opens a link to a resplice server. Returns at once and dials; send() may be called right away. */
+  /** Opens a link to a resplice server. It returns and throws as above. */
   open(options: Target & OpenOptions): Link;
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
     if (this.#closing.isBegun) throw isClosing();
@@ -188,6 +206,7 @@ export class ConnectionManager implements AsyncDisposable {
     return { status, reasons };
   }
 
+  /** The numbers of all links together, as they are now. */
   stats(): ManagerStats {
     const { lines, sinceBeginning } = this.#telemetry;
     return {
@@ -230,6 +249,7 @@ export class ConnectionManager implements AsyncDisposable {
     return report;
   }
 
+  /** close() with its defaults: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

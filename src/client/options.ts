@@ -33,6 +33,7 @@ import type { Payload } from "../link/types.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 import { type ForEachAttempt, resolveTarget, type Target } from "./targets.ts";
 
+/** The options of a ConnectionManager. The constructor throws INVALID_OPTION for one that is wrong or unknown. */
 export interface ConnectionManagerOptions {
   /**
    * pino, console, or any object with the same methods. Default none, which costs nothing. Secrets are never written.
@@ -69,6 +70,7 @@ export interface ConnectOptions {
    * danger if you change what an option refers to (the bytes of a buffer).
    */
   tls?: boolean | ConnectionOptions | ForEachAttempt<ConnectionOptions>;
+  /** When a connection that was lost is dialled again, and when the link gives up. */
   reconnect?: ReconnectOptions;
   /** Of the link's TCP sockets. Not with a target `path` or `connect`. */
   socket?: ClientSocketOptions;
@@ -80,6 +82,7 @@ export interface ConnectOptions {
   lookup?: LookupFunction;
 }
 
+/** What the sockets of a client's link are told. */
 export interface ClientSocketOptions {
   /** An IP address of this machine to dial from. Only addresses of the same family are dialled. Default: any. */
   localAddress?: string;

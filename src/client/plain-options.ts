@@ -16,6 +16,7 @@ import type { Target } from "./targets.ts";
 
 /** Of a link to a server that is not resplice: `protocol: plain(...)`. */
 export interface OpenPlainOptions extends ConnectOptions, PlainLinkOptions {
+  /** How long the steps of an attempt, a write and an answer may take. */
   timeouts?: PlainTimeoutOptions;
 }
 

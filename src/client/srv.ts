@@ -9,6 +9,7 @@ import type { Clock } from "../link/ports.ts";
 import { timedWait } from "../link/waits.ts";
 import type { Endpoint, ForEachAttempt } from "./targets.ts";
 
+/** The options of srv(). */
 export interface SrvOptions {
   /**
    * The DNS servers to ask, as `Resolver.setServers()` takes them: "10.0.0.53", "10.0.0.53:5353", "[::1]:5353".
@@ -48,6 +49,11 @@ const PATIENCE_MS = 2_000;
  * record's target.
  *
  * @throws RespliceError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * manager.open({ endpoints: srv("_resplice._tcp.example.com"), tls: true });
+ * ```
  */
 export function srv(name: string, options: SrvOptions = {}): ForEachAttempt<readonly Endpoint[]> {
   text("name", name);

@@ -26,6 +26,7 @@ export type Target =
   /** Any transport (a proxy, an SSH stream): a new stream for each attempt. */
   | { connect: ForEachAttempt<Duplex> };
 
+/** Which of several endpoints an attempt dials, of those that do not rest: the first, each in turn, or any. */
 export type EndpointOrder = "in-order" | "round-robin" | "random";
 
 export type ResolvedTarget =

@@ -17,6 +17,7 @@ import { TlsSessions } from "./tls-sessions.ts";
 import { tlsRefusal } from "./tls-options.ts";
 import { pathTrouble } from "./unix-socket.ts";
 
+/** A server's port, at `host` (default "localhost"), or the path of its Unix socket. */
 export type Endpoint = { port: number; host?: string } | { path: string };
 
 /** Of TCP sockets; a Unix socket has none of these. */

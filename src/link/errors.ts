@@ -5,6 +5,7 @@ import type { AttemptFailed, Outcome } from "../core/session/link-events.ts";
 import { isBytes } from "../core/foreign.ts";
 import { printable } from "../telemetry/printable.ts";
 
+/** What went wrong. docs/delivery.md says of each code what it means and what to do. */
 export type ErrorCode =
   // the call was wrong, or came at the wrong moment
   | "INVALID_OPTION"
@@ -40,6 +41,10 @@ export type ErrorCode =
   | "PROTOCOL_ERROR"
   | "LISTEN_FAILED";
 
+/**
+ * What is known of a message. "not-sent": it was never written on any connection. "maybe": it was written, and nobody
+ * can say whether the peer's application has it. "delivered": the peer has accepted it.
+ */
 export type Delivery = "not-sent" | "maybe" | "delivered";
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -61,8 +66,21 @@ interface Details {
   peerCode?: string;
 }
 
-/** The only class the package throws. With ABORTED its `name` is "AbortError", as in Node. */
+/**
+ * The only class the package throws. With ABORTED its `name` is "AbortError", as in Node.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await link.send("hello", { until: "accepted" });
+ * } catch (error) {
+ *   if (!(error instanceof RespliceError) || error.code !== "SESSION_LOST") throw error;
+ *   console.log(error.delivery); // "maybe"
+ * }
+ * ```
+ */
 export class RespliceError extends Error {
+  /** What went wrong. The codes are stable; the text of `message` is not. */
   readonly code: ErrorCode;
   /** Trying again may succeed. Links retry by themselves: an error that ended a link is not retryable. */
   readonly retryable: boolean;
@@ -81,6 +99,10 @@ export class RespliceError extends Error {
    */
   readonly peerCode: string | undefined;
 
+  /**
+   * For functions of the options that resplice calls, such as login(): `new RespliceError("LOGIN_REFUSED", "not let in")`.
+   * `details`: `cause`, what was caught; `retryable`, where it is not what the code says.
+   */
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = code === "ABORTED" ? "AbortError" : "RespliceError";

@@ -14,12 +14,18 @@ import {
   resolvePolicy,
 } from "./queue-options.ts";
 
+/** Bytes, for options: `64 * KiB`. */
 export const KiB = 1_024;
+/** Bytes, for options: `16 * MiB`. */
 export const MiB = 1_048_576;
+/** Bytes, for options: `1 * GiB`. */
 export const GiB = 1_073_741_824;
 
+/** Options of a link, at either end. */
 export interface LinkOptions {
+  /** What waits to be sent: how much of it, and what happens when there is more. */
   queue?: QueueOptions;
+  /** How soon a dead path is noticed. */
   keepalive?: KeepaliveOptions;
   /** Of a client. A server has `ServerTimeoutOptions`. */
   timeouts?: TimeoutOptions;
@@ -32,6 +38,7 @@ export interface LinkOptions {
   allowHalfOpen?: boolean;
 }
 
+/** Options of a link between two ends that are resplice. */
 export interface DurableOptions {
   /** Default "messages". "bytes": a stream, see duplex(). Both ends must have the same mode, else PROTOCOL_MISMATCH. */
   mode?: Mode;
@@ -39,12 +46,20 @@ export interface DurableOptions {
    * How many bytes the peer may have in flight. Default: from 256 KiB (never less than one message) to 8 MiB; the
    * window grows if the consumer keeps up.
    */
-  window?: { minBytes?: number; maxBytes?: number };
+  window?: {
+    /** Default 256 KiB, or one message if that is more. */
+    minBytes?: number;
+    /** Default 8 MiB. Danger if small: a fast path with a long round trip is not filled. */
+    maxBytes?: number;
+  };
   /**
    * The consumer calls accept(), at the latest after `maxBatchBytes`; the window reserves room for them. Default: see
    * Link.
    */
-  manualAcceptance?: { maxBatchBytes: number };
+  manualAcceptance?: {
+    /** So many bytes may be handed out and not accepted. The window has room for one message more. */
+    maxBatchBytes: number;
+  };
 }
 
 /**

@@ -20,6 +20,11 @@ export type Message = Buffer<ArrayBuffer>;
  * One conversation, with the same methods on both ends. Every message reaches the peer's consumer once and in order,
  * over as many connections as that takes. In mode "bytes" a message is a chunk of a stream: the bytes keep their
  * order, but chunks may be split and joined.
+ *
+ * @example
+ * ```ts
+ * for await (const message of link) await link.send(`heard: ${message}`);
+ * ```
  */
 export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, AsyncDisposable {
   /** For logs. */ readonly id: string;
@@ -38,7 +43,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
    */
   readonly claims: unknown;
   /** Server: the open payload that the client gave to open(). */ readonly openPayload: Message;
-  readonly remoteAddress: string | undefined;
+  /** The peer's IP address. undefined: no connection. */ readonly remoteAddress: string | undefined;
 
   /**
    * Resolves when the link has taken the message: at once while there is room, else when room appears. From then on
@@ -197,7 +202,7 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
   readonly closed: Promise<LinkReport>;
   /** close() with its defaults. Danger: undelivered messages are only logged. */
   [Symbol.asyncDispose](): Promise<void>;
-  stats(): LinkStats;
+  /** The numbers of this link, as they are now. */ stats(): LinkStats;
 }
 
 /**
@@ -205,7 +210,10 @@ export interface Link extends EventEmitter<LinkEvents>, AsyncIterable<Message>, 
  * INVALID_ARGUMENT for what is no object with options, and INVALID_OPTION for another name than `signal`, or for a
  * `signal` that is no AbortSignal.
  */
-export type WaitOptions = { signal?: AbortSignal };
+export type WaitOptions = {
+  /** Ends the wait. */ signal?: AbortSignal;
+};
+/** Options of one message, for send() and trySend(). */
 export interface TrySendOptions {
   /**
    * The message is not copied if it has 8 KiB or more. Danger: its bytes must never change again. It may be sent on
@@ -228,9 +236,10 @@ export interface TrySendOptions {
 }
 /** Messages of one class only, or that have waited longer than so many milliseconds. */
 export interface ClearOptions {
-  priority?: string;
-  olderThanMs?: number;
+  /** The name of a class of `queue.priorities`. */ priority?: string;
+  /** Milliseconds, 0 or more. */ olderThanMs?: number;
 }
+/** Options of send(). */
 export interface SendOptions extends TrySendOptions, WaitOptions {
   /**
    * Default "taken". To abort takes back a message that waits under a policy of the queue ("not-sent"), and no other
@@ -252,13 +261,15 @@ export interface OnConnection {
 }
 /** Of request(), on a plain link. */
 export type RequestOptions = WaitOptions & TrySendOptions & OnConnection;
+/** Options of close(). */
 export interface CloseOptions {
   /** How long to wait for acceptance. Default 5,000. 0: not at all. */ deadlineMs?: number;
   /** Aborting it ends that wait early; close() still does not reject. */ signal?: AbortSignal;
 }
 
+/** The events of a link, each with what its listener is given. */
 export interface LinkEvents {
-  state: [change: StateChange];
+  /** The link has another state. Emitted after all of the change is done. */ state: [change: StateChange];
   /**
    * Messages that this link will not deliver. Without a listener those of a lost session are kept for the report of
    * close(), and those that a policy of the queue has dropped are only counted.
@@ -300,18 +311,23 @@ export type StateChange = { from: LinkState; reason: string } & (
  * There is at most one event in a turn for each reason.
  */
 export interface Undelivered {
+  /** Why: docs/metrics.md lists what each word means. */
   reason: "session-lost" | "connection-lost" | "too-large" | "overflow" | "expired" | "conflated";
   /**
    * The session that was lost; of a message that the queue dropped, the present one. A peer that commits positions can
    * tell from it and `position` which messages it has.
    */
   sessionId: string;
-  messages: UndeliveredMessage[];
+  /** The oldest first. */ messages: UndeliveredMessage[];
   /** Only of a plain link: see `LinkReport`. */
   untracked?: Traffic;
 }
-/** `position`: where the message ends in its session; undefined if it was never written. */
-export type UndeliveredMessage = { message: Message; delivery: "not-sent" | "maybe"; position: number | undefined };
+/** A message that this link will not deliver, or may not have delivered. */
+export type UndeliveredMessage = {
+  /** As it was taken. */ message: Message;
+  /** "maybe": it was written, and nobody can say whether it arrived. */ delivery: "not-sent" | "maybe";
+  /** Where the message ends in its session; undefined if it was never written. */ position: number | undefined;
+};
 /**
  * Why a link had not ended by the deadline, the first of these that holds: "away": there was no connection.
  * "unaccepted": the peer had not accepted everything that was sent. "unread": this application had not accepted
@@ -325,10 +341,10 @@ export type CutOffReason = "away" | "unaccepted" | "unread" | "application" | "p
  * nobody can say whether they arrived. `cutOff`: only of a link that was cut off at the deadline of close().
  */
 export type LinkReport = {
-  error?: RespliceError;
-  undelivered: UndeliveredMessage[];
-  untracked?: Traffic;
-  cutOff?: CutOffReason;
+  /** What ended the link, if not close() or the peer. */ error?: RespliceError;
+  /** Messages not known to be accepted. */ undelivered: UndeliveredMessage[];
+  /** Of a plain link. */ untracked?: Traffic;
+  /** Why the link was cut off at the deadline. */ cutOff?: CutOffReason;
 };
 
 /**
@@ -336,34 +352,42 @@ export type LinkReport = {
  * only of plain links, see `LinkReport`.
  */
 export type CloseReport = {
-  left: number;
-  cutOff?: Array<{ link: Link; reason: CutOffReason }>;
-  undelivered: Array<UndeliveredMessage & { link: Link }>;
-  untracked?: Traffic;
+  /** How many links were cut off. */ left: number;
+  /** Which, and why. */ cutOff?: Array<{ link: Link; reason: CutOffReason }>;
+  /** Of all links. */ undelivered: Array<UndeliveredMessage & { link: Link }>;
+  /** Of plain links. */ untracked?: Traffic;
 };
 
-export type Health = { status: "healthy" | "degraded" | "down"; reasons: string[] };
-export type Traffic = { messages: number; bytes: number };
+/** How a manager or a server is. */
+export type Health = {
+  /** The manager's and the server's health() say when it is which. */ status: "healthy" | "degraded" | "down";
+  /** In words, why it is not "healthy"; empty if it is. */ reasons: string[];
+};
+/** Messages, and the bytes of their payloads. */
+export type Traffic = {
+  /** How many. */ messages: number;
+  /** Of their payloads, together. */ bytes: number;
+};
 /**
  * Counters are since the start. `accepted`: by the peer's consumer; for a byte stream only the bytes are counted.
  * `unacceptedBytes`: received, and not yet accepted by our consumer. `queue`: taken, and never written; `oldestAgeMs`
  * is how long the first in line has waited, 0 if none waits, and undefined without a policy: then no times are kept.
  */
 export interface LinkStats {
-  state: LinkState;
-  stateForMs: number;
+  /** The present state. */ state: LinkState;
+  /** Milliseconds in this state. */ stateForMs: number;
   /** The smoothed round trip of the connection in use. */
   rttMs: number | undefined;
-  reconnects: number;
+  /** Lost connections that were replaced. */ reconnects: number;
   /** From the loss of a connection until the next one was in use, the last time. */
   recoveryMs: number | undefined;
-  taken: Traffic;
-  accepted: Traffic;
-  received: Traffic;
-  undelivered: Record<Undelivered["reason"], number>;
-  queue: Traffic & { oldestAgeMs: number | undefined };
+  /** Taken to be sent. */ taken: Traffic;
+  /** Accepted by the peer's consumer. */ accepted: Traffic;
+  /** Handed to our consumer. */ received: Traffic;
+  /** Messages, by reason. */ undelivered: Record<Undelivered["reason"], number>;
+  /** Taken, and never written. */ queue: Traffic & { oldestAgeMs: number | undefined };
   /** Bytes written, and not yet accepted by the peer. */
   logBytes: number;
-  windowBytes: number;
-  unacceptedBytes: number;
+  /** How many bytes the peer may have in flight. */ windowBytes: number;
+  /** Received, and not yet accepted by our consumer. */ unacceptedBytes: number;
 }

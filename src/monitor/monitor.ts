@@ -19,7 +19,9 @@ import { prometheus } from "./prometheus.ts";
 
 /** `listenError`: the monitor cannot listen, and tries again after `nextTryMs`. */
 export type MonitorEvents = {
+  /** The monitor can be asked at this address. */
   listening: [address: { host: string; port: number }];
+  /** It cannot listen, and tries again after `nextTryMs` milliseconds. */
   listenError: [event: { error: RespliceError; nextTryMs: number }];
 };
 
@@ -47,11 +49,18 @@ const MOST_PAUSE_MS = 30_000;
  *
  * Begins to listen at once. Where that fails (its port is in use), it tries again, and nothing else ends: see the event
  * 'listenError'. Keeps no process alive. Closes by itself when all of its sources are closed. Throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * const watched = monitor({ port: 9400, sources: { edge: supervisor, upstream: manager } });
+ * watched.on("listenError", ({ error }) => console.error(error.message));
+ * ```
  */
 export function monitor(options: MonitorOptions): Monitor {
   return new Monitor(resolveMonitor(options));
 }
 
+/** What monitor() answers: it tells where it listens, and can be closed. */
 export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDisposable {
   readonly #options: ResolvedMonitor;
   readonly #journal = new Journal();
@@ -187,6 +196,7 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
     this.#options.logger?.flush();
   }
 
+  /** close(): for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -5,6 +5,7 @@ import { resolveHosts } from "./hosts.ts";
 import { checkedRegister, type PrometheusRegistry } from "./prometheus.ts";
 import { type MonitoredSources, type NamedSource, namedSources } from "./sources.ts";
 
+/** The options of monitor(). */
 export interface MonitorOptions {
   /** 0: any free port; `listening()` answers which. */
   port: number;
@@ -13,6 +14,7 @@ export interface MonitorOptions {
    * reasons of their states.
    */
   host?: string;
+  /** The managers and servers whose health and metrics are told: 1 to 100. */
   sources: MonitoredSources;
   /**
    * Names by which the monitor may be asked, beside IP addresses and localhost, as in the Host header without a port.

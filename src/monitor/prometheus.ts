@@ -9,11 +9,15 @@ import { checkDistinct, MOST_SOURCES, type MonitoredSources, type NamedSource, n
 
 /** A Registry of prom-client, version 15. */
 export interface PrometheusRegistry {
+  /** Adds a metric. */
   registerMetric(metric: never): void;
+  /** The text for Prometheus. */
   metrics(): Promise<string>;
+  /** The type of that text, for the header Content-Type. */
   readonly contentType: string;
 }
 
+/** The options of prometheus(). */
 export interface PrometheusOptions<Registry extends PrometheusRegistry = PrometheusRegistry> {
   /**
    * Their metrics have the labels `kind` ("manager", "server", "supervised") and `name`, which is empty for those of a
@@ -30,6 +34,12 @@ export interface PrometheusOptions<Registry extends PrometheusRegistry = Prometh
  * called again with the same registry for more sources; those that are closed by then leave it. Throws INVALID_OPTION,
  * INVALID_STATE if the registry has other metrics of these names, and NOT_SUPPORTED if no registry is given and
  * prom-client is not installed.
+ *
+ * @example
+ * ```ts
+ * const register = prometheus({ sources: [manager, supervisor] });
+ * console.log(await register.metrics());
+ * ```
  */
 export function prometheus<Registry extends PrometheusRegistry = PrometheusRegistry>(
   options: PrometheusOptions<Registry>,

@@ -5,8 +5,11 @@ import { type Observed, observedOf } from "../telemetry/observed.ts";
 
 /** A ConnectionManager, a ServerSupervisor, or the answer of supervise(). */
 export interface MonitoredSource {
+  /** As of a manager or a supervisor. */
   health(): Health;
+  /** The numbers, as of a manager or a supervisor. */
   stats(): object;
+  /** As of a manager or a supervisor. */
   close(options?: CloseOptions): Promise<unknown>;
 }
 

@@ -11,7 +11,15 @@ import type {
   TrySendOptions,
 } from "../link/types.ts";
 
-/** A link to a peer that is not resplice. Nobody knows which messages the peer's application has accepted. */
+/**
+ * A link to a peer that is not resplice. Nobody knows which messages the peer's application has accepted.
+ *
+ * @example
+ * ```ts
+ * const answer = await plainLink.request("temperature?", { signal: AbortSignal.timeout(5_000) });
+ * console.log(String(answer));
+ * ```
+ */
 export interface PlainLink extends Link {
   /**
    * The connection in use, for the option `onConnection`: a number that no other connection of the link has; undefined

@@ -13,9 +13,13 @@ import { plainOptions, type PlainProtocol, type ResolvedPlainOptions } from "../
 import { MOST_MESSAGE_CHARACTERS, printable } from "../telemetry/printable.ts";
 import { messageOf } from "../telemetry/thrown.ts";
 
+/** Options of a link to a peer that is not resplice. */
 export interface PlainLinkOptions {
+  /** What is spoken: an answer of plain(). */
   protocol: PlainProtocol;
+  /** What waits to be sent: how much of it, and what happens when there is more. */
   queue?: QueueOptions;
+  /** How soon a dead path is noticed. */
   keepalive?: PlainKeepaliveOptions;
   /** Default 1 MiB, in both directions. A larger message that arrives closes the connection. */
   maxMessageBytes?: number;
@@ -37,6 +41,7 @@ export interface PlainKeepaliveOptions {
   deadAfterMs?: number;
 }
 
+/** How long a write and an answer may take on a plain link, in milliseconds. */
 export interface PlainDeadlineOptions {
   /**
    * Default 15,000. How long the kernel may take none of the bytes that it is given; then the connection is given up.

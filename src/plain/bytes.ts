@@ -4,6 +4,11 @@ import type { Deliver, FrameDecoder, FrameLimits, Framing } from "./framing.ts";
 /**
  * No framing: messages are chunks as they come, split and joined at will, and bytes are sent as they are given. A chunk
  * that is larger than the link's `maxMessageBytes` is handed out in pieces of that size.
+ *
+ * @example
+ * ```ts
+ * plain({ framing: bytes() });
+ * ```
  */
 export function bytes(): Framing {
   return new ByteFraming();

@@ -29,6 +29,11 @@ const CARRIAGE_RETURN = 0x0d;
  * long.
  *
  * Throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * plain({ framing: delimited("\0") });
+ * ```
  */
 export function delimited(delimiter: string | Uint8Array): Framing {
   if (typeof delimiter !== "string" && !isBytes(delimiter)) throw invalidDelimiter(delimiter);

@@ -15,6 +15,11 @@ const MOST_BYTES = 0x7fff_ffff;
  * long.
  *
  * Throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * plain({ framing: fixed(12) }); // each record has 12 bytes
+ * ```
  */
 export function fixed(messageBytes: number): Framing {
   return new FixedFraming(integer("messageBytes", messageBytes, 1, MOST_BYTES));

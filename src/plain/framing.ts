@@ -5,6 +5,7 @@
  */
 import { RespliceError } from "../link/errors.ts";
 
+/** Where messages begin and end in a stream of bytes. docs/protocols.md says how to write one. */
 export interface Framing {
   /** For logs and errors. */
   readonly name: string;
@@ -41,6 +42,7 @@ export abstract class SuffixFraming implements Framing {
   }
 }
 
+/** What a decoder has to keep to. */
 export interface FrameLimits {
   /**
    * The largest message that `deliver` may be called with, in bytes. A larger one is to be refused before it is kept.
@@ -65,6 +67,7 @@ export interface FrameDecoder {
   end(deliver: Deliver): void;
 }
 
+/** Called by a decoder with each message that is whole. */
 export type Deliver = (message: Buffer) => void;
 
 /** A fault of the peer: its connection is closed. */

@@ -2,6 +2,7 @@
 import { boolean, group, integer, oneOf } from "../link/check.ts";
 import { invalidOption } from "../link/errors.ts";
 
+/** The options of lengthPrefixed(). */
 export interface LengthPrefix {
   /**
    * The size of the length, in bytes. Default 4. "varint": base 128, lowest bits first, at most 5 bytes, as in streams

@@ -38,6 +38,11 @@ import {
  * application's own stream brought it: copy what is kept for long.
  *
  * Throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * plain({ framing: lengthPrefixed({ bytes: 2, endian: "little" }) });
+ * ```
  */
 export function lengthPrefixed(options?: LengthPrefix): Framing {
   return new LengthFraming(resolvePrefix(options));

@@ -13,6 +13,7 @@ const ENDINGS: Readonly<Record<LineEnding, Buffer>> = {
   "\r\n": Buffer.of(CARRIAGE_RETURN, LINE_FEED),
 };
 
+/** The options of lines(). */
 export interface LineOptions {
   /**
    * The bytes that are sent behind each line. Both are understood. Default "\n". Most Internet protocols (SMTP, IRC)
@@ -38,6 +39,11 @@ export interface LineOptions {
  * long.
  *
  * Throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * plain({ framing: lines({ ending: "\r\n" }) });
+ * ```
  */
 export function lines(options?: LineOptions): Framing {
   const given = group("lines", options, ["ending", "allowUnendedLast"]);

@@ -8,6 +8,7 @@ import type { MessageId, ProbeOptions, RequestOptions } from "./options.ts";
 
 /** Answers of plain(), for the option `protocol`. */
 export interface PlainProtocol {
+  /** For logs and errors: `plain, lines`. */
   readonly name: string;
 }
 
@@ -59,7 +60,9 @@ export interface PlainOptions {
   maxConnectionAgeMs?: number;
 }
 
+/** A question that proves that the peer is there. */
 export interface PlainProbe {
+  /** What is sent. At most 64 KiB. */
   message: Payload;
   /**
    * A message for which this is true answers the probe, and is not handed out. Default: any bytes that arrive prove
@@ -73,6 +76,7 @@ export interface PlainProbe {
   proves?: boolean;
 }
 
+/** How requests and their answers belong together. */
 export interface PlainRequests {
   /** Default 1,000. How many requests may wait for their answers; further ones wait to be written. */
   maxInFlight?: number;
@@ -161,6 +165,14 @@ class Plain implements PlainProtocol {
  * The protocol of a link to a server that is not resplice:
  * `manager.open({ port, protocol: plain({ framing: lines() }) })`, or of a server's links to such clients:
  * `new ServerSupervisor({ port, protocol: plain({ framing: lines() }) })`.
+ *
+ * Throws INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * const link = manager.open({ port: 4000, protocol: plain({ framing: lines(), requests: {} }) });
+ * console.log(String(await link.request("temperature?")));
+ * ```
  */
 export function plain(options: PlainOptions): PlainProtocol {
   const given = group("plain", options, OPTION_NAMES);

@@ -3,6 +3,7 @@ import { unmapped } from "../io/address-list.ts";
 import { checkOptions } from "../link/check.ts";
 import { invalidOption } from "../link/errors.ts";
 
+/** The options of `ServerSupervisor.accept()`. */
 export interface AcceptOptions {
   /**
    * The client's address, for `allow` and `deny`, limits and logs, as in a header of the proxy in front. Default: the

@@ -3,6 +3,7 @@ import { AddressList, UNIX } from "../io/address-list.ts";
 import { checkNames } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 
+/** Who may connect, by address: docs/listening.md. */
 export interface AccessOptions {
   /**
    * Only these may connect: IPv4 and IPv6 addresses, networks (`"10.0.0.0/8"`, `"2001:db8::/32"`), and `"unix"` for

@@ -16,9 +16,11 @@ import { type DrainOptions, type ResolvedDrain, resolveDrain } from "./drain.ts"
  * left.
  */
 export interface Closable {
+  /** Called once, with the time that is left. */
   close(options: DrainOptions): Promise<unknown>;
 }
 
+/** The options of closeOnSignal(). */
 export interface CloseOnSignalOptions {
   /** Default ["SIGTERM", "SIGINT"]. */
   signals?: readonly NodeJS.Signals[];
@@ -53,6 +55,11 @@ const OVERDUE_MS = 2_000;
  * once. To close some together, give `{ close: (options) => Promise.all([a.close(options), b.close(options)]) }`. To be
  * called once in a process, with everything that is open. Answers a function that gives the signals back to the system;
  * what has begun to close goes on. Throws INVALID_ARGUMENT, INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * closeOnSignal([supervisor, manager], { deadlineMs: 25_000, logger: console });
+ * ```
  */
 export function closeOnSignal(
   closables: Closable | readonly Closable[],

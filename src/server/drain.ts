@@ -6,6 +6,7 @@ import type { Clock } from "../link/ports.ts";
 import type { CloseOptions, Link, LinkReport } from "../link/types.ts";
 import { timedWait } from "../link/waits.ts";
 
+/** Options of a server's close(). */
 export interface DrainOptions extends CloseOptions {
   /**
    * New clients are still let in for so long, while health() is 'down' already: until the load balancer has noticed.

@@ -10,6 +10,7 @@ import { Access, type AccessOptions, addressList } from "./access.ts";
 import { type ListenAddress, resolveAddresses, resolveShort } from "./listening/places.ts";
 import { NOT_OF_LINKS, type ResolvedResources, type Resources, resolveResources } from "./resource-options.ts";
 
+/** Where a server listens, and how it looks after itself. */
 export interface ListeningOptions extends AccessOptions {
   /**
    * 0: any free port; listen() answers which. Without `port`, `path` and `addresses` the server has only what accept()
@@ -42,11 +43,13 @@ export interface ListeningOptions extends AccessOptions {
   resources?: Resources;
   /** Default false. true: overload is sampled and reported as usual, and nothing is done against it. */
   dryRun?: boolean;
+  /** pino, console, or any object with the same methods. Default none, which costs nothing. */
   logger?: Logger;
   /** Metrics line to the logger. Default 60,000; 0: never. */
   metricsIntervalMs?: number;
 }
 
+/** Which balancers are believed when they say who a client is. */
 export interface ProxyProtocolOptions {
   /**
    * The addresses and networks of the balancers, as in `allow`; `"unix"` for those that come by `path`. Connections

@@ -26,7 +26,9 @@ import { type RateLimits, resolveRates } from "./rate-options.ts";
 import type { ResolvedRates } from "./rates.ts";
 import type { Verdict } from "./verdict.ts";
 
+/** The options of a ServerSupervisor. The constructor throws INVALID_OPTION for one that is wrong or unknown. */
 export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOptions, "timeouts">, DurableOptions {
+  /** How long a client may take to introduce itself. */
   timeouts?: ServerTimeoutOptions;
   /** For clients that are not resplice: see `PlainServerOptions`. */
   protocol?: never;
@@ -38,6 +40,7 @@ export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOpti
   authenticate?: (request: AuthenticateRequest) => Verdict | Promise<Verdict>;
   /** How long a session waits for its client; then it ends with SESSION_EXPIRED. Default 300,000. */
   resumeForMs?: number;
+  /** Hard caps, and rates: who is refused when the server is full. */
   limits?: Limits;
   /**
    * Several servers share a port, or stand behind a balancer: a client that comes back to one of them is forwarded to the
@@ -53,6 +56,7 @@ export interface ServerSupervisorOptions extends ListeningOptions, Omit<LinkOpti
   routed?: boolean;
 }
 
+/** How long a client may take to introduce itself, in milliseconds. */
 export interface ServerTimeoutOptions {
   /** Default 10,000. */
   tlsMs?: number;
@@ -60,10 +64,13 @@ export interface ServerTimeoutOptions {
   handshakeMs?: number;
 }
 
+/** What authenticate() is told of a client. */
 export interface AuthenticateRequest {
+  /** What the client's option `credentials` has given; empty if it has none. */
   credentials: Message;
   /** The session's open payload, as `link.openPayload`. On a resume: the payload that the session was opened with. */
   openPayload: Message;
+  /** The client's IP address; "" if it has none, as on a Unix socket. */
   remoteAddress: string;
   /** Present with `tls.requestCert`; not verified if `rejectUnauthorized` is false. */
   certificate?: PeerCertificate;

@@ -38,10 +38,13 @@ import type { ResolvedRates } from "./rates.ts";
 export interface PlainServerOptions extends ListeningOptions, PlainLinkOptions {
   /** Default false: when the client has ended and everything is accepted, this end ends too. */
   allowHalfOpen?: boolean;
+  /** How long the steps of a connection, a write and an answer may take. */
   timeouts?: PlainServerTimeoutOptions;
+  /** Hard caps, and rates: whose connection is closed when the server is full. */
   limits?: PlainLimits;
 }
 
+/** How long the steps of a connection may take, in milliseconds. */
 export interface PlainServerTimeoutOptions extends PlainDeadlineOptions, ServerTimeoutOptions {}
 
 /**

@@ -13,6 +13,7 @@ import {
 import { group, integer, MOST_MS } from "../link/check.ts";
 import { invalidOption, invalidWord } from "../link/errors.ts";
 
+/** When a resource is overloaded, and what is done then. */
 export interface Thresholds {
   /** Below it for `leaveMs`, everything is taken back. Below `high`. Danger if close to `high`: actions come and go. */
   low?: number;
@@ -28,6 +29,7 @@ export interface Thresholds {
   actions?: readonly OverloadAction[];
 }
 
+/** A resource of the application's own: jobs that wait, connections to a database. */
 export interface CustomResource extends Thresholds {
   low: number;
   high: number;

@@ -12,9 +12,14 @@ import type { ListenerChange } from "./listening/acceptor.ts";
  * `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md.
  */
 export type SupervisorEvents = {
+  /** The server has another state. `reason` is stable: docs/metrics.md. */
   state: [change: { from: SupervisorState; to: SupervisorState; reason: string }];
+  /** A handler has failed, and its link ends. */
   handlerError: [event: { link: Link; error: unknown }];
+  /** An address has failed for good. Unlike Node's 'error', it needs no listener. */
   error: [error: RespliceError];
+  /** A step against overload, or the end of one. */
   overload: [report: OverloadReport];
+  /** An address was lost, or is listened at again. */
   listener: [change: ListenerChange];
 };

@@ -6,10 +6,13 @@ import type { LineCounts } from "../telemetry/logger.ts";
 import type { ResourceStats, Totals } from "../telemetry/samples.ts";
 import type { AddressStats } from "./listening/acceptor.ts";
 
+/** The numbers of a server. Counters are since its beginning and never fall. */
 export interface SupervisorStats {
+  /** What the server does, now. */
   state: SupervisorState;
   /** The addresses of `listen()`, in the order of the options; empty before it. */
   listening: AddressStats[];
+  /** Open connections, and how many of them are not let in yet. */
   connections: { open: number; handshaking: number };
   /** Open connections that are forwarded to the servers that have their sessions: see the option `forward`. */
   forwarded: number;
@@ -43,9 +46,12 @@ export interface SupervisorStats {
   lines: LineCounts;
   /** Since the beginning, of links that have ended too, as all below. */
   taken: Traffic;
+  /** What the peers' applications have accepted. */
   accepted: Traffic;
+  /** What was handed to consumers here. */
   received: Traffic;
   /** The same numbers, and more of the kind. */
   totals: Totals;
+  /** How often something happened: links that ended, lost connections, handlers that failed. */
   events: EventCounts;
 }

@@ -158,7 +158,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     this.#guard.start();
   }
 
-  get state(): SupervisorState {
+  /** What the server does: see the event 'state'. */ get state(): SupervisorState {
     return this.#state;
   }
 
@@ -180,7 +180,8 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
    * Sets the handler, which runs once for each link, not for each connection. When an async handler returns its link is
    * closed, unless it has called onMessage() or duplex(): work that goes on (a timer that sends, answers that are not
    * ready) is announced with link.waitUntil(promise). If the handler throws or rejects, its link ends with
-   * HANDLER_FAILED, and the client sees a lost session. To be called before listen() and accept().
+   * HANDLER_FAILED, and the client sees a lost session. To be called once, before listen() and accept(), else it throws
+   * INVALID_STATE; INVALID_ARGUMENT for what is no function.
    */
   serve(handler: (link: LinkOf<Protocol>) => void | Promise<void>): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "serve() needs a function");
@@ -324,7 +325,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     return { status: "down", reasons: [`the server is ${this.#state}`] };
   }
 
-  stats(): SupervisorStats {
+  /** The numbers of the server, as they are now. */ stats(): SupervisorStats {
     const { handshaking: _, ...stats } = this.#served.stats();
     const { lines, sinceBeginning } = this.#telemetry;
     const { connections: open, handshaking } = this.#levels();
@@ -391,7 +392,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
     return closeReport(reports);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** close() with its defaults: for `await using`. */ async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }

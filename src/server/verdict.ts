@@ -7,7 +7,9 @@ import { withoutSecrets } from "../link/errors.ts";
  * `link.claims`.
  */
 export interface Authenticated {
+  /** Who the client is: 1 to 1,024 characters. */
   identity: string;
+  /** Anything that the handler is to know of the client: see `link.claims`. */
   claims?: unknown;
   /**
    * When the credentials expire, by the wall clock: milliseconds since 1970, as `Date.now()` has them; a JSON Web Token

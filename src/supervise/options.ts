@@ -9,11 +9,15 @@ import { MOST, mostHandshakes, sharedBytes } from "../server/options.ts";
 import { type ResolvedResources, resolveResources, type Resources } from "../server/resource-options.ts";
 import type { ContainedLogger, Logger } from "../telemetry/logger.ts";
 
+/** The options of supervise(). */
 export interface SuperviseOptions {
+  /** pino, console, or any object with the same methods. Default none, which costs nothing. */
   logger?: Logger;
   /** Metrics line to the logger. Default 60,000; 0: never. */
   metricsIntervalMs?: number;
+  /** Hard caps, and rates: whose connection is closed when the server is full. */
   limits?: SuperviseLimits;
+  /** How long a client may take. */
   timeouts?: SuperviseTimeouts;
   /**
    * The resources that are watched, and what is done when one of them runs short: docs/supervise.md. Default: all of
@@ -61,6 +65,7 @@ export interface SuperviseLimits {
   bufferBytes?: number;
 }
 
+/** How long a client may take, in milliseconds. */
 export interface SuperviseTimeouts {
   /** For TLS and the head of the first request, from the connection's opening. Default 60,000. */
   handshakeMs?: number;

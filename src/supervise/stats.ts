@@ -7,6 +7,7 @@ export type SupervisedState = "open" | "draining" | "closed";
 
 /** `total`: since the beginning. */
 export interface SupervisedStats {
+  /** Whether the server is draining. */
   state: SupervisedState;
   /**
    * `handshaking`: TLS or the first request is not complete. `idle`: of HTTP, without a request. `opaque`: only the

@@ -28,12 +28,15 @@ import { tap } from "./tap.ts";
 
 /** `left`: connections that were cut off with work under way. `ms`: how long close() took. */
 export interface SupervisedReport {
+  /** Connections that were cut off with work under way. */
   left: number;
+  /** How long close() took, in milliseconds. */
   ms: number;
 }
 
 /** `overload`: a step against the overload of a resource was taken, or taken back: docs/overload.md. */
 export type SupervisedEvents = {
+  /** A step against overload, or the end of one. */
   overload: [report: OverloadReport];
 };
 
@@ -46,6 +49,7 @@ export interface SupervisedServer extends EventEmitter<SupervisedEvents>, AsyncD
    * not listen, or close() was called.
    */
   health(): Health;
+  /** The numbers of the server, as they are now. */
   stats(): SupervisedStats;
   /**
    * Ends the server without losing a request. health() is 'down' at once. After `readyDelayMs` the listener is closed;
@@ -67,6 +71,14 @@ const supervised = new WeakSet<Server>();
  * It stays the application's: its listeners, its errors and its listen(), before or later, are as they were.
  * Connections that were accepted before are not counted, and are closed at the deadline of close(). Throws
  * INVALID_ARGUMENT, INVALID_OPTION; INVALID_STATE for a server that is supervised already.
+ *
+ * @example
+ * ```ts
+ * const server = http.createServer((request, response) => response.end("hello\n"));
+ * const supervised = supervise(server, { limits: { connectionsPerAddress: 100 } });
+ * server.listen(8080);
+ * closeOnSignal([supervised]);
+ * ```
  */
 export function supervise(server: Server, options: SuperviseOptions = {}): SupervisedServer {
   if (!(server instanceof Server)) {

@@ -75,8 +75,11 @@ export type LogSink = Record<Level, (fields: LogFields, message: string, same?: 
  * rejected.
  */
 export interface LineCounts {
+  /** Given to the logger. */
   written: number;
+  /** Above a rate, and not given to the logger. */
   suppressed: number;
+  /** The logger threw, or its promise was rejected. */
   failed: number;
 }
 

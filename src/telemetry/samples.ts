@@ -25,8 +25,11 @@ export interface ResourceStats {
   notWatched?: string;
   /** The last reading; undefined before the first. */
   observed: number | undefined;
+  /** What there is of it; undefined where that is unknown. */
   limit: number | undefined;
+  /** Below it the overload is over; undefined if it is not watched. */
   low: number | undefined;
+  /** At or above it the resource is overloaded; undefined if it is not watched. */
   high: number | undefined;
   /** Milliseconds since it could be read. */
   ageMs: number;
@@ -53,12 +56,19 @@ export interface SampleSource {
 
 /** Sums over all links since the beginning, those that have ended included. */
 export interface Totals {
+  /** Taken to be sent. */
   takenMessages: number;
+  /** Taken to be sent, in bytes of payload. */
   takenBytes: number;
+  /** Accepted by the peers' applications. */
   acceptedMessages: number;
+  /** Accepted by the peers' applications, in bytes of payload. */
   acceptedBytes: number;
+  /** Handed to consumers here. */
   receivedMessages: number;
+  /** Handed to consumers here, in bytes of payload. */
   receivedBytes: number;
+  /** Lost connections that were replaced. */
   reconnects: number;
   /** Messages, by reason. */
   undelivered: Readonly<Record<string, number>>;

@@ -7,6 +7,7 @@ import { type DurableOptions, LINK_OPTION_NAMES, type LinkOptions } from "../lin
 import type { Link, Payload } from "../link/types.ts";
 import { type ResolvedServerOptions, resolveServerOptions, type ServerSupervisorOptions } from "../server/options.ts";
 
+/** The options of linkPair(). */
 export interface LinkPairOptions {
   /** All random choices (jitter, ids, the pieces in which bytes arrive) come from it. From 0 to 2^32 - 1, default 1. */
   seed?: number;

@@ -34,6 +34,14 @@ export type { LinkPairOptions, VirtualClock };
  * - Runs are the same if your code waits for promises only. Real timers, files or sockets make them differ.
  *
  * @throws RespliceError INVALID_OPTION, and PROTOCOL_MISMATCH where the ends have different modes.
+ *
+ * @example
+ * ```ts
+ * const pair = linkPair({ seed: 1, serve: async (link) => link.send("welcome") });
+ * pair.path.cut("rst");
+ * await pair.clock.advance(1_000);
+ * console.log(String(await pair.client.receive()));
+ * ```
  */
 export function linkPair(options: LinkPairOptions = {}): LinkPair {
   return new Pair(resolvePairOptions(options));
@@ -41,12 +49,15 @@ export function linkPair(options: LinkPairOptions = {}): LinkPair {
 
 /** Disposal closes both ends at the same moment, as close() does, and stops the clock; that takes no real time. */
 export interface LinkPair extends AsyncDisposable {
+  /** The client's end. */
   readonly client: Link;
   /**
    * The server's end. When the session was lost or has expired, and the client has a new one: the link of the new one.
    */
   readonly server: Link;
+  /** The path between the two ends, to be broken. */
   readonly path: Faults;
+  /** The clock of both ends. Only `clock.advance()` moves it. */
   readonly clock: VirtualClock;
 }
 

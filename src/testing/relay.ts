@@ -35,6 +35,13 @@ import { PortClaim } from "./port-claim.ts";
  * 0: any free one.
  * Rejects INVALID_OPTION for a port that is none, INVALID_ARGUMENT for no options, and with the system's error if
  * `listenPort` can't be had.
+ *
+ * @example
+ * ```ts
+ * const relay = await faultRelay({ port: 7000 });
+ * const link = manager.open({ port: relay.port });
+ * relay.cut("rst"); // link is back within a quarter of a second
+ * ```
  */
 export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
   checkOptions("faultRelay()", target, "{ port: 7000 }", ["port", "host", "listenPort"]);
@@ -46,6 +53,7 @@ export async function faultRelay(target: { port: number; host?: string; listenPo
 }
 
 export interface FaultRelay extends Faults, AsyncDisposable {
+  /** Where the relay listens, on 127.0.0.1. */
   readonly port: number;
   /** Connections made through the relay until now. */
   readonly connections: number;

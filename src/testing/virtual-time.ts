@@ -7,6 +7,7 @@ import type { Clock, Timer } from "../link/ports.ts";
 import { realTime } from "../real-time.ts";
 import { EventClock } from "./clock.ts";
 
+/** The time of a pair. */
 export interface VirtualClock {
   /** Milliseconds since the pair was made. */
   readonly nowMs: number;

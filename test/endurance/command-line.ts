@@ -76,20 +76,3 @@ export async function runCommand(name: string, help: string, run: () => Promise<
     process.exitCode = EXIT_USAGE;
   }
 }
-
-/** One line that is written over on a terminal, and a line now and then elsewhere. On stderr: stdout has the counts. */
-export class Progress {
-  readonly #everyMs: number = process.stderr.isTTY ? 200 : 15_000;
-  #saidMs: number = performance.now();
-
-  say(line: () => string): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#saidMs < this.#everyMs) return;
-    this.#saidMs = nowMs;
-    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line()}` : `${line()}\n`);
-  }
-
-  clear(): void {
-    if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
-  }
-}

@@ -1,6 +1,7 @@
 /** A command that plays scenarios one after another: each reaches figures, and each figure has a bound. */
 import { parseArgs } from "node:util";
-import { EXIT_USAGE, type NumberOption, Progress, readNumbers, runCommand } from "./command-line.ts";
+import { ProgressLine } from "../../scripts/progress.ts";
+import { EXIT_USAGE, type NumberOption, readNumbers, runCommand } from "./command-line.ts";
 import { type Row, table } from "./rows.ts";
 
 /** Each scenario has one: the figures that it has reached, and the processes and files that end with it. */
@@ -55,15 +56,16 @@ export async function runSuite<S extends Stage, Name extends string, Flag extend
     const begins = (name: string, prefixes: readonly string[]): boolean =>
       prefixes.some((each) => name.startsWith(each));
     const chosen = scenarios.filter(({ name }) => only.length === 0 || begins(name, only));
-    const progress = new Progress();
+    const progress = new ProgressLine();
     const rows: Row[] = [];
-    for (const [at, { name, about, run }] of chosen.entries()) {
-      progress.say(() => `${at + 1} of ${chosen.length}: ${name}, ${about}`);
+    for (const [at, { name, run }] of chosen.entries()) {
+      progress.at(at, chosen.length, () => `${at + 1} of ${chosen.length} ${noun}s: ${name}`);
       const found = await played(run, suite.stage(name, options), begins(name, absent));
       rows.push(...found);
       progress.clear();
       if (!options.json) console.log(table(found).slice(1).join("\n"));
     }
+    progress.end();
     const missed = rows.filter(({ met }) => !met);
     if (options.json) console.log(JSON.stringify({ ...options, rows }));
     else if (missed.length > 0) console.log(`\n${table(missed).join("\n")}`);

@@ -1,12 +1,6 @@
 /** `npm run fuzz`: bytes that nobody would send, into the decoder and to a server. */
-import {
-  EXIT_USAGE,
-  type NumberOption,
-  Progress,
-  readNumbers,
-  runCommand,
-  seedOption,
-} from "../endurance/command-line.ts";
+import { ProgressLine } from "../../scripts/progress.ts";
+import { EXIT_USAGE, type NumberOption, readNumbers, runCommand, seedOption } from "../endurance/command-line.ts";
 import { type Allowed, grown, table } from "../endurance/footprint.ts";
 import { type ConnectionsRun, fuzzConnections } from "./connections.ts";
 import { type DecoderRun, fuzzDecoder } from "./decoder.ts";
@@ -67,12 +61,15 @@ async function timed<T>(
 ): Promise<{ result: T; seconds: number }> {
   const beganMs = performance.now();
   const seconds = (): number => (performance.now() - beganMs) / 1_000;
-  const progress = new Progress();
-  const result = await run((done) =>
-    progress.say(() => `${done} of ${of} ${what}, ${Math.round(done / seconds())} a second`),
-  );
-  progress.clear();
-  return { result, seconds: seconds() };
+  const progress = new ProgressLine();
+  const say = (done: number): void =>
+    progress.at(done, of, () => `${done} of ${of} ${what}, ${Math.round(done / seconds())} a second`);
+  say(0);
+  try {
+    return { result: await run(say), seconds: seconds() };
+  } finally {
+    progress.end();
+  }
 }
 
 function decoderReport({ inputs, bytes, frames, faults, largestHeldBytes, before, after }: DecoderRun): string[] {

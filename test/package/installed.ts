@@ -10,7 +10,7 @@ export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 export interface Installed {
   /** The clone. It has been built. */
   readonly clone: string;
-  /** The folder of a user, who has installed the package. */
+  /** The folder of a user, who has installed the package, and prom-client beside it. */
   readonly user: string;
   /** The files of the package. */
   readonly files: readonly string[];
@@ -28,6 +28,7 @@ export async function installed(folder: string): Promise<Installed> {
   copyDependencies(user);
   const args = ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", join(folder, filename)];
   await run("npm", args, user);
+  copyWithDependencies("prom-client", user);
   return { clone, user, files: files.map(({ path }) => path) };
 }
 
@@ -50,6 +51,16 @@ function copyDependencies(user: string): void {
   for (const [path, { dev = false }] of Object.entries(lock.packages)) {
     if (path !== "" && !dev) cpSync(join(ROOT, path), join(user, path), { recursive: true });
   }
+}
+
+/** As `npm install` would do, from the packages of this repository. */
+function copyWithDependencies(name: string, user: string): void {
+  const from = join(ROOT, "node_modules", name);
+  cpSync(from, join(user, "node_modules", name), { recursive: true });
+  const { dependencies = {} } = JSON.parse(readFileSync(join(from, "package.json"), "utf8")) as {
+    dependencies?: Record<string, string>;
+  };
+  for (const dependency of Object.keys(dependencies)) copyWithDependencies(dependency, user);
 }
 
 /** What it prints. Rejects, with what it says on stdout and stderr, when it does not exit with 0. */

@@ -3,10 +3,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { declarationFiles, stampOf } from "../../scripts/declarations.ts";
 import { readmeProgram } from "../examples/support/readme.ts";
+import { unusedPort } from "../support.ts";
 import { type Installed, installed, ROOT, run } from "./installed.ts";
+import { walkThrough } from "./walkthrough.ts";
 
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+const DIST = "node_modules/resplice/dist";
 const SLOW = { timeout: 30_000 };
 /** As jest and Node before 22.12 are: require() loads no ES modules. */
 const NO_REQUIRED_ESM = "--no-experimental-require-module";
@@ -14,7 +18,7 @@ const NO_REQUIRED_ESM = "--no-experimental-require-module";
 const OF_THE_REPOSITORY = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 const folder = mkdtempSync(join(tmpdir(), "resplice-package-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }), 60_000);
 
 let user: string;
 let clone: string;
@@ -26,6 +30,14 @@ beforeAll(async () => {
 test("the program in README.md runs", SLOW, async () => {
   writeFileSync(join(user, "echo.mjs"), await readmeProgram());
   expect(await run(process.execPath, ["echo.mjs"], user)).toBe("pull the cable now\n");
+});
+
+test.for(["docs/tutorial.md", "README.ko.md"])("%s, typed as it stands there", { timeout: 120_000 }, async (path) => {
+  const page = readFileSync(join(ROOT, path), "utf8");
+  const ports = ["7000", "7001", "7002", "9401", "9402"].filter((port) => page.includes(port));
+  const free = await Promise.all(ports.map(async (port) => [port, String(await unusedPort())] as const));
+  // The pause between two orders: the test has no patience.
+  await walkThrough(page, user, [...free, ["50)", "1)"]]);
 });
 
 test("the command says its version, and its help", SLOW, async () => {
@@ -47,7 +59,9 @@ test("resplice/testing can be imported, what is inside cannot", SLOW, async () =
 describe("documents", () => {
   test("those that README.md names are in the package, with the examples, and all their links lead somewhere", () => {
     const pages = files.filter((path) => path.endsWith(".md"));
-    expect(pages).toEqual(expect.arrayContaining(["README.md", "SECURITY.md", "docs/delivery.md"]));
+    expect(pages).toEqual(
+      expect.arrayContaining(["README.md", "README.ko.md", "SECURITY.md", "docs/delivery.md", "docs/api/resplice.md"]),
+    );
     const there = (path: string): boolean => files.some((file) => file === path || file.startsWith(`${path}/`));
     const dead = pages.flatMap((page) =>
       [...readFileSync(join(ROOT, page), "utf8").matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/gu)]
@@ -138,15 +152,15 @@ describe("types", () => {
   });
 
   test("take nothing as a default export that is none without esModuleInterop", () => {
-    const declarations = new Set(["dist/index.d.ts", "dist/testing/index.d.ts"]);
-    for (const path of declarations) {
-      for (const [, from = ""] of read(path).matchAll(/(?:from|import\() ?"(\.[^"]+)\.[jt]s"/gu)) {
-        declarations.add(posix.join(posix.dirname(path), `${from}.d.ts`));
-      }
-    }
-    expect(declarations.size).toBeGreaterThan(50);
-    expect([...declarations].filter((path) => /^import (?:type )?[\w$]+(?:,| from)/mu.test(read(path)))).toEqual([]);
+    const declarations = declarationFiles(join(user, DIST));
+    expect(declarations.length).toBeGreaterThan(50);
+    const taken = declarations.filter((path) => /^import (?:type )?[\w$]+(?:,| from)/mu.test(read(`dist/${path}`)));
+    expect(taken).toEqual([]);
   });
+});
+
+test("docs/api was written from these declarations (else: npm run api)", () => {
+  expect(readFileSync(join(ROOT, "docs/api/README.md"), "utf8")).toContain(stampOf(join(user, DIST)));
 });
 
 describe("on Node 20", () => {

@@ -2,13 +2,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { ProgressLine } from "../../scripts/progress.ts";
 import type { Progress } from "./progress.ts";
 import type { FailureFound, Work, WorkDone } from "./worker.ts";
 
 /** So many at a time: about a quarter of a second. */
 const SEEDS_AT_A_TIME = 50;
 const SAVES_EVERY_MS = 10_000;
-const LINE_EVERY_MS = 30_000;
 
 export interface CampaignOptions {
   workers: number;
@@ -16,7 +16,6 @@ export interface CampaignOptions {
   /** Called now and then, and at the end. */
   save: () => void;
   print: (text: string) => void;
-  isTerminal: boolean;
 }
 
 export class Campaign {
@@ -27,7 +26,7 @@ export class Campaign {
   readonly #doneBefore: number;
   #stopped = false;
   #savedMs = performance.now();
-  #saidMs = performance.now();
+  readonly #line = new ProgressLine();
 
   constructor(progress: Progress, options: CampaignOptions) {
     this.#progress = progress;
@@ -49,9 +48,13 @@ export class Campaign {
     const { workers, print } = this.#options;
     const { seeds, from } = this.#progress;
     print(`seeds ${from} to ${from + seeds - 1}, ${workers} at a time, ${seeds - this.#doneBefore} to go\n`);
-    await Promise.all(Array.from({ length: workers }, () => this.#work()));
+    this.#say();
+    try {
+      await Promise.all(Array.from({ length: workers }, () => this.#work()));
+    } finally {
+      this.#line.end();
+    }
     this.#options.save();
-    if (this.#options.isTerminal) print("\r\u001B[K");
   }
 
   async #work(): Promise<void> {
@@ -82,7 +85,7 @@ export class Campaign {
       this.#savedMs = nowMs;
       this.#options.save();
     }
-    this.#say(nowMs);
+    this.#say();
   }
 
   #onFailure({ seed, violation, message, schedule, runs, trace }: FailureFound): void {
@@ -104,20 +107,17 @@ export class Campaign {
   }
 
   #tell(text: string): void {
-    this.#options.print(`${this.#options.isTerminal ? "\r\u001B[K" : ""}${text}\n`);
+    this.#line.clear();
+    this.#options.print(`${text}\n`);
   }
 
-  #say(nowMs: number): void {
-    const { isTerminal, print } = this.#options;
-    if (nowMs - this.#saidMs < (isTerminal ? 200 : LINE_EVERY_MS)) return;
-    this.#saidMs = nowMs;
+  #say(): void {
     const { doneSeeds, seeds, failed } = this.#progress;
-    const perSecond = (1_000 * (doneSeeds - this.#doneBefore)) / (nowMs - this.#beganMs);
-    const leftS = (seeds - doneSeeds) / perSecond;
-    const line =
-      `${doneSeeds.toLocaleString("en")} of ${seeds.toLocaleString("en")} seeds, ${perSecond.toFixed(0)} a second, ` +
-      `${failed.length} failed, ${leftS < 90 ? `${leftS.toFixed(0)} s` : `${(leftS / 60).toFixed(0)} min`} left`;
-    print(isTerminal ? `\r\u001B[K${line}` : `${line}\n`);
+    this.#line.at(doneSeeds, seeds, () => {
+      const perSecond = (1_000 * (doneSeeds - this.#doneBefore)) / (performance.now() - this.#beganMs);
+      const done = `${doneSeeds.toLocaleString("en")} of ${seeds.toLocaleString("en")} seeds`;
+      return `${done}, ${perSecond.toFixed(0)} a second, ${failed.length} failed`;
+    });
   }
 }
 

@@ -34,7 +34,6 @@ async function runMany(given: Arguments): Promise<number> {
     out,
     save: () => resume !== undefined && progress.save(resume),
     print,
-    isTerminal: process.stdout.isTTY,
   });
   const stop = (): void => {
     if (campaign.isStopped) process.exit(130);

@@ -1,13 +1,7 @@
 /** `npm run soak`: many links through a path that breaks all the time, exact accounting, and nothing left in the end. */
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  EXIT_USAGE,
-  type NumberOption,
-  Progress,
-  readNumbers,
-  runCommand,
-  seedOption,
-} from "../endurance/command-line.ts";
+import { ProgressLine } from "../../scripts/progress.ts";
+import { EXIT_USAGE, type NumberOption, readNumbers, runCommand, seedOption } from "../endurance/command-line.ts";
 import { table } from "../endurance/footprint.ts";
 import { Soak } from "./soak.ts";
 import { ToxiproxyHost } from "./toxiproxy-host.ts";
@@ -42,7 +36,9 @@ await runCommand("soak", HELP, async () => {
   console.log(`seed ${seed}: ${links} links for ${minutes} minutes`);
   const host = await ToxiproxyHost.start((line) => console.log(line));
   const soak = new Soak({ host, links, seed, say: (line) => (trace ? console.log(line) : undefined) });
-  const progress = new Progress();
+  const progress = new ProgressLine();
+  // What is made once is made before it is looked at: pools, code, the memory of the process.
+  const warmUpMs = Math.min(30_000, 15_000 * minutes);
   const beganMs = performance.now();
   const seconds = (): number => (performance.now() - beganMs) / 1_000;
   try {
@@ -51,14 +47,12 @@ await runCommand("soak", HELP, async () => {
     const watch = (async () => {
       while (!watching.signal.aborted) {
         await soak.account();
-        progress.say(() => `${Math.round(seconds())} s: ${soak.summary()}`);
+        progress.at(seconds(), (warmUpMs + 60_000 * minutes) / 1_000, () => soak.summary());
         await sleep(500, undefined, { signal: watching.signal }).catch(() => {});
       }
     })();
     // A run that fails stops who is asked here: what it failed with is to be heard of, not that.
     watch.catch(() => {});
-    // What is made once is made before it is looked at: pools, code, the memory of the process.
-    const warmUpMs = Math.min(30_000, 15_000 * minutes);
     await soak.run(warmUpMs, interrupted.signal);
     const before = await soak.footprints();
     await soak.run(60_000 * minutes, interrupted.signal);
@@ -66,7 +60,7 @@ await runCommand("soak", HELP, async () => {
     const after = await soak.footprints();
     watching.abort();
     await watch;
-    progress.clear();
+    progress.end();
     const closed = await soak.close();
     for (const end of ["client", "server"] as const) {
       const columns = { begin: before[end], peak: peak[end], end: after[end], closed: closed[end] };
@@ -82,6 +76,7 @@ await runCommand("soak", HELP, async () => {
     if (problems.length > 0) return 1;
     return interrupted.signal.aborted ? 130 : 0;
   } finally {
+    progress.end();
     await soak.stop();
     await host.stop();
   }

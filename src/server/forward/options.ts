@@ -10,6 +10,7 @@ import { socketPath } from "./folder.ts";
 /** Between processes of one machine (`dir`), or also between hosts (`registry`). All servers have the same. */
 export type ForwardOptions = ForwardInFolder | ForwardBetweenHosts;
 
+/** Between processes of one machine. */
 export interface ForwardInFolder {
   /**
    * An absolute path: a folder for the Unix sockets of the servers, made if it is absent. Nobody but this user may use
@@ -18,7 +19,9 @@ export interface ForwardInFolder {
   dir: string;
 }
 
+/** Between hosts. */
 export interface ForwardBetweenHosts {
+  /** Where the servers find each other. */
   registry: ForwardRegistry;
   /** Where this server takes connections of the others. `port` 0: any free one, which is announced. */
   listen: ForwardAddress;
@@ -37,8 +40,11 @@ export interface ForwardBetweenHosts {
   key?: string | Uint8Array;
 }
 
+/** Where a server takes the connections of the others. */
 export interface ForwardAddress {
+  /** An IP address or a name. */
   host: string;
+  /** The TCP port. */
   port: number;
 }
 

@@ -24,8 +24,11 @@ const NEVER = Number.MAX_VALUE;
 
 /** An address was lost, or is listened at again. */
 export interface ListenerChange {
+  /** `restored`: it is listened at again. */
   type: "lost" | "restored";
+  /** As in `BoundAddress`. */
   host: string;
+  /** As in `BoundAddress`. */
   port: number;
   /** Why it was lost. */
   reason: string;
@@ -33,8 +36,11 @@ export interface ListenerChange {
   downMs: number;
 }
 
+/** The numbers of one address that a server listens at. */
 export interface AddressStats {
+  /** As in `BoundAddress`. */
   host: string;
+  /** As in `BoundAddress`. */
   port: number;
   /**
    * `lost`: it is tried to listen there again. `failed`: that cannot be. `closed`: it was not listened at yet, or the

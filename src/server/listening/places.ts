@@ -6,6 +6,7 @@ import { addressText } from "../../telemetry/address-text.ts";
 /** An address that is bound; or a file descriptor that this process was given, bound by another. */
 export type ListenAddress = PortAddress | PathAddress | FdAddress | SystemdAddress;
 
+/** A TCP port. */
 export interface PortAddress {
   /** 0: any free port; `listen()` answers which. */
   port: number;
@@ -20,6 +21,7 @@ export interface PortAddress {
   ipv6Only?: boolean;
 }
 
+/** A Unix socket. */
 export interface PathAddress {
   /** A Unix socket's path. */
   path: string;
@@ -27,11 +29,13 @@ export interface PathAddress {
   mode?: number;
 }
 
+/** A socket that another process has bound, and handed over. */
 export interface FdAddress {
   /** A file descriptor of this process, of a socket that is bound. */
   fd: number;
 }
 
+/** Sockets of a systemd unit. */
 export interface SystemdAddress {
   /** The sockets that systemd has opened for this process: all of them, or those with this name. */
   systemd: true | string;
@@ -123,12 +127,15 @@ export function resolveShort(options: { port?: number; host?: string; path?: str
  * given as a descriptor `host` is "file descriptor 3", as nobody knows its path.
  */
 export interface BoundAddress {
+  /** An IP address, a path, or a text. */
   host: string;
+  /** The TCP port; 0 where there is none. */
   port: number;
 }
 
 /** Where a server listens: the first address, and all. */
 export interface Listening extends BoundAddress {
+  /** In the order of the options. */
   addresses: readonly BoundAddress[];
 }
 

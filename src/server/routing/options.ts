@@ -1,6 +1,7 @@
 /** The options of routeConnections(). */
 import { checkOptions, integer, MOST_MS, text } from "../../link/check.ts";
 
+/** The options of routeConnections(). */
 export interface RouteOptions {
   /** The servers of the workers have the same. 0: any free port. */
   port: number;

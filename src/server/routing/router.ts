@@ -22,6 +22,7 @@ const MOST_BYTES = 24_576;
 /** A client that is refused comes back after this, or up to twice as much. */
 const COME_BACK_MS = 500;
 
+/** The numbers of a router. */
 export interface RouterStats {
   /** Servers of workers that open sessions. */
   servers: number;
@@ -58,6 +59,12 @@ type Named = Exclude<ReturnType<typeof namedServer>, "incomplete">;
  * ServerSupervisor has the same `port`, and `routed`. A client that comes back goes to the worker that has its session,
  * all others to each in turn. Resolves when it listens. Without TLS and PROXY headers: with these use `forward`. Rejects
  * INVALID_OPTION; INVALID_STATE in another process than the primary; LISTEN_FAILED.
+ *
+ * @example
+ * ```ts
+ * const router = await routeConnections({ port: 7000 });
+ * console.log(router.stats().servers);
+ * ```
  */
 export async function routeConnections(options: RouteOptions): Promise<ConnectionRouter> {
   const resolved = resolveRoute(options);
@@ -68,6 +75,7 @@ export async function routeConnections(options: RouteOptions): Promise<Connectio
   return router;
 }
 
+/** What routeConnections() answers. */
 export class ConnectionRouter implements AsyncDisposable {
   readonly #options: ResolvedRoute;
   readonly #workers: Workers;
@@ -137,6 +145,7 @@ export class ConnectionRouter implements AsyncDisposable {
     return this.#address && { ...this.#address };
   }
 
+  /** The numbers, as they are now. */
   stats(): RouterStats {
     let handing = 0;
     for (const sockets of this.#handing.values()) handing += sockets.size;
@@ -158,6 +167,7 @@ export class ConnectionRouter implements AsyncDisposable {
     });
   }
 
+  /** close(): for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
