@@ -9,8 +9,8 @@ export interface MonitorOptions {
   /** 0: any free port; `listening()` answers which. */
   port: number;
   /**
-   * Default "127.0.0.1". Danger: anybody who reaches another address can read the numbers, the names of links and the
-   * reasons of their states.
+   * Default "127.0.0.1". Danger: anybody who reaches another address can read the numbers, the ids of links, their
+   * identities and addresses, and the reasons of their states.
    */
   host?: string;
   sources: MonitoredSources;
