@@ -14,6 +14,7 @@ import { LISTENING } from "./list/listening.ts";
 import { MOVING } from "./list/moving.ts";
 import { OPENING } from "./list/opening.ts";
 import { OUTSIDE } from "./list/outside.ts";
+import { PAGE } from "./list/page.ts";
 import { OVERLOAD } from "./list/overload.ts";
 import { PACE } from "./list/pace.ts";
 import { PLAIN } from "./list/plain.ts";
@@ -62,6 +63,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...QUEUE,
   ...OVERLOAD,
   ...OUTSIDE,
+  ...PAGE,
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,

@@ -67,7 +67,7 @@ export function App(): VNode {
         html`
           <${Said} frame=${shown} />
           <${Sources} sources=${shown.sources} />
-          <${Charts} points=${shown.points} atMs=${shown.atMs} />
+          <${Charts} points=${shown.points} />
           <${Links} frame=${shown} looked=${looked} look=${look} />
           <${Happened} happened=${shown.happened} sources=${shown.sources} />
         `

@@ -1,7 +1,7 @@
 /** The sums over all links in the last five minutes, as four charts. */
 import { html } from "htm/preact";
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import UPlot from "uplot";
 import { type Frame, type Point, SHOWN_MS } from "../src/monitor/live/messages.ts";
 import { bytes, count, milliseconds } from "./format.ts";
@@ -66,14 +66,15 @@ const CHARTS: readonly Chart[] = [
 const HEIGHT = 116;
 const FONT = "11px system-ui, sans-serif";
 
-export function Charts({ points, atMs }: Pick<Frame, "points" | "atMs">): VNode {
-  const all = Object.values(points);
+/** Drawn once a second, when there is another point, and not with each change of a link. */
+export function Charts({ points }: Pick<Frame, "points">): VNode {
+  const all = useMemo(() => Object.values(points), [points]);
   return html`<section class="charts" aria-label="The last five minutes">
-    ${CHARTS.map((chart) => html`<${OneChart} key=${chart.title} chart=${chart} points=${all} atMs=${atMs} />`)}
+    ${CHARTS.map((chart) => html`<${OneChart} key=${chart.title} chart=${chart} points=${all} />`)}
   </section>`;
 }
 
-function OneChart({ chart, points, atMs }: { chart: Chart; points: readonly Point[]; atMs: number }): VNode {
+function OneChart({ chart, points }: { chart: Chart; points: readonly Point[] }): VNode {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | undefined>(undefined);
   useEffect(() => {
@@ -100,8 +101,9 @@ function OneChart({ chart, points, atMs }: { chart: Chart; points: readonly Poin
     const [one, two] = chart.lines;
     const times = points.map(([ms]) => ms / 1_000);
     plot.current?.setData([times, column(one.at), column(two.at)], false);
-    plot.current?.setScale("x", { min: (atMs - SHOWN_MS) / 1_000, max: atMs / 1_000 });
-  }, [points, atMs, chart]);
+    const nowS = times.at(-1) ?? Date.now() / 1_000;
+    plot.current?.setScale("x", { min: nowS - SHOWN_MS / 1_000, max: nowS });
+  }, [points, chart]);
   const last = points.at(-1);
   const words = chart.lines.map(({ name, at }) => `${name} ${chart.format(last?.[at])}`);
   return html`<figure class="chart">

@@ -1,6 +1,7 @@
 /** What has happened lately, the newest first. */
 import { html } from "htm/preact";
 import type { VNode } from "preact";
+import { useMemo } from "preact/hooks";
 import type { Frame, Happening } from "../src/monitor/live/messages.ts";
 import { timeOfDay } from "./format.ts";
 import { sourceName } from "./sources.ts";
@@ -17,7 +18,11 @@ export function Happened({ happened, sources }: Pick<Frame, "happened" | "source
 }
 
 function One({ happening, sources }: { happening: Happening; sources: Frame["sources"] }): VNode {
-  const { atMs, level, source, link, text } = happening;
+  // What has happened does not change, nor does the name of whom it has happened to.
+  return useMemo(() => drawHappening(happening, sources), [happening]);
+}
+
+function drawHappening({ atMs, level, source, link, text }: Happening, sources: Frame["sources"]): VNode {
   const of = sources[source];
   return html`<li class=${level}>
     <time datetime=${new Date(atMs).toISOString()}>${timeOfDay(atMs)}</time>

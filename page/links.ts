@@ -1,7 +1,7 @@
 /** The links: which of them, in which order, and each with its figures and its band. */
 import { html } from "htm/preact";
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { type Frame, type Order, type Row, STATES } from "../src/monitor/live/messages.ts";
 import { type Looked, ROWS } from "./address.ts";
 import { bandPaths, HEIGHT, WIDTH } from "./band-paths.ts";
@@ -37,7 +37,9 @@ const ORDER_NAMES: Readonly<Record<Order, string>> = {
 };
 
 export function Links({ frame, looked, look }: { frame: Frame; looked: Looked; look: Look }): VNode {
-  const { links, sources, atMs } = frame;
+  const { links, sources } = frame;
+  // Rows that have not changed are drawn once a second. What happens in this second is in the picture already.
+  const nowMs = 1_000 * Math.ceil(frame.atMs / 1_000);
   return html`<section class="links" aria-label="Links">
     <${Tools} links=${links} looked=${looked} look=${look} />
     <table>
@@ -70,7 +72,7 @@ export function Links({ frame, looked, look }: { frame: Frame; looked: Looked; l
           const row = links.rows[key];
           const source = row && sources[row.source];
           return (
-            row && html`<${OneLink} key=${key} row=${row} source=${source ? sourceName(source) : ""} atMs=${atMs} />`
+            row && html`<${OneLink} key=${key} row=${row} source=${source ? sourceName(source) : ""} nowMs=${nowMs} />`
           );
         })}
       </tbody>
@@ -79,7 +81,17 @@ export function Links({ frame, looked, look }: { frame: Frame; looked: Looked; l
   </section>`;
 }
 
-function OneLink({ row, source, atMs }: { row: Row; source: string; atMs: number }): VNode {
+interface OfLink {
+  row: Row;
+  source: string;
+  nowMs: number;
+}
+
+function OneLink({ row, source, nowMs }: OfLink): VNode {
+  return useMemo(() => drawLink({ row, source, nowMs }), [row, source, nowMs]);
+}
+
+function drawLink({ row, source, nowMs }: OfLink): VNode {
   const { id, state, reason, peer, address, sinceMs, rttMs, queued, inFlightBytes, reconnects, recoveryMs } = row;
   const where = peer === "" ? address : peer;
   const also = address !== "" && !where.includes(address) ? address : "";
@@ -90,7 +102,7 @@ function OneLink({ row, source, atMs }: { row: Row; source: string; atMs: number
     <td class="peer" title=${`${where} ${also} ${reason}`}>
       ${where === "" ? NONE : where} <small>${also} ${!isCalm && reason}</small>
     </td>
-    <td class="number" data-label="for">${duration(atMs - sinceMs)}</td>
+    <td class="number" data-label="for">${duration(nowMs - sinceMs)}</td>
     <td class="number" data-label="round trip">${milliseconds(rttMs)}</td>
     <td class="number" data-label="queue">${count(queued)}</td>
     <td class="number" data-label="in flight">${bytes(inFlightBytes)}</td>
@@ -98,12 +110,12 @@ function OneLink({ row, source, atMs }: { row: Row; source: string; atMs: number
     <td class="number" data-label="in/s">${count(row.receivedPerS)}</td>
     <td class="number" data-label="reconnects">${count(reconnects)}</td>
     <td class="number" data-label="recovery">${milliseconds(recoveryMs)}</td>
-    <td class="wide"><${BandOf} row=${row} atMs=${atMs} /></td>
+    <td class="wide"><${BandOf} row=${row} nowMs=${nowMs} /></td>
   </tr>`;
 }
 
-function BandOf({ row, atMs }: { row: Row; atMs: number }): VNode {
-  const { states, cuts, cutCount, words } = bandPaths(row, atMs);
+function BandOf({ row, nowMs }: Pick<OfLink, "row" | "nowMs">): VNode {
+  const { states, cuts, cutCount, words } = bandPaths(row, nowMs);
   return html`<svg
     class="band"
     role="img"

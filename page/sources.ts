@@ -1,6 +1,7 @@
 /** Managers and servers: how they are, what they move, and the resources that they watch. */
 import { html } from "htm/preact";
 import type { VNode } from "preact";
+import { useMemo } from "preact/hooks";
 import type { Figure, Frame, ResourceFrame, SourceFrame } from "../src/monitor/live/messages.ts";
 import { amount, bytes, count, milliseconds } from "./format.ts";
 
@@ -37,6 +38,10 @@ export function Sources({ sources }: Pick<Frame, "sources">): VNode {
 }
 
 function OneSource({ source }: { source: SourceFrame }): VNode {
+  return useMemo(() => drawSource(source), [source]);
+}
+
+function drawSource(source: SourceFrame): VNode {
   const { kind, name, status, reasons, figures, resources } = source;
   return html`<article class="source">
     <h2>

@@ -24,6 +24,8 @@ export class LivePage {
   /** Those that are still to be told, one in each turn. */
   readonly #untold = new Set<ServerResponse>();
   #costMs = 0;
+  /** Of the time before. */
+  #lastCostMs = 0;
   #turn: NodeJS.Immediate | undefined;
 
   constructor(sources: readonly NamedSource[]) {
@@ -95,7 +97,9 @@ export class LivePage {
   }
 
   #toldAll(): void {
-    this.#notBeforeMs = realTime.now() + PAUSE_PER_COST * this.#costMs;
+    // On a busy machine a single time may take long because of others.
+    this.#notBeforeMs = realTime.now() + PAUSE_PER_COST * Math.min(this.#costMs, this.#lastCostMs);
+    this.#lastCostMs = this.#costMs;
     this.#costMs = 0;
   }
 
