@@ -1,16 +1,15 @@
 /** What `npm run test:page` plays. */
-import { type Duplex, duplexPair } from "node:stream";
 import { ConnectionManager, type Link, ServerSupervisor } from "../../src/index.ts";
 import { faultRelay, type FaultRelay } from "../../src/testing/index.ts";
+import { Child } from "../endurance/child.ts";
 import { type Page, until } from "./browser.ts";
+import type { CrowdCommands } from "./crowd.ts";
 import type { PageScenario, PageStage } from "./stage.ts";
 
 const SHOWN_WITHIN_MS = 1_000;
 const FRAME_MS = 50;
 const LINKS = 10_000;
 const CUTS_A_SECOND = 50;
-/** So many handshakes are under way at the same time. */
-const OPENED_AT_ONCE = 100;
 
 interface Linked {
   manager: ConnectionManager;
@@ -161,51 +160,17 @@ const FRAMES = `new Promise((resolve) => {
 })`;
 
 async function staysSmooth(stage: PageStage): Promise<void> {
-  const most = 2 * LINKS;
-  const rate = 100_000;
-  const supervisor = new ServerSupervisor({
-    limits: {
-      sessions: most,
-      connections: most,
-      handshakes: most,
-      opensPerSecond: rate,
-      resumesPerSecond: rate,
-      acceptsPerSecond: rate,
-    },
-    resources: { lag: false },
-  });
-  supervisor.serve((link) => link.onMessage(() => {}));
-  stage.onClose(() => supervisor.close({ deadlineMs: 0 }));
-  const manager = new ConnectionManager({ maxDialsPerSecond: rate, maxDialsInFlight: OPENED_AT_ONCE });
-  stage.onClose(() => manager.close({ deadlineMs: 0 }));
-  const streams: Duplex[] = [];
-  const links: Link[] = [];
-  const open = (at: number): Link =>
-    manager.open({
-      connect: () => {
-        const [near, far] = duplexPair();
-        streams[at] = near;
-        supervisor.accept(far, { remoteAddress: `10.0.${at >> 8}.${at & 255}` });
-        return near;
-      },
-    });
-  while (links.length < stage.scaled(LINKS, 500)) {
-    const group = Array.from({ length: OPENED_AT_ONCE }, (_, at) => open(links.length + at));
-    await Promise.all(group.map((link) => link.connected()));
-    links.push(...group);
-  }
-  talk(stage, links, 300);
-  const cuts = setInterval(() => {
-    for (let cut = 0; cut < CUTS_A_SECOND / 10; cut++) streams[Math.floor(Math.random() * streams.length)]?.destroy();
-  }, 100);
-  stage.onClose(() => clearInterval(cuts));
-  const page = await stage.open(await stage.monitored({ edge: supervisor }), { query: "?order=reconnects&rows=50" });
+  const crowd = new Child<CrowdCommands>(new URL("crowd.ts", import.meta.url), "crowd");
+  stage.onClose(() => crowd.stop());
+  const links = stage.scaled(LINKS, 500);
+  const address = await crowd.call("open", { links, messagesPerSecond: 1_000, cutsPerSecond: CUTS_A_SECOND });
+  const page = await stage.open(address, { query: "?order=reconnects&rows=50" });
   const frames = await page.evaluate<number[]>(FRAMES);
   const empty = await stage.empty();
   const ofEmpty = await empty.evaluate<number[]>(FRAMES);
   await stage.keep(page, "many");
   stage.row({
-    what: `${links.length} links, ${CUTS_A_SECOND} cuts a second: the 95th percentile of the time between frames`,
+    what: `${links} links, ${CUTS_A_SECOND} cuts a second: the 95th percentile of the time between frames`,
     figure: quantile(frames, 0.95),
     bound: FRAME_MS,
     unit: "ms",
