@@ -76,12 +76,15 @@ export function App(): VNode {
   `;
 }
 
-/** For screen readers: how many links have no connection, when that changes. */
+/** How many links have no connection, for screen readers and in the title of the page, when that changes. */
 function Said({ frame }: { frame: Frame }): VNode {
   const [said, say] = useState("");
   const lastMs = useRef(-Infinity);
   const away = Object.values(frame.points).at(-1)?.[8] ?? 0;
   const words = away === 0 ? "all links have a connection" : `${plural(away, "link")} without a connection`;
+  useEffect(() => {
+    document.title = away === 0 ? "resplice" : `(${away}) resplice`;
+  }, [away]);
   useEffect(() => {
     const waitMs = lastMs.current + SAID_EVERY_MS - performance.now();
     const timer = setTimeout(

@@ -84,7 +84,8 @@ class Run {
       this.#view.say(`${seconds} s of faults through ${path.what}, seed ${seed}`);
       if (page) {
         const [sender, receiver] = await this.#orFailure(this.#processes.pages);
-        this.#view.say(`the sender, live: ${sender}\nthe receiver, live: ${receiver}`);
+        const at = `127.0.0.1:${path.port}`;
+        this.#view.say(`the sender, live: ${sender}\nthe receiver, live: ${receiver}\nthe path between them: ${at}`);
       }
       if (process.stdout.isTTY && !json) {
         this.#view = new LiveView((text) => void process.stdout.write(text), this.#processes.live, this.#book);

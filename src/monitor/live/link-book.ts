@@ -130,10 +130,6 @@ export class LinkBook {
     return this.#entries.values();
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** Looks at all links, one in each step, and answers their sums. Each link is counted once, also one that ends. */
   *pass(): Generator<void, Sums, void> {
     const { ended } = this.#observed.telemetry.withoutLinks;

@@ -87,10 +87,6 @@ export class Watch {
     }
   }
 
-  get links(): number {
-    return this.#sources.reduce((sum, { book }) => sum + book.size, 0);
-  }
-
   #onRecord(record: TelemetryRecord, book: LinkBook, at: number): void {
     const nowMs = realTime.wallMs();
     if (record.event === "link.state") book.changed(record.ids.link, record.change, nowMs);

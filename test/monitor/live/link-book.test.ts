@@ -123,7 +123,7 @@ test("a link that has ended is shown for a while, without rates, and is counted 
   expect(rows(book)[0]).toMatchObject({ id: "abc", state: "closed", sentPerS: 0 });
   realTime.wallMs = () => before + 14_000;
   pass(book);
-  expect(book.size).toBe(2);
+  expect(rows(book)).toHaveLength(2);
   realTime.wallMs = () => before + 16_000;
   pass(book);
   expect(rows(book).map(({ id }) => id)).toEqual(["def"]);
