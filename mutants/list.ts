@@ -16,6 +16,7 @@ import { OPENING } from "./list/opening.ts";
 import { OUTSIDE } from "./list/outside.ts";
 import { OVERLOAD } from "./list/overload.ts";
 import { PACE } from "./list/pace.ts";
+import { PAGE } from "./list/page.ts";
 import { PLAIN } from "./list/plain.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
@@ -65,6 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...QUEUE,
   ...OVERLOAD,
   ...OUTSIDE,
+  ...PAGE,
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,

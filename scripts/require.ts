@@ -8,6 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
+import { licensesOf } from "./bundle.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const ENTRIES = ["index", "testing/index"];
@@ -38,13 +39,6 @@ await bundle.write({
 for (const entry of ENTRIES) {
   const exported = (await import(new URL(`dist/${entry}.js`, ROOT).href)) as Record<string, unknown>;
   writeFileSync(path(`dist/${entry}.d.cts`), declarations(entry, exported));
-}
-
-/** A comment with the licenses of the packages that these modules are of. */
-function licensesOf(modules: readonly string[]): string {
-  const names = new Set(modules.flatMap((id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(id)?.[1] ?? []));
-  const licenses = [...names].map((name) => `${name}:\n${readFileSync(path(`node_modules/${name}/license`), "utf8")}`);
-  return licenses.length === 0 ? "" : `/*!\nWith code of other packages.\n\n${licenses.join("\n")}*/`;
 }
 
 function declarations(entry: string, exported: Record<string, unknown>): string {

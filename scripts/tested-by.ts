@@ -3,8 +3,10 @@
  * the decisions of both ends by scenarios of the simulation, what stands around them over sockets, the command as a process.
  */
 export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
+  "src/monitor/live/messages.ts": ["test/monitor/live/band.test.ts", "test/page/band-paths.test.ts"],
   "src/cli/demo/faults.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/demo/messages.ts": ["test/cli/demo/demo.test.ts"],
+  "src/cli/demo/page.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/demo/path-toxiproxy.ts": ["test/chaos/demo.test.ts"],
   "src/cli/demo/path.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/demo/processes.ts": ["test/cli/demo/demo.test.ts"],

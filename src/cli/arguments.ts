@@ -39,6 +39,8 @@ export interface DemoArguments {
   readonly toxiproxy: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
+  /** Both processes serve a live page. */
+  readonly page: boolean;
 }
 
 export type Command =
@@ -47,7 +49,7 @@ export type Command =
   | { readonly name: "demo"; readonly options: DemoArguments }
   | TunnelCommand
   /** The two processes of the demo, which the demo starts itself. */
-  | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean };
+  | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean; readonly page: boolean };
 
 const COMMANDS = ["listen", "connect", "tunnel", "demo"] as const;
 const SHARED_OPTIONS: ParseArgsOptionsConfig = {
@@ -73,6 +75,7 @@ const DEMO_OPTIONS: ParseArgsOptionsConfig = {
   seconds: { type: "string" },
   seed: { type: "string" },
   toxiproxy: { type: "boolean" },
+  page: { type: "boolean" },
   json: { type: "boolean" },
   verbose: { type: "boolean" },
   ...HELP_OPTION,
@@ -82,6 +85,8 @@ const MESSAGES_MAX = 100_000_000;
 /** The highest rate that the demo's sender promises. */
 const MESSAGES_PER_SECOND_MAX = 20_000;
 const DEFAULT_SECONDS = 10;
+/** Whoever opens a page wants to look at it. */
+const DEFAULT_SECONDS_WITH_PAGE = 300;
 
 /** @throws UsageError */
 export function parseCommandLine(args: readonly string[]): Command {
@@ -105,7 +110,7 @@ export function parseCommandLine(args: readonly string[]): Command {
       return parseDemo(rest);
     case "demo-sender":
     case "demo-receiver":
-      return { name, verbose: rest.includes("--verbose") };
+      return { name, verbose: rest.includes("--verbose"), page: rest.includes("--page") };
     default:
       if (name.startsWith("-")) {
         throw new UsageError(`${name}: first the command (${COMMANDS.join(", ")}), then its options`);
@@ -155,7 +160,9 @@ function parseTls(command: "listen" | "connect", values: Values): TlsFiles | und
 function parseDemo(args: string[]): Command {
   const { values } = parse("demo", args, DEMO_OPTIONS, 0);
   if (values["help"] === true) return { name: "help" };
-  const seconds = number("--seconds", values["seconds"], DEFAULT_SECONDS, 1, SECONDS_MAX);
+  const page = values["page"] === true;
+  const byDefault = page ? DEFAULT_SECONDS_WITH_PAGE : DEFAULT_SECONDS;
+  const seconds = number("--seconds", values["seconds"], byDefault, 1, SECONDS_MAX);
   const messages =
     values["messages"] === undefined ? undefined : integer("--messages", values["messages"], 0, 1, MESSAGES_MAX);
   if (messages !== undefined && messages / seconds > MESSAGES_PER_SECOND_MAX) {
@@ -172,6 +179,7 @@ function parseDemo(args: string[]): Command {
       toxiproxy: values["toxiproxy"] === true,
       json: values["json"] === true,
       verbose: values["verbose"] === true,
+      page,
     },
   };
 }

@@ -37,6 +37,7 @@ Options of demo:
   --messages N    so many messages, spread over that time; default 1,000 a second
   --seed N        makes the same faults again (not their timing); default random
   --toxiproxy     the faults are made by a real Toxiproxy: TOXIPROXY_URL, one on the PATH, or it is built or downloaded
+  --page          a live page of each of the two processes, in the browser; then --seconds is 300 by default
   --json          the result as one object, the last line of stdout; all else goes to stderr
   --verbose       a structured log of all that happens
 

@@ -55,9 +55,9 @@ function execute(command: Command): Promise<number> | number {
     case "demo":
       return demo(command.options);
     case "demo-sender":
-      return runSender(command.verbose);
+      return runSender(command);
     case "demo-receiver":
-      return runReceiver(command.verbose);
+      return runReceiver(command);
   }
 }
 

@@ -136,6 +136,7 @@ export class ConnectionManager implements AsyncDisposable {
       kind: "manager",
       telemetry: this.#telemetry,
       health: () => this.health(),
+      links: () => this.#owners,
       limits: () => ({ maxDialsInFlight, maxDialsPerSecond, maxBufferBytes }),
     });
     this.#telemetry.start();

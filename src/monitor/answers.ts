@@ -2,6 +2,8 @@
 import type { Health } from "../link/types.ts";
 import { printable } from "../telemetry/printable.ts";
 import { isAllowedHost } from "./hosts.ts";
+import { type BundledFile, type BundledFiles, CONTENT_SECURITY_POLICY, DOCUMENT } from "./live/files.ts";
+import { type View, viewOf } from "./live/view.ts";
 import type { NamedSource } from "./sources.ts";
 
 export interface Answer {
@@ -10,12 +12,21 @@ export interface Answer {
   body: string;
 }
 
+/** An answer that goes on: the events of the live page. */
+export interface Events {
+  status: 200;
+  headers: Answer["headers"];
+  view: View;
+}
+
 export interface Asked {
   method: string;
   /** As in the request: with a query, if there is one. */
   path: string;
   /** Each Host header. */
   hosts: readonly string[];
+  /** The header Sec-Fetch-Site: which site's page makes the request, as the browser says; undefined of anybody else. */
+  site: string | undefined;
 }
 
 export interface Pages {
@@ -23,14 +34,32 @@ export interface Pages {
   allowedHosts: ReadonlySet<string>;
   /** Never rejects. */
   metrics(): Promise<Answer>;
+  files: BundledFiles;
+  /** No more viewers fit. */
+  isFull(): boolean;
 }
 
 const ALWAYS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+const OF_PAGE = {
+  "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Referrer-Policy": "no-referrer",
+};
 
-export function answerTo({ method, path, hosts }: Asked, pages: Pages): Answer | Promise<Answer> {
+export function answerTo({ method, path, hosts, site }: Asked, pages: Pages): Answer | Events | Promise<Answer> {
   if (!isAllowedHost(hosts, pages.allowedHosts)) return plainText(403, "the option allowedHosts has no such host");
   if (method !== "GET" && method !== "HEAD") return plainText(405, "GET and HEAD only", { Allow: "GET, HEAD" });
-  switch (path.replace(/\?.*$/su, "")) {
+  const [, name = "", query = ""] = /^([^?]*)(?:\?(.*))?$/su.exec(path) ?? [];
+  switch (name) {
+    case "/":
+      return answer(200, "text/html; charset=utf-8", DOCUMENT, OF_PAGE);
+    case "/page.js":
+      return file(pages.files, "page.js", "text/javascript");
+    case "/page.css":
+      return file(pages.files, "page.css", "text/css");
+    case "/events":
+      return events(method, query, site, pages);
     case "/healthz":
       return health(pages.sources, false);
     case "/readyz":
@@ -38,8 +67,26 @@ export function answerTo({ method, path, hosts }: Asked, pages: Pages): Answer |
     case "/metrics":
       return pages.metrics();
     default:
-      return plainText(404, "/healthz, /readyz, /metrics");
+      return plainText(404, "/, /healthz, /readyz, /metrics");
   }
+}
+
+function file(files: BundledFiles, name: BundledFile, type: string): Answer {
+  try {
+    return answer(200, `${type}; charset=utf-8`, files.text(name), OF_PAGE);
+  } catch (thrown) {
+    return plainText(501, (thrown as Error).message);
+  }
+}
+
+/** Another site's page could not read them, but take the places of viewers. */
+function events(method: string, query: string, site: string | undefined, pages: Pages): Answer | Events {
+  if (site !== undefined && site !== "same-origin" && site !== "none") return plainText(403, "for the live page only");
+  if (method !== "GET") return plainText(405, "GET only", { Allow: "GET" });
+  const view = viewOf(query);
+  if (view === undefined) return plainText(400, "no such view");
+  if (pages.isFull()) return plainText(503, "too many viewers", { "Retry-After": "5" });
+  return { status: 200, headers: { "Content-Type": "text/event-stream; charset=utf-8", ...ALWAYS, ...OF_PAGE }, view };
 }
 
 export function plainText(status: number, body: string, headers: Answer["headers"] = {}): Answer {

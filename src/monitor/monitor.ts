@@ -1,4 +1,4 @@
-/** monitor(): health and metrics over HTTP, for probes and for Prometheus. */
+/** monitor(): health, metrics and a live page over HTTP, for probes, for Prometheus, and for people. */
 import http from "node:http";
 import type { Socket } from "node:net";
 import { checkWait } from "../link/check.ts";
@@ -13,6 +13,8 @@ import { Journal } from "../telemetry/journal.ts";
 import { logLines } from "../telemetry/log-line.ts";
 import { warnOfFailures } from "../telemetry/warning.ts";
 import { type Answer, answer, answerTo, plainText } from "./answers.ts";
+import { BundledFiles } from "./live/files.ts";
+import { LivePage } from "./live/live-page.ts";
 import { MetricsPage } from "./metrics-page.ts";
 import { type MonitorOptions, type ResolvedMonitor, resolveMonitor } from "./options.ts";
 import { prometheus } from "./prometheus.ts";
@@ -45,7 +47,8 @@ const MOST_PAUSE_MS = 30_000;
  *
  * - `/healthz`: 200 while the process answers, with what health() says of each source, as JSON;
  * - `/readyz`: the same, and 503 while one of them is 'down', as each is from the beginning of its close();
- * - `/metrics`: the metrics for Prometheus; 501 without prom-client.
+ * - `/metrics`: the metrics for Prometheus; 501 without prom-client;
+ * - `/`: the live page, which shows all links while they work, to eight viewers at most.
  *
  * Begins to listen at once. Where that fails (its port is in use), it tries again, and nothing else ends: see the event
  * 'listenError'. Keeps no process alive. Closes by itself when all of its sources are closed. Throws INVALID_OPTION.
@@ -69,6 +72,8 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
   readonly #sockets = new Set<Socket>();
   readonly #waits = new Waits();
   readonly #closing: Once<void> = new Once();
+  readonly #files = new BundledFiles();
+  readonly #live: LivePage;
   #address: { host: string; port: number } | undefined;
   #page: MetricsPage | undefined;
   #again: NodeJS.Timeout | undefined;
@@ -77,6 +82,7 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
   constructor(options: ResolvedMonitor) {
     super(EVENT_NAMES);
     this.#options = options;
+    this.#live = new LivePage(options.sources);
     const { logger, sources, register } = options;
     this.#journal.subscribe(logger === undefined ? warnOfFailures : logLines(logger));
     this.#journal.subscribe(publishRecords(this));
@@ -157,12 +163,27 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
   }
 
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const { method = "", url: path = "", headersDistinct } = request;
+    const { method = "", url: path = "", headersDistinct, headers } = request;
     const { sources, allowedHosts } = this.#options;
-    const hosts = headersDistinct.host ?? [];
-    const given = await answerTo({ method, path, hosts }, { sources, allowedHosts, metrics: () => this.#metrics() });
+    const given = await answerTo(
+      { method, path, hosts: headersDistinct.host ?? [], site: headers["sec-fetch-site"] },
+      {
+        sources,
+        allowedHosts,
+        metrics: () => this.#metrics(),
+        files: this.#files,
+        isFull: () => this.#live.isFull,
+      },
+    );
     // One request for each connection: none is held by a client that asks nothing.
     response.shouldKeepAlive = false;
+    if ("view" in given) {
+      // It has a place of its own among the viewers, and does not give way to requests.
+      this.#sockets.delete(request.socket);
+      response.writeHead(given.status, given.headers);
+      response.flushHeaders();
+      return this.#live.add(given.view, response);
+    }
     response.writeHead(given.status, { ...given.headers, "Content-Length": Buffer.byteLength(given.body) });
     response.end(given.body);
   }
@@ -187,6 +208,7 @@ export class Monitor extends CheckedEmitter<MonitorEvents> implements AsyncDispo
     realTime.clearTimeout(this.#again);
     this.#address = undefined;
     this.#waits.reject(isClosed());
+    this.#live.close();
     const { promise, resolve } = Promise.withResolvers<void>();
     const cutOff = realTime.setTimeout(() => this.#server.closeAllConnections(), ANSWERED_WITHIN_MS);
     // The callback also comes, with an error, if the server did not listen.

@@ -10,8 +10,8 @@ export interface MonitorOptions {
   /** 0: any free port; `listening()` answers which. */
   port: number;
   /**
-   * Default "127.0.0.1". Danger: anybody who reaches another address can read the numbers, the names of links and the
-   * reasons of their states.
+   * Default "127.0.0.1". Danger: anybody who reaches another address can read the numbers, the ids of links, their
+   * identities and addresses, and the reasons of their states.
    */
   host?: string;
   /** The managers and servers whose health and metrics are told: 1 to 100. */

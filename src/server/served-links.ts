@@ -322,9 +322,13 @@ export abstract class ServedLinks<Owner extends ServerLinkOwner = ServerLinkOwne
 
   // ── seen from outside ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Stats of links that have not ended. A link that has ended was counted then, though its tombstone stays a while. */
+  /** Links that have not ended. A link that has ended was counted then, though its tombstone stays a while. */
+  here(): Owner[] {
+    return [...this.owners()].filter(({ isEnded }) => !isEnded);
+  }
+
   linkStats(): LinkStats[] {
-    return [...this.owners()].filter(({ isEnded }) => !isEnded).map(({ link }) => link.stats());
+    return this.here().map(({ link }) => link.stats());
   }
 
   stats(): ServedStats {

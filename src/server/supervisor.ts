@@ -100,6 +100,7 @@ export class ServerSupervisor<Protocol extends PlainProtocol | undefined = undef
       kind: "server",
       telemetry: this.#telemetry,
       health: () => this.health(),
+      links: () => this.#served.here(),
       resources: () => this.#guard.stats(),
       limits: () => this.#capacity.limits,
     });

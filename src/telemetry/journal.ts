@@ -5,11 +5,16 @@ import type { TelemetryRecord } from "./record.ts";
 export type RecordReader = (record: TelemetryRecord) => void;
 
 export class Journal {
-  readonly #readers: RecordReader[] = [];
+  #readers: readonly RecordReader[] = [];
 
-  /** From now on the reader is called with each record, after those that subscribed before it. */
-  subscribe(reader: RecordReader): void {
-    this.#readers.push(reader);
+  /**
+   * From now on the reader is called with each record, after those that subscribed before it, until the answer is called.
+   */
+  subscribe(reader: RecordReader): () => void {
+    this.#readers = [...this.#readers, reader];
+    return () => {
+      this.#readers = this.#readers.filter((each) => each !== reader);
+    };
   }
 
   /** Hands the record to all readers, at once. Fields that only a reader needs are made by the reader. */

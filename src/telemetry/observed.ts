@@ -1,9 +1,22 @@
 /** What can be seen of managers and servers from outside, without methods of theirs that nobody else should call. */
+import type { LinkState } from "../core/states.ts";
 import { publishRecords } from "./channels.ts";
-import type { ResourceStats } from "./samples.ts";
+import type { LinkSample, ResourceStats } from "./samples.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 export type SourceKind = "manager" | "server" | "supervised";
+
+/** A link, and at a client where it goes: a text, or what the application has given that has none. */
+export interface ObservedLink {
+  readonly link: {
+    readonly id: string;
+    readonly state: LinkState;
+    readonly identity: string | undefined;
+    readonly remoteAddress: string | undefined;
+    stats(): LinkSample & { stateForMs: number; recoveryMs: number | undefined };
+  };
+  readonly destination?: unknown;
+}
 
 /** A manager, a supervisor or a supervised server, for those who render its numbers. */
 export interface Observed {
@@ -12,6 +25,8 @@ export interface Observed {
   health(): { status: "healthy" | "degraded" | "down"; reasons: string[] };
   /** The caps that it keeps at present, by name. */
   limits(): object;
+  /** Of a manager and a supervisor: the links that have not ended. */
+  links?(): Iterable<ObservedLink>;
   /** Of a server: the resources that it watches, by name. */
   resources?(): Readonly<Record<string, ResourceStats>>;
 }

@@ -106,9 +106,22 @@ export class Samples {
     this.#ended = add(this.#ended, sample);
   }
 
+  /** The totals of links that have ended. */
+  get endedTotals(): Totals {
+    return this.#ended;
+  }
+
+  get counts(): Snapshot["counts"] {
+    return this.#source.counts();
+  }
+
+  get levels(): Snapshot["levels"] {
+    return this.#source.levels();
+  }
+
   take(): Snapshot {
     const links = this.#source.links();
-    return { links, totals: this.totals(links), counts: this.#source.counts(), levels: this.#source.levels() };
+    return { links, totals: this.totals(links), counts: this.counts, levels: this.levels };
   }
 
   /** `links`: a sample of each that has not ended. */

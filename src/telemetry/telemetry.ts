@@ -81,6 +81,17 @@ export class Telemetry {
     return { totals: this.#samples.totals(), events: this.#events.counts };
   }
 
+  /** What costs the same however many links there are: the totals are those of links that have ended. */
+  get withoutLinks(): { ended: Totals; counts: Snapshot["counts"]; events: EventCounts; classes: RecoveryClasses } {
+    const { endedTotals: ended, counts } = this.#samples;
+    return { ended, counts, events: this.#events.counts, classes: this.#events.recoveryClasses };
+  }
+
+  /** As they stand now. Of a manager or a supervisor it takes longer with more links. */
+  get levels(): Snapshot["levels"] {
+    return this.#samples.levels;
+  }
+
   /** Begins the metrics lines. */
   start(): void {
     this.#metrics?.start();

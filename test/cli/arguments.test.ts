@@ -53,17 +53,33 @@ describe("commands", () => {
     const command = parseCommandLine(["demo"]);
     expect(command).toMatchObject({
       name: "demo",
-      options: { messages: undefined, seconds: 10, toxiproxy: false, json: false, verbose: false },
+      options: { messages: undefined, seconds: 10, toxiproxy: false, json: false, verbose: false, page: false },
     });
     const seeds = [command, parseCommandLine(["demo"])].map((one) => one.name === "demo" && one.options.seed);
     expect(seeds[0]).not.toBe(seeds[1]);
   });
 
+  test("the demo with a page lasts longer", () => {
+    expect(parseCommandLine(["demo", "--page"])).toMatchObject({ options: { seconds: 300 } });
+    expect(parseCommandLine(["demo", "--page", "--seconds", "5"])).toMatchObject({ options: { seconds: 5 } });
+  });
+
   test("the demo takes all that is said of it", () => {
-    const args = ["demo", "--seconds", "2.5", "--messages=300", "--seed", "7", "--toxiproxy", "--json", "--verbose"];
+    const args = [
+      "demo",
+      "--seconds",
+      "2.5",
+      "--messages=300",
+      "--seed",
+      "7",
+      "--toxiproxy",
+      "--json",
+      "--verbose",
+      "--page",
+    ];
     expect(parseCommandLine(args)).toEqual({
       name: "demo",
-      options: { messages: 300, seconds: 2.5, seed: 7, toxiproxy: true, json: true, verbose: true },
+      options: { messages: 300, seconds: 2.5, seed: 7, toxiproxy: true, json: true, verbose: true, page: true },
     });
   });
 

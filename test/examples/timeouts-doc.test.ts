@@ -120,6 +120,8 @@ const NO_TIMERS = new Set([
   "`STANDING_QUEUE_MS` in `core/log/window.ts`",
   "`SWEEP_MS` in `core/server/sweep.ts`",
   "`SERVING_MS` in `server/rates.ts`",
+  "`SHOWN_MS` in `monitor/live/messages.ts`",
+  "`PIECE_MS` in `monitor/live/watch.ts`",
 ]);
 
 /** The constants of a file that are times: by name, the numbers as they would be listed. */

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { type Answer, type Asked, answerTo, plainText } from "../../src/monitor/answers.ts";
+import { type Answer, type Asked, answerTo, type Events, plainText } from "../../src/monitor/answers.ts";
+import { BundledFiles, CONTENT_SECURITY_POLICY } from "../../src/monitor/live/files.ts";
 import type { Health } from "../../src/link/types.ts";
 import type { NamedSource } from "../../src/monitor/sources.ts";
 import { Telemetry } from "../../src/telemetry/telemetry.ts";
+import { bundledFolder } from "./live/bundled.ts";
 
 const NONE = { links: () => [], counts: () => ({}), levels: () => ({}) };
 const METRICS = plainText(200, "metrics");
@@ -19,9 +21,27 @@ const HEALTHY: Health = { status: "healthy", reasons: [] };
 const DEGRADED: Health = { status: "degraded", reasons: ["limits.connections turns clients away"] };
 const DOWN: Health = { status: "down", reasons: ["the server is draining"] };
 
-function ask(path: string, sources: NamedSource[] = [source(HEALTHY)], asked: Partial<Asked> = {}) {
-  const allowedHosts = new Set(["metrics.internal"]);
-  return answerTo({ method: "GET", path, hosts: ["localhost:9400"], ...asked }, { sources, allowedHosts, metrics });
+const allowedHosts = new Set(["metrics.internal"]);
+
+async function askAny(
+  path: string,
+  asked: Partial<Asked> = {},
+  { sources = [source(HEALTHY)], files = "/nowhere", isFull = false } = {},
+): Promise<Answer | Events> {
+  const request = { method: "GET", path, hosts: ["localhost:9400"], site: undefined, ...asked };
+  return await answerTo(request, {
+    sources,
+    allowedHosts,
+    metrics,
+    files: new BundledFiles(() => files),
+    isFull: () => isFull,
+  });
+}
+
+async function ask(path: string, sources?: NamedSource[], asked?: Partial<Asked>): Promise<Answer> {
+  const given = await askAny(path, asked, sources && { sources });
+  if ("view" in given) throw new Error(`${path} goes on`);
+  return given;
 }
 
 describe("/readyz and /healthz", () => {
@@ -59,13 +79,10 @@ test("a query changes nothing", async () => {
   expect(await ask("/metrics?name[]=x")).toBe(METRICS);
 });
 
-test.each(["/", "", "/metrics/", "/healthz/x", "//metrics", "http://localhost/metrics", "*"])(
-  "%j: 404",
-  async (path) => {
-    expect((await ask(path)).status).toBe(404);
-    expect(metrics).not.toHaveBeenCalled();
-  },
-);
+test.each(["", "/metrics/", "/healthz/x", "//metrics", "http://localhost/metrics", "*"])("%j: 404", async (path) => {
+  expect((await ask(path)).status).toBe(404);
+  expect(metrics).not.toHaveBeenCalled();
+});
 
 test.each(["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", ""])("%j: 405", async (method) => {
   const { status, headers } = await ask("/metrics", [], { method });
@@ -79,10 +96,76 @@ test("HEAD is answered as GET is", async () => {
 test.each([[["evil.example"]], [[]], [["localhost", "localhost"]]])(
   "the Host header %j: 403, whatever is asked",
   async (hosts) => {
-    for (const path of ["/healthz", "/readyz", "/metrics", "/"]) {
+    for (const path of ["/healthz", "/readyz", "/metrics", "/", "/page.js", "/events"]) {
       expect((await ask(path, [source(HEALTHY)], { hosts })).status).toBe(403);
     }
     expect(metrics).not.toHaveBeenCalled();
     expect((await ask("/healthz", [source(HEALTHY)], { hosts: ["metrics.internal:9400"] })).status).toBe(200);
   },
 );
+
+describe("the live page", () => {
+  test("its document names two files, and nothing from elsewhere; no script and no style stands in it", async () => {
+    const { status, headers, body } = await ask("/?filter=x");
+    expect([status, headers["Content-Type"]]).toEqual([200, "text/html; charset=utf-8"]);
+    expect(
+      [...body.matchAll(/(?:src|href)="([^"]*)"/gu)].map(([, to = ""]) => to.replace(/^data:.*/u, "data:")),
+    ).toEqual(["data:", "page.css", "page.js"]);
+    expect(body).not.toMatch(/<style|style=|<script(?! type="module" src="page.js"><)|\son\w+=/u);
+  });
+
+  test("each of its parts says what a browser may do with it", async () => {
+    expect(CONTENT_SECURITY_POLICY).toMatch(/default-src 'none'.*frame-ancestors 'none'.*require-trusted-types-for/u);
+    expect(CONTENT_SECURITY_POLICY).not.toMatch(/unsafe|\*|https?:/u);
+    const files = bundledFolder();
+    for (const path of ["/", "/page.js", "/page.css", "/events"]) {
+      expect((await askAny(path, {}, { files })).headers).toMatchObject({
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+      });
+    }
+  });
+
+  test("script and style are those of the bundle; without it the page says what to do", async () => {
+    const files = bundledFolder();
+    expect(await askAny("/page.js", {}, { files })).toMatchObject({ status: 200, body: "script\n" });
+    expect((await askAny("/page.css", {}, { files })).headers["Content-Type"]).toBe("text/css; charset=utf-8");
+    expect(await askAny("/page.js")).toMatchObject({
+      status: 501,
+      body: expect.stringContaining("npm run build") as string,
+    });
+  });
+
+  test("events have the view that is asked for", async () => {
+    const given = await askAny("/events?filter=Edge&states=connected&order=rtt&from=50&rows=10");
+    expect(given).toMatchObject({
+      status: 200,
+      headers: { "Content-Type": "text/event-stream; charset=utf-8" },
+      view: { words: ["edge"], states: new Set(["connected"]), order: "rtt", from: 50, rows: 10 },
+    });
+    expect((await ask("/events?rows=1000")).status).toBe(400);
+  });
+
+  test.each([
+    [undefined, 200],
+    ["same-origin", 200],
+    ["none", 200],
+    ["same-site", 403],
+    ["cross-site", 403],
+  ])("events for a page of the site %j: %d", async (site, status) => {
+    expect((await askAny("/events", { site })).status).toBe(status);
+  });
+
+  test("events are for GET, and not for too many", async () => {
+    expect(await ask("/events", undefined, { method: "HEAD" })).toMatchObject({
+      status: 405,
+      headers: { Allow: "GET" },
+    });
+    expect(await askAny("/events", {}, { isFull: true })).toMatchObject({
+      status: 503,
+      headers: { "Retry-After": "5" },
+    });
+  });
+});

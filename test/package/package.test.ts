@@ -124,6 +124,34 @@ describe("require()", () => {
   });
 });
 
+describe("the live page", () => {
+  const FILES = ["dist/page/page.css", "dist/page/page.js"];
+
+  test("is one script and one style, small, with the licenses of the code in them", () => {
+    expect(files.filter((path) => path.startsWith("dist/page/"))).toEqual(FILES);
+    const [style = "", script = ""] = FILES.map(read);
+    expect(style.length + script.length).toBeLessThan(160_000);
+    for (const name of ["htm", "preact", "uplot"]) expect(script).toContain(`\n${name}:\n`);
+    expect(style).toContain("uplot:\nThe MIT License");
+    // Nothing is loaded from elsewhere.
+    expect(style).not.toMatch(/@import|url\(/u);
+    expect(script).not.toMatch(/\bimport\b ?["'({]|\beval\(/u);
+  });
+
+  test("is served by the package, as modules and as CommonJS", SLOW, async () => {
+    const play = `
+      const { port } = await resplice.monitor({ port: 0, sources: [new resplice.ConnectionManager()] }).listening();
+      for (const path of ["", "page.js", "page.css"]) {
+        const answer = await fetch("http://127.0.0.1:" + port + "/" + path);
+        console.log(answer.status, (await answer.text()).length > 500);
+      }`;
+    const all = "200 true\n".repeat(3);
+    expect(await evaluate(`import * as resplice from "resplice";${play}`)).toBe(all);
+    const required = `const resplice = require("resplice"); (async () => {${play}})();`;
+    expect(await run(process.execPath, [NO_REQUIRED_ESM, "--eval", required], user)).toBe(all);
+  });
+});
+
 describe("types", () => {
   const PROGRAM = `
     import { ConnectionManager, KiB, type Link, lines, plain, RespliceError, ServerSupervisor } from "resplice";

@@ -1,16 +1,16 @@
 /** The package as a user of this runtime has it, installed in a folder of its own. */
-import { execFile, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { certificate } from "../certificate.ts";
+import { packageFile } from "../endurance/packages.ts";
 import { type Row, type RowDraft, toRow } from "../endurance/rows.ts";
 import type { Scenario, Stage } from "../endurance/suite.ts";
 import { type Installed, installed } from "../package/installed.ts";
 import type { Given, Played } from "./scenarios.ts";
 
-const INSTALL_MS = 600_000;
 const PLAY_MS = 120_000;
 const HERE = fileURLToPath(new URL("./", import.meta.url));
 
@@ -33,19 +33,7 @@ export class RuntimeStage implements Stage {
 
   /** A program of the packages of test/runtimes. They are installed where they are missing or others. */
   program(path: string): string {
-    const program = join(HERE, "node_modules", path);
-    const wanted = readFileSync(join(HERE, "package-lock.json"), "utf8");
-    const mark = join(HERE, "node_modules/.installed-lock.json");
-    if (existsSync(program) && existsSync(mark) && readFileSync(mark, "utf8") === wanted) return program;
-    const { error, status, stderr } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
-      cwd: HERE,
-      encoding: "utf8",
-      timeout: INSTALL_MS,
-    });
-    if (error !== undefined || status !== 0) throw new Error(`npm ci in ${HERE}: ${error?.message ?? stderr}`);
-    writeFileSync(mark, wanted);
-    if (!existsSync(program)) throw new Error(`npm has not installed ${program}`);
-    return program;
+    return packageFile(HERE, path);
   }
 
   /** The folder in which the package is installed: one for all scenarios. */

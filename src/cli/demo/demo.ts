@@ -58,7 +58,7 @@ class Run {
   constructor(options: DemoArguments) {
     this.#options = options;
     this.#plan = new FaultPlan(options.seed);
-    this.#processes = new DemoProcesses(options.verbose);
+    this.#processes = new DemoProcesses(options);
     // With --json stdout gets the result only.
     const stream = options.json ? process.stderr : process.stdout;
     this.#view = new PlainView((text) => void stream.write(text));
@@ -76,12 +76,17 @@ class Run {
   }
 
   async toTheEnd(): Promise<number> {
-    const { messages, seconds, seed, json } = this.#options;
+    const { messages, seconds, seed, json, page } = this.#options;
     const startMs = nowMs();
     let path: FaultPath | undefined;
     try {
       path = await this.#openPath(await this.#orFailure(this.#processes.listening));
       this.#view.say(`${seconds} s of faults through ${path.what}, seed ${seed}`);
+      if (page) {
+        const [sender, receiver] = await this.#orFailure(this.#processes.pages);
+        const at = `127.0.0.1:${path.port}`;
+        this.#view.say(`the sender, live: ${sender}\nthe receiver, live: ${receiver}\nthe path between them: ${at}`);
+      }
       if (process.stdout.isTTY && !json) {
         this.#view = new LiveView((text) => void process.stdout.write(text), this.#processes.live, this.#book);
       }

@@ -55,8 +55,15 @@ export type ToSender =
   /** Send nothing more, and close the link. */
   | { readonly type: "finish" };
 
+/** The address of the process's live page, with --page. */
+export interface PageNote {
+  readonly type: "page";
+  readonly address: string;
+}
+
 export type FromSender =
   | StateNote
+  | PageNote
   | {
       readonly type: "stats";
       readonly sent: number;
@@ -76,6 +83,7 @@ export type ToReceiver =
 
 export type FromReceiver =
   | StateNote
+  | PageNote
   | { readonly type: "listening"; readonly port: number }
   | { readonly type: "stats"; readonly received: number }
   | { readonly type: "handed"; readonly id: number; readonly atMs: number }

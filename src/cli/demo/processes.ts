@@ -31,6 +31,7 @@ export class DemoProcesses {
   readonly #receiver: ChildProcess;
   readonly #exits: Promise<unknown>;
   readonly #listening = Promise.withResolvers<number>();
+  readonly #pages = { sender: Promise.withResolvers<string>(), receiver: Promise.withResolvers<string>() };
   readonly #exhausted = Promise.withResolvers<void>();
   readonly #senderDone = Promise.withResolvers<Extract<FromSender, { type: "done" }>>();
   readonly #receiverDone = Promise.withResolvers<Extract<FromReceiver, { type: "done" }>>();
@@ -46,9 +47,9 @@ export class DemoProcesses {
   /** Rejects when a process or its link ends before it was told to. */
   readonly failed: Promise<never>;
 
-  constructor(verbose: boolean) {
-    this.#receiver = start("demo-receiver", verbose);
-    this.#sender = start("demo-sender", verbose);
+  constructor(options: { verbose: boolean; page: boolean }) {
+    this.#receiver = start("demo-receiver", options);
+    this.#sender = start("demo-sender", options);
     this.#sender.on("message", (note: FromSender) => this.#onSender(note));
     this.#receiver.on("message", (note: FromReceiver) => this.#onReceiver(note));
     this.failed = this.#watchForFailure();
@@ -80,6 +81,9 @@ export class DemoProcesses {
         this.live.state = note.to;
         this.#noteLoss(note);
         break;
+      case "page":
+        this.#pages.sender.resolve(note.address);
+        break;
       case "stats":
         this.live.sent = note.sent;
         this.live.inFlightBytes = note.inFlightBytes;
@@ -101,6 +105,9 @@ export class DemoProcesses {
     switch (note.type) {
       case "state":
         this.#noteLoss(note);
+        break;
+      case "page":
+        this.#pages.receiver.resolve(note.address);
         break;
       case "listening":
         this.#listening.resolve(note.port);
@@ -133,6 +140,12 @@ export class DemoProcesses {
       this.#answers.set(id, resolve);
       order(id);
     });
+  }
+
+  /** With --page: the addresses of the pages of both. */
+  get pages(): Promise<[sender: string, receiver: string]> {
+    const { sender, receiver } = this.#pages;
+    return Promise.all([sender.promise, receiver.promise]);
   }
 
   open(port: number, perSecond: number, messages: number | undefined): void {
@@ -197,11 +210,12 @@ export class DemoProcesses {
   };
 }
 
-function start(command: string, verbose: boolean): ChildProcess {
+function start(command: string, { verbose, page }: { verbose: boolean; page: boolean }): ChildProcess {
   // The entry point that we were started from: main.ts beside the sources, main.js when published.
   const here = fileURLToPath(import.meta.url);
   const entry = fileURLToPath(new URL(`../main${extname(here)}`, import.meta.url));
-  return fork(entry, verbose ? [command, "--verbose"] : [command], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const args = [command, ...(verbose ? ["--verbose"] : []), ...(page ? ["--page"] : [])];
+  return fork(entry, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
 }
 
 /** Sends an order, unless the process has ended: its 'exit' event reports that. */

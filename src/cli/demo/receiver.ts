@@ -4,8 +4,9 @@ import { decodeMessage, type FromReceiver, nowMs, STATS_EVERY_MS, type Tally, ty
 import { EXIT } from "../exit-codes.ts";
 import { openIpc } from "../ipc.ts";
 import { stderrLogger } from "../log.ts";
+import { openPage } from "./page.ts";
 
-export async function runReceiver(verbose: boolean): Promise<number> {
+export async function runReceiver({ verbose, page }: { verbose: boolean; page: boolean }): Promise<number> {
   const counter = new Counter();
   const tell = openIpc<{ order: ToReceiver; note: FromReceiver }>((order) => {
     counter.watch(order.sinceMs, (atMs) => tell({ type: "handed", id: order.id, atMs }));
@@ -15,6 +16,7 @@ export async function runReceiver(verbose: boolean): Promise<number> {
     port: 0,
     ...(verbose ? { logger: await stderrLogger("demo-receiver") } : {}),
   });
+  if (page) void openPage({ receiver: server }, tell);
   const stats = setInterval(() => tell({ type: "stats", received: counter.tally.received }), STATS_EVERY_MS);
   const arrived = new Promise<Link>((resolve) => {
     server.serve((link) => {

@@ -4,11 +4,12 @@ import { encodeMessage, type FromSender, nowMs, STATS_EVERY_MS, type ToSender } 
 import { EXIT } from "../exit-codes.ts";
 import { stderrLogger } from "../log.ts";
 import { openIpc } from "../ipc.ts";
+import { openPage } from "./page.ts";
 
 const TICK_MS = 5;
 const CLOSE_MS = 30_000;
 
-export async function runSender(verbose: boolean): Promise<number> {
+export async function runSender({ verbose, page }: { verbose: boolean; page: boolean }): Promise<number> {
   const manager = new ConnectionManager(verbose ? { logger: await stderrLogger("demo-sender") } : {});
   let sender: Sender | undefined;
   await new Promise<void>((resolve) => {
@@ -28,6 +29,7 @@ export async function runSender(verbose: boolean): Promise<number> {
           break;
       }
     });
+    if (page) void openPage({ sender: manager }, tell);
   });
   await manager.close();
   return EXIT.ok;

@@ -48,8 +48,10 @@ describe("resplice demo", { timeout: 60_000 }, () => {
     expect(text).not.toContain("\u001B"); // no terminal
   });
 
-  test("Ctrl-C ends it early, with the result so far and 130", async () => {
-    const run = resplice(["demo", "--seconds", "600", "--json"]);
+  test("Ctrl-C ends it early, with the result so far and 130; until then both processes have a page", async () => {
+    const run = resplice(["demo", "--page", "--json"]);
+    const [, sender = "", receiver = ""] = await run.says(/the sender, live: (\S+)\nthe receiver, live: (\S+)\n/u);
+    for (const address of [sender, receiver]) expect(await (await fetch(address)).text()).toContain("page.js");
     await run.says(/recovered in|never stopped/);
     run.child.kill("SIGINT");
     expect(await run.exit).toBe(130);
