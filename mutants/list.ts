@@ -29,6 +29,7 @@ import { SETTINGS } from "./list/settings.ts";
 import { SHEDDING } from "./list/shedding.ts";
 import { SHELL } from "./list/shell.ts";
 import { SOCKETS } from "./list/sockets.ts";
+import { SPARE_LINKS } from "./list/spare-links.ts";
 import { STORE } from "./list/store.ts";
 import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
@@ -58,6 +59,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHEDDING,
   ...SHELL,
   ...SOCKETS,
+  ...SPARE_LINKS,
   ...STORE,
   ...FORWARD,
   ...ROUTING,

@@ -200,7 +200,10 @@ export class NearEnd {
     if (this.#busy.size === 0) this.#onIdle?.();
   }
 
-  /** When its path is silent or lost, so may be those of the others: they ask at once, and need not find out one by one. */
+  /**
+   * When its path is silent or lost, so may be those of the others: they ask at once, and need not find out one by one.
+   * Those that carry nothing are closed.
+   */
   #openControl(): void {
     if (this.#isClosing) return;
     const link = this.#open("control", { keepalive: CONTROL_KEEPALIVE });
@@ -211,6 +214,8 @@ export class NearEnd {
       if (to === "suspect" || to === "reconnecting") {
         log("warn", "tunnel.path", `the path to the far end is ${to === "suspect" ? "silent" : "lost"}: ${reason}`);
         for (const carrier of this.#busy) carrier.link.ping();
+        // What is silent, too, has carried nothing that would tell: whoever were given it would wait for seconds.
+        this.#spares.renew();
       }
       if (to !== "connected") return;
       log("info", "tunnel.path", isFirst ? "connected to the far end" : "the path to the far end is back");

@@ -78,11 +78,11 @@ export class Spares {
 
   /** The link is no spare any more: it has ended, or lost its connection. */
   drop(carrier: NearCarrier): void {
-    this.#opening.delete(carrier);
+    const isOpening = this.#opening.delete(carrier);
     const at = this.#free.indexOf(carrier);
-    if (at < 0) return;
-    this.#free.splice(at, 1);
-    carrier.abort("stale-spare");
+    if (at >= 0) this.#free.splice(at, 1);
+    // One that nobody knows any more would dial on, and stay open for nothing.
+    if (isOpening || at >= 0) carrier.abort("stale-spare");
   }
 
   /** Closes them all, and opens others: their credentials may not be the present ones. */

@@ -155,6 +155,20 @@ test("a link that cannot be opened is tried again later, and not at once", async
   expect(opened).toHaveLength(8);
 });
 
+test("one that is dropped is closed, also if it was never connected", async () => {
+  const { spares, opened, connectAll } = stage();
+  spares.refill();
+  const [first, second] = opened as [FakeCarrier, FakeCarrier];
+  spares.drop(first as unknown as NearCarrier);
+  await connectAll();
+  spares.drop(second as unknown as NearCarrier);
+  expect([first, second].map(({ aborted }) => aborted)).toEqual(["stale-spare", "stale-spare"]);
+  // Nobody else's.
+  const third = new FakeCarrier(0);
+  spares.drop(third as unknown as NearCarrier);
+  expect(third.aborted).toBe("");
+});
+
 test("renew() closes those that are open or opened, and opens others", async () => {
   const { spares, opened, connectAll } = stage();
   spares.refill();

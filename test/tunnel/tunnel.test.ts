@@ -184,6 +184,8 @@ describe("a silent path", () => {
     relay.blackHole();
     // Until then nothing is known, as nothing is sent.
     await eventually(() => expect(near.manager.stats().links.suspect).toBeGreaterThan(0), 10_000);
+    // The one link, and the five: those that carry nothing are closed, before somebody is given one.
+    await eventually(() => expect(near.manager.links.size).toBe(6));
     relay.heal();
     await Promise.all(sockets.map((socket) => roundTrip(socket, "after")));
   }, 20_000);

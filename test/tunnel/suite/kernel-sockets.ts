@@ -1,5 +1,5 @@
 /** What the kernel knows of the sockets of a port, without asking who listens there. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 /** States as /proc/net/tcp has them. */
 const LISTEN = "0A";
@@ -16,7 +16,9 @@ export function connectionsOf(port: number): number {
 
 function socketsOf(port: number): Array<{ isLocal: boolean; state: string }> {
   const place = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  const lines = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => readFileSync(file, "utf8").split("\n").slice(1));
+  // A kernel without IPv6 has one of them.
+  const files = ["/proc/net/tcp", "/proc/net/tcp6"].filter((file) => existsSync(file));
+  const lines = files.flatMap((file) => readFileSync(file, "utf8").split("\n").slice(1));
   const sockets = lines.map((line) => line.trim().split(/\s+/u));
   return sockets
     .filter(([, local = "", remote = ""]) => local.endsWith(place) || remote.endsWith(place))

@@ -11,6 +11,7 @@ const REQUESTS = 20_000;
 const AT_ONCE = 50;
 /** Links that carry nothing any more are kept for the next burst, and closed when none comes. */
 const SETTLES_WITHIN_MS = 60_000;
+const STEADY_MS = 2_000;
 const ASKED_EVERY_MS = 100;
 /** Seconds. A request of a connection that a black hole has swallowed takes some. */
 const REQUEST_TIMEOUT = 60;
@@ -30,7 +31,7 @@ async function ab(stage: TunnelStage, tls: boolean): Promise<void> {
   const run = (requests: number): ReturnType<typeof ran> =>
     ran(stage, command, [...options, "-n", `${requests}`, `http://127.0.0.1:${way.port}/`]);
   await run(1);
-  const before = await descriptors(way);
+  const before = await steady(way);
   const requests = stage.scaled(REQUESTS);
   const result = await run(requests);
   await rowOfCuts(stage, way);
@@ -69,6 +70,16 @@ interface Descriptors {
 
 async function descriptors({ near, far }: Way): Promise<Descriptors> {
   return { near: await near.call("descriptors"), far: await far.call("descriptors") };
+}
+
+/** Once the links are open that are opened ahead. */
+async function steady(way: Way): Promise<Descriptors> {
+  for (let last = await descriptors(way); ;) {
+    await sleep(STEADY_MS);
+    const now = await descriptors(way);
+    if (now.near === last.near && now.far === last.far) return now;
+    last = now;
+  }
 }
 
 /** What is left when no more is than before, or after some time. `connections`: those with clients and with the server. */

@@ -10,7 +10,9 @@ import { cutRows, cutWay, rowOfCuts, untilCut } from "./cut-rows.ts";
 import { line } from "./programs.ts";
 import type { TunnelScenario, TunnelStage } from "./stage.ts";
 
-const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+/** 1 GiB. */
+const MEBIBYTES = 1_024;
 const SSHD_FOLDER = "/run/sshd";
 
 export const TRANSFERS: readonly TunnelScenario[] = [
@@ -22,8 +24,9 @@ async function ssh(stage: TunnelStage, tls: boolean): Promise<void> {
   const { port, client } = await startSshd(stage);
   const way = await cutWay(stage, { target: port, tls });
   const login = `${client} -p ${way.port} 127.0.0.1`;
+  const mib = stage.scaled(MEBIBYTES);
   // `yes` is ended by a signal when its reader goes.
-  const made = `(yes || true) | head -c ${stage.scaled(GIB)}`;
+  const made = `(yes || true) | head -c ${mib * MIB}`;
   const hash = await line(stage, `${made} | sha256sum`);
   const directions = {
     "from the server": `${login} '${made}' | sha256sum`,
@@ -32,11 +35,11 @@ async function ssh(stage: TunnelStage, tls: boolean): Promise<void> {
   for (const [direction, transfer] of Object.entries(directions)) {
     const { transfers, right } = await untilCut(stage, way, async () => (await line(stage, transfer)) === hash);
     stage.row({
-      what: `1 GiB ${direction}: hashes that differ`,
+      what: `${direction}: hashes that differ`,
       figure: transfers - right,
       bound: 0,
       unit: "",
-      note: `${transfers} transfers`,
+      note: `${transfers} transfers of ${mib} MiB`,
     });
   }
   await rowOfCuts(stage, way);
@@ -73,17 +76,18 @@ async function curl(stage: TunnelStage, tls: boolean): Promise<void> {
   const program = installed("curl", "curl");
   // A server's workers are somebody else's.
   await chmod(stage.folder, 0o711);
-  const hash = await line(stage, `head -c ${stage.scaled(GIB)} /dev/urandom > big; sha256sum < big`);
+  const mib = stage.scaled(MEBIBYTES);
+  const hash = await line(stage, `head -c ${mib * MIB} /dev/urandom > big; sha256sum < big`);
   const server = await startNginx(stage, { http: ["access_log off;"], server: [`root ${stage.folder};`] });
   const way = await cutWay(stage, { target: server.port, tls });
   const transfer = `${program} -sS http://127.0.0.1:${way.port}/big | sha256sum`;
   const { transfers, right } = await untilCut(stage, way, async () => (await line(stage, transfer)) === hash);
   stage.row({
-    what: "1 GiB: hashes that differ",
+    what: "hashes that differ",
     figure: transfers - right,
     bound: 0,
     unit: "",
-    note: `${transfers} transfers`,
+    note: `${transfers} transfers of ${mib} MiB`,
   });
   await rowOfCuts(stage, way);
 }
