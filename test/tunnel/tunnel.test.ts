@@ -234,6 +234,18 @@ describe("links", () => {
     socket.end("after the cut");
     expect(String((await read).bytes)).toBe("after the cut");
   });
+
+  test("spares that cannot be opened are given up, and leave no link behind", async () => {
+    const { near, relay, connect } = await tunnel(echo);
+    const { manager } = near;
+    await eventually(() => expect(manager.stats().links.connected).toBe(5));
+    relay.refuse();
+    near.renew();
+    await eventually(() => expect(manager.links.size).toBe(1));
+    relay.heal();
+    await roundTrip(await connect(), "healed");
+    expect(manager.stats().links.reconnecting).toBe(0);
+  });
 });
 
 describe("the end", () => {
