@@ -46,8 +46,9 @@ export class FarCarrier {
     return this.#state === "free";
   }
 
-  abort(code: string): void {
-    this.#carrier.abort(code);
+  /** Ends the link, which is free, when the near end has all of the connection before. */
+  finish(code: string): void {
+    this.#carrier.finish(code);
   }
 
   #onData(part: Buffer): void | Promise<void> {
@@ -57,6 +58,8 @@ export class FarCarrier {
   }
 
   #onRecord(type: RecordType, content: Buffer): void | Promise<void> {
+    // The link ended while what came before was handled.
+    if (this.#gone.signal.aborted) return undefined;
     switch (type) {
       case RECORD.open:
         if (this.#state !== "free") throw new RecordError("OPEN before the connection before it has ended");
@@ -76,6 +79,8 @@ export class FarCarrier {
     this.#host.onBusy(this);
     let socket: Socket;
     try {
+      // A client that does not read its answers is given no others.
+      await this.#carrier.taken();
       socket = await this.#host.connect(open, this.link, this.#gone.signal);
     } catch (error) {
       if (!this.#gone.signal.aborted) this.#refuse(open, error as Error);

@@ -109,7 +109,7 @@ export class FarEnd {
         onBusy: ({ link: { identity } }) => this.#free.remove(identity),
         onFree: (free) => {
           this.#free.add(free.link.identity);
-          if (this.#isClosing) free.abort("far-end-closing");
+          if (this.#isClosing) free.finish("far-end-closing");
         },
         onEnded: (open, of, ending) => this.#ended(open, of, ending),
         onRefused: ({ ends, to }, { identity }, { code, message }) => {
@@ -183,7 +183,7 @@ export class FarEnd {
    */
   async close(drainMs: number, signal: AbortSignal): Promise<number> {
     this.#isClosing = true;
-    for (const carrier of this.#carriers) if (carrier.isFree) carrier.abort("far-end-closing");
+    for (const carrier of this.#carriers) if (carrier.isFree) carrier.finish("far-end-closing");
     for (const link of this.#controls) link.abort("far-end-closing");
     const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
     return left;

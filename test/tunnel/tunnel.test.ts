@@ -262,6 +262,21 @@ describe("the end", () => {
     expect(await closing).toBe(0);
   });
 
+  test("connections may end while the far end drains, and lose nothing of their end", async () => {
+    const { connect, far } = await tunnel(echo);
+    const socket = await connect();
+    const read = readAll(socket);
+    socket.write("be");
+    await once(socket, "data");
+    const closing = far.close(10_000, new AbortController().signal);
+    await eventually(() => expect(far.supervisor.links.size).toBe(0));
+    socket.write("fo");
+    await once(socket, "data");
+    socket.end("re");
+    expect(await read).toEqual({ bytes: Buffer.from("before"), end: "end" });
+    expect(await closing).toBe(0);
+  });
+
   test.each(["near", "far"] as const)(
     "what is left when the %s end has drained is reset on both sides",
     async (which) => {
