@@ -12,6 +12,7 @@ import { SystemClock } from "../io/clock.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { FarCarrier } from "./far-carrier.ts";
+import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
 import type { Ending } from "./join.ts";
 import { callFields, callText, logEnding, type TunnelLog } from "./log.ts";
@@ -43,8 +44,8 @@ export interface FarEndOptions {
 
 /** Bursts of connections: a plain relay accepts a thousand of them at once. */
 const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
-/** Of one identity, links that carry nothing: those of several near ends. */
-const MOST_FREE = 256;
+/** Of one identity: each near end has one. */
+const MOST_CONTROLS = 1_024;
 
 export class FarEnd {
   readonly #options: FarEndOptions;
@@ -55,8 +56,7 @@ export class FarEnd {
   #proofs: Proofs | undefined;
   readonly #carriers = new Set<FarCarrier>();
   readonly #controls = new Set<Link>();
-  /** How many links of each identity carry nothing. */
-  readonly #free = new Counts();
+  readonly #free = new FreeLinks(this.#clock);
   #isClosing = false;
   /** Connections to targets, those that are being made too. */
   #busy = 0;
@@ -101,15 +101,14 @@ export class FarEnd {
     this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
     if (this.#isClosing) return link.abort("far-end-closing");
-    if (this.#free.of(link.identity) >= MOST_FREE) return link.abort("too-many-spares");
     const carrier = new FarCarrier(
       link,
       {
         connect: (open, of, signal) => this.#connect(open, of, signal),
-        onBusy: ({ link: { identity } }) => this.#free.remove(identity),
+        onBusy: (busy) => this.#free.delete(busy.link),
         onFree: (free) => {
-          this.#free.add(free.link.identity);
           if (this.#isClosing) free.finish("far-end-closing");
+          else this.#free.add(free.link);
         },
         onEnded: (open, of, ending) => this.#ended(open, of, ending),
         onRefused: ({ ends, to }, { identity }, { code, message }) => {
@@ -123,14 +122,16 @@ export class FarEnd {
       this.#clock,
     );
     this.#carriers.add(carrier);
-    this.#free.add(link.identity);
+    this.#free.add(link);
     void link.closed.then(() => {
       this.#carriers.delete(carrier);
-      if (carrier.isFree) this.#free.remove(link.identity);
+      this.#free.delete(link);
     });
   }
 
   #control(link: Link): void {
+    const those = [...this.#controls].filter(({ identity }) => identity === link.identity);
+    if (those.length >= MOST_CONTROLS) return link.abort("too-many-controls");
     this.#controls.add(link);
     void link.closed.then(() => this.#controls.delete(link));
     // Nothing comes on it: reading lets the link hear of the peer's end.
@@ -183,6 +184,7 @@ export class FarEnd {
    */
   async close(drainMs: number, signal: AbortSignal): Promise<number> {
     this.#isClosing = true;
+    this.#free.close();
     for (const carrier of this.#carriers) if (carrier.isFree) carrier.finish("far-end-closing");
     for (const link of this.#controls) link.abort("far-end-closing");
     const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
@@ -193,23 +195,4 @@ export class FarEnd {
 /** A connection may have a standby beside its own, and each near end has spares and a control link. */
 function limitsFor(maxConnections: number): { connections: number; sessions: number } {
   return { connections: 2 * maxConnections + MOST_FREE, sessions: maxConnections + MOST_FREE };
-}
-
-/** Counts by identity; those that are 0 take no memory. */
-class Counts {
-  readonly #counts = new Map<string | undefined, number>();
-
-  of(identity: string | undefined): number {
-    return this.#counts.get(identity) ?? 0;
-  }
-
-  add(identity: string | undefined): void {
-    this.#counts.set(identity, this.of(identity) + 1);
-  }
-
-  remove(identity: string | undefined): void {
-    const count = this.of(identity) - 1;
-    if (count > 0) this.#counts.set(identity, count);
-    else this.#counts.delete(identity);
-  }
 }

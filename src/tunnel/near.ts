@@ -54,9 +54,11 @@ const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
 const ACCEPTS_PER_SECOND = 20_000;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
-/** A control link that the far end has ended is opened again after so long; one that it has refused, after so long. */
+/** A control link that has ended as it does when an end is restarted is opened again after so long; others, after so long. */
 const CONTROL_SOON_MS = 100;
 const CONTROL_AGAIN_MS = 5_000;
+/** What a far end of this version says of those: a client that is no near end to it is not to come back at once. */
+const RESTARTED: ReadonlySet<string | undefined> = new Set(["far-end-closing", "near-end-restarted"]);
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;
 
@@ -225,9 +227,9 @@ export class NearEnd {
 
   #controlEnded({ error }: LinkReport): void {
     if (this.#isClosing) return;
-    const isKnown = error === undefined || error.code === "SESSION_LOST" || error.code === "PEER_ABORTED";
-    if (!isKnown) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
-    this.#controlAgain.set(this.#clock.now() + (isKnown ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
+    const isRestart = error === undefined || error.code === "SESSION_LOST" || RESTARTED.has(error.peerCode);
+    if (!isRestart) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
+    this.#controlAgain.set(this.#clock.now() + (isRestart ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
   }
 
   // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────

@@ -100,13 +100,3 @@ test("a client that does not read its answers is given no more of them than its 
   link.abort();
   await sending;
 }, 30_000);
-
-test("a client has at most 256 links that carry nothing", async () => {
-  const { relay, far } = await tunnel(() => {});
-  const links = Array.from({ length: 262 }, () => open(relay.port));
-  links.forEach((link) => link.onMessage(() => {}));
-  const aborted = await Promise.race(links.map((link) => abortedWith(link)));
-  expect(aborted).toBe("too-many-spares");
-  // Those of the near end are among them: who has no name is one client.
-  await eventually(() => expect(far.supervisor.links.size).toBe(1 + 256));
-});
