@@ -18,8 +18,6 @@ export interface FarCarrierHost {
   onRefused(open: OpenRecord, link: Link, refused: TargetRefused): void;
 }
 
-const NOTHING = Buffer.alloc(0);
-
 export class FarCarrier {
   readonly link: Link;
   readonly #carrier: Carrier;
@@ -93,7 +91,7 @@ export class FarCarrier {
     });
     this.#join = join;
     if (this.#gone.signal.aborted) return join.fail("the link has ended");
-    this.#carrier.send(record(RECORD.opened, NOTHING));
+    this.#carrier.send(record(RECORD.opened));
     join.start();
   }
 
@@ -108,7 +106,7 @@ export class FarCarrier {
   #done(): void {
     this.#state = "free";
     this.#join = undefined;
-    this.#carrier.send(record(RECORD.done, NOTHING));
+    this.#carrier.send(record(RECORD.done));
     this.#host.onFree(this);
   }
 }

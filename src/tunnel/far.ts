@@ -1,5 +1,7 @@
 /** The far end of a tunnel: near ends connect to it, and it connects to the targets. */
 import type { Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 import {
   type Link,
   type ListenAddress,
@@ -42,6 +44,11 @@ export interface FarEndOptions {
   readonly targets?: TargetsOptions;
 }
 
+/** What a far end has read again. */
+export interface Renewed extends Pick<FarEndOptions, "proofs" | "allow"> {
+  readonly tls: SecureContextOptions | undefined;
+}
+
 /** Bursts of connections: a plain relay accepts a thousand of them at once. */
 const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
 /** Of one identity: each near end has one. */
@@ -54,6 +61,8 @@ export class FarEnd {
   readonly #targets: Targets;
   readonly #clock: Clock = new SystemClock();
   #proofs: Proofs | undefined;
+  /** Which has signed the certificates of clients. */
+  #authority: SecureContextOptions["ca"];
   readonly #carriers = new Set<FarCarrier>();
   readonly #controls = new Set<Link>();
   readonly #free = new FreeLinks(this.#clock);
@@ -65,6 +74,7 @@ export class FarEnd {
     this.#options = options;
     const { listen, tls, proofs, allow, surviveMs, maxConnections, log, logger } = options;
     this.#proofs = proofs;
+    this.#authority = tls === false ? undefined : tls.ca;
     this.#targets = new Targets(this.#clock, allow, options.targets);
     this.#instances = new Instances(log, this.#clock);
     this.supervisor = new ServerSupervisor({
@@ -164,17 +174,20 @@ export class FarEnd {
   }
 
   /**
-   * For connections that are made from now on. Whoever had a token that is gone is asked anew: connections of a near end that
-   * has another go on.
+   * For connections that are made from now on. Whoever had a token that is gone, and everyone if certificates of clients
+   * have another authority, is asked anew: connections of a near end that can still show who it is go on. `tls`: as at
+   * the start, undefined if there was none. If it is no use this throws, and nothing has changed.
    */
-  renew({ proofs, allow }: Pick<FarEndOptions, "proofs" | "allow">): void {
+  renew({ tls, proofs, allow }: Renewed): void {
+    if (tls !== undefined) this.supervisor.setSecureContext(tls);
     const before = this.#proofs;
+    const isOtherAuthority = proofs?.certificates === true && !isDeepStrictEqual(tls?.ca, this.#authority);
     this.#proofs = proofs;
+    this.#authority = tls?.ca;
     this.#targets.allow = allow;
     const lost = before?.tokens === undefined ? undefined : proofs?.tokens?.lostSince(before.tokens);
-    if (lost === undefined || lost.size === 0) return;
     for (const link of this.supervisor.links) {
-      if (link.identity !== undefined && lost.has(link.identity)) link.reauthenticate();
+      if (isOtherAuthority || (link.identity !== undefined && lost?.has(link.identity) === true)) link.reauthenticate();
     }
   }
 

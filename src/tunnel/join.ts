@@ -22,7 +22,6 @@ export interface Ending {
   readonly survived: Survived;
 }
 
-const NOTHING = Buffer.alloc(0);
 /** Of what the peer has sent, so much may wait until the socket takes it. */
 const MOST_WAITING_BYTES = 262_144;
 
@@ -69,7 +68,7 @@ export class Join {
     socket.once("end", () => {
       if (this.#isOver) return;
       this.#hasEnded = true;
-      this.#carrier.send(record(RECORD.end, NOTHING));
+      this.#carrier.send(record(RECORD.end));
     });
   }
 

@@ -122,7 +122,7 @@ export class NearCarrier {
     const { code, message } = readRefused(content);
     call.answer = "refused";
     call.join.refuse(`${code}: ${message}`);
-    if (!call.join.hasEnded) this.#carrier.send(record(RECORD.end, Buffer.alloc(0)));
+    if (!call.join.hasEnded) this.#carrier.send(record(RECORD.end));
     reset(call.socket);
   }
 

@@ -52,6 +52,8 @@ export interface NearEndOptions {
 /** Bursts of connections: a plain relay dials a thousand of them at once. */
 const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
 const ACCEPTS_PER_SECOND = 20_000;
+/** An application whose machine is gone says nothing any more: the system asks. */
+const SOCKETS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
 /** A control link that has ended as it does when an end is restarted is opened again after so long; others, after so long. */
@@ -107,7 +109,7 @@ export class NearEnd {
     const { forwards, maxConnections, logger } = this.#options;
     return Promise.all(
       forwards.map(async ({ listen, to }) => {
-        const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, to));
+        const server = net.createServer(SOCKETS, (socket) => this.#accept(socket, to));
         const limits = {
           acceptsPerSecond: ACCEPTS_PER_SECOND,
           ...(maxConnections === undefined ? {} : { connections: maxConnections }),

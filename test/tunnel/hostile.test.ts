@@ -34,13 +34,11 @@ test.each([
   expect(lines.filter(({ event }) => event === "tunnel.stranger")).toHaveLength(1);
 });
 
-const NOTHING = Buffer.alloc(0);
-
 test.each([
   ["bytes that are no record", Buffer.from("GET / HTTP/1.1\r\n\r\n")],
   ["DATA without a connection", record(RECORD.data, Buffer.from("x"))],
-  ["END without a connection", record(RECORD.end, NOTHING)],
-  ["a record of the far end", record(RECORD.done, NOTHING)],
+  ["END without a connection", record(RECORD.end)],
+  ["a record of the far end", record(RECORD.done)],
   ["OPEN without a target", record(RECORD.open, Buffer.from("{}"))],
 ])("%s: the link is aborted", async (_, bytes) => {
   const { relay, far } = await tunnel(() => {});
@@ -65,13 +63,13 @@ test("OPEN on a link that carries a connection: that is reset, and the link abor
 
 test.each([
   ["DATA behind END", record(RECORD.data, Buffer.from("x"))],
-  ["a second END", record(RECORD.end, NOTHING)],
+  ["a second END", record(RECORD.end)],
 ])("%s: the link is aborted, and the connection has not ended in order", async (_, bytes) => {
   const { relay, far, target, lines } = await tunnel(() => {});
   const link = open(relay.port);
   link.onMessage(() => {});
   await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
-  await link.send(record(RECORD.end, NOTHING));
+  await link.send(record(RECORD.end));
   await link.send(bytes);
   expect(await abortedWith(link)).toBe("tunnel-record");
   await eventually(() => expect(far.connections).toBe(0));
@@ -82,7 +80,7 @@ test("a client that does not read its answers is given no more of them than its 
   const { relay, lines } = await tunnel(() => {});
   const link = open(relay.port);
   const to = `unix:/${"a".repeat(90)}`;
-  const both = Buffer.concat([objectRecord(RECORD.open, { to, ends: undefined }), record(RECORD.end, NOTHING)]);
+  const both = Buffer.concat([objectRecord(RECORD.open, { to, ends: undefined }), record(RECORD.end)]);
   const asked = 12_000;
   const sending = (async () => {
     for (let n = 0; n < asked; n++) await link.send(both);
