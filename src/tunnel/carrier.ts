@@ -79,6 +79,11 @@ export class Carrier {
     if (!this.#isWaiting) this.#flush();
   }
 
+  /** Resolves when the link has taken all that was sent. Rejects when it takes no more. */
+  async taken(): Promise<void> {
+    while (this.#isWaiting) await this.link.ready();
+  }
+
   /** Sends a chunk of the connection, whose memory it keeps. false: `onRoom` is called when there is room for more. */
   sendData(chunk: Buffer, onRoom: () => void): boolean {
     for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
@@ -136,5 +141,12 @@ export class Carrier {
 
   abort(code: string): void {
     this.link.abort(code);
+  }
+
+  /** Ends a link that carries nothing, when the peer has all that was sent on it: the end of a connection, perhaps. */
+  finish(code: string): void {
+    if (this.#isWaiting) this.#onRoom = (): void => this.finish(code);
+    else if (this.link.writableLength === 0) this.abort(code);
+    else this.link.end();
   }
 }

@@ -18,8 +18,6 @@ export interface FarCarrierHost {
   onRefused(open: OpenRecord, link: Link, refused: TargetRefused): void;
 }
 
-const NOTHING = Buffer.alloc(0);
-
 export class FarCarrier {
   readonly link: Link;
   readonly #carrier: Carrier;
@@ -46,8 +44,9 @@ export class FarCarrier {
     return this.#state === "free";
   }
 
-  abort(code: string): void {
-    this.#carrier.abort(code);
+  /** Ends the link, which is free, when the near end has all of the connection before. */
+  finish(code: string): void {
+    this.#carrier.finish(code);
   }
 
   #onData(part: Buffer): void | Promise<void> {
@@ -57,6 +56,8 @@ export class FarCarrier {
   }
 
   #onRecord(type: RecordType, content: Buffer): void | Promise<void> {
+    // The link ended while what came before was handled.
+    if (this.#gone.signal.aborted) return undefined;
     switch (type) {
       case RECORD.open:
         if (this.#state !== "free") throw new RecordError("OPEN before the connection before it has ended");
@@ -76,6 +77,8 @@ export class FarCarrier {
     this.#host.onBusy(this);
     let socket: Socket;
     try {
+      // A client that does not read its answers is given no others.
+      await this.#carrier.taken();
       socket = await this.#host.connect(open, this.link, this.#gone.signal);
     } catch (error) {
       if (!this.#gone.signal.aborted) this.#refuse(open, error as Error);
@@ -88,7 +91,7 @@ export class FarCarrier {
     });
     this.#join = join;
     if (this.#gone.signal.aborted) return join.fail("the link has ended");
-    this.#carrier.send(record(RECORD.opened, NOTHING));
+    this.#carrier.send(record(RECORD.opened));
     join.start();
   }
 
@@ -103,7 +106,7 @@ export class FarCarrier {
   #done(): void {
     this.#state = "free";
     this.#join = undefined;
-    this.#carrier.send(record(RECORD.done, NOTHING));
+    this.#carrier.send(record(RECORD.done));
     this.#host.onFree(this);
   }
 }

@@ -1,5 +1,7 @@
 /** The far end of a tunnel: near ends connect to it, and it connects to the targets. */
 import type { Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 import {
   type Link,
   type ListenAddress,
@@ -12,6 +14,7 @@ import { SystemClock } from "../io/clock.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { FarCarrier } from "./far-carrier.ts";
+import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
 import type { Ending } from "./join.ts";
 import { callFields, callText, logEnding, type TunnelLog } from "./log.ts";
@@ -41,10 +44,15 @@ export interface FarEndOptions {
   readonly targets?: TargetsOptions;
 }
 
+/** What a far end has read again. */
+export interface Renewed extends Pick<FarEndOptions, "proofs" | "allow"> {
+  readonly tls: SecureContextOptions | undefined;
+}
+
 /** Bursts of connections: a plain relay accepts a thousand of them at once. */
 const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
-/** Of one identity, links that carry nothing: those of several near ends. */
-const MOST_FREE = 256;
+/** Of one identity: each near end has one. */
+const MOST_CONTROLS = 1_024;
 
 export class FarEnd {
   readonly #options: FarEndOptions;
@@ -53,10 +61,11 @@ export class FarEnd {
   readonly #targets: Targets;
   readonly #clock: Clock = new SystemClock();
   #proofs: Proofs | undefined;
+  /** Which has signed the certificates of clients. */
+  #authority: SecureContextOptions["ca"];
   readonly #carriers = new Set<FarCarrier>();
   readonly #controls = new Set<Link>();
-  /** How many links of each identity carry nothing. */
-  readonly #free = new Counts();
+  readonly #free = new FreeLinks(this.#clock);
   #isClosing = false;
   /** Connections to targets, those that are being made too. */
   #busy = 0;
@@ -65,6 +74,7 @@ export class FarEnd {
     this.#options = options;
     const { listen, tls, proofs, allow, surviveMs, maxConnections, log, logger } = options;
     this.#proofs = proofs;
+    this.#authority = tls === false ? undefined : tls.ca;
     this.#targets = new Targets(this.#clock, allow, options.targets);
     this.#instances = new Instances(log, this.#clock);
     this.supervisor = new ServerSupervisor({
@@ -101,15 +111,14 @@ export class FarEnd {
     this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
     if (this.#isClosing) return link.abort("far-end-closing");
-    if (this.#free.of(link.identity) >= MOST_FREE) return link.abort("too-many-spares");
     const carrier = new FarCarrier(
       link,
       {
         connect: (open, of, signal) => this.#connect(open, of, signal),
-        onBusy: ({ link: { identity } }) => this.#free.remove(identity),
+        onBusy: (busy) => this.#free.delete(busy.link),
         onFree: (free) => {
-          this.#free.add(free.link.identity);
-          if (this.#isClosing) free.abort("far-end-closing");
+          if (this.#isClosing) free.finish("far-end-closing");
+          else this.#free.add(free.link);
         },
         onEnded: (open, of, ending) => this.#ended(open, of, ending),
         onRefused: ({ ends, to }, { identity }, { code, message }) => {
@@ -123,14 +132,16 @@ export class FarEnd {
       this.#clock,
     );
     this.#carriers.add(carrier);
-    this.#free.add(link.identity);
+    this.#free.add(link);
     void link.closed.then(() => {
       this.#carriers.delete(carrier);
-      if (carrier.isFree) this.#free.remove(link.identity);
+      this.#free.delete(link);
     });
   }
 
   #control(link: Link): void {
+    const those = [...this.#controls].filter(({ identity }) => identity === link.identity);
+    if (those.length >= MOST_CONTROLS) return link.abort("too-many-controls");
     this.#controls.add(link);
     void link.closed.then(() => this.#controls.delete(link));
     // Nothing comes on it: reading lets the link hear of the peer's end.
@@ -163,17 +174,20 @@ export class FarEnd {
   }
 
   /**
-   * For connections that are made from now on. Whoever had a token that is gone is asked anew: connections of a near end that
-   * has another go on.
+   * For connections that are made from now on. Whoever had a token that is gone, and everyone if certificates of clients
+   * have another authority, is asked anew: connections of a near end that can still show who it is go on. `tls`: as at
+   * the start, undefined if there was none. If it is no use this throws, and nothing has changed.
    */
-  renew({ proofs, allow }: Pick<FarEndOptions, "proofs" | "allow">): void {
+  renew({ tls, proofs, allow }: Renewed): void {
+    if (tls !== undefined) this.supervisor.setSecureContext(tls);
     const before = this.#proofs;
+    const isOtherAuthority = proofs?.certificates === true && !isDeepStrictEqual(tls?.ca, this.#authority);
     this.#proofs = proofs;
+    this.#authority = tls?.ca;
     this.#targets.allow = allow;
     const lost = before?.tokens === undefined ? undefined : proofs?.tokens?.lostSince(before.tokens);
-    if (lost === undefined || lost.size === 0) return;
     for (const link of this.supervisor.links) {
-      if (link.identity !== undefined && lost.has(link.identity)) link.reauthenticate();
+      if (isOtherAuthority || (link.identity !== undefined && lost?.has(link.identity) === true)) link.reauthenticate();
     }
   }
 
@@ -183,7 +197,8 @@ export class FarEnd {
    */
   async close(drainMs: number, signal: AbortSignal): Promise<number> {
     this.#isClosing = true;
-    for (const carrier of this.#carriers) if (carrier.isFree) carrier.abort("far-end-closing");
+    this.#free.close();
+    for (const carrier of this.#carriers) if (carrier.isFree) carrier.finish("far-end-closing");
     for (const link of this.#controls) link.abort("far-end-closing");
     const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
     return left;
@@ -193,23 +208,4 @@ export class FarEnd {
 /** A connection may have a standby beside its own, and each near end has spares and a control link. */
 function limitsFor(maxConnections: number): { connections: number; sessions: number } {
   return { connections: 2 * maxConnections + MOST_FREE, sessions: maxConnections + MOST_FREE };
-}
-
-/** Counts by identity; those that are 0 take no memory. */
-class Counts {
-  readonly #counts = new Map<string | undefined, number>();
-
-  of(identity: string | undefined): number {
-    return this.#counts.get(identity) ?? 0;
-  }
-
-  add(identity: string | undefined): void {
-    this.#counts.set(identity, this.of(identity) + 1);
-  }
-
-  remove(identity: string | undefined): void {
-    const count = this.of(identity) - 1;
-    if (count > 0) this.#counts.set(identity, count);
-    else this.#counts.delete(identity);
-  }
 }

@@ -61,21 +61,23 @@ export class Instances {
 
   /** Whoever had the name before is gone, unless it answers: then both stay, as two near ends were given one name. */
   async #claim(here: Instance, name: string): Promise<void> {
-    const before = this.#byName.get(name);
-    if (before === here) return;
-    if (before?.control !== undefined && (await isThere(before.control, this.#clock))) {
-      this.#log(
-        "warn",
-        "tunnel.name",
-        `two near ends have the name ${JSON.stringify(here.shownName)}: what one leaves behind is not ended when it is started again`,
-      );
-      return;
-    }
-    // Meanwhile it may have ended, or another may have come.
-    if (here.links.size === 0) return;
-    const gone = this.#byName.get(name);
+    let gone: Instance | undefined;
+    do {
+      gone = this.#byName.get(name);
+      if (gone === here) return;
+      if (gone?.control !== undefined && (await isThere(gone.control, this.#clock))) {
+        this.#log(
+          "warn",
+          "tunnel.name",
+          `two near ends have the name ${JSON.stringify(here.shownName)}: what one leaves behind is not ended when it is started again`,
+        );
+        return;
+      }
+      // Meanwhile this one may have ended; or another has the name by now, and is asked too.
+      if (here.links.size === 0) return;
+    } while (gone !== this.#byName.get(name));
     this.#byName.set(name, here);
-    if (gone === undefined || gone === here) return;
+    if (gone === undefined) return;
     this.#log(
       "info",
       "tunnel.name",

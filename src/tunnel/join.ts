@@ -8,7 +8,7 @@ import type { LinkReport } from "../index.ts";
 import type { Carrier, Survived } from "./carrier.ts";
 import { countRead } from "./read-bytes.ts";
 import { readInto } from "./read-memory.ts";
-import { HEAD_BYTES, record, RECORD } from "./records.ts";
+import { HEAD_BYTES, record, RECORD, RecordError } from "./records.ts";
 
 /** How a connection ended, for the log. */
 export interface Ending {
@@ -22,7 +22,6 @@ export interface Ending {
   readonly survived: Survived;
 }
 
-const NOTHING = Buffer.alloc(0);
 /** Of what the peer has sent, so much may wait until the socket takes it. */
 const MOST_WAITING_BYTES = 262_144;
 
@@ -69,7 +68,7 @@ export class Join {
     socket.once("end", () => {
       if (this.#isOver) return;
       this.#hasEnded = true;
-      this.#carrier.send(record(RECORD.end, NOTHING));
+      this.#carrier.send(record(RECORD.end));
     });
   }
 
@@ -86,8 +85,9 @@ export class Join {
     if (!this.#carrier.sendCopy(headAndBytes, this.#room)) this.#socket.pause();
   }
 
-  /** Bytes for the socket. The promise says when it takes more. */
+  /** Bytes for the socket. The promise says when it takes more. Throws RecordError. */
   write(part: Buffer): void | Promise<void> {
+    if (this.#peerHasEnded) throw new RecordError("DATA behind END");
     if (this.#isOver) return undefined;
     const socket = this.#socket;
     this.#toSocket += part.length;
@@ -115,14 +115,16 @@ export class Join {
     onDrain?.();
   }
 
-  /** The peer has ended its direction. */
+  /** The peer has ended its direction. Throws RecordError. */
   end(): void {
+    if (this.#peerHasEnded) throw new RecordError("a second END");
     this.#peerHasEnded = true;
     this.#socket.end();
   }
 
   #closed(): void {
-    if (this.#hasEnded && this.#peerHasEnded && this.#error === undefined) {
+    // Whoever destroys the socket before it has written all has cut the connection short.
+    if (this.haveBothEnded && this.#socket.writableFinished && this.#error === undefined) {
       this.#over(true, "ended in order");
     } else {
       const code = this.#error === undefined ? "closed" : (codeOf(this.#error) ?? "failed");
@@ -133,6 +135,10 @@ export class Join {
   /** The socket has ended its direction. */
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  get haveBothEnded(): boolean {
+    return this.#hasEnded && this.#peerHasEnded;
   }
 
   /** The connection is over before it was one; what becomes of the socket and the link is for the caller to say. */

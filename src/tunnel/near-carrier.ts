@@ -1,6 +1,6 @@
 /** The near end's side of a link: it opens connections to targets on it, one after another. */
 import type { Socket } from "node:net";
-import type { Link, LinkReport } from "../index.ts";
+import type { Link } from "../index.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { Carrier } from "./carrier.ts";
 import { type Ending, Join, reset } from "./join.ts";
@@ -12,8 +12,8 @@ const CONNECT_MS = 10_000;
 export interface NearCarrierHost {
   /** The link is free for another connection. */
   onFree(carrier: NearCarrier): void;
-  /** The link has ended. */
-  onGone(carrier: NearCarrier, report: LinkReport): void;
+  /** The link has ended, and the connection that it carried is over. */
+  onGone(carrier: NearCarrier): void;
 }
 
 interface Call {
@@ -24,8 +24,8 @@ interface Call {
   answer: "opened" | "refused" | undefined;
   /** The far end has said that it has nothing left of the connection. */
   isDone: boolean;
-  /** The socket is closed here, in order. */
-  isClosed: boolean;
+  /** The connection is over here: the socket is closed, or was reset. */
+  isOver: boolean;
 }
 
 export class NearCarrier {
@@ -33,6 +33,7 @@ export class NearCarrier {
   readonly #host: NearCarrierHost;
   readonly createdMs: number;
   #call: Call | undefined;
+  #isGone = false;
 
   constructor(link: Link, host: NearCarrierHost, clock: Clock) {
     this.#carrier = new Carrier(link, clock);
@@ -43,8 +44,11 @@ export class NearCarrier {
       onRecord: (type, content) => this.#onRecord(type, content),
     });
     void link.closed.then((report) => {
-      this.#call?.join.linkEnded(report);
-      this.#host.onGone(this, report);
+      this.#isGone = true;
+      const call = this.#call;
+      if (call === undefined || call.isOver) this.#host.onGone(this);
+      // What the far end is done with is all here: the application may be slow to take it.
+      else if (!call.isDone) call.join.linkEnded(report);
     });
   }
 
@@ -57,10 +61,10 @@ export class NearCarrier {
     const { clock } = this.#carrier;
     const join = new Join(socket, this.#carrier, (ending) => {
       call.deadline.clear();
+      call.isOver = true;
       onEnded(ending);
-      if (!ending.isWhole) return;
-      call.isClosed = true;
-      this.#freeIfDone();
+      if (this.#isGone) this.#host.onGone(this);
+      else if (ending.isWhole) this.#freeIfDone();
     });
     const call: Call = {
       socket,
@@ -68,7 +72,7 @@ export class NearCarrier {
       deadline: clock.timer(() => join.fail(`the far end has not connected within ${CONNECT_MS / 1_000} s`)),
       answer: undefined,
       isDone: false,
-      isClosed: false,
+      isOver: false,
     };
     call.deadline.set(clock.now() + CONNECT_MS);
     this.#call = call;
@@ -105,6 +109,7 @@ export class NearCarrier {
         if (call.answer !== "opened") throw new RecordError("END before OPENED");
         return call.join.end();
       case RECORD.done:
+        if (call.answer !== "refused" && !call.join.haveBothEnded) throw new RecordError("DONE before both ENDs");
         call.isDone = true;
         return this.#freeIfDone();
       default:
@@ -116,15 +121,14 @@ export class NearCarrier {
   #refused(call: Call, content: Buffer): void {
     const { code, message } = readRefused(content);
     call.answer = "refused";
-    call.isClosed = true;
     call.join.refuse(`${code}: ${message}`);
-    if (!call.join.hasEnded) this.#carrier.send(record(RECORD.end, Buffer.alloc(0)));
+    if (!call.join.hasEnded) this.#carrier.send(record(RECORD.end));
     reset(call.socket);
   }
 
   #freeIfDone(): void {
     const call = this.#call;
-    if (call === undefined || !call.isDone || !call.isClosed) return;
+    if (call === undefined || !call.isDone || !call.isOver) return;
     this.#call = undefined;
     this.#host.onFree(this);
   }

@@ -52,11 +52,15 @@ export interface NearEndOptions {
 /** Bursts of connections: a plain relay dials a thousand of them at once. */
 const DIALS = { maxDialsInFlight: 1_024, maxDialsPerSecond: 10_000 } as const;
 const ACCEPTS_PER_SECOND = 20_000;
+/** An application whose machine is gone says nothing any more: the system asks. */
+const SOCKETS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
-/** A control link that the far end has ended is opened again after so long; one that it has refused, after so long. */
+/** A control link that has ended as it does when an end is restarted is opened again after so long; others, after so long. */
 const CONTROL_SOON_MS = 100;
 const CONTROL_AGAIN_MS = 5_000;
+/** What a far end of this version says of those: a client that is no near end to it is not to come back at once. */
+const RESTARTED: ReadonlySet<string | undefined> = new Set(["far-end-closing", "near-end-restarted"]);
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;
 
@@ -105,7 +109,7 @@ export class NearEnd {
     const { forwards, maxConnections, logger } = this.#options;
     return Promise.all(
       forwards.map(async ({ listen, to }) => {
-        const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, to));
+        const server = net.createServer(SOCKETS, (socket) => this.#accept(socket, to));
         const limits = {
           acceptsPerSecond: ACCEPTS_PER_SECOND,
           ...(maxConnections === undefined ? {} : { connections: maxConnections }),
@@ -230,9 +234,9 @@ export class NearEnd {
 
   #controlEnded({ error }: LinkReport): void {
     if (this.#isClosing) return;
-    const isKnown = error === undefined || error.code === "SESSION_LOST" || error.code === "PEER_ABORTED";
-    if (!isKnown) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
-    this.#controlAgain.set(this.#clock.now() + (isKnown ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
+    const isRestart = error === undefined || error.code === "SESSION_LOST" || RESTARTED.has(error.peerCode);
+    if (!isRestart) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
+    this.#controlAgain.set(this.#clock.now() + (isRestart ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
   }
 
   // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────

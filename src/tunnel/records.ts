@@ -51,8 +51,10 @@ export function writeDataHead(headAndBytes: Buffer): void {
   headAndBytes.writeUInt32BE(RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** A whole record, with a copy of its content. */
-export function record(type: RecordType, content: Uint8Array): Buffer {
+export function record(type: RecordType, content: Uint8Array = NOTHING): Buffer {
   const whole = Buffer.allocUnsafe(HEAD_BYTES + content.length);
   whole.writeUInt32BE(type * 0x1_00_00_00 + content.length);
   whole.set(content, HEAD_BYTES);

@@ -27,6 +27,8 @@ export class Spares {
   readonly #opening = new Set<NearCarrier>();
   #wanted = LEAST;
   #missedMs = -Infinity;
+  /** When the credentials changed: links that were opened before are not used again. */
+  #renewedMs = -Infinity;
   readonly #clock: Clock;
   readonly #timer: Timer;
   #isClosed = false;
@@ -76,7 +78,7 @@ export class Spares {
     );
   }
 
-  /** The link is no spare any more: it has ended, or lost its connection. */
+  /** The link is no spare any more, nor becomes one: it has ended, or lost its connection, or could not connect. */
   drop(carrier: NearCarrier): void {
     const isOpening = this.#opening.delete(carrier);
     const at = this.#free.indexOf(carrier);
@@ -85,8 +87,12 @@ export class Spares {
     if (isOpening || at >= 0) carrier.abort("stale-spare");
   }
 
-  /** Closes them all, and opens others: their credentials may not be the present ones. */
+  /**
+   * Closes them all, and opens others: their credentials may not be the present ones. Those that carry a connection now
+   * are not used again.
+   */
   renew(): void {
+    this.#renewedMs = this.#clock.now();
     for (const carrier of [...this.#free, ...this.#opening]) carrier.abort("renewed");
     this.#free.length = 0;
     this.#opening.clear();
@@ -115,6 +121,7 @@ export class Spares {
   }
 
   #isFit({ link, createdMs }: NearCarrier): boolean {
-    return link.state === "connected" && this.#clock.now() - createdMs <= OLDEST_MS;
+    const isYoung = createdMs >= this.#renewedMs && this.#clock.now() - createdMs <= OLDEST_MS;
+    return isYoung && link.state === "connected";
   }
 }

@@ -5,13 +5,11 @@ import { type DurableOptions, KiB, type LinkOptions, MiB, type Resources } from 
  * An outage with twenty uploads holds some megabytes: a link takes little ahead of its connection, and has at most the
  * window under way.
  */
-export const LINK_OPTIONS: Readonly<Pick<LinkOptions & DurableOptions, "mode" | "allowHalfOpen" | "queue" | "window">> =
-  {
-    mode: "bytes",
-    allowHalfOpen: true,
-    queue: { maxBytes: 256 * KiB },
-    window: { minBytes: 256 * KiB, maxBytes: 2 * MiB },
-  };
+export const LINK_OPTIONS: Readonly<Pick<LinkOptions & DurableOptions, "mode" | "queue" | "window">> = {
+  mode: "bytes",
+  queue: { maxBytes: 256 * KiB },
+  window: { minBytes: 256 * KiB, maxBytes: 2 * MiB },
+};
 
 /** A busy event loop delays connections; to refuse them would fail them, as nobody dials again for an application. */
 export const RESOURCES: Resources = { lag: false };

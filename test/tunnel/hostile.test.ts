@@ -34,13 +34,11 @@ test.each([
   expect(lines.filter(({ event }) => event === "tunnel.stranger")).toHaveLength(1);
 });
 
-const NOTHING = Buffer.alloc(0);
-
 test.each([
   ["bytes that are no record", Buffer.from("GET / HTTP/1.1\r\n\r\n")],
   ["DATA without a connection", record(RECORD.data, Buffer.from("x"))],
-  ["END without a connection", record(RECORD.end, NOTHING)],
-  ["a record of the far end", record(RECORD.done, NOTHING)],
+  ["END without a connection", record(RECORD.end)],
+  ["a record of the far end", record(RECORD.done)],
   ["OPEN without a target", record(RECORD.open, Buffer.from("{}"))],
 ])("%s: the link is aborted", async (_, bytes) => {
   const { relay, far } = await tunnel(() => {});
@@ -63,12 +61,40 @@ test("OPEN on a link that carries a connection: that is reset, and the link abor
   await eventually(() => expect(far.connections).toBe(0));
 });
 
-test("a client has at most 256 links that carry nothing", async () => {
-  const { relay, far } = await tunnel(() => {});
-  const links = Array.from({ length: 262 }, () => open(relay.port));
-  links.forEach((link) => link.onMessage(() => {}));
-  const aborted = await Promise.race(links.map((link) => abortedWith(link)));
-  expect(aborted).toBe("too-many-spares");
-  // Those of the near end are among them: who has no name is one client.
-  await eventually(() => expect(far.supervisor.links.size).toBe(1 + 256));
+test.each([
+  ["DATA behind END", record(RECORD.data, Buffer.from("x"))],
+  ["a second END", record(RECORD.end)],
+])("%s: the link is aborted, and the connection has not ended in order", async (_, bytes) => {
+  const { relay, far, target, lines } = await tunnel(() => {});
+  const link = open(relay.port);
+  link.onMessage(() => {});
+  await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
+  await link.send(record(RECORD.end));
+  await link.send(bytes);
+  expect(await abortedWith(link)).toBe("tunnel-record");
+  await eventually(() => expect(far.connections).toBe(0));
+  expect(lines.map(({ fields }) => fields["isWhole"])).toContain(false);
 });
+
+test("a client that does not read its answers is given no more of them than its window and its link take", async () => {
+  const { relay, lines } = await tunnel(() => {});
+  const link = open(relay.port);
+  const to = `unix:/${"a".repeat(90)}`;
+  const both = Buffer.concat([objectRecord(RECORD.open, { to, ends: undefined }), record(RECORD.end)]);
+  const asked = 12_000;
+  const sending = (async () => {
+    for (let n = 0; n < asked; n++) await link.send(both);
+  })().catch(() => {});
+  const refused = (): number => lines.filter(({ event }) => event === "tunnel.refused").length;
+  let before = -1;
+  await eventually(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const now = refused();
+    const stands = now === before && now > 0;
+    before = now;
+    expect(stands).toBe(true);
+  }, 20_000);
+  expect(refused()).toBeLessThan(asked / 2);
+  link.abort();
+  await sending;
+}, 30_000);

@@ -1,7 +1,10 @@
 /** What a near end left behind that is gone, and what of one that is still there. */
+import { EventEmitter } from "eventemitter3";
 import net from "node:net";
 import { expect, test } from "vitest";
-import { eventually } from "../support.ts";
+import type { Link } from "../../src/index.ts";
+import { Instances } from "../../src/tunnel/instances.ts";
+import { eventually, ManualClock } from "../support.ts";
 import { readAll, type TunnelStage, tunnel } from "./stage.ts";
 
 async function withConnection(names: string | undefined): Promise<{ stage: TunnelStage; atTarget: Promise<string> }> {
@@ -50,3 +53,43 @@ test("two near ends that live and have one name both go on, and the far end says
   await eventually(() => expect(stage.far.connections).toBe(2));
   second.destroy();
 }, 20_000);
+
+/** A control link that is connected, and keeps what becomes of it. */
+class FakeControl extends EventEmitter {
+  readonly identity = undefined;
+  readonly closed = new Promise<never>(() => {});
+  state = "connected";
+  pings = 0;
+  aborted = "";
+
+  ping(): void {
+    this.pings++;
+  }
+
+  abort(code: string): void {
+    this.aborted = code;
+  }
+
+  fallSilent(): void {
+    this.state = "suspect";
+    this.emit("state", { to: "suspect" });
+  }
+}
+
+test("of two that come when a third is gone the later one asks the earlier, and ends nothing of it", async () => {
+  const clock = new ManualClock(0);
+  const levels: string[] = [];
+  const instances = new Instances((level) => void levels.push(level), clock);
+  const arrive = (instance: string): FakeControl => {
+    const control = new FakeControl();
+    instances.arrived(control as unknown as Link, { role: "control", instance, name: "laptop" });
+    return control;
+  };
+  const gone = arrive("gone");
+  const [earlier, later] = [arrive("earlier"), arrive("later")];
+  gone.fallSilent();
+  await eventually(() => expect([gone.aborted, earlier.pings]).toEqual(["near-end-restarted", 1]));
+  clock.pass(6_000);
+  await eventually(() => expect(levels).toEqual(["info", "warn"]));
+  expect([earlier.aborted, later.aborted]).toEqual(["", ""]);
+});

@@ -169,6 +169,25 @@ test("one that is dropped is closed, also if it was never connected", async () =
   expect(third.aborted).toBe("");
 });
 
+test("one that cannot connect at its first attempt is given up: it would go on dialling", () => {
+  const { spares, opened } = stage();
+  spares.refill();
+  for (const carrier of opened) spares.drop(carrier as unknown as NearCarrier);
+  expect(opened.map(({ aborted }) => aborted)).toEqual(Array(4).fill("stale-spare"));
+});
+
+test("one that carried a connection during renew() is not used again", async () => {
+  const { spares, opened, clock, connectAll } = stage();
+  spares.refill();
+  await connectAll();
+  const busy = spares.take() as unknown as FakeCarrier;
+  clock.pass(1);
+  spares.renew();
+  spares.put(busy as unknown as NearCarrier);
+  expect(busy.aborted).toBe("spare-closed");
+  expect(opened.filter(({ aborted }) => aborted === "")).toHaveLength(4);
+});
+
 test("renew() closes those that are open or opened, and opens others", async () => {
   const { spares, opened, connectAll } = stage();
   spares.refill();

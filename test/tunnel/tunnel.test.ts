@@ -236,6 +236,18 @@ describe("links", () => {
     socket.end("after the cut");
     expect(String((await read).bytes)).toBe("after the cut");
   });
+
+  test("spares that cannot be opened are given up, and leave no link behind", async () => {
+    const { near, relay, connect } = await tunnel(echo);
+    const { manager } = near;
+    await eventually(() => expect(manager.stats().links.connected).toBe(5));
+    relay.refuse();
+    near.renew();
+    await eventually(() => expect(manager.links.size).toBe(1));
+    relay.heal();
+    await roundTrip(await connect(), "healed");
+    expect(manager.stats().links.reconnecting).toBe(0);
+  });
 });
 
 describe("the end", () => {
@@ -249,6 +261,21 @@ describe("the end", () => {
     await expect(once(net.connect(port, "127.0.0.1"), "error")).resolves.toMatchObject([{ code: "ECONNREFUSED" }]);
     socket.end("fore");
     expect((await read).end).toBe("end");
+    expect(await closing).toBe(0);
+  });
+
+  test("connections may end while the far end drains, and lose nothing of their end", async () => {
+    const { connect, far } = await tunnel(echo);
+    const socket = await connect();
+    const read = readAll(socket);
+    socket.write("be");
+    await once(socket, "data");
+    const closing = far.close(10_000, new AbortController().signal);
+    await eventually(() => expect(far.supervisor.links.size).toBe(0));
+    socket.write("fo");
+    await once(socket, "data");
+    socket.end("re");
+    expect(await read).toEqual({ bytes: Buffer.from("before"), end: "end" });
     expect(await closing).toBe(0);
   });
 

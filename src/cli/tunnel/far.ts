@@ -3,7 +3,7 @@ import { FarEnd } from "../../tunnel/far.ts";
 import { formatPlace } from "./places.ts";
 import { runEnd } from "./ends.ts";
 import { outputOf } from "./output.ts";
-import { type FarProtection, readFar } from "./protection.ts";
+import { readFar } from "./protection.ts";
 import { onHangUp, Reread } from "./reread.ts";
 import type { FarArguments } from "./types.ts";
 
@@ -25,7 +25,11 @@ export async function far(args: FarArguments, parse: () => FarArguments): Promis
     log: output.log,
     logger: output.logger,
   });
-  const stopRereading = onHangUp(files, (state) => renew(end, state, isAsked), output.say);
+  const stopRereading = onHangUp(
+    files,
+    ({ pems: tls, ...state }) => end.renew({ tls, allow: state.allow, proofs: isAsked ? state.proofs : undefined }),
+    output.say,
+  );
   try {
     return await runEnd(
       {
@@ -42,10 +46,4 @@ export async function far(args: FarArguments, parse: () => FarArguments): Promis
   } finally {
     stopRereading();
   }
-}
-
-/** What throws comes first: then nothing has changed. */
-function renew(end: FarEnd, { pems, proofs, allow }: FarProtection, isAsked: boolean): void {
-  if (pems !== undefined) end.supervisor.setSecureContext(pems);
-  end.renew({ proofs: isAsked ? proofs : undefined, allow });
 }
