@@ -31,7 +31,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/io/destroy.ts": ["test/io/connection.test.ts", "test/supervise/supervised-server.test.ts"],
   "src/tunnel/carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
   "src/tunnel/join.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
-  "src/tunnel/near-carrier.ts": ["test/tunnel/tunnel.test.ts"],
   "src/tunnel/far.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/far-carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/terms.ts": ["test/tunnel/hostile.test.ts"],
