@@ -155,9 +155,9 @@ export class Join {
   }
 
   /** The link has ended. */
-  linkEnded({ error }: LinkReport): void {
+  linkEnded(report: LinkReport): void {
     if (this.#isOver) return;
-    this.#over(false, error === undefined ? "the link was closed" : whyEnded(error));
+    this.#over(false, whyLinkEnded(report));
     reset(this.#socket);
   }
 
@@ -177,6 +177,11 @@ export class Join {
 }
 
 const { uncork } = Join;
+
+/** Why the link has ended before the connection that it carried. */
+export function whyLinkEnded({ error }: LinkReport): string {
+  return error === undefined ? "the link was closed" : whyEnded(error);
+}
 
 /** Where the peer gave a reason, that is the reason. */
 function whyEnded({ code, message, peerCode }: NonNullable<LinkReport["error"]>): string {
