@@ -32,7 +32,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
     "test/tunnel/near-carrier.test.ts",
     "test/tunnel/random.test.ts",
   ],
-  "src/tunnel/near.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/instances.test.ts"],
   "src/tunnel/far.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/renew.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/far-carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/terms.ts": ["test/tunnel/hostile.test.ts"],
