@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import type { LinkReport } from "../index.ts";
+import { cutOff, ignoreError } from "../io/connection.ts";
 import type { Carrier, Survived } from "./carrier.ts";
 import { countRead } from "./read-bytes.ts";
 import { readInto } from "./read-memory.ts";
@@ -155,9 +156,9 @@ export class Join {
   }
 
   /** The link has ended. */
-  linkEnded({ error }: LinkReport): void {
+  linkEnded(report: LinkReport): void {
     if (this.#isOver) return;
-    this.#over(false, error === undefined ? "the link was closed" : whyEnded(error));
+    this.#over(false, whyLinkEnded(report));
     reset(this.#socket);
   }
 
@@ -178,8 +179,10 @@ export class Join {
 
 const { uncork } = Join;
 
-/** Where the peer gave a reason, that is the reason. */
-function whyEnded({ code, message, peerCode }: NonNullable<LinkReport["error"]>): string {
+/** Why the link has ended before the connection that it carried. Where the peer gave a reason, that is the reason. */
+export function whyLinkEnded({ error }: LinkReport): string {
+  if (error === undefined) return "the link was closed";
+  const { code, message, peerCode } = error;
   return code === "PEER_ABORTED" && peerCode !== undefined && peerCode !== "" ? `the other end: ${peerCode}` : message;
 }
 
@@ -190,8 +193,6 @@ function codeText(reason: string): string {
 
 /** Closes the socket with a reset; one of a Unix socket, which has none, is closed. */
 export function reset(socket: Socket): void {
-  socket.on("error", () => {});
-  if (socket.destroyed) return;
-  if (socket.remoteAddress === undefined && socket.localAddress === undefined) socket.destroy();
-  else socket.resetAndDestroy();
+  socket.on("error", ignoreError);
+  cutOff(socket);
 }

@@ -1,9 +1,9 @@
 /** The near end's side of a link: it opens connections to targets on it, one after another. */
 import type { Socket } from "node:net";
-import type { Link } from "../index.ts";
+import type { Link, LinkReport } from "../index.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { Carrier } from "./carrier.ts";
-import { type Ending, Join, reset } from "./join.ts";
+import { type Ending, Join, reset, whyLinkEnded } from "./join.ts";
 import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError, type RecordType } from "./records.ts";
 
 /** The application waits so long until it is connected, and then is reset. Later it has the patience of the link. */
@@ -24,8 +24,10 @@ interface Call {
   answer: "opened" | "refused" | undefined;
   /** The far end has said that it has nothing left of the connection. */
   isDone: boolean;
-  /** The connection is over here: the socket is closed, or was reset. */
-  isOver: boolean;
+  /** How the connection ended here; undefined as long as it has not. */
+  ending: Ending | undefined;
+  /** Is told how it ended, once. */
+  onEnded: ((ending: Ending) => void) | undefined;
 }
 
 export class NearCarrier {
@@ -33,7 +35,8 @@ export class NearCarrier {
   readonly #host: NearCarrierHost;
   readonly createdMs: number;
   #call: Call | undefined;
-  #isGone = false;
+  /** How the link ended. */
+  #gone: LinkReport | undefined;
 
   constructor(link: Link, host: NearCarrierHost, clock: Clock) {
     this.#carrier = new Carrier(link, clock);
@@ -44,11 +47,11 @@ export class NearCarrier {
       onRecord: (type, content) => this.#onRecord(type, content),
     });
     void link.closed.then((report) => {
-      this.#isGone = true;
+      this.#gone = report;
       const call = this.#call;
-      if (call === undefined || call.isOver) this.#host.onGone(this);
       // What the far end is done with is all here: the application may be slow to take it.
-      else if (!call.isDone) call.join.linkEnded(report);
+      if (call?.ending === undefined && call?.isDone === false) call.join.linkEnded(report);
+      else this.#look();
     });
   }
 
@@ -56,15 +59,16 @@ export class NearCarrier {
     return this.#carrier.link;
   }
 
-  /** Carries a connection. `onEnded` is called once. */
+  /**
+   * Carries a connection. `onEnded` is called once: of a connection that ended in order here, when the far end says that
+   * it has nothing left of it.
+   */
   connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
     const { clock } = this.#carrier;
     const join = new Join(socket, this.#carrier, (ending) => {
       call.deadline.clear();
-      call.isOver = true;
-      onEnded(ending);
-      if (this.#isGone) this.#host.onGone(this);
-      else if (ending.isWhole) this.#freeIfDone();
+      call.ending = ending;
+      this.#look();
     });
     const call: Call = {
       socket,
@@ -72,7 +76,8 @@ export class NearCarrier {
       deadline: clock.timer(() => join.fail(`the far end has not connected within ${CONNECT_MS / 1_000} s`)),
       answer: undefined,
       isDone: false,
-      isOver: false,
+      ending: undefined,
+      onEnded,
     };
     call.deadline.set(clock.now() + CONNECT_MS);
     this.#call = call;
@@ -111,7 +116,7 @@ export class NearCarrier {
       case RECORD.done:
         if (call.answer !== "refused" && !call.join.haveBothEnded) throw new RecordError("DONE before both ENDs");
         call.isDone = true;
-        return this.#freeIfDone();
+        return this.#look();
       default:
         throw new RecordError(`a record of type ${type} from the far end`);
     }
@@ -126,10 +131,20 @@ export class NearCarrier {
     reset(call.socket);
   }
 
-  #freeIfDone(): void {
-    const call = this.#call;
-    if (call === undefined || !call.isDone || !call.isOver) return;
-    this.#call = undefined;
-    this.#host.onFree(this);
+  /** Something has ended: the connection here, that at the far end, or the link. */
+  #look(): void {
+    const [call, gone] = [this.#call, this.#gone];
+    if (call !== undefined) {
+      const { ending, isDone, onEnded } = call;
+      if (ending === undefined) return;
+      const isCut = ending.isWhole && !isDone;
+      if (isCut && gone === undefined) return;
+      call.onEnded = undefined;
+      onEnded?.(isCut && gone !== undefined ? { ...ending, isWhole: false, reason: whyLinkEnded(gone) } : ending);
+      if (gone === undefined && !isDone) return;
+      this.#call = undefined;
+    }
+    if (gone === undefined) this.#host.onFree(this);
+    else this.#host.onGone(this);
   }
 }

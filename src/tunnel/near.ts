@@ -56,10 +56,10 @@ const ACCEPTS_PER_SECOND = 20_000;
 const SOCKETS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
 /** One link for all notices that a path is silent, in 2 to 4 s. */
 const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const;
-/** A control link that has ended as it does when an end is restarted is opened again after so long; others, after so long. */
+/** How long until a control link is opened again: one that ended because an end was restarted, and any other. */
 const CONTROL_SOON_MS = 100;
 const CONTROL_AGAIN_MS = 5_000;
-/** What a far end of this version says of those: a client that is no near end to it is not to come back at once. */
+/** The codes with which a far end aborts a link because an end was restarted. */
 const RESTARTED: ReadonlySet<string | undefined> = new Set(["far-end-closing", "near-end-restarted"]);
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;

@@ -39,7 +39,7 @@ export async function probe({ far, connect, to, withinMs }: ProbeOptions): Promi
     const { opened, done } = answersOn(carrier);
     carrier.send(objectRecord(RECORD.open, { to, ends: undefined }));
     await Promise.race([opened, late.promise]);
-    carrier.send(record(RECORD.end));
+    carrier.send(record(RECORD.end, Buffer.alloc(0)));
     deadline.set(clock.now() + END_MS);
     // That there is a connection is known: what is still to come is for the target.
     await Promise.race([done, late.promise]).catch(() => {});

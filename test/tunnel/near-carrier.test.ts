@@ -125,6 +125,17 @@ test("a link that ends before the far end is done cuts the application off", asy
   expect(endings).toMatchObject([{ isWhole: false, reason: "the other end: closing" }]);
 });
 
+test("a link that ends when the application has ended, and before the far end is done: that is said", async () => {
+  const { application, far, endings, said, say } = stage();
+  application.push(null);
+  await say([RECORD.opened], [RECORD.end]);
+  await eventually(() => expect(application.destroyed).toBe(true));
+  expect(endings).toEqual([]);
+  far.abort("closing");
+  await eventually(() => expect(said).toEqual(["gone"]));
+  expect(endings).toMatchObject([{ isWhole: false, reason: "the other end: closing" }]);
+});
+
 test("an application whose socket is destroyed before it has taken all has not ended in order", async () => {
   const { application, endings, say } = stage();
   application.dawdle().push(null);
