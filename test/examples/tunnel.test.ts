@@ -1,4 +1,4 @@
-/** The settings and units in examples/tunnel, and the settings that docs/tunnel.md shows, are what the command takes. */
+/** The units and settings in examples/tunnel and docs/tunnel.md, and docker-compose.yml, are what the command takes. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,4 +55,31 @@ test("the settings of docs/tunnel.md can be read, and name what is checked there
   const near = parseTunnel(["near", "--config", file], {});
   expect(near.name === "tunnel-near" && near.options.tunnels.length).toBe(2);
   expect(parseTunnel(["check", "db", "--config", file], {})).toMatchObject({ options: { target: { port: 5_432 } } });
+});
+
+test("docker-compose.yml starts ends that are protected, and checks what the near end is for", () => {
+  const compose = read("docker-compose.yml");
+  const [far, near, check] = [...compose.matchAll(/^ +node dist\/cli\/main\.js tunnel (.*\n.*)$/gmu)].map(
+    ([, words = ""]) => parseTunnel(words.split(/\s+/u), {}),
+  );
+  const connection = { far: { host: "far", port: 7_000 }, tls: { ca: "/files/ca.pem" }, token: {} };
+  const target = { host: "database", port: 5_432 };
+  expect(far).toMatchObject({
+    name: "tunnel-far",
+    options: { listen: { port: 7_000 }, tls: {}, tokens: {}, notes: [] },
+  });
+  expect(near).toMatchObject({
+    name: "tunnel-near",
+    options: { ...connection, tunnels: [{ listen: { host: "0.0.0.0", port: 5_432 }, target }] },
+  });
+  expect(check).toMatchObject({ name: "tunnel-check", options: { ...connection, target } });
+  // Inside the container every address; on the host this machine alone.
+  expect(compose.match(/^ +ports: .*$/gmu)).toEqual(['    ports: ["127.0.0.1:5433:5432"]']);
+  const [grace = 0, ...others] = [...compose.matchAll(/^ +stop_grace_period: (\d+)s/gmu)].map(([, each]) =>
+    Number(each),
+  );
+  expect(others).toEqual([grace]);
+  for (const end of [far, near]) {
+    expect(end).toMatchObject({ options: { drainMs: expect.toSatisfy((ms: number) => ms < grace * 1_000) as number } });
+  }
 });
