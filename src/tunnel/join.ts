@@ -5,7 +5,8 @@
 import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import type { LinkReport } from "../index.ts";
-import { cutOff, ignoreError } from "../io/connection.ts";
+import { ignoreError } from "../io/connection.ts";
+import { cutOff } from "../io/destroy.ts";
 import type { Carrier, Survived } from "./carrier.ts";
 import { countRead } from "./read-bytes.ts";
 import { readInto } from "./read-memory.ts";
