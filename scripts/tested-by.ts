@@ -28,8 +28,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/tunnel/tunnels.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/tunnel/carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
   "src/tunnel/join.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
-  "src/tunnel/near.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/instances.test.ts"],
-  "src/tunnel/near-carrier.ts": ["test/tunnel/tunnel.test.ts"],
   "src/tunnel/far.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/far-carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/terms.ts": ["test/tunnel/hostile.test.ts"],

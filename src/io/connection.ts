@@ -1,7 +1,6 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
@@ -51,17 +50,6 @@ export function destroy(stream: Duplex & { [WHEN_DESTROYED]?: (this: Duplex) => 
     // The stream is given up, even if its destroy() throws.
   }
   stream[WHEN_DESTROYED]?.();
-}
-
-/**
- * Destroys a stream whose peer might take what it has received for the whole: one of TCP is reset, where an end would say
- * that all was sent.
- */
-export function cutOff(stream: Duplex): void {
-  if (stream instanceof Socket && !(stream instanceof TLSSocket) && stream.remoteAddress !== undefined) {
-    stream.resetAndDestroy();
-  }
-  destroy(stream);
 }
 
 /** `run` is called when the stream is destroyed here: a stream that the application made may never emit 'close'. */

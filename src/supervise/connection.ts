@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
-import { cutOff, destroy, remoteAddressOf } from "../io/connection.ts";
+import { destroy, remoteAddressOf } from "../io/connection.ts";
+import { cutOff } from "../io/reset.ts";
 import type { Clock } from "../link/ports.ts";
 import { peerOf } from "../server/peer.ts";
 import { closeAtHead, isReceived } from "./last-answer.ts";

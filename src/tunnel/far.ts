@@ -19,7 +19,7 @@ import { proxyHeader, type ProxyVersion } from "./proxy-header.ts";
 import type { OpenRecord } from "./records.ts";
 import { parseTarget } from "./target.ts";
 import { TargetRefused, Targets, type TargetsOptions } from "./targets.ts";
-import { LINK_OPTIONS, readIntroduction, RESOURCES } from "./terms.ts";
+import { ABORTED, LINK_OPTIONS, readIntroduction, RESOURCES } from "./terms.ts";
 import { identify, type Proofs } from "./tokens.ts";
 
 export interface FarEndOptions {
@@ -45,6 +45,8 @@ export interface FarEndOptions {
 const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
 /** Of one identity, links that carry nothing: those of several near ends. */
 const MOST_FREE = 256;
+/** Of one identity, near ends: each has one control link. */
+const MOST_CONTROLS = 256;
 
 export class FarEnd {
   readonly #options: FarEndOptions;
@@ -57,6 +59,8 @@ export class FarEnd {
   readonly #controls = new Set<Link>();
   /** How many links of each identity carry nothing. */
   readonly #free = new Counts();
+  /** How many control links each identity has. */
+  readonly #controlsOf = new Counts();
   #isClosing = false;
   /** Connections to targets, those that are being made too. */
   #busy = 0;
@@ -96,12 +100,12 @@ export class FarEnd {
         "tunnel.stranger",
         `${link.remoteAddress ?? "a client"} is no near end of this version`,
       );
-      return link.abort("no-tunnel");
+      return link.abort(ABORTED.stranger);
     }
     this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
-    if (this.#isClosing) return link.abort("far-end-closing");
-    if (this.#free.of(link.identity) >= MOST_FREE) return link.abort("too-many-spares");
+    if (this.#isClosing) return link.abort(ABORTED.closing);
+    if (this.#free.of(link.identity) >= MOST_FREE) return link.abort(ABORTED.tooManyFree);
     const carrier = new FarCarrier(
       link,
       {
@@ -109,7 +113,7 @@ export class FarEnd {
         onBusy: ({ link: { identity } }) => this.#free.remove(identity),
         onFree: (free) => {
           this.#free.add(free.link.identity);
-          if (this.#isClosing) free.abort("far-end-closing");
+          if (this.#isClosing) free.abort(ABORTED.closing);
         },
         onEnded: (open, of, ending) => this.#ended(open, of, ending),
         onRefused: ({ ends, to }, { identity }, { code, message }) => {
@@ -131,8 +135,14 @@ export class FarEnd {
   }
 
   #control(link: Link): void {
+    const { identity } = link;
+    if (this.#controlsOf.of(identity) >= MOST_CONTROLS) return link.abort(ABORTED.tooManyControls);
     this.#controls.add(link);
-    void link.closed.then(() => this.#controls.delete(link));
+    this.#controlsOf.add(identity);
+    void link.closed.then(() => {
+      this.#controls.delete(link);
+      this.#controlsOf.remove(identity);
+    });
     // Nothing comes on it: reading lets the link hear of the peer's end.
     link.onMessage(() => {});
   }
@@ -183,8 +193,8 @@ export class FarEnd {
    */
   async close(drainMs: number, signal: AbortSignal): Promise<number> {
     this.#isClosing = true;
-    for (const carrier of this.#carriers) if (carrier.isFree) carrier.abort("far-end-closing");
-    for (const link of this.#controls) link.abort("far-end-closing");
+    for (const carrier of this.#carriers) if (carrier.isFree) carrier.abort(ABORTED.closing);
+    for (const link of this.#controls) link.abort(ABORTED.closing);
     const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
     return left;
   }

@@ -8,6 +8,7 @@ import {
   type LinkReport,
   type Logger,
   type OpenOptions,
+  type StateChange,
   type SupervisedServer,
   supervise,
   type Target,
@@ -24,7 +25,7 @@ import { logEnding, sourceText, type TunnelLog } from "./log.ts";
 import { NearCarrier } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
-import { introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
+import { ABORTED, introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
 
 /** A local address, and the target of whoever connects to it. */
 export interface Forward {
@@ -57,6 +58,8 @@ const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const
 /** A control link that the far end has ended is opened again after so long; one that it has refused, after so long. */
 const CONTROL_SOON_MS = 100;
 const CONTROL_AGAIN_MS = 5_000;
+/** What a control link ends with whose near end may come back at once; close-timeout: the far end had no time to drain. */
+const GOODBYES: ReadonlySet<string> = new Set([ABORTED.closing, ABORTED.restarted, "close-timeout"]);
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;
 
@@ -207,14 +210,19 @@ export class NearEnd {
     this.#control = link;
     const { log } = this.#options;
     let isFirst = true;
-    link.on("state", ({ to, reason }) => {
+    let told: string | undefined;
+    link.on("state", (change) => {
+      const { to, reason } = change;
       if (to === "suspect" || to === "reconnecting") {
-        log("warn", "tunnel.path", `the path to the far end is ${to === "suspect" ? "silent" : "lost"}: ${reason}`);
+        // Each attempt that fails leads here, and says the same.
+        if (told !== reason) log("warn", "tunnel.path", pathText(change, isFirst));
+        told = reason;
         for (const carrier of this.#busy) carrier.link.ping();
       }
       if (to !== "connected") return;
       log("info", "tunnel.path", isFirst ? "connected to the far end" : "the path to the far end is back");
       isFirst = false;
+      told = undefined;
       for (const carrier of this.#busy) if (carrier.link.state === "reconnecting") carrier.link.retryNow();
       this.#spares.refill();
     });
@@ -225,9 +233,12 @@ export class NearEnd {
 
   #controlEnded({ error }: LinkReport): void {
     if (this.#isClosing) return;
-    const isKnown = error === undefined || error.code === "SESSION_LOST" || error.code === "PEER_ABORTED";
-    if (!isKnown) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
-    this.#controlAgain.set(this.#clock.now() + (isKnown ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
+    const isUsable = error?.code === "SESSION_LOST" || GOODBYES.has(error?.peerCode ?? "");
+    if (!isUsable) {
+      const why = error === undefined ? "it has ended the link" : error.message;
+      this.#options.log("error", "tunnel.path", `the far end cannot be used: ${why}`);
+    }
+    this.#controlAgain.set(this.#clock.now() + (isUsable ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
   }
 
   // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────
@@ -270,4 +281,11 @@ export class NearEnd {
     signal.addEventListener("abort", () => resolve(), { once: true });
     return promise.finally(() => deadline.clear());
   }
+}
+
+/** `isFirst`: the far end was never connected. */
+function pathText(change: StateChange, isFirst: boolean): string {
+  if (change.to !== "reconnecting") return `the path to the far end is silent: ${change.reason}`;
+  const why = change.error?.message ?? change.reason;
+  return isFirst ? `the far end cannot be reached: ${why}` : `the path to the far end is lost: ${why}`;
 }

@@ -1,5 +1,5 @@
 /** Clients of a far end that are no near ends, or break the rules; and how much one of them may take. */
-import type net from "node:net";
+import net from "node:net";
 import { expect, test } from "vitest";
 import type { Link, LinkReport } from "../../src/index.ts";
 import { objectRecord, RECORD, record } from "../../src/tunnel/records.ts";
@@ -26,6 +26,8 @@ test.each([
   '{"tunnel":2,"role":"carrier","instance":"a"}',
   '{"tunnel":1,"role":"x","instance":"a"}',
   '{"tunnel":1,"role":"carrier"}',
+  `{"tunnel":1,"role":"control","instance":"a","name":"${"n".repeat(257)}"}`,
+  `{"tunnel":1,"role":"carrier","instance":"${"a".repeat(257)}"}`,
 ])("who introduces itself with %j is sent away, and the log says so", async (openPayload) => {
   const { relay, lines } = await tunnel(() => {});
   const link = open(relay.port, openPayload);
@@ -64,11 +66,78 @@ test("OPEN on a link that carries a connection: that is reset, and the link abor
 });
 
 test("a client has at most 256 links that carry nothing", async () => {
-  const { relay, far } = await tunnel(() => {});
+  const { relay, far, lines } = await tunnel(() => {});
   const links = Array.from({ length: 262 }, () => open(relay.port));
   links.forEach((link) => link.onMessage(() => {}));
   const aborted = await Promise.race(links.map((link) => abortedWith(link)));
   expect(aborted).toBe("too-many-spares");
   // Those of the near end are among them: who has no name is one client.
   await eventually(() => expect(far.supervisor.links.size).toBe(1 + 256));
+  links.forEach((link) => link.abort());
+  await eventually(() => expect(far.supervisor.links.size).toBeLessThan(10));
+  // Those that have left count no more.
+  const late = open(relay.port);
+  late.onMessage(() => {});
+  await late.send(objectRecord(RECORD.open, { to: "unix:/nowhere", ends: undefined }));
+  await eventually(() => expect(lines.filter(({ event }) => event === "tunnel.refused")).toHaveLength(1));
+});
+
+test("a client has at most 256 control links", async () => {
+  const { relay, far } = await tunnel(() => {});
+  const control = (n: number): Link => {
+    const link = open(relay.port, introduce({ role: "control", instance: String(n), name: undefined }));
+    link.onMessage(() => {});
+    return link;
+  };
+  const links = Array.from({ length: 257 }, (_, n) => control(n));
+  expect(await Promise.race(links.map((link) => abortedWith(link)))).toBe("too-many-near-ends");
+  links.forEach((link) => link.abort());
+  await eventually(() => expect(far.supervisor.links.size).toBeLessThan(10));
+  const late = control(257);
+  await late.connected();
+  // Whoever comes later was looked at later.
+  const later = open(relay.port, "");
+  later.onMessage(() => {});
+  await abortedWith(later);
+  expect(late.state).toBe("connected");
+});
+
+test("no more than the most connections are made; those that were refused do not count", async () => {
+  const { relay, far, target, lines } = await tunnel(() => {}, { far: { maxConnections: 1 } });
+  const ask = async (to: string): Promise<Link> => {
+    const link = open(relay.port);
+    link.onMessage(() => {});
+    await link.send(objectRecord(RECORD.open, { to, ends: undefined }));
+    return link;
+  };
+  const refusals = (): unknown[] =>
+    lines.filter(({ event }) => event === "tunnel.refused").map(({ fields }) => fields["code"]);
+  await ask("10.0.0.1:1");
+  await eventually(() => expect(refusals()).toEqual(["not-allowed"]));
+  const first = await ask(target);
+  await eventually(() => expect(far.connections).toBe(1));
+  await ask(target);
+  await eventually(() => expect(refusals()).toEqual(["not-allowed", "too-many-connections"]));
+  first.abort();
+  await eventually(() => expect(far.connections).toBe(0));
+  await ask(target);
+  await eventually(() => expect(far.connections).toBe(1));
+});
+
+test("who leaves while the target is being connected leaves nothing behind", async () => {
+  const dialled: net.Socket[] = [];
+  const connectSocket = (): net.Socket => {
+    // It is never connected.
+    const socket = new net.Socket();
+    dialled.push(socket);
+    return socket;
+  };
+  const { relay, far, target } = await tunnel(() => {}, { far: { targets: { connectSocket } } });
+  const link = open(relay.port);
+  link.onMessage(() => {});
+  await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
+  await eventually(() => expect(dialled).toHaveLength(1));
+  expect(far.connections).toBe(1);
+  link.abort();
+  await eventually(() => expect([dialled[0]?.destroyed, far.connections]).toEqual([true, 0]));
 });

@@ -1,13 +1,13 @@
 /** A tunnel on loopback: a target, its far end, a path that can be broken, the near end. Closed when the test is over. */
 import { once } from "node:events";
 import net from "node:net";
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { AllowList } from "../../src/tunnel/allow.ts";
 import { FarEnd, type FarEndOptions } from "../../src/tunnel/far.ts";
 import type { Level } from "../../src/tunnel/log.ts";
 import { NearEnd, type NearEndOptions } from "../../src/tunnel/near.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
-import { relayTo } from "../support.ts";
+import { eventually, relayTo } from "../support.ts";
 
 export interface TunnelLine {
   readonly at: "near" | "far";
@@ -121,4 +121,17 @@ export async function readAll(socket: net.Socket): Promise<{ bytes: Buffer; end:
     socket.once("close", () => resolve("closed"));
   });
   return { bytes: Buffer.concat(chunks), end };
+}
+
+/** The count when it grows no more. */
+export async function whenItStands(count: () => number): Promise<number> {
+  let before = -1;
+  let looks = 0;
+  await eventually(() => {
+    const now = count();
+    looks = now === before && now > 100_000 ? looks + 1 : 0;
+    before = now;
+    expect(looks).toBeGreaterThan(10);
+  }, 20_000);
+  return before;
 }
