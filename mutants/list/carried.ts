@@ -72,7 +72,7 @@ export const CARRIED: readonly Mutant[] = [
     file: "src/tunnel/join.ts",
     find: "if (!this.#carrier.sendData(chunk, this.#room)) this.#holdUp();",
     replace: "this.#carrier.sendData(chunk, this.#room);",
-    tests: TUNNEL,
+    tests: CARRIER,
   },
   {
     name: "held up, and gone",
@@ -345,6 +345,22 @@ export const CARRIED: readonly Mutant[] = [
     find: "for (const link of gone.links) link.abort(ABORTED.restarted);",
     replace: "",
     tests: INSTANCES,
+  },
+  {
+    name: "the most connections for each target",
+    rule: "a near end carries no more connections than --max-connections, of all targets together",
+    file: "src/tunnel/near.ts",
+    find: "if (this.#carried >= maxConnections) {",
+    replace: "if (false) {",
+    tests: TUNNEL,
+  },
+  {
+    name: "connections that have ended count",
+    rule: "a connection that has ended counts no more",
+    file: "src/tunnel/near.ts",
+    find: "this.#carried--;",
+    replace: "",
+    tests: TUNNEL,
   },
   {
     name: "a far end that is asked ten times a second",

@@ -21,7 +21,7 @@ import type { Place } from "../server/listening/places.ts";
 import { makeWay } from "../server/listening/socket-file.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
-import { logEnding, sourceText, type TunnelLog } from "./log.ts";
+import { callFields, callText, logEnding, sourceText, type TunnelLog } from "./log.ts";
 import { NearCarrier } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
@@ -42,7 +42,7 @@ export interface NearEndOptions {
   readonly name: string | undefined;
   /** Milliseconds that a connection outlives a path. */
   readonly surviveMs: number;
-  /** Undefined: nine tenths of the descriptors. */
+  /** Of all forwards together. Undefined: for each, nine tenths of the descriptors. */
   readonly maxConnections: number | undefined;
   /** The balancers whose connections begin with a PROXY header, which names the client. Undefined: none do. */
   readonly balancers: AddressList | undefined;
@@ -73,6 +73,8 @@ export class NearEnd {
   readonly #spares: Spares;
   /** Those that carry a connection. */
   readonly #busy = new Set<NearCarrier>();
+  /** Connections that have not ended, of all forwards. */
+  #carried = 0;
   /** Connections whose link is not connected yet. */
   #waiting = 0;
   #control: Link | undefined;
@@ -105,14 +107,11 @@ export class NearEnd {
   /** Resolves with the addresses, in the order of the forwards; rejects with the error of the first that cannot listen. */
   async listen(): Promise<Array<net.AddressInfo | string | null>> {
     this.#openControl();
-    const { forwards, maxConnections, logger } = this.#options;
+    const { forwards, logger } = this.#options;
     return Promise.all(
       forwards.map(async ({ listen, to }) => {
         const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, to));
-        const limits = {
-          acceptsPerSecond: ACCEPTS_PER_SECOND,
-          ...(maxConnections === undefined ? {} : { connections: maxConnections }),
-        };
+        const limits = { acceptsPerSecond: ACCEPTS_PER_SECOND };
         this.#servers.push({
           server,
           supervised: supervise(server, { limits, resources: RESOURCES, ...(logger && { logger }) }),
@@ -143,10 +142,22 @@ export class NearEnd {
 
   #carry(socket: net.Socket, ends: Ends | undefined, to: string): void {
     if (this.#isClosing || socket.destroyed) return reset(socket);
+    const { maxConnections = Infinity, log } = this.#options;
+    if (this.#carried >= maxConnections) {
+      const call = { ends, to };
+      const code = "too-many-connections";
+      log("warn", "tunnel.refused", `${callText(call)}: ${code}: this end has ${this.#carried}`, {
+        ...callFields(call),
+        code,
+      });
+      return reset(socket);
+    }
     const carrier = this.#spares.take() ?? this.#openForConnection();
     this.#busy.add(carrier);
+    this.#carried++;
     carrier.connect(socket, { to, ends }, (ending: Ending) => {
-      logEnding(this.#options.log, { ends, to }, ending, "up");
+      this.#carried--;
+      logEnding(log, { ends, to }, ending, "up");
     });
   }
 

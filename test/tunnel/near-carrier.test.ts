@@ -126,7 +126,8 @@ test("the link is free when both the far end and the socket have nothing left of
   await far.send(Buffer.concat([OPENED, END]));
   expect((await read).end).toBe("end");
   expect((await ending).isWhole).toBe(true);
-  expect([free(), heard]).toEqual([0, [RECORD.open, RECORD.end]]);
+  await eventually(() => expect(heard).toEqual([RECORD.open, RECORD.end]));
+  expect(free()).toBe(0);
   await far.send(DONE);
   await eventually(() => expect(free()).toBe(1));
 });
@@ -156,7 +157,7 @@ test("who is refused is reset, and what it has sent ends with END: the link goes
   await eventually(() => expect(free()).toBe(1));
 });
 
-test("an application that resets while it is held up is found out", async () => {
+test("a far end that reads nothing holds the application up; when that resets it is found out", async () => {
   const { app, far, clock, ending } = await carried(() => new Promise(() => {}));
   await far.send(OPENED);
   await eventually(() => expect(clock.isAwaited).toBe(false));
@@ -167,7 +168,8 @@ test("an application that resets while it is held up is found out", async () => 
   app.on("drain", go);
   go();
   const taken = (): number => app.bytesWritten - app.writableLength;
-  await whenItStands(taken);
+  // The link takes so much ahead, and the kernel some.
+  expect(await whenItStands(taken)).toBeLessThan(16 * 1_048_576);
   app.resetAndDestroy();
   await once(app, "close");
   await eventually(() => {

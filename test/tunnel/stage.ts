@@ -30,7 +30,14 @@ export interface TunnelStage {
   /** Connects to the near end. */
   connect(): Promise<net.Socket>;
   /** Another near end at the same far end. */
-  another(options?: Partial<NearEndOptions>): Promise<{ near: NearEnd; port: number }>;
+  another(options?: Partial<NearEndOptions>): Promise<AnotherNear>;
+}
+
+export interface AnotherNear {
+  readonly near: NearEnd;
+  /** Of the first forward. */
+  readonly port: number;
+  readonly ports: readonly number[];
 }
 
 export interface StageOptions {
@@ -66,7 +73,7 @@ export async function tunnel(
   const { port: farPort } = await far.listen();
   onTestFinished(async () => void (await far.close(0, NOW)));
   const relay = await relayTo(farPort);
-  const another = async (options: Partial<NearEndOptions> = {}): Promise<{ near: NearEnd; port: number }> => {
+  const another = async (options: Partial<NearEndOptions> = {}): Promise<AnotherNear> => {
     const near = new NearEnd({
       far: { port: relay.port },
       connect: {},
@@ -81,8 +88,8 @@ export async function tunnel(
       ...options,
     });
     onTestFinished(async () => void (await near.close(0, NOW)));
-    const [address] = (await near.listen()) as [net.AddressInfo];
-    return { near, port: address.port };
+    const ports = ((await near.listen()) as net.AddressInfo[]).map(({ port }) => port);
+    return { near, port: ports[0] as number, ports };
   };
   const { near, port } = await another();
   const connect = async (): Promise<net.Socket> => {

@@ -104,6 +104,28 @@ describe("a connection", () => {
     expect(near.manager.stats().events.ended["aborted"] ?? 0).toBe(0);
   });
 
+  test("above the most connections of a near end, over whichever address, is reset, and the log says so", async () => {
+    const target = keep();
+    const { another, lines, target: to } = await tunnel(target.serve);
+    const forward = { listen: { port: 0, host: "127.0.0.1" }, to };
+    const { near, ports } = await another({ forwards: [forward, forward], maxConnections: 1 });
+    const connectTo = (at: number): net.Socket => {
+      const socket = net.connect(ports[at] as number, "127.0.0.1").on("error", () => {});
+      onTestFinished(() => void socket.destroy());
+      return socket;
+    };
+    const first = connectTo(0);
+    await eventually(() => expect(target.sockets).toHaveLength(1));
+    expect((await readAll(connectTo(1))).end).toBe("ECONNRESET");
+    expect(lines.filter(({ event }) => event === "tunnel.refused")).toMatchObject([
+      { at: "near", fields: { code: "too-many-connections" } },
+    ]);
+    first.resetAndDestroy();
+    await eventually(() => expect(near.connections).toBe(0));
+    connectTo(1);
+    await eventually(() => expect(target.sockets).toHaveLength(2));
+  });
+
   test("slow readers hold the other side up", async () => {
     const target = keep();
     const { connect, near, far } = await tunnel((socket) => {
