@@ -107,11 +107,15 @@ export class NearEnd {
   /** Resolves with the addresses, in the order of the forwards; rejects with the error of the first that cannot listen. */
   async listen(): Promise<Array<net.AddressInfo | string | null>> {
     this.#openControl();
-    const { forwards, logger } = this.#options;
+    const { forwards, maxConnections, logger } = this.#options;
     return Promise.all(
       forwards.map(async ({ listen, to }) => {
         const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, to));
-        const limits = { acceptsPerSecond: ACCEPTS_PER_SECOND };
+        // One of them may have all the connections; one more is refused here, which the log says.
+        const limits = {
+          acceptsPerSecond: ACCEPTS_PER_SECOND,
+          ...(maxConnections === undefined ? {} : { connections: maxConnections + 1 }),
+        };
         this.#servers.push({
           server,
           supervised: supervise(server, { limits, resources: RESOURCES, ...(logger && { logger }) }),
