@@ -379,14 +379,6 @@ export const CARRIED: readonly Mutant[] = [
     tests: TUNNEL,
   },
   {
-    name: "each finds out by itself",
-    rule: "when the path is silent all connections are asked at once",
-    file: "src/tunnel/near.ts",
-    find: "for (const carrier of this.#busy) carrier.link.ping();",
-    replace: "",
-    tests: TUNNEL,
-  },
-  {
     name: "free links that survive",
     rule: "a link that carries nothing and loses its connection is given up",
     file: "src/tunnel/near.ts",
