@@ -1,5 +1,6 @@
 /** All mutants: each takes one rule out. By theme, in the folder `list`. */
 import { ADDRESSES_KEPT } from "./list/addresses.ts";
+import { CARRIED } from "./list/carried.ts";
 import { COMMAND } from "./list/command.ts";
 import { DATA } from "./list/data.ts";
 import { DIAL } from "./list/dial.ts";
@@ -72,6 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...RESOURCES,
   ...GUARD,
   ...SUPERVISE,
+  ...CARRIED,
   ...TARGETS,
   ...TOLD,
 ];

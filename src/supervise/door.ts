@@ -4,7 +4,8 @@ import { ComeBackTimes, overloadedRetryMs } from "../core/server/come-back-times
 import { Crowd } from "../core/server/crowd.ts";
 import { Shares } from "../core/server/shares.ts";
 import { StreamConnection } from "../io/connection.ts";
-import { cutOff, destroy } from "../io/destroy.ts";
+import { destroy } from "../io/destroy.ts";
+import { cutOff } from "../io/reset.ts";
 import type { Clock } from "../link/ports.ts";
 import type { Refusals } from "../server/refusals.ts";
 import { MOST_LINGERING } from "../server/lingering.ts";

@@ -1,6 +1,7 @@
 /** One connection through the fault relay, under the faults that are on. */
 
 import type { Socket } from "node:net";
+import { resetSocket } from "../io/reset.ts";
 import { realTime } from "../real-time.ts";
 import { bothDirections, type Direction } from "./faults.ts";
 
@@ -81,8 +82,8 @@ export class RelayConnection {
   cut(how: "fin" | "rst"): void {
     this.#closeLanes();
     if (how === "rst") {
-      reset(this.#client);
-      reset(this.#server);
+      resetSocket(this.#client);
+      resetSocket(this.#server);
       return;
     }
     // Only end(): a socket that is destroyed with unread bytes sends a reset. The lanes read and drop such bytes.
@@ -215,7 +216,7 @@ class Lane {
   }
 
   #deliver(item: Item): void {
-    if (item === "rst") return reset(this.#to);
+    if (item === "rst") return resetSocket(this.#to);
     if (this.#to.destroyed || this.#to.writableEnded) return;
     if (item === "fin") return void this.#to.end();
     const passing = this.#road.admit(this.#direction, item.length);
@@ -254,15 +255,4 @@ function cost(item: Item): number {
 
 function hasLeft(socket: Socket): boolean {
   return socket.readableEnded || socket.destroyed;
-}
-
-function reset(socket: Socket): void {
-  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
-    // libuv refuses to reset in the middle of a shutdown (EINVAL), and Node then leaks the handle.
-    socket.once("finish", () => socket.resetAndDestroy());
-  } else {
-    // On a connecting socket this waits for the connection: the other end may have it already, and destroy() would send
-    // a FIN.
-    socket.resetAndDestroy();
-  }
 }

@@ -22,7 +22,7 @@ import { proxyHeader, type ProxyVersion } from "./proxy-header.ts";
 import type { OpenRecord } from "./records.ts";
 import { parseTarget } from "./target.ts";
 import { TargetRefused, Targets, type TargetsOptions } from "./targets.ts";
-import { LINK_OPTIONS, readIntroduction, RESOURCES } from "./terms.ts";
+import { ABORTED, LINK_OPTIONS, readIntroduction, RESOURCES } from "./terms.ts";
 import { identify, type Proofs } from "./tokens.ts";
 
 export interface FarEndOptions {
@@ -106,18 +106,18 @@ export class FarEnd {
         "tunnel.stranger",
         `${link.remoteAddress ?? "a client"} is no near end of this version`,
       );
-      return link.abort("no-tunnel");
+      return link.abort(ABORTED.stranger);
     }
     this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
-    if (this.#isClosing) return link.abort("far-end-closing");
+    if (this.#isClosing) return link.abort(ABORTED.closing);
     const carrier = new FarCarrier(
       link,
       {
         connect: (open, of, signal) => this.#connect(open, of, signal),
         onBusy: (busy) => this.#free.delete(busy.link),
         onFree: (free) => {
-          if (this.#isClosing) free.finish("far-end-closing");
+          if (this.#isClosing) free.finish(ABORTED.closing);
           else this.#free.add(free.link);
         },
         onEnded: (open, of, ending) => this.#ended(open, of, ending),
@@ -141,7 +141,7 @@ export class FarEnd {
 
   #control(link: Link): void {
     const those = [...this.#controls].filter(({ identity }) => identity === link.identity);
-    if (those.length >= MOST_CONTROLS) return link.abort("too-many-controls");
+    if (those.length >= MOST_CONTROLS) return link.abort(ABORTED.tooManyControls);
     this.#controls.add(link);
     void link.closed.then(() => this.#controls.delete(link));
     // Nothing comes on it: reading lets the link hear of the peer's end.
@@ -198,8 +198,8 @@ export class FarEnd {
   async close(drainMs: number, signal: AbortSignal): Promise<number> {
     this.#isClosing = true;
     this.#free.close();
-    for (const carrier of this.#carriers) if (carrier.isFree) carrier.finish("far-end-closing");
-    for (const link of this.#controls) link.abort("far-end-closing");
+    for (const carrier of this.#carriers) if (carrier.isFree) carrier.finish(ABORTED.closing);
+    for (const link of this.#controls) link.abort(ABORTED.closing);
     const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
     return left;
   }

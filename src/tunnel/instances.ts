@@ -5,7 +5,8 @@
 import type { Link } from "../index.ts";
 import type { Clock } from "../link/ports.ts";
 import type { TunnelLog } from "./log.ts";
-import type { Introduction } from "./terms.ts";
+import { printable } from "../telemetry/printable.ts";
+import { ABORTED, type Introduction } from "./terms.ts";
 
 /** A near end that is asked whether it is still there has so long to answer. */
 const ANSWER_MS = 6_000;
@@ -39,7 +40,7 @@ export class Instances {
     const here: Instance = known ?? {
       key,
       name: name === undefined ? undefined : `${identity} ${name}`,
-      shownName: name ?? "",
+      shownName: printable(name ?? ""),
       links: new Set(),
       control: undefined,
     };
@@ -83,7 +84,7 @@ export class Instances {
       "tunnel.name",
       `the near end ${JSON.stringify(here.shownName)} was started again: ${gone.links.size} links of the process before are ended`,
     );
-    for (const link of gone.links) link.abort("near-end-restarted");
+    for (const link of gone.links) link.abort(ABORTED.restarted);
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
+import { resetSocket } from "../io/reset.ts";
 import type { LinkReport } from "../index.ts";
 import { ignoreError } from "../io/connection.ts";
-import { cutOff } from "../io/destroy.ts";
+import type { Timer } from "../link/ports.ts";
 import type { Carrier, Survived } from "./carrier.ts";
 import { countRead } from "./read-bytes.ts";
 import { readInto } from "./read-memory.ts";
@@ -26,6 +27,9 @@ export interface Ending {
 
 /** Of what the peer has sent, so much may wait until the socket takes it. */
 const MOST_WAITING_BYTES = 262_144;
+const NOTHING = Buffer.alloc(0);
+/** A socket that is held up is not read, and so does not notice a reset: it is looked at so often. */
+const LOOK_MS = 10_000;
 
 export class Join {
   readonly #socket: Socket;
@@ -44,8 +48,13 @@ export class Join {
   #onDrain: (() => void) | undefined;
   #error: NodeJS.ErrnoException | undefined;
   readonly #room = (): void => {
+    this.#isHeldUp = false;
     this.#socket.resume();
   };
+  /** The link takes no more for now, and the socket is not read. */
+  #isHeldUp = false;
+  /** Runs from when the socket is held up, until it is looked at and is not held up any more. */
+  #look: Timer | undefined;
 
   /** `onEnded` is called once. If the connection did not end in order, the socket is reset and the link aborted by then. */
   constructor(socket: Socket, carrier: Carrier, onEnded: (ending: Ending) => void) {
@@ -78,13 +87,31 @@ export class Join {
     if (this.#isOver) return;
     this.#fromSocket += chunk.length;
     countRead(chunk.length, this.#carrier.clock);
-    if (!this.#carrier.sendData(chunk, this.#room)) this.#socket.pause();
+    if (!this.#carrier.sendData(chunk, this.#room)) this.#holdUp();
   }
 
   #takeCopy(headAndBytes: Buffer): void {
     if (this.#isOver) return;
     this.#fromSocket += headAndBytes.length - HEAD_BYTES;
-    if (!this.#carrier.sendCopy(headAndBytes, this.#room)) this.#socket.pause();
+    if (!this.#carrier.sendCopy(headAndBytes, this.#room)) this.#holdUp();
+  }
+
+  #holdUp(): void {
+    this.#isHeldUp = true;
+    this.#socket.pause();
+    if (this.#look === undefined) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    const { clock } = this.#carrier;
+    this.#look = clock.timer(() => {
+      this.#look = undefined;
+      if (!this.#isHeldUp) return;
+      // Writing nothing fails if the socket was reset. What waits to be written finds out by itself.
+      if (!this.#socket.writableEnded && this.#socket.writableLength === 0) this.#socket.write(NOTHING);
+      this.#lookLater();
+    });
+    this.#look.set(clock.now() + LOOK_MS);
   }
 
   /** Bytes for the socket. The promise says when it takes more. Throws RecordError. */
@@ -166,6 +193,8 @@ export class Join {
   #over(isWhole: boolean, reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#isHeldUp = false;
+    this.#look?.clear();
     this.#drained();
     this.#onEnded({
       isWhole,
@@ -195,5 +224,7 @@ function codeText(reason: string): string {
 /** Closes the socket with a reset; one of a Unix socket, which has none, is closed. */
 export function reset(socket: Socket): void {
   socket.on("error", ignoreError);
-  cutOff(socket);
+  if (socket.destroyed) return;
+  if (socket.remoteAddress === undefined && socket.localAddress === undefined) socket.destroy();
+  else resetSocket(socket);
 }

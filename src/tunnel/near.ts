@@ -8,6 +8,7 @@ import {
   type LinkReport,
   type Logger,
   type OpenOptions,
+  type StateChange,
   type SupervisedServer,
   supervise,
   type Target,
@@ -20,11 +21,11 @@ import type { Place } from "../server/listening/places.ts";
 import { makeWay } from "../server/listening/socket-file.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
-import { logEnding, sourceText, type TunnelLog } from "./log.ts";
+import { callFields, callText, logEnding, sourceText, type TunnelLog } from "./log.ts";
 import { NearCarrier } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
-import { introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
+import { ABORTED, introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
 
 /** A local address, and the target of whoever connects to it. */
 export interface Forward {
@@ -41,7 +42,7 @@ export interface NearEndOptions {
   readonly name: string | undefined;
   /** Milliseconds that a connection outlives a path. */
   readonly surviveMs: number;
-  /** Undefined: nine tenths of the descriptors. */
+  /** Of all forwards together. Undefined: for each, nine tenths of the descriptors. */
   readonly maxConnections: number | undefined;
   /** The balancers whose connections begin with a PROXY header, which names the client. Undefined: none do. */
   readonly balancers: AddressList | undefined;
@@ -59,8 +60,8 @@ const CONTROL_KEEPALIVE = { pingAfterMs: 1_000, suspectAfterMs: 2_000 } as const
 /** How long until a control link is opened again: one that ended because an end was restarted, and any other. */
 const CONTROL_SOON_MS = 100;
 const CONTROL_AGAIN_MS = 5_000;
-/** The codes with which a far end aborts a link because an end was restarted. */
-const RESTARTED: ReadonlySet<string | undefined> = new Set(["far-end-closing", "near-end-restarted"]);
+/** What a control link ends with whose near end may come back at once; close-timeout: the far end had no time to drain. */
+const GOODBYES: ReadonlySet<string> = new Set([ABORTED.closing, ABORTED.restarted, "close-timeout"]);
 /** For the far end to hear of what was reset. */
 const TELL_MS = 1_000;
 
@@ -74,6 +75,8 @@ export class NearEnd {
   readonly #spares: Spares;
   /** Those that carry a connection. */
   readonly #busy = new Set<NearCarrier>();
+  /** Connections that have not ended, of all forwards. */
+  #carried = 0;
   /** Connections whose link is not connected yet. */
   #waiting = 0;
   #control: Link | undefined;
@@ -110,9 +113,10 @@ export class NearEnd {
     return Promise.all(
       forwards.map(async ({ listen, to }) => {
         const server = net.createServer(SOCKETS, (socket) => this.#accept(socket, to));
+        // One of them may have all the connections; one more is refused here, which the log says.
         const limits = {
           acceptsPerSecond: ACCEPTS_PER_SECOND,
-          ...(maxConnections === undefined ? {} : { connections: maxConnections }),
+          ...(maxConnections === undefined ? {} : { connections: maxConnections + 1 }),
         };
         this.#servers.push({
           server,
@@ -144,10 +148,22 @@ export class NearEnd {
 
   #carry(socket: net.Socket, ends: Ends | undefined, to: string): void {
     if (this.#isClosing || socket.destroyed) return reset(socket);
+    const { maxConnections = Infinity, log } = this.#options;
+    if (this.#carried >= maxConnections) {
+      const call = { ends, to };
+      const code = "too-many-connections";
+      log("warn", "tunnel.refused", `${callText(call)}: ${code}: this end has ${this.#carried}`, {
+        ...callFields(call),
+        code,
+      });
+      return reset(socket);
+    }
     const carrier = this.#spares.take() ?? this.#openForConnection();
     this.#busy.add(carrier);
+    this.#carried++;
     carrier.connect(socket, { to, ends }, (ending: Ending) => {
-      logEnding(this.#options.log, { ends, to }, ending, "up");
+      this.#carried--;
+      logEnding(log, { ends, to }, ending, "up");
     });
   }
 
@@ -214,9 +230,13 @@ export class NearEnd {
     this.#control = link;
     const { log } = this.#options;
     let isFirst = true;
-    link.on("state", ({ to, reason }) => {
+    let told: string | undefined;
+    link.on("state", (change) => {
+      const { to, reason } = change;
       if (to === "suspect" || to === "reconnecting") {
-        log("warn", "tunnel.path", `the path to the far end is ${to === "suspect" ? "silent" : "lost"}: ${reason}`);
+        // Each attempt that fails leads here, and says the same.
+        if (told !== reason) log("warn", "tunnel.path", pathText(change, isFirst));
+        told = reason;
         for (const carrier of this.#busy) carrier.link.ping();
         // What is silent, too, has carried nothing that would tell: whoever were given it would wait for seconds.
         this.#spares.renew();
@@ -224,6 +244,7 @@ export class NearEnd {
       if (to !== "connected") return;
       log("info", "tunnel.path", isFirst ? "connected to the far end" : "the path to the far end is back");
       isFirst = false;
+      told = undefined;
       for (const carrier of this.#busy) if (carrier.link.state === "reconnecting") carrier.link.retryNow();
       this.#spares.refill();
     });
@@ -234,9 +255,12 @@ export class NearEnd {
 
   #controlEnded({ error }: LinkReport): void {
     if (this.#isClosing) return;
-    const isRestart = error === undefined || error.code === "SESSION_LOST" || RESTARTED.has(error.peerCode);
-    if (!isRestart) this.#options.log("error", "tunnel.path", `the far end cannot be used: ${error.message}`);
-    this.#controlAgain.set(this.#clock.now() + (isRestart ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
+    const isUsable = error?.code === "SESSION_LOST" || GOODBYES.has(error?.peerCode ?? "");
+    if (!isUsable) {
+      const why = error === undefined ? "it has ended the link" : error.message;
+      this.#options.log("error", "tunnel.path", `the far end cannot be used: ${why}`);
+    }
+    this.#controlAgain.set(this.#clock.now() + (isUsable ? CONTROL_SOON_MS : CONTROL_AGAIN_MS));
   }
 
   // ── changes, and the end ────────────────────────────────────────────────────────────────────────────────────────
@@ -279,4 +303,11 @@ export class NearEnd {
     signal.addEventListener("abort", () => resolve(), { once: true });
     return promise.finally(() => deadline.clear());
   }
+}
+
+/** `isFirst`: the far end was never connected. */
+function pathText(change: StateChange, isFirst: boolean): string {
+  if (change.to !== "reconnecting") return `the path to the far end is silent: ${change.reason}`;
+  const why = change.error?.message ?? change.reason;
+  return isFirst ? `the far end cannot be reached: ${why}` : `the path to the far end is lost: ${why}`;
 }

@@ -26,7 +26,20 @@ export interface Introduction {
   readonly name: string | undefined;
 }
 
+/** With which code a far end aborts a link whose connection is not the reason. */
+export const ABORTED = {
+  /** Whoever opened the link is no near end of this version. */
+  stranger: "no-tunnel",
+  tooManyFree: "too-many-spares",
+  tooManyControls: "too-many-near-ends",
+  closing: "far-end-closing",
+  /** A new process has the name of this near end. */
+  restarted: "near-end-restarted",
+} as const;
+
 const VERSION = 1;
+/** Of a name, and of what stands for a process. */
+const MOST_CHARACTERS = 256;
 
 export function introduce({ role, instance, name }: Introduction): string {
   return JSON.stringify({ tunnel: VERSION, role, instance, name });
@@ -38,10 +51,14 @@ export function readIntroduction(payload: Uint8Array): Introduction | undefined 
     const given = JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown> | null;
     const { tunnel, role, instance, name } = given ?? {};
     const isRole = role === "control" || role === "carrier";
-    if (tunnel !== VERSION || !isRole || typeof instance !== "string") return undefined;
-    if (name !== undefined && typeof name !== "string") return undefined;
+    if (tunnel !== VERSION || !isRole || !isShort(instance)) return undefined;
+    if (name !== undefined && !isShort(name)) return undefined;
     return { role, instance, name };
   } catch {
     return undefined;
   }
+}
+
+function isShort(given: unknown): given is string {
+  return typeof given === "string" && given.length <= MOST_CHARACTERS;
 }

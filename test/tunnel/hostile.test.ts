@@ -1,5 +1,5 @@
 /** Clients of a far end that are no near ends, or break the rules; and how much one of them may take. */
-import type net from "node:net";
+import net from "node:net";
 import { expect, test } from "vitest";
 import type { Link, LinkReport } from "../../src/index.ts";
 import { objectRecord, RECORD, record } from "../../src/tunnel/records.ts";
@@ -26,6 +26,8 @@ test.each([
   '{"tunnel":2,"role":"carrier","instance":"a"}',
   '{"tunnel":1,"role":"x","instance":"a"}',
   '{"tunnel":1,"role":"carrier"}',
+  `{"tunnel":1,"role":"control","instance":"a","name":"${"n".repeat(257)}"}`,
+  `{"tunnel":1,"role":"carrier","instance":"${"a".repeat(257)}"}`,
 ])("who introduces itself with %j is sent away, and the log says so", async (openPayload) => {
   const { relay, lines } = await tunnel(() => {});
   const link = open(relay.port, openPayload);
@@ -74,6 +76,46 @@ test.each([
   expect(await abortedWith(link)).toBe("tunnel-record");
   await eventually(() => expect(far.connections).toBe(0));
   expect(lines.map(({ fields }) => fields["isWhole"])).toContain(false);
+});
+
+test("no more than the most connections are made; those that were refused do not count", async () => {
+  const { relay, far, target, lines } = await tunnel(() => {}, { far: { maxConnections: 1 } });
+  const ask = async (to: string): Promise<Link> => {
+    const link = open(relay.port);
+    link.onMessage(() => {});
+    await link.send(objectRecord(RECORD.open, { to, ends: undefined }));
+    return link;
+  };
+  const refusals = (): unknown[] =>
+    lines.filter(({ event }) => event === "tunnel.refused").map(({ fields }) => fields["code"]);
+  await ask("10.0.0.1:1");
+  await eventually(() => expect(refusals()).toEqual(["not-allowed"]));
+  const first = await ask(target);
+  await eventually(() => expect(far.connections).toBe(1));
+  await ask(target);
+  await eventually(() => expect(refusals()).toEqual(["not-allowed", "too-many-connections"]));
+  first.abort();
+  await eventually(() => expect(far.connections).toBe(0));
+  await ask(target);
+  await eventually(() => expect(far.connections).toBe(1));
+});
+
+test("who leaves while the target is being connected leaves nothing behind", async () => {
+  const dialled: net.Socket[] = [];
+  const connectSocket = (): net.Socket => {
+    // It is never connected.
+    const socket = new net.Socket();
+    dialled.push(socket);
+    return socket;
+  };
+  const { relay, far, target } = await tunnel(() => {}, { far: { targets: { connectSocket } } });
+  const link = open(relay.port);
+  link.onMessage(() => {});
+  await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
+  await eventually(() => expect(dialled).toHaveLength(1));
+  expect(far.connections).toBe(1);
+  link.abort();
+  await eventually(() => expect([dialled[0]?.destroyed, far.connections]).toEqual([true, 0]));
 });
 
 test("a client that does not read its answers is given no more of them than its window and its link take", async () => {

@@ -4,12 +4,16 @@ import net from "node:net";
 import { expect, test } from "vitest";
 import type { Link } from "../../src/index.ts";
 import { Instances } from "../../src/tunnel/instances.ts";
+import { Tokens } from "../../src/tunnel/tokens.ts";
 import { eventually, ManualClock } from "../support.ts";
-import { readAll, type TunnelStage, tunnel } from "./stage.ts";
+import { readAll, type StageOptions, type TunnelStage, tunnel } from "./stage.ts";
 
-async function withConnection(names: string | undefined): Promise<{ stage: TunnelStage; atTarget: Promise<string> }> {
+async function withConnection(
+  name: string,
+  { near, far }: StageOptions = {},
+): Promise<{ stage: TunnelStage; atTarget: Promise<string> }> {
   const target = Promise.withResolvers<net.Socket>();
-  const stage = await tunnel((socket) => target.resolve(socket), { near: { name: names } });
+  const stage = await tunnel((socket) => target.resolve(socket), { near: { name, ...near }, ...(far && { far }) });
   await stage.connect();
   const socket = await target.promise;
   const atTarget = readAll(socket).then(({ end }) => end);
@@ -36,6 +40,19 @@ test("a near end with another name, or none, ends nothing", async () => {
   await stage.another({ name: "desktop" });
   await stage.another({ name: undefined });
   await eventually(() => expect(stage.lines.filter(({ text }) => text === "connected to the far end")).toHaveLength(3));
+  expect(await Promise.race([atTarget, Promise.resolve("open")])).toBe("open");
+  expect(stage.lines.filter(({ event }) => event === "tunnel.name")).toEqual([]);
+});
+
+test("the name of another identity is another name", async () => {
+  const tokens = new Tokens("alice 0123456789abcdef-a\nbob 0123456789abcdef-b", "tokens");
+  const { stage, atTarget } = await withConnection("laptop", {
+    near: { connect: { credentials: "0123456789abcdef-a" } },
+    far: { proofs: { tokens, certificates: false } },
+  });
+  stage.relay.cut("rst");
+  await stage.another({ connect: { credentials: "0123456789abcdef-b" } });
+  await eventually(() => expect(stage.lines.filter(({ text }) => text === "connected to the far end")).toHaveLength(2));
   expect(await Promise.race([atTarget, Promise.resolve("open")])).toBe("open");
   expect(stage.lines.filter(({ event }) => event === "tunnel.name")).toEqual([]);
 });

@@ -1,13 +1,13 @@
 /** A tunnel on loopback: a target, its far end, a path that can be broken, the near end. Closed when the test is over. */
 import { once } from "node:events";
 import net from "node:net";
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { AllowList } from "../../src/tunnel/allow.ts";
 import { FarEnd, type FarEndOptions } from "../../src/tunnel/far.ts";
 import type { Level } from "../../src/tunnel/log.ts";
 import { NearEnd, type NearEndOptions } from "../../src/tunnel/near.ts";
 import type { FaultRelay } from "../../src/testing/index.ts";
-import { relayTo } from "../support.ts";
+import { eventually, relayTo } from "../support.ts";
 
 export interface TunnelLine {
   readonly at: "near" | "far";
@@ -30,7 +30,14 @@ export interface TunnelStage {
   /** Connects to the near end. */
   connect(): Promise<net.Socket>;
   /** Another near end at the same far end. */
-  another(options?: Partial<NearEndOptions>): Promise<{ near: NearEnd; port: number }>;
+  another(options?: Partial<NearEndOptions>): Promise<AnotherNear>;
+}
+
+export interface AnotherNear {
+  readonly near: NearEnd;
+  /** Of the first forward. */
+  readonly port: number;
+  readonly ports: readonly number[];
 }
 
 export interface StageOptions {
@@ -66,7 +73,7 @@ export async function tunnel(
   const { port: farPort } = await far.listen();
   onTestFinished(async () => void (await far.close(0, NOW)));
   const relay = await relayTo(farPort);
-  const another = async (options: Partial<NearEndOptions> = {}): Promise<{ near: NearEnd; port: number }> => {
+  const another = async (options: Partial<NearEndOptions> = {}): Promise<AnotherNear> => {
     const near = new NearEnd({
       far: { port: relay.port },
       connect: {},
@@ -81,8 +88,8 @@ export async function tunnel(
       ...options,
     });
     onTestFinished(async () => void (await near.close(0, NOW)));
-    const [address] = (await near.listen()) as [net.AddressInfo];
-    return { near, port: address.port };
+    const ports = ((await near.listen()) as net.AddressInfo[]).map(({ port }) => port);
+    return { near, port: ports[0] as number, ports };
   };
   const { near, port } = await another();
   const connect = async (): Promise<net.Socket> => {
@@ -121,4 +128,17 @@ export async function readAll(socket: net.Socket): Promise<{ bytes: Buffer; end:
     socket.once("close", () => resolve("closed"));
   });
   return { bytes: Buffer.concat(chunks), end };
+}
+
+/** The count when it grows no more. */
+export async function whenItStands(count: () => number): Promise<number> {
+  let before = -1;
+  let looks = 0;
+  await eventually(() => {
+    const now = count();
+    looks = now === before && now > 100_000 ? looks + 1 : 0;
+    before = now;
+    expect(looks).toBeGreaterThan(10);
+  }, 20_000);
+  return before;
 }

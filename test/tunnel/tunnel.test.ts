@@ -1,9 +1,12 @@
 /** Both ends of a tunnel, and the path between them. */
 import { once } from "node:events";
 import net from "node:net";
-import { describe, expect, test } from "vitest";
-import { eventually } from "../support.ts";
-import { readAll, tunnel } from "./stage.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { NearEnd } from "../../src/tunnel/near.ts";
+import { LINK_OPTIONS } from "../../src/tunnel/terms.ts";
+import { eventually, rawServer, serve } from "../support.ts";
+import { readAll, tunnel, whenItStands } from "./stage.ts";
 
 function echo(socket: net.Socket): void {
   socket.pipe(socket);
@@ -83,7 +86,7 @@ describe("a connection", () => {
   });
 
   test("a target that refuses resets the application, and both ends say why", async () => {
-    const { connect, lines, near } = await tunnel(echo, {
+    const { connect, lines, near, far } = await tunnel(echo, {
       near: { forwards: [{ listen: { port: 0, host: "127.0.0.1" }, to: `127.0.0.1:${await closedPort()}` }] },
     });
     for (let n = 0; n < 2; n++) {
@@ -92,7 +95,7 @@ describe("a connection", () => {
       socket.write("never read");
       expect((await read).end).toBe("ECONNRESET");
     }
-    await eventually(() => expect(near.connections).toBe(0));
+    await eventually(() => expect([near.connections, far.connections]).toEqual([0, 0]));
     expect(lines.filter(({ event }) => event === "tunnel.refused")).toHaveLength(2);
     expect(lines.find(({ at, event }) => at === "near" && event === "tunnel.connection")?.text).toContain(
       "refuses connections",
@@ -101,30 +104,69 @@ describe("a connection", () => {
     expect(near.manager.stats().events.ended["aborted"] ?? 0).toBe(0);
   });
 
+  test("above the most connections of a near end, over whichever address, is reset, and the log says so", async () => {
+    const target = keep();
+    const { another, lines, target: to } = await tunnel(target.serve);
+    const forward = { listen: { port: 0, host: "127.0.0.1" }, to };
+    const { near, ports } = await another({ forwards: [forward, forward], maxConnections: 1 });
+    const connectTo = (at: number): net.Socket => {
+      const socket = net.connect(ports[at] as number, "127.0.0.1").on("error", () => {});
+      onTestFinished(() => void socket.destroy());
+      return socket;
+    };
+    const first = connectTo(0);
+    await eventually(() => expect(target.sockets).toHaveLength(1));
+    expect((await readAll(connectTo(1))).end).toBe("ECONNRESET");
+    expect(lines.filter(({ event }) => event === "tunnel.refused")).toMatchObject([
+      { at: "near", fields: { code: "too-many-connections" } },
+    ]);
+    first.resetAndDestroy();
+    await eventually(() => expect(near.connections).toBe(0));
+    connectTo(1);
+    await eventually(() => expect(target.sockets).toHaveLength(2));
+  });
+
   test("slow readers hold the other side up", async () => {
-    const { connect, near } = await tunnel((socket) => {
-      const chunk = Buffer.alloc(65_536);
-      const go = (): void => {
-        while (socket.write(chunk));
-      };
-      socket.on("drain", go).on("error", () => {});
-      go();
+    const target = keep();
+    const { connect, near, far } = await tunnel((socket) => {
+      target.serve(socket);
+      writeOn(socket);
     });
     const socket = await connect();
     socket.pause();
-    const { manager } = near;
-    await eventually(() => expect(manager.stats().received.bytes).toBeGreaterThan(100_000));
-    let before = -1;
-    await eventually(() => {
-      const { bytes } = manager.stats().received;
-      const stands = bytes === before;
-      before = bytes;
-      expect(stands).toBe(true);
-    });
-    expect(before).toBeLessThan(16 * 1_048_576);
+    const taken = await whenItStands(() => near.manager.stats().received.bytes);
+    expect(taken).toBeLessThan(16 * 1_048_576);
+    // Nor does the far end read what the link does not take.
+    const read = await whenItStands(() => takenFrom(target.sockets[0] as net.Socket));
+    expect(read).toBeLessThan(64 * 1_048_576);
+    expect(far.connections).toBe(1);
     socket.destroy();
   });
+
+  test("a target that never reads holds the application up", async () => {
+    const { connect, near, far } = await tunnel((socket) => void socket.pause());
+    const socket = await connect();
+    writeOn(socket);
+    const read = await whenItStands(() => takenFrom(socket));
+    expect(read).toBeLessThan(64 * 1_048_576);
+    expect([near.connections, far.connections]).toEqual([1, 1]);
+  });
 });
+
+/** Writes for as long as the socket takes it. */
+function writeOn(socket: net.Socket): void {
+  const chunk = Buffer.alloc(65_536);
+  const go = (): void => {
+    while (!socket.destroyed && socket.write(chunk));
+  };
+  socket.on("drain", go);
+  go();
+}
+
+/** What the kernel has taken. */
+function takenFrom(socket: net.Socket): number {
+  return socket.bytesWritten - socket.writableLength;
+}
 
 /** A port on which nobody listens any more. */
 async function closedPort(): Promise<number> {
@@ -235,6 +277,61 @@ describe("links", () => {
     const read = readAll(socket);
     socket.end("after the cut");
     expect(String((await read).bytes)).toBe("after the cut");
+    await eventually(() => expect(near.manager.stats().events.ended["aborted"]).toBeGreaterThan(2));
+  });
+});
+
+/** What a near end says whose far end is at `port`. */
+async function linesOfNear(port: number): Promise<string[]> {
+  const lines: string[] = [];
+  const near = new NearEnd({
+    far: { port, host: "127.0.0.1" },
+    connect: {},
+    forwards: [],
+    name: undefined,
+    surviveMs: 60_000,
+    maxConnections: undefined,
+    balancers: undefined,
+    log: (level, _, text) => void lines.push(`${level}: ${text}`),
+    logger: undefined,
+  });
+  onTestFinished(async () => void (await near.close(0, AbortSignal.abort())));
+  await near.listen();
+  return lines;
+}
+
+describe("a far end that cannot be used", () => {
+  test.each(["no-tunnel", "something else"])(
+    "and aborts with %j is said, and not asked at once again",
+    async (code) => {
+      const { port, links } = await serve(LINK_OPTIONS, (link) => link.abort(code));
+      const lines = await linesOfNear(port);
+      const said = `error: the far end cannot be used: the peer aborted the link: ${code}`;
+      await eventually(() => expect(lines).toContain(said));
+      await links.next();
+      // Twice as long as it would take to ask again a far end that says goodbye.
+      await sleep(200);
+      expect(lines.filter((line) => line === said)).toHaveLength(1);
+    },
+  );
+
+  test("as it cannot be reached is said once, however often it is tried", async () => {
+    let tries = 0;
+    const port = await rawServer((socket) => {
+      tries++;
+      socket.destroy();
+    });
+    const lines = await linesOfNear(port);
+    await eventually(() => expect(tries).toBeGreaterThan(3));
+    expect(lines).toEqual([expect.stringMatching(/^warn: the far end cannot be reached: 127\.0\.0\.1:\d+: /)]);
+  });
+
+  test("as it is shut down is no error", async () => {
+    const { far, lines } = await tunnel(echo);
+    await eventually(() => expect(lines.some(({ text }) => text === "connected to the far end")).toBe(true));
+    await far.close(0, AbortSignal.abort());
+    await eventually(() => expect(lines.some(({ text }) => /cannot be reached|is lost/.test(text))).toBe(true));
+    expect(lines.filter(({ level }) => level === "error")).toEqual([]);
   });
 
   test("spares that cannot be opened are given up, and leave no link behind", async () => {
@@ -251,6 +348,12 @@ describe("links", () => {
 });
 
 describe("the end", () => {
+  test("a far end that carries nothing is closed at once, whatever time there is to drain", async () => {
+    const { far, near } = await tunnel(echo);
+    await eventually(() => expect(near.manager.stats().links.connected).toBe(5));
+    expect(await far.close(60_000, new AbortController().signal)).toBe(0);
+  });
+
   test("connections may end while the near end drains; then all is closed, and nothing was reset", async () => {
     const { connect, near, port } = await tunnel(echo);
     const socket = await connect();

@@ -1,0 +1,28 @@
+/** Closes a TCP connection with a reset, at every moment of its life. */
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import { destroy } from "./destroy.ts";
+
+/** What is still to be written is dropped. If the end of what was written is just being sent, the reset follows it. */
+export function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+    // libuv refuses to reset in the middle of a shutdown (EINVAL), and Node then leaks the handle.
+    socket.once("finish", () => socket.resetAndDestroy());
+  } else {
+    // On a connecting socket this waits for the connection: the other end may have it already, and destroy() would send
+    // a FIN.
+    socket.resetAndDestroy();
+  }
+}
+
+/**
+ * Destroys a stream whose peer might take what it has received for the whole: one of TCP is reset, where an end would say
+ * that all was sent.
+ */
+export function cutOff(stream: Duplex): void {
+  if (stream instanceof Socket && !(stream instanceof TLSSocket) && stream.remoteAddress !== undefined) {
+    resetSocket(stream);
+  }
+  destroy(stream);
+}
