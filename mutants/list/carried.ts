@@ -1,7 +1,7 @@
 /** What a tunnel carries: its records, its links, and how each connection ends at both sides. */
 import type { Mutant } from "../mutant.ts";
 
-const CARRIER = ["test/tunnel/near-answers.test.ts"];
+const CARRIER = ["test/tunnel/near-answers.test.ts", "test/tunnel/near-carrier.test.ts"];
 const HOSTILE = ["test/tunnel/hostile.test.ts"];
 const INSTANCES = ["test/tunnel/instances.test.ts"];
 const RECORDS = ["test/tunnel/records.test.ts"];

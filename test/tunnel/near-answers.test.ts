@@ -85,15 +85,6 @@ describe("a far end that breaks the rules loses the link, and the application is
     expect((await read).end).toBe("ECONNRESET");
     expect((await ending).isWhole).toBe(false);
   });
-
-  test("DONE without a connection", async () => {
-    const { app, far, free } = await carried();
-    app.end();
-    await far.send(Buffer.concat([OPENED, END, DONE]));
-    await eventually(() => expect(free()).toBe(1));
-    await far.send(DONE);
-    expect((await far.closed).error?.peerCode).toBe("tunnel-record");
-  });
 });
 
 test("a far end that has not connected after ten seconds is waited for no longer", async () => {
@@ -117,30 +108,6 @@ test.each([
   clock.pass(60_000);
   expect(far.state).toBe("connected");
   expect(free()).toBe(0);
-});
-
-test("the link is free when both the far end and the socket have nothing left of the connection", async () => {
-  const { app, far, free, ending, heard } = await carried();
-  const read = readAll(app);
-  app.end();
-  await far.send(Buffer.concat([OPENED, END]));
-  expect((await read).end).toBe("end");
-  expect((await ending).isWhole).toBe(true);
-  await eventually(() => expect(heard).toEqual([RECORD.open, RECORD.end]));
-  expect(free()).toBe(0);
-  await far.send(DONE);
-  await eventually(() => expect(free()).toBe(1));
-});
-
-test("DONE before the application has ended makes no link free", async () => {
-  const { app, far, free, ending } = await carried();
-  const read = readAll(app);
-  await far.send(Buffer.concat([OPENED, DATA, END, DONE]));
-  expect((await read).end).toBe("end");
-  expect(free()).toBe(0);
-  app.end();
-  expect((await ending).isWhole).toBe(true);
-  await eventually(() => expect(free()).toBe(1));
 });
 
 test("who is refused is reset, and what it has sent ends with END: the link goes on", async () => {
