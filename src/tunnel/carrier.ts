@@ -87,9 +87,7 @@ export class Carrier {
   /** Sends a chunk of the connection, whose memory it keeps. false: `onRoom` is called when there is room for more. */
   sendData(chunk: Buffer, onRoom: () => void): boolean {
     for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
-    if (!this.#isWaiting) return true;
-    this.#onRoom = onRoom;
-    return false;
+    return this.#hasRoom(onRoom);
   }
 
   /** As `sendData()`, of bytes that have room for the head before them, and whose memory stays the caller's. */
@@ -102,9 +100,12 @@ export class Carrier {
       return true;
     }
     this.send(Buffer.from(headAndBytes));
-    if (!this.#isWaiting) return true;
-    this.#onRoom = onRoom;
-    return false;
+    return this.#hasRoom(onRoom);
+  }
+
+  #hasRoom(onRoom: () => void): boolean {
+    if (this.#isWaiting) this.#onRoom = onRoom;
+    return !this.#isWaiting;
   }
 
   #flush(): void {

@@ -17,7 +17,7 @@ import { FarCarrier } from "./far-carrier.ts";
 import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
 import type { Ending } from "./join.ts";
-import { callFields, callText, logEnding, type TunnelLog } from "./log.ts";
+import { logEnding, logRefused, type TunnelLog } from "./log.ts";
 import { proxyHeader, type ProxyVersion } from "./proxy-header.ts";
 import type { OpenRecord } from "./records.ts";
 import { parseTarget } from "./target.ts";
@@ -121,13 +121,8 @@ export class FarEnd {
           else this.#free.add(free.link);
         },
         onEnded: (open, of, ending) => this.#ended(open, of, ending),
-        onRefused: ({ ends, to }, { identity }, { code, message }) => {
-          const call = { ends, to, identity };
-          this.#options.log("warn", "tunnel.refused", `${callText(call)}: ${code}: ${message}`, {
-            ...callFields(call),
-            code,
-          });
-        },
+        onRefused: ({ ends, to }, { identity }, { code, message }) =>
+          logRefused(this.#options.log, { ends, to, identity }, code, message),
       },
       this.#clock,
     );

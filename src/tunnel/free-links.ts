@@ -1,6 +1,7 @@
 /** The links of each client that carry nothing: how many of them a far end keeps. */
 import type { Link } from "../index.ts";
 import type { Clock, Timer } from "../link/ports.ts";
+import { ABORTED } from "./terms.ts";
 
 /** Of one identity, which several near ends may share: each has some spares. */
 export const MOST_FREE = 1_024;
@@ -50,7 +51,7 @@ export class FreeLinks {
     for (const links of this.#byIdentity.values()) {
       for (const [link, sinceMs] of [...links].slice(0, Math.max(0, links.size - MOST_FREE))) {
         if (sinceMs > oldMs) this.#lookLater();
-        else link.abort("too-many-spares");
+        else link.abort(ABORTED.tooManyFree);
       }
     }
   }

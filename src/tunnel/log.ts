@@ -2,6 +2,7 @@
 import type { Ending } from "./join.ts";
 import { printable } from "../telemetry/printable.ts";
 import type { Ends } from "./proxy-header.ts";
+import { formatTarget } from "./target.ts";
 
 export type Level = "info" | "warn" | "error";
 
@@ -43,20 +44,25 @@ export function logEnding(log: TunnelLog, { ends, to, identity }: Carried, endin
   );
 }
 
+/** The target was not connected. */
+export function logRefused(log: TunnelLog, call: Carried, code: string, why: string): void {
+  log("warn", "tunnel.refused", `${callText(call)}: ${code}: ${why}`, { ...callFields(call), code });
+}
+
 /** Who wants to reach what. The texts are those of another process. */
-export function callText({ ends, to, identity }: Carried): string {
+function callText({ ends, to, identity }: Carried): string {
   const who = identity === undefined ? sourceText(ends) : `${printable(identity)} ${sourceText(ends)}`;
   return `${who} -> ${printable(to)}`;
 }
 
-export function callFields({ ends, to, identity }: Carried): Record<string, unknown> {
+function callFields({ ends, to, identity }: Carried): Record<string, unknown> {
   return { from: sourceText(ends), to, ...(identity === undefined ? {} : { identity }) };
 }
 
 export function sourceText(ends: Ends | undefined): string {
   if (ends === undefined) return "no address";
-  const { address, port } = ends.source;
-  return printable(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
+  const { address: host, port } = ends.source;
+  return printable(formatTarget({ host, port }));
 }
 
 function round(seconds: number): number {

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import net from "node:net";
 import {
   ConnectionManager,
-  type Health,
   type Link,
   type LinkReport,
   type Logger,
@@ -15,13 +14,14 @@ import {
 } from "../index.ts";
 import { SystemClock } from "../io/clock.ts";
 import type { AddressList } from "../io/address-list.ts";
+import { ignoreError } from "../io/connection.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { listening } from "../server/listening/listen-error.ts";
 import type { Place } from "../server/listening/places.ts";
 import { makeWay } from "../server/listening/socket-file.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
-import { callFields, callText, logEnding, sourceText, type TunnelLog } from "./log.ts";
+import { logEnding, logRefused, sourceText, type TunnelLog } from "./log.ts";
 import { NearCarrier } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
@@ -134,14 +134,10 @@ export class NearEnd {
     return this.#servers.map(({ supervised }) => supervised);
   }
 
-  health(): Health {
-    return this.manager.health();
-  }
-
   // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #accept(socket: net.Socket, to: string): void {
-    socket.on("error", () => {});
+    socket.on("error", ignoreError);
     if (this.#headers === undefined) return this.#carry(socket, endsOf(socket), to);
     this.#headers.read(socket, (ends) => this.#carry(socket, ends, to));
   }
@@ -150,12 +146,7 @@ export class NearEnd {
     if (this.#isClosing || socket.destroyed) return reset(socket);
     const { maxConnections = Infinity, log } = this.#options;
     if (this.#carried >= maxConnections) {
-      const call = { ends, to };
-      const code = "too-many-connections";
-      log("warn", "tunnel.refused", `${callText(call)}: ${code}: this end has ${this.#carried}`, {
-        ...callFields(call),
-        code,
-      });
+      logRefused(log, { ends, to }, "too-many-connections", `this end has ${this.#carried}`);
       return reset(socket);
     }
     const carrier = this.#spares.take() ?? this.#openForConnection();

@@ -27,7 +27,7 @@ export class Spares {
   readonly #opening = new Set<NearCarrier>();
   #wanted = LEAST;
   #missedMs = -Infinity;
-  /** When the credentials changed: links that were opened before are not used again. */
+  /** When the credentials changed, or the path was silent: links that were opened before are not used again. */
   #renewedMs = -Infinity;
   readonly #clock: Clock;
   readonly #timer: Timer;

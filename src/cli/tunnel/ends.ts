@@ -1,5 +1,6 @@
 /** What running either end of a tunnel has in common: metrics, readiness, signals, the drain. */
 import { type Monitor, monitor, type MonitorOptions } from "../../index.ts";
+import { formatAddress } from "../address.ts";
 import { EXIT } from "../exit-codes.ts";
 import { notify } from "./notify.ts";
 import type { Output } from "./output.ts";
@@ -47,6 +48,6 @@ async function observed(
 ): Promise<Monitor> {
   const monitored = monitor({ host, port, sources });
   const at = await monitored.listening();
-  say(`health and metrics at http://${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}/`);
+  say(`health and metrics at http://${formatAddress(at)}/`);
   return monitored;
 }

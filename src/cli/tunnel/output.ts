@@ -6,7 +6,7 @@ import type { CommonArguments } from "./types.ts";
 
 export interface Output {
   readonly log: TunnelLog;
-  /** For all that links do: with --verbose, and with --json from warnings on. */
+  /** For all that links do, with --verbose. */
   readonly logger: Logger | undefined;
   /** A line that is no connection's. */
   readonly say: (text: string) => void;
