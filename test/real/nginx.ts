@@ -111,7 +111,13 @@ async function renewed(stage: RealStage): Promise<void> {
   // Trusts the certificate that is in place now, and no other.
   const renewing = manager.open({ ...to, tls: async () => ({ ca: await readFile(files.cert) }) });
   const behind = manager.open({ ...to, tls: { ca: first.cert } });
-  await Promise.all([renewing.request(REQUEST), behind.request(REQUEST)]);
+  // Ends at any fault of the certificate, also where time would mend it.
+  const strict = manager.open({
+    ...to,
+    tls: async () => ({ ca: await readFile(files.cert) }),
+    reconnect: { shouldRetry: ({ code }) => code !== "CERTIFICATE_INVALID" },
+  });
+  await Promise.all([renewing, behind, strict].map((link) => link.request(REQUEST)));
 
   let dials = 0;
   renewing.on("state", (change) => {
@@ -120,17 +126,39 @@ async function renewed(stage: RealStage): Promise<void> {
   install(second);
   const isBehind = refused(behind);
   // The connections of the worker that has the old certificate are closed.
-  const isLost = turned(renewing, "reconnecting");
+  const areLost = Promise.all([turned(renewing, "reconnecting"), turned(strict, "reconnecting")]);
   server.signal("SIGHUP");
-  await isLost;
-  await renewing.request(REQUEST);
+  await areLost;
+  await Promise.all([renewing.request(REQUEST), strict.request(REQUEST)]);
   stage.row({ what: "dials until the new certificate is served", figure: dials, bound: 1, unit: "" });
   stage.row({ what: "a link that trusts only the old one: ended", ...(await isBehind) });
 
   install(expired);
-  const isExpired = refused(renewing);
+  const isStrictEnded = refused(strict);
+  const found = turned(renewing, "connecting").then(() => turned(renewing, "reconnecting"));
   server.signal("SIGHUP");
-  stage.row({ what: "an expired certificate: ended", ...(await isExpired) });
+  stage.row({ what: "an expired certificate that is not to be retried: ended", ...(await isStrictEnded) });
+  const { error } = await found;
+  const isRetried = error?.code === "CERTIFICATE_INVALID" && error.retryable;
+  stage.row({
+    what: "an expired certificate without `shouldRetry`: retried",
+    figure: Number(isRetried),
+    bound: 1,
+    is: "at least",
+    unit: "",
+    note: `${error?.code}: ${error?.message}`,
+  });
+
+  install(second);
+  server.signal("SIGHUP");
+  const renewedMs = performance.now();
+  await renewing.request(REQUEST);
+  stage.row({
+    what: "renewed: answered again after",
+    figure: performance.now() - renewedMs,
+    bound: 5_000,
+    unit: "ms",
+  });
 }
 
 /** How long after the loss of its connection the link has ended; without a bound to meet if not for the certificate. */
@@ -138,7 +166,7 @@ async function refused(link: PlainLink): Promise<{ figure: number; bound: number
   await turned(link, "reconnecting");
   const fromMs = performance.now();
   const { error } = await link.closed;
-  const bound = error?.code === "CERTIFICATE_INVALID" && !error.retryable ? 1_000 : 0;
+  const bound = error?.code === "CERTIFICATE_INVALID" ? 1_000 : 0;
   return { figure: performance.now() - fromMs, bound, unit: "ms", note: `${error?.code}: ${error?.message}` };
 }
 
