@@ -1,6 +1,7 @@
 /** What a tunnel carries: its records, its links, and how each connection ends at both sides. */
 import type { Mutant } from "../mutant.ts";
 
+const BUSY = ["test/tunnel/busy.test.ts"];
 const CARRIER = ["test/tunnel/near-answers.test.ts", "test/tunnel/near-carrier.test.ts"];
 const HOSTILE = ["test/tunnel/hostile.test.ts"];
 const INSTANCES = ["test/tunnel/instances.test.ts"];
@@ -10,6 +11,22 @@ const SPARES = ["test/tunnel/spares.test.ts"];
 const TUNNEL = ["test/tunnel/tunnel.test.ts"];
 
 export const CARRIED: readonly Mutant[] = [
+  {
+    name: "one client of a far end has all its connections",
+    rule: "an identity leaves a tenth of the far end's connections to others",
+    file: "src/tunnel/busy.ts",
+    find: "Math.floor(MOST_OF_ONE * most)",
+    replace: "most",
+    tests: BUSY,
+  },
+  {
+    name: "connections of a client are never let go",
+    rule: "a connection that has ended makes room for one of the same identity",
+    file: "src/tunnel/busy.ts",
+    find: "if (left > 0) this.#byIdentity.set(identity, left);",
+    replace: "if (left > 0) this.#byIdentity.set(identity, left + 1);",
+    tests: BUSY,
+  },
   {
     name: "a record of any length",
     rule: "a record other than DATA has at most 4,096 bytes",
@@ -269,16 +286,16 @@ export const CARRIED: readonly Mutant[] = [
   {
     name: "connections above --max-connections",
     rule: "a far end makes no more connections than --max-connections",
-    file: "src/tunnel/far.ts",
-    find: "if (this.#busy >= maxConnections) throw",
+    file: "src/tunnel/busy.ts",
+    find: "if (this.#count >= this.#most) throw",
     replace: "if (false) throw",
-    tests: HOSTILE,
+    tests: BUSY,
   },
   {
     name: "what was refused counts for ever",
     rule: "a connection that was not made does not count",
     file: "src/tunnel/far.ts",
-    find: "this.#busy--;\n      throw error;",
+    find: "this.#busy.delete(identity);\n      throw error;",
     replace: "throw error;",
     tests: HOSTILE,
   },

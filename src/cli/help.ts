@@ -79,6 +79,7 @@ Options of far:
                   given again
   --tokens FILE   a line for each near end: its identity and its token, of at least 16 characters. Or the environment
                   variable RESPLICE_TOKENS
+  --max-connections-each N   of one client, by its token or certificate; default nine tenths of --max-connections
   --send-proxy v1|v2   tells targets the program's address, in a header of the PROXY protocol
 
 Options of near:

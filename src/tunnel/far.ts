@@ -13,6 +13,7 @@ import {
 import { SystemClock } from "../io/clock.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
+import { Busy } from "./busy.ts";
 import { FarCarrier } from "./far-carrier.ts";
 import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
@@ -38,6 +39,8 @@ export interface FarEndOptions {
   readonly surviveMs: number;
   /** Undefined: no more than the sessions that a ServerSupervisor takes by default. */
   readonly maxConnections: number | undefined;
+  /** Of each identity. Undefined: nine tenths of `maxConnections`. */
+  readonly maxConnectionsEach: number | undefined;
   readonly log: TunnelLog;
   readonly logger: Logger | undefined;
   /** For tests. */
@@ -66,16 +69,16 @@ export class FarEnd {
   readonly #carriers = new Set<FarCarrier>();
   readonly #controls = new Set<Link>();
   readonly #free = new FreeLinks(this.#clock);
+  readonly #busy: Busy;
   #isClosing = false;
-  /** Connections to targets, those that are being made too. */
-  #busy = 0;
 
   constructor(options: FarEndOptions) {
     this.#options = options;
-    const { listen, tls, proofs, allow, surviveMs, maxConnections, log, logger } = options;
+    const { listen, tls, proofs, allow, surviveMs, maxConnections, maxConnectionsEach, log, logger } = options;
     this.#proofs = proofs;
     this.#authority = tls === false ? undefined : tls.ca;
     this.#targets = new Targets(this.#clock, allow, options.targets);
+    this.#busy = new Busy({ most: maxConnections ?? Infinity, mostEach: maxConnectionsEach });
     this.#instances = new Instances(log, this.#clock);
     this.supervisor = new ServerSupervisor({
       ...LINK_OPTIONS,
@@ -83,7 +86,11 @@ export class FarEnd {
       tls,
       resumeForMs: surviveMs,
       resources: RESOURCES,
-      limits: { ...BUDGETS, ...(maxConnections === undefined ? {} : limitsFor(maxConnections)) },
+      limits: {
+        ...BUDGETS,
+        ...(maxConnections === undefined ? {} : limitsFor(maxConnections)),
+        ...(maxConnectionsEach === undefined ? {} : { sessionsPerIdentity: maxConnectionsEach + MOST_FREE }),
+      },
       ...(proofs === undefined
         ? {}
         : {
@@ -145,27 +152,26 @@ export class FarEnd {
 
   async #connect({ to, ends }: OpenRecord, { identity }: Link, signal: AbortSignal): Promise<Socket> {
     if (this.#isClosing) throw new TargetRefused("closing", "the far end is shutting down");
-    const { maxConnections = Infinity, proxy } = this.#options;
-    if (this.#busy >= maxConnections) throw new TargetRefused("too-many-connections", `the far end has ${this.#busy}`);
-    this.#busy++;
+    const { proxy } = this.#options;
+    this.#busy.add(identity);
     try {
       const socket = await this.#targets.connect(parseTarget(to), identity, signal);
       if (proxy !== undefined) socket.write(proxyHeader(proxy, ends));
       return socket;
     } catch (error) {
-      this.#busy--;
+      this.#busy.delete(identity);
       throw error;
     }
   }
 
   #ended({ ends, to }: OpenRecord, { identity }: Link, ending: Ending): void {
-    this.#busy--;
+    this.#busy.delete(identity);
     logEnding(this.#options.log, { ends, to, identity }, ending, "down");
   }
 
   /** Connections that are carried now. */
   get connections(): number {
-    return this.#busy;
+    return this.#busy.count;
   }
 
   /**

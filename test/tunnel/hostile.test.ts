@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { Link, LinkReport } from "../../src/index.ts";
 import { objectRecord, RECORD, record } from "../../src/tunnel/records.ts";
 import { introduce, LINK_OPTIONS } from "../../src/tunnel/terms.ts";
+import { Tokens } from "../../src/tunnel/tokens.ts";
 import { eventually, openTo } from "../support.ts";
 import { tunnel } from "./stage.ts";
 
@@ -98,6 +99,29 @@ test("no more than the most connections are made; those that were refused do not
   await eventually(() => expect(far.connections).toBe(0));
   await ask(target);
   await eventually(() => expect(far.connections).toBe(1));
+});
+
+test("one client leaves connections to others", async () => {
+  const proofs = {
+    tokens: new Tokens("greedy 0123456789abcdef\nother fedcba9876543210", "tokens"),
+    certificates: false,
+  };
+  const { relay, far, target, lines } = await tunnel(() => {}, { far: { maxConnections: 3, proofs } });
+  const ask = async (credentials: string): Promise<void> => {
+    const link = openTo(relay.port, { ...LINK_OPTIONS, openPayload: CARRIER, credentials });
+    link.onMessage(() => {});
+    await link.send(objectRecord(RECORD.open, { to: target, ends: undefined }));
+  };
+  await ask("0123456789abcdef");
+  await ask("0123456789abcdef");
+  await eventually(() => expect(far.connections).toBe(2));
+  await ask("0123456789abcdef");
+  await eventually(() => {
+    const refused = lines.filter(({ event }) => event === "tunnel.refused").map(({ text }) => text);
+    expect(refused).toEqual([expect.stringContaining("this client has 2")]);
+  });
+  await ask("fedcba9876543210");
+  await eventually(() => expect(far.connections).toBe(3));
 });
 
 test("who leaves while the target is being connected leaves nothing behind", async () => {

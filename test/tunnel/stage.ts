@@ -66,6 +66,7 @@ export async function tunnel(
     proxy: undefined,
     surviveMs: 60_000,
     maxConnections: undefined,
+    maxConnectionsEach: undefined,
     log: logAt("far"),
     logger: undefined,
     ...farOptions,

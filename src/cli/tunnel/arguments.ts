@@ -37,7 +37,14 @@ const COMMON_OPTIONS = {
 } as const;
 const CLIENT_OPTIONS = { "token-file": STRING, tls: FLAG, servername: STRING } as const;
 const OPTIONS: Record<(typeof COMMANDS)[number], ParseArgsOptionsConfig> = {
-  far: { allow: LIST, tokens: STRING, ...COMMON_OPTIONS, "send-proxy": STRING, ...HELP_OPTION },
+  far: {
+    allow: LIST,
+    tokens: STRING,
+    "max-connections-each": STRING,
+    ...COMMON_OPTIONS,
+    "send-proxy": STRING,
+    ...HELP_OPTION,
+  },
   near: { to: LIST, ...CLIENT_OPTIONS, ...COMMON_OPTIONS, "accept-proxy": STRING, ...HELP_OPTION },
   check: { ...CLIENT_OPTIONS, ...TLS_OPTIONS, within: STRING, config: STRING, ...HELP_OPTION },
 };
@@ -110,6 +117,7 @@ function parseFar(given: Values, [where]: string[], environment: Environment): F
     listen,
     allow: usable(() => new AllowList(allow)),
     tokens,
+    maxConnectionsEach: connectionsOf("max-connections-each", values),
     sendProxy: proxyVersion(text("--send-proxy", values["send-proxy"])),
   };
 }
@@ -184,14 +192,12 @@ function configOf(given: Values, options: ParseArgsOptionsConfig, more: readonly
 function commonOf(values: Values, tls: TlsFiles | undefined, notes: readonly string[]): CommonArguments {
   const name = text("--name", values["name"]);
   if (name !== undefined && !NAME.test(name)) throw new UsageError(`--name: ${NAME_RULE}`);
-  const connections = values["max-connections"];
   const metrics = text("--metrics", values["metrics"]);
   const at = metrics === undefined ? undefined : parseAddress(metrics, 0);
   return {
     tls,
     surviveMs: milliseconds("--survive", values["survive"]) ?? DEFAULT_SURVIVE_MS,
-    maxConnections:
-      connections === undefined ? undefined : integer("--max-connections", connections, 0, 1, MOST_CONNECTIONS),
+    maxConnections: connectionsOf("max-connections", values),
     drainMs: milliseconds("--drain", values["drain"], 0) ?? DEFAULT_DRAIN_MS,
     name,
     json: values["json"] === true,
@@ -199,6 +205,11 @@ function commonOf(values: Values, tls: TlsFiles | undefined, notes: readonly str
     metrics: at && { host: at.host ?? LOOPBACK, port: at.port },
     notes,
   };
+}
+
+function connectionsOf(name: "max-connections" | "max-connections-each", values: Values): number | undefined {
+  const given = values[name];
+  return given === undefined ? undefined : integer(`--${name}`, given, 0, 1, MOST_CONNECTIONS);
 }
 
 /** How a far end is reached. */

@@ -12,7 +12,7 @@ export async function far(args: FarArguments, parse: () => FarArguments): Promis
   const output = await outputOf(args, "far");
   const files = await Reread.begin(args, parse, readFar);
   const { pems, proofs, allow } = files.state;
-  const { listen, surviveMs, maxConnections, sendProxy } = args;
+  const { listen, surviveMs, maxConnections, maxConnectionsEach, sendProxy } = args;
   const isAsked = proofs.tokens !== undefined || proofs.certificates;
   const end = new FarEnd({
     listen,
@@ -22,6 +22,7 @@ export async function far(args: FarArguments, parse: () => FarArguments): Promis
     proxy: sendProxy,
     surviveMs,
     maxConnections,
+    maxConnectionsEach,
     log: output.log,
     logger: output.logger,
   });

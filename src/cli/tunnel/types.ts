@@ -37,6 +37,8 @@ export interface CommonArguments {
 export interface FarArguments extends CommonArguments {
   readonly listen: Place;
   readonly allow: AllowList;
+  /** Of each client that has shown who it is. Undefined: nine tenths of `maxConnections`. */
+  readonly maxConnectionsEach: number | undefined;
   /** Undefined: no token is asked for. */
   readonly tokens: SecretSource | undefined;
   /** Each connection to a target begins with such a PROXY header. Undefined: with none. */

@@ -50,6 +50,7 @@ describe("what both ends take", () => {
       listen: { host: "127.0.0.1", port: 7_000 },
       allow: expect.anything() as unknown,
       tokens: undefined,
+      maxConnectionsEach: undefined,
       sendProxy: undefined,
     });
     expect(near(NEAR)).toEqual({
@@ -87,6 +88,8 @@ describe("what both ends take", () => {
     [`far ${FAR} --drain -1`, /--drain/],
     [`far ${FAR} --max-connections 0`, /--max-connections 0: a number from 1/],
     [`far ${FAR} --max-connections 1.5`, /a whole number/],
+    [`far ${FAR} --max-connections-each 0`, /--max-connections-each 0: a number from 1/],
+    [`near ${NEAR} --max-connections-each 5`, /^Unknown option '--max-connections-each'/],
     [`far ${FAR} --name a/b`, /^--name: 1 to 64 letters/],
     [`far ${FAR} --metrics x`, /is no PORT or HOST:PORT/],
     [`far ${FAR} --tls-cert c`, /--tls-cert and --tls-key belong together/],
