@@ -113,7 +113,7 @@ export const CARRIED: readonly Mutant[] = [
     file: "src/tunnel/join.ts",
     find: "this.#carrier.send(record(RECORD.end));",
     replace: "",
-    tests: CARRIER,
+    tests: TUNNEL,
   },
   {
     name: "an end that is not passed on to the socket",
