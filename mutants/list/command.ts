@@ -4,9 +4,69 @@ import type { Mutant } from "../mutant.ts";
 const VERSIONS = ["test/node-version.test.ts"];
 const ARGUMENTS = ["test/cli/arguments.test.ts"];
 const PROTECTION = ["test/cli/pipe/protection.test.ts"];
+const CHAOS_FIGURES = ["test/cli/chaos/figures.test.ts"];
+const CHAOS_HTML = ["test/cli/chaos/html.test.ts"];
+const SCHEDULE = ["test/cli/chaos/schedule.test.ts"];
+const DEMO = ["test/cli/demo/demo.test.ts"];
 const VIEW = ["test/cli/demo/view.test.ts"];
 
 export const COMMAND: readonly Mutant[] = [
+  {
+    name: "a gap of another fault",
+    rule: "a fault has the gaps that its own time touches",
+    file: "src/cli/chaos/figures.ts",
+    find: "fromMs < overMs && fromMs + ms > madeMs",
+    replace: "fromMs < overMs",
+    tests: CHAOS_FIGURES,
+  },
+  {
+    name: "a report that lets markup in",
+    rule: "values in a report are text",
+    file: "src/cli/chaos/markup.ts",
+    find: ".replaceAll(/[&<>\"']/gu, (character) => ESCAPED[character] as string)",
+    replace: "",
+    tests: CHAOS_HTML,
+  },
+  {
+    name: "a report that praises what ended early",
+    rule: "a run that did not come to its end is said to have failed",
+    file: "src/cli/chaos/html.ts",
+    find: "exitCode === 0 || !isWhole",
+    replace: "exitCode !== 0 || !isWhole",
+    tests: CHAOS_HTML,
+  },
+  {
+    name: "JUnit hears nothing of a loss",
+    rule: "what was lost is a test that failed",
+    file: "src/cli/chaos/junit.ts",
+    find: "figures[what] === 0 ? undefined",
+    replace: "figures[what] <= figures.sent ? undefined",
+    tests: CHAOS_HTML,
+  },
+  {
+    name: "a schedule that never ends",
+    rule: "without repeat the faults of a schedule are made once",
+    file: "src/cli/chaos/schedule.ts",
+    find: "if (this.#at === this.#steps.length && this.#isRepeated)",
+    replace: "if (this.#at === this.#steps.length)",
+    tests: SCHEDULE,
+  },
+  {
+    name: "a field of a schedule that means nothing",
+    rule: "a schedule with a name that is none is refused",
+    file: "src/cli/chaos/schedule.ts",
+    find: "const unknown = Object.keys(rest).find(",
+    replace: "const unknown = Object.keys([]).find(",
+    tests: SCHEDULE,
+  },
+  {
+    name: "gaps without number",
+    rule: "at most 10,000 gaps are kept",
+    file: "src/cli/demo/receiver.ts",
+    find: "if (this.#gaps.length <= MOST_GAPS) return;",
+    replace: "if (this.#gaps.length > 0) return;",
+    tests: DEMO,
+  },
   {
     name: "an old Node is not told",
     rule: "on a Node that is too old the import fails",

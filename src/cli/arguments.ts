@@ -43,15 +43,29 @@ export interface DemoArguments {
   readonly page: boolean;
 }
 
+export interface ChaosArguments {
+  readonly seconds: number;
+  /** Undefined: the faults are drawn from `seed`. */
+  readonly schedule: string | undefined;
+  readonly seed: number;
+  readonly toxiproxy: boolean;
+  /** Files to write. */
+  readonly report: string | undefined;
+  readonly junit: string | undefined;
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
 export type Command =
   | { readonly name: "help" | "version" }
   | { readonly name: "listen" | "connect"; readonly options: PipeArguments }
   | { readonly name: "demo"; readonly options: DemoArguments }
+  | { readonly name: "chaos"; readonly options: ChaosArguments }
   | TunnelCommand
   /** The two processes of the demo, which the demo starts itself. */
   | { readonly name: "demo-sender" | "demo-receiver"; readonly verbose: boolean; readonly page: boolean };
 
-const COMMANDS = ["listen", "connect", "tunnel", "demo"] as const;
+const COMMANDS = ["listen", "connect", "tunnel", "chaos", "demo"] as const;
 const SHARED_OPTIONS: ParseArgsOptionsConfig = {
   progress: { type: "boolean" },
   verbose: { type: "boolean" },
@@ -80,11 +94,24 @@ const DEMO_OPTIONS: ParseArgsOptionsConfig = {
   verbose: { type: "boolean" },
   ...HELP_OPTION,
 };
+const CHAOS_OPTIONS: ParseArgsOptionsConfig = {
+  seconds: { type: "string" },
+  seed: { type: "string" },
+  schedule: { type: "string" },
+  toxiproxy: { type: "boolean" },
+  report: { type: "string" },
+  junit: { type: "string" },
+  json: { type: "boolean" },
+  verbose: { type: "boolean" },
+  ...HELP_OPTION,
+};
 const SEED_MAX = 2 ** 32 - 1;
 const MESSAGES_MAX = 100_000_000;
 /** The highest rate that the demo's sender promises. */
 const MESSAGES_PER_SECOND_MAX = 20_000;
 const DEFAULT_SECONDS = 10;
+/** Long enough for some faults of each kind. */
+const DEFAULT_SECONDS_OF_CHAOS = 60;
 /** Whoever opens a page wants to look at it. */
 const DEFAULT_SECONDS_WITH_PAGE = 300;
 
@@ -108,6 +135,8 @@ export function parseCommandLine(args: readonly string[]): Command {
       return parseTunnel(rest);
     case "demo":
       return parseDemo(rest);
+    case "chaos":
+      return parseChaos(rest);
     case "demo-sender":
     case "demo-receiver":
       return { name, verbose: rest.includes("--verbose"), page: rest.includes("--page") };
@@ -169,17 +198,42 @@ function parseDemo(args: string[]): Command {
     const most = Math.floor(seconds * MESSAGES_PER_SECOND_MAX);
     throw new UsageError(`--messages ${messages}: at most ${most} in ${seconds} s; --seconds gives them more time`);
   }
-  const seed = integer("--seed", values["seed"], randomInt(SEED_MAX + 1), 0, SEED_MAX);
   return {
     name: "demo",
     options: {
       messages,
       seconds,
-      seed,
+      seed: seedOf(values),
       toxiproxy: values["toxiproxy"] === true,
       json: values["json"] === true,
       verbose: values["verbose"] === true,
       page,
     },
   };
+}
+
+function parseChaos(args: string[]): Command {
+  const { values } = parse("chaos", args, CHAOS_OPTIONS, 0);
+  if (values["help"] === true) return { name: "help" };
+  const schedule = text("--schedule", values["schedule"]);
+  if (schedule !== undefined && values["seed"] !== undefined) {
+    throw new UsageError("--seed draws the faults that --schedule lists: give one of them");
+  }
+  return {
+    name: "chaos",
+    options: {
+      seconds: number("--seconds", values["seconds"], DEFAULT_SECONDS_OF_CHAOS, 1, SECONDS_MAX),
+      schedule,
+      seed: seedOf(values),
+      toxiproxy: values["toxiproxy"] === true,
+      report: text("--report", values["report"]),
+      junit: text("--junit", values["junit"]),
+      json: values["json"] === true,
+      verbose: values["verbose"] === true,
+    },
+  };
+}
+
+function seedOf(values: Values): number {
+  return integer("--seed", values["seed"], randomInt(SEED_MAX + 1), 0, SEED_MAX);
 }

@@ -1,5 +1,6 @@
 /** Runs one command; then ends the process with the command's exit code, after all output is written. */
 import { type Command, parseCommandLine } from "./arguments.ts";
+import { chaos } from "./chaos/chaos.ts";
 import { demo } from "./demo/demo.ts";
 import { runReceiver } from "./demo/receiver.ts";
 import { runSender } from "./demo/sender.ts";
@@ -52,6 +53,8 @@ function execute(command: Command): Promise<number> | number {
       return near(command.options, command.again);
     case "tunnel-check":
       return check(command.options);
+    case "chaos":
+      return chaos(command.options);
     case "demo":
       return demo(command.options);
     case "demo-sender":

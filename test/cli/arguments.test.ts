@@ -84,7 +84,7 @@ describe("commands", () => {
   });
 
   test.for<[args: string[], message: RegExp]>([
-    [[], /no command: one of listen, connect, tunnel, demo/],
+    [[], /no command: one of listen, connect, tunnel, chaos, demo/],
     [["lsten", "7000"], /unknown command "lsten"/],
     [["--progress", "listen", "7000"], /first the command/],
     [["listen"], /listen 7000/],
@@ -117,6 +117,9 @@ describe("commands", () => {
     [["demo", "--messages", "1.5"], /--messages 1.5: a whole number/],
     [["demo", "--messages", "1000000"], /at most 200000 in 10 s/],
     [["demo", "--seed", "4294967296"], /--seed/],
+    [["chaos", "--seed", "1", "--schedule", "x"], /give one of them/],
+    [["chaos", "--report", ""], /--report is empty/],
+    [["chaos", "--page"], /Unknown option '--page'\. chaos takes --seconds, --seed, --schedule/],
   ])("%j is no use", ([args, message]) => {
     expect(() => parseCommandLine(args)).toThrow(UsageError);
     expect(() => parseCommandLine(args)).toThrow(message);

@@ -1,7 +1,8 @@
-/** `npm run test:page`: the live page in a real browser. Screenshots are kept in coverage/page. */
+/** `npm run test:page`: the live page, and the report of `resplice chaos`, in a real browser. Screenshots are kept in coverage/page. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { runSuite } from "../endurance/suite.ts";
+import { CHAOS } from "./chaos.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { PageStage } from "./stage.ts";
 
@@ -14,7 +15,7 @@ if (built.status !== 0) throw new Error("the page cannot be bundled");
 await runSuite({
   name: "page",
   noun: "scenario",
-  scenarios: SCENARIOS,
+  scenarios: [...SCENARIOS, CHAOS],
   numbers: { percent: { least: 1, most: 100, byDefault: 100, help: "how much of each scenario is played" } },
   flags: {},
   stage: (scenario, { percent }) => new PageStage(scenario, percent),

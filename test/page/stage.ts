@@ -26,8 +26,14 @@ export class PageStage extends RealStage {
     return `http://${host}:${port}/`;
   }
 
-  /** Opens the page, and waits for the first row of its links. */
+  /** Opens the live page, and waits for the first row of its links. */
   async open(address: string, look: Look = {}): Promise<Page> {
+    const page = await this.openBare(address, look);
+    await until(page, `document.querySelector("tr.link") !== null`, 60_000);
+    return page;
+  }
+
+  async openBare(address: string, look: Look = {}): Promise<Page> {
     const { width = 1_440, height = 1_000, colorScheme = "light", query = "" } = look;
     if (this.#browser === undefined) {
       const browser = await launch();
@@ -49,7 +55,6 @@ export class PageStage extends RealStage {
       if (!url.startsWith(address) && !url.startsWith("data:")) this.problems.push(`it has asked for ${url}`);
     });
     await page.goto(address + query);
-    await until(page, `document.querySelector("tr.link") !== null`, 60_000);
     return page;
   }
 

@@ -41,7 +41,15 @@ export interface Step {
   readonly fault: Fault;
 }
 
-export class FaultPlan {
+/** Where a run's faults come from. */
+export interface FaultSource {
+  /** Undefined: there are no more. */
+  take(): Step | undefined;
+  /** The first fault that ends connections, of those that are not taken yet; any such fault if there is none. */
+  nextEnding(): Fault;
+}
+
+export class FaultPlan implements FaultSource {
   readonly #random: () => number;
   #round: FaultKind[] = [];
   #rounds = 0;
@@ -114,7 +122,7 @@ export class FaultPlan {
 }
 
 /** Whether the fault ends the connections that are open now. */
-function endsConnections(fault: Fault): boolean {
+export function endsConnections(fault: Fault): boolean {
   return fault.kind !== "stall" && fault.kind !== "latency";
 }
 

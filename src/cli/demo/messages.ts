@@ -85,7 +85,7 @@ export type FromReceiver =
   | StateNote
   | PageNote
   | { readonly type: "listening"; readonly port: number }
-  | { readonly type: "stats"; readonly received: number }
+  | { readonly type: "stats"; readonly received: number; readonly atMs: number }
   | { readonly type: "handed"; readonly id: number; readonly atMs: number }
   | { readonly type: "done"; readonly tally: Tally; readonly error: string | undefined };
 
@@ -98,4 +98,12 @@ export interface Tally {
   readonly doubled: number;
   /** Handed out after one with a higher number. */
   readonly reordered: number;
+  /** The longest times between two messages, the first of them first: at most 10,000, none shorter than 20 ms. */
+  readonly gaps: readonly Gap[];
+}
+
+/** For so long the receiver's consumer was handed nothing. */
+export interface Gap {
+  readonly fromMs: number;
+  readonly ms: number;
 }

@@ -23,6 +23,34 @@ export interface Ends {
   readonly errors: readonly string[];
 }
 
+const MOST_SAMPLES = 2_000;
+
+/** By then so many messages had arrived. */
+export interface Sample {
+  readonly atMs: number;
+  readonly count: number;
+}
+
+/** A count over time. Of too many samples every other one is let go, and so they are of twice the time. */
+export class Samples {
+  #all: Sample[] = [];
+  #everyth = 1;
+  #skipped = 0;
+
+  add(atMs: number, count: number): void {
+    if (++this.#skipped < this.#everyth) return;
+    this.#skipped = 0;
+    this.#all.push({ atMs, count });
+    if (this.#all.length <= MOST_SAMPLES) return;
+    this.#all = this.#all.filter((_, at) => at % 2 === 0);
+    this.#everyth *= 2;
+  }
+
+  get all(): readonly Sample[] {
+    return this.#all;
+  }
+}
+
 /** Longer than the sender's close() may take. */
 const FINISH_MS = 40_000;
 
@@ -40,6 +68,8 @@ export class DemoProcesses {
   #onLoss: ((atMs: number) => void) | undefined;
   #finishing = false;
   readonly live: Live = { state: "created", sent: 0, received: 0, inFlightBytes: 0, rttMs: undefined };
+  /** How many messages had arrived when. */
+  readonly samples: Samples = new Samples();
   /** The receiver's port. */
   readonly listening: Promise<number> = this.#listening.promise;
   /** Resolves when all messages of --messages are sent. */
@@ -114,6 +144,7 @@ export class DemoProcesses {
         break;
       case "stats":
         this.live.received = note.received;
+        this.samples.add(note.atMs, note.received);
         break;
       case "handed":
         this.#answer(note.id, note.atMs);

@@ -1,6 +1,14 @@
 /** The demo's receiving process: counts the messages that its consumer is handed, by their numbers. */
 import { type Link, ServerSupervisor } from "../../index.ts";
-import { decodeMessage, type FromReceiver, nowMs, STATS_EVERY_MS, type Tally, type ToReceiver } from "./messages.ts";
+import {
+  decodeMessage,
+  type FromReceiver,
+  type Gap,
+  nowMs,
+  STATS_EVERY_MS,
+  type Tally,
+  type ToReceiver,
+} from "./messages.ts";
 import { EXIT } from "../exit-codes.ts";
 import { openIpc } from "../ipc.ts";
 import { stderrLogger } from "../log.ts";
@@ -17,7 +25,7 @@ export async function runReceiver({ verbose, page }: { verbose: boolean; page: b
     ...(verbose ? { logger: await stderrLogger("demo-receiver") } : {}),
   });
   if (page) void openPage({ receiver: server }, tell);
-  const stats = setInterval(() => tell({ type: "stats", received: counter.tally.received }), STATS_EVERY_MS);
+  const stats = setInterval(() => tell({ type: "stats", received: counter.received, atMs: nowMs() }), STATS_EVERY_MS);
   const arrived = new Promise<Link>((resolve) => {
     server.serve((link) => {
       link.on("state", ({ to, reason }) => tell({ type: "state", to, reason, atMs: nowMs() }));
@@ -37,6 +45,9 @@ export async function runReceiver({ verbose, page }: { verbose: boolean; page: b
 /** How many past messages a watch looks through: IPC takes far less time than so many messages take to arrive. */
 const REMEMBERED = 32_768;
 const FIRST_SIZE = 65_536;
+/** Messages come every millisecond: less is no gap. */
+const GAP_MS = 20;
+const MOST_GAPS = 10_000;
 
 export class Counter {
   #received = 0;
@@ -49,7 +60,13 @@ export class Counter {
   /** The last messages, in a ring: when each was sent, and when it was handed out. */
   readonly #sentMs = new Float64Array(REMEMBERED);
   readonly #handedMs = new Float64Array(REMEMBERED);
+  #lastMs = Infinity;
+  #gaps: Gap[] = [];
   #watches: { readonly sinceMs: number; readonly found: (atMs: number) => void }[] = [];
+
+  get received(): number {
+    return this.#received;
+  }
 
   get tally(): Tally {
     return {
@@ -57,18 +74,27 @@ export class Counter {
       distinct: this.#distinct,
       doubled: this.#doubled,
       reordered: this.#reordered,
+      gaps: this.#gaps.toSorted((a, b) => a.fromMs - b.fromMs),
     };
   }
 
-  count(message: Buffer): void {
+  count(message: Buffer, atMs: number = nowMs()): void {
     const { number, sentMs } = decodeMessage(message);
-    const atMs = nowMs();
     this.#mark(number);
     const at = this.#received % REMEMBERED;
     this.#sentMs[at] = sentMs;
     this.#handedMs[at] = atMs;
     this.#received++;
+    if (atMs - this.#lastMs >= GAP_MS) this.#addGap({ fromMs: this.#lastMs, ms: atMs - this.#lastMs });
+    this.#lastMs = atMs;
     if (this.#watches.length > 0) this.#answer(sentMs, atMs);
+  }
+
+  /** Of too many the shorter half is forgotten. */
+  #addGap(gap: Gap): void {
+    this.#gaps.push(gap);
+    if (this.#gaps.length <= MOST_GAPS) return;
+    this.#gaps = this.#gaps.toSorted((a, b) => b.ms - a.ms).slice(0, MOST_GAPS / 2);
   }
 
   #mark(number: number): void {

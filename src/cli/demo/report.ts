@@ -1,5 +1,5 @@
 /** The result of a run of the demo: in figures, as JSON and for people. */
-import { FAULT_KINDS, type FaultKind } from "./faults.ts";
+import { type Fault, FAULT_KINDS, type FaultKind } from "./faults.ts";
 import type { Ends } from "./processes.ts";
 import { formatCount, formatMs } from "../words.ts";
 
@@ -24,7 +24,18 @@ export interface DemoResult {
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** From the path's healing to the first message handed to the receiver's consumer. */
   readonly recoveryMs: Percentiles & { readonly byKind: Readonly<Partial<Record<FaultKind, Percentiles>>> };
-  readonly seed: number;
+  /** Of the faults. Null: they stand in a schedule. */
+  readonly seed: number | null;
+}
+
+/** A fault that was made. Times are of the system's monotonic clock. */
+export interface Strike {
+  readonly fault: Fault;
+  readonly madeMs: number;
+  /** When messages flowed again, and all that had waited was accepted. */
+  readonly overMs: number;
+  /** From the path's healing to the first message behind it. Undefined: messages did not stop, or it was not measured. */
+  readonly recoveryMs: number | undefined;
 }
 
 /** The faults of a run, and how long each recovery took. */
@@ -32,25 +43,36 @@ export class FaultBook {
   readonly #counts = new Map<FaultKind, number>();
   readonly #recoveriesMs = new Map<FaultKind, number[]>();
 
+  readonly #strikes: Strike[] = [];
+
   get total(): number {
     return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  made(kind: FaultKind): void {
+  /** The last 10,000 faults, the first of them first. */
+  get strikes(): readonly Strike[] {
+    return this.#strikes;
+  }
+
+  made(strike: Strike): void {
+    const { kind } = strike.fault;
     this.#counts.set(kind, this.count(kind) + 1);
+    if (strike.recoveryMs !== undefined) this.#recovered(kind, strike.recoveryMs);
+    this.#strikes.push(strike);
+    if (this.#strikes.length > MOST_STRIKES) this.#strikes.shift();
   }
 
   count(kind: FaultKind): number {
     return this.#counts.get(kind) ?? 0;
   }
 
-  recovered(kind: FaultKind, ms: number): void {
+  #recovered(kind: FaultKind, ms: number): void {
     const recoveries = this.#recoveriesMs.get(kind) ?? [];
     recoveries.push(ms);
     this.#recoveriesMs.set(kind, recoveries);
   }
 
-  result({ sent, tally }: Pick<Ends, "sent" | "tally">, seed: number): DemoResult {
+  result({ sent, tally }: Pick<Ends, "sent" | "tally">, seed: number | null): DemoResult {
     const kinds = FAULT_KINDS.filter((kind) => this.count(kind) > 0);
     const measured = kinds.filter((kind) => this.#recoveriesMs.has(kind));
     const ofKind = (kind: FaultKind): number[] => this.#recoveriesMs.get(kind) ?? [];
@@ -69,6 +91,8 @@ export class FaultBook {
     };
   }
 }
+
+const MOST_STRIKES = 10_000;
 
 export function percentiles(values: readonly number[]): Percentiles {
   const sorted = values.toSorted((a, b) => a - b);
@@ -95,7 +119,7 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     ].join("");
   return [
     "",
-    `${(tookMs / 1_000).toFixed(1)} s through ${what}, seed ${seed}`,
+    `${(tookMs / 1_000).toFixed(1)} s through ${what}, ${seed === null ? "as scheduled" : `seed ${seed}`}`,
     "",
     `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
     `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { FAULT_KINDS, FaultPlan, stopsMessages } from "../../../src/cli/demo/faults.ts";
 import { decodeMessage, encodeMessage } from "../../../src/cli/demo/messages.ts";
+import { Samples } from "../../../src/cli/demo/processes.ts";
 import { Counter } from "../../../src/cli/demo/receiver.ts";
 import {
   describe as describeResult,
@@ -11,6 +12,7 @@ import {
   percentiles,
 } from "../../../src/cli/demo/report.ts";
 import { resplice } from "../support.ts";
+import { strike } from "./strikes.ts";
 
 describe("resplice demo", { timeout: 60_000 }, () => {
   test("loses, doubles and reorders nothing, and says so as JSON in its last line", async () => {
@@ -112,7 +114,29 @@ describe("the receiver's counter", () => {
   test("counts what is doubled and what is reordered, each number exactly", () => {
     const counter = new Counter();
     for (const number of [0, 1, 3, 2, 3, 3, 100_000, 5]) counter.count(encodeMessage(number, 0));
-    expect(counter.tally).toEqual({ received: 8, distinct: 6, doubled: 2, reordered: 2 });
+    expect(counter.tally).toMatchObject({ received: 8, distinct: 6, doubled: 2, reordered: 2 });
+  });
+
+  test("has the times of 20 ms or more in which nothing came", () => {
+    const counter = new Counter();
+    for (const [number, atMs] of [100, 119, 139, 140, 1_000].entries()) counter.count(encodeMessage(number, 0), atMs);
+    expect(counter.tally.gaps).toEqual([
+      { fromMs: 119, ms: 20 },
+      { fromMs: 140, ms: 860 },
+    ]);
+  });
+
+  test("keeps at most 10,000 of them, the longest", () => {
+    const counter = new Counter();
+    let atMs = 0;
+    for (let number = 0; number <= 10_001; number++) {
+      counter.count(encodeMessage(number, 0), atMs);
+      atMs += 20 + (number % 100);
+    }
+    const { gaps } = counter.tally;
+    expect(gaps).toHaveLength(5_000);
+    expect(Math.min(...gaps.map(({ ms }) => ms))).toBeGreaterThanOrEqual(69);
+    expect(gaps.toSorted((a, b) => a.fromMs - b.fromMs)).toEqual(gaps);
   });
 
   test("refuses what is no message", () => {
@@ -139,10 +163,29 @@ describe("the receiver's counter", () => {
   });
 });
 
+test("of too many samples every other one is let go, and those after them are as far apart", () => {
+  const samples = new Samples();
+  for (let at = 0; at < 10_000; at++) samples.add(100 * at, at);
+  const { all } = samples;
+  expect(all.length).toBeGreaterThan(1_000);
+  expect(all.length).toBeLessThanOrEqual(2_000);
+  expect(all[0]).toEqual({ atMs: 0, count: 0 });
+  const distances = new Set(all.slice(1).map(({ count }, at) => count - (all[at]?.count ?? 0)));
+  expect([...distances]).toEqual([8]);
+});
+
+test("of too many faults the last are kept, and all are counted", () => {
+  const book = new FaultBook();
+  for (let at = 0; at < 10_005; at++) book.made(strike({ kind: "rst" }, undefined, at));
+  expect(book.strikes).toHaveLength(10_000);
+  expect(book.strikes[0]?.madeMs).toBe(5);
+  expect(book.count("rst")).toBe(10_005);
+});
+
 describe("the result", () => {
   test("is whole only if nothing is lost, doubled or reordered", () => {
     const result = (received: number, distinct: number, doubled: number, reordered: number): DemoResult =>
-      new FaultBook().result({ sent: 10, tally: { received, distinct, doubled, reordered } }, 1);
+      new FaultBook().result({ sent: 10, tally: { received, distinct, doubled, reordered, gaps: [] } }, 1);
     expect(result(10, 10, 0, 0)).toMatchObject({ lost: 0, doubled: 0, reordered: 0 });
     expect(isWhole(result(10, 10, 0, 0))).toBe(true);
     expect(isWhole(result(9, 9, 0, 0))).toBe(false);
@@ -154,13 +197,11 @@ describe("the result", () => {
   test("counts faults by kind, and recoveries where there were any", () => {
     const book = new FaultBook();
     for (const ms of [10, 30, 20]) {
-      book.made("rst");
-      book.recovered("rst", ms);
+      book.made(strike({ kind: "rst" }, ms));
     }
-    book.made("latency");
-    book.made("stall");
-    book.recovered("stall", 5);
-    const result = book.result({ sent: 1, tally: { received: 1, distinct: 1, doubled: 0, reordered: 0 } }, 1);
+    book.made(strike({ kind: "latency", holdMs: 1, delayMs: 1, jitterMs: 0 }));
+    book.made(strike({ kind: "stall", holdMs: 1 }, 5));
+    const result = book.result({ sent: 1, tally: { received: 1, distinct: 1, doubled: 0, reordered: 0, gaps: [] } }, 1);
     expect(result.faults).toEqual({ rst: 3, stall: 1, latency: 1 });
     expect(result.recoveryMs).toEqual({
       p50: 10,

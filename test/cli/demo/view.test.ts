@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { type Fault, FAULT_KINDS, FaultPlan } from "../../../src/cli/demo/faults.ts";
 import type { Live } from "../../../src/cli/demo/processes.ts";
 import { describe, FaultBook } from "../../../src/cli/demo/report.ts";
+import { strike } from "./strikes.ts";
 import { LiveView, type Outcome, PlainView } from "../../../src/cli/demo/view.ts";
 
 const OUTCOMES: readonly Outcome[] = [59_999, "never-stopped", "not-measured"];
@@ -24,9 +25,8 @@ function faults(): Fault[] {
 
 function filled(): FaultBook {
   const book = new FaultBook();
-  for (const kind of FAULT_KINDS) {
-    for (let count = 0; count < 9_999; count++) book.made(kind);
-    book.recovered(kind, 59_999);
+  for (const fault of faults().filter(({ kind }, at, all) => at === all.findIndex((other) => other.kind === kind))) {
+    for (let count = 0; count < 9_999; count++) book.made(strike(fault, count === 0 ? 59_999 : undefined));
   }
   return book;
 }
@@ -60,7 +60,7 @@ test("the lines that are redrawn", () => {
 });
 
 test("the report", () => {
-  const tally = { received: 99_999_999, distinct: 0, doubled: 9_999, reordered: 9_999 };
+  const tally = { received: 99_999_999, distinct: 0, doubled: 9_999, reordered: 9_999, gaps: [] };
   const result = filled().result({ sent: 99_999_999, tally }, 2 ** 32 - 1);
   const report = describe(result, "the fault relay", 86_400_000);
   expect(report).toContain("one-way-black-hole   9,999");

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { niceTop, topOf } from "../../../src/cli/chaos/charts.ts";
+import { figuresOf } from "../../../src/cli/chaos/figures.ts";
+import { toHtml } from "../../../src/cli/chaos/html.ts";
+import { junit } from "../../../src/cli/chaos/junit.ts";
+import { Markup, markup } from "../../../src/cli/chaos/markup.ts";
+import { FaultBook } from "../../../src/cli/demo/report.ts";
+import { strike } from "../demo/strikes.ts";
+import { ABOUT, done, type Given } from "./runs.ts";
+
+const HOSTILE = `</dd><script>alert("1")</script>&'`;
+const ESCAPED = "&lt;/dd&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;";
+
+function html(given: Given, exitCode = 0, about = ABOUT): string {
+  return toHtml(figuresOf(done(given), about, new Date(0)), exitCode);
+}
+
+function xml(given: Given, exitCode = 0): string {
+  return junit(figuresOf(done(given), ABOUT, new Date(0)), exitCode);
+}
+
+describe("markup", () => {
+  test("takes values as text, in elements and in attributes", () => {
+    expect(markup`<p title="${HOSTILE}">${HOSTILE}</p>`.text).toBe(`<p title="${ESCAPED}">${ESCAPED}</p>`);
+  });
+
+  test("takes markup as it is", () => {
+    expect(markup`<ul>${[markup`<li>${1}</li>`, new Markup("<li>2</li>")]}</ul>`.text).toBe(
+      "<ul><li>1</li>\n<li>2</li></ul>",
+    );
+  });
+
+  test("replaces characters that XML does not have", () => {
+    expect(markup`${"a\u0000\u001B\uFFFFb\n"}`.text).toBe("a\uFFFD\uFFFD\uFFFDb\n");
+  });
+});
+
+describe("the report", () => {
+  test("says that nothing was lost, and what was", () => {
+    expect(html({})).toContain("Nothing was lost, doubled or reordered.");
+    expect(html({ lost: 2 }, 1)).toContain("Lost 2, doubled 0, reordered 0.");
+    expect(html({ lost: 2 }, 1)).not.toContain("Nothing was lost");
+  });
+
+  test("says that the run failed or ended early", () => {
+    expect(html({ errors: ["the sender's link: gone"] }, 1)).toContain("the sender&#39;s link: gone");
+    expect(html({}, 130)).toContain("The run ended early, with 130.");
+  });
+
+  test("has no script and loads nothing", () => {
+    const book = new FaultBook();
+    book.made(strike({ kind: "rst" }, 50));
+    const text = html({ book }, 0, { ...ABOUT, machine: HOSTILE, command: HOSTILE });
+    expect(text).not.toContain("<script");
+    expect(text).not.toMatch(/(?:src|href|url)\s*[=(]/);
+    expect(text).toContain("default-src 'none'");
+    expect(text).toContain("a &lt;path&gt;");
+    expect(text).toContain("<circle");
+  });
+
+  test("a run without faults has one, too", () => {
+    expect(html({})).toContain("0 faults in 10 s");
+    expect(html({})).not.toMatch(/NaN|undefined|Infinity/);
+  });
+});
+
+test("a scale ends at 1, 2 or 5 times a power of ten", () => {
+  expect([1, 1.1, 2, 3, 5.5, 10, 1_999, 2_001].map((count) => niceTop(count))).toEqual([
+    1, 2, 2, 5, 10, 10, 2_000, 5_000,
+  ]);
+});
+
+test("the scale of throughput is for the usual rate, not for peaks", () => {
+  const rates = [1_000, 0, 1_000, 50_000, 1_000];
+  expect(topOf(rates.map((perSecond, atMs) => ({ atMs, perSecond })))).toBe(2_000);
+  expect(topOf([])).toBe(1);
+});
+
+describe("JUnit", () => {
+  test("has a test for each promise", () => {
+    expect(xml({})).toContain('tests="4" failures="0" time="10.000"');
+    expect(xml({ lost: 2 }, 1)).toContain('failures="1"');
+    expect(xml({ lost: 2 }, 1)).toContain('name="no message is lost"><failure message="2 of 10"/>');
+  });
+
+  test("has the run's end", () => {
+    expect(xml({}, 1)).toContain('name="the run comes to its end"><failure message="it ended early, with 1"/>');
+    expect(xml({ errors: [HOSTILE] }, 1)).toContain(`message="${ESCAPED}"/>`);
+  });
+});
