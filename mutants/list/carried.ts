@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 
 const BUSY = ["test/tunnel/busy.test.ts"];
 const CARRIER = ["test/tunnel/near-answers.test.ts", "test/tunnel/near-carrier.test.ts"];
+const CONTROLS = ["test/tunnel/controls.test.ts"];
 const HOSTILE = ["test/tunnel/hostile.test.ts"];
 const INSTANCES = ["test/tunnel/instances.test.ts"];
 const RECORDS = ["test/tunnel/records.test.ts"];
@@ -277,11 +278,11 @@ export const CARRIED: readonly Mutant[] = [
   },
   {
     name: "control links without number",
-    rule: "a client has at most 256 control links",
-    file: "src/tunnel/far.ts",
-    find: "if (those.length >= MOST_CONTROLS) return",
+    rule: "a client has at most 1,024 control links",
+    file: "src/tunnel/controls.ts",
+    find: "if (links.size >= MOST_CONTROLS) return",
     replace: "if (false) return",
-    tests: HOSTILE,
+    tests: CONTROLS,
   },
   {
     name: "connections above --max-connections",
@@ -305,7 +306,7 @@ export const CARRIED: readonly Mutant[] = [
     file: "src/tunnel/far.ts",
     find: "if (carrier.isFree) carrier.finish(ABORTED.closing);",
     replace: "",
-    tests: TUNNEL,
+    tests: HOSTILE,
   },
   {
     name: "a name of any length",

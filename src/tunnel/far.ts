@@ -14,6 +14,7 @@ import { SystemClock } from "../io/clock.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { Busy } from "./busy.ts";
+import { Controls } from "./controls.ts";
 import { FarCarrier } from "./far-carrier.ts";
 import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
@@ -54,8 +55,6 @@ export interface Renewed extends Pick<FarEndOptions, "proofs" | "allow"> {
 
 /** Bursts of connections: a plain relay accepts a thousand of them at once. */
 const BUDGETS = { opensPerSecond: 10_000, resumesPerSecond: 10_000, standbysPerSecond: 1_000, authenticating: 1_000 };
-/** Of one identity: each near end has one. */
-const MOST_CONTROLS = 1_024;
 
 export class FarEnd {
   readonly #options: FarEndOptions;
@@ -67,7 +66,7 @@ export class FarEnd {
   /** Which has signed the certificates of clients. */
   #authority: SecureContextOptions["ca"];
   readonly #carriers = new Set<FarCarrier>();
-  readonly #controls = new Set<Link>();
+  readonly #controls = new Controls();
   readonly #free = new FreeLinks(this.#clock);
   readonly #busy: Busy;
   #isClosing = false;
@@ -142,10 +141,7 @@ export class FarEnd {
   }
 
   #control(link: Link): void {
-    const those = [...this.#controls].filter(({ identity }) => identity === link.identity);
-    if (those.length >= MOST_CONTROLS) return link.abort(ABORTED.tooManyControls);
-    this.#controls.add(link);
-    void link.closed.then(() => this.#controls.delete(link));
+    if (!this.#controls.add(link)) return link.abort(ABORTED.tooManyControls);
     // Nothing comes on it: reading lets the link hear of the peer's end.
     link.onMessage(() => {});
   }
@@ -200,7 +196,7 @@ export class FarEnd {
     this.#isClosing = true;
     this.#free.close();
     for (const carrier of this.#carriers) if (carrier.isFree) carrier.finish(ABORTED.closing);
-    for (const link of this.#controls) link.abort(ABORTED.closing);
+    this.#controls.abort(ABORTED.closing);
     const { left } = await this.supervisor.close({ deadlineMs: drainMs, signal });
     return left;
   }

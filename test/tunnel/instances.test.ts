@@ -73,11 +73,16 @@ test("two near ends that live and have one name both go on, and the far end says
 
 /** A control link that is connected, and keeps what becomes of it. */
 class FakeControl extends EventEmitter {
-  readonly identity = undefined;
+  readonly identity: string | undefined;
   readonly closed = new Promise<never>(() => {});
   state = "connected";
   pings = 0;
   aborted = "";
+
+  constructor(identity?: string) {
+    super();
+    this.identity = identity;
+  }
 
   ping(): void {
     this.pings++;
@@ -92,6 +97,15 @@ class FakeControl extends EventEmitter {
     this.emit("state", { to: "suspect" });
   }
 }
+
+test("who has the name for another identity is not asked, and nothing is said", () => {
+  const levels: string[] = [];
+  const instances = new Instances((level) => void levels.push(level), new ManualClock(0));
+  const [alice, bob] = [new FakeControl("alice"), new FakeControl("bob")];
+  instances.arrived(alice as unknown as Link, { role: "control", instance: "a", name: "laptop" });
+  instances.arrived(bob as unknown as Link, { role: "control", instance: "b", name: "laptop" });
+  expect([alice.pings, bob.pings, alice.aborted, levels]).toEqual([0, 0, "", []]);
+});
 
 test("of two that come when a third is gone the later one asks the earlier, and ends nothing of it", async () => {
   const clock = new ManualClock(0);
