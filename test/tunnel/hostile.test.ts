@@ -124,18 +124,6 @@ test("one client leaves connections to others", async () => {
   await eventually(() => expect(far.connections).toBe(3));
 });
 
-test("a client that keeps a link which carries nothing does not hold up the drain", async () => {
-  const { relay, far } = await tunnel(() => {});
-  const link = open(relay.port);
-  link.onMessage(() => {});
-  await link.ready();
-  await eventually(() =>
-    expect([...far.supervisor.links].map(({ openPayload }) => String(openPayload))).toContain(CARRIER),
-  );
-  expect(await far.close(60_000, new AbortController().signal)).toBe(0);
-  expect(await abortedWith(link)).toBe("far-end-closing");
-});
-
 test("who leaves while the target is being connected leaves nothing behind", async () => {
   const dialled: net.Socket[] = [];
   const connectSocket = (): net.Socket => {

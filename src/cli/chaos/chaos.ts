@@ -1,13 +1,14 @@
 /** `resplice chaos`: faults from a seed or a schedule, and a report of what they did. */
-import { writeFile } from "node:fs/promises";
+import { access, constants, writeFile } from "node:fs/promises";
 import os from "node:os";
+import { dirname } from "node:path";
 import type { ChaosArguments } from "../arguments.ts";
 import { FaultPlan } from "../demo/faults.ts";
 import { describe } from "../demo/report.ts";
 import { type Done, runFaults } from "../demo/run.ts";
 import { version } from "../help.ts";
 import { read } from "../files.ts";
-import { type ChaosFigures, figuresOf } from "./figures.ts";
+import { type About, type ChaosFigures, figuresOf } from "./figures.ts";
 import { toHtml } from "./html.ts";
 import { junit } from "./junit.ts";
 import { Schedule } from "./schedule.ts";
@@ -16,13 +17,16 @@ export async function chaos(options: ChaosArguments): Promise<number> {
   const { schedule, seed, report, junit: junitFile, json } = options;
   const plan =
     schedule === undefined ? new FaultPlan(seed) : Schedule.parse(String(await read("--schedule", schedule)));
+  // Not after the whole run.
+  await checkFolder("--report", report);
+  await checkFolder("--junit", junitFile);
   const drawn = schedule === undefined ? seed : null;
   let done: Done | undefined;
   const code = await runFaults({ ...options, plan, seed: drawn, messages: undefined, page: false }, (all) => {
     done = all;
   });
   if (done === undefined) return code;
-  const figures = figuresOf(done, { ...ABOUT, command: commandOf(options) }, new Date());
+  const figures = figuresOf(done, about(options), new Date());
   // The files first: they are there when the last line says so.
   if (report !== undefined) await writeFile(report, toHtml(figures, code));
   if (junitFile !== undefined) await writeFile(junitFile, junit(figures, code));
@@ -33,11 +37,26 @@ export async function chaos(options: ChaosArguments): Promise<number> {
   return code;
 }
 
-const ABOUT = {
-  machine: `${os.availableParallelism()} cores of ${os.cpus()[0]?.model.trim() ?? "an unknown processor"}, ${os.platform()} ${os.arch()}`,
-  resplice: version(),
-  node: process.version,
-};
+function about(options: ChaosArguments): About {
+  const processor = os.cpus()[0]?.model.trim() ?? "an unknown processor";
+  return {
+    command: commandOf(options),
+    machine: `${os.availableParallelism()} cores of ${processor}, ${os.platform()} ${os.arch()}`,
+    resplice: version(),
+    node: process.version,
+  };
+}
+
+async function checkFolder(option: string, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  try {
+    await access(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new Error(`${option} ${file} cannot be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, {
+      cause: error,
+    });
+  }
+}
 
 function written({ report, junit: junitFile }: ChaosArguments): string {
   return [report, junitFile].flatMap((file) => (file === undefined ? [] : [`written: ${file}\n`])).join("");

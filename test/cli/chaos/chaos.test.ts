@@ -52,6 +52,12 @@ test("a schedule that is not there", async () => {
   expect(run.stderr()).toContain("nowhere.json cannot be read: ENOENT");
 });
 
+test.for(["--report", "--junit"])("%s in a folder that is not there is told before the run", async (option) => {
+  const run = resplice(["chaos", "--seconds", "3600", option, join(folder(), "nowhere", "out")]);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toMatch(/out cannot be written: ENOENT/);
+});
+
 test("a report says how to make the same faults again", () => {
   const options = {
     seconds: 60,
