@@ -30,9 +30,9 @@ export const COMMAND: readonly Mutant[] = [
   {
     name: "a report that praises what ended early",
     rule: "a run that did not come to its end is said to have failed",
-    file: "src/cli/chaos/html.ts",
-    find: "exitCode === 0 || !isWhole",
-    replace: "exitCode !== 0 || !isWhole",
+    file: "src/cli/chaos/figures.ts",
+    find: "exitCode !== 0 && isWhole(figures)",
+    replace: "exitCode === 0 && isWhole(figures)",
     tests: CHAOS_HTML,
   },
   {

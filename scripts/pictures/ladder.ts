@@ -1,5 +1,5 @@
 /** The overload ladder: of each resource where its overload begins and ends, and what is done, in which order. */
-import { markup } from "../../src/cli/chaos/markup.ts";
+import { type Markup, markup } from "../../src/cli/chaos/markup.ts";
 import { type Resource, RESOURCES } from "../../src/core/overload/rules.ts";
 import { svg, WIDTH } from "./svg.ts";
 
@@ -40,13 +40,13 @@ ${rows}`,
   });
 }
 
-function bar({ unit, low, high, critical, criticalLeft }: Resource, y: number): ReturnType<typeof markup> {
+function bar({ unit, low, high, critical, criticalLeft }: Resource, y: number): Markup {
   const x = (value: number): number => LEFT + (value / (unit === "ms" ? MOST_MS : 1)) * SCALE;
-  const part = (kind: string, from: number, to: number): ReturnType<typeof markup> =>
+  const part = (kind: string, from: number, to: number): Markup =>
     markup`<rect class="${kind}" x="${from.toFixed(1)}" y="${y}" width="${(to - from).toFixed(1)}" height="${BAR_HEIGHT}"/>`;
   const end = LEFT + SCALE;
   const hot = critical === undefined ? end : x(critical);
-  const mark = (value: number): ReturnType<typeof markup> =>
+  const mark = (value: number): Markup =>
     markup`<line class="mark" x1="${x(value).toFixed(1)}" x2="${x(value).toFixed(1)}" y1="${y - 3}" y2="${y + BAR_HEIGHT + 3}"/>`;
   const thresholds = Object.entries({ low, high, critical }).flatMap(([name, value]) =>
     value === undefined ? [] : [{ value, text: `${name} ${shown(value, unit)}` }],

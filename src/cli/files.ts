@@ -1,5 +1,6 @@
 /** The files that protect a link of the command: certificates, keys, tokens. */
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 
 /** PEM files. */
 export interface TlsFiles {
@@ -38,8 +39,20 @@ export async function read(option: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    throw new Error(`${option} ${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, {
-      cause: error,
-    });
+    throw unusable(option, path, "read", error);
   }
+}
+
+/** Throws with the name of the option if its folder takes no files: what is written after a long run is checked before. */
+export async function checkFolder(option: string, path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw unusable(option, path, "written", error);
+  }
+}
+
+function unusable(option: string, path: string, what: "read" | "written", cause: unknown): Error {
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  return new Error(`${option} ${path} cannot be ${what}: ${code}`, { cause });
 }

@@ -1,4 +1,4 @@
-/** The report's charts, as SVG that stands in the page. Each has a text alternative, and tables have the same figures. */
+/** The report's charts, as SVG that stands in the page. Each has a text alternative. */
 import { formatCount, formatMs } from "../words.ts";
 import type { ChaosFigures } from "./figures.ts";
 import { type Markup, markup } from "./markup.ts";

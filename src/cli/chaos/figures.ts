@@ -1,7 +1,7 @@
 /** The figures of a run of `resplice chaos`: what its report, its JSON and its JUnit file are made of. */
 import type { Gap } from "../demo/messages.ts";
 import { FAULT_KINDS, type FaultKind } from "../demo/faults.ts";
-import { type Percentiles, percentiles } from "../demo/report.ts";
+import { isWhole, type Percentiles, percentiles } from "../demo/report.ts";
 import type { Done } from "../demo/run.ts";
 import { describeFault } from "../demo/view.ts";
 
@@ -107,6 +107,11 @@ export function figuresOf(done: Done, about: About, madeAt: Date): ChaosFigures 
     faults,
     throughput: throughput(samples, startMs),
   };
+}
+
+/** Whether the run has failed for a reason that no figure and no error tells: by a signal, or without a recovery. */
+export function endedEarly(figures: ChaosFigures, exitCode: number): boolean {
+  return exitCode !== 0 && isWhole(figures) && figures.errors.length === 0;
 }
 
 function longest(gaps: readonly Gap[]): number | null {

@@ -1,8 +1,8 @@
 /** The report of a run as one HTML file: it loads nothing, and runs no script. */
-import type { Percentiles } from "../demo/report.ts";
+import { isWhole as isWholeRun, type Percentiles } from "../demo/report.ts";
 import { formatCount, formatMs } from "../words.ts";
 import { recoveryChart, seconds, throughputChart } from "./charts.ts";
-import type { ChaosFigures } from "./figures.ts";
+import { type ChaosFigures, endedEarly } from "./figures.ts";
 import { Markup, markup } from "./markup.ts";
 
 const STYLE = new Markup(`
@@ -15,7 +15,7 @@ body { margin: 0 auto; max-width: 1040px; padding: 24px 16px 48px; background: v
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0 0 4px; }
 h2 { font-size: 17px; margin: 36px 0 8px; }
-p { margin: 4px 0; max-width: 72ch; }
+p { margin: 4px 0; max-width: 72ch; } figure { margin: 0; }
 .dim, th, figcaption { color: var(--dim); }
 .verdict { font-weight: 600; } .verdict.good { color: var(--good); } .verdict.bad { color: var(--bad); }
 dl.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(118px, 1fr)); gap: 12px; margin: 20px 0; }
@@ -47,13 +47,12 @@ const KEY = new Markup(
 
 export function toHtml(figures: ChaosFigures, exitCode: number): string {
   const { sent, received, lost, doubled, reordered, longestGapMs, faults, kinds, tookMs, path, errors } = figures;
-  const isWhole = lost === 0 && doubled === 0 && reordered === 0;
+  const isWhole = isWholeRun(figures);
   const total = kinds.reduce((sum, { times }) => sum + times, 0);
   const verdict = isWhole
     ? "Nothing was lost, doubled or reordered."
     : `Lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}.`;
-  const early = exitCode === 0 || !isWhole || errors.length > 0 ? [] : [`The run ended early, with ${exitCode}.`];
-  const problems = [...errors, ...early];
+  const problems = endedEarly(figures, exitCode) ? [`The run ended early, with ${exitCode}.`] : errors;
   const title = `${formatCount(total)} faults in ${seconds(tookMs)}`;
   return markup`<!doctype html>
 <html lang="en">
@@ -77,12 +76,12 @@ ${Object.entries({ sent, received, lost, doubled, reordered }).map(([name, count
 <div><dt>longest gap</dt><dd data-figure="longestGapMs">${formatMs(longestGapMs ?? undefined)}</dd></div>
 </dl>
 <h2>Throughput</h2>
-<figure class="scroll" style="margin:0" tabindex="0" role="group" aria-label="Throughput over time">
+<figure class="scroll" tabindex="0" role="group" aria-label="Throughput over time">
 ${throughputChart(figures)}
 <figcaption>Messages a second that the receiver was handed. What has waited arrives at once behind a fault: such peaks are cut off. A band goes from the fault to when all that had waited was accepted. ${KEY}</figcaption>
 </figure>
 <h2>Recovery</h2>
-<figure class="scroll" style="margin:0" tabindex="0" role="group" aria-label="Times of recovery">
+<figure class="scroll" tabindex="0" role="group" aria-label="Times of recovery">
 ${recoveryChart(figures)}
 <figcaption>From the path's healing to the first message sent after it. Each point is a fault, a stroke is the median.</figcaption>
 </figure>

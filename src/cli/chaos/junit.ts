@@ -1,23 +1,19 @@
 /** The figures as JUnit's XML, which the systems that run tests read. */
 import { markup } from "./markup.ts";
-import type { ChaosFigures } from "./figures.ts";
+import { type ChaosFigures, endedEarly } from "./figures.ts";
 
-/** One test for each promise, and one for each kind of fault. `failure`: why a run ended early. */
+/** One test for the run's end, and one for each promise. */
 export function junit(figures: ChaosFigures, exitCode: number): string {
   const seconds = (figures.tookMs / 1_000).toFixed(3);
   const promises = (["lost", "doubled", "reordered"] as const).map((what) => ({
     name: `no message is ${what}`,
     failure: figures[what] === 0 ? undefined : `${figures[what]} of ${figures.sent}`,
   }));
-  const isExplained = promises.some(({ failure }) => failure !== undefined);
   const run = {
     name: "the run comes to its end",
-    failure:
-      figures.errors.length > 0
-        ? figures.errors.join("; ")
-        : exitCode === 0 || isExplained
-          ? undefined
-          : `it ended early, with ${exitCode}`,
+    failure: endedEarly(figures, exitCode)
+      ? `it ended early, with ${exitCode}`
+      : figures.errors.join("; ") || undefined,
   };
   const cases = [run, ...promises];
   const failures = cases.filter(({ failure }) => failure !== undefined).length;

@@ -103,8 +103,12 @@ export function percentiles(values: readonly number[]): Percentiles {
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
-export function isWhole({ lost, doubled, reordered }: DemoResult): boolean {
+export function isWhole({ lost, doubled, reordered }: Pick<DemoResult, "lost" | "doubled" | "reordered">): boolean {
   return lost === 0 && doubled === 0 && reordered === 0;
+}
+
+export function describeSeed(seed: number | null): string {
+  return seed === null ? "as scheduled" : `seed ${seed}`;
 }
 
 /** The result as text of several lines, which fit into 60 columns. */
@@ -119,7 +123,7 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     ].join("");
   return [
     "",
-    `${(tookMs / 1_000).toFixed(1)} s through ${what}, ${seed === null ? "as scheduled" : `seed ${seed}`}`,
+    `${(tookMs / 1_000).toFixed(1)} s through ${what}, ${describeSeed(seed)}`,
     "",
     `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
     `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,

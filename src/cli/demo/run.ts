@@ -16,7 +16,7 @@ import { nowMs } from "./messages.ts";
 import { type FaultPath, openRelayPath } from "./path.ts";
 import { openToxiproxyPath } from "./path-toxiproxy.ts";
 import { DemoProcesses, type Ends, type Sample } from "./processes.ts";
-import { type DemoResult, FaultBook, isWhole, type Strike } from "./report.ts";
+import { type DemoResult, describeSeed, FaultBook, isWhole, type Strike } from "./report.ts";
 import { describeFault, LiveView, type Outcome, PlainView, type View } from "./view.ts";
 
 const MESSAGES_PER_SECOND = 1_000;
@@ -110,8 +110,7 @@ class Run {
     let path: FaultPath | undefined;
     try {
       path = await this.#openPath(await this.#orFailure(this.#processes.listening));
-      const drawn = seed === null ? "as scheduled" : `seed ${seed}`;
-      this.#view.say(`${seconds} s of faults through ${path.what}, ${drawn}`);
+      this.#view.say(`${seconds} s of faults through ${path.what}, ${describeSeed(seed)}`);
       if (page) {
         const [sender, receiver] = await this.#orFailure(this.#processes.pages);
         const at = `127.0.0.1:${path.port}`;

@@ -1,22 +1,19 @@
 import { expect, test } from "vitest";
 import { newSums, ratesBetween, roundTrips } from "../../../src/monitor/live/sums.ts";
 import { type LinkSample, NO_TOTALS } from "../../../src/telemetry/samples.ts";
+import { sampleOf } from "../../telemetry/sample-of.ts";
 
 function sample(over: Partial<LinkSample> = {}): LinkSample {
-  return {
-    state: "connected",
+  return sampleOf({
     rttMs: 2,
     reconnects: 1,
     taken: { messages: 10, bytes: 100 },
     accepted: { messages: 9, bytes: 90 },
     received: { messages: 5, bytes: 50 },
-    undelivered: {},
     queue: { messages: 3, bytes: 30 },
     logBytes: 7,
-    windowBytes: 0,
-    unacceptedBytes: 0,
     ...over,
-  };
+  });
 }
 
 test("sums have the links that there are, and what others had moved that have ended", () => {
