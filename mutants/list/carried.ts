@@ -301,6 +301,23 @@ export const CARRIED: readonly Mutant[] = [
     tests: HOSTILE,
   },
   {
+    name: "the drain waits for free links",
+    rule: "a far end that carries nothing is closed at once",
+    file: "src/tunnel/far.ts",
+    find: "if (carrier.isFree) carrier.finish(ABORTED.closing);",
+    replace: "",
+    tests: HOSTILE,
+  },
+  {
+    name: "the drain waits for control links that open as it begins",
+    rule: "a far end that carries nothing is closed at once",
+    file: "src/tunnel/far.ts",
+    find: "if (this.#isClosing) return link.abort(ABORTED.closing);\n    if (introduction",
+    replace:
+      'if (this.#isClosing && introduction.role !== "control") return link.abort(ABORTED.closing);\n    if (introduction',
+    tests: HOSTILE,
+  },
+  {
     name: "a name of any length",
     rule: "what a near end calls itself has at most 256 characters",
     file: "src/tunnel/terms.ts",

@@ -115,8 +115,8 @@ export class FarEnd {
       return link.abort(ABORTED.stranger);
     }
     this.#instances.arrived(link, introduction);
-    if (introduction.role === "control") return this.#control(link);
     if (this.#isClosing) return link.abort(ABORTED.closing);
+    if (introduction.role === "control") return this.#control(link);
     const carrier = new FarCarrier(
       link,
       {

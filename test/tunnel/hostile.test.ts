@@ -10,6 +10,8 @@ import { tunnel } from "./stage.ts";
 
 const CARRIER = introduce({ role: "carrier", instance: "hostile", name: undefined });
 
+const NO_LOG = { debug: (): void => {}, info: (): void => {}, warn: (): void => {}, error: (): void => {} };
+
 function open(port: number, openPayload = CARRIER): Link {
   return openTo(port, { ...LINK_OPTIONS, openPayload });
 }
@@ -123,6 +125,38 @@ test("one client leaves connections to others", async () => {
   await ask("fedcba9876543210");
   await eventually(() => expect(far.connections).toBe(3));
 });
+
+test("a client that keeps a link which carries nothing does not hold up the drain", async () => {
+  const { relay, far } = await tunnel(() => {});
+  const link = open(relay.port);
+  link.onMessage(() => {});
+  await link.ready();
+  await eventually(() =>
+    expect([...far.supervisor.links].map(({ openPayload }) => String(openPayload))).toContain(CARRIER),
+  );
+  expect(await far.close(60_000, new AbortController().signal)).toBe(0);
+  expect(await abortedWith(link)).toBe("far-end-closing");
+});
+
+test.each(["carrier", "control"] as const)(
+  "a %s link that opens as the drain begins does not hold it up",
+  async (role) => {
+    let onOpened = (): void => {};
+    const info = (fields: { event?: unknown; from?: unknown }): void => {
+      if (fields.event === "link.state" && fields.from === "created") onOpened();
+    };
+    const { relay, far } = await tunnel(() => {}, { far: { logger: { ...NO_LOG, info } } });
+    // The control link and the spares of the near end.
+    await eventually(() => expect(far.supervisor.links.size).toBe(5));
+    const closed = new Promise<number>((resolve) => {
+      onOpened = (): void => resolve(far.close(60_000, new AbortController().signal));
+    });
+    const link = open(relay.port, introduce({ role, instance: "hostile", name: undefined }));
+    link.onMessage(() => {});
+    expect(await closed).toBe(0);
+    expect(await abortedWith(link)).toBe("far-end-closing");
+  },
+);
 
 test("who leaves while the target is being connected leaves nothing behind", async () => {
   const dialled: net.Socket[] = [];
