@@ -5,9 +5,11 @@ const VERSIONS = ["test/node-version.test.ts"];
 const ARGUMENTS = ["test/cli/arguments.test.ts"];
 const PROTECTION = ["test/cli/pipe/protection.test.ts"];
 const CHAOS_FIGURES = ["test/cli/chaos/figures.test.ts"];
+const CHAOS = ["test/cli/chaos/chaos.test.ts"];
+const GAPS = ["test/cli/demo/gaps.test.ts"];
+const PASSING = ["test/cli/chaos/passing.test.ts"];
 const CHAOS_HTML = ["test/cli/chaos/html.test.ts"];
 const SCHEDULE = ["test/cli/chaos/schedule.test.ts"];
-const DEMO = ["test/cli/demo/demo.test.ts"];
 const VIEW = ["test/cli/demo/view.test.ts"];
 
 export const COMMAND: readonly Mutant[] = [
@@ -39,8 +41,8 @@ export const COMMAND: readonly Mutant[] = [
     name: "JUnit hears nothing of a loss",
     rule: "what was lost is a test that failed",
     file: "src/cli/chaos/junit.ts",
-    find: "figures[what] === 0 ? undefined",
-    replace: "figures[what] <= figures.sent ? undefined",
+    find: "count === 0 ? undefined",
+    replace: "count > -1 ? undefined",
     tests: CHAOS_HTML,
   },
   {
@@ -62,10 +64,66 @@ export const COMMAND: readonly Mutant[] = [
   {
     name: "gaps without number",
     rule: "at most 10,000 gaps are kept",
-    file: "src/cli/demo/receiver.ts",
-    find: "if (this.#gaps.length <= MOST_GAPS) return;",
-    replace: "if (this.#gaps.length > 0) return;",
-    tests: DEMO,
+    file: "src/cli/demo/gaps.ts",
+    find: "if (this.#all.length <= MOST_GAPS) return;",
+    replace: "if (this.#all.length > 0) return;",
+    tests: GAPS,
+  },
+  {
+    name: "gaps that are told apart though shorter ones were forgotten",
+    rule: "once gaps were forgotten none that is as short is kept",
+    file: "src/cli/demo/gaps.ts",
+    find: "this.#leastMs = this.#all.at(-1)?.ms ?? LEAST_MS;",
+    replace: "",
+    tests: GAPS,
+  },
+  {
+    name: "silence up to the end is no gap",
+    rule: "silence up to the end of a run that has failed is a gap",
+    file: "src/cli/demo/gaps.ts",
+    find: "  ended(atMs: number): void {\n    this.#silent(atMs);",
+    replace: "  ended(_: number): void {",
+    tests: GAPS,
+  },
+  {
+    name: "JUnit hears nothing of a fault without a recovery",
+    rule: "each kind of fault has a test, which fails if there was no recovery",
+    file: "src/cli/chaos/junit.ts",
+    find: "failed === 0 ? undefined",
+    replace: "failed > -1 ? undefined",
+    tests: CHAOS_HTML,
+  },
+  {
+    name: "a run that fails leaves no report",
+    rule: "a run that fails in the middle is reported",
+    file: "src/cli/demo/run.ts",
+    find: "await this.#breakAndHeal(path).catch((error: Error) => this.#failed(error.message));",
+    replace: "await this.#breakAndHeal(path);\n      if (this.#errors.length > 0) throw new Error(this.#errors[0]);",
+    tests: CHAOS,
+  },
+  {
+    name: "a file's name that a shell reads",
+    rule: "the command of a report makes the same faults when it is given to a shell",
+    file: "src/cli/chaos/chaos.ts",
+    find: "test(word) ? word",
+    replace: "test(word) || word.length > 0 ? word",
+    tests: CHAOS,
+  },
+  {
+    name: "half of the traffic is enough",
+    rule: "a recovery is when bytes have arrived in each direction that had carried any",
+    file: "src/cli/chaos/passing.ts",
+    find: "|| wait.awaited.size > 0) return;",
+    replace: ") return;",
+    tests: PASSING,
+  },
+  {
+    name: "idle directions are waited for",
+    rule: "a direction that carried nothing for two seconds is not waited for behind a fault",
+    file: "src/cli/chaos/passing.ts",
+    find: "this.#lastMs[direction] >= sinceMs);\n  }",
+    replace: "this.#lastMs[direction] > -Infinity);\n  }",
+    tests: PASSING,
   },
   {
     name: "an old Node is not told",

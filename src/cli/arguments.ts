@@ -49,6 +49,10 @@ export interface ChaosArguments {
   readonly schedule: string | undefined;
   readonly seed: number;
   readonly toxiproxy: boolean;
+  /** Connections go on to this server, and the traffic is its clients'. Undefined: both ends are ours. */
+  readonly to: Address | undefined;
+  /** With `to`: where its clients connect to on this machine. 0: any free port. */
+  readonly listenPort: number;
   /** Files to write. */
   readonly report: string | undefined;
   readonly junit: string | undefined;
@@ -98,6 +102,8 @@ const CHAOS_OPTIONS: ParseArgsOptionsConfig = {
   seconds: { type: "string" },
   seed: { type: "string" },
   schedule: { type: "string" },
+  to: { type: "string" },
+  listen: { type: "string" },
   toxiproxy: { type: "boolean" },
   report: { type: "string" },
   junit: { type: "string" },
@@ -219,12 +225,18 @@ function parseChaos(args: string[]): Command {
   if (schedule !== undefined && values["seed"] !== undefined) {
     throw new UsageError("--seed draws the faults that --schedule lists: give one of them");
   }
+  const to = text("--to", values["to"]);
+  if (to === undefined && values["listen"] !== undefined) {
+    throw new UsageError("--listen is where clients of the server of --to connect to: both, or neither");
+  }
   return {
     name: "chaos",
     options: {
       seconds: number("--seconds", values["seconds"], DEFAULT_SECONDS_OF_CHAOS, 1, SECONDS_MAX),
       schedule,
       seed: seedOf(values),
+      to: to === undefined ? undefined : parseAddress(to, 1),
+      listenPort: integer("--listen", values["listen"], 0, 1, 65_535),
       toxiproxy: values["toxiproxy"] === true,
       report: text("--report", values["report"]),
       junit: text("--junit", values["junit"]),

@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 export const HELP: string = `resplice: TCP links that outlive their sockets
 
   resplice demo                 a sender, a receiver, and between them a path that breaks all the time
-  resplice chaos                the same for as long as you like, by a schedule too, and a report of what it did
+  resplice chaos                the same for as long as you like, by a schedule too, and a report of what it did; with
+                                --to between your own client and server
   resplice listen [HOST:]PORT   waits for one link and joins it to stdin and stdout; port 0 is any free one
   resplice connect HOST:PORT    opens a link and joins it to stdin and stdout
   resplice tunnel far|near|check    any TCP program keeps its connection through a cut: resplice tunnel --help
@@ -46,8 +47,11 @@ Options of chaos:
   --seconds N, --seed N, --toxiproxy, --json, --verbose    as above; default 60 s
   --schedule FILE instead of --seed, a list of faults in JSON: {"repeat": true, "faults": [{"after": 1, "kind": "rst"}]}.
                   With repeat it begins again until the time is up. The kinds are fin, rst, cut-after-bytes ("bytes"),
-                  black-hole, stall ("for" so many seconds), one-way-black-hole ("for", "direction" to-server or
-                  to-client), latency ("for", "delayMs", "jitterMs")
+                  black-hole, stall, refuse ("for" so many seconds), one-way-black-hole ("for", "direction" to-server
+                  or to-client), latency ("for", "delayMs", "jitterMs")
+  --to HOST:PORT  between your own client and this server, whatever they speak: the command says where the client is
+                  to connect. Bytes are counted then, not messages
+  --listen PORT   of --to: there; default any free one. It listens on 127.0.0.1
   --report FILE   an HTML page: what was done when, gaps and recoveries, throughput. It needs no other file
   --junit FILE    the result for systems that run tests
 
@@ -59,7 +63,8 @@ State changes, progress and logs go to stderr. The first Ctrl-C reads no more an
 
 Exit codes:
   0    all was accepted in both directions; demo, chaos: nothing was lost, doubled or reordered
-  1    the link failed, or something was not delivered, or may not have been; demo, chaos: lost, doubled or reordered
+  1    the link failed, or something was not delivered, or may not have been; demo, chaos: lost, doubled or reordered,
+       or no recovery within 30 s of a fault's end
   2    the command line makes no sense
   69   this Node is too old
   130  Ctrl-C, and all that had been read by then was delivered (143: the same after SIGTERM, 129: after SIGHUP)

@@ -43,11 +43,33 @@ import { PortClaim } from "./port-claim.ts";
  * relay.cut("rst"); // link is back within a quarter of a second
  * ```
  */
-export async function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
+export function faultRelay(target: RelayTarget): Promise<FaultRelay> {
+  return openRelay(target, {});
+}
+
+interface RelayTarget {
+  port: number;
+  host?: string;
+  listenPort?: number;
+}
+
+/** What a relay tells of. */
+export interface RelayWatch {
+  onConnected?: () => void;
+  /** Bytes were passed on. */
+  onPassed?: (direction: Direction, bytes: number) => void;
+  /** cutAfterBytes() has cut. */
+  onCut?: () => void;
+  /** A connection is gone. */
+  onClosed?: () => void;
+}
+
+/** A fault relay that is watched. */
+export async function openRelay(target: RelayTarget, watch: RelayWatch): Promise<FaultRelay> {
   checkOptions("faultRelay()", target, "{ port: 7000 }", ["port", "host", "listenPort"]);
   const { port, host = HOST, listenPort = 0 } = target;
   integer("listenPort", listenPort, 0, 65_535);
-  const relay = new Relay({ port: integer("port", port, 1, 65_535), host: text("host", host) });
+  const relay = new Relay({ port: integer("port", port, 1, 65_535), host: text("host", host) }, watch);
   await relay.start(listenPort);
   return relay;
 }
@@ -83,6 +105,7 @@ class Relay implements FaultRelay, Road {
   conditions: Record<Direction, Condition> = { "to-server": fair(), "to-client": fair() };
   frozen = false;
   readonly #target: { port: number; host: string };
+  readonly #watch: RelayWatch;
   readonly #open = new Set<RelayConnection>();
   readonly #countdowns = new Countdowns();
   #flushTimer: NodeJS.Timeout | undefined;
@@ -93,8 +116,9 @@ class Relay implements FaultRelay, Road {
   #relistenTimer: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(target: { port: number; host: string }) {
+  constructor(target: { port: number; host: string }, watch: RelayWatch) {
     this.#target = target;
+    this.#watch = watch;
   }
 
   start(port: number): Promise<void> {
@@ -167,6 +191,7 @@ class Relay implements FaultRelay, Road {
   admit(direction: Direction, bytes: number): number {
     const { passing, isDue } = this.#countdowns.admit(direction, bytes);
     if (isDue) this.frozen = true;
+    this.#watch.onPassed?.(direction, passing);
     return passing;
   }
 
@@ -192,6 +217,7 @@ class Relay implements FaultRelay, Road {
     this.#flushTimer = undefined;
     this.cut("rst");
     this.frozen = false;
+    this.#watch.onCut?.();
   }
 
   #pumpAll(): void {
@@ -200,8 +226,12 @@ class Relay implements FaultRelay, Road {
 
   #accept(client: Socket): void {
     this.connections += 1;
+    this.#watch.onConnected?.();
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
-    const connection = new RelayConnection(client, server, this, () => this.#open.delete(connection));
+    const connection = new RelayConnection(client, server, this, () => {
+      this.#open.delete(connection);
+      this.#watch.onClosed?.();
+    });
     this.#open.add(connection);
   }
 

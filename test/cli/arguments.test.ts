@@ -119,6 +119,8 @@ describe("commands", () => {
     [["demo", "--seed", "4294967296"], /--seed/],
     [["chaos", "--seed", "1", "--schedule", "x"], /give one of them/],
     [["chaos", "--report", ""], /--report is empty/],
+    [["chaos", "--to", "nowhere"], /"nowhere" is no PORT or HOST:PORT/],
+    [["chaos", "--listen", "7000"], /--listen is where clients of the server of --to connect to/],
     [["chaos", "--page"], /Unknown option '--page'\. chaos takes --seconds, --seed, --schedule/],
   ])("%j is no use", ([args, message]) => {
     expect(() => parseCommandLine(args)).toThrow(UsageError);

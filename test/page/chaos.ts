@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { ChaosFigures } from "../../src/cli/chaos/figures.ts";
+import { gapText } from "../../src/cli/chaos/html.ts";
 import { formatCount, formatMs } from "../../src/cli/words.ts";
 import type { Page } from "./browser.ts";
 import type { PageScenario, PageStage } from "./stage.ts";
@@ -38,7 +39,7 @@ async function report(stage: PageStage): Promise<void> {
   const figures = JSON.parse(stdout) as ChaosFigures;
   stage.row({
     what: "messages lost, doubled or reordered",
-    figure: figures.lost + figures.doubled + figures.reordered,
+    figure: (figures.lost ?? NaN) + (figures.doubled ?? NaN) + (figures.reordered ?? NaN),
     bound: 0,
     unit: "",
     note: `of ${figures.sent}, ${figures.faults.length} faults in ${seconds} s`,
@@ -57,8 +58,8 @@ async function compare(stage: PageStage, page: Page, figures: ChaosFigures, name
     `Object.fromEntries([...document.querySelectorAll("[data-figure]")].map((all) => [all.dataset.figure, all.innerText]))`,
   );
   const expected = {
-    ...Object.fromEntries(FIGURES.map((figure) => [figure, formatCount(figures[figure])])),
-    longestGapMs: formatMs(figures.longestGapMs ?? undefined),
+    ...Object.fromEntries(FIGURES.map((figure) => [figure, formatCount(figures[figure] ?? NaN)])),
+    longestGapMs: gapText(figures.longestGapMs, figures.leastGapMs),
   };
   const kinds = await page.evaluate<string[]>(
     `[...document.querySelectorAll("#kinds tbody tr")].map((row) => [...row.cells].map((cell) => cell.innerText).join("|"))`,
@@ -67,7 +68,8 @@ async function compare(stage: PageStage, page: Page, figures: ChaosFigures, name
     [
       kind,
       formatCount(times),
-      ...[recoveryMs, gapMs].flatMap(({ p50, p99, max }) => [p50, p99, max].map((ms) => formatMs(ms ?? undefined))),
+      ...[recoveryMs.p50, recoveryMs.p99, recoveryMs.max].map((ms) => formatMs(ms ?? undefined)),
+      ...[gapMs.p50, gapMs.p99, gapMs.max].map((ms) => gapText(ms, figures.leastGapMs)),
     ].join("|"),
   );
   const faults = await page.evaluate<number>(`document.querySelectorAll("#faults tbody tr").length`);

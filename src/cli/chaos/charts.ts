@@ -14,7 +14,7 @@ const LEAST_MS = 1;
 const NAMES = 150;
 
 /** Messages a second over the time of the run; each fault is a band, from when it was made until messages flowed again. */
-export function throughputChart({ throughput, faults, tookMs }: ChaosFigures): Markup {
+export function throughputChart({ throughput, faults, tookMs, to }: ChaosFigures): Markup {
   const most = topOf(throughput);
   const x = (ms: number): string =>
     (LEFT + (Math.min(ms, tookMs) / Math.max(1, tookMs)) * (WIDTH - LEFT - RIGHT)).toFixed(1);
@@ -25,7 +25,7 @@ export function throughputChart({ throughput, faults, tookMs }: ChaosFigures): M
     return markup`<rect class="fault ${kind}" x="${x(atMs)}" y="${PLOT_TOP}" width="${width}" height="${PLOT_HEIGHT}"><title>${text}, at ${seconds(atMs)}</title></rect>`;
   });
   const line = throughput.map(({ atMs, perSecond }) => `${x(atMs)},${y(perSecond)}`).join(" ");
-  const alternative = `Messages a second over ${seconds(tookMs)}, with ${faults.length} faults`;
+  const alternative = `${to === null ? "Messages" : "Bytes"} a second over ${seconds(tookMs)}, with ${faults.length} faults`;
   return markup`<svg viewBox="0 0 ${WIDTH} ${PLOT_TOP + PLOT_HEIGHT + 28}" role="img" aria-label="${alternative}">
 ${bands}
 ${[0, most / 2, most].map((count) => markup`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(count)}" y2="${y(count)}"/><text class="tick" x="${LEFT - 8}" y="${y(count)}" dy="4" text-anchor="end">${formatCount(count)}</text>`)}

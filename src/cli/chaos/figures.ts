@@ -1,7 +1,7 @@
 /** The figures of a run of `resplice chaos`: what its report, its JSON and its JUnit file are made of. */
-import type { Gap } from "../demo/messages.ts";
-import { FAULT_KINDS, type FaultKind } from "../demo/faults.ts";
-import { isWhole, type Percentiles, percentiles } from "../demo/report.ts";
+import type { Gap } from "../demo/gaps.ts";
+import { FAULT_KINDS, type FaultKind, type Outcome } from "../demo/faults.ts";
+import { type Counts, isWhole, type Percentiles, percentiles } from "../demo/report.ts";
 import type { Done } from "../demo/run.ts";
 import { describeFault } from "../demo/view.ts";
 
@@ -13,46 +13,52 @@ export interface FaultFigures {
   readonly atMs: number;
   /** When messages flowed again, and all that had waited was accepted. */
   readonly overMs: number;
-  /** From the path's healing to the first message sent after it. Null: messages did not stop, or it was not measured. */
+  readonly outcome: "recovered" | Exclude<Outcome, number>;
+  /** From the path's healing to the first message sent after it. Null: see `outcome`. */
   readonly recoveryMs: number | null;
-  /** The longest time in which the receiver was handed nothing. Null: none of 20 ms or more. */
+  /** The longest time in which nothing arrived; 0: less than `leastGapMs`. Null: not known. */
   readonly gapMs: number | null;
 }
 
 export interface KindFigures {
   readonly kind: FaultKind;
   readonly times: number;
+  /** How many times there was no recovery. */
+  readonly failed: number;
   readonly recoveryMs: Percentiles;
   readonly gapMs: Percentiles;
 }
 
 /** The object of --json. */
-export interface ChaosFigures {
+export interface ChaosFigures extends Counts {
   readonly madeAt: string;
   /** The command that repeats the faults. */
   readonly command: string;
   readonly path: string;
+  /** The server of --to. Null: both ends were ours. */
+  readonly to: string | null;
   readonly machine: string;
   readonly versions: { readonly resplice: string; readonly node: string };
   readonly seed: number | null;
   readonly tookMs: number;
-  readonly sent: number;
-  readonly received: number;
-  readonly lost: number;
-  readonly doubled: number;
-  readonly reordered: number;
+  /** With --to: bytes that have arrived at each end, and connections that were made. */
+  readonly passed: { readonly toServer: number; readonly toClient: number; readonly connections: number } | null;
+  /** As `gapMs` of a fault. */
   readonly longestGapMs: number | null;
+  /** Shorter gaps are not told apart. Null: gaps are not known. */
+  readonly leastGapMs: number | null;
   /** Why the run is no success beside what was counted. */
   readonly errors: readonly string[];
   readonly kinds: readonly KindFigures[];
   /** The last 10,000. */
   readonly faults: readonly FaultFigures[];
-  /** Messages a second that the receiver was handed, until `atMs`. At most 500. */
+  /** Messages, or with --to bytes of both directions, that have arrived in a second, until `atMs`. At most 500. */
   readonly throughput: ReadonlyArray<{ readonly atMs: number; readonly perSecond: number }>;
 }
 
 export interface About {
   readonly command: string;
+  readonly to: string | null;
   readonly machine: string;
   readonly resplice: string;
   readonly node: string;
@@ -62,15 +68,17 @@ const MOST_POINTS = 500;
 
 export function figuresOf(done: Done, about: About, madeAt: Date): ChaosFigures {
   const { result, ends, strikes, samples, what, startMs, endMs } = done;
-  const { gaps } = ends.tally;
-  const faults = strikes.map(({ fault, madeMs, overMs, recoveryMs }): FaultFigures => {
+  const longest = (touches: (gap: Gap) => boolean): number | null =>
+    ends.gaps === undefined ? null : longestOf(ends.gaps.all.filter((gap) => touches(gap)));
+  const faults = strikes.map(({ fault, madeMs, overMs, outcome }): FaultFigures => {
     return {
       kind: fault.kind,
       text: describeFault(fault),
       atMs: round(madeMs - startMs),
       overMs: round(overMs - startMs),
-      recoveryMs: recoveryMs === undefined ? null : round(recoveryMs),
-      gapMs: longest(gaps.filter(({ fromMs, ms }) => fromMs < overMs && fromMs + ms > madeMs)),
+      outcome: typeof outcome === "number" ? "recovered" : outcome,
+      recoveryMs: typeof outcome === "number" ? round(outcome) : null,
+      gapMs: longest(({ fromMs, ms }) => fromMs < overMs && fromMs + ms > madeMs),
     };
   });
   const kinds = FAULT_KINDS.flatMap((kind): KindFigures[] => {
@@ -81,17 +89,20 @@ export function figuresOf(done: Done, about: About, madeAt: Date): ChaosFigures 
       {
         kind,
         times: result.faults[kind] ?? those.length,
+        failed: those.filter(({ outcome }) => outcome === "none").length,
         recoveryMs,
         gapMs: percentiles(those.flatMap((fault) => fault.gapMs ?? [])),
       },
     ];
   });
-  const { command, machine, resplice, node } = about;
+  const { command, to, machine, resplice, node } = about;
   const { seed, sent, received, lost, doubled, reordered } = result;
+  const { passed, gaps, errors } = ends;
   return {
     madeAt: madeAt.toISOString(),
     command,
     path: what,
+    to,
     machine,
     versions: { resplice, node },
     seed,
@@ -101,8 +112,17 @@ export function figuresOf(done: Done, about: About, madeAt: Date): ChaosFigures 
     lost,
     doubled,
     reordered,
-    longestGapMs: longest(gaps),
-    errors: ends.errors,
+    passed:
+      passed === undefined
+        ? null
+        : {
+            toServer: passed.bytes["to-server"],
+            toClient: passed.bytes["to-client"],
+            connections: passed.connections,
+          },
+    longestGapMs: longest(() => true),
+    leastGapMs: gaps === undefined ? null : round(gaps.leastMs),
+    errors,
     kinds,
     faults,
     throughput: throughput(samples, startMs),
@@ -114,8 +134,8 @@ export function endedEarly(figures: ChaosFigures, exitCode: number): boolean {
   return exitCode !== 0 && isWhole(figures) && figures.errors.length === 0;
 }
 
-function longest(gaps: readonly Gap[]): number | null {
-  return gaps.length === 0 ? null : round(gaps.reduce((most, { ms }) => Math.max(most, ms), 0));
+function longestOf(gaps: readonly Gap[]): number {
+  return round(gaps.reduce((most, { ms }) => Math.max(most, ms), 0));
 }
 
 function throughput(samples: Done["samples"], startMs: number): ChaosFigures["throughput"] {

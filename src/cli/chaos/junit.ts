@@ -2,12 +2,17 @@
 import { markup } from "./markup.ts";
 import { type ChaosFigures, endedEarly } from "./figures.ts";
 
-/** One test for the run's end, and one for each promise. */
+/** One test for the run's end, one for each promise, and one for each kind of fault that was made. */
 export function junit(figures: ChaosFigures, exitCode: number): string {
   const seconds = (figures.tookMs / 1_000).toFixed(3);
-  const promises = (["lost", "doubled", "reordered"] as const).map((what) => ({
-    name: `no message is ${what}`,
-    failure: figures[what] === 0 ? undefined : `${figures[what]} of ${figures.sent}`,
+  const promises = (["lost", "doubled", "reordered"] as const).flatMap((what) => {
+    const count = figures[what];
+    if (count === null) return [];
+    return { name: `no message is ${what}`, failure: count === 0 ? undefined : `${count} of ${figures.sent}` };
+  });
+  const recoveries = figures.kinds.map(({ kind, times, failed }) => ({
+    name: `each ${kind} is recovered from`,
+    failure: failed === 0 ? undefined : `${failed} of ${times} without a recovery`,
   }));
   const run = {
     name: "the run comes to its end",
@@ -15,7 +20,7 @@ export function junit(figures: ChaosFigures, exitCode: number): string {
       ? `it ended early, with ${exitCode}`
       : figures.errors.join("; ") || undefined,
   };
-  const cases = [run, ...promises];
+  const cases = [run, ...promises, ...recoveries];
   const failures = cases.filter(({ failure }) => failure !== undefined).length;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',

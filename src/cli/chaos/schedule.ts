@@ -32,6 +32,7 @@ const FIELDS: Readonly<Record<FaultKind, readonly string[]>> = {
   "black-hole": ["for"],
   "one-way-black-hole": ["for", "direction"],
   stall: ["for"],
+  refuse: ["for"],
   latency: ["for", "delayMs", "jitterMs"],
 };
 
@@ -98,7 +99,8 @@ function step(given: unknown, where: string): Step {
       return { calmMs, fault: { kind: "cut-after-bytes", bytes: Math.round(amount("bytes", 0, MOST_BYTES)) } };
     case "black-hole":
     case "stall":
-      return { calmMs, fault: { kind: kind as "black-hole" | "stall", holdMs: holdMs() } };
+    case "refuse":
+      return { calmMs, fault: { kind: kind as "black-hole" | "stall" | "refuse", holdMs: holdMs() } };
     case "one-way-black-hole": {
       const direction = DIRECTIONS.find((name) => name === rest["direction"]);
       if (direction === undefined) {

@@ -18,6 +18,7 @@ dl.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(118p
 dl.figures div { border: 1px solid var(--line); border-radius: 6px; padding: 8px 12px; }
 dl.figures dt { color: var(--dim); font-size: 13px; } dl.figures dd { margin: 0; font-size: 20px; }
 dd, td { font-variant-numeric: tabular-nums; }
+tr.none td { color: var(--bad); } summary { color: var(--dim); cursor: pointer; }
 .scroll { overflow-x: auto; } .scroll:focus-visible { outline: 2px solid var(--rate); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
@@ -28,7 +29,7 @@ dl.about dd { margin: 0; overflow-wrap: anywhere; }
 svg { display: block; width: 100%; min-width: 620px; height: auto; font: 12px system-ui, sans-serif; }
 svg .grid { stroke: var(--line); } svg .tick { fill: var(--dim); } svg .name { fill: var(--ink); }
 svg .rate { fill: none; stroke: var(--rate); stroke-width: 1.5; } svg .median { stroke: var(--ink); stroke-width: 2; }
-svg .fault { opacity: 0.35; } .fin, .rst, .cut-after-bytes { fill: var(--cut); }
+svg .fault { opacity: 0.35; } .fin, .rst, .cut-after-bytes, .refuse { fill: var(--cut); }
 .black-hole, .one-way-black-hole { fill: var(--hole); } .stall, .latency { fill: var(--slow); }
 svg circle { opacity: 0.7; }
 .key { white-space: nowrap; margin-right: 12px; }

@@ -10,6 +10,8 @@ export type Fault =
   /** Bytes are dropped, and open connections stay dead after the path has healed. */
   | { readonly kind: "black-hole"; readonly holdMs: number }
   | { readonly kind: "one-way-black-hole"; readonly holdMs: number; readonly direction: Direction }
+  /** All connections are reset, and new ones refused. */
+  | { readonly kind: "refuse"; readonly holdMs: number }
   /** Bytes are held back, and none are lost. */
   | { readonly kind: "stall"; readonly holdMs: number }
   | { readonly kind: "latency"; readonly holdMs: number; readonly delayMs: number; readonly jitterMs: number };
@@ -17,13 +19,19 @@ export type Fault =
 export type FaultKind = Fault["kind"];
 
 /**
- * The first round has each kind once, the slow ones last. Each later round of twelve has nine cuts and one slow fault.
+ * The time of a recovery in milliseconds, or why there is none. "not-measured": nothing was left to measure with.
+ * "none": it was waited for in vain.
+ */
+export type Outcome = number | "never-stopped" | "not-measured" | "none";
+
+/**
+ * The first round has each kind once, the slow ones last. Each later round of thirteen has nine cuts and one slow fault.
  */
 const CUTS = ["fin", "rst", "cut-after-bytes"] as const;
-const QUICK_KINDS = [...CUTS, "stall", "latency"] as const;
+const QUICK_KINDS = [...CUTS, "stall", "latency", "refuse"] as const;
 /** A black hole lasts until the link notices it: some seconds. */
 const SLOW_KINDS = ["black-hole", "one-way-black-hole"] as const;
-export const FAULT_KINDS: readonly FaultKind[] = [...CUTS, ...SLOW_KINDS, "stall", "latency"];
+export const FAULT_KINDS: readonly FaultKind[] = [...CUTS, ...SLOW_KINDS, "stall", "latency", "refuse"];
 
 const BYTES_MAX = 20_000;
 const HOLD_MS = [300, 1_000] as const;
@@ -106,6 +114,7 @@ export class FaultPlan implements FaultSource {
         return { kind, bytes: Math.floor(this.#random() * BYTES_MAX) };
       case "black-hole":
       case "stall":
+      case "refuse":
         return { kind, holdMs };
       case "one-way-black-hole":
         return { kind, holdMs, direction: this.#oneWays++ % 2 === 0 ? "to-server" : "to-client" };

@@ -3,6 +3,7 @@
  * processes exchange over Node's IPC, which no fault affects.
  */
 import type { LinkState } from "../../index.ts";
+import type { Gaps } from "./gaps.ts";
 
 /** How often each process reports how many messages it has counted. */
 export const STATS_EVERY_MS = 100;
@@ -73,13 +74,15 @@ export type FromSender =
   | { readonly type: "flushed"; readonly id: number }
   /** All `messages` were sent. */
   | { readonly type: "exhausted" }
-  | { readonly type: "done"; readonly sent: number; readonly undelivered: number; readonly error: string | undefined };
+  | { readonly type: "done"; readonly sent: number; readonly error: string | undefined };
 
 export type ToReceiver =
   /**
    * Answered with the time at which the first message that was sent at `sinceMs` or later was handed to the consumer.
    */
-  { readonly type: "watch"; readonly id: number; readonly sinceMs: number };
+  | { readonly type: "watch"; readonly id: number; readonly sinceMs: number }
+  /** The sender is gone, or its link is: end the link, and tell what came. */
+  | { readonly type: "finish" };
 
 export type FromReceiver =
   | StateNote
@@ -87,7 +90,7 @@ export type FromReceiver =
   | { readonly type: "listening"; readonly port: number }
   | { readonly type: "stats"; readonly received: number; readonly atMs: number }
   | { readonly type: "handed"; readonly id: number; readonly atMs: number }
-  | { readonly type: "done"; readonly tally: Tally; readonly error: string | undefined };
+  | { readonly type: "done"; readonly tally: Tally; readonly gaps: Gaps; readonly error: string | undefined };
 
 /** Counts of the messages that the receiver's consumer was handed. */
 export interface Tally {
@@ -98,12 +101,4 @@ export interface Tally {
   readonly doubled: number;
   /** Handed out after one with a higher number. */
   readonly reordered: number;
-  /** The longest times between two messages, the first of them first: at most 10,000, none shorter than 20 ms. */
-  readonly gaps: readonly Gap[];
-}
-
-/** For so long the receiver's consumer was handed nothing. */
-export interface Gap {
-  readonly fromMs: number;
-  readonly ms: number;
 }

@@ -5,38 +5,65 @@
 import type { Fault } from "./faults.ts";
 import { nowMs } from "./messages.ts";
 import { claimPort, type PortClaim } from "../../testing/port-claim.ts";
-import { BASE_LATENCY_MS, type FaultPath } from "./path.ts";
+import { openRelay, type RelayWatch } from "../../testing/relay.ts";
+import { BASE_LATENCY_MS, type FaultPath, type PathOptions, type PathTarget } from "./path.ts";
+import type { Watch } from "./traffic.ts";
 import { startToxiproxy } from "../toxiproxy/toxiproxy.ts";
 import { ToxiproxyProxy, type ToxicStream } from "../toxiproxy/proxy.ts";
 
+const LOOPBACK = "127.0.0.1";
 const BOTH: readonly ToxicStream[] = ["upstream", "downstream"];
 
 /** @param firstFault the fault that ends the first connection */
 export async function openToxiproxyPath(
-  receiverPort: number,
+  { target, listenPort, watch }: PathOptions,
   firstFault: Fault,
   say: (line: string) => void,
 ): Promise<FaultPath> {
   const toxiproxy = await startToxiproxy({ onProgress: say });
   let claim: PortClaim | undefined;
+  const relays: AsyncDisposable[] = [];
   const stop = async (): Promise<void> => {
     await toxiproxy.stop().finally(() => claim?.release());
+    for (const relay of relays) await relay[Symbol.asyncDispose]();
+  };
+  const between = async (to: PathTarget, listensAt: number, watching: RelayWatch): Promise<number> => {
+    const relay = await openRelay({ ...to, listenPort: listensAt }, watching);
+    relays.push(relay);
+    return relay.port;
   };
   try {
     claim = await claimPort();
     const { port } = claim;
+    const { host, port: upstream } =
+      watch === undefined ? target : { host: LOOPBACK, port: await between(target, 0, atServer(watch)) };
     const proxy = await ToxiproxyProxy.create(toxiproxy.url, {
       name: `resplice-demo-${process.pid}`,
-      listen: `127.0.0.1:${port}`,
-      upstream: `127.0.0.1:${receiverPort}`,
+      listen: `${LOOPBACK}:${port}`,
+      upstream: `${host}:${upstream}`,
     });
-    const path = new ToxiproxyPath(proxy, port, `Toxiproxy ${toxiproxy.version}, from ${toxiproxy.how}`, stop);
+    const own = watch === undefined ? port : await between({ host: LOOPBACK, port }, listenPort, atClient(watch));
+    const path = new ToxiproxyPath(proxy, own, `Toxiproxy ${toxiproxy.version}, from ${toxiproxy.how}`, stop);
     await path.open(firstFault);
     return path;
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** What a relay between Toxiproxy and the server sees arrive. */
+function atServer(watch: Watch): RelayWatch {
+  return { onPassed: (direction, bytes) => void (direction === "to-server" && watch.passed(direction, bytes)) };
+}
+
+/** What a relay between the client and Toxiproxy sees arrive; that connections were cut it sees by their ends. */
+function atClient(watch: Watch): RelayWatch {
+  return {
+    onConnected: () => watch.connected(),
+    onPassed: (direction, bytes) => void (direction === "to-client" && watch.passed(direction, bytes)),
+    onClosed: () => watch.cut(),
+  };
 }
 
 class ToxiproxyPath implements FaultPath {
@@ -67,6 +94,9 @@ class ToxiproxyPath implements FaultPath {
     if (fault.kind !== "stall" && fault.kind !== "latency") await this.#prepare(next);
     let carriesMs = nowMs();
     switch (fault.kind) {
+      case "refuse":
+        await this.#proxy.enable(false);
+        break;
       case "fin":
       case "rst":
         await this.#proxy.enable(false);
@@ -97,6 +127,9 @@ class ToxiproxyPath implements FaultPath {
       case "fin":
       case "rst":
         break;
+      case "refuse":
+        await this.#proxy.enable(true);
+        break;
       case "cut-after-bytes":
       case "one-way-black-hole":
         await this.#proxy.removeToxic("fault");
@@ -120,7 +153,7 @@ class ToxiproxyPath implements FaultPath {
    * reason; all others are closed with FIN.
    */
   async #prepare(next: Fault): Promise<void> {
-    const resets = next.kind === "rst";
+    const resets = next.kind === "rst" || next.kind === "refuse";
     if (resets === this.#resets) return;
     this.#resets = resets;
     for (const stream of BOTH) {

@@ -1,13 +1,28 @@
 /** The path between the demo's two processes, and its implementation with the fault relay of resplice/testing. */
-import { faultRelay, type FaultRelay } from "../../testing/index.ts";
+import type { FaultRelay } from "../../testing/index.ts";
+import { openRelay } from "../../testing/relay.ts";
 import type { Fault } from "./faults.ts";
 import { nowMs } from "./messages.ts";
+import type { Watch } from "./traffic.ts";
 
 /**
  * In each direction, during all faults. On bare loopback almost nothing is in flight at a cut, and losses would not
  * show.
  */
 export const BASE_LATENCY_MS = 5;
+
+export interface PathTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface PathOptions {
+  readonly target: PathTarget;
+  /** 0: any free port. */
+  readonly listenPort: number;
+  /** Is told what passes. */
+  readonly watch: Watch | undefined;
+}
 
 export interface FaultPath {
   /** Where the sender connects to. */
@@ -25,8 +40,15 @@ export interface FaultPath {
   close(): Promise<void>;
 }
 
-export async function openRelayPath(receiverPort: number): Promise<FaultPath> {
-  const relay = await faultRelay({ port: receiverPort });
+export async function openRelayPath({ target, listenPort, watch }: PathOptions): Promise<FaultPath> {
+  const relay = await openRelay(
+    { ...target, listenPort },
+    {
+      onConnected: () => watch?.connected(),
+      onPassed: (direction, bytes) => watch?.passed(direction, bytes),
+      onCut: () => watch?.cut(),
+    },
+  );
   relay.latency(BASE_LATENCY_MS);
   return {
     port: relay.port,
@@ -58,6 +80,9 @@ function strike(relay: FaultRelay, fault: Fault): void {
       return relay.blackHole({ direction: fault.direction });
     case "stall":
       return relay.stall();
+    case "refuse":
+      relay.refuse();
+      return relay.cut("rst");
     case "latency":
       return relay.latency(fault.delayMs, { jitterMs: fault.jitterMs });
   }

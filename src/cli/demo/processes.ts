@@ -3,61 +3,27 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LinkState } from "../../index.ts";
-import type { FromReceiver, FromSender, StateNote, Tally, ToReceiver, ToSender } from "./messages.ts";
-
-/** The figures that are shown while the demo runs. */
-export interface Live {
-  state: LinkState;
-  sent: number;
-  received: number;
-  inFlightBytes: number;
-  rttMs: number | undefined;
-}
-
-/** The final counts of the two ends. */
-export interface Ends {
-  readonly sent: number;
-  readonly undelivered: number;
-  readonly tally: Tally;
-  readonly errors: readonly string[];
-}
-
-const MOST_SAMPLES = 2_000;
-
-/** By then so many messages had arrived. */
-export interface Sample {
-  readonly atMs: number;
-  readonly count: number;
-}
-
-/** A count over time. Of too many samples every other one is let go, and so they are of twice the time. */
-export class Samples {
-  #all: Sample[] = [];
-  #everyth = 1;
-  #skipped = 0;
-
-  add(atMs: number, count: number): void {
-    if (++this.#skipped < this.#everyth) return;
-    this.#skipped = 0;
-    this.#all.push({ atMs, count });
-    if (this.#all.length <= MOST_SAMPLES) return;
-    this.#all = this.#all.filter((_, at) => at % 2 === 0);
-    this.#everyth *= 2;
-  }
-
-  get all(): readonly Sample[] {
-    return this.#all;
-  }
-}
+import { type Fault, stopsMessages } from "./faults.ts";
+import {
+  type FromReceiver,
+  type FromSender,
+  nowMs,
+  type StateNote,
+  type ToReceiver,
+  type ToSender,
+} from "./messages.ts";
+import { Samples } from "./samples.ts";
+import type { Ends, Live, Traffic } from "./traffic.ts";
 
 /** Longer than the sender's close() may take. */
 const FINISH_MS = 40_000;
+const BEGIN_MS = 30_000;
 
-export class DemoProcesses {
+export class DemoProcesses implements Traffic {
   readonly #sender: ChildProcess;
   readonly #receiver: ChildProcess;
-  readonly #exits: Promise<unknown>;
+  /** Each resolves when its process has ended, and what it had told has arrived. */
+  readonly #gone: Readonly<Record<"sender" | "receiver", Promise<void>>>;
   readonly #listening = Promise.withResolvers<number>();
   readonly #pages = { sender: Promise.withResolvers<string>(), receiver: Promise.withResolvers<string>() };
   readonly #exhausted = Promise.withResolvers<void>();
@@ -70,21 +36,25 @@ export class DemoProcesses {
   readonly live: Live = { state: "created", sent: 0, received: 0, inFlightBytes: 0, rttMs: undefined };
   /** How many messages had arrived when. */
   readonly samples: Samples = new Samples();
-  /** The receiver's port. */
-  readonly listening: Promise<number> = this.#listening.promise;
+  readonly target: Traffic["target"] = this.#listening.promise.then((port) => ({ host: "127.0.0.1", port }));
+  readonly listenPort = 0;
+  readonly watch: undefined;
+  readonly beginsWithinMs = BEGIN_MS;
+  readonly #hasPage: boolean;
   /** Resolves when all messages of --messages are sent. */
   readonly exhausted: Promise<void> = this.#exhausted.promise;
   /** Rejects when a process or its link ends before it was told to. */
   readonly failed: Promise<never>;
 
   constructor(options: { verbose: boolean; page: boolean }) {
+    this.#hasPage = options.page;
     this.#receiver = start("demo-receiver", options);
     this.#sender = start("demo-sender", options);
     this.#sender.on("message", (note: FromSender) => this.#onSender(note));
     this.#receiver.on("message", (note: FromReceiver) => this.#onReceiver(note));
     this.failed = this.#watchForFailure();
     this.failed.catch(() => {}); // each wait of the demo races with it
-    this.#exits = Promise.all([this.#sender, this.#receiver].map((child) => once(child, "exit")));
+    this.#gone = { sender: gone(this.#sender), receiver: gone(this.#receiver) };
     process.on("exit", this.kill);
   }
 
@@ -174,17 +144,25 @@ export class DemoProcesses {
   }
 
   /** With --page: the addresses of the pages of both. */
-  get pages(): Promise<[sender: string, receiver: string]> {
-    const { sender, receiver } = this.#pages;
-    return Promise.all([sender.promise, receiver.promise]);
+  async beginning(port: number): Promise<string | undefined> {
+    if (!this.#hasPage) return undefined;
+    const [sender, receiver] = await Promise.all([this.#pages.sender.promise, this.#pages.receiver.promise]);
+    return `the sender, live: ${sender}\nthe receiver, live: ${receiver}\nthe path between them: 127.0.0.1:${port}`;
   }
 
-  open(port: number, perSecond: number, messages: number | undefined): void {
+  async begin(port: number, perSecond: number, messages: number | undefined): Promise<void> {
     this.#tellSender({ type: "open", port, perSecond, messages });
+    await this.arrivedSince(nowMs());
+  }
+
+  striking(): void {}
+
+  isStoppedBy(fault: Fault): boolean {
+    return stopsMessages(fault);
   }
 
   /** Answers when the first message that was sent at `sinceMs` or later was handed to the receiver's consumer. */
-  handedSince(sinceMs: number): Promise<number> {
+  arrivedSince(sinceMs: number): Promise<number> {
     return this.#ask((id) => tell(this.#receiver, { type: "watch", id, sinceMs } satisfies ToReceiver));
   }
 
@@ -203,26 +181,30 @@ export class DemoProcesses {
     });
   }
 
-  /** Tells the sender to close its link, and waits until both processes have ended. */
+  /**
+   * Tells the sender to close its link, and waits until both processes have ended. Nobody waits for the other end of a
+   * link when one of them is gone.
+   */
   async finish(): Promise<Ends> {
     this.#finishing = true;
     this.#tellSender({ type: "finish" });
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`the processes did not finish within ${FINISH_MS} ms`)), FINISH_MS);
-    });
-    const gone = this.#exits.then(() => new Error("a process ended without saying how its link did"));
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, FINISH_MS)));
+    const within = <T>(done: Promise<T>, ...ends: Array<Promise<void>>): Promise<T | undefined> =>
+      Promise.race([done, ...[late, ...ends].map((end) => end.then(() => undefined))]);
     try {
-      const both = Promise.all([this.#senderDone.promise, this.#receiverDone.promise]);
-      const ends = await Promise.race([both, gone, late]);
-      if (ends instanceof Error) throw ends;
-      const [{ sent, undelivered, error }, receiver] = ends;
-      const errors = [
-        ...(error === undefined ? [] : [`the sender's link: ${error}`]),
-        ...(receiver.error === undefined ? [] : [`the receiver's link: ${receiver.error}`]),
-      ];
-      await Promise.race([this.#exits, late]);
-      return { sent, undelivered, tally: receiver.tally, errors };
+      const sender = await within(this.#senderDone.promise, this.#gone.sender, this.#gone.receiver);
+      if (sender === undefined || sender.error !== undefined) tell(this.#receiver, { type: "finish" });
+      const receiver = await within(this.#receiverDone.promise, this.#gone.receiver);
+      const both = { sender, receiver };
+      const errors = (["sender", "receiver"] as const).flatMap((name) => {
+        const end = both[name];
+        if (end === undefined) return `the ${name} did not say how its link has ended`;
+        return end.error === undefined ? [] : `the ${name}'s link: ${end.error}`;
+      });
+      if (sender !== undefined) await within(Promise.all([this.#gone.sender, this.#gone.receiver]));
+      const counted = sender && receiver && { sent: sender.sent, tally: receiver.tally };
+      return { counted, gaps: receiver?.gaps, passed: undefined, errors };
     } finally {
       clearTimeout(timer);
     }
@@ -247,6 +229,11 @@ function start(command: string, { verbose, page }: { verbose: boolean; page: boo
   const entry = fileURLToPath(new URL(`../main${extname(here)}`, import.meta.url));
   const args = [command, ...(verbose ? ["--verbose"] : []), ...(page ? ["--page"] : [])];
   return fork(entry, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+}
+
+/** Resolves when the process has ended and no note of it is under way any more, or when it could not be started. */
+async function gone(child: ChildProcess): Promise<void> {
+  await Promise.all([once(child, "exit"), once(child, "disconnect")]).catch(() => {});
 }
 
 /** Sends an order, unless the process has ended: its 'exit' event reports that. */

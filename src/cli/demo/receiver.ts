@@ -1,27 +1,23 @@
 /** The demo's receiving process: counts the messages that its consumer is handed, by their numbers. */
 import { type Link, ServerSupervisor } from "../../index.ts";
-import {
-  decodeMessage,
-  type FromReceiver,
-  type Gap,
-  nowMs,
-  STATS_EVERY_MS,
-  type Tally,
-  type ToReceiver,
-} from "./messages.ts";
+import { decodeMessage, type FromReceiver, nowMs, STATS_EVERY_MS, type Tally, type ToReceiver } from "./messages.ts";
 import { EXIT } from "../exit-codes.ts";
+import { GapFinder } from "./gaps.ts";
 import { openIpc } from "../ipc.ts";
 import { stderrLogger } from "../log.ts";
 import { openPage } from "./page.ts";
 
 export async function runReceiver({ verbose, page }: { verbose: boolean; page: boolean }): Promise<number> {
   const counter = new Counter();
+  const finished = Promise.withResolvers<void>();
   const tell = openIpc<{ order: ToReceiver; note: FromReceiver }>((order) => {
-    counter.watch(order.sinceMs, (atMs) => tell({ type: "handed", id: order.id, atMs }));
+    if (order.type === "finish") finished.resolve();
+    else counter.watch(order.sinceMs, (atMs) => tell({ type: "handed", id: order.id, atMs }));
   });
   const server = new ServerSupervisor({
     host: "127.0.0.1",
     port: 0,
+    resumeForMs: RESUME_FOR_MS,
     ...(verbose ? { logger: await stderrLogger("demo-receiver") } : {}),
   });
   if (page) void openPage({ receiver: server }, tell);
@@ -35,19 +31,22 @@ export async function runReceiver({ verbose, page }: { verbose: boolean; page: b
   });
   const { port } = await server.listen();
   tell({ type: "listening", port });
-  const { error } = await (await arrived).closed;
-  await server.close();
+  const ended = arrived.then((link) => link.closed);
+  const report = await Promise.race([ended, finished.promise]);
+  // Messages should have come until now.
+  if (report === undefined || report.error !== undefined) counter.gaps.ended(nowMs());
+  await server.close(report === undefined ? { deadlineMs: 0 } : {});
   clearInterval(stats);
-  tell({ type: "done", tally: counter.tally, error: error?.message });
+  const { error } = report ?? {};
+  tell({ type: "done", tally: counter.tally, gaps: counter.gaps.gaps, error: error?.message });
   return EXIT.ok;
 }
 
 /** How many past messages a watch looks through: IPC takes far less time than so many messages take to arrive. */
 const REMEMBERED = 32_768;
 const FIRST_SIZE = 65_536;
-/** Messages come every millisecond: less is no gap. */
-const GAP_MS = 20;
-const MOST_GAPS = 10_000;
+/** Longer than any fault. */
+const RESUME_FOR_MS = 7_200_000;
 
 export class Counter {
   #received = 0;
@@ -60,8 +59,7 @@ export class Counter {
   /** The last messages, in a ring: when each was sent, and when it was handed out. */
   readonly #sentMs = new Float64Array(REMEMBERED);
   readonly #handedMs = new Float64Array(REMEMBERED);
-  #lastMs = Infinity;
-  #gaps: Gap[] = [];
+  readonly gaps: GapFinder = new GapFinder();
   #watches: { readonly sinceMs: number; readonly found: (atMs: number) => void }[] = [];
 
   get received(): number {
@@ -74,7 +72,6 @@ export class Counter {
       distinct: this.#distinct,
       doubled: this.#doubled,
       reordered: this.#reordered,
-      gaps: this.#gaps.toSorted((a, b) => a.fromMs - b.fromMs),
     };
   }
 
@@ -85,16 +82,8 @@ export class Counter {
     this.#sentMs[at] = sentMs;
     this.#handedMs[at] = atMs;
     this.#received++;
-    if (atMs - this.#lastMs >= GAP_MS) this.#addGap({ fromMs: this.#lastMs, ms: atMs - this.#lastMs });
-    this.#lastMs = atMs;
+    this.gaps.arrived(atMs);
     if (this.#watches.length > 0) this.#answer(sentMs, atMs);
-  }
-
-  /** Of too many the shorter half is forgotten. */
-  #addGap(gap: Gap): void {
-    this.#gaps.push(gap);
-    if (this.#gaps.length <= MOST_GAPS) return;
-    this.#gaps = this.#gaps.toSorted((a, b) => b.ms - a.ms).slice(0, MOST_GAPS / 2);
   }
 
   #mark(number: number): void {

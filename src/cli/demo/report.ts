@@ -1,6 +1,6 @@
 /** The result of a run of the demo: in figures, as JSON and for people. */
-import { type Fault, FAULT_KINDS, type FaultKind } from "./faults.ts";
-import type { Ends } from "./processes.ts";
+import { type Fault, FAULT_KINDS, type FaultKind, type Outcome } from "./faults.ts";
+import type { Ends } from "./traffic.ts";
 import { formatCount, formatMs } from "../words.ts";
 
 export interface Percentiles {
@@ -10,16 +10,20 @@ export interface Percentiles {
   readonly max: number | null;
 }
 
-/** The object of --json. */
-export interface DemoResult {
-  readonly sent: number;
-  readonly received: number;
+/** Messages that were counted. All are null if an end is gone that had counted them. */
+export interface Counts {
+  readonly sent: number | null;
+  readonly received: number | null;
   /** Messages that were sent and never handed to the receiver's consumer. */
-  readonly lost: number;
+  readonly lost: number | null;
   /** Messages that were handed out again. */
-  readonly doubled: number;
+  readonly doubled: number | null;
   /** Messages that were handed out after one that was sent later. */
-  readonly reordered: number;
+  readonly reordered: number | null;
+}
+
+/** The object of --json. */
+export interface DemoResult extends Counts {
   /** How often each kind was made. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** From the path's healing to the first message handed to the receiver's consumer. */
@@ -34,8 +38,7 @@ export interface Strike {
   readonly madeMs: number;
   /** When messages flowed again, and all that had waited was accepted. */
   readonly overMs: number;
-  /** From the path's healing to the first message behind it. Undefined: messages did not stop, or it was not measured. */
-  readonly recoveryMs: number | undefined;
+  readonly outcome: Outcome;
 }
 
 /** The faults of a run, and how long each recovery took. */
@@ -55,9 +58,9 @@ export class FaultBook {
   }
 
   made(strike: Strike): void {
-    const { kind } = strike.fault;
-    this.#counts.set(kind, this.count(kind) + 1);
-    if (strike.recoveryMs !== undefined) this.#recovered(kind, strike.recoveryMs);
+    const { fault, outcome } = strike;
+    this.#counts.set(fault.kind, this.count(fault.kind) + 1);
+    if (typeof outcome === "number") this.#recovered(fault.kind, outcome);
     this.#strikes.push(strike);
     if (this.#strikes.length > MOST_STRIKES) this.#strikes.shift();
   }
@@ -72,16 +75,12 @@ export class FaultBook {
     this.#recoveriesMs.set(kind, recoveries);
   }
 
-  result({ sent, tally }: Pick<Ends, "sent" | "tally">, seed: number | null): DemoResult {
+  result({ counted }: Pick<Ends, "counted">, seed: number | null): DemoResult {
     const kinds = FAULT_KINDS.filter((kind) => this.count(kind) > 0);
     const measured = kinds.filter((kind) => this.#recoveriesMs.has(kind));
     const ofKind = (kind: FaultKind): number[] => this.#recoveriesMs.get(kind) ?? [];
     return {
-      sent,
-      received: tally.received,
-      lost: sent - tally.distinct,
-      doubled: tally.doubled,
-      reordered: tally.reordered,
+      ...counts(counted),
       faults: Object.fromEntries(kinds.map((kind) => [kind, this.count(kind)])),
       recoveryMs: {
         ...percentiles(measured.flatMap(ofKind)),
@@ -103,17 +102,32 @@ export function percentiles(values: readonly number[]): Percentiles {
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
-export function isWhole({ lost, doubled, reordered }: Pick<DemoResult, "lost" | "doubled" | "reordered">): boolean {
-  return lost === 0 && doubled === 0 && reordered === 0;
+function counts(counted: Ends["counted"]): Counts {
+  if (counted === undefined) return { sent: null, received: null, lost: null, doubled: null, reordered: null };
+  const { sent, tally } = counted;
+  const { received, distinct, doubled, reordered } = tally;
+  return { sent, received, lost: sent - distinct, doubled, reordered };
+}
+
+/** Whether nothing is known to be lost, doubled or reordered. */
+export function isWhole({ lost, doubled, reordered }: Pick<Counts, "lost" | "doubled" | "reordered">): boolean {
+  return [lost, doubled, reordered].every((count) => count === null || count === 0);
 }
 
 export function describeSeed(seed: number | null): string {
   return seed === null ? "as scheduled" : `seed ${seed}`;
 }
 
+const NOTE = [
+  "Times are from the path's healing to the first message, of",
+  "those sent after it, that the receiver's consumer was",
+  "handed. Latency, and a hole in the way back, do not stop the",
+  "messages: nothing to recover from.",
+];
+
 /** The result as text of several lines, which fit into 60 columns. */
-export function describe(result: DemoResult, what: string, tookMs: number): string {
-  const { sent, received, lost, doubled, reordered, faults, recoveryMs, seed } = result;
+export function describe(result: DemoResult, what: string, tookMs: number, note: readonly string[] = NOTE): string {
+  const { faults, recoveryMs, seed } = result;
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
   const row = (kind: string, count: number, times: Percentiles | undefined): string =>
     [
@@ -125,19 +139,23 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     "",
     `${(tookMs / 1_000).toFixed(1)} s through ${what}, ${describeSeed(seed)}`,
     "",
-    `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
-    `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,
-    "",
+    ...describeCounts(result),
     `${"fault".padEnd(20)}${"times".padStart(6)}${"p50".padStart(11)}${"p99".padStart(11)}${"longest".padStart(11)}`,
     ...FAULT_KINDS.filter((kind) => faults[kind] !== undefined).map((kind) =>
       row(kind, faults[kind] ?? 0, recoveryMs.byKind[kind]),
     ),
     row("all", total, recoveryMs),
     "",
-    "Times are from the path's healing to the first message, of",
-    "those sent after it, that the receiver's consumer was",
-    "handed. Latency, and a hole in the way back, do not stop the",
-    "messages: nothing to recover from.",
+    ...note,
     "",
   ].join("\n");
+}
+
+function describeCounts({ sent, received, lost, doubled, reordered }: Counts): string[] {
+  if (sent === null || received === null || lost === null || doubled === null || reordered === null) return [];
+  return [
+    `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
+    `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,
+    "",
+  ];
 }

@@ -1,23 +1,23 @@
 /**
- * A run of faults: a sender and a receiver, each a process of its own, and between them a path that this process breaks
- * again and again. At the end every message is accounted for.
+ * A run of faults: traffic, and a path that this process breaks again and again. The traffic is that of a sender and a
+ * receiver, each a process of its own, whose messages are all accounted for at the end; or of other programs.
  *
  * A recovery is measured from the path's healing to the moment when the first message that was sent after the healing
  * is handed to the receiver's consumer. So earlier messages, from a kernel's buffer, are not taken for a recovery; and
  * as messages come in order, all those that had waited were handed out before. A cut is healed at once, as the path
- * accepts connections again: the healing of a cut is the cut. This process does not see a cut after N bytes: it counts
- * from when the first of the two ends has noticed the reset. All times are of the system's monotonic clock, see
- * nowMs().
+ * accepts connections again: the healing of a cut is the cut. A cut after N bytes counts from when the traffic has
+ * noticed the reset. All times are of the system's monotonic clock, see nowMs().
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT } from "../exit-codes.ts";
-import { type Fault, type FaultSource, stopsMessages } from "./faults.ts";
+import type { Fault, FaultSource, Outcome } from "./faults.ts";
 import { nowMs } from "./messages.ts";
-import { type FaultPath, openRelayPath } from "./path.ts";
+import { type FaultPath, openRelayPath, type PathTarget } from "./path.ts";
 import { openToxiproxyPath } from "./path-toxiproxy.ts";
-import { DemoProcesses, type Ends, type Sample } from "./processes.ts";
 import { type DemoResult, describeSeed, FaultBook, isWhole, type Strike } from "./report.ts";
-import { describeFault, LiveView, type Outcome, PlainView, type View } from "./view.ts";
+import type { Sample } from "./samples.ts";
+import type { Ends, Traffic } from "./traffic.ts";
+import { describeFault, LiveView, PlainView, type View } from "./view.ts";
 
 const MESSAGES_PER_SECOND = 1_000;
 /** After so long, a link is taken not to recover at all. */
@@ -33,9 +33,7 @@ export interface RunOptions {
   readonly toxiproxy: boolean;
   /** The result is all that goes to stdout. */
   readonly json: boolean;
-  readonly verbose: boolean;
-  /** Both processes serve a live page. */
-  readonly page: boolean;
+  readonly traffic: Traffic;
 }
 
 /** A run that has come to its end. Times are of the system's monotonic clock. */
@@ -44,7 +42,7 @@ export interface Done {
   readonly ends: Ends;
   /** The last 10,000 faults. */
   readonly strikes: readonly Strike[];
-  /** How many messages had arrived when. */
+  /** How many messages, or bytes, had arrived when. */
   readonly samples: readonly Sample[];
   /** The path's description. */
   readonly what: string;
@@ -52,7 +50,7 @@ export interface Done {
   readonly endMs: number;
 }
 
-/** Answers the exit code. `finish` is called when all is counted, also where messages were lost. */
+/** Answers the exit code. `finish` is called when all is counted that can be, also where the run has failed. */
 export async function runFaults(options: RunOptions, finish: (done: Done) => void): Promise<number> {
   const run = new Run(options, finish);
   const onInterrupt = (): void => run.end(EXIT.interrupted);
@@ -74,7 +72,9 @@ class Run {
   readonly #options: RunOptions;
   readonly #finish: (done: Done) => void;
   readonly #book = new FaultBook();
-  readonly #processes: DemoProcesses;
+  readonly #traffic: Traffic;
+  /** Why the run has failed. */
+  readonly #errors: string[] = [];
   /**
    * Aborted when no further fault is to be made: the time is up, all messages are sent, or the user has interrupted.
    */
@@ -87,7 +87,7 @@ class Run {
   constructor(options: RunOptions, finish: (done: Done) => void) {
     this.#options = options;
     this.#finish = finish;
-    this.#processes = new DemoProcesses(options);
+    this.#traffic = options.traffic;
     // With --json stdout gets the result only.
     const stream = options.json ? process.stderr : process.stdout;
     this.#view = new PlainView((text) => void stream.write(text));
@@ -96,7 +96,7 @@ class Run {
   /** The first call ends the run early, but in order; the second ends it at once. */
   end(exitCode: number): void {
     if (this.#hurry.signal.aborted && exitCode !== EXIT.brokenPipe) {
-      this.#processes.kill();
+      this.#traffic.kill();
       process.exit(exitCode);
     }
     this.#exitCode = exitCode;
@@ -105,56 +105,66 @@ class Run {
   }
 
   async toTheEnd(): Promise<number> {
-    const { messages, seconds, seed, json, page } = this.#options;
+    const { seconds, seed } = this.#options;
     const startMs = nowMs();
     let path: FaultPath | undefined;
     try {
-      path = await this.#openPath(await this.#orFailure(this.#processes.listening));
-      this.#view.say(`${seconds} s of faults through ${path.what}, ${describeSeed(seed)}`);
-      if (page) {
-        const [sender, receiver] = await this.#orFailure(this.#processes.pages);
-        const at = `127.0.0.1:${path.port}`;
-        this.#view.say(`the sender, live: ${sender}\nthe receiver, live: ${receiver}\nthe path between them: ${at}`);
-      }
-      if (process.stdout.isTTY && !json) {
-        this.#view = new LiveView((text) => void process.stdout.write(text), this.#processes.live, this.#book);
-      }
-      this.#processes.open(path.port, messages === undefined ? MESSAGES_PER_SECOND : messages / seconds, messages);
-      await this.#breakAndHeal(path);
-      const ends = await this.#processes.finish();
+      path = await this.#openPath(await this.#orFailure(this.#traffic.target));
+      const what = path.what;
+      this.#view.say(`${seconds} s of faults through ${what}, ${describeSeed(seed)}`);
+      await this.#breakAndHeal(path).catch((error: Error) => this.#failed(error.message));
+      const ends = await this.#traffic.finish();
+      const endMs = nowMs();
       this.#view.close();
+      const errors = [...this.#errors, ...ends.errors];
       const result = this.#book.result(ends, seed);
-      for (const error of ends.errors) process.stderr.write(`resplice: ${error}\n`);
-      if (ends.errors.length > 0 || !isWhole(result)) this.#exitCode = EXIT.failed;
-      const { samples } = this.#processes;
+      for (const error of errors) process.stderr.write(`resplice: ${error}\n`);
+      if (errors.length > 0 || !isWhole(result)) this.#exitCode = EXIT.failed;
       const { strikes } = this.#book;
-      this.#finish({ result, ends, strikes, samples: samples.all, what: path.what, startMs, endMs: nowMs() });
+      const samples = this.#traffic.samples.all;
+      this.#finish({ result, ends: { ...ends, errors }, strikes, samples, what, startMs, endMs });
       return this.#exitCode;
     } finally {
       this.#view.close();
-      this.#processes.kill();
+      this.#traffic.kill();
       await path?.close();
     }
   }
 
-  #openPath(receiverPort: number): Promise<FaultPath> {
-    if (!this.#options.toxiproxy) return openRelayPath(receiverPort);
-    return openToxiproxyPath(receiverPort, this.#options.plan.nextEnding(), (line) => this.#view.say(line));
+  #openPath(target: PathTarget): Promise<FaultPath> {
+    const { listenPort, watch } = this.#traffic;
+    const options = { target, listenPort, watch };
+    if (!this.#options.toxiproxy) return openRelayPath(options);
+    return openToxiproxyPath(options, this.#options.plan.nextEnding(), (line) => this.#view.say(line));
   }
 
   #orFailure<T>(waited: Promise<T>): Promise<T> {
-    return Promise.race([waited, this.#processes.failed]);
+    return Promise.race([waited, this.#traffic.failed]);
+  }
+
+  /** The path is open: the traffic begins. Answers whether something has arrived. */
+  async #begin({ port }: FaultPath): Promise<boolean> {
+    const { messages, seconds, json } = this.#options;
+    const traffic = this.#traffic;
+    const text = await this.#orFailure(traffic.beginning(port));
+    if (text !== undefined) this.#view.say(text);
+    if (traffic.live !== undefined && process.stdout.isTTY && !json) {
+      this.#view = new LiveView((line) => void process.stdout.write(line), traffic.live, this.#book);
+    }
+    const perSecond = messages === undefined ? MESSAGES_PER_SECOND : messages / seconds;
+    const first = await this.#inTime(traffic.begin(port, perSecond, messages), traffic.beginsWithinMs);
+    if (first === "too-late") this.#failed(`nothing has arrived within ${traffic.beginsWithinMs / 1_000} s`);
+    return first !== "too-late";
   }
 
   async #breakAndHeal(path: FaultPath): Promise<void> {
     const { signal } = this.#over;
-    const first = await this.#inTime(this.#processes.handedSince(nowMs()));
-    if (first === "too-late") return this.#giveUp("not one message has arrived");
+    if (!(await this.#begin(path))) return;
     // With --messages the run ends when they are sent, otherwise when the time is up; the last fault may take longer.
     if (this.#options.messages === undefined) {
       setTimeout(() => this.#over.abort(), this.#options.seconds * 1_000).unref();
     } else {
-      void this.#processes.exhausted.then(() => this.#over.abort());
+      void this.#traffic.exhausted.then(() => this.#over.abort());
     }
     for (;;) {
       const step = this.#options.plan.take();
@@ -163,47 +173,61 @@ class Run {
       await this.#orFailure(sleep(calmMs, undefined, { signal }).catch(() => {}));
       if (signal.aborted) return;
       this.#view.begin(fault);
-      const madeMs = nowMs();
-      const outcome = await this.#orFailure(this.#strike(path, fault));
-      if (outcome === "too-late") return this.#giveUp(`no recovery from ${describeFault(fault)}`);
+      this.#traffic.striking();
+      let madeMs = nowMs();
+      const cut = (atMs: number): void => {
+        madeMs = atMs;
+      };
+      // What the run fails at has no recovery either.
+      const outcome = await this.#orFailure(this.#strike(path, fault, cut)).catch((error: Error) => {
+        this.#failed(error.message);
+        return "none" as const;
+      });
       if (outcome === "did-not-happen") return;
-      const recoveryMs = typeof outcome === "number" ? outcome : undefined;
-      this.#book.made({ fault, madeMs, overMs: nowMs(), recoveryMs });
+      this.#book.made({ fault, madeMs, overMs: nowMs(), outcome });
       this.#view.end(fault, outcome);
+      if (outcome === "none") return;
     }
   }
 
-  /** Makes the fault, ends it, and waits until messages flow again. Answers how long that took after the healing. */
-  async #strike(path: FaultPath, fault: Fault): Promise<Outcome | "too-late" | "did-not-happen"> {
-    const lost = fault.kind === "cut-after-bytes" ? this.#processes.lost() : undefined;
+  /**
+   * Makes the fault, ends it, and waits until messages flow again. Answers how long that took after the healing. `onCut`:
+   * a fault that waits for bytes happens now.
+   */
+  async #strike(path: FaultPath, fault: Fault, onCut: (atMs: number) => void): Promise<Outcome | "did-not-happen"> {
+    const lost = fault.kind === "cut-after-bytes" ? this.#traffic.lost() : undefined;
     let healedMs = await path.make(fault, this.#options.plan.nextEnding());
     if (lost !== undefined) {
       const lostMs = await this.#inTime(lost);
       // If no messages are left to send, so many bytes may never pass.
-      if (typeof lostMs === "string") return lostMs === "over" ? "did-not-happen" : lostMs;
+      if (lostMs === "over") return "did-not-happen";
+      if (lostMs === "too-late") return this.#giveUp(`${describeFault(fault)} has cut nothing`);
       healedMs = lostMs;
+      onCut(lostMs);
     } else if ("holdMs" in fault) {
       await sleep(fault.holdMs, undefined, { signal: this.#hurry.signal }).catch(() => {});
       healedMs = nowMs();
     }
     await path.heal(fault);
-    const handedMs = await this.#inTime(this.#processes.handedSince(healedMs));
-    if (typeof handedMs === "string") return handedMs === "over" ? "not-measured" : handedMs;
+    const arrivedMs = await this.#inTime(this.#traffic.arrivedSince(healedMs));
+    if (arrivedMs === "over" || arrivedMs === "idle") return "not-measured";
     // Acceptance proves the other direction, too: with a black hole only there, messages arrive all the time.
-    const flushed = await this.#inTime(this.#processes.flushed());
-    if (flushed === "too-late") return flushed;
-    return stopsMessages(fault) ? handedMs - healedMs : "never-stopped";
+    const flushed = arrivedMs === "too-late" ? arrivedMs : await this.#inTime(this.#traffic.flushed());
+    if (arrivedMs === "too-late" || flushed === "too-late") {
+      return this.#giveUp(`no recovery from ${describeFault(fault)}`);
+    }
+    return this.#traffic.isStoppedBy(fault) ? arrivedMs - healedMs : "never-stopped";
   }
 
-  /** Waits for at most RECOVERY_MS_MAX. "over": all messages are sent, or the user has interrupted. */
-  async #inTime<T>(waited: Promise<T>): Promise<T | "over" | "too-late"> {
+  /** Waits for at most `ms`. "over": all messages are sent, or the user has interrupted. */
+  async #inTime<T>(waited: Promise<T>, ms = RECOVERY_MS_MAX): Promise<T | "over" | "too-late"> {
     const { signal } = this.#hurry;
     const timer = new AbortController();
-    const late = sleep(RECOVERY_MS_MAX, "too-late" as const, { signal: timer.signal }).catch(() => "over" as const);
+    const late = sleep(ms, "too-late" as const, { signal: timer.signal }).catch(() => "over" as const);
     const over = new Promise<"over">((resolve) => {
       if (signal.aborted) resolve("over");
       else signal.addEventListener("abort", () => resolve("over"), { once: true, signal: timer.signal });
-      void this.#processes.exhausted.then(() => resolve("over"));
+      void this.#traffic.exhausted.then(() => resolve("over"));
     });
     try {
       return await this.#orFailure(Promise.race([waited, over, late]));
@@ -212,8 +236,12 @@ class Run {
     }
   }
 
-  #giveUp(what: string): void {
-    this.#view.say(`${what} within ${RECOVERY_MS_MAX / 1_000} s: giving up`);
-    this.#exitCode = EXIT.failed;
+  #giveUp(what: string): "none" {
+    this.#failed(`${what} within ${RECOVERY_MS_MAX / 1_000} s`);
+    return "none";
+  }
+
+  #failed(why: string): void {
+    this.#errors.push(why);
   }
 }

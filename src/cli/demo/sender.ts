@@ -53,11 +53,11 @@ class Sender {
     link.on("state", ({ to, reason }) => tell({ type: "state", to, reason, atMs: nowMs() }));
     this.#ticks = setInterval(() => this.#tick(), TICK_MS);
     this.#stats = setInterval(() => this.#tellStats(), STATS_EVERY_MS);
-    void link.closed.then(({ error, undelivered }) => {
+    void link.closed.then(({ error }) => {
       clearInterval(this.#ticks);
       clearInterval(this.#stats);
       this.#tellStats();
-      tell({ type: "done", sent: this.#sent, undelivered: undelivered.length, error: error?.message });
+      tell({ type: "done", sent: this.#sent, error: error?.message });
     });
   }
 

@@ -2,15 +2,10 @@
  * The demo's display while it runs: on a terminal, lines that are redrawn in place; else one line for each fault. They fit
  * into 60 columns.
  */
-import { type Fault, FAULT_KINDS } from "./faults.ts";
-import type { Live } from "./processes.ts";
+import { type Fault, FAULT_KINDS, type Outcome } from "./faults.ts";
+import type { Live } from "./traffic.ts";
 import type { FaultBook } from "./report.ts";
 import { formatBytes, formatCount, formatMs } from "../words.ts";
-
-/**
- * The time of a recovery in milliseconds, or why there is none. "not-measured": no messages were left to measure with.
- */
-export type Outcome = number | "never-stopped" | "not-measured";
 
 export interface View {
   /** The fault is being made. */
@@ -135,12 +130,14 @@ export class LiveView implements View {
   }
 }
 
-function describeOutcome(outcome: Outcome): string {
+export function describeOutcome(outcome: Outcome): string {
   switch (outcome) {
     case "never-stopped":
       return "never stopped";
     case "not-measured":
       return "not measured";
+    case "none":
+      return "no recovery";
     default:
       return `recovered in ${formatMs(outcome)}`;
   }
@@ -156,6 +153,7 @@ export function describeFault(fault: Fault): string {
       return `${fault.kind} ${formatCount(fault.bytes)}`;
     case "black-hole":
     case "stall":
+    case "refuse":
       return `${fault.kind} ${formatMs(fault.holdMs)}`;
     case "one-way-black-hole":
       return `${fault.kind} ${fault.direction}`;

@@ -1,6 +1,8 @@
 // The command as it is run.
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { rm } from "node:fs/promises";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -34,9 +36,100 @@ test("a schedule is played, and its report, its JSON and its JUnit file are of t
   expect(figures.received).toBe(figures.sent);
   expect(figures.faults[1]?.gapMs).toBeGreaterThan(200);
   expect(figures.throughput.length).toBeGreaterThan(2);
-  expect(readFileSync(report, "utf8")).toContain(`data-figure="sent">${figures.sent.toLocaleString("en-US")}<`);
+  expect(readFileSync(report, "utf8")).toContain(`data-figure="sent">${figures.sent?.toLocaleString("en-US")}<`);
   expect(readFileSync(junit, "utf8")).toContain('failures="0"');
 }, 60_000);
+
+test("an end that is gone fails the run, and its files say so", async () => {
+  const path = (name: string): string => join(folder(), name);
+  const [schedule, report, junit] = [path("schedule.json"), path("out.html"), path("out.xml")];
+  writeFileSync(schedule, '{"faults":[{"after":0.1,"kind":"rst"},{"after":0.1,"kind":"black-hole","for":3600}]}');
+  const run = resplice(["chaos", "--json", `--schedule=${schedule}`, `--report=${report}`, `--junit=${junit}`]);
+  await run.says(/rst +recovered/u);
+  const [sender = ""] = readFileSync(`/proc/${run.child.pid}/task/${run.child.pid}/children`, "utf8")
+    .split(" ")
+    .slice(1);
+  process.kill(Number(sender), "SIGKILL");
+  expect(await run.exit).toBe(1);
+  const figures = JSON.parse(String(run.stdout())) as ChaosFigures;
+  expect(figures).toMatchObject({ sent: null, lost: null });
+  expect(figures.errors[0]).toBe("the sender ended too early (SIGKILL)");
+  expect(figures.throughput.length).toBeGreaterThan(0);
+  expect(readFileSync(report, "utf8")).toContain("the sender ended too early");
+  expect(readFileSync(junit, "utf8")).toContain('name="the run comes to its end"><failure');
+});
+
+test("between the user's own client and server: bytes, and when they flow again", async () => {
+  const server = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.pipe(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const schedule = join(folder(), "schedule.json");
+  writeFileSync(
+    schedule,
+    JSON.stringify({
+      faults: [
+        { after: 0.2, kind: "rst" },
+        { after: 0.2, kind: "refuse", for: 0.2 },
+        { after: 0.2, kind: "one-way-black-hole", direction: "to-client", for: 0.3 },
+        { after: 0.2, kind: "cut-after-bytes", bytes: 20 },
+        { after: 0.2, kind: "latency", for: 0.1, delayMs: 10 },
+      ],
+    }),
+  );
+  const { port } = server.address() as net.AddressInfo;
+  const run = resplice(["chaos", "--json", "--to", `127.0.0.1:${port}`, `--schedule=${schedule}`]);
+  const [, at = ""] = await run.says(/connect your client to 127\.0\.0\.1:(\d+) instead of/u);
+  const client = asking(Number(at));
+  onTestFinished(() => client.stop());
+  expect(await run.exit).toBe(0);
+  const { passed, faults, errors, sent, to } = JSON.parse(String(run.stdout())) as ChaosFigures;
+  expect({ errors, sent, to }).toEqual({ errors: [], sent: null, to: `127.0.0.1:${port}` });
+  expect(faults.map(({ outcome }) => outcome)).toEqual([
+    "recovered",
+    "recovered",
+    "recovered",
+    "recovered",
+    "never-stopped",
+  ]);
+  expect(faults[2]?.gapMs).toBeGreaterThan(20);
+  expect(passed?.connections).toBeGreaterThanOrEqual(4);
+  expect(passed?.toClient).toBeGreaterThan(0);
+  expect(passed?.toServer).toBeGreaterThanOrEqual(passed?.toClient ?? 0);
+}, 60_000);
+
+/** A client that asks again and again, and connects anew after an error or when it has waited for an answer. */
+function asking(port: number): { stop: () => void } {
+  let socket: net.Socket | undefined;
+  let patience: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const dial = (): void => {
+    if (isStopped) return;
+    const dialled = net.connect(port, "127.0.0.1");
+    socket = dialled;
+    const ask = (): void => {
+      clearTimeout(patience);
+      patience = setTimeout(() => dialled.resetAndDestroy(), 200);
+      dialled.write("are you there?");
+    };
+    dialled
+      .on("connect", ask)
+      .on("data", () => setTimeout(ask, 5))
+      .on("error", () => {})
+      .on("close", () => setTimeout(dial, 20));
+  };
+  dial();
+  return {
+    stop: () => {
+      isStopped = true;
+      clearTimeout(patience);
+      socket?.destroy();
+    },
+  };
+}
 
 test("a schedule that is none is the fault of the command line", async () => {
   const schedule = join(folder(), "schedule.json");
@@ -64,13 +157,18 @@ test("a report says how to make the same faults again", () => {
     schedule: undefined,
     seed: 5,
     toxiproxy: false,
+    to: undefined,
+    listenPort: 0,
     report: "out.html",
     junit: undefined,
     json: true,
     verbose: false,
   };
   expect(commandOf(options)).toBe("resplice chaos --seconds 60 --seed 5");
-  expect(commandOf({ ...options, schedule: "a b.json", toxiproxy: true })).toBe(
-    'resplice chaos --seconds 60 --schedule "a b.json" --toxiproxy',
+  expect(commandOf({ ...options, schedule: "it's $HOME.json", toxiproxy: true })).toBe(
+    String.raw`resplice chaos --seconds 60 --schedule 'it'\''s $HOME.json' --toxiproxy`,
+  );
+  expect(commandOf({ ...options, to: { host: "db.example", port: 5432 }, listenPort: 6432 })).toBe(
+    "resplice chaos --seconds 60 --seed 5 --to db.example:5432 --listen 6432",
   );
 });

@@ -20,17 +20,24 @@ test("a fault has the longest gap of those that its time touches", () => {
   ];
   const { faults, kinds, longestGapMs } = figuresOf(done({ book, gaps }), ABOUT, MADE);
   expect(faults).toEqual([
-    { kind: "rst", text: "rst", atMs: 1_000, overMs: 1_100, recoveryMs: 50, gapMs: 80 },
-    expect.objectContaining({ kind: "latency", recoveryMs: null, gapMs: null }) as unknown,
+    { kind: "rst", text: "rst", atMs: 1_000, overMs: 1_100, outcome: "recovered", recoveryMs: 50, gapMs: 80 },
+    expect.objectContaining({ kind: "latency", outcome: "never-stopped", recoveryMs: null, gapMs: 0 }) as unknown,
   ]);
   expect(longestGapMs).toBe(900);
   expect(kinds).toEqual([
-    { kind: "rst", times: 1, recoveryMs: { p50: 50, p99: 50, max: 50 }, gapMs: { p50: 80, p99: 80, max: 80 } },
+    {
+      kind: "rst",
+      times: 1,
+      failed: 0,
+      recoveryMs: { p50: 50, p99: 50, max: 50 },
+      gapMs: { p50: 80, p99: 80, max: 80 },
+    },
     {
       kind: "latency",
       times: 1,
+      failed: 0,
       recoveryMs: { p50: null, p99: null, max: null },
-      gapMs: { p50: null, p99: null, max: null },
+      gapMs: { p50: 0, p99: 0, max: 0 },
     },
   ]);
 });
@@ -55,5 +62,37 @@ test("of many samples there are at most 500 points, which count all messages", (
 });
 
 test("a run in which nothing happened has figures", () => {
-  expect(figuresOf(done({}), ABOUT, MADE)).toMatchObject({ longestGapMs: null, faults: [], kinds: [], throughput: [] });
+  expect(figuresOf(done({}), ABOUT, MADE)).toMatchObject({
+    longestGapMs: 0,
+    leastGapMs: 20,
+    faults: [],
+    kinds: [],
+    throughput: [],
+  });
+});
+
+test("a fault without a recovery is among them, and what an end that is gone had counted is not known", () => {
+  const book = new FaultBook();
+  book.made({ ...strike({ kind: "stall", holdMs: 1 }), outcome: "none" });
+  const all = done({ book, errors: ["no recovery"] });
+  const ends = { ...all.ends, counted: undefined, gaps: undefined };
+  const figures = figuresOf({ ...all, ends, result: book.result(ends, 7) }, ABOUT, MADE);
+  expect(figures).toMatchObject({
+    sent: null,
+    lost: null,
+    longestGapMs: null,
+    leastGapMs: null,
+    errors: ["no recovery"],
+  });
+  expect(figures.faults).toMatchObject([{ outcome: "none", recoveryMs: null, gapMs: null }]);
+  expect(figures.kinds).toMatchObject([{ kind: "stall", times: 1, failed: 1 }]);
+});
+
+test("the traffic of other programs has bytes and connections", () => {
+  const all = done({});
+  const passed = { bytes: { "to-server": 1, "to-client": 2 }, connections: 3 };
+  expect(figuresOf({ ...all, ends: { ...all.ends, passed } }, { ...ABOUT, to: "db:5432" }, MADE)).toMatchObject({
+    to: "db:5432",
+    passed: { toServer: 1, toClient: 2, connections: 3 },
+  });
 });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { niceTop, topOf } from "../../../src/cli/chaos/charts.ts";
 import { figuresOf } from "../../../src/cli/chaos/figures.ts";
@@ -58,6 +59,43 @@ describe("the report", () => {
     expect(text).toContain("<circle");
   });
 
+  test("allows itself its own style, and no other", () => {
+    const text = html({});
+    const style = /<style>(.*)<\/style>/su.exec(text)?.[1] ?? "";
+    expect(text).toContain(`style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`);
+    expect(text).not.toContain("style=");
+  });
+
+  test("shows a fault without a recovery, and short gaps as short ones", () => {
+    const book = new FaultBook();
+    book.made({ ...strike({ kind: "rst" }), outcome: "none" });
+    const text = html({ book, errors: ["no recovery from rst within 30 s"] }, 1);
+    expect(text).toContain('<tr class="none">');
+    expect(text).toContain("<td>none</td><td>&lt; 20 ms</td>");
+    expect(text).toContain('<p class="verdict bad">no recovery from rst within 30 s</p>');
+  });
+
+  test("has the throughput as a table", () => {
+    const samples = [0, 100, 200].map((ms) => ({ atMs: 1_000 + ms, count: ms }));
+    expect(html({ samples })).toContain("<td>0.2 s</td><td>1,000</td>");
+  });
+
+  test("of other programs' traffic: bytes, and whether it came back", () => {
+    const run = done({});
+    const passed = { bytes: { "to-server": 2_048, "to-client": 1 }, connections: 3 };
+    const ends = { ...run.ends, counted: undefined, passed };
+    const all = { ...run, ends, result: new FaultBook().result(ends, 7) };
+    const figures = figuresOf(all, { ...ABOUT, to: "db:5432" }, new Date(0));
+    expect(toHtml(figures, 0)).toContain("Traffic came back after each fault.");
+    expect(toHtml(figures, 0)).toContain('data-figure="toServer">2.00 KiB<');
+    expect(toHtml(figures, 0)).not.toContain('data-figure="lost"');
+    expect(toHtml({ ...figures, errors: ["no"] }, 1)).toContain("Traffic did not always come back.");
+    expect(toHtml({ ...figures, to: null, errors: ["gone"] }, 1)).toContain(
+      "What was lost, doubled or reordered is not known.",
+    );
+    expect(junit(figures, 0)).toContain('tests="1" failures="0"');
+  });
+
   test("a run without faults has one, too", () => {
     expect(html({})).toContain("0 faults in 10 s");
     expect(html({})).not.toMatch(/NaN|undefined|Infinity/);
@@ -81,6 +119,17 @@ describe("JUnit", () => {
     expect(xml({})).toContain('tests="4" failures="0" time="10.000"');
     expect(xml({ lost: 2 }, 1)).toContain('failures="1"');
     expect(xml({ lost: 2 }, 1)).toContain('name="no message is lost"><failure message="2 of 10"/>');
+  });
+
+  test("has one for each kind of fault that was made", () => {
+    const book = new FaultBook();
+    book.made(strike({ kind: "fin" }, 5));
+    book.made(strike({ kind: "rst" }, 5));
+    book.made({ ...strike({ kind: "rst" }), outcome: "none" });
+    expect(xml({ book }, 1)).toContain('name="each fin is recovered from"/>');
+    expect(xml({ book }, 1)).toContain(
+      'name="each rst is recovered from"><failure message="1 of 2 without a recovery"/>',
+    );
   });
 
   test("has the run's end", () => {

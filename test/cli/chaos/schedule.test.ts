@@ -24,6 +24,10 @@ const EACH = [
     { kind: "stall", holdMs: 250 },
   ],
   [
+    { kind: "refuse", for: 1 },
+    { kind: "refuse", holdMs: 1_000 },
+  ],
+  [
     { kind: "latency", for: 1, delayMs: 80 },
     { kind: "latency", holdMs: 1_000, delayMs: 80, jitterMs: 0 },
   ],

@@ -3,5 +3,5 @@ import type { Strike } from "../../../src/cli/demo/report.ts";
 
 /** A fault that took a hundred milliseconds. */
 export function strike(fault: Fault, recoveryMs?: number, madeMs = 1_000): Strike {
-  return { fault, madeMs, overMs: madeMs + 100, recoveryMs };
+  return { fault, madeMs, overMs: madeMs + 100, outcome: recoveryMs ?? "never-stopped" };
 }

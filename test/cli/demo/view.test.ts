@@ -1,12 +1,12 @@
 // Rows for people fit into 60 columns, with the longest figures that there may be.
 import { expect, onTestFinished, test } from "vitest";
-import { type Fault, FAULT_KINDS, FaultPlan } from "../../../src/cli/demo/faults.ts";
-import type { Live } from "../../../src/cli/demo/processes.ts";
+import { type Fault, FAULT_KINDS, FaultPlan, type Outcome } from "../../../src/cli/demo/faults.ts";
+import type { Live } from "../../../src/cli/demo/traffic.ts";
 import { describe, FaultBook } from "../../../src/cli/demo/report.ts";
 import { strike } from "./strikes.ts";
-import { LiveView, type Outcome, PlainView } from "../../../src/cli/demo/view.ts";
+import { LiveView, PlainView } from "../../../src/cli/demo/view.ts";
 
-const OUTCOMES: readonly Outcome[] = [59_999, "never-stopped", "not-measured"];
+const OUTCOMES: readonly Outcome[] = [59_999, "never-stopped", "not-measured", "none"];
 const LIVE: Live = {
   state: "reconnecting",
   sent: 99_999_999,
@@ -39,7 +39,7 @@ test("a line for each fault", () => {
   const lines: string[] = [];
   const view = new PlainView((text) => lines.push(text));
   for (const fault of faults()) for (const outcome of OUTCOMES) view.end(fault, outcome);
-  expect(lines).toHaveLength(1_500);
+  expect(lines).toHaveLength(2_000);
   expect(wide(lines.join(""))).toEqual([]);
 });
 
@@ -60,8 +60,8 @@ test("the lines that are redrawn", () => {
 });
 
 test("the report", () => {
-  const tally = { received: 99_999_999, distinct: 0, doubled: 9_999, reordered: 9_999, gaps: [] };
-  const result = filled().result({ sent: 99_999_999, tally }, 2 ** 32 - 1);
+  const tally = { received: 99_999_999, distinct: 0, doubled: 9_999, reordered: 9_999 };
+  const result = filled().result({ counted: { sent: 99_999_999, tally } }, 2 ** 32 - 1);
   const report = describe(result, "the fault relay", 86_400_000);
   expect(report).toContain("one-way-black-hole   9,999");
   expect(wide(report)).toEqual([]);
