@@ -12,7 +12,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/demo/processes.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/demo/receiver.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/demo/report.ts": ["test/cli/demo/demo.test.ts", "test/cli/demo/view.test.ts"],
-  "src/cli/demo/run.ts": ["test/cli/demo/demo.test.ts", "test/cli/chaos/chaos.test.ts"],
   "src/cli/demo/samples.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/demo/sender.ts": ["test/cli/demo/demo.test.ts"],
   "src/cli/chaos/charts.ts": ["test/cli/chaos/html.test.ts"],

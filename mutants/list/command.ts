@@ -6,6 +6,7 @@ const ARGUMENTS = ["test/cli/arguments.test.ts"];
 const PROTECTION = ["test/cli/pipe/protection.test.ts"];
 const CHAOS_FIGURES = ["test/cli/chaos/figures.test.ts"];
 const CHAOS = ["test/cli/chaos/chaos.test.ts"];
+const RUN = ["test/cli/demo/run.test.ts"];
 const GAPS = ["test/cli/demo/gaps.test.ts"];
 const PASSING = ["test/cli/chaos/passing.test.ts"];
 const CHAOS_HTML = ["test/cli/chaos/html.test.ts"];
@@ -99,7 +100,7 @@ export const COMMAND: readonly Mutant[] = [
     file: "src/cli/demo/run.ts",
     find: "await this.#breakAndHeal(path).catch((error: Error) => this.#failed(error.message));",
     replace: "await this.#breakAndHeal(path);\n      if (this.#errors.length > 0) throw new Error(this.#errors[0]);",
-    tests: CHAOS,
+    tests: RUN,
   },
   {
     name: "a file's name that a shell reads",
