@@ -2,15 +2,14 @@
 import type { ChaosFigures } from "../../src/cli/chaos/figures.ts";
 import { markup } from "../../src/cli/chaos/markup.ts";
 import { formatCount, formatMs } from "../../src/cli/words.ts";
-import { svg, WIDTH } from "./svg.ts";
+import { EDGE, svg, WIDTH } from "./svg.ts";
 
 const LINE_HEIGHT = 22;
 const TOP = 34;
-const LEFT = 20;
 /** The lines below the faults appear so long after the last of them. */
 const END_MS = 600;
 const STYLE = `
-text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; white-space: pre; }
+text { font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; white-space: pre; }
 @media (prefers-reduced-motion: no-preference) {
   .line { opacity: 0; animation: appear 0.01s linear forwards; }
   @keyframes appear { to { opacity: 1; } }
@@ -35,7 +34,7 @@ export function demoPicture(figures: ChaosFigures): string {
     style: STYLE,
     body: markup`${lines.map(
       ({ text, atMs, kind }, at) =>
-        markup`<g class="line" style="animation-delay: ${(atMs / 1_000).toFixed(2)}s"><text class="${kind}" x="${LEFT}" y="${TOP + at * LINE_HEIGHT}" textLength="${(text.length * ((WIDTH - 2 * LEFT) / 66)).toFixed(1)}" lengthAdjust="spacingAndGlyphs">${text}</text></g>`,
+        markup`<g class="line" style="animation-delay: ${(atMs / 1_000).toFixed(2)}s"><text class="${kind}" x="${EDGE}" y="${TOP + at * LINE_HEIGHT}" textLength="${(text.length * ((WIDTH - 2 * EDGE) / 66)).toFixed(1)}" lengthAdjust="spacingAndGlyphs">${text}</text></g>`,
     )}`,
   });
 }
