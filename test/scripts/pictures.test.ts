@@ -71,9 +71,13 @@ test("bars are on one scale, and the reference too", () => {
 
 test("the lines of a terminal are no longer than it is wide, and the last say what was lost", () => {
   const lines = linesOf(recorded());
-  for (const { text } of lines) expect(text.length).toBeLessThanOrEqual(66);
+  for (const { text } of lines) expect(text.length).toBeLessThanOrEqual(60);
   expect(lines.at(-1)?.text).toContain("lost 0, doubled 0, reordered 0");
   expect(lines.map(({ atMs }) => atMs)).toEqual(lines.map(({ atMs }) => atMs).toSorted((a, b) => a - b));
+  const outcomes = lines.filter(({ text }) => / s \w/u.test(text)).map(({ text }) => text.slice(38));
+  expect(outcomes).toHaveLength(recorded().faults.length);
+  for (const outcome of outcomes) expect(outcome).toMatch(/^recovered in [\d,]+ ms$|^never stopped$/);
+  expect(outcomes).toContain("never stopped");
   expect(demoPicture(recorded())).toContain("prefers-reduced-motion: no-preference");
 });
 

@@ -1,7 +1,7 @@
 /** The figures of a run of `resplice chaos`: what its report, its JSON and its JUnit file are made of. */
 import type { Gap } from "../demo/messages.ts";
 import { FAULT_KINDS, type FaultKind } from "../demo/faults.ts";
-import { isWhole, type Percentiles, percentiles } from "../demo/report.ts";
+import { isWhole, type Outcome, type Percentiles, percentiles } from "../demo/report.ts";
 import type { Done } from "../demo/run.ts";
 import { describeFault } from "../demo/view.ts";
 
@@ -13,7 +13,8 @@ export interface FaultFigures {
   readonly atMs: number;
   /** When messages flowed again, and all that had waited was accepted. */
   readonly overMs: number;
-  /** From the path's healing to the first message sent after it. Null: messages did not stop, or it was not measured. */
+  readonly outcome: "recovered" | Exclude<Outcome, number>;
+  /** From the path's healing to the first message sent after it. Null: see `outcome`. */
   readonly recoveryMs: number | null;
   /** The longest time in which the receiver was handed nothing. Null: none of 20 ms or more. */
   readonly gapMs: number | null;
@@ -63,13 +64,14 @@ const MOST_POINTS = 500;
 export function figuresOf(done: Done, about: About, madeAt: Date): ChaosFigures {
   const { result, ends, strikes, samples, what, startMs, endMs } = done;
   const { gaps } = ends.tally;
-  const faults = strikes.map(({ fault, madeMs, overMs, recoveryMs }): FaultFigures => {
+  const faults = strikes.map(({ fault, madeMs, overMs, outcome }): FaultFigures => {
     return {
       kind: fault.kind,
       text: describeFault(fault),
       atMs: round(madeMs - startMs),
       overMs: round(overMs - startMs),
-      recoveryMs: recoveryMs === undefined ? null : round(recoveryMs),
+      outcome: typeof outcome === "number" ? "recovered" : outcome,
+      recoveryMs: typeof outcome === "number" ? round(outcome) : null,
       gapMs: longest(gaps.filter(({ fromMs, ms }) => fromMs < overMs && fromMs + ms > madeMs)),
     };
   });

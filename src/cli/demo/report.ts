@@ -10,8 +10,7 @@ export interface Percentiles {
   readonly max: number | null;
 }
 
-/** The object of --json. */
-export interface DemoResult {
+export interface Counts {
   readonly sent: number;
   readonly received: number;
   /** Messages that were sent and never handed to the receiver's consumer. */
@@ -20,6 +19,10 @@ export interface DemoResult {
   readonly doubled: number;
   /** Messages that were handed out after one that was sent later. */
   readonly reordered: number;
+}
+
+/** The object of --json. */
+export interface DemoResult extends Counts {
   /** How often each kind was made. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** From the path's healing to the first message handed to the receiver's consumer. */
@@ -28,14 +31,19 @@ export interface DemoResult {
   readonly seed: number | null;
 }
 
+/**
+ * From the path's healing to the first message behind it, in milliseconds, or why there is no such time. "not-measured":
+ * no messages were left to measure with.
+ */
+export type Outcome = number | "never-stopped" | "not-measured";
+
 /** A fault that was made. Times are of the system's monotonic clock. */
 export interface Strike {
   readonly fault: Fault;
   readonly madeMs: number;
   /** When messages flowed again, and all that had waited was accepted. */
   readonly overMs: number;
-  /** From the path's healing to the first message behind it. Undefined: messages did not stop, or it was not measured. */
-  readonly recoveryMs: number | undefined;
+  readonly outcome: Outcome;
 }
 
 /** The faults of a run, and how long each recovery took. */
@@ -55,9 +63,9 @@ export class FaultBook {
   }
 
   made(strike: Strike): void {
-    const { kind } = strike.fault;
-    this.#counts.set(kind, this.count(kind) + 1);
-    if (strike.recoveryMs !== undefined) this.#recovered(kind, strike.recoveryMs);
+    const { fault, outcome } = strike;
+    this.#counts.set(fault.kind, this.count(fault.kind) + 1);
+    if (typeof outcome === "number") this.#recovered(fault.kind, outcome);
     this.#strikes.push(strike);
     if (this.#strikes.length > MOST_STRIKES) this.#strikes.shift();
   }
@@ -103,7 +111,7 @@ export function percentiles(values: readonly number[]): Percentiles {
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
-export function isWhole({ lost, doubled, reordered }: Pick<DemoResult, "lost" | "doubled" | "reordered">): boolean {
+export function isWhole({ lost, doubled, reordered }: Pick<Counts, "lost" | "doubled" | "reordered">): boolean {
   return lost === 0 && doubled === 0 && reordered === 0;
 }
 
@@ -113,7 +121,7 @@ export function describeSeed(seed: number | null): string {
 
 /** The result as text of several lines, which fit into 60 columns. */
 export function describe(result: DemoResult, what: string, tookMs: number): string {
-  const { sent, received, lost, doubled, reordered, faults, recoveryMs, seed } = result;
+  const { faults, recoveryMs, seed } = result;
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
   const row = (kind: string, count: number, times: Percentiles | undefined): string =>
     [
@@ -125,9 +133,7 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     "",
     `${(tookMs / 1_000).toFixed(1)} s through ${what}, ${describeSeed(seed)}`,
     "",
-    `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
-    `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,
-    "",
+    ...describeCounts(result),
     `${"fault".padEnd(20)}${"times".padStart(6)}${"p50".padStart(11)}${"p99".padStart(11)}${"longest".padStart(11)}`,
     ...FAULT_KINDS.filter((kind) => faults[kind] !== undefined).map((kind) =>
       row(kind, faults[kind] ?? 0, recoveryMs.byKind[kind]),
@@ -140,4 +146,12 @@ export function describe(result: DemoResult, what: string, tookMs: number): stri
     "messages: nothing to recover from.",
     "",
   ].join("\n");
+}
+
+export function describeCounts({ sent, received, lost, doubled, reordered }: Counts): string[] {
+  return [
+    `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,
+    `           lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}`,
+    "",
+  ];
 }

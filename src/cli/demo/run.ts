@@ -16,8 +16,8 @@ import { nowMs } from "./messages.ts";
 import { type FaultPath, openRelayPath } from "./path.ts";
 import { openToxiproxyPath } from "./path-toxiproxy.ts";
 import { DemoProcesses, type Ends, type Sample } from "./processes.ts";
-import { type DemoResult, describeSeed, FaultBook, isWhole, type Strike } from "./report.ts";
-import { describeFault, LiveView, type Outcome, PlainView, type View } from "./view.ts";
+import { type DemoResult, describeSeed, FaultBook, isWhole, type Outcome, type Strike } from "./report.ts";
+import { describeFault, LiveView, PlainView, type View } from "./view.ts";
 
 const MESSAGES_PER_SECOND = 1_000;
 /** After so long, a link is taken not to recover at all. */
@@ -167,8 +167,7 @@ class Run {
       const outcome = await this.#orFailure(this.#strike(path, fault));
       if (outcome === "too-late") return this.#giveUp(`no recovery from ${describeFault(fault)}`);
       if (outcome === "did-not-happen") return;
-      const recoveryMs = typeof outcome === "number" ? outcome : undefined;
-      this.#book.made({ fault, madeMs, overMs: nowMs(), recoveryMs });
+      this.#book.made({ fault, madeMs, overMs: nowMs(), outcome });
       this.#view.end(fault, outcome);
     }
   }

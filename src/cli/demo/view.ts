@@ -4,13 +4,8 @@
  */
 import { type Fault, FAULT_KINDS } from "./faults.ts";
 import type { Live } from "./processes.ts";
-import type { FaultBook } from "./report.ts";
+import type { FaultBook, Outcome } from "./report.ts";
 import { formatBytes, formatCount, formatMs } from "../words.ts";
-
-/**
- * The time of a recovery in milliseconds, or why there is none. "not-measured": no messages were left to measure with.
- */
-export type Outcome = number | "never-stopped" | "not-measured";
 
 export interface View {
   /** The fault is being made. */
@@ -38,8 +33,7 @@ export class PlainView implements View {
   begin(): void {}
 
   end(fault: Fault, outcome: Outcome): void {
-    const at = ((performance.now() - this.#startMs) / 1_000).toFixed(1).padStart(6);
-    this.say(`${at} s ${describeFault(fault).padEnd(28)} ${describeOutcome(outcome)}`);
+    this.say(faultLine(performance.now() - this.#startMs, describeFault(fault), outcome));
   }
 
   say(line: string): void {
@@ -133,6 +127,11 @@ export class LiveView implements View {
     if (this.#lines > 0) this.#write(`${this.#up()}\u001B[J`);
     this.#lines = 0;
   }
+}
+
+/** At most 60 characters. `fault`: as describeFault() has it. */
+export function faultLine(atMs: number, fault: string, outcome: Outcome): string {
+  return `${(atMs / 1_000).toFixed(1).padStart(6)} s ${fault.padEnd(28)} ${describeOutcome(outcome)}`;
 }
 
 function describeOutcome(outcome: Outcome): string {

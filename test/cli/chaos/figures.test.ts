@@ -11,7 +11,8 @@ test("a fault has the longest gap of those that its time touches", () => {
   const book = new FaultBook();
   // From 2,000 to 2,100, and from 3,000 to 3,100.
   book.made(strike({ kind: "rst" }, 50, 2_000));
-  book.made(strike({ kind: "latency", holdMs: 1, delayMs: 1, jitterMs: 0 }, undefined, 3_000));
+  book.made(strike({ kind: "latency", holdMs: 1, delayMs: 1, jitterMs: 0 }, "never-stopped", 3_000));
+  book.made(strike({ kind: "fin" }, "not-measured", 4_000));
   const gaps = [
     { fromMs: 1_900, ms: 100 },
     { fromMs: 1_990, ms: 30 },
@@ -20,18 +21,16 @@ test("a fault has the longest gap of those that its time touches", () => {
   ];
   const { faults, kinds, longestGapMs } = figuresOf(done({ book, gaps }), ABOUT, MADE);
   expect(faults).toEqual([
-    { kind: "rst", text: "rst", atMs: 1_000, overMs: 1_100, recoveryMs: 50, gapMs: 80 },
-    expect.objectContaining({ kind: "latency", recoveryMs: null, gapMs: null }) as unknown,
+    { kind: "rst", text: "rst", atMs: 1_000, overMs: 1_100, outcome: "recovered", recoveryMs: 50, gapMs: 80 },
+    expect.objectContaining({ kind: "latency", outcome: "never-stopped", recoveryMs: null, gapMs: null }) as unknown,
+    expect.objectContaining({ kind: "fin", outcome: "not-measured", recoveryMs: null }) as unknown,
   ]);
   expect(longestGapMs).toBe(900);
+  const nothing = { p50: null, p99: null, max: null };
   expect(kinds).toEqual([
+    { kind: "fin", times: 1, recoveryMs: nothing, gapMs: nothing },
     { kind: "rst", times: 1, recoveryMs: { p50: 50, p99: 50, max: 50 }, gapMs: { p50: 80, p99: 80, max: 80 } },
-    {
-      kind: "latency",
-      times: 1,
-      recoveryMs: { p50: null, p99: null, max: null },
-      gapMs: { p50: null, p99: null, max: null },
-    },
+    { kind: "latency", times: 1, recoveryMs: nothing, gapMs: nothing },
   ]);
 });
 
