@@ -42,7 +42,7 @@ function cell(policy: Policy, outageS: number): string {
   return `${at(0.5)} / ${at(0.99)}, ${Math.round(dials)}`;
 }
 
-export function table(): string {
+function table(): string {
   const rows = Object.entries(POLICIES).map(([name, policy]) => [name].concat(OUTAGES_S.map((s) => cell(policy, s))));
   const head = ["", ...OUTAGES_S.map((s) => `outage of ${s} s`)];
   return [head, head.map(() => "---"), ...rows]

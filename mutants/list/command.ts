@@ -207,11 +207,19 @@ export const COMMAND: readonly Mutant[] = [
     tests: PROTECTION,
   },
   {
+    name: "what was not measured has never stopped",
+    rule: "a fault whose recovery was not measured is told from one that stopped nothing",
+    file: "src/cli/chaos/figures.ts",
+    find: '"recovered" : outcome,',
+    replace: '"recovered" : "never-stopped",',
+    tests: CHAOS_FIGURES,
+  },
+  {
     name: "a fault and its recovery in one row",
     rule: "a row of the demo fits into 60 columns",
     file: "src/cli/demo/view.ts",
-    find: "describeFault(fault).padEnd(28)",
-    replace: "describeFault(fault).padEnd(32)",
+    find: "fault.padEnd(28)",
+    replace: "fault.padEnd(32)",
     tests: VIEW,
   },
 ];

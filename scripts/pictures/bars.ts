@@ -1,10 +1,10 @@
 /** Figures as bars, with their numbers, and a stroke where the reference is. */
 import { markup } from "../../src/cli/chaos/markup.ts";
-import { svg, WIDTH } from "./svg.ts";
+import { EDGE, svg, WIDTH } from "./svg.ts";
 
-const NAMES = 240;
-const FIGURES = 96;
-const ROW_HEIGHT = 34;
+const NAMES = 200;
+const FIGURES = 88;
+const ROW_HEIGHT = 32;
 const TOP = 56;
 const BAR_HEIGHT = 16;
 
@@ -27,10 +27,10 @@ export function barsPicture({ title, description, rows, reference }: Bars): stri
     height,
     title,
     description,
-    body: markup`<text class="title" x="20" y="32">${title}</text>
+    body: markup`<text class="title" x="${EDGE}" y="32">${title}</text>
 ${rows.map(({ name, value, text }, row) => {
   const y = TOP + row * ROW_HEIGHT;
-  return markup`<text x="20" y="${y + 15}">${name}</text><rect class="bar" x="${NAMES}" y="${y + 2}" width="${length(value).toFixed(1)}" height="${BAR_HEIGHT}" rx="2"/><text x="${WIDTH - 20}" y="${y + 15}" text-anchor="end">${text}</text>`;
+  return markup`<text x="${EDGE}" y="${y + 15}">${name}</text><rect class="bar" x="${NAMES}" y="${y + 2}" width="${length(value).toFixed(1)}" height="${BAR_HEIGHT}" rx="2"/><text x="${WIDTH - EDGE}" y="${y + 15}" text-anchor="end">${text}</text>`;
 })}
 ${
   reference === undefined

@@ -1,16 +1,15 @@
 /** The overload ladder: of each resource where its overload begins and ends, and what is done, in which order. */
 import { type Markup, markup } from "../../src/cli/chaos/markup.ts";
 import { type Resource, RESOURCES } from "../../src/core/overload/rules.ts";
-import { svg, WIDTH } from "./svg.ts";
+import { EDGE, svg, WIDTH } from "./svg.ts";
 
-const LEFT = 150;
-const SCALE = WIDTH - LEFT - 24;
-const TOP = 64;
-const BAR_HEIGHT = 14;
+const SCALE = WIDTH - 2 * EDGE;
+const TOP = 80;
+const BAR_HEIGHT = 12;
 const LINE_HEIGHT = 18;
-const GAP = 20;
+const GAP = 18;
 /** A line of actions has at most so many characters. */
-const MOST_CHARACTERS = 62;
+const MOST_CHARACTERS = 56;
 /** Of a resource that is measured in milliseconds, the end of its bar. */
 const MOST_MS = 50;
 
@@ -19,13 +18,13 @@ export function ladderPicture(): string {
   const rows = Object.entries(RESOURCES).map(([name, resource]) => {
     const lines = actionLines(resource.actions);
     const at = y;
-    y += BAR_HEIGHT + 22 + lines.length * LINE_HEIGHT + GAP;
-    return markup`<text class="title" x="20" y="${at + 12}">${name}</text>
-${bar(resource, at)}
-${lines.map((line, row) => markup`<text class="dim" x="${LEFT}" y="${at + BAR_HEIGHT + 36 + row * LINE_HEIGHT}">${line}</text>`)}`;
+    y += 8 + BAR_HEIGHT + (lines.length + 1) * LINE_HEIGHT + GAP;
+    return markup`<text class="title" x="${EDGE}" y="${at}">${name}</text><text class="dim" x="${WIDTH - EDGE}" y="${at}" text-anchor="end">${thresholds(resource)}</text>
+${bar(resource, at + 8)}
+${lines.map((line, row) => markup`<text class="step" x="${EDGE}" y="${at + 8 + BAR_HEIGHT + (row + 1) * LINE_HEIGHT}">${line}</text>`)}`;
   });
   return svg({
-    height: y,
+    height: y - LINE_HEIGHT,
     title: "The overload ladder",
     description: Object.entries(RESOURCES)
       .map(([name, { low, high, critical, actions, unit }]) => {
@@ -33,32 +32,37 @@ ${lines.map((line, row) => markup`<text class="dim" x="${LEFT}" y="${at + BAR_HE
         return `${name}: high from ${shown(high, unit)} on${above}, over below ${shown(low, unit)}; ${actions.join(", ")}.`;
       })
       .join(" "),
-    style: ".figures { font-size: 13px; }",
-    body: markup`<text class="title" x="20" y="32">The overload ladder</text>
-<text class="dim" x="${WIDTH - 20}" y="32" text-anchor="end">from high on: one step after another. Below low: all is taken back</text>
+    style: ".step { font-size: 12.5px; }",
+    body: markup`<text class="title" x="${EDGE}" y="30">The overload ladder</text>
+<text class="dim" x="${EDGE}" y="49">While it is high, one step after another; below low, all end</text>
 ${rows}`,
   });
 }
 
-function bar({ unit, low, high, critical, criticalLeft }: Resource, y: number): Markup {
-  const x = (value: number): number => LEFT + (value / (unit === "ms" ? MOST_MS : 1)) * SCALE;
+function thresholds({ low, high, critical, criticalLeft, unit }: Resource): string {
+  const all = Object.entries({ low, high, critical }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name} ${shown(value, unit)}`],
+  );
+  return [...all, ...(criticalLeft === undefined ? [] : [`critical where ${criticalLeft} are left`])].join(", ");
+}
+
+function bar({ unit, low, high, critical }: Resource, y: number): Markup {
+  const x = (value: number): number => EDGE + (value / (unit === "ms" ? MOST_MS : 1)) * SCALE;
   const part = (kind: string, from: number, to: number): Markup =>
     markup`<rect class="${kind}" x="${from.toFixed(1)}" y="${y}" width="${(to - from).toFixed(1)}" height="${BAR_HEIGHT}"/>`;
-  const end = LEFT + SCALE;
+  const end = EDGE + SCALE;
   const hot = critical === undefined ? end : x(critical);
-  const mark = (value: number): Markup =>
-    markup`<line class="mark" x1="${x(value).toFixed(1)}" x2="${x(value).toFixed(1)}" y1="${y - 3}" y2="${y + BAR_HEIGHT + 3}"/>`;
-  const thresholds = Object.entries({ low, high, critical }).flatMap(([name, value]) =>
-    value === undefined ? [] : [{ value, text: `${name} ${shown(value, unit)}` }],
-  );
+  const marks = [low, high, critical].filter((value) => value !== undefined);
   return markup`${[
-    part("good", LEFT, x(low)),
+    part("good", EDGE, x(low)),
     part("soft", x(low), x(high)),
     part("warm", x(high), hot),
-    part("hot", hot, end),
-    ...thresholds.map(({ value }) => mark(value)),
-  ]}
-<text x="${LEFT}" y="${y + BAR_HEIGHT + 19}" class="figures">${thresholds.map(({ text }) => text).join(", ")}${criticalLeft === undefined ? "" : `, critical where ${criticalLeft} are left`}</text>`;
+    ...(critical === undefined ? [] : [part("hot", hot, end)]),
+    ...marks.map(
+      (value) =>
+        markup`<line class="mark" x1="${x(value).toFixed(1)}" x2="${x(value).toFixed(1)}" y1="${y - 2}" y2="${y + BAR_HEIGHT + 2}"/>`,
+    ),
+  ]}`;
 }
 
 /** The actions in their order, in lines. */

@@ -1,16 +1,18 @@
 /** What all pictures share: a file that stands alone, in the colours of a light or of a dark page. */
 import { markup, Markup } from "../../src/cli/chaos/markup.ts";
 
-/** Narrow, so that letters can still be read on a phone. */
-export const WIDTH = 640;
+/** Narrow: on a phone of 390 pixels the smallest letters still have ten. */
+export const WIDTH = 480;
+/** Left and right of everything. */
+export const EDGE = 16;
 
 const STYLE = new Markup(`
 svg { --ink: #1d2430; --dim: #5a6473; --paper: #ffffff; --line: #d5dae1; --bar: #1f5fbf; --soft: #a9c4ec; --good: #17703a;
   --warm: #b85a17; --hot: #b3261e; }
 @media (prefers-color-scheme: dark) { svg { --ink: #e6e9ee; --dim: #a0a9b6; --paper: #14181f; --line: #343c49;
   --bar: #7fb2ff; --soft: #3d5f92; --good: #6cc78e; --warm: #f0a06a; --hot: #ff8a80; } }
-text { fill: var(--ink); font: 15px system-ui, -apple-system, "Segoe UI", sans-serif; }
-.paper { fill: var(--paper); } .dim { fill: var(--dim); font-size: 13px; } .title { font-weight: 600; }
+text { fill: var(--ink); font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; }
+.paper { fill: var(--paper); } .dim { fill: var(--dim); font-size: 12.5px; } .title { font-weight: 600; }
 .grid { stroke: var(--line); } .bar { fill: var(--bar); } .soft { fill: var(--soft); } .good { fill: var(--good); }
 .mark { stroke: var(--ink); stroke-width: 2; } .warm { fill: var(--warm); } .hot { fill: var(--hot); }
 `);

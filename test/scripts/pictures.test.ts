@@ -64,16 +64,20 @@ test("bars are on one scale, and the reference too", () => {
     ],
     reference: { value: 1, name: "raw" },
   });
-  const widths = [...svg.matchAll(/class="bar" x="240" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
-  expect(widths).toEqual([76, 304]);
-  expect(svg).toContain('x1="392.0"');
+  const widths = [...svg.matchAll(/class="bar" x="200" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  expect(widths).toEqual([48, 192]);
+  expect(svg).toContain('x1="296.0"');
 });
 
 test("the lines of a terminal are no longer than it is wide, and the last say what was lost", () => {
   const lines = linesOf(recorded());
-  for (const { text } of lines) expect(text.length).toBeLessThanOrEqual(66);
+  for (const { text } of lines) expect(text.length).toBeLessThanOrEqual(60);
   expect(lines.at(-1)?.text).toContain("lost 0, doubled 0, reordered 0");
   expect(lines.map(({ atMs }) => atMs)).toEqual(lines.map(({ atMs }) => atMs).toSorted((a, b) => a - b));
+  const outcomes = lines.filter(({ text }) => / s \w/u.test(text)).map(({ text }) => text.slice(38));
+  expect(outcomes).toHaveLength(recorded().faults.length);
+  for (const outcome of outcomes) expect(outcome).toMatch(/^recovered in [\d,]+ ms$|^never stopped$/);
+  expect(outcomes).toContain("never stopped");
   expect(demoPicture(recorded())).toContain("prefers-reduced-motion: no-preference");
 });
 
@@ -82,7 +86,7 @@ test("actions stand in their order, and a line ends before it is too long", () =
   const actions = Array.from({ length: 9 }, (_, at) => `an-action-${at}`);
   const lines = actionLines(actions);
   expect(lines.length).toBeGreaterThan(1);
-  for (const line of lines) expect(line.length).toBeLessThanOrEqual(62);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(56);
   expect(lines.join(" · ").split(" · ")).toEqual(actions.map((action, at) => `${at + 1} ${action}`));
 });
 

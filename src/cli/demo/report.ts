@@ -151,7 +151,7 @@ export function describe(result: DemoResult, what: string, tookMs: number, note:
   ].join("\n");
 }
 
-function describeCounts({ sent, received, lost, doubled, reordered }: Counts): string[] {
+export function describeCounts({ sent, received, lost, doubled, reordered }: Counts): string[] {
   if (sent === null || received === null || lost === null || doubled === null || reordered === null) return [];
   return [
     `messages   sent ${formatCount(sent)}, received ${formatCount(received)}`,

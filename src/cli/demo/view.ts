@@ -33,8 +33,7 @@ export class PlainView implements View {
   begin(): void {}
 
   end(fault: Fault, outcome: Outcome): void {
-    const at = ((performance.now() - this.#startMs) / 1_000).toFixed(1).padStart(6);
-    this.say(`${at} s ${describeFault(fault).padEnd(28)} ${describeOutcome(outcome)}`);
+    this.say(faultLine(performance.now() - this.#startMs, describeFault(fault), outcome));
   }
 
   say(line: string): void {
@@ -130,7 +129,12 @@ export class LiveView implements View {
   }
 }
 
-export function describeOutcome(outcome: Outcome): string {
+/** At most 60 characters. `fault`: as describeFault() has it. */
+export function faultLine(atMs: number, fault: string, outcome: Outcome): string {
+  return `${(atMs / 1_000).toFixed(1).padStart(6)} s ${fault.padEnd(28)} ${describeOutcome(outcome)}`;
+}
+
+function describeOutcome(outcome: Outcome): string {
   switch (outcome) {
     case "never-stopped":
       return "never stopped";

@@ -154,7 +154,7 @@ test("of too many samples every other one is let go, and those after them are as
 
 test("of too many faults the last are kept, and all are counted", () => {
   const book = new FaultBook();
-  for (let at = 0; at < 10_005; at++) book.made(strike({ kind: "rst" }, undefined, at));
+  for (let at = 0; at < 10_005; at++) book.made(strike({ kind: "rst" }, 1, at));
   expect(book.strikes).toHaveLength(10_000);
   expect(book.strikes[0]?.madeMs).toBe(5);
   expect(book.count("rst")).toBe(10_005);

@@ -4,7 +4,7 @@ import { type Fault, FAULT_KINDS, FaultPlan, type Outcome } from "../../../src/c
 import type { Live } from "../../../src/cli/demo/traffic.ts";
 import { describe, FaultBook } from "../../../src/cli/demo/report.ts";
 import { strike } from "./strikes.ts";
-import { LiveView, PlainView } from "../../../src/cli/demo/view.ts";
+import { faultLine, LiveView, PlainView } from "../../../src/cli/demo/view.ts";
 
 const OUTCOMES: readonly Outcome[] = [59_999, "never-stopped", "not-measured", "none"];
 const LIVE: Live = {
@@ -26,7 +26,7 @@ function faults(): Fault[] {
 function filled(): FaultBook {
   const book = new FaultBook();
   for (const fault of faults().filter(({ kind }, at, all) => at === all.findIndex((other) => other.kind === kind))) {
-    for (let count = 0; count < 9_999; count++) book.made(strike(fault, count === 0 ? 59_999 : undefined));
+    for (let count = 0; count < 9_999; count++) book.made(strike(fault, count === 0 ? 59_999 : "not-measured"));
   }
   return book;
 }
@@ -41,6 +41,15 @@ test("a line for each fault", () => {
   for (const fault of faults()) for (const outcome of OUTCOMES) view.end(fault, outcome);
   expect(lines).toHaveLength(2_000);
   expect(wide(lines.join(""))).toEqual([]);
+});
+
+test("the line of a fault says what came of it", () => {
+  expect(OUTCOMES.map((outcome) => faultLine(12_345, "stall 804 ms", outcome))).toEqual([
+    "  12.3 s stall 804 ms                 recovered in 59,999 ms",
+    "  12.3 s stall 804 ms                 never stopped",
+    "  12.3 s stall 804 ms                 not measured",
+    "  12.3 s stall 804 ms                 no recovery",
+  ]);
 });
 
 test("the lines that are redrawn", () => {
