@@ -34,7 +34,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/tunnel/places.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/cli/tunnel/tunnels.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/io/destroy.ts": ["test/io/connection.test.ts", "test/supervise/supervised-server.test.ts"],
-  "src/tunnel/carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/random.test.ts"],
   "src/tunnel/join.ts": [
     "test/tunnel/tunnel.test.ts",
     "test/tunnel/near-carrier.test.ts",

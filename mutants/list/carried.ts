@@ -2,10 +2,12 @@
 import type { Mutant } from "../mutant.ts";
 
 const BUSY = ["test/tunnel/busy.test.ts"];
+const ONE_CARRIER = ["test/tunnel/carrier.test.ts"];
 const CARRIER = ["test/tunnel/near-answers.test.ts", "test/tunnel/near-carrier.test.ts"];
 const CONTROLS = ["test/tunnel/controls.test.ts"];
 const HOSTILE = ["test/tunnel/hostile.test.ts"];
 const INSTANCES = ["test/tunnel/instances.test.ts"];
+const KEPT = ["test/tunnel/kept-chunks.test.ts"];
 const RECORDS = ["test/tunnel/records.test.ts"];
 const RESET = ["test/io/reset.test.ts"];
 const SPARES = ["test/tunnel/spares.test.ts"];
@@ -72,9 +74,9 @@ export const CARRIED: readonly Mutant[] = [
     name: "memory of the next read",
     rule: "what the link does not take at once is copied: the next read of any socket changes it",
     file: "src/tunnel/carrier.ts",
-    find: "this.send(Buffer.from(headAndBytes));",
-    replace: "this.send(headAndBytes);",
-    tests: TUNNEL,
+    find: "const kept = keep(headAndBytes);",
+    replace: "const kept = { bytes: headAndBytes, memory: headAndBytes };",
+    tests: ONE_CARRIER,
   },
   {
     name: "a target that is never held up",
@@ -316,6 +318,22 @@ export const CARRIED: readonly Mutant[] = [
     replace:
       'if (this.#isClosing && introduction.role !== "control") return link.abort(ABORTED.closing);\n    if (introduction',
     tests: HOSTILE,
+  },
+  {
+    name: "memory that is for others too early",
+    rule: "what waits for room on a link stays as it is until the link has copied it",
+    file: "src/tunnel/carrier.ts",
+    find: "const kept = keep(headAndBytes);",
+    replace: "const kept = keep(headAndBytes);\n    letGo(kept);",
+    tests: ONE_CARRIER,
+  },
+  {
+    name: "memory without end",
+    rule: "at most 2 MiB of memory wait to be used again",
+    file: "src/tunnel/kept-chunks.ts",
+    find: "if (free.length < MOST_FREE) free",
+    replace: "free",
+    tests: KEPT,
   },
   {
     name: "a name of any length",

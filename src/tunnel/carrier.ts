@@ -1,10 +1,20 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
 import { type Link, RespliceError } from "../index.ts";
 import type { Clock } from "../link/ports.ts";
+import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
 import { dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
 
 /** The link copies smaller messages anyway. */
 const COPIED_BELOW = 8_192;
+
+/** What waits for room on the link. */
+interface Waiting {
+  readonly bytes: Buffer;
+  /** The link may keep the memory. */
+  readonly transfer?: boolean;
+  /** The memory is for others as soon as the link has copied it. */
+  readonly kept?: KeptChunk;
+}
 
 /** How the path was, since the connection began. */
 export interface Survived {
@@ -18,7 +28,7 @@ export class Carrier {
   readonly link: Link;
   readonly clock: Clock;
   /** What waits for room on the link: at most one chunk of a socket, and records beside DATA. */
-  readonly #waiting: Buffer[] = [];
+  readonly #waiting: Waiting[] = [];
   #isWaiting = false;
   #onRoom: (() => void) | undefined;
   #reconnects = 0;
@@ -75,7 +85,11 @@ export class Carrier {
 
   /** Sends a record behind everything before it. */
   send(whole: Buffer): void {
-    this.#waiting.push(whole);
+    this.#push(whole.length >= COPIED_BELOW ? { bytes: whole, transfer: true } : { bytes: whole });
+  }
+
+  #push(waiting: Waiting): void {
+    this.#waiting.push(waiting);
     if (!this.#isWaiting) this.#flush();
   }
 
@@ -99,7 +113,8 @@ export class Carrier {
       this.#over(error);
       return true;
     }
-    this.send(Buffer.from(headAndBytes));
+    const kept = keep(headAndBytes);
+    this.#push({ bytes: kept.bytes, kept });
     return this.#hasRoom(onRoom);
   }
 
@@ -112,11 +127,13 @@ export class Carrier {
     this.#isWaiting = false;
     try {
       for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-        if (!this.link.trySend(first, { transfer: first.length >= COPIED_BELOW })) {
+        const { bytes, kept, transfer = false } = first;
+        if (!this.link.trySend(bytes, { transfer })) {
           this.#isWaiting = true;
           break;
         }
         this.#waiting.shift();
+        if (kept !== undefined) letGo(kept);
       }
     } catch (error) {
       return this.#over(error);

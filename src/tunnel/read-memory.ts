@@ -7,8 +7,9 @@ import { HEAD_BYTES } from "./records.ts";
 
 /** With the head of its record it fills a block of the link's log. */
 const READ_BYTES = 65_532;
-/** With room for the head of a record before what was read. */
-const MEMORY: Buffer = Buffer.allocUnsafeSlow(HEAD_BYTES + READ_BYTES);
+/** The largest that was read, with room for the head of a record before it. */
+export const CHUNK_BYTES: number = HEAD_BYTES + READ_BYTES;
+const MEMORY: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 const READ_INTO: Buffer = MEMORY.subarray(HEAD_BYTES);
 
 /** Takes what was read: the bytes from `HEAD_BYTES` on, which change with the next read of any socket. */
