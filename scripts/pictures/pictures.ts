@@ -6,6 +6,8 @@ import { formatMs } from "../../src/cli/words.ts";
 import { barsPicture } from "./bars.ts";
 import { demoPicture } from "./demo.ts";
 import { ladderPicture } from "./ladder.ts";
+import { machinePicture } from "./machine.ts";
+import { LINK, SERVER } from "./states.ts";
 
 export const FOLDER: string = fileURLToPath(new URL("../../docs/pictures/", import.meta.url));
 /** A run of `resplice chaos --json`, which `npm run pictures -- --record` writes. */
@@ -30,6 +32,8 @@ export function pictures(): Readonly<Record<string, string>> {
     "recovery.svg": recoveryPicture(recorded),
     "throughput.svg": throughputPicture(readFileSync(PERFORMANCE, "utf8")),
     "ladder.svg": ladderPicture(),
+    "states.svg": machinePicture(LINK),
+    "server-states.svg": machinePicture(SERVER),
   };
 }
 

@@ -3,8 +3,11 @@ import { describe, expect, test } from "vitest";
 import { barsPicture } from "../../scripts/pictures/bars.ts";
 import { demoPicture, linesOf } from "../../scripts/pictures/demo.ts";
 import { actionLines } from "../../scripts/pictures/ladder.ts";
+import { type Machine, machinePicture } from "../../scripts/pictures/machine.ts";
 import { FOLDER, pictures, RECORDED, throughputPicture } from "../../scripts/pictures/pictures.ts";
+import { LINK } from "../../scripts/pictures/states.ts";
 import type { ChaosFigures } from "../../src/cli/chaos/figures.ts";
+import { ofDurableLinks } from "../sim/coverage.ts";
 
 const MOST_BYTES = 60_000;
 
@@ -25,8 +28,9 @@ describe("docs/pictures", () => {
   });
 
   test("each picture is shown by a document", () => {
-    const documents = ["../../README.md", "../../docs/chaos.md", "../../docs/performance.md", "../../docs/overload.md"]
-      .map((path) => readFileSync(new URL(path, import.meta.url), "utf8"))
+    const names = ["chaos.md", "performance.md", "overload.md", "sockets.md", "listening.md"];
+    const documents = ["README.md", ...names.map((name) => `docs/${name}`)]
+      .map((path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8"))
       .join("");
     for (const name of Object.keys(pictures())) expect(documents).toContain(`pictures/${name})`);
   });
@@ -94,4 +98,72 @@ test("a figure that docs/performance.md does not have is missed", () => {
   expect(() => throughputPicture("| one way, 64 B, messages/s | 1 | 1 | 1 | 1 | 0.84 |")).toThrow(
     /no ratio of "one way, 1/,
   );
+});
+
+describe("the states of a machine", () => {
+  const machine: Machine<"a" | "b", "go" | "end"> = {
+    title: "t",
+    height: 100,
+    transitions: { a: { go: "b", end: "b" }, b: { end: "a" } },
+    boxes: [
+      { state: "a", x: 0, y: 0, width: 20, height: 20 },
+      { state: "b", x: 80, y: 80, width: 20, height: 20 },
+    ],
+    frame: { x: 0, y: 0, width: 30, height: 30, states: ["a"] },
+    arrows: [
+      {
+        from: "framed",
+        inputs: ["go", "end"],
+        to: "b",
+        text: "<on>",
+        at: [40, 10],
+        points: "20,10 90,10 90,80",
+      },
+      {
+        from: "b",
+        inputs: ["end"],
+        to: "a",
+        text: "back",
+        at: [50, 50],
+        points: "80,80 20,20",
+      },
+    ],
+  };
+
+  test("are told to those who do not see it, and each arrow ends in a head", () => {
+    const svg = machinePicture(machine);
+    expect(svg).toContain(">a to b: &lt;on&gt;. b to a: back.</desc>");
+    expect(svg).toContain('d="M20 10L82 10Q90 10 90 18L90 76"/><polygon class="head " points="90,80 94,72 86,72"');
+  });
+
+  const [on, back] = machine.arrows;
+  test.for<[what: string, arrows: Array<typeof on>, message: RegExp]>([
+    ["a transition without an arrow", [on], /^t: b, end: a is not drawn$/],
+    [
+      "an arrow without a transition",
+      [on, back, back && { ...back, inputs: ["go"] }],
+      /^t: b, go: a is not in the table$/,
+    ],
+    [
+      "an arrow to another state",
+      [on, back && { ...back, to: "b" }],
+      /b, end: a is not drawn; b, end: b is not in the table/,
+    ],
+    ["two arrows for one", [on, back, back], /^t: b, end: a is drawn twice$/],
+  ])("%s is no picture", ([, arrows, message]) => {
+    const wrong = { ...machine, arrows: arrows.filter((arrow) => arrow !== undefined) };
+    expect(() => machinePicture(wrong)).toThrow(message);
+  });
+
+  test("of a link: what is marked as of plain links only is what the simulation of durable links leaves out", () => {
+    const marked = LINK.arrows.flatMap(({ from, inputs, to, kind }) =>
+      kind === "plain" ? inputs.map((input) => `link ${from}, ${input}: ${to}`) : [],
+    );
+    const all = Object.entries(LINK.transitions).flatMap(([from, inputs]) =>
+      Object.entries(inputs).map(([input, to]) => `link ${from}, ${input}: ${to}`),
+    );
+    // Those into "draining" and "closed" are drawn once for all states.
+    const expected = all.filter((transition) => !ofDurableLinks(transition) && !/draining|closed/.test(transition));
+    expect(marked.toSorted()).toEqual(expected.toSorted());
+  });
 });

@@ -92,7 +92,7 @@ const WAYS: readonly string[] = [
 ];
 
 /** Only a plain link closes a connection that is old, or not used. */
-function ofDurableLinks(what: string): boolean {
+export function ofDurableLinks(what: string): boolean {
   return !what.includes("idle") && what !== "link connected, dial: connecting";
 }
 
