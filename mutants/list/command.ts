@@ -127,6 +127,14 @@ export const COMMAND: readonly Mutant[] = [
     tests: PASSING,
   },
   {
+    name: "a signal to all processes ends those that are to say what they have counted",
+    rule: "SIGTERM that reaches all processes of a run ends it in order",
+    file: "src/cli/ipc.ts",
+    find: '["SIGINT", "SIGTERM"]',
+    replace: '["SIGINT"]',
+    tests: CHAOS,
+  },
+  {
     name: "an old Node is not told",
     rule: "on a Node that is too old the import fails",
     file: "src/supported-node.ts",
