@@ -162,6 +162,22 @@ test.for(["--report", "--junit"])("%s in a folder that is not there is told befo
   expect(run.stderr()).toMatch(/out cannot be written: ENOENT/);
 });
 
+test("a report that is a folder is told before the run", async () => {
+  const run = resplice(["chaos", "--seconds", "3600", "--report", folder()]);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toMatch(/--report .* cannot be written: EISDIR/);
+});
+
+test("a report for which there is no room does not take the figures with it", async () => {
+  const [schedule, junit] = [join(folder(), "schedule.json"), join(folder(), "out.xml")];
+  writeFileSync(schedule, '{"faults":[{"after":0,"kind":"latency","for":0,"delayMs":1}]}');
+  const run = resplice(["chaos", "--json", `--schedule=${schedule}`, "--report=/dev/full", `--junit=${junit}`]);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toContain("--report /dev/full cannot be written: ENOSPC");
+  expect(JSON.parse(String(run.stdout()))).toMatchObject({ lost: 0, errors: [] });
+  expect(readFileSync(junit, "utf8")).toContain('failures="0"');
+});
+
 test("a report says how to make the same faults again", () => {
   const options = {
     seconds: 60,
