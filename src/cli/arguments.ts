@@ -229,14 +229,22 @@ function parseChaos(args: string[]): Command {
   if (to === undefined && values["listen"] !== undefined) {
     throw new UsageError("--listen is where clients of the server of --to connect to: both, or neither");
   }
+  if (to !== undefined && values["verbose"] === true) {
+    throw new UsageError("--verbose logs what our own two ends do, and with --to there are none");
+  }
+  const server = to === undefined ? undefined : parseAddress(to, 1);
+  const listenPort = integer("--listen", values["listen"], 0, 1, 65_535);
+  if (server?.port === listenPort && [undefined, "localhost", "127.0.0.1"].includes(server.host)) {
+    throw new UsageError("--listen: there is the server of --to, and clients need another port");
+  }
   return {
     name: "chaos",
     options: {
       seconds: number("--seconds", values["seconds"], DEFAULT_SECONDS_OF_CHAOS, 1, SECONDS_MAX),
       schedule,
       seed: seedOf(values),
-      to: to === undefined ? undefined : parseAddress(to, 1),
-      listenPort: integer("--listen", values["listen"], 0, 1, 65_535),
+      to: server,
+      listenPort,
       toxiproxy: values["toxiproxy"] === true,
       report: text("--report", values["report"]),
       junit: text("--junit", values["junit"]),

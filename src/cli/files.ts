@@ -1,5 +1,5 @@
 /** The files that protect a link of the command: certificates, keys, tokens. */
-import { access, constants, readFile } from "node:fs/promises";
+import { access, constants, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** PEM files. */
@@ -43,10 +43,21 @@ export async function read(option: string, path: string): Promise<Buffer> {
   }
 }
 
-/** Throws with the name of the option if its folder takes no files: what is written after a long run is checked before. */
-export async function checkFolder(option: string, path: string): Promise<void> {
+/** Throws with the name of the option that names the file: what is written after a long run is checked before. */
+export async function checkWritable(option: string, path: string): Promise<void> {
   try {
-    await access(dirname(path), constants.W_OK);
+    const there = await stat(path).catch(() => undefined);
+    if (there?.isDirectory() === true) throw Object.assign(new Error(path), { code: "EISDIR" });
+    await access(there === undefined ? dirname(path) : path, constants.W_OK);
+  } catch (error) {
+    throw unusable(option, path, "written", error);
+  }
+}
+
+/** Throws with the name of the option that names the file. */
+export async function write(option: string, path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text);
   } catch (error) {
     throw unusable(option, path, "written", error);
   }

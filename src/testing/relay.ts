@@ -55,13 +55,16 @@ interface RelayTarget {
 
 /** What a relay tells of. */
 export interface RelayWatch {
+  /** The target has accepted a connection. */
   onConnected?: () => void;
+  /** The target could not be dialled. */
+  onUnreachable?: (error: Error) => void;
   /** Bytes were passed on. */
   onPassed?: (direction: Direction, bytes: number) => void;
   /** cutAfterBytes() has cut. */
   onCut?: () => void;
-  /** A connection is gone. */
-  onClosed?: () => void;
+  /** A connection is gone whose client had sent so many bytes. */
+  onClosed?: (sent: number) => void;
 }
 
 /** A fault relay that is watched. */
@@ -191,7 +194,7 @@ class Relay implements FaultRelay, Road {
   admit(direction: Direction, bytes: number): number {
     const { passing, isDue } = this.#countdowns.admit(direction, bytes);
     if (isDue) this.frozen = true;
-    this.#watch.onPassed?.(direction, passing);
+    if (passing > 0) this.#watch.onPassed?.(direction, passing);
     return passing;
   }
 
@@ -226,11 +229,15 @@ class Relay implements FaultRelay, Road {
 
   #accept(client: Socket): void {
     this.connections += 1;
-    this.#watch.onConnected?.();
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
+    const onFailure = (error: Error): void => this.#watch.onUnreachable?.(error);
+    server.once("error", onFailure).once("connect", () => {
+      server.off("error", onFailure);
+      this.#watch.onConnected?.();
+    });
     const connection = new RelayConnection(client, server, this, () => {
       this.#open.delete(connection);
-      this.#watch.onClosed?.();
+      this.#watch.onClosed?.(client.bytesRead);
     });
     this.#open.add(connection);
   }

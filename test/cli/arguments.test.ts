@@ -121,6 +121,8 @@ describe("commands", () => {
     [["chaos", "--report", ""], /--report is empty/],
     [["chaos", "--to", "nowhere"], /"nowhere" is no PORT or HOST:PORT/],
     [["chaos", "--listen", "7000"], /--listen is where clients of the server of --to connect to/],
+    [["chaos", "--to", "5432", "--verbose"], /--verbose logs what our own two ends do/],
+    [["chaos", "--to", "localhost:5432", "--listen", "5432"], /--listen: there is the server of --to/],
     [["chaos", "--page"], /Unknown option '--page'\. chaos takes --seconds, --seed, --schedule/],
   ])("%j is no use", ([args, message]) => {
     expect(() => parseCommandLine(args)).toThrow(UsageError);

@@ -1,5 +1,4 @@
 /** `resplice chaos`: faults from a seed or a schedule, and a report of what they did. */
-import { writeFile } from "node:fs/promises";
 import os from "node:os";
 import type { ChaosArguments } from "../arguments.ts";
 import { FaultPlan } from "../demo/faults.ts";
@@ -8,7 +7,7 @@ import { describe } from "../demo/report.ts";
 import { type Done, runFaults } from "../demo/run.ts";
 import { formatAddress } from "../address.ts";
 import { version } from "../help.ts";
-import { checkFolder, read } from "../files.ts";
+import { checkWritable, read, write } from "../files.ts";
 import { type About, type ChaosFigures, figuresOf } from "./figures.ts";
 import { toHtml } from "./html.ts";
 import { junit } from "./junit.ts";
@@ -19,9 +18,9 @@ import { formatBytes, formatCount } from "../words.ts";
 export async function chaos(options: ChaosArguments): Promise<number> {
   const { schedule, seed, report, junit: junitFile, json } = options;
   const plan =
-    schedule === undefined ? new FaultPlan(seed) : Schedule.parse(String(await read("--schedule", schedule)));
-  if (report !== undefined) await checkFolder("--report", report);
-  if (junitFile !== undefined) await checkFolder("--junit", junitFile);
+    schedule === undefined ? new FaultPlan(seed) : Schedule.parse((await read("--schedule", schedule)).toString());
+  if (report !== undefined) await checkWritable("--report", report);
+  if (junitFile !== undefined) await checkWritable("--junit", junitFile);
   const drawn = schedule === undefined ? seed : null;
   const { to, listenPort, verbose } = options;
   const traffic = to === undefined ? new DemoProcesses({ verbose, page: false }) : new Passing(to, listenPort);
@@ -31,15 +30,15 @@ export async function chaos(options: ChaosArguments): Promise<number> {
   });
   if (done === undefined) return code;
   const figures = figuresOf(done, about(options), new Date());
-  // The files first: they are there when the last line says so.
-  if (report !== undefined) await writeFile(report, toHtml(figures, code));
-  if (junitFile !== undefined) await writeFile(junitFile, junit(figures, code));
-  process.stdout.write(
-    json
-      ? `${JSON.stringify(figures)}
-`
-      : describeAll(done, figures) + written(options),
-  );
+  // The files first: they are there when the last line says so. One that cannot be written leaves the rest.
+  const files = [
+    ...(report === undefined ? [] : [write("--report", report, toHtml(figures, code))]),
+    ...(junitFile === undefined ? [] : [write("--junit", junitFile, junit(figures, code))]),
+  ];
+  const unwritten = (await Promise.allSettled(files)).find((file) => file.status === "rejected");
+  process.stdout.write(json ? `${JSON.stringify(figures)}\n` : describeAll(done, figures));
+  if (unwritten !== undefined) throw unwritten.reason;
+  for (const file of [report, junitFile]) if (file !== undefined && !json) process.stdout.write(`written: ${file}\n`);
   return code;
 }
 
@@ -66,10 +65,6 @@ function describeAll({ result, what, startMs, endMs }: Done, { passed }: ChaosFi
     `${formatBytes(toServer)} to the server, ${formatBytes(toClient)} to the client`,
     `${formatCount(connections)} connections`,
   ]);
-}
-
-function written({ report, junit: junitFile }: ChaosArguments): string {
-  return [report, junitFile].flatMap((file) => (file === undefined ? [] : [`written: ${file}\n`])).join("");
 }
 
 /** The command with which the same faults are made again. */

@@ -1,5 +1,5 @@
 /** The report's charts, as SVG that stands in the page. Each has a text alternative. */
-import { formatCount, formatMs } from "../words.ts";
+import { formatBytes, formatCount, formatMs } from "../words.ts";
 import type { ChaosFigures } from "./figures.ts";
 import { type Markup, markup } from "./markup.ts";
 
@@ -28,7 +28,7 @@ export function throughputChart({ throughput, faults, tookMs, to }: ChaosFigures
   const alternative = `${to === null ? "Messages" : "Bytes"} a second over ${seconds(tookMs)}, with ${faults.length} faults`;
   return markup`<svg viewBox="0 0 ${WIDTH} ${PLOT_TOP + PLOT_HEIGHT + 28}" role="img" aria-label="${alternative}">
 ${bands}
-${[0, most / 2, most].map((count) => markup`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(count)}" y2="${y(count)}"/><text class="tick" x="${LEFT - 8}" y="${y(count)}" dy="4" text-anchor="end">${formatCount(count)}</text>`)}
+${[0, most / 2, most].map((count) => markup`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(count)}" y2="${y(count)}"/><text class="tick" x="${LEFT - 8}" y="${y(count)}" dy="4" text-anchor="end">${to === null ? formatCount(count) : formatBytes(count)}</text>`)}
 <polyline class="rate" points="${line}"/>
 ${ticks(tookMs).map((ms) => markup`<text class="tick" x="${x(ms)}" y="${PLOT_TOP + PLOT_HEIGHT + 20}" text-anchor="middle">${seconds(ms)}</text>`)}
 </svg>`;
@@ -36,10 +36,10 @@ ${ticks(tookMs).map((ms) => markup`<text class="tick" x="${x(ms)}" y="${PLOT_TOP
 
 /**
  * The end of the scale: what has waited arrives all at once behind a fault, and on a scale for these peaks nothing else
- * would be seen.
+ * would be seen. Times in which nothing arrived do not make it smaller.
  */
 export function topOf(throughput: ChaosFigures["throughput"]): number {
-  const rates = throughput.map(({ perSecond }) => perSecond).toSorted((a, b) => a - b);
+  const rates = throughput.flatMap(({ perSecond }) => (perSecond > 0 ? perSecond : [])).toSorted((a, b) => a - b);
   return niceTop(Math.max(1, 2 * (rates[Math.floor(rates.length / 2)] ?? 0)));
 }
 

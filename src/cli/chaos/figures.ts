@@ -5,7 +5,7 @@ import { type Counts, isWhole, type Percentiles, percentiles } from "../demo/rep
 import type { Done } from "../demo/run.ts";
 import { describeFault } from "../demo/view.ts";
 
-/** A fault, and what the receiver saw of it. Times are in milliseconds since the run began. */
+/** A fault, and what the receiver saw of it. Times are in milliseconds since the first message, or byte, had arrived. */
 export interface FaultFigures {
   readonly kind: FaultKind;
   /** With its own figures, for people. */
@@ -129,7 +129,7 @@ export function figuresOf(done: Done, about: About, madeAt: Date): ChaosFigures 
   };
 }
 
-/** Whether the run has failed for a reason that no figure and no error tells: by a signal, or without a recovery. */
+/** Whether the run has failed for a reason that no figure and no error tells: by a signal, or a reader that is gone. */
 export function endedEarly(figures: ChaosFigures, exitCode: number): boolean {
   return exitCode !== 0 && isWhole(figures) && figures.errors.length === 0;
 }
@@ -138,7 +138,8 @@ function longestOf(gaps: readonly Gap[]): number {
   return round(gaps.reduce((most, { ms }) => Math.max(most, ms), 0));
 }
 
-function throughput(samples: Done["samples"], startMs: number): ChaosFigures["throughput"] {
+function throughput(all: Done["samples"], startMs: number): ChaosFigures["throughput"] {
+  const samples = all.filter(({ atMs }) => atMs >= startMs);
   const each = Math.max(1, Math.ceil((samples.length - 1) / MOST_POINTS));
   const points: Array<{ atMs: number; perSecond: number }> = [];
   for (let at = each; at < samples.length; at += each) {

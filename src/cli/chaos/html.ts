@@ -125,13 +125,19 @@ function tiles(figures: ChaosFigures): Array<[figure: string, name: string, coun
   ];
 }
 
-function verdictOf({ lost, doubled, reordered, to }: ChaosFigures, isOver: boolean): string {
+function verdictOf(figures: ChaosFigures, isOver: boolean): string {
+  const { lost, doubled, reordered, to } = figures;
   if (lost === null || doubled === null || reordered === null) {
-    if (to === null) return "What was lost, doubled or reordered is not known.";
-    return isOver ? "Traffic came back after each fault." : "Traffic did not always come back.";
+    return to === null ? "What was lost, doubled or reordered is not known." : verdictOnTraffic(figures, isOver);
   }
   if (isWhole({ lost, doubled, reordered })) return "Nothing was lost, doubled or reordered.";
   return `Lost ${formatCount(lost)}, doubled ${formatCount(doubled)}, reordered ${formatCount(reordered)}.`;
+}
+
+function verdictOnTraffic({ kinds }: ChaosFigures, isOver: boolean): string {
+  if (kinds.length === 0) return "No fault was made.";
+  if (kinds.some(({ failed }) => failed > 0)) return "Traffic did not always come back.";
+  return `Traffic came back after each fault${isOver ? "" : " until the run ended"}.`;
 }
 
 function cells({ p50, p99, max }: Percentiles): Array<number | null> {

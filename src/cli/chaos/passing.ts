@@ -9,12 +9,16 @@ import { type Address, formatAddress } from "../address.ts";
 
 /** A direction that has carried nothing for so long is not waited for behind a fault. */
 const IDLE_MS = 2_000;
+/** Traffic of which so few bytes pass is not waited for with a cut after so many. */
+const CUT_MS_MAX = 10_000;
 const SAMPLE_EVERY_MS = 100;
 const DIRECTIONS = ["to-server", "to-client"] as const;
 
 interface Wait {
-  /** Directions in which something has still to arrive. */
+  /** Directions in which something may still arrive. */
   readonly awaited: Set<Direction>;
+  /** So many of them are enough. */
+  enough: number;
   readonly found: (atMs: number) => void;
 }
 
@@ -38,7 +42,10 @@ export class Passing implements Traffic {
   #busy: readonly Direction[] = [];
   #wait: Wait | undefined;
   #onFirst: (() => void) | undefined;
-  #onCut: ((atMs: number) => void) | undefined;
+  /** Waits for a cut after so many bytes. */
+  #cut: { readonly bytes: number; readonly happened: (at: number | "idle") => void } | undefined;
+  /** Why the last dial to the server has failed; undefined if it has not. */
+  #unreachable: Error | undefined;
   #sampling: NodeJS.Timeout | undefined;
 
   constructor(to: Address, listenPort: number, now: () => number = nowMs) {
@@ -49,11 +56,16 @@ export class Passing implements Traffic {
     this.watch = {
       connected: () => {
         this.#connections++;
+        this.#unreachable = undefined;
+      },
+      unreachable: (error) => {
+        this.#unreachable = error;
       },
       passed: (direction, bytes) => this.#passed(direction, bytes),
-      cut: () => {
-        this.#onCut?.(this.#now());
-        this.#onCut = undefined;
+      cut: () => this.#cut?.happened(this.#now()),
+      closed: (sent) => {
+        // Many a connection is closed by its own client.
+        if (this.#cut !== undefined && sent >= this.#cut.bytes) this.#cut.happened(this.#now());
       },
     };
   }
@@ -65,7 +77,7 @@ export class Passing implements Traffic {
     this.#gaps.arrived(atMs);
     this.#onFirst?.();
     const wait = this.#wait;
-    if (wait?.awaited.delete(direction) !== true || wait.awaited.size > 0) return;
+    if (wait?.awaited.delete(direction) !== true || --wait.enough > 0) return;
     this.#wait = undefined;
     wait.found(atMs);
   }
@@ -76,13 +88,14 @@ export class Passing implements Traffic {
   }
 
   async begin(): Promise<void> {
-    const sample = (): void => this.samples.add(this.#now(), this.#bytes["to-server"] + this.#bytes["to-client"]);
-    this.#sampling = setInterval(sample, SAMPLE_EVERY_MS);
+    const arrived = (): number => this.#bytes["to-server"] + this.#bytes["to-client"];
     // The client may have come already.
-    if (this.#bytes["to-server"] + this.#bytes["to-client"] > 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onFirst = resolve;
-    });
+    if (arrived() === 0) {
+      await new Promise<void>((resolve) => {
+        this.#onFirst = resolve;
+      });
+    }
+    this.#sampling = setInterval(() => this.samples.add(this.#now(), arrived()), SAMPLE_EVERY_MS);
   }
 
   striking(): void {
@@ -94,34 +107,46 @@ export class Passing implements Traffic {
     return kind !== "latency";
   }
 
-  arrivedSince(sinceMs: number): Promise<number | "idle"> {
-    if (this.#busy.length === 0) return Promise.resolve("idle");
-    const late = this.#busy.filter((direction) => this.#lastMs[direction] < sinceMs);
-    if (late.length === 0) return Promise.resolve(Math.max(...this.#busy.map((direction) => this.#lastMs[direction])));
-    return this.#arrival(late);
+  async arrivedSince(sinceMs: number): Promise<number | "idle"> {
+    const busy = this.#busy;
+    if (busy.length > 0) return this.#arrival(busy, sinceMs, busy.length);
+    await this.#arrival(DIRECTIONS, sinceMs, 1);
+    return "idle";
   }
 
-  /** Answers when something has arrived in each of the directions. */
-  #arrival(directions: readonly Direction[]): Promise<number> {
-    return new Promise((resolve) => {
-      this.#wait = { awaited: new Set(directions), found: resolve };
+  /** Answers when something has arrived at `sinceMs` or later in so many of the directions. */
+  #arrival(directions: readonly Direction[], sinceMs: number, enough: number): Promise<number> {
+    const arrivals = directions.map((direction) => this.#lastMs[direction]).filter((atMs) => atMs >= sinceMs);
+    if (arrivals.length >= enough) return Promise.resolve(Math.max(...arrivals));
+    const awaited = new Set(directions.filter((direction) => this.#lastMs[direction] < sinceMs));
+    return new Promise((found) => {
+      this.#wait = { awaited, enough: enough - arrivals.length, found };
     });
   }
 
   async flushed(): Promise<void> {}
 
-  lost(): Promise<number> {
+  lost(bytes: number): Promise<number | "idle"> {
     return new Promise((resolve) => {
-      this.#onCut = resolve;
+      const timer = setTimeout(() => this.#cut?.happened("idle"), CUT_MS_MAX).unref();
+      const happened = (at: number | "idle"): void => {
+        clearTimeout(timer);
+        this.#cut = undefined;
+        resolve(at);
+      };
+      this.#cut = { bytes, happened };
     });
   }
 
   finish(): Promise<Ends> {
     this.kill();
-    // More should have come until now.
-    if (this.#wait !== undefined) this.#gaps.ended(this.#now());
-    const passed = { bytes: { ...this.#bytes }, connections: this.#connections };
-    return Promise.resolve({ counted: undefined, gaps: this.#gaps.gaps, passed, errors: [] });
+    this.#gaps.ended(this.#now());
+    return Promise.resolve({
+      counted: undefined,
+      gaps: this.#gaps.gaps,
+      passed: { bytes: { ...this.#bytes }, connections: this.#connections },
+      errors: this.#unreachable === undefined ? [] : [`the server is not there: ${this.#unreachable.message}`],
+    });
   }
 
   kill(): void {

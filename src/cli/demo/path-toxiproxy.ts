@@ -22,8 +22,11 @@ export async function openToxiproxyPath(
 ): Promise<FaultPath> {
   const toxiproxy = await startToxiproxy({ onProgress: say });
   let claim: PortClaim | undefined;
+  let proxy: ToxiproxyProxy | undefined;
   const relays: AsyncDisposable[] = [];
   const stop = async (): Promise<void> => {
+    // Another's Toxiproxy goes on running: remove our proxy from it.
+    await proxy?.remove().catch(() => {});
     await toxiproxy.stop().finally(() => claim?.release());
     for (const relay of relays) await relay[Symbol.asyncDispose]();
   };
@@ -37,7 +40,7 @@ export async function openToxiproxyPath(
     const { port } = claim;
     const { host, port: upstream } =
       watch === undefined ? target : { host: LOOPBACK, port: await between(target, 0, atServer(watch)) };
-    const proxy = await ToxiproxyProxy.create(toxiproxy.url, {
+    proxy = await ToxiproxyProxy.create(toxiproxy.url, {
       name: `resplice-demo-${process.pid}`,
       listen: `${LOOPBACK}:${port}`,
       upstream: `${host}:${upstream}`,
@@ -52,17 +55,20 @@ export async function openToxiproxyPath(
   }
 }
 
-/** What a relay between Toxiproxy and the server sees arrive. */
+/** What a relay between Toxiproxy and the server sees. */
 function atServer(watch: Watch): RelayWatch {
-  return { onPassed: (direction, bytes) => void (direction === "to-server" && watch.passed(direction, bytes)) };
-}
-
-/** What a relay between the client and Toxiproxy sees arrive; that connections were cut it sees by their ends. */
-function atClient(watch: Watch): RelayWatch {
   return {
     onConnected: () => watch.connected(),
+    onUnreachable: (error) => watch.unreachable(error),
+    onPassed: (direction, bytes) => void (direction === "to-server" && watch.passed(direction, bytes)),
+  };
+}
+
+/** What a relay between the client and Toxiproxy sees. */
+function atClient(watch: Watch): RelayWatch {
+  return {
     onPassed: (direction, bytes) => void (direction === "to-client" && watch.passed(direction, bytes)),
-    onClosed: () => watch.cut(),
+    onClosed: (sent) => watch.closed(sent),
   };
 }
 
@@ -163,13 +169,7 @@ class ToxiproxyPath implements FaultPath {
   }
 
   close(): Promise<void> {
-    return (this.#closed ??= this.#close());
-  }
-
-  async #close(): Promise<void> {
-    // Another's Toxiproxy goes on running: remove our proxy from it.
-    await this.#proxy.remove().catch(() => {});
-    await this.#stop();
+    return (this.#closed ??= this.#stop());
   }
 }
 

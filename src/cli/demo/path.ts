@@ -45,6 +45,7 @@ export async function openRelayPath({ target, listenPort, watch }: PathOptions):
     { ...target, listenPort },
     {
       onConnected: () => watch?.connected(),
+      onUnreachable: (error) => watch?.unreachable(error),
       onPassed: (direction, bytes) => watch?.passed(direction, bytes),
       onCut: () => watch?.cut(),
     },

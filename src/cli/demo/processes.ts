@@ -39,7 +39,7 @@ export class DemoProcesses implements Traffic {
   readonly target: Traffic["target"] = this.#listening.promise.then((port) => ({ host: "127.0.0.1", port }));
   readonly listenPort = 0;
   readonly watch: undefined;
-  readonly beginsWithinMs = BEGIN_MS;
+  readonly beginsWithinMs: number = BEGIN_MS;
   readonly #hasPage: boolean;
   /** Resolves when all messages of --messages are sent. */
   readonly exhausted: Promise<void> = this.#exhausted.promise;

@@ -83,6 +83,8 @@ class Run {
   readonly #hurry = new AbortController();
   #exitCode: number = EXIT.ok;
   #view: View;
+  /** When the first had arrived. */
+  #startMs = nowMs();
 
   constructor(options: RunOptions, finish: (done: Done) => void) {
     this.#options = options;
@@ -106,7 +108,6 @@ class Run {
 
   async toTheEnd(): Promise<number> {
     const { seconds, seed } = this.#options;
-    const startMs = nowMs();
     let path: FaultPath | undefined;
     try {
       path = await this.#openPath(await this.#orFailure(this.#traffic.target));
@@ -122,7 +123,7 @@ class Run {
       if (errors.length > 0 || !isWhole(result)) this.#exitCode = EXIT.failed;
       const { strikes } = this.#book;
       const samples = this.#traffic.samples.all;
-      this.#finish({ result, ends: { ...ends, errors }, strikes, samples, what, startMs, endMs });
+      this.#finish({ result, ends: { ...ends, errors }, strikes, samples, what, startMs: this.#startMs, endMs });
       return this.#exitCode;
     } finally {
       this.#view.close();
@@ -160,6 +161,8 @@ class Run {
   async #breakAndHeal(path: FaultPath): Promise<void> {
     const { signal } = this.#over;
     if (!(await this.#begin(path))) return;
+    this.#startMs = nowMs();
+    this.#view.start();
     // With --messages the run ends when they are sent, otherwise when the time is up; the last fault may take longer.
     if (this.#options.messages === undefined) {
       setTimeout(() => this.#over.abort(), this.#options.seconds * 1_000).unref();
@@ -183,7 +186,10 @@ class Run {
         this.#failed(error.message);
         return "none" as const;
       });
-      if (outcome === "did-not-happen") return;
+      if (outcome === "did-not-happen") {
+        this.#view.say(`${describeFault(fault)}: so many bytes did not pass`);
+        continue;
+      }
       this.#book.made({ fault, madeMs, overMs: nowMs(), outcome });
       this.#view.end(fault, outcome);
       if (outcome === "none") return;
@@ -195,12 +201,15 @@ class Run {
    * a fault that waits for bytes happens now.
    */
   async #strike(path: FaultPath, fault: Fault, onCut: (atMs: number) => void): Promise<Outcome | "did-not-happen"> {
-    const lost = fault.kind === "cut-after-bytes" ? this.#traffic.lost() : undefined;
+    const lost = fault.kind === "cut-after-bytes" ? this.#traffic.lost(fault.bytes) : undefined;
     let healedMs = await path.make(fault, this.#options.plan.nextEnding());
     if (lost !== undefined) {
       const lostMs = await this.#inTime(lost);
       // If no messages are left to send, so many bytes may never pass.
-      if (lostMs === "over") return "did-not-happen";
+      if (lostMs === "over" || lostMs === "idle") {
+        await path.heal(fault);
+        return "did-not-happen";
+      }
       if (lostMs === "too-late") return this.#giveUp(`${describeFault(fault)} has cut nothing`);
       healedMs = lostMs;
       onCut(lostMs);

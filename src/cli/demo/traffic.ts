@@ -25,10 +25,18 @@ export interface Passed {
 
 /** The path tells it what passes. */
 export interface Watch {
+  /** The server has accepted a connection. */
   connected(): void;
+  /** The server could not be dialled. */
+  unreachable(error: Error): void;
   passed(direction: Direction, bytes: number): void;
   /** A fault that waits for bytes has ended connections. */
   cut(): void;
+  /**
+   * A connection is gone whose client had sent so many bytes. Of a path that cannot tell when a fault that waits for bytes
+   * has ended connections.
+   */
+  closed(sent: number): void;
 }
 
 /** What the live view shows. */
@@ -49,7 +57,7 @@ export interface Traffic {
   readonly watch: Watch | undefined;
   /** Undefined: a line for each fault is all there is to see. */
   readonly live: Live | undefined;
-  /** For people, once the path is open at the port. */
+  /** For people, once the path is open at the port: before anything has arrived. */
   beginning(port: number): Promise<string | undefined>;
   /** Something has to arrive within this time in milliseconds. */
   readonly beginsWithinMs: number;
@@ -68,14 +76,17 @@ export interface Traffic {
   /** Whether arrivals stop, so that there is a recovery to measure. */
   isStoppedBy(fault: Fault): boolean;
   /**
-   * Answers when the first of what was sent at `sinceMs` or later has arrived. "idle": nothing was arriving before the
-   * fault either.
+   * Answers when the first of what was sent at `sinceMs` or later has arrived. "idle": it has, but nothing was arriving
+   * before the fault, and so that is no time of a recovery.
    */
   arrivedSince(sinceMs: number): Promise<number | "idle">;
   /** Resolves when all that was sent until now is known to have arrived. */
   flushed(): Promise<void>;
-  /** Answers when connections were first seen to be cut. To be called before that happens. */
-  lost(): Promise<number>;
+  /**
+   * Answers when connections were first seen to be cut, after so many bytes. To be called before that happens. "idle": so
+   * few bytes pass that it need not be waited for.
+   */
+  lost(bytes: number): Promise<number | "idle">;
   /** Ends the traffic in order, and answers what was counted. */
   finish(): Promise<Ends>;
   /** Ends it at once. May be called again. */

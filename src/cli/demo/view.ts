@@ -8,6 +8,8 @@ import type { FaultBook } from "./report.ts";
 import { formatBytes, formatCount, formatMs } from "../words.ts";
 
 export interface View {
+  /** The first has arrived: times are from now on. */
+  start(): void;
   /** The fault is being made. */
   begin(fault: Fault): void;
   /** Messages flow again. */
@@ -24,10 +26,14 @@ const RATE_SAMPLES = 10;
 /** One line for each fault. */
 export class PlainView implements View {
   readonly #write: (text: string) => void;
-  readonly #startMs = performance.now();
+  #startMs = performance.now();
 
   constructor(write: (text: string) => void) {
     this.#write = write;
+  }
+
+  start(): void {
+    this.#startMs = performance.now();
   }
 
   begin(): void {}
@@ -49,7 +55,7 @@ export class LiveView implements View {
   readonly #live: Live;
   readonly #book: FaultBook;
   readonly #timer: NodeJS.Timeout;
-  readonly #startMs = performance.now();
+  #startMs = performance.now();
   #samples: { atMs: number; received: number }[] = [];
   #fault = "none yet";
   #outcome = "";
@@ -61,6 +67,10 @@ export class LiveView implements View {
     this.#live = live;
     this.#book = book;
     this.#timer = setInterval(() => this.#draw(), REDRAW_EVERY_MS);
+  }
+
+  start(): void {
+    this.#startMs = performance.now();
   }
 
   begin(fault: Fault): void {

@@ -46,10 +46,7 @@ test("an end that is gone fails the run, and its files say so", async () => {
   writeFileSync(schedule, '{"faults":[{"after":0.1,"kind":"rst"},{"after":0.1,"kind":"black-hole","for":3600}]}');
   const run = resplice(["chaos", "--json", `--schedule=${schedule}`, `--report=${report}`, `--junit=${junit}`]);
   await run.says(/rst +recovered/u);
-  const [sender = ""] = readFileSync(`/proc/${run.child.pid}/task/${run.child.pid}/children`, "utf8")
-    .split(" ")
-    .slice(1);
-  process.kill(Number(sender), "SIGKILL");
+  process.kill(childrenOf(run.child.pid)[1] ?? 0, "SIGKILL");
   expect(await run.exit).toBe(1);
   const figures = JSON.parse(String(run.stdout())) as ChaosFigures;
   expect(figures).toMatchObject({ sent: null, lost: null });
@@ -57,6 +54,20 @@ test("an end that is gone fails the run, and its files say so", async () => {
   expect(figures.throughput.length).toBeGreaterThan(0);
   expect(readFileSync(report, "utf8")).toContain("the sender ended too early");
   expect(readFileSync(junit, "utf8")).toContain('name="the run comes to its end"><failure');
+});
+
+/** The receiver, and then the sender. */
+function childrenOf(pid: number | undefined): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+}
+
+test("SIGTERM that reaches all its processes, as of timeout, ends it in order", async () => {
+  const run = resplice(["chaos", "--json", "--seconds=3600"]);
+  await run.says(/recovered|never stopped/u);
+  for (const pid of [...childrenOf(run.child.pid), run.child.pid ?? 0]) process.kill(pid, "SIGTERM");
+  expect(await run.exit).toBe(143);
+  const { sent, received, lost, errors } = JSON.parse(String(run.stdout())) as ChaosFigures;
+  expect({ received, lost, errors }).toEqual({ received: sent, lost: 0, errors: [] });
 });
 
 test("between the user's own client and server: bytes, and when they flow again", async () => {
@@ -149,6 +160,22 @@ test.for(["--report", "--junit"])("%s in a folder that is not there is told befo
   const run = resplice(["chaos", "--seconds", "3600", option, join(folder(), "nowhere", "out")]);
   expect(await run.exit).toBe(1);
   expect(run.stderr()).toMatch(/out cannot be written: ENOENT/);
+});
+
+test("a report that is a folder is told before the run", async () => {
+  const run = resplice(["chaos", "--seconds", "3600", "--report", folder()]);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toMatch(/--report .* cannot be written: EISDIR/);
+});
+
+test("a report for which there is no room does not take the figures with it", async () => {
+  const [schedule, junit] = [join(folder(), "schedule.json"), join(folder(), "out.xml")];
+  writeFileSync(schedule, '{"faults":[{"after":0,"kind":"latency","for":0,"delayMs":1}]}');
+  const run = resplice(["chaos", "--json", `--schedule=${schedule}`, "--report=/dev/full", `--junit=${junit}`]);
+  expect(await run.exit).toBe(1);
+  expect(run.stderr()).toContain("--report /dev/full cannot be written: ENOSPC");
+  expect(JSON.parse(String(run.stdout()))).toMatchObject({ lost: 0, errors: [] });
+  expect(readFileSync(junit, "utf8")).toContain('failures="0"');
 });
 
 test("a report says how to make the same faults again", () => {

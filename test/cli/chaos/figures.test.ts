@@ -42,8 +42,8 @@ test("a fault has the longest gap of those that its time touches", () => {
   ]);
 });
 
-test("throughput is the messages between two samples", () => {
-  const samples = [100, 200, 400].map((ms) => ({ atMs: 1_000 + ms, count: 2 * ms }));
+test("throughput is the messages between two samples, from when the first had arrived", () => {
+  const samples = [-50, 100, 200, 400].map((ms) => ({ atMs: 1_000 + ms, count: 2 * ms }));
   expect(figuresOf(done({ samples }), ABOUT, MADE).throughput).toEqual([
     { atMs: 200, perSecond: 2_000 },
     { atMs: 400, perSecond: 2_000 },

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { niceTop, topOf } from "../../../src/cli/chaos/charts.ts";
-import { figuresOf } from "../../../src/cli/chaos/figures.ts";
+import { type ChaosFigures, figuresOf } from "../../../src/cli/chaos/figures.ts";
 import { toHtml } from "../../../src/cli/chaos/html.ts";
 import { junit } from "../../../src/cli/chaos/junit.ts";
 import { Markup, markup } from "../../../src/cli/chaos/markup.ts";
@@ -84,12 +84,22 @@ describe("the report", () => {
     const run = done({});
     const passed = { bytes: { "to-server": 2_048, "to-client": 1 }, connections: 3 };
     const ends = { ...run.ends, counted: undefined, passed };
-    const all = { ...run, ends, result: new FaultBook().result(ends, 7) };
-    const figures = figuresOf(all, { ...ABOUT, to: "db:5432" }, new Date(0));
-    expect(toHtml(figures, 0)).toContain("Traffic came back after each fault.");
+    const of = (book: FaultBook): ChaosFigures => {
+      const all = { ...run, ends, strikes: book.strikes, result: book.result(ends, 7) };
+      return figuresOf(all, { ...ABOUT, to: "db:5432" }, new Date(0));
+    };
+    const after = (outcome: "recovered" | "none"): ChaosFigures => {
+      const book = new FaultBook();
+      book.made(strike({ kind: "rst" }, outcome === "none" ? outcome : 5));
+      return of(book);
+    };
+    const figures = of(new FaultBook());
+    expect(toHtml(figures, 0)).toContain("No fault was made.");
+    expect(toHtml(after("recovered"), 0)).toContain("Traffic came back after each fault.");
+    expect(toHtml(after("recovered"), 130)).toContain("Traffic came back after each fault until the run ended.");
+    expect(toHtml(after("none"), 1)).toContain("Traffic did not always come back.");
     expect(toHtml(figures, 0)).toContain('data-figure="toServer">2.00 KiB<');
     expect(toHtml(figures, 0)).not.toContain('data-figure="lost"');
-    expect(toHtml({ ...figures, errors: ["no"] }, 1)).toContain("Traffic did not always come back.");
     expect(toHtml({ ...figures, to: null, errors: ["gone"] }, 1)).toContain(
       "What was lost, doubled or reordered is not known.",
     );
@@ -111,6 +121,7 @@ test("a scale ends at 1, 2 or 5 times a power of ten", () => {
 test("the scale of throughput is for the usual rate, not for peaks", () => {
   const rates = [1_000, 0, 1_000, 50_000, 1_000];
   expect(topOf(rates.map((perSecond, atMs) => ({ atMs, perSecond })))).toBe(2_000);
+  expect(topOf([0, 0, 0, 400].map((perSecond, atMs) => ({ atMs, perSecond })))).toBe(1_000);
   expect(topOf([])).toBe(1);
 });
 

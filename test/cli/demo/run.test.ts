@@ -33,8 +33,12 @@ async function traffic(changes: Partial<Traffic>): Promise<Traffic> {
   };
 }
 
-async function run(changes: Partial<Traffic>): Promise<{ code: number; done: Done | undefined }> {
-  const faults = [1, 2].map(() => ({ after: 0, kind: "rst" }));
+const TWO = [1, 2].map(() => ({ after: 0, kind: "rst" }));
+
+async function run(
+  changes: Partial<Traffic>,
+  faults: readonly object[] = TWO,
+): Promise<{ code: number; done: Done | undefined }> {
   const plan = Schedule.parse(JSON.stringify({ faults }));
   let done: Done | undefined;
   const rest = { seed: null, messages: undefined, seconds: 10, toxiproxy: false, json: true };
@@ -78,4 +82,14 @@ test("nothing to measure with is no failure", async () => {
   const { code, done } = await run({ arrivedSince: () => Promise.resolve("idle") });
   expect(code).toBe(0);
   expect(done?.strikes.map(({ outcome }) => outcome)).toEqual(["not-measured", "not-measured"]);
+});
+
+test("a cut for which too few bytes pass has not been made, and the run goes on", async () => {
+  const faults = [
+    { after: 0, kind: "cut-after-bytes", bytes: 1_000 },
+    { after: 0, kind: "fin" },
+  ];
+  const { code, done } = await run({ lost: () => Promise.resolve("idle") }, faults);
+  expect(code).toBe(0);
+  expect(done?.strikes.map(({ fault }) => fault.kind)).toEqual(["fin"]);
 });
