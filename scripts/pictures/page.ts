@@ -1,11 +1,14 @@
 /** The live page in a real browser, light and dark, after a run with faults: its screenshots. */
+import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { ConnectionManager, type Link, monitor, ServerSupervisor } from "../../src/index.ts";
 import { faultRelay, type FaultRelay } from "../../src/testing/index.ts";
 import { launch, until } from "../../test/page/browser.ts";
 import { SCREENSHOTS } from "./pictures.ts";
 import { shrink } from "./png.ts";
 
+const BUNDLE = fileURLToPath(new URL("../page.ts", import.meta.url));
 const WIDTH = 900;
 /** Of each path. */
 const LINKS = 2;
@@ -39,6 +42,9 @@ const FAULTS: ReadonlyArray<readonly [second: number, fault: (one: FaultRelay, t
 
 /** By the names of their files. Takes some minutes. */
 export async function screenshots(): Promise<Record<string, Buffer>> {
+  // The page as the sources have it now.
+  const built = spawnSync(process.execPath, [BUNDLE], { stdio: ["ignore", "ignore", "inherit"] });
+  if (built.status !== 0) throw new Error("the page cannot be bundled");
   await using stack = new AsyncDisposableStack();
   const supervisor = new ServerSupervisor({
     port: 0,
@@ -60,7 +66,8 @@ export async function screenshots(): Promise<Record<string, Buffer>> {
   }
   stack.defer(async () => void (await manager.close({ deadlineMs: 0 })));
   await manager.connected();
-  const timer = setInterval(() => talk(links), 50);
+  let turn = 0;
+  const timer = setInterval(() => talk(links, turn++), 50);
   stack.defer(() => clearInterval(timer));
   const watched = monitor({ port: 0, sources: { upstream: manager, edge: supervisor } });
   stack.defer(() => watched.close());
@@ -82,12 +89,13 @@ export async function screenshots(): Promise<Record<string, Buffer>> {
     await sleep(startMs + 1_000 * second - performance.now());
     fault(one, two);
   }
-  const taken: Record<string, Buffer> = {};
-  for (const { page, name } of pages) {
-    const height = await page.evaluate<number>(END);
-    taken[name] = shrink(await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height }, fullPage: true }));
-  }
-  return taken;
+  const taken = await Promise.all(
+    pages.map(async ({ page, name }) => {
+      const height = await page.evaluate<number>(END);
+      return [name, await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height }, fullPage: true })] as const;
+    }),
+  );
+  return Object.fromEntries(taken.map(([name, png]) => [name, shrink(png)]));
 }
 
 /** Ends all faults but the way's length. */
@@ -96,13 +104,10 @@ function heal(relay: FaultRelay): void {
   relay.latency(9, { jitterMs: 4 });
 }
 
-let turns = 0;
-
 /** About a hundred messages a second, a little more and a little less. */
-function talk(links: readonly Link[]): void {
-  turns++;
-  const messages = Math.round(5 + 2 * Math.sin(turns / 40) + Math.random());
+function talk(links: readonly Link[], turn: number): void {
+  const messages = Math.round(5 + 2 * Math.sin(turn / 40) + Math.random());
   for (let message = 0; message < messages; message++) {
-    links[(turns + message) % links.length]?.trySend("21.4 °C, 48 % humidity, 1013 hPa");
+    links[(turn + message) % links.length]?.trySend("21.4 °C, 48 % humidity, 1013 hPa");
   }
 }
