@@ -12,6 +12,8 @@ import { LINK, SERVER } from "./states.ts";
 export const FOLDER: string = fileURLToPath(new URL("../../docs/pictures/", import.meta.url));
 /** A run of `resplice chaos --json`, which `npm run pictures -- --record` writes. */
 export const RECORDED = "demo.json";
+/** Of the live page, which `npm run pictures -- --browser` takes, and in which colours. */
+export const SCREENSHOTS = { "page-light.png": "light", "page-dark.png": "dark" } as const;
 const PERFORMANCE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 
 /** Rows of the last table in docs/performance.md that has them, and how they are called in the picture. */

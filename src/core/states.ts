@@ -1,6 +1,6 @@
 /**
  * Every state and every transition, as data. Client and server share these tables. The diagrams in ARCHITECTURE.md
- * and docs/overload.md are generated from them (`npm run diagrams`), and so are pictures (`npm run pictures`).
+ * and docs/overload.md are generated from them (`npm run diagrams`).
  */
 
 type Transitions<State extends string, Input extends string> = Readonly<

@@ -12,7 +12,11 @@ const PICTURES = fileURLToPath(new URL("../../coverage/page/", import.meta.url))
 export interface Page {
   goto(address: string): Promise<unknown>;
   evaluate<T>(code: string): Promise<T>;
-  screenshot(options: { path: string; fullPage?: boolean }): Promise<unknown>;
+  screenshot(options: {
+    path?: string;
+    fullPage?: boolean;
+    clip?: { x: number; y: number; width: number; height: number };
+  }): Promise<Buffer>;
   on(name: "console", listener: (message: { type(): string; text(): string }) => void): void;
   on(name: "pageerror", listener: (error: Error) => void): void;
   on(name: "request", listener: (request: { url(): string }) => void): void;

@@ -4,12 +4,14 @@ import { barsPicture } from "../../scripts/pictures/bars.ts";
 import { demoPicture, linesOf } from "../../scripts/pictures/demo.ts";
 import { actionLines } from "../../scripts/pictures/ladder.ts";
 import { type Machine, machinePicture } from "../../scripts/pictures/machine.ts";
-import { FOLDER, pictures, RECORDED, throughputPicture } from "../../scripts/pictures/pictures.ts";
+import { FOLDER, pictures, RECORDED, SCREENSHOTS, throughputPicture } from "../../scripts/pictures/pictures.ts";
 import { LINK } from "../../scripts/pictures/states.ts";
 import type { ChaosFigures } from "../../src/cli/chaos/figures.ts";
 import { ofDurableLinks } from "../sim/coverage.ts";
 
 const MOST_BYTES = 60_000;
+const DRAWN = Object.keys(pictures());
+const TAKEN = Object.keys(SCREENSHOTS);
 
 function recorded(): ChaosFigures {
   return JSON.parse(readFileSync(FOLDER + RECORDED, "utf8")) as ChaosFigures;
@@ -23,16 +25,17 @@ describe("docs/pictures", () => {
 
   test("has nothing else, and each file is small", () => {
     const names = readdirSync(FOLDER);
-    expect(names.toSorted()).toEqual([...Object.keys(pictures()), RECORDED].toSorted());
+    expect(names.toSorted()).toEqual([...DRAWN, ...TAKEN, RECORDED].toSorted());
     for (const name of names) expect(statSync(FOLDER + name).size).toBeLessThan(MOST_BYTES);
   });
 
   test("each picture is shown by a document", () => {
-    const names = ["chaos.md", "performance.md", "overload.md", "sockets.md", "listening.md"];
+    const names = ["chaos.md", "performance.md", "overload.md", "sockets.md", "listening.md", "page.md"];
     const documents = ["README.md", ...names.map((name) => `docs/${name}`)]
       .map((path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8"))
       .join("");
-    for (const name of Object.keys(pictures())) expect(documents).toContain(`pictures/${name})`);
+    for (const name of DRAWN) expect(documents).toContain(`pictures/${name})`);
+    for (const name of TAKEN) expect(documents).toContain(`="pictures/${name}"`);
   });
 
   test("the recorded run lost, doubled and reordered nothing, and had each kind of fault", () => {
