@@ -117,7 +117,7 @@ class Run {
       const ends = await this.#traffic.finish();
       const endMs = nowMs();
       this.#view.close();
-      const errors = [...this.#errors, ...ends.errors];
+      const errors = [...new Set([...this.#errors, ...ends.errors])];
       const result = this.#book.result(ends, seed);
       for (const error of errors) process.stderr.write(`resplice: ${error}\n`);
       if (errors.length > 0 || !isWhole(result)) this.#exitCode = EXIT.failed;
