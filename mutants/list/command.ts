@@ -127,14 +127,6 @@ export const COMMAND: readonly Mutant[] = [
     tests: PASSING,
   },
   {
-    name: "a signal to all processes ends those that are to say what they have counted",
-    rule: "SIGTERM that reaches all processes of a run ends it in order",
-    file: "src/cli/ipc.ts",
-    find: '["SIGINT", "SIGTERM"]',
-    replace: '["SIGINT"]',
-    tests: CHAOS,
-  },
-  {
     name: "silence after a fault in silence is enough",
     rule: "after a fault in silence something has to arrive",
     file: "src/cli/chaos/passing.ts",
@@ -165,14 +157,6 @@ export const COMMAND: readonly Mutant[] = [
     find: "this.#watch.onUnreachable?.(error);",
     replace: "void error;",
     tests: ["test/testing/relay-watch.test.ts"],
-  },
-  {
-    name: "no room for a report, no figures",
-    rule: "a file that cannot be written leaves the figures and the other files",
-    file: "src/cli/chaos/chaos.ts",
-    find: "Promise.allSettled(files)).find(",
-    replace: "Promise.all(files).then((): PromiseSettledResult<void>[] => [])).find(",
-    tests: CHAOS,
   },
   {
     name: "an old Node is not told",
