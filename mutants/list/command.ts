@@ -159,6 +159,14 @@ export const COMMAND: readonly Mutant[] = [
     tests: ["test/testing/relay-watch.test.ts"],
   },
   {
+    name: "each fault is remembered by the traffic's end",
+    rule: "faults leave nothing behind at the promises that last as long as the run",
+    file: "src/cli/demo/run.ts",
+    find: "return await Promise.race([waited, failure]);",
+    replace: "return await Promise.race([waited, failure, this.#traffic.failed]);",
+    tests: RUN,
+  },
+  {
     name: "an old Node is not told",
     rule: "on a Node that is too old the import fails",
     file: "src/supported-node.ts",
