@@ -127,14 +127,6 @@ export const COMMAND: readonly Mutant[] = [
     tests: PASSING,
   },
   {
-    name: "a signal to all processes ends those that are to say what they have counted",
-    rule: "SIGTERM that reaches all processes of a run ends it in order",
-    file: "src/cli/ipc.ts",
-    find: '["SIGINT", "SIGTERM"]',
-    replace: '["SIGINT"]',
-    tests: CHAOS,
-  },
-  {
     name: "silence after a fault in silence is enough",
     rule: "after a fault in silence something has to arrive",
     file: "src/cli/chaos/passing.ts",
@@ -167,12 +159,12 @@ export const COMMAND: readonly Mutant[] = [
     tests: ["test/testing/relay-watch.test.ts"],
   },
   {
-    name: "no room for a report, no figures",
-    rule: "a file that cannot be written leaves the figures and the other files",
-    file: "src/cli/chaos/chaos.ts",
-    find: "Promise.allSettled(files)).find(",
-    replace: "Promise.all(files).then((): PromiseSettledResult<void>[] => [])).find(",
-    tests: CHAOS,
+    name: "each fault is remembered by the traffic's end",
+    rule: "faults leave nothing behind at the promises that last as long as the run",
+    file: "src/cli/demo/run.ts",
+    find: "return await Promise.race([waited, failure]);",
+    replace: "return await Promise.race([waited, failure, this.#traffic.failed]);",
+    tests: RUN,
   },
   {
     name: "an old Node is not told",

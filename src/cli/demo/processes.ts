@@ -33,6 +33,8 @@ export class DemoProcesses implements Traffic {
   #ids = 0;
   #onLoss: ((atMs: number) => void) | undefined;
   #finishing = false;
+  /** What `failed` has rejected with. */
+  #failure: string | undefined;
   readonly live: Live = { state: "created", sent: 0, received: 0, inFlightBytes: 0, rttMs: undefined };
   /** How many messages had arrived when. */
   readonly samples: Samples = new Samples();
@@ -61,7 +63,9 @@ export class DemoProcesses implements Traffic {
   #watchForFailure(): Promise<never> {
     return new Promise((_resolve, reject) => {
       const fail = (what: string): void => {
-        if (!this.#finishing) reject(new Error(what));
+        if (this.#finishing) return;
+        this.#failure ??= what;
+        reject(new Error(what));
       };
       for (const [name, child] of [
         ["sender", this.#sender],
@@ -197,11 +201,13 @@ export class DemoProcesses implements Traffic {
       if (sender === undefined || sender.error !== undefined) tell(this.#receiver, { type: "finish" });
       const receiver = await within(this.#receiverDone.promise, this.#gone.receiver);
       const both = { sender, receiver };
-      const errors = (["sender", "receiver"] as const).flatMap((name) => {
+      const problems = (["sender", "receiver"] as const).flatMap((name) => {
         const end = both[name];
         if (end === undefined) return `the ${name} did not say how its link has ended`;
         return end.error === undefined ? [] : `the ${name}'s link: ${end.error}`;
       });
+      // What follows from an end that was too early is no news.
+      const errors = this.#failure === undefined ? problems : [this.#failure];
       if (sender !== undefined) await within(Promise.all([this.#gone.sender, this.#gone.receiver]));
       const counted = sender && receiver && { sent: sender.sent, tally: receiver.tally };
       return { counted, gaps: receiver?.gaps, passed: undefined, errors };

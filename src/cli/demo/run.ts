@@ -81,6 +81,10 @@ class Run {
   readonly #over = new AbortController();
   /** Aborted when nothing is to be waited for any more, either. */
   readonly #hurry = new AbortController();
+  /** Aborted when all messages are sent. */
+  readonly #exhausted = new AbortController();
+  /** Aborted when the traffic has failed, with its error. */
+  readonly #broken = new AbortController();
   #exitCode: number = EXIT.ok;
   #view: View;
   /** When the first had arrived. */
@@ -90,6 +94,9 @@ class Run {
     this.#options = options;
     this.#finish = finish;
     this.#traffic = options.traffic;
+    // Signals, as a run has many waits: each race with a promise that never settles would be remembered by it.
+    void this.#traffic.exhausted.then(() => this.#exhausted.abort());
+    this.#traffic.failed.catch((error: unknown) => this.#broken.abort(error));
     // With --json stdout gets the result only.
     const stream = options.json ? process.stderr : process.stdout;
     this.#view = new PlainView((text) => void stream.write(text));
@@ -117,7 +124,7 @@ class Run {
       const ends = await this.#traffic.finish();
       const endMs = nowMs();
       this.#view.close();
-      const errors = [...this.#errors, ...ends.errors];
+      const errors = [...new Set([...this.#errors, ...ends.errors])];
       const result = this.#book.result(ends, seed);
       for (const error of errors) process.stderr.write(`resplice: ${error}\n`);
       if (errors.length > 0 || !isWhole(result)) this.#exitCode = EXIT.failed;
@@ -139,8 +146,18 @@ class Run {
     return openToxiproxyPath(options, this.#options.plan.nextEnding(), (line) => this.#view.say(line));
   }
 
-  #orFailure<T>(waited: Promise<T>): Promise<T> {
-    return Promise.race([waited, this.#traffic.failed]);
+  /** Rejects when the traffic fails before that, or has failed. */
+  async #orFailure<T>(waited: Promise<T>): Promise<T> {
+    const { signal } = this.#broken;
+    const done = new AbortController();
+    const failure = aborted(signal, done.signal).then((): never => {
+      throw signal.reason;
+    });
+    try {
+      return await Promise.race([waited, failure]);
+    } finally {
+      done.abort();
+    }
   }
 
   /** The path is open: the traffic begins. Answers whether something has arrived. */
@@ -167,7 +184,7 @@ class Run {
     if (this.#options.messages === undefined) {
       setTimeout(() => this.#over.abort(), this.#options.seconds * 1_000).unref();
     } else {
-      void this.#traffic.exhausted.then(() => this.#over.abort());
+      void aborted(this.#exhausted.signal, signal).then(() => this.#over.abort());
     }
     for (;;) {
       const step = this.#options.plan.take();
@@ -230,14 +247,11 @@ class Run {
 
   /** Waits for at most `ms`. "over": all messages are sent, or the user has interrupted. */
   async #inTime<T>(waited: Promise<T>, ms = RECOVERY_MS_MAX): Promise<T | "over" | "too-late"> {
-    const { signal } = this.#hurry;
     const timer = new AbortController();
     const late = sleep(ms, "too-late" as const, { signal: timer.signal }).catch(() => "over" as const);
-    const over = new Promise<"over">((resolve) => {
-      if (signal.aborted) resolve("over");
-      else signal.addEventListener("abort", () => resolve("over"), { once: true, signal: timer.signal });
-      void this.#traffic.exhausted.then(() => resolve("over"));
-    });
+    const over = Promise.race([this.#hurry, this.#exhausted].map(({ signal }) => aborted(signal, timer.signal))).then(
+      () => "over" as const,
+    );
     try {
       return await this.#orFailure(Promise.race([waited, over, late]));
     } finally {
@@ -253,4 +267,12 @@ class Run {
   #failed(why: string): void {
     this.#errors.push(why);
   }
+}
+
+/** Resolves when the signal is aborted, or never if that is not until then. */
+function aborted(signal: AbortSignal, until: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true, signal: until });
+  });
 }

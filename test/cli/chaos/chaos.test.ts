@@ -43,14 +43,14 @@ test("a schedule is played, and its report, its JSON and its JUnit file are of t
 test("an end that is gone fails the run, and its files say so", async () => {
   const path = (name: string): string => join(folder(), name);
   const [schedule, report, junit] = [path("schedule.json"), path("out.html"), path("out.xml")];
-  writeFileSync(schedule, '{"faults":[{"after":0.1,"kind":"rst"},{"after":0.1,"kind":"black-hole","for":3600}]}');
+  writeFileSync(schedule, '{"faults":[{"after":0.8,"kind":"rst"},{"after":0.1,"kind":"black-hole","for":3600}]}');
   const run = resplice(["chaos", "--json", `--schedule=${schedule}`, `--report=${report}`, `--junit=${junit}`]);
   await run.says(/rst +recovered/u);
   process.kill(childrenOf(run.child.pid)[1] ?? 0, "SIGKILL");
   expect(await run.exit).toBe(1);
   const figures = JSON.parse(String(run.stdout())) as ChaosFigures;
   expect(figures).toMatchObject({ sent: null, lost: null });
-  expect(figures.errors[0]).toBe("the sender ended too early (SIGKILL)");
+  expect(figures.errors).toEqual(["the sender ended too early (SIGKILL)"]);
   expect(figures.throughput.length).toBeGreaterThan(0);
   expect(readFileSync(report, "utf8")).toContain("the sender ended too early");
   expect(readFileSync(junit, "utf8")).toContain('name="the run comes to its end"><failure');

@@ -1,6 +1,6 @@
 import net from "node:net";
 import { once } from "node:events";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Schedule } from "../../../src/cli/chaos/schedule.ts";
 import { type Done, runFaults } from "../../../src/cli/demo/run.ts";
 import { Samples } from "../../../src/cli/demo/samples.ts";
@@ -92,4 +92,17 @@ test("a cut for which too few bytes pass has not been made, and the run goes on"
   const { code, done } = await run({ lost: () => Promise.resolve("idle") }, faults);
   expect(code).toBe(0);
   expect(done?.strikes.map(({ fault }) => fault.kind)).toEqual(["fin"]);
+});
+
+test("faults leave nothing behind at the promises that last as long as the run", async () => {
+  const waits = async (count: number): Promise<number> => {
+    const [failed, exhausted] = [new Promise<never>(() => {}), new Promise<void>(() => {})];
+    const spies = [failed, exhausted].map((promise) => vi.spyOn(promise, "then"));
+    await run(
+      { failed, exhausted },
+      Array.from({ length: count }, () => ({ after: 0, kind: "rst" })),
+    );
+    return spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+  };
+  expect(await waits(20)).toBe(await waits(1));
 });
