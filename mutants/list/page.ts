@@ -159,6 +159,22 @@ export const PAGE: readonly Mutant[] = [
     tests: BOOK,
   },
   {
+    name: "refused dials that fill the band",
+    rule: "an attempt that fails soon is no part of the band",
+    file: "src/monitor/live/band.ts",
+    find: "atMs - this.sinceMs < ATTEMPT_MS",
+    replace: "atMs < this.sinceMs",
+    tests: BAND,
+  },
+  {
+    name: "long attempts that are not shown",
+    rule: "an attempt that takes a second or more is a part of the band",
+    file: "src/monitor/live/band.ts",
+    find: "atMs - this.sinceMs < ATTEMPT_MS",
+    replace: "atMs >= this.sinceMs",
+    tests: BAND,
+  },
+  {
     name: "a band without end",
     rule: "a band has forty changes at most",
     file: "src/monitor/live/band.ts",

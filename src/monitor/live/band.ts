@@ -4,6 +4,8 @@ import { SHOWN_MS, STATES } from "./messages.ts";
 
 /** Of one link. A link that changes more often has a shorter band. */
 export const MOST_CHANGES = 40;
+/** Less than a pixel of a band. */
+const ATTEMPT_MS = 1_000;
 
 export class Band {
   /** From when, which state, and again. */
@@ -24,8 +26,22 @@ export class Band {
 
   change(state: LinkState, atMs: number): void {
     this.#forget(atMs);
+    if (this.#wasShortAttempt(state, atMs)) {
+      this.#spans.splice(-2);
+      return;
+    }
     this.#spans.push(Math.round(atMs), STATES.indexOf(state));
     if (this.#spans.length > 2 * MOST_CHANGES) this.#spans.splice(0, 2);
+  }
+
+  /**
+   * An attempt has failed soon, and the state is the one before it. Dials that are refused again and again would fill the
+   * band, and nothing before the outage would be seen.
+   */
+  #wasShortAttempt(state: LinkState, atMs: number): boolean {
+    return (
+      this.state === "connecting" && this.#spans.at(-3) === STATES.indexOf(state) && atMs - this.sinceMs < ATTEMPT_MS
+    );
   }
 
   /** The connection was lost, whether the state says so or not: a second one may have taken over at once. */

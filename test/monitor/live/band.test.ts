@@ -38,6 +38,34 @@ test("a link that changes all the time has a shorter band", () => {
   expect(shown.cuts.at(-1)).toBe(1_000);
 });
 
+test("attempts that fail soon do not drive out what was before the outage; those that take longer are shown", () => {
+  const band = new Band("connected", 0);
+  band.change("reconnecting", 10_000);
+  for (let ms = 10_250; ms <= 40_000; ms += 250) {
+    band.change("connecting", ms);
+    band.change("reconnecting", ms + 5);
+  }
+  expect([band.state, band.sinceMs]).toEqual(["reconnecting", 10_000]);
+  band.change("connecting", 41_000);
+  band.change("reconnecting", 42_000);
+  band.change("connecting", 43_000);
+  band.change("connected", 43_001);
+  expect(band.shown(43_001).band).toEqual([
+    0,
+    place("connected"),
+    10_000,
+    place("reconnecting"),
+    41_000,
+    place("connecting"),
+    42_000,
+    place("reconnecting"),
+    43_000,
+    place("connecting"),
+    43_001,
+    place("connected"),
+  ]);
+});
+
 test("what it shows is a copy", () => {
   const band = new Band("connected", 0);
   band.shown(0).band.push(1);
