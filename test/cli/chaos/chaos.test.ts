@@ -71,8 +71,8 @@ test("Ctrl-C at a terminal reaches none of its processes but the first, not even
 });
 
 test("Ctrl-C before the first message ends it, and waits for no link that has never come", async () => {
-  const run = resplice(["chaos", "--json", "--seconds=3600"]);
-  await run.says(/of faults through/u);
+  const run = resplice(["chaos", "--json", "--seconds=3600", "--verbose"]);
+  await run.says(/listening/u);
   run.child.kill("SIGINT");
   expect(await run.exit).toBe(130);
   expect(JSON.parse(String(run.stdout()))).toMatchObject({ lost: 0, errors: [], faults: [] });
