@@ -81,7 +81,7 @@ export type ToReceiver =
    * Answered with the time at which the first message that was sent at `sinceMs` or later was handed to the consumer.
    */
   | { readonly type: "watch"; readonly id: number; readonly sinceMs: number }
-  /** The sender is gone, or its link is: end the link, and tell what came. */
+  /** The sender is gone, or its link is, or nothing was sent: end the link, and tell what came. */
   | { readonly type: "finish" };
 
 export type FromReceiver =

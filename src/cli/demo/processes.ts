@@ -198,7 +198,10 @@ export class DemoProcesses implements Traffic {
       Promise.race([done, ...[late, ...ends].map((end) => end.then(() => undefined))]);
     try {
       const sender = await within(this.#senderDone.promise, this.#gone.sender, this.#gone.receiver);
-      if (sender === undefined || sender.error !== undefined) tell(this.#receiver, { type: "finish" });
+      // A link on which nothing was sent may not have come to the receiver at all.
+      if (sender === undefined || sender.error !== undefined || sender.sent === 0) {
+        tell(this.#receiver, { type: "finish" });
+      }
       const receiver = await within(this.#receiverDone.promise, this.#gone.receiver);
       const both = { sender, receiver };
       const problems = (["sender", "receiver"] as const).flatMap((name) => {
@@ -234,7 +237,9 @@ function start(command: string, { verbose, page }: { verbose: boolean; page: boo
   const here = fileURLToPath(import.meta.url);
   const entry = fileURLToPath(new URL(`../main${extname(here)}`, import.meta.url));
   const args = [command, ...(verbose ? ["--verbose"] : []), ...(page ? ["--page"] : [])];
-  return fork(entry, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  // Detached, so that Ctrl-C at the terminal does not reach it, not even while it starts: it ends when we tell it to, or
+  // when we are gone.
+  return fork(entry, args, { stdio: ["ignore", "ignore", "inherit", "ipc"], detached: true, windowsHide: true });
 }
 
 /** Resolves when the process has ended and no note of it is under way any more, or when it could not be started. */

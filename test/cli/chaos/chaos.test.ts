@@ -61,7 +61,24 @@ function childrenOf(pid: number | undefined): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
 }
 
-test("SIGTERM that reaches all its processes, as of timeout, ends it in order", async () => {
+test("Ctrl-C at a terminal reaches none of its processes but the first, not even while they start", async () => {
+  const run = resplice(["chaos", "--json", "--seconds=3600"]);
+  await run.says(/recovered|never stopped/u);
+  const groups = childrenOf(run.child.pid).map((pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[4]);
+  expect(groups).toEqual(childrenOf(run.child.pid).map(String));
+  run.child.kill("SIGINT");
+  expect(await run.exit).toBe(130);
+});
+
+test("Ctrl-C before the first message ends it, and waits for no link that has never come", async () => {
+  const run = resplice(["chaos", "--json", "--seconds=3600", "--verbose"]);
+  await run.says(/listening/u);
+  run.child.kill("SIGINT");
+  expect(await run.exit).toBe(130);
+  expect(JSON.parse(String(run.stdout()))).toMatchObject({ lost: 0, errors: [], faults: [] });
+}, 20_000);
+
+test("SIGTERM that reaches all its processes, as of a service manager, ends it in order", async () => {
   const run = resplice(["chaos", "--json", "--seconds=3600"]);
   await run.says(/recovered|never stopped/u);
   for (const pid of [...childrenOf(run.child.pid), run.child.pid ?? 0]) process.kill(pid, "SIGTERM");
