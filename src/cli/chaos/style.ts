@@ -1,7 +1,7 @@
 /** How reports look: light and dark, wide and narrow. */
 import { Markup } from "./markup.ts";
 
-export const STYLE = new Markup(`
+export const STYLE: Markup = new Markup(`
 :root { color-scheme: light dark; --ink: #1d2430; --dim: #5a6473; --paper: #ffffff; --line: #dfe3e8; --good: #17703a;
   --bad: #b3261e; --rate: #1f5fbf; --cut: #d9722e; --hole: #7a4fc0; --slow: #2a8c82; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --dim: #a0a9b6; --paper: #14181f; --line: #2d3440;
