@@ -24,6 +24,8 @@ export interface Count {
   reordered: number;
   /** Rounded: the longest time without a message that was new, from the first message made until the last one, made or arrived. */
   longestGapMs: number;
+  /** Rounded: from when the last message was made to the last arrival of one that was new; 0 if that was before. */
+  lateMs: number;
 }
 
 /** `arrivals` in the order of their times. */
@@ -46,6 +48,7 @@ export function count(arrivals: readonly Arrival[], { sent, beganMs, endedMs }: 
     longestGapMs = Math.max(longestGapMs, atMs - lastNewMs);
     lastNewMs = atMs;
   }
-  longestGapMs = Math.max(longestGapMs, endedMs - lastNewMs);
-  return { sent, lost: sent - seen.size, doubled, reordered, longestGapMs: Math.round(longestGapMs) };
+  longestGapMs = Math.round(Math.max(longestGapMs, endedMs - lastNewMs));
+  const lateMs = Math.round(Math.max(0, lastNewMs - endedMs));
+  return { sent, lost: sent - seen.size, doubled, reordered, longestGapMs, lateMs };
 }

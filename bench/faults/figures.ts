@@ -1,7 +1,7 @@
 /** What a run has found, as one object: `--json` prints it, and the tables and the report are made of it. */
 import { short } from "../report.ts";
 import type { Count } from "./count.ts";
-import { BYTES, PER_SECOND, WAIT_MS } from "./messages.ts";
+import { BYTES, PER_SECOND, QUIET_MS, WAIT_MS } from "./messages.ts";
 import type { ContenderDefinition } from "./list.ts";
 import { DEAD_MS, PING_MS } from "./contender.ts";
 import { FAULTS, LATENCY_MS } from "./plan.ts";
@@ -28,25 +28,39 @@ export interface ContenderFigures extends Pick<ContenderDefinition, "name" | "br
   counts: Counts;
 }
 
+const WHOLE = "whole";
+
 export const SETTINGS = {
   perSecond: PER_SECOND,
   bytes: BYTES,
   latencyMs: LATENCY_MS,
   pingMs: PING_MS,
   deadMs: DEAD_MS,
+  quietMs: QUIET_MS,
   waitMs: WAIT_MS,
+  /** What the last message is late by is told if it is more than this: by then all faults are long over. */
+  lateMs: 5_000,
 } as const;
 
 export function faultsMade(): FaultFigures["faults"] {
   return FAULTS.map(({ name, text, kind, times, holdMs, everyMs }) => ({ name, text, kind, times, holdMs, everyMs }));
 }
 
-/** What has become of the messages of one cell, without the gap. */
-export function inWords({ lost, doubled, reordered }: Count): string {
+/** What has become of the messages of one cell: "whole", or what is not as it should be. */
+export function outcomes({ lost, doubled, reordered, lateMs }: Count): string[] {
   const words = Object.entries({ lost, doubled, reordered }).flatMap(([what, count]) =>
     count === 0 ? [] : [`${count.toLocaleString("en-US")} ${what}`],
   );
-  return words.length === 0 ? "whole" : words.join(", ");
+  if (lateMs > SETTINGS.lateMs) words.push(`${Math.round(lateMs / 1_000)} s late`);
+  return words.length === 0 ? [WHOLE] : words;
+}
+
+export function isWhole([word]: readonly string[]): boolean {
+  return word === WHOLE;
+}
+
+export function inWords(count: Count): string {
+  return outcomes(count).join(", ");
 }
 
 export function gapInWords({ longestGapMs }: Count): string {

@@ -6,8 +6,12 @@ import { type Arrival, count, type Count, type Made } from "./count.ts";
 
 export const BYTES = 100;
 export const PER_SECOND = 500;
-/** What has not arrived so long after the last message was made is lost. */
-export const WAIT_MS = 20_000;
+/**
+ * Once the last message was made the receiver waits until all have arrived: until none has for so long, and no longer than
+ * that. What has not arrived by then is lost.
+ */
+export const QUIET_MS = 12_000;
+export const WAIT_MS = 240_000;
 /** Once all have arrived: some may come a second time. */
 const SETTLE_MS = 2_000;
 const TICK_MS = 5;
@@ -34,17 +38,27 @@ export class Steady {
 export class Arrivals {
   readonly #all: Arrival[] = [];
   readonly #numbers = new Set<number>();
+  #lastNewMs = 0;
 
   take(message: Buffer): void {
     const number = decode(message);
+    const atMs = monotonicMs();
+    if (!this.#numbers.has(number)) this.#lastNewMs = atMs;
     this.#numbers.add(number);
-    this.#all.push({ number, atMs: monotonicMs() });
+    this.#all.push({ number, atMs });
   }
 
   /** Waits until all that were made have arrived, or will not. */
-  async count(made: Made, { waitMs, settleMs } = { waitMs: WAIT_MS, settleMs: SETTLE_MS }): Promise<Count> {
-    const untilMs = monotonicMs() + waitMs;
-    while (this.#numbers.size < made.sent && monotonicMs() < untilMs) await sleep(TICK_MS);
+  async count(
+    made: Made,
+    { quietMs, waitMs, settleMs } = { quietMs: QUIET_MS, waitMs: WAIT_MS, settleMs: SETTLE_MS },
+  ): Promise<Count> {
+    const sinceMs = monotonicMs();
+    const isOver = (nowMs: number): boolean =>
+      this.#numbers.size === made.sent ||
+      nowMs - Math.max(sinceMs, this.#lastNewMs) >= quietMs ||
+      nowMs - sinceMs >= waitMs;
+    while (!isOver(monotonicMs())) await sleep(TICK_MS);
     await sleep(settleMs);
     return count(this.#all, made);
   }

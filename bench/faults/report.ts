@@ -2,12 +2,14 @@
 import { type Markup, markup } from "../../src/cli/chaos/markup.ts";
 import { STYLE } from "../../src/cli/chaos/style.ts";
 import type { Count } from "./count.ts";
-import { type ContenderFigures, type FaultFigures, gapInWords, inWords } from "./figures.ts";
+import { type ContenderFigures, type FaultFigures, gapInWords, isWhole, outcomes } from "./figures.ts";
 
 const OWN_STYLE = `
-td.cell { white-space: normal; min-width: 104px; vertical-align: top; } td.whole { color: var(--good); }
-td.broken { color: var(--bad); } td .dim { display: block; font-size: 13px; }
-tbody th { color: var(--ink); text-align: left; vertical-align: top; font-size: 15px; }
+body { max-width: 1240px; }
+td.cell, tbody th { vertical-align: top; } td.cell span { display: block; } td.cell .dim { font-size: 13px; }
+.whole { color: var(--good); } .lost { color: var(--bad); } .again { color: var(--cut); }
+#outcomes thead th:not(:first-child) { white-space: normal; }
+tbody th { color: var(--ink); text-align: left; font-size: 15px; }
 td.text { white-space: normal; text-align: left; vertical-align: top; min-width: 200px; }
 svg .cut { fill: var(--cut); } svg .hole { fill: var(--hole); } svg .slow { fill: var(--slow); }
 svg .us { font-weight: 600; }`;
@@ -28,7 +30,7 @@ export function toHtml(figures: FaultFigures): string {
 <header>
 <h1>${title}</h1>
 <p>${settings.perSecond} numbered messages a second of ${settings.bytes} bytes go one way, while the path breaks again and again.
-The receiver counts. What has not arrived ${settings.waitMs / 1_000} s after the last message was made is lost.</p>
+The receiver counts, until nothing new has arrived for ${settings.quietMs / 1_000} s: what has not arrived by then, or ${settings.waitMs / 1_000} s after the last one was made, is lost.</p>
 ${failures.map(({ name, reason }) => markup`<p class="verdict bad">${name}: no result: ${reason}</p>`)}
 </header>
 <main>
@@ -42,7 +44,8 @@ ${contenders.map(({ name, counts }) => markup`<tr data-contender="${name}"><th s
 </table>
 </div>
 <p class="dim">"Whole": nothing was lost, doubled or reordered. Below it, the longest time in which no new message arrived.
-A message is reordered if it arrives for the first time after one that was made later.</p>
+A message is reordered if it arrives for the first time after one that was made later. Late: so long after the last message was
+made the last one arrived, where that is more than ${settings.lateMs / 1_000} s.</p>
 <h2>Longest gaps</h2>
 <figure class="scroll" tabindex="0" role="group" aria-label="Longest gaps">
 ${chart(figures)}
@@ -85,8 +88,9 @@ ${Object.entries(about(figures)).map(([name, value]) => markup`<dt>${name}</dt><
 
 function cell(count: Count | undefined): Markup {
   if (count === undefined) return markup`<td class="cell">no result</td>`;
-  const words = inWords(count);
-  return markup`<td class="cell ${words === "whole" ? "whole" : "broken"}">${words}<span class="dim">${gapInWords(count)}</span></td>`;
+  const words = outcomes(count);
+  const kind = count.lost > 0 ? "lost" : isWhole(words) ? "whole" : "again";
+  return markup`<td class="cell ${kind}">${words.map((text) => markup`<span>${text}</span>`)}<span class="dim">${gapInWords(count)}</span></td>`;
 }
 
 function usedIn({ used, breaks }: ContenderFigures): string {

@@ -4,6 +4,7 @@ import type { Direction } from "resplice/testing";
 import { type Crew, type Worker, withCrew } from "../crew.ts";
 import type { ContenderDefinition } from "./list.ts";
 import type { Count } from "./count.ts";
+import { WAIT_MS } from "./messages.ts";
 import type { PathCommands } from "./path-worker.ts";
 import { FAULTS } from "./plan.ts";
 import type { EndCommands } from "./worker.ts";
@@ -19,6 +20,8 @@ export interface Outcome {
 
 /** Until the code of all ends is compiled. */
 const WARM_UP_MS = 1_500;
+/** Longer than it takes to settle and to count. */
+const ANSWER_MS = 30_000;
 
 /**
  * One contender under all faults at once: each fault has a path of its own, and two ends in processes of their own. What
@@ -80,5 +83,5 @@ async function meet({ receiver, sender, paths, fault, toReceiver }: Pair): Promi
   await sender.call("begin");
   await sleep(WARM_UP_MS);
   await paths.call("play", { fault, toReceiver });
-  return receiver.call("count", await sender.call("stop"));
+  return receiver.callWithin(WAIT_MS + ANSWER_MS, "count", await sender.call("stop"));
 }

@@ -78,7 +78,7 @@ declare module "mqtt" {
   import type { EventEmitter } from "node:events";
   export interface MqttClient extends EventEmitter<{ message: [topic: string, message: Buffer]; error: [Error] }> {
     subscribeAsync(topic: string, options: { qos: 0 | 1 | 2 }): Promise<unknown>;
-    publish(topic: string, message: Buffer, options: { qos: 0 | 1 | 2 }, done: () => void): void;
+    publish(topic: string, message: Buffer, options: { qos: 0 | 1 | 2 }, done: (error?: Error) => void): void;
   }
   const mqtt: {
     connectAsync(options: {

@@ -20,7 +20,13 @@ function atQos(qos: Qos): Contender {
 
     async connect({ port, name }) {
       const client = await connect(port, `${name}-sender`);
-      return { send: (message) => client.publish(name, message, { qos }, () => {}) };
+      const send = (message: Buffer): void => {
+        // It fails where the connection is lost while what was stored before is sent: then it is for the application again.
+        client.publish(name, message, { qos }, (error) => {
+          if (error && qos > 0) send(message);
+        });
+      };
+      return { send };
     },
   };
 }

@@ -29,7 +29,7 @@ test("a message says which one it is, and what nobody sent is no message", () =>
   expect(() => decode(Buffer.alloc(100, 1))).toThrow("nobody sent");
 });
 
-async function underResets(contender: Contender, waitMs: number): Promise<Count> {
+async function underResets(contender: Contender, quietMs: number): Promise<Count> {
   const arrivals = new Arrivals();
   const receiving = await contender.receive((message) => arrivals.take(message), { port: 0, name: "test" });
   onTestFinished(() => receiving.close?.());
@@ -40,5 +40,5 @@ async function underResets(contender: Contender, waitMs: number): Promise<Count>
   onTestFinished(() => sending.close?.());
   const steady = new Steady(sending);
   await play(relay, RST, "to-server");
-  return arrivals.count(steady.stop(), { waitMs, settleMs: 0 });
+  return arrivals.count(steady.stop(), { quietMs, waitMs: 20_000, settleMs: 0 });
 }

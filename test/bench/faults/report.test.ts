@@ -11,8 +11,8 @@ import {
 } from "../../../bench/faults/figures.ts";
 import { toHtml } from "../../../bench/faults/report.ts";
 
-const WHOLE: Count = { sent: 1_000, lost: 0, doubled: 0, reordered: 0, longestGapMs: 12 };
-const BROKEN: Count = { sent: 1_000, lost: 1_234, doubled: 0, reordered: 5, longestGapMs: 3_456 };
+const WHOLE: Count = { sent: 1_000, lost: 0, doubled: 0, reordered: 0, longestGapMs: 12, lateMs: 4_999 };
+const BROKEN: Count = { sent: 1_000, lost: 1_234, doubled: 0, reordered: 5, longestGapMs: 3_456, lateMs: 62_400 };
 
 const FIGURES: FaultFigures = {
   madeAt: "2026-11-29T10:00:00.000Z",
@@ -39,19 +39,26 @@ const FIGURES: FaultFigures = {
 };
 
 test("a cell says what is not as it should be, and nothing else", () => {
-  expect([inWords(WHOLE), inWords(BROKEN)]).toEqual(["whole", "1,234 lost, 5 reordered"]);
+  expect([inWords(WHOLE), inWords(BROKEN)]).toEqual(["whole", "1,234 lost, 5 reordered, 62 s late"]);
   expect([gapInWords(WHOLE), gapInWords(BROKEN)]).toEqual(["12 ms", "3.46 s"]);
 });
 
 test("a table has a row for each contender, and says where there is no result", () => {
   const [head, row] = toFaultCells(FIGURES, inWords);
   expect(head?.slice(0, 3)).toEqual(["", "FIN", "RST"]);
-  expect(row).toEqual(["a <b>&", "whole", "1,234 lost, 5 reordered", ...Array.from({ length: 7 }, () => "no result")]);
+  expect(row).toEqual([
+    "a <b>&",
+    "whole",
+    "1,234 lost, 5 reordered, 62 s late",
+    ...Array.from({ length: 7 }, () => "no result"),
+  ]);
 });
 
 test("the page has the figures and the reasons, as text", () => {
   const html = toHtml(FIGURES);
-  expect(html).toContain('<td class="cell broken">1,234 lost, 5 reordered<span class="dim">3.46 s</span></td>');
+  expect(html).toContain(
+    '<td class="cell lost"><span>1,234 lost</span>\n<span>5 reordered</span>\n<span>62 s late</span><span class="dim">3.46 s</span></td>',
+  );
   expect(html).toContain("another: no result: &lt;cannot&gt; be had");
   expect(html).toContain("as it is. The path that breaks: publisher to broker");
   expect(html).not.toContain("<b>");
