@@ -5,7 +5,7 @@ import type { Sending } from "./contender.ts";
 import { type Arrival, count, type Count, type Made } from "./count.ts";
 
 export const BYTES = 100;
-export const PER_SECOND = 500;
+export const PER_SECOND = 200;
 /**
  * Once the last message was made the receiver waits until all have arrived: until none has for so long, and no longer than
  * that. What has not arrived by then is lost.

@@ -2,6 +2,9 @@ import mqtt, { type MqttClient } from "mqtt";
 import { type Contender, DEAD_MS, PING_MS } from "../../faults/contender.ts";
 import { HOST } from "../peer.ts";
 
+/** Until a publish that has failed is tried again. */
+const AGAIN_MS = 100;
+
 type Qos = 0 | 1 | 2;
 
 export const mqtt0: Contender = atQos(0);
@@ -21,9 +24,10 @@ function atQos(qos: Qos): Contender {
     async connect({ port, name }) {
       const client = await connect(port, `${name}-sender`);
       const send = (message: Buffer): void => {
-        // It fails where the connection is lost while what was stored before is sent: then it is for the application again.
+        // It fails where the connection is lost while what was stored before is sent: then it is for the application. But not
+        // within the callback: MQTT.js calls the callbacks of all that wait, and would come to this one again and again.
         client.publish(name, message, { qos }, (error) => {
-          if (error && qos > 0) send(message);
+          if (error && qos > 0) setTimeout(send, AGAIN_MS, message);
         });
       };
       return { send };

@@ -8,6 +8,8 @@ import { ours } from "../../../bench/faults/ours.ts";
 import { type FaultDefinition, FAULTS, makeWhole, play } from "../../../bench/faults/plan.ts";
 import { raw } from "../../../bench/faults/raw.ts";
 
+/** Enough that some are under way at each moment. */
+const PER_SECOND = 2_000;
 const RST = { ...(FAULTS.find(({ name }) => name === "RST") as FaultDefinition), times: 2, everyMs: 400 };
 
 test("a link that is cut twice has each message once and in order", async () => {
@@ -38,7 +40,7 @@ async function underResets(contender: Contender, quietMs: number): Promise<Count
   makeWhole(relay);
   const sending = await contender.connect({ port: relay.port, name: "test" });
   onTestFinished(() => sending.close?.());
-  const steady = new Steady(sending);
+  const steady = new Steady(sending, PER_SECOND);
   await play(relay, RST, "to-server");
   return arrivals.count(steady.stop(), { quietMs, waitMs: 20_000, settleMs: 0 });
 }
