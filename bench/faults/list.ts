@@ -91,7 +91,7 @@ export const CONTENDERS: readonly ContenderDefinition[] = [
       packages: ["mqtt"],
       broker: "mosquitto",
       guarantee: ["at most once", "at least once", "exactly once"][qos] as string,
-      used: "MQTT.js with clean: false at both ends, and reschedulePings: false, without which a client that sends all the time does not notice a dead connection; with QoS 1 and 2 what publish() fails with is published again. Once connected again MQTT.js sends what it has stored one message at a time, and new ones wait behind that; mosquitto without limits on what is queued or under way, and with set_tcp_nodelay",
+      used: "MQTT.js with clean: false and keepalive: 2 at both ends, and reschedulePings: false, without which a client that sends all the time does not notice a dead connection; with QoS 1 and 2 what publish() fails with is published again. Once connected again MQTT.js sends what it has stored one message at a time, and new ones wait behind that; mosquitto without limits on what is queued or under way, and with set_tcp_nodelay",
     }),
   ),
   {

@@ -69,7 +69,7 @@ export const FAULTS: readonly FaultDefinition[] = [
   },
   {
     name: "stall",
-    text: "bytes are held back both ways, and all are delivered afterwards, those of given up connections too",
+    text: "bytes are held back both ways, and passed on afterwards",
     kind: "slow",
     holdMs: 6_000,
     everyMs: 10_000,

@@ -1,5 +1,5 @@
 import mqtt, { type MqttClient } from "mqtt";
-import { type Contender, DEAD_MS, PING_MS } from "../../faults/contender.ts";
+import { type Contender, DEAD_MS } from "../../faults/contender.ts";
 import { HOST } from "../peer.ts";
 
 /** Until a publish that has failed is tried again. */
@@ -41,7 +41,8 @@ async function connect(port: number, clientId: string): Promise<MqttClient> {
     port,
     clientId,
     clean: false,
-    keepalive: PING_MS / 1_000,
+    // In whole seconds: it pings after so long, and has half as long for the answer. With 1 a path with some latency is dead.
+    keepalive: DEAD_MS / 1_000,
     // By default each packet that is sent puts the ping off: a client that sends all the time would not notice.
     reschedulePings: false,
     connectTimeout: DEAD_MS,

@@ -1,4 +1,5 @@
 /** What is made of a run's figures: cells of tables, and a page. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Count } from "../../../bench/faults/count.ts";
 import {
@@ -10,6 +11,7 @@ import {
   toFaultCells,
 } from "../../../bench/faults/figures.ts";
 import { toHtml } from "../../../bench/faults/report.ts";
+import { toMarkdown } from "../../../bench/report.ts";
 
 const WHOLE: Count = { sent: 1_000, lost: 0, doubled: 0, reordered: 0, longestGapMs: 12, lateMs: 4_999 };
 const BROKEN: Count = { sent: 1_000, lost: 1_234, doubled: 0, reordered: 5, longestGapMs: 3_456, lateMs: 62_400 };
@@ -69,4 +71,15 @@ test("the page loads nothing and runs nothing", () => {
   const html = toHtml(FIGURES);
   expect(html).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
   expect(html).not.toMatch(/<script|<link|<img|src=|href=|url\(/u);
+});
+
+test("the page, the figures and the tables in the documents are of one run", () => {
+  const read = (path: string): string => readFileSync(new URL(`../../../docs/${path}`, import.meta.url), "utf8");
+  const figures = JSON.parse(read("pictures/faults.json")) as FaultFigures;
+  const document = read("performance.md");
+  expect(read("faults-report.html")).toContain(`<dd>${figures.madeAt}</dd>`);
+  for (const inCell of [inWords, gapInWords]) {
+    expect(document).toContain(toMarkdown(toFaultCells(figures, inCell)));
+  }
+  expect(figures.failures).toEqual([]);
 });
