@@ -5,11 +5,12 @@ import type { Count } from "./count.ts";
 import { type ContenderFigures, type FaultFigures, gapInWords, isWhole, outcomes } from "./figures.ts";
 
 const OWN_STYLE = `
-body { max-width: 1240px; }
+body { max-width: 1320px; }
 td.cell, tbody th { vertical-align: top; } td.cell span { display: block; } td.cell .dim { font-size: 13px; }
 .whole { color: var(--good); } .lost { color: var(--bad); } .again { color: var(--cut); }
-#outcomes thead th:not(:first-child) { white-space: normal; }
-tbody th { color: var(--ink); text-align: left; font-size: 15px; }
+#outcomes thead th:not(:first-child) { white-space: normal; vertical-align: bottom; }
+#outcomes { font-size: 13px; } #outcomes td, #outcomes th { padding: 4px 6px; }
+tbody th { color: var(--ink); text-align: left; font-size: inherit; }
 td.text { white-space: normal; text-align: left; vertical-align: top; min-width: 200px; }
 svg .cut { fill: var(--cut); } svg .hole { fill: var(--hole); } svg .slow { fill: var(--slow); }
 svg .us { font-weight: 600; }`;
@@ -74,7 +75,7 @@ ${contenders.map((contender) => markup`<tr><th scope="row">${contender.name}</th
 <p>A broker has two paths, and only one of them breaks in a row: where both can, what each of the two rows lost adds up. A
 broker keeps messages when the sender's process ends, which no row without a broker does; no process ends here.</p>
 <p>Heartbeats are alike: a sign of life about every ${settings.pingMs / 1_000} s, and a connection is given up after about ${settings.deadMs / 1_000} s
-without one, as near to that as the options of each allow. Delays before dialling again are each one's defaults, and most of a
+without one, as near to that as the options of each allow; the same goes for how long a dial may take. Delays before dialling again are each one's defaults, and most of a
 gap after a reset is such a delay.</p>
 <h2>About this run</h2>
 <dl class="about">
