@@ -13,6 +13,8 @@ import { topLists } from "./profile.ts";
 import { toCells, toColumns, toMarkdown, toRows } from "./report.ts";
 import { type Entrant, runRounds, withReference } from "./rounds.ts";
 import type { Scenario } from "./scenario.ts";
+import { faults, print } from "./faults/main.ts";
+import { readFaultOptions } from "./faults/options.ts";
 import { framing } from "./framing.ts";
 import { goodput } from "./goodput.ts";
 import { herd } from "./herd.ts";
@@ -34,6 +36,7 @@ let progressLine: ProgressLine | undefined;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
 const ONLY_PEERS = "peers";
+const ONLY_FAULTS = "faults";
 const SCENARIOS: readonly Scenario[] = [
   ...throughput,
   plainLines,
@@ -65,13 +68,32 @@ for (const [signal, code] of [
 }
 
 try {
-  const options = readOptions(process.argv.slice(2));
-  if (options === "help") console.log(HELP);
-  else process.exitCode = await run(options);
+  const [word, ...rest] = process.argv.slice(2);
+  process.exitCode = word === ONLY_FAULTS ? await runFaults(rest) : await runRows(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof OptionError)) throw error;
   console.error(`bench: ${error.message}\nbench: --help lists the options`);
   process.exitCode = EXIT_USAGE;
+}
+
+async function runRows(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  if (options !== "help") return run(options);
+  console.log(HELP);
+  return 0;
+}
+
+async function runFaults(args: readonly string[]): Promise<number> {
+  const options = readFaultOptions(args);
+  if (options === "help") {
+    console.log(HELP);
+    return 0;
+  }
+  const figures = await faults(options, progress);
+  noProgress();
+  print(figures, options);
+  printFailures(new Map(figures.failures.map(({ name, reason }) => [name, reason])));
+  return figures.failures.length > 0 ? EXIT_FAILED : 0;
 }
 
 async function run(options: Options): Promise<number> {

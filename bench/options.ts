@@ -6,7 +6,9 @@ import { GUARDED, ONLY_BY_NAME } from "./rows.ts";
 import type { Settings } from "./scenario.ts";
 import { PAIRS_MIN } from "./statistics.ts";
 
-export const HELP = `npm run bench -- [options]
+export const HELP = `npm run bench -- [options]          what a link costs beside a raw socket
+npm run bench -- faults [options]   what a link and a raw socket lose, double and reorder under nine faults, and their
+                                    longest gaps
 
   --only TEXT           rows whose name contains TEXT; may be given several times. --only Redis: beside ioredis, which is
                         installed the first time; needs redis-server
@@ -20,7 +22,14 @@ export const HELP = `npm run bench -- [options]
   --json                one object as the last line of stdout
   --markdown            tables as docs/performance.md has them
   --profile             one round, and the functions that took the most time in each process
-  --help                this`;
+  --help                this
+
+with faults:
+  --peers               beside them what users would pick instead: installs packages and a NATS server the first time;
+                        needs mosquitto and redis-server. About a quarter of an hour
+  --only TEXT           contenders whose name contains TEXT; may be given several times
+  --report FILE         a report as one HTML file
+  --json, --markdown    as above`;
 
 export class OptionError extends Error {}
 

@@ -36,6 +36,7 @@ import { SUPERVISE } from "./list/supervise.ts";
 import { TAKEOVER } from "./list/takeover.ts";
 import { TARGETS } from "./list/targets.ts";
 import { TOLD } from "./list/told.ts";
+import { COUNTED_BY_BENCH } from "./list/counted.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -76,4 +77,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CARRIED,
   ...TARGETS,
   ...TOLD,
+  ...COUNTED_BY_BENCH,
 ];

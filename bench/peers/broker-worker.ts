@@ -1,7 +1,7 @@
-/** A NATS or Redis server, with a parent that takes it along when it goes. */
+/** A NATS, MQTT or Redis server, with a parent that takes it along when it goes. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,6 +26,26 @@ const KINDS = {
   nats: {
     args: (port: number, folder: string) => ["-a", HOST, "-p", `${port}`, "-js", "-sd", folder],
     ready: "Server is ready",
+  },
+  /**
+   * Its settings are in a file only. Without limits, as the others: by default it cuts off a client that has more than 20
+   * messages of QoS 2 under way. And without Nagle's algorithm, which all others leave out by themselves.
+   */
+  mosquitto: {
+    args: (port: number, folder: string) => {
+      const file = join(folder, "mosquitto.conf");
+      const lines = [
+        `listener ${port} ${HOST}`,
+        "allow_anonymous true",
+        "persistence false",
+        "max_queued_messages 0",
+        "max_inflight_messages 0",
+        "set_tcp_nodelay true",
+      ];
+      writeFileSync(file, `${lines.join("\n")}\n`);
+      return ["-c", file];
+    },
+    ready: " running",
   },
   /** With an empty `--save` nothing is kept on disk. */
   redis: {
