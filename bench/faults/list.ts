@@ -25,7 +25,7 @@ export const CONTENDERS: readonly ContenderDefinition[] = [
     ...direct,
     packages: [],
     guarantee: "each once and in order while both processes live",
-    used: "link.send() and link.onMessage(), default options but for the heartbeat",
+    used: "link.send() and link.onMessage(), default options but for the heartbeat and how long a dial may take",
   },
   {
     name: "raw socket",
