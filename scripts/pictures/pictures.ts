@@ -1,17 +1,21 @@
 /** All pictures of docs/pictures that are drawn from the sources, from other documents, or from a recorded run. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type FaultFigures, gapInWords } from "../../bench/faults/figures.ts";
 import type { ChaosFigures } from "../../src/cli/chaos/figures.ts";
 import { formatMs } from "../../src/cli/words.ts";
 import { barsPicture } from "./bars.ts";
 import { demoPicture } from "./demo.ts";
 import { ladderPicture } from "./ladder.ts";
 import { machinePicture } from "./machine.ts";
+import { peersPicture } from "./peers.ts";
 import { LINK, SERVER } from "./states.ts";
 
 export const FOLDER: string = fileURLToPath(new URL("../../docs/pictures/", import.meta.url));
 /** A run of `resplice chaos --json`, which `npm run pictures -- --record` writes. */
 export const RECORDED = "demo.json";
+/** Of `npm run bench -- faults --peers`. */
+export const COMPARED = "faults.json";
 /** Of the live page, which `npm run pictures -- --browser` takes, and in which colours. */
 export const SCREENSHOTS = { "page-light.png": "light", "page-dark.png": "dark" } as const;
 const PERFORMANCE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
@@ -29,14 +33,42 @@ const THROUGHPUT: Readonly<Record<string, string>> = {
 /** By the names of their files. */
 export function pictures(): Readonly<Record<string, string>> {
   const recorded = JSON.parse(readFileSync(FOLDER + RECORDED, "utf8")) as ChaosFigures;
+  const compared = JSON.parse(readFileSync(FOLDER + COMPARED, "utf8")) as FaultFigures;
   return {
     "demo.svg": demoPicture(recorded),
     "recovery.svg": recoveryPicture(recorded),
+    "peers.svg": peersPicture(compared),
+    "gaps.svg": gapsPicture(compared),
     "throughput.svg": throughputPicture(readFileSync(PERFORMANCE, "utf8")),
     "ladder.svg": ladderPicture(),
     "states.svg": machinePicture(LINK),
     "server-states.svg": machinePicture(SERVER),
   };
+}
+
+/** The way that each project recommends where messages must not be lost, with its short name. */
+const CAREFUL: Readonly<Record<string, string>> = {
+  resplice: "resplice",
+  "ws, resent by the application": "ws, resent",
+  "Socket.IO, acknowledged": "Socket.IO, acknowledged",
+  "NATS JetStream": "NATS JetStream",
+  "MQTT, QoS 2": "MQTT, QoS 2",
+  "ZeroMQ, resent by the application": "ZeroMQ, resent",
+  "Redis streams": "Redis streams",
+};
+const GAP_FAULT = "RST";
+
+export function gapsPicture({ contenders, madeAt }: FaultFigures): string {
+  const rows = Object.entries(CAREFUL).map(([name, short]) => {
+    const count = contenders.find((contender) => contender.name === name)?.counts[GAP_FAULT];
+    if (count === undefined) throw new Error(`docs/pictures/${COMPARED} has no figures of ${name}`);
+    return { name: short, value: count.longestGapMs, text: gapInWords(count) };
+  });
+  return barsPicture({
+    title: "Longest gap after a reset",
+    description: `The longest time without a message, of five resets, ${madeAt.slice(0, 10)}: ${rows.map(({ name, text }) => `${name} ${text}`).join(", ")}.`,
+    rows,
+  });
 }
 
 function recoveryPicture({ kinds, madeAt }: ChaosFigures): string {

@@ -4,16 +4,24 @@ import { barsPicture } from "../../scripts/pictures/bars.ts";
 import { demoPicture, linesOf } from "../../scripts/pictures/demo.ts";
 import { actionLines } from "../../scripts/pictures/ladder.ts";
 import { type Machine, machinePicture } from "../../scripts/pictures/machine.ts";
-import { FOLDER, pictures, RECORDED, SCREENSHOTS, throughputPicture } from "../../scripts/pictures/pictures.ts";
+import {
+  COMPARED,
+  FOLDER,
+  gapsPicture,
+  pictures,
+  RECORDED,
+  SCREENSHOTS,
+  throughputPicture,
+} from "../../scripts/pictures/pictures.ts";
+import { outcomeOf, peersPicture } from "../../scripts/pictures/peers.ts";
 import { LINK } from "../../scripts/pictures/states.ts";
+import type { FaultFigures } from "../../bench/faults/figures.ts";
 import type { ChaosFigures } from "../../src/cli/chaos/figures.ts";
 import { ofDurableLinks } from "../sim/coverage.ts";
 
 const MOST_BYTES = 60_000;
 const DRAWN = Object.keys(pictures());
 const TAKEN = Object.keys(SCREENSHOTS);
-/** Of `npm run bench -- faults --peers`: test/bench/faults/report.test.ts says that they are those of the documents. */
-const FAULT_FIGURES = "faults.json";
 
 function recorded(): ChaosFigures {
   return JSON.parse(readFileSync(FOLDER + RECORDED, "utf8")) as ChaosFigures;
@@ -27,7 +35,7 @@ describe("docs/pictures", () => {
 
   test("has nothing else, and each file is small", () => {
     const names = readdirSync(FOLDER);
-    expect(names.toSorted()).toEqual([...DRAWN, ...TAKEN, RECORDED, FAULT_FIGURES].toSorted());
+    expect(names.toSorted()).toEqual([...DRAWN, ...TAKEN, RECORDED, COMPARED].toSorted());
     for (const name of names) expect(statSync(FOLDER + name).size).toBeLessThan(MOST_BYTES);
   });
 
@@ -60,6 +68,37 @@ describe("a picture", () => {
     const svg = barsPicture({ title: "<a>", description: "&", rows: [{ name: "<b>", value: 1, text: '"1"' }] });
     for (const text of [">&lt;a&gt;</", ">&amp;</desc>", ">&lt;b&gt;</", ">&quot;1&quot;</"])
       expect(svg).toContain(text);
+  });
+});
+
+describe("the comparison under faults", () => {
+  const compared = JSON.parse(readFileSync(FOLDER + COMPARED, "utf8")) as FaultFigures;
+  const whole = { sent: 10, lost: 0, doubled: 0, reordered: 0, longestGapMs: 5, lateMs: 0 };
+
+  test("a loss is worse than a double, and what is late is still there", () => {
+    expect(outcomeOf({ ...whole, lateMs: 60_000 })).toBe("whole");
+    expect(outcomeOf({ ...whole, doubled: 1 })).toBe("changed");
+    expect(outcomeOf({ ...whole, reordered: 1 })).toBe("changed");
+    expect(outcomeOf({ ...whole, lost: 1, doubled: 1 })).toBe("lost");
+  });
+
+  test("has a cell for each contender and fault, in the colour of its outcome", () => {
+    const svg = peersPicture(compared);
+    const { contenders } = compared;
+    const outcomes = contenders.flatMap(({ counts }) =>
+      Object.values(counts).map((count) => count && outcomeOf(count)),
+    );
+    const drawn = ["good", "warm", "hot"].map((colour) => svg.split(`<rect class="${colour}"`).length - 1);
+    // One more of each for the legend.
+    const counted = ["whole", "changed", "lost"].map(
+      (name) => outcomes.filter((outcome) => outcome === name).length + 1,
+    );
+    expect(drawn).toEqual(counted);
+    for (const { name } of contenders) expect(svg).toContain(name.split(",")[0]);
+  });
+
+  test("a contender whose gap is shown and that was not measured is missed", () => {
+    expect(() => gapsPicture({ ...compared, contenders: [] })).toThrow(/faults.json has no figures of resplice/);
   });
 });
 

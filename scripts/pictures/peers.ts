@@ -1,0 +1,83 @@
+/** What a link and others made of their messages under faults: a row for each, a column for each fault. */
+import { markup } from "../../src/cli/chaos/markup.ts";
+import type { Count } from "../../bench/faults/count.ts";
+import type { FaultFigures } from "../../bench/faults/figures.ts";
+import { EDGE, svg, WIDTH } from "./svg.ts";
+
+const NAMES = 236;
+const HEADS = 148;
+const ROW_HEIGHT = 24;
+const CELL_HEIGHT = 16;
+const GAP = 4;
+const LEGEND = 34;
+
+type Outcome = "whole" | "changed" | "lost";
+
+const COLOURS: Readonly<Record<Outcome, string>> = { whole: "good", changed: "warm", lost: "hot" };
+const WORDS: Readonly<Record<Outcome, string>> = {
+  whole: "each once, in order",
+  changed: "twice, or out of order",
+  lost: "lost",
+};
+/** How much of a cell is filled: colours are not all that tells them apart. */
+const FILLED: Readonly<Record<Outcome, number>> = { whole: 1, changed: 0.5, lost: 0.2 };
+
+/** Late messages are in the tables: they are not lost, and in order. */
+export function outcomeOf({ lost, doubled, reordered }: Count): Outcome {
+  if (lost > 0) return "lost";
+  return doubled > 0 || reordered > 0 ? "changed" : "whole";
+}
+
+export function peersPicture({ madeAt, faults, contenders }: FaultFigures): string {
+  const columnWidth = (WIDTH - EDGE - NAMES) / faults.length;
+  const x = (column: number): number => NAMES + column * columnWidth;
+  const y = (row: number): number => HEADS + row * ROW_HEIGHT;
+  const legendY = y(contenders.length) + 14;
+  const cell = (outcome: Outcome, left: number, top: number) => {
+    const height = CELL_HEIGHT * FILLED[outcome];
+    const width = columnWidth - GAP;
+    return markup`<rect class="cell" x="${left.toFixed(1)}" y="${top}" width="${width.toFixed(1)}" height="${CELL_HEIGHT}" rx="2"/><rect class="${COLOURS[outcome]}" x="${left.toFixed(1)}" y="${(top + CELL_HEIGHT - height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="2"/>`;
+  };
+  const heads = faults.map(({ name }, column) => {
+    const [left, top] = [x(column) + columnWidth / 2 + 4, HEADS - 8];
+    return markup`<text class="dim" x="${left.toFixed(1)}" y="${top}" transform="rotate(-60 ${left.toFixed(1)} ${top})">${name}</text>`;
+  });
+  const rows = contenders.map(({ name, counts }, row) => {
+    const cells = faults.map((fault, column) => {
+      const count = counts[fault.name];
+      return count === undefined ? markup`` : cell(outcomeOf(count), x(column), y(row) + 2);
+    });
+    return markup`<text x="${EDGE}" y="${y(row) + 15}"${name === "resplice" ? markup` class="title"` : markup``}>${shortened(name)}</text>${cells}`;
+  });
+  const legend = (Object.keys(WORDS) as Outcome[]).map((outcome, at) => {
+    const left = EDGE + [0, 164, 346][at]!;
+    return markup`${cell(outcome, left, legendY)}<text class="dim" x="${(left + columnWidth).toFixed(1)}" y="${legendY + 13}">${WORDS[outcome]}</text>`;
+  });
+  return svg({
+    height: legendY + LEGEND,
+    title: "Messages under faults",
+    description: `${madeAt.slice(0, 10)}. ${contenders
+      .map(({ name, counts }) =>
+        describe(
+          name,
+          Object.values(counts).filter((count) => count !== undefined),
+        ),
+      )
+      .join(" ")}`,
+    style: ".cell { fill: none; stroke: var(--line); }",
+    body: markup`<text class="title" x="${EDGE}" y="32">Messages under faults</text>
+<text class="dim" x="${EDGE}" y="52">${madeAt.slice(0, 10)}</text>
+${heads}
+${rows}
+${legend}`,
+  });
+}
+
+function shortened(name: string): string {
+  return name.replace("resent by the application", "resent");
+}
+
+function describe(name: string, counts: readonly Count[]): string {
+  const count = (outcome: Outcome): number => counts.filter((each) => outcomeOf(each) === outcome).length;
+  return `${name}: of ${counts.length} faults ${count("whole")} left each message once and in order, ${count("changed")} had some twice or out of order, ${count("lost")} lost some.`;
+}
