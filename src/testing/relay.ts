@@ -43,14 +43,8 @@ import { PortClaim } from "./port-claim.ts";
  * relay.cut("rst"); // link is back within a quarter of a second
  * ```
  */
-export function faultRelay(target: RelayTarget): Promise<FaultRelay> {
+export function faultRelay(target: { port: number; host?: string; listenPort?: number }): Promise<FaultRelay> {
   return openRelay(target, {});
-}
-
-interface RelayTarget {
-  port: number;
-  host?: string;
-  listenPort?: number;
 }
 
 /** What a relay tells of. */
@@ -68,7 +62,7 @@ export interface RelayWatch {
 }
 
 /** A fault relay that is watched. */
-export async function openRelay(target: RelayTarget, watch: RelayWatch): Promise<FaultRelay> {
+export async function openRelay(target: Parameters<typeof faultRelay>[0], watch: RelayWatch): Promise<FaultRelay> {
   checkOptions("faultRelay()", target, "{ port: 7000 }", ["port", "host", "listenPort"]);
   const { port, host = HOST, listenPort = 0 } = target;
   integer("listenPort", listenPort, 0, 65_535);
