@@ -1,7 +1,7 @@
 /** The links: which of them, in which order, and each with its figures and its band. */
 import { html } from "htm/preact";
 import type { VNode } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Frame, type Order, type Row, STATES } from "../src/monitor/live/messages.ts";
 import { type Looked, ROWS } from "./address.ts";
 import { bandPaths, HEIGHT, WIDTH } from "./band-paths.ts";
@@ -131,7 +131,8 @@ function BandOf({ row, nowMs }: Pick<OfLink, "row" | "nowMs">): VNode {
 
 function Tools({ links, looked, look }: { links: Frame["links"]; looked: Looked; look: Look }): VNode {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  // With the rows, not a frame later: whoever sees them may press the key.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const isElsewhere = event.target === document.body;
       if (event.key !== "/" || !isElsewhere || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -16,7 +16,7 @@ const MOST_MS = 50;
 export function ladderPicture(): string {
   let y = TOP;
   const rows = Object.entries(RESOURCES).map(([name, resource]) => {
-    const lines = actionLines(resource.actions);
+    const lines = numberedLines(resource.actions);
     const at = y;
     y += 8 + BAR_HEIGHT + (lines.length + 1) * LINE_HEIGHT + GAP;
     return markup`<text class="title" x="${EDGE}" y="${at}">${name}</text><text class="dim" x="${WIDTH - EDGE}" y="${at}" text-anchor="end">${thresholds(resource)}</text>
@@ -65,11 +65,11 @@ function bar({ unit, low, high, critical }: Resource, y: number): Markup {
   ]}`;
 }
 
-/** The actions in their order, in lines. */
-export function actionLines(actions: readonly string[]): string[] {
+/** What stands in an order, numbered, in as few lines as have room for it. */
+export function numberedLines(names: readonly string[]): string[] {
   const lines: string[] = [];
-  for (const [at, action] of actions.entries()) {
-    const step = `${at + 1} ${action}`;
+  for (const [at, name] of names.entries()) {
+    const step = `${at + 1} ${name}`;
     const last = lines.at(-1);
     if (last === undefined || last.length + step.length + 3 > MOST_CHARACTERS) lines.push(step);
     else lines[lines.length - 1] = `${last} · ${step}`;

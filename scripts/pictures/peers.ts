@@ -2,14 +2,16 @@
 import { markup } from "../../src/cli/chaos/markup.ts";
 import type { Count } from "../../bench/faults/count.ts";
 import type { FaultFigures } from "../../bench/faults/figures.ts";
+import { numberedLines } from "./ladder.ts";
 import { EDGE, svg, WIDTH } from "./svg.ts";
 
 const NAMES = 236;
-const HEADS = 148;
+const HEADS = 84;
 const ROW_HEIGHT = 24;
 const CELL_HEIGHT = 16;
 const GAP = 4;
-const LEGEND = 34;
+const LEGEND = 40;
+const LINE_HEIGHT = 20;
 
 type Outcome = "whole" | "changed" | "lost";
 
@@ -38,9 +40,9 @@ export function peersPicture({ madeAt, faults, contenders }: FaultFigures): stri
     const width = columnWidth - GAP;
     return markup`<rect class="cell" x="${left.toFixed(1)}" y="${top}" width="${width.toFixed(1)}" height="${CELL_HEIGHT}" rx="2"/><rect class="${COLOURS[outcome]}" x="${left.toFixed(1)}" y="${(top + CELL_HEIGHT - height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="2"/>`;
   };
-  const heads = faults.map(({ name }, column) => {
-    const [left, top] = [x(column) + columnWidth / 2 + 4, HEADS - 8];
-    return markup`<text class="dim" x="${left.toFixed(1)}" y="${top}" transform="rotate(-60 ${left.toFixed(1)} ${top})">${name}</text>`;
+  const heads = faults.map((_, column) => {
+    const middle = x(column) + (columnWidth - GAP) / 2;
+    return markup`<text class="dim" x="${middle.toFixed(1)}" y="${HEADS - 8}" text-anchor="middle">${column + 1}</text>`;
   });
   const rows = contenders.map(({ name, counts }, row) => {
     const cells = faults.map((fault, column) => {
@@ -53,8 +55,9 @@ export function peersPicture({ madeAt, faults, contenders }: FaultFigures): stri
     const left = EDGE + [0, 164, 346][at]!;
     return markup`${cell(outcome, left, legendY)}<text class="dim" x="${(left + columnWidth).toFixed(1)}" y="${legendY + 13}">${WORDS[outcome]}</text>`;
   });
+  const names = numberedLines(faults.map(({ name }) => name));
   return svg({
-    height: legendY + LEGEND,
+    height: legendY + LEGEND + names.length * LINE_HEIGHT,
     title: "Messages under faults",
     description: `${madeAt.slice(0, 10)}. ${contenders
       .map(({ name, counts }) =>
@@ -69,7 +72,8 @@ export function peersPicture({ madeAt, faults, contenders }: FaultFigures): stri
 <text class="dim" x="${EDGE}" y="52">${madeAt.slice(0, 10)}</text>
 ${heads}
 ${rows}
-${legend}`,
+${legend}
+${names.map((line, at) => markup`<text class="dim" x="${EDGE}" y="${legendY + LEGEND + 4 + at * LINE_HEIGHT}">${line}</text>`)}`,
   });
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { barsPicture } from "../../scripts/pictures/bars.ts";
 import { demoPicture, linesOf } from "../../scripts/pictures/demo.ts";
-import { actionLines } from "../../scripts/pictures/ladder.ts";
+import { numberedLines } from "../../scripts/pictures/ladder.ts";
 import { type Machine, machinePicture } from "../../scripts/pictures/machine.ts";
 import {
   COMPARED,
@@ -130,9 +130,9 @@ test("the lines of a terminal are no longer than it is wide, and the last say wh
 });
 
 test("actions stand in their order, and a line ends before it is too long", () => {
-  expect(actionLines(["shed"])).toEqual(["1 shed"]);
+  expect(numberedLines(["shed"])).toEqual(["1 shed"]);
   const actions = Array.from({ length: 9 }, (_, at) => `an-action-${at}`);
-  const lines = actionLines(actions);
+  const lines = numberedLines(actions);
   expect(lines.length).toBeGreaterThan(1);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(56);
   expect(lines.join(" · ").split(" · ")).toEqual(actions.map((action, at) => `${at + 1} ${action}`));
