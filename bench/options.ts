@@ -1,5 +1,5 @@
 /** The options of `npm run bench`. */
-import { parseArgs } from "node:util";
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 
 import { PAIRS } from "./comparison.ts";
 import { GUARDED, ONLY_BY_NAME } from "./rows.ts";
@@ -75,22 +75,24 @@ export function readOptions(args: readonly string[]): Options | "help" {
 }
 
 function parse(args: readonly string[]) {
+  return parsed(args, {
+    only: { type: "string", multiple: true },
+    against: { type: "string" },
+    rounds: { type: "string" },
+    seconds: { type: "string", default: "1" },
+    "memory-seconds": { type: "string", default: "20" },
+    markdown: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+    peers: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  });
+}
+
+/** Throws OptionError. */
+export function parsed<const Known extends ParseArgsOptionsConfig>(args: readonly string[], options: Known) {
   try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        only: { type: "string", multiple: true },
-        against: { type: "string" },
-        rounds: { type: "string" },
-        seconds: { type: "string", default: "1" },
-        "memory-seconds": { type: "string", default: "20" },
-        markdown: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        profile: { type: "boolean", default: false },
-        peers: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
+    return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     throw new OptionError((error as Error).message);
   }

@@ -17,7 +17,7 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/chaos/charts.ts": ["test/cli/chaos/html.test.ts"],
   "src/cli/chaos/junit.ts": ["test/cli/chaos/html.test.ts"],
   "src/cli/chaos/markup.ts": ["test/cli/chaos/html.test.ts"],
-  "src/cli/chaos/style.ts": ["test/cli/chaos/html.test.ts"],
+  "src/cli/chaos/report-page.ts": ["test/cli/chaos/html.test.ts"],
   "src/cli/exit-codes.ts": ["test/cli/main.test.ts", "test/cli/pipe/pipe.test.ts"],
   "src/cli/help.ts": ["test/cli/main.test.ts", "test/cli/tunnel/arguments.test.ts"],
   "src/cli/ipc.ts": ["test/cli/demo/demo.test.ts"],

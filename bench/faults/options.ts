@@ -1,6 +1,5 @@
 /** The options of `npm run bench -- faults`. */
-import { parseArgs } from "node:util";
-import { OptionError } from "../options.ts";
+import { parsed } from "../options.ts";
 
 export interface FaultOptions {
   peers: boolean;
@@ -14,24 +13,18 @@ export interface FaultOptions {
 
 /** Throws OptionError. */
 export function readFaultOptions(args: readonly string[]): FaultOptions | "help" {
-  const { help, only = [], report, ...rest } = parse(args);
+  const {
+    help,
+    only = [],
+    report,
+    ...rest
+  } = parsed(args, {
+    peers: { type: "boolean", default: false },
+    only: { type: "string", multiple: true },
+    report: { type: "string" },
+    json: { type: "boolean", default: false },
+    markdown: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  });
   return help ? "help" : { ...rest, only, report };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        peers: { type: "boolean", default: false },
-        only: { type: "string", multiple: true },
-        report: { type: "string" },
-        json: { type: "boolean", default: false },
-        markdown: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionError((error as Error).message);
-  }
 }

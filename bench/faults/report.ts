@@ -1,6 +1,6 @@
-/** The report of a run as one HTML file: it loads nothing, and runs no script. */
+/** The report of a run as one HTML file. */
 import { type Markup, markup } from "../../src/cli/chaos/markup.ts";
-import { STYLE } from "../../src/cli/chaos/style.ts";
+import { reportPage } from "../../src/cli/chaos/report-page.ts";
 import type { Count } from "./count.ts";
 import { type ContenderFigures, type FaultFigures, gapInWords, isWhole, outcomes } from "./figures.ts";
 
@@ -18,24 +18,14 @@ svg .us { font-weight: 600; }`;
 export function toHtml(figures: FaultFigures): string {
   const { faults, contenders, failures, settings } = figures;
   const title = `${contenders.length} ways to send messages, under ${faults.length} faults`;
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>resplice: ${title}</title>
-<style>${STYLE}${OWN_STYLE}</style>
-</head>
-<body>
-<header>
-<h1>${title}</h1>
+  return reportPage({
+    title: `resplice: ${title}`,
+    style: OWN_STYLE,
+    header: markup`<h1>${title}</h1>
 <p>${settings.perSecond} numbered messages a second of ${settings.bytes} bytes go one way, while the path breaks again and again.
 The receiver counts, until nothing new has arrived for ${settings.quietMs / 1_000} s: what has not arrived by then, or ${settings.waitMs / 1_000} s after the last one was made, is lost.</p>
-${failures.map(({ name, reason }) => markup`<p class="verdict bad">${name}: no result: ${reason}</p>`)}
-</header>
-<main>
-<h2>Lost, doubled, reordered, and the longest gap</h2>
+${failures.map(({ name, reason }) => markup`<p class="verdict bad">${name}: no result: ${reason}</p>`)}`,
+    main: markup`<h2>Lost, doubled, reordered, and the longest gap</h2>
 <div class="scroll" tabindex="0" role="group" aria-label="What became of the messages">
 <table id="outcomes">
 <thead><tr><th scope="col">contender</th>${faults.map(({ name }) => markup`<th scope="col">${name}</th>`)}</tr></thead>
@@ -76,15 +66,9 @@ ${contenders.map((contender) => markup`<tr><th scope="row">${contender.name}</th
 broker keeps messages when the sender's process ends, which no row without a broker does; no process ends here.</p>
 <p>Heartbeats are alike: a sign of life about every ${settings.pingMs / 1_000} s, and a connection is given up after about ${settings.deadMs / 1_000} s
 without one, as near to that as the options of each allow; the same goes for how long a dial may take. Delays before dialling again are each one's defaults, and most of a
-gap after a reset is such a delay.</p>
-<h2>About this run</h2>
-<dl class="about">
-${Object.entries(about(figures)).map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}
-</dl>
-</main>
-</body>
-</html>
-`.text;
+gap after a reset is such a delay.</p>`,
+    about: about(figures),
+  });
 }
 
 function cell(count: Count | undefined): Markup {

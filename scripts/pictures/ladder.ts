@@ -1,15 +1,13 @@
 /** The overload ladder: of each resource where its overload begins and ends, and what is done, in which order. */
 import { type Markup, markup } from "../../src/cli/chaos/markup.ts";
 import { type Resource, RESOURCES } from "../../src/core/overload/rules.ts";
-import { EDGE, svg, WIDTH } from "./svg.ts";
+import { EDGE, numberedLines, svg, WIDTH } from "./svg.ts";
 
 const SCALE = WIDTH - 2 * EDGE;
 const TOP = 80;
 const BAR_HEIGHT = 12;
 const LINE_HEIGHT = 18;
 const GAP = 18;
-/** A line of actions has at most so many characters. */
-const MOST_CHARACTERS = 56;
 /** Of a resource that is measured in milliseconds, the end of its bar. */
 const MOST_MS = 50;
 
@@ -63,18 +61,6 @@ function bar({ unit, low, high, critical }: Resource, y: number): Markup {
         markup`<line class="mark" x1="${x(value).toFixed(1)}" x2="${x(value).toFixed(1)}" y1="${y - 2}" y2="${y + BAR_HEIGHT + 2}"/>`,
     ),
   ]}`;
-}
-
-/** What stands in an order, numbered, in as few lines as have room for it. */
-export function numberedLines(names: readonly string[]): string[] {
-  const lines: string[] = [];
-  for (const [at, name] of names.entries()) {
-    const step = `${at + 1} ${name}`;
-    const last = lines.at(-1);
-    if (last === undefined || last.length + step.length + 3 > MOST_CHARACTERS) lines.push(step);
-    else lines[lines.length - 1] = `${last} · ${step}`;
-  }
-  return lines;
 }
 
 function shown(value: number, unit: Resource["unit"]): string {

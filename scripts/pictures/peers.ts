@@ -2,8 +2,7 @@
 import { markup } from "../../src/cli/chaos/markup.ts";
 import type { Count } from "../../bench/faults/count.ts";
 import type { FaultFigures } from "../../bench/faults/figures.ts";
-import { numberedLines } from "./ladder.ts";
-import { EDGE, svg, WIDTH } from "./svg.ts";
+import { EDGE, numberedLines, svg, WIDTH } from "./svg.ts";
 
 const NAMES = 236;
 const HEADS = 84;
@@ -13,16 +12,13 @@ const GAP = 4;
 const LEGEND = 40;
 const LINE_HEIGHT = 20;
 
-type Outcome = "whole" | "changed" | "lost";
-
-const COLOURS: Readonly<Record<Outcome, string>> = { whole: "good", changed: "warm", lost: "hot" };
-const WORDS: Readonly<Record<Outcome, string>> = {
-  whole: "each once, in order",
-  changed: "twice, or out of order",
-  lost: "lost",
-};
-/** How much of a cell is filled: colours are not all that tells them apart. */
-const FILLED: Readonly<Record<Outcome, number>> = { whole: 1, changed: 0.5, lost: 0.2 };
+/** Colours are not all that tells cells apart: `filled` is how much of one is filled. `x`: in the legend. */
+const OUTCOMES = {
+  whole: { colour: "good", filled: 1, words: "each once, in order", x: EDGE },
+  changed: { colour: "warm", filled: 0.5, words: "twice, or out of order", x: 180 },
+  lost: { colour: "hot", filled: 0.2, words: "lost", x: 362 },
+} as const;
+type Outcome = keyof typeof OUTCOMES;
 
 /** Late messages are in the tables: they are not lost, and in order. */
 export function outcomeOf({ lost, doubled, reordered }: Count): Outcome {
@@ -35,10 +31,10 @@ export function peersPicture({ madeAt, faults, contenders }: FaultFigures): stri
   const x = (column: number): number => NAMES + column * columnWidth;
   const y = (row: number): number => HEADS + row * ROW_HEIGHT;
   const legendY = y(contenders.length) + 14;
-  const cell = (outcome: Outcome, left: number, top: number) => {
-    const height = CELL_HEIGHT * FILLED[outcome];
+  const cell = ({ colour, filled }: (typeof OUTCOMES)[Outcome], left: number, top: number) => {
+    const height = CELL_HEIGHT * filled;
     const width = columnWidth - GAP;
-    return markup`<rect class="cell" x="${left.toFixed(1)}" y="${top}" width="${width.toFixed(1)}" height="${CELL_HEIGHT}" rx="2"/><rect class="${COLOURS[outcome]}" x="${left.toFixed(1)}" y="${(top + CELL_HEIGHT - height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="2"/>`;
+    return markup`<rect class="cell" x="${left.toFixed(1)}" y="${top}" width="${width.toFixed(1)}" height="${CELL_HEIGHT}" rx="2"/><rect class="${colour}" x="${left.toFixed(1)}" y="${(top + CELL_HEIGHT - height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="2"/>`;
   };
   const heads = faults.map((_, column) => {
     const middle = x(column) + (columnWidth - GAP) / 2;
@@ -47,14 +43,14 @@ export function peersPicture({ madeAt, faults, contenders }: FaultFigures): stri
   const rows = contenders.map(({ name, counts }, row) => {
     const cells = faults.map((fault, column) => {
       const count = counts[fault.name];
-      return count === undefined ? markup`` : cell(outcomeOf(count), x(column), y(row) + 2);
+      return count === undefined ? markup`` : cell(OUTCOMES[outcomeOf(count)], x(column), y(row) + 2);
     });
     return markup`<text x="${EDGE}" y="${y(row) + 15}"${name === "resplice" ? markup` class="title"` : markup``}>${shortened(name)}</text>${cells}`;
   });
-  const legend = (Object.keys(WORDS) as Outcome[]).map((outcome, at) => {
-    const left = EDGE + [0, 164, 346][at]!;
-    return markup`${cell(outcome, left, legendY)}<text class="dim" x="${(left + columnWidth).toFixed(1)}" y="${legendY + 13}">${WORDS[outcome]}</text>`;
-  });
+  const legend = Object.values(OUTCOMES).map(
+    (outcome) =>
+      markup`${cell(outcome, outcome.x, legendY)}<text class="dim" x="${(outcome.x + columnWidth).toFixed(1)}" y="${legendY + 13}">${outcome.words}</text>`,
+  );
   const names = numberedLines(faults.map(({ name }) => name));
   return svg({
     height: legendY + LEGEND + names.length * LINE_HEIGHT,
@@ -77,7 +73,8 @@ ${names.map((line, at) => markup`<text class="dim" x="${EDGE}" y="${legendY + LE
   });
 }
 
-function shortened(name: string): string {
+/** Of a contender, for a row. */
+export function shortened(name: string): string {
   return name.replace("resent by the application", "resent");
 }
 

@@ -8,7 +8,7 @@ import { barsPicture } from "./bars.ts";
 import { demoPicture } from "./demo.ts";
 import { ladderPicture } from "./ladder.ts";
 import { machinePicture } from "./machine.ts";
-import { peersPicture } from "./peers.ts";
+import { peersPicture, shortened } from "./peers.ts";
 import { LINK, SERVER } from "./states.ts";
 
 export const FOLDER: string = fileURLToPath(new URL("../../docs/pictures/", import.meta.url));
@@ -46,23 +46,23 @@ export function pictures(): Readonly<Record<string, string>> {
   };
 }
 
-/** The way that each project recommends where messages must not be lost, with its short name. */
-const CAREFUL: Readonly<Record<string, string>> = {
-  resplice: "resplice",
-  "ws, resent by the application": "ws, resent",
-  "Socket.IO, acknowledged": "Socket.IO, acknowledged",
-  "NATS JetStream": "NATS JetStream",
-  "MQTT, QoS 2": "MQTT, QoS 2",
-  "ZeroMQ, resent by the application": "ZeroMQ, resent",
-  "Redis streams": "Redis streams",
-};
+/** The way that each project recommends where messages must not be lost. */
+const CAREFUL = [
+  "resplice",
+  "ws, resent by the application",
+  "Socket.IO, acknowledged",
+  "NATS JetStream",
+  "MQTT, QoS 2",
+  "ZeroMQ, resent by the application",
+  "Redis streams",
+];
 const GAP_FAULT = "RST";
 
 export function gapsPicture({ contenders, madeAt }: FaultFigures): string {
-  const rows = Object.entries(CAREFUL).map(([name, short]) => {
+  const rows = CAREFUL.map((name) => {
     const count = contenders.find((contender) => contender.name === name)?.counts[GAP_FAULT];
     if (count === undefined) throw new Error(`docs/pictures/${COMPARED} has no figures of ${name}`);
-    return { name: short, value: count.longestGapMs, text: gapInWords(count) };
+    return { name: shortened(name), value: count.longestGapMs, text: gapInWords(count) };
   });
   return barsPicture({
     title: "Longest gap after a reset",

@@ -5,6 +5,8 @@ import { markup, Markup } from "../../src/cli/chaos/markup.ts";
 export const WIDTH = 480;
 /** Left and right of everything. */
 export const EDGE = 16;
+/** Of a line of small letters. */
+const MOST_CHARACTERS = 56;
 
 const STYLE = new Markup(`
 svg { --ink: #1d2430; --dim: #5a6473; --paper: #ffffff; --line: #d5dae1; --bar: #1f5fbf; --soft: #a9c4ec; --good: #17703a;
@@ -36,4 +38,16 @@ export function svg({ height, title, description, style = "", body }: Picture): 
 ${body}
 </svg>
 `.text;
+}
+
+/** What stands in an order, numbered, in as few lines as have room for it. */
+export function numberedLines(names: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const [at, name] of names.entries()) {
+    const step = `${at + 1} ${name}`;
+    const last = lines.at(-1);
+    if (last === undefined || last.length + step.length + 3 > MOST_CHARACTERS) lines.push(step);
+    else lines[lines.length - 1] = `${last} · ${step}`;
+  }
+  return lines;
 }

@@ -10,9 +10,7 @@ const COPIED_BELOW = 8_192;
 /** What waits for room on the link. */
 interface Waiting {
   readonly bytes: Buffer;
-  /** The link may keep the memory. */
-  readonly transfer?: boolean;
-  /** The memory is for others as soon as the link has copied it. */
+  /** The memory is for others as soon as the link has copied it. Undefined: the link may keep it. */
   readonly kept?: KeptChunk;
 }
 
@@ -85,7 +83,7 @@ export class Carrier {
 
   /** Sends a record behind everything before it. */
   send(whole: Buffer): void {
-    this.#push(whole.length >= COPIED_BELOW ? { bytes: whole, transfer: true } : { bytes: whole });
+    this.#push({ bytes: whole });
   }
 
   #push(waiting: Waiting): void {
@@ -127,8 +125,8 @@ export class Carrier {
     this.#isWaiting = false;
     try {
       for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-        const { bytes, kept, transfer = false } = first;
-        if (!this.link.trySend(bytes, { transfer })) {
+        const { bytes, kept } = first;
+        if (!this.link.trySend(bytes, { transfer: kept === undefined && bytes.length >= COPIED_BELOW })) {
           this.#isWaiting = true;
           break;
         }

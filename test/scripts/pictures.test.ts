@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { barsPicture } from "../../scripts/pictures/bars.ts";
 import { demoPicture, linesOf } from "../../scripts/pictures/demo.ts";
-import { numberedLines } from "../../scripts/pictures/ladder.ts";
+import { numberedLines } from "../../scripts/pictures/svg.ts";
 import { type Machine, machinePicture } from "../../scripts/pictures/machine.ts";
 import {
   COMPARED,

@@ -1,18 +1,14 @@
-/** The report of a run as one HTML file: it loads nothing, and runs no script. */
-import { createHash } from "node:crypto";
+/** The report of a run as one HTML file. */
 import { isWhole, type Percentiles } from "../demo/report.ts";
 import { formatBytes, formatCount, formatMs } from "../words.ts";
 import { recoveryChart, seconds, throughputChart } from "./charts.ts";
 import { type ChaosFigures, endedEarly, type FaultFigures } from "./figures.ts";
 import { Markup, markup } from "./markup.ts";
-import { STYLE } from "./style.ts";
+import { reportPage } from "./report-page.ts";
 
 const KEY = new Markup(
   '<span class="key cut">cut</span> <span class="key hole">black hole</span> <span class="key slow">stall, latency</span>',
 );
-
-/** The page allows itself this style, and no other. */
-const STYLE_HASH = new Markup(`sha256-${createHash("sha256").update(STYLE.text).digest("base64")}`);
 
 const OUTCOMES: Readonly<Record<FaultFigures["outcome"], string>> = {
   recovered: "",
@@ -28,24 +24,13 @@ export function toHtml(figures: ChaosFigures, exitCode: number): string {
   const gap = (ms: number | null): Markup => gapCell(ms, leastGapMs);
   const problems = endedEarly(figures, exitCode) ? [`The run ended early, with ${exitCode}.`] : errors;
   const title = `${formatCount(total)} faults in ${seconds(tookMs)}`;
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '${STYLE_HASH}'">
-<title>resplice chaos: ${title}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<header>
-<h1>${title}</h1>
+  return reportPage({
+    title: `resplice chaos: ${title}`,
+    header: markup`<h1>${title}</h1>
 <p class="verdict ${isWhole(figures) && problems.length === 0 ? "good" : "bad"}">${verdictOf(figures, problems.length === 0)}</p>
 ${problems.map((problem) => markup`<p class="verdict bad">${problem}</p>`)}
-<p class="dim">${to === null ? "One durable link between two processes" : `Connections to ${to}`}, through ${path}.</p>
-</header>
-<main>
-<dl class="figures">
+<p class="dim">${to === null ? "One durable link between two processes" : `Connections to ${to}`}, through ${path}.</p>`,
+    main: markup`<dl class="figures">
 ${tiles(figures).map(([figure, name, count]) => markup`<div><dt>${name}</dt><dd data-figure="${figure}">${count}</dd></div>`)}
 <div><dt>longest gap</dt><dd data-figure="longestGapMs">${gapText(longestGapMs, leastGapMs)}</dd></div>
 </dl>
@@ -86,15 +71,9 @@ ${kinds.map(({ kind, times, recoveryMs, gapMs }) => markup`<tr data-kind="${kind
 ${faults.map(({ text, atMs, overMs, outcome, recoveryMs, gapMs }) => markup`<tr class="${outcome}"><td>${seconds(atMs)}</td><td class="left">${text}</td>${cell(overMs - atMs)}<td>${recoveryMs === null ? OUTCOMES[outcome] : formatMs(recoveryMs)}</td>${gap(gapMs)}</tr>`)}
 </tbody>
 </table>
-</div>
-<h2>About this run</h2>
-<dl class="about">
-${Object.entries(about(figures)).map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}
-</dl>
-</main>
-</body>
-</html>
-`.text;
+</div>`,
+    about: about(figures),
+  });
 }
 
 function about({ madeAt, command, machine, versions, seed }: ChaosFigures): Record<string, string> {

@@ -41,7 +41,6 @@ export class Passing implements Traffic {
   /** Directions that carried something before the last fault. */
   #busy: readonly Direction[] = [];
   #wait: Wait | undefined;
-  #onFirst: (() => void) | undefined;
   /** Waits for a cut after so many bytes. */
   #cut: { readonly bytes: number; readonly happened: (at: number | "idle") => void } | undefined;
   /** Why the last dial to the server has failed; undefined if it has not. */
@@ -75,7 +74,6 @@ export class Passing implements Traffic {
     this.#bytes[direction] += bytes;
     this.#lastMs[direction] = atMs;
     this.#gaps.arrived(atMs);
-    this.#onFirst?.();
     const wait = this.#wait;
     if (wait?.awaited.delete(direction) !== true || --wait.enough > 0) return;
     this.#wait = undefined;
@@ -88,14 +86,10 @@ export class Passing implements Traffic {
   }
 
   async begin(): Promise<void> {
-    const arrived = (): number => this.#bytes["to-server"] + this.#bytes["to-client"];
     // The client may have come already.
-    if (arrived() === 0) {
-      await new Promise<void>((resolve) => {
-        this.#onFirst = resolve;
-      });
-    }
-    this.#sampling = setInterval(() => this.samples.add(this.#now(), arrived()), SAMPLE_EVERY_MS);
+    await this.#arrival(DIRECTIONS, 0, 1);
+    const sample = (): void => this.samples.add(this.#now(), this.#bytes["to-server"] + this.#bytes["to-client"]);
+    this.#sampling = setInterval(sample, SAMPLE_EVERY_MS);
   }
 
   striking(): void {

@@ -2,7 +2,8 @@
  * The demo's path through a real Toxiproxy 2.12. One thing differs from our relay: at the end of a black hole its
  * connections are closed (removing the toxic does that), so sockets notice the end of a silent fault.
  */
-import type { Fault } from "./faults.ts";
+import type { Direction } from "../../testing/index.ts";
+import { endsConnections, type Fault } from "./faults.ts";
 import { nowMs } from "./messages.ts";
 import { claimPort, type PortClaim } from "../../testing/port-claim.ts";
 import { openRelay, type RelayWatch } from "../../testing/relay.ts";
@@ -97,7 +98,7 @@ class ToxiproxyPath implements FaultPath {
   }
 
   async make(fault: Fault, next: Fault): Promise<number> {
-    if (fault.kind !== "stall" && fault.kind !== "latency") await this.#prepare(next);
+    if (endsConnections(fault)) await this.#prepare(next);
     let carriesMs = nowMs();
     switch (fault.kind) {
       case "refuse":
@@ -173,6 +174,6 @@ class ToxiproxyPath implements FaultPath {
   }
 }
 
-function streamOf(direction: "to-server" | "to-client"): ToxicStream {
+function streamOf(direction: Direction): ToxicStream {
   return direction === "to-server" ? "upstream" : "downstream";
 }

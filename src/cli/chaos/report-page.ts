@@ -1,7 +1,8 @@
-/** How reports look: light and dark, wide and narrow. */
-import { Markup } from "./markup.ts";
+/** The document around a report, and how it looks: light and dark, wide and narrow. It loads nothing, and runs no script. */
+import { createHash } from "node:crypto";
+import { Markup, markup } from "./markup.ts";
 
-export const STYLE: Markup = new Markup(`
+const STYLE = `
 :root { color-scheme: light dark; --ink: #1d2430; --dim: #5a6473; --paper: #ffffff; --line: #dfe3e8; --good: #17703a;
   --bad: #b3261e; --rate: #1f5fbf; --cut: #d9722e; --hole: #7a4fc0; --slow: #2a8c82; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --dim: #a0a9b6; --paper: #14181f; --line: #2d3440;
@@ -36,4 +37,43 @@ svg circle { opacity: 0.7; }
 .key::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 4px; }
 .key.cut::before { background: var(--cut); } .key.hole::before { background: var(--hole); }
 .key.slow::before { background: var(--slow); }
-`);
+`;
+
+export interface Report {
+  readonly title: string;
+  /** Beside that of all reports. */
+  readonly style?: string;
+  readonly header: Markup;
+  readonly main: Markup;
+  /** Of the run: names, and what they stand for. */
+  readonly about: Readonly<Record<string, string>>;
+}
+
+export function reportPage({ title, style = "", header, main, about }: Report): string {
+  const whole = new Markup(STYLE + style);
+  // The page allows itself this style, and no other.
+  const hash = new Markup(`sha256-${createHash("sha256").update(whole.text).digest("base64")}`);
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '${hash}'">
+<title>${title}</title>
+<style>${whole}</style>
+</head>
+<body>
+<header>
+${header}
+</header>
+<main>
+${main}
+<h2>About this run</h2>
+<dl class="about">
+${Object.entries(about).map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}
+</dl>
+</main>
+</body>
+</html>
+`.text;
+}
