@@ -1,6 +1,7 @@
 /** A socket, or any other Duplex, as a link's connection. */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
@@ -25,6 +26,8 @@ const GATHERED_BYTES = 4_096;
 const SMALL_CHUNK_BYTES = 1_024;
 /** Memory of a chunk this large is freed as soon as it was copied; for a smaller one that costs more than it saves. */
 const LARGE_CHUNK_BYTES = 16_384;
+/** So many records of TLS, of 16 KiB each, are handled together: what Node reads from a socket at once. */
+const MOST_RECORDS = 4;
 /** How long a peer may take to close after us. */
 export const LINGER_MS = 2_000;
 
@@ -58,6 +61,10 @@ export class StreamConnection implements Connection, Reader {
   /** There are two reasons not to read: the handler has paused this connection, or it waits in the reading line. */
   #isPaused = false;
   #waits = false;
+  readonly #isTls: boolean;
+  /** Chunks of a TLS socket that wait for those that were read with them, until the end of the turn at the latest. */
+  #records: Buffer[] = [];
+  #endsTurn = false;
   /** Buffers that were written while others waited already, and whether a callback is set for the last of them. */
   #waitingWrites = 0;
   #isFull = false;
@@ -73,6 +80,7 @@ export class StreamConnection implements Connection, Reader {
    */
   constructor(stream: Duplex, isOurs: boolean, remoteAddress: string = remoteAddressOf(stream)) {
     this.#isOurs = isOurs;
+    this.#isTls = stream instanceof TLSSocket;
     this.#remoteAddress = remoteAddress;
     this.#stream = Object.assign(stream, { [CONNECTION]: this });
     if (stream instanceof Socket) stream.setNoDelay(true);
@@ -103,10 +111,36 @@ export class StreamConnection implements Connection, Reader {
   }
 
   received(chunk: Buffer): void {
+    if (this.#records.length > 0 || (this.#isTls && chunk.length >= LARGE_CHUNK_BYTES)) this.#collect(chunk);
+    else this.#hand(chunk, false);
+  }
+
+  /** A whole record is mostly followed by others that were read with it: they are handled together. */
+  #collect(chunk: Buffer): void {
+    const records = this.#records;
+    records.push(chunk);
+    if (records.length === MOST_RECORDS || chunk.length < LARGE_CHUNK_BYTES) return this.#handRecords();
+    if (this.#endsTurn) return;
+    this.#endsTurn = true;
+    realTime.setImmediate(() => {
+      this.#endsTurn = false;
+      this.#handRecords();
+    });
+  }
+
+  #handRecords(): void {
+    if (this.#records.length === 0) return;
+    const records = this.#records;
+    this.#records = [];
+    const last = records.length - 1;
+    for (const [at, record] of records.entries()) this.#hand(record, at < last);
+  }
+
+  #hand(chunk: Buffer, isFollowed: boolean): void {
     const isSmall = chunk.length < SMALL_CHUNK_BYTES;
     const fromMs = isSmall ? 0 : realTime.now();
     if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
-    const enough = this.handler.onData(chunk) === "enough";
+    const enough = this.handler.onData(chunk, isFollowed) === "enough";
     // A stream that the application made may emit data though it was paused: it waits in the line once.
     if (this.#closed || this.#waits) return;
     const tookMs = isSmall ? 0 : realTime.now() - fromMs;
@@ -157,12 +191,14 @@ export class StreamConnection implements Connection, Reader {
 
   /** The peer has ended its side: unless the handler wants to know, a connection serves both directions, or none. */
   inputEnded(): void {
+    this.#handRecords();
     if (this.#closed || this.handler.onInputEnded === undefined) this.lost(CLOSED_BY_PEER);
     else this.handler.onInputEnded();
   }
 
   /** The connection has failed, or the peer has closed it. */
   lost(reason: string): void {
+    this.#handRecords();
     if (this.#closed) return;
     this.#closed = true;
     destroy(this.#stream);

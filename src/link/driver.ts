@@ -276,9 +276,10 @@ class Attached implements ConnectionHandler {
     connection.handler = this;
   }
 
-  onData(chunk: Buffer): "enough" | undefined {
+  onData(chunk: Buffer, isFollowed = false): "enough" | undefined {
     const driver = this.#driver;
     driver.channels.receive(this.id, chunk, driver.clock.now());
+    if (isFollowed) return undefined;
     driver.run();
     return driver.hooks?.hasHandedEnough === true ? "enough" : undefined;
   }

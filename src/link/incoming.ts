@@ -1,4 +1,5 @@
 /** The receiving side of a link: hands messages to one consumer at a time, and decides when they count as accepted. */
+import type { Keep } from "../core/log/unread.ts";
 import { checkWait, isThenable } from "./check.ts";
 import type { DuplexInput } from "./duplex.ts";
 import { aborted, invalidArgument, RespliceError } from "./errors.ts";
@@ -42,6 +43,8 @@ export class Incoming implements TurnHost {
   /** The consumer waits for the next message; it resolves with `undefined` if there will be none. */
   #waiter: Wait<Message | undefined> | undefined;
   #handler: Handler | undefined;
+  /** Is told of the memory of what the handler is given. */
+  #keep: Keep = keepInPlace;
   /** The handler is being called, or its promise is pending. */
   #handling = false;
   #over = false;
@@ -246,10 +249,12 @@ export class Incoming implements TurnHost {
     return iterator;
   }
 
-  onMessage(handler: Handler): void {
+  /** `keep`: see `Receiver.next()`. */
+  onMessage(handler: Handler, keep: Keep = keepInPlace): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "onMessage() needs a function");
     this.#occupy("handler");
     this.#handler = handler;
+    this.#keep = keep;
     this.#driver.changed();
   }
 
@@ -312,7 +317,7 @@ export class Incoming implements TurnHost {
     this.#handling = true;
     try {
       // Ask for one message first: an async handler takes only one.
-      for (let most = 1; turn.allows(most) && inbound.handOut(hand, keepInPlace, most);) most = turn.lookAfter;
+      for (let most = 1; turn.allows(most) && inbound.handOut(hand, this.#keep, most);) most = turn.lookAfter;
     } catch (error) {
       this.#handling = false;
       this.#fail(error, this.#inbound.session === session ? accepted : 0);

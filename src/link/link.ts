@@ -38,6 +38,14 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     engine.link = this;
   }
 
+  /**
+   * As `onMessage()`, with bytes that are the handler's until it is given bytes that lie in other memory. Then it may free
+   * the memory before with `releaseChunk()`, if it reads it no more.
+   */
+  static lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
+    (link as LinkHandle).#engine.incoming.onMessage(handler, () => {});
+  }
+
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   get state(): LinkState {

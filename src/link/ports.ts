@@ -92,7 +92,7 @@ export interface ConnectionHandler {
    * Answers "enough" if the consumer can be handed no more in this turn of the event loop: bytes read now would pile
    * up.
    */
-  onData(chunk: Buffer): "enough" | undefined;
+  onData(chunk: Buffer, isFollowed?: boolean): "enough" | undefined;
   onDrain(): void;
   /**
    * The kernel has taken everything that was written: `pendingBytes` has fallen to 0. Called once each time, never

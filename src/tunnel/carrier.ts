@@ -1,5 +1,6 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
 import { type Link, RespliceError } from "../index.ts";
+import { LinkHandle } from "../link/link.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
 import { dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
@@ -66,7 +67,7 @@ export class Carrier {
   /** Reads records from now on. A handler that throws or rejects ends the link. */
   read(handler: RecordHandler): void {
     const reader = new RecordReader(handler);
-    this.link.onMessage((bytes) => {
+    LinkHandle.lend(this.link, (bytes) => {
       try {
         const waiting = reader.push(bytes);
         return waiting?.catch((error: unknown) => this.#broken(error));

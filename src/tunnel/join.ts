@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import { resetSocket } from "../io/reset.ts";
+import { releaseChunk } from "../core/wire/own-chunks.ts";
 import type { LinkReport } from "../index.ts";
 import { ignoreError } from "../io/connection.ts";
 import type { Timer } from "../link/ports.ts";
@@ -44,6 +45,8 @@ export class Join {
   #peerHasEnded = false;
   #isOver = false;
   #isCorked = false;
+  #memory: ArrayBufferLike | undefined;
+  readonly #pending: ArrayBufferLike[] = [];
   /** The socket has taken as much as it keeps; called when it takes more, or is closed. */
   #onDrain: (() => void) | undefined;
   #error: NodeJS.ErrnoException | undefined;
@@ -120,7 +123,18 @@ export class Join {
     if (this.#isOver) return undefined;
     const socket = this.#socket;
     this.#toSocket += part.length;
-    countRead(part.length, this.#carrier.clock);
+    const memory = part.buffer;
+    if (memory !== this.#memory) {
+      const before = this.#memory;
+      this.#memory = memory;
+      if (before !== undefined) {
+        if (this.#pending.length === 0 && socket.writableLength === 0) releaseChunk(before);
+        else {
+          this.#pending.push(before);
+          if (socket.writableLength === 0) this.#letGo();
+        }
+      }
+    }
     // A chunk of the link is several parts: they go to the kernel in one call.
     if (!this.#isCorked) {
       this.#isCorked = true;
@@ -136,9 +150,16 @@ export class Join {
   static uncork(join: Join): void {
     join.#isCorked = false;
     join.#socket.uncork();
+    if (join.#socket.writableLength === 0) join.#letGo();
+  }
+
+  #letGo(): void {
+    for (const m of this.#pending) releaseChunk(m);
+    this.#pending.length = 0;
   }
 
   #drained(): void {
+    this.#letGo();
     const onDrain = this.#onDrain;
     this.#onDrain = undefined;
     onDrain?.();

@@ -63,5 +63,6 @@ export class BlockPool {
   give(block: Buffer): void {
     const kept = this.#keptOf(block.length);
     if (kept !== undefined && kept.length < MOST_KEPT) kept.push(block);
+    else (block.buffer as ArrayBuffer).transfer(0);
   }
 }
