@@ -136,6 +136,11 @@ export class Driver {
     this.#transmit();
   }
 
+  /** Writes what was taken at once, and not at the end of the turn. */
+  writeNow(): void {
+    if (!this.#running) this.#transmit();
+  }
+
   static #runDeferred(this: void, driver: Driver): void {
     driver.#deferred = false;
     driver.run();

@@ -46,6 +46,11 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     (link as LinkHandle).#engine.incoming.onMessage(handler, () => {});
   }
 
+  /** Writes what was taken now, and not at the end of the turn: nothing more will be sent in it. */
+  static writeNow(link: Link): void {
+    (link as LinkHandle).#engine.driver.writeNow();
+  }
+
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   get state(): LinkState {

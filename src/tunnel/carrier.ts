@@ -3,10 +3,11 @@ import { type Link, RespliceError } from "../index.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
-import { dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
+import { HEAD_BYTES, dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
 
 /** The link copies smaller messages anyway. */
 const COPIED_BELOW = 8_192;
+const SCRATCH = Buffer.allocUnsafeSlow(HEAD_BYTES + COPIED_BELOW);
 
 /** What waits for room on the link. */
 interface Waiting {
@@ -99,6 +100,10 @@ export class Carrier {
 
   /** Sends a chunk of the connection, whose memory it keeps. false: `onRoom` is called when there is room for more. */
   sendData(chunk: Buffer, onRoom: () => void): boolean {
+    if (chunk.length < COPIED_BELOW) {
+      SCRATCH.set(chunk, HEAD_BYTES);
+      return this.sendCopy(SCRATCH.subarray(0, HEAD_BYTES + chunk.length), onRoom);
+    }
     for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
     return this.#hasRoom(onRoom);
   }
@@ -107,7 +112,10 @@ export class Carrier {
   sendCopy(headAndBytes: Buffer, onRoom: () => void): boolean {
     writeDataHead(headAndBytes);
     try {
-      if (!this.#isWaiting && this.link.trySend(headAndBytes)) return true;
+      if (!this.#isWaiting && this.link.trySend(headAndBytes)) {
+        LinkHandle.writeNow(this.link);
+        return true;
+      }
     } catch (error) {
       this.#over(error);
       return true;

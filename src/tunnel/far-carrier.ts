@@ -31,7 +31,7 @@ export class FarCarrier {
     this.#carrier = new Carrier(link, clock);
     this.#host = host;
     this.#carrier.read({
-      onData: (part) => this.#onData(part),
+      onData: (part, isFollowed) => this.#onData(part, isFollowed),
       onRecord: (type, content) => this.#onRecord(type, content),
     });
     void link.closed.then((report) => {
@@ -49,10 +49,10 @@ export class FarCarrier {
     this.#carrier.finish(code);
   }
 
-  #onData(part: Buffer): void | Promise<void> {
+  #onData(part: Buffer, isFollowed: boolean): void | Promise<void> {
     if (this.#state === "refused") return undefined;
     if (this.#join === undefined) throw new RecordError("DATA without a connection");
-    return this.#join.write(part);
+    return this.#join.write(part, isFollowed);
   }
 
   #onRecord(type: RecordType, content: Buffer): void | Promise<void> {

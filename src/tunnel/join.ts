@@ -118,7 +118,7 @@ export class Join {
   }
 
   /** Bytes for the socket. The promise says when it takes more. Throws RecordError. */
-  write(part: Buffer): void | Promise<void> {
+  write(part: Buffer, isFollowed: boolean): void | Promise<void> {
     if (this.#peerHasEnded) throw new RecordError("DATA behind END");
     if (this.#isOver) return undefined;
     const socket = this.#socket;
@@ -135,19 +135,23 @@ export class Join {
         }
       }
     }
-    // A chunk of the link is several parts: they go to the kernel in one call.
-    if (!this.#isCorked) {
+    // What has come together goes to the kernel in one call.
+    const isLast = !isFollowed && this.#carrier.link.readableLength === 0;
+    if (!isLast && !this.#isCorked) {
       this.#isCorked = true;
       socket.cork();
       this.#carrier.clock.defer(uncork, this);
     }
-    if (socket.write(part) || socket.writableLength < MOST_WAITING_BYTES || socket.destroyed) return undefined;
+    const isTaken = socket.write(part);
+    if (isLast && this.#isCorked) uncork(this);
+    if (isTaken || socket.writableLength < MOST_WAITING_BYTES || socket.destroyed) return undefined;
     return new Promise((resolve) => {
       this.#onDrain = resolve;
     });
   }
 
   static uncork(join: Join): void {
+    if (!join.#isCorked) return;
     join.#isCorked = false;
     join.#socket.uncork();
     if (join.#socket.writableLength === 0) join.#letGo();

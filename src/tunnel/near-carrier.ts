@@ -43,7 +43,7 @@ export class NearCarrier {
     this.#host = host;
     this.createdMs = clock.now();
     this.#carrier.read({
-      onData: (part) => this.#onData(part),
+      onData: (part, isFollowed) => this.#onData(part, isFollowed),
       onRecord: (type, content) => this.#onRecord(type, content),
     });
     void link.closed.then((report) => {
@@ -94,9 +94,9 @@ export class NearCarrier {
     this.#carrier.abort(code);
   }
 
-  #onData(part: Buffer): void | Promise<void> {
+  #onData(part: Buffer, isFollowed: boolean): void | Promise<void> {
     if (this.#call?.answer !== "opened") throw new RecordError("DATA before OPENED");
-    return this.#call.join.write(part);
+    return this.#call.join.write(part, isFollowed);
   }
 
   #onRecord(type: RecordType, content: Buffer): void {

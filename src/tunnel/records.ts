@@ -67,8 +67,8 @@ export function objectRecord(type: RecordType, content: OpenRecord | RefusedReco
 }
 
 export interface RecordHandler {
-  /** A part of the content of DATA. The promise says when there is room for more. */
-  onData(part: Buffer): void | Promise<void>;
+  /** A part of the content of DATA; `isFollowed`: more is here behind it. The promise says when there is room for more. */
+  onData(part: Buffer, isFollowed: boolean): void | Promise<void>;
   /** Any other record, whole. */
   onRecord(type: RecordType, content: Buffer): void | Promise<void>;
 }
@@ -77,7 +77,7 @@ export interface RecordHandler {
 export class RecordReader {
   readonly #handler: RecordHandler;
   /** The beginning of a head, or of the content of a record other than DATA. */
-  #kept: Buffer = Buffer.alloc(0);
+  #kept: Buffer = NOTHING;
   #type: RecordType | undefined;
   /** The content of the record that has still to come. */
   #left = 0;
@@ -107,7 +107,7 @@ export class RecordReader {
     const part = bytes.length <= this.#left ? bytes : bytes.subarray(0, this.#left);
     this.#left -= part.length;
     if (this.#left === 0) this.#type = undefined;
-    return [part.length, this.#handler.onData(part) ?? undefined];
+    return [part.length, this.#handler.onData(part, part.length < bytes.length) ?? undefined];
   }
 
   /** A head, or the content of a record other than DATA: small, and handled when it is whole. */
@@ -121,7 +121,7 @@ export class RecordReader {
       this.#kept = Buffer.from(whole);
       return [used, undefined];
     }
-    this.#kept = Buffer.alloc(0);
+    this.#kept = NOTHING;
     if (this.#type === undefined) return [used, this.#begin(whole)];
     const type = this.#type;
     this.#type = undefined;

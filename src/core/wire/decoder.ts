@@ -37,6 +37,7 @@ import {
 } from "./frames.ts";
 
 const NOTHING = Buffer.alloc(0);
+const IMPOSSIBLE: Fault = fault("impossible-position", "positions out of order or beyond 2^53");
 const FIRST_SKIPPABLE_TYPE = 0x80;
 const MAX_SKIPPED_BYTES = 65_536;
 /** A peer that waits for an answer has little to say; one chunk of a socket has so much. */
@@ -245,8 +246,15 @@ export class FrameDecoder {
       this.#skipLeft = length - (bytes - FRAME_HEADER_BYTES);
       return undefined;
     }
+    // ACKs are the most frequent frames beside DATA.
+    if (name === "ack") {
+      const positions = decodePositions(flags, from, at + FRAME_HEADER_BYTES);
+      if (positions === undefined) return IMPOSSIBLE;
+      sink.onFrame({ type: name, positions });
+      return undefined;
+    }
     const body = from.subarray(at + FRAME_HEADER_BYTES, at + bytes);
-    const frame = decodeBody(name as Exclude<FrameName, "data">, flags, body, from.subarray(at, at + bytes));
+    const frame = decodeBody(name as Exclude<FrameName, "data" | "ack">, flags, body, from.subarray(at, at + bytes));
     if ("detail" in frame) return frame;
     sink.onFrame(frame);
     return undefined;
@@ -272,7 +280,7 @@ export class FrameDecoder {
   }
 }
 
-function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffer, raw: Buffer): Frame | Fault {
+function decodeBody(name: Exclude<FrameName, "data" | "ack">, flags: number, body: Buffer, raw: Buffer): Frame | Fault {
   switch (name) {
     case "hello":
     case "standby": {
@@ -291,14 +299,13 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
     }
     case "confirm":
       return { type: name, mac: ownCopy(body) };
-    case "ack":
     case "commit": {
       const positions = decodePositions(flags, body, 0);
-      return "detail" in positions ? positions : { type: name, positions };
+      return positions === undefined ? IMPOSSIBLE : { type: name, positions };
     }
     case "committed": {
       const positions = decodePositions(flags, body, 0);
-      return "detail" in positions ? positions : { type: name, positions, goaway: (flags & FLAG_GOAWAY) !== 0 };
+      return positions === undefined ? IMPOSSIBLE : { type: name, positions, goaway: (flags & FLAG_GOAWAY) !== 0 };
     }
     case "ping":
     case "pong": {
@@ -323,12 +330,11 @@ function decodeBody(name: Exclude<FrameName, "data">, flags: number, body: Buffe
   }
 }
 
-function decodePositions(flags: number, body: Buffer, at: number): Positions | Fault {
+/** Undefined: `IMPOSSIBLE`. */
+function decodePositions(flags: number, body: Buffer, at: number): Positions | undefined {
   const received = readPosition(body, at);
   const accepted = readPosition(body, at + 8);
-  if (received === NOT_A_POSITION || accepted === NOT_A_POSITION || accepted > received) {
-    return fault("impossible-position", "positions out of order or beyond 2^53");
-  }
+  if (received === NOT_A_POSITION || accepted === NOT_A_POSITION || accepted > received) return undefined;
   return {
     received,
     accepted,
@@ -348,7 +354,7 @@ function decodeHello(name: "hello" | "standby", flags: number, body: Buffer): He
   const openPayloadBytes = body.readUInt16BE(178);
   const resume = (flags & FLAG_RESUME) !== 0;
   const hasFallback = (flags & FLAG_FALLBACK) !== 0;
-  if ("detail" in positions) return positions;
+  if (positions === undefined) return IMPOSSIBLE;
   if (mode > 1 || body.readUInt16BE(6) !== 0) return fault("bad-frame", `HELLO with mode ${mode}`);
   if (epoch === NOT_A_POSITION || counter === NOT_A_POSITION) return fault("bad-frame", "generation above 2^53");
   if (credentialsBytes > MAX_CREDENTIALS_BYTES) return fault("oversized", `credentials of ${credentialsBytes} bytes`);
@@ -380,7 +386,7 @@ function decodeWelcome(flags: number, body: Buffer): Welcome | Fault {
   const result = WELCOME_RESULTS[body[0] as number];
   const positions = decodePositions(flags, body, 36);
   if (result === undefined || !isZero(body, 1, 4)) return fault("bad-frame", "unknown WELCOME result");
-  if ("detail" in positions) return positions;
+  if (positions === undefined) return IMPOSSIBLE;
   return {
     result,
     incarnation: body.toString("hex", 4, 20),

@@ -214,14 +214,14 @@ export function encodePositionsFrame(
   positions: Positions,
   goaway = false,
 ): Buffer {
-  const frame = Buffer.alloc(FRAME_HEADER_BYTES + 20);
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + 20);
   const flags = encodePositions(frame, FRAME_HEADER_BYTES, positions) | (goaway ? FLAG_GOAWAY : 0);
   return writeHeader(frame, type, flags);
 }
 
 /** `token` is any number up to 2^53, echoed in the PONG. */
 export function encodeToken(type: "ping" | "pong", token: number): Buffer {
-  const frame = Buffer.alloc(FRAME_HEADER_BYTES + 8);
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + 8);
   writePosition(frame, FRAME_HEADER_BYTES, token);
   return writeHeader(frame, type, 0);
 }
@@ -267,7 +267,8 @@ export function encodeDataHeader(offset: number, bytes: number, flags: number): 
   const header = Buffer.allocUnsafe(DATA_HEADER_BYTES);
   header[0] = FrameType.data;
   header[1] = flags;
-  header.writeUInt16BE(0, 2);
+  header[2] = 0;
+  header[3] = 0;
   header.writeUInt32BE(bytes + 8, 4);
   writePosition(header, FRAME_HEADER_BYTES, offset);
   return header;
@@ -276,6 +277,8 @@ export function encodeDataHeader(offset: number, bytes: number, flags: number): 
 function writeHeader(frame: Buffer, type: FrameName, flags: number): Buffer {
   frame[0] = FrameType[type];
   frame[1] = flags;
+  frame[2] = 0;
+  frame[3] = 0;
   frame.writeUInt32BE(frame.length - FRAME_HEADER_BYTES, 4);
   return frame;
 }
