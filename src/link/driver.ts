@@ -136,9 +136,19 @@ export class Driver {
     this.#transmit();
   }
 
-  /** Writes what was taken at once, and not at the end of the turn. */
-  writeNow(): void {
-    if (!this.#running) this.#transmit();
+  /** From now until `writeHeld()` a change makes no step. Answers whether none is running. */
+  hold(): boolean {
+    if (this.#running) return false;
+    this.#running = true;
+    return true;
+  }
+
+  /** Writes what was taken since `hold()` at once, and not at the end of the turn. The rest of the step follows. */
+  writeHeld(): void {
+    this.#running = false;
+    if (!this.#unwritten && !this.#again) return;
+    this.#transmit();
+    this.run();
   }
 
   static #runDeferred(this: void, driver: Driver): void {
@@ -245,6 +255,10 @@ export class Driver {
         if (out.length === 0) break;
         wrote = true;
         if (connection.write(out)) this.#written(id);
+        // With less than there is room for, it was everything.
+        let bytes = 0;
+        for (const buffer of out) bytes += buffer.length;
+        if (bytes < room) break;
       }
     }
     return wrote;

@@ -46,9 +46,15 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     (link as LinkHandle).#engine.incoming.onMessage(handler, () => {});
   }
 
-  /** Writes what was taken now, and not at the end of the turn: nothing more will be sent in it. */
-  static writeNow(link: Link): void {
-    (link as LinkHandle).#engine.driver.writeNow();
+  /** As `trySend()`; what it takes is written at once, and not at the end of the turn: no more is sent in this turn. */
+  static sendNow(link: Link, bytes: Uint8Array): boolean {
+    const { driver, outgoing } = (link as LinkHandle).#engine;
+    if (!driver.hold()) return outgoing.trySend(bytes);
+    try {
+      return outgoing.trySend(bytes);
+    } finally {
+      driver.writeHeld();
+    }
   }
 
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -112,10 +112,7 @@ export class Carrier {
   sendCopy(headAndBytes: Buffer, onRoom: () => void): boolean {
     writeDataHead(headAndBytes);
     try {
-      if (!this.#isWaiting && this.link.trySend(headAndBytes)) {
-        LinkHandle.writeNow(this.link);
-        return true;
-      }
+      if (!this.#isWaiting && LinkHandle.sendNow(this.link, headAndBytes)) return true;
     } catch (error) {
       this.#over(error);
       return true;

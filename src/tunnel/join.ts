@@ -5,11 +5,11 @@
 import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import { resetSocket } from "../io/reset.ts";
-import { releaseChunk } from "../core/wire/own-chunks.ts";
 import type { LinkReport } from "../index.ts";
 import { ignoreError } from "../io/connection.ts";
 import type { Timer } from "../link/ports.ts";
 import type { Carrier, Survived } from "./carrier.ts";
+import { LentMemory } from "./lent-memory.ts";
 import { countRead } from "./read-bytes.ts";
 import { readInto } from "./read-memory.ts";
 import { HEAD_BYTES, record, RECORD, RecordError } from "./records.ts";
@@ -45,8 +45,9 @@ export class Join {
   #peerHasEnded = false;
   #isOver = false;
   #isCorked = false;
-  #memory: ArrayBufferLike | undefined;
-  readonly #pending: ArrayBufferLike[] = [];
+  readonly #memory = new LentMemory();
+  /** Nothing is here behind what the socket was given last. */
+  #isLast = true;
   /** The socket has taken as much as it keeps; called when it takes more, or is closed. */
   #onDrain: (() => void) | undefined;
   #error: NodeJS.ErrnoException | undefined;
@@ -117,53 +118,50 @@ export class Join {
     this.#look.set(clock.now() + LOOK_MS);
   }
 
-  /** Bytes for the socket. The promise says when it takes more. Throws RecordError. */
+  /** Bytes for the socket; `isFollowed`: more is here behind them. The promise says when it takes more. Throws RecordError. */
   write(part: Buffer, isFollowed: boolean): void | Promise<void> {
     if (this.#peerHasEnded) throw new RecordError("DATA behind END");
     if (this.#isOver) return undefined;
     const socket = this.#socket;
     this.#toSocket += part.length;
-    const memory = part.buffer;
-    if (memory !== this.#memory) {
-      const before = this.#memory;
-      this.#memory = memory;
-      if (before !== undefined) {
-        if (this.#pending.length === 0 && socket.writableLength === 0) releaseChunk(before);
-        else {
-          this.#pending.push(before);
-          if (socket.writableLength === 0) this.#letGo();
-        }
-      }
-    }
-    // What has come together goes to the kernel in one call.
-    const isLast = !isFollowed && this.#carrier.link.readableLength === 0;
-    if (!isLast && !this.#isCorked) {
-      this.#isCorked = true;
-      socket.cork();
-      this.#carrier.clock.defer(uncork, this);
-    }
+    this.#memory.use(part.buffer);
+    this.#isLast = !isFollowed && this.#carrier.link.readableLength === 0;
+    if (!this.#isLast) this.#cork();
     const isTaken = socket.write(part);
-    if (isLast && this.#isCorked) uncork(this);
+    if (this.#isLast) this.#writeOut();
     if (isTaken || socket.writableLength < MOST_WAITING_BYTES || socket.destroyed) return undefined;
     return new Promise((resolve) => {
       this.#onDrain = resolve;
     });
   }
 
-  static uncork(join: Join): void {
-    if (!join.#isCorked) return;
-    join.#isCorked = false;
-    join.#socket.uncork();
-    if (join.#socket.writableLength === 0) join.#letGo();
+  /** What has come together goes to the kernel in one call; what is to come may not be handed out in this turn. */
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+    this.#carrier.clock.defer(Join.#endTurn, this);
   }
 
-  #letGo(): void {
-    for (const m of this.#pending) releaseChunk(m);
-    this.#pending.length = 0;
+  static #endTurn(this: void, join: Join): void {
+    if (join.#isCorked) join.#writeOut();
+  }
+
+  #writeOut(): void {
+    if (this.#isCorked) this.#socket.uncork();
+    this.#isCorked = false;
+    this.#freeWritten();
+  }
+
+  #freeWritten(): void {
+    const socket = this.#socket;
+    if (socket.writableLength === 0) this.#memory.written(this.#isLast);
+    // Nobody says when the rest is written, and an idle connection is to keep no memory.
+    else if (this.#isLast && !socket.writableNeedDrain) this.#memory.forget();
   }
 
   #drained(): void {
-    this.#letGo();
+    this.#freeWritten();
     const onDrain = this.#onDrain;
     this.#onDrain = undefined;
     onDrain?.();
@@ -231,8 +229,6 @@ export class Join {
     });
   }
 }
-
-const { uncork } = Join;
 
 /** Why the link has ended before the connection that it carried. Where the peer gave a reason, that is the reason. */
 export function whyLinkEnded({ error }: LinkReport): string {

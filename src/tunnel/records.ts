@@ -9,6 +9,7 @@
  * free for the next. A connection that ends in any other way ends the link with it.
  */
 
+import { readUint32, writeUint32 } from "../core/wire/bytes.ts";
 import type { Ends } from "./proxy-header.ts";
 
 export const RECORD = { open: 1, opened: 2, refused: 3, data: 4, end: 5, done: 6 } as const;
@@ -48,7 +49,7 @@ function recordHead(type: RecordType, length: number): Buffer {
 
 /** Makes DATA of bytes that have room for the head before them. */
 export function writeDataHead(headAndBytes: Buffer): void {
-  headAndBytes.writeUInt32BE(RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
+  writeUint32(headAndBytes, 0, RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -81,6 +82,8 @@ export class RecordReader {
   #type: RecordType | undefined;
   /** The content of the record that has still to come. */
   #left = 0;
+  /** How many bytes the last step has used. */
+  #used = 0;
 
   constructor(handler: RecordHandler) {
     this.#handler = handler;
@@ -91,46 +94,47 @@ export class RecordReader {
    * rejects with, RecordError.
    */
   push(chunk: Buffer): void | Promise<void> {
-    let rest = chunk;
-    while (rest.length > 0) {
-      const [used, waiting] = this.#type === RECORD.data ? this.#data(rest) : this.#other(rest);
-      rest = rest.subarray(used);
+    for (let at = 0; at < chunk.length;) {
+      const waiting = this.#type === RECORD.data ? this.#data(chunk, at) : this.#other(chunk, at);
+      at += this.#used;
       if (waiting !== undefined) {
-        const behind = rest;
+        const behind = chunk.subarray(at);
         return waiting.then(() => this.push(behind));
       }
     }
     return undefined;
   }
 
-  #data(bytes: Buffer): Step {
-    const part = bytes.length <= this.#left ? bytes : bytes.subarray(0, this.#left);
-    this.#left -= part.length;
+  #data(chunk: Buffer, at: number): Promise<void> | undefined {
+    const used = Math.min(this.#left, chunk.length - at);
+    this.#used = used;
+    this.#left -= used;
     if (this.#left === 0) this.#type = undefined;
-    return [part.length, this.#handler.onData(part, part.length < bytes.length) ?? undefined];
+    return this.#handler.onData(chunk.subarray(at, at + used), at + used < chunk.length) ?? undefined;
   }
 
   /** A head, or the content of a record other than DATA: small, and handled when it is whole. */
-  #other(bytes: Buffer): Step {
+  #other(chunk: Buffer, at: number): Promise<void> | undefined {
     const wanted = this.#type === undefined ? HEAD_BYTES : this.#left;
-    const used = Math.min(wanted - this.#kept.length, bytes.length);
-    const part = bytes.subarray(0, used);
+    const used = Math.min(wanted - this.#kept.length, chunk.length - at);
+    this.#used = used;
+    const part = chunk.subarray(at, at + used);
     const whole = this.#kept.length === 0 ? part : Buffer.concat([this.#kept, part]);
     if (whole.length < wanted) {
       // A copy: the bytes are a view of the link's memory.
       this.#kept = Buffer.from(whole);
-      return [used, undefined];
+      return undefined;
     }
     this.#kept = NOTHING;
-    if (this.#type === undefined) return [used, this.#begin(whole)];
+    if (this.#type === undefined) return this.#begin(whole);
     const type = this.#type;
     this.#type = undefined;
-    return [used, this.#handler.onRecord(type, whole) ?? undefined];
+    return this.#handler.onRecord(type, whole) ?? undefined;
   }
 
   #begin(head: Buffer): Promise<void> | undefined {
-    const type = checkedType(head.readUInt8(0));
-    const length = head.readUIntBE(1, 3);
+    const type = checkedType(head[0] as number);
+    const length = readUint32(head, 0) % 0x1_00_00_00;
     const isData = type === RECORD.data;
     if (isData ? length === 0 : length > MOST_CONTENT_BYTES) {
       throw new RecordError(`a record of type ${type} with ${length} bytes`);
@@ -141,9 +145,6 @@ export class RecordReader {
     return undefined;
   }
 }
-
-/** How many bytes were used, and what to wait for before the next. */
-type Step = readonly [used: number, waiting: Promise<void> | undefined];
 
 const TYPES: ReadonlySet<number> = new Set<number>(Object.values(RECORD));
 

@@ -1,16 +1,15 @@
 import { expect, test } from "vitest";
-import type { Link } from "../../src/index.ts";
+import type { LinkEngine } from "../../src/link/engine.ts";
+import { LinkHandle } from "../../src/link/link.ts";
 import { Carrier } from "../../src/tunnel/carrier.ts";
 import { HEAD_BYTES } from "../../src/tunnel/records.ts";
 import { ManualClock } from "../support.ts";
 
-/** A link without room, until it is given some. */
-class NarrowLink {
+/** What a link sends through: without room, until it is given some. */
+class Narrow {
   readonly taken: string[] = [];
   #hasRoom = false;
   readonly #ready = Promise.withResolvers<void>();
-
-  on(): void {}
 
   trySend(bytes: Buffer): boolean {
     if (this.#hasRoom) this.taken.push(bytes.toString("latin1", HEAD_BYTES));
@@ -28,16 +27,20 @@ class NarrowLink {
   }
 }
 
+function linkThrough(outgoing: Narrow): LinkHandle {
+  return new LinkHandle({ id: "a", outgoing, driver: { hold: () => false } } as unknown as LinkEngine);
+}
+
 test("what waits for room on two links is not mixed up, though both were read into the same memory", async () => {
   const memory = Buffer.alloc(HEAD_BYTES + 5);
-  const links = [new NarrowLink(), new NarrowLink()];
+  const outgoing = [new Narrow(), new Narrow()];
   const texts = ["first", "other"];
   const clock = new ManualClock(0);
-  for (const [at, link] of links.entries()) {
+  for (const [at, narrow] of outgoing.entries()) {
     memory.write(texts[at] ?? "", HEAD_BYTES);
-    expect(new Carrier(link as unknown as Link, clock).sendCopy(memory, () => {})).toBe(false);
+    expect(new Carrier(linkThrough(narrow), clock).sendCopy(memory, () => {})).toBe(false);
   }
   memory.fill(0);
-  for (const link of links) await link.giveRoom();
-  expect(links.map(({ taken }) => taken)).toEqual([["first"], ["other"]]);
+  for (const narrow of outgoing) await narrow.giveRoom();
+  expect(outgoing.map(({ taken }) => taken)).toEqual([["first"], ["other"]]);
 });

@@ -40,9 +40,9 @@ async function carried(onData: RecordHandler["onData"] = () => {}): Promise<Stag
   const far = await links.next();
   const heard: number[] = [];
   const handler: RecordHandler = {
-    onData: (part) => {
+    onData: (part, isFollowed) => {
       heard.push(RECORD.data);
-      return onData(part);
+      return onData(part, isFollowed);
     },
     onRecord: (type) => void heard.push(type),
   };

@@ -240,10 +240,13 @@ export class Log {
     }
     if (dropped > 0) {
       this.#count.drop(this.#blocks, dropped);
-      for (const block of this.#blocks.splice(0, dropped)) {
+      for (let n = 0; n < dropped; n++) {
+        const block = this.#blocks[n] as Block;
         this.account.hold(-block.memoryBytes);
         if (block.isOurs && this.pool.keeps(block.bytes.length)) this.#retire(block);
       }
+      if (dropped === this.#blocks.length) this.#blocks.length = 0;
+      else this.#blocks.splice(0, dropped);
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }
     this.start = position;

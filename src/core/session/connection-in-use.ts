@@ -12,11 +12,19 @@ import { TimerTable } from "./timers.ts";
 const TIMERS = ["evidence", "ack", "silence"] as const;
 type TimerName = (typeof TIMERS)[number];
 
+/**
+ * An ACK that may wait goes out with DATA so often at most: to write one and to read it costs as much as a small message
+ * does, and small messages can follow each other far faster than a round trip over a network takes.
+ */
+const ACK_WITH_DATA_EVERY_MS = 1;
+
 export class ConnectionInUse {
   readonly channel: Channel;
   readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   readonly #evidence: Evidence;
   #turnEnded = false;
+  /** When an ACK was last written. */
+  #ackedMs = -Infinity;
 
   constructor(channel: Channel, keepalive: EvidenceOptions, entropy: { random(): number }, nowMs: number) {
     this.channel = channel;
@@ -116,7 +124,13 @@ export class ConnectionInUse {
     return ackOwed === "turn" && this.#turnEnded;
   }
 
-  ackWritten(): void {
+  /** An ACK is owed, and is to go out with DATA that is written now. */
+  isAckDueWithData({ ackOwed }: Session, nowMs: number): boolean {
+    return ackOwed === "turn" || (ackOwed === "later" && nowMs - this.#ackedMs >= ACK_WITH_DATA_EVERY_MS);
+  }
+
+  ackWritten(nowMs: number): void {
+    this.#ackedMs = nowMs;
     this.#turnEnded = false;
     this.timers.clear("ack");
   }

@@ -364,10 +364,10 @@ export abstract class LinkCore extends SessionHolder {
     channel.drainInto(out);
     if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
     const writesData = mayWriteData && session.mayWrite(channel.flight);
-    if (inUse.isAckDue(session) || (session.ackOwed !== "nothing" && writesData)) {
+    if (inUse.isAckDue(session) || (writesData && inUse.isAckDueWithData(session, nowMs))) {
       out.push(encodePositionsFrame("ack", session.positions()));
       session.ackOwed = "nothing";
-      inUse.ackWritten();
+      inUse.ackWritten(nowMs);
       if (session.phase === "done") {
         session.doneStated = true;
         this.checkThrough();

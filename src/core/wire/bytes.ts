@@ -17,20 +17,28 @@ export function ownCopy(bytes: Uint8Array): Buffer {
   return copy;
 }
 
-export function writePosition(into: Buffer, at: number, position: number): void {
-  into.writeUInt32BE(Math.floor(position / TWO_TO_32), at);
-  into.writeUInt32BE(position % TWO_TO_32, at + 4);
+export function writePosition(into: Uint8Array, at: number, position: number): void {
+  writeUint32(into, at, Math.floor(position / TWO_TO_32));
+  writeUint32(into, at + 4, position % TWO_TO_32);
 }
 
-/** As `readUInt32BE()`, without its checks: for reading the length of each message. */
+/** As `writeUInt32BE()`, without its checks. */
+export function writeUint32(into: Uint8Array, at: number, value: number): void {
+  into[at] = value >>> 24;
+  into[at + 1] = value >>> 16;
+  into[at + 2] = value >>> 8;
+  into[at + 3] = value;
+}
+
+/** As `readUInt32BE()`, without its checks. */
 export function readUint32(from: Uint8Array, at: number): number {
   const high = (from[at] as number) * 0x100_0000;
   return high + (((from[at + 1] as number) << 16) | ((from[at + 2] as number) << 8) | (from[at + 3] as number));
 }
 
-export function readPosition(from: Buffer, at: number): number {
-  const high = from.readUInt32BE(at);
-  return high > 0x1f_ffff ? NOT_A_POSITION : high * TWO_TO_32 + from.readUInt32BE(at + 4);
+export function readPosition(from: Uint8Array, at: number): number {
+  const high = readUint32(from, at);
+  return high > 0x1f_ffff ? NOT_A_POSITION : high * TWO_TO_32 + readUint32(from, at + 4);
 }
 
 /** Whether all bytes from `from` to before `to` are zeros. */

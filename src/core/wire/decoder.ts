@@ -3,7 +3,7 @@
  * for it. The body of DATA is handed on in the pieces in which it arrives, so a large frame is never gathered; any
  * other frame is small.
  */
-import { isZero, MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition } from "./bytes.ts";
+import { isZero, MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition, readUint32 } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
 import { releaseChunk } from "./own-chunks.ts";
 import {
@@ -220,8 +220,8 @@ export class FrameDecoder {
     if (available < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
     const type = from[at] as number;
     const flags = from[at + 1] as number;
-    const length = from.readUInt32BE(at + 4);
-    if (from.readUInt16BE(at + 2) !== 0) return fault("bad-frame", "the header's reserved bits are not zero");
+    const length = readUint32(from, at + 4);
+    if (from[at + 2] !== 0 || from[at + 3] !== 0) return fault("bad-frame", "the header's reserved bits are not zero");
     const name = NAMES[type];
     if (name === undefined || !this.#expects(type)) {
       const what = name === undefined ? `unknown frame type ${type}` : `unexpected ${name} frame`;
@@ -238,7 +238,7 @@ export class FrameDecoder {
   #frame(from: Buffer, at: number, bytes: number, sink: FrameSink): Fault | undefined {
     const type = from[at] as number;
     const flags = from[at + 1] as number;
-    const length = from.readUInt32BE(at + 4);
+    const length = readUint32(from, at + 4);
     if (type === FrameType.data) return this.#dataHeader(from, at, flags, length, sink);
     const name = NAMES[type];
     if (name === undefined || !this.#expects(type)) {
@@ -338,7 +338,7 @@ function decodePositions(flags: number, body: Buffer, at: number): Positions | u
   return {
     received,
     accepted,
-    window: body.readUInt32BE(at + 16),
+    window: readUint32(body, at + 16),
     stop: (flags & FLAG_STOP) !== 0,
     done: (flags & FLAG_DONE) !== 0,
   };

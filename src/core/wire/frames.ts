@@ -4,7 +4,7 @@
  *
  *     type u8 | flags u8 | zero u16 | body length u32 | body
  */
-import { writePosition } from "./bytes.ts";
+import { writePosition, writeUint32 } from "./bytes.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const FRAME_HEADER_BYTES = 8;
@@ -140,7 +140,7 @@ export type Frame =
  * Writes the nearest number that fits: a number that comes from options or arithmetic must not make a process throw.
  */
 function writeClamped(into: Buffer, at: number, value: number): void {
-  into.writeUInt32BE(Math.min(0xffff_ffff, Math.max(0, Math.ceil(value))), at);
+  writeUint32(into, at, Math.min(0xffff_ffff, Math.max(0, Math.ceil(value))));
 }
 
 function encodePositions(into: Buffer, at: number, positions: Positions): number {
@@ -269,7 +269,7 @@ export function encodeDataHeader(offset: number, bytes: number, flags: number): 
   header[1] = flags;
   header[2] = 0;
   header[3] = 0;
-  header.writeUInt32BE(bytes + 8, 4);
+  writeUint32(header, 4, bytes + 8);
   writePosition(header, FRAME_HEADER_BYTES, offset);
   return header;
 }
@@ -279,6 +279,6 @@ function writeHeader(frame: Buffer, type: FrameName, flags: number): Buffer {
   frame[1] = flags;
   frame[2] = 0;
   frame[3] = 0;
-  frame.writeUInt32BE(frame.length - FRAME_HEADER_BYTES, 4);
+  writeUint32(frame, 4, frame.length - FRAME_HEADER_BYTES);
   return frame;
 }

@@ -61,7 +61,7 @@ test("an ACK that is owed for a turn is held until the turn ends, and is due unt
   expect(inUse.endTurn(owing("turn"))).toBe(true);
   expect([inUse.isAckHeld(owing("turn")), inUse.isAckDue(owing("turn"))]).toEqual([false, true]);
   inUse.timers.set("ack", 25);
-  inUse.ackWritten();
+  inUse.ackWritten(0);
   expect([inUse.isAckDue(owing("turn")), inUse.timers.nextMs]).toEqual([false, 15_000]);
 });
 
