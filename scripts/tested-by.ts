@@ -33,12 +33,13 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/tunnel/shutdown.ts": ["test/cli/tunnel/run.test.ts"],
   "src/cli/tunnel/places.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/cli/tunnel/tunnels.ts": ["test/cli/tunnel/arguments.test.ts"],
-  "src/io/destroy.ts": ["test/io/connection.test.ts", "test/supervise/supervised-server.test.ts"],
-  "src/tunnel/join.ts": [
-    "test/tunnel/tunnel.test.ts",
-    "test/tunnel/near-carrier.test.ts",
-    "test/tunnel/random.test.ts",
+  "src/io/remote-address.ts": ["test/io/connection.test.ts"],
+  "src/link/forwarding.ts": [
+    "test/link/untransferable.test.ts",
+    "test/tunnel/join.test.ts",
+    "test/tunnel/carrier.test.ts",
   ],
+  "src/io/destroy.ts": ["test/io/connection.test.ts", "test/supervise/supervised-server.test.ts"],
   "src/tunnel/far.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/renew.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/far-carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/terms.ts": ["test/tunnel/hostile.test.ts"],

@@ -7,6 +7,7 @@ const CARRIER = ["test/tunnel/near-answers.test.ts", "test/tunnel/near-carrier.t
 const CONTROLS = ["test/tunnel/controls.test.ts"];
 const HOSTILE = ["test/tunnel/hostile.test.ts"];
 const INSTANCES = ["test/tunnel/instances.test.ts"];
+const JOIN = ["test/tunnel/join.test.ts"];
 const KEPT = ["test/tunnel/kept-chunks.test.ts"];
 const RECORDS = ["test/tunnel/records.test.ts"];
 const RESET = ["test/io/reset.test.ts"];
@@ -334,6 +335,78 @@ export const CARRIED: readonly Mutant[] = [
     find: "if (free.length < MOST_FREE) free",
     replace: "free",
     tests: KEPT,
+  },
+  {
+    name: "memory freed while a socket writes it",
+    rule: "what the link has read is freed when the socket has written it, and not before",
+    file: "src/tunnel/join.ts",
+    find: "if (socket.writableLength === 0) this.#memory",
+    replace: "if (socket.writableLength >= 0) this.#memory",
+    tests: JOIN,
+  },
+  {
+    name: "memory freed of which more is to come",
+    rule: "the memory of bytes that are still to be handed out is kept",
+    file: "src/tunnel/join.ts",
+    find: "this.#memory.written(this.#isLast)",
+    replace: "this.#memory.written(true)",
+    tests: JOIN,
+  },
+  {
+    name: "an idle connection that holds memory",
+    rule: "an idle connection keeps no memory that its link was read into",
+    file: "src/tunnel/join.ts",
+    find: "this.#memory.forget();",
+    replace: "return;",
+    tests: JOIN,
+  },
+  {
+    name: "each part in a call of its own",
+    rule: "what has come together goes to the kernel in one call",
+    file: "src/tunnel/join.ts",
+    find: "if (!this.#isLast) this.#cork();",
+    replace: "",
+    tests: JOIN,
+  },
+  {
+    name: "what is to come is waited for",
+    rule: "bytes wait no longer than the turn for those that come behind them",
+    file: "src/tunnel/join.ts",
+    find: "if (join.#isCorked) join.#writeOut();",
+    replace: "void join;",
+    tests: JOIN,
+  },
+  {
+    name: "no word of what is behind",
+    rule: "a reader of records says whether more is here behind a part",
+    file: "src/tunnel/records.ts",
+    find: "at + used < chunk.length)",
+    replace: "false)",
+    tests: RECORDS,
+  },
+  {
+    name: "only the last memory is freed",
+    rule: "all memory that was written is freed",
+    file: "src/tunnel/lent-memory.ts",
+    find: "else this.#before.push(this.#last);",
+    replace: "",
+    tests: ["test/tunnel/lent-memory.test.ts"],
+  },
+  {
+    name: "a connection's bytes written at the end of the turn",
+    rule: "what the application of a tunnel says is written at once",
+    file: "src/tunnel/carrier.ts",
+    find: "sendNow(this.link, headAndBytes)",
+    replace: "this.link.trySend(headAndBytes)",
+    tests: ONE_CARRIER,
+  },
+  {
+    name: "lent bytes that cannot be freed",
+    rule: "memory that is lent is not marked as that of messages",
+    file: "src/link/link.ts",
+    find: "incoming.onMessage(handler, () => {})",
+    replace: "incoming.onMessage(handler)",
+    tests: ["test/link/untransferable.test.ts"],
   },
   {
     name: "a name of any length",

@@ -1,10 +1,84 @@
 /** What a link asks of its connections: to be paused, to say what the kernel has, and to have an address. */
 import type { Mutant } from "../mutant.ts";
 
+const DRIVER = ["test/link/driver.test.ts"];
 const PAUSE = ["test/io/connection-pause.test.ts"];
+const RECORDS = ["test/io/tls-records.test.ts"];
 const WRITTEN = ["test/io/connection-written.test.ts"];
 
 export const PORTS: readonly Mutant[] = [
+  {
+    name: "a step for each of the chunks that were read together",
+    rule: "chunks that were read together make one step",
+    file: "src/link/driver.ts",
+    find: "if (isFollowed) return undefined;",
+    replace: "",
+    tests: DRIVER,
+  },
+  {
+    name: "written after the rest of the step",
+    rule: "what was taken since hold() is written before the rest of the step",
+    file: "src/link/driver.ts",
+    find: "    this.#transmit();\n    this.run();",
+    replace: "    this.run();",
+    tests: DRIVER,
+  },
+  {
+    name: "a step within a step",
+    rule: "within a step nothing can be held",
+    file: "src/link/driver.ts",
+    find: "if (this.#running) return false;",
+    replace: "",
+    tests: DRIVER,
+  },
+  {
+    name: "records of TLS without end",
+    rule: "four records of TLS are handled together at most",
+    file: "src/io/tls-records.ts",
+    find: "this.#chunks.length < MOST_RECORDS && ",
+    replace: "",
+    tests: RECORDS,
+  },
+  {
+    name: "a short record waits",
+    rule: "a record of TLS that is not whole is the last that was read",
+    file: "src/io/tls-records.ts",
+    find: "MOST_RECORDS && TlsRecords.isWhole(chunk))",
+    replace: "MOST_RECORDS)",
+    tests: RECORDS,
+  },
+  {
+    name: "records of TLS lost at the end",
+    rule: "records of TLS that were read come before the end of the connection",
+    file: "src/io/connection.ts",
+    find: "  lost(reason: string): void {\n    this.#records?.handNow();",
+    replace: "  lost(reason: string): void {",
+    tests: RECORDS,
+  },
+  {
+    name: "records of TLS in a pause",
+    rule: "a connection that is paused hands nothing on",
+    file: "src/io/tls-records.ts",
+    find: "this.#turnEnds = false;\n      if (!this.#taker.isHeld) this",
+    replace: "this.#turnEnds = false;\n      this",
+    tests: RECORDS,
+  },
+  {
+    name: "an ACK with each message",
+    rule: "an ACK that may wait goes out with DATA once a millisecond at most",
+    file: "src/core/session/connection-in-use.ts",
+    find: ">= ACK_WITH_DATA_EVERY_MS",
+    replace: ">= 0",
+    tests: ["test/core/session/connection-in-use.test.ts"],
+  },
+  {
+    name: "blocks left to the garbage collector",
+    rule: "a block that the pool does not keep is freed at once",
+    file: "src/core/log/blocks.ts",
+    find: "else (block.buffer as ArrayBuffer).transfer(0);",
+    replace: "",
+    tests: ["test/core/log/blocks.test.ts"],
+  },
   {
     name: "not paused for a slow consumer",
     rule: "a protocol without credit is read no faster than its consumer accepts",
@@ -129,7 +203,7 @@ export const PORTS: readonly Mutant[] = [
     name: "a stream of the application is believed",
     rule: "only a socket is asked whether the kernel has a write at once",
     file: "src/io/connection.ts",
-    find: "return stream instanceof Socket && stream.writable",
+    find: "return this.#isSocket && stream.writable",
     replace: "return stream.writable",
     tests: WRITTEN,
   },

@@ -236,7 +236,7 @@ export const TOLD: readonly Mutant[] = [
   {
     name: "IPv4 in IPv6 clothes",
     rule: "::ffff:127.0.0.1 is shown as 127.0.0.1",
-    file: "src/io/connection.ts",
+    file: "src/io/remote-address.ts",
     find: 'unmapped(stream.remoteAddress ?? "")',
     replace: 'unmapped("") + (stream.remoteAddress ?? "")',
     tests: ADDRESSES,

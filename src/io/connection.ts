@@ -5,11 +5,12 @@ import { TLSSocket } from "node:tls";
 import { CLOSED, CLOSED_BY_PEER } from "../core/session/link-events.ts";
 import { ownChunk } from "../core/wire/own-chunks.ts";
 import type { Addresses, Connection, ConnectionHandler } from "../link/ports.ts";
-import { unmapped } from "./address-list.ts";
 import { destroy, whenDestroyed } from "./destroy.ts";
 import { realTime } from "../real-time.ts";
 import { type Reader, READING_LINE as line } from "./reading-line.ts";
+import { remoteAddressOf } from "./remote-address.ts";
 import { describe } from "./stream-error.ts";
+import { type RecordTaker, TlsRecords } from "./tls-records.ts";
 
 /**
  * The most bytes that may wait in our own process. The rest stays in the log, from where a new connection can send it.
@@ -26,8 +27,6 @@ const GATHERED_BYTES = 4_096;
 const SMALL_CHUNK_BYTES = 1_024;
 /** Memory of a chunk this large is freed as soon as it was copied; for a smaller one that costs more than it saves. */
 const LARGE_CHUNK_BYTES = 16_384;
-/** So many records of TLS, of 16 KiB each, are handled together: what Node reads from a socket at once. */
-const MOST_RECORDS = 4;
 /** How long a peer may take to close after us. */
 export const LINGER_MS = 2_000;
 
@@ -44,15 +43,7 @@ type ConnectedStream = Duplex & { [CONNECTION]: StreamConnection };
 /** An 'error' of a stream without a listener would end the process. */
 export function ignoreError(): void {}
 
-/**
- * The address of the peer that a stream is connected to; "" where it has none, as on a Unix socket, or where the stream
- * is no socket. A socket knows it from when it is connected until it is closed.
- */
-export function remoteAddressOf(stream: Duplex): string {
-  return stream instanceof Socket ? unmapped(stream.remoteAddress ?? "") : "";
-}
-
-export class StreamConnection implements Connection, Reader {
+export class StreamConnection implements Connection, Reader, RecordTaker {
   handler: ConnectionHandler = DEAF;
   readonly #stream: ConnectedStream;
   readonly #isOurs: boolean;
@@ -61,10 +52,10 @@ export class StreamConnection implements Connection, Reader {
   /** There are two reasons not to read: the handler has paused this connection, or it waits in the reading line. */
   #isPaused = false;
   #waits = false;
+  readonly #isSocket: boolean;
   readonly #isTls: boolean;
-  /** Chunks of a TLS socket that wait for those that were read with them, until the end of the turn at the latest. */
-  #records: Buffer[] = [];
-  #endsTurn = false;
+  /** Made when the first whole record of TLS comes. */
+  #records: TlsRecords | undefined;
   /** Buffers that were written while others waited already, and whether a callback is set for the last of them. */
   #waitingWrites = 0;
   #isFull = false;
@@ -80,6 +71,7 @@ export class StreamConnection implements Connection, Reader {
    */
   constructor(stream: Duplex, isOurs: boolean, remoteAddress: string = remoteAddressOf(stream)) {
     this.#isOurs = isOurs;
+    this.#isSocket = stream instanceof Socket;
     this.#isTls = stream instanceof TLSSocket;
     this.#remoteAddress = remoteAddress;
     this.#stream = Object.assign(stream, { [CONNECTION]: this });
@@ -111,32 +103,13 @@ export class StreamConnection implements Connection, Reader {
   }
 
   received(chunk: Buffer): void {
-    if (this.#records.length > 0 || (this.#isTls && chunk.length >= LARGE_CHUNK_BYTES)) this.#collect(chunk);
-    else this.#hand(chunk, false);
+    if (this.#isTls && TlsRecords.isWhole(chunk)) this.#records ??= new TlsRecords(this);
+    if (this.#records !== undefined && (this.#records.isWaiting || TlsRecords.isWhole(chunk)))
+      this.#records.take(chunk);
+    else this.hand(chunk, false);
   }
 
-  /** A whole record is mostly followed by others that were read with it: they are handled together. */
-  #collect(chunk: Buffer): void {
-    const records = this.#records;
-    records.push(chunk);
-    if (records.length === MOST_RECORDS || chunk.length < LARGE_CHUNK_BYTES) return this.#handRecords();
-    if (this.#endsTurn) return;
-    this.#endsTurn = true;
-    realTime.setImmediate(() => {
-      this.#endsTurn = false;
-      this.#handRecords();
-    });
-  }
-
-  #handRecords(): void {
-    if (this.#records.length === 0) return;
-    const records = this.#records;
-    this.#records = [];
-    const last = records.length - 1;
-    for (const [at, record] of records.entries()) this.#hand(record, at < last);
-  }
-
-  #hand(chunk: Buffer, isFollowed: boolean): void {
+  hand(chunk: Buffer, isFollowed: boolean): void {
     const isSmall = chunk.length < SMALL_CHUNK_BYTES;
     const fromMs = isSmall ? 0 : realTime.now();
     if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
@@ -146,6 +119,10 @@ export class StreamConnection implements Connection, Reader {
     const tookMs = isSmall ? 0 : realTime.now() - fromMs;
     if (enough) line.wait(this, tookMs);
     else line.took(this, tookMs);
+  }
+
+  get isHeld(): boolean {
+    return this.#isPaused || this.#waits;
   }
 
   /** Marks the chunk's memory to be freed early, unless another reader may keep it, or it holds other data, too. */
@@ -181,6 +158,7 @@ export class StreamConnection implements Connection, Reader {
   }
 
   #flow(which: "pause" | "resume"): void {
+    if (which === "resume" && this.#records?.isWaiting === true) this.#records.handSoon();
     try {
       // A stream of another library may have no pause(), and then goes on.
       if (which in this.#stream) this.#stream[which]();
@@ -191,14 +169,14 @@ export class StreamConnection implements Connection, Reader {
 
   /** The peer has ended its side: unless the handler wants to know, a connection serves both directions, or none. */
   inputEnded(): void {
-    this.#handRecords();
+    this.#records?.handNow();
     if (this.#closed || this.handler.onInputEnded === undefined) this.lost(CLOSED_BY_PEER);
     else this.handler.onInputEnded();
   }
 
   /** The connection has failed, or the peer has closed it. */
   lost(reason: string): void {
-    this.#handRecords();
+    this.#records?.handNow();
     if (this.#closed) return;
     this.#closed = true;
     destroy(this.#stream);
@@ -233,11 +211,11 @@ export class StreamConnection implements Connection, Reader {
   #isTaken(): boolean {
     const stream = this.#stream;
     if (!this.#isAwaited || this.#closed || stream.writableLength > 0) return false;
-    return stream instanceof Socket && stream.writable;
+    return this.#isSocket && stream.writable;
   }
 
   #write(buffers: readonly Buffer[]): void {
-    const isSocket = this.#stream instanceof Socket;
+    const isSocket = this.#isSocket;
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
     const waits = this.#stream.writableLength > 0;
@@ -345,12 +323,12 @@ export class StreamConnection implements Connection, Reader {
 
   /**
    * Lets go of the stream and answers it, paused, for another connection to be made on it, as STARTTLS does. The
-   * handler is not called any more. Undefined if the connection is closed, or has bytes that the kernel has not taken
-   * yet.
+   * handler is not called any more. Undefined if the connection is closed, or has bytes that the kernel or the handler has
+   * not taken yet.
    */
   release(): Duplex | undefined {
     const stream = this.#stream;
-    if (this.#closed || stream.writableLength > 0) return undefined;
+    if (this.#closed || stream.writableLength > 0 || this.#records?.isWaiting === true) return undefined;
     this.#closed = true;
     this.handler = DEAF;
     // The connection may wait in the reading line still, which would make the stream flow.

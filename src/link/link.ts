@@ -38,15 +38,12 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     engine.link = this;
   }
 
-  /**
-   * As `onMessage()`, with bytes that are the handler's until it is given bytes that lie in other memory. Then it may free
-   * the memory before with `releaseChunk()`, if it reads it no more.
-   */
+  /** See `forwarding.ts`. */
   static lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
     (link as LinkHandle).#engine.incoming.onMessage(handler, () => {});
   }
 
-  /** As `trySend()`; what it takes is written at once, and not at the end of the turn: no more is sent in this turn. */
+  /** See `forwarding.ts`. */
   static sendNow(link: Link, bytes: Uint8Array): boolean {
     const { driver, outgoing } = (link as LinkHandle).#engine;
     if (!driver.hold()) return outgoing.trySend(bytes);

@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { AddressList } from "../io/address-list.ts";
-import { remoteAddressOf } from "../io/connection.ts";
+import { remoteAddressOf } from "../io/remote-address.ts";
 import { destroy } from "../io/destroy.ts";
 import type { Clock } from "../link/ports.ts";
 import type { Access } from "./access.ts";

@@ -2,7 +2,8 @@
 import type net from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
-import { ignoreError, remoteAddressOf, StreamConnection } from "../io/connection.ts";
+import { ignoreError, StreamConnection } from "../io/connection.ts";
+import { remoteAddressOf } from "../io/remote-address.ts";
 import { destroy, whenDestroyed } from "../io/destroy.ts";
 import { discard } from "../io/fitness.ts";
 import { RespliceError } from "../link/errors.ts";

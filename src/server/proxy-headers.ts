@@ -1,7 +1,7 @@
 /** Accepted sockets whose PROXY header is awaited: the balancers that are trusted begin each connection with one. */
 import type { Socket } from "node:net";
 import { type AddressList, unmapped } from "../io/address-list.ts";
-import { remoteAddressOf } from "../io/connection.ts";
+import { remoteAddressOf } from "../io/remote-address.ts";
 import { type ProxiedEnds, readProxyHeader } from "../io/proxy-protocol.ts";
 import { FirstBytes, type FirstBytesOptions, type Said } from "./first-bytes.ts";
 

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
-import { remoteAddressOf } from "../io/connection.ts";
+import { remoteAddressOf } from "../io/remote-address.ts";
 import { destroy } from "../io/destroy.ts";
 import { cutOff } from "../io/reset.ts";
 import type { Clock } from "../link/ports.ts";

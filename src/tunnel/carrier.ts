@@ -1,6 +1,6 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
 import { type Link, RespliceError } from "../index.ts";
-import { LinkHandle } from "../link/link.ts";
+import { lend, sendNow } from "../link/forwarding.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
 import { HEAD_BYTES, dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
@@ -68,7 +68,7 @@ export class Carrier {
   /** Reads records from now on. A handler that throws or rejects ends the link. */
   read(handler: RecordHandler): void {
     const reader = new RecordReader(handler);
-    LinkHandle.lend(this.link, (bytes) => {
+    lend(this.link, (bytes) => {
       try {
         const waiting = reader.push(bytes);
         return waiting?.catch((error: unknown) => this.#broken(error));
@@ -112,7 +112,7 @@ export class Carrier {
   sendCopy(headAndBytes: Buffer, onRoom: () => void): boolean {
     writeDataHead(headAndBytes);
     try {
-      if (!this.#isWaiting && LinkHandle.sendNow(this.link, headAndBytes)) return true;
+      if (!this.#isWaiting && sendNow(this.link, headAndBytes)) return true;
     } catch (error) {
       this.#over(error);
       return true;

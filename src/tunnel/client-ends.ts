@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { AddressList } from "../io/address-list.ts";
-import { remoteAddressOf } from "../io/connection.ts";
+import { remoteAddressOf } from "../io/remote-address.ts";
 import type { ProxiedEnds } from "../io/proxy-protocol.ts";
 import type { Clock } from "../link/ports.ts";
 import { ProxyHeaders } from "../server/proxy-headers.ts";

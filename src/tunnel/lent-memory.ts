@@ -2,7 +2,7 @@
  * The memory that the link has read what a socket writes into. It is freed as soon as the socket has written it: left to
  * V8, which looks at such memory only when tens of MiB of it are allocated, it costs a large part of what a transfer does.
  */
-import { releaseChunk } from "../core/wire/own-chunks.ts";
+import { freeLent } from "../link/forwarding.ts";
 
 /** A shared empty list. */
 const NOTHING: ArrayBufferLike[] = [];
@@ -25,11 +25,11 @@ export class LentMemory {
   /** The socket has written everything. `isAll`: no more bytes of the last memory are to come. */
   written(isAll: boolean): void {
     if (this.#before !== NOTHING) {
-      for (const memory of this.#before) releaseChunk(memory);
+      for (const memory of this.#before) freeLent(memory);
       this.#before = NOTHING;
     }
     if (!isAll || this.#last === undefined) return;
-    releaseChunk(this.#last);
+    freeLent(this.#last);
     this.#last = undefined;
   }
 

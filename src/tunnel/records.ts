@@ -9,7 +9,6 @@
  * free for the next. A connection that ends in any other way ends the link with it.
  */
 
-import { readUint32, writeUint32 } from "../core/wire/bytes.ts";
 import type { Ends } from "./proxy-header.ts";
 
 export const RECORD = { open: 1, opened: 2, refused: 3, data: 4, end: 5, done: 6 } as const;
@@ -49,7 +48,7 @@ function recordHead(type: RecordType, length: number): Buffer {
 
 /** Makes DATA of bytes that have room for the head before them. */
 export function writeDataHead(headAndBytes: Buffer): void {
-  writeUint32(headAndBytes, 0, RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
+  headAndBytes.writeUInt32BE(RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -133,8 +132,8 @@ export class RecordReader {
   }
 
   #begin(head: Buffer): Promise<void> | undefined {
-    const type = checkedType(head[0] as number);
-    const length = readUint32(head, 0) % 0x1_00_00_00;
+    const type = checkedType(head.readUInt8(0));
+    const length = head.readUIntBE(1, 3);
     const isData = type === RECORD.data;
     if (isData ? length === 0 : length > MOST_CONTENT_BYTES) {
       throw new RecordError(`a record of type ${type} with ${length} bytes`);

@@ -52,7 +52,7 @@ function driven(changed: Partial<PlainCoreOptions>, isTaken = false) {
     core.take(text, text.length, false, "taken");
     core.bind();
   };
-  return { at, core, driver, told, send, spread, written };
+  return { at, connection, core, driver, told, send, spread, written };
 }
 
 test("a message is written in one step", () => {
@@ -128,4 +128,43 @@ test("ping() does nothing without a connection, nor once the driver was stopped"
   another.driver.drop(1, "cut");
   another.driver.ping();
   expect(another.spread).toEqual([]);
+});
+
+test("what is taken between hold() and writeHeld() is written at once, before the rest of the step", () => {
+  const { driver, told, send, written } = driven({});
+  driver.run();
+  told.length = 0;
+  expect(driver.hold()).toBe(true);
+  send("one");
+  driver.changed("writes");
+  expect(written).toEqual([]);
+  driver.writeHeld();
+  expect([written, told]).toEqual([["one\n"], ["0 wait"]]);
+});
+
+test("without a change between hold() and writeHeld() there is no step", () => {
+  const { driver, told } = driven({});
+  driver.run();
+  told.length = 0;
+  driver.hold();
+  driver.writeHeld();
+  expect(told).toEqual([]);
+});
+
+test("within a step nothing can be held", () => {
+  const { driver } = driven({});
+  const held: boolean[] = [];
+  Object.assign(driver.hooks ?? {}, { onProgress: () => void held.push(driver.hold()) });
+  driver.run();
+  expect(held).toEqual([false]);
+});
+
+test("chunks that were read together make one step", () => {
+  const { connection, core, driver, told } = driven({});
+  driver.run();
+  told.length = 0;
+  expect(connection.handler.onData(Buffer.from("one\ntwo"), true)).toBeUndefined();
+  expect([core.hasUnread, told]).toEqual([true, []]);
+  connection.handler.onData(Buffer.from("\n"));
+  expect(told).toEqual(["0 wait"]);
 });

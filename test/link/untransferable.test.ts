@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type Link, type Message, MiB, type SendOptions } from "../../src/index.ts";
+import { lend } from "../../src/link/forwarding.ts";
 import { eventually, failure, openTo, pair, receiveText, unusedPort, withUncaught } from "../support.ts";
 import { detach } from "./detached.ts";
 import { streams } from "./streams.ts";
@@ -172,4 +173,14 @@ describe("a message that was received is not to be transferred where others lie 
     await once(far, "end");
     expect(bytes).toBe(300_000);
   });
+});
+
+test("the memory of bytes that are lent may be transferred", async () => {
+  const { client, server } = await pair();
+  const lent = new Promise<Message>((resolve) => {
+    lend(server, resolve);
+  });
+  await client.send("lent");
+  const { buffer } = await lent;
+  expect(buffer.transfer().byteLength).toBeGreaterThanOrEqual(4);
 });

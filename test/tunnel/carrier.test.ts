@@ -27,8 +27,9 @@ class Narrow {
   }
 }
 
-function linkThrough(outgoing: Narrow): LinkHandle {
-  return new LinkHandle({ id: "a", outgoing, driver: { hold: () => false } } as unknown as LinkEngine);
+/** `driver`: as within a step, if none is given. */
+function linkThrough(outgoing: Narrow, driver: object = { hold: () => false }): LinkHandle {
+  return new LinkHandle({ id: "a", outgoing, driver } as unknown as LinkEngine);
 }
 
 test("what waits for room on two links is not mixed up, though both were read into the same memory", async () => {
@@ -43,4 +44,18 @@ test("what waits for room on two links is not mixed up, though both were read in
   memory.fill(0);
   for (const narrow of outgoing) await narrow.giveRoom();
   expect(outgoing.map(({ taken }) => taken)).toEqual([["first"], ["other"]]);
+});
+
+test("what an application says is written at once", async () => {
+  const said: string[] = [];
+  const narrow = new Narrow();
+  const driver = {
+    hold: () => said.push("hold") > 0,
+    writeHeld: () => said.push(`written: ${narrow.taken.join()}`),
+  };
+  await narrow.giveRoom();
+  const bytes = Buffer.alloc(HEAD_BYTES + 5);
+  bytes.write("first", HEAD_BYTES);
+  expect(new Carrier(linkThrough(narrow, driver), new ManualClock(0)).sendCopy(bytes, () => {})).toBe(true);
+  expect(said).toEqual(["hold", "written: first"]);
 });

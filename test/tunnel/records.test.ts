@@ -52,6 +52,25 @@ const anyRecord = fc.oneof(
   ),
 );
 
+test("of each part of DATA it is said whether more is here behind it", () => {
+  const said: Array<readonly [string, boolean]> = [];
+  const onData = (part: Buffer, isFollowed: boolean): void => void said.push([String(part), isFollowed]);
+  const reader = new RecordReader({ onData, onRecord: () => {} });
+  const [one, two, end] = ["one", "two", ""].map((text, n) =>
+    record(n < 2 ? RECORD.data : RECORD.end, Buffer.from(text)),
+  );
+  void reader.push(Buffer.concat([one, two, end] as Buffer[]));
+  void reader.push(Buffer.concat([one, two?.subarray(0, 5)] as Buffer[]));
+  void reader.push(two?.subarray(5) as Buffer);
+  expect(said).toEqual([
+    ["one", true],
+    ["two", true],
+    ["one", true],
+    ["t", false],
+    ["wo", false],
+  ]);
+});
+
 test("records are read as they were written, however their bytes are split", () => {
   fc.assert(
     fc.property(fc.array(anyRecord, { maxLength: 12 }), fc.array(fc.nat(400)), (records, sizes) => {

@@ -59,7 +59,10 @@ export class BlockPool {
     return bytes === this.firstBytes ? this.#first : undefined;
   }
 
-  /** Takes a block back. Nobody reads it any more. */
+  /**
+   * Takes a block back. Nobody reads it any more, so one too many is freed at once: were it left to V8, blocks that come
+   * and go would have it mark its whole heap for every 64 MiB.
+   */
   give(block: Buffer): void {
     const kept = this.#keptOf(block.length);
     if (kept !== undefined && kept.length < MOST_KEPT) kept.push(block);

@@ -43,13 +43,11 @@ const MAX_SKIPPED_BYTES = 65_536;
 /** A peer that waits for an answer has little to say; one chunk of a socket has so much. */
 const MAX_HELD_BYTES = 65_536;
 
+const MAX_HELLO_BYTES = 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES;
+
 /** For each frame: the flags that it may have, and the least and the most bytes of its body. */
 const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: number }> = {
-  hello: {
-    flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME | FLAG_FALLBACK,
-    minBytes: 180,
-    maxBytes: 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES,
-  },
+  hello: { flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME | FLAG_FALLBACK, minBytes: 180, maxBytes: MAX_HELLO_BYTES },
   welcome: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 64, maxBytes: 64 },
   refuse: { flags: 0, minBytes: 8, maxBytes: 8 },
   confirm: { flags: 0, minBytes: PROOF_BYTES, maxBytes: PROOF_BYTES },
@@ -61,11 +59,7 @@ const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: numb
   ack: { flags: FLAG_STOP | FLAG_DONE, minBytes: 20, maxBytes: 20 },
   ping: { flags: 0, minBytes: 8, maxBytes: 8 },
   pong: { flags: 0, minBytes: 8, maxBytes: 8 },
-  standby: {
-    flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME,
-    minBytes: 180,
-    maxBytes: 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES,
-  },
+  standby: { flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME, minBytes: 180, maxBytes: MAX_HELLO_BYTES },
   ready: { flags: 0, minBytes: 0, maxBytes: 0 },
   commit: { flags: FLAG_STOP | FLAG_DONE, minBytes: 20, maxBytes: 20 },
   committed: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 20, maxBytes: 20 },

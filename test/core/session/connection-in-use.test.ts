@@ -65,6 +65,14 @@ test("an ACK that is owed for a turn is held until the turn ends, and is due unt
   expect([inUse.isAckDue(owing("turn")), inUse.timers.nextMs]).toEqual([false, 15_000]);
 });
 
+test("an ACK that may wait goes out with DATA once a millisecond at most; one that is owed for a turn always does", () => {
+  const inUse = use();
+  const due = (ackOwed: Session["ackOwed"], nowMs: number): boolean => inUse.isAckDueWithData(owing(ackOwed), nowMs);
+  expect([due("nothing", 7), due("later", 7), due("turn", 7)]).toEqual([false, true, true]);
+  inUse.ackWritten(7);
+  expect([due("later", 7.9), due("turn", 7.9), due("later", 8)]).toEqual([false, true, true]);
+});
+
 test.each(["nothing", "later"] as const)(
   "the end of a turn brings no ACK where the session owes one: %s",
   (ackOwed) => {

@@ -1,0 +1,25 @@
+/**
+ * What a tunnel does with a link besides what every application can. It passes on what others have said, so each byte costs
+ * them time, and it keeps nothing that it is handed.
+ */
+import { releaseChunk } from "../core/wire/own-chunks.ts";
+import { LinkHandle } from "./link.ts";
+import type { Link, Message } from "./types.ts";
+
+/**
+ * As `link.onMessage()`, with bytes that are only lent: when the handler is given bytes that lie in other memory, or when
+ * `link.readableLength` is 0 and it reads them no more, it may free theirs with `freeLent()`. Nothing else refers to it then.
+ */
+export function lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
+  LinkHandle.lend(link, handler);
+}
+
+/** Frees memory of `lend()` at once. Memory that this library has not made is left to the garbage collector. */
+export function freeLent(memory: ArrayBufferLike): void {
+  releaseChunk(memory);
+}
+
+/** As `link.trySend()`; what it takes is written at once, and not at the end of the turn: no more is sent in this turn. */
+export function sendNow(link: Link, bytes: Uint8Array): boolean {
+  return LinkHandle.sendNow(link, bytes);
+}
