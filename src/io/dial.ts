@@ -9,6 +9,7 @@ import type { ConnectionOptions } from "node:tls";
 import { codeOf } from "../core/foreign.ts";
 import type { Clock } from "../link/ports.ts";
 import { realTime } from "../real-time.ts";
+import { ignoreError } from "./connection.ts";
 import { DialError } from "./dial-error.ts";
 import { Lookups } from "./lookup.ts";
 import { interleaved, Race, type RacePlan } from "./race.ts";
@@ -193,8 +194,9 @@ function connectedOrNot(
     failed(error);
   };
   const onClose = (): void => onError(new Error("closed"));
-  // This listener is never removed: an error at a moment without another listener must not end the process.
-  socket.on("error", () => {});
+  // This listener is never removed: an error at a moment without another listener must not end the process. It is the
+  // same function for all sockets: one of this dial would keep all that the dial needed.
+  socket.on("error", ignoreError);
   socket.once("connect", onConnect);
   socket.once("error", onError);
   socket.once("close", onClose);

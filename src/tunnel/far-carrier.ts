@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import type { Link } from "../index.ts";
 import type { Clock } from "../link/ports.ts";
-import { Carrier } from "./carrier.ts";
+import { Carrier, type CarrierOwner } from "./carrier.ts";
 import { type Ending, Join } from "./join.ts";
 import { objectRecord, type OpenRecord, readOpen, RECORD, record, RecordError, type RecordType } from "./records.ts";
 import { TargetRefused } from "./targets.ts";
@@ -16,13 +16,18 @@ export interface FarCarrierHost {
   onFree(carrier: FarCarrier): void;
   onEnded(open: OpenRecord, link: Link, ending: Ending): void;
   onRefused(open: OpenRecord, link: Link, refused: TargetRefused): void;
+  /** The link has ended. */
+  onGone(carrier: FarCarrier): void;
 }
 
-export class FarCarrier {
+export class FarCarrier implements CarrierOwner {
   readonly link: Link;
   readonly #carrier: Carrier;
   readonly #host: FarCarrierHost;
-  readonly #gone = new AbortController();
+  /** The link has ended. */
+  #isGone = false;
+  /** Aborted when the link ends while the target is being connected to. */
+  #connecting: AbortController | undefined;
   #state: "free" | "connecting" | "joined" | "refused" = "free";
   #join: Join | undefined;
 
@@ -30,13 +35,12 @@ export class FarCarrier {
     this.link = link;
     this.#carrier = new Carrier(link, clock);
     this.#host = host;
-    this.#carrier.read({
-      onData: (part) => this.#onData(part),
-      onRecord: (type, content) => this.#onRecord(type, content),
-    });
+    this.#carrier.read(this);
     void link.closed.then((report) => {
-      this.#gone.abort();
+      this.#isGone = true;
+      this.#connecting?.abort();
       this.#join?.linkEnded(report);
+      this.#host.onGone(this);
     });
   }
 
@@ -49,15 +53,15 @@ export class FarCarrier {
     this.#carrier.finish(code);
   }
 
-  #onData(part: Buffer): void | Promise<void> {
+  onData(part: Buffer): void | Promise<void> {
     if (this.#state === "refused") return undefined;
     if (this.#join === undefined) throw new RecordError("DATA without a connection");
     return this.#join.write(part);
   }
 
-  #onRecord(type: RecordType, content: Buffer): void | Promise<void> {
+  onRecord(type: RecordType, content: Buffer): void | Promise<void> {
     // The link ended while what came before was handled.
-    if (this.#gone.signal.aborted) return undefined;
+    if (this.#isGone) return undefined;
     switch (type) {
       case RECORD.open:
         if (this.#state !== "free") throw new RecordError("OPEN before the connection before it has ended");
@@ -75,14 +79,18 @@ export class FarCarrier {
   async #open(open: OpenRecord): Promise<void> {
     this.#state = "connecting";
     this.#host.onBusy(this);
+    const connecting = new AbortController();
+    this.#connecting = connecting;
     let socket: Socket;
     try {
       // A client that does not read its answers is given no others.
       await this.#carrier.taken();
-      socket = await this.#host.connect(open, this.link, this.#gone.signal);
+      socket = await this.#host.connect(open, this.link, connecting.signal);
     } catch (error) {
-      if (!this.#gone.signal.aborted) this.#refuse(open, error as Error);
+      if (!this.#isGone) this.#refuse(open, error as Error);
       return;
+    } finally {
+      this.#connecting = undefined;
     }
     this.#state = "joined";
     const join = new Join(socket, this.#carrier, (ending) => {
@@ -90,7 +98,7 @@ export class FarCarrier {
       if (ending.isWhole) this.#done();
     });
     this.#join = join;
-    if (this.#gone.signal.aborted) return join.fail("the link has ended");
+    if (this.#isGone) return join.fail("the link has ended");
     this.#carrier.send(record(RECORD.opened));
     join.start();
   }

@@ -15,7 +15,7 @@ import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { Busy } from "./busy.ts";
 import { Controls } from "./controls.ts";
-import { FarCarrier } from "./far-carrier.ts";
+import { FarCarrier, type FarCarrierHost } from "./far-carrier.ts";
 import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
 import type { Ending } from "./join.ts";
@@ -66,6 +66,22 @@ export class FarEnd {
   /** Which has signed the certificates of clients. */
   #authority: SecureContextOptions["ca"];
   readonly #carriers = new Set<FarCarrier>();
+  /** One object for all carriers. */
+  readonly #carrierHost: FarCarrierHost = {
+    connect: (open, link, signal) => this.#connect(open, link, signal),
+    onBusy: ({ link }) => this.#free.delete(link),
+    onFree: (carrier) => {
+      if (this.#isClosing) carrier.finish(ABORTED.closing);
+      else this.#free.add(carrier.link);
+    },
+    onEnded: (open, link, ending) => this.#ended(open, link, ending),
+    onRefused: ({ ends, to }, { identity }, { code, message }) =>
+      logRefused(this.#options.log, { ends, to, identity }, code, message),
+    onGone: (carrier) => {
+      this.#carriers.delete(carrier);
+      this.#free.delete(carrier.link);
+    },
+  };
   readonly #controls = new Controls();
   readonly #free = new FreeLinks(this.#clock);
   readonly #busy: Busy;
@@ -117,27 +133,8 @@ export class FarEnd {
     this.#instances.arrived(link, introduction);
     if (this.#isClosing) return link.abort(ABORTED.closing);
     if (introduction.role === "control") return this.#control(link);
-    const carrier = new FarCarrier(
-      link,
-      {
-        connect: (open, of, signal) => this.#connect(open, of, signal),
-        onBusy: (busy) => this.#free.delete(busy.link),
-        onFree: (free) => {
-          if (this.#isClosing) free.finish(ABORTED.closing);
-          else this.#free.add(free.link);
-        },
-        onEnded: (open, of, ending) => this.#ended(open, of, ending),
-        onRefused: ({ ends, to }, { identity }, { code, message }) =>
-          logRefused(this.#options.log, { ends, to, identity }, code, message),
-      },
-      this.#clock,
-    );
-    this.#carriers.add(carrier);
+    this.#carriers.add(new FarCarrier(link, this.#carrierHost, this.#clock));
     this.#free.add(link);
-    void link.closed.then(() => {
-      this.#carriers.delete(carrier);
-      this.#free.delete(link);
-    });
   }
 
   #control(link: Link): void {

@@ -1,8 +1,8 @@
 /** The near end's side of a link: it opens connections to targets on it, one after another. */
 import type { Socket } from "node:net";
-import type { Link, LinkReport } from "../index.ts";
+import type { Link, LinkReport, LinkState } from "../index.ts";
 import type { Clock, Timer } from "../link/ports.ts";
-import { Carrier } from "./carrier.ts";
+import { Carrier, type CarrierOwner } from "./carrier.ts";
 import { type Ending, Join, reset, whyLinkEnded } from "./join.ts";
 import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError, type RecordType } from "./records.ts";
 
@@ -10,6 +10,8 @@ import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError
 const CONNECT_MS = 10_000;
 
 export interface NearCarrierHost {
+  /** The link is not connected any more, or about to end. */
+  onAway(carrier: NearCarrier): void;
   /** The link is free for another connection. */
   onFree(carrier: NearCarrier): void;
   /** The link has ended, and the connection that it carried is over. */
@@ -19,7 +21,8 @@ export interface NearCarrierHost {
 interface Call {
   readonly socket: Socket;
   readonly join: Join;
-  readonly deadline: Timer;
+  /** Undefined once there is an answer. */
+  deadline: Timer | undefined;
   /** The far end's answer: undefined as long as there is none. */
   answer: "opened" | "refused" | undefined;
   /** The far end has said that it has nothing left of the connection. */
@@ -30,7 +33,7 @@ interface Call {
   onEnded: ((ending: Ending) => void) | undefined;
 }
 
-export class NearCarrier {
+export class NearCarrier implements CarrierOwner {
   readonly #carrier: Carrier;
   readonly #host: NearCarrierHost;
   readonly createdMs: number;
@@ -42,10 +45,7 @@ export class NearCarrier {
     this.#carrier = new Carrier(link, clock);
     this.#host = host;
     this.createdMs = clock.now();
-    this.#carrier.read({
-      onData: (part) => this.#onData(part),
-      onRecord: (type, content) => this.#onRecord(type, content),
-    });
+    this.#carrier.read(this);
     void link.closed.then((report) => {
       this.#gone = report;
       const call = this.#call;
@@ -66,7 +66,7 @@ export class NearCarrier {
   connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
     const { clock } = this.#carrier;
     const join = new Join(socket, this.#carrier, (ending) => {
-      call.deadline.clear();
+      endDeadline(call);
       call.ending = ending;
       this.#look();
     });
@@ -79,7 +79,7 @@ export class NearCarrier {
       ending: undefined,
       onEnded,
     };
-    call.deadline.set(clock.now() + CONNECT_MS);
+    call.deadline?.set(clock.now() + CONNECT_MS);
     this.#call = call;
     this.#carrier.send(objectRecord(RECORD.open, open));
     join.start();
@@ -94,19 +94,23 @@ export class NearCarrier {
     this.#carrier.abort(code);
   }
 
-  #onData(part: Buffer): void | Promise<void> {
+  onState(to: LinkState): void {
+    if (to !== "connected" && to !== "connecting") this.#host.onAway(this);
+  }
+
+  onData(part: Buffer): void | Promise<void> {
     if (this.#call?.answer !== "opened") throw new RecordError("DATA before OPENED");
     return this.#call.join.write(part);
   }
 
-  #onRecord(type: RecordType, content: Buffer): void {
+  onRecord(type: RecordType, content: Buffer): void {
     const call = this.#call;
     if (call === undefined) throw new RecordError("a record without a connection");
     switch (type) {
       case RECORD.opened:
       case RECORD.refused:
         if (call.answer !== undefined) throw new RecordError("a second answer");
-        call.deadline.clear();
+        endDeadline(call);
         if (type === RECORD.refused) return this.#refused(call, content);
         call.answer = "opened";
         return;
@@ -147,4 +151,10 @@ export class NearCarrier {
     if (gone === undefined) this.#host.onFree(this);
     else this.#host.onGone(this);
   }
+}
+
+/** The timer goes with it: very many connections are open, and few wait for an answer. */
+function endDeadline(call: Call): void {
+  call.deadline?.clear();
+  call.deadline = undefined;
 }

@@ -22,7 +22,7 @@ import { makeWay } from "../server/listening/socket-file.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
 import { logEnding, logRefused, sourceText, type TunnelLog } from "./log.ts";
-import { NearCarrier } from "./near-carrier.ts";
+import { NearCarrier, type NearCarrierHost } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
 import { ABORTED, introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
@@ -75,6 +75,22 @@ export class NearEnd {
   readonly #spares: Spares;
   /** Those that carry a connection. */
   readonly #busy = new Set<NearCarrier>();
+  /** One object for all carriers. */
+  readonly #carrierHost: NearCarrierHost = {
+    onAway: (carrier) => {
+      // What carries nothing has nothing to survive.
+      if (!this.#busy.has(carrier)) this.#spares.drop(carrier);
+    },
+    onFree: (carrier) => {
+      this.#left(carrier);
+      if (this.#isClosing) carrier.abort("closing");
+      else this.#spares.put(carrier);
+    },
+    onGone: (carrier) => {
+      this.#spares.drop(carrier);
+      this.#left(carrier);
+    },
+  };
   /** Connections that have not ended, of all forwards. */
   #carried = 0;
   /** Connections whose link is not connected yet. */
@@ -184,26 +200,7 @@ export class NearEnd {
 
   #openCarrier(): NearCarrier {
     const link = this.#open("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
-    const carrier = new NearCarrier(
-      link,
-      {
-        onFree: (free) => {
-          this.#left(free);
-          if (this.#isClosing) free.abort("closing");
-          else this.#spares.put(free);
-        },
-        onGone: (gone) => {
-          this.#spares.drop(gone);
-          this.#left(gone);
-        },
-      },
-      this.#clock,
-    );
-    link.on("state", ({ to }) => {
-      // What carries nothing has nothing to survive.
-      if (to !== "connected" && to !== "connecting" && !this.#busy.has(carrier)) this.#spares.drop(carrier);
-    });
-    return carrier;
+    return new NearCarrier(link, this.#carrierHost, this.#clock);
   }
 
   #left(carrier: NearCarrier): void {

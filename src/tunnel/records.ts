@@ -77,7 +77,7 @@ export interface RecordHandler {
 export class RecordReader {
   readonly #handler: RecordHandler;
   /** The beginning of a head, or of the content of a record other than DATA. */
-  #kept: Buffer = Buffer.alloc(0);
+  #kept: Buffer = NOTHING;
   #type: RecordType | undefined;
   /** The content of the record that has still to come. */
   #left = 0;
@@ -121,7 +121,7 @@ export class RecordReader {
       this.#kept = Buffer.from(whole);
       return [used, undefined];
     }
-    this.#kept = Buffer.alloc(0);
+    this.#kept = NOTHING;
     if (this.#type === undefined) return [used, this.#begin(whole)];
     const type = this.#type;
     this.#type = undefined;
