@@ -667,7 +667,7 @@ export const SHELL: readonly Mutant[] = [
     name: "dialled though a listener has ended the link",
     rule: "a link that ends when an attempt is told of is not dialled",
     file: "src/client/dialer.ts",
-    find: "this.#stop.signal.throwIfAborted();\n    if (this.#heldMs",
+    find: "signal.throwIfAborted();\n    if (this.#heldMs",
     replace: "if (this.#heldMs",
     tests: ["test/client/dialer.test.ts"],
   },

@@ -12,17 +12,19 @@ export class EndResult {
   handlerError: unknown;
   #report: LinkReport | undefined;
   /** Made when the application first asks for the promise. */
-  #closed: PromiseWithResolvers<LinkReport> | undefined;
+  #closed: Promise<LinkReport> | undefined;
+  #resolve: ((report: LinkReport) => void) | undefined;
 
   get closed(): Promise<LinkReport> {
-    this.#closed ??= Promise.withResolvers();
-    if (this.#report !== undefined) this.#closed.resolve(this.#report);
-    return this.#closed.promise;
+    return (this.#closed ??= new Promise((resolve) => {
+      if (this.#report === undefined) this.#resolve = resolve;
+      else resolve(this.#report);
+    }));
   }
 
   close(report: LinkReport): void {
     this.#report = report;
-    this.#closed?.resolve(report);
+    this.#resolve?.(report);
   }
 
   /**

@@ -257,6 +257,7 @@ export class LinkEngine {
         if (recoveryMs !== undefined) journal.record({ event: "link.recovered", ids, recoveryMs });
         this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
         this.#waitsForConnected?.resolve();
+        this.#waitsForConnected = undefined;
         this.#life.later(() => this.#stream?.connected());
         break;
       }
