@@ -192,9 +192,8 @@ export const OPENING: readonly Mutant[] = [
     name: "payload of the link is the session's",
     rule: "what a handler does to the open payload changes no session",
     file: "src/link/link.ts",
-    find: "if (this.#openPayload === undefined) {",
-    replace:
-      "if (this.#openPayload === undefined) this.#openPayload = this.#engine.owner.openPayload as Message;\n    if (false) {",
+    find: "ownCopy(this.#engine.owner.openPayload) as Message",
+    replace: "(this.#engine.owner.openPayload as Message)",
     tests: HANDSHAKES,
   },
   {

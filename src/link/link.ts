@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
+import { ownCopy } from "../core/wire/bytes.ts";
 import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
 import type { LinkEngine } from "./engine.ts";
@@ -25,6 +26,8 @@ import type {
 const MOST_CODE_BYTES = 64;
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
 
+function keepNothing(): void {}
+
 export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
   readonly #engine: LinkEngine;
@@ -43,7 +46,12 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
    * the memory before with `releaseChunk()`, if it reads it no more.
    */
   static lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
-    (link as LinkHandle).#engine.incoming.onMessage(handler, () => {});
+    (link as LinkHandle).#engine.incoming.onMessage(handler, keepNothing);
+  }
+
+  /** As `openPayload`, to be read only: the link makes and keeps no copy. */
+  static openPayloadOf(link: Link): Uint8Array {
+    return (link as LinkHandle).#engine.owner.openPayload;
   }
 
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,12 +74,7 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
 
   /** A copy: each later HELLO is compared with the original, which the application must not be able to change. */
   get openPayload(): Message {
-    if (this.#openPayload === undefined) {
-      const { openPayload } = this.#engine.owner;
-      this.#openPayload = Buffer.allocUnsafeSlow(openPayload.length);
-      openPayload.copy(this.#openPayload);
-    }
-    return this.#openPayload;
+    return (this.#openPayload ??= ownCopy(this.#engine.owner.openPayload) as Message);
   }
 
   get remoteAddress(): string | undefined {

@@ -11,6 +11,7 @@ import {
   type ServerSupervisorOptions,
 } from "../index.ts";
 import { SystemClock } from "../io/clock.ts";
+import { LinkHandle } from "../link/link.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { Busy } from "./busy.ts";
@@ -121,7 +122,7 @@ export class FarEnd {
   }
 
   #arrived(link: Link): void {
-    const introduction = readIntroduction(link.openPayload);
+    const introduction = readIntroduction(LinkHandle.openPayloadOf(link));
     if (introduction === undefined) {
       this.#options.log(
         "warn",

@@ -12,6 +12,7 @@ import {
   supervise,
   type Target,
 } from "../index.ts";
+import { opener } from "../client/manager.ts";
 import { SystemClock } from "../io/clock.ts";
 import type { AddressList } from "../io/address-list.ts";
 import { ignoreError } from "../io/connection.ts";
@@ -73,6 +74,8 @@ export class NearEnd {
   readonly #headers: ClientHeaders | undefined;
   readonly #servers: Array<{ server: net.Server; supervised: SupervisedServer }> = [];
   readonly #spares: Spares;
+  /** Opens a link that carries connections. */
+  #openLink: (() => Link) | undefined;
   /** Those that carry a connection. */
   readonly #busy = new Set<NearCarrier>();
   /** One object for all carriers. */
@@ -187,9 +190,9 @@ export class NearEnd {
 
   // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #open(role: Role, options: Pick<OpenOptions, "keepalive" | "reconnect">): Link {
+  #openerAs(role: Role, options: Pick<OpenOptions, "keepalive" | "reconnect">): () => Link {
     const { far, connect, name } = this.#options;
-    return this.manager.open({
+    return opener(this.manager, {
       ...far,
       ...LINK_OPTIONS,
       ...connect,
@@ -199,8 +202,8 @@ export class NearEnd {
   }
 
   #openCarrier(): NearCarrier {
-    const link = this.#open("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
-    return new NearCarrier(link, this.#carrierHost, this.#clock);
+    this.#openLink ??= this.#openerAs("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
+    return new NearCarrier(this.#openLink(), this.#carrierHost, this.#clock);
   }
 
   #left(carrier: NearCarrier): void {
@@ -214,7 +217,7 @@ export class NearEnd {
    */
   #openControl(): void {
     if (this.#isClosing) return;
-    const link = this.#open("control", { keepalive: CONTROL_KEEPALIVE });
+    const link = this.#openerAs("control", { keepalive: CONTROL_KEEPALIVE })();
     this.#control = link;
     const { log } = this.#options;
     let isFirst = true;

@@ -38,6 +38,8 @@ export class SessionTable {
   /** The same sessions, by owner. */
   readonly #unconfirmed = new Crowd<ServerLinkCore>();
   readonly #onGivenUp: (link: ServerLinkCore) => void;
+  /** One function for all links. */
+  readonly #onForgotten = (link: ServerLinkCore): void => this.#forget(link);
 
   /** @param onGivenUp is called for an unconfirmed session that has given way to another */
   constructor(options: SessionTableOptions, entropy: Entropy, onGivenUp: (link: ServerLinkCore) => void) {
@@ -139,7 +141,7 @@ export class SessionTable {
   #add(link: ServerLinkCore): void {
     this.#links.set(link.session.keys.id, link);
     this.#perIdentity.add(link.identity);
-    link.onForgotten = () => this.#forget(link);
+    link.onForgotten = this.#onForgotten;
   }
 
   /** The options for a message size. Most clients want the same size, and share one object. */
