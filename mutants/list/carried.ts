@@ -314,9 +314,9 @@ export const CARRIED: readonly Mutant[] = [
     name: "the drain waits for control links that open as it begins",
     rule: "a far end that carries nothing is closed at once",
     file: "src/tunnel/far.ts",
-    find: "if (this.#isClosing) return link.abort(ABORTED.closing);\n    if (introduction",
+    find: "if (this.#isClosing) return link.abort(ABORTED.closing);\n    this.#instances",
     replace:
-      'if (this.#isClosing && introduction.role !== "control") return link.abort(ABORTED.closing);\n    if (introduction',
+      'if (this.#isClosing && introduction.role !== "control") return link.abort(ABORTED.closing);\n    this.#instances',
     tests: HOSTILE,
   },
   {

@@ -3,6 +3,11 @@ import { RespliceError } from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 import type { LinkReport } from "./types.ts";
 
+/** Is told how a link ended, without a promise for each link. */
+export interface ClosedListener {
+  onClosed(report: LinkReport): void;
+}
+
 export class EndResult {
   /** The error that ended the link; undefined if it ended in order. */
   failure: RespliceError | undefined;
@@ -14,6 +19,7 @@ export class EndResult {
   /** Made when the application first asks for the promise. */
   #closed: Promise<LinkReport> | undefined;
   #resolve: ((report: LinkReport) => void) | undefined;
+  #listener: ClosedListener | undefined;
 
   get closed(): Promise<LinkReport> {
     return (this.#closed ??= new Promise((resolve) => {
@@ -22,9 +28,21 @@ export class EndResult {
     }));
   }
 
+  /** The listener is called when `closed` would be fulfilled. A link has one at the most. */
+  tell(listener: ClosedListener): void {
+    this.#listener = listener;
+    if (this.#report !== undefined) this.#tell(this.#report);
+  }
+
   close(report: LinkReport): void {
     this.#report = report;
     this.#resolve?.(report);
+    this.#tell(report);
+  }
+
+  #tell(report: LinkReport): void {
+    const listener = this.#listener;
+    if (listener !== undefined) void Promise.resolve(report).then((its) => listener.onClosed(its));
   }
 
   /**

@@ -5,6 +5,7 @@ import type { LinkState } from "../core/states.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
+import type { ClosedListener } from "./end-result.ts";
 import type { LinkEngine } from "./engine.ts";
 import { invalidArgument, RespliceError } from "./errors.ts";
 import type {
@@ -52,6 +53,11 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   /** As `openPayload`, to be read only: the link makes and keeps no copy. */
   static openPayloadOf(link: Link): Uint8Array {
     return (link as LinkHandle).#engine.owner.openPayload;
+  }
+
+  /** As `closed`, without a promise. */
+  static tellClosed(link: Link, listener: ClosedListener): void {
+    (link as LinkHandle).#engine.endResult.tell(listener);
   }
 
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────

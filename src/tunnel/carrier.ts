@@ -1,5 +1,5 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
-import { type Link, type LinkState, RespliceError } from "../index.ts";
+import { type Link, type LinkReport, type LinkState, RespliceError } from "../index.ts";
 import { LinkHandle } from "../link/link.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
@@ -21,6 +21,8 @@ const NOTHING: Waiting[] = [];
 /** What a carrier reads is for, and how its link is. */
 export interface CarrierOwner extends RecordHandler {
   onState?(to: LinkState): void;
+  /** The link has ended. */
+  onClosed(report: LinkReport): void;
 }
 
 /** How the path was, since the connection began. */
@@ -77,6 +79,7 @@ export class Carrier {
   /** Reads records from now on. A handler that throws or rejects ends the link. */
   read(owner: CarrierOwner): void {
     this.#owner = owner;
+    LinkHandle.tellClosed(this.link, owner);
     const reader = new RecordReader(owner);
     LinkHandle.lend(this.link, (bytes) => {
       try {

@@ -1,9 +1,9 @@
 /** The far end's side of a link: it connects to the target of each connection that comes on it. */
 import type { Socket } from "node:net";
-import type { Link } from "../index.ts";
+import type { Link, LinkReport } from "../index.ts";
 import type { Clock } from "../link/ports.ts";
 import { Carrier, type CarrierOwner } from "./carrier.ts";
-import { type Ending, Join } from "./join.ts";
+import { type Ending, Join, type JoinOwner } from "./join.ts";
 import { objectRecord, type OpenRecord, readOpen, RECORD, record, RecordError, type RecordType } from "./records.ts";
 import { TargetRefused } from "./targets.ts";
 
@@ -20,7 +20,7 @@ export interface FarCarrierHost {
   onGone(carrier: FarCarrier): void;
 }
 
-export class FarCarrier implements CarrierOwner {
+export class FarCarrier implements CarrierOwner, JoinOwner {
   readonly link: Link;
   readonly #carrier: Carrier;
   readonly #host: FarCarrierHost;
@@ -30,18 +30,21 @@ export class FarCarrier implements CarrierOwner {
   #connecting: AbortController | undefined;
   #state: "free" | "connecting" | "joined" | "refused" = "free";
   #join: Join | undefined;
+  /** What was asked for, of the connection that is joined. */
+  #joined: OpenRecord | undefined;
 
   constructor(link: Link, host: FarCarrierHost, clock: Clock) {
     this.link = link;
     this.#carrier = new Carrier(link, clock);
     this.#host = host;
     this.#carrier.read(this);
-    void link.closed.then((report) => {
-      this.#isGone = true;
-      this.#connecting?.abort();
-      this.#join?.linkEnded(report);
-      this.#host.onGone(this);
-    });
+  }
+
+  onClosed(report: LinkReport): void {
+    this.#isGone = true;
+    this.#connecting?.abort();
+    this.#join?.linkEnded(report);
+    this.#host.onGone(this);
   }
 
   get isFree(): boolean {
@@ -93,14 +96,18 @@ export class FarCarrier implements CarrierOwner {
       this.#connecting = undefined;
     }
     this.#state = "joined";
-    const join = new Join(socket, this.#carrier, (ending) => {
-      this.#host.onEnded(open, this.link, ending);
-      if (ending.isWhole) this.#done();
-    });
+    const join = new Join(socket, this.#carrier, this);
     this.#join = join;
+    this.#joined = open;
     if (this.#isGone) return join.fail("the link has ended");
     this.#carrier.send(record(RECORD.opened));
     join.start();
+  }
+
+  onJoinEnded(ending: Ending): void {
+    if (this.#joined !== undefined) this.#host.onEnded(this.#joined, this.link, ending);
+    this.#joined = undefined;
+    if (ending.isWhole) this.#done();
   }
 
   #refuse(open: OpenRecord, error: Error): void {

@@ -81,6 +81,7 @@ export class FarEnd {
     onGone: (carrier) => {
       this.#carriers.delete(carrier);
       this.#free.delete(carrier.link);
+      this.#instances.left(carrier.link);
     },
   };
   readonly #controls = new Controls();
@@ -131,14 +132,15 @@ export class FarEnd {
       );
       return link.abort(ABORTED.stranger);
     }
-    this.#instances.arrived(link, introduction);
     if (this.#isClosing) return link.abort(ABORTED.closing);
+    this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
     this.#carriers.add(new FarCarrier(link, this.#carrierHost, this.#clock));
     this.#free.add(link);
   }
 
   #control(link: Link): void {
+    void link.closed.then(() => this.#instances.left(link));
     if (!this.#controls.add(link)) return link.abort(ABORTED.tooManyControls);
     // Nothing comes on it: reading lets the link hear of the peer's end.
     link.onMessage(() => {});

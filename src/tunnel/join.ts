@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import { resetSocket } from "../io/reset.ts";
-import { releaseChunk } from "../core/wire/own-chunks.ts";
+import { isOwnChunk, releaseChunk } from "../core/wire/own-chunks.ts";
 import type { LinkReport } from "../index.ts";
 import { ignoreError } from "../io/connection.ts";
 import type { Timer } from "../link/ports.ts";
@@ -26,6 +26,11 @@ export interface Ending {
   readonly survived: Survived;
 }
 
+export interface JoinOwner {
+  /** Called once. If the connection did not end in order, the socket is reset and the link aborted by then. */
+  onJoinEnded(ending: Ending): void;
+}
+
 /** Of what the peer has sent, so much may wait until the socket takes it. */
 const MOST_WAITING_BYTES = 262_144;
 const NOTHING = Buffer.alloc(0);
@@ -38,7 +43,7 @@ const JOIN: unique symbol = Symbol("join");
 export class Join {
   readonly #socket: JoinedSocket;
   readonly #carrier: Carrier;
-  readonly #onEnded: (ending: Ending) => void;
+  readonly #owner: JoinOwner;
   readonly #sinceMs: number;
   #fromSocket = 0;
   #toSocket = 0;
@@ -58,14 +63,15 @@ export class Join {
   /** Runs from when the socket is held up, until it is looked at and is not held up any more. */
   #look: Timer | undefined;
 
-  /** `onEnded` is called once. If the connection did not end in order, the socket is reset and the link aborted by then. */
-  constructor(socket: Socket, carrier: Carrier, onEnded: (ending: Ending) => void) {
+  constructor(socket: Socket, carrier: Carrier, owner: JoinOwner) {
     this.#socket = Object.assign(socket, { [JOIN]: this });
     this.#carrier = carrier;
     this.#sinceMs = carrier.clock.now();
-    this.#onEnded = onEnded;
+    this.#owner = owner;
     carrier.beginCounting();
-    socket.on("error", onError).on("drain", onDrained).on("close", onClose);
+    // One listener is enough, and takes less memory than two.
+    socket.on("error", onError).off("error", ignoreError);
+    socket.on("drain", onDrained).on("close", onClose);
   }
 
   /** Reads from the socket. */
@@ -122,7 +128,8 @@ export class Join {
     if (this.#isOver) return undefined;
     const socket = this.#socket;
     this.#toSocket += part.length;
-    const memory = part.buffer;
+    // Other memory is not ours to free, and need not be kept.
+    const memory = isOwnChunk(part.buffer) ? part.buffer : undefined;
     if (memory !== this.#memory) {
       const before = this.#memory;
       this.#memory = memory;
@@ -220,7 +227,7 @@ export class Join {
     this.#isHeldUp = false;
     this.#look?.clear();
     this.drained();
-    this.#onEnded({
+    this.#owner.onJoinEnded({
       isWhole,
       reason,
       fromSocket: this.#fromSocket,

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Link, LinkReport, LinkState } from "../index.ts";
 import type { Clock, Timer } from "../link/ports.ts";
 import { Carrier, type CarrierOwner } from "./carrier.ts";
-import { type Ending, Join, reset, whyLinkEnded } from "./join.ts";
+import { type Ending, Join, type JoinOwner, reset, whyLinkEnded } from "./join.ts";
 import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError, type RecordType } from "./records.ts";
 
 /** The application waits so long until it is connected, and then is reset. Later it has the patience of the link. */
@@ -33,7 +33,7 @@ interface Call {
   onEnded: ((ending: Ending) => void) | undefined;
 }
 
-export class NearCarrier implements CarrierOwner {
+export class NearCarrier implements CarrierOwner, JoinOwner {
   readonly #carrier: Carrier;
   readonly #host: NearCarrierHost;
   readonly createdMs: number;
@@ -46,13 +46,14 @@ export class NearCarrier implements CarrierOwner {
     this.#host = host;
     this.createdMs = clock.now();
     this.#carrier.read(this);
-    void link.closed.then((report) => {
-      this.#gone = report;
-      const call = this.#call;
-      // What the far end is done with is all here: the application may be slow to take it.
-      if (call?.ending === undefined && call?.isDone === false) call.join.linkEnded(report);
-      else this.#look();
-    });
+  }
+
+  onClosed(report: LinkReport): void {
+    this.#gone = report;
+    const call = this.#call;
+    // What the far end is done with is all here: the application may be slow to take it.
+    if (call?.ending === undefined && call?.isDone === false) call.join.linkEnded(report);
+    else this.#look();
   }
 
   get link(): Link {
@@ -65,11 +66,7 @@ export class NearCarrier implements CarrierOwner {
    */
   connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
     const { clock } = this.#carrier;
-    const join = new Join(socket, this.#carrier, (ending) => {
-      endDeadline(call);
-      call.ending = ending;
-      this.#look();
-    });
+    const join = new Join(socket, this.#carrier, this);
     const call: Call = {
       socket,
       join,
@@ -83,6 +80,13 @@ export class NearCarrier implements CarrierOwner {
     this.#call = call;
     this.#carrier.send(objectRecord(RECORD.open, open));
     join.start();
+  }
+
+  onJoinEnded(ending: Ending): void {
+    if (this.#call === undefined) return;
+    endDeadline(this.#call);
+    this.#call.ending = ending;
+    this.#look();
   }
 
   /** Ends the connection, if there is one, with a reset. */

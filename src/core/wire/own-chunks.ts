@@ -12,10 +12,15 @@ export function ownChunk(memory: ArrayBufferLike): void {
   (memory as Marked)[OWN] = true;
 }
 
+/** It can be freed by `releaseChunk()`. */
+export function isOwnChunk(memory: ArrayBufferLike): boolean {
+  return (memory as Marked)[OWN] === true;
+}
+
 /** Frees memory that nobody reads any more. Memory that was not given to `ownChunk()` is left as it is. */
 export function releaseChunk(memory: ArrayBufferLike): void {
+  if (!isOwnChunk(memory)) return;
   const marked = memory as Marked;
-  if (marked[OWN] !== true) return;
   marked[OWN] = false;
   marked.transfer(0);
 }
