@@ -511,4 +511,12 @@ export const OPENING: readonly Mutant[] = [
     replace: 'this.becomeGone("reset", { flush: true });',
     tests: ["test/sim/scenarios-opening.test.ts"],
   },
+  {
+    name: "the payload of another client",
+    rule: "each link has the payload of its own client",
+    file: "src/core/server/session-table.ts",
+    find: "if (!this.#lastPayload.equals(openPayload)) this",
+    replace: "if (this.#lastPayload.length === 0) this",
+    tests: ["test/core/server/session-table.test.ts"],
+  },
 ];
