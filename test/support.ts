@@ -363,8 +363,8 @@ export class ManualClock implements Clock {
     setImmediate(() => run(of));
   }
 
-  timer(run: () => void): Timer {
-    const timer = { dueMs: Infinity, run };
+  timer<T>(run: (of: T) => void, of?: T): Timer {
+    const timer = { dueMs: Infinity, run: () => run(of as T) };
     this.#timers.add(timer);
     return {
       set: (dueMs) => {

@@ -192,9 +192,8 @@ export const OPENING: readonly Mutant[] = [
     name: "payload of the link is the session's",
     rule: "what a handler does to the open payload changes no session",
     file: "src/link/link.ts",
-    find: "if (this.#openPayload === undefined) {",
-    replace:
-      "if (this.#openPayload === undefined) this.#openPayload = this.#engine.owner.openPayload as Message;\n    if (false) {",
+    find: "ownCopy(this.#engine.owner.openPayload) as Message",
+    replace: "(this.#engine.owner.openPayload as Message)",
     tests: HANDSHAKES,
   },
   {
@@ -511,5 +510,13 @@ export const OPENING: readonly Mutant[] = [
     find: 'channel.send(this.resetFrame);\n      this.becomeGone("reset", { flush: true });',
     replace: 'this.becomeGone("reset", { flush: true });',
     tests: ["test/sim/scenarios-opening.test.ts"],
+  },
+  {
+    name: "the payload of another client",
+    rule: "each link has the payload of its own client",
+    file: "src/core/server/session-table.ts",
+    find: "if (!this.#lastPayload.equals(openPayload)) this",
+    replace: "if (this.#lastPayload.length === 0) this",
+    tests: ["test/core/server/session-table.test.ts"],
   },
 ];

@@ -218,6 +218,22 @@ export const TOLD: readonly Mutant[] = [
     tests: FILES,
   },
   {
+    name: "a socket that keeps its dial",
+    rule: "a socket that was dialled keeps nothing of its dial",
+    file: "src/io/dial.ts",
+    find: 'socket.on("error", ignoreError);',
+    replace: 'socket.on("error", () => void failed);',
+    tests: ["test/io/dial.test.ts"],
+  },
+  {
+    name: "a signal that keeps each dial",
+    rule: "what the signal of a dial was listened to with is gone when the dial is over",
+    file: "src/io/dial.ts",
+    find: "apart();",
+    replace: "",
+    tests: ["test/io/dial.test.ts"],
+  },
+  {
     name: "a dial to a path with the system's words",
     rule: "a dial to a socket that was left behind says so",
     file: "src/io/dial.ts",

@@ -25,9 +25,9 @@ export class Dialer {
   readonly #clock: Clock;
   readonly #backoff: Backoff;
   readonly #connector: Connector;
-  readonly #stop = new AbortController();
   #engine!: LinkEngine;
-  #looping = false;
+  /** Ends the dial loop; undefined while there is none. */
+  #stop: AbortController | undefined;
   /** The attempt that is under way. */
   #attempt: Attempt | undefined;
   /** The newest dial of a standby; kept when the dial is over. */
@@ -86,13 +86,13 @@ export class Dialer {
   check(): void {
     const { core } = this.#dialled;
     if (core.gone) return this.#end();
-    if (core.wantsDial && !this.#looping) void this.#loop();
+    if (core.wantsDial && this.#stop === undefined) void this.#loop();
     if (core.wantsStandby && this.#standby?.isDialling !== true && this.#heldMs === undefined) this.#standBy();
   }
 
   #end(): void {
     const ended = linkEnded();
-    this.#stop.abort(ended);
+    this.#stop?.abort(ended);
     this.#attempt?.abort(ended);
     this.#standby?.abort(ended);
   }
@@ -221,35 +221,34 @@ export class Dialer {
   // ── to speak for the session ────────────────────────────────────────────────────────────────────────────────────
 
   async #loop(): Promise<void> {
-    this.#looping = true;
     const { core } = this.#dialled;
-    const { signal } = this.#stop;
+    const { signal } = (this.#stop = new AbortController());
     try {
       const isFresh = core.dialsAtOnce === true;
       // The time in which no connection was needed is no outage.
       if (isFresh) this.#outageBegins();
       const waits = this.#everConnected && !isFresh;
-      if (waits || this.#heldMs !== undefined) await this.#pause(undefined);
+      if (waits || this.#heldMs !== undefined) await this.#pause(undefined, signal);
       // The delay between attempts is slept in shouldRetry: p-retry's own has no jitter at its maximum.
-      await pRetry(() => this.#dial(), {
+      await pRetry(() => this.#dial(signal), {
         retries: Infinity,
         minTimeout: 0,
         signal,
         shouldRetry: async ({ error }) => {
-          await this.#pause(error);
+          await this.#pause(error, signal);
           return core.wantsDial;
         },
       });
     } catch (error) {
       if (!signal.aborted && core.wantsDial) this.#giveUp(error);
     } finally {
-      this.#looping = false;
+      this.#stop = undefined;
       this.check();
     }
   }
 
   /** Waits as long as the backoff says. Throws when there is to be no further attempt. */
-  async #pause(failure: unknown): Promise<void> {
+  async #pause(failure: unknown, signal: AbortSignal): Promise<void> {
     const { core, host, options } = this.#dialled;
     const { maxAttempts, maxElapsedMs, shouldRetry } = options.reconnect;
     const nowMs = this.#clock.now();
@@ -271,7 +270,7 @@ export class Dialer {
     const reason = failure === HELD ? "held" : (error?.code ?? this.#why);
     this.#engine.pausing(this.#attempts + 1, delayMs, reason, error ?? this.#loss);
     // A listener that heard of the hold may have ended it.
-    if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs);
+    if (!isHeld || this.#heldMs !== undefined) await this.#sleep(delayMs, signal);
   }
 
   #tellUnheard(error: RespliceError, nowMs: number): void {
@@ -281,8 +280,7 @@ export class Dialer {
   }
 
   /** While the link is held the time goes on, and the process stays alive unless `holdProcess(false)` was called. */
-  async #sleep(delayMs: number): Promise<void> {
-    const { signal } = this.#stop;
+  async #sleep(delayMs: number, signal: AbortSignal): Promise<void> {
     // A listener may have ended the link when it heard of the pause.
     signal.throwIfAborted();
     const wait = abortableWait<void>(signal, () => signal.reason as Error);
@@ -304,12 +302,12 @@ export class Dialer {
     }
   }
 
-  async #dial(): Promise<void> {
+  async #dial(signal: AbortSignal): Promise<void> {
     this.#attempts++;
     this.#loss = undefined;
     this.#engine.dialling(this.#attempts, this.#why);
     // A listener may have ended the link, or held it, when it heard of the attempt.
-    this.#stop.signal.throwIfAborted();
+    signal.throwIfAborted();
     if (this.#heldMs !== undefined) throw HELD;
     const attempt = new Attempt(this.#dialled, this.#connector, { number: this.#attempts, patience: this.#patience });
     this.#attempt = attempt;

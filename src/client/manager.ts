@@ -27,7 +27,7 @@ import {
   resolveOpenOptions,
 } from "./options.ts";
 import type { ClientLinkOwner } from "./link-owner.ts";
-import { durableLink } from "./durable-link.ts";
+import { durableLinks } from "./durable-link.ts";
 import { LostLinks } from "./lost-links.ts";
 import { type PlainHost, PlainLinkOwner } from "./plain-link.ts";
 import { type OpenPlainOptions, resolveOpenPlainOptions } from "./plain-options.ts";
@@ -61,6 +61,17 @@ const MOST_NAMED = 10;
 
 /** The random id of this process. */
 const INSTANCE = newId(SYSTEM_ENTROPY);
+
+/** The class sets it, as it has the private parts. */
+let openerOf: typeof opener;
+
+/**
+ * For very many links to one server: each call of the function opens one, as `open()` does. The options are read and
+ * checked once, and all links share them. Both throw as `open()` does.
+ */
+export function opener(manager: ConnectionManager, options: Target & OpenOptions): () => Link {
+  return openerOf(manager, options);
+}
 
 /**
  * Holds a service's client links; they share dial limits, memory budget, timers, logger, shutdown. One for each
@@ -156,7 +167,10 @@ export class ConnectionManager implements AsyncDisposable {
   open(options: Target & OpenOptions): Link;
   open(options: Target & (OpenPlainOptions | OpenOptions)): Link {
     if (this.#closing.isBegun) throw isClosing();
-    const owner = this.#owner(options);
+    return this.#begin(this.#maker(options)());
+  }
+
+  #begin(owner: ClientLinkOwner): Link {
     const { dialer, engine, link, destination } = owner;
     this.#lost.replaced(destination);
     this.#owners.add(owner);
@@ -166,11 +180,22 @@ export class ConnectionManager implements AsyncDisposable {
     return link;
   }
 
-  #owner(options: Target & (OpenPlainOptions | OpenOptions)): ClientLinkOwner {
+  #maker(options: Target & (OpenPlainOptions | OpenOptions)): () => ClientLinkOwner {
     const { defaults } = this.#options;
     checkOptions("open()", options, '{ host: "10.0.0.7", port: 7000 }');
-    if (options.protocol === undefined) return durableLink(resolveOpenOptions(options, defaults), this.#host);
-    return new PlainLinkOwner(resolveOpenPlainOptions(options, defaults), this.#host);
+    if (options.protocol === undefined) return durableLinks(resolveOpenOptions(options, defaults), this.#host);
+    const resolved = resolveOpenPlainOptions(options, defaults);
+    return () => new PlainLinkOwner(resolved, this.#host);
+  }
+
+  static {
+    openerOf = (manager, options) => {
+      const make = manager.#maker(options);
+      return () => {
+        if (manager.#closing.isBegun) throw isClosing();
+        return manager.#begin(make());
+      };
+    };
   }
 
   /**

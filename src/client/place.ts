@@ -43,9 +43,10 @@ export class Place implements AddressBook {
   readonly #last: LastAddress | undefined;
   /** All addresses of the endpoint; empty until they are known, and with a Unix socket. */
   #known: readonly string[] = [];
-  readonly #unanswered = new Set<string>();
-  /** This machine has no way to them now. */
-  readonly #withoutWay = new Set<string>();
+  /** Of a dial that is under way, or has failed. */
+  #unanswered: Set<string> | undefined;
+  /** This machine has no way to them now. Made for the first of them. */
+  #withoutWay: Set<string> | undefined;
   #address: string | undefined;
 
   constructor(endpoint: Endpoint, chooser: EndpointChooser, clock: Clock, last?: LastAddress) {
@@ -80,17 +81,18 @@ export class Place implements AddressBook {
   }
 
   dialled(address: string): void {
-    this.#unanswered.add(address);
+    (this.#unanswered ??= new Set()).add(address);
   }
 
   failed(address: string, error: Error, isAtOnce: boolean): void {
-    this.#unanswered.delete(address);
-    if (isAtOnce && codeOf(error) === NO_WAY) this.#withoutWay.add(address);
+    this.#unanswered?.delete(address);
+    if (isAtOnce && codeOf(error) === NO_WAY) (this.#withoutWay ??= new Set()).add(address);
     else if (!isLocal(error)) this.#rest(address);
   }
 
   connected(address: string): void {
     this.#address = address;
+    this.#unanswered = undefined;
   }
 
   // ── what became of it ───────────────────────────────────────────────────────────────────────────────────────────
@@ -108,13 +110,17 @@ export class Place implements AddressBook {
     if (error.code === "LINK_ENDED" || error.code === "ABORTED") return;
     if (isLocal(error.cause) || this.#isCutOff) return this.#chooser.passOver(this.endpoint);
     if (this.#address === undefined && error.code === "TIMED_OUT")
-      for (const each of this.#unanswered) this.#rest(each);
+      for (const each of this.#unanswered ?? []) this.#rest(each);
     this.leave();
   }
 
   /** This machine has no way to any address of the endpoint. */
   get #isCutOff(): boolean {
-    return this.#known.length > 0 && this.#known.every((address) => this.#withoutWay.has(address));
+    return this.#known.length > 0 && this.#known.every((address) => this.#hasNoWay(address));
+  }
+
+  #hasNoWay(address: string): boolean {
+    return this.#withoutWay?.has(address) === true;
   }
 
   /** The address of the connection rests; and the endpoint, if no other address of it is fresh and can be reached. */
@@ -123,7 +129,7 @@ export class Place implements AddressBook {
     const { resting } = this.#chooser;
     if (this.#address !== undefined) this.#rest(this.#address);
     const isOfNoUse = (address: string): boolean =>
-      resting.rests(this.#nameOf(address), nowMs) || this.#withoutWay.has(address);
+      resting.rests(this.#nameOf(address), nowMs) || this.#hasNoWay(address);
     if (this.#known.every((address) => isOfNoUse(address))) this.#chooser.failed(this.endpoint, nowMs);
   }
 

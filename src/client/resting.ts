@@ -5,15 +5,15 @@ const REST_MS = 30_000;
 const MOST_PLACES = 1_000;
 
 export class Resting {
-  /** When each failed last, the oldest first. */
-  readonly #failedMs = new Map<string, number>();
+  /** When each failed last, the oldest first. Made for the first that fails: most links never meet one. */
+  #failedMs: Map<string, number> | undefined;
 
   failed(name: string, nowMs: number): void {
-    setNewest(this.#failedMs, name, nowMs, MOST_PLACES);
+    setNewest((this.#failedMs ??= new Map()), name, nowMs, MOST_PLACES);
   }
 
   connected(name: string): void {
-    this.#failedMs.delete(name);
+    this.#failedMs?.delete(name);
   }
 
   rests(name: string, nowMs: number): boolean {
@@ -22,6 +22,6 @@ export class Resting {
 
   /** -Infinity if it has not failed, or that was too long ago to be known. */
   lastFailureMs(name: string): number {
-    return this.#failedMs.get(name) ?? -Infinity;
+    return this.#failedMs?.get(name) ?? -Infinity;
   }
 }

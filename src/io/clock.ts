@@ -15,12 +15,14 @@ class HeapTimer implements Timer {
   /** The timer's index in the heap; -1 if it is not set. */
   at = -1;
   holdsProcess = true;
-  readonly run: () => void;
+  readonly run: (of: unknown) => void;
+  readonly of: unknown;
   readonly #clock: SystemClock;
 
-  constructor(clock: SystemClock, run: () => void) {
+  constructor(clock: SystemClock, run: (of: unknown) => void, of: unknown) {
     this.#clock = clock;
     this.run = run;
+    this.of = of;
   }
 
   set(dueMs: number): void {
@@ -110,8 +112,8 @@ export class SystemClock implements Clock {
     if (this.#spread.length > 0) realTime.setImmediate(() => this.#runSpread());
   }
 
-  timer(run: () => void): Timer {
-    return new HeapTimer(this, run);
+  timer<T>(run: (of: T) => void, of?: T): Timer {
+    return new HeapTimer(this, run as (of: unknown) => void, of);
   }
 
   move(timer: HeapTimer, dueMs: number): void {
@@ -169,7 +171,7 @@ export class SystemClock implements Clock {
     for (let first = this.#heap[0]; first !== undefined && first.dueMs <= nowMs; first = this.#heap[0]) {
       first.dueMs = Infinity;
       this.#remove(first);
-      this.#run(first.run, undefined);
+      this.#run(first.run, first.of);
     }
     this.#checking = false;
     this.#schedule();

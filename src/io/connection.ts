@@ -77,6 +77,8 @@ export class StreamConnection implements Connection, Reader, RecordTaker {
     this.#stream = Object.assign(stream, { [CONNECTION]: this });
     if (stream instanceof Socket) stream.setNoDelay(true);
     for (const [event, listener] of LISTENERS) stream.on(event, listener);
+    // One listener for errors is enough, and takes less memory than two.
+    stream.off("error", ignoreError);
     // A socket that the application gave may be connecting still, and then has no address yet.
     if (remoteAddress === "" && stream instanceof Socket && stream.connecting) stream.once("connect", onConnect);
     // The application may have paused its stream.

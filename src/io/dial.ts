@@ -9,6 +9,8 @@ import type { ConnectionOptions } from "node:tls";
 import { codeOf } from "../core/foreign.ts";
 import type { Clock } from "../link/ports.ts";
 import { realTime } from "../real-time.ts";
+import { abortWith } from "./abort-with.ts";
+import { ignoreError } from "./connection.ts";
 import { DialError } from "./dial-error.ts";
 import { Lookups } from "./lookup.ts";
 import { interleaved, Race, type RacePlan } from "./race.ts";
@@ -102,27 +104,30 @@ export class SystemDial {
   async #connect(endpoint: Endpoint, options: DialOptions): Promise<Socket> {
     const { connectMs, signal } = options;
     const what = `connecting to ${nameOf(endpoint)}`;
-    const late = new AbortController();
-    const deadline = this.#clock.timer(() => late.abort());
+    const stop = new AbortController();
+    let isLate = false;
+    const deadline = this.#clock.timer(() => {
+      isLate = true;
+      stop.abort();
+    });
     deadline.set(this.#clock.now() + connectMs);
-    const both = AbortSignal.any([signal, late.signal]);
+    const apart = abortWith(signal, stop);
     let race: Race<Socket> | undefined;
-    const stop = (): void => race?.stop(new Error("stopped"));
-    both.addEventListener("abort", stop, { once: true });
+    stop.signal.addEventListener("abort", () => race?.stop(new Error("stopped")), { once: true });
     try {
-      race = "path" in endpoint ? this.#toPath(endpoint) : await this.#toAddresses(endpoint, options, both);
-      both.throwIfAborted();
+      race = "path" in endpoint ? this.#toPath(endpoint) : await this.#toAddresses(endpoint, options, stop.signal);
+      stop.signal.throwIfAborted();
       const winner = await race.run();
       if (winner === undefined) throw allFailed(what, race.said);
       if (!("path" in endpoint)) options.addresses.connected(winner.address);
       return winner.connection;
     } catch (error) {
       if (signal.aborted) throw new DialError("aborted", `${what}: aborted`, signal.reason);
-      if (late.signal.aborted) throw tookTooLong(what, connectMs, race?.said);
+      if (isLate) throw tookTooLong(what, connectMs, race?.said);
       throw error instanceof DialError ? error : new DialError("failed", tlsRefusal(error), error);
     } finally {
       deadline.clear();
-      both.removeEventListener("abort", stop);
+      apart();
     }
   }
 
@@ -193,8 +198,9 @@ function connectedOrNot(
     failed(error);
   };
   const onClose = (): void => onError(new Error("closed"));
-  // This listener is never removed: an error at a moment without another listener must not end the process.
-  socket.on("error", () => {});
+  // This listener is never removed: an error at a moment without another listener must not end the process. It is the
+  // same function for all sockets: one of this dial would keep all that the dial needed.
+  socket.on("error", ignoreError);
   socket.once("connect", onConnect);
   socket.once("error", onError);
   socket.once("close", onClose);

@@ -114,7 +114,8 @@ export class Race<T> {
 }
 
 /** The addresses with their families in turn, that of the first one first (RFC 8305, section 4). */
-export function interleaved(addresses: readonly string[]): string[] {
+export function interleaved(addresses: readonly string[]): readonly string[] {
+  if (addresses.length < 2) return addresses;
   const [first = ""] = addresses;
   const ofFirst = addresses.filter((address) => isIPv6(address) === isIPv6(first));
   const others = addresses.filter((address) => isIPv6(address) !== isIPv6(first));

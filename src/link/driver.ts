@@ -29,7 +29,7 @@ export class Driver {
   hooks: DriverHooks | undefined;
   readonly channels: ChannelIo;
   /** The connections: one, or two while a second stands by. */
-  #attached: readonly Attached[] = [];
+  #attached: readonly Attached[] = NONE;
   /** Connections that were ended in order, and have not been closed by the peer yet. */
   #leaving: Set<Connection> | undefined;
   /** Whether they are of interest: a step is complete when the last of them is gone, too. */
@@ -51,10 +51,12 @@ export class Driver {
     this.protocol = protocol;
     this.channels = channels;
     this.clock = clock;
-    this.#timer = clock.timer(() => {
-      protocol.tick(clock.now());
-      this.run();
-    });
+    this.#timer = clock.timer(Driver.#onTimer, this);
+  }
+
+  static #onTimer(this: void, driver: Driver): void {
+    driver.protocol.tick(driver.clock.now());
+    driver.run();
   }
 
   get remoteAddress(): string | undefined {
@@ -78,7 +80,8 @@ export class Driver {
   }
 
   attach(id: number, connection: Connection): void {
-    this.#attached = [...this.#attached, new Attached(this, id, connection)];
+    // Not by a spread: V8 gives that room for sixteen more, in each link.
+    this.#attached = this.#attached.concat(new Attached(this, id, connection));
     if (!this.#holdsProcess) connection.holdProcess?.(false);
   }
 
@@ -274,9 +277,11 @@ export class Driver {
   stop(): void {
     this.#timer.clear();
     for (const { connection } of this.#attached) connection.destroy();
-    this.#attached = [];
+    this.#attached = NONE;
   }
 }
+
+const NONE: readonly Attached[] = [];
 
 /** A connection whose input goes to the protocol. */
 class Attached implements ConnectionHandler {

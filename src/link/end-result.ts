@@ -3,6 +3,11 @@ import { RespliceError } from "./errors.ts";
 import type { Outbound } from "./protocol.ts";
 import type { LinkReport } from "./types.ts";
 
+/** Is told how a link ended, without a promise for each link. */
+export interface ClosedListener {
+  onClosed(report: LinkReport): void;
+}
+
 export class EndResult {
   /** The error that ended the link; undefined if it ended in order. */
   failure: RespliceError | undefined;
@@ -12,17 +17,32 @@ export class EndResult {
   handlerError: unknown;
   #report: LinkReport | undefined;
   /** Made when the application first asks for the promise. */
-  #closed: PromiseWithResolvers<LinkReport> | undefined;
+  #closed: Promise<LinkReport> | undefined;
+  #resolve: ((report: LinkReport) => void) | undefined;
+  #listener: ClosedListener | undefined;
 
   get closed(): Promise<LinkReport> {
-    this.#closed ??= Promise.withResolvers();
-    if (this.#report !== undefined) this.#closed.resolve(this.#report);
-    return this.#closed.promise;
+    return (this.#closed ??= new Promise((resolve) => {
+      if (this.#report === undefined) this.#resolve = resolve;
+      else resolve(this.#report);
+    }));
+  }
+
+  /** The listener is called when `closed` would be fulfilled. A link has one at the most. */
+  tell(listener: ClosedListener): void {
+    this.#listener = listener;
+    if (this.#report !== undefined) this.#tell(this.#report);
   }
 
   close(report: LinkReport): void {
     this.#report = report;
-    this.#closed?.resolve(report);
+    this.#resolve?.(report);
+    this.#tell(report);
+  }
+
+  #tell(report: LinkReport): void {
+    const listener = this.#listener;
+    if (listener !== undefined) void Promise.resolve(report).then((its) => listener.onClosed(its));
   }
 
   /**

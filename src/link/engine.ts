@@ -29,7 +29,7 @@ export class LinkEngine {
   link!: Link;
   readonly #options: ResolvedLinkOptions;
   readonly #life: Life;
-  readonly #endResult = new EndResult();
+  readonly endResult: EndResult = new EndResult();
   // These objects are made when they are first needed: most links never need them.
   #reports: UndeliveredReports | undefined;
   #waitsForConnected: Waits | undefined;
@@ -53,7 +53,7 @@ export class LinkEngine {
   }
 
   get closed(): Promise<LinkReport> {
-    return this.#endResult.closed;
+    return this.endResult.closed;
   }
 
   get state(): LinkState {
@@ -175,8 +175,8 @@ export class LinkEngine {
   /** The handler of this link threw: the message that it was handed is not accepted, and the peer is told. */
   failHandler(error: unknown): void {
     const isOver = this.protocol.ended || this.failure !== undefined;
-    if (!(isOver && this.#endResult.isOwn(error))) this.#life.later(() => this.#tellOfHandler(error));
-    this.#endResult.handlerError = error;
+    if (!(isOver && this.endResult.isOwn(error))) this.#life.later(() => this.#tellOfHandler(error));
+    this.endResult.handlerError = error;
     this.#reset("handler-failed", "");
   }
 
@@ -195,7 +195,7 @@ export class LinkEngine {
 
   /** Sets the error with which the link will end, if it has none yet. */
   fail(error: RespliceError): void {
-    this.#endResult.failure ??= error;
+    this.endResult.failure ??= error;
   }
 
   /** The link is read by a handler or as a stream: it goes on after the handler of serve() has returned. */
@@ -205,7 +205,7 @@ export class LinkEngine {
 
   /** The error for calls that come after the end. */
   endedError(): RespliceError {
-    return this.#endResult.endedError(this.protocol);
+    return this.endResult.endedError(this.protocol);
   }
 
   // ── called by the parts of the link ─────────────────────────────────────────────────────────────────────────────
@@ -239,11 +239,11 @@ export class LinkEngine {
   }
 
   get failure(): RespliceError | undefined {
-    return this.#endResult.failure;
+    return this.endResult.failure;
   }
 
   get isAborted(): boolean {
-    return this.#endResult.isAborted;
+    return this.endResult.isAborted;
   }
 
   // ── events of the protocol ──────────────────────────────────────────────────────────────────────────────────────
@@ -257,6 +257,7 @@ export class LinkEngine {
         if (recoveryMs !== undefined) journal.record({ event: "link.recovered", ids, recoveryMs });
         this.#life.to("adopted", { reason: event.reason, attempt: this.#attempt, session: event.session });
         this.#waitsForConnected?.resolve();
+        this.#waitsForConnected = undefined;
         this.#life.later(() => this.#stream?.connected());
         break;
       }
@@ -323,7 +324,7 @@ export class LinkEngine {
 
   /** Nothing is sent any more, and the link ends when its consumer has everything that has arrived. */
   #onSevered(event: Extract<LinkEvent, { type: "severed" }>): void {
-    this.#endResult.failure ??= outcomeError(event.outcome, event.detail, "");
+    this.endResult.failure ??= outcomeError(event.outcome, event.detail, "");
     this.reports.severed(event, this.outgoing, this.#whyOver);
     if (!this.protocol.ended) this.#life.to("drain", { reason: event.reason });
     this.#life.later(() => this.#rejectWaits());
@@ -341,8 +342,8 @@ export class LinkEngine {
 
   #onEnded(event: Extract<LinkEvent, { type: "ended" }>): void {
     const { outcome, detail, peerCode, untracked } = event;
-    this.#endResult.failure ??= outcomeError(outcome, detail, peerCode, this.#endResult.handlerError);
-    this.#endResult.isAborted = outcome === "aborted";
+    this.endResult.failure ??= outcomeError(outcome, detail, peerCode, this.endResult.handlerError);
+    this.endResult.isAborted = outcome === "aborted";
     const error = this.failure;
     const lost = this.reports.lose(event, this.outgoing, this.#whyOver);
     this.#life.to("end", { reason: outcome, ...(error && { error }) });
@@ -353,7 +354,7 @@ export class LinkEngine {
       this.#stream?.progress();
       this.owner.onEnded();
       const report = this.reports.atEnd(lost, untracked, outcome === "closed");
-      this.#endResult.close(error === undefined ? report : { ...report, error, ...this.#closing?.cutOff });
+      this.endResult.close(error === undefined ? report : { ...report, error, ...this.#closing?.cutOff });
     });
     if (error !== undefined) this.#life.later(() => this.link.emit("error", error));
   }

@@ -3,6 +3,7 @@
  * them time, and it keeps nothing that it is handed.
  */
 import { releaseChunk } from "../core/wire/own-chunks.ts";
+import type { ClosedListener } from "./end-result.ts";
 import { LinkHandle } from "./link.ts";
 import type { Link, Message } from "./types.ts";
 
@@ -22,4 +23,14 @@ export function freeLent(memory: ArrayBufferLike): void {
 /** As `link.trySend()`; what it takes is written at once, and not at the end of the turn: no more is sent in this turn. */
 export function sendNow(link: Link, bytes: Uint8Array): boolean {
   return LinkHandle.sendNow(link, bytes);
+}
+
+/** As `link.closed`, without a promise, which takes memory as long as the link lasts. */
+export function tellClosed(link: Link, listener: ClosedListener): void {
+  LinkHandle.tellClosed(link, listener);
+}
+
+/** As `link.openPayload`, to be read only: the link makes and keeps no copy. */
+export function openPayloadOf(link: Link): Uint8Array {
+  return LinkHandle.openPayloadOf(link);
 }

@@ -2,8 +2,10 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { LinkState } from "../core/states.ts";
+import { ownCopy } from "../core/wire/bytes.ts";
 import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
+import type { ClosedListener } from "./end-result.ts";
 import type { LinkEngine } from "./engine.ts";
 import { invalidArgument, RespliceError } from "./errors.ts";
 import type {
@@ -25,6 +27,8 @@ import type {
 const MOST_CODE_BYTES = 64;
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
 
+function keepNothing(): void {}
+
 export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
   readonly #engine: LinkEngine;
@@ -40,7 +44,17 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
 
   /** See `forwarding.ts`. */
   static lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
-    (link as LinkHandle).#engine.incoming.onMessage(handler, () => {});
+    (link as LinkHandle).#engine.incoming.onMessage(handler, keepNothing);
+  }
+
+  /** See `forwarding.ts`. */
+  static openPayloadOf(link: Link): Uint8Array {
+    return (link as LinkHandle).#engine.owner.openPayload;
+  }
+
+  /** See `forwarding.ts`. */
+  static tellClosed(link: Link, listener: ClosedListener): void {
+    (link as LinkHandle).#engine.endResult.tell(listener);
   }
 
   /** See `forwarding.ts`. */
@@ -74,12 +88,7 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
 
   /** A copy: each later HELLO is compared with the original, which the application must not be able to change. */
   get openPayload(): Message {
-    if (this.#openPayload === undefined) {
-      const { openPayload } = this.#engine.owner;
-      this.#openPayload = Buffer.allocUnsafeSlow(openPayload.length);
-      openPayload.copy(this.#openPayload);
-    }
-    return this.#openPayload;
+    return (this.#openPayload ??= ownCopy(this.#engine.owner.openPayload) as Message);
   }
 
   get remoteAddress(): string | undefined {

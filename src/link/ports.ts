@@ -15,8 +15,8 @@ export interface Clock {
    * in between. It is for work that very many connections may want at the same moment.
    */
   spread<T>(run: (of: T) => void, of: T): void;
-  /** A timer that is not set yet. */
-  timer(run: () => void): Timer;
+  /** A timer that is not set yet. When it is due, `run` is called with `of`. */
+  timer<T>(run: (of: T) => void, of?: T): Timer;
 }
 
 export interface Timer {

@@ -46,6 +46,9 @@ export const IDLE_MS = 2_000;
 /** After that GOAWAY, a peer that does not answer a PING has so long until no new stream is taken. */
 const NOTICE_MS = 1_000;
 
+/** Shared: an idle connection has no answers. */
+const NOTHING: ServerResponse[] = [];
+
 /** Undefined for a socket that was accepted before the server was supervised. */
 export function connectionOf(socket: object | undefined): SupervisedConnection | undefined {
   const marked: Marked | undefined = socket;
@@ -63,7 +66,7 @@ export class SupervisedConnection {
   readonly #accepted: Duplex;
   #socket: Duplex;
   /** HTTP/1 answers that are not complete, in the order of their requests: several if the client pipelines. */
-  readonly #answers: ServerResponse[] = [];
+  #answers: ServerResponse[] = NOTHING;
   #session: ServerHttp2Session | undefined;
   #streams: Set<ServerHttp2Stream> | undefined;
   /** Its bytes are those of HTTP, and not of TLS. */
@@ -164,7 +167,8 @@ export class SupervisedConnection {
   /** Answers false for one that was heard of before: a handler of 'checkContinue' may emit 'request' in its turn. */
   request(answer: ServerResponse): boolean {
     if (this.#answers.includes(answer)) return false;
-    this.#answers.push(answer);
+    if (this.#answers === NOTHING) this.#answers = [answer];
+    else this.#answers.push(answer);
     this.#host.onBusy(this);
     this.#received(answer.req);
     if (this.#isLeaving) this.#closeAfter(answer);

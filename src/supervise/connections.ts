@@ -108,7 +108,7 @@ export class Connections {
     this.accepted++;
     this.#open.add(connection);
     this.door.entered(connection);
-    socket.once("close", () => this.#left(connection));
+    socket.on("close", () => this.#left(connection));
     if (this.#open.size === 1) this.#sweepSoon();
     if (this.#isDraining) this.#drain(connection);
     return true;

@@ -56,8 +56,8 @@ export class VirtualTime extends EventClock implements Clock, VirtualClock {
     this.schedule(0, () => run(of));
   }
 
-  timer(run: () => void): Timer {
-    return new VirtualTimer(this, run);
+  timer<T>(run: (of: T) => void, of?: T): Timer {
+    return new VirtualTimer(this, () => run(of as T));
   }
 
   override schedule(delayMs: number, event: () => void): () => void {

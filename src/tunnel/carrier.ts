@@ -1,6 +1,6 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
-import { type Link, RespliceError } from "../index.ts";
-import { lend, sendNow } from "../link/forwarding.ts";
+import { type Link, type LinkReport, type LinkState, RespliceError } from "../index.ts";
+import { lend, sendNow, tellClosed } from "../link/forwarding.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
 import { HEAD_BYTES, dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
@@ -16,6 +16,16 @@ interface Waiting {
   readonly kept?: KeptChunk;
 }
 
+/** Shared: most links take all at once. */
+const NOTHING: Waiting[] = [];
+
+/** What a carrier reads is for, and how its link is. */
+export interface CarrierOwner extends RecordHandler {
+  onState?(to: LinkState): void;
+  /** The link has ended. */
+  onClosed(report: LinkReport): void;
+}
+
 /** How the path was, since the connection began. */
 export interface Survived {
   /** How many times the link was connected again. */
@@ -28,8 +38,9 @@ export class Carrier {
   readonly link: Link;
   readonly clock: Clock;
   /** What waits for room on the link: at most one chunk of a socket, and records beside DATA. */
-  readonly #waiting: Waiting[] = [];
+  #waiting: Waiting[] = NOTHING;
   #isWaiting = false;
+  #owner: CarrierOwner | undefined;
   #onRoom: (() => void) | undefined;
   #reconnects = 0;
   #awayMs = 0;
@@ -44,6 +55,7 @@ export class Carrier {
       if (isAway) this.#awaySinceMs ??= this.clock.now();
       else this.#back();
       if (to === "connected" && from !== "suspect" && change.session === "resumed") this.#reconnects++;
+      this.#owner?.onState?.(to);
     });
   }
 
@@ -66,8 +78,10 @@ export class Carrier {
   }
 
   /** Reads records from now on. A handler that throws or rejects ends the link. */
-  read(handler: RecordHandler): void {
-    const reader = new RecordReader(handler);
+  read(owner: CarrierOwner): void {
+    this.#owner = owner;
+    tellClosed(this.link, owner);
+    const reader = new RecordReader(owner);
     lend(this.link, (bytes) => {
       try {
         const waiting = reader.push(bytes);
@@ -89,7 +103,8 @@ export class Carrier {
   }
 
   #push(waiting: Waiting): void {
-    this.#waiting.push(waiting);
+    if (this.#waiting === NOTHING) this.#waiting = [waiting];
+    else this.#waiting.push(waiting);
     if (!this.#isWaiting) this.#flush();
   }
 
@@ -98,18 +113,18 @@ export class Carrier {
     while (this.#isWaiting) await this.link.ready();
   }
 
-  /** Sends a chunk of the connection, whose memory it keeps. false: `onRoom` is called when there is room for more. */
-  sendData(chunk: Buffer, onRoom: () => void): boolean {
+  /** Sends a chunk of the connection, whose memory it keeps. false: there is no room for more, see `whenRoom()`. */
+  sendData(chunk: Buffer): boolean {
     if (chunk.length < COPIED_BELOW) {
       SCRATCH.set(chunk, HEAD_BYTES);
-      return this.sendCopy(SCRATCH.subarray(0, HEAD_BYTES + chunk.length), onRoom);
+      return this.sendCopy(SCRATCH.subarray(0, HEAD_BYTES + chunk.length));
     }
     for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
-    return this.#hasRoom(onRoom);
+    return !this.#isWaiting;
   }
 
   /** As `sendData()`, of bytes that have room for the head before them, and whose memory stays the caller's. */
-  sendCopy(headAndBytes: Buffer, onRoom: () => void): boolean {
+  sendCopy(headAndBytes: Buffer): boolean {
     writeDataHead(headAndBytes);
     try {
       if (!this.#isWaiting && sendNow(this.link, headAndBytes)) return true;
@@ -119,12 +134,12 @@ export class Carrier {
     }
     const kept = keep(headAndBytes);
     this.#push({ bytes: kept.bytes, kept });
-    return this.#hasRoom(onRoom);
+    return !this.#isWaiting;
   }
 
-  #hasRoom(onRoom: () => void): boolean {
-    if (this.#isWaiting) this.#onRoom = onRoom;
-    return !this.#isWaiting;
+  /** `run` is called, once, when all that was sent is on the link. Not if the link takes no more. */
+  whenRoom(run: () => void): void {
+    this.#onRoom = run;
   }
 
   #flush(): void {
@@ -149,6 +164,7 @@ export class Carrier {
       );
       return;
     }
+    this.#waiting = NOTHING;
     const onRoom = this.#onRoom;
     this.#onRoom = undefined;
     onRoom?.();
@@ -157,7 +173,7 @@ export class Carrier {
   /** The link takes no more: what it ended with is in its report. */
   #over(error: unknown): void {
     if (!(error instanceof RespliceError)) throw error;
-    this.#waiting.length = 0;
+    this.#waiting = NOTHING;
     this.#onRoom = undefined;
   }
 
@@ -167,7 +183,7 @@ export class Carrier {
 
   /** Ends a link that carries nothing, when the peer has all that was sent on it: the end of a connection, perhaps. */
   finish(code: string): void {
-    if (this.#isWaiting) this.#onRoom = (): void => this.finish(code);
+    if (this.#isWaiting) this.whenRoom(() => this.finish(code));
     else if (this.link.writableLength === 0) this.abort(code);
     else this.link.end();
   }

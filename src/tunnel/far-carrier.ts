@@ -1,9 +1,9 @@
 /** The far end's side of a link: it connects to the target of each connection that comes on it. */
 import type { Socket } from "node:net";
-import type { Link } from "../index.ts";
+import type { Link, LinkReport } from "../index.ts";
 import type { Clock } from "../link/ports.ts";
-import { Carrier } from "./carrier.ts";
-import { type Ending, Join } from "./join.ts";
+import { Carrier, type CarrierOwner } from "./carrier.ts";
+import { type Ending, Join, type JoinOwner } from "./join.ts";
 import { objectRecord, type OpenRecord, readOpen, RECORD, record, RecordError, type RecordType } from "./records.ts";
 import { TargetRefused } from "./targets.ts";
 
@@ -16,28 +16,35 @@ export interface FarCarrierHost {
   onFree(carrier: FarCarrier): void;
   onEnded(open: OpenRecord, link: Link, ending: Ending): void;
   onRefused(open: OpenRecord, link: Link, refused: TargetRefused): void;
+  /** The link has ended. */
+  onGone(carrier: FarCarrier): void;
 }
 
-export class FarCarrier {
+export class FarCarrier implements CarrierOwner, JoinOwner {
   readonly link: Link;
   readonly #carrier: Carrier;
   readonly #host: FarCarrierHost;
-  readonly #gone = new AbortController();
+  /** The link has ended. */
+  #isGone = false;
+  /** Aborted when the link ends while the target is being connected to. */
+  #connecting: AbortController | undefined;
   #state: "free" | "connecting" | "joined" | "refused" = "free";
   #join: Join | undefined;
+  /** What was asked for, of the connection that is joined. */
+  #joined: OpenRecord | undefined;
 
   constructor(link: Link, host: FarCarrierHost, clock: Clock) {
     this.link = link;
     this.#carrier = new Carrier(link, clock);
     this.#host = host;
-    this.#carrier.read({
-      onData: (part, isFollowed) => this.#onData(part, isFollowed),
-      onRecord: (type, content) => this.#onRecord(type, content),
-    });
-    void link.closed.then((report) => {
-      this.#gone.abort();
-      this.#join?.linkEnded(report);
-    });
+    this.#carrier.read(this);
+  }
+
+  onClosed(report: LinkReport): void {
+    this.#isGone = true;
+    this.#connecting?.abort();
+    this.#join?.linkEnded(report);
+    this.#host.onGone(this);
   }
 
   get isFree(): boolean {
@@ -49,15 +56,15 @@ export class FarCarrier {
     this.#carrier.finish(code);
   }
 
-  #onData(part: Buffer, isFollowed: boolean): void | Promise<void> {
+  onData(part: Buffer, isFollowed: boolean): void | Promise<void> {
     if (this.#state === "refused") return undefined;
     if (this.#join === undefined) throw new RecordError("DATA without a connection");
     return this.#join.write(part, isFollowed);
   }
 
-  #onRecord(type: RecordType, content: Buffer): void | Promise<void> {
+  onRecord(type: RecordType, content: Buffer): void | Promise<void> {
     // The link ended while what came before was handled.
-    if (this.#gone.signal.aborted) return undefined;
+    if (this.#isGone) return undefined;
     switch (type) {
       case RECORD.open:
         if (this.#state !== "free") throw new RecordError("OPEN before the connection before it has ended");
@@ -75,24 +82,32 @@ export class FarCarrier {
   async #open(open: OpenRecord): Promise<void> {
     this.#state = "connecting";
     this.#host.onBusy(this);
+    const connecting = new AbortController();
+    this.#connecting = connecting;
     let socket: Socket;
     try {
       // A client that does not read its answers is given no others.
       await this.#carrier.taken();
-      socket = await this.#host.connect(open, this.link, this.#gone.signal);
+      socket = await this.#host.connect(open, this.link, connecting.signal);
     } catch (error) {
-      if (!this.#gone.signal.aborted) this.#refuse(open, error as Error);
+      if (!this.#isGone) this.#refuse(open, error as Error);
       return;
+    } finally {
+      this.#connecting = undefined;
     }
     this.#state = "joined";
-    const join = new Join(socket, this.#carrier, (ending) => {
-      this.#host.onEnded(open, this.link, ending);
-      if (ending.isWhole) this.#done();
-    });
+    const join = new Join(socket, this.#carrier, this);
     this.#join = join;
-    if (this.#gone.signal.aborted) return join.fail("the link has ended");
+    this.#joined = open;
+    if (this.#isGone) return join.fail("the link has ended");
     this.#carrier.send(record(RECORD.opened));
     join.start();
+  }
+
+  onJoinEnded(ending: Ending): void {
+    if (this.#joined !== undefined) this.#host.onEnded(this.#joined, this.link, ending);
+    this.#joined = undefined;
+    if (ending.isWhole) this.#done();
   }
 
   #refuse(open: OpenRecord, error: Error): void {

@@ -11,11 +11,12 @@ import {
   type ServerSupervisorOptions,
 } from "../index.ts";
 import { SystemClock } from "../io/clock.ts";
+import { openPayloadOf } from "../link/forwarding.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { Busy } from "./busy.ts";
 import { Controls } from "./controls.ts";
-import { FarCarrier } from "./far-carrier.ts";
+import { FarCarrier, type FarCarrierHost } from "./far-carrier.ts";
 import { FreeLinks, MOST_FREE } from "./free-links.ts";
 import { Instances } from "./instances.ts";
 import type { Ending } from "./join.ts";
@@ -66,6 +67,23 @@ export class FarEnd {
   /** Which has signed the certificates of clients. */
   #authority: SecureContextOptions["ca"];
   readonly #carriers = new Set<FarCarrier>();
+  /** One object for all carriers. */
+  readonly #carrierHost: FarCarrierHost = {
+    connect: (open, link, signal) => this.#connect(open, link, signal),
+    onBusy: ({ link }) => this.#free.delete(link),
+    onFree: (carrier) => {
+      if (this.#isClosing) carrier.finish(ABORTED.closing);
+      else this.#free.add(carrier.link);
+    },
+    onEnded: (open, link, ending) => this.#ended(open, link, ending),
+    onRefused: ({ ends, to }, { identity }, { code, message }) =>
+      logRefused(this.#options.log, { ends, to, identity }, code, message),
+    onGone: (carrier) => {
+      this.#carriers.delete(carrier);
+      this.#free.delete(carrier.link);
+      this.#instances.left(carrier.link);
+    },
+  };
   readonly #controls = new Controls();
   readonly #free = new FreeLinks(this.#clock);
   readonly #busy: Busy;
@@ -105,7 +123,7 @@ export class FarEnd {
   }
 
   #arrived(link: Link): void {
-    const introduction = readIntroduction(link.openPayload);
+    const introduction = readIntroduction(openPayloadOf(link));
     if (introduction === undefined) {
       this.#options.log(
         "warn",
@@ -114,33 +132,15 @@ export class FarEnd {
       );
       return link.abort(ABORTED.stranger);
     }
-    this.#instances.arrived(link, introduction);
     if (this.#isClosing) return link.abort(ABORTED.closing);
+    this.#instances.arrived(link, introduction);
     if (introduction.role === "control") return this.#control(link);
-    const carrier = new FarCarrier(
-      link,
-      {
-        connect: (open, of, signal) => this.#connect(open, of, signal),
-        onBusy: (busy) => this.#free.delete(busy.link),
-        onFree: (free) => {
-          if (this.#isClosing) free.finish(ABORTED.closing);
-          else this.#free.add(free.link);
-        },
-        onEnded: (open, of, ending) => this.#ended(open, of, ending),
-        onRefused: ({ ends, to }, { identity }, { code, message }) =>
-          logRefused(this.#options.log, { ends, to, identity }, code, message),
-      },
-      this.#clock,
-    );
-    this.#carriers.add(carrier);
+    this.#carriers.add(new FarCarrier(link, this.#carrierHost, this.#clock));
     this.#free.add(link);
-    void link.closed.then(() => {
-      this.#carriers.delete(carrier);
-      this.#free.delete(link);
-    });
   }
 
   #control(link: Link): void {
+    void link.closed.then(() => this.#instances.left(link));
     if (!this.#controls.add(link)) return link.abort(ABORTED.tooManyControls);
     // Nothing comes on it: reading lets the link hear of the peer's end.
     link.onMessage(() => {});

@@ -24,6 +24,7 @@ export class Instances {
   readonly #log: TunnelLog;
   readonly #clock: Clock;
   readonly #byKey = new Map<string, Instance>();
+  readonly #ofLink = new Map<Link, Instance>();
   /** Which instance has the name. */
   readonly #byName = new Map<string, Instance>();
 
@@ -32,7 +33,7 @@ export class Instances {
     this.#clock = clock;
   }
 
-  /** A link has come. */
+  /** A link has come. Of one that ends `left()` is to be told. */
   arrived(link: Link, { role, instance, name }: Introduction): void {
     const identity = JSON.stringify(link.identity ?? null);
     const key = `${identity} ${instance}`;
@@ -46,13 +47,16 @@ export class Instances {
     };
     if (known === undefined) this.#byKey.set(key, here);
     here.links.add(link);
-    void link.closed.then(() => this.#left(here, link));
+    this.#ofLink.set(link, here);
     if (role !== "control") return;
     here.control = link;
     if (here.name !== undefined) void this.#claim(here, here.name);
   }
 
-  #left(here: Instance, link: Link): void {
+  left(link: Link): void {
+    const here = this.#ofLink.get(link);
+    if (here === undefined) return;
+    this.#ofLink.delete(link);
     here.links.delete(link);
     if (here.control === link) here.control = undefined;
     if (here.links.size > 0) return;

@@ -26,16 +26,24 @@ export interface Ending {
   readonly survived: Survived;
 }
 
+export interface JoinOwner {
+  /** Called once. If the connection did not end in order, the socket is reset and the link aborted by then. */
+  onJoinEnded(ending: Ending): void;
+}
+
 /** Of what the peer has sent, so much may wait until the socket takes it. */
 const MOST_WAITING_BYTES = 262_144;
 const NOTHING = Buffer.alloc(0);
 /** A socket that is held up is not read, and so does not notice a reset: it is looked at so often. */
 const LOOK_MS = 10_000;
 
+/** The property in which a socket keeps its connection. */
+const JOIN: unique symbol = Symbol("join");
+
 export class Join {
-  readonly #socket: Socket;
+  readonly #socket: JoinedSocket;
   readonly #carrier: Carrier;
-  readonly #onEnded: (ending: Ending) => void;
+  readonly #owner: JoinOwner;
   readonly #sinceMs: number;
   #fromSocket = 0;
   #toSocket = 0;
@@ -50,59 +58,56 @@ export class Join {
   #isLast = true;
   /** The socket has taken as much as it keeps; called when it takes more, or is closed. */
   #onDrain: (() => void) | undefined;
-  #error: NodeJS.ErrnoException | undefined;
-  readonly #room = (): void => {
-    this.#isHeldUp = false;
-    this.#socket.resume();
-  };
+  #error: Error | undefined;
   /** The link takes no more for now, and the socket is not read. */
   #isHeldUp = false;
   /** Runs from when the socket is held up, until it is looked at and is not held up any more. */
   #look: Timer | undefined;
 
-  /** `onEnded` is called once. If the connection did not end in order, the socket is reset and the link aborted by then. */
-  constructor(socket: Socket, carrier: Carrier, onEnded: (ending: Ending) => void) {
-    this.#socket = socket;
+  constructor(socket: Socket, carrier: Carrier, owner: JoinOwner) {
+    this.#socket = Object.assign(socket, { [JOIN]: this });
     this.#carrier = carrier;
     this.#sinceMs = carrier.clock.now();
-    this.#onEnded = onEnded;
+    this.#owner = owner;
     carrier.beginCounting();
-    socket.on("error", (error) => {
-      this.#error = error;
-    });
-    socket.on("drain", () => this.#drained());
-    socket.once("close", () => this.#closed());
+    // One listener is enough, and takes less memory than two.
+    socket.on("error", onError).off("error", ignoreError);
+    socket.on("drain", onDrained).on("close", onClose);
   }
 
   /** Reads from the socket. */
   start(): void {
     const socket = this.#socket;
-    if (!readInto(socket, (headAndBytes) => this.#takeCopy(headAndBytes))) {
-      socket.on("data", (chunk: Buffer) => this.#take(chunk));
-    }
-    socket.once("end", () => {
-      if (this.#isOver) return;
-      this.#hasEnded = true;
-      this.#carrier.send(record(RECORD.end));
-    });
+    if (!readInto(socket, takeCopy)) socket.on("data", onData);
+    socket.on("end", onEnd);
   }
 
-  #take(chunk: Buffer): void {
+  inputEnded(): void {
+    if (this.#isOver) return;
+    this.#hasEnded = true;
+    this.#carrier.send(record(RECORD.end));
+  }
+
+  take(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#fromSocket += chunk.length;
     countRead(chunk.length, this.#carrier.clock);
-    if (!this.#carrier.sendData(chunk, this.#room)) this.#holdUp();
+    if (!this.#carrier.sendData(chunk)) this.#holdUp();
   }
 
-  #takeCopy(headAndBytes: Buffer): void {
+  takeCopy(headAndBytes: Buffer): void {
     if (this.#isOver) return;
     this.#fromSocket += headAndBytes.length - HEAD_BYTES;
-    if (!this.#carrier.sendCopy(headAndBytes, this.#room)) this.#holdUp();
+    if (!this.#carrier.sendCopy(headAndBytes)) this.#holdUp();
   }
 
   #holdUp(): void {
     this.#isHeldUp = true;
     this.#socket.pause();
+    this.#carrier.whenRoom(() => {
+      this.#isHeldUp = false;
+      this.#socket.resume();
+    });
     if (this.#look === undefined) this.#lookLater();
   }
 
@@ -160,7 +165,7 @@ export class Join {
     else if (this.#isLast && !socket.writableNeedDrain) this.#memory.forget();
   }
 
-  #drained(): void {
+  drained(): void {
     this.#freeWritten();
     const onDrain = this.#onDrain;
     this.#onDrain = undefined;
@@ -174,7 +179,11 @@ export class Join {
     this.#socket.end();
   }
 
-  #closed(): void {
+  failed(error: Error): void {
+    this.#error = error;
+  }
+
+  closed(): void {
     // Whoever destroys the socket before it has written all has cut the connection short.
     if (this.haveBothEnded && this.#socket.writableFinished && this.#error === undefined) {
       this.#over(true, "ended in order");
@@ -218,8 +227,8 @@ export class Join {
     this.#isOver = true;
     this.#isHeldUp = false;
     this.#look?.clear();
-    this.#drained();
-    this.#onEnded({
+    this.drained();
+    this.#owner.onJoinEnded({
       isWhole,
       reason,
       fromSocket: this.#fromSocket,
@@ -228,6 +237,33 @@ export class Join {
       survived: this.#carrier.survived,
     });
   }
+}
+
+/** All sockets share the same listeners: they find the connection in the socket. */
+type JoinedSocket = Socket & { [JOIN]: Join };
+
+function onError(this: JoinedSocket, error: Error): void {
+  this[JOIN].failed(error);
+}
+
+function onDrained(this: JoinedSocket): void {
+  this[JOIN].drained();
+}
+
+function onClose(this: JoinedSocket): void {
+  this[JOIN].closed();
+}
+
+function onData(this: JoinedSocket, chunk: Buffer): void {
+  this[JOIN].take(chunk);
+}
+
+function takeCopy(socket: Socket, headAndBytes: Buffer): void {
+  (socket as JoinedSocket)[JOIN].takeCopy(headAndBytes);
+}
+
+function onEnd(this: JoinedSocket): void {
+  this[JOIN].inputEnded();
 }
 
 /** Why the link has ended before the connection that it carried. Where the peer gave a reason, that is the reason. */

@@ -1,15 +1,17 @@
 /** The near end's side of a link: it opens connections to targets on it, one after another. */
 import type { Socket } from "node:net";
-import type { Link, LinkReport } from "../index.ts";
+import type { Link, LinkReport, LinkState } from "../index.ts";
 import type { Clock, Timer } from "../link/ports.ts";
-import { Carrier } from "./carrier.ts";
-import { type Ending, Join, reset, whyLinkEnded } from "./join.ts";
+import { Carrier, type CarrierOwner } from "./carrier.ts";
+import { type Ending, Join, type JoinOwner, reset, whyLinkEnded } from "./join.ts";
 import { objectRecord, type OpenRecord, RECORD, readRefused, record, RecordError, type RecordType } from "./records.ts";
 
 /** The application waits so long until it is connected, and then is reset. Later it has the patience of the link. */
 const CONNECT_MS = 10_000;
 
 export interface NearCarrierHost {
+  /** The link is not connected any more, or about to end. */
+  onAway(carrier: NearCarrier): void;
   /** The link is free for another connection. */
   onFree(carrier: NearCarrier): void;
   /** The link has ended, and the connection that it carried is over. */
@@ -19,7 +21,8 @@ export interface NearCarrierHost {
 interface Call {
   readonly socket: Socket;
   readonly join: Join;
-  readonly deadline: Timer;
+  /** Undefined once there is an answer. */
+  deadline: Timer | undefined;
   /** The far end's answer: undefined as long as there is none. */
   answer: "opened" | "refused" | undefined;
   /** The far end has said that it has nothing left of the connection. */
@@ -30,7 +33,7 @@ interface Call {
   onEnded: ((ending: Ending) => void) | undefined;
 }
 
-export class NearCarrier {
+export class NearCarrier implements CarrierOwner, JoinOwner {
   readonly #carrier: Carrier;
   readonly #host: NearCarrierHost;
   readonly createdMs: number;
@@ -42,17 +45,15 @@ export class NearCarrier {
     this.#carrier = new Carrier(link, clock);
     this.#host = host;
     this.createdMs = clock.now();
-    this.#carrier.read({
-      onData: (part, isFollowed) => this.#onData(part, isFollowed),
-      onRecord: (type, content) => this.#onRecord(type, content),
-    });
-    void link.closed.then((report) => {
-      this.#gone = report;
-      const call = this.#call;
-      // What the far end is done with is all here: the application may be slow to take it.
-      if (call?.ending === undefined && call?.isDone === false) call.join.linkEnded(report);
-      else this.#look();
-    });
+    this.#carrier.read(this);
+  }
+
+  onClosed(report: LinkReport): void {
+    this.#gone = report;
+    const call = this.#call;
+    // What the far end is done with is all here: the application may be slow to take it.
+    if (call?.ending === undefined && call?.isDone === false) call.join.linkEnded(report);
+    else this.#look();
   }
 
   get link(): Link {
@@ -65,11 +66,7 @@ export class NearCarrier {
    */
   connect(socket: Socket, open: OpenRecord, onEnded: (ending: Ending) => void): void {
     const { clock } = this.#carrier;
-    const join = new Join(socket, this.#carrier, (ending) => {
-      call.deadline.clear();
-      call.ending = ending;
-      this.#look();
-    });
+    const join = new Join(socket, this.#carrier, this);
     const call: Call = {
       socket,
       join,
@@ -79,10 +76,17 @@ export class NearCarrier {
       ending: undefined,
       onEnded,
     };
-    call.deadline.set(clock.now() + CONNECT_MS);
+    call.deadline?.set(clock.now() + CONNECT_MS);
     this.#call = call;
     this.#carrier.send(objectRecord(RECORD.open, open));
     join.start();
+  }
+
+  onJoinEnded(ending: Ending): void {
+    if (this.#call === undefined) return;
+    endDeadline(this.#call);
+    this.#call.ending = ending;
+    this.#look();
   }
 
   /** Ends the connection, if there is one, with a reset. */
@@ -94,19 +98,23 @@ export class NearCarrier {
     this.#carrier.abort(code);
   }
 
-  #onData(part: Buffer, isFollowed: boolean): void | Promise<void> {
+  onState(to: LinkState): void {
+    if (to !== "connected" && to !== "connecting") this.#host.onAway(this);
+  }
+
+  onData(part: Buffer, isFollowed: boolean): void | Promise<void> {
     if (this.#call?.answer !== "opened") throw new RecordError("DATA before OPENED");
     return this.#call.join.write(part, isFollowed);
   }
 
-  #onRecord(type: RecordType, content: Buffer): void {
+  onRecord(type: RecordType, content: Buffer): void {
     const call = this.#call;
     if (call === undefined) throw new RecordError("a record without a connection");
     switch (type) {
       case RECORD.opened:
       case RECORD.refused:
         if (call.answer !== undefined) throw new RecordError("a second answer");
-        call.deadline.clear();
+        endDeadline(call);
         if (type === RECORD.refused) return this.#refused(call, content);
         call.answer = "opened";
         return;
@@ -147,4 +155,10 @@ export class NearCarrier {
     if (gone === undefined) this.#host.onFree(this);
     else this.#host.onGone(this);
   }
+}
+
+/** The timer goes with it: very many connections are open, and few wait for an answer. */
+function endDeadline(call: Call): void {
+  call.deadline?.clear();
+  call.deadline = undefined;
 }

@@ -12,6 +12,7 @@ import {
   supervise,
   type Target,
 } from "../index.ts";
+import { opener } from "../client/manager.ts";
 import { SystemClock } from "../io/clock.ts";
 import type { AddressList } from "../io/address-list.ts";
 import { ignoreError } from "../io/connection.ts";
@@ -22,7 +23,7 @@ import { makeWay } from "../server/listening/socket-file.ts";
 import { ClientHeaders, endsOf } from "./client-ends.ts";
 import { type Ending, reset } from "./join.ts";
 import { logEnding, logRefused, sourceText, type TunnelLog } from "./log.ts";
-import { NearCarrier } from "./near-carrier.ts";
+import { NearCarrier, type NearCarrierHost } from "./near-carrier.ts";
 import type { Ends } from "./proxy-header.ts";
 import { Spares } from "./spares.ts";
 import { ABORTED, introduce, LINK_OPTIONS, RESOURCES, type Role } from "./terms.ts";
@@ -73,8 +74,26 @@ export class NearEnd {
   readonly #headers: ClientHeaders | undefined;
   readonly #servers: Array<{ server: net.Server; supervised: SupervisedServer }> = [];
   readonly #spares: Spares;
+  /** Opens a link that carries connections. */
+  #openLink: (() => Link) | undefined;
   /** Those that carry a connection. */
   readonly #busy = new Set<NearCarrier>();
+  /** One object for all carriers. */
+  readonly #carrierHost: NearCarrierHost = {
+    onAway: (carrier) => {
+      // What carries nothing has nothing to survive.
+      if (!this.#busy.has(carrier)) this.#spares.drop(carrier);
+    },
+    onFree: (carrier) => {
+      this.#left(carrier);
+      if (this.#isClosing) carrier.abort("closing");
+      else this.#spares.put(carrier);
+    },
+    onGone: (carrier) => {
+      this.#spares.drop(carrier);
+      this.#left(carrier);
+    },
+  };
   /** Connections that have not ended, of all forwards. */
   #carried = 0;
   /** Connections whose link is not connected yet. */
@@ -171,9 +190,9 @@ export class NearEnd {
 
   // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #open(role: Role, options: Pick<OpenOptions, "keepalive" | "reconnect">): Link {
+  #openerAs(role: Role, options: Pick<OpenOptions, "keepalive" | "reconnect">): () => Link {
     const { far, connect, name } = this.#options;
-    return this.manager.open({
+    return opener(this.manager, {
       ...far,
       ...LINK_OPTIONS,
       ...connect,
@@ -183,27 +202,8 @@ export class NearEnd {
   }
 
   #openCarrier(): NearCarrier {
-    const link = this.#open("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
-    const carrier = new NearCarrier(
-      link,
-      {
-        onFree: (free) => {
-          this.#left(free);
-          if (this.#isClosing) free.abort("closing");
-          else this.#spares.put(free);
-        },
-        onGone: (gone) => {
-          this.#spares.drop(gone);
-          this.#left(gone);
-        },
-      },
-      this.#clock,
-    );
-    link.on("state", ({ to }) => {
-      // What carries nothing has nothing to survive.
-      if (to !== "connected" && to !== "connecting" && !this.#busy.has(carrier)) this.#spares.drop(carrier);
-    });
-    return carrier;
+    this.#openLink ??= this.#openerAs("carrier", { reconnect: { maxElapsedMs: this.#options.surviveMs } });
+    return new NearCarrier(this.#openLink(), this.#carrierHost, this.#clock);
   }
 
   #left(carrier: NearCarrier): void {
@@ -217,7 +217,7 @@ export class NearEnd {
    */
   #openControl(): void {
     if (this.#isClosing) return;
-    const link = this.#open("control", { keepalive: CONTROL_KEEPALIVE });
+    const link = this.#openerAs("control", { keepalive: CONTROL_KEEPALIVE })();
     this.#control = link;
     const { log } = this.#options;
     let isFirst = true;

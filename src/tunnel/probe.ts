@@ -72,10 +72,10 @@ function answersOn(carrier: Carrier): { opened: Promise<void>; done: Promise<voi
           throw new RecordError(`a record of type ${type} from the far end`);
       }
     },
-  });
-  void carrier.link.closed.then(({ error }) => {
-    opened.reject(error ?? new Error("the far end has ended the link"));
-    done.resolve();
+    onClosed: ({ error }) => {
+      opened.reject(error ?? new Error("the far end has ended the link"));
+      done.resolve();
+    },
   });
   return { opened: opened.promise, done: done.promise };
 }

@@ -12,29 +12,29 @@ export const CHUNK_BYTES: number = HEAD_BYTES + READ_BYTES;
 const MEMORY: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 const READ_INTO: Buffer = MEMORY.subarray(HEAD_BYTES);
 
-/** Takes what was read: the bytes from `HEAD_BYTES` on, which change with the next read of any socket. */
-export type Take = (headAndBytes: Buffer) => void;
+/** Takes what a socket has read: the bytes from `HEAD_BYTES` on, which change with the next read of any socket. */
+export type Take = (socket: Socket, headAndBytes: Buffer) => void;
 
-const takers = new WeakMap<Socket, { take: Take | undefined }>();
+/** The property in which a socket keeps who takes what it reads: undefined until that is known. */
+const TAKE: unique symbol = Symbol("take");
+type ReadSocket = Socket & { [TAKE]?: Take | undefined };
 
 /** As `net.connect()`; the socket is paused, and emits no 'data': `readInto()` says who takes what is read. */
 export function connectSocket(to: NetConnectOpts): Socket {
-  const taker: { take: Take | undefined } = { take: undefined };
   const callback = (bytes: number): boolean => {
-    taker.take?.(MEMORY.subarray(0, HEAD_BYTES + bytes));
+    socket[TAKE]?.(socket, MEMORY.subarray(0, HEAD_BYTES + bytes));
     // Whoever takes it has paused the socket, if that was enough.
     return true;
   };
-  const socket = net.connect({ ...to, onread: { buffer: READ_INTO, callback } });
-  takers.set(socket, taker);
+  const socket: ReadSocket = net.connect({ ...to, onread: { buffer: READ_INTO, callback } });
+  socket[TAKE] = undefined;
   return socket.pause();
 }
 
 /** Answers false for a socket of another origin. */
 export function readInto(socket: Socket, take: Take): boolean {
-  const taker = takers.get(socket);
-  if (taker === undefined) return false;
-  taker.take = take;
+  if (!(TAKE in socket)) return false;
+  (socket as ReadSocket)[TAKE] = take;
   socket.resume();
   return true;
 }

@@ -3,6 +3,7 @@ import dns from "node:dns";
 import net, { type LookupFunction, type Socket } from "node:net";
 import { codeOf } from "../core/foreign.ts";
 import { RespliceError } from "../index.ts";
+import { abortWith } from "../io/abort-with.ts";
 import { DialError } from "../io/dial-error.ts";
 import { type AddressBook, type ConnectSocket, type Endpoint, SystemDial } from "../io/dial.ts";
 import { Lookups } from "../io/lookup.ts";
@@ -96,13 +97,15 @@ export class Targets {
     identity: string | undefined,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const late = new AbortController();
-    const deadline = this.#clock.timer(() => late.abort(new Error(`no answer within ${LOOKUP_MS / 1_000} s`)));
+    const stop = new AbortController();
+    const deadline = this.#clock.timer(() => stop.abort(new Error(`no answer within ${LOOKUP_MS / 1_000} s`)));
     deadline.set(this.#clock.now() + LOOKUP_MS);
-    const both = AbortSignal.any([signal, late.signal]);
-    const lookUp = (name: string): Promise<readonly string[]> => this.#lookups.addresses(name, this.#lookup, both);
+    const apart = abortWith(signal, stop);
+    const lookUp = (name: string): Promise<readonly string[]> =>
+      this.#lookups.addresses(name, this.#lookup, stop.signal);
     const ruling = await this.allow.rule(target.host, target.port, identity, lookUp);
     deadline.clear();
+    apart();
     if (signal.aborted) throw aborted(signal);
     if ("addresses" in ruling) return ruling.addresses;
     throw refused(target, ruling.refused, ruling.why);

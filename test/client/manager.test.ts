@@ -2,6 +2,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, test, vi } from "vitest";
 import { type CloseReport, ConnectionManager, type Link, MiB } from "../../src/index.ts";
+import { opener } from "../../src/client/manager.ts";
 import { FORGET_AFTER_MS } from "../../src/link/closing.ts";
 import { fakeTime } from "../fake-time.ts";
 import {
@@ -44,6 +45,21 @@ test("defaults are for links that say nothing else, group by group", async () =>
   expect([0, 1, 2].map(() => link.trySend("x"))).toEqual([true, true, false]);
   expect(other.trySend("x".repeat(11))).toBe(true);
   await links.next();
+});
+
+test("links that share their options are links by themselves; they are opened as others are", async () => {
+  const { port, links } = await serve();
+  const manager = manage();
+  const open = opener(manager, { port, host });
+  const [one, other] = [open(), open()];
+  await manager.connected();
+  one.abort();
+  expect([...manager.links]).toEqual([other]);
+  await other.send("hello");
+  await links.next();
+  expect(() => opener(manager, { port: 0, host })).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
+  await manager.close({ deadlineMs: 0 });
+  expect(open).toThrow(expect.objectContaining({ code: "INVALID_STATE" }));
 });
 
 describe("connected()", () => {

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import net, { type AddressInfo, type LookupFunction } from "node:net";
 import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -54,6 +54,22 @@ test("a connection without delay, over a port, a name, or a path", async () => {
   const path = await socketPath();
   await serve({ path });
   (await dial({ path }, options())).destroy();
+});
+
+test("a socket that was dialled keeps nothing of its dial: its listener for errors is that of all", async () => {
+  const port = await rawServer(() => {});
+  const sockets = [await dial({ port, host }, options()), await dial({ port, host }, options())];
+  expect(sockets[0]?.listeners("error")).toEqual(sockets[1]?.listeners("error"));
+  expect(sockets.flatMap((socket) => socket.eventNames())).not.toContain("connect");
+  for (const socket of sockets) socket.destroy();
+});
+
+test("what the signal of a dial was listened to with is gone when the dial is over", async () => {
+  const port = await rawServer(() => {});
+  const { signal } = new AbortController();
+  (await dial({ port, host }, options({ signal }))).destroy();
+  await dialError(dial({ port: await unusedPort(), host }, options({ signal })));
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
 describe("failures", () => {

@@ -18,8 +18,8 @@ function driven(changed: Partial<PlainCoreOptions>, isTaken = false) {
     defer: () => {},
     afterPoll: () => {},
     spread: (run, of) => void spread.push(() => run(of)),
-    timer: (run) => {
-      at.tick = run;
+    timer: (run, of) => {
+      at.tick = () => run(of as NonNullable<typeof of>);
       const set = (dueMs: number): void => void (at.dueMs = dueMs);
       return { set, clear: () => set(Infinity), holdProcess() {} };
     },

@@ -202,14 +202,14 @@ describe("a line", () => {
   function twoLinks() {
     let nowMs = 0;
     const timers: Array<() => void> = [];
-    const clock = {
+    const clock: Partial<Clock> = {
       now: () => nowMs,
-      timer: (run: () => void) => {
-        timers.push(run);
+      timer: (run, of) => {
+        timers.push(() => run(of as NonNullable<typeof of>));
         return { set: () => {}, clear: () => {}, holdProcess: () => {} };
       },
-    } as Partial<Clock> as Clock;
-    const rates = new Rates({ address: { messagesPerSecond: 10, bytesPerSecond: Infinity } }, clock);
+    };
+    const rates = new Rates({ address: { messagesPerSecond: 10, bytesPerSecond: Infinity } }, clock as Clock);
     const served: string[] = [];
     const link = (name: string) => {
       const handed = { messages: 0, bytes: 0 };

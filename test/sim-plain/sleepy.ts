@@ -36,14 +36,14 @@ export class SleepyClock implements Clock {
     this.defer(run, of);
   }
 
-  timer(run: () => void): Timer {
+  timer<T>(run: (of: T) => void, of?: T): Timer {
     let takeBack = (): void => {};
     const set = (dueMs: number): void => {
       takeBack();
       if (dueMs === Infinity) return;
       takeBack = this.#clock.schedule(Math.max(dueMs - this.now(), this.sleepsForMs), () => {
         if (this.sleepsForMs > 0) set(dueMs);
-        else run();
+        else run(of as T);
       });
     };
     return { set, clear: () => takeBack(), holdProcess: () => {} };

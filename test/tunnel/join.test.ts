@@ -43,7 +43,7 @@ function stage() {
   const link = { readableLength: 0 };
   const clock = { now: () => 0, defer: <T>(run: (of: T) => void, of: T) => void deferred.push(() => run(of)) };
   const carrier = { clock, link, beginCounting: () => {} } as unknown as Carrier;
-  const join = new Join(target as unknown as Socket, carrier, () => {});
+  const join = new Join(target as unknown as Socket, carrier, { onJoinEnded: () => {} });
   const endTurn = (): void => {
     for (const run of deferred.splice(0)) run();
   };

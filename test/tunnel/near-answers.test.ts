@@ -36,7 +36,11 @@ async function carried(onData: RecordHandler["onData"] = () => {}): Promise<Stag
   const { port, links } = await serve(LINK_OPTIONS);
   const clock = new ManualClock(0);
   let free = 0;
-  const carrier = new NearCarrier(openTo(port, LINK_OPTIONS), { onFree: () => void free++, onGone: () => {} }, clock);
+  const carrier = new NearCarrier(
+    openTo(port, LINK_OPTIONS),
+    { onAway: () => {}, onFree: () => void free++, onGone: () => {} },
+    clock,
+  );
   const far = await links.next();
   const heard: number[] = [];
   const handler: RecordHandler = {

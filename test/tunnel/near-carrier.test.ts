@@ -63,7 +63,7 @@ function stage(): Stage {
   far.onMessage(() => {});
   const carrier = new NearCarrier(
     near,
-    { onFree: () => void said.push("free"), onGone: () => void said.push("gone") },
+    { onAway: () => {}, onFree: () => void said.push("free"), onGone: () => void said.push("gone") },
     new SystemClock(),
   );
   const application = new Application();

@@ -61,7 +61,8 @@ export class Log {
   #nextBlockBytes: number;
   /** Messages in the blocks that were released. */
   #released = 0;
-  readonly #count: MessageCount = new MessageCount();
+  /** Undefined in mode "bytes". */
+  readonly #count: MessageCount | undefined;
 
   constructor(mode: Mode, pool: BlockPool, account: Account) {
     this.mode = mode;
@@ -69,6 +70,7 @@ export class Log {
     this.account = account;
     this.#nextBlockBytes = this.pool.firstBytes;
     this.#prefixBytes = mode === "messages" ? PREFIX_BYTES : 0;
+    this.#count = mode === "messages" ? new MessageCount() : undefined;
   }
 
   /** An empty log goes on at `start`, where `rest` is left of a message of which the peer has accepted a part. */
@@ -239,7 +241,7 @@ export class Log {
       block = this.#blocks[++dropped];
     }
     if (dropped > 0) {
-      this.#count.drop(this.#blocks, dropped);
+      this.#count?.drop(this.#blocks, dropped);
       for (let n = 0; n < dropped; n++) {
         const block = this.#blocks[n] as Block;
         this.account.hold(-block.memoryBytes);
@@ -288,12 +290,12 @@ export class Log {
     this.#retired = NOTHING;
     this.#last = undefined;
     this.#cursor = 0;
-    this.#count.clear();
+    this.#count?.clear();
   }
 
   /** How many messages begin below `position`, which never goes back. */
   countTo(position: number): number {
-    return this.#count.countTo(position, this.#blocks, this.end);
+    return this.#count?.countTo(position, this.#blocks, this.end) ?? 0;
   }
 
   /** The start of the first message that begins at `position` or above; the end of the log if there is none. */

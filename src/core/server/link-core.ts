@@ -53,7 +53,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   /** How often its client has come back lately; undefined until it does. */
   comings: Comings | undefined;
   /** Takes the session out of the server's table. */
-  onForgotten: () => void = () => {};
+  onForgotten: (link: ServerLinkCore) => void = () => {};
   /** A connection does not speak for the link any more. */
   onDetached: (channel: number) => void = () => {};
   #goesAway = false;
@@ -119,7 +119,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     if (this.session.phase !== "provisional") return;
     this.session.to("forgotten");
     this.session.release();
-    this.onForgotten();
+    this.onForgotten(this);
   }
 
   /**
@@ -389,7 +389,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
   }
 
   protected override onGone(): void {
-    this.onForgotten();
+    this.onForgotten(this);
   }
 
   transmit(id: number, roomBytes: number, nowMs: number): Buffer[] {

@@ -31,6 +31,7 @@ export class SessionTable {
   readonly #options: SessionTableOptions;
   readonly #entropy: Entropy;
   #lastOptions: ServerLinkCoreOptions;
+  #lastPayload: Buffer = Buffer.alloc(0);
   readonly #links = new Map<string, ServerLinkCore>();
   readonly #perIdentity = new Tally();
   /** Sessions that nobody has confirmed; the one whose client was here longest ago is first. */
@@ -38,6 +39,8 @@ export class SessionTable {
   /** The same sessions, by owner. */
   readonly #unconfirmed = new Crowd<ServerLinkCore>();
   readonly #onGivenUp: (link: ServerLinkCore) => void;
+  /** One function for all links. */
+  readonly #onForgotten = (link: ServerLinkCore): void => this.#forget(link);
 
   /** @param onGivenUp is called for an unconfirmed session that has given way to another */
   constructor(options: SessionTableOptions, entropy: Entropy, onGivenUp: (link: ServerLinkCore) => void) {
@@ -111,7 +114,7 @@ export class SessionTable {
       this.#optionsFor(Math.min(hello.maxMessageBytes, this.#options.maxMessageBytes)),
       keys,
       newIncarnation(this.#entropy, this.#options.serverId),
-      { identity, openPayload: hello.openPayload, owner: ownerOf(hello) },
+      { identity, openPayload: this.#payloadOf(hello), owner: ownerOf(hello) },
       this.#entropy,
     );
     this.#add(link);
@@ -139,7 +142,13 @@ export class SessionTable {
   #add(link: ServerLinkCore): void {
     this.#links.set(link.session.keys.id, link);
     this.#perIdentity.add(link.identity);
-    link.onForgotten = () => this.#forget(link);
+    link.onForgotten = this.#onForgotten;
+  }
+
+  /** All links of a client may have the same payload: those that are opened one after the other share it. */
+  #payloadOf({ openPayload }: Hello): Buffer {
+    if (!this.#lastPayload.equals(openPayload)) this.#lastPayload = openPayload;
+    return this.#lastPayload;
   }
 
   /** The options for a message size. Most clients want the same size, and share one object. */

@@ -71,6 +71,8 @@ export class ServerState {
   readonly entrance: Entrance;
   /** The links that connections speak for, by connection. */
   readonly attached: Map<number, ServerLinkCore> = new Map();
+  /** One function for all links. */
+  readonly #onDetached = (id: number): void => this.detach(id);
   /** When the server will be gone; undefined if it is not going away. */
   goneMs: number | undefined;
   /** Why new sessions, and second connections, are refused as overloaded now; "": they are not. */
@@ -104,7 +106,7 @@ export class ServerState {
     this.handshakes.attached(handshake, link);
     link.peer = peer;
     this.attached.set(channel.id, link);
-    link.onDetached = (id) => this.detach(id);
+    link.onDetached = this.#onDetached;
   }
 
   /** The connection speaks for no link any more. */

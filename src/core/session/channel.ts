@@ -13,6 +13,8 @@ export interface FrameTaker {
   onData(channel: Channel, offset: number, bytes: Buffer, flags: number): Fault | undefined;
 }
 
+const NO_FRAMES: readonly Buffer[] = [];
+
 export class Channel implements FrameSink {
   /** The driver's name for the connection, never used twice. */
   readonly id: number;
@@ -22,7 +24,7 @@ export class Channel implements FrameSink {
   readonly flight: Flight = new Flight(this.roundTrip);
   closed = false;
   /** Frames of the handshake and of endings, of which a connection has only a few. */
-  #frames: Buffer[] = [];
+  #frames: readonly Buffer[] = NO_FRAMES;
   /** The newest PING that is to be answered; an older one is covered by it. */
   #pongToken: number | undefined;
   #pingToken: number | undefined;
@@ -58,7 +60,7 @@ export class Channel implements FrameSink {
   }
 
   send(frame: Buffer): void {
-    this.#frames.push(frame);
+    this.#frames = [...this.#frames, frame];
   }
 
   owePong(token: number): void {
@@ -73,7 +75,7 @@ export class Channel implements FrameSink {
   drainInto(out: Buffer[]): void {
     if (this.#frames.length > 0) {
       out.push(...this.#frames);
-      this.#frames = [];
+      this.#frames = NO_FRAMES;
     }
     if (this.#pongToken !== undefined) {
       out.push(encodeToken("pong", this.#pongToken));

@@ -115,8 +115,8 @@ export interface Owner extends Generation {
 }
 
 /** The owner that a HELLO states. */
-export function ownerOf(hello: Hello): Owner {
-  return { ...hello.generation, instance: hello.instance };
+export function ownerOf({ generation: { epoch, counter }, instance }: Hello): Owner {
+  return { epoch, counter, instance };
 }
 
 /** May `candidate` take over from `owner`? A lower epoch, or another process of the same epoch, never may. */

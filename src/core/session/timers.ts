@@ -2,23 +2,28 @@
  * A named timer table with one next wake-up. Waking too early does no harm: the code that a timer calls checks its
  * deadline again, and sets the timer anew if there is time left. So activity need not move a timer.
  */
+const NONE_SET: number[] = [];
+
 export class TimerTable<Name extends string> {
   readonly #names: readonly Name[];
-  readonly #dueMs: number[];
+  /** Made when a timer is first set: many tables never have one that is. */
+  #dueMs: number[] = NONE_SET;
 
   constructor(names: readonly Name[]) {
     this.#names = names;
-    this.#dueMs = names.map(() => Infinity);
   }
 
   set(name: Name, dueMs: number): void {
+    if (this.#dueMs === NONE_SET) {
+      if (dueMs === Infinity) return;
+      this.#dueMs = this.#names.map(() => Infinity);
+    }
     this.#dueMs[this.#names.indexOf(name)] = dueMs;
   }
 
   /** Sets the timer, unless it is due earlier already. */
   atLatest(name: Name, dueMs: number): void {
-    const at = this.#names.indexOf(name);
-    this.#dueMs[at] = Math.min(dueMs, this.#dueMs[at] as number);
+    this.set(name, Math.min(dueMs, this.#dueMs[this.#names.indexOf(name)] ?? Infinity));
   }
 
   clear(name: Name): void {

@@ -3,6 +3,7 @@
  * into decoded frames, it is freed without waiting for the garbage collector. V8 counts memory outside of its heap, so
  * it would otherwise collect its whole heap for every 64 MiB that arrive in large messages or large HELLOs.
  */
+
 /** Marks the memory itself: a WeakSet of all marked memory would cost more than the mark saves. */
 const OWN: unique symbol = Symbol("own");
 type Marked = ArrayBuffer & { [OWN]?: boolean };

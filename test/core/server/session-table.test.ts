@@ -146,3 +146,14 @@ test("there is nothing to go on with where nobody has confirmed, an end reads no
     expect([phase, at.link.snapshot()]).toEqual([phase, undefined]);
   }
 });
+
+test("each link has the payload of its own client, and links of the same payload share one copy", () => {
+  const world = new ByHand();
+  const server = world.server();
+  for (const payload of ["tenant-a", "tenant-b", "tenant-b"]) {
+    world.client({ openPayload: Buffer.from(payload) }).connect(server);
+  }
+  const payloads = [...server.core.links()].map(({ openPayload }) => openPayload);
+  expect(payloads.map(String)).toEqual(["tenant-a", "tenant-b", "tenant-b"]);
+  expect(payloads[1]).toBe(payloads[2]);
+});
