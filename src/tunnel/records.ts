@@ -114,6 +114,10 @@ export class RecordReader {
 
   /** A head, or the content of a record other than DATA: small, and handled when it is whole. */
   #other(chunk: Buffer, at: number): Promise<void> | undefined {
+    if (this.#type === undefined && this.#kept === NOTHING && at + HEAD_BYTES <= chunk.length) {
+      this.#used = HEAD_BYTES;
+      return this.#begin(chunk, at);
+    }
     const wanted = this.#type === undefined ? HEAD_BYTES : this.#left;
     const used = Math.min(wanted - this.#kept.length, chunk.length - at);
     this.#used = used;
@@ -125,30 +129,30 @@ export class RecordReader {
       return undefined;
     }
     this.#kept = NOTHING;
-    if (this.#type === undefined) return this.#begin(whole);
+    if (this.#type === undefined) return this.#begin(whole, 0);
     const type = this.#type;
     this.#type = undefined;
     return this.#handler.onRecord(type, whole) ?? undefined;
   }
 
-  #begin(head: Buffer): Promise<void> | undefined {
-    const type = checkedType(head.readUInt8(0));
-    const length = head.readUIntBE(1, 3);
+  #begin(bytes: Buffer, at: number): Promise<void> | undefined {
+    const type = checkedType(bytes[at] as number);
+    const length = bytes.readUIntBE(at + 1, 3);
     const isData = type === RECORD.data;
     if (isData ? length === 0 : length > MOST_CONTENT_BYTES) {
       throw new RecordError(`a record of type ${type} with ${length} bytes`);
     }
-    if (length === 0) return this.#handler.onRecord(type, head.subarray(HEAD_BYTES)) ?? undefined;
+    if (length === 0) return this.#handler.onRecord(type, NOTHING) ?? undefined;
     this.#type = type;
     this.#left = length;
     return undefined;
   }
 }
 
-const TYPES: ReadonlySet<number> = new Set<number>(Object.values(RECORD));
+const TYPES: readonly number[] = Object.values(RECORD);
 
 function checkedType(type: number): RecordType {
-  if (!TYPES.has(type)) throw new RecordError(`a record of the unknown type ${type}`);
+  if (!TYPES.includes(type)) throw new RecordError(`a record of the unknown type ${type}`);
   return type as RecordType;
 }
 

@@ -137,7 +137,7 @@ export class Receiver {
     }
     if ((flags & DATA_ACK_NOW) !== 0) this.#ackNowAt = next;
     if (next > this.received) {
-      const news = bytes.subarray(this.received - offset);
+      const news = offset === this.received ? bytes : bytes.subarray(this.received - offset);
       this.received = next;
       this.#keep(news);
     }

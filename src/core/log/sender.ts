@@ -8,12 +8,16 @@ import {
   DATA_BLOCKED,
   DATA_END_FINAL,
   DATA_END_MOVED,
+  DATA_HEADER_BYTES,
   encodeDataHeader,
   MAX_DATA_BYTES,
 } from "../wire/frames.ts";
 import type { Mode } from "../wire/frames.ts";
 import { Log, type LoggedMessage } from "./log.ts";
 import { Account, type Flight } from "./window.ts";
+
+/** A frame with no more payload is written as one buffer: to gather several later costs more than to copy this much. */
+const COPIED_BYTES = 1_024;
 
 export type EndKind = "none" | "final" | "moved";
 
@@ -229,12 +233,24 @@ export class Sender {
     const isAwaited = this.#ackNowAt >= this.sentNow && this.#ackNowAt <= to;
     if (isAwaited || (to === this.#flightTo && to < this.durable)) flags |= DATA_ACK_NOW;
     if (this.#isBlockedAt(to)) flags |= DATA_BLOCKED;
+    if (to - this.sentNow <= COPIED_BYTES) return void out.push(this.#wholeFrame(to, flags));
     out.push(encodeDataHeader(this.sentNow, to - this.sentNow, flags));
     while (this.sentNow < to) {
       const piece = this.log.read(this.sentNow, to - this.sentNow);
       out.push(piece);
       this.sentNow += piece.length;
     }
+  }
+
+  #wholeFrame(to: number, flags: number): Buffer {
+    const frame = encodeDataHeader(this.sentNow, to - this.sentNow, flags, to - this.sentNow);
+    for (let at = DATA_HEADER_BYTES; this.sentNow < to;) {
+      const piece = this.log.read(this.sentNow, to - this.sentNow);
+      frame.set(piece, at);
+      at += piece.length;
+      this.sentNow += piece.length;
+    }
+    return frame;
   }
 
   /** No more can be written, or even taken, until the peer accepts something. */

@@ -228,8 +228,8 @@ export class Unread {
     this.at += bytes;
     if (this.at < (this.first as Buffer).length) return;
     this.at = 0;
+    if (this.#head + 1 === this.#pieces.length) return this.clear();
     this.#pieces[this.#head++] = NOTHING;
-    if (this.#head === this.#pieces.length) return this.clear();
     if (this.#head > 64 && this.#head * 2 > this.#pieces.length) {
       this.#pieces = this.#pieces.slice(this.#head);
       this.#chunkFrom -= this.#head;
@@ -243,7 +243,9 @@ export class Unread {
     this.first = undefined;
     this.memory = undefined;
     this.at = 0;
-    this.#pieces = [];
+    // Most often there was one, and an array that is used again costs less than a new one.
+    if (this.#pieces.length === 1) this.#pieces.pop();
+    else this.#pieces = [];
     this.#head = 0;
     this.#chunk = undefined;
     this.#chunkKept = 0;

@@ -262,9 +262,12 @@ export function encodeReason(text: string): Buffer {
   return writeHeader(frame.subarray(0, FRAME_HEADER_BYTES + bytes), "reason", 0);
 }
 
-/** The 16 bytes before the payload of a DATA frame, which follows as it stands in the log. */
-export function encodeDataHeader(offset: number, bytes: number, flags: number): Buffer {
-  const header = Buffer.allocUnsafe(DATA_HEADER_BYTES);
+/**
+ * The 16 bytes before the payload of a DATA frame, which follows as it stands in the log. `room`: for bytes behind the
+ * header that the caller writes.
+ */
+export function encodeDataHeader(offset: number, bytes: number, flags: number, room = 0): Buffer {
+  const header = Buffer.allocUnsafe(DATA_HEADER_BYTES + room);
   header[0] = FrameType.data;
   header[1] = flags;
   header[2] = 0;

@@ -12,7 +12,8 @@ const FIRST_MS = 1_500;
 const MEASURED_MS = 3_000;
 const AT_ONCE = 16;
 const IDLE = 1_000;
-const IDLE_FIRST = 100;
+/** The compilers are at work until so many were opened. What they leave behind, 10 to 40 MB, is no connection's. */
+const IDLE_FIRST = 1_000;
 const ONE_WAY_MS = 25;
 const FIRST_BYTES = 20;
 const FIRST_BYTES_EVERY_MS = 100;
