@@ -3,6 +3,22 @@ import type { Mutant } from "../mutant.ts";
 
 export const MOVING: readonly Mutant[] = [
   {
+    name: "a small frame of two blocks",
+    rule: "a frame that is written as one buffer has the bytes of all its blocks",
+    file: "src/core/log/sender.ts",
+    find: "      at += piece.length;\n",
+    replace: "",
+    tests: ["test/core/log/sender.property.test.ts"],
+  },
+  {
+    name: "a large frame is copied",
+    rule: "the payload of a large frame is written as it stands in the log",
+    file: "src/core/log/sender.ts",
+    find: "to - this.sentNow <= COPIED_BYTES",
+    replace: "to - this.sentNow <= 2 * COPIED_BYTES",
+    tests: ["test/core/log/sender.test.ts"],
+  },
+  {
     name: "GOAWAY to a stream",
     rule: "a stream is not asked to go on elsewhere",
     file: "src/core/server/link-core.ts",

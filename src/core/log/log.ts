@@ -247,7 +247,8 @@ export class Log {
         this.account.hold(-block.memoryBytes);
         if (block.isOurs && this.pool.keeps(block.bytes.length)) this.#retire(block);
       }
-      if (dropped === this.#blocks.length) this.#blocks.length = 0;
+      // Most often there was one.
+      if (this.#blocks.length === 1) this.#blocks.pop();
       else this.#blocks.splice(0, dropped);
       this.#cursor = Math.max(0, this.#cursor - dropped);
     }

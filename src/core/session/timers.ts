@@ -1,9 +1,10 @@
+/** A shared list of a table in which no timer is set. */
+const NONE_SET: number[] = [];
+
 /**
  * A named timer table with one next wake-up. Waking too early does no harm: the code that a timer calls checks its
  * deadline again, and sets the timer anew if there is time left. So activity need not move a timer.
  */
-const NONE_SET: number[] = [];
-
 export class TimerTable<Name extends string> {
   readonly #names: readonly Name[];
   /** Made when a timer is first set: many tables never have one that is. */

@@ -38,6 +38,20 @@ describe("what is written", () => {
     expect(decodedData(out).map(({ offset }) => offset)).toEqual([0, 300]);
   });
 
+  test("is one buffer where it is small, also if it lies in two blocks; else the payload stands in the log", () => {
+    const { sender, flight, take } = sending("bytes");
+    const out: Buffer[] = [];
+    const sizes = (bytes: number): number[] => {
+      sender.write(out, bytes, flight, 0);
+      return out.splice(0).map(({ length }) => length);
+    };
+    take(2_000);
+    expect(sizes(500)).toEqual([DATA_HEADER_BYTES + 500]);
+    expect(sizes(1_025)).toEqual([DATA_HEADER_BYTES, 1_025]);
+    take(400);
+    expect(sizes(875)).toEqual([DATA_HEADER_BYTES + 875]);
+  });
+
   test("is nothing before a connection has brought credit, not even what was taken first", () => {
     const sender = new Sender("messages", new BlockPool(), ampleAccount(), Infinity);
     sender.take("early", 5, false);
