@@ -43,7 +43,7 @@ export const CARRIED: readonly Mutant[] = [
     name: "a record of any type",
     rule: "a record of an unknown type breaks the rules",
     file: "src/tunnel/records.ts",
-    find: "if (!TYPES.has(type)) throw",
+    find: "if (!TYPES.includes(type)) throw",
     replace: "if (false) throw",
     tests: RECORDS,
   },
