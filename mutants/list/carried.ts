@@ -356,8 +356,16 @@ export const CARRIED: readonly Mutant[] = [
     name: "an idle connection that holds memory",
     rule: "an idle connection keeps no memory that its link was read into",
     file: "src/tunnel/join.ts",
-    find: "this.#memory.forget();",
-    replace: "return;",
+    find: "!socket.writableNeedDrain) this.#memory.forget();",
+    replace: "!socket.writableNeedDrain) return;",
+    tests: JOIN,
+  },
+  {
+    name: "a direction that has ended holds memory",
+    rule: "a connection whose peer has ended keeps no memory that its link was read into",
+    file: "src/tunnel/join.ts",
+    find: "which is not freed here: what tells of the end does.\n    this.#memory.forget();",
+    replace: "",
     tests: JOIN,
   },
   {

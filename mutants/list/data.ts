@@ -24,8 +24,8 @@ export const DATA: readonly Mutant[] = [
     row: 8,
     rule: "DATA that was received before is dropped",
     file: "src/core/log/receiver.ts",
-    find: "const news = offset === this.received ? bytes : bytes.subarray(this.received - offset);",
-    replace: "const news = bytes;",
+    find: "offset === this.received ? bytes : bytes.subarray(this.received - offset);",
+    replace: "bytes;",
     tests: ["test/sim/scenarios-data.test.ts"],
   },
   {
@@ -33,8 +33,8 @@ export const DATA: readonly Mutant[] = [
     row: 8,
     rule: "of DATA that was received in part the rest is taken, to the byte",
     file: "src/core/log/receiver.ts",
-    find: "const news = offset === this.received ? bytes : bytes.subarray(this.received - offset);",
-    replace: "const news = bytes.subarray(Math.max(0, this.received - offset - 1));",
+    find: "bytes : bytes.subarray(this.received - offset);",
+    replace: "bytes : bytes.subarray(Math.max(0, this.received - offset - 1));",
     tests: ["test/core/log/receiver.test.ts"],
   },
   {

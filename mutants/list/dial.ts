@@ -280,6 +280,14 @@ export const DIAL: readonly Mutant[] = [
     tests: FAILURE,
   },
   {
+    name: "a socket with TLS keeps its handshake",
+    rule: "a socket that was dialled keeps nothing of its dial",
+    file: "src/io/secure.ts",
+    find: 'socket.on("error", ignoreError);',
+    replace: 'socket.on("error", () => void deadline);',
+    tests: ["test/io/dial.test.ts"],
+  },
+  {
     name: "unknown authority retried",
     rule: "only the dates of a certificate are mended by time",
     file: "src/io/secure.ts",

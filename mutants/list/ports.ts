@@ -80,6 +80,22 @@ export const PORTS: readonly Mutant[] = [
     tests: ["test/core/log/blocks.test.ts"],
   },
   {
+    name: "records of TLS behind the close",
+    rule: "a handler that has heard of the close is handed nothing more",
+    file: "src/io/connection.ts",
+    find: "when it was handed the chunk before.\n    if (this.#closed) return;",
+    replace: "",
+    tests: RECORDS,
+  },
+  {
+    name: "a small frame that waits keeps its pool",
+    rule: "what waits in a socket keeps no part of Node's pool",
+    file: "src/io/connection.ts",
+    find: "isSocket && !waits;",
+    replace: "isSocket;",
+    tests: ["test/io/connection.test.ts"],
+  },
+  {
     name: "not paused for a slow consumer",
     rule: "a protocol without credit is read no faster than its consumer accepts",
     file: "src/link/driver.ts",

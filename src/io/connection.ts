@@ -105,13 +105,14 @@ export class StreamConnection implements Connection, Reader, RecordTaker {
   }
 
   received(chunk: Buffer): void {
-    if (this.#isTls && TlsRecords.isWhole(chunk)) this.#records ??= new TlsRecords(this);
-    if (this.#records !== undefined && (this.#records.isWaiting || TlsRecords.isWhole(chunk)))
-      this.#records.take(chunk);
+    if (this.#isTls && TlsRecords.isWhole(chunk)) (this.#records ??= new TlsRecords(this)).take(chunk);
+    else if (this.#records?.isWaiting === true) this.#records.take(chunk);
     else this.hand(chunk, false);
   }
 
   hand(chunk: Buffer, isFollowed: boolean): void {
+    // The handler may have closed the connection when it was handed the chunk before.
+    if (this.#closed) return;
     const isSmall = chunk.length < SMALL_CHUNK_BYTES;
     const fromMs = isSmall ? 0 : realTime.now();
     if (this.#isOurs && chunk.length >= LARGE_CHUNK_BYTES) this.#own(chunk);
@@ -224,7 +225,8 @@ export class StreamConnection implements Connection, Reader, RecordTaker {
     const inOne = bytes <= GATHERED_BYTES || !isSocket;
     const whenWritten = this.#count(waits, inOne ? 1 : buffers.length);
     if (inOne) {
-      const whole = buffers.length === 1 && isSocket ? buffers[0] : gathered(buffers, bytes, waits);
+      const isAlone = buffers.length === 1 && isSocket && !waits;
+      const whole = isAlone ? buffers[0] : gathered(buffers, bytes, waits);
       this.#stream.write(whole, whenWritten);
       return;
     }

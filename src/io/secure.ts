@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import tls, { type ConnectionOptions, type PeerCertificate, type TLSSocket } from "node:tls";
 import type { Clock } from "../link/ports.ts";
 import { codeOf } from "../core/foreign.ts";
+import { ignoreError } from "./connection.ts";
 import { DialError } from "./dial-error.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
 import { quotesValues, tlsFailure, tlsProblem, tlsRefusal, whatIsGiven, withContainedCheck } from "./tls-options.ts";
@@ -68,8 +69,8 @@ function expiryMs(socket: TLSSocket): number {
 function handshake(socket: TLSSocket, withinMs: number, signal: AbortSignal, clock: Clock): Promise<void> {
   const what = "the TLS handshake";
   return new Promise((resolve, reject) => {
-    // This listener is never removed: an error at a moment without another listener must not end the process.
-    socket.on("error", () => {});
+    // Never removed, and the same for all sockets: see `connectedOrNot()`.
+    socket.on("error", ignoreError);
     const fail = (error: DialError): void => {
       cleanUp();
       socket.destroy();

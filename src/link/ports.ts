@@ -90,7 +90,7 @@ export interface Connection {
 export interface ConnectionHandler {
   /**
    * Answers "enough" if the consumer can be handed no more in this turn of the event loop: bytes read now would pile
-   * up.
+   * up. `isFollowed`: another chunk follows before anything else happens, so what this one brings may be acted on then.
    */
   onData(chunk: Buffer, isFollowed?: boolean): "enough" | undefined;
   onDrain(): void;

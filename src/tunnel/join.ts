@@ -177,6 +177,8 @@ export class Join {
     if (this.#peerHasEnded) throw new RecordError("a second END");
     this.#peerHasEnded = true;
     this.#socket.end();
+    // More than the last bytes may lie in their memory, which is not freed here: what tells of the end does.
+    this.#memory.forget();
   }
 
   failed(error: Error): void {

@@ -1,8 +1,6 @@
 /** Targets of a dial: sockets, endpoints in order, functions that are asked for each attempt. */
 import { once } from "node:events";
 import net, { type LookupFunction } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type Endpoint, RespliceError } from "../../src/index.ts";
 import {
@@ -18,12 +16,8 @@ import {
   turned,
   unusedPort,
 } from "../support.ts";
+import { collectGarbage } from "../collect-garbage.ts";
 import { firstFailure } from "./first-failure.ts";
-
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-}
 
 describe("targets", () => {
   test("a Unix socket", async () => {

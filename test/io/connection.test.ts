@@ -261,6 +261,18 @@ test("a peer that does not read has few writes to wait for, however small, in li
   expect(kept.slice(1).map(({ buffer }) => buffer.byteLength)).toEqual(Array.from({ length: 64 }, () => 2));
 });
 
+test("a small frame that waits in a socket keeps no part of Node's pool", () => {
+  const socket = new net.Socket();
+  onTestFinished(() => void socket.destroy());
+  // The first write does not end.
+  Object.assign(socket, { _read: () => {}, _write: () => {} });
+  const connection = new StreamConnection(socket, true, "");
+  for (const text of ["first", "second", "third"]) connection.write([Buffer.from(text)]);
+  expect(socket.writableLength).toBe(16);
+  const { buffered } = (socket as unknown as { _writableState: { buffered: Array<{ chunk: Buffer }> } })._writableState;
+  expect(buffered.map(({ chunk }) => chunk.buffer.byteLength)).toEqual([6, 5]);
+});
+
 test.each([
   ["a socket of ours", { isOurs: true, isRead: false }, 0],
   ["a socket of ours that the application reads, too", { isOurs: true, isRead: true }, 65_536],

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { SystemClock } from "../../src/io/clock.ts";
+import { ignoreError } from "../../src/io/connection.ts";
 import { DialError } from "../../src/io/dial-error.ts";
 import {
   type AddressBook,
@@ -61,6 +62,16 @@ test("a socket that was dialled keeps nothing of its dial: its listener for erro
   const sockets = [await dial({ port, host }, options()), await dial({ port, host }, options())];
   expect(sockets[0]?.listeners("error")).toEqual(sockets[1]?.listeners("error"));
   expect(sockets.flatMap((socket) => socket.eventNames())).not.toContain("connect");
+  for (const socket of sockets) socket.destroy();
+});
+
+test("nor does one with TLS, of its handshake", async () => {
+  const tls = await certificate();
+  const { port } = await serve({ tls });
+  const given = options({ tls: { ca: tls.cert } });
+  const sockets = [await dial({ port, host }, given), await dial({ port, host }, given)];
+  expect(sockets[0]?.listeners("error")).toContain(ignoreError);
+  expect(sockets[0]?.listeners("error")).toEqual(sockets[1]?.listeners("error"));
   for (const socket of sockets) socket.destroy();
 });
 

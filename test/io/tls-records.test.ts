@@ -89,6 +89,21 @@ test("after destroy() none of them is handed on", async () => {
   expect(heard).toEqual([]);
 });
 
+test("a handler that has heard of the close is handed none of the rest", () => {
+  const { connection, heard, gives, stream } = stage();
+  const { onData } = connection.handler;
+  connection.handler.onData = (chunk, isFollowed) => {
+    // The connection fails in the middle of them.
+    stream.write = () => {
+      throw new Error("no more");
+    };
+    connection.write([Buffer.from("answer")]);
+    return onData(chunk, isFollowed);
+  };
+  gives(RECORD_BYTES, RECORD_BYTES, 100);
+  expect(heard).toEqual(["no more", "16384 and more"]);
+});
+
 test("they wait while the connection is paused", async () => {
   const { connection, heard, gives } = stage();
   gives(RECORD_BYTES);

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { ownChunk } from "../../src/core/wire/own-chunks.ts";
 import type { Carrier } from "../../src/tunnel/carrier.ts";
 import { Join } from "../../src/tunnel/join.ts";
+import { collectGarbage } from "../collect-garbage.ts";
 
 /** As a socket: what it is given in one call, and the end of each call, which comes when the test says so. */
 class Target extends Duplex {
@@ -118,4 +119,21 @@ test("a socket that says no more when it has written holds no memory", () => {
   void join.write(second, false);
   // The first was left to the garbage collector.
   expect([first.length, second.length]).toEqual([3, 0]);
+});
+
+test("a connection whose peer has ended holds no memory, though the end came behind bytes in the same chunk", async () => {
+  const { endTurn, join } = stage();
+  const memory = ((): WeakRef<ArrayBufferLike> => {
+    const bytes = ownBytes("one");
+    void join.write(bytes, true);
+    return new WeakRef(bytes.buffer);
+  })();
+  join.end();
+  endTurn();
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+  collectGarbage();
+  expect(memory.deref()).toBeUndefined();
+  expect(join.haveBothEnded).toBe(false);
 });

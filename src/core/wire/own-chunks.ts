@@ -1,7 +1,8 @@
 /**
  * Memory that chunks were read into, and that nobody else has a view of. Once all of it was copied, into messages or
- * into decoded frames, it is freed without waiting for the garbage collector. V8 counts memory outside of its heap, so
- * it would otherwise collect its whole heap for every 64 MiB that arrive in large messages or large HELLOs.
+ * into decoded frames, or a tunnel has written it, it is freed without waiting for the garbage collector. V8 counts
+ * memory outside of its heap, so it would otherwise collect its whole heap for every 64 MiB that arrive in large
+ * messages or large HELLOs.
  */
 
 /** Marks the memory itself: a WeakSet of all marked memory would cost more than the mark saves. */
