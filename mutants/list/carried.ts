@@ -380,7 +380,7 @@ export const CARRIED: readonly Mutant[] = [
     name: "what is to come is waited for",
     rule: "bytes wait no longer than the turn for those that come behind them",
     file: "src/tunnel/join.ts",
-    find: "if (join.#isCorked) join.#writeOut();",
+    find: "if (join.#socket.writableCorked > 0) join.#writeOut();",
     replace: "void join;",
     tests: JOIN,
   },
@@ -411,7 +411,7 @@ export const CARRIED: readonly Mutant[] = [
   {
     name: "lent bytes that cannot be freed",
     rule: "memory that is lent is not marked as that of messages",
-    file: "src/link/link.ts",
+    file: "src/link/forwarding.ts",
     find: "incoming.onMessage(handler, keepNothing)",
     replace: "incoming.onMessage(handler)",
     tests: ["test/link/untransferable.test.ts"],

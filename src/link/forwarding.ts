@@ -7,12 +7,16 @@ import type { ClosedListener } from "./end-result.ts";
 import { LinkHandle } from "./link.ts";
 import type { Link, Message } from "./types.ts";
 
+const { engineOf } = LinkHandle;
+
+function keepNothing(): void {}
+
 /**
  * As `link.onMessage()`, with bytes that are only lent: when the handler is given bytes that lie in other memory, or when
  * `link.readableLength` is 0 and it reads them no more, it may free theirs with `freeLent()`. Nothing else refers to it then.
  */
 export function lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
-  LinkHandle.lend(link, handler);
+  engineOf(link).incoming.onMessage(handler, keepNothing);
 }
 
 /** Frees memory of `lend()` at once. Memory that this library has not made is left to the garbage collector. */
@@ -22,15 +26,21 @@ export function freeLent(memory: ArrayBufferLike): void {
 
 /** As `link.trySend()`; what it takes is written at once, and not at the end of the turn: no more is sent in this turn. */
 export function sendNow(link: Link, bytes: Uint8Array): boolean {
-  return LinkHandle.sendNow(link, bytes);
+  const { driver, outgoing } = engineOf(link);
+  if (!driver.hold()) return outgoing.trySend(bytes);
+  try {
+    return outgoing.trySend(bytes);
+  } finally {
+    driver.writeHeld();
+  }
 }
 
 /** As `link.closed`, without a promise, which takes memory as long as the link lasts. */
 export function tellClosed(link: Link, listener: ClosedListener): void {
-  LinkHandle.tellClosed(link, listener);
+  engineOf(link).endResult.tell(listener);
 }
 
 /** As `link.openPayload`, to be read only: the link makes and keeps no copy. */
 export function openPayloadOf(link: Link): Uint8Array {
-  return LinkHandle.openPayloadOf(link);
+  return engineOf(link).owner.openPayload;
 }

@@ -5,7 +5,6 @@ import type { LinkState } from "../core/states.ts";
 import { ownCopy } from "../core/wire/bytes.ts";
 import { checkClose } from "./check.ts";
 import { CheckedEmitter } from "./emitter.ts";
-import type { ClosedListener } from "./end-result.ts";
 import type { LinkEngine } from "./engine.ts";
 import { invalidArgument, RespliceError } from "./errors.ts";
 import type {
@@ -27,8 +26,6 @@ import type {
 const MOST_CODE_BYTES = 64;
 const EVENT_NAMES: ReadonlySet<string> = new Set<keyof LinkEvents>(["state", "undelivered", "stalled", "end", "error"]);
 
-function keepNothing(): void {}
-
 export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
   readonly id: string;
   readonly #engine: LinkEngine;
@@ -42,30 +39,9 @@ export class LinkHandle extends CheckedEmitter<LinkEvents> implements Link {
     engine.link = this;
   }
 
-  /** See `forwarding.ts`. */
-  static lend(link: Link, handler: (bytes: Message) => void | Promise<void>): void {
-    (link as LinkHandle).#engine.incoming.onMessage(handler, keepNothing);
-  }
-
-  /** See `forwarding.ts`. */
-  static openPayloadOf(link: Link): Uint8Array {
-    return (link as LinkHandle).#engine.owner.openPayload;
-  }
-
-  /** See `forwarding.ts`. */
-  static tellClosed(link: Link, listener: ClosedListener): void {
-    (link as LinkHandle).#engine.endResult.tell(listener);
-  }
-
-  /** See `forwarding.ts`. */
-  static sendNow(link: Link, bytes: Uint8Array): boolean {
-    const { driver, outgoing } = (link as LinkHandle).#engine;
-    if (!driver.hold()) return outgoing.trySend(bytes);
-    try {
-      return outgoing.trySend(bytes);
-    } finally {
-      driver.writeHeld();
-    }
+  /** For `forwarding.ts` alone. */
+  static engineOf(link: Link): LinkEngine {
+    return (link as LinkHandle).#engine;
   }
 
   // ── what it is ──────────────────────────────────────────────────────────────────────────────────────────────────

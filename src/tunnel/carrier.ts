@@ -3,7 +3,7 @@ import { type Link, type LinkReport, type LinkState, RespliceError } from "../in
 import { lend, sendNow, tellClosed } from "../link/forwarding.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
-import { HEAD_BYTES, dataRecords, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
+import { dataRecord, HEAD_BYTES, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
 
 /** The link copies smaller messages anyway. */
 const COPIED_BELOW = 8_192;
@@ -119,7 +119,7 @@ export class Carrier {
       SCRATCH.set(chunk, HEAD_BYTES);
       return this.sendCopy(SCRATCH.subarray(0, HEAD_BYTES + chunk.length));
     }
-    for (const part of dataRecords(chunk, COPIED_BELOW)) this.send(part);
+    for (const part of dataRecord(chunk)) this.send(part);
     return !this.#isWaiting;
   }
 

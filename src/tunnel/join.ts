@@ -52,7 +52,6 @@ export class Join {
   /** The peer has ended its direction, and the socket was told. */
   #peerHasEnded = false;
   #isOver = false;
-  #isCorked = false;
   readonly #memory = new LentMemory();
   /** Nothing is here behind what the socket was given last. */
   #isLast = true;
@@ -142,19 +141,17 @@ export class Join {
 
   /** What has come together goes to the kernel in one call; what is to come may not be handed out in this turn. */
   #cork(): void {
-    if (this.#isCorked) return;
-    this.#isCorked = true;
+    if (this.#socket.writableCorked > 0) return;
     this.#socket.cork();
     this.#carrier.clock.defer(Join.#endTurn, this);
   }
 
   static #endTurn(this: void, join: Join): void {
-    if (join.#isCorked) join.#writeOut();
+    if (join.#socket.writableCorked > 0) join.#writeOut();
   }
 
   #writeOut(): void {
-    if (this.#isCorked) this.#socket.uncork();
-    this.#isCorked = false;
+    this.#socket.uncork();
     this.#freeWritten();
   }
 

@@ -156,9 +156,8 @@ function checkedType(type: number): RecordType {
   return type as RecordType;
 }
 
-/** A chunk of the connection as records: at most two buffers, the second of which is the chunk itself. */
-export function dataRecords(chunk: Buffer, copiesBelow: number): readonly Buffer[] {
-  if (chunk.length < copiesBelow) return [record(RECORD.data, chunk)];
+/** A chunk of the connection as a record in two buffers, the second of which is the chunk itself. */
+export function dataRecord(chunk: Buffer): readonly Buffer[] {
   if (chunk.length > MOST_DATA_BYTES) throw new RangeError(`a chunk of ${chunk.length} bytes`);
   return [recordHead(RECORD.data, chunk.length), chunk];
 }
