@@ -21,6 +21,7 @@ import { PAGE } from "./list/page.ts";
 import { PLAIN } from "./list/plain.ts";
 import { PORTS } from "./list/ports.ts";
 import { DOOR } from "./list/door.ts";
+import { SHORT_WAY } from "./list/short-way.ts";
 import { SILENCE } from "./list/silence.ts";
 import { QUEUE } from "./list/queue.ts";
 import { RESOURCES } from "./list/resources.ts";
@@ -50,6 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DRAINING,
   ...PACE,
   ...SILENCE,
+  ...SHORT_WAY,
   ...PLAIN,
   ...SERVED,
   ...PORTS,

@@ -34,11 +34,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/tunnel/places.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/cli/tunnel/tunnels.ts": ["test/cli/tunnel/arguments.test.ts"],
   "src/io/remote-address.ts": ["test/io/connection.test.ts"],
-  "src/link/forwarding.ts": [
-    "test/link/untransferable.test.ts",
-    "test/tunnel/join.test.ts",
-    "test/tunnel/carrier.test.ts",
-  ],
   "src/io/destroy.ts": ["test/io/connection.test.ts", "test/supervise/supervised-server.test.ts"],
   "src/tunnel/far.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/renew.test.ts", "test/tunnel/hostile.test.ts"],
   "src/tunnel/far-carrier.ts": ["test/tunnel/tunnel.test.ts", "test/tunnel/hostile.test.ts"],
@@ -49,6 +44,8 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/cli/toxiproxy/binary.ts": ["test/cli/toxiproxy/toxiproxy.test.ts"],
   "src/client/deadline.ts": ["test/client/attempt.test.ts"],
   "src/client/link-owner.ts": ["test/client/manager.test.ts"],
+  "src/core/session/short-way.ts": ["test/link/forwarding.test.ts", "test/sim/scenarios-data.test.ts"],
+  "src/core/wire/frame-rules.ts": ["test/core/wire/decoder.test.ts"],
   "src/core/client/introduction.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-strangers.test.ts"],
   "src/core/client/link-core.ts": ["test/sim/scenarios-opening.test.ts", "test/sim/scenarios-takeover.test.ts"],
   "src/core/client/replacing-link-core.ts": [
@@ -113,7 +110,6 @@ export const TESTED_BY: Readonly<Record<string, readonly string[]>> = {
   "src/link/end-result.ts": ["test/link/link-ending.test.ts"],
   "src/link/engine.ts": ["test/link/link.test.ts", "test/link/protocol.test.ts"],
   "src/link/payload.ts": ["test/link/outgoing.test.ts"],
-  "src/link/room.ts": ["test/link/outgoing.test.ts", "test/link/turn.test.ts"],
   "src/link/stream.ts": ["test/link/socket.test.ts", "test/link/duplex.test.ts"],
   "src/link/stats.ts": ["test/link/link.test.ts"],
   "src/link/waiters.ts": ["test/link/backlog.test.ts", "test/link/outgoing.property.test.ts"],

@@ -9,6 +9,7 @@ const HOSTILE = ["test/tunnel/hostile.test.ts"];
 const INSTANCES = ["test/tunnel/instances.test.ts"];
 const JOIN = ["test/tunnel/join.test.ts"];
 const KEPT = ["test/tunnel/kept-chunks.test.ts"];
+const FORWARDING = ["test/link/forwarding.test.ts"];
 const RECORDS = ["test/tunnel/records.test.ts"];
 const RESET = ["test/io/reset.test.ts"];
 const SPARES = ["test/tunnel/spares.test.ts"];
@@ -43,7 +44,7 @@ export const CARRIED: readonly Mutant[] = [
     name: "a record of any type",
     rule: "a record of an unknown type breaks the rules",
     file: "src/tunnel/records.ts",
-    find: "if (!TYPES.includes(type)) throw",
+    find: "if (type < RECORD.open || type > RECORD.done) throw",
     replace: "if (false) throw",
     tests: RECORDS,
   },
@@ -83,8 +84,8 @@ export const CARRIED: readonly Mutant[] = [
     name: "a target that is never held up",
     rule: "the far end reads from a target no more than the link takes",
     file: "src/tunnel/join.ts",
-    find: "if (!this.#carrier.sendCopy(headAndBytes)) this.#holdUp();",
-    replace: "this.#carrier.sendCopy(headAndBytes);",
+    find: "if (!this.#carrier.sendCopy(memory, to)) this.#holdUp();",
+    replace: "this.#carrier.sendCopy(memory, to);",
     tests: TUNNEL,
   },
   {
@@ -380,7 +381,7 @@ export const CARRIED: readonly Mutant[] = [
     name: "what is to come is waited for",
     rule: "bytes wait no longer than the turn for those that come behind them",
     file: "src/tunnel/join.ts",
-    find: "if (join.#socket.writableCorked > 0) join.#writeOut();",
+    find: "if (join.#isCorked) join.#writeOut();",
     replace: "void join;",
     tests: JOIN,
   },
@@ -409,10 +410,42 @@ export const CARRIED: readonly Mutant[] = [
     tests: ONE_CARRIER,
   },
   {
+    name: "passed on within a handler",
+    rule: "a handler is handed nothing while its promise is pending",
+    file: "src/link/incoming.ts",
+    find: "this.#handler === undefined || this.#handling) return false;",
+    replace: "this.#handler === undefined) return false;",
+    tests: FORWARDING,
+  },
+  {
+    name: "no step for what a handler did",
+    rule: "what a handler has done besides is looked at in a step",
+    file: "src/link/driver.ts",
+    find: "if (isMore || this.#again || this.#unwritten || protocol.events.length > 0) this.run();",
+    replace: "if (isMore) this.run();",
+    tests: FORWARDING,
+  },
+  {
+    name: "pieces are not paced",
+    rule: "the short way does not let a paced sender go on",
+    file: "src/link/room.ts",
+    find: "return !this.#isPaced && this.mayGoOn(largestBytes);",
+    replace: "return this.mayGoOn(largestBytes);",
+    tests: ["test/link/room.test.ts"],
+  },
+  {
+    name: "a record that begins in the middle of another",
+    rule: "a whole record is one only where another does not go on",
+    file: "src/tunnel/records.ts",
+    find: "if (isBetween && chunk.length > HEAD_BYTES",
+    replace: "if (chunk.length > HEAD_BYTES",
+    tests: RECORDS,
+  },
+  {
     name: "lent bytes that cannot be freed",
     rule: "memory that is lent is not marked as that of messages",
     file: "src/link/forwarding.ts",
-    find: "incoming.onMessage(handler, keepNothing)",
+    find: "incoming.lend(handler)",
     replace: "incoming.onMessage(handler)",
     tests: ["test/link/untransferable.test.ts"],
   },

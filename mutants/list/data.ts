@@ -534,8 +534,8 @@ export const DATA: readonly Mutant[] = [
     name: "first come, first served",
     rule: "a session borrows no more than would then still be free",
     file: "src/core/log/window.ts",
-    find: "Math.floor((this.budget.freeBytes + this.#borrowed) / 2)",
-    replace: "Math.floor(this.budget.freeBytes + this.#borrowed)",
+    find: "Math.floor((this.budget.freeBytes + this.#borrowed()) / 2)",
+    replace: "Math.floor(this.budget.freeBytes + this.#borrowed())",
     tests: ["test/core/log/window.test.ts"],
   },
   {

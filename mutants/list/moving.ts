@@ -5,9 +5,9 @@ export const MOVING: readonly Mutant[] = [
   {
     name: "a small frame of two blocks",
     rule: "a frame that is written as one buffer has the bytes of all its blocks",
-    file: "src/core/log/sender.ts",
-    find: "      at += piece.length;\n",
-    replace: "",
+    file: "src/core/log/log.ts",
+    find: "bytes.copy(target, at + copied,",
+    replace: "bytes.copy(target, at,",
     tests: ["test/core/log/sender.property.test.ts"],
   },
   {

@@ -473,9 +473,9 @@ export const OPENING: readonly Mutant[] = [
   {
     name: "frame masks wrap",
     rule: "each frame has a bit of its own in the mask of those that are expected",
-    file: "src/core/wire/decoder.ts",
-    find: "1 << Object.keys(FrameType).indexOf(name)",
-    replace: "1 << FrameType[name]",
+    file: "src/core/wire/frame-rules.ts",
+    find: "bit: 1 << at",
+    replace: "bit: 1 << FrameType[name]",
     tests: ["test/core/wire/decoder.test.ts"],
   },
   {

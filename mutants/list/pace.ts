@@ -198,7 +198,7 @@ export const PACE: readonly Mutant[] = [
     name: "any frame at any time",
     rule: "a frame that is not legal now is refused by its header",
     file: "src/core/wire/decoder.ts",
-    find: "return (this.expect & (BITS[type] as number)) !== 0;",
+    find: "return (this.expect & rule.bit) !== 0;",
     replace: "return true;",
     tests: ["test/core/wire/decoder.test.ts"],
   },

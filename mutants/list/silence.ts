@@ -28,8 +28,8 @@ export const SILENCE: readonly Mutant[] = [
     name: "DATA that is written is no speech",
     rule: "DATA of either direction is followed by a PING",
     file: "src/core/session/connection-in-use.ts",
-    find: "this.#evidence.onSpoken(nowMs);\n",
-    replace: "",
+    find: "const isAsked = this.#evidence.onSpoken(nowMs);",
+    replace: "const isAsked = false;",
     tests: SCENARIOS,
   },
   {

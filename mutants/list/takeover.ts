@@ -27,7 +27,7 @@ export const TAKEOVER: readonly Mutant[] = [
     name: "RESET without COMMIT",
     row: 11,
     rule: "before COMMIT a standby that is answered RESET ends nothing",
-    file: "src/core/client/link-core.ts",
+    file: "src/core/client/standby.ts",
     find: 'frameMask("ready", "refuse", "ping", "pong", "later")',
     replace: 'frameMask("ready", "refuse", "reset", "ping", "pong", "later")',
     tests: ["test/sim/scenarios-strangers.test.ts"],
@@ -165,7 +165,7 @@ export const TAKEOVER: readonly Mutant[] = [
   {
     name: "COMMITTED without COMMIT",
     rule: "COMMITTED answers a COMMIT",
-    file: "src/core/client/link-core.ts",
+    file: "src/core/client/standby.ts",
     find: 'frameMask("ready", "refuse", "ping", "pong", "later")',
     replace: 'frameMask("ready", "refuse", "committed", "ping", "pong", "later")',
     tests: ["test/sim/scenarios-strangers.test.ts"],

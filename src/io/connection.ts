@@ -1,4 +1,5 @@
 /** A socket, or any other Duplex, as a link's connection. */
+import { Buffer } from "node:buffer"; // to read the global, a getter, takes longer than isBuffer()
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
@@ -236,10 +237,7 @@ export class StreamConnection implements Connection, Reader, RecordTaker {
     this.#stream.uncork();
   }
 
-  /**
-   * Counts the buffers that wait. Answers a callback for the write if too many wait, or if the handler wants to know
-   * when all are written.
-   */
+  /** Counts the buffers that wait. Answers a callback if too many do, or if the handler wants to know of the write. */
   #count(waits: boolean, buffers: number): WriteCallback | undefined {
     this.#waitingWrites = waits ? this.#waitingWrites + buffers : 0;
     if (this.handler.onWritten !== undefined) this.#isAwaited = true;

@@ -11,6 +11,8 @@ import type { ChannelIo, LinkEvent, Protocol } from "./protocol.ts";
 /** The hooks that the driver calls within a step. A hook may call the protocol again, but never waits. */
 export interface DriverHooks {
   onEvent(event: LinkEvent): void;
+  /** Absent: nothing is passed on without a step. */
+  readonly incoming?: PieceTaker;
   /** Something was received or accepted. */
   onProgress(): void;
   readonly isRoomAwaited: boolean;
@@ -18,6 +20,14 @@ export interface DriverHooks {
   readonly hasHandedEnough: boolean;
   /** The step is complete. */
   onStepComplete(): void;
+}
+
+/** Takes pieces that have just come. */
+export interface PieceTaker {
+  /** Whether `passOn()` may be called now. */
+  readonly mayPassOn: boolean;
+  /** Answers whether they are accepted. */
+  passOn(bytes: Buffer): boolean;
 }
 
 /** When so many bytes were taken they are written at once, and not at the end of the turn. */
@@ -152,6 +162,40 @@ export class Driver {
     if (!this.#unwritten && !this.#again) return;
     this.#transmit();
     this.run();
+  }
+
+  /** Takes a small piece and writes it, by the protocol's short way. Answers false if nothing was taken. */
+  writeNow(head: number, memory: Buffer, from: number, to: number): boolean {
+    const only = this.#attached[0];
+    if (only === undefined || this.#running || this.#attached.length > 1) return false;
+    const { id, connection } = only;
+    const { protocol } = this;
+    if (connection.roomBytes <= to - from || protocol.events.length > 0) return false;
+    const out = protocol.transmitNow?.(id, head, memory, from, to, this.clock.now());
+    if (out === undefined) return false;
+    connection.write(out);
+    this.#timer.set(protocol.nextTimeoutMs);
+    return true;
+  }
+
+  /** Hands on what has come, by the protocol's short way. Answers false if nothing was done. */
+  passOn(id: number, chunk: Buffer): boolean {
+    const { protocol } = this;
+    const incoming = this.hooks?.incoming;
+    if (this.#running || protocol.events.length > 0 || incoming?.mayPassOn !== true) return false;
+    const bytes = protocol.receiveNow?.(id, chunk, this.clock);
+    if (bytes === undefined) return false;
+    this.#running = true;
+    let isAccepted = false;
+    try {
+      isAccepted = incoming.passOn(bytes);
+    } finally {
+      this.#running = false;
+    }
+    const isMore = protocol.receivedNow?.(isAccepted, this.clock.now()) !== false;
+    if (isMore || this.#again || this.#unwritten || protocol.events.length > 0) this.run();
+    else this.#timer.set(protocol.nextTimeoutMs);
+    return true;
   }
 
   static #runDeferred(this: void, driver: Driver): void {
@@ -302,6 +346,7 @@ class Attached implements ConnectionHandler {
 
   onData(chunk: Buffer, isFollowed = false): "enough" | undefined {
     const driver = this.#driver;
+    if (!isFollowed && driver.passOn(this.id, chunk)) return undefined;
     driver.channels.receive(this.id, chunk, driver.clock.now());
     if (isFollowed) return undefined;
     driver.run();

@@ -43,10 +43,12 @@ export class Incoming implements TurnHost {
   /** The consumer waits for the next message; it resolves with `undefined` if there will be none. */
   #waiter: Wait<Message | undefined> | undefined;
   #handler: Handler | undefined;
-  /** Is told of the memory of what the handler is given. */
-  #keep: Keep = keepInPlace;
+  /** Is told of the memory of what the handler is given. Undefined: the handler keeps nothing. */
+  #keep: Keep | undefined = keepInPlace;
   /** The handler is being called, or its promise is pending. */
   #handling = false;
+  /** Where the last message ends that the handler has returned from. */
+  #handledTo = 0;
   #over = false;
   /**
    * The session and the position up to which a loop has come back for more, and so accepts; not yet told to the
@@ -249,13 +251,17 @@ export class Incoming implements TurnHost {
     return iterator;
   }
 
-  /** `keep`: see `Receiver.next()`. */
-  onMessage(handler: Handler, keep: Keep = keepInPlace): void {
+  onMessage(handler: Handler): void {
     if (typeof handler !== "function") throw new RespliceError("INVALID_ARGUMENT", "onMessage() needs a function");
     this.#occupy("handler");
     this.#handler = handler;
-    this.#keep = keep;
     this.#driver.changed();
+  }
+
+  /** As `onMessage()`, for a handler that keeps nothing of what it is handed. */
+  lend(handler: Handler): void {
+    this.onMessage(handler);
+    this.#keep = undefined;
   }
 
   /**
@@ -296,36 +302,71 @@ export class Incoming implements TurnHost {
 
   #runHandler(handler: Handler): void {
     const inbound = this.#inbound;
+    if (!inbound.hasUnread || !this.#thisTurn().allows()) return;
+    // Ask for one message first: an async handler takes only one.
+    const before = inbound.handedTo;
+    const message = inbound.next(this.#keep);
+    if (message === undefined || !this.#handle(handler, message, before)) return;
+    if (inbound.acceptHanded(0)) this.#driver.changed("writes");
+  }
+
+  /** A handler that keeps nothing waits for the next piece, and this turn still allows it. */
+  get mayPassOn(): boolean {
+    if (this.#keep !== undefined || this.#handler === undefined || this.#handling) return false;
+    return this.#thisTurn().allows();
+  }
+
+  /** Bytes that have come just now, and count as handed out. Answers whether they are accepted. */
+  passOn(bytes: Buffer): boolean {
+    return this.#handle(this.#handler as Handler, bytes, this.#inbound.handedTo - bytes.length);
+  }
+
+  /**
+   * Calls the handler with a message, and with those behind it that are here. `before`: where the message begins. Answers
+   * whether all that was handed out is accepted.
+   */
+  #handle(handler: Handler, message: Buffer, before: number): boolean {
+    const inbound = this.#inbound;
     const { session } = inbound;
-    if (!inbound.hasUnread) return;
-    const turn = this.#turn ?? this.#thisTurn();
-    let accepted = inbound.handedTo;
-    let pending: Promise<void> | undefined;
-    const hand = (message: Buffer, end: number): boolean => {
-      this.messages++;
-      this.bytes += message.length;
-      const result = handler(message as Message);
-      if (result !== undefined && isThenable(result)) {
-        // A promise of a library may settle twice or throw: a native promise contains that.
-        pending = Promise.resolve(result);
-        return false;
-      }
-      accepted = end;
-      return true;
-    };
+    this.#handledTo = before;
     // Within the handler the application may call close() and the like, whose step must not call the handler again.
     this.#handling = true;
+    let pending: Promise<void> | undefined;
     try {
-      // Ask for one message first: an async handler takes only one.
-      for (let most = 1; turn.allows(most) && inbound.handOut(hand, this.#keep, most);) most = turn.lookAfter;
+      pending = this.#call(handler, message, inbound.handedTo);
+      if (pending === undefined && inbound.hasUnread) pending = this.#callMore(handler, this.#thisTurn());
     } catch (error) {
       this.#handling = false;
-      this.#fail(error, this.#inbound.session === session ? accepted : 0);
-      return;
+      this.#fail(error, inbound.session === session ? this.#handledTo : 0);
+      return false;
     }
     this.#handling = pending !== undefined;
-    if (pending === undefined) this.#accept();
-    else this.#await(handler, pending, accepted);
+    if (pending === undefined) return !this.#manual;
+    this.#await(handler, pending, this.#handledTo);
+    return false;
+  }
+
+  #callMore(handler: Handler, turn: Turn): Promise<void> | undefined {
+    let pending: Promise<void> | undefined;
+    const hand = (message: Buffer, end: number): boolean => {
+      pending = this.#call(handler, message, end);
+      return pending === undefined;
+    };
+    for (let most = turn.lookAfter; turn.allows(most) && this.#inbound.handOut(hand, this.#keep, most);) {
+      most = turn.lookAfter;
+    }
+    return pending;
+  }
+
+  /** Answers the handler's promise, if it makes one. */
+  #call(handler: Handler, message: Buffer, end: number): Promise<void> | undefined {
+    this.messages++;
+    this.bytes += message.length;
+    const result = handler(message as Message);
+    // A promise of a library may settle twice or throw: a native promise contains that.
+    if (result !== undefined && isThenable(result)) return Promise.resolve(result);
+    this.#handledTo = end;
+    return undefined;
   }
 
   #await(handler: Handler, result: Promise<void>, before: number): void {

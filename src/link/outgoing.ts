@@ -63,7 +63,7 @@ export class Outgoing implements WaiterServer {
       }
     }
     const given = options !== undefined && options.transfer === true && isGiven(message, bytes);
-    this.#take(message, bytes, given, bound !== undefined);
+    void this.#takeFor("taken", undefined, message, bytes, given, bound !== undefined);
     return true;
   }
 
@@ -108,13 +108,6 @@ export class Outgoing implements WaiterServer {
     return mode === "messages" ? maxMessageBytes : this.#queue.maxBytes;
   }
 
-  #take(message: Payload, bytes: number, given: boolean, isBound: boolean): void {
-    takeInto(this.#outbound, message, bytes, given, "taken", isBound);
-    this.#getRoom().use(bytes);
-    this.#count(bytes);
-    this.#driver.changed("writes");
-  }
-
   /** Takes a message into the log. Answers the rest of the call's wait, if it wants more than that. */
   #takeFor(
     until: Until,
@@ -125,12 +118,23 @@ export class Outgoing implements WaiterServer {
     isBound: boolean,
   ): Promise<unknown> | undefined {
     takeInto(this.#outbound, message, bytes, given, until, isBound);
-    this.#getRoom().use(bytes);
-    this.#count(bytes);
+    this.taken(bytes);
     // The ticket is issued before anything is written: an application's transport may end the link in its write().
     const then = until === "taken" ? undefined : this.#acceptance.wait(until, signal);
     this.#driver.changed("writes");
     return then;
+  }
+
+  /** There is room for a piece of so many bytes, and nothing waits before it. */
+  mayTake(bytes: number): boolean {
+    if (this.#getRoom().isLeft(bytes)) return true;
+    const isFirst = this.#isFirst && this.backlog === undefined;
+    return isFirst && this.#outbound.hasRoom(bytes) && this.#getRoom().renew(this.#mostBytes);
+  }
+
+  taken(bytes: number): void {
+    this.#getRoom().use(bytes);
+    this.#count(bytes);
   }
 
   #count(bytes: number): void {
@@ -203,7 +207,7 @@ export class Outgoing implements WaiterServer {
       return false;
     }
     const given = options?.transfer === true && isGiven(message, bytes);
-    if (isDirect) this.#take(message, bytes, given, bound !== undefined);
+    if (isDirect) void this.#takeFor("taken", undefined, message, bytes, given, bound !== undefined);
     else void this.#queueFor(backlog, "taken", undefined, message, bytes, given, terms, bound);
     return true;
   }

@@ -145,13 +145,16 @@ export interface Inbound extends Directions {
   /** Bytes wait to be handed out, though perhaps not a whole message. */
   readonly hasUnread: boolean;
   readonly readableBytes: number;
-  /** The next message; undefined if none is here. `keep` is called with memory that other messages may share. */
-  next(keep: Keep): Buffer | undefined;
+  /**
+   * The next message; undefined if none is here. `keep` is called with memory that other messages may share. Without it
+   * the caller transfers no memory.
+   */
+  next(keep?: Keep): Buffer | undefined;
   /**
    * Hands out one message after another, each with the position where it ends, until `hand` answers false or about
    * `most` were handed out. Answers true if it stopped because of `most` and more is here.
    */
-  handOut(hand: (message: Buffer, end: number) => boolean, keep: Keep, most: number): boolean;
+  handOut(hand: (message: Buffer, end: number) => boolean, keep: Keep | undefined, most: number): boolean;
   /** The position where the message that was handed out last ends. */
   readonly handedTo: number;
   /** The consumer has accepted everything below `position`. Messages below that were not handed out are skipped. */
@@ -208,6 +211,24 @@ export interface Protocol extends Outbound, Inbound {
    * method: it costs a callback for each write.
    */
   written?(id: number): void;
+  /**
+   * The short way in, which saves most of what `receive()` and `handOut()` take: a piece on its way from one socket to
+   * another is delayed by each step. Takes a chunk that is one piece of a byte stream, and answers the bytes in it, which
+   * the consumer is to be handed at once; `receivedNow()` follows. Undefined: the chunk is for `receive()`. Only a protocol
+   * with such a way has this method.
+   */
+  receiveNow?(id: number, chunk: Buffer, clock: { now(): number }): Buffer | undefined;
+  /**
+   * The consumer was handed what `receiveNow()` has answered, and has accepted it or not. Answers whether there is anything
+   * to be done in a step.
+   */
+  receivedNow?(isAccepted: boolean, nowMs: number): boolean;
+  /**
+   * The short way out: takes a small piece of a byte stream, a head of 32 bits and `memory` from `from` to before `to`, and
+   * answers what the connection is to write at once. Undefined: nothing was taken, and the piece is for `take()`. The
+   * caller has checked what it checks for `take()`.
+   */
+  transmitNow?(id: number, head: number, memory: Buffer, from: number, to: number, nowMs: number): Buffer[] | undefined;
   /** Ends both directions at both ends. `reason` is the application's code for the peer. */
   reset(code: ResetCode, reason: string, outcome: Outcome, nowMs: number): void;
   /** Ends the link without telling the peer. */

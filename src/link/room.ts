@@ -84,6 +84,11 @@ export class Room {
     return true;
   }
 
+  /** As `mayGoOn()`, for a sender that may not be told to wait: false if it is paced. */
+  renew(largestBytes: number): boolean {
+    return !this.#isPaced && this.mayGoOn(largestBytes);
+  }
+
   /** The sender has called ready(): pace it from now on. Answers whether it has to wait. */
   pace(): boolean {
     if (!this.#isPaced) this.askAgain();

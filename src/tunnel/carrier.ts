@@ -1,9 +1,10 @@
 /** A link that carries TCP connections, one after another: records in both directions, and the time without a path. */
 import { type Link, type LinkReport, type LinkState, RespliceError } from "../index.ts";
-import { lend, sendNow, tellClosed } from "../link/forwarding.ts";
+import { lend, sendNow, sendPiece, tellClosed } from "../link/forwarding.ts";
+import { writeUint32 } from "../core/wire/bytes.ts";
 import type { Clock } from "../link/ports.ts";
 import { keep, type KeptChunk, letGo } from "./kept-chunks.ts";
-import { dataRecord, HEAD_BYTES, RecordError, type RecordHandler, RecordReader, writeDataHead } from "./records.ts";
+import { dataHead, dataRecord, HEAD_BYTES, RecordError, type RecordHandler, RecordReader } from "./records.ts";
 
 /** The link copies smaller messages anyway. */
 const COPIED_BELOW = 8_192;
@@ -115,17 +116,28 @@ export class Carrier {
 
   /** Sends a chunk of the connection, whose memory it keeps. false: there is no room for more, see `whenRoom()`. */
   sendData(chunk: Buffer): boolean {
-    if (chunk.length < COPIED_BELOW) {
+    const { length } = chunk;
+    if (this.#isPassed(chunk, 0, length)) return true;
+    if (length < COPIED_BELOW) {
       SCRATCH.set(chunk, HEAD_BYTES);
-      return this.sendCopy(SCRATCH.subarray(0, HEAD_BYTES + chunk.length));
+      return this.#sendCopy(SCRATCH, HEAD_BYTES + length);
     }
     for (const part of dataRecord(chunk)) this.send(part);
     return !this.#isWaiting;
   }
 
-  /** As `sendData()`, of bytes that have room for the head before them, and whose memory stays the caller's. */
-  sendCopy(headAndBytes: Buffer): boolean {
-    writeDataHead(headAndBytes);
+  /** As `sendData()`, of what stands in `memory` from HEAD_BYTES to before `to`. The memory stays the caller's. */
+  sendCopy(memory: Buffer, to: number): boolean {
+    return this.#isPassed(memory, HEAD_BYTES, to) || this.#sendCopy(memory, to);
+  }
+
+  #isPassed(memory: Buffer, from: number, to: number): boolean {
+    return !this.#isWaiting && sendPiece(this.link, dataHead(to - from), memory, from, to);
+  }
+
+  #sendCopy(memory: Buffer, to: number): boolean {
+    const headAndBytes = memory.subarray(0, to);
+    writeUint32(headAndBytes, 0, dataHead(to - HEAD_BYTES));
     try {
       if (!this.#isWaiting && sendNow(this.link, headAndBytes)) return true;
     } catch (error) {

@@ -55,6 +55,7 @@ export class Join {
   readonly #memory = new LentMemory();
   /** Nothing is here behind what the socket was given last. */
   #isLast = true;
+  #isCorked = false;
   /** The socket has taken as much as it keeps; called when it takes more, or is closed. */
   #onDrain: (() => void) | undefined;
   #error: Error | undefined;
@@ -94,10 +95,11 @@ export class Join {
     if (!this.#carrier.sendData(chunk)) this.#holdUp();
   }
 
-  takeCopy(headAndBytes: Buffer): void {
+  /** As `take()`, of what stands in `memory` from HEAD_BYTES to before `to`. */
+  takeCopy(memory: Buffer, to: number): void {
     if (this.#isOver) return;
-    this.#fromSocket += headAndBytes.length - HEAD_BYTES;
-    if (!this.#carrier.sendCopy(headAndBytes)) this.#holdUp();
+    this.#fromSocket += to - HEAD_BYTES;
+    if (!this.#carrier.sendCopy(memory, to)) this.#holdUp();
   }
 
   #holdUp(): void {
@@ -128,10 +130,11 @@ export class Join {
     if (this.#isOver) return undefined;
     const socket = this.#socket;
     this.#toSocket += part.length;
-    this.#memory.use(part.buffer);
     this.#isLast = !isFollowed && this.#carrier.link.readableLength === 0;
     if (!this.#isLast) this.#cork();
     const isTaken = socket.write(part);
+    // Behind the write: to ask a Buffer for its memory is slow.
+    this.#memory.use(part.buffer);
     if (this.#isLast) this.#writeOut();
     if (isTaken || socket.writableLength < MOST_WAITING_BYTES || socket.destroyed) return undefined;
     return new Promise((resolve) => {
@@ -141,17 +144,19 @@ export class Join {
 
   /** What has come together goes to the kernel in one call; what is to come may not be handed out in this turn. */
   #cork(): void {
-    if (this.#socket.writableCorked > 0) return;
+    if (this.#isCorked) return;
+    this.#isCorked = true;
     this.#socket.cork();
     this.#carrier.clock.defer(Join.#endTurn, this);
   }
 
   static #endTurn(this: void, join: Join): void {
-    if (join.#socket.writableCorked > 0) join.#writeOut();
+    if (join.#isCorked) join.#writeOut();
   }
 
   #writeOut(): void {
-    this.#socket.uncork();
+    if (this.#isCorked) this.#socket.uncork();
+    this.#isCorked = false;
     this.#freeWritten();
   }
 
@@ -257,8 +262,8 @@ function onData(this: JoinedSocket, chunk: Buffer): void {
   this[JOIN].take(chunk);
 }
 
-function takeCopy(socket: Socket, headAndBytes: Buffer): void {
-  (socket as JoinedSocket)[JOIN].takeCopy(headAndBytes);
+function takeCopy(socket: Socket, memory: Buffer, to: number): void {
+  (socket as JoinedSocket)[JOIN].takeCopy(memory, to);
 }
 
 function onEnd(this: JoinedSocket): void {

@@ -12,8 +12,8 @@ export const CHUNK_BYTES: number = HEAD_BYTES + READ_BYTES;
 const MEMORY: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 const READ_INTO: Buffer = MEMORY.subarray(HEAD_BYTES);
 
-/** Takes what a socket has read: the bytes from `HEAD_BYTES` on, which change with the next read of any socket. */
-export type Take = (socket: Socket, headAndBytes: Buffer) => void;
+/** Takes what a socket has read: `memory` from `HEAD_BYTES` to before `to`, which changes with the next read of any socket. */
+export type Take = (socket: Socket, memory: Buffer, to: number) => void;
 
 /** The property in which a socket keeps who takes what it reads: undefined until that is known. */
 const TAKE: unique symbol = Symbol("take");
@@ -22,7 +22,7 @@ type ReadSocket = Socket & { [TAKE]?: Take | undefined };
 /** As `net.connect()`; the socket is paused, and emits no 'data': `readInto()` says who takes what is read. */
 export function connectSocket(to: NetConnectOpts): Socket {
   const callback = (bytes: number): boolean => {
-    socket[TAKE]?.(socket, MEMORY.subarray(0, HEAD_BYTES + bytes));
+    socket[TAKE]?.(socket, MEMORY, HEAD_BYTES + bytes);
     // Whoever takes it has paused the socket, if that was enough.
     return true;
   };

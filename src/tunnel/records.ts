@@ -8,7 +8,7 @@
  * DATA may follow OPEN before the answer. DONE says that the far end has nothing left of the connection: the link is
  * free for the next. A connection that ends in any other way ends the link with it.
  */
-
+import { readUint32, viewOf } from "../core/wire/bytes.ts";
 import type { Ends } from "./proxy-header.ts";
 
 export const RECORD = { open: 1, opened: 2, refused: 3, data: 4, end: 5, done: 6 } as const;
@@ -46,9 +46,9 @@ function recordHead(type: RecordType, length: number): Buffer {
   return head;
 }
 
-/** Makes DATA of bytes that have room for the head before them. */
-export function writeDataHead(headAndBytes: Buffer): void {
-  headAndBytes.writeUInt32BE(RECORD.data * 0x1_00_00_00 + headAndBytes.length - HEAD_BYTES);
+/** The head of DATA, as a number of 32 bits. */
+export function dataHead(length: number): number {
+  return RECORD.data * 0x1_00_00_00 + length;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -93,6 +93,11 @@ export class RecordReader {
    * rejects with, RecordError.
    */
   push(chunk: Buffer): void | Promise<void> {
+    // Small pieces mostly come as whole records.
+    const isBetween = this.#type === undefined && this.#kept === NOTHING;
+    if (isBetween && chunk.length > HEAD_BYTES && readUint32(chunk, 0) === dataHead(chunk.length - HEAD_BYTES)) {
+      return this.#handler.onData(viewOf(chunk, HEAD_BYTES), false);
+    }
     for (let at = 0; at < chunk.length;) {
       const waiting = this.#type === RECORD.data ? this.#data(chunk, at) : this.#other(chunk, at);
       at += this.#used;
@@ -137,7 +142,7 @@ export class RecordReader {
 
   #begin(bytes: Buffer, at: number): Promise<void> | undefined {
     const type = checkedType(bytes[at] as number);
-    const length = bytes.readUIntBE(at + 1, 3);
+    const length = readUint32(bytes, at) % 0x1_00_00_00;
     const isData = type === RECORD.data;
     if (isData ? length === 0 : length > MOST_CONTENT_BYTES) {
       throw new RecordError(`a record of type ${type} with ${length} bytes`);
@@ -149,10 +154,8 @@ export class RecordReader {
   }
 }
 
-const TYPES: readonly number[] = Object.values(RECORD);
-
 function checkedType(type: number): RecordType {
-  if (!TYPES.includes(type)) throw new RecordError(`a record of the unknown type ${type}`);
+  if (type < RECORD.open || type > RECORD.done) throw new RecordError(`a record of the unknown type ${type}`);
   return type as RecordType;
 }
 

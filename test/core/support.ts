@@ -1,6 +1,7 @@
 /** What several tests of the core share: budgets that count, and everything that a stream of bytes decodes to. */
 import type { Fault } from "../../src/core/wire/faults.ts";
-import { FrameDecoder, frameMask, type FrameSink } from "../../src/core/wire/decoder.ts";
+import { FrameDecoder, type FrameSink } from "../../src/core/wire/decoder.ts";
+import { frameMask } from "../../src/core/wire/frame-rules.ts";
 import {
   encodeConfirm,
   encodeGoaway,

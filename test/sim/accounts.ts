@@ -1,6 +1,7 @@
 /** When a world is at rest: every message that was taken is accounted for, and where nothing may be lost, nothing was. */
 import { isPatient } from "./draw.ts";
-import { type End, payloadSize } from "./end.ts";
+import type { End } from "./end.ts";
+import { payloadSize } from "./payloads.ts";
 import { type Cost, type Fault, FAULTS } from "./fault-kinds.ts";
 import type { SimClient } from "./sim-client.ts";
 import { Violation } from "./stage.ts";

@@ -91,6 +91,17 @@ const WAYS: readonly string[] = [
   "a message overtook another",
 ];
 
+/** Of a byte stream in small pieces, see `LinkCore.receiveNow()` and `transmitNow()`; and what the core left to the long way. */
+const SHORT_WAY: readonly string[] = [
+  "a chunk was passed on, without a step",
+  "a chunk was passed on, then a step",
+  "a chunk was not passed on",
+  "a piece was written at once",
+  "all that was said was written at once, without a step",
+  "an ACK was written with a piece",
+  "a piece was not written at once",
+];
+
 /** Only a plain link closes a connection that is old, or not used. */
 export function ofDurableLinks(what: string): boolean {
   return !what.includes("idle") && what !== "link connected, dial: connecting";
@@ -120,6 +131,7 @@ const GROUPS: ReadonlyArray<readonly [string, readonly string[]]> = [
     ),
   ],
   ["ways", WAYS],
+  ["the short way", SHORT_WAY],
 ];
 
 /** What never occurred. */

@@ -4,11 +4,12 @@ import type { Outcome } from "../../src/core/session/link-events.ts";
 import { type Session, windowFloorBytes } from "../../src/core/session/session.ts";
 import type { Undelivered } from "../../src/core/session/tickets.ts";
 import { Awaited } from "./awaited.ts";
-import type { SimProcess } from "./process.ts";
+import { NO_STEP, type SimProcess } from "./process.ts";
 import { LinkLife } from "./life.ts";
 import { AS_NUMBERED, type Order } from "./order.ts";
 import { SimBacklog } from "./sim-backlog.ts";
 import type { Side } from "./parameters.ts";
+import { encodeMessage, payloadSize, streamPiece } from "./payloads.ts";
 import type { Random } from "./random.ts";
 import { check, type Stage, violated } from "./stage.ts";
 
@@ -57,6 +58,11 @@ export class End {
   readonly #stage: Stage;
   readonly #side: Side;
   readonly #random: Random;
+  /** Of a byte stream: whether it reads, and writes, by the short way of the core where that is open. */
+  readonly #isShort: { in: boolean; out: boolean };
+  /** An application that keeps what it is handed; undefined: it keeps nothing. */
+  readonly #keep: (() => void) | undefined;
+  readonly #clock = { now: (): number => this.nowMs };
   #wants: number;
   #ends: boolean;
   /** In the first byte of what this end says, and of what it hears. */
@@ -91,6 +97,10 @@ export class End {
     this.ordinal = before?.end.ordinal ?? stage.newOrdinal();
     this.#random = stage.stream(`end ${this.ordinal}`);
     const { mode, maxMessageBytes, lag, payloadBytes, window } = stage.options;
+    // A stream of its own: what else a seed stands for was there before.
+    const ways = stage.stream(`ways of end ${this.ordinal}`);
+    this.#isShort = { in: ways() < 0.5 && mode === "bytes", out: ways() < 0.5 && mode === "bytes" };
+    this.#keep = ways() < 0.5 ? () => {} : undefined;
     const floor = windowFloorBytes({
       mode,
       maxMessageBytes: maxMessageBytes[side],
@@ -170,14 +180,10 @@ export class End {
 
   #send(): void {
     const { core } = this;
-    const { clock, options, healed } = this.#stage;
-    while (!this.allTaken && !this.endsWhenEmpty && !core.sendingEnded && clock.nowMs >= this.#thinksUntilMs) {
-      if (!this.#take()) return;
-      if (options.thinkMs > 0 && this.taken % options.burst === 0 && !healed) {
-        const thoughtMs = 2 * options.thinkMs * this.#random();
-        this.#thinksUntilMs = clock.nowMs + thoughtMs;
-        this.#process.later(thoughtMs, () => {});
-      }
+    const { options, healed } = this.#stage;
+    while (this.#speaks) {
+      if (!this.#takeNow() && !this.#take()) return;
+      this.#think();
     }
     this.backlog?.progress();
     const { peerStopped } = core;
@@ -196,6 +202,33 @@ export class End {
     if (ends && !sender.ended) core.end();
   }
 
+  get #speaks(): boolean {
+    if (this.allTaken || this.endsWhenEmpty || this.core.sendingEnded) return false;
+    return this.#stage.clock.nowMs >= this.#thinksUntilMs;
+  }
+
+  /** Before it says more, now and then. */
+  #think(): void {
+    const { clock, options, healed } = this.#stage;
+    if (options.thinkMs === 0 || this.taken % options.burst !== 0 || healed) return;
+    const thoughtMs = 2 * options.thinkMs * this.#random();
+    this.#thinksUntilMs = clock.nowMs + thoughtMs;
+    this.#process.later(thoughtMs, () => this.#speakNow());
+  }
+
+  /** What all went by the short way needs no step. */
+  #speakNow(): unknown {
+    let isAllWritten = false;
+    while (this.#speaks) {
+      if (!this.#takeNow()) return undefined;
+      this.#think();
+      isAllWritten = true;
+    }
+    if (!isAllWritten || this.allTaken) return undefined;
+    this.#stage.count("all that was said was written at once, without a step");
+    return NO_STEP;
+  }
+
   /** That takes a while. */
   #hasAnswered(): boolean {
     const { clock, healed } = this.#stage;
@@ -207,12 +240,38 @@ export class End {
     return clock.nowMs >= this.#answersUntilMs;
   }
 
+  /** By the short way, if that is open to the next piece. */
+  #takeNow(): boolean {
+    const { core } = this;
+    const size = payloadSize(this.taken, this.#stage.options.payloadBytes);
+    if (!this.#isShort.out || !core.hasRoom(size)) return false;
+    const piece = streamPiece(this.#tags.out, this.bytesTaken, size);
+    const write = this.#process.takeNow(core, piece);
+    this.#stage.count(`a piece was ${write === undefined ? "not " : ""}written at once`);
+    if (write === undefined) return false;
+    this.#tookPiece(size);
+    // What the write brings about may call this again.
+    write();
+    piece.fill(0xee);
+    return true;
+  }
+
+  /** Of a stream, or a message that was taken directly. */
+  #tookPiece(size: number): void {
+    const { core, taken, bytesTaken } = this;
+    const piece = { from: bytesTaken, to: bytesTaken + size };
+    this.awaited.wait(core, { number: taken, reportedBefore: this.reported.length + untold(core), piece });
+    this.bytesTaken += size;
+    this.taken++;
+  }
+
   #take(): boolean {
     const { core, taken } = this;
     const { mode, payloadBytes } = this.#stage.options;
     const size = payloadSize(taken, payloadBytes);
     if (mode === "messages" && size > core.maxMessageBytes) {
       this.tooLarge.add(taken);
+      this.taken++;
     } else {
       if (this.backlog !== undefined && !this.backlog.isDirect(size)) return this.#takeBehind(this.backlog, size);
       if (!core.hasRoom(size)) return false;
@@ -222,13 +281,10 @@ export class End {
           : encodeMessage(this.#tags.out, taken, size);
       core.take(payload, size, taken % 5 === 0);
       this.backlog?.tookDirectly(taken);
-      const piece = { from: this.bytesTaken, to: this.bytesTaken + size };
-      this.awaited.wait(core, { number: taken, reportedBefore: this.reported.length + untold(core), piece });
+      this.#tookPiece(size);
       // Whoever gives a payload to be copied may change it at once.
       if (taken % 5 !== 0) payload.fill(0xee);
-      this.bytesTaken += size;
     }
-    this.taken++;
     return true;
   }
 
@@ -242,39 +298,70 @@ export class End {
 
   // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  get #waitsForMore(): boolean {
+    return this.reads && !this.paused && this.#stage.clock.nowMs >= this.#consumesFromMs;
+  }
+
   #read(): void {
     const { core } = this;
-    const { clock, options } = this.#stage;
-    while (this.reads && !this.paused && clock.nowMs >= this.#consumesFromMs) {
+    while (this.#waitsForMore) {
       const { session } = core;
-      const message = core.next();
+      const message = core.next(this.#keep);
       if (message === undefined) return;
-      // The memory of a chunk is given back when all of it was copied.
-      check(this.#lastRead.length === this.#lastReadBytes, () => `${this.name}: a message that was handed out is gone`);
-      this.#lastRead = message;
-      this.#lastReadBytes = message.length;
-      if (this.throwsNext) return this.#throw();
-      if (options.mode === "bytes") this.#checkBytes(message);
-      else this.#checkMessage(message);
-      const position = session.receiver.handed;
-      this.#handedAt.push(position);
-      const before = this.#positions.get(session.keys.id) ?? 0;
-      check(position > before, () => `${this.name}: position ${position} after ${before}`);
-      this.#positions.set(session.keys.id, position);
-      if (options.lag > 0) {
-        this.#held.push({ session, position });
-      } else if (options.consumerMs === 0) {
-        core.accept(position);
-        continue;
-      }
-      const pauseMs = 2 * options.consumerMs * this.#random();
-      this.#consumesFromMs = clock.nowMs + pauseMs;
-      if (pauseMs === 0) continue;
-      this.#process.later(pauseMs, () => {
-        // The consumer comes back: it has accepted what it held, and reads on.
-        if (core.session === session && options.lag === 0) core.accept(position);
-      });
+      if (this.#consume(session, message)) core.accept(session.receiver.handed);
     }
+  }
+
+  /** Offers the core a chunk by its short way. Undefined: it is for `receive()`. */
+  passOn(channel: number, chunk: Buffer): "all is done" | "a step follows" | undefined {
+    const { core } = this;
+    if (!this.#isShort.in || !this.#waitsForMore || core.events.length > 0) return undefined;
+    const { session } = core;
+    const wasOwed = session.ackOwed !== "nothing";
+    const bytes = core.receiveNow(channel, chunk, this.#clock);
+    if (bytes === undefined) {
+      this.#stage.count("a chunk was not passed on");
+      return undefined;
+    }
+    const isAccepted = this.#consume(session, bytes);
+    const isMore = core.receivedNow(isAccepted, this.nowMs) || core.events.length > 0;
+    this.#stage.count(`a chunk was passed on, ${isMore ? "then" : "without"} a step`);
+    if (isMore) return "a step follows";
+    const { ackDelayMs } = this.#stage.options;
+    const isInTime = wasOwed || core.nextTimeoutMs <= this.nowMs + ackDelayMs;
+    check(isInTime, () => `${this.name}: an ACK is owed, and nothing is due before ${core.nextTimeoutMs}`);
+    return "all is done";
+  }
+
+  /** Takes what it was handed last. Answers whether it has accepted it when this returns. */
+  #consume(session: Session, message: Buffer): boolean {
+    const { core } = this;
+    const { clock, options } = this.#stage;
+    // The memory of a chunk is given back when all of it was copied.
+    check(this.#lastRead.length === this.#lastReadBytes, () => `${this.name}: a message that was handed out is gone`);
+    this.#lastRead = message;
+    this.#lastReadBytes = message.length;
+    if (this.throwsNext) {
+      this.#throw();
+      return false;
+    }
+    if (options.mode === "bytes") this.#checkBytes(message);
+    else this.#checkMessage(message);
+    const position = session.receiver.handed;
+    this.#handedAt.push(position);
+    const before = this.#positions.get(session.keys.id) ?? 0;
+    check(position > before, () => `${this.name}: position ${position} after ${before}`);
+    this.#positions.set(session.keys.id, position);
+    if (options.lag > 0) this.#held.push({ session, position });
+    else if (options.consumerMs === 0) return true;
+    const pauseMs = 2 * options.consumerMs * this.#random();
+    this.#consumesFromMs = clock.nowMs + pauseMs;
+    if (pauseMs === 0) return false;
+    this.#process.later(pauseMs, () => {
+      // The consumer comes back: it has accepted what it held, and reads on.
+      if (core.session === session && options.lag === 0) core.accept(position);
+    });
+    return false;
   }
 
   /** What it was handed last is not accepted, and the link ends. */
@@ -398,24 +485,4 @@ export class End {
 /** Undelivered messages of which the application will hear in this step. */
 function untold({ events }: LinkCore): number {
   return events.reduce((sum, event) => (event.type === "replaced" ? sum + event.undeliveredCount : sum), 0);
-}
-
-export function payloadSize(number: number, payloadBytes: number): number {
-  return 4 + ((number * 7_919) % Math.max(1, payloadBytes - 3));
-}
-
-function encodeMessage(tag: number, number: number, bytes: number): Buffer {
-  const message = Buffer.alloc(bytes, (number + 37 * tag) & 0xff);
-  message.writeUIntBE(tag, 0, 1);
-  message.writeUIntBE(number, 1, 3);
-  return message;
-}
-
-/** A byte stream that repeats itself only after 64 KiB. */
-const STREAM_PERIOD = 65_536;
-const STREAM = Buffer.from(Array.from({ length: 2 * STREAM_PERIOD }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
-
-function streamPiece(tag: number, position: number, bytes: number): Buffer {
-  const from = (position + 1_237 * tag) % STREAM_PERIOD;
-  return Buffer.from(STREAM.subarray(from, from + bytes));
 }

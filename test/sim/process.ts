@@ -4,16 +4,26 @@
  */
 import { ownChunk } from "../../src/core/wire/own-chunks.ts";
 import type { LinkCore } from "../../src/core/session/link-core.ts";
+import { HEAD_BYTES } from "../../src/core/log/sender.ts";
 import type { SimSocket } from "../../src/testing/network.ts";
 import type { Random } from "./random.ts";
 import { Spy } from "./spy.ts";
 import type { Stage } from "./stage.ts";
 import { springTraps } from "./traps.ts";
 
+/** What answers this leaves nothing to be done in a step, as the short way of the core does. */
+export const NO_STEP: unique symbol = Symbol("no step");
+
+/** An end of a link, as far as its process has to know it. */
+interface LinkEnd {
+  readonly core: LinkCore;
+  passOn(channel: number, chunk: Buffer): "all is done" | "a step follows" | undefined;
+}
+
 interface Timer {
   /** On the process's own clock. */
   readonly dueMs: number;
-  readonly run: () => void;
+  readonly run: () => unknown;
   takeBack: () => void;
 }
 
@@ -28,7 +38,7 @@ export abstract class SimProcess {
   /** Its clock goes before that of the others. */
   #aheadMs = 0;
   #blocked = false;
-  #waiting: Array<() => void> = [];
+  #waiting: Array<() => unknown> = [];
   /** Which life of the process this is: what was begun in an earlier one is dropped. */
   #life = 0;
   #pumping = false;
@@ -62,24 +72,24 @@ export abstract class SimProcess {
   protected abstract tick(): void;
   protected abstract receive(channel: number, chunk: Buffer): void;
   protected abstract connectionClosed(channel: number, reason: string): void;
-  /** The link that the connection speaks for. */
-  protected abstract coreOf(channel: number): LinkCore | undefined;
+  /** The end of the link that the connection speaks for. */
+  protected abstract endOf(channel: number): LinkEnd | undefined;
   protected abstract transmit(channel: number, roomBytes: number): Buffer[];
 
   // ── the event loop ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Something happens to this process. */
-  input(what: () => void): void {
+  /** Something happens to this process, and a step follows, unless it answers NO_STEP. */
+  input(what: () => unknown): void {
     if (this.#blocked) {
       this.#waiting.push(what);
       return;
     }
     this.stage.touched.add(this);
-    what();
-    this.pump();
+    if (what() === NO_STEP) this.#schedule();
+    else this.pump();
   }
 
-  later(ms: number, what: () => void): void {
+  later(ms: number, what: () => unknown): void {
     const timer: Timer = { dueMs: this.nowMs + ms, run: what, takeBack: () => {} };
     timer.takeBack = this.stage.clock.schedule(ms, () => this.#fire(timer));
     this.#timers.add(timer);
@@ -180,14 +190,17 @@ export abstract class SimProcess {
   protected addSocket(socket: SimSocket): number {
     const channel = this.stage.newChannel(socket.wire);
     this.sockets.set(channel, socket);
-    const input = (what: () => void): void => {
+    const input = (what: () => unknown): void => {
       if (this.sockets.has(channel)) this.input(() => this.sockets.has(channel) && what());
     };
     socket.events = {
       onData: (chunk) =>
         input(() => {
           this.#spy?.sees("received", channel, chunk);
-          this.receive(channel, amid(chunk, this.stage.options.slackBytes));
+          const bytes = amid(chunk, this.stage.options.slackBytes);
+          const passed = this.endOf(channel)?.passOn(channel, bytes);
+          if (passed === undefined) this.receive(channel, bytes);
+          return passed === "all is done" ? NO_STEP : undefined;
         }),
       onClose: (reason) =>
         input(() => {
@@ -214,13 +227,28 @@ export abstract class SimProcess {
   protected transmitAll(): void {
     for (const [channel, socket] of this.sockets) {
       // A socket here copies what it is given, at once.
-      this.coreOf(channel)?.session.sender.recycle(0);
+      this.endOf(channel)?.core.session.sender.recycle(0);
       for (let room = socket.roomBytes; room > 0; room = socket.roomBytes) {
         const out = this.transmit(channel, room);
         if (out.length === 0) break;
         this.write(channel, socket, Buffer.concat(out));
       }
     }
+  }
+
+  /**
+   * Gives the core a small piece by its short way, as the product's driver does. Answers what writes it; undefined: nothing
+   * was taken.
+   */
+  takeNow(core: LinkCore, piece: Buffer): (() => void) | undefined {
+    const channel = core.adopted?.id;
+    const socket = channel === undefined ? undefined : this.sockets.get(channel);
+    if (channel === undefined || socket === undefined || core.events.length > 0) return undefined;
+    if (socket.roomBytes <= piece.length - HEAD_BYTES) return undefined;
+    const out = core.transmitNow(channel, piece.readUInt32BE(0), piece, HEAD_BYTES, piece.length, this.nowMs);
+    if (out === undefined) return undefined;
+    if (out.length > 1) this.stage.count("an ACK was written with a piece");
+    return () => this.write(channel, socket, Buffer.concat(out));
   }
 
   protected write(channel: number, socket: SimSocket, bytes: Buffer): void {

@@ -306,3 +306,20 @@ test("counterexample 46: the largest window ever stated holds, and the peer over
   expect(session.receiver.grant).toBeLessThan(50_000);
   expect(written).toBeLessThanOrEqual(session.receiver.grant);
 });
+
+test("nothing takes the short way on a connection whose introduction is not over", () => {
+  const world = new ByHand();
+  const server = world.server({ mode: "bytes" });
+  const client = world.client({ mode: "bytes" });
+  client.connect(server).cut();
+  const line = client.dial(server);
+  const written = (): number | undefined =>
+    server.link.transmitNow(line.id, 7, Buffer.from("piece"), 0, 5, world.nowMs)?.length;
+  line.give(line.takeUp());
+  const answer = line.takeDown();
+  // The client has not confirmed yet.
+  expect([server.link.adopted?.id, written()]).toEqual([line.id, undefined]);
+  line.giveDown(answer);
+  line.settle();
+  expect(written()).toBe(1);
+});

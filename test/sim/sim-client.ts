@@ -131,8 +131,8 @@ export class SimClient extends SimProcess {
     this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
-  protected override coreOf(channel: number): ClientLinkCore | undefined {
-    return this.core.adopted?.id === channel ? this.core : undefined;
+  protected override endOf(channel: number): End | undefined {
+    return this.core.adopted?.id === channel ? this.end : undefined;
   }
 
   protected override transmit(channel: number, roomBytes: number): Buffer[] {

@@ -298,8 +298,8 @@ export class SimServer extends SimProcess {
     this.core.connectionClosed(channel, reason, this.nowMs);
   }
 
-  protected override coreOf(channel: number): ServerLinkCore | undefined {
-    for (const link of this.ends.keys()) if (link.adopted?.id === channel) return link;
+  protected override endOf(channel: number): End | undefined {
+    for (const [link, end] of this.ends) if (link.adopted?.id === channel) return end;
     return undefined;
   }
 

@@ -20,6 +20,11 @@ class Narrow {
     return this.#ready.promise;
   }
 
+  /** Nothing goes the short way. */
+  mayTake(): boolean {
+    return false;
+  }
+
   giveRoom(): Promise<void> {
     this.#hasRoom = true;
     this.#ready.resolve();
@@ -39,7 +44,7 @@ test("what waits for room on two links is not mixed up, though both were read in
   const clock = new ManualClock(0);
   for (const [at, narrow] of outgoing.entries()) {
     memory.write(texts[at] ?? "", HEAD_BYTES);
-    expect(new Carrier(linkThrough(narrow), clock).sendCopy(memory)).toBe(false);
+    expect(new Carrier(linkThrough(narrow), clock).sendCopy(memory, memory.length)).toBe(false);
   }
   memory.fill(0);
   for (const narrow of outgoing) await narrow.giveRoom();
@@ -56,6 +61,6 @@ test("what an application says is written at once", async () => {
   await narrow.giveRoom();
   const bytes = Buffer.alloc(HEAD_BYTES + 5);
   bytes.write("first", HEAD_BYTES);
-  expect(new Carrier(linkThrough(narrow, driver), new ManualClock(0)).sendCopy(bytes)).toBe(true);
+  expect(new Carrier(linkThrough(narrow, driver), new ManualClock(0)).sendCopy(bytes, bytes.length)).toBe(true);
   expect(said).toEqual(["hold", "written: first"]);
 });

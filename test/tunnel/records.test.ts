@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  dataHead,
   dataRecord,
   HEAD_BYTES,
   objectRecord,
@@ -11,7 +12,6 @@ import {
   RecordError,
   RecordReader,
   type RecordType,
-  writeDataHead,
 } from "../../src/tunnel/records.ts";
 import { runs } from "../properties.ts";
 
@@ -68,6 +68,22 @@ test("of each part of DATA it is said whether more is here behind it", () => {
     ["one", true],
     ["t", false],
     ["wo", false],
+  ]);
+});
+
+test("content that looks like a record is none", () => {
+  const heard = new Heard();
+  const reader = new RecordReader(heard);
+  const inner = record(RECORD.data, Buffer.from("inner"));
+  const outer = record(RECORD.data, Buffer.concat([Buffer.from("before"), inner]));
+  void reader.push(outer.subarray(0, 10));
+  void reader.push(outer.subarray(10));
+  const cut = record(RECORD.opened, Buffer.from("?"));
+  void reader.push(cut.subarray(0, 2));
+  void reader.push(cut.subarray(2));
+  expect(heard.all).toEqual([
+    [RECORD.data, `before${inner.toString("latin1")}`],
+    [RECORD.opened, "?"],
   ]);
 });
 
@@ -173,6 +189,6 @@ test("a chunk goes as it is, or behind its head in the same memory; both are the
   expect(apart[1]).toBe(chunk);
   expect(Buffer.concat(apart)).toEqual(copied);
   const inPlace = Buffer.concat([Buffer.alloc(HEAD_BYTES), chunk]);
-  writeDataHead(inPlace);
+  inPlace.writeUInt32BE(dataHead(chunk.length));
   expect(inPlace).toEqual(copied);
 });

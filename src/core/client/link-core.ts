@@ -4,7 +4,7 @@
  */
 import { Channel, type FrameTaker } from "../session/channel.ts";
 import { type ClientLinkCoreOptions, ReplacingLinkCore } from "./replacing-link-core.ts";
-import { frameMask } from "../wire/decoder.ts";
+import { frameMask } from "../wire/frame-rules.ts";
 import { type Fault, fault } from "../wire/faults.ts";
 import {
   encodePositionsFrame,
@@ -16,16 +16,12 @@ import {
 } from "../wire/frames.ts";
 import { type Closing, RESET_ANSWERED_WITHIN_MS } from "../session/link-core.ts";
 import { ASKED_AWAY } from "../session/link-events.ts";
-import { Primary } from "./primary.ts";
-import { Standby } from "./standby.ts";
+import { Primary, WELCOME_FRAMES } from "./primary.ts";
+import { COMMIT_FRAMES, Standby, STANDBY_FRAMES } from "./standby.ts";
 
 export type { ClientLinkCoreOptions };
 export type DialRole = "primary" | "standby";
 
-const WELCOME_FRAMES = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
-const STANDBY_FRAMES = frameMask("ready", "refuse", "ping", "pong", "later");
-/** Only COMMIT is answered with RESET: a server that does not have the session cannot know that it was reset. */
-const COMMIT_FRAMES = frameMask("committed", "refuse", "reset", "ping", "pong", "later");
 const ADOPTED_FRAMES = frameMask("data", "ack", "ping", "pong", "reset", "refuse", "goaway", "later");
 
 type AttemptFailure = { refused?: RefuseCode; retryAfterMs?: number; problem?: Fault };
@@ -192,6 +188,10 @@ export class ClientLinkCore extends ReplacingLinkCore implements FrameTaker {
     // A frame that is a fault does not prove that the server has received our CONFIRM.
     if (problem === undefined && channel === this.adopted) this.introduction.confirmed = true;
     return problem;
+  }
+
+  protected get isSettled(): boolean {
+    return this.introduction.confirmed && !this.#standby.committing;
   }
 
   onFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {

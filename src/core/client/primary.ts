@@ -3,6 +3,9 @@
  * time: the newest. After a reset a connection is dialled once, to tell the server.
  */
 import type { Channel } from "../session/channel.ts";
+import { frameMask } from "../wire/frame-rules.ts";
+
+export const WELCOME_FRAMES: number = frameMask("welcome", "reason", "refuse", "reset", "ping", "pong");
 
 export class Primary {
   /** The reason that the server gave for a refusal that follows; empty if it gave none. */

@@ -5,7 +5,12 @@
  */
 import { askedDelayMs } from "../backoff.ts";
 import type { Channel } from "../session/channel.ts";
+import { frameMask } from "../wire/frame-rules.ts";
 import type { RefuseCode } from "../wire/frames.ts";
+
+export const STANDBY_FRAMES: number = frameMask("ready", "refuse", "ping", "pong", "later");
+/** Only COMMIT is answered with RESET: a server that does not have the session cannot know that it was reset. */
+export const COMMIT_FRAMES: number = frameMask("committed", "refuse", "reset", "ping", "pong", "later");
 
 const MOST_FIRST_PATIENCE_MS = 1_000;
 const PATIENT_ROUND_TRIPS = 8;

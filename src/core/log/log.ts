@@ -6,7 +6,7 @@
  */
 import { BLOCK_BYTES, type Block, type BlockPool, PREFIX_BYTES } from "./blocks.ts";
 import { MessageCount } from "./message-count.ts";
-import { ownCopy } from "../wire/bytes.ts";
+import { ownCopy, viewOf } from "../wire/bytes.ts";
 import type { Mode } from "../wire/frames.ts";
 import type { Account } from "./window.ts";
 
@@ -144,6 +144,16 @@ export class Log {
     }
   }
 
+  /** Appends the bytes of a small frame of a byte stream from `from` on. */
+  appendRest(frame: Buffer, from: number): void {
+    const bytes = frame.length - from;
+    const block = this.#room(bytes);
+    if (block.bytes.length - block.used < bytes) return this.#appendSplit(viewOf(frame, from));
+    frame.copy(block.bytes, block.used, from);
+    block.used += bytes;
+    this.end += bytes;
+  }
+
   #maySimplyKeep({ length, buffer: { byteLength } }: Uint8Array): boolean {
     if (length < REFERENCE_BYTES || byteLength - length > MOST_BESIDE_BYTES) return false;
     return this.#mayHold(byteLength + PREFIX_BYTES);
@@ -210,6 +220,15 @@ export class Log {
     const block = this.#find(position);
     const from = position - block.start;
     return block.bytes.subarray(from, Math.min(block.used, from + maxBytes));
+  }
+
+  /** Copies the bytes from `position` to before `to` into `target`, at `at`. */
+  copyTo(target: Buffer, at: number, position: number, to: number): void {
+    for (let copied = 0; copied < to - position;) {
+      const { bytes, start, used } = this.#find(position + copied);
+      const from = position + copied - start;
+      copied += bytes.copy(target, at + copied, from, Math.min(used, to - start));
+    }
   }
 
   /** The best end for a frame that begins at `position`: the end of its block, unless the frame would then be small. */
@@ -353,9 +372,7 @@ export class Log {
 
   #copy(position: number, bytes: number): Buffer {
     const copy = Buffer.allocUnsafeSlow(bytes);
-    for (let copied = 0; copied < bytes;) {
-      copied += this.read(position + copied, bytes - copied).copy(copy, copied);
-    }
+    this.copyTo(copy, 0, position, position + bytes);
     return copy;
   }
 }

@@ -3,6 +3,7 @@
  * the one position after the last byte.
  */
 import type { BlockPool } from "./blocks.ts";
+import { writeUint32 } from "../wire/bytes.ts";
 import {
   DATA_ACK_NOW,
   DATA_BLOCKED,
@@ -16,6 +17,8 @@ import type { Mode } from "../wire/frames.ts";
 import { Log, type LoggedMessage } from "./log.ts";
 import { Account, type Flight } from "./window.ts";
 
+/** Of the head that `takeNow()` puts in front of a piece. */
+export const HEAD_BYTES = 4;
 /** A frame with no more payload is written as one buffer: to gather several later costs more than to copy this much. */
 const COPIED_BYTES = 1_024;
 
@@ -227,6 +230,31 @@ export class Sender {
     return this.sentNow - before;
   }
 
+  /**
+   * Takes a small piece of a byte stream: a head of 32 bits, and `memory` from `from` to before `to`. Answers the DATA frame
+   * with it, which is to be written at once. Undefined: nothing was taken, as something else has to be written before it,
+   * or as it meets a limit.
+   */
+  takeNow(head: number, memory: Buffer, from: number, to: number, flight: Flight, nowMs: number): Buffer | undefined {
+    const { log, sentNow } = this;
+    const length = HEAD_BYTES + to - from;
+    const end = sentNow + length;
+    const limit = Math.min(this.limit, this.peerReceived + flight.limitBytes, log.start + this.#mostWritten);
+    if (length > COPIED_BYTES || sentNow !== log.end || end >= limit) return undefined;
+    if (log.mode !== "bytes" || this.ended || this.endKind !== "none" || this.#hasOutbox) return undefined;
+    if (this.#ackNowAt >= sentNow) return undefined;
+    const frame = encodeDataHeader(sentNow, length, 0, length);
+    writeUint32(frame, DATA_HEADER_BYTES, head);
+    memory.copy(frame, DATA_HEADER_BYTES + HEAD_BYTES, from, to);
+    this.pieceFrom = sentNow;
+    log.appendRest(frame, DATA_HEADER_BYTES);
+    if (!log.hasRoomForLargest) frame[1] = DATA_BLOCKED;
+    this.sentNow = end;
+    this.highestSent = end;
+    flight.onWritten(end, this.peerReceived, nowMs);
+    return frame;
+  }
+
   #writeFrame(out: Buffer[], to: number): void {
     let flags = 0;
     if (to === this.endAt && this.#isEndDurable) flags |= this.#endFlag();
@@ -244,12 +272,8 @@ export class Sender {
 
   #wholeFrame(to: number, flags: number): Buffer {
     const frame = encodeDataHeader(this.sentNow, to - this.sentNow, flags, to - this.sentNow);
-    for (let at = DATA_HEADER_BYTES; this.sentNow < to;) {
-      const piece = this.log.read(this.sentNow, to - this.sentNow);
-      frame.set(piece, at);
-      at += piece.length;
-      this.sentNow += piece.length;
-    }
+    this.log.copyTo(frame, DATA_HEADER_BYTES, this.sentNow, to);
+    this.sentNow = to;
     return frame;
   }
 

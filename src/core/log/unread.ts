@@ -33,6 +33,8 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export type Keep = (memory: ArrayBufferLike) => void;
 
 export class Unread {
+  /** Only `first` is set: most pieces are read before another comes, and need nothing else. */
+  #isLone = false;
   /** The first piece, which is unread from `at` on; undefined if nothing is unread. */
   first: Buffer | undefined;
   at = 0;
@@ -61,28 +63,60 @@ export class Unread {
 
   /** Adds a piece. All pieces of a chunk are added before any of its bytes are handed out. */
   push(piece: Buffer): void {
+    if (this.first === undefined) {
+      this.first = piece;
+      this.#isLone = true;
+      return;
+    }
+    this.#settle();
+    this.#add(piece);
+  }
+
+  /**
+   * Takes out the only piece, none of which is read yet. Undefined if there are others, or none, or if it is a small part of
+   * its memory: a socket that it is written to may keep it for long.
+   */
+  takeLone(): Buffer | undefined {
+    if (!this.#isLone) return undefined;
+    const lone = this.first as Buffer;
+    if (lone.buffer.byteLength > MOST_HANDED_OUT * lone.length + MOST_AROUND_BYTES) return undefined;
+    this.first = undefined;
+    this.#isLone = false;
+    return lone;
+  }
+
+  /** Sets everything besides `first`. */
+  #settle(): void {
+    if (!this.#isLone) return;
+    const lone = this.first as Buffer;
+    this.first = undefined;
+    this.#isLone = false;
+    this.#add(lone);
+  }
+
+  #add(piece: Buffer): void {
     const { buffer } = piece;
     if (buffer !== this.#chunk) this.#beginChunk(buffer);
     this.#chunkKept += piece.length;
     this.#pieces.push(piece);
-    if (this.first === undefined) this.#begin(piece);
+    if (this.first === undefined) this.#begin(piece, buffer);
   }
 
   /**
    * A view of the first piece is handed out: calls `keep` once for its memory, unless nothing else lies there
    * (`isAlone`).
    */
-  show(keep: Keep, isAlone = false): void {
+  show(keep: Keep | undefined, isAlone = false): void {
     if (this.#isSeen) return;
     this.#isSeen = true;
-    if (!isAlone) keep(this.memory as ArrayBufferLike);
+    if (!isAlone) keep?.(this.memory as ArrayBufferLike);
   }
 
   /** Makes `piece` the first one. */
-  #begin(piece: Buffer): void {
+  #begin(piece: Buffer, memory: ArrayBufferLike = piece.buffer): void {
     this.first = piece;
-    if (piece.buffer !== this.memory) this.#isSeen = false;
-    this.memory = piece.buffer;
+    if (memory !== this.memory) this.#isSeen = false;
+    this.memory = memory;
     this.memoryAt = piece.byteOffset;
   }
 
@@ -168,11 +202,13 @@ export class Unread {
    * that it accepts by hand, so they must not keep a much larger chunk alive.
    */
   beforeHandingOut(): void {
+    this.#settle();
     if (this.#chunk !== undefined && this.#chunkKept * MOST_HANDED_OUT < this.#chunkBytes) this.#endChunk();
   }
 
   /** The turn is over: bytes that are still unread are copied out of memory of which they are only a small part. */
   rest(): void {
+    this.#settle();
     this.#endChunk();
     if (this.#tailAt < this.#head) this.#tail = undefined;
     if (this.first === undefined) return;
@@ -186,6 +222,7 @@ export class Unread {
 
   /** The length prefix at the beginning, of `prefixBytes` bytes, all of which are here. */
   peekLength(prefixBytes: number): number {
+    this.#settle();
     let length = 0;
     let { at } = this;
     let n = this.#head;
@@ -201,6 +238,7 @@ export class Unread {
 
   /** Takes the first `bytes` out, as one Buffer with memory of its own. */
   gather(bytes: number): Buffer {
+    this.#settle();
     const whole = Buffer.allocUnsafeSlow(bytes);
     for (let gathered = 0; gathered < bytes;) {
       const piece = this.first as Buffer;
@@ -225,6 +263,7 @@ export class Unread {
 
   /** Forgets `bytes` of the first piece, at most all of it. */
   drop(bytes: number): void {
+    this.#settle();
     this.at += bytes;
     if (this.at < (this.first as Buffer).length) return;
     this.at = 0;
@@ -241,6 +280,7 @@ export class Unread {
 
   clear(): void {
     this.first = undefined;
+    this.#isLone = false;
     this.memory = undefined;
     this.at = 0;
     // Most often there was one, and an array that is used again costs less than a new one.
@@ -254,11 +294,13 @@ export class Unread {
 
   /** The number of unread bytes, counted at each call. */
   get bytes(): number {
+    this.#settle();
     return this.#bytesOf(this.#head, this.#pieces.length);
   }
 
   /** The memory that the pieces hold, counted at each call. */
   get heldBytes(): number {
+    this.#settle();
     if (this.first === undefined) return this.#tail?.buffer.byteLength ?? 0;
     const held = new Set<ArrayBufferLike>();
     for (let n = this.#head; n < this.#pieces.length; n++) held.add((this.#pieces[n] as Buffer).buffer);

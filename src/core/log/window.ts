@@ -29,20 +29,21 @@ export class Account {
     this.budget = budget;
   }
 
-  get #borrowed(): number {
+  /** Not a getter: V8 calls a private one through its runtime. */
+  #borrowed(): number {
     return Math.max(0, this.heldBytes - this.minimum);
   }
 
   /** The most bytes that the account may hold: its minimum and its fair share. */
   get mostBytes(): number {
-    return this.minimum + Math.max(0, Math.floor((this.budget.freeBytes + this.#borrowed) / 2));
+    return this.minimum + Math.max(0, Math.floor((this.budget.freeBytes + this.#borrowed()) / 2));
   }
 
   /** Holds `bytes` more, or less if that is negative. The caller has checked `mostBytes`. */
   hold(bytes: number): void {
-    const before = this.#borrowed;
+    const before = this.#borrowed();
     this.heldBytes += bytes;
-    const more = this.#borrowed - before;
+    const more = this.#borrowed() - before;
     if (more > 0) this.budget.borrow(more);
     else if (more < 0) this.budget.give(-more);
   }

@@ -2,7 +2,7 @@
 import { Channel } from "../session/channel.ts";
 import { Crowd } from "./crowd.ts";
 import { Tally } from "./tally.ts";
-import { frameMask } from "../wire/decoder.ts";
+import { frameMask } from "../wire/frame-rules.ts";
 import type { Fault } from "../wire/faults.ts";
 import {
   encodeLater,

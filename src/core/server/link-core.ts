@@ -2,7 +2,7 @@
 import { type Comings, noComings } from "./admission.ts";
 import type { Channel, FrameTaker } from "../session/channel.ts";
 import { type Fault, fault } from "../wire/faults.ts";
-import { frameMask } from "../wire/decoder.ts";
+import { frameMask } from "../wire/frame-rules.ts";
 import {
   encodeGoaway,
   encodeLater,
@@ -296,7 +296,7 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     const { channel } = inUse;
     inUse.onHeard(nowMs);
     const problem = channel.receive(chunk, this, nowMs);
-    if (problem !== undefined && !channel.closed) this.onProblem(channel, problem, nowMs);
+    if (problem !== undefined && !channel.closed) this.onFault(channel, problem, nowMs);
   }
 
   /** Takes a frame of the connection in use. */
@@ -319,8 +319,8 @@ export class ServerLinkCore extends LinkCore implements FrameTaker {
     return this.onAdoptedData(offset, bytes, flags);
   }
 
-  onProblem(channel: Channel, problem: Fault, nowMs: number): void {
-    this.onFault(channel, problem, nowMs);
+  protected get isSettled(): boolean {
+    return this.nonce === undefined;
   }
 
   protected override onDisconnected(nowMs: number): void {

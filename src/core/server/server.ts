@@ -162,7 +162,7 @@ export class ServerCore {
     const isStranger = first !== undefined && handshake.state.name === "silent";
     const told = isStranger ? fault(problem.code, `${problem.detail}${looksLike(first)}`) : problem;
     if (handshake.link === undefined) handshakes.close(handshake, problem.code, told);
-    else handshake.link.onProblem(channel, problem, nowMs);
+    else handshake.link.onFault(channel, problem, nowMs);
   }
 
   /** One chunk can hold the last frames of a handshake and the first of the session. */

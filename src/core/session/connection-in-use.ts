@@ -4,6 +4,8 @@
  * new one of these.
  */
 import type { Channel } from "./channel.ts";
+import { DATA_HEADER_BYTES, encodePositionsFrame } from "../wire/frames.ts";
+import { viewOf } from "../wire/bytes.ts";
 import { Evidence, type EvidenceOptions } from "./evidence.ts";
 import type { Session } from "./session.ts";
 import { TimerTable } from "./timers.ts";
@@ -23,6 +25,8 @@ export class ConnectionInUse {
   readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   readonly #evidence: Evidence;
   #turnEnded = false;
+  /** An ACK was owed before `receiveNow()` was called last. */
+  #wasAckOwed = false;
   /** When an ACK was last written. */
   #ackedMs = -Infinity;
 
@@ -76,14 +80,14 @@ export class ConnectionInUse {
   }
 
   dataWritten(nowMs: number): void {
-    this.#evidence.onSpoken(nowMs);
-    this.awaitProgress(nowMs);
+    const isAsked = this.#evidence.onSpoken(nowMs);
+    const isAwaited = this.#evidence.onWaiting(nowMs);
+    if (isAsked || isAwaited) this.timers.atLatest("evidence", this.#evidence.nextMs());
   }
 
   /** Something was written that the peer is to answer. */
   awaitProgress(nowMs: number): void {
-    this.#evidence.onWaiting(nowMs);
-    this.timers.atLatest("evidence", this.#evidence.nextMs());
+    if (this.#evidence.onWaiting(nowMs)) this.timers.atLatest("evidence", this.#evidence.nextMs());
   }
 
   /** The application doubts the path: see `Evidence.onDoubted()`. Answers true if a PING is to be written. */
@@ -129,9 +133,46 @@ export class ConnectionInUse {
     return ackOwed === "turn" || (ackOwed === "later" && nowMs - this.#ackedMs >= ACK_WITH_DATA_EVERY_MS);
   }
 
-  ackWritten(nowMs: number): void {
+  /** The ACK that is owed, to be written now. */
+  takeAck(session: Session, nowMs: number): Buffer {
+    session.ackOwed = "nothing";
     this.#ackedMs = nowMs;
     this.#turnEnded = false;
     this.timers.clear("ack");
+    return encodePositionsFrame("ack", session.positions());
+  }
+
+  // ── the short way ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes the DATA of which the chunk consists from `at` on. Undefined: nothing was done. */
+  receiveNow(session: Session, chunk: Buffer, at: number): Buffer | undefined {
+    const offset = this.channel.decoder.loneData(chunk, at);
+    const from = at + DATA_HEADER_BYTES;
+    this.#wasAckOwed = session.ackOwed !== "nothing";
+    return offset >= 0 && session.pass(offset, chunk.length - from) ? viewOf(chunk, from) : undefined;
+  }
+
+  /** What was taken last has been handed on. An ACK is owed for it within `ackDelayMs`. */
+  receivedNow(ackDelayMs: number, nowMs: number): void {
+    this.onHeard(nowMs);
+    this.dataArrived();
+    if (!this.#wasAckOwed) this.timers.atLatest("ack", nowMs + ackDelayMs);
+  }
+
+  /** Takes a piece, and answers what is to be written at once. Undefined: nothing was taken. */
+  transmitNow(
+    session: Session,
+    head: number,
+    memory: Buffer,
+    from: number,
+    to: number,
+    nowMs: number,
+  ): Buffer[] | undefined {
+    const { channel } = this;
+    if (session.phase !== "live" || session.peerStopped || channel.hasFrames) return undefined;
+    const frame = session.sender.takeNow(head, memory, from, to, channel.flight, nowMs);
+    if (frame === undefined) return undefined;
+    this.dataWritten(nowMs);
+    return this.isAckDueWithData(session, nowMs) ? [this.takeAck(session, nowMs), frame] : [frame];
   }
 }

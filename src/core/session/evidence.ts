@@ -111,12 +111,12 @@ export class Evidence {
     return true;
   }
 
-  /** Data was written while none was in flight. */
-  onWaiting(nowMs: number): void {
-    if (this.#waitingMs === Infinity) {
-      this.#waitingMs = nowMs;
-      this.#stallMs = this.#stallAfterMs(this.#entropy.random());
-    }
+  /** Data was written. Answers true if none was in flight before. */
+  onWaiting(nowMs: number): boolean {
+    if (this.#waitingMs !== Infinity) return false;
+    this.#waitingMs = nowMs;
+    this.#stallMs = this.#stallAfterMs(this.#entropy.random());
+    return true;
   }
 
   /** The peer's `received` went up. Answers true if that ends a suspicion. */

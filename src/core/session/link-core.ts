@@ -10,11 +10,11 @@
 import type { Channel } from "./channel.ts";
 import { ConnectionInUse } from "./connection-in-use.ts";
 import { type Fault, Mistakes } from "../wire/faults.ts";
-import { encodePositionsFrame, encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
+import { encodeReset, type Frame, type Positions, type ResetCode } from "../wire/frames.ts";
 import type { Entropy } from "./proof.ts";
 import { type LinkCoreOptions, type Outcome, RESET_OUTCOMES } from "./link-events.ts";
-import { SessionHolder } from "./session-holder.ts";
 import type { Session } from "./session.ts";
+import { ShortWay } from "./short-way.ts";
 import { TimerTable } from "./timers.ts";
 
 /** How long the peer may take to echo a reset. */
@@ -34,9 +34,7 @@ export interface Closing {
   lingerMs?: number;
 }
 
-export abstract class LinkCore extends SessionHolder {
-  /** The connection that speaks for the session. */
-  protected inUse: ConnectionInUse | undefined;
+export abstract class LinkCore extends ShortWay {
   protected readonly timers: TimerTable<TimerName> = new TimerTable(TIMERS);
   protected readonly entropy: Entropy;
   #resetFrame: Buffer | undefined;
@@ -139,7 +137,7 @@ export abstract class LinkCore extends SessionHolder {
   protected onAdoptedFrame(channel: Channel, frame: Frame, nowMs: number): Fault | undefined {
     switch (frame.type) {
       case "ack":
-        return this.#onAck(channel, frame.positions, nowMs);
+        return this.onAck(channel, frame.positions, nowMs);
       case "ping":
         channel.owePong(frame.token);
         return undefined;
@@ -154,7 +152,7 @@ export abstract class LinkCore extends SessionHolder {
     }
   }
 
-  #onAck(channel: Channel, positions: Positions, nowMs: number): Fault | undefined {
+  protected override onAck(channel: Channel, positions: Positions, nowMs: number): Fault | undefined {
     const { session } = this;
     if (session.phase === "reset" || session.phase === "gone") return undefined;
     const progress = session.onAck(positions);
@@ -226,7 +224,7 @@ export abstract class LinkCore extends SessionHolder {
   /**
    * A fault that a resume would meet again ends the link; any other closes the connection, and a resume puts it right.
    */
-  protected onFault(channel: Channel, problem: Fault, nowMs: number): void {
+  onFault(channel: Channel, problem: Fault, nowMs: number): void {
     if (problem.code === "impossible-position" || this.#recurs(problem)) {
       this.fail(problem, nowMs);
       this.closeChannel(channel, problem.code, { problem, flush: true });
@@ -365,9 +363,7 @@ export abstract class LinkCore extends SessionHolder {
     if (session.phase === "reset" || session.phase === "gone" || channel.closed) return out;
     const writesData = mayWriteData && session.mayWrite(channel.flight);
     if (inUse.isAckDue(session) || (writesData && inUse.isAckDueWithData(session, nowMs))) {
-      out.push(encodePositionsFrame("ack", session.positions()));
-      session.ackOwed = "nothing";
-      inUse.ackWritten(nowMs);
+      out.push(inUse.takeAck(session, nowMs));
       if (session.phase === "done") {
         session.doneStated = true;
         this.checkThrough();

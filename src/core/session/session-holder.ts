@@ -233,7 +233,7 @@ export abstract class SessionHolder {
   }
 
   /** Hands out the messages that are here, see Receiver.handOut(). */
-  handOut(hand: Hand, keep: Keep, most: number): boolean {
+  handOut(hand: Hand, keep: Keep | undefined, most: number): boolean {
     if (this.#outcomeTold) return false;
     const { receiver } = this.session;
     const hasMore = receiver.handOut(hand, keep, most);

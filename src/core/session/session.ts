@@ -208,6 +208,17 @@ export class Session {
     return undefined;
   }
 
+  /**
+   * As `onData()`, for bytes that the consumer is handed at once: see `Receiver.pass()`. Answers whether they were taken.
+   */
+  pass(offset: number, bytes: number): boolean {
+    const { phase, receiver } = this;
+    if (phase !== "live" || receiver.unstatedBytes + bytes >= MOST_UNSTATED_BYTES) return false;
+    if (!receiver.pass(offset, bytes)) return false;
+    if (this.ackOwed === "nothing") this.ackOwed = "later";
+    return true;
+  }
+
   /** The application accepts everything up to `position`. */
   accept(position: number): void {
     this.#oweAck(this.receiver.accept(position));

@@ -9,6 +9,8 @@ export class TimerTable<Name extends string> {
   readonly #names: readonly Name[];
   /** Made when a timer is first set: many tables never have one that is. */
   #dueMs: number[] = NONE_SET;
+  /** When the next timer is due; Infinity if none is set. */
+  nextMs: number = Infinity;
 
   constructor(names: readonly Name[]) {
     this.#names = names;
@@ -19,27 +21,38 @@ export class TimerTable<Name extends string> {
       if (dueMs === Infinity) return;
       this.#dueMs = this.#names.map(() => Infinity);
     }
-    this.#dueMs[this.#names.indexOf(name)] = dueMs;
+    const at = this.#names.indexOf(name);
+    const wasNext = this.#dueMs[at] === this.nextMs;
+    this.#dueMs[at] = dueMs;
+    if (dueMs < this.nextMs) this.nextMs = dueMs;
+    else if (wasNext) this.#findNext();
   }
 
   /** Sets the timer, unless it is due earlier already. */
   atLatest(name: Name, dueMs: number): void {
-    this.set(name, Math.min(dueMs, this.#dueMs[this.#names.indexOf(name)] ?? Infinity));
+    if (dueMs < this.#of(name)) this.set(name, dueMs);
+  }
+
+  #findNext(): void {
+    this.nextMs = Infinity;
+    for (const dueMs of this.#dueMs) if (dueMs < this.nextMs) this.nextMs = dueMs;
+  }
+
+  #of(name: Name): number {
+    return this.#dueMs[this.#names.indexOf(name)] ?? Infinity;
+  }
+
+  isSet(name: Name): boolean {
+    return this.#of(name) < Infinity;
   }
 
   clear(name: Name): void {
-    this.set(name, Infinity);
+    if (this.isSet(name)) this.set(name, Infinity);
   }
 
   clearAll(): void {
     this.#dueMs.fill(Infinity);
-  }
-
-  /** When the next timer is due; Infinity if none is set. */
-  get nextMs(): number {
-    let next = Infinity;
-    for (const due of this.#dueMs) if (due < next) next = due;
-    return next;
+    this.nextMs = Infinity;
   }
 
   /** Clears the timers that are due and answers them in the order of their names, each with its due time. */
@@ -50,6 +63,7 @@ export class TimerTable<Name extends string> {
       due.push({ name: this.#names[at] as Name, dueMs });
       this.#dueMs[at] = Infinity;
     }
+    if (due.length > 0) this.#findNext();
     return due;
   }
 }

@@ -17,9 +17,20 @@ export function ownCopy(bytes: Uint8Array): Buffer {
   return copy;
 }
 
+/** The constructor that `subarray()` uses. To call it directly saves a fifth of the time that a small message takes. */
+export const View: new (memory: ArrayBufferLike, at: number, length: number) => Buffer = (
+  Buffer as unknown as { [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer }
+)[Symbol.species];
+
+/** As `subarray(from)`; `from` is between 0 and the length. */
+export function viewOf(bytes: Buffer, from: number): Buffer {
+  return new View(bytes.buffer, bytes.byteOffset + from, bytes.length - from);
+}
+
 export function writePosition(into: Uint8Array, at: number, position: number): void {
-  writeUint32(into, at, Math.floor(position / TWO_TO_32));
-  writeUint32(into, at + 4, position % TWO_TO_32);
+  const high = Math.floor(position / TWO_TO_32);
+  writeUint32(into, at, high);
+  writeUint32(into, at + 4, position - high * TWO_TO_32);
 }
 
 /** As `writeUInt32BE()`, without its checks. */

@@ -6,9 +6,9 @@
 import { isZero, MAX_POSITION, NOT_A_POSITION, ownCopy, readPosition, readUint32 } from "./bytes.ts";
 import { type Fault, fault } from "./faults.ts";
 import { releaseChunk } from "./own-chunks.ts";
+import { type Rule, RULES } from "./frame-rules.ts";
 import {
-  DATA_ACK_NOW,
-  DATA_BLOCKED,
+  ACK_BYTES,
   DATA_END_FINAL,
   DATA_END_MOVED,
   DATA_HEADER_BYTES,
@@ -23,13 +23,10 @@ import {
   FrameType,
   type Hello,
   HELLO_MAGIC,
-  MAX_ABORT_CODE_BYTES,
   MAX_CREDENTIALS_BYTES,
   MAX_DATA_BYTES,
   MAX_OPEN_PAYLOAD_BYTES,
-  MAX_REASON_BYTES,
   type Positions,
-  PROOF_BYTES,
   REFUSE_CODES,
   RESET_CODES,
   type Welcome,
@@ -38,50 +35,12 @@ import {
 
 const NOTHING = Buffer.alloc(0);
 const IMPOSSIBLE: Fault = fault("impossible-position", "positions out of order or beyond 2^53");
+const DATA_RULE = RULES[FrameType.data] as Rule;
+const ACK_RULE = RULES[FrameType.ack] as Rule;
 const FIRST_SKIPPABLE_TYPE = 0x80;
 const MAX_SKIPPED_BYTES = 65_536;
 /** A peer that waits for an answer has little to say; one chunk of a socket has so much. */
 const MAX_HELD_BYTES = 65_536;
-
-const MAX_HELLO_BYTES = 180 + MAX_CREDENTIALS_BYTES + MAX_OPEN_PAYLOAD_BYTES;
-
-/** For each frame: the flags that it may have, and the least and the most bytes of its body. */
-const RULES: Record<FrameName, { flags: number; minBytes: number; maxBytes: number }> = {
-  hello: { flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME | FLAG_FALLBACK, minBytes: 180, maxBytes: MAX_HELLO_BYTES },
-  welcome: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 64, maxBytes: 64 },
-  refuse: { flags: 0, minBytes: 8, maxBytes: 8 },
-  confirm: { flags: 0, minBytes: PROOF_BYTES, maxBytes: PROOF_BYTES },
-  data: {
-    flags: DATA_END_FINAL | DATA_END_MOVED | DATA_ACK_NOW | DATA_BLOCKED,
-    minBytes: 8,
-    maxBytes: 8 + MAX_DATA_BYTES,
-  },
-  ack: { flags: FLAG_STOP | FLAG_DONE, minBytes: 20, maxBytes: 20 },
-  ping: { flags: 0, minBytes: 8, maxBytes: 8 },
-  pong: { flags: 0, minBytes: 8, maxBytes: 8 },
-  standby: { flags: FLAG_STOP | FLAG_DONE | FLAG_RESUME, minBytes: 180, maxBytes: MAX_HELLO_BYTES },
-  ready: { flags: 0, minBytes: 0, maxBytes: 0 },
-  commit: { flags: FLAG_STOP | FLAG_DONE, minBytes: 20, maxBytes: 20 },
-  committed: { flags: FLAG_STOP | FLAG_DONE | FLAG_GOAWAY, minBytes: 20, maxBytes: 20 },
-  goaway: { flags: 0, minBytes: 4, maxBytes: 4 },
-  reset: { flags: 0, minBytes: 12, maxBytes: 12 + MAX_ABORT_CODE_BYTES },
-  reason: { flags: 0, minBytes: 0, maxBytes: MAX_REASON_BYTES },
-  later: { flags: 0, minBytes: 4, maxBytes: 4 },
-};
-const NAMES: readonly (FrameName | undefined)[] = (() => {
-  const names: (FrameName | undefined)[] = Array.from({ length: 256 });
-  for (const name of Object.keys(FrameType) as FrameName[]) names[FrameType[name]] = name;
-  return names;
-})();
-/** For each type its bit in a mask of 32 bits; no bit for an unknown type. */
-const BITS: readonly number[] = NAMES.map((name) =>
-  name === undefined ? 0 : 1 << Object.keys(FrameType).indexOf(name),
-);
-
-/** The set of frames that are legal now, as a mask for `FrameDecoder.expect`. */
-export function frameMask(...names: FrameName[]): number {
-  return names.reduce((mask, name) => mask | (BITS[FrameType[name]] as number), 0);
-}
 
 export interface FrameSink {
   onFrame(frame: Frame): void;
@@ -209,6 +168,32 @@ export class FrameDecoder {
     return at + bytes;
   }
 
+  /** What the chunk begins with, if that is an ACK without flags, and something stands behind it. */
+  leadingAck(chunk: Buffer): Positions | undefined {
+    if (chunk[0] !== FrameType.ack || chunk.length <= ACK_BYTES || !this.#begins(chunk, 0, ACK_RULE, ACK_BYTES))
+      return undefined;
+    return decodePositions(0, chunk, FRAME_HEADER_BYTES);
+  }
+
+  /**
+   * The position of the DATA that is all of the chunk from `at` on, as one frame without flags; -1 if anything else is
+   * there. Such a chunk may be taken without `push()`.
+   */
+  loneData(chunk: Buffer, at: number): number {
+    const whole = chunk.length - at;
+    const bytes = whole - DATA_HEADER_BYTES;
+    if (bytes <= 0 || bytes > MAX_DATA_BYTES || !this.#begins(chunk, at, DATA_RULE, whole)) return -1;
+    const offset = readPosition(chunk, at + FRAME_HEADER_BYTES);
+    return offset + bytes < MAX_POSITION ? offset : -1;
+  }
+
+  /** A frame of that kind and size, without flags, begins there, and is expected now. */
+  #begins(chunk: Buffer, at: number, rule: Rule, bytes: number): boolean {
+    if (this.#stopped || this.#held !== undefined || this.#dataLeft > 0 || this.#skipLeft > 0) return false;
+    const isOfKind = readUint32(chunk, at) === rule.type * 0x1_00_00_00;
+    return isOfKind && readUint32(chunk, at + 4) === bytes - FRAME_HEADER_BYTES && this.#expects(rule);
+  }
+
   /** How many bytes must be here before the frame at `at` can be taken: all of it, or the header of DATA. */
   #bytesNeeded(from: Buffer, at: number, available: number): number | Fault {
     if (available < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
@@ -216,13 +201,13 @@ export class FrameDecoder {
     const flags = from[at + 1] as number;
     const length = readUint32(from, at + 4);
     if (from[at + 2] !== 0 || from[at + 3] !== 0) return fault("bad-frame", "the header's reserved bits are not zero");
-    const name = NAMES[type];
-    if (name === undefined || !this.#expects(type)) {
-      const what = name === undefined ? `unknown frame type ${type}` : `unexpected ${name} frame`;
+    const rule = RULES[type];
+    if (rule === undefined || !this.#expects(rule)) {
+      const what = rule === undefined ? `unknown frame type ${type}` : `unexpected ${rule.name} frame`;
       if (type < FIRST_SKIPPABLE_TYPE) return fault("bad-frame", what);
       return length > MAX_SKIPPED_BYTES ? fault("oversized", `extension frame of ${length} bytes`) : FRAME_HEADER_BYTES;
     }
-    const rule = RULES[name];
+    const { name } = rule;
     if (length > rule.maxBytes) return fault("oversized", `${name} frame of ${length} bytes`);
     if (length < rule.minBytes) return fault("bad-frame", `${name} frame of ${length} bytes`);
     if ((flags & ~rule.flags) !== 0) return fault("bad-frame", `${name} frame with flags ${flags}`);
@@ -234,12 +219,13 @@ export class FrameDecoder {
     const flags = from[at + 1] as number;
     const length = readUint32(from, at + 4);
     if (type === FrameType.data) return this.#dataHeader(from, at, flags, length, sink);
-    const name = NAMES[type];
-    if (name === undefined || !this.#expects(type)) {
+    const rule = RULES[type];
+    if (rule === undefined || !this.#expects(rule)) {
       // The frame may be here whole, if it was expected when it began to arrive.
       this.#skipLeft = length - (bytes - FRAME_HEADER_BYTES);
       return undefined;
     }
+    const { name } = rule;
     // ACKs are the most frequent frames beside DATA.
     if (name === "ack") {
       const positions = decodePositions(flags, from, at + FRAME_HEADER_BYTES);
@@ -254,8 +240,8 @@ export class FrameDecoder {
     return undefined;
   }
 
-  #expects(type: number): boolean {
-    return (this.expect & (BITS[type] as number)) !== 0;
+  #expects(rule: Rule): boolean {
+    return (this.expect & rule.bit) !== 0;
   }
 
   #dataHeader(from: Buffer, at: number, flags: number, length: number, sink: FrameSink): Fault | undefined {

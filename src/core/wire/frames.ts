@@ -6,9 +6,14 @@
  */
 import { writePosition, writeUint32 } from "./bytes.ts";
 
+/** Node makes the global a getter, which takes a tenth of the time of a small frame. */
+const Bytes = Buffer;
+
 export const PROTOCOL_VERSION = 1;
 export const FRAME_HEADER_BYTES = 8;
 export const DATA_HEADER_BYTES = 16;
+/** An ACK, whole. */
+export const ACK_BYTES = 28;
 /** The most bytes of payload in a DATA frame: another frame waits behind no more than this. */
 export const MAX_DATA_BYTES = 65_536;
 export const MAX_CREDENTIALS_BYTES = 16_384;
@@ -214,7 +219,7 @@ export function encodePositionsFrame(
   positions: Positions,
   goaway = false,
 ): Buffer {
-  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + 20);
+  const frame = Bytes.allocUnsafe(ACK_BYTES);
   const flags = encodePositions(frame, FRAME_HEADER_BYTES, positions) | (goaway ? FLAG_GOAWAY : 0);
   return writeHeader(frame, type, flags);
 }
@@ -267,7 +272,7 @@ export function encodeReason(text: string): Buffer {
  * header that the caller writes.
  */
 export function encodeDataHeader(offset: number, bytes: number, flags: number, room = 0): Buffer {
-  const header = Buffer.allocUnsafe(DATA_HEADER_BYTES + room);
+  const header = Bytes.allocUnsafe(DATA_HEADER_BYTES + room);
   header[0] = FrameType.data;
   header[1] = flags;
   header[2] = 0;

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BlockPool } from "../../../src/core/log/blocks.ts";
-import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { FrameDecoder } from "../../../src/core/wire/decoder.ts";
+import { frameMask } from "../../../src/core/wire/frame-rules.ts";
 import type { Mode } from "../../../src/core/wire/frames.ts";
 import { Receiver } from "../../../src/core/log/receiver.ts";
 import { Sender } from "../../../src/core/log/sender.ts";

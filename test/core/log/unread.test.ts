@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { FrameDecoder } from "../../../src/core/wire/decoder.ts";
+import { frameMask } from "../../../src/core/wire/frame-rules.ts";
 import { encodeDataHeader, type Mode } from "../../../src/core/wire/frames.ts";
 import { Receiver } from "../../../src/core/log/receiver.ts";
 import { Unread } from "../../../src/core/log/unread.ts";

@@ -16,7 +16,9 @@ function use(): ConnectionInUse {
   return new ConnectionInUse(new Channel(1, 0, 0), KEEPALIVE, { random: () => 0.5 }, 0);
 }
 
-const owing = (ackOwed: Session["ackOwed"]): Session => ({ ackOwed }) as Session;
+const NOWHERE = { received: 0, accepted: 0, window: 0, stop: false, done: false };
+
+const owing = (ackOwed: Session["ackOwed"]): Session => ({ ackOwed, positions: () => NOWHERE }) as unknown as Session;
 
 function written({ channel }: ConnectionInUse): string[] {
   const out: Buffer[] = [];
@@ -61,7 +63,7 @@ test("an ACK that is owed for a turn is held until the turn ends, and is due unt
   expect(inUse.endTurn(owing("turn"))).toBe(true);
   expect([inUse.isAckHeld(owing("turn")), inUse.isAckDue(owing("turn"))]).toEqual([false, true]);
   inUse.timers.set("ack", 25);
-  inUse.ackWritten(0);
+  expect(decoded(inUse.takeAck(owing("turn"), 0))).toMatchObject([{ type: "ack" }]);
   expect([inUse.isAckDue(owing("turn")), inUse.timers.nextMs]).toEqual([false, 15_000]);
 });
 
@@ -69,7 +71,7 @@ test("an ACK that may wait goes out with DATA once a millisecond at most; one th
   const inUse = use();
   const due = (ackOwed: Session["ackOwed"], nowMs: number): boolean => inUse.isAckDueWithData(owing(ackOwed), nowMs);
   expect([due("nothing", 7), due("later", 7), due("turn", 7)]).toEqual([false, true, true]);
-  inUse.ackWritten(7);
+  inUse.takeAck(owing("later"), 7);
   expect([due("later", 7.9), due("turn", 7.9), due("later", 8)]).toEqual([false, true, true]);
 });
 

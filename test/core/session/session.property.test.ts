@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { FrameDecoder } from "../../../src/core/wire/decoder.ts";
+import { frameMask } from "../../../src/core/wire/frame-rules.ts";
 import { encodePositionsFrame, type Mode, type Positions } from "../../../src/core/wire/frames.ts";
 import { Session } from "../../../src/core/session/session.ts";
 import { Flight, RoundTrip } from "../../../src/core/log/window.ts";

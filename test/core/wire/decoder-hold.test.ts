@@ -1,6 +1,7 @@
 /** A connection of which nothing more is read for now. */
 import { expect, test } from "vitest";
-import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { FrameDecoder } from "../../../src/core/wire/decoder.ts";
+import { frameMask } from "../../../src/core/wire/frame-rules.ts";
 import { encodeReady, encodeToken, type Frame } from "../../../src/core/wire/frames.ts";
 
 function holding() {

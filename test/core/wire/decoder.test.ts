@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { MAX_POSITION, writePosition } from "../../../src/core/wire/bytes.ts";
-import { FrameDecoder, frameMask } from "../../../src/core/wire/decoder.ts";
+import { FrameDecoder } from "../../../src/core/wire/decoder.ts";
+import { frameMask } from "../../../src/core/wire/frame-rules.ts";
 import { NO_INCARNATION } from "../../../src/core/session/proof.ts";
 import { ownChunk } from "../../../src/core/wire/own-chunks.ts";
 import {
