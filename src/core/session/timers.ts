@@ -42,12 +42,8 @@ export class TimerTable<Name extends string> {
     return this.#dueMs[this.#names.indexOf(name)] ?? Infinity;
   }
 
-  isSet(name: Name): boolean {
-    return this.#of(name) < Infinity;
-  }
-
   clear(name: Name): void {
-    if (this.isSet(name)) this.set(name, Infinity);
+    if (this.#of(name) < Infinity) this.set(name, Infinity);
   }
 
   clearAll(): void {
