@@ -410,6 +410,14 @@ export const CARRIED: readonly Mutant[] = [
     tests: ONE_CARRIER,
   },
   {
+    name: "a dial to a target that ends in order",
+    rule: "a target that is not wanted any more while it is connected to is reset",
+    file: "src/io/reset.ts",
+    find: "  socket.resetAndDestroy();\n  // The look",
+    replace: "  socket.destroy();\n  // The look",
+    tests: ["test/tunnel/targets.test.ts"],
+  },
+  {
     name: "passed on within a handler",
     rule: "a handler is handed nothing while its promise is pending",
     file: "src/link/incoming.ts",

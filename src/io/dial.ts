@@ -67,12 +67,19 @@ export type ConnectSocket = (to: NetConnectOpts) => Socket;
 export class SystemDial {
   readonly #clock: Clock;
   readonly #connectSocket: ConnectSocket;
+  readonly #takeBack: (socket: Socket) => void;
   readonly #lookups: Lookups;
   readonly #tlsSessions: TlsSessions = new TlsSessions(realTime.wallMs);
 
-  constructor(clock: Clock, connectSocket: ConnectSocket = (to) => net.connect(to)) {
+  /** `takeBack` ends the dial of an address that is not wanted any more. */
+  constructor(
+    clock: Clock,
+    connectSocket: ConnectSocket = (to) => net.connect(to),
+    takeBack: (socket: Socket) => void = destroyed,
+  ) {
     this.#clock = clock;
     this.#connectSocket = connectSocket;
+    this.#takeBack = takeBack;
     this.#lookups = new Lookups(clock);
   }
 
@@ -134,7 +141,12 @@ export class SystemDial {
   #toPath(endpoint: { path: string }): Race<Socket> {
     const plan = { order: [endpoint.path], reserve: [], aloneMs: 0 };
     return new Race(plan, this.#clock, (_, connected, failed) =>
-      connectedOrNot(this.#connectSocket(endpoint), connected, (error) => failed(inWordsOfPaths(error, endpoint.path))),
+      connectedOrNot(
+        this.#connectSocket(endpoint),
+        connected,
+        (error) => failed(inWordsOfPaths(error, endpoint.path)),
+        destroyed,
+      ),
     );
   }
 
@@ -165,10 +177,11 @@ export class SystemDial {
       // Node emits an error of connect() itself before it looks at the network again.
       const dial = { isAtOnce: true };
       this.#clock.afterPoll(networkSpoke, dial);
-      return connectedOrNot(socket, connected, (error) => {
+      const onFailed = (error: Error): void => {
         addresses.failed(address, error, dial.isAtOnce);
         failed(error);
-      });
+      };
+      return connectedOrNot(socket, connected, onFailed, this.#takeBack);
     });
   }
 }
@@ -182,6 +195,7 @@ function connectedOrNot(
   socket: Socket,
   connected: (socket: Socket) => void,
   failed: (error: Error) => void,
+  takeBack: (socket: Socket) => void,
 ): () => void {
   const cleanUp = (): void => {
     socket.off("connect", onConnect);
@@ -206,8 +220,12 @@ function connectedOrNot(
   socket.once("close", onClose);
   return () => {
     cleanUp();
-    socket.destroy();
+    takeBack(socket);
   };
+}
+
+function destroyed(socket: Socket): void {
+  socket.destroy();
 }
 
 /** The host without the brackets that an IPv6 address has in a URL. */

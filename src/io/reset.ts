@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import type { Clock } from "../link/ports.ts";
 import { destroy } from "./destroy.ts";
 
 /** What is still to be written is dropped. If the end of what was written is just being sent, the reset follows it. */
@@ -14,6 +15,16 @@ export function resetSocket(socket: Socket): void {
     // a FIN.
     socket.resetAndDestroy();
   }
+}
+
+/**
+ * Ends the dial of a socket of TCP. The kernel may have connected it, which Node hears when it next looks at the network:
+ * then it is reset, where destroy() would send a FIN.
+ */
+export function resetDial(socket: Socket, clock: Pick<Clock, "afterPoll">): void {
+  socket.resetAndDestroy();
+  // The look that Node may be in the middle of, and one that begins now.
+  clock.afterPoll((dial) => clock.afterPoll(destroy, dial), socket);
 }
 
 /**

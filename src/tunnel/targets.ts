@@ -7,6 +7,7 @@ import { abortWith } from "../io/abort-with.ts";
 import { DialError } from "../io/dial-error.ts";
 import { type AddressBook, type ConnectSocket, type Endpoint, SystemDial } from "../io/dial.ts";
 import { Lookups } from "../io/lookup.ts";
+import { resetDial } from "../io/reset.ts";
 import type { Clock } from "../link/ports.ts";
 import type { AllowList } from "./allow.ts";
 import { connectSocket } from "./read-memory.ts";
@@ -65,7 +66,11 @@ export class Targets {
     const { lookup = dns.lookup, connectSocket: connect = connectSocket } = options;
     this.allow = allow;
     this.#clock = clock;
-    this.#dial = new SystemDial(clock, (to) => connect({ ...to, allowHalfOpen: true }));
+    this.#dial = new SystemDial(
+      clock,
+      (to) => connect({ ...to, allowHalfOpen: true }),
+      (socket) => resetDial(socket, clock),
+    );
     this.#lookups = new Lookups(clock);
     this.#lookup = (host, lookupOptions, answer) => {
       if (this.#lookingUp >= MOST_LOOKUPS) return answer(new Error("too many names are being looked up"), []);

@@ -120,8 +120,17 @@ test.each<[how: string, handler: Handler]>([
 test("what a handler sends is written when it returns", async () => {
   const { client, server, handle } = await acquainted();
   handle(() => void server.trySend("answer"));
+  const { driver, protocol } = engineOf(server);
+  const passOn = driver.passOn.bind(driver);
+  const queued: number[] = [];
+  vi.spyOn(driver, "passOn").mockImplementation((id, chunk) => {
+    const isPassed = passOn(id, chunk);
+    if (isPassed) queued.push(protocol.queuedBytes);
+    return isPassed;
+  });
   say(client, "one");
   expect(String(await client.receive())).toBe("answer");
+  expect(queued).toEqual([0]);
 });
 
 test("what a handler was handed is accepted, though the connection was lost while it ran", async () => {

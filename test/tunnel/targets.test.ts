@@ -217,3 +217,40 @@ test("so many names are looked up at once, and no more", async () => {
   void ask("one-more.example");
   expect(answers.length).toBe(1_001);
 });
+
+test("a target that is taken back while it is connected to sees a reset, never an end", async () => {
+  const how = Promise.withResolvers<string>();
+  const server = net.createServer((socket) => {
+    socket.on("error", (error: NodeJS.ErrnoException) => how.resolve(String(error.code)));
+    socket.on("end", () => how.resolve("an end")).resume();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const target = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+  const stop = new AbortController();
+  const { connect } = targetsOf([target], (to) => {
+    const socket = net.connect(to);
+    // By then the kernel has connected it, on loopback, and Node has not heard of it.
+    process.nextTick(() => stop.abort());
+    return socket;
+  });
+  await expect(connect(target, undefined, stop.signal)).rejects.toThrow();
+  expect(await how.promise).toBe("ECONNRESET");
+});
+
+test("a dial that is taken back is over after two looks at the network, connected or not", async () => {
+  const socket = new net.Socket();
+  // Node waits for the connection, which never comes.
+  socket.resetAndDestroy = () => socket;
+  const stop = new AbortController();
+  const { connect } = targetsOf(["127.0.0.1:80"], () => {
+    queueMicrotask(() => stop.abort());
+    return socket;
+  });
+  await expect(connect("127.0.0.1:80", undefined, stop.signal)).rejects.toThrow();
+  expect(socket.destroyed).toBe(false);
+  await turn();
+  await turn();
+  expect(socket.destroyed).toBe(true);
+});
