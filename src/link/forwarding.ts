@@ -2,7 +2,7 @@
  * What a tunnel does with a link besides what every application can. It passes on what others have said, so each byte costs
  * them time, and it keeps nothing that it is handed.
  */
-import { HEAD_BYTES } from "../core/log/sender.ts";
+import { COPIED_BYTES, HEAD_BYTES } from "../core/log/sender.ts";
 import { releaseChunk } from "../core/wire/own-chunks.ts";
 import type { ClosedListener } from "./end-result.ts";
 import { LinkHandle } from "./link.ts";
@@ -28,8 +28,10 @@ export function freeLent(memory: ArrayBufferLike): void {
  * before `to`, which is copied. False: nothing was taken, and sendNow() may take it.
  */
 export function sendPiece(link: Link, head: number, memory: Buffer, from: number, to: number): boolean {
-  const { driver, outgoing } = engineOf(link);
   const bytes = HEAD_BYTES + to - from;
+  // Most that comes in bulk is larger, and is not to be looked at twice.
+  if (bytes > COPIED_BYTES) return false;
+  const { driver, outgoing } = engineOf(link);
   if (!outgoing.mayTake(bytes) || !driver.writeNow(head, memory, from, to)) return false;
   outgoing.taken(bytes);
   return true;

@@ -306,8 +306,7 @@ export class Incoming implements TurnHost {
     // Ask for one message first: an async handler takes only one.
     const before = inbound.handedTo;
     const message = inbound.next(this.#keep);
-    if (message === undefined || !this.#handle(handler, message, before)) return;
-    if (inbound.acceptHanded(0)) this.#driver.changed("writes");
+    if (message !== undefined && this.#handle(handler, message, before)) this.#accept();
   }
 
   /** A handler that keeps nothing waits for the next piece, and this turn still allows it. */

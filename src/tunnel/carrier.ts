@@ -117,7 +117,7 @@ export class Carrier {
   /** Sends a chunk of the connection, whose memory it keeps. false: there is no room for more, see `whenRoom()`. */
   sendData(chunk: Buffer): boolean {
     const { length } = chunk;
-    if (this.#isPassed(chunk, 0, length)) return true;
+    if (this.#sendPiece(chunk, 0, length)) return true;
     if (length < COPIED_BELOW) {
       SCRATCH.set(chunk, HEAD_BYTES);
       return this.#sendCopy(SCRATCH, HEAD_BYTES + length);
@@ -128,10 +128,10 @@ export class Carrier {
 
   /** As `sendData()`, of what stands in `memory` from HEAD_BYTES to before `to`. The memory stays the caller's. */
   sendCopy(memory: Buffer, to: number): boolean {
-    return this.#isPassed(memory, HEAD_BYTES, to) || this.#sendCopy(memory, to);
+    return this.#sendPiece(memory, HEAD_BYTES, to) || this.#sendCopy(memory, to);
   }
 
-  #isPassed(memory: Buffer, from: number, to: number): boolean {
+  #sendPiece(memory: Buffer, from: number, to: number): boolean {
     return !this.#isWaiting && sendPiece(this.link, dataHead(to - from), memory, from, to);
   }
 

@@ -220,14 +220,11 @@ test("so many names are looked up at once, and no more", async () => {
 
 test("a target that is taken back while it is connected to sees a reset, never an end", async () => {
   const how = Promise.withResolvers<string>();
-  const server = net.createServer((socket) => {
+  const port = await rawServer((socket) => {
     socket.on("error", (error: NodeJS.ErrnoException) => how.resolve(String(error.code)));
     socket.on("end", () => how.resolve("an end")).resume();
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => void server.close());
-  const target = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+  const target = `127.0.0.1:${port}`;
   const stop = new AbortController();
   const { connect } = targetsOf([target], (to) => {
     const socket = net.connect(to);

@@ -20,7 +20,7 @@ import { Account, type Flight } from "./window.ts";
 /** Of the head that `takeNow()` puts in front of a piece. */
 export const HEAD_BYTES = 4;
 /** A frame with no more payload is written as one buffer: to gather several later costs more than to copy this much. */
-const COPIED_BYTES = 1_024;
+export const COPIED_BYTES = 1_024;
 
 export type EndKind = "none" | "final" | "moved";
 
